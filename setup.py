@@ -1,4 +1,4 @@
-"""Adds to the build what pyproject.toml cannot say: what is compiled from the TOML files that are packed."""
+"""Adds to the build what pyproject.toml cannot say: what is compiled from the TOML files that are packed."""  # noqa: E501
 
 import os
 import shutil
@@ -11,12 +11,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class BuildWithIndex(build_py):
-    """Writes the index and the questions into the build folder only: a checkout or an editable install reads the TOML files themselves."""
+    """Writes the index and the questions into the build folder only: a checkout or an editable install reads the TOML files themselves."""  # noqa: E501
 
     def run(self) -> None:
         folder = os.path.join(self.build_lib, "selfhost", "specs")
         if not self.editable_mode:
-            # a build folder kept from an earlier build would bring back specs that were removed since
+            # a build folder kept from an earlier build would bring back specs that were removed since  # noqa: E501
             shutil.rmtree(folder, ignore_errors=True)
         super().run()
         if not self.editable_mode:
@@ -25,7 +25,14 @@ class BuildWithIndex(build_py):
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         outputs: list[str] = super().get_outputs(include_bytecode)
         folder = os.path.join(self.build_lib, "selfhost", "specs")
-        return outputs if self.editable_mode else [*outputs, *(os.path.join(folder, name) for name in ("index.jsonl", "questions.bin"))]
+        return (
+            outputs
+            if self.editable_mode
+            else [
+                *outputs,
+                *(os.path.join(folder, name) for name in ("index.jsonl", "questions.bin")),
+            ]
+        )
 
 
 def _write_compiled(folder: str) -> None:
@@ -35,7 +42,10 @@ def _write_compiled(folder: str) -> None:
         from selfhost.catalogue.index import INDEX_FILE, compile_index
     finally:
         sys.path.remove(HERE)
-    for name, content in ((INDEX_FILE, compile_index(folder).encode()), (QUESTIONS_FILE, compile_questions(folder))):
+    for name, content in (
+        (INDEX_FILE, compile_index(folder).encode()),
+        (QUESTIONS_FILE, compile_questions(folder)),
+    ):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(content)
 

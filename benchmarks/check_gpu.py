@@ -21,7 +21,15 @@ from selfhost.machine.probes import Host, nvidia, read_machine
 from selfhost.machine.probes.child import ChildError, ask
 
 MIB = 2**20
-FIELDS = ("name", "driver_version", "memory.total", "memory.free", "compute_cap", "clocks.max.memory", "mig.mode.current")
+FIELDS = (
+    "name",
+    "driver_version",
+    "memory.total",
+    "memory.free",
+    "compute_cap",
+    "clocks.max.memory",
+    "mig.mode.current",
+)
 # free memory moves while others use the card
 FREE_TOLERANCE_BYTES = 64 * MIB
 
@@ -30,7 +38,11 @@ def by_nvidia_smi() -> list[dict[str, str]]:
     """One mapping of FIELDS for each GPU, in the driver's order; the masks of CUDA do not change it."""
     words = ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
+    rows = [
+        [cell.strip() for cell in line.split(",")]
+        for line in done.stdout.splitlines()
+        if line.strip()
+    ]
     return [dict(zip(FIELDS, row, strict=True)) for row in rows]
 
 
@@ -38,7 +50,9 @@ class Answered(Host):
     """This machine, with what one of the two libraries answered and no mask."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
-        super().__init__(env={name: value for name, value in os.environ.items() if not name.startswith("CUDA_")})
+        super().__init__(
+            env={name: value for name, value in os.environ.items() if not name.startswith("CUDA_")}
+        )
         self.answer = answer
 
     def nvml(self) -> Mapping[str, Any]:
@@ -62,11 +76,20 @@ def differences(answer: Mapping[str, Any], rows: list[dict[str, str]]) -> list[s
         ):
             if ours != theirs:
                 found.append(f"{card.name}: {label} {ours}, nvidia-smi says {theirs}")
-        total, free = (int(row[key]) * MIB if row[key].isdecimal() else None for key in ("memory.total", "memory.free"))
-        if (total is None) != (card.memory_total_bytes is None) or abs((total or 0) - (card.memory_total_bytes or 0)) > MIB:
-            found.append(f"{card.name}: {card.memory_total_bytes} bytes of memory, nvidia-smi says {row['memory.total']} MiB")
+        total, free = (
+            int(row[key]) * MIB if row[key].isdecimal() else None
+            for key in ("memory.total", "memory.free")
+        )
+        if (total is None) != (card.memory_total_bytes is None) or abs(
+            (total or 0) - (card.memory_total_bytes or 0)
+        ) > MIB:
+            found.append(
+                f"{card.name}: {card.memory_total_bytes} bytes of memory, nvidia-smi says {row['memory.total']} MiB"
+            )
         if free is not None and abs(free - (card.memory_free_bytes or 0)) > FREE_TOLERANCE_BYTES:
-            found.append(f"{card.name}: {card.memory_free_bytes} bytes free, nvidia-smi says {row['memory.free']} MiB")
+            found.append(
+                f"{card.name}: {card.memory_free_bytes} bytes free, nvidia-smi says {row['memory.free']} MiB"
+            )
     return found
 
 
@@ -82,14 +105,19 @@ def main() -> int:
     try:
         rows = by_nvidia_smi()
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"nvidia-smi does not answer ({error}); selfhost says: {nvidia.read_nvidia(host, ())}")
+        print(
+            f"nvidia-smi does not answer ({error}); selfhost says: {nvidia.read_nvidia(host, ())}"
+        )
         return 2
     program = str(Path(nvidia.__file__).with_name("nvml.py"))
     wrong = 0
     kept: Mapping[str, Any] | None = None
     for label, answer_of in (
         ("as installed", host.nvml),
-        ("the driver's library alone", lambda: json.loads(ask(program, [], seconds=60, limit_bytes=MIB))),
+        (
+            "the driver's library alone",
+            lambda: json.loads(ask(program, [], seconds=60, limit_bytes=MIB)),
+        ),
     ):
         start = time.perf_counter()
         try:

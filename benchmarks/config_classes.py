@@ -31,7 +31,14 @@ BUILT = ROOT / "tests" / "data" / "config_classes.json"
 LINEAR = ROOT / "tests" / "truth" / "linear.json"
 ADAPTERS, RANK = ROOT / "tests" / "truth" / "adapters.json", 16
 PROMPT_TOKENS, FEW_LAYERS = 6, 6
-LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers")
+LAYERS = (
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+    "encoder_layers",
+    "decoder_layers",
+)
 # what a class's defaults lack to be built
 _NEEDED: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_experts_per_tok": 6, "num_attention_heads": 32, "topk_method": "greedy"},
@@ -40,7 +47,10 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "glm4_moe": {"head_dim": 128},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128, "num_experts": 8, "moe_topk": 2},
-    "lfm2_moe": {"num_hidden_layers": 6, "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"]},
+    "lfm2_moe": {
+        "num_hidden_layers": 6,
+        "layer_types": ["conv", "conv", "full_attention", "conv", "conv", "full_attention"],
+    },
     "ministral": {"head_dim": 128},
     "nemotron": {"num_key_value_heads": 8},
     # its blocks are tied by names, and two layers at least must share one
@@ -62,7 +72,10 @@ _BY_TURNS: dict[str, Any] = {
 # what is tried with more than one key: the values that it has, and the keys that it is left without
 _TOGETHER: dict[str, tuple[tuple[dict[str, Any], list[str]], ...]] = {
     "bamba": (({"attn_layer_indices": [2, 5], "attention_bias": True}, []),),
-    "falcon_h1": (({"mamba_n_heads": 32}, ["mamba_d_ssm", "mamba_d_head"]), ({"mamba_d_ssm": None}, ["mamba_d_head"])),
+    "falcon_h1": (
+        ({"mamba_n_heads": 32}, ["mamba_d_ssm", "mamba_d_head"]),
+        ({"mamba_d_ssm": None}, ["mamba_d_head"]),
+    ),
     "gemma4_text": (
         ({"num_hidden_layers": 8}, ["layer_types", "per_layer_config"]),
         ({"layer_types": ["full_attention", *["sliding_attention"] * 5]}, ["per_layer_config"]),
@@ -70,7 +83,9 @@ _TOGETHER: dict[str, tuple[tuple[dict[str, Any], list[str]], ...]] = {
         ({"num_kv_shared_layers": 2, "use_double_wide_mlp": True, **_BY_TURNS}, []),
     ),
     "gemma4_unified_text": (({"num_kv_shared_layers": 2, **_BY_TURNS}, []),),
-    "granitemoehybrid": (({"layer_types": ["mamba", "attention"] * 3, "attention_bias": True}, []),),
+    "granitemoehybrid": (
+        ({"layer_types": ["mamba", "attention"] * 3, "attention_bias": True}, []),
+    ),
     "internlm3": (({"attention_bias": True, "mlp_bias": True}, []),),
 }
 # names that a class takes from older files, in its __post_init__
@@ -101,14 +116,28 @@ class Built:
 
     def __init__(self, kind: str, model_class: Any, values: dict[str, Any]) -> None:
         torch = import_module("torch")
-        own = {key: value for key, value in json.loads(json.dumps(values)).items() if key != "model_type"}
+        own = {
+            key: value
+            for key, value in json.loads(json.dumps(values)).items()
+            if key != "model_type"
+        }
         with torch.device("meta"):
             model = model_class._from_config(config_class(kind).from_dict(own))
         model.tie_weights()
         model.eval()
-        passing = {f"{name}.{buffer}" for name, part in model.named_modules() for buffer in part._non_persistent_buffers_set}
-        kept = [size for name, size in model.named_buffers() if name not in passing and not name.endswith(_NOT_WEIGHTS)]
-        self.parameters = sum(weight.numel() for weight in model.parameters()) + sum(size.numel() for size in kept)
+        passing = {
+            f"{name}.{buffer}"
+            for name, part in model.named_modules()
+            for buffer in part._non_persistent_buffers_set
+        }
+        kept = [
+            size
+            for name, size in model.named_buffers()
+            if name not in passing and not name.endswith(_NOT_WEIGHTS)
+        ]
+        self.parameters = sum(weight.numel() for weight in model.parameters()) + sum(
+            size.numel() for size in kept
+        )
         self.cache: list[Any] | str
         try:
             self.cache = list(_runs(_layers(model)))
@@ -122,16 +151,26 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
     for part in model.modules():
         if type(part).__name__ == "JetMoeTopKGating":
             part.forward = partial(_first_expert, part)
-        elif type(part).__name__.endswith("Experts") and type(part).__name__ != "JetMoeParallelExperts":
+        elif (
+            type(part).__name__.endswith("Experts")
+            and type(part).__name__ != "JetMoeParallelExperts"
+        ):
             # which expert takes a token is a matter of values, which nothing has here
             part.forward = lambda hidden, *rest, **more: hidden
-    prompt, blocks = torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"), getattr(model.base_model, "layers", ())
+    prompt, blocks = (
+        torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"),
+        getattr(model.base_model, "layers", ()),
+    )
     # RecurrentGemma gives none back, and keeps its states in its layers
     own = any(hasattr(part, "conv1d_state") for part in model.modules())
-    cache = import_module("transformers.cache_utils").DynamicCache(config=model.config) if own else None
+    cache = (
+        import_module("transformers.cache_utils").DynamicCache(config=model.config) if own else None
+    )
     with torch.no_grad():
         out = model(input_ids=prompt, use_cache=True, **({"past_key_values": cache} if own else {}))
-    for number, layer in enumerate(getattr(cache or getattr(out, "past_key_values", None), "layers", ())):
+    for number, layer in enumerate(
+        getattr(cache or getattr(out, "past_key_values", None), "layers", ())
+    ):
         found: dict[str, Any] = {}
         pair = [getattr(layer, name, None) for name in ("keys", "values")]
         if all(part is not None and part.numel() for part in pair):
@@ -143,7 +182,10 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
             found["state"] = [_elements(state) for state in states]
         for part in blocks[number].modules() if number < len(blocks) else ():
             if getattr(part, "conv1d_state", None) is not None:
-                found["state"] = [_elements(part.conv1d_state), _elements(part.rg_lru.recurrent_states)]
+                found["state"] = [
+                    _elements(part.conv1d_state),
+                    _elements(part.rg_lru.recurrent_states),
+                ]
         yield found
 
 
@@ -152,11 +194,23 @@ def _first_expert(gate: Any, hidden: Any) -> Any:
     torch = import_module("torch")
     taken = hidden.shape[0] * gate.top_k
     order = torch.zeros(taken, dtype=torch.long, device=hidden.device)
-    return order, order, hidden[:1, :1].expand(taken, 1)[:, 0], [taken] + [0] * (gate.num_experts - 1), gate.layer(hidden)
+    return (
+        order,
+        order,
+        hidden[:1, :1].expand(taken, 1)[:, 0],
+        [taken] + [0] * (gate.num_experts - 1),
+        gate.layer(hidden),
+    )
 
 
 def _elements(state: Any) -> int:
-    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list | tuple) else [state]
+    parts = (
+        state.values()
+        if isinstance(state, dict)
+        else state
+        if isinstance(state, list | tuple)
+        else [state]
+    )
     return sum(prod(part.shape[1:]) for part in parts if part is not None)
 
 
@@ -182,7 +236,9 @@ def model_class(kind: str) -> Any:
     """With an output matrix where the type is one that answers, else the bare class."""
     auto, config = import_module("transformers.models.auto.modeling_auto"), config_class(kind)
     answers, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING, auto.MODEL_FOR_MASKED_LM_MAPPING
-    return answers[config] if config in answers and config not in fills else auto.MODEL_MAPPING[config]
+    return (
+        answers[config] if config in answers and config not in fills else auto.MODEL_MAPPING[config]
+    )
 
 
 def others(value: Any) -> list[Any]:
@@ -198,7 +254,11 @@ def others(value: Any) -> list[Any]:
     if value is None:
         return [True, 8, 64, 256]
     if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
-        return [value[::-1], ["sliding_attention", *value[1:]], ["full_attention", *value[1:]]] if value else [[1]]
+        return (
+            [value[::-1], ["sliding_attention", *value[1:]], ["full_attention", *value[1:]]]
+            if value
+            else [[1]]
+        )
     return []
 
 
@@ -206,7 +266,11 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The entries of both files."""
     config, model = config_class(kind), model_class(kind)
     defaults = config(**_NEEDED.get(kind, {})).to_dict()
-    fewer = {key: FEW_LAYERS for key in LAYERS if isinstance(defaults.get(key), int) and defaults[key] > FEW_LAYERS}
+    fewer = {
+        key: FEW_LAYERS
+        for key in LAYERS
+        if isinstance(defaults.get(key), int) and defaults[key] > FEW_LAYERS
+    }
     values = config(**{**fewer, **_NEEDED.get(kind, {})}).to_dict()
     values = {key: value for key, value in values.items() if not _NEITHER.search(key)}
     values |= {"model_type": kind, "architectures": [model.__name__]}
@@ -220,7 +284,10 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
         attempts = [([key], rest)]
         attempts += [([key, other], {**values, key: other}) for other in others(value)]
         for inner, own in value.items() if isinstance(value, dict) else ():
-            attempts += [([key, {**value, inner: other}], {**values, key: {**value, inner: other}}) for other in others(own)]
+            attempts += [
+                ([key, {**value, inner: other}], {**values, key: {**value, inner: other}})
+                for other in others(own)
+            ]
         for change, changed in attempts:
             try:
                 found = Built(kind, model, changed)
@@ -228,17 +295,32 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
                 # any class refuses impossible values in its own way
                 continue
             tried.add(key)
-            heavier, keeps = found.parameters != base.parameters, found.cache != base.cache and "unknown" not in (found.cache, base.cache)
+            heavier, keeps = (
+                found.parameters != base.parameters,
+                found.cache != base.cache and "unknown" not in (found.cache, base.cache),
+            )
             if heavier:
                 weights.add(key)
             if keeps:
                 cache.add(key)
             if not (heavier or keeps or len(change) == 1 or _read_elsewhere(key)):
                 continue
-            changes.append([change, found.parameters, *([found.cache] if found.cache != base.cache else [])])
+            changes.append(
+                [change, found.parameters, *([found.cache] if found.cache != base.cache else [])]
+            )
     for given, left_out in _TOGETHER.get(kind, ()):
-        found = Built(kind, model, {key: value for key, value in {**values, **given}.items() if key not in left_out})
-        changes.append([[given, left_out], found.parameters, *([found.cache] if found.cache != base.cache else [])])
+        found = Built(
+            kind,
+            model,
+            {key: value for key, value in {**values, **given}.items() if key not in left_out},
+        )
+        changes.append(
+            [
+                [given, left_out],
+                found.parameters,
+                *([found.cache] if found.cache != base.cache else []),
+            ]
+        )
         if not left_out:
             weights.update(given if found.parameters != base.parameters else ())
             cache.update(given if found.cache != base.cache else ())
@@ -258,7 +340,13 @@ def examine(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
         "idle": sorted(key for key in tried - weights - cache if _read_elsewhere(key)),
         "names": {**getattr(config, "attribute_map", {}), **_OLDER_NAMES.get(kind, {})},
     }
-    return row, {"class": model.__name__, "config": values, "parameters": base.parameters, "cache": base.cache, "changes": changes}
+    return row, {
+        "class": model.__name__,
+        "config": values,
+        "parameters": base.parameters,
+        "cache": base.cache,
+        "changes": changes,
+    }
 
 
 def _read_elsewhere(key: str) -> bool:
@@ -271,15 +359,25 @@ def write(path: Path, key: str, entries: dict[str, Any]) -> None:
     """Add entries to a file that has one of them a line."""
     held = json.loads(path.read_text(encoding="utf-8"))
     held[key] |= entries
-    lines = ",\n".join(f" {json.dumps(kind)}: {json.dumps(held[key][kind], separators=(',', ':'))}" for kind in sorted(held[key]))
-    path.write_text(f'{{\n"source": {json.dumps(held["source"])},\n"{key}": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
+    lines = ",\n".join(
+        f" {json.dumps(kind)}: {json.dumps(held[key][kind], separators=(',', ':'))}"
+        for kind in sorted(held[key])
+    )
+    path.write_text(
+        f'{{\n"source": {json.dumps(held["source"])},\n"{key}": {{\n{lines}\n}}\n}}\n',
+        encoding="utf-8",
+    )
 
 
 def linear(kind: str, values: dict[str, Any]) -> int:
     """Weights of the linear layers inside blocks, shared ones once; experts in one tensor are none."""
     torch, model = import_module("torch"), on_meta(kind, values)
     parts = ((name, part) for name, part in model.named_modules() if re.search(r"\.\d+\.", name))
-    weights = {id(part.weight): part.weight for _, part in parts if isinstance(part, torch.nn.Linear) or type(part).__name__ == "Conv1D"}
+    weights = {
+        id(part.weight): part.weight
+        for _, part in parts
+        if isinstance(part, torch.nn.Linear) or type(part).__name__ == "Conv1D"
+    }
     return sum(weight.numel() for weight in weights.values())
 
 
@@ -306,11 +404,18 @@ def adapted(kind: str, values: dict[str, Any], without: list[str] | None = None)
     return [trained, sum(isinstance(part, layer) for part in model.modules()), *(without or ())]
 
 
-def write_counts(path: Path, about: dict[str, str], counted: Callable[[str, dict[str, Any]], Any]) -> None:
+def write_counts(
+    path: Path, about: dict[str, str], counted: Callable[[str, dict[str, Any]], Any]
+) -> None:
     """A file of all types."""
     held = json.loads(BUILT.read_text(encoding="utf-8"))["types"]
-    lines = ",\n".join(f" {json.dumps(kind)}: {json.dumps(counted(kind, held[kind]['config']))}" for kind in sorted(held))
-    path.write_text(f'{{\n"about": {json.dumps(about)},\n"types": {{\n{lines}\n}}\n}}\n', encoding="utf-8")
+    lines = ",\n".join(
+        f" {json.dumps(kind)}: {json.dumps(counted(kind, held[kind]['config']))}"
+        for kind in sorted(held)
+    )
+    path.write_text(
+        f'{{\n"about": {json.dumps(about)},\n"types": {{\n{lines}\n}}\n}}\n', encoding="utf-8"
+    )
 
 
 def write_adapters() -> None:
@@ -321,7 +426,9 @@ def write_adapters() -> None:
         f"LoraConfig(r={RANK}, target_modules='all-linear') with the configs of tests/data/config_classes.json: parameters trained, "
         "modules adapted, and the module that it refused to adapt, which is left out"
     )
-    write_counts(ADAPTERS, {"source": source, "license": "measurements of this project, Apache-2.0"}, adapted)
+    write_counts(
+        ADAPTERS, {"source": source, "license": "measurements of this project, Apache-2.0"}, adapted
+    )
 
 
 def write_linear() -> None:
@@ -350,7 +457,9 @@ def main() -> None:
         write(CLASSES, "classes", {kind: row})
         if not asked.only_classes:
             write(BUILT, "types", {kind: built})
-        print(f"{kind}: {built['class']}, {built['parameters']:,} parameters, {len(built['changes'])} changes")
+        print(
+            f"{kind}: {built['class']}, {built['parameters']:,} parameters, {len(built['changes'])} changes"
+        )
 
 
 if __name__ == "__main__":

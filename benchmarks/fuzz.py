@@ -77,8 +77,30 @@ class OverTime(BaseException):
 class _Watch:
     """What a command opens for writing, connects to or starts, while `folder` is set."""
 
-    events = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "urllib.", "http.", "os.kill")
-    moves = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown", "os.utime")
+    events = (
+        "socket.",
+        "subprocess.",
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.fork",
+        "urllib.",
+        "http.",
+        "os.kill",
+    )
+    moves = (
+        "os.rename",
+        "os.remove",
+        "os.mkdir",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+        "os.chown",
+        "os.utime",
+    )
 
     def __init__(self) -> None:
         self.folder: str | None = None
@@ -91,7 +113,9 @@ class _Watch:
         if event.startswith(self.events):
             self.seen.append(f"{event} {str(arguments)[:100]}")
         elif event.startswith(self.moves) or (
-            event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            event == "open"
+            and isinstance(arguments[2], int)
+            and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         ):
             path = arguments[0]
             if isinstance(path, str | bytes) and not self._allowed(os.fsdecode(path)):
@@ -144,13 +168,29 @@ def in_process(words: Sequence[str], folder: Path, watch: _Watch) -> Outcome:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         watch.folder = None
-    return Outcome(tuple(words), code, out.getvalue(), err.getvalue(), trace, time.process_time() - start, _peak_bytes(), tuple(watch.seen))
+    return Outcome(
+        tuple(words),
+        code,
+        out.getvalue(),
+        err.getvalue(),
+        trace,
+        time.process_time() - start,
+        _peak_bytes(),
+        tuple(watch.seen),
+    )
 
 
 def _last_frames(error: BaseException) -> str:
     """Where in the program an exception arose: the innermost of its own frames first."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}selfhost{os.sep}" in frame.filename]
-    names = [f"{Path(frame.filename).parent.name}/{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if f"{os.sep}selfhost{os.sep}" in frame.filename
+    ]
+    names = [
+        f"{Path(frame.filename).parent.name}/{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in reversed(frames)
+    ]
     return "\n".join(names[:8])
 
 
@@ -203,9 +243,15 @@ def judge(outcome: Outcome, validate: bool = False) -> list[str]:
     # to measure the memory's pace takes an eighth of what is free
     if outcome.peak_bytes > MAX_PEAK_BYTES and "--measure" not in outcome.words:
         faults.append(f"{command}: over {MAX_PEAK_BYTES >> 20} MiB")
-    most = MAX_LIST_BYTES if command in ("list", "?") or "--machines" in outcome.words else MAX_OUTPUT_BYTES
+    most = (
+        MAX_LIST_BYTES
+        if command in ("list", "?") or "--machines" in outcome.words
+        else MAX_OUTPUT_BYTES
+    )
     faults += [
-        f"{command}: {len(text):,} characters on {name}"[:60] for name, text in (("stdout", out), ("stderr", err)) if len(text) > most
+        f"{command}: {len(text):,} characters on {name}"[:60]
+        for name, text in (("stdout", out), ("stderr", err))
+        if len(text) > most
     ]
     if outcome.code == 2 and not err.strip():
         faults.append(f"{command}: exit 2 without a word")
@@ -213,7 +259,10 @@ def judge(outcome: Outcome, validate: bool = False) -> list[str]:
     for name, text in (("stdout", out), ("stderr", err)):
         # what somebody types himself commands nothing that he could not
         typed = any(_WORKFLOW.search(word) for word in outcome.words)
-        faults += [f"{command}: {letter} on {name}" for letter in _unfit(text, wants_json or typed or command == "completion")]
+        faults += [
+            f"{command}: {letter} on {name}"
+            for letter in _unfit(text, wants_json or typed or command == "completion")
+        ]
     faults += [f"{command}: {event}" for event in outcome.seen]
     if wants_json and "--help" not in outcome.words and "-h" not in outcome.words:
         faults += [f"{command}: {fault}" for fault in _json_faults(outcome, out, err, validate)]
@@ -231,9 +280,16 @@ def _without_values(text: str) -> str:
 
 def _unfit(text: str, plain: bool) -> list[str]:
     letters = {
-        letter for letter in set(text) if (unicodedata.category(letter) == "Cc" and letter not in "\n\t") or letter in _BIDIRECTIONAL
+        letter
+        for letter in set(text)
+        if (unicodedata.category(letter) == "Cc" and letter not in "\n\t")
+        or letter in _BIDIRECTIONAL
     }
-    faults = [f"U+{ord(letter):04X}" for letter in sorted(letters) if not plain or unicodedata.category(letter) == "Cc"]
+    faults = [
+        f"U+{ord(letter):04X}"
+        for letter in sorted(letters)
+        if not plain or unicodedata.category(letter) == "Cc"
+    ]
     line = None if plain else _WORKFLOW.search(text)
     if line:
         faults.append(f"a workflow command {line[0].strip()}")
@@ -242,14 +298,17 @@ def _unfit(text: str, plain: bool) -> list[str]:
 
 def _wants_json(words: Sequence[str]) -> bool:
     return any(
-        word == "--format=json" or (word == "--format" and later == "json") for word, later in zip(words, [*words[1:], ""], strict=True)
+        word == "--format=json" or (word == "--format" and later == "json")
+        for word, later in zip(words, [*words[1:], ""], strict=True)
     )
 
 
 def _json_faults(outcome: Outcome, out: str, err: str, validate: bool) -> Iterator[str]:
     if outcome.code in (0, 1, 3) or out.strip():
         if not out.strip():
-            if not any(word.startswith(("--output", "--init", "--format=json=")) for word in outcome.words):
+            if not any(
+                word.startswith(("--output", "--init", "--format=json=")) for word in outcome.words
+            ):
                 yield f"no JSON at exit {outcome.code}"
             return
         try:
@@ -257,7 +316,9 @@ def _json_faults(outcome: Outcome, out: str, err: str, validate: bool) -> Iterat
         except ValueError as error:
             yield f"no JSON: {_without_values(str(error))[:60]}"
             return
-        if outcome.code == 2 and not (isinstance(value, dict) and (value.get("errors") or value.get("verdicts"))):
+        if outcome.code == 2 and not (
+            isinstance(value, dict) and (value.get("errors") or value.get("verdicts"))
+        ):
             yield "something on stdout at exit 2"
         yield from sorted({_without_values(fault) for fault in _odd_numbers(value, "")})
         if validate:
@@ -286,7 +347,12 @@ def _odd_numbers(value: Any, key: str) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _odd_numbers(item, key)
-    elif isinstance(value, int | float) and not isinstance(value, bool) and value < 0 and key.endswith("bytes"):
+    elif (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and value < 0
+        and key.endswith("bytes")
+    ):
         yield f"{key} below zero"
 
 
@@ -294,8 +360,17 @@ def _odd_numbers(value: Any, key: str) -> Iterator[str]:
 def _schema(name: str) -> Any:
     import jsonschema
 
-    path = REPOSITORY / "selfhost" / "schemas" / f"{name.removeprefix('selfhost.').replace('/', '-')}.json"
-    return jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    path = (
+        REPOSITORY
+        / "selfhost"
+        / "schemas"
+        / f"{name.removeprefix('selfhost.').replace('/', '-')}.json"
+    )
+    return (
+        jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+        if path.is_file()
+        else None
+    )
 
 
 def _against_schema(value: Any) -> Iterator[str]:
@@ -316,25 +391,39 @@ def _inputs(folder: Path) -> dict[str, tuple[int, int, int]]:
         for name in (*folders, *files):
             whole = os.path.join(path, name)
             status = os.lstat(whole)
-            known[os.path.relpath(whole, folder)] = (status.st_mode, status.st_size, status.st_mtime_ns if name in files else 0)
+            known[os.path.relpath(whole, folder)] = (
+                status.st_mode,
+                status.st_size,
+                status.st_mtime_ns if name in files else 0,
+            )
     return known
 
 
-def _changed(before: dict[str, tuple[int, int, int]], folder: Path, words: Sequence[str]) -> Iterator[str]:
+def _changed(
+    before: dict[str, tuple[int, int, int]], folder: Path, words: Sequence[str]
+) -> Iterator[str]:
     after = _inputs(folder)
-    named = [os.path.normpath(word.rpartition("=")[2]) for word in words if word and "\0" not in word]
+    named = [
+        os.path.normpath(word.rpartition("=")[2]) for word in words if word and "\0" not in word
+    ]
     values = {*named, *(os.path.normpath(word) for word in words if word)}
     if "--init" in words:
         values.add("audit.toml")
     for name in sorted(before.keys() | after.keys()):
         asked_for = any(name == value or name.startswith(value + os.sep) for value in values)
-        if name in before and before[name] != after.get(name) and (named.count(name) != 1 or len(words) < 3):
+        if (
+            name in before
+            and before[name] != after.get(name)
+            and (named.count(name) != 1 or len(words) < 3)
+        ):
             yield f"{words[0]}: an input was changed ({'removed' if name not in after else 'overwritten'})"
         elif name not in before and not asked_for:
             yield f"{words[0]}: a file was written that nobody asked for"
 
 
-def run_case(kind: str, name: str, without: frozenset[int], folder: Path, process: bool, watch: _Watch) -> dict[str, Any]:
+def run_case(
+    kind: str, name: str, without: frozenset[int], folder: Path, process: bool, watch: _Watch
+) -> dict[str, Any]:
     """Build one case, run its commands and judge them."""
     draw = Draw(name, without)
     case: Case = KINDS[kind](draw, folder)
@@ -345,7 +434,11 @@ def run_case(kind: str, name: str, without: frozenset[int], folder: Path, proces
     for words in case.commands:
         before = _inputs(folder)
         alone = process and not any("\0" in word for word in words)
-        outcome = as_process(words, folder, MAX_WAITED_SECONDS) if alone else in_process(words, folder, watch)
+        outcome = (
+            as_process(words, folder, MAX_WAITED_SECONDS)
+            if alone
+            else in_process(words, folder, watch)
+        )
         wrong = judge(outcome, validate=draw.chance.random() < 0.1)
         wrong += list(_changed(before, folder, words)) if words else []
         if case.plain and len(codes) == 1 and codes[0] == 0 and outcome.code == 2:
@@ -368,7 +461,10 @@ def run_case(kind: str, name: str, without: frozenset[int], folder: Path, proces
 
 def work() -> None:
     """A worker: one case a line of standard input, its result a line of standard output."""
-    requests, results = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests, results = (
+        os.fdopen(os.dup(0), encoding="utf-8"),
+        os.fdopen(os.dup(1), "w", encoding="utf-8"),
+    )
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -397,9 +493,23 @@ def work() -> None:
             folder = Path(home) / "case"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            result = run_case(request["kind"], request["name"], frozenset(request["without"]), folder, request["process"], watch)
+            result = run_case(
+                request["kind"],
+                request["name"],
+                frozenset(request["without"]),
+                folder,
+                request["process"],
+                watch,
+            )
             if request["keep"]:
-                shutil.copytree(folder, request["keep"], symlinks=True, dirs_exist_ok=True, ignore=_pipes, copy_function=_copy)
+                shutil.copytree(
+                    folder,
+                    request["keep"],
+                    symlinks=True,
+                    dirs_exist_ok=True,
+                    ignore=_pipes,
+                    copy_function=_copy,
+                )
             os.chdir(home)
             results.write(json.dumps(result) + "\n")
             results.flush()
@@ -426,17 +536,40 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
         self._left = 0
 
-    def run(self, kind: str, name: str, *, without: Sequence[int] = (), process: bool = False, keep: str | None = None) -> dict[str, Any]:
+    def run(
+        self,
+        kind: str,
+        name: str,
+        *,
+        without: Sequence[int] = (),
+        process: bool = False,
+        keep: str | None = None,
+    ) -> dict[str, Any]:
         if self._left == 0:
             self.close()
             self._left = CASES_A_WORKER
             self._process = subprocess.Popen(
-                [sys.executable, __file__, "--work"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                [sys.executable, __file__, "--work"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
         assert self._process is not None
         to, back = _pipes_of(self._process)
         self._left -= 1
-        to.write(json.dumps({"kind": kind, "name": name, "without": list(without), "process": process, "keep": keep}) + "\n")
+        to.write(
+            json.dumps(
+                {
+                    "kind": kind,
+                    "name": name,
+                    "without": list(without),
+                    "process": process,
+                    "keep": keep,
+                }
+            )
+            + "\n"
+        )
         to.flush()
         ready, _, _ = select.select([back], [], [], 4 * MAX_WAITED_SECONDS)
         line = back.readline() if ready else ""
@@ -447,10 +580,19 @@ class Worker:
         _, err = self._process.communicate()
         self._left = 0
         end = (
-            "was waited for in vain" if not ready else f"died: {(err.strip().splitlines() or [''])[-1][:100]} ({self._process.returncode})"
+            "was waited for in vain"
+            if not ready
+            else f"died: {(err.strip().splitlines() or [''])[-1][:100]} ({self._process.returncode})"
         )
         fault = {"fault": f"{kind}: a worker {end}", "words": [], "text": err[-1500:]}
-        return {"codes": [None], "faults": [fault], "seconds": 0.0, "peak_bytes": 0, "changes": 0, "first": ""}
+        return {
+            "codes": [None],
+            "faults": [fault],
+            "seconds": 0.0,
+            "peak_bytes": 0,
+            "changes": 0,
+            "first": "",
+        }
 
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -523,7 +665,12 @@ def run_cases(
                 tallies[kind].add(result)
                 for fault in result["faults"]:
                     numbers[fault["fault"]] += 1
-                    firsts.setdefault(fault["fault"], Fault(kind, name, fault["words"], fault["text"], result["changes"], process))
+                    firsts.setdefault(
+                        fault["fault"],
+                        Fault(
+                            kind, name, fault["words"], fault["text"], result["changes"], process
+                        ),
+                    )
         worker.close()
 
     _together([drain] * jobs)
@@ -544,29 +691,48 @@ def keep(folder: Path, firsts: dict[str, Fault]) -> None:
     for place, (fault, first) in enumerate(sorted(firsts.items())):
         without: list[int] = []
         for change in range(first.changes if first.changes <= 12 else 0):
-            tried = worker.run(first.kind, first.name, without=[*without, change], process=first.process)
+            tried = worker.run(
+                first.kind, first.name, without=[*without, change], process=first.process
+            )
             if any(other["fault"] == fault for other in tried["faults"]):
                 without.append(change)
         here = folder / f"{place:03d}-{re.sub(r'[^a-zA-Z0-9.]+', '-', fault)[:80].strip('-')}"
         shutil.rmtree(here, ignore_errors=True)
         here.mkdir(parents=True)
-        final = worker.run(first.kind, first.name, without=without, process=first.process, keep=str(here / "case"))
-        words, text = next(
-            ((other["words"], other["text"]) for other in final["faults"] if other["fault"] == fault), (first.words, first.text)
+        final = worker.run(
+            first.kind, first.name, without=without, process=first.process, keep=str(here / "case")
         )
-        about = {"fault": fault, "case": first.name, "without": without, "words": words, "text": text}
+        words, text = next(
+            (
+                (other["words"], other["text"])
+                for other in final["faults"]
+                if other["fault"] == fault
+            ),
+            (first.words, first.text),
+        )
+        about = {
+            "fault": fault,
+            "case": first.name,
+            "without": without,
+            "words": words,
+            "text": text,
+        }
         (here / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     worker.close()
 
 
 def show(tallies: dict[str, Tally], firsts: dict[str, Fault], numbers: dict[str, int]) -> None:
-    print(f"{'kind':<12} {'cases':>7} {'accepted':>9} {'refused':>8} {'faulty':>7} {'peak MiB':>9} {'longest s':>10}")
+    print(
+        f"{'kind':<12} {'cases':>7} {'accepted':>9} {'refused':>8} {'faulty':>7} {'peak MiB':>9} {'longest s':>10}"
+    )
     for kind, tally in tallies.items():
         figures = f"{tally.cases:>7,} {tally.accepted:>9,} {tally.refused:>8,} {tally.faulty:>7,}"
         print(f"{kind:<12} {figures} {tally.peak_bytes / 2**20:>9.0f} {tally.seconds:>10.2f}")
     for fault, number in sorted(numbers.items(), key=lambda entry: -entry[1]):
         first = firsts[fault]
-        print(f"\n{number:>6,} × {fault}\n         {first.name}  selfhost {' '.join(map(repr, first.words))[:300]}")
+        print(
+            f"\n{number:>6,} × {fault}\n         {first.name}  selfhost {' '.join(map(repr, first.words))[:300]}"
+        )
         for line in first.text.splitlines()[:6]:
             print(f"         {line[:160]!r}")
 
@@ -575,12 +741,18 @@ def run_large(kinds: Sequence[str], keep_in: Path | None) -> int:
     from fuzz_large import LARGE
 
     faulty = 0
-    print(f"{'kind':<12} {'input':<34} {'exit':>4} {'seconds':>8} {'waited':>7} {'peak MiB':>9} {'output':>10}  fault")
+    print(
+        f"{'kind':<12} {'input':<34} {'exit':>4} {'seconds':>8} {'waited':>7} {'peak MiB':>9} {'output':>10}  fault"
+    )
     for kind, names in LARGE.items():
         for name in names if kind in kinds else ():
             with tempfile.TemporaryDirectory(prefix="selfhost-fuzz-") as folder:
                 # apart: a process begins with the peak of the one that it was made by
-                built = subprocess.run([sys.executable, __file__, "--build", kind, name, folder], capture_output=True, check=True)
+                built = subprocess.run(
+                    [sys.executable, __file__, "--build", kind, name, folder],
+                    capture_output=True,
+                    check=True,
+                )
                 words = tuple(json.loads(built.stdout))
                 start = time.monotonic()
                 outcome = as_process(words, Path(folder), 120)
@@ -594,18 +766,26 @@ def run_large(kinds: Sequence[str], keep_in: Path | None) -> int:
                     keep_in.mkdir(parents=True, exist_ok=True)
                     text = outcome.trace + outcome.err.decode("utf-8", "replace")[:1500]
                     report = f"selfhost {' '.join(words)[:1000]}\n{'; '.join(faults)}\n{text}\n"
-                    (keep_in / f"large-{kind}-{name.replace(' ', '-')}.txt").write_text(report, encoding="utf-8")
+                    (keep_in / f"large-{kind}-{name.replace(' ', '-')}.txt").write_text(
+                        report, encoding="utf-8"
+                    )
     return faulty
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", choices=(*KINDS, []), metavar="KIND", help=", ".join(KINDS))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "kinds", nargs="*", choices=(*KINDS, []), metavar="KIND", help=", ".join(KINDS)
+    )
     parser.add_argument("--cases", type=int, default=200, help="of each kind")
     parser.add_argument("--seed", default="1")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no case after so long")
-    parser.add_argument("--every", type=int, default=50, help="one case in so many is a process of its own; 0: none")
+    parser.add_argument(
+        "--every", type=int, default=50, help="one case in so many is a process of its own; 0: none"
+    )
     parser.add_argument("--keep", type=Path, help="a folder for the input of each fault")
     parser.add_argument("--large", action="store_true", help="costly inputs instead")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
@@ -623,7 +803,9 @@ def main() -> int:
     kinds = options.kinds or list(KINDS)
     if options.large:
         return 1 if run_large(kinds, options.keep) else 0
-    tallies, firsts, numbers = run_cases(kinds, options.cases, options.seed, options.jobs, options.every, options.minutes)
+    tallies, firsts, numbers = run_cases(
+        kinds, options.cases, options.seed, options.jobs, options.every, options.minutes
+    )
     show(tallies, firsts, numbers)
     if options.keep is not None:
         keep(options.keep, firsts)

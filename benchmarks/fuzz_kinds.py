@@ -20,7 +20,17 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fuzz_mutate import ODD_INTEGERS, ODD_TEXTS, change_bytes, change_text, change_value, content_of, encoded, json_text, toml_text
+from fuzz_mutate import (
+    ODD_INTEGERS,
+    ODD_TEXTS,
+    change_bytes,
+    change_text,
+    change_value,
+    content_of,
+    encoded,
+    json_text,
+    toml_text,
+)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TESTS = REPOSITORY / "tests"
@@ -50,7 +60,11 @@ class Draw:
         """Generators of one to `most` changes, without those that are left out."""
         first, count = self.changes, self.chance.choice((1, 1, 1, 2, self.chance.randint(1, most)))
         self.changes += count
-        return [random.Random(f"{self._name}/{number}") for number in range(first, first + count) if number not in self._without]
+        return [
+            random.Random(f"{self._name}/{number}")
+            for number in range(first, first + count)
+            if number not in self._without
+        ]
 
 
 # ------------------------------------------------------------------ what the commands are asked
@@ -123,14 +137,21 @@ def toml_examples(*patterns: str) -> tuple[dict[str, Any], ...]:
 
 @cache
 def texts(*patterns: str) -> tuple[bytes, ...]:
-    return tuple(path.read_bytes() for path in sorted(path for pattern in patterns for path in REPOSITORY.glob(pattern)))
+    return tuple(
+        path.read_bytes()
+        for path in sorted(path for pattern in patterns for path in REPOSITORY.glob(pattern))
+    )
 
 
-def _toml(draw: Draw, values: tuple[dict[str, Any], ...], raw: tuple[bytes, ...]) -> tuple[str, bytes]:
+def _toml(
+    draw: Draw, values: tuple[dict[str, Any], ...], raw: tuple[bytes, ...]
+) -> tuple[str, bytes]:
     """The id of an example, and the example changed: as values written anew, or in the layout of its file."""
     if draw.chance.random() < 0.7:
         example = draw.chance.choice(values)
-        return str(example.get("id", "x")), content_of(draw.chance, draw.steps(), example, toml_text, values)
+        return str(example.get("id", "x")), content_of(
+            draw.chance, draw.steps(), example, toml_text, values
+        )
     content = draw.chance.choice(raw)
     stated = re.search(rb'^id = "([a-z0-9.-]+)"$', content, re.MULTILINE)
     for step in draw.steps():
@@ -144,7 +165,9 @@ def spec(draw: Draw, folder: Path) -> Case:
     patterns = ("specs/*.toml", "tests/good_specs/*.toml", "examples/specs/*.toml")
     values = toml_examples(*patterns)
     open_ones = tuple(value for value in values if "architecture" in value or "component" in value)
-    name, content = _toml(draw, chance.choice((values, open_ones)), texts(*patterns, "tests/bad_specs/*.toml"))
+    name, content = _toml(
+        draw, chance.choice((values, open_ones)), texts(*patterns, "tests/bad_specs/*.toml")
+    )
     path = f"specs/{name if '/' not in name else 'x'}.toml"
     (folder / "specs").mkdir()
     (folder / path).write_bytes(content)
@@ -152,7 +175,16 @@ def spec(draw: Draw, folder: Path) -> Case:
     commands.append(("check", path, "--machine", chance.choice(machines()), *formatted(chance)))
     commands.append(judged(chance, path))
     if chance.random() < 0.03:
-        commands.append((chance.choice(("list", "list", "check")), "--specs", "specs", "--machine", machines()[0], *formatted(chance)))
+        commands.append(
+            (
+                chance.choice(("list", "list", "check")),
+                "--specs",
+                "specs",
+                "--machine",
+                machines()[0],
+                *formatted(chance),
+            )
+        )
         if commands[-1][0] == "check":
             commands[-1] = ("check", "gpt2", *commands[-1][1:])
     return Case(tuple(commands), plain=True)
@@ -166,11 +198,22 @@ def policy(draw: Draw, folder: Path) -> Case:
     patterns = ("examples/audit.toml", "tests/bad_policies/*.toml")
     raw, values = texts(*patterns), toml_examples(*patterns)
     if chance.random() < 0.85:
-        raw, values = (starter_policy(("mistral-7b", "gpt2")).encode(), _POLICY.encode()), (tomllib.loads(_POLICY),)
+        raw, values = (
+            (starter_policy(("mistral-7b", "gpt2")).encode(), _POLICY.encode()),
+            (tomllib.loads(_POLICY),),
+        )
     (folder / "audit.toml").write_bytes(_toml(draw, values, raw)[1])
     words = ["audit", "--machines", chance.choice((*machines(), str(TESTS / "data" / "records")))]
     words += [] if chance.random() < 0.5 else ["audit.toml"]
-    words += chance.choice(([], ["--format", "json"], ["--format", "jsonl"], ["--format", "junit"], ["--format", "junit=out.xml"]))
+    words += chance.choice(
+        (
+            [],
+            ["--format", "json"],
+            ["--format", "jsonl"],
+            ["--format", "junit"],
+            ["--format", "junit=out.xml"],
+        )
+    )
     words += chance.choice(([], [], ["--today", "2027-03-31"], ["--today", "2030-01-01"]))
     return Case((tuple(words),))
 
@@ -230,21 +273,51 @@ def record(draw: Draw, folder: Path) -> Case:
     """A machine record, alone, in a list, or one a line."""
     chance = draw.chance
     values = records()
-    content = content_of(chance, draw.steps(), chance.choice(values), lambda value: json_text(chance, value), values)
+    content = content_of(
+        chance, draw.steps(), chance.choice(values), lambda value: json_text(chance, value), values
+    )
     if chance.random() < 0.1:
-        lines = [encoded(json.dumps(chance.choice(values) | {"name": f"m{number}"})) for number in range(3)]
-        content = b"\n".join((*lines, content)) if chance.random() < 0.5 else b"[" + b",".join((*lines, content)) + b"]"
+        lines = [
+            encoded(json.dumps(chance.choice(values) | {"name": f"m{number}"}))
+            for number in range(3)
+        ]
+        content = (
+            b"\n".join((*lines, content))
+            if chance.random() < 0.5
+            else b"[" + b",".join((*lines, content)) + b"]"
+        )
     (folder / "m.json").write_bytes(content)
     model = chance.choice(MODEL_NAMES)
-    commands: list[tuple[str, ...]] = [("check", model, "--machine", "m.json", *workload(chance, "check"), *formatted(chance))]
+    commands: list[tuple[str, ...]] = [
+        ("check", model, "--machine", "m.json", *workload(chance, "check"), *formatted(chance))
+    ]
     other = chance.randrange(6)
     if other == 0:
-        commands.append(("audit", str(REPOSITORY / "examples" / "audit.toml"), "--machines", "m.json", *formatted(chance)))
+        commands.append(
+            (
+                "audit",
+                str(REPOSITORY / "examples" / "audit.toml"),
+                "--machines",
+                "m.json",
+                *formatted(chance),
+            )
+        )
     elif other == 1:
-        sets = chance.choice(("memory=16GiB", "gpu=24GiB", "cores=3", "disk=1TB", "bandwidth=80GB/s", "gpu=2x24GiB:RTX 3090"))
+        sets = chance.choice(
+            (
+                "memory=16GiB",
+                "gpu=24GiB",
+                "cores=3",
+                "disk=1TB",
+                "bandwidth=80GB/s",
+                "gpu=2x24GiB:RTX 3090",
+            )
+        )
         commands.append(("check", model, "--machine", "m.json", "--set", sets, *formatted(chance)))
     elif other == 2:
-        commands.append((chance.choice(("show", "compare")), model, "--machine", "m.json", *formatted(chance)))
+        commands.append(
+            (chance.choice(("show", "compare")), model, "--machine", "m.json", *formatted(chance))
+        )
         if commands[-1][0] == "compare":
             commands[-1] = ("compare", "gpt2", *commands[-1][1:])
     elif other == 3 and chance.random() < 0.2:
@@ -266,7 +339,9 @@ def tree(draw: Draw, folder: Path) -> Case:
         places = sorted(path for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
         facts = [path for path in places if path.suffix == ".json" or path.parent == root]
         if places:
-            _change_file(step, root, step.choice(facts if facts and step.random() < 0.4 else places))
+            _change_file(
+                step, root, step.choice(facts if facts and step.random() < 0.4 else places)
+            )
     commands: list[tuple[str, ...]] = [("machine", "--root", "tree", *formatted(chance))]
     if chance.random() < 0.05:
         commands.append(("machine", "--root", "tree", "--record", "out-tree"))
@@ -286,7 +361,9 @@ def _change_file(chance: random.Random, root: Path, path: Path) -> None:
             except ValueError:
                 content = change_text(chance, content)
         else:
-            content = chance.choice((change_text, change_text, change_bytes, _odd_content))(chance, content)
+            content = chance.choice((change_text, change_text, change_bytes, _odd_content))(
+                chance, content
+            )
     path.unlink(missing_ok=True)
     if what < 7:
         path.write_bytes(content)
@@ -295,7 +372,19 @@ def _change_file(chance: random.Random, root: Path, path: Path) -> None:
     elif what == 9:
         path.mkdir()
     elif what == 10:
-        target = chance.choice((path.name, "/dev/zero", "/etc/passwd", "..", "/", "nowhere", str(root), "/proc/self/mem", "/dev/tty"))
+        target = chance.choice(
+            (
+                path.name,
+                "/dev/zero",
+                "/etc/passwd",
+                "..",
+                "/",
+                "nowhere",
+                str(root),
+                "/proc/self/mem",
+                "/dev/tty",
+            )
+        )
         path.symlink_to(target)
     elif what == 11:
         with path.open("wb") as stream:
@@ -307,7 +396,9 @@ def _change_file(chance: random.Random, root: Path, path: Path) -> None:
 
 
 def _odd_content(chance: random.Random, content: bytes) -> bytes:
-    return encoded(str(chance.choice((*ODD_INTEGERS, *ODD_TEXTS)))) + chance.choice((b"", b"\n", b" kB\n", b"\n" + content))
+    return encoded(str(chance.choice((*ODD_INTEGERS, *ODD_TEXTS)))) + chance.choice(
+        (b"", b"\n", b" kB\n", b"\n" + content)
+    )
 
 
 # ------------------------------------------------------------------ files of models
@@ -323,26 +414,39 @@ def config(draw: Draw, folder: Path) -> Case:
     """A config.json, alone or in a folder."""
     chance = draw.chance
     values = configs()
-    content = content_of(chance, draw.steps(), chance.choice(values), lambda value: json_text(chance, value), values)
+    content = content_of(
+        chance, draw.steps(), chance.choice(values), lambda value: json_text(chance, value), values
+    )
     (folder / "model").mkdir()
     (folder / "model" / "config.json").write_bytes(content)
     name = chance.choice(("model/config.json", "model/config.json", "./model"))
-    commands = [("spec", "new", name), ("check", name, "--machine", chance.choice(machines()), *formatted(chance)), judged(chance, name)]
+    commands = [
+        ("spec", "new", name),
+        ("check", name, "--machine", chance.choice(machines()), *formatted(chance)),
+        judged(chance, name),
+    ]
     return Case(tuple(commands))
 
 
 @cache
 def gguf_models() -> tuple[dict[str, Any], ...]:
     """Metadata and tensors of measured models, of moderate size."""
-    models = list(json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"].values())
-    models += [json.loads(path.read_text(encoding="utf-8")) for path in sorted(HEADERS.glob("gguf*/*.json"))]
+    models = list(
+        json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"].values()
+    )
+    models += [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(HEADERS.glob("gguf*/*.json"))
+    ]
     return tuple(
         {
             "metadata": {
                 "general.architecture": model["architecture"],
                 "general.name": "A model",
                 "general.license": "apache-2.0",
-                "general.file_type": {"F16": 1, "Q8_0": 7, "Q4_K_M": 15, "Q6_K": 18}.get(model["quantization"], 15),
+                "general.file_type": {"F16": 1, "Q8_0": 7, "Q4_K_M": 15, "Q6_K": 18}.get(
+                    model["quantization"], 15
+                ),
                 **{
                     key if key.startswith("tokenizer.") else f"{model['architecture']}.{key}": value
                     for key, value in model["metadata"].items()
@@ -406,32 +510,51 @@ def gguf_value(value: object, chance: random.Random | None = None) -> bytes:
     return struct.pack("<I", 8) + gguf_text(value)
 
 
-def gguf_bytes(metadata: Mapping[str, object], tensors: list[Any], chance: random.Random | None = None) -> tuple[bytes, int]:
+def gguf_bytes(
+    metadata: Mapping[str, object], tensors: list[Any], chance: random.Random | None = None
+) -> tuple[bytes, int]:
     """A header, and the size of the whole file; with `chance` some counts, types, shapes and offsets are wrong."""
     counts = [len(tensors), len(metadata)]
     if chance is not None and chance.random() < 0.2:
         counts[chance.randrange(2)] = chance.choice((0, 1, counts[0] + 1, 2**31, 2**63, 2**64 - 1))
-    version = chance.choice((3, 3, 3, 2, 1, 4, 3 << 16)) if chance is not None and chance.random() < 0.1 else 3
+    version = (
+        chance.choice((3, 3, 3, 2, 1, 4, 3 << 16))
+        if chance is not None and chance.random() < 0.1
+        else 3
+    )
     parts = [b"GGUF", struct.pack("<IQQ", version, *counts)]
     parts += [gguf_text(key) + gguf_value(item, chance) for key, item in metadata.items()]
-    wrong = chance.randrange(len(tensors)) if chance is not None and tensors and chance.random() < 0.5 else -1
+    wrong = (
+        chance.randrange(len(tensors))
+        if chance is not None and tensors and chance.random() < 0.5
+        else -1
+    )
     offset = end = 0
     for number, tensor in enumerate(tensors):
         if not (isinstance(tensor, list) and len(tensor) == 3 and isinstance(tensor[1], list)):
             continue
         name, shape, kind = tensor
         sizes = [size % 2**64 if isinstance(size, int) else 1 for size in shape][:9]
-        identity, elements, block = _GGUF_TYPES.get(kind, (12, 256, 144)) if isinstance(kind, str) else (12, 256, 144)
+        identity, elements, block = (
+            _GGUF_TYPES.get(kind, (12, 256, 144)) if isinstance(kind, str) else (12, 256, 144)
+        )
         place, dimensions = offset, len(sizes)
         if number == wrong and chance is not None:
             what = chance.randrange(5)
             identity = chance.choice((3, 4, 8, 31, 39, 99, 2**32 - 1)) if what == 0 else identity
-            place = chance.choice((place + 1, place + 32, 0, 2**63, 2**64 - 1)) if what == 1 else place
+            place = (
+                chance.choice((place + 1, place + 32, 0, 2**63, 2**64 - 1)) if what == 1 else place
+            )
             dimensions = chance.choice((0, 5, 2**31)) if what == 2 else dimensions
             if what == 3 and sizes:
-                sizes[chance.randrange(len(sizes))] = chance.choice((0, 1, 31, 2**32, 2**63, 2**64 - 1))
+                sizes[chance.randrange(len(sizes))] = chance.choice(
+                    (0, 1, 31, 2**32, 2**63, 2**64 - 1)
+                )
             name = chance.choice(ODD_TEXTS) if what == 4 else name
-        parts.append(gguf_text(name) + struct.pack(f"<I{len(sizes)}QIQ", dimensions, *sizes, identity, place % 2**64))
+        parts.append(
+            gguf_text(name)
+            + struct.pack(f"<I{len(sizes)}QIQ", dimensions, *sizes, identity, place % 2**64)
+        )
         end = offset + prod(sizes) // elements * block
         offset = -(-end // 32) * 32
     header = b"".join(parts)
@@ -472,20 +595,38 @@ def gguf(draw: Draw, folder: Path) -> Case:
     for step in raw:
         header = change_bytes(step, header)
     if cut is not None:
-        size = cut.choice((0, 1, 4, 24, len(header) // 2, len(header), size - 1, size + 1, size // 2))
+        size = cut.choice(
+            (0, 1, 4, 24, len(header) // 2, len(header), size - 1, size + 1, size // 2)
+        )
         header = header[:size]
     sparse(folder / "model.gguf", header, size)
     name = "model.gguf"
-    commands = [("check", name, "--machine", chance.choice(machines()), *formatted(chance)), judged(chance, name)]
+    commands = [
+        ("check", name, "--machine", chance.choice(machines()), *formatted(chance)),
+        judged(chance, name),
+    ]
     if chance.random() < 0.3:
         commands.append(("spec", "new", name))
     if chance.random() < 0.1:
-        commands.append(("check", "gpt2", chance.choice(("--adapter", "--draft")), name, "--machine", machines()[0]))
+        commands.append(
+            (
+                "check",
+                "gpt2",
+                chance.choice(("--adapter", "--draft")),
+                name,
+                "--machine",
+                machines()[0],
+            )
+        )
     return Case(tuple(commands))
 
 
 def _change_tensors(chance: random.Random, tensors: list[Any]) -> list[Any]:
-    if chance.random() < 0.5 and tensors and all(isinstance(tensor, list) and len(tensor) == 3 for tensor in tensors):
+    if (
+        chance.random() < 0.5
+        and tensors
+        and all(isinstance(tensor, list) and len(tensor) == 3 for tensor in tensors)
+    ):
         # the same tensor of every layer
         stem = str(chance.choice(tensors)[0]).rpartition(".")[0].rpartition(".")[2]
         alike = [tensor for tensor in tensors if stem in str(tensor[0])]
@@ -499,14 +640,26 @@ def _change_tensors(chance: random.Random, tensors: list[Any]) -> list[Any]:
 
 def _scaled(tensor: list[Any], at: int, factor: int) -> list[Any]:
     name, shape, kind = tensor
-    return [name, [size * factor if place == at else size for place, size in enumerate(shape)] if isinstance(shape, list) else [], kind]
+    return [
+        name,
+        [size * factor if place == at else size for place, size in enumerate(shape)]
+        if isinstance(shape, list)
+        else [],
+        kind,
+    ]
 
 
 @cache
 def safetensors_models() -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
     """Configs of small models with the header of their weights: a Llama, and the same in packed and 8-bit types."""
     models = []
-    stored: tuple[tuple[str, str], ...] = (("BF16", "BF16"), ("F32", "F32"), ("F8_E4M3", "F32"), ("I32", "F16"), ("U32", "BF16"))
+    stored: tuple[tuple[str, str], ...] = (
+        ("BF16", "BF16"),
+        ("F32", "F32"),
+        ("F8_E4M3", "F32"),
+        ("I32", "F16"),
+        ("U32", "BF16"),
+    )
     for kinds in stored:
         shapes: dict[str, tuple[str, list[int]]] = {
             "model.embed_tokens.weight": (kinds[1], [100, 64]),
@@ -519,11 +672,17 @@ def safetensors_models() -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
                 ("self_attn.o_proj", [64, 64]),
                 ("mlp.gate_proj", [128, 64]), ("mlp.up_proj", [128, 64]), ("mlp.down_proj", [64, 128]), ("input_layernorm", [64]),
             ):  # fmt: skip
-                shapes[f"model.layers.{layer}.{name}.weight"] = (kinds[0] if len(shape) > 1 else kinds[1], shape)
+                shapes[f"model.layers.{layer}.{name}.weight"] = (
+                    kinds[0] if len(shape) > 1 else kinds[1],
+                    shape,
+                )
         header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
         end = 0
         for name, (dtype, shape) in shapes.items():
-            size = prod(shape) * {"BF16": 2, "F16": 2, "F32": 4, "F8_E4M3": 1, "I32": 4, "U32": 4}[dtype]
+            size = (
+                prod(shape)
+                * {"BF16": 2, "F16": 2, "F32": 4, "F8_E4M3": 1, "I32": 4, "U32": 4}[dtype]
+            )
             header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
             end += size
         stated: dict[str, Any] = {
@@ -531,7 +690,12 @@ def safetensors_models() -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
             "num_key_value_heads": 2, "vocab_size": 100, "max_position_embeddings": 256,
         }  # fmt: skip
         if kinds[0] == "I32":
-            stated["quantization_config"] = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"}
+            stated["quantization_config"] = {
+                "quant_method": "awq",
+                "bits": 4,
+                "group_size": 32,
+                "version": "gemm",
+            }
         if kinds[0] == "U32":
             stated["quantization"] = {"group_size": 32, "bits": 4}
         if kinds[0] == "F8_E4M3":
@@ -547,45 +711,141 @@ def safetensors(draw: Draw, folder: Path) -> Case:
     end = max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     adapter = chance.random() < 0.15
     if adapter:
-        stated = {"peft_type": "LORA", "r": 8, "base_model_name_or_path": "gpt2", "target_modules": ["c_attn"], "lora_alpha": 16}
+        stated = {
+            "peft_type": "LORA",
+            "r": 8,
+            "base_model_name_or_path": "gpt2",
+            "target_modules": ["c_attn"],
+            "lora_alpha": 16,
+        }
         header = {
-            "base_model.model.h.0.attn.c_attn.lora_A.weight": {"dtype": "F32", "shape": [8, 768], "data_offsets": [0, 24576]},
-            "base_model.model.h.0.attn.c_attn.lora_B.weight": {"dtype": "F32", "shape": [2304, 8], "data_offsets": [24576, 98304]},
+            "base_model.model.h.0.attn.c_attn.lora_A.weight": {
+                "dtype": "F32",
+                "shape": [8, 768],
+                "data_offsets": [0, 24576],
+            },
+            "base_model.model.h.0.attn.c_attn.lora_B.weight": {
+                "dtype": "F32",
+                "shape": [2304, 8],
+                "data_offsets": [24576, 98304],
+            },
         }
         end = 98304
-    index: Any = {"metadata": {"total_size": end}, "weight_map": {name: "model.safetensors" for name in header if name[:2] != "__"}}
+    index: Any = {
+        "metadata": {"total_size": end},
+        "weight_map": {name: "model.safetensors" for name in header if name[:2] != "__"},
+    }
     chosen = chance.choices(("header", "config", "index"), (5, 2, 2))[0]
     steps = draw.steps()
-    contents = {"header": encoded(json.dumps(header)), "config": encoded(json.dumps(stated)), "index": encoded(json.dumps(index))}
+    contents = {
+        "header": encoded(json.dumps(header)),
+        "config": encoded(json.dumps(stated)),
+        "index": encoded(json.dumps(index)),
+    }
     value = {"header": header, "config": stated, "index": index}[chosen]
-    others = configs() if chosen == "config" else [safetensors_models()[0][1]] if chosen == "header" else []
-    contents[chosen] = content_of(chance, steps, value, lambda item: json_text(chance, item), others)
-    start = struct.pack("<Q", len(contents["header"]) if chance.random() < 0.95 else chance.choice((0, 1, 2**27, 2**63, 2**64 - 1)))
+    others = (
+        configs()
+        if chosen == "config"
+        else [safetensors_models()[0][1]]
+        if chosen == "header"
+        else []
+    )
+    contents[chosen] = content_of(
+        chance, steps, value, lambda item: json_text(chance, item), others
+    )
+    start = struct.pack(
+        "<Q",
+        len(contents["header"])
+        if chance.random() < 0.95
+        else chance.choice((0, 1, 2**27, 2**63, 2**64 - 1)),
+    )
     size = 8 + len(contents["header"]) + end + chance.choice((0, 0, 0, 0, 0, 0, 1, -1, -end))
     here = folder / "model"
     here.mkdir()
-    sparse(here / ("adapter_model.safetensors" if adapter else "model.safetensors"), start + contents["header"], size)
+    sparse(
+        here / ("adapter_model.safetensors" if adapter else "model.safetensors"),
+        start + contents["header"],
+        size,
+    )
     (here / ("adapter_config.json" if adapter else "config.json")).write_bytes(contents["config"])
     if adapter:
-        words = ("check", "gpt2", "--adapter", "model", "--machine", chance.choice(machines()), *workload(chance, "check"))
+        words = (
+            "check",
+            "gpt2",
+            "--adapter",
+            "model",
+            "--machine",
+            chance.choice(machines()),
+            *workload(chance, "check"),
+        )
         return Case(((*words, *formatted(chance)),))
     if chosen == "index" or chance.random() < 0.3:
         (here / "model.safetensors.index.json").write_bytes(contents["index"])
-    name = chance.choice(("./model", "./model", "model/model.safetensors", "model/model.safetensors.index.json"))
-    commands = [("check", name, "--machine", chance.choice(machines()), *formatted(chance)), judged(chance, name), ("spec", "new", name)]
+    name = chance.choice(
+        ("./model", "./model", "model/model.safetensors", "model/model.safetensors.index.json")
+    )
+    commands = [
+        ("check", name, "--machine", chance.choice(machines()), *formatted(chance)),
+        judged(chance, name),
+        ("spec", "new", name),
+    ]
     return Case(tuple(commands[: chance.choice((1, 2, 3))]))
 
 
 # ------------------------------------------------------------------ command lines
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
-    "FILE": ("out.txt", "out/out.txt", "m.json", "", "/dev/full", "/dev/null", "fifo", ".", "no/such/out"),
+    "FILE": (
+        "out.txt",
+        "out/out.txt",
+        "m.json",
+        "",
+        "/dev/full",
+        "/dev/null",
+        "fifo",
+        ".",
+        "no/such/out",
+    ),
     "DIR": ("out-dir", "specs", ".", "", "/proc", "no-such", "fifo", "m.json"),
-    "FILE|DIR|PROFILE": ("m.json", ".", "specs", "fifo", "-", "macbook-pro-m4-max-48gb", "raspberry", "/dev/zero", "/proc/self/mem", "/"),
+    "FILE|DIR|PROFILE": (
+        "m.json",
+        ".",
+        "specs",
+        "fifo",
+        "-",
+        "macbook-pro-m4-max-48gb",
+        "raspberry",
+        "/dev/zero",
+        "/proc/self/mem",
+        "/",
+    ),
     "FILE|DIR|-": ("m.json", ".", "records", "fifo", "-", "/dev/zero", "/"),
-    "MODEL": (*MODEL_NAMES, "m.json", "audit.toml", "fifo", "/dev/zero", "x.gguf", "specs/my-model.toml", "gpt2:", ":", "/", "a/b/c"),
+    "MODEL": (
+        *MODEL_NAMES,
+        "m.json",
+        "audit.toml",
+        "fifo",
+        "/dev/zero",
+        "x.gguf",
+        "specs/my-model.toml",
+        "gpt2:",
+        ":",
+        "/",
+        "a/b/c",
+    ),
     "POLICY": ("audit.toml", "m.json", "fifo", "", "/dev/zero", "no-such.toml"),
-    "KEY=VALUE": ("memory=16GiB", "cores=1", "disk=0", "gpu=24GiB", "gpu=none", "gpu=0x1GiB", "bandwidth=1B/s", "memory=", "=", "site=a"),
+    "KEY=VALUE": (
+        "memory=16GiB",
+        "cores=1",
+        "disk=0",
+        "gpu=24GiB",
+        "gpu=none",
+        "gpu=0x1GiB",
+        "bandwidth=1B/s",
+        "memory=",
+        "=",
+        "site=a",
+    ),
     "N": ("1", "8k", "0", "-1", "1e3", "٣", "1_000", " 7 ", "9" * 30, "nan"),
     "SIZE": ("16GiB", "0", "-1GB", "1e400GB", "٣GB", "GB", "infGB", "nanGiB"),
     "RATE": ("100Mbit/s", "0B/s", "1e-9B/s", "٣MB/s"),
@@ -634,7 +894,9 @@ def command_line(draw: Draw, folder: Path) -> Case:
     command = chance.choice((*COMMANDS, "check", "check", "audit", "show", "plan", "machine"))
     words: list[str] = [command]
     positional = [action for action in _options(command) if not action.option_strings]
-    flags = [action for action in _options(command) if action.option_strings and action.dest != "help"]
+    flags = [
+        action for action in _options(command) if action.option_strings and action.dest != "help"
+    ]
     for action in positional:
         words += [_word(chance, action)] if chance.random() < 0.95 else []
         if action.nargs == "+" and chance.random() < 0.3:
@@ -647,7 +909,10 @@ def command_line(draw: Draw, folder: Path) -> Case:
         if flags:
             words += _option(step, step.choice(flags))
         if step.random() < 0.08:
-            words.insert(step.randrange(len(words) + 1), step.choice(("--", "-", "", "-x", "--help", "@m.json", "--no", *ODD_TEXTS)))
+            words.insert(
+                step.randrange(len(words) + 1),
+                step.choice(("--", "-", "", "-x", "--help", "@m.json", "--no", *ODD_TEXTS)),
+            )
     return Case((tuple(words),))
 
 

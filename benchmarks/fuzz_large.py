@@ -7,7 +7,15 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fuzz_kinds import REPOSITORY, gguf_models, gguf_text, gguf_value, machines, safetensors_models, sparse
+from fuzz_kinds import (
+    REPOSITORY,
+    gguf_models,
+    gguf_text,
+    gguf_value,
+    machines,
+    safetensors_models,
+    sparse,
+)
 
 Build = Callable[[Path], tuple[str, ...]]
 MIB = 1 << 20
@@ -57,7 +65,9 @@ def _many_specs(folder: Path) -> tuple[str, ...]:
     text = (REPOSITORY / "examples" / "specs" / "my-model.toml").read_text(encoding="utf-8")
     (folder / "specs").mkdir()
     for number in range(3000):
-        (folder / "specs" / f"my-model-{number}.toml").write_text(text.replace("my-model", f"my-model-{number}"), encoding="utf-8")
+        (folder / "specs" / f"my-model-{number}.toml").write_text(
+            text.replace("my-model", f"my-model-{number}"), encoding="utf-8"
+        )
     return ("list", "--specs", "specs", "--machine", machines()[0])
 
 
@@ -66,13 +76,22 @@ def _record(content: Callable[[], bytes]) -> Build:
 
 
 def _fleet(content: Callable[[], bytes], *more: str) -> Build:
-    return _file("m.json", content, "audit", str(REPOSITORY / "examples" / "audit.toml"), "--machines", "{}", *more)
+    return _file(
+        "m.json",
+        content,
+        "audit",
+        str(REPOSITORY / "examples" / "audit.toml"),
+        "--machines",
+        "{}",
+        *more,
+    )
 
 
 def _lines(count: int) -> Callable[[], bytes]:
     values = json.loads(Path(machines()[0]).read_text(encoding="utf-8"))
     return lambda: b"\n".join(
-        json.dumps(values | {"name": f"m{number}", "memory_total_bytes": 2**40 + number}).encode() for number in range(count)
+        json.dumps(values | {"name": f"m{number}", "memory_total_bytes": 2**40 + number}).encode()
+        for number in range(count)
     )
 
 
@@ -84,7 +103,9 @@ def _many_records(folder: Path) -> tuple[str, ...]:
 
 
 def _policy(start: str, piece: str, *more: str) -> Build:
-    return _file("audit.toml", _full(start, piece), "audit", "{}", "--machines", machines()[0], *more)
+    return _file(
+        "audit.toml", _full(start, piece), "audit", "{}", "--machines", machines()[0], *more
+    )
 
 
 def _config(content: Callable[[], bytes], name: str = "config.json") -> Build:
@@ -100,7 +121,11 @@ def _header(content: Callable[[], bytes], data: int = 0) -> Build:
 
     def build(folder: Path) -> tuple[str, ...]:
         header = content()
-        sparse(folder / "model.safetensors", struct.pack("<Q", len(header)) + header, 8 + len(header) + data)
+        sparse(
+            folder / "model.safetensors",
+            struct.pack("<Q", len(header)) + header,
+            8 + len(header) + data,
+        )
         return ("check", "./model.safetensors", "--machine", machines()[0])
 
     return build
@@ -136,12 +161,19 @@ def _shards(folder: Path) -> tuple[str, ...]:
     return ("check", "./model", "--machine", machines()[0])
 
 
-def _gguf(metadata: Callable[[], list[bytes]], tensors: Callable[[], list[bytes]] = list, size: int = 32) -> Build:
+def _gguf(
+    metadata: Callable[[], list[bytes]], tensors: Callable[[], list[bytes]] = list, size: int = 32
+) -> Build:
     """A GGUF file of these entries, already encoded."""
 
     def build(folder: Path) -> tuple[str, ...]:
         keys, entries = metadata(), tensors() or _entries(1, 4)
-        header = b"GGUF" + struct.pack("<IQQ", 3, len(entries), len(keys)) + b"".join(keys) + b"".join(entries)
+        header = (
+            b"GGUF"
+            + struct.pack("<IQQ", 3, len(entries), len(keys))
+            + b"".join(keys)
+            + b"".join(entries)
+        )
         header += b"\0" * (-len(header) % 32)
         sparse(folder / "model.gguf", header, len(header) + size)
         return ("check", "./model.gguf", "--machine", machines()[0])
@@ -154,13 +186,22 @@ def _key(name: str, value: object) -> bytes:
 
 
 def _entries(count: int, width: int) -> list[bytes]:
-    return [gguf_text(f"blk.{number}.{'x' * width}") + struct.pack("<IQIQ", 1, 8, 0, 32 * number) for number in range(count)]
+    return [
+        gguf_text(f"blk.{number}.{'x' * width}") + struct.pack("<IQIQ", 1, 8, 0, 32 * number)
+        for number in range(count)
+    ]
 
 
 def _llama() -> list[bytes]:
     """The metadata of a measured Llama."""
-    models = (model["metadata"] for model in gguf_models() if model["metadata"]["general.architecture"] == "llama")
-    return [_key(name, value) for name, value in next(models).items() if name != "tokenizer.ggml.tokens"]
+    models = (
+        model["metadata"]
+        for model in gguf_models()
+        if model["metadata"]["general.architecture"] == "llama"
+    )
+    return [
+        _key(name, value) for name, value in next(models).items() if name != "tokenizer.ggml.tokens"
+    ]
 
 
 def _tree(name: str, content: Callable[[], bytes], size: int = 0, count: int = 1) -> Build:

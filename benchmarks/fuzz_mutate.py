@@ -15,7 +15,19 @@ ODD_INTEGERS = (
     0, 1, -1, 2, 3, 5, 7, 31, 33, 127, 255, 256, 4096, 65535, 10**6, 2**31 - 1, 2**31, 2**32, 2**40, 2**52, 2**53 + 1, 2**62, 2**63 - 1,
     2**63, 2**64 - 1, 2**64, -(2**31), -(2**63), 10**18, 10**19, 10**30, 10**100,
 )  # fmt: skip
-ODD_FLOATS = (0.0, -0.0, 0.5, -1.5, 1e-9, 5e-324, 1e18, 1e300, float("inf"), float("-inf"), float("nan"))
+ODD_FLOATS = (
+    0.0,
+    -0.0,
+    0.5,
+    -1.5,
+    1e-9,
+    5e-324,
+    1e18,
+    1e300,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+)
 ODD_TEXTS = (
     "", " ", "0", "-1", "nan", "1e999", "true", "null", "none", "all", ".", "..", "/", "-", "--", "*", "%s%n", "{}",
     "{0.__class__}", "$(id)", "`id`",
@@ -40,9 +52,14 @@ def odd_value(chance: random.Random, depth: int = 0) -> Any:
     if kind == 6:
         return chance.choice((True, False, None, [], {}))
     if kind == 7:
-        return [odd_value(chance, depth + 1)] * chance.choice((1, 1, 2, 3, 100, 2000) if depth == 0 else (1, 2))
+        return [odd_value(chance, depth + 1)] * chance.choice(
+            (1, 1, 2, 3, 100, 2000) if depth == 0 else (1, 2)
+        )
     if kind == 8:
-        return {chance.choice((*ODD_TEXTS[:60], "name", "bytes")): odd_value(chance, depth + 1) for _ in range(chance.randrange(4))}
+        return {
+            chance.choice((*ODD_TEXTS[:60], "name", "bytes")): odd_value(chance, depth + 1)
+            for _ in range(chance.randrange(4))
+        }
     return nested(chance, chance.choice((10, 60, 150)))
 
 
@@ -57,9 +74,30 @@ def nested(chance: random.Random, depth: int) -> Any:
 def odd_number_near(chance: random.Random, value: float) -> Any:
     """A number that stands in a simple relation to another: what a check of bounds or divisibility may miss."""
     if isinstance(value, int):
-        return chance.choice((value + 1, value - 1, value * 2, value // 2, value * 3, value // 3, -value, value * 1000, 0, 1, value + 7))
+        return chance.choice(
+            (
+                value + 1,
+                value - 1,
+                value * 2,
+                value // 2,
+                value * 3,
+                value // 3,
+                -value,
+                value * 1000,
+                0,
+                1,
+                value + 7,
+            )
+        )
     return chance.choice(
-        (value * 2, value / 2, -value, value * 1e6, 0.0, float(int(value)) if value == value and abs(value) < 1e300 else 1.0)
+        (
+            value * 2,
+            value / 2,
+            -value,
+            value * 1e6,
+            0.0,
+            float(int(value)) if value == value and abs(value) < 1e300 else 1.0,
+        )
     )
 
 
@@ -102,13 +140,25 @@ def change_value(chance: random.Random, value: Any, others: Sequence[Any] = ()) 
     if what == 0:
         del holder[key]
     elif what == 1 and isinstance(holder, dict):
-        renamed = chance.choice((str(key) + "x", str(key).upper(), str(key)[:-1], chance.choice(ODD_TEXTS), "__metadata__"))
+        renamed = chance.choice(
+            (
+                str(key) + "x",
+                str(key).upper(),
+                str(key)[:-1],
+                chance.choice(ODD_TEXTS),
+                "__metadata__",
+            )
+        )
         holder[renamed] = holder.pop(key)
     elif what == 2 and isinstance(holder, list):
         holder[:] = holder * chance.choice((2, 3, 50)) if len(holder) < 2000 else holder[:1]
     elif what == 3 and isinstance(holder, dict):
         holder[chance.choice(ODD_TEXTS)] = odd_value(chance)
-    elif what in (4, 5, 6) and isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
+    elif (
+        what in (4, 5, 6)
+        and isinstance(holder[key], int | float)
+        and not isinstance(holder[key], bool)
+    ):
         holder[key] = odd_number_near(chance, holder[key])
     elif what in (7, 8) and others:
         _borrow(chance, changed, chance.choice(others))
@@ -160,7 +210,12 @@ def _toml_table(lines: list[str], path: tuple[str, ...], table: dict[str, Any]) 
     for key, value in table.items():
         if isinstance(value, dict) and value and len(path) < 3:
             later.append((key, [value], "[{}]"))
-        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value) and len(path) < 3:
+        elif (
+            isinstance(value, list)
+            and value
+            and all(isinstance(item, dict) for item in value)
+            and len(path) < 3
+        ):
             later.append((key, value, "[[{}]]"))
         else:
             lines.append(f"{_toml_key(key)} = {toml_literal(value)}")
@@ -172,7 +227,11 @@ def _toml_table(lines: list[str], path: tuple[str, ...], table: dict[str, Any]) 
 
 def _toml_key(key: object) -> str:
     text = str(key)
-    return text if text and text.isascii() and text.replace("-", "").replace("_", "").isalnum() else _quoted(text)
+    return (
+        text
+        if text and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+        else _quoted(text)
+    )
 
 
 def _quoted(text: str) -> str:
@@ -199,7 +258,11 @@ def toml_literal(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(toml_literal, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml_key(key)} = {toml_literal(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{_toml_key(key)} = {toml_literal(item)}" for key, item in value.items())
+            + "}"
+        )
     return "null" if value is None else _quoted(str(value))
 
 
@@ -256,7 +319,11 @@ _PIECES = (
 def change_bytes(chance: random.Random, content: bytes) -> bytes:
     """Replace, insert, remove, repeat or cut off some bytes; the first kilobytes, which hold counts and keys, more often."""
     size = len(content)
-    at = chance.randrange(min(size, 3000) + 1) if chance.random() < 0.5 else chance.randrange(size + 1)
+    at = (
+        chance.randrange(min(size, 3000) + 1)
+        if chance.random() < 0.5
+        else chance.randrange(size + 1)
+    )
     span = chance.choice((1, 1, 2, 4, 8, 64, 1000))
     what = chance.randrange(6)
     if what == 0:
@@ -268,12 +335,20 @@ def change_bytes(chance: random.Random, content: bytes) -> bytes:
     if what == 3:
         return content[:at] + content[at + span :]
     if what == 4:
-        return content[:at] + content[at : at + span] * chance.choice((2, 3, 50)) + content[at + span :]
+        return (
+            content[:at]
+            + content[at : at + span] * chance.choice((2, 3, 50))
+            + content[at + span :]
+        )
     return content[:at] + chance.randbytes(min(span, 64)) + content[at + min(span, 64) :]
 
 
 def content_of(
-    chance: random.Random, steps: Sequence[random.Random], value: Any, write: Callable[[Any], str], others: Sequence[Any] = ()
+    chance: random.Random,
+    steps: Sequence[random.Random],
+    value: Any,
+    write: Callable[[Any], str],
+    others: Sequence[Any] = (),
 ) -> bytes:
     """The text of an example after some changes: those of values first, then those of its text and bytes."""
     levels = [(step.choices(("value", "text", "bytes"), (8, 3, 1))[0], step) for step in steps]

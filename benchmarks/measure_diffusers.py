@@ -21,9 +21,29 @@ _DECODER = {
     "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2,
 }  # fmt: skip
 _SIXTEEN = {"latent_channels": 16, "use_quant_conv": False, "use_post_quant_conv": False}
-_CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "projection_dim": 768}
-_CLIP_G = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 4, "num_attention_heads": 20, "projection_dim": 1280}
-_T5 = {"d_model": 4096, "d_kv": 64, "d_ff": 10240, "num_heads": 64, "feed_forward_proj": "gated-gelu", "num_layers": 1, "vocab_size": 32128}
+_CLIP_L = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
+}
+_CLIP_G = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+}
+_T5 = {
+    "d_model": 4096,
+    "d_kv": 64,
+    "d_ff": 10240,
+    "num_heads": 64,
+    "feed_forward_proj": "gated-gelu",
+    "num_layers": 1,
+    "vocab_size": 32128,
+}
 _CROSS = "CrossAttnDownBlock2D"
 _XL = {
     "down_block_types": ("DownBlock2D", _CROSS, _CROSS), "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
@@ -68,7 +88,13 @@ _NONE = {"tokenizer": None, "feature_extractor": None, "image_encoder": None}
 _MISSING: dict[str, dict[str, Any]] = {
     "sd15": {**_NONE, "safety_checker": None, "requires_safety_checker": False},
     "sdxl": {**_NONE, "tokenizer_2": None},
-    "sd3": {"tokenizer": None, "tokenizer_2": None, "tokenizer_3": None, "image_encoder": None, "feature_extractor": None},
+    "sd3": {
+        "tokenizer": None,
+        "tokenizer_2": None,
+        "tokenizer_3": None,
+        "image_encoder": None,
+        "feature_extractor": None,
+    },
     "flux": {**_NONE, "tokenizer_2": None},
 }
 
@@ -77,8 +103,17 @@ def cases() -> list[dict[str, Any]]:
     """Every run. `images` of one prompt; guidance doubles the batch in all but FLUX."""
     fixed: dict[str, Any] = {"mmap_threshold": 262144}
 
-    def run(model: str, pixels: int, dtype: str | None = None, images: int = 1, **more: Any) -> dict[str, Any]:
-        return {"kind": "pipeline", "model": model, "dtype": dtype or _SAVED[model], "pixels": pixels, "images": images, **more}
+    def run(
+        model: str, pixels: int, dtype: str | None = None, images: int = 1, **more: Any
+    ) -> dict[str, Any]:
+        return {
+            "kind": "pipeline",
+            "model": model,
+            "dtype": dtype or _SAVED[model],
+            "pixels": pixels,
+            "images": images,
+            **more,
+        }
 
     return [
         run("sd15", 256),
@@ -102,7 +137,9 @@ def cases() -> list[dict[str, Any]]:
 
 def make(model: str, folder: str) -> None:
     """Saves a pipeline with random weights, without tokenizers."""
-    torch, diffusers, transformers = (import_module(name) for name in ("torch", "diffusers", "transformers"))
+    torch, diffusers, transformers = (
+        import_module(name) for name in ("torch", "diffusers", "transformers")
+    )
     torch.manual_seed(1)
     kind, scheduler, components = PIPELINES[model]
     made: dict[str, Any] = {}
@@ -115,7 +152,9 @@ def make(model: str, folder: str) -> None:
             made[name] = getattr(diffusers, component)(**values)
         made[name] = made[name].to(getattr(torch, _SAVED[model]))
     torch.set_default_dtype(torch.float32)
-    getattr(diffusers, kind)(**made, **_MISSING[model], scheduler=getattr(diffusers, scheduler)()).save_pretrained(folder)
+    getattr(diffusers, kind)(
+        **made, **_MISSING[model], scheduler=getattr(diffusers, scheduler)()
+    ).save_pretrained(folder)
 
 
 def _prompt(pipeline: Any, model: str, torch: Any) -> dict[str, Any]:
@@ -131,7 +170,10 @@ def _prompt(pipeline: Any, model: str, torch: Any) -> dict[str, Any]:
     def both(once: Any) -> dict[str, Any]:
         first, second = once(), once()
         names = ("prompt_embeds", "pooled_prompt_embeds")
-        return {**dict(zip(names, first, strict=False)), **{f"negative_{n}": v for n, v in zip(names, second, strict=False)}}
+        return {
+            **dict(zip(names, first, strict=False)),
+            **{f"negative_{n}": v for n, v in zip(names, second, strict=False)},
+        }
 
     if model == "sd15":
         return both(lambda: (pipeline.text_encoder(ids(77))[0],))
@@ -142,7 +184,10 @@ def _prompt(pipeline: Any, model: str, torch: Any) -> dict[str, Any]:
         }
 
     def once() -> tuple[Any, Any]:
-        (first, pooled), (second, pooled_2) = clip(pipeline.text_encoder), clip(pipeline.text_encoder_2)
+        (first, pooled), (second, pooled_2) = (
+            clip(pipeline.text_encoder),
+            clip(pipeline.text_encoder_2),
+        )
         wide = torch.cat([first, second], dim=-1)
         if model == "sdxl":
             return wide, pooled_2
@@ -159,10 +204,16 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
     diffusers = import_module("diffusers")
     kind = getattr(diffusers, PIPELINES[case["model"]][0])
     stages.note("diffusers")
-    pipeline = kind.from_pretrained(folder, torch_dtype=getattr(torch, case["dtype"]), **_MISSING[case["model"]])
+    pipeline = kind.from_pretrained(
+        folder, torch_dtype=getattr(torch, case["dtype"]), **_MISSING[case["model"]]
+    )
     pipeline.set_progress_bar_config(disable=True)
     stages.note("loaded")
-    side = {"height": case["pixels"], "width": case["pixels"], "num_images_per_prompt": case["images"]}
+    side = {
+        "height": case["pixels"],
+        "width": case["pixels"],
+        "num_images_per_prompt": case["images"],
+    }
     latents: list[Any] = []
     with torch.inference_mode():
         prompt = _prompt(pipeline, case["model"], torch)
@@ -177,16 +228,23 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
         pipeline(**prompt, **side, num_inference_steps=1, callback_on_step_end=seen)
         stages.note("done")
         if case["model"] == "flux":
-            latents[-1] = pipeline._unpack_latents(latents[-1], case["pixels"], case["pixels"], pipeline.vae_scale_factor)
+            latents[-1] = pipeline._unpack_latents(
+                latents[-1], case["pixels"], case["pixels"], pipeline.vae_scale_factor
+            )
         with Allocations(torch) as encoded:
             _prompt(pipeline, case["model"], torch)
         with Allocations(torch) as denoised:
             pipeline(**prompt, **side, num_inference_steps=1, output_type="latent")
         with Allocations(torch) as decoded:
             pipeline.vae.decode(latents[-1], return_dict=False)
-    parts = {name: item for name, item in pipeline.components.items() if hasattr(item, "parameters")}
+    parts = {
+        name: item for name, item in pipeline.components.items() if hasattr(item, "parameters")
+    }
     return {
-        "weights_bytes": {name: stored_bytes({id(w): w for w in part.parameters()}.values())[0] for name, part in parts.items()},
+        "weights_bytes": {
+            name: stored_bytes({id(w): w for w in part.parameters()}.values())[0]
+            for name, part in parts.items()
+        },
         "encode_allocated_peak_bytes": encoded.peak_bytes,
         "denoise_allocated_peak_bytes": denoised.peak_bytes,
         "decode_allocated_peak_bytes": decoded.peak_bytes,
@@ -196,7 +254,11 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
 def config_of(model: str, _: str) -> dict[str, Any]:
     """The values that a pipeline was made of."""
     kind, _, components = PIPELINES[model]
-    return {"class": kind, "saved": _SAVED[model], **{name: {"class": made, **values} for name, (made, values) in components.items()}}
+    return {
+        "class": kind,
+        "saved": _SAVED[model],
+        **{name: {"class": made, **values} for name, (made, values) in components.items()},
+    }
 
 
 RIG = Rig(

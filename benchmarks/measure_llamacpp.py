@@ -64,7 +64,14 @@ def cases() -> list[dict[str, Any]]:
     """Programs and the options they differ by; Q4_K_M is what most people load, Q8_0 has no second layout."""
     found: list[dict[str, Any]] = []
     for model, _, _ in TEXTS:
-        found.append({"program": "llama-server", "model": model, "quant": "Q4_K_M", "n_ctx": 1024 if model == "gpt2" else 2048})
+        found.append(
+            {
+                "program": "llama-server",
+                "model": model,
+                "quant": "Q4_K_M",
+                "n_ctx": 1024 if model == "gpt2" else 2048,
+            }
+        )
     for model, longest in (("gemma-3-270m-it", 3000), ("falcon-h1-0.5b-instruct", 1000)):
         whole = {"program": "llama-server", "model": model, "quant": "Q4_K_M", "n_ctx": 4096}
         found += [whole | {"prompt": 100}, whole | {"prompt": longest}]
@@ -72,35 +79,81 @@ def cases() -> list[dict[str, Any]]:
         for program in ("llama-cli", "llama-completion", "llama-cpp-python"):
             found.append({"program": program, "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
     for model in ("gemma-3-270m-it", "lfm2-350m"):
-        found.append({"program": "llama-cpp-python", "model": model, "quant": "Q4_K_M", "n_ctx": 2048})
+        found.append(
+            {"program": "llama-cpp-python", "model": model, "quant": "Q4_K_M", "n_ctx": 2048}
+        )
     found += _in_python()
     one = {"program": "llama-server", "model": "smollm2-135m-instruct"}
     found += [one | {"quant": "Q8_0", "n_ctx": 2048}, one | {"quant": "Q4_K_M", "n_ctx": 8192}]
-    found += [one | {"quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4}, one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads": 8}]
+    found += [
+        one | {"quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4},
+        one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads": 8},
+    ]
     found += [one | {"quant": "Q4_K_M", "n_ctx": 2048, "threads_http": 64}]
     # what is copied to go back to: of each of four sequences, and as one conversation goes on
-    windowed = {"program": "llama-server", "model": "gemma-3-270m-it", "quant": "Q4_K_M", "n_ctx": 8192}
-    found += [windowed | {"parallel": 4}, windowed | {"parallel": 4, "asked": 4}, windowed | {"n_ctx": 12288, "turns": 12}]
-    found.append({"program": "llama-server", "model": "lfm2-350m", "quant": "Q4_K_M", "n_ctx": 8192, "parallel": 4, "asked": 4})
+    windowed = {
+        "program": "llama-server",
+        "model": "gemma-3-270m-it",
+        "quant": "Q4_K_M",
+        "n_ctx": 8192,
+    }
+    found += [
+        windowed | {"parallel": 4},
+        windowed | {"parallel": 4, "asked": 4},
+        windowed | {"n_ctx": 12288, "turns": 12},
+    ]
+    found.append(
+        {
+            "program": "llama-server",
+            "model": "lfm2-350m",
+            "quant": "Q4_K_M",
+            "n_ctx": 8192,
+            "parallel": 4,
+            "asked": 4,
+        }
+    )
     for model, _, _ in EMBEDDINGS:
         architecture = Catalogue.open().spec(model).architecture
         longest = min(1024, (architecture and architecture.context_tokens) or 512)
         found.append({"program": "llama-server", "model": model, "quant": "F16", "n_ctx": longest})
-    found.append({"program": "llama-embedding", "model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512})
-    found.append({"program": "llama-server", "model": "bge-small-en-v1.5", "quant": "Q8_0", "n_ctx": 512})
+    found.append(
+        {"program": "llama-embedding", "model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512}
+    )
+    found.append(
+        {"program": "llama-server", "model": "bge-small-en-v1.5", "quant": "Q8_0", "n_ctx": 512}
+    )
     found.append({"program": "llama-server", "model": "bge-m3", "quant": "F16", "n_ctx": 4096})
     return found
 
 
 def _in_python() -> list[dict[str, Any]]:
     """What llama-cpp-python touches of what it reserves, by how much of the context is used, and by its own options."""
-    small: dict[str, Any] = {"program": "llama-cpp-python", "model": "smollm2-135m-instruct", "quant": "Q4_K_M"}
+    small: dict[str, Any] = {
+        "program": "llama-cpp-python",
+        "model": "smollm2-135m-instruct",
+        "quant": "Q4_K_M",
+    }
     found = [small | {"n_ctx": 8192, "prompt": tokens} for tokens in (1, 500, 2000)]
     found += [small | {"n_ctx": 512, "prompt": 500}, small | {"n_ctx": 2048, "prompt": 2000}]
     short = small | {"n_ctx": 2048, "prompt": 500}
-    found += [short | option for option in ({"logits_all": True}, {"flash_attn": True}, {"mmap": False}, {"threads": 4}, {"turns": 3})]
+    found += [
+        short | option
+        for option in (
+            {"logits_all": True},
+            {"flash_attn": True},
+            {"mmap": False},
+            {"threads": 4},
+            {"turns": 3},
+        )
+    ]
     found += [short | {"quant": "Q8_0"}]
-    for model in ("pythia-160m", "granite-4.0-350m", "llama-3.2-1b-instruct", "qwen2.5-0.5b-instruct", "tinyllama-1.1b-chat-v1.0"):
+    for model in (
+        "pythia-160m",
+        "granite-4.0-350m",
+        "llama-3.2-1b-instruct",
+        "qwen2.5-0.5b-instruct",
+        "tinyllama-1.1b-chat-v1.0",
+    ):
         found.append(short | {"model": model, "prompt": 1000})
     found.append(small | {"model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512})
     found.append(small | {"model": "qwen3-embedding-0.6b", "quant": "F16", "n_ctx": 512})
@@ -110,7 +163,10 @@ def _in_python() -> list[dict[str, Any]]:
 
 def name_of(case: dict[str, Any]) -> str:
     """One line that tells a run from every other."""
-    return " ".join(f"{value}" if key in ("program", "model", "quant") else f"{key}={value}" for key, value in case.items())
+    return " ".join(
+        f"{value}" if key in ("program", "model", "quant") else f"{key}={value}"
+        for key, value in case.items()
+    )
 
 
 # ------------------------------------------------------------------ files
@@ -136,7 +192,10 @@ def _vocabulary(writer: Any, gguf: Any, file: Path, architecture: Architecture) 
             fill: dict[str, Any] = {"tokens": None, "scores": -1e6, "token_type": _CONTROL}
             value = value[:count]
             missing = range(count - len(value))
-            value += [f"[PAD{number}]" if key.endswith(".tokens") else fill[key.rpartition(".")[2]] for number in missing]
+            value += [
+                f"[PAD{number}]" if key.endswith(".tokens") else fill[key.rpartition(".")[2]]
+                for number in missing
+            ]
         elif key.endswith("_token_id") and value >= count:
             value = count - 1
         if kind == kinds.ARRAY:
@@ -178,8 +237,18 @@ def _metadata(writer: Any, made: Architecture) -> None:
         number("attention.sliding_window", windows[0])
     for state in made.recurrent:
         if state.kind == "mamba2":
-            lengths = (state.convolution, state.inner_length, state.state_length, state.heads, state.groups)
-            for key, length in zip(("conv_kernel", "inner_size", "state_size", "time_step_rank", "group_count"), lengths, strict=True):
+            lengths = (
+                state.convolution,
+                state.inner_length,
+                state.state_length,
+                state.heads,
+                state.groups,
+            )
+            for key, length in zip(
+                ("conv_kernel", "inner_size", "state_size", "time_step_rank", "group_count"),
+                lengths,
+                strict=True,
+            ):
                 number(f"ssm.{key}", length or 0)
         else:
             number("shortconv.l_cache", state.convolution or 0)
@@ -191,7 +260,9 @@ def _metadata(writer: Any, made: Architecture) -> None:
         writer.add_bool(f"{name}.attention.causal", False)
 
 
-def _in_order(made: Architecture, row: ArchitectureRow, quantization: str) -> list[tuple[str, Stored]]:
+def _in_order(
+    made: Architecture, row: ArchitectureRow, quantization: str
+) -> list[tuple[str, Stored]]:
     """Tensors as a converter writes them, layer by layer, the last norm and the output matrix at the end."""
     found: list[tuple[int, str, Stored]] = []
     typed = iter(stored(made, row, quantization, False))
@@ -200,12 +271,17 @@ def _in_order(made: Architecture, row: ArchitectureRow, quantization: str) -> li
         while places:
             # the wider type comes first, and the last layers have it
             part = next(typed)
-            found += [(layer, group.name.replace("*", str(layer)), part) for layer in places[-part.count :]]
+            found += [
+                (layer, group.name.replace("*", str(layer)), part)
+                for layer in places[-part.count :]
+            ]
             places = places[: -part.count]
     return [(name, part) for _, name, part in sorted(found, key=lambda entry: entry[0])]
 
 
-def write(path: Path, model: str, quantization: str, tree: Path, template: str, pooling: int) -> None:
+def write(
+    path: Path, model: str, quantization: str, tree: Path, template: str, pooling: int
+) -> None:
     """A GGUF file whose matrices are holes; norms are ones."""
     gguf, numpy = import_module("gguf"), import_module("numpy")
     shelf = Catalogue.open()
@@ -215,24 +291,40 @@ def write(path: Path, model: str, quantization: str, tree: Path, template: str, 
     assert row is not None
     writer = gguf.GGUFWriter(path, made.row)
     writer.add_name(model)
-    writer.add_file_type(gguf.LlamaFileType[("" if quantization == "F32" else "MOSTLY_") + quantization])
+    writer.add_file_type(
+        gguf.LlamaFileType[("" if quantization == "F32" else "MOSTLY_") + quantization]
+    )
     _metadata(writer, made)
     if pooling:
         writer.add_uint32(f"{made.row}.pooling_type", pooling)
     _vocabulary(writer, gguf, tree / "models" / f"ggml-vocab-{_VOCABULARIES[model]}.gguf", made)
     if template:
-        writer.add_chat_template((tree / "models" / "templates" / f"{template}.jinja").read_text(encoding="utf-8"))
+        writer.add_chat_template(
+            (tree / "models" / "templates" / f"{template}.jinja").read_text(encoding="utf-8")
+        )
     for tensor, part in _in_order(made, row, quantization):
         size = part.bytes // part.count
         if part.type in ("F32", "F16"):
             # one number a head, in two dimensions
             heads = tensor.endswith((".ssm_a", ".ssm_d"))
-            tensor = tensor.removesuffix(".weight") if made.row == "falcon-h1" and ".ffn_norm." in tensor else tensor
+            tensor = (
+                tensor.removesuffix(".weight")
+                if made.row == "falcon-h1" and ".ffn_norm." in tensor
+                else tensor
+            )
             shape = (*part.shape, 1) if heads else part.shape[::-1]
-            writer.add_tensor_info(tensor, shape, numpy.dtype("f4" if part.type == "F32" else "f2"), size)
+            writer.add_tensor_info(
+                tensor, shape, numpy.dtype("f4" if part.type == "F32" else "f2"), size
+            )
         else:
             shape = (*part.shape[:0:-1], row_bytes(part.type, part.shape[0]))
-            writer.add_tensor_info(tensor, shape, numpy.dtype("u1"), size, raw_dtype=gguf.GGMLQuantizationType[part.type])
+            writer.add_tensor_info(
+                tensor,
+                shape,
+                numpy.dtype("u1"),
+                size,
+                raw_dtype=gguf.GGMLQuantizationType[part.type],
+            )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
@@ -267,14 +359,24 @@ def _prompt(tokens: int) -> str:
 
 def _asked(port: int, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
     link = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    link.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+    link.request(
+        "GET" if body is None else "POST",
+        path,
+        None if body is None else json.dumps(body),
+        {"Content-Type": "application/json"},
+    )
     answer = link.getresponse()
     return answer.status, json.loads(answer.read() or b"null")
 
 
 def _serve(command: list[str], case: dict[str, Any], embeds: bool, port: int) -> dict[str, int]:
     """llama-server after one request; its high-water mark, and what was resident then."""
-    with subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             while process.poll() is None:
                 try:
@@ -285,12 +387,20 @@ def _serve(command: list[str], case: dict[str, Any], embeds: bool, port: int) ->
                 time.sleep(0.1)
             if embeds:
                 # as many tokens as the context has, by their numbers: a text would be cut at other places in every vocabulary
-                status, said = _asked(port, "/embeddings", {"content": [1000 + number % 1000 for number in range(case["n_ctx"] - 8)]})
+                status, said = _asked(
+                    port,
+                    "/embeddings",
+                    {"content": [1000 + number % 1000 for number in range(case["n_ctx"] - 8)]},
+                )
             else:
                 status, said = _talked(port, case)
             if status != 200:
                 raise RuntimeError(f"{status}: {said}")
-            return _status(process.pid) | {"tokens": said["usage"]["total_tokens"] if isinstance(said, dict) else case["n_ctx"] - 8}
+            return _status(process.pid) | {
+                "tokens": said["usage"]["total_tokens"]
+                if isinstance(said, dict)
+                else case["n_ctx"] - 8
+            }
         finally:
             process.terminate()
             time.sleep(0.2)
@@ -304,12 +414,21 @@ def _talked(port: int, case: dict[str, Any]) -> tuple[int, Any]:
     def conversation(sequence: int) -> tuple[int, Any]:
         messages: list[dict[str, str]] = []
         for turn in range(case.get("turns", 1)):
-            messages.append({"role": "user", "content": f"{sequence}.{turn} {_prompt(case.get('prompt', 600))}"})
-            body = {"messages": messages, "max_tokens": 4 if together == 1 else 64, "ignore_eos": True, "id_slot": sequence}
+            messages.append(
+                {"role": "user", "content": f"{sequence}.{turn} {_prompt(case.get('prompt', 600))}"}
+            )
+            body = {
+                "messages": messages,
+                "max_tokens": 4 if together == 1 else 64,
+                "ignore_eos": True,
+                "id_slot": sequence,
+            }
             status, said = _asked(port, "/v1/chat/completions", body)
             if status != 200:
                 break
-            messages.append({"role": "assistant", "content": said["choices"][0]["message"]["content"] or ""})
+            messages.append(
+                {"role": "assistant", "content": said["choices"][0]["message"]["content"] or ""}
+            )
         return status, said
 
     with ThreadPoolExecutor(together) as sequences:
@@ -339,11 +458,19 @@ def _in_python_options(case: dict[str, Any], embeds: bool) -> list[str]:
         options["embedding"] = True
     if _whole(case["model"]):
         options |= {"n_batch": case["n_ctx"], "n_ubatch": case["n_ctx"]}
-    options |= {"use_mmap" if key == "mmap" else key: case[key] for key in ("logits_all", "flash_attn", "mmap") if key in case}
+    options |= {
+        "use_mmap" if key == "mmap" else key: case[key]
+        for key in ("logits_all", "flash_attn", "mmap")
+        if key in case
+    }
     if "threads" in case:
         options |= {"n_threads": case["threads"], "n_threads_batch": case["threads"]}
     wanted = case.get("prompt", case["n_ctx"] - 8 if embeds else 1200)
-    return [json.dumps(options), str(min(wanted, 512) if embeds and not _whole(case["model"]) else wanted), str(case.get("turns", 1))]
+    return [
+        json.dumps(options),
+        str(min(wanted, 512) if embeds and not _whole(case["model"]) else wanted),
+        str(case.get("turns", 1)),
+    ]
 
 
 def _run(command: list[str], text: str | None = None) -> dict[str, int]:
@@ -352,7 +479,9 @@ def _run(command: list[str], text: str | None = None) -> dict[str, int]:
     with tempfile.TemporaryFile() as given:
         given.write((text or "").encode())
         given.seek(0)
-        process = subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         while process.poll() is None:
             try:
                 found = _status(process.pid)
@@ -396,21 +525,40 @@ def measure(case: dict[str, Any], path: Path, programs: Path, port: int) -> dict
     elif program == "llama-cpp-python":
         found = _run([sys.executable, "-c", _PYTHON, str(path), *_in_python_options(case, embeds)])
     else:
-        found = _run([*command, "-p", _prompt(600), "-n", "4", *(["-st"] if program == "llama-cli" else ["-no-cnv", "--ignore-eos"])])
-    made = {"peak_bytes": found["VmHWM"], "anonymous_bytes": found["RssAnon"], "file_bytes": found["RssFile"]}
+        found = _run(
+            [
+                *command,
+                "-p",
+                _prompt(600),
+                "-n",
+                "4",
+                *(["-st"] if program == "llama-cli" else ["-no-cnv", "--ignore-eos"]),
+            ]
+        )
+    made = {
+        "peak_bytes": found["VmHWM"],
+        "anonymous_bytes": found["RssAnon"],
+        "file_bytes": found["RssFile"],
+    }
     return {**case, **made, **({"tokens": found["tokens"]} if "tokens" in found else {})}
 
 
 def main() -> None:
     """Measures what the file does not hold yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="the JSON file to write or to go on with")
-    parser.add_argument("--programs", type=Path, required=True, help="where llama-server and the others were built")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="the JSON file to write or to go on with"
+    )
+    parser.add_argument(
+        "--programs", type=Path, required=True, help="where llama-server and the others were built"
+    )
     parser.add_argument("--tree", type=Path, required=True, help="the source tree of llama.cpp")
     parser.add_argument("--only", default="", help="only runs whose name has this text")
     parser.add_argument("--port", type=int, default=18080)
     given = parser.parse_args()
-    runs: list[dict[str, Any]] = json.loads(given.out.read_text(encoding="utf-8"))["runs"] if given.out.exists() else []
+    runs: list[dict[str, Any]] = (
+        json.loads(given.out.read_text(encoding="utf-8"))["runs"] if given.out.exists() else []
+    )
     made = about(
         "benchmarks/measure_llamacpp.py: llama.cpp 0c1e570, CPU backend, and llama-cpp-python 0.3.36",
         "peak_bytes: VmHWM of the process after a prompt and four tokens, or an embedded text; asked: so many sequences at once, 64 tokens "
@@ -426,8 +574,12 @@ def main() -> None:
                 continue
             path = Path(temporary) / f"{case['model']}-{case['quant']}.gguf"
             if not path.exists():
-                template = next((template for model, _, template in TEXTS if model == case["model"]), "")
-                pooling = next((pooling for model, _, pooling in EMBEDDINGS if model == case["model"]), 0)
+                template = next(
+                    (template for model, _, template in TEXTS if model == case["model"]), ""
+                )
+                pooling = next(
+                    (pooling for model, _, pooling in EMBEDDINGS if model == case["model"]), 0
+                )
                 write(path, case["model"], case["quant"], given.tree, template, pooling)
             try:
                 runs.append({"name": name, **measure(case, path, given.programs, given.port)})
@@ -436,7 +588,9 @@ def main() -> None:
                 continue
             print(name, runs[-1]["peak_bytes"] >> 20, flush=True)
             rows = ",\n".join(map(json.dumps, runs))
-            given.out.write_text(f'{{"about":{json.dumps(made)},\n"runs":[\n{rows}\n]}}\n', encoding="utf-8")
+            given.out.write_text(
+                f'{{"about":{json.dumps(made)},\n"runs":[\n{rows}\n]}}\n', encoding="utf-8"
+            )
 
 
 if __name__ == "__main__":

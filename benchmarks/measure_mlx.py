@@ -44,7 +44,14 @@ _MIXED = {**_SMALL, "num_hidden_layers": 8, "sliding_window": 128, "layer_types"
           "max_position_embeddings": 8192, "tie_word_embeddings": False}  # fmt: skip
 _ROPES = {"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1000000.0},
                               "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}}}  # fmt: skip
-_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 192, "norm_topk_prob": True, "n_group": 1, "topk_group": 1}
+_EXPERTS = {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 192,
+    "norm_topk_prob": True,
+    "n_group": 1,
+    "topk_group": 1,
+}
 _LATENT = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 768,
            "kv_lora_rank": 128, "q_lora_rank": 64, "qk_rope_head_dim": 32, "qk_nope_head_dim": 64, "v_head_dim": 48, "vocab_size": 4000,
            "moe_intermediate_size": 192, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1, "n_group": 1,
@@ -90,7 +97,17 @@ _ROTATING = ("RotatingKVCache(", "ChunkedKVCache(")
 
 # of a matrix that is quantized by itself
 _INPUTS, _OUTPUTS = 512, 256
-TOKENIZERS = ("gpt-2", "starcoder", "falcon", "deepseek-llm", "qwen2", "command-r", "llama-spm", "llama-bpe", "gemma-4")
+TOKENIZERS = (
+    "gpt-2",
+    "starcoder",
+    "falcon",
+    "deepseek-llm",
+    "qwen2",
+    "command-r",
+    "llama-spm",
+    "llama-bpe",
+    "gemma-4",
+)
 
 
 def cases() -> list[dict[str, Any]]:
@@ -121,16 +138,31 @@ def make(model: str, folder: str) -> None:
     """A tokenizer as transformers saves it; models are made in the measured process."""
     if model not in TOKENIZERS:
         return
-    fields = import_module("gguf").GGUFReader(f"{os.environ['VOCABULARIES']}/ggml-vocab-{model}.gguf").fields
+    fields = (
+        import_module("gguf")
+        .GGUFReader(f"{os.environ['VOCABULARIES']}/ggml-vocab-{model}.gguf")
+        .fields
+    )
 
     def texts(key: str) -> list[str]:
         field = fields.get(f"tokenizer.ggml.{key}")
-        return [bytes(field.parts[at]).decode("utf-8", "replace") for at in field.data] if field else []
+        return (
+            [bytes(field.parts[at]).decode("utf-8", "replace") for at in field.data]
+            if field
+            else []
+        )
 
     tokens, bytelevel = texts("tokens"), texts("model")[0] == "gpt2"
     # 3 and 4: what a user does not write, and what a user added (gguf.TokenType)
-    types = [int(fields["tokenizer.ggml.token_type"].parts[at][0]) for at in fields["tokenizer.ggml.token_type"].data]
-    own = {token: number for number, (token, type) in enumerate(zip(tokens, types, strict=True)) if not bytelevel or type not in (3, 4)}
+    types = [
+        int(fields["tokenizer.ggml.token_type"].parts[at][0])
+        for at in fields["tokenizer.ggml.token_type"].data
+    ]
+    own = {
+        token: number
+        for number, (token, type) in enumerate(zip(tokens, types, strict=True))
+        if not bytelevel or type not in (3, 4)
+    }
     merges = [pair.split(" ", 1) for pair in texts("merges")]
     merges = merges or [[token[:at], token[at:]] for token in own for at in range(1, len(token))]
     merges = [pair for pair in merges if len(pair) == 2 and {*pair, "".join(pair)} <= own.keys()]
@@ -138,7 +170,12 @@ def make(model: str, folder: str) -> None:
         {"id": number, "content": token, "special": type == 3, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
         for number, (token, type) in enumerate(zip(tokens, types, strict=True)) if type in (3, 4)
     ]  # fmt: skip
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
     pieces = [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
               {"type": "Strip", "content": " ", "start": 1, "stop": 0}]  # fmt: skip
     written = {
@@ -148,7 +185,9 @@ def make(model: str, folder: str) -> None:
                   "fuse_unk": False, "byte_fallback": not bytelevel, "vocab": own, "merges": merges},
     }  # fmt: skip
     Path(folder).mkdir()
-    (Path(folder) / "tokenizer.json").write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
+    (Path(folder) / "tokenizer.json").write_text(
+        json.dumps(written, ensure_ascii=False), encoding="utf-8"
+    )
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": added[0]["content"]}
     (Path(folder) / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
@@ -158,7 +197,11 @@ def config_of(model: str, folder: str) -> dict[str, Any]:
     if model not in TOKENIZERS:
         return {**MODELS, **KEEPING}.get(model, {})
     found = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
-    return {"tokens": len(found["model"]["vocab"]), "added": len(found["added_tokens"]), "merges": len(found["model"]["merges"])}
+    return {
+        "tokens": len(found["model"]["vocab"]),
+        "added": len(found["added_tokens"]),
+        "merges": len(found["model"]["merges"]),
+    }
 
 
 def tokenizer(folder: str, stages: Stages) -> dict[str, Any]:
@@ -176,8 +219,13 @@ def tokenizer(folder: str, stages: Stages) -> dict[str, Any]:
 
 def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
     """What the layers keep after the prompt and a token, and the weights in 4 bits, by the shapes of arrays: nothing is worked out."""
-    mx, trees, utils, caches = (import_module(name) for name in ("mlx.core", "mlx.utils", "mlx_lm.utils", "mlx_lm.models.cache"))
-    config = KEEPING.get(model) or json.loads((PUBLISHED / f"{model}.json").read_text(encoding="utf-8"))
+    mx, trees, utils, caches = (
+        import_module(name)
+        for name in ("mlx.core", "mlx.utils", "mlx_lm.utils", "mlx_lm.models.cache")
+    )
+    config = KEEPING.get(model) or json.loads(
+        (PUBLISHED / f"{model}.json").read_text(encoding="utf-8")
+    )
     config.pop("quantization_config", None)
     kind, arguments = utils._get_classes(config)
     made = kind(arguments.from_dict(config))
@@ -188,7 +236,13 @@ def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
     made(mx.zeros((1, 1), dtype=mx.int32), cache=kept)
     every = [one for layer in kept for one in getattr(layer, "caches", (layer,))]
     single = [one for one in every if hasattr(one, "keys")]
-    states = sum(array.nbytes for one in every if not hasattr(one, "keys") for array in one.cache if array is not None)
+    states = sum(
+        array.nbytes
+        for one in every
+        if not hasattr(one, "keys")
+        for array in one.cache
+        if array is not None
+    )
     kinds = sorted({type(one).__name__ for one in single})
     kept_bytes = sum(one.keys.nbytes + one.values.nbytes for one in single)
     if config.get("tie_word_embeddings", True):
@@ -196,14 +250,25 @@ def caches_of(model: str, prompt_tokens: int) -> dict[str, Any]:
         made.pop("lm_head", None)
     packed, _ = utils.quantize_model(made, config, 64, 4)
     weights = sum(array.nbytes for _, array in trees.tree_flatten(packed.parameters()))
-    return {"kinds": kinds, "cache_bytes": kept_bytes, "state_bytes": states, "four_bit_bytes": weights}
+    return {
+        "kinds": kinds,
+        "cache_bytes": kept_bytes,
+        "state_bytes": states,
+        "four_bit_bytes": weights,
+    }
 
 
 def windows() -> dict[str, Any]:
     """Modules in which a layer with a window keeps no more than its tokens."""
     folder = Path(str(import_module("mlx_lm.models").__path__[0]))
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")) if path.stem != "cache"}
-    return {"modules": [name for name, text in texts.items() if any(word in text for word in _ROTATING)]}
+    texts = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in sorted(folder.glob("*.py"))
+        if path.stem != "cache"
+    }
+    return {
+        "modules": [name for name, text in texts.items() if any(word in text for word in _ROTATING)]
+    }
 
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
@@ -217,7 +282,9 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
     mx, nn, utils = import_module("mlx.core"), import_module("mlx.nn"), import_module("mlx.utils")
     if case["kind"] == "quantized":
         matrix = mx.zeros((_OUTPUTS, _INPUTS), dtype=mx.bfloat16)
-        made = mx.quantize(matrix, mode=case["mode"], bits=case["bits"], group_size=case["group_size"])
+        made = mx.quantize(
+            matrix, mode=case["mode"], bits=case["bits"], group_size=case["group_size"]
+        )
         return {"weights": matrix.size, "bytes": sum(array.nbytes for array in made)}
     generate = import_module("mlx_lm.generate")
     cache_of = import_module("mlx_lm.models.cache").make_prompt_cache
@@ -236,16 +303,26 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
     mx.reset_peak_memory()
     cache = cache_of(model)
     prompt = mx.random.randint(5, 1000, (case["prompt_tokens"],))
-    for _token, _logits in generate.generate_step(prompt, model, max_tokens=case["new_tokens"], prompt_cache=cache):
+    for _token, _logits in generate.generate_step(
+        prompt, model, max_tokens=case["new_tokens"], prompt_cache=cache
+    ):
         pass
     stages.note("done")
     if case["kind"] == "scan":
-        return {"weights_bytes": weights, "active_before_bytes": before, "mlx_peak_bytes": mx.get_peak_memory()}
+        return {
+            "weights_bytes": weights,
+            "active_before_bytes": before,
+            "mlx_peak_bytes": mx.get_peak_memory(),
+        }
     return {
         "weights_bytes": weights,
         "active_before_bytes": before,
-        "cache_bytes": sum(item.nbytes for layer in cache for item in layer.state if hasattr(item, "nbytes")),
-        "held_cache_bytes": sum(item.nbytes for layer in cache for item in (layer.keys, layer.values)),
+        "cache_bytes": sum(
+            item.nbytes for layer in cache for item in layer.state if hasattr(item, "nbytes")
+        ),
+        "held_cache_bytes": sum(
+            item.nbytes for layer in cache for item in (layer.keys, layer.values)
+        ),
         "mlx_peak_bytes": mx.get_peak_memory(),
     }
 

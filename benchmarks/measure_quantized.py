@@ -29,22 +29,47 @@ _W8 = {"type": "int", "num_bits": 8, "strategy": "channel", "symmetric": True}
 _F8 = {"type": "float", "num_bits": 8, "strategy": "channel", "symmetric": True}
 
 
-def _packed(weights: dict[str, Any], *, targets: Any = ("Linear",), ignore: Any = ("lm_head",), format: str = "pack-quantized") -> Any:
+def _packed(
+    weights: dict[str, Any],
+    *,
+    targets: Any = ("Linear",),
+    ignore: Any = ("lm_head",),
+    format: str = "pack-quantized",
+) -> Any:
     groups = {"group_0": {"targets": list(targets), "weights": weights}}
-    return {"quant_method": "compressed-tensors", "format": format, "config_groups": groups, "ignore": list(ignore)}
+    return {
+        "quant_method": "compressed-tensors",
+        "format": format,
+        "config_groups": groups,
+        "ignore": list(ignore),
+    }
 
 
 def configs() -> list[dict[str, Any]]:
     """Every `quantization_config` that is measured."""
-    four = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": "bfloat16"}
+    four = {
+        "quant_method": "bitsandbytes",
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_compute_dtype": "bfloat16",
+    }
     eight = {"quant_method": "bitsandbytes", "load_in_8bit": True}
     layers = [f"model.layers.{layer}.mlp" for layer in range(3, 11)]
     mixed = _packed(_W4, targets=["re:.*mlp.*"])
-    mixed["config_groups"]["group_1"] = {"targets": ["re:.*self_attn.*"], "weights": {**_W4, "num_bits": 8}}
+    mixed["config_groups"]["group_1"] = {
+        "targets": ["re:.*self_attn.*"],
+        "weights": {**_W4, "num_bits": 8},
+    }
     some = _packed(_W4)
-    some["config_groups"] = {"attention": {"targets": ["re:.*self_attn.*"], "weights": {**_W4, "num_bits": 8}}, **some["config_groups"]}
+    some["config_groups"] = {
+        "attention": {"targets": ["re:.*self_attn.*"], "weights": {**_W4, "num_bits": 8}},
+        **some["config_groups"],
+    }
     ordered = _packed(_W4, targets=["re:.*proj"])
-    ordered["config_groups"]["group_1"] = {"targets": ["re:.*down_proj", "model.layers.3.mlp.up_proj"], "weights": {**_W4, "num_bits": 8}}
+    ordered["config_groups"]["group_1"] = {
+        "targets": ["re:.*down_proj", "model.layers.3.mlp.up_proj"],
+        "weights": {**_W4, "num_bits": 8},
+    }
     return [
         _packed(_W4), _packed({**_W4, "symmetric": False}), _packed({**_W4, "group_size": 32}), _packed({**_W4, "group_size": 64}),
         _packed({**_W4, "group_size": 64, "symmetric": False}), _packed({**_W4, "strategy": "channel", "group_size": None}),
@@ -72,7 +97,10 @@ def configs() -> list[dict[str, Any]]:
 
 def compressed(config: dict[str, Any], model: Any) -> int:
     """Bytes of the state that compressed-tensors makes of the model."""
-    schemes, compressors = import_module("compressed_tensors.quantization"), import_module("compressed_tensors.compressors")
+    schemes, compressors = (
+        import_module("compressed_tensors.quantization"),
+        import_module("compressed_tensors.compressors"),
+    )
     made = schemes.QuantizationConfig.model_validate(config)
     schemes.apply_quantization_config(model, made)
     compressors.ModelCompressor(quantization_config=made).compress_model(model)
@@ -84,8 +112,12 @@ def loaded(config: dict[str, Any], model: Any) -> int:
     transformers, safetensors = import_module("transformers"), import_module("safetensors")
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(f"{folder}/plain")
-        own = transformers.BitsAndBytesConfig(**{key: value for key, value in config.items() if key != "quant_method"})
-        made = transformers.AutoModelForCausalLM.from_pretrained(f"{folder}/plain", quantization_config=own, device_map="cpu")
+        own = transformers.BitsAndBytesConfig(
+            **{key: value for key, value in config.items() if key != "quant_method"}
+        )
+        made = transformers.AutoModelForCausalLM.from_pretrained(
+            f"{folder}/plain", quantization_config=own, device_map="cpu"
+        )
         made.save_pretrained(f"{folder}/made")
         size = 0
         for file in Path(folder, "made").glob("*.safetensors"):
@@ -97,7 +129,9 @@ def loaded(config: dict[str, Any], model: Any) -> int:
 def rounding() -> list[dict[str, Any]]:
     """What AutoRound is asked for."""
     four, own = {"bits": 4, "group_size": 128, "sym": True}, "auto_round"
-    apart: dict[str, Any] = {f"model.layers.{layer}.mlp.down_proj": {"bits": 8} for layer in range(3)}
+    apart: dict[str, Any] = {
+        f"model.layers.{layer}.mlp.down_proj": {"bits": 8} for layer in range(3)
+    }
     return [
         {**four, "format": own}, {**four, "sym": False, "format": own}, {**four, "bits": 8, "format": own}, {**four, "format": "auto_gptq"},
         {**four, "bits": 2, "group_size": 32, "format": own}, {**four, "bits": 3, "format": own}, {**four, "group_size": 32, "format": own},
@@ -109,11 +143,15 @@ def rounding() -> list[dict[str, Any]]:
 def rounded(asked: dict[str, Any], model: Any) -> dict[str, Any]:
     """The configuration that AutoRound writes, and the bytes of its files; on a CPU it writes the rest in 32 bits, counted in 16 here."""
     transformers, tokenizers = import_module("transformers"), import_module("tokenizers")
-    words = tokenizers.models.WordLevel({str(number): number for number in range(1000)}, unk_token="0")
+    words = tokenizers.models.WordLevel(
+        {str(number): number for number in range(1000)}, unk_token="0"
+    )
     spoken = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer(words))
     own = {key: value for key, value in asked.items() if key != "format"}
     with tempfile.TemporaryDirectory() as folder:
-        made = import_module("auto_round").AutoRound(model, spoken, iters=0, disable_opt_rtn=True, device_map="cpu", **own)
+        made = import_module("auto_round").AutoRound(
+            model, spoken, iters=0, disable_opt_rtn=True, device_map="cpu", **own
+        )
         made.quantize_and_save(folder, format=asked["format"])
         (file,) = Path(folder).rglob("*.safetensors")
         size = 0
@@ -126,20 +164,28 @@ def rounded(asked: dict[str, Any], model: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", required=True)
     out = parser.parse_args().out
     torch, transformers = import_module("torch"), import_module("transformers")
     rows = []
     for config in configs():
         torch.manual_seed(1)
-        model = transformers.AutoModelForCausalLM.from_config(transformers.LlamaConfig(**CONFIG), dtype=torch.bfloat16)
-        size = (compressed if config["quant_method"] == "compressed-tensors" else loaded)(config, model)
+        model = transformers.AutoModelForCausalLM.from_config(
+            transformers.LlamaConfig(**CONFIG), dtype=torch.bfloat16
+        )
+        size = (compressed if config["quant_method"] == "compressed-tensors" else loaded)(
+            config, model
+        )
         rows.append({"quantization_config": config, "bytes": size})
         print(json.dumps(rows[-1]))
     for asked in rounding():
         torch.manual_seed(1)
-        model = transformers.AutoModelForCausalLM.from_config(transformers.LlamaConfig(**CONFIG), dtype=torch.bfloat16)
+        model = transformers.AutoModelForCausalLM.from_config(
+            transformers.LlamaConfig(**CONFIG), dtype=torch.bfloat16
+        )
         rows.append(rounded(asked, model))
         print(json.dumps(rows[-1]))
     packages = ("torch", "transformers", "compressed-tensors", "bitsandbytes", "auto-round")
@@ -150,7 +196,10 @@ def main() -> None:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
     lines = ",\n".join(map(json.dumps, rows))
-    Path(out).write_text(f'{{\n"about":{json.dumps(about)},\n"config":{json.dumps(CONFIG)},\n"runs":[\n{lines}\n]\n}}\n', encoding="utf-8")
+    Path(out).write_text(
+        f'{{\n"about":{json.dumps(about)},\n"config":{json.dumps(CONFIG)},\n"runs":[\n{lines}\n]\n}}\n',
+        encoding="utf-8",
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def train(rank: int, processes: int, port: int, mixed: bool, out: Any) -> None:
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE))
     parameters = sum(item.numel() for item in model.parameters())
     policy = (
-        sharded.MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if mixed else sharded.MixedPrecisionPolicy()
+        sharded.MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+        if mixed
+        else sharded.MixedPrecisionPolicy()
     )
     for layer in model.model.layers:
         sharded.fully_shard(layer, mp_policy=policy)
@@ -59,7 +61,12 @@ def train(rank: int, processes: int, port: int, mixed: bool, out: Any) -> None:
     optimizer.zero_grad()
     with Allocations(torch) as seen:
         step()
-    states = sum(local(value) for state in optimizer.state.values() for value in state.values() if value.numel() > 1)
+    states = sum(
+        local(value)
+        for state in optimizer.state.values()
+        for value in state.values()
+        if value.numel() > 1
+    )
     torch.distributed.barrier()
     if rank == 0:
         out.put({
@@ -80,7 +87,10 @@ def main() -> int:
         for mixed in (False, True):
             out = spawning.Queue()
             port = 29600 + 2 * number + mixed
-            started = [spawning.Process(target=train, args=(rank, number, port, mixed, out)) for rank in range(number)]
+            started = [
+                spawning.Process(target=train, args=(rank, number, port, mixed, out))
+                for rank in range(number)
+            ]
             for process in started:
                 process.start()
             for process in started:

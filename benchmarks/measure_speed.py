@@ -33,8 +33,24 @@ def measured(machine: Machine, probe: bandwidth.Measured | Unread) -> Machine:
 
 def bench(program: str, file: str, threads: int, kind: str, depth: int) -> float:
     """Tokens per second, the median of three."""
-    lengths = ("-p", "0", "-n", str(DECODE_TOKENS)) if kind == "decode" else ("-p", str(PROMPT_TOKENS), "-n", "0")
-    command = [program, "-m", file, "-t", str(threads), "-r", "3", "-o", "json", *lengths, *(("-d", str(depth)) if depth else ())]
+    lengths = (
+        ("-p", "0", "-n", str(DECODE_TOKENS))
+        if kind == "decode"
+        else ("-p", str(PROMPT_TOKENS), "-n", "0")
+    )
+    command = [
+        program,
+        "-m",
+        file,
+        "-t",
+        str(threads),
+        "-r",
+        "3",
+        "-o",
+        "json",
+        *lengths,
+        *(("-d", str(depth)) if depth else ()),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     samples: list[float] = json.loads(done.stdout)[0]["samples_ts"]
     return statistics.median(samples)
@@ -42,10 +58,16 @@ def bench(program: str, file: str, threads: int, kind: str, depth: int) -> float
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """One line a run: measured, predicted, how far off."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--llama-bench", default="llama-bench", help="the program")
-    parser.add_argument("--run", nargs=3, action="append", required=True, metavar=("MODEL", "QUANTIZATION", "FILE"))
-    parser.add_argument("--depth", type=int, default=0, help="tokens in the context before decoding begins")
+    parser.add_argument(
+        "--run", nargs=3, action="append", required=True, metavar=("MODEL", "QUANTIZATION", "FILE")
+    )
+    parser.add_argument(
+        "--depth", type=int, default=0, help="tokens in the context before decoding begins"
+    )
     options = parser.parse_args(arguments)
     shelf = Catalogue.open()
     rows = shelf.common("architectures")
@@ -54,20 +76,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
         weights = need.decode_bytes_by_type(shelf.spec(model), None, "gguf", quantization, rows)
         for kind in ("decode", "prompt"):
             before = bandwidth.measure(machine := Machine.read())
-            pace = bench(options.llama_bench, file, machine.cpu_cores_physical or 1, kind, options.depth if kind == "decode" else 0)
+            pace = bench(
+                options.llama_bench,
+                file,
+                machine.cpu_cores_physical or 1,
+                kind,
+                options.depth if kind == "decode" else 0,
+            )
             after = bandwidth.measure(Machine.read())
             depth = options.depth + DECODE_TOKENS // 2
             ranges = []
             for probe in (before, after):
-                answer = speed.predict(measured(machine, probe), architecture, weights, context_tokens=2 * depth, runtime="llama.cpp")
+                answer = speed.predict(
+                    measured(machine, probe),
+                    architecture,
+                    weights,
+                    context_tokens=2 * depth,
+                    runtime="llama.cpp",
+                )
                 found = answer.decode if kind == "decode" else answer.prompt
                 if found is not None:
                     ranges.append(found)
             likely = statistics.mean(found.likely for found in ranges)
             low, high = min(found.low for found in ranges), max(found.high for found in ranges)
-            doubts = sorted({note for probe in (before, after) if isinstance(probe, bandwidth.Measured) for note in probe.notes})
-            verdict = f"{likely / pace - 1:+.0%}" + ("" if low <= pace <= high else ", OUTSIDE") + "".join(f"; {note}" for note in doubts)
-            line = f"measured {pace:.2f}, predicted {likely:.2f} ({low:.2f} to {high:.2f}), {verdict}"
+            doubts = sorted(
+                {
+                    note
+                    for probe in (before, after)
+                    if isinstance(probe, bandwidth.Measured)
+                    for note in probe.notes
+                }
+            )
+            verdict = (
+                f"{likely / pace - 1:+.0%}"
+                + ("" if low <= pace <= high else ", OUTSIDE")
+                + "".join(f"; {note}" for note in doubts)
+            )
+            line = (
+                f"measured {pace:.2f}, predicted {likely:.2f} ({low:.2f} to {high:.2f}), {verdict}"
+            )
             print(f"{model} {quantization} {kind}: {line}", flush=True)
 
 

@@ -41,12 +41,18 @@ def make(model: str, folder: str) -> None:
     torch.manual_seed(1)
     kind, values, _ = MODELS[_MODEL]
     config = getattr(transformers, kind)(**values, max_position_embeddings=8192)
-    transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(
+        folder
+    )
 
 
 def config_of(model: str, folder: str) -> dict[str, Any]:
     """What the tokenizer holds."""
-    return {"tokens": 0, "added": 0, "merges": 0} if model == _NONE else measure_mlx.config_of(model, folder)
+    return (
+        {"tokens": 0, "added": 0, "merges": 0}
+        if model == _NONE
+        else measure_mlx.config_of(model, folder)
+    )
 
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
@@ -66,9 +72,13 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     ids = torch.randint(5, 1000, (1, case["prompt_tokens"]))
-    model.generate(ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), max_new_tokens=2, do_sample=False)
+    model.generate(
+        ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), max_new_tokens=2, do_sample=False
+    )
     stages.note("warm")
-    model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=case["new_tokens"], do_sample=False)
+    model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=case["new_tokens"], do_sample=False
+    )
     stages.note("last_token")
     return {"tokenizers": len(kept)}
 

@@ -18,7 +18,12 @@ from typing import Any
 
 from rig import Allocations, Rig, Stages, main, stored_bytes
 
-_LLAMA = {"num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816, "vocab_size": 32000}
+_LLAMA = {
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "intermediate_size": 2816,
+    "vocab_size": 32000,
+}
 _EIGHT = {"num_local_experts": 8, "num_experts_per_tok": 2}
 # class of the config, its arguments, and how the files are saved where not as bfloat16 safetensors; layers and vocabularies are cut short
 MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
@@ -137,8 +142,20 @@ MODELS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
                                     "intermediate_size": 2048, "vocab_size": 32000}, {}),
 }  # fmt: skip
 
-_HYBRID = {"hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816, "vocab_size": 32000}
-_DELTA = {"head_dim": 64, "linear_num_key_heads": 8, "linear_num_value_heads": 16, "linear_key_head_dim": 64, "linear_value_head_dim": 64}
+_HYBRID = {
+    "hidden_size": 1024,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "intermediate_size": 2816,
+    "vocab_size": 32000,
+}
+_DELTA = {
+    "head_dim": 64,
+    "linear_num_key_heads": 8,
+    "linear_num_value_heads": 16,
+    "linear_key_head_dim": 64,
+    "linear_value_head_dim": 64,
+}
 _MAMBA2 = {"mamba_n_heads": 32, "mamba_d_head": 64, "mamba_n_groups": 1, "mamba_d_state": 128}
 # models that keep a state
 MODELS |= {
@@ -162,7 +179,12 @@ MODELS |= {
     ),
 }  # fmt: skip
 # shapes as published, of models of the catalogue and of some that are not: whole, with random weights
-_BERT_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_BERT_LARGE = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+}
 _XLM = {"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}
 MODELS |= {
     "pythia-410m": (
@@ -276,7 +298,12 @@ MODELS |= {
 # models that see: small, but for the patches of a picture
 _TEXT = {"hidden_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "intermediate_size": 2816,
          "vocab_size": 32064, "max_position_embeddings": 8192}  # fmt: skip
-_EYE = {"hidden_size": 640, "intermediate_size": 2560, "num_hidden_layers": 8, "num_attention_heads": 10}
+_EYE = {
+    "hidden_size": 640,
+    "intermediate_size": 2560,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 10,
+}
 MODELS |= {
     "qwen3-vl": (
         "Qwen3VLConfig",
@@ -354,7 +381,13 @@ _LATENT = {**_SMALL, "num_attention_heads": 8, "num_key_value_heads": 8, "moe_in
            "v_head_dim": 64, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "n_shared_experts": 1}  # fmt: skip
 _OLD = {"hidden_size": 768, "vocab_size": 8192}
 _SCAN = {"mamba_n_heads": 24, "mamba_d_head": 64, "mamba_n_groups": 1, "mamba_d_state": 64}
-_KEYS = {"head_dim": 64, "linear_num_key_heads": 4, "linear_num_value_heads": 8, "linear_key_head_dim": 64, "linear_value_head_dim": 64}
+_KEYS = {
+    "head_dim": 64,
+    "linear_num_key_heads": 4,
+    "linear_num_value_heads": 8,
+    "linear_key_head_dim": 64,
+    "linear_value_head_dim": 64,
+}
 _FOUR = {**_SMALL, "num_hidden_layers": 4}
 PASSES: dict[str, dict[str, Any]] = {
     "granite": _SMALL,
@@ -414,11 +447,26 @@ _IN_BOTH = ("bloom", "gpt_neo", "gptj", "mpt", "falcon", "mamba", "falcon_h1", "
 
 
 def _generate(model: str, prompt: int, dtype: str = "bfloat16", **more: Any) -> dict[str, Any]:
-    return {"kind": "generate", "model": model, "dtype": dtype, "batch": 1, "prompt_tokens": prompt, "new_tokens": 8, **more}
+    return {
+        "kind": "generate",
+        "model": model,
+        "dtype": dtype,
+        "batch": 1,
+        "prompt_tokens": prompt,
+        "new_tokens": 8,
+        **more,
+    }
 
 
 def _train(method: str, tokens: int, **more: Any) -> dict[str, Any]:
-    case = {"kind": "train", "model": "llama-train", "method": method, "dtype": "float32", "batch": 1, "tokens": tokens}
+    case = {
+        "kind": "train",
+        "model": "llama-train",
+        "method": method,
+        "dtype": "float32",
+        "batch": 1,
+        "tokens": tokens,
+    }
     return {**case, "checkpointing": False, **more}
 
 
@@ -483,8 +531,15 @@ def cases() -> list[dict[str, Any]]:
         _generate("deepseek", 1024),
         _generate("deepseek", 512, "float32"),
         _generate("gpt-oss", 1024),
-        *(_generate(model, tokens) for model in ("falcon-h1", "granite-h", "lfm2", "qwen3.5") for tokens in (256, 1000)),
-        *(_generate("mamba", tokens, dtype) for tokens, dtype in ((200, "float32"), (600, "float32"), (600, "bfloat16"))),
+        *(
+            _generate(model, tokens)
+            for model in ("falcon-h1", "granite-h", "lfm2", "qwen3.5")
+            for tokens in (256, 1000)
+        ),
+        *(
+            _generate("mamba", tokens, dtype)
+            for tokens, dtype in ((200, "float32"), (600, "float32"), (600, "bfloat16"))
+        ),
         _generate("lfm2", 2048, "float32"),
         _generate("qwen3.5", 2048),
         _generate("qwen3.5", 600, "float32"),
@@ -615,7 +670,9 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
     auto = "AutoModelForImageTextToText" if case["kind"] == "see" else "AutoModelForCausalLM"
     torch, transformers = libraries(case, stages, auto, "StoppingCriteria", "DynamicCache")
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
-    model = getattr(transformers, auto).from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
+    model = getattr(transformers, auto).from_pretrained(
+        folder, dtype=getattr(torch, case["dtype"]), **more
+    )
     stages.note("loaded")
     caches: dict[str, dict[str, Any]] = {}
     steps = {1: "first_token", 2: "second_token", case["new_tokens"]: "last_token"}
@@ -644,11 +701,19 @@ def measure_generate(case: dict[str, Any], folder: str, stages: Stages) -> dict[
     if "chunk" in case:
         options["prefill_chunk_size"] = case["chunk"]
     # files are mapped, not read: a few tokens bring in all but the unused rows of the token table
-    model.generate(ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), max_new_tokens=2, do_sample=False)
+    model.generate(
+        ids[:, :32], attention_mask=torch.ones_like(ids[:, :32]), max_new_tokens=2, do_sample=False
+    )
     stages.note("warm")
     kept = "cache_params" if model.config.model_type == "mamba" else "past_key_values"
     cache = transformers.DynamicCache(config=model.config)
-    model.generate(ids, max_new_tokens=case["new_tokens"], stopping_criteria=[Watch()], **options, **{kept: cache})
+    model.generate(
+        ids,
+        max_new_tokens=case["new_tokens"],
+        stopping_criteria=[Watch()],
+        **options,
+        **{kept: cache},
+    )
     cache = transformers.DynamicCache(config=model.config)
     with Allocations(torch) as held:
         model.generate(ids, max_new_tokens=1, **options, **{kept: cache})
@@ -672,7 +737,10 @@ def picture(torch: Any, model: Any, ids: Any, side: int) -> dict[str, Any]:
     patches = side // eye.patch_size
     if hasattr(eye, "temporal_patch_size"):
         numbers = 3 * eye.temporal_patch_size * eye.patch_size**2
-        made = {"pixel_values": torch.rand(patches**2, numbers), "image_grid_thw": torch.tensor([[1, patches, patches]])}
+        made = {
+            "pixel_values": torch.rand(patches**2, numbers),
+            "image_grid_thw": torch.tensor([[1, patches, patches]]),
+        }
         tokens = patches**2 // eye.spatial_merge_size**2
     else:
         made = {"pixel_values": torch.rand(1, 3, side, side).to(type)}
@@ -695,17 +763,36 @@ def picture(torch: Any, model: Any, ids: Any, side: int) -> dict[str, Any]:
 def _cache(torch: Any, cache: Any) -> dict[str, Any]:
     """Keys and values, and by themselves the states of layers that keep one."""
     found: dict[str, Any] = {}
-    pairs = [(layer.keys, layer.values) for layer in cache.layers if torch.is_tensor(getattr(layer, "keys", None))]
+    pairs = [
+        (layer.keys, layer.values)
+        for layer in cache.layers
+        if torch.is_tensor(getattr(layer, "keys", None))
+    ]
     if pairs:
         used, held = stored_bytes(item for pair in pairs for item in pair)
         shapes = [[list(keys.shape), list(values.shape)] for keys, values in pairs]
         kept = [shape for number, shape in enumerate(shapes) if shape not in shapes[:number]]
-        found = {"used_bytes": used, "held_bytes": held, "shapes": kept, "type": str(pairs[0][0].dtype).removeprefix("torch.")}
+        found = {
+            "used_bytes": used,
+            "held_bytes": held,
+            "shapes": kept,
+            "type": str(pairs[0][0].dtype).removeprefix("torch."),
+        }
     for name in ("conv_states", "recurrent_states"):
-        states = [item for layer in cache.layers for item in getattr(layer, name, {}).values() if torch.is_tensor(item)]
+        states = [
+            item
+            for layer in cache.layers
+            for item in getattr(layer, name, {}).values()
+            if torch.is_tensor(item)
+        ]
         if states:
-            kinds = sorted({(*item.shape, str(item.dtype).removeprefix("torch.")) for item in states})
-            found[name] = {"bytes": stored_bytes(states)[1], "shapes": [list(kind) for kind in kinds]}
+            kinds = sorted(
+                {(*item.shape, str(item.dtype).removeprefix("torch.")) for item in states}
+            )
+            found[name] = {
+                "bytes": stored_bytes(states)[1],
+                "shapes": [list(kind) for kind in kinds],
+            }
     return found
 
 
@@ -714,7 +801,11 @@ def measure_encode(case: dict[str, Any], folder: str, stages: Stages) -> dict[st
     torch, transformers = libraries(case, stages)
     model = transformers.AutoModel.from_pretrained(folder, dtype=getattr(torch, case["dtype"]))
     stages.note("loaded")
-    ids = torch.randint(5, model.config.vocab_size if case.get("every_token") else 1000, (case["batch"], case["tokens"]))
+    ids = torch.randint(
+        5,
+        model.config.vocab_size if case.get("every_token") else 1000,
+        (case["batch"], case["tokens"]),
+    )
     mask = torch.ones_like(ids)
     if case["padded"]:
         mask[0, case["tokens"] // 2 :] = 0
@@ -748,7 +839,12 @@ def measure_limited(case: dict[str, Any], folder: str, stages: Stages) -> dict[s
         (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
         for _ in range(3):
             found = measure_encode(case, folder, stages)
-        return {**found, "group_peak_bytes": int((group / "memory.max_usage_in_bytes").read_text(encoding="ascii"))}
+        return {
+            **found,
+            "group_peak_bytes": int(
+                (group / "memory.max_usage_in_bytes").read_text(encoding="ascii")
+            ),
+        }
     finally:
         (group.parent / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
         group.rmdir()
@@ -771,12 +867,17 @@ def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str
     """Three steps of AdamW on random tokens."""
     torch, transformers = libraries(case, stages)
     more = {"attn_implementation": case["attention"]} if "attention" in case else {}
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]), **more)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=getattr(torch, case["dtype"]), **more
+    )
     model.config.use_cache = False
     if case["method"] == "lora":
         peft = import_module("peft")
         targets = case.get("targets", ["q_proj", "v_proj"])
-        model = peft.get_peft_model(model, peft.LoraConfig(r=case.get("rank", 16), target_modules=targets, task_type="CAUSAL_LM"))
+        model = peft.get_peft_model(
+            model,
+            peft.LoraConfig(r=case.get("rank", 16), target_modules=targets, task_type="CAUSAL_LM"),
+        )
     if case["checkpointing"]:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         if case["method"] == "lora":
@@ -807,7 +908,12 @@ def measure_train(case: dict[str, Any], folder: str, stages: Stages) -> dict[str
     figures["gradient_bytes"] = stored_bytes([item.grad for item in trained])[0]
     with Allocations(torch) as update:
         optimizer.step()
-    states = [item for state in optimizer.state.values() for item in state.values() if torch.is_tensor(item)]
+    states = [
+        item
+        for state in optimizer.state.values()
+        for item in state.values()
+        if torch.is_tensor(item)
+    ]
     return {
         **figures,
         "weights_bytes": stored_bytes({id(item): item for item in model.parameters()}.values())[0],
@@ -855,8 +961,12 @@ def measure_transcribe(case: dict[str, Any], folder: str, stages: Stages) -> dic
 
 def measure_rewrite(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
     """A text read by the encoder, and an answer written."""
-    torch, transformers = libraries(case, stages, "AutoModelForSeq2SeqLM", "EncoderDecoderCache", "DynamicCache")
-    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=getattr(torch, case["dtype"]))
+    torch, transformers = libraries(
+        case, stages, "AutoModelForSeq2SeqLM", "EncoderDecoderCache", "DynamicCache"
+    )
+    model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+        folder, dtype=getattr(torch, case["dtype"])
+    )
     stages.note("loaded")
     config = model.generation_config
     config.eos_token_id = config.forced_eos_token_id = config.forced_bos_token_id = None
@@ -868,10 +978,19 @@ def measure_rewrite(case: dict[str, Any], folder: str, stages: Stages) -> dict[s
     asked = {"num_beams": case.get("beams", 1), "do_sample": False}
     model.generate(ids[:, :32], attention_mask=mask[:, :32], max_new_tokens=2, **asked)
     stages.note("warm")
-    made = model.generate(ids, attention_mask=mask, max_new_tokens=case["new_tokens"], return_dict_in_generate=True, **asked)
+    made = model.generate(
+        ids,
+        attention_mask=mask,
+        max_new_tokens=case["new_tokens"],
+        return_dict_in_generate=True,
+        **asked,
+    )
     stages.note("last_token")
     kept = made.past_key_values
-    caches = {"own": _cache(torch, kept.self_attention_cache), "read": _cache(torch, kept.cross_attention_cache)}
+    caches = {
+        "own": _cache(torch, kept.self_attention_cache),
+        "read": _cache(torch, kept.cross_attention_cache),
+    }
     del made, kept
     with Allocations(torch) as heard, torch.inference_mode():
         model.get_encoder()(ids, attention_mask=mask)
@@ -892,7 +1011,9 @@ def measure_pass(case: dict[str, Any], folder: str, stages: Stages) -> dict[str,
     """Prompts through a model that was never saved."""
     torch, transformers = libraries(case, stages)
     made = transformers.AutoModelForCausalLM
-    model = made.from_config(transformers.AutoConfig.from_pretrained(folder), dtype=getattr(torch, case["dtype"])).eval()
+    model = made.from_config(
+        transformers.AutoConfig.from_pretrained(folder), dtype=getattr(torch, case["dtype"])
+    ).eval()
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     peaks = []
@@ -914,7 +1035,12 @@ def libraries(case: dict[str, Any], stages: Stages, *classes: str) -> tuple[Any,
     stages.note("torch")
     transformers = import_module("transformers")
     # the classes load on first use
-    for name in classes or ("AutoModelForCausalLM", "AutoModel", "StoppingCriteria", "DynamicCache"):
+    for name in classes or (
+        "AutoModelForCausalLM",
+        "AutoModel",
+        "StoppingCriteria",
+        "DynamicCache",
+    ):
         getattr(transformers, name)
     stages.note("transformers")
     return torch, transformers
@@ -938,12 +1064,22 @@ def make(model: str, folder: str) -> None:
     torch, transformers = import_module("torch"), import_module("transformers")
     torch.manual_seed(1)
     if model.removeprefix("small ") in PASSES:
-        config = transformers.AutoConfig.for_model(model.removeprefix("small "), **PASSES[model.removeprefix("small ")])
+        config = transformers.AutoConfig.for_model(
+            model.removeprefix("small "), **PASSES[model.removeprefix("small ")]
+        )
         config.architectures = ["SmallForCausalLM"]
         config.save_pretrained(folder)
         return
     kind, values, saved = MODELS[model]
-    own = ("MambaConfig", "GPT2Config", "BertConfig", "XLMRobertaConfig", "NomicBertConfig", "WhisperConfig", "T5Config")
+    own = (
+        "MambaConfig",
+        "GPT2Config",
+        "BertConfig",
+        "XLMRobertaConfig",
+        "NomicBertConfig",
+        "WhisperConfig",
+        "T5Config",
+    )
     defaults = {} if kind in own or "vision_config" in values else {"max_position_embeddings": 8192}
     config = getattr(transformers, kind)(**{**defaults, **values})
     auto = transformers.AutoModelForCausalLM
@@ -982,7 +1118,11 @@ def _narrow(torch: Any, folder: Path) -> None:
     (folder / "model.safetensors.index.json").unlink(missing_ok=True)
     files.save_file(found, folder / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    config["quantization_config"] = {
+        "quant_method": "fp8",
+        "weight_block_size": [128, 128],
+        "activation_scheme": "dynamic",
+    }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 

@@ -40,7 +40,14 @@ SIZES = {
 _RUN = ("tiny", "base")
 # runs of whisper-cli: seconds of audio, beams, tokens of text before the first half minute, threads
 _CLI = {
-    "tiny": ((11, 5, 0, 2), (11, 5, 223, 2), (11, 1, 223, 2), (600, 5, 223, 2), (11, 5, 223, 4), (11, 5, 223, 8)),
+    "tiny": (
+        (11, 5, 0, 2),
+        (11, 5, 223, 2),
+        (11, 1, 223, 2),
+        (600, 5, 223, 2),
+        (11, 5, 223, 4),
+        (11, 5, 223, 8),
+    ),
     "base": ((11, 5, 0, 2), (11, 5, 223, 2), (11, 1, 223, 2), (600, 5, 223, 2), (600, 5, 223, 4)),
     "small": ((11, 5, 0, 2), (11, 5, 223, 2), (600, 5, 223, 4)),
     "medium": ((11, 5, 0, 2), (300, 5, 223, 4)),
@@ -58,7 +65,10 @@ def _tensors(size: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "encoder.conv2.bias", (width, 1)
     yield "decoder.positional_embedding", (448, width)
     yield "decoder.token_embedding.weight", (vocabulary, width)
-    for part, layers, attentions in (("encoder", above, ("attn",)), ("decoder", below, ("attn", "cross_attn"))):
+    for part, layers, attentions in (
+        ("encoder", above, ("attn",)),
+        ("decoder", below, ("attn", "cross_attn")),
+    ):
         for name in ("ln_post",) if part == "encoder" else ("ln",):
             yield f"{part}.{name}.weight", (width,)
             yield f"{part}.{name}.bias", (width,)
@@ -85,7 +95,23 @@ def write_ggml(size: str, path: Path) -> None:
     random = numpy.random.default_rng(1)
     width, above, below, heads, mels, vocabulary = SIZES[size]
     with path.open("wb") as file:
-        file.write(struct.pack("12i", 0x67676D6C, vocabulary, 1500, width, heads, above, 448, width, heads, below, mels, 1))
+        file.write(
+            struct.pack(
+                "12i",
+                0x67676D6C,
+                vocabulary,
+                1500,
+                width,
+                heads,
+                above,
+                448,
+                width,
+                heads,
+                below,
+                mels,
+                1,
+            )
+        )
         file.write(struct.pack("2i", mels, 201))
         file.write(numpy.full(mels * 201, 0.01, "f4").tobytes())
         file.write(struct.pack("i", 50257))
@@ -97,7 +123,11 @@ def write_ggml(size: str, path: Path) -> None:
             half = len(shape) > 1 and name.endswith(".weight")
             file.write(struct.pack("3i", len(shape), len(name), int(half)))
             file.write(struct.pack(f"{len(shape)}i", *shape[::-1]) + name.encode())
-            values = random.standard_normal(shape, "f4") * 0.02 if size in _CLI else numpy.zeros(shape, "f4")
+            values = (
+                random.standard_normal(shape, "f4") * 0.02
+                if size in _CLI
+                else numpy.zeros(shape, "f4")
+            )
             file.write(values.astype("f2" if half else "f4").tobytes())
 
 
@@ -113,7 +143,13 @@ _BETWEEN = (
 def _run(command: list[str], threads: int = 1) -> tuple[str, int]:
     """What the program says, and its peak resident memory. `threads` 0: as many as it takes by itself."""
     environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
-    done = subprocess.run([sys.executable, "-S", "-c", _BETWEEN, *command], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _BETWEEN, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
     said, _, peak = done.stdout.rstrip().rpartition("\n")
@@ -123,7 +159,9 @@ def _run(command: list[str], threads: int = 1) -> tuple[str, int]:
 def _until(command: list[str], text: str) -> str:
     """What the program says up to the line with that text."""
     said = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         for line in process.stdout or ():
             said += line
             if text in line:
@@ -138,7 +176,9 @@ def whisper_cpp(program: str, size: str, folder: Path, *, flash: bool) -> dict[s
     if not path.exists():
         write_ggml(size, path)
     command = [program, "-m", str(path), "-t", "1", *([] if flash else ["-nfa"])]
-    said, peak = _run(command) if size in _RUN else (_until(command, "compute buffer (decode)"), None)
+    said, peak = (
+        _run(command) if size in _RUN else (_until(command, "compute buffer (decode)"), None)
+    )
     buffers = {
         " ".join(name.split()): round(float(value) * 1e6)
         for name, value in re.findall(r"whisper_init_state: ([a-z() ]+?)\s*=\s*([\d.]+) MB", said)
@@ -151,7 +191,9 @@ def whisper_cpp(program: str, size: str, folder: Path, *, flash: bool) -> dict[s
     }  # fmt: skip
 
 
-def whisper_cli(program: str, size: str, folder: Path, seconds: int, beams: int, prompt: int, threads: int) -> dict[str, Any]:
+def whisper_cli(
+    program: str, size: str, folder: Path, seconds: int, beams: int, prompt: int, threads: int
+) -> dict[str, Any]:
     """Peak of whisper-cli over one half minute. A prompt of blanks stands for the text that the half minutes before have left; the
     program takes 223 tokens of it at most and puts four or five of its own beside them."""
     numpy = import_module("numpy")
@@ -160,8 +202,26 @@ def whisper_cli(program: str, size: str, folder: Path, seconds: int, beams: int,
         write_ggml(size, path)
     with wave.open(str(sound), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
-        file.writeframes((numpy.random.default_rng(1).standard_normal(seconds * 16000) * 3000).astype("<i2").tobytes())
-    command = [program, "-m", str(path), "-f", str(sound), "-t", str(threads), "-bs", str(beams), "-nf", "-nt", "-d", "29000"]
+        file.writeframes(
+            (numpy.random.default_rng(1).standard_normal(seconds * 16000) * 3000)
+            .astype("<i2")
+            .tobytes()
+        )
+    command = [
+        program,
+        "-m",
+        str(path),
+        "-f",
+        str(sound),
+        "-t",
+        str(threads),
+        "-bs",
+        str(beams),
+        "-nf",
+        "-nt",
+        "-d",
+        "29000",
+    ]
     peak = _run([*command, "--prompt", " " * prompt] if prompt else command, threads)[1]
     return {
         "size": size, "audio_seconds": seconds, "beams": beams, "prompt_tokens": prompt, "threads": threads,
@@ -206,7 +266,14 @@ def write_ctranslate2(size: str, folder: Path, quantization: str) -> None:
     made.decoder.projection.weight = made.decoder.embeddings.weight
     made.decoder.scale_embeddings = False
     special = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>"]
-    rest = ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    rest = [
+        "<|translate|>",
+        "<|transcribe|>",
+        "<|startoflm|>",
+        "<|startofprev|>",
+        "<|nospeech|>",
+        "<|notimestamps|>",
+    ]
     # every byte, so that any text can be told
     letters = sorted(import_module("tokenizers.pre_tokenizers").ByteLevel.alphabet())
     tokens = (
@@ -227,7 +294,12 @@ def write_ctranslate2(size: str, folder: Path, quantization: str) -> None:
     added = [{"id": number, "content": token, "special": True, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
              for token, number in vocabulary_of.items() if number >= 50257]  # fmt: skip
     words = {token: number for token, number in vocabulary_of.items() if number < 50257}
-    decoder = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    decoder = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
     model: dict[str, Any] = {
         "type": "BPE", "vocab": words, "merges": [], "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
         "end_of_word_suffix": "", "fuse_unk": False, "byte_fallback": False,
@@ -247,9 +319,13 @@ def transcribe(folder: str, compute: str, beams: int, seconds: int, threads: int
 
     stages = Stages()
     stages.note("imported")
-    model: Any = faster.WhisperModel(folder, device="cpu", compute_type=compute, cpu_threads=threads)
+    model: Any = faster.WhisperModel(
+        folder, device="cpu", compute_type=compute, cpu_threads=threads
+    )
     stages.note("loaded")
-    audio = numpy.random.default_rng(1).standard_normal(seconds * 16000, dtype="f4") * numpy.float32(0.1)
+    audio = numpy.random.default_rng(1).standard_normal(
+        seconds * 16000, dtype="f4"
+    ) * numpy.float32(0.1)
     short = {"max_new_tokens": 64, "without_timestamps": True}
     whole = {"clip_timestamps": "0,30", "initial_prompt": [100] * 300, "suppress_tokens": [50257]}
     asked = short if seconds <= 30 else whole
@@ -290,17 +366,28 @@ def main() -> None:
         "buffers as whisper.cpp prints them, to 10,000 bytes; peak_bytes: ru_maxrss, stages from /proc/self/status; noise",
         ("ctranslate2", "faster-whisper", "numpy"),
     )
-    found = {"about": made, **{key: record.get(key, []) for key in ("whisper.cpp", "whisper-cli", "faster-whisper")}}
+    found = {
+        "about": made,
+        **{key: record.get(key, []) for key in ("whisper.cpp", "whisper-cli", "faster-whisper")},
+    }
     # figures of others stay
     found |= {key: value for key, value in record.items() if key not in found}
-    seen = {run["name"] for key in ("whisper.cpp", "whisper-cli", "faster-whisper") for run in found[key]}
+    seen = {
+        run["name"]
+        for key in ("whisper.cpp", "whisper-cli", "faster-whisper")
+        for run in found[key]
+    }
 
     def keep(key: str, name: str, run: dict[str, Any]) -> None:
         found[key].append({"name": name, **run})
         print(name, flush=True)
         lines = []
         for part, value in found.items():
-            text = "[\n" + ",\n".join(map(json.dumps, value)) + "\n]" if isinstance(value, list) else json.dumps(value)
+            text = (
+                "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
+                if isinstance(value, list)
+                else json.dumps(value)
+            )
             lines.append(f"{json.dumps(part)}:{text}")
         given.out.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
@@ -314,11 +401,17 @@ def main() -> None:
             for seconds, beams, prompt, threads in _CLI.get(size, ()):
                 name = f"whisper-cli {size} audio={seconds} beams={beams} prompt={prompt} threads={threads}"
                 if given.cli and given.only in name and name not in seen:
-                    keep("whisper-cli", name, whisper_cli(given.cli, size, room, seconds, beams, prompt, threads))
+                    keep(
+                        "whisper-cli",
+                        name,
+                        whisper_cli(given.cli, size, room, seconds, beams, prompt, threads),
+                    )
             (room / f"{size}.bin").unlink(missing_ok=True)
             for stored, compute, seconds, beams, threads in _heard(size):
                 name = f"faster-whisper {size} {stored} compute={compute} beams={beams}"
-                name += (f" audio={seconds}" if seconds > 30 else "") + (f" threads={threads}" if threads > 1 else "")
+                name += (f" audio={seconds}" if seconds > 30 else "") + (
+                    f" threads={threads}" if threads > 1 else ""
+                )
                 if given.only not in name or name in seen:
                     continue
                 folder = room / f"{size}-{stored}"
@@ -327,8 +420,18 @@ def main() -> None:
                     write_ctranslate2(size, folder, stored)
                 asked = [str(folder), compute, str(beams), str(seconds), str(threads)]
                 said, _ = _run([sys.executable, __file__, "--transcribe", *asked], threads)
-                run: dict[str, Any] = {"size": size, "stored": stored, "compute": compute, "beams": beams, "audio_seconds": seconds}
-                run |= {"threads": threads, "file_bytes": (folder / "model.bin").stat().st_size, **json.loads(said.splitlines()[-1])}
+                run: dict[str, Any] = {
+                    "size": size,
+                    "stored": stored,
+                    "compute": compute,
+                    "beams": beams,
+                    "audio_seconds": seconds,
+                }
+                run |= {
+                    "threads": threads,
+                    "file_bytes": (folder / "model.bin").stat().st_size,
+                    **json.loads(said.splitlines()[-1]),
+                }
                 keep("faster-whisper", name, run)
             for folder in room.glob(f"{size}-*"):
                 rmtree(folder)

@@ -46,19 +46,40 @@ Error = tuple[str, str, float]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--by-model", action="store_true", help="one line an architecture too, where anything is off")
-    parser.add_argument("--widths", nargs="?", const="", metavar="RUNTIME", help="how wide the ranges of the catalogue are, and stop")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--by-model",
+        action="store_true",
+        help="one line an architecture too, where anything is off",
+    )
+    parser.add_argument(
+        "--widths",
+        nargs="?",
+        const="",
+        metavar="RUNTIME",
+        help="how wide the ranges of the catalogue are, and stop",
+    )
     options = parser.parse_args()
     if options.widths is not None:
         _print_widths(options.widths)
         return 0
     found: dict[tuple[str, str], list[float]] = {}
-    for quantity, architecture, error in (*_allocated(), *_loaded(), *_published(), *_projectors(), *_of_the_catalogue(), *_of_headers()):
+    for quantity, architecture, error in (
+        *_allocated(),
+        *_loaded(),
+        *_published(),
+        *_projectors(),
+        *_of_the_catalogue(),
+        *_of_headers(),
+    ):
         found.setdefault((quantity, ""), []).append(error)
         if options.by_model:
             found.setdefault((quantity, architecture), []).append(error)
-    print(f"{'quantity':36} {'architecture':16} {'n':>5} {'exact':>6} {'median %':>9} {'95 % %':>8} {'worst %':>8}")
+    print(
+        f"{'quantity':36} {'architecture':16} {'n':>5} {'exact':>6} {'median %':>9} {'95 % %':>8} {'worst %':>8}"
+    )
     for (quantity, architecture), errors in sorted(found.items(), key=lambda item: item[0]):
         ordered = sorted(errors)
         if architecture and ordered[-1] < 5e-5:
@@ -76,59 +97,113 @@ Told = tuple[int, int, int, float]
 
 
 def _print_ranges() -> None:
-    print(f"\n{'whole runs in':36} {'n':>5} {'inside':>7} {'± median':>9} {'± worst':>8} {'off median':>11} {'off worst':>10}  outside")
+    print(
+        f"\n{'whole runs in':36} {'n':>5} {'inside':>7} {'± median':>9} {'± worst':>8} {'off median':>11} {'off worst':>10}  outside"
+    )
     for name, found in _ranges():
         widths = sorted((high - low) / (high + low) for _, (low, _, high, _) in found)
         off = sorted(_off(likely, seen) for _, (_, likely, _, seen) in found)
         outside = [run for run, (low, _, high, seen) in found if not low <= seen <= high]
-        line = (
-            f"{name:36} {len(found):5} {100 * (1 - len(outside) / len(found)):6.1f}% {100 * median(widths):8.1f}% {100 * widths[-1]:7.1f}%"
-        )
+        line = f"{name:36} {len(found):5} {100 * (1 - len(outside) / len(found)):6.1f}% {100 * median(widths):8.1f}% {100 * widths[-1]:7.1f}%"
         print(f"{line} {100 * median(off):10.1f}% {100 * off[-1]:9.1f}%  {', '.join(outside)}")
 
 
 def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
     """What users are told of whole runs, per runtime, against their peaks."""
     found = [
-        (f"{run['model']} {run['quant']} {run['n_ctx']}", _told(need, run["peak_rss_bytes"] - need.evictable_bytes))
+        (
+            f"{run['model']} {run['quant']} {run['n_ctx']}",
+            _told(need, run["peak_rss_bytes"] - need.evictable_bytes),
+        )
         for run in truth.records("run")
-        if run["mmap"] and (need := truth.judged(run, repacked=bool(run["repack"])).memory) is not None
+        if run["mmap"]
+        and (need := truth.judged(run, repacked=bool(run["repack"])).memory) is not None
     ]
     yield "llama.cpp", found
-    loads = [(f"{load['model']} {load['quant']} {load['n_ctx']}", catalogue.peak_of(load)) for load in catalogue.truth()["loads"]]
-    yield "llama.cpp, models of the catalogue", [(name, _told(need, peak)) for name, (need, peak) in loads]
+    loads = [
+        (f"{load['model']} {load['quant']} {load['n_ctx']}", catalogue.peak_of(load))
+        for load in catalogue.truth()["loads"]
+    ]
+    yield (
+        "llama.cpp, models of the catalogue",
+        [(name, _told(need, peak)) for name, (need, peak) in loads],
+    )
     # what nobody told apart: later prompts of a conversation, logits of every token
-    programs = [run for run in catalogue.programs() if "turns" not in run and not run.get("logits_all")]
+    programs = [
+        run for run in catalogue.programs() if "turns" not in run and not run.get("logits_all")
+    ]
     for program in dict.fromkeys(run["program"] for run in programs):
         stated = [(run, catalogue.stated(run)) for run in programs if run["program"] == program]
-        yield program, [(run["name"], _told(need, run["peak_bytes"] - need.evictable_bytes)) for run, need in stated]
+        yield (
+            program,
+            [
+                (run["name"], _told(need, run["peak_bytes"] - need.evictable_bytes))
+                for run, need in stated
+            ],
+        )
     for kind in ("generate", "encode"):
         runs = [run for run in torch.truth()[kind] if torch.as_users_run_it(run)]
-        yield f"transformers, {kind}", [(run["name"], _told(torch.answered(run)[0].memory, torch.resident(run))) for run in runs]
+        yield (
+            f"transformers, {kind}",
+            [
+                (run["name"], _told(torch.answered(run)[0].memory, torch.resident(run)))
+                for run in runs
+            ],
+        )
     read = [run for run in torch.truth()["rewrite"] if not torch.converted(run)]
     peaks = [run["stages"]["last_token"]["peak_bytes"] for run in read]
-    yield "transformers, rewrite", [(run["name"], _told(torch.rewritten(run), peak)) for run, peak in zip(read, peaks, strict=True)]
+    yield (
+        "transformers, rewrite",
+        [
+            (run["name"], _told(torch.rewritten(run), peak))
+            for run, peak in zip(read, peaks, strict=True)
+        ],
+    )
     shapes, sets = torch.truth()["shapes"], torch.truth()["shapes_sets"]
-    others_told = [(run["name"], _told(torch.answered(run, sets)[0].memory, torch.resident(run))) for run in shapes]
+    others_told = [
+        (run["name"], _told(torch.answered(run, sets)[0].memory, torch.resident(run)))
+        for run in shapes
+    ]
     yield "transformers, other shapes and CPU", others_told
     attention: list[tuple[str, Told]] = []
     recurrent: list[tuple[str, Told]] = []
     for run in [*others.truth("mlx")["published"], *others.truth("mlx")["unlike"]]:
         architecture = Catalogue.open().spec(run["model"]).architecture
         into = recurrent if architecture is not None and architecture.recurrent else attention
-        into.append((f"{run['model']} {run['quantization']} {run['prompt_tokens']}", (*others.on_a_mac(run), run["peak_gb"] * 1e9)))
+        into.append(
+            (
+                f"{run['model']} {run['quantization']} {run['prompt_tokens']}",
+                (*others.on_a_mac(run), run["peak_gb"] * 1e9),
+            )
+        )
     yield "mlx on Macs, attention (no program)", attention
     yield "mlx on Macs, recurrent (no program)", recurrent
     whisper = others.truth("whisper")
     # its default, 5 beams; a clip after text is no recording that a length can be told of
-    seen = [run for run in whisper["whisper-cli"] if run["beams"] == 5 and (run["audio_seconds"] > 30 or not run["prompt_tokens"])]
-    heard = [(run["name"], _told(others.speech(run, run["audio_seconds"])[0], run["peak_bytes"])) for run in seen]
-    printed = [(f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"])) for run in whisper["readme"]]
+    seen = [
+        run
+        for run in whisper["whisper-cli"]
+        if run["beams"] == 5 and (run["audio_seconds"] > 30 or not run["prompt_tokens"])
+    ]
+    heard = [
+        (run["name"], _told(others.speech(run, run["audio_seconds"])[0], run["peak_bytes"]))
+        for run in seen
+    ]
+    printed = [
+        (f"README {run['size']}", _told(others.speech(run)[0], run["memory_bytes"]))
+        for run in whisper["readme"]
+    ]
     yield "whisper.cpp", [*heard, *printed]
     long = [run for run in whisper["faster-whisper"] if run.get("audio_seconds") == 600]
     yield "faster-whisper", [(run["name"], _told(others.heard(run)[0], _peak(run))) for run in long]
     pictures = [
-        (run["name"], _told(others.pipeline(run)[0], _peak(run, "loaded", "encoded") + others.shortened_tables(run)))
+        (
+            run["name"],
+            _told(
+                others.pipeline(run)[0],
+                _peak(run, "loaded", "encoded") + others.shortened_tables(run),
+            ),
+        )
         for run in others.truth("diffusers")["runs"]
     ]
     yield "diffusers", pictures
@@ -140,30 +215,47 @@ _CONTEXT_TOKENS, _WIDE = 8192, 0.10
 
 def _print_widths(chosen: str) -> None:
     """Half the range as a share of its middle, per runtime and modality, at the default format and quantization of each model."""
-    print(f"{'ranges of the catalogue':36} {'n':>5} {'± median':>9} {'± 95 %':>8} {'± worst':>8} {'over 10':>8}")
+    print(
+        f"{'ranges of the catalogue':36} {'n':>5} {'± median':>9} {'± 95 %':>8} {'± worst':>8} {'over 10':>8}"
+    )
     shelf = Catalogue.open()
     for runtime in map(shelf.runtime, shelf.runtime_ids()):
         widths: dict[str, list[tuple[float, str, MemoryNeed]]] = {}
         for spec in map(shelf.spec, shelf.ids()):
-            if spec.closed or spec.modality not in runtime.modalities or needs.why_not_loaded(spec, runtime):
+            if (
+                spec.closed
+                or spec.modality not in runtime.modalities
+                or needs.why_not_loaded(spec, runtime)
+            ):
                 continue
             format, quantization = needs.default_format_and_quantization(spec, runtime)
             longest = spec.architecture.context_tokens if spec.architecture else None
             tokens = min(_CONTEXT_TOKENS, longest or _CONTEXT_TOKENS)
-            asked = Workload(runtime=runtime.id, format=format, quantization=quantization, context_tokens=tokens)
-            memory = needs.needs_of(spec, runtime, asked, shelf.common("architectures"), instruction_sets=()).memory
+            asked = Workload(
+                runtime=runtime.id, format=format, quantization=quantization, context_tokens=tokens
+            )
+            memory = needs.needs_of(
+                spec, runtime, asked, shelf.common("architectures"), instruction_sets=()
+            ).memory
             if memory is not None and memory.high_bytes:
                 low, high = memory.low_bytes, memory.high_bytes
-                widths.setdefault(spec.modality, []).append(((high - low) / (high + low), spec.id, memory))
+                widths.setdefault(spec.modality, []).append(
+                    ((high - low) / (high + low), spec.id, memory)
+                )
         for modality, found in sorted(widths.items()):
             ordered = sorted(width for width, _, _ in found)
             line = f"{f'{runtime.id}, {modality}':36} {len(ordered):5} {100 * median(ordered):9.1f}"
-            line += f" {100 * ordered[int(0.95 * (len(ordered) - 1))]:8.1f} {100 * ordered[-1]:8.1f}"
+            line += (
+                f" {100 * ordered[int(0.95 * (len(ordered) - 1))]:8.1f} {100 * ordered[-1]:8.1f}"
+            )
             print(f"{line} {sum(width > _WIDE for width in ordered):8}")
             if runtime.id == chosen:
                 for width, id, memory in sorted(found, key=lambda item: item[:2]):
                     if width > _WIDE:
-                        terms = ", ".join(f"{term.name} {term.low_bytes:,} to {term.high_bytes:,} ({term.how})" for term in memory.terms)
+                        terms = ", ".join(
+                            f"{term.name} {term.low_bytes:,} to {term.high_bytes:,} ({term.how})"
+                            for term in memory.terms
+                        )
                         print(f"    ± {100 * width:.1f} % {id}: {terms}")
 
 
@@ -173,7 +265,9 @@ def _told(memory: MemoryNeed | None, seen: float) -> Told:
 
 
 def _peak(run: dict[str, Any], *left_out: str) -> int:
-    return max(int(stage["peak_bytes"]) for name, stage in run["stages"].items() if name not in left_out)
+    return max(
+        int(stage["peak_bytes"]) for name, stage in run["stages"].items() if name not in left_out
+    )
 
 
 def _off(predicted: float, measured: float) -> float:
@@ -187,20 +281,39 @@ def _allocated() -> Iterator[Error]:
         made, row, room = truth.architecture(model), truth.row(model), truth.room(record)
         name = made.row
         tensors = stored(made, row, record["quant"], record["quant"][0] == "I")
-        yield "tensor bytes", name, _off(sum(tensor.bytes for tensor in tensors), record["tensor_bytes"])
-        cache = llamacpp.cache_bytes(made, row, room, key_type=record["type_k"], value_type=record["type_v"], flash_attention=flash)
+        yield (
+            "tensor bytes",
+            name,
+            _off(sum(tensor.bytes for tensor in tensors), record["tensor_bytes"]),
+        )
+        cache = llamacpp.cache_bytes(
+            made,
+            row,
+            room,
+            key_type=record["type_k"],
+            value_type=record["type_v"],
+            flash_attention=flash,
+        )
         state = llamacpp.state_bytes(made, record["n_seq_max"])
         yield "KV cache", name, _off(cache, record["kv_bytes"])
         yield "recurrent state", name, _off(state, record["recurrent_state_bytes"])
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        replayed = graphs.exact_compute(made, row, room, logits, flash, record["type_k"], record["type_v"])
+        replayed = graphs.exact_compute(
+            made, row, room, logits, flash, record["type_k"], record["type_v"]
+        )
         closed = llamacpp.compute(made, row, room, logits, flash)
         yield "compute buffer", name, _off((replayed or closed).bytes, record["compute_bytes"])
         if record["n_ctx"] >= 512:
             yield "compute buffer, closed form", name, _off(closed.bytes, record["compute_bytes"])
         weights = record["repacked_bytes"] + record["plain_bytes"]
-        measured = weights + record["kv_bytes"] + record["recurrent_state_bytes"] + record["compute_bytes"]
-        yield "sum of all buffers", name, _off(weights + cache + state + (replayed or closed).bytes, measured)
+        measured = (
+            weights + record["kv_bytes"] + record["recurrent_state_bytes"] + record["compute_bytes"]
+        )
+        yield (
+            "sum of all buffers",
+            name,
+            _off(weights + cache + state + (replayed or closed).bytes, measured),
+        )
 
 
 def _loaded() -> Iterator[Error]:
@@ -209,7 +322,11 @@ def _loaded() -> Iterator[Error]:
         memory = truth.judged(record, repacked=bool(record["repack"])).memory
         if record["mmap"] and memory is not None:
             peak = record["peak_rss_bytes"] - memory.evictable_bytes
-            yield "peak resident memory", truth.architecture(record["model"]).row, _off(memory.total_bytes, peak)
+            yield (
+                "peak resident memory",
+                truth.architecture(record["model"]).row,
+                _off(memory.total_bytes, peak),
+            )
 
 
 def _published() -> Iterator[Error]:
@@ -217,7 +334,12 @@ def _published() -> Iterator[Error]:
     for model, sizes in truth.read("published.json")["file_bytes"].items():
         made = truth.architecture(model)
         for quantization, size in sizes.items():
-            sized = weights_bytes(ModelSpec(id="model", name="Model", architecture=made), "gguf", quantization, truth.rows())
+            sized = weights_bytes(
+                ModelSpec(id="model", name="Model", architecture=made),
+                "gguf",
+                quantization,
+                truth.rows(),
+            )
             if isinstance(sized, SizedWeights):
                 yield "published GGUF size", made.row, _off(sized.bytes, size)
     for listed in truth.read("published.json")["fused"]:
@@ -234,7 +356,11 @@ def _projectors() -> Iterator[Error]:
     for entry in (*found["classes"], *found["published"]):
         made = encoders_of(entry["config"], entry["text_width"], truth.rows())
         if "encoders" in entry:
-            yield "encoder parameters", entry["config"]["model_type"], _off(made.parameters, entry["encoders"])
+            yield (
+                "encoder parameters",
+                entry["config"]["model_type"],
+                _off(made.parameters, entry["encoders"]),
+            )
         size = entry["bytes"] if "bytes" in entry else entry.get("projector", {}).get("bytes")
         if size is not None and made.projector_bytes is not None:
             yield "projector file", entry["config"]["model_type"], _off(made.projector_bytes, size)
@@ -252,10 +378,18 @@ def _of_the_catalogue() -> Iterator[Error]:
         made, row = catalogue.model(name)
         for quantization, size in sizes.items():
             tensors = stored(made, row, quantization, quantization.startswith("IQ"))
-            yield "catalogue: tensor bytes", made.row, _off(sum(tensor.bytes for tensor in tensors), size)
+            yield (
+                "catalogue: tensor bytes",
+                made.row,
+                _off(sum(tensor.bytes for tensor in tensors), size),
+            )
     for load in found["loads"]:
         predicted, peak = catalogue.peak_of(load)
-        yield "catalogue: peak resident memory", catalogue.model(load["model"])[0].row, _off(predicted.total_bytes, peak)
+        yield (
+            "catalogue: peak resident memory",
+            catalogue.model(load["model"])[0].row,
+            _off(predicted.total_bytes, peak),
+        )
 
 
 def _of_headers() -> Iterator[Error]:
@@ -268,10 +402,18 @@ def _of_headers() -> Iterator[Error]:
             assert row is not None
             for case in model["cases"] if "columns" in model else ():
                 room, keys, values, flash, rows = headers.asked(case)
-                yield "headers: cache and state", row.name, _off(sum(headers.kept(made, row, case)), case["context_bytes"])
+                yield (
+                    "headers: cache and state",
+                    row.name,
+                    _off(sum(headers.kept(made, row, case)), case["context_bytes"]),
+                )
                 buffer = graphs.exact_compute_bytes(made, row, room, rows, flash, keys, values)
                 closed = buffer is None
-                buffer = llamacpp.compute(made, row, room, rows, flash, keys).bytes if buffer is None else buffer
+                buffer = (
+                    llamacpp.compute(made, row, room, rows, flash, keys).bytes
+                    if buffer is None
+                    else buffer
+                )
                 quantity = "headers: compute buffer" + (", closed form" if closed else "")
                 yield quantity, row.name, _off(buffer, case["compute_bytes"])
 

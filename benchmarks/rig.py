@@ -36,7 +36,10 @@ class Rig:
 
 def name_of(case: dict[str, Any]) -> str:
     """One line that tells a run from every other."""
-    return " ".join(f"{value}" if key in ("kind", "model", "dtype", "method") else f"{key}={value}" for key, value in case.items())
+    return " ".join(
+        f"{value}" if key in ("kind", "model", "dtype", "method") else f"{key}={value}"
+        for key, value in case.items()
+    )
 
 
 # ------------------------------------------------------------------ inside the measured process
@@ -69,7 +72,9 @@ class Allocations:
     """The most that PyTorch's allocator held inside the block, above what it held before."""
 
     def __init__(self, torch: Any) -> None:
-        self._profile = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True)
+        self._profile = torch.profiler.profile(
+            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+        )
         self.peak_bytes = 0
         self.left_bytes = 0
 
@@ -80,7 +85,9 @@ class Allocations:
     def __exit__(self, *gone: object) -> None:
         self._profile.__exit__(*gone)
         events = self._profile.profiler.kineto_results.events()
-        for _, change in sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"):
+        for _, change in sorted(
+            (event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"
+        ):
             self.left_bytes += change
             self.peak_bytes = max(self.peak_bytes, self.left_bytes)
 
@@ -119,10 +126,24 @@ def about(source: str, conditions: str, packages: tuple[str, ...]) -> dict[str, 
 
 def _child(rig: Rig, *arguments: str, mmap_threshold: int | None = None) -> str | None:
     """The last line that a fresh process of the script prints; None where it failed. `mmap_threshold` in bytes: glibc's, fixed."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
     if mmap_threshold is not None:
-        environment |= {"MALLOC_MMAP_THRESHOLD_": str(mmap_threshold), "MALLOC_TRIM_THRESHOLD_": str(mmap_threshold)}
-    done = subprocess.run([sys.executable, rig.script, *arguments], capture_output=True, text=True, check=False, env=environment)
+        environment |= {
+            "MALLOC_MMAP_THRESHOLD_": str(mmap_threshold),
+            "MALLOC_TRIM_THRESHOLD_": str(mmap_threshold),
+        }
+    done = subprocess.run(
+        [sys.executable, rig.script, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
     if done.returncode:
         print(done.stderr[-2000:], file=sys.stderr)
         return None
@@ -136,7 +157,13 @@ def _write(rig: Rig, record: dict[str, Any], path: Path) -> None:
         if key in rig.groups.values():
             parts.append(f'"{key}":[\n' + ",\n".join(map(json.dumps, value)) + "\n]")
         elif key == "models":
-            parts.append(f'"{key}":{{\n' + ",\n".join(f"{json.dumps(name)}:{json.dumps(model)}" for name, model in value.items()) + "\n}")
+            parts.append(
+                f'"{key}":{{\n'
+                + ",\n".join(
+                    f"{json.dumps(name)}:{json.dumps(model)}" for name, model in value.items()
+                )
+                + "\n}"
+            )
         else:
             parts.append(f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}")
     path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
@@ -147,7 +174,11 @@ def main(rig: Rig, description: str) -> None:
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--out", type=Path, help="the JSON file to write or to go on with")
     parser.add_argument("--only", default="", help="only runs whose name has this text")
-    parser.add_argument("--work", type=Path, help="where models of up to 5 GB are made and kept; default a temporary folder")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        help="where models of up to 5 GB are made and kept; default a temporary folder",
+    )
     parser.add_argument("--list", action="store_true", help="name the runs and stop")
     parser.add_argument("--make", nargs=2, metavar=("MODEL", "FOLDER"), help=argparse.SUPPRESS)
     parser.add_argument("--measure", nargs=2, metavar=("CASE", "FOLDER"), help=argparse.SUPPRESS)
@@ -184,10 +215,21 @@ def main(rig: Rig, description: str) -> None:
                     _child(rig, "--make", model, folder)
                 record["models"][model] = rig.config_of(model, folder)
                 begun = time.monotonic()
-                line = _child(rig, "--measure", json.dumps(case), folder, mmap_threshold=case.get("mmap_threshold"))
-                print(f"{name_of(case)}: {'failed' if line is None else 'done'} in {time.monotonic() - begun:.0f} s", flush=True)
+                line = _child(
+                    rig,
+                    "--measure",
+                    json.dumps(case),
+                    folder,
+                    mmap_threshold=case.get("mmap_threshold"),
+                )
+                print(
+                    f"{name_of(case)}: {'failed' if line is None else 'done'} in {time.monotonic() - begun:.0f} s",
+                    flush=True,
+                )
                 if line is not None:
-                    record[rig.groups[case["kind"]]].append({"name": name_of(case), **json.loads(line)})
+                    record[rig.groups[case["kind"]]].append(
+                        {"name": name_of(case), **json.loads(line)}
+                    )
                     _write(rig, record, given.out)
             if given.work is None:
                 shutil.rmtree(folder, ignore_errors=True)

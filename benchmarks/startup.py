@@ -22,7 +22,14 @@ COMMANDS: dict[str, Sequence[str]] = {
     "selfhost check mistral-7b": ("-m", "selfhost", "check", "mistral-7b"),
     "selfhost check gpt-4o": ("-m", "selfhost", "check", "gpt-4o"),
     "selfhost check deepseek-v3": ("-m", "selfhost", "check", "deepseek-v3"),
-    "selfhost check mistral-7b --format json": ("-m", "selfhost", "check", "mistral-7b", "--format", "json"),
+    "selfhost check mistral-7b --format json": (
+        "-m",
+        "selfhost",
+        "check",
+        "mistral-7b",
+        "--format",
+        "json",
+    ),
     "selfhost machine": ("-m", "selfhost", "machine"),
     "selfhost list": ("-m", "selfhost", "list"),
     "selfhost list --format json": ("-m", "selfhost", "list", "--format", "json"),
@@ -35,7 +42,9 @@ COMMANDS: dict[str, Sequence[str]] = {
 def milliseconds(arguments: Sequence[str]) -> float:
     """Wall time of one whole process with piped output."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], capture_output=True, check=False, cwd=os.path.expanduser("~"))
+    subprocess.run(
+        [sys.executable, *arguments], capture_output=True, check=False, cwd=os.path.expanduser("~")
+    )
     return (time.perf_counter() - start) * 1e3
 
 
@@ -69,11 +78,18 @@ def library(runs: int) -> None:
 def heaviest(most: int = 12) -> None:
     """The modules that cost most of a check's start-up, each without what it imports."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "selfhost", "check", "mistral-7b"], capture_output=True, text=True, check=False
+        [sys.executable, "-X", "importtime", "-m", "selfhost", "check", "mistral-7b"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     rows = []
     for line in done.stderr.splitlines():
-        own, _, name = (part.strip() for part in line.removeprefix("import time:").split("|")) if line.count("|") == 2 else ("", "", "")
+        own, _, name = (
+            (part.strip() for part in line.removeprefix("import time:").split("|"))
+            if line.count("|") == 2
+            else ("", "", "")
+        )
         if own.isdigit():
             rows.append((int(own), name))
     print("\nheaviest imports of `selfhost check mistral-7b`, own time in ms")

@@ -20,9 +20,13 @@ def decide(model: str) -> str:
             offer = verdict.api_offers[0]
             return f"api: {offer.provider}, {offer.model}"
         case Route.NEITHER:
-            return "neither: " + "; ".join(finding.reason for finding in verdict.findings if finding.outcome == "fail")
+            return "neither: " + "; ".join(
+                finding.reason for finding in verdict.findings if finding.outcome == "fail"
+            )
         case Route.UNKNOWN:
-            return "unknown: " + "; ".join(finding.reason for finding in verdict.findings if finding.outcome == "unknown")
+            return "unknown: " + "; ".join(
+                finding.reason for finding in verdict.findings if finding.outcome == "unknown"
+            )
 
 
 if __name__ == "__main__":

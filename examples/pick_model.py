@@ -9,7 +9,15 @@ import sys
 
 from selfhost import Machine, Workload, check
 
-CANDIDATES = ("qwen2.5-72b-instruct", "qwen3-32b", "gpt-oss-20b", "qwen3-14b", "qwen3-8b", "qwen3-4b", "qwen3-0.6b")
+CANDIDATES = (
+    "qwen2.5-72b-instruct",
+    "qwen3-32b",
+    "gpt-oss-20b",
+    "qwen3-14b",
+    "qwen3-8b",
+    "qwen3-4b",
+    "qwen3-0.6b",
+)
 
 
 def pick(machine: Machine | None = None) -> str | None:

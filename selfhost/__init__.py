@@ -1,17 +1,26 @@
-"""selfhost: can this machine download and run that open-weight model, or is an API the practical route?
+"""selfhost: can this machine download and run that open-weight model, or is an API the practical
+route?
 
 Names are resolved on first use, so that `import selfhost` costs next to nothing.
 """
 
 from __future__ import annotations
 
-# type checkers take this name as true; importing `typing` for it would double the cost of `import selfhost`
+# type checkers take this name as true; importing `typing` for it would double the cost of `import
+# selfhost`
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .api import can_run, check
     from .catalogue.spec import ModelSpec
-    from .core.errors import MachineFileError, PolicyError, SelfhostError, SpecError, UnknownModelError, WorkloadError
+    from .core.errors import (
+        MachineFileError,
+        PolicyError,
+        SelfhostError,
+        SpecError,
+        UnknownModelError,
+        WorkloadError,
+    )
     from .core.workload import Load, Workload
     from .machine.record import Machine
     from .verdict.record import Finding, Outcome, Route, Verdict
@@ -20,8 +29,10 @@ __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api",
-    "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload", "Load": "core.workload",
-    "Verdict": "verdict.record", "Finding": "verdict.record", "Route": "verdict.record", "Outcome": "verdict.record",
+    "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
+    "Load": "core.workload",
+    "Verdict": "verdict.record", "Finding": "verdict.record", "Route": "verdict.record",
+    "Outcome": "verdict.record",
     "SelfhostError": "core.errors", "UnknownModelError": "core.errors", "SpecError": "core.errors",
     "MachineFileError": "core.errors", "PolicyError": "core.errors", "WorkloadError": "core.errors",
 }  # fmt: skip

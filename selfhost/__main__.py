@@ -1,4 +1,6 @@
-"""`python -m selfhost`, and where the command `selfhost` begins: nothing heavy is imported before an interrupt is minded."""
+"""`python -m selfhost`, and where the command `selfhost` begins: nothing heavy is imported
+before an interrupt is minded.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,14 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Run the command line; an interrupt or a lack of memory while it is still loading ends as quietly as a later one."""
+    """Run the command line; an interrupt or a lack of memory while it is still loading ends as
+    quietly as a later one.
+    """
     try:
         import gc
 
-        # short-lived, and nearly all that is made is needed to the end: looking for garbage took a fifth of the time of `list`
+        # short-lived, and nearly all that is made is needed to the end: looking for garbage took a
+        # fifth of the time of `list`
         gc.set_threshold(200_000)
         from .cli.main import main as run
 
@@ -34,8 +39,8 @@ def main() -> int:
 def start() -> NoReturn:
     """The whole process: it ends with the command's exit code, at once.
 
-    What is in memory goes with the process: to take it apart first, object by object, took as long as to judge a hundred models.
-    An interrupt at any moment is 130, without a traceback.
+    What is in memory goes with the process: to take it apart first, object by object, took as long
+    as to judge a hundred models. An interrupt at any moment is 130, without a traceback.
     """
     code = 130
     try:
@@ -64,7 +69,9 @@ def _leave_nothing() -> None:
 
 
 def _not_raised(event: Any) -> None:
-    """An interrupt that came while Python cleared something away is not passed on: it ends the process here."""
+    """An interrupt that came while Python cleared something away is not passed on: it ends the
+    process here.
+    """
     import os
     import sys
 

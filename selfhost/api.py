@@ -1,4 +1,6 @@
-"""`check` and `can_run`: the catalogue, the needs and the machine joined. The real machine is read only where none is given."""
+"""`check` and `can_run`: the catalogue, the needs and the machine joined. The real machine is
+read only where none is given.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,27 @@ from .catalogue.spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
 from .core import units
 from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
-from .core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, FLAGS, PRICE_SOURCES, READING_TOKENS_PER_SECOND, Workload
+from .core.workload import (
+    DEFAULT_MIN_TOKENS_PER_SECOND,
+    FLAGS,
+    PRICE_SOURCES,
+    READING_TOKENS_PER_SECOND,
+    Workload,
+)
 from .machine.reader import Machine
 from .verdict.present import Here, begun, elsewhere, unseen
 from .verdict.question import Asker, architectures, ask, beyond
-from .verdict.record import Answer, Judged, Outcome, Question, Route, Size, Verdict, considered, judge
+from .verdict.record import (
+    Answer,
+    Judged,
+    Outcome,
+    Question,
+    Route,
+    Size,
+    Verdict,
+    considered,
+    judge,
+)
 from .verdict.speed import advice
 
 PathLike = str | os.PathLike[str]
@@ -40,17 +58,26 @@ def check(
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
-    `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` defaults to this one, read
-    as `Machine.read` does: without a socket or a write, and without a child process but one that asks an NVIDIA driver, where
-    there is one. Given one, nothing of this machine is read but spec files and the date, on which prices end. `specs` are
-    folders of own spec files, which go before those that the environment variable SELFHOST_SPECS names. `prices`:
-    "genai-prices" takes the figures of that package, where it is newer than the snapshot; it must be installed (the extra
-    `prices`), and nothing is fetched.
+    `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine`
+    defaults to this one, read as `Machine.read` does: without a socket or a write, and without a
+    child process but one that asks an NVIDIA driver, where there is one. Given one, nothing of this
+    machine is read but spec files and the date, on which prices end. `specs` are folders of own
+    spec files, which go before those that the environment variable SELFHOST_SPECS names. `prices`:
+    "genai-prices" takes the figures of that package, where it is newer than the snapshot; it must
+    be installed (the extra `prices`), and nothing is fetched.
 
     Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
     """
     if prices not in PRICE_SOURCES:
-        raise WorkloadError([Problem(file="workload", key="prices", message=f"{prices!r} is not one of {', '.join(PRICE_SOURCES)}")])
+        raise WorkloadError(
+            [
+                Problem(
+                    file="workload",
+                    key="prices",
+                    message=f"{prices!r} is not one of {', '.join(PRICE_SOURCES)}",
+                )
+            ]
+        )
     return check_with(*_given(model, workload, machine, specs), prices=prices)
 
 
@@ -61,16 +88,26 @@ def can_run(
     machine: Machine | None = None,
     specs: Sequence[PathLike] = (),
 ) -> bool:
-    """True when the route is `local`. False when it is not, or when it cannot be told: `check` says which. Raises as `check`."""
+    """True when the route is `local`. False when it is not, or when it cannot be told: `check`
+    says which. Raises as `check`.
+    """
     catalogue, model, workload, machine = _given(model, workload, machine, specs)
     understood = _understood(catalogue, model, workload)
-    return judge(_question(catalogue, understood, machine), machine).route(offered=False) is Route.LOCAL
+    return (
+        judge(_question(catalogue, understood, machine), machine).route(offered=False)
+        is Route.LOCAL
+    )
 
 
 def _given(
-    model: str | os.PathLike[str] | ModelSpec, workload: Workload | None, machine: Machine | None, specs: Sequence[PathLike]
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload | None,
+    machine: Machine | None,
+    specs: Sequence[PathLike],
 ) -> tuple[Catalogue, str | os.PathLike[str] | ModelSpec, Workload, Machine]:
-    """The arguments with their defaults; `TypeError` for one that is no such thing, which would else fail far from here."""
+    """The arguments with their defaults; `TypeError` for one that is no such thing, which would
+    else fail far from here.
+    """
     for name, value, kinds in (
         ("model", model, (str, os.PathLike, ModelSpec)),
         ("workload", workload, (Workload, type(None))),
@@ -84,7 +121,9 @@ def _given(
 
 
 def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
-    """The shipped specs and the user's own folders. Without own folders it is opened once per process."""
+    """The shipped specs and the user's own folders. Without own folders it is opened once per
+    process.
+    """
     # the later one wins
     folders = [folder for folder in os.environ.get(SPECS_VARIABLE, "").split(os.pathsep) if folder]
     folders += [os.fspath(folder) for folder in specs]
@@ -92,19 +131,24 @@ def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
 
 
 def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
-    """A sentence for each of the user's spec files that cannot be read: a model that it states is not known.
+    """A sentence for each of the user's spec files that cannot be read: a model that it states is
+    not known.
 
     The first files are named, the others are counted.
     """
     by_file = catalogue.own_faults_by_file
     told = [
-        f"{file} is left aside, for it is wrong: {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
+        f"{file} is left aside, for it is wrong:"
+        f" {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
         + (f", and {len(faults) - 1:,} more" if len(faults) > 1 else "")
         + f" (`selfhost spec check {file}`)."
         for file, faults in islice(by_file.items(), MAX_PROBLEMS)
     ]
     if rest := len(by_file) - len(told):
-        told.append(f"{rest:,} more files of your specs are left aside, for they are wrong (`selfhost spec check`).")
+        told.append(
+            f"{rest:,} more files of your specs are left aside, for they are wrong (`selfhost spec"
+            " check`)."
+        )
     return tuple(told)
 
 
@@ -123,10 +167,14 @@ def check_with(
     today: str | None = None,
     prices: str = "snapshot",
 ) -> Verdict:
-    """`check` with everything given. Without `instead` the verdict names only what decides: no alternatives, no room."""
+    """`check` with everything given. Without `instead` the verdict names only what decides: no
+    alternatives, no room.
+    """
     understood = _understood(catalogue, model, workload)
     question = _question(catalogue, understood, machine)
-    return _answer(catalogue, question, understood, machine, instead=instead, today=today, prices=prices)
+    return _answer(
+        catalogue, question, understood, machine, instead=instead, today=today, prices=prices
+    )
 
 
 def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -> Question:
@@ -143,11 +191,15 @@ def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -
 
 
 # what is asked of weights, and says nothing where there are none
-_OF_WEIGHTS = {key: FLAGS[key] for key in ("runtime", "quantization", "kv_cache_type", "draft", "adapter")}
+_OF_WEIGHTS = {
+    key: FLAGS[key] for key in ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
+}
 
 
 class _Understood(Record):
-    """What the caller named: the spec, how it was written, the workload with what the name itself says, sentences about it."""
+    """What the caller named: the spec, how it was written, the workload with what the name
+    itself says, sentences about it.
+    """
 
     spec: ModelSpec
     asked: str
@@ -160,15 +212,26 @@ class _Understood(Record):
     tag: str | None = None
 
 
-def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload) -> _Understood:
+def _understood(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> _Understood:
     if isinstance(model, ModelSpec):
         return _Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
-    if (not isinstance(model, str) or is_path(typed)) and typed.lower().endswith(".toml") and not os.path.isdir(typed):
+    if (
+        (not isinstance(model, str) or is_path(typed))
+        and typed.lower().endswith(".toml")
+        and not os.path.isdir(typed)
+    ):
         spec = spec_in(typed)
         from .modelfiles import stored_notes
 
-        return _Understood(spec=spec, asked=typed, workload=workload, notes=(*_sized_by_a_file(spec), *stored_notes(spec)))
+        return _Understood(
+            spec=spec,
+            asked=typed,
+            workload=workload,
+            notes=(*_sized_by_a_file(spec), *stored_notes(spec)),
+        )
     if not isinstance(model, str) or is_path(typed):
         from .modelfiles import read_local
 
@@ -177,15 +240,27 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
             workload = workload.replace(quantization=local.quantization)
         notes = local.notes
         asked_in = need.canonical_quantization(workload.quantization or "")
-        if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+        if (
+            local.format == "gguf"
+            and local.quantization
+            and asked_in not in (None, local.quantization)
+        ):
             # a GGUF file holds one quantization, so another is not here
             local = local.replace(files_here=False)
             notes += (
-                f"The file holds {local.quantization}: told is what {asked_in} would take, which llama-quantize makes of other weights.",
+                (
+                    f"The file holds {local.quantization}: told is what {asked_in} would take,"
+                    " which llama-quantize makes of other weights."
+                ),
             )
         here = (local.format,) if local.files_here or local.missing else ()
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
-        part = Here(path=typed, size_bytes=local.size_bytes, missing_bytes=rest if rest > 0 else None, missing_files=local.missing)
+        part = Here(
+            path=typed,
+            size_bytes=local.size_bytes,
+            missing_bytes=rest if rest > 0 else None,
+            missing_files=local.missing,
+        )
         return _Understood(
             spec=local.spec,
             asked=typed,
@@ -204,28 +279,49 @@ def _understood(catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec,
     if quantization and workload.quantization is None:
         workload = workload.replace(quantization=quantization)
     # what Ollama itself calls it, quantization and all, is the line to type
-    tag = typed if quantization and quantization == workload.quantization and ":" in typed and "/" not in typed else None
-    return _Understood(spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=notes, tag=tag)
+    tag = (
+        typed
+        if quantization
+        and quantization == workload.quantization
+        and ":" in typed
+        and "/" not in typed
+        else None
+    )
+    return _Understood(
+        spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=notes, tag=tag
+    )
 
 
 def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:
-    """A sentence where the spec was made of a file that lies here: it states a model, and counts as nothing that was downloaded."""
+    """A sentence where the spec was made of a file that lies here: it states a model, and
+    counts as nothing that was downloaded.
+    """
     from shlex import quote
 
-    sized = [files.source.removeprefix(SIZE_OF) for files in spec.files if files.source.startswith(SIZE_OF)]
+    sized = [
+        files.source.removeprefix(SIZE_OF)
+        for files in spec.files
+        if files.source.startswith(SIZE_OF)
+    ]
     return tuple(
-        f"{path}, which this spec took its size from, lies here: `selfhost check {quote(path)}` judges that itself, with no download."
+        f"{path}, which this spec took its size from, lies here: `selfhost check {quote(path)}`"
+        " judges that itself, with no download."
         for path in sized
         if os.path.exists(path)
     )
 
 
 def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
-    """What Ollama loads by that name, where it is a tag whose quantization is another than the usual one and GGUF files are asked for."""
+    """What Ollama loads by that name, where it is a tag whose quantization is another than the
+    usual one and GGUF files are asked for.
+    """
     if ":" not in typed or workload.quantization is not None or workload.task != "generate":
         return None
     ollama = catalogue.runtime("ollama")
-    if workload.runtime is not None and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats:
+    if (
+        workload.runtime is not None
+        and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats
+    ):
         return None
     return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
 
@@ -234,17 +330,22 @@ def _training_note(workload: Workload) -> str:
     from .needs.torch.finetune import why_not_shared_out
 
     alone = why_not_shared_out(workload)
-    judged = "shared out over several where none holds it alone, or in RAM" if alone is None else f"or in RAM: {alone[0]}"
+    judged = (
+        "shared out over several where none holds it alone, or in RAM"
+        if alone is None
+        else f"or in RAM: {alone[0]}"
+    )
     return (
-        f"How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged on one accelerator, {judged}. "
-        "Accelerators that each hold all of it train a batch each at once (data parallel). It needs peft beside transformers; QLoRA and "
-        "8-bit optimizers need bitsandbytes too."
+        "How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged"
+        f" on one accelerator, {judged}. Accelerators that each hold all of it train a batch each"
+        " at once (data parallel). It needs peft beside transformers; QLoRA and 8-bit optimizers"
+        " need bitsandbytes too."
     )
 
 
 DRAFT_NOTE = (
-    "How much faster a draft makes it depends on how many of its tokens are accepted, which differs from text to text: the range of the "
-    "speed covers none and all."
+    "How much faster a draft makes it depends on how many of its tokens are accepted, which differs"
+    " from text to text: the range of the speed covers none and all."
 )
 
 
@@ -253,28 +354,41 @@ _WORTH_SAYING = 0.1
 
 
 def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
-    """A sentence where the server keeps much more of a long conversation than one prompt leaves, and how to bound that."""
+    """A sentence where the server keeps much more of a long conversation than one prompt
+    leaves, and how to bound that.
+    """
     runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
     if runtime is None or memory is None:
         return None
-    more = need.more_in_conversation(question.spec, runtime, question.workload, architectures(catalogue))
+    more = need.more_in_conversation(
+        question.spec, runtime, question.workload, architectures(catalogue)
+    )
     if more < _WORTH_SAYING * memory.high_bytes:
         return None
     kept, parallel = runtime.kept_checkpoints, question.workload.parallel
     whose = f"each of {parallel} conversations" if parallel > 1 else "a conversation"
-    bound = f" Start llama-server with --ctx-checkpoints {runtime.context_checkpoints} to keep it at what is counted here."
+    bound = (
+        f" Start llama-server with --ctx-checkpoints {runtime.context_checkpoints} to keep it at"
+        " what is counted here."
+    )
     return (
-        f"Of {whose} {runtime.name} keeps up to {kept} copies of windows and states to go back to: after many turns up to "
-        f"{units.binary(more)} of RAM more than one prompt takes.{bound if 'llama-server' in runtime.command else ''}"
+        f"Of {whose} {runtime.name} keeps up to {kept} copies of windows and states to go back to:"
+        f" after many turns up to {units.binary(more)} of RAM more than one prompt"
+        f" takes.{bound if 'llama-server' in runtime.command else ''}"
     )
 
 
-# of the need, from which share on what a server takes by itself is worth a sentence beside the line that holds it down
+# of the need, from which share on what a server takes by itself is worth a sentence beside the line
+# that holds it down
 _SLOTS_WORTH_SAYING = 0.02
 
 
-def _slots(catalogue: Catalogue, question: Question, judged: Judged, lines: tuple[str, ...]) -> str | None:
-    """A sentence where a server that is not told for how many sequences takes more; always where no line is printed that tells it."""
+def _slots(
+    catalogue: Catalogue, question: Question, judged: Judged, lines: tuple[str, ...]
+) -> str | None:
+    """A sentence where a server that is not told for how many sequences takes more; always
+    where no line is printed that tells it.
+    """
     runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
     if runtime is None or memory is None or not judged.fits:
         return None
@@ -284,28 +398,49 @@ def _slots(catalogue: Catalogue, question: Question, judged: Judged, lines: tupl
         return None
     total = "" if lines else f"-c {(workload.context_tokens or 0) * workload.parallel} "
     return (
-        f"Start llama-server with {total}-np {workload.parallel}: without -np it makes room for {runtime.slots} sequences, which takes "
-        f"{units.binary(more)} more."
+        f"Start llama-server with {total}-np {workload.parallel}: without -np it makes room for"
+        f" {runtime.slots} sequences, which takes {units.binary(more)} more."
     )
 
 
 def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
-    """A sentence where a picture larger than the one that is counted takes much more, and how to bound that."""
+    """A sentence where a picture larger than the one that is counted takes much more, and how
+    to bound that.
+    """
     runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
     if runtime is None or memory is None:
         return None
-    most, side = need.largest_picture(question.spec, runtime, question.workload, architectures(catalogue))
+    most, side = need.largest_picture(
+        question.spec, runtime, question.workload, architectures(catalogue)
+    )
     counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
-    if counted is None or counted.high_bytes >= most or most - counted.bytes < _WORTH_SAYING * memory.high_bytes:
+    if (
+        counted is None
+        or counted.high_bytes >= most
+        or most - counted.bytes < _WORTH_SAYING * memory.high_bytes
+    ):
         return None
     more = most - counted.bytes
-    bound = " llama-server shrinks pictures to --image-max-tokens." if "llama-server" in runtime.command else ""
-    return f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes {units.binary(more)} more.{bound}"
+    bound = (
+        " llama-server shrinks pictures to --image-max-tokens."
+        if "llama-server" in runtime.command
+        else ""
+    )
+    return (
+        f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes"
+        f" {units.binary(more)} more.{bound}"
+    )
 
 
 def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
-    """A sentence where the trainer decides how wide the routed experts lie, which is most of what QLoRA takes of such a model."""
-    if question.workload.finetune_method != "qlora" or question.needs is None or question.needs.memory is None:
+    """A sentence where the trainer decides how wide the routed experts lie, which is most of
+    what QLoRA takes of such a model.
+    """
+    if (
+        question.workload.finetune_method != "qlora"
+        or question.needs is None
+        or question.needs.memory is None
+    ):
         return None
     from .needs.torch.finetune import experts_by_trainer
 
@@ -314,16 +449,23 @@ def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
         return None
     least, likely, most = map(units.binary, found)
     return (
-        f"Which trainer it is decides what the routed experts take: {least} where it quantizes them too (Unsloth, Axolotl), the low end; "
-        f"{likely} in 16 bits, as bitsandbytes leaves them, taken as likely; {most} where peft's prepare_model_for_kbit_training casts "
-        "them to 32, the high end."
+        f"Which trainer it is decides what the routed experts take: {least} where it quantizes them"
+        f" too (Unsloth, Axolotl), the low end; {likely} in 16 bits, as bitsandbytes leaves them,"
+        f" taken as likely; {most} where peft's prepare_model_for_kbit_training casts them to 32,"
+        " the high end."
     )
 
 
 def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
-    """A sentence where the search for models did not get through the store that the runtime looks in."""
+    """A sentence where the search for models did not get through the store that the runtime
+    looks in.
+    """
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
-    return f"Whether it is here already is not known: {missed.reason} ({missed.remedy})." if missed and missed.remedy else None
+    return (
+        f"Whether it is here already is not known: {missed.reason} ({missed.remedy})."
+        if missed and missed.remedy
+        else None
+    )
 
 
 def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
@@ -331,7 +473,13 @@ def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, 
         return ()
     workload = question.workload
     made = question.spec.architecture
-    return advice(machine, made, question.read_bytes or {}, context_tokens=workload.context_tokens, runtime=workload.runtime)
+    return advice(
+        machine,
+        made,
+        question.read_bytes or {},
+        context_tokens=workload.context_tokens,
+        runtime=workload.runtime,
+    )
 
 
 def utc_today() -> str:
@@ -342,12 +490,18 @@ def utc_today() -> str:
 
 
 def _offers(
-    catalogue: Catalogue, question: Question, judged: Judged, today: str, met: MutableMapping[str, bool] | None = None
+    catalogue: Catalogue,
+    question: Question,
+    judged: Judged,
+    today: str,
+    met: MutableMapping[str, bool] | None = None,
 ) -> tuple[Offer, ...]:
     priced = partial(offers_of, catalogue.offers_path, today=today)
     ever = partial(offers_of, catalogue.offers_path, today="")
     priced_on = snapshot_day(catalogue.offers_path)
-    return usable_offers(question, judged, catalogue, priced, ever, today=today, priced_on=priced_on, met=met)
+    return usable_offers(
+        question, judged, catalogue, priced, ever, today=today, priced_on=priced_on, met=met
+    )
 
 
 def _answer(
@@ -375,12 +529,29 @@ def _answer(
     if workload.load is not None and instead:
         from .advice.costs import dearness, monthly_cost
 
-        runs = not any(finding.outcome is Outcome.FAIL and finding.check != "speed" for finding in judged.findings)
+        runs = not any(
+            finding.outcome is Outcome.FAIL and finding.check != "speed"
+            for finding in judged.findings
+        )
         ratings = catalogue.common("power")
         offers = tuple(sorted(offers, key=partial(dearness, workload.load, spec.modality)))
         trains = workload.task == "finetune"
-        cost = monthly_cost(workload.load, spec.modality, offers, machine, judged.needs, judged.speed, ratings, runs=runs, trains=trains)
-    notes = (*notes, *dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None), *left_aside(catalogue))
+        cost = monthly_cost(
+            workload.load,
+            spec.modality,
+            offers,
+            machine,
+            judged.needs,
+            judged.speed,
+            ratings,
+            runs=runs,
+            trains=trains,
+        )
+    notes = (
+        *notes,
+        *dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None),
+        *left_aside(catalogue),
+    )
     if spec.overrides:
         notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
     if doubt := spec.unknown.get("availability.retired"):
@@ -388,23 +559,50 @@ def _answer(
     if workload.draft and question.companions is not None:
         notes = (*notes, DRAFT_NOTE)
     cache_type = understood.workload.kv_cache_type
-    if cache_type is not None and question.workload.kv_cache_type is None and question.runtime is not None:
-        notes = (*notes, f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in {question.runtime.name}.")
+    if (
+        cache_type is not None
+        and question.workload.kv_cache_type is None
+        and question.runtime is not None
+    ):
+        notes = (
+            *notes,
+            (
+                f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
+                f" {question.runtime.name}."
+            ),
+        )
     if instead and (growth := _growth(catalogue, question, judged)) is not None:
         notes = (*notes, growth)
     if instead and (picture := _larger_picture(catalogue, question, judged)) is not None:
         notes = (*notes, picture)
-    aside = [flag for key, flag in _OF_WEIGHTS.items() if getattr(understood.workload, key) is not None] if spec.closed else []
+    aside = (
+        [flag for key, flag in _OF_WEIGHTS.items() if getattr(understood.workload, key) is not None]
+        if spec.closed
+        else []
+    )
     if aside:
-        notes = (*notes, f"{spec.name} has no weights that could be loaded: nothing of it depends on {' or '.join(aside)}.")
+        notes = (
+            *notes,
+            (
+                f"{spec.name} has no weights that could be loaded: nothing of it depends on"
+                f" {' or '.join(aside)}."
+            ),
+        )
     if workload.task == "finetune" and not spec.closed:
         notes = (*notes, _training_note(workload))
         by_trainer = _which_trainer(catalogue, question)
         notes = (*notes, by_trainer) if by_trainer else notes
-    if instead and question.needs is not None and question.missing_bytes != 0 and not question.local_files:
+    if (
+        instead
+        and question.needs is not None
+        and question.missing_bytes != 0
+        and not question.local_files
+    ):
         other = elsewhere(spec, workload, machine, catalogue)
         if question.runtime is not None and question.here is None:
-            other = other or begun(spec, question.runtime, workload, question.needs, machine, catalogue)
+            other = other or begun(
+                spec, question.runtime, workload, question.needs, machine, catalogue
+            )
             other = other or _perhaps_here(question.runtime, machine)
         notes = (*notes, other) if other else notes
     asker = Asker(catalogue, machine)
@@ -442,11 +640,14 @@ def _answer(
     )
 
 
-def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None) -> tuple[Answer, ...]:
-    """Every model of the catalogue on one machine, best first: the order that `selfhost list --help` states.
+def judge_all(
+    catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None
+) -> tuple[Answer, ...]:
+    """Every model of the catalogue on one machine, best first: the order that `selfhost list
+    --help` states.
 
-    Models that do not come as asked (another quantization, another runtime), and those whose license or openness is not what
-    was asked, are left out.
+    Models that do not come as asked (another quantization, another runtime), and those whose
+    license or openness is not what was asked, are left out.
     """
     day = today or utc_today()
     asked: list[tuple[Question, Judged]] = []
@@ -471,13 +672,20 @@ def judge_all(catalogue: Catalogue, workload: Workload, machine: Machine, *, tod
     met = {question.spec.id: meets(judged.findings) for question, judged in asked}
     answers = []
     for question, judged in asked:
-        if judged.failed and any(one.check in ("license", "openness") and one.outcome is Outcome.FAIL for one in judged.findings):
+        if judged.failed and any(
+            one.check in ("license", "openness") and one.outcome is Outcome.FAIL
+            for one in judged.findings
+        ):
             continue
         offered = False
         if judged.failed:
             own = met[question.spec.id]
-            known = ready.offered(question.spec, own, met, workload, day) if ready is not None else None
-            offered = bool(_offers(catalogue, question, judged, day, met)) if known is None else known
+            known = (
+                ready.offered(question.spec, own, met, workload, day) if ready is not None else None
+            )
+            offered = (
+                bool(_offers(catalogue, question, judged, day, met)) if known is None else known
+            )
         answers.append(
             Answer(
                 model=question.spec,
@@ -504,12 +712,18 @@ _ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 def _rank(answer: Answer, recent: str) -> tuple[int, int, bool, int, bool, int]:
     """Smaller is better.
 
-    The route, the kind of model, open in what was asked or in part, the likely pace in three steps, old or recent, then the larger
-    the better.
+    The route, the kind of model, open in what was asked or in part, the likely pace in three steps,
+    old or recent, then the larger the better.
     """
     model = answer.model
     pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
-    slow = 0 if pace is None or pace >= READING_TOKENS_PER_SECOND else 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
+    slow = (
+        0
+        if pace is None or pace >= READING_TOKENS_PER_SECOND
+        else 1
+        if pace >= DEFAULT_MIN_TOKENS_PER_SECOND
+        else 2
+    )
     opened = answer.finding("openness")
     return (
         _ROUTE_ORDER.index(answer.route),
@@ -522,7 +736,9 @@ def _rank(answer: Answer, recent: str) -> tuple[int, int, bool, int, bool, int]:
 
 
 class Shown(Record):
-    """What `selfhost show` tells: the verdict of the default, every size, how the loss depends on the model's size (text, source)."""
+    """What `selfhost show` tells: the verdict of the default, every size, how the loss depends
+    on the model's size (text, source).
+    """
 
     verdict: Verdict
     sizes: tuple[Size, ...]
@@ -533,8 +749,11 @@ class Shown(Record):
 SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
 
 
-def _runtimes_of(catalogue: Catalogue, question: Question, asked: Workload) -> tuple[RuntimeSpec, ...]:
-    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked for or where it trains.
+def _runtimes_of(
+    catalogue: Catalogue, question: Question, asked: Workload
+) -> tuple[RuntimeSpec, ...]:
+    """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked
+    for or where it trains.
 
     Those that cannot be asked for so many sequences, or that type of cache, are left out.
     """
@@ -551,7 +770,13 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     """That quantization judged, None where its size cannot be told."""
     needs, runtime, quantization = question.needs, question.runtime, question.workload.quantization
     cost = quality_for(question.workload, catalogue, question.spec)
-    if needs is None or needs.download_bytes is None or runtime is None or quantization is None or cost is None:
+    if (
+        needs is None
+        or needs.download_bytes is None
+        or runtime is None
+        or quantization is None
+        or cost is None
+    ):
         return None
     judged = judge(question, machine)
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
@@ -572,7 +797,14 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     )
 
 
-def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Machine, *, prices: str = "snapshot") -> Shown:
+def describe(
+    catalogue: Catalogue,
+    model: str,
+    workload: Workload,
+    machine: Machine,
+    *,
+    prices: str = "snapshot",
+) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = _understood(catalogue, model, workload)
     question = _question(catalogue, understood, machine)
@@ -580,13 +812,30 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
         # what is trained is made of the published weights, by the method
         trained = (question.workload.quantization,) if workload.task == "finetune" else ()
-        for quantization in trained or need.quantizations_of(question.spec, runtime, architectures(catalogue)):
+        for quantization in trained or need.quantizations_of(
+            question.spec, runtime, architectures(catalogue)
+        ):
             asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
             # a GGUF file holds one quantization
-            held = understood.files_here and ("gguf" not in understood.formats or quantization == understood.workload.quantization)
-            size = _size(catalogue, _question(catalogue, understood.replace(workload=asked, files_here=held), machine), machine)
+            held = understood.files_here and (
+                "gguf" not in understood.formats or quantization == understood.workload.quantization
+            )
+            size = _size(
+                catalogue,
+                _question(catalogue, understood.replace(workload=asked, files_here=held), machine),
+                machine,
+            )
             before = (
-                next((one for one in sizes if (one.family, one.quantization) == (size.family, size.quantization)), None) if size else None
+                next(
+                    (
+                        one
+                        for one in sizes
+                        if (one.family, one.quantization) == (size.family, size.quantization)
+                    ),
+                    None,
+                )
+                if size
+                else None
             )
             if size is None or (before is not None and (before.fits or not size.fits)):
                 continue
@@ -598,6 +847,11 @@ def describe(catalogue: Catalogue, model: str, workload: Workload, machine: Mach
     order = list(catalogue.common("quantizations")["quantization"])
     families = list(dict.fromkeys(size.family for size in sizes))
     # best quality first, what is not in the list last
-    sizes.sort(key=lambda size: (families.index(size.family), order.index(size.quantization) if size.quantization in order else len(order)))
+    sizes.sort(
+        key=lambda size: (
+            families.index(size.family),
+            order.index(size.quantization) if size.quantization in order else len(order),
+        )
+    )
     verdict = _answer(catalogue, question, understood, machine, instead=True, prices=prices)
     return Shown(verdict=verdict, sizes=tuple(sizes), loss_by_size=loss_by_size(catalogue))

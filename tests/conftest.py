@@ -78,7 +78,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew; read each change by eye before you commit it")
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write tests/golden anew; read each change by eye before you commit it",
+    )
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:
@@ -105,4 +109,9 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 @pytest.fixture(scope="session")
 def source_environment() -> dict[str, str]:
     """Environment for child processes: this checkout first, nothing written beside the sources."""
-    return {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(HERE.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "error",
+    }

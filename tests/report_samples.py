@@ -6,15 +6,35 @@ from typing import Any
 
 from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.quality import Quality
-from selfhost.catalogue.spec import Architecture, Attention, Availability, FeedForward, License, ModelSpec, Openness, Parameters
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    Availability,
+    FeedForward,
+    License,
+    ModelSpec,
+    Openness,
+    Parameters,
+)
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
-from selfhost.verdict.record import Alternative, Finding, Outcome, PaceRange, Route, Size, Speed, Verdict
+from selfhost.verdict.record import (
+    Alternative,
+    Finding,
+    Outcome,
+    PaceRange,
+    Route,
+    Size,
+    Speed,
+    Verdict,
+)
 
 GIB = 2**30
-_INSTALL = "to install it: brew install llama.cpp (macOS, Linux) or winget install llama.cpp (Windows)"
+_INSTALL = (
+    "to install it: brew install llama.cpp (macOS, Linux) or winget install llama.cpp (Windows)"
+)
 
 LAPTOP = Machine(
     is_this_one=True,
@@ -28,7 +48,17 @@ LAPTOP = Machine(
     swap_free_bytes=0,
     cpu_model="AMD EPYC 9V74 80-Core Processor",
     cpu_cores_usable=2.0,
-    instruction_sets=("sse4_2", "avx", "avx2", "f16c", "fma", "bmi2", "avx512f", "syscall", "rdtscp"),
+    instruction_sets=(
+        "sse4_2",
+        "avx",
+        "avx2",
+        "f16c",
+        "fma",
+        "bmi2",
+        "avx512f",
+        "syscall",
+        "rdtscp",
+    ),
     disks=(
         Disk(
             purpose="llama.cpp",
@@ -38,9 +68,16 @@ LAPTOP = Machine(
             filesystem="ext4",
             writable=True,
         ),
-        Disk(purpose="ollama", path="/usr/share/ollama/.ollama/models", total_bytes=260_000_000_000, filesystem="ext4"),
+        Disk(
+            purpose="ollama",
+            path="/usr/share/ollama/.ollama/models",
+            total_bytes=260_000_000_000,
+            filesystem="ext4",
+        ),
     ),
-    models_present=(PresentModel(path="~/.cache/llama.cpp/tinyllama.Q4_K_M.gguf", size_bytes=668_788_096),),
+    models_present=(
+        PresentModel(path="~/.cache/llama.cpp/tinyllama.Q4_K_M.gguf", size_bytes=668_788_096),
+    ),
     accelerators=(),
     runtimes=(PresentRuntime(id="ollama", version="0.9.6", path="/usr/local/bin/ollama"),),
     sources={
@@ -60,15 +97,30 @@ LAPTOP = Machine(
             reason="permission denied: /usr/share/ollama/.ollama/models",
             remedy="run as the user ollama, or give the free space with --set disk=100GB",
         ),
-        Unread(fact="cpu_cores_physical", reason="/proc/cpuinfo lists no core id in this virtual machine"),
-        Unread(fact="memory_bandwidth_bytes_per_second", reason="it was not measured", remedy="add --measure (under a second)"),
+        Unread(
+            fact="cpu_cores_physical",
+            reason="/proc/cpuinfo lists no core id in this virtual machine",
+        ),
+        Unread(
+            fact="memory_bandwidth_bytes_per_second",
+            reason="it was not measured",
+            remedy="add --measure (under a second)",
+        ),
     ),
 )
 
 WORKSTATION = LAPTOP.replace(
     name="ws-17",
     labels={"site": "lab", "rack": "3"},
-    accelerators=(Accelerator(vendor="nvidia", name="RTX 4090", memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB, driver="560.35"),),
+    accelerators=(
+        Accelerator(
+            vendor="nvidia",
+            name="RTX 4090",
+            memory_total_bytes=24 * GIB,
+            memory_free_bytes=23 * GIB,
+            driver="560.35",
+        ),
+    ),
 )
 
 MISTRAL = ModelSpec(
@@ -87,7 +139,13 @@ MISTRAL = ModelSpec(
         redistribution="yes",
         duties=("keep the license and the notices", "state the changes made"),
     ),
-    openness=Openness(weights="published", inference_code="published", training_code="closed", training_data="closed", paper="partial"),
+    openness=Openness(
+        weights="published",
+        inference_code="published",
+        training_code="closed",
+        training_data="closed",
+        paper="partial",
+    ),
     parameters=Parameters(total=7_248_023_552, active=7_248_023_552),
     architecture=Architecture(
         row="llama",
@@ -98,7 +156,11 @@ MISTRAL = ModelSpec(
         heads=32,
         vocabulary=32768,
         context_tokens=32768,
-        attention=(Attention(layers=tuple(range(32)), heads=32, kv_heads=8, key_length=128, value_length=128),),
+        attention=(
+            Attention(
+                layers=tuple(range(32)), heads=32, kv_heads=8, key_length=128, value_length=128
+            ),
+        ),
         feed_forward=(FeedForward(layers=tuple(range(32)), length=14336),),
     ),
     sources={
@@ -123,7 +185,14 @@ _SMALL = Quality(
 
 
 def sized(
-    quantization: str, size: int, how: str, fits: bool | None, *, family: str = "gguf", runtime: str = "llama.cpp", source: str = _SIZED
+    quantization: str,
+    size: int,
+    how: str,
+    fits: bool | None,
+    *,
+    family: str = "gguf",
+    runtime: str = "llama.cpp",
+    source: str = _SIZED,
 ) -> Size:
     """One row of `show`, whose memory is a sixth more than its file."""
     quality = _SMALL if quantization == "Q4_K_M" else Quality(quantization=quantization)
@@ -144,8 +213,24 @@ MISTRAL_SIZES = (
     sized("Q8_0", 7_702_565_088, "stated", None),
     sized("Q4_K_M", 4_372_812_000, "stated", True),
     sized("Q3_K_M", 3_522_941_152, "stated", True),
-    sized("bfloat16", 14_497_337_600, "computed", False, family="safetensors", runtime="transformers", source="tensor types"),
-    sized("awq", 4_150_000_000, "computed", True, family="safetensors", runtime="vllm", source="AutoAWQ's layout"),
+    sized(
+        "bfloat16",
+        14_497_337_600,
+        "computed",
+        False,
+        family="safetensors",
+        runtime="transformers",
+        source="tensor types",
+    ),
+    sized(
+        "awq",
+        4_150_000_000,
+        "computed",
+        True,
+        family="safetensors",
+        runtime="vllm",
+        source="AutoAWQ's layout",
+    ),
 )
 
 LLAMA = ModelSpec(
@@ -153,7 +238,11 @@ LLAMA = ModelSpec(
     name="Llama 3.3 70B Instruct",
     family="llama-3.3",
     developer="Meta",
-    license=License(id="LicenseRef-llama-3.3", commercial_use="conditional", conditions=("fewer than 700 million monthly users",)),
+    license=License(
+        id="LicenseRef-llama-3.3",
+        commercial_use="conditional",
+        conditions=("fewer than 700 million monthly users",),
+    ),
     openness=Openness(weights="published"),
     parameters=Parameters(total=70_553_706_496, active=70_553_706_496),
 )
@@ -176,18 +265,57 @@ GPT4O = ModelSpec(
 _CPU = CpuNeed(architectures=("x86_64", "aarch64"), instruction_sets={"x86_64": ("avx2",)})
 
 
-def term(name: str, size: int, how: How, arithmetic: str, spread: int = 0, source: str = "llama.cpp b4589, GGUF tensor table") -> Term:
+def term(
+    name: str,
+    size: int,
+    how: How,
+    arithmetic: str,
+    spread: int = 0,
+    source: str = "llama.cpp b4589, GGUF tensor table",
+) -> Term:
     """One term, `spread` bytes either way."""
-    return Term(name=name, bytes=size, low_bytes=size - spread, high_bytes=size + spread, how=how, source=source, arithmetic=arithmetic)
+    return Term(
+        name=name,
+        bytes=size,
+        low_bytes=size - spread,
+        high_bytes=size + spread,
+        how=how,
+        source=source,
+        arithmetic=arithmetic,
+    )
 
 
 def needs(weights: int, cache: int) -> Needs:
     """Needs of a text model in llama.cpp; sizes in bytes."""
     terms = (
-        term("weights", weights, How.COMPUTED, "sum over 291 tensors at their stored types", 2_000_000),
-        term("kv_cache", cache, How.EXACT, "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"),
-        term("compute", 300_000_000, How.COMPUTED, "logits of 512 tokens × 32,768 × 4 bytes, and the widest layer", 20_000_000),
-        term("runtime", 60_000_000, How.MEASURED, "resident set after loading an empty model", 5_000_000, "llama-server b4589, 8 runs"),
+        term(
+            "weights",
+            weights,
+            How.COMPUTED,
+            "sum over 291 tensors at their stored types",
+            2_000_000,
+        ),
+        term(
+            "kv_cache",
+            cache,
+            How.EXACT,
+            "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens",
+        ),
+        term(
+            "compute",
+            300_000_000,
+            How.COMPUTED,
+            "logits of 512 tokens × 32,768 × 4 bytes, and the widest layer",
+            20_000_000,
+        ),
+        term(
+            "runtime",
+            60_000_000,
+            How.MEASURED,
+            "resident set after loading an empty model",
+            5_000_000,
+            "llama-server b4589, 8 runs",
+        ),
     )
     return Needs(
         download_bytes=weights,
@@ -199,9 +327,13 @@ def needs(weights: int, cache: int) -> Needs:
     )
 
 
-def finding(check: str, outcome: Outcome, reason: str, remedy: str | None = None, **more: Any) -> Finding:
+def finding(
+    check: str, outcome: Outcome, reason: str, remedy: str | None = None, **more: Any
+) -> Finding:
     """A finding with a code nobody reads here."""
-    return Finding(check=check, outcome=outcome, code=f"{check}-sample", reason=reason, remedy=remedy, **more)
+    return Finding(
+        check=check, outcome=outcome, code=f"{check}-sample", reason=reason, remedy=remedy, **more
+    )
 
 
 def _workload(**more: Any) -> Workload:
@@ -252,9 +384,19 @@ def local() -> Verdict:
         machine=LAPTOP,
         route=Route.LOCAL,
         needs=need,
-        speed=Speed(decode=PaceRange(low=7.0, likely=8.5, high=10.0), prompt=None, how="from 38.0 GB/s of memory bandwidth, measured"),
+        speed=Speed(
+            decode=PaceRange(low=7.0, likely=8.5, high=10.0),
+            prompt=None,
+            how="from 38.0 GB/s of memory bandwidth, measured",
+        ),
         findings=(
-            finding("weights", Outcome.PASS, "The weights are published.", needs="published", has="published"),
+            finding(
+                "weights",
+                Outcome.PASS,
+                "The weights are published.",
+                needs="published",
+                has="published",
+            ),
             finding(
                 "context",
                 Outcome.PASS,
@@ -283,7 +425,13 @@ def local() -> Verdict:
                 reserve_bytes=GIB,
             ),
             finding("accelerator", Outcome.PASS, "It runs without an accelerator."),
-            finding("cpu", Outcome.PASS, "x86_64 suits llama.cpp.", needs="x86_64, aarch64, avx2", has="x86_64, avx2, f16c, fma, bmi2"),
+            finding(
+                "cpu",
+                Outcome.PASS,
+                "x86_64 suits llama.cpp.",
+                needs="x86_64, aarch64, avx2",
+                has="x86_64, avx2, f16c, fma, bmi2",
+            ),
             finding(
                 "runtime",
                 Outcome.WARN,
@@ -291,10 +439,23 @@ def local() -> Verdict:
                 _INSTALL,
                 needs="llama.cpp",
             ),
-            finding("speed", Outcome.PASS, "It would run at 7.0-10 tokens/s.", needs=2.0, has=7.0, short=0, unit="tokens_per_second"),
+            finding(
+                "speed",
+                Outcome.PASS,
+                "It would run at 7.0-10 tokens/s.",
+                needs=2.0,
+                has=7.0,
+                short=0,
+                unit="tokens_per_second",
+            ),
         ),
-        commands=("llama-server -hf bartowski/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M -c 4096", "ollama run mistral:7b"),
-        notes=("mistral-7b is taken to mean mistral-7b-instruct-v0.3; also known: mistral-7b-instruct-v0.2, mistral-7b-instruct-v0.1.",),
+        commands=(
+            "llama-server -hf bartowski/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M -c 4096",
+            "ollama run mistral:7b",
+        ),
+        notes=(
+            "mistral-7b is taken to mean mistral-7b-instruct-v0.3; also known: mistral-7b-instruct-v0.2, mistral-7b-instruct-v0.1.",
+        ),
     )
 
 
@@ -385,7 +546,11 @@ def closed() -> Verdict:
         speed=None,
         findings=(
             finding(
-                "weights", Outcome.FAIL, "The weights cannot be downloaded: they have not been published.", needs="published", has="closed"
+                "weights",
+                Outcome.FAIL,
+                "The weights cannot be downloaded: they have not been published.",
+                needs="published",
+                has="closed",
             ),
         ),
         alternatives=(
@@ -411,14 +576,21 @@ def closed() -> Verdict:
                 source="litellm 1.109.1",
             ),
         ),
-        notes=("ChatGPT is a service; the model behind it is closed. GPT-4o was retired on 2026-10-23.",),
+        notes=(
+            "ChatGPT is a service; the model behind it is closed. GPT-4o was retired on 2026-10-23.",
+        ),
     )
 
 
 def neither() -> Verdict:
     """As `api`, but nothing may leave the machine."""
     verdict = api()
-    return verdict.replace(route=Route.NEITHER, workload=verdict.workload.replace(private=True), api_offers=(), alternatives=())
+    return verdict.replace(
+        route=Route.NEITHER,
+        workload=verdict.workload.replace(private=True),
+        api_offers=(),
+        alternatives=(),
+    )
 
 
 def unknown() -> Verdict:
@@ -433,9 +605,16 @@ def unknown() -> Verdict:
         unit="bytes",
     )
     slow = finding(
-        "speed", Outcome.UNKNOWN, "The speed is not known: the number of cores was not read.", needs=2.0, unit="tokens_per_second"
+        "speed",
+        Outcome.UNKNOWN,
+        "The speed is not known: the number of cores was not read.",
+        needs=2.0,
+        unit="tokens_per_second",
     )
-    swapped = tuple(fault if found.check == "disk" else slow if found.check == "speed" else found for found in verdict.findings)
+    swapped = tuple(
+        fault if found.check == "disk" else slow if found.check == "speed" else found
+        for found in verdict.findings
+    )
     return verdict.replace(
         route=Route.UNKNOWN,
         machine=WORKSTATION,
@@ -449,11 +628,17 @@ def unknown() -> Verdict:
 def speech() -> Verdict:
     """A speech model: no tokens per second, no quantization; the files are here already."""
     spec = ModelSpec(
-        id="whisper-small", name="Whisper small", modality="speech", license=License(id="MIT"), openness=Openness(weights="published")
+        id="whisper-small",
+        name="Whisper small",
+        modality="speech",
+        license=License(id="MIT"),
+        openness=Openness(weights="published"),
     )
     verdict = local()
     kept = tuple(found for found in verdict.findings if found.check in ("weights", "memory", "cpu"))
-    here = finding("disk", Outcome.PASS, "Nothing has to be downloaded.", needs=0, short=0, unit="bytes")
+    here = finding(
+        "disk", Outcome.PASS, "Nothing has to be downloaded.", needs=0, short=0, unit="bytes"
+    )
     return verdict.replace(
         asked="whisper-small",
         model=spec,

@@ -23,8 +23,16 @@ from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30
-LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
-DRIVER = {"/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"}
+LINUX = {
+    "system": "linux",
+    "machine": "x86_64",
+    "pointer_bits": 64,
+    "page_bytes": 4096,
+    "affinity": [0, 1, 2, 3],
+}
+DRIVER = {
+    "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"
+}
 NODES = DRIVER | {"/dev/nvidia0": "x", "/sys/bus/cpu/uevent": "x"}
 NAME, TOTAL, FREE = "NVIDIA H100 80GB HBM3", 81559 * MIB, 81081 * MIB
 
@@ -41,7 +49,9 @@ CARDS = (
 MIG = (("3g.40gb", 40448), ("2g.20gb", 20096), ("1g.10gb", 9984), ("1g.10gb", 9984))
 
 
-def device(row: int = 0, uuid: str = "GPU-11111111-2222-3333-4444-555555555555", **values: Any) -> dict[str, Any]:
+def device(
+    row: int = 0, uuid: str = "GPU-11111111-2222-3333-4444-555555555555", **values: Any
+) -> dict[str, Any]:
     name, total, free, capability, clock, width, _ = CARDS[row]
     return {
         "name": name,
@@ -69,7 +79,12 @@ def instance(number: int) -> dict[str, Any]:
 
 
 def answer(*devices: Any) -> dict[str, Any]:
-    return {"driver": "590.48.01", "cuda": 13010, "devices": list(devices), "library": "nvidia-ml-py"}
+    return {
+        "driver": "590.48.01",
+        "cuda": 13010,
+        "devices": list(devices),
+        "library": "nvidia-ml-py",
+    }
 
 
 @pytest.fixture
@@ -77,7 +92,12 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
     """A Linux host of exactly these files, variables and answers."""
     numbers = iter(range(1000))
 
-    def make(files: dict[str, str | bytes], env: dict[str, str] | None = None, nvml: Any = None, **facts: Any) -> RecordedHost:
+    def make(
+        files: dict[str, str | bytes],
+        env: dict[str, str] | None = None,
+        nvml: Any = None,
+        **facts: Any,
+    ) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         folder.mkdir(parents=True)
         for path, text in files.items():
@@ -85,7 +105,9 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(text if isinstance(text, bytes) else text.encode())
         (folder / "env.json").write_text(json.dumps(env or {}))
-        (folder / "facts.json").write_text(json.dumps(LINUX | facts | ({} if nvml is None else {"nvml": nvml})))
+        (folder / "facts.json").write_text(
+            json.dumps(LINUX | facts | ({} if nvml is None else {"nvml": nvml}))
+        )
         return RecordedHost(str(folder))
 
     return make
@@ -110,8 +132,17 @@ def test_a_card_as_its_driver_tells_of_it(build: Callable[..., RecordedHost], ro
     name, total, free, (major, minor), _, _, bandwidth = CARDS[row]
     machine = read_machine(build(NODES, nvml=answer(device(row))))
     (card,) = cards(machine)
-    assert (card.vendor, card.name, card.driver, card.compute_capability) == ("nvidia", name, "590.48.01", f"{major}.{minor}")
-    assert (card.memory_total_bytes, card.memory_free_bytes, card.unified) == (total * MIB, free * MIB, False)
+    assert (card.vendor, card.name, card.driver, card.compute_capability) == (
+        "nvidia",
+        name,
+        "590.48.01",
+        f"{major}.{minor}",
+    )
+    assert (card.memory_total_bytes, card.memory_free_bytes, card.unified) == (
+        total * MIB,
+        free * MIB,
+        False,
+    )
     assert card.memory_bandwidth_bytes_per_second is not None
     assert round(card.memory_bandwidth_bytes_per_second / 10**9) == bandwidth
     assert "CUDA 13.1" in machine.sources["accelerators"]
@@ -137,7 +168,10 @@ def test_no_identifier_of_a_card_is_kept(build: Callable[..., RecordedHost]) -> 
 def test_visible_devices(build: Callable[..., RecordedHost], mask: str, left: list[int]) -> None:
     """By number or the beginning of a UUID, in the order given; what is invalid ends the list (CUDA C++ Programming Guide, 5.2.1.1)."""
     three = [
-        device(uuid=f"GPU-{letter}0000000-0000-0000-0000-000000000000", memory_free_bytes=(70 + at) * GIB)
+        device(
+            uuid=f"GPU-{letter}0000000-0000-0000-0000-000000000000",
+            memory_free_bytes=(70 + at) * GIB,
+        )
         for at, letter in enumerate("abc")
     ]
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(*three)))
@@ -151,14 +185,21 @@ def test_a_number_among_unlike_cards_is_not_guessed(build: Callable[..., Recorde
     machine = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0"}, both))
     assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(None, False)]
     assert "CUDA_DEVICE_ORDER=PCI_BUS_ID" in why(machine)[1]
-    by_bus = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, both))
+    by_bus = read_machine(
+        build(NODES, {"CUDA_VISIBLE_DEVICES": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, both)
+    )
     assert [card.name for card in cards(by_bus)] == [CARDS[4][0]]
     by_uuid = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": "GPU-b"}, both))
     assert [card.name for card in cards(by_uuid)] == [NAME]
 
 
-@pytest.mark.parametrize(("mask", "known"), [("0,1", 2), ("1,0", 2), ("1, 0,7", 2), ("0,1,GPU-a", 2), ("0,0,1", 0), ("0,2,1", 0), ("1", 0)])
-def test_numbers_that_name_every_card_need_no_order(build: Callable[..., RecordedHost], mask: str, known: int) -> None:
+@pytest.mark.parametrize(
+    ("mask", "known"),
+    [("0,1", 2), ("1,0", 2), ("1, 0,7", 2), ("0,1,GPU-a", 2), ("0,0,1", 0), ("0,2,1", 0), ("1", 0)],
+)
+def test_numbers_that_name_every_card_need_no_order(
+    build: Callable[..., RecordedHost], mask: str, known: int
+) -> None:
     """Of two unlike cards both are visible, whichever is 0; a number given again, or one too high, ends the list before."""
     both = answer(device(4, uuid="GPU-a0000000"), device(0, uuid="GPU-b0000000"))
     found = cards(read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, both)))
@@ -171,24 +212,48 @@ def test_in_mig_mode_the_instances_are_the_accelerators(build: Callable[..., Rec
     """Each has its own memory and its eighths of the bandwidth; the card as a whole cannot be used. A UUID selects one."""
     split = device(mig=True, instances=[instance(number) for number in range(4)])
     machine = read_machine(build(NODES, nvml=answer(split)))
-    assert [(card.name.split()[-1], (card.memory_total_bytes or 0) // MIB) for card in cards(machine)] == list(MIG)
+    assert [
+        (card.name.split()[-1], (card.memory_total_bytes or 0) // MIB) for card in cards(machine)
+    ] == list(MIG)
     assert all(card.is_part and card.compute_capability == "9.0" for card in cards(machine))
-    shares = [(card.memory_bandwidth_bytes_per_second or 0) / (2 * 2619e6 * 5120 / 8) for card in cards(machine)]
+    shares = [
+        (card.memory_bandwidth_bytes_per_second or 0) / (2 * 2619e6 * 5120 / 8)
+        for card in cards(machine)
+    ]
     assert shares == pytest.approx([4 / 8, 2 / 8, 1 / 8, 1 / 8])
-    for mask, left in (("MIG-1", [20096]), ("0", [size for _, size in MIG]), ("GPU-11111111", [size for _, size in MIG]), ("1", [])):
+    for mask, left in (
+        ("MIG-1", [20096]),
+        ("0", [size for _, size in MIG]),
+        ("GPU-11111111", [size for _, size in MIG]),
+        ("1", []),
+    ):
         chosen = read_machine(build(NODES, {"CUDA_VISIBLE_DEVICES": mask}, answer(split)))
         assert [(card.memory_total_bytes or 0) // MIB for card in cards(chosen)] == left
     # a pod may not read the card, only its slice (IDSIA/sacred#864)
-    refused = device(mig=True, instances=[instance(2)], memory_total_bytes=None, memory_free_bytes=None, refused={"memory": 4})
+    refused = device(
+        mig=True,
+        instances=[instance(2)],
+        memory_total_bytes=None,
+        memory_free_bytes=None,
+        refused={"memory": 4},
+    )
     (card,) = cards(read_machine(build(NODES, nvml=answer(refused))))
     assert (card.memory_total_bytes, card.memory_bandwidth_bytes_per_second) == (9984 * MIB, None)
     assert cards(read_machine(build(NODES, nvml=answer(device(mig=True))))) == ()
 
 
 @pytest.mark.parametrize("name", ["NVIDIA GB10", "NVIDIA Thor", "Orin (nvgpu)"])
-def test_a_chip_without_memory_of_its_own_shares_the_ram(build: Callable[..., RecordedHost], name: str) -> None:
+def test_a_chip_without_memory_of_its_own_shares_the_ram(
+    build: Callable[..., RecordedHost], name: str
+) -> None:
     """A DGX Spark's frame buffer is [N/A] although its GPU works (XuehaiPan/nvitop#208): it is no card of 0 bytes, nor an unread one."""
-    blank = device(name=name, memory_total_bytes=None, memory_free_bytes=None, refused={"memory": 3}, memory_clock_mhz=None)
+    blank = device(
+        name=name,
+        memory_total_bytes=None,
+        memory_free_bytes=None,
+        refused={"memory": 3},
+        memory_clock_mhz=None,
+    )
     machine = read_machine(build(NODES, nvml=answer(blank), machine="aarch64"))
     assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, None)]
     assert "shares the machine's RAM" in why(machine)[0]
@@ -202,11 +267,20 @@ def test_a_chip_without_memory_of_its_own_shares_the_ram(build: Callable[..., Re
         ({"memory": 3}, "does not tell", "nvidia-smi"),
     ],
 )
-def test_a_card_that_tells_too_little_is_unread(build: Callable[..., RecordedHost], refused: dict[str, int], said: str, todo: str) -> None:
+def test_a_card_that_tells_too_little_is_unread(
+    build: Callable[..., RecordedHost], refused: dict[str, int], said: str, todo: str
+) -> None:
     """One of two is refused: the other is read, and the reason and what to do are named."""
-    blank = {"refused": refused, "name": NAME if "memory" in refused else None, "memory_total_bytes": None}
+    blank = {
+        "refused": refused,
+        "name": NAME if "memory" in refused else None,
+        "memory_total_bytes": None,
+    }
     machine = read_machine(build(NODES, nvml=answer(device(), blank)))
-    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [(TOTAL, False), (None, False)]
+    assert [(card.memory_total_bytes, card.unified) for card in cards(machine)] == [
+        (TOTAL, False),
+        (None, False),
+    ]
     reason, remedy = why(machine)
     assert said in reason
     assert todo in remedy
@@ -226,12 +300,19 @@ def test_a_card_that_tells_too_little_is_unread(build: Callable[..., RecordedHos
         (None, "recorded tree", "--machine"),
     ],
 )
-def test_a_driver_that_does_not_answer_is_unread(build: Callable[..., RecordedHost], error: Any, said: str, todo: str) -> None:
+def test_a_driver_that_does_not_answer_is_unread(
+    build: Callable[..., RecordedHost], error: Any, said: str, todo: str
+) -> None:
     """Names and number still come from files; the memory is unread, with what to do about it."""
     slot = "/proc/driver/nvidia/gpus/0000:01:00.0/information"
-    bus = {"/sys/bus/pci/devices/0000:01:00.0/class": "0x030200", "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de"}
+    bus = {
+        "/sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
+        "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de",
+    }
     machine = read_machine(build(NODES | bus | {slot: f"Model: \t\t {NAME}\n"}, nvml=error))
-    assert [(card.vendor, card.memory_total_bytes, card.driver) for card in cards(machine)] == [("nvidia", None, "590.48.01")]
+    assert [(card.vendor, card.memory_total_bytes, card.driver) for card in cards(machine)] == [
+        ("nvidia", None, "590.48.01")
+    ]
     reason, remedy = why(machine)
     assert said in reason
     assert todo in remedy
@@ -239,7 +320,10 @@ def test_a_driver_that_does_not_answer_is_unread(build: Callable[..., RecordedHo
 
 def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) -> None:
     """The bus shows every card of the host. `void` and `none` say that none was meant; otherwise it may have been forgotten."""
-    bus = {"/sys/bus/pci/devices/0000:01:00.0/class": "0x030200", "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de"}
+    bus = {
+        "/sys/bus/pci/devices/0000:01:00.0/class": "0x030200",
+        "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de",
+    }
     for word in ("void", "none"):
         machine = read_machine(build(bus, {"NVIDIA_VISIBLE_DEVICES": word}))
         assert machine.accelerators == ()
@@ -250,16 +334,36 @@ def test_a_container_that_was_handed_no_gpu(build: Callable[..., RecordedHost]) 
 def test_wsl_and_windows_have_a_driver_too(build: Callable[..., RecordedHost]) -> None:
     """WSL 2 has /dev/dxg and the library but no /proc/driver/nvidia; Windows has nvml.dll."""
     wsl = {"/dev/dxg": "x", "/usr/lib/wsl/lib/libnvidia-ml.so.1": "x", "/sys/bus/cpu/uevent": "x"}
-    assert [card.name for card in cards(read_machine(build(wsl, nvml=answer(device(3)))))] == [CARDS[3][0]]
+    assert [card.name for card in cards(read_machine(build(wsl, nvml=answer(device(3)))))] == [
+        CARDS[3][0]
+    ]
     files = {"C:/Windows/System32/nvml.dll": "x"}
-    host = build(files, system="windows", machine="AMD64", nvml=answer(device(4)), display_adapters=[])
+    host = build(
+        files, system="windows", machine="AMD64", nvml=answer(device(4)), display_adapters=[]
+    )
     assert [card.name for card in cards(read_machine(host))] == [CARDS[4][0]]
 
 
-KEYS = ["devices", "name", "uuid", "memory_total_bytes", "mig", "instances", "refused", "memory", "compute_capability", "error", "why"]
+KEYS = [
+    "devices",
+    "name",
+    "uuid",
+    "memory_total_bytes",
+    "mig",
+    "instances",
+    "refused",
+    "memory",
+    "compute_capability",
+    "error",
+    "why",
+]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 STRANGE = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6), max_leaves=25
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
+    max_leaves=25,
 )
 
 
@@ -276,10 +380,19 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             return path == nvidia.VERSION
 
         def nvml(self) -> Any:
-            return given_answer if isinstance(given_answer, dict) else {"devices": [given_answer, {"instances": given_answer, "mig": True}]}
+            return (
+                given_answer
+                if isinstance(given_answer, dict)
+                else {"devices": [given_answer, {"instances": given_answer, "mig": True}]}
+            )
 
-    machine = Machine(accelerators=(nvidia.read_nvidia(Strange(), ()) or nvidia.Read(cards=(), source="")).cards)
-    assert all(card.memory_total_bytes is None or card.memory_total_bytes > 0 for card in machine.accelerators or ())
+    machine = Machine(
+        accelerators=(nvidia.read_nvidia(Strange(), ()) or nvidia.Read(cards=(), source="")).cards
+    )
+    assert all(
+        card.memory_total_bytes is None or card.memory_total_bytes > 0
+        for card in machine.accelerators or ()
+    )
 
 
 # ------------------------------------------------------------------ NVIDIA: asking for real, in a child
@@ -388,7 +501,12 @@ class Asking(RecordedHost):
 
 
 @pytest.fixture(params=["stand-in", "nvidia-ml-py", "the driver's library"])
-def asking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Callable[..., RecordedHost]) -> Any:
+def asking(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    build: Callable[..., RecordedHost],
+) -> Any:
     """A host whose child meets a stand-in of nvidia-ml-py, or of the driver's library through nvidia-ml-py itself or without it."""
     folder = tmp_path / "fake"
     folder.mkdir()
@@ -399,7 +517,18 @@ def asking(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         if shutil.which("gcc") is None or sys.platform != "linux":
             pytest.skip("no compiler to make a stand-in of the driver's library with")
         (folder / "nvml.c").write_text(FAKE_LIBRARY)
-        subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-o", folder / "libnvidia-ml.so.1", folder / "nvml.c"], check=True)
+        subprocess.run(
+            [
+                "gcc",
+                "-shared",
+                "-fPIC",
+                "-w",
+                "-o",
+                folder / "libnvidia-ml.so.1",
+                folder / "nvml.c",
+            ],
+            check=True,
+        )
         monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
         if request.param == "nvidia-ml-py":
             if find_spec("pynvml") is None:
@@ -420,20 +549,30 @@ def test_two_cards_through_a_child(asking: Any) -> None:
     """Both libraries give the same figures; what they print themselves does no harm, and the first version of the call is enough."""
     for case in ("fine", "old"):
         machine = asking(case)
-        assert [(card.name, card.memory_total_bytes, card.memory_free_bytes, card.compute_capability) for card in cards(machine)] == [
-            (NAME, TOTAL, FREE, "9.0")
-        ] * 2
-        assert machine.sources["accelerators"].startswith("NVML" if asking.library == "the driver's library" else "nvidia-ml-py")
+        assert [
+            (card.name, card.memory_total_bytes, card.memory_free_bytes, card.compute_capability)
+            for card in cards(machine)
+        ] == [(NAME, TOTAL, FREE, "9.0")] * 2
+        assert machine.sources["accelerators"].startswith(
+            "NVML" if asking.library == "the driver's library" else "nvidia-ml-py"
+        )
         if case == "fine":
-            assert {card.memory_bandwidth_bytes_per_second for card in cards(machine)} == {3_352_320_000_000}
+            assert {card.memory_bandwidth_bytes_per_second for card in cards(machine)} == {
+                3_352_320_000_000
+            }
 
 
-@pytest.mark.parametrize(("case", "said"), [("hang", "within 1 second"), ("crash", "signal 11"), ("mismatch", "different versions")])
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [("hang", "within 1 second"), ("crash", "signal 11"), ("mismatch", "different versions")],
+)
 def test_a_driver_that_hangs_or_crashes_costs_its_answer_alone(
     asking: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: str, said: str
 ) -> None:
     """The memory is unread, the rest of the machine is not, no process is left, and no core file is written."""
-    monkeypatch.setattr("selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "hang" else 30.0)
+    monkeypatch.setattr(
+        "selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "hang" else 30.0
+    )
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
     machine = asking(case)
@@ -456,7 +595,9 @@ def children() -> list[str]:
             words = Path(f"/proc/{number}/cmdline").read_text()
         except OSError:
             continue
-        if status.rpartition(")")[2].split()[1] == str(os.getpid()) and ("nvml.py" in words or not words):
+        if status.rpartition(")")[2].split()[1] == str(os.getpid()) and (
+            "nvml.py" in words or not words
+        ):
             found.append(number)
     return found
 
@@ -472,9 +613,13 @@ def children() -> list[str]:
         ("unsupported", "does not tell"),
     ],
 )
-def test_other_ways_to_fail(asking: Any, monkeypatch: pytest.MonkeyPatch, case: str, said: str) -> None:
+def test_other_ways_to_fail(
+    asking: Any, monkeypatch: pytest.MonkeyPatch, case: str, said: str
+) -> None:
     """A child that ignores a polite end, one that ends by itself, one that NVML refuses."""
-    monkeypatch.setattr("selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0)
+    monkeypatch.setattr(
+        "selfhost.machine.probes.host.NVML_SECONDS", 1.0 if case == "stubborn" else 30.0
+    )
     machine = asking(case)
     assert {card.memory_total_bytes for card in cards(machine)} == {None}
     assert said in why(machine)[0]
@@ -510,10 +655,16 @@ def test_a_child_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Neither the current folder nor PYTHONPATH nor installed packages reach it: nothing there runs, and no byte code is written."""
     for name in ("json.py", "ctypes.py", "sitecustomize.py"):
         (tmp_path / name).write_text("raise SystemExit('not me')")
-    (tmp_path / "program.py").write_text("import ctypes, json, sys\nprint(sys.flags.isolated, sys.flags.no_site, sys.dont_write_bytecode)")
+    (tmp_path / "program.py").write_text(
+        "import ctypes, json, sys\nprint(sys.flags.isolated, sys.flags.no_site, sys.dont_write_bytecode)"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert child.ask(str(tmp_path / "program.py"), [], seconds=60, limit_bytes=1000).split() == [b"1", b"1", b"True"]
+    assert child.ask(str(tmp_path / "program.py"), [], seconds=60, limit_bytes=1000).split() == [
+        b"1",
+        b"1",
+        b"True",
+    ]
 
 
 def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -529,13 +680,25 @@ def test_without_an_interpreter_there_is_a_reason(monkeypatch: pytest.MonkeyPatc
 def amd(number: int, slot: str, **files: str | bytes) -> dict[str, str | bytes]:
     """amdgpu's files of one card, as `cardN`."""
     folder = f"/sys/class/drm/card{number}/device"
-    known = {"vendor": "0x1002", "device": "0x744c", "revision": "0xc8", "uevent": f"DRIVER=amdgpu\nPCI_SLOT_NAME={slot}\n"} | files
-    bus = {f"/sys/bus/pci/devices/{slot}/class": "0x030000", f"/sys/bus/pci/devices/{slot}/vendor": "0x1002"}
+    known = {
+        "vendor": "0x1002",
+        "device": "0x744c",
+        "revision": "0xc8",
+        "uevent": f"DRIVER=amdgpu\nPCI_SLOT_NAME={slot}\n",
+    } | files
+    bus = {
+        f"/sys/bus/pci/devices/{slot}/class": "0x030000",
+        f"/sys/bus/pci/devices/{slot}/vendor": "0x1002",
+    }
     return bus | {f"{folder}/{name}": text for name, text in known.items()}
 
 
 def memory(total: int, used: int, borrowed: int) -> dict[str, str]:
-    return {"mem_info_vram_total": str(total), "mem_info_vram_used": str(used), "mem_info_gtt_total": str(borrowed)}
+    return {
+        "mem_info_vram_total": str(total),
+        "mem_info_vram_used": str(used),
+        "mem_info_gtt_total": str(borrowed),
+    }
 
 
 # head of gpu_metrics: size, format and content revision; 1.3 is a card's, 2.x and 3.0 a processor's own graphics'
@@ -550,8 +713,21 @@ def node(number: int, location: int, gfx: int, simd: int = 96) -> dict[str, str]
 
 def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
     """Memory and what is used of it, the name from libdrm's table, the instruction set from KFD by its place on the bus."""
-    files = amd(0, "0000:03:00.0", gpu_metrics=CARD, unique_id="6d3f0b1c2a4e5968", **memory(24 * GIB, 2 * GIB, 16 * GIB))
-    machine = read_machine(build(files | node(0, 0, 0, simd=0) | node(1, 0x300, 110000) | {"/usr/share/libdrm/amdgpu.ids": IDS}))
+    files = amd(
+        0,
+        "0000:03:00.0",
+        gpu_metrics=CARD,
+        unique_id="6d3f0b1c2a4e5968",
+        **memory(24 * GIB, 2 * GIB, 16 * GIB),
+    )
+    machine = read_machine(
+        build(
+            files
+            | node(0, 0, 0, simd=0)
+            | node(1, 0x300, 110000)
+            | {"/usr/share/libdrm/amdgpu.ids": IDS}
+        )
+    )
     assert cards(machine) == (
         Accelerator(
             vendor="amd",
@@ -566,7 +742,15 @@ def test_an_amd_card(build: Callable[..., RecordedHost]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "name"), [(90010, "gfx90a"), (90402, "gfx942"), (100300, "gfx1030"), (110501, "gfx1151"), (120001, "gfx1201"), (0, None)]
+    ("version", "name"),
+    [
+        (90010, "gfx90a"),
+        (90402, "gfx942"),
+        (100300, "gfx1030"),
+        (110501, "gfx1151"),
+        (120001, "gfx1201"),
+        (0, None),
+    ],
 )
 def test_names_of_amd_instruction_sets(version: int, name: str | None) -> None:
     """As compilers write them: major in decimal, minor and stepping in hexadecimal (LLVM, AMDGPU usage)."""
@@ -574,19 +758,32 @@ def test_names_of_amd_instruction_sets(version: int, name: str | None) -> None:
 
 
 @pytest.mark.parametrize("head", [CHIP, CHIP_3])
-def test_amd_graphics_that_borrow_the_ram_share_it(build: Callable[..., RecordedHost], head: bytes) -> None:
+def test_amd_graphics_that_borrow_the_ram_share_it(
+    build: Callable[..., RecordedHost], head: bytes
+) -> None:
     """A Strix Halo with 512 MiB of its own borrows the rest (ROCm/legacy-rocm-build#6004): it is no card of 512 MiB."""
     ram = {"/proc/meminfo": "MemTotal: 130989138 kB\nMemAvailable: 120000000 kB\n"}
-    machine = read_machine(build(ram | amd(1, "0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB))))
+    machine = read_machine(
+        build(ram | amd(1, "0000:c5:00.0", gpu_metrics=head, **memory(512 * MIB, MIB, 128 * GIB)))
+    )
     assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(True, None)]
     assert "shares the machine's RAM" in why(machine)[0]
 
 
-def test_what_the_firmware_took_out_of_the_ram_is_memory_of_its_own(build: Callable[..., RecordedHost]) -> None:
+def test_what_the_firmware_took_out_of_the_ram_is_memory_of_its_own(
+    build: Callable[..., RecordedHost],
+) -> None:
     """96 of 128 GiB: Linux sees 32 of RAM, and what may be borrowed is stated larger than that (GpuZelenograd/memtest_vulkan#66)."""
     ram = {"/proc/meminfo": "MemTotal: 32768000 kB\nMemAvailable: 30000000 kB\n"}
-    machine = read_machine(build(ram | amd(1, "0000:c5:00.0", gpu_metrics=CHIP_3, **memory(98304 * MIB, GIB, 108000 * MIB))))
-    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [(False, 98304 * MIB)]
+    machine = read_machine(
+        build(
+            ram
+            | amd(1, "0000:c5:00.0", gpu_metrics=CHIP_3, **memory(98304 * MIB, GIB, 108000 * MIB))
+        )
+    )
+    assert [(card.unified, card.memory_total_bytes) for card in cards(machine)] == [
+        (False, 98304 * MIB)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -601,12 +798,22 @@ def test_what_the_firmware_took_out_of_the_ram_is_memory_of_its_own(build: Calla
         ({"ROCR_VISIBLE_DEVICES": "GPU-unknown"}, []),
     ],
 )
-def test_visible_amd_devices(build: Callable[..., RecordedHost], env: dict[str, str], left: list[int]) -> None:
+def test_visible_amd_devices(
+    build: Callable[..., RecordedHost], env: dict[str, str], left: list[int]
+) -> None:
     """In the order of KFD, which is not that of the names; HIP counts what ROCr leaves (ROCm, GPU isolation)."""
     files: dict[str, str | bytes] = {}
-    for number, (bus, size, code) in enumerate(((0x13, 24, "cc"), (0x03, 8, "aa"), (0x0B, 16, "bb"))):
+    for number, (bus, size, code) in enumerate(
+        ((0x13, 24, "cc"), (0x03, 8, "aa"), (0x0B, 16, "bb"))
+    ):
         slot = f"0000:{bus:02x}:00.0"
-        files |= amd(number, slot, gpu_metrics=CARD, unique_id=f"00000000000000{code}\n", **memory(size * GIB, 0, GIB))
+        files |= amd(
+            number,
+            slot,
+            gpu_metrics=CARD,
+            unique_id=f"00000000000000{code}\n",
+            **memory(size * GIB, 0, GIB),
+        )
         files |= node({8: 1, 16: 2, 24: 3}[size], bus << 8, 110000)
     machine = read_machine(build(files, env))
     assert [(card.memory_total_bytes or 0) // GIB for card in cards(machine)] == left
@@ -614,18 +821,24 @@ def test_visible_amd_devices(build: Callable[..., RecordedHost], env: dict[str, 
 
 def intel(slot: str, device: str = "0xe20b", **files: str) -> dict[str, str]:
     folder = f"/sys/bus/pci/devices/{slot}"
-    return {f"{folder}/{name}": text for name, text in ({"class": "0x030000", "vendor": "0x8086", "device": device} | files).items()}
+    return {
+        f"{folder}/{name}": text
+        for name, text in (
+            {"class": "0x030000", "vendor": "0x8086", "device": device} | files
+        ).items()
+    }
 
 
-PCI_IDS = (
-    "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
-)
+PCI_IDS = "# x\n1234  Other\n\te20b  Not this\n8086  Intel Corporation\n\te20b  Battlemage G21 [Arc B580]\n\t\t1849 6020  X\n\t56a0  Plain\n"
 
 
 def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
     """xe tells the memory of each tile, i915 in some versions that of the card (AlexsJones/llmfit#733); else it is unread, not 0."""
     names = {"/usr/share/misc/pci.ids": PCI_IDS}
-    tiles = {"tile0/physical_vram_size_bytes": "0x300000000", "tile1/physical_vram_size_bytes": str(GIB)}
+    tiles = {
+        "tile0/physical_vram_size_bytes": "0x300000000",
+        "tile1/physical_vram_size_bytes": str(GIB),
+    }
     for files, size in (
         (tiles, 13 * GIB),
         ({"drm/card0/lmem_total_bytes": str(16 * GIB)}, 16 * GIB),
@@ -633,18 +846,28 @@ def test_intel_cards(build: Callable[..., RecordedHost]) -> None:
         ({"tile0/physical_vram_size_bytes": "0x300000000", "tile1/x": ""}, None),
     ):
         machine = read_machine(build(intel("0000:03:00.0", **files) | names))
-        assert [(card.name, card.memory_total_bytes, card.unified) for card in cards(machine)] == [("Intel Arc B580", size, False)]
-        assert any(entry.fact == "accelerators.memory_total_bytes" for entry in machine.unread) == (size is None)
+        assert [(card.name, card.memory_total_bytes, card.unified) for card in cards(machine)] == [
+            ("Intel Arc B580", size, False)
+        ]
+        assert any(entry.fact == "accelerators.memory_total_bytes" for entry in machine.unread) == (
+            size is None
+        )
     # a processor's own graphics
     assert cards(read_machine(build(intel("0000:00:02.0")))) == ()
 
 
 def test_visible_intel_devices(build: Callable[..., RecordedHost]) -> None:
     """By number where all are cards; a part of a card counts as the card."""
-    two = intel("0000:03:00.0", **{"drm/card0/lmem_total_bytes": str(8 * GIB)}) | intel("0000:09:00.0", "0x56a0")
-    assert [card.name for card in cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "1"})))] == ["Intel GPU"]
+    two = intel("0000:03:00.0", **{"drm/card0/lmem_total_bytes": str(8 * GIB)}) | intel(
+        "0000:09:00.0", "0x56a0"
+    )
+    assert [card.name for card in cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "1"})))] == [
+        "Intel GPU"
+    ]
     assert len(cards(read_machine(build(two, {"ZE_AFFINITY_MASK": "0.0,1.1"})))) == 2
-    assert len(cards(read_machine(build(two | intel("0000:00:02.0"), {"ZE_AFFINITY_MASK": "0"})))) == 2
+    assert (
+        len(cards(read_machine(build(two | intel("0000:00:02.0"), {"ZE_AFFINITY_MASK": "0"})))) == 2
+    )
 
 
 def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
@@ -652,19 +875,31 @@ def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -
     for value, total in (("26000", 26000 * MIB), ("0", None), ("", None)):
         host = build({}, system="macos", machine="arm64")
         folder = Path(host.folder)
-        (folder / "sysctl.txt").write_text(f"hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\niogpu.wired_limit_mb: {value}\n")
+        (folder / "sysctl.txt").write_text(
+            f"hw.optional.arm64: 1\nmachdep.cpu.brand_string: Apple M1 Max\niogpu.wired_limit_mb: {value}\n"
+        )
         machine = read_machine(RecordedHost(str(folder)))
-        assert [(card.name, card.unified, card.memory_total_bytes) for card in cards(machine)] == [("Apple M1 Max", True, total)]
+        assert [(card.name, card.unified, card.memory_total_bytes) for card in cards(machine)] == [
+            ("Apple M1 Max", True, total)
+        ]
         assert total is not None or "two thirds" in why(machine)[0]
 
 
 def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
     """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics and virtual adapters are none."""
     adapters = [
-        {"id": "PCI\\VEN_10DE&DEV_2782&SUBSYS_1", "name": "NVIDIA GeForce RTX 4070 Ti", "memory": 12878610432},
+        {
+            "id": "PCI\\VEN_10DE&DEV_2782&SUBSYS_1",
+            "name": "NVIDIA GeForce RTX 4070 Ti",
+            "memory": 12878610432,
+        },
         {"id": "PCI\\VEN_1002&DEV_15BF", "name": "AMD Radeon 780M Graphics", "memory": 536870912},
         {"id": "PCI\\VEN_1002&DEV_744C", "name": "AMD Radeon RX 7900 XTX", "memory": 24 * GIB},
-        {"id": "PCI\\VEN_8086&DEV_E20B", "name": "Intel(R) Arc(TM) B580 Graphics", "memory": 12 * GIB},
+        {
+            "id": "PCI\\VEN_8086&DEV_E20B",
+            "name": "Intel(R) Arc(TM) B580 Graphics",
+            "memory": 12 * GIB,
+        },
         {"id": "PCI\\VEN_8086&DEV_7D55", "name": "Intel(R) Arc(TM) Graphics", "memory": 134217728},
         {"id": "PCI\\VEN_8086&DEV_4680", "name": "Intel(R) UHD Graphics 770", "memory": 134217728},
         {"id": "ROOT\\BasicRender", "name": "Microsoft Hyper-V Video", "memory": None},
@@ -684,14 +919,18 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
         (answer(device(4)), {}, 8192 * MIB),
         ({"error": 18}, {"CUDA_VISIBLE_DEVICES": "0"}, None),
     ):
-        machine = read_machine(build(dll, env, nvml=error, system="windows", machine="AMD64", display_adapters=first))
+        machine = read_machine(
+            build(dll, env, nvml=error, system="windows", machine="AMD64", display_adapters=first)
+        )
         assert [card.memory_total_bytes for card in cards(machine)] == [size]
     none = [{"id": "ROOT\\BasicDisplay", "name": "Microsoft Basic Display Adapter", "memory": None}]
     assert cards(read_machine(build({}, system="windows", display_adapters=none))) == ()
     assert read_machine(build({}, system="windows")).accelerators is None
 
 
-def test_a_record_keeps_the_mask_and_not_the_numbers_of_the_cards(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+def test_a_record_keeps_the_mask_and_not_the_numbers_of_the_cards(
+    build: Callable[..., RecordedHost], tmp_path: Path
+) -> None:
     """A card chosen by its UUID is chosen again in the record, which holds no UUID."""
     chosen = "GPU-8f2e6c1a-0b3d-4c5e-9f7a-1b2c3d4e5f60"
     other = "GPU-11111111-2222-3333-4444-555555555555"

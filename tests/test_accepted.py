@@ -47,10 +47,18 @@ SEEDS = (
 )  # fmt: skip
 QUANTIZATIONS = (None, None, "Q4_K_M", "Q8_0", "IQ2_XS", "nf4", "awq", "gptq-3bit", "fp8", "mxfp4")
 SIZES = (1, 2, 3, 5, 7, 32, 64, 100, 127, 128, 255, 300, 3000, 10**6, 2**31, 2**32, 10**18)
-MACHINES = (*sorted((HERE / "data" / "records").glob("*.json")), "desktop-rtx4090-24gb", "macbook-pro-m4-max-48gb", "aws-p5.48xlarge")
+MACHINES = (
+    *sorted((HERE / "data" / "records").glob("*.json")),
+    "desktop-rtx4090-24gb",
+    "macbook-pro-m4-max-48gb",
+    "aws-p5.48xlarge",
+)
 RECORDS = tuple(sorted((HERE / "data" / "records").glob("*.json")))
 CONFIGS = tuple(
-    path for folder in ("configs", "headers/configs") for path in sorted((HERE / "data" / folder).glob("*.json")) if path.stem != "sources"
+    path
+    for folder in ("configs", "headers/configs")
+    for path in sorted((HERE / "data" / folder).glob("*.json"))
+    if path.stem != "sources"
 )
 CONFIG_KEYS = (
     "n_group", "topk_group", "num_experts", "num_experts_per_tok", "num_nextn_predict_layers", "num_key_value_heads", "head_dim",
@@ -61,7 +69,16 @@ HEADER_KEYS = (
     "expert_group_count", "expert_group_used_count", "nextn_predict_layers", "altup.num_inputs", "hyper_connection.count",
     "n_deepstack_layers", "attention.shared_kv_layers", "ssm.group_count", "wkv.head_size", "attention.sliding_window",
 )  # fmt: skip
-MODELS = ("mistral-7b", "gpt2", "deepseek-r1", "whisper-tiny", "bge-m3", "falcon-h1-3b-instruct", "stable-diffusion-1.5", "gemma-3-4b")
+MODELS = (
+    "mistral-7b",
+    "gpt2",
+    "deepseek-r1",
+    "whisper-tiny",
+    "bge-m3",
+    "falcon-h1-3b-instruct",
+    "stable-diffusion-1.5",
+    "gemma-3-4b",
+)
 DEVICES: tuple[dict[str, object], ...] = (
     {"vendor": "nvidia", "name": "NVIDIA GeForce RTX 4090", "memory_total_bytes": 25757220864, "memory_free_bytes": 25000000000,
      "unified": False, "compute_capability": "8.9"},
@@ -109,18 +126,33 @@ def another_spec(chance: random.Random, text: str) -> str:
             start = re.search(r"^\[(?:architecture|components)", text, re.MULTILINE)
             places = list(_NUMBER.finditer(text, start.start() if start else 0))
             place = chance.choice(places)
-            text = text[: place.start()] + str(another(chance, int(place[0].replace("_", "")))) + text[place.end() :]
+            text = (
+                text[: place.start()]
+                + str(another(chance, int(place[0].replace("_", ""))))
+                + text[place.end() :]
+            )
         elif kind < 0.8:
             having, more = chance.choice(MORE)
-            lines = [found for found in re.finditer(r"\{[^{}]*\}", text) if f"{having} = " in found[0]]
+            lines = [
+                found for found in re.finditer(r"\{[^{}]*\}", text) if f"{having} = " in found[0]
+            ]
             if lines:
                 end = chance.choice(lines).end() - 1
                 added = re.sub(r"\{\}", lambda _: str(chance.choice(SIZES[:12])), more)
                 text = f"{text[:end].rstrip()}, {added} {text[end:]}"
         elif kind < 0.9:
-            text = text.replace("[architecture]\n", f"[architecture]\n{chance.choice(MORE_OF_MODEL)} = {chance.choice(SIZES[:12])}\n", 1)
+            text = text.replace(
+                "[architecture]\n",
+                f"[architecture]\n{chance.choice(MORE_OF_MODEL)} = {chance.choice(SIZES[:12])}\n",
+                1,
+            )
         else:
-            text = re.sub(r'^(gguf|transformers) = ".*"', f'\\1 = "{chance.choice(tuple(ROWS["architecture"]))}"', text, flags=re.MULTILINE)
+            text = re.sub(
+                r'^(gguf|transformers) = ".*"',
+                f'\\1 = "{chance.choice(tuple(ROWS["architecture"]))}"',
+                text,
+                flags=re.MULTILINE,
+            )
     return text
 
 
@@ -159,7 +191,14 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
     count = 0
     for asked in workloads(chance):
         try:
-            answer = api.check_with(shelf(), model, asked, here or machine(chance.choice(MACHINES)), instead=False, today="2026-11-20")
+            answer = api.check_with(
+                shelf(),
+                model,
+                asked,
+                here or machine(chance.choice(MACHINES)),
+                instead=False,
+                today="2026-11-20",
+            )
         except SelfhostError:
             continue
         assert "NaN" not in report.dumps(report.verdict(answer))
@@ -169,7 +208,9 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
 
 def commanded(chance: random.Random, model: str, *more: str) -> None:
     """One of the commands, to its end; 70 is a bug."""
-    words = chance.choice((["check", model], ["show", model], ["compare", model, "gpt2"], ["plan", model]))
+    words = chance.choice(
+        (["check", model], ["show", model], ["compare", model, "gpt2"], ["plan", model])
+    )
     name = chance.choice(MACHINES)
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as errors:
         code = main([*words, *(more or ("--machine", str(name)) if words[0] != "plan" else ())])
@@ -185,7 +226,9 @@ def own_text(seed: str) -> str:
 
 @given(st.sampled_from(SEEDS), RANDOM)
 @settings(max_examples=60)
-def test_a_spec_that_is_accepted_is_judged(tmp_path_factory: pytest.TempPathFactory, seed: str, chance: random.Random) -> None:
+def test_a_spec_that_is_accepted_is_judged(
+    tmp_path_factory: pytest.TempPathFactory, seed: str, chance: random.Random
+) -> None:
     """What `spec check` calls ok is judged under every program, and by every command; what it does not is refused by them, too."""
     path = tmp_path_factory.mktemp("spec") / "own.toml"
     path.write_text(another_spec(chance, own_text(seed)), encoding="utf-8")
@@ -197,7 +240,9 @@ def test_a_spec_that_is_accepted_is_judged(tmp_path_factory: pytest.TempPathFact
 
 @given(st.sampled_from(CONFIGS), RANDOM)
 @settings(max_examples=40)
-def test_a_config_that_is_read_is_judged(tmp_path_factory: pytest.TempPathFactory, base: Path, chance: random.Random) -> None:
+def test_a_config_that_is_read_is_judged(
+    tmp_path_factory: pytest.TempPathFactory, base: Path, chance: random.Random
+) -> None:
     """A number without sense makes the needs unknown, or is refused."""
     values = json.loads(base.read_text(encoding="utf-8"))
     for _ in range(chance.choice((1, 1, 2, 3))):
@@ -213,13 +258,21 @@ def test_a_config_that_is_read_is_judged(tmp_path_factory: pytest.TempPathFactor
 
 @given(st.sampled_from(sorted(measured())), RANDOM)
 @settings(max_examples=25)
-def test_a_header_that_is_read_is_judged(tmp_path_factory: pytest.TempPathFactory, name: str, chance: random.Random) -> None:
+def test_a_header_that_is_read_is_judged(
+    tmp_path_factory: pytest.TempPathFactory, name: str, chance: random.Random
+) -> None:
     """The same of a GGUF file's header."""
     model = measured()[name]
     values = metadata(name, model)
     for _ in range(chance.choice((1, 1, 2))):
-        numbers = [key for key, value in values.items() if type(value) is int and "." in key and not key.startswith("general.")]
-        key = chance.choice((*numbers, *(f"{model['architecture']}.{more}" for more in HEADER_KEYS)))
+        numbers = [
+            key
+            for key, value in values.items()
+            if type(value) is int and "." in key and not key.startswith("general.")
+        ]
+        key = chance.choice(
+            (*numbers, *(f"{model['architecture']}.{more}" for more in HEADER_KEYS))
+        )
         values[key] = min(chance.choice((0, another(chance, int(values.get(key, 8))))), 2**32 - 1)  # type: ignore[call-overload]
     path = write(tmp_path_factory.mktemp("header") / "own.gguf", *gguf(values, placed(model)))
     judged(chance, str(path))
@@ -227,14 +280,24 @@ def test_a_header_that_is_read_is_judged(tmp_path_factory: pytest.TempPathFactor
 
 @given(st.sampled_from(RECORDS), st.sampled_from(MODELS), RANDOM)
 @settings(max_examples=60)
-def test_a_record_that_is_read_is_judged(tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random) -> None:
+def test_a_record_that_is_read_is_judged(
+    tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random
+) -> None:
     """No core, no bandwidth, no memory, devices of no size: a record that is read answers, under every program and every command."""
     values = json.loads(base.read_text(encoding="utf-8"))
     if chance.random() < 0.6:
-        values["accelerators"] = [dict(chance.choice(DEVICES)) for _ in range(chance.choice((1, 2, 8)))]
+        values["accelerators"] = [
+            dict(chance.choice(DEVICES)) for _ in range(chance.choice((1, 2, 8)))
+        ]
     for _ in range(chance.choice((1, 2, 3))):
         place, number = chance.choice(list(numbers_in(values)))
-        put(values, place, chance.choice((0, 1, 0.001, 5e-324, 1e300, 10**18, int(number) * 1000, int(number) // 1000)))
+        put(
+            values,
+            place,
+            chance.choice(
+                (0, 1, 0.001, 5e-324, 1e300, 10**18, int(number) * 1000, int(number) // 1000)
+            ),
+        )
     path = tmp_path_factory.mktemp("record") / "here.json"
     path.write_text(json.dumps(values), encoding="utf-8")
     try:
@@ -247,7 +310,9 @@ def test_a_record_that_is_read_is_judged(tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("seed", ["deepseek-r1-0528", "falcon-h1-3b-instruct"])
-def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(seed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(
+    seed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is left aside with its fault told; the commands answer about the others, and exit 2 for itself."""
     text = own_text(seed).replace("experts = 256", "experts = 256, groups = 3000, groups_used = 2")
     text = re.sub(r"inner_length = \d+", "inner_length = 3", text)
@@ -259,7 +324,12 @@ def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(seed: str, tmp_path:
     assert "gpt2" in said.out
     assert main(["check", "gpt2", *beside, *here]) == 0
     assert "which does not divide" in capsys.readouterr().out
-    for words in (["check", "own", *here], ["show", "own", *here], ["plan", "own"], ["compare", "own", "gpt2", *here]):
+    for words in (
+        ["check", "own", *here],
+        ["show", "own", *here],
+        ["plan", "own"],
+        ["compare", "own", "gpt2", *here],
+    ):
         assert main([*words, *beside]) == 2
         assert "which does not divide" in capsys.readouterr().err
 
@@ -267,19 +337,33 @@ def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(seed: str, tmp_path:
 def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: Path) -> None:
     """n_group of DeepSeek V3's config.json, whose class has 256 experts: the reason names it, and nothing is counted."""
     path = tmp_path / "config.json"
-    path.write_text('{"model_type":"deepseek_v3","hidden_size":6144,"num_hidden_layers":8,"n_group":300}', encoding="utf-8")
-    verdict = api.check_with(shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False)
+    path.write_text(
+        '{"model_type":"deepseek_v3","hidden_size":6144,"num_hidden_layers":8,"n_group":300}',
+        encoding="utf-8",
+    )
+    verdict = api.check_with(
+        shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
+    )
     assert verdict.needs is None or verdict.needs.memory is None
-    assert any("n_group is 300, which does not divide the 256 experts" in why for why in verdict.model.unknown.values())
+    assert any(
+        "n_group is 300, which does not divide the 256 experts" in why
+        for why in verdict.model.unknown.values()
+    )
 
 
 def test_a_header_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: Path) -> None:
     """expert_group_count of a GGUF header."""
-    name = next(name for name, model in sorted(measured().items()) if model["metadata"].get("expert_group_count"))
+    name = next(
+        name
+        for name, model in sorted(measured().items())
+        if model["metadata"].get("expert_group_count")
+    )
     model = measured()[name]
     key = f"{model['architecture']}.expert_group_count"
     path = write(tmp_path / "own.gguf", *gguf(metadata(name, model, **{key: 3000}), placed(model)))
-    verdict = api.check_with(shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False)
+    verdict = api.check_with(
+        shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
+    )
     assert f"{key} is 3,000, which does not divide" in verdict.model.unknown["architecture"]
 
 
@@ -288,7 +372,13 @@ def test_a_tensor_written_over_another_is_given_back_once() -> None:
     model = measured()["talkie-1930-13b"]
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "own.gguf", *gguf(metadata("talkie", model), placed(model)))
-        verdict = api.check_with(shelf(), str(path), Workload(runtime="ollama"), machine("desktop-rtx4090-24gb"), instead=False)
+        verdict = api.check_with(
+            shelf(),
+            str(path),
+            Workload(runtime="ollama"),
+            machine("desktop-rtx4090-24gb"),
+            instead=False,
+        )
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     assert all(term.arithmetic for term in verdict.needs.memory.terms)
@@ -297,5 +387,13 @@ def test_a_tensor_written_over_another_is_given_back_once() -> None:
 def test_a_need_beyond_every_float_is_planned() -> None:
     """The least device of a need of more than 53 bits is found at once: adding single bytes to such a float never ends."""
     size = 9 * 10**24
-    term = Term(name="weights", bytes=size, low_bytes=size, high_bytes=size, how=How.EXACT, source="", arithmetic="")
+    term = Term(
+        name="weights",
+        bytes=size,
+        low_bytes=size,
+        high_bytes=size,
+        how=How.EXACT,
+        source="",
+        arithmetic="",
+    )
     assert size < smallest_device_bytes(MemoryNeed(terms=(term,))) < 2 * size

@@ -108,7 +108,9 @@ def every_layer(program: Program, lengths: tuple[int, ...]) -> int:
     def take(slot: int, size: int) -> None:
         nonlocal top
         edges = sorted(live.values())
-        holes = [(b[0] - a[1], -a[1]) for a, b in pairwise([(0, 0), *edges]) if size <= b[0] - a[1] > 0]
+        holes = [
+            (b[0] - a[1], -a[1]) for a, b in pairwise([(0, 0), *edges]) if size <= b[0] - a[1] > 0
+        ]
         start = -min(holes)[1] if holes else max((end for _, end in edges), default=0)
         live[slot] = start, start + size
         top = max(top, start + size)
@@ -128,12 +130,18 @@ def every_layer(program: Program, lengths: tuple[int, ...]) -> int:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("context", "sequences", "rows", "key_type"), [(8192, 1, 1, "f16"), (3072, 3, 512, "q8_0")])
-def test_layers_that_were_looked_up_change_nothing(model: str, context: int, sequences: int, rows: int, key_type: str) -> None:
+@pytest.mark.parametrize(
+    ("context", "sequences", "rows", "key_type"), [(8192, 1, 1, "f16"), (3072, 3, 512, "q8_0")]
+)
+def test_layers_that_were_looked_up_change_nothing(
+    model: str, context: int, sequences: int, rows: int, key_type: str
+) -> None:
     """The peak found by replaying each kind of layer until the memory repeats is that of all layers one by one."""
     cells = llamacpp.cells(context, sequences=sequences)
     made = row(model)
-    found = graphs._program(architecture(model), made, *graphs._asked_of(made, cells, True, key_type, "f16"))
+    found = graphs._program(
+        architecture(model), made, *graphs._asked_of(made, cells, True, key_type, "f16")
+    )
     assert found is not None
     lengths = graphs._lengths(architecture(model), made, cells, rows)
     assert exact(model, cells, rows, key_type=key_type) == every_layer(found[0], lengths)
@@ -149,7 +157,9 @@ def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
         return
     for context in (512, 8192, 131_072):
         cells = llamacpp.cells(context)
-        found = graphs._program(architecture(model), made, *graphs._asked_of(made, cells, True, "f16", "f16"))
+        found = graphs._program(
+            architecture(model), made, *graphs._asked_of(made, cells, True, "f16", "f16")
+        )
         assert found is not None
         lengths = graphs._lengths(architecture(model), made, cells, 1)
         assert Program.unpacked(packed).peak(lengths).bytes == every_layer(found[0], lengths)
@@ -158,11 +168,16 @@ def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_more_is_never_less(model: str) -> None:
     """More context, more sequences of the same context and more rows of logits never need less memory."""
-    contexts = [exact(model, llamacpp.cells(context), 1) for context in (512, 1024, 4096, 8192, 32_768, 131_072)]
+    contexts = [
+        exact(model, llamacpp.cells(context), 1)
+        for context in (512, 1024, 4096, 8192, 32_768, 131_072)
+    ]
     assert contexts == sorted(contexts)
     rows = [exact(model, llamacpp.cells(4096), count) for count in (1, 2, 16, 128, 512)]
     assert rows == sorted(rows)
-    sequences = [exact(model, llamacpp.cells(4096 * count, sequences=count), count) for count in (1, 2, 4, 8)]
+    sequences = [
+        exact(model, llamacpp.cells(4096 * count, sequences=count), count) for count in (1, 2, 4, 8)
+    ]
     assert sequences == sorted(sequences)
 
 
@@ -175,20 +190,30 @@ def test_more_is_never_less(model: str) -> None:
         (llamacpp.cells(65_536), 4, False, "f16"),
     ],
 )
-def test_the_printed_buffers_are_the_bytes(model: str, cells: llamacpp.Cells, rows: int, flash: bool, type: str) -> None:
+def test_the_printed_buffers_are_the_bytes(
+    model: str, cells: llamacpp.Cells, rows: int, flash: bool, type: str
+) -> None:
     """The line lists what is alive at the peak: whoever types it into a calculator gets the measured bytes."""
     found = graphs.exact_compute(architecture(model), row(model), cells, rows, flash, type, type)
     assert found is not None
-    assert found.bytes == exact(model, cells, rows, flash_attention=flash, key_type=type, value_type=type)
+    assert found.bytes == exact(
+        model, cells, rows, flash_attention=flash, key_type=type, value_type=type
+    )
     assert calculate(found.arithmetic) == found.bytes
 
 
 def test_the_line_of_a_well_known_model() -> None:
     """Llama 3.2 1B at 8,192 tokens: three feed-forward rows of 8,192 and two of 2,048 numbers, and the mask."""
-    found = graphs.exact_compute(architecture("measured/llama-3.2-1b"), row("measured/llama-3.2-1b"), llamacpp.cells(8192), 1)
+    found = graphs.exact_compute(
+        architecture("measured/llama-3.2-1b"), row("measured/llama-3.2-1b"), llamacpp.cells(8192), 1
+    )
     assert found is not None
-    assert found.arithmetic.startswith("512 tokens × (3 × 8,192 + 2 × 2,048) × 4 bytes + 512 tokens × 8,192 cells × 2 bytes + ")
-    assert found.arithmetic.endswith("; the most is in use during the feed-forward of layer 1 of 16")
+    assert found.arithmetic.startswith(
+        "512 tokens × (3 × 8,192 + 2 × 2,048) × 4 bytes + 512 tokens × 8,192 cells × 2 bytes + "
+    )
+    assert found.arithmetic.endswith(
+        "; the most is in use during the feed-forward of layer 1 of 16"
+    )
 
 
 # ------------------------------------------------------------------ what is not covered
@@ -202,7 +227,9 @@ def plain(**changes: Any) -> Architecture:
         "layers": 4,
         "embedding_length": 512,
         "vocabulary": 1000,
-        "attention": (Attention(layers=layers, heads=4, kv_heads=2, key_length=128, value_length=128),),
+        "attention": (
+            Attention(layers=layers, heads=4, kv_heads=2, key_length=128, value_length=128),
+        ),
         "feed_forward": (FeedForward(layers=layers, length=2048),),
     }
     return Architecture(**{**values, **changes})
@@ -214,7 +241,9 @@ def test_a_graph_that_nobody_wrote_down_is_not_guessed() -> None:
     cells = llamacpp.cells(4096)
     assert graphs.exact_compute_bytes(plain(), made, cells, 1) is not None
     expert = FeedForward(layers=tuple(range(4)), length=2048, experts=10**6, used=10**6)
-    crossing = Attention(kind="cross", layers=tuple(range(4)), heads=4, kv_heads=2, key_length=128, value_length=128)
+    crossing = Attention(
+        kind="cross", layers=tuple(range(4)), heads=4, kv_heads=2, key_length=128, value_length=128
+    )
     for changes in (
         {"row": "unheard-of"},
         {"feed_forward": ()},
@@ -235,9 +264,14 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(MODELS))
     made = architecture(model)
     size = st.integers(1, 10**6)
-    groups = tuple(group.replace(heads=data.draw(size), kv_heads=data.draw(size), key_length=data.draw(size)) for group in made.attention)
+    groups = tuple(
+        group.replace(heads=data.draw(size), kv_heads=data.draw(size), key_length=data.draw(size))
+        for group in made.attention
+    )
     feed_forward = tuple(group.replace(length=data.draw(size)) for group in made.feed_forward)
-    changed = made.replace(attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size))
+    changed = made.replace(
+        attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
+    )
     sequences = data.draw(st.integers(1, 100))
     cells = llamacpp.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
     found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)

@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import selfhost
-from selfhost import Machine, Route, SpecError, UnknownModelError, Workload, WorkloadError, can_run, check
+from selfhost import (
+    Machine,
+    Route,
+    SpecError,
+    UnknownModelError,
+    Workload,
+    WorkloadError,
+    can_run,
+    check,
+)
 from selfhost.api import describe, judge_all, open_catalogue
 from selfhost.core.errors import NotAModelError
 from selfhost.machine.changes import apply
@@ -44,7 +53,9 @@ def test_can_run_is_route_local() -> None:
 
 def test_a_record_is_judged_as_another_computer(tmp_path: Path) -> None:
     """`check(machine=Machine.from_file(…))` says nothing of "this machine", which it never looked at."""
-    (tmp_path / "here.json").write_text(dumps(VM.replace(name="this machine").to_json()), encoding="utf-8")
+    (tmp_path / "here.json").write_text(
+        dumps(VM.replace(name="this machine").to_json()), encoding="utf-8"
+    )
     verdict = check("mistral-7b", machine=Machine.from_file(tmp_path / "here.json"))
     told = " ".join(f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
     assert "is not in the record of the machine of here.json" in told
@@ -84,10 +95,15 @@ def test_own_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_broken_own_spec_is_told_with_its_line(tmp_path: Path) -> None:
     """SpecError carries file, line, key."""
-    (tmp_path / "x.toml").write_text('schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = "much"\ndisk_bytes = 1\n')
+    (tmp_path / "x.toml").write_text(
+        'schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = "much"\ndisk_bytes = 1\n'
+    )
     with pytest.raises(SpecError) as broken:
         check("x", machine=VM, specs=[tmp_path])
-    assert any(problem.line == 5 and problem.key == "needs.memory_bytes" for problem in broken.value.problems)
+    assert any(
+        problem.line == 5 and problem.key == "needs.memory_bytes"
+        for problem in broken.value.problems
+    )
 
 
 def test_a_spec_may_be_given_itself() -> None:
@@ -155,7 +171,12 @@ def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more:
 
     def runs(gib: int) -> bool:
         return can_run(
-            name, machine=VM.replace(memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB)
+            name,
+            machine=VM.replace(
+                memory_total_bytes=gib * GIB,
+                memory_limit_bytes=gib * GIB,
+                memory_available_bytes=gib * GIB,
+            ),
         )
 
     assert runs(memory + more) >= runs(memory)
@@ -168,12 +189,19 @@ def test_every_shipped_model_is_judged(name: str) -> None:
     assert all(finding.reason for finding in verdict.findings)
     if verdict.model.closed:
         assert verdict.route in (Route.API, Route.NEITHER)
-    elif verdict.model.architecture is None and not verdict.model.components and verdict.model.needs is None:
+    elif (
+        verdict.model.architecture is None
+        and not verdict.model.components
+        and verdict.model.needs is None
+    ):
         # nothing says what its context takes: that is never called enough, and the spec says why it is not known
         assert "architecture" in verdict.model.unknown
         assert verdict.needs is not None
         assert verdict.needs.memory is None
-        assert any(entry.fact.startswith("memory") and entry.reason and entry.remedy for entry in verdict.needs.unknown)
+        assert any(
+            entry.fact.startswith("memory") and entry.reason and entry.remedy
+            for entry in verdict.needs.unknown
+        )
         (memory,) = (finding for finding in verdict.findings if finding.check == "memory")
         least = sum(term.low_bytes for term in verdict.needs.known_terms)
         assert memory.outcome == ("fail" if least > (VM.memory_limit_bytes or 0) else "unknown")
@@ -188,7 +216,11 @@ def test_what_is_proposed_instead_does_run() -> None:
     """Every alternative, asked for as it is proposed, gets the route local."""
     for name in ("deepseek-v3", "mixtral", "gpt-4o", "llama-3.3-70b"):
         for other in check(name, machine=VM).alternatives:
-            again = check(other.id, Workload(quantization=other.quantization, context_tokens=other.context_tokens), machine=VM)
+            again = check(
+                other.id,
+                Workload(quantization=other.quantization, context_tokens=other.context_tokens),
+                machine=VM,
+            )
             assert again.route is Route.LOCAL, other
 
 
@@ -204,7 +236,10 @@ def test_what_is_asked_of_weights_that_nobody_has_is_not_dropped_in_silence() ->
     asked = Workload(runtime="llama.cpp", quantization="Q4_K_M", kv_cache_type="q8_0")
     (note,) = (note for note in check("gpt-4o", asked, machine=VM).notes if "no weights" in note)
     assert note.endswith("depends on --runtime or --quant or --kv-cache.")
-    assert not any("no weights" in note for note in check("gpt-4o", Workload(context_tokens=8192), machine=VM).notes)
+    assert not any(
+        "no weights" in note
+        for note in check("gpt-4o", Workload(context_tokens=8192), machine=VM).notes
+    )
 
 
 def test_an_offer_counts_only_for_a_context_it_serves() -> None:
@@ -252,13 +287,17 @@ def test_version() -> None:
 @pytest.mark.parametrize("gib", [3, 6, 12, 24])
 def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
     """The longest context and the most sequences fit; one token or one sequence more does not, or the model ends there."""
-    machine = VM.replace(memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB)
+    machine = VM.replace(
+        memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
+    )
     verdict = check(name, machine=machine)
     assert verdict.room is not None
     assert verdict.model.architecture is not None
 
     def memory(*, context_tokens: int | None = None, parallel: int = 1) -> str:
-        finding = check(name, Workload(context_tokens=context_tokens, parallel=parallel), machine=machine).finding("memory")
+        finding = check(
+            name, Workload(context_tokens=context_tokens, parallel=parallel), machine=machine
+        ).finding("memory")
         assert finding is not None
         return finding.outcome.value
 
@@ -280,7 +319,9 @@ def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
 def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
     """24 GiB, of which some are free: a limit is marked where asking for it is answered by a warning that other programs hold the memory,
     and beside what is free the words say that they would have to be closed; where all counts, or only what is free, none do."""
-    machine = VM.replace(memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=gib * GIB)
+    machine = VM.replace(
+        memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=gib * GIB
+    )
     verdict = check("mistral-7b", machine=machine)
     room = verdict.room
     assert room is not None
@@ -289,13 +330,27 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
         "most_parallel": Workload(parallel=room.most_parallel or 1),
         "best_quantization": Workload(quantization=room.best_quantization),
     }
-    held = {name: check("mistral-7b", workload, machine=machine).finding("memory") for name, workload in asked.items()}
-    assert set(room.not_now) == {name for name, finding in held.items() if finding is not None and finding.code == "memory-not-now"}
-    (line,) = [line for line in plain(check_document([verdict])).splitlines() if "memory also allows" in line]
+    held = {
+        name: check("mistral-7b", workload, machine=machine).finding("memory")
+        for name, workload in asked.items()
+    }
+    assert set(room.not_now) == {
+        name
+        for name, finding in held.items()
+        if finding is not None and finding.code == "memory-not-now"
+    }
+    (line,) = [
+        line
+        for line in plain(check_document([verdict])).splitlines()
+        if "memory also allows" in line
+    ]
     assert room.not_now or gib == 24
     assert ("with other programs closed" in line) is bool(room.not_now)
     assert line.count("with other programs closed") in (0, 1, len(room.not_now))
-    for workload, planned in ((Workload(memory_basis="available"), machine), (Workload(), machine.replace(planning=True))):
+    for workload, planned in (
+        (Workload(memory_basis="available"), machine),
+        (Workload(), machine.replace(planning=True)),
+    ):
         limits = check("mistral-7b", workload, machine=planned).room
         assert limits is not None
         assert limits.not_now == ()
@@ -305,7 +360,11 @@ def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
     """3 GB are free: a file of 4.4 GB is no more the best for having been asked for. With nothing free there is none."""
 
     def best(asked: str | None, disk: str) -> tuple[str | None, Outcome | None]:
-        verdict = check("mistral-7b", Workload(quantization=asked), machine=apply(Machine(planning=True), ["memory=16GiB", f"disk={disk}"]))
+        verdict = check(
+            "mistral-7b",
+            Workload(quantization=asked),
+            machine=apply(Machine(planning=True), ["memory=16GiB", f"disk={disk}"]),
+        )
         found = verdict.finding("disk")
         assert verdict.room is not None
         return verdict.room.best_quantization, found.outcome if found else None
@@ -327,9 +386,18 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     )  # fmt: skip
 
     def placed(*, context_tokens: int = 8192, parallel: int = 1) -> str | None:
-        wanted = Workload(context_tokens=context_tokens, parallel=parallel, runtime=runtime, quantization=quantization)
+        wanted = Workload(
+            context_tokens=context_tokens,
+            parallel=parallel,
+            runtime=runtime,
+            quantization=quantization,
+        )
         verdict = check("llama-3.1-8b", wanted, machine=machine)
-        return verdict.needs.placement if verdict.needs is not None and verdict.route is Route.LOCAL else None
+        return (
+            verdict.needs.placement
+            if verdict.needs is not None and verdict.route is Route.LOCAL
+            else None
+        )
 
     quantization = "bfloat16" if runtime == "transformers" else "BF16"
     wanted = Workload(context_tokens=8192, runtime=runtime, quantization=quantization)
@@ -348,7 +416,9 @@ def test_a_closed_model_in_service_is_offered_by_its_provider() -> None:
     """That a provider serves it makes an API the route, though no price be known; a retired one has a named stand-in."""
     verdict = check("claude", machine=VM)
     assert verdict.route is Route.API
-    assert [(offer.provider, offer.input_usd_per_million_tokens) for offer in verdict.api_offers] == [("Anthropic", None)]
+    assert [
+        (offer.provider, offer.input_usd_per_million_tokens) for offer in verdict.api_offers
+    ] == [("Anthropic", None)]
     retired = check("gpt-3", machine=VM)
     assert retired.model.availability is not None
     assert retired.model.availability.retired
@@ -368,8 +438,12 @@ def test_what_a_spec_states_of_running_says_nothing_of_training(tmp_path: Path) 
     """[needs] alone under finetune is unknown; a runtime that does not train is refused with the reason."""
     text = 'schema = 1\nid = "x"\nname = "X"\n[needs]\nmemory_bytes = 1_000\ndisk_bytes = 3_000\nsource = "guess"\n'
     (tmp_path / "x.toml").write_text(text)
-    assert check("x", Workload(task="finetune"), machine=VM, specs=[tmp_path]).route is Route.UNKNOWN
-    finding = check("mistral-7b", Workload(task="finetune", runtime="llama.cpp"), machine=VM).finding("runtime")
+    assert (
+        check("x", Workload(task="finetune"), machine=VM, specs=[tmp_path]).route is Route.UNKNOWN
+    )
+    finding = check(
+        "mistral-7b", Workload(task="finetune", runtime="llama.cpp"), machine=VM
+    ).finding("runtime")
     assert finding is not None
     assert finding.code == "runtime-cannot-load"
     assert "train" in finding.reason
@@ -400,7 +474,12 @@ def safetensors(folder: Path, dtype: str, width: int) -> None:
     text = json.dumps(header).encode()
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(place))
-    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "tie_word_embeddings": False}
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "torch_dtype": "bfloat16",
+        "tie_word_embeddings": False,
+    }
     sizes = {
         "hidden_size": hidden,
         "intermediate_size": forward,
@@ -408,11 +487,18 @@ def safetensors(folder: Path, dtype: str, width: int) -> None:
         "num_attention_heads": 4,
         "vocab_size": vocabulary,
     }
-    (folder / "config.json").write_text(json.dumps({**config, **sizes, "num_key_value_heads": 4, "max_position_embeddings": 512}))
+    (folder / "config.json").write_text(
+        json.dumps({**config, **sizes, "num_key_value_heads": 4, "max_position_embeddings": 512})
+    )
 
 
-@pytest.mark.parametrize(("dtype", "width", "name"), [("F16", 2, "float16"), ("BF16", 2, "bfloat16"), ("F32", 4, "float32")])
-def test_the_files_own_type_is_named_and_the_configs_is_loaded(dtype: str, width: int, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "width", "name"),
+    [("F16", 2, "float16"), ("BF16", 2, "bfloat16"), ("F32", 4, "float32")],
+)
+def test_the_files_own_type_is_named_and_the_configs_is_loaded(
+    dtype: str, width: int, name: str, tmp_path: Path
+) -> None:
     """A folder whose config.json says bfloat16: its files are of the type of their tensors, and transformers 5 makes bfloat16 of them."""
     safetensors(tmp_path / "model", dtype, width)
     verdict = check(tmp_path / "model", machine=VM)
@@ -435,7 +521,11 @@ def test_the_list_is_in_the_order_that_help_states() -> None:
     recent = str(int(newest[:4]) - 3)
 
     def place(answer: Answer) -> tuple[int, int, int, bool, int]:
-        pace = answer.speed.decode.likely if answer.can_run and answer.speed and answer.speed.decode else 100
+        pace = (
+            answer.speed.decode.likely
+            if answer.can_run and answer.speed and answer.speed.decode
+            else 100
+        )
         return (
             ["local", "unknown", "api", "neither"].index(answer.route),
             ["text", "vision", "speech", "embedding", "image"].index(answer.model.modality),
@@ -451,7 +541,11 @@ def test_the_list_is_in_the_order_that_help_states() -> None:
     assert len({place(answer)[:4] for answer in listed}) > 8
 
 
-@pytest.mark.parametrize("wanted", [Workload(auditable=True), Workload(modify=True, auditable=True)], ids=Workload.options)
+@pytest.mark.parametrize(
+    "wanted",
+    [Workload(auditable=True), Workload(modify=True, auditable=True)],
+    ids=Workload.options,
+)
 def test_what_is_open_comes_before_what_is_open_in_part(wanted: Workload) -> None:
     """Of one route and kind: open in all that was asked comes first, however large the others are, and what is closed is not listed."""
     listed = judge_all(open_catalogue(), wanted, VM, today="2026-06-01")
@@ -479,10 +573,15 @@ def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
     large = check("llama-3.1-70b-instruct", machine=VM)
     size = large.model.parameters.total or 0
     assert large.alternatives
-    assert all((open_catalogue().spec(other.id).parameters.total or 0) <= size for other in large.alternatives)
+    assert all(
+        (open_catalogue().spec(other.id).parameters.total or 0) <= size
+        for other in large.alternatives
+    )
 
 
-@pytest.mark.parametrize("name", ["gpt-4o", "deepseek-r1", "llama-3.1-405b-instruct", "mixtral-8x22b-instruct-v0.1"])
+@pytest.mark.parametrize(
+    "name", ["gpt-4o", "deepseek-r1", "llama-3.1-405b-instruct", "mixtral-8x22b-instruct-v0.1"]
+)
 def test_what_is_proposed_likely_answers_as_fast_as_wanted(name: str) -> None:
     """Two cores read a dense model of 36B too slowly to talk with: one that computes a part of itself per token is proposed before it."""
     paces = []
@@ -497,28 +596,45 @@ def test_what_is_proposed_likely_answers_as_fast_as_wanted(name: str) -> None:
 
 def test_what_a_model_was_made_into_comes_before_others_of_its_family() -> None:
     """DeepSeek R1: its distilled models, not DeepSeek V2 Lite, which is larger and of the same family."""
-    assert all(other.id.startswith("deepseek-r1-") for other in check("deepseek-r1", machine=VM).alternatives)
+    assert all(
+        other.id.startswith("deepseek-r1-")
+        for other in check("deepseek-r1", machine=VM).alternatives
+    )
 
 
-@pytest.mark.parametrize("machine", [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)])
-def test_a_closed_models_nearest_open_weights_are_named_with_their_license(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    "machine",
+    [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)],
+)
+def test_a_closed_models_nearest_open_weights_are_named_with_their_license(
+    machine: Machine,
+) -> None:
     """GPT-3.5 Turbo: both gpt-oss models are named under Apache-2.0, whether they fit or not; what is said to run does run."""
     verdict = check("gpt-3.5-turbo", machine=machine)
     named = {other.id: other for other in verdict.open_alternatives}
-    assert [named[name].license for name in ("gpt-oss-20b", "gpt-oss-120b")] == ["Apache-2.0", "Apache-2.0"]
+    assert [named[name].license for name in ("gpt-oss-20b", "gpt-oss-120b")] == [
+        "Apache-2.0",
+        "Apache-2.0",
+    ]
     assert named["gpt-oss-120b"].fits is False
     assert "memory-too-small" in named["gpt-oss-120b"].failed
     for name, other in named.items():
         route = check(name, Workload(quantization=other.quantization), machine=machine).route
         assert other.fits == {"local": True, "unknown": None}.get(route, False)
     told = plain(check_document([verdict]))
-    assert all(re.search(f"{name}[^\n]*, Apache-2.0", told) for name in ("gpt-oss 20B", "gpt-oss 120B"))
-    assert all(other.license == open_catalogue().spec(other.id).license.id for other in verdict.alternatives)  # type: ignore[union-attr]
+    assert all(
+        re.search(f"{name}[^\n]*, Apache-2.0", told) for name in ("gpt-oss 20B", "gpt-oss 120B")
+    )
+    licenses = [open_catalogue().spec(other.id).license for other in verdict.alternatives]
+    stated = [license and license.id for license in licenses]
+    assert [other.license for other in verdict.alternatives] == stated
 
 
 def test_a_named_model_is_judged_as_asking_for_it_would_propose_it() -> None:
     """GPT-J, which the spec of GPT-3 names, takes too much in float32 and runs in int8: it is proposed so, not "not here"."""
-    machine = VM.replace(memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=23 * GIB)
+    machine = VM.replace(
+        memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=23 * GIB
+    )
     own = check("gpt-j-6b", machine=machine)
     verdict = check("gpt-3", machine=machine)
     (named,) = (other for other in verdict.open_alternatives if other.id == "gpt-j-6b")
@@ -535,7 +651,10 @@ def test_check_tells_that_a_hosted_model_may_be_gone() -> None:
 
 def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_asked_for() -> None:
     """gpt-oss under --license MIT: the reason is what was asked, in the same code as of the model itself."""
-    named = {other.id: other for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives}
+    named = {
+        other.id: other
+        for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives
+    }
     assert "license-not-accepted" in named["gpt-oss-20b"].failed
     assert check("gpt-2", machine=VM).open_alternatives == ()
 
@@ -551,7 +670,9 @@ def test_llama_cpp_serves_no_more_sequences_than_it_can() -> None:
         assert "transformers" in (refused.value.problems[0].remedy or "")
     assert check("gemma-3-270m", Workload(parallel=256), machine=VM).route is Route.LOCAL
     # a batch in training is no server's
-    assert check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs is not None
+    assert (
+        check("gemma-3-270m", Workload(task="finetune", parallel=300), machine=VM).needs is not None
+    )
 
 
 @pytest.mark.parametrize("runtime", ["vllm", "transformers", "mlx", "llama.cpp", "ollama"])
@@ -564,7 +685,9 @@ def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str
     with pytest.raises(WorkloadError, match="takes no q8_0") as refused:
         check("llama-3.2-1b", workload, machine=VM)
     assert "llama.cpp" in (refused.value.problems[0].remedy or "")
-    assert "q8_0" not in str(check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands)
+    assert "q8_0" not in str(
+        check("llama-3.2-1b", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).commands
+    )
 
 
 def test_a_cache_type_is_refused_by_a_program_without_one() -> None:
@@ -580,10 +703,16 @@ def test_a_cache_type_is_refused_by_a_program_without_one() -> None:
 def test_a_cache_type_changes_nothing_of_a_model_without_a_cache(id: str, type: str) -> None:
     """llama.cpp takes -ctk and -ctv of encoders and state-space models, which keep no keys and values; an embedding model that is a
     decoder has a cache."""
-    plain_needs, asked = check(id, machine=VM).needs, check(id, Workload(kv_cache_type=type), machine=VM)
+    plain_needs, asked = (
+        check(id, machine=VM).needs,
+        check(id, Workload(kv_cache_type=type), machine=VM),
+    )
     assert asked.needs == plain_needs
     assert asked.workload.kv_cache_type is None
-    assert f"--kv-cache {type} has no effect: {asked.model.name} keeps no KV cache in llama.cpp." in asked.notes
+    assert (
+        f"--kv-cache {type} has no effect: {asked.model.name} keeps no KV cache in llama.cpp."
+        in asked.notes
+    )
     assert not any("-ctk" in line for line in asked.commands)
     decoder = check("qwen3-embedding-0.6b", Workload(kv_cache_type=type), machine=VM)
     assert decoder.workload.kv_cache_type == type
@@ -594,13 +723,20 @@ def test_a_quantized_cache_type_is_refused_where_flash_attention_is_off() -> Non
     """llama_init_from_model asks for flash attention before it looks whether there is a cache; llama-cpp-python leaves it off."""
     with pytest.raises(WorkloadError, match="needs flash attention"):
         check("mamba-2.8b", Workload(runtime="llama-cpp-python", kv_cache_type="q8_0"), machine=VM)
-    assert check("mamba-2.8b", Workload(runtime="llama-cpp-python", kv_cache_type="f16"), machine=VM).needs is not None
+    assert (
+        check(
+            "mamba-2.8b", Workload(runtime="llama-cpp-python", kv_cache_type="f16"), machine=VM
+        ).needs
+        is not None
+    )
 
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", "ollama"])
 def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
     """llama_init_from_model: the blocks of 32 of q8_0 do not fill the heads of Phi-2, 80 long (config.json: 2,560 over 32 heads)."""
-    assert check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs is not None
+    assert (
+        check("phi-2", Workload(runtime=runtime, kv_cache_type="f16"), machine=VM).needs is not None
+    )
     with pytest.raises(WorkloadError, match="the head size 80 is not a multiple of 32") as refused:
         check("phi-2", Workload(runtime=runtime, kv_cache_type="q8_0"), machine=VM)
     assert [problem.key for problem in refused.value.problems] == ["kv_cache_type"]
@@ -608,9 +744,23 @@ def test_a_cache_type_that_llama_cpp_refuses_is_refused(runtime: str) -> None:
 
 def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
     """Split with a card both sides need a compute buffer: what `show` lists for BF16 is what `check --quant BF16` takes."""
-    card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=16 * GIB, memory_free_bytes=16 * GIB, unified=False)
-    machine = VM.replace(memory_total_bytes=64 * GIB, memory_limit_bytes=64 * GIB, memory_available_bytes=60 * GIB, accelerators=(card,))
-    sizes = {size.quantization: size.memory_bytes for size in describe(open_catalogue(), "llama-3.1-8b", Workload(), machine).sizes}
+    card = Accelerator(
+        vendor="nvidia",
+        name="a card",
+        memory_total_bytes=16 * GIB,
+        memory_free_bytes=16 * GIB,
+        unified=False,
+    )
+    machine = VM.replace(
+        memory_total_bytes=64 * GIB,
+        memory_limit_bytes=64 * GIB,
+        memory_available_bytes=60 * GIB,
+        accelerators=(card,),
+    )
+    sizes = {
+        size.quantization: size.memory_bytes
+        for size in describe(open_catalogue(), "llama-3.1-8b", Workload(), machine).sizes
+    }
     for quantization in ("BF16", "Q4_K_M"):
         needs = check("llama-3.1-8b", Workload(quantization=quantization), machine=machine).needs
         assert needs is not None
@@ -630,7 +780,10 @@ def test_what_was_judged_can_be_asked_for_again() -> None:
             except WorkloadError:
                 continue
             again = ask(spec, first.workload, shelf, VM)
-            assert (again.workload, again.needs) == (first.workload, first.needs), (spec_id, runtime)
+            assert (again.workload, again.needs) == (first.workload, first.needs), (
+                spec_id,
+                runtime,
+            )
             seen.add(first.workload.kv_cache_type)
     assert seen == {None, "f16"}
 
@@ -674,16 +827,25 @@ def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str,
     assert found.workload.quantization == quantization
     assert found.needs is not None
     assert found.needs.download_bytes == pytest.approx(size, rel=0.005)
-    assert not any(command == f"ollama run {tag}" for command in check(tag, Workload(quantization="Q6_K"), machine=ROOMY).commands)
+    assert not any(
+        command == f"ollama run {tag}"
+        for command in check(tag, Workload(quantization="Q6_K"), machine=ROOMY).commands
+    )
 
 
 def test_a_tag_says_nothing_of_other_files() -> None:
     """vLLM loads the published checkpoint, whatever Ollama calls the model; the name without a tag keeps the usual type."""
-    assert check("llama3.2:1b", Workload(runtime="vllm"), machine=ROOMY).workload.quantization == "bfloat16"
+    assert (
+        check("llama3.2:1b", Workload(runtime="vllm"), machine=ROOMY).workload.quantization
+        == "bfloat16"
+    )
     plain = check("llama-3.2-1b", machine=ROOMY)
     assert plain.workload.quantization == "Q4_K_M"
     assert not any("llama3.2:1b" in command for command in plain.commands)
-    assert "ollama run llama3.2:1b" in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands
+    assert (
+        "ollama run llama3.2:1b"
+        in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands
+    )
 
 
 def test_a_runtime_that_reads_no_images_says_so() -> None:
@@ -697,9 +859,15 @@ def test_a_runtime_that_reads_no_images_says_so() -> None:
 
 def test_a_memory_that_lacks_a_part_shows_the_others(tmp_path: Path) -> None:
     """Text and JSON of a model whose encoder has no known size: no total, the terms beside it, and what they take together."""
-    config = loads((Path(__file__).parent / "data" / "headers" / "configs" / "google--gemma-3-27b-it.json").read_text(encoding="utf-8"))
+    config = loads(
+        (
+            Path(__file__).parent / "data" / "headers" / "configs" / "google--gemma-3-27b-it.json"
+        ).read_text(encoding="utf-8")
+    )
     path = tmp_path / "config.json"
-    path.write_text(dumps(config | {"vision_config": {"model_type": "brand_new"}}), encoding="utf-8")
+    path.write_text(
+        dumps(config | {"vision_config": {"model_type": "brand_new"}}), encoding="utf-8"
+    )
     verdict = check(path, Workload(runtime="llama.cpp"), machine=VM)
     assert verdict.needs is not None
     assert verdict.needs.memory is None
@@ -709,7 +877,9 @@ def test_a_memory_that_lacks_a_part_shows_the_others(tmp_path: Path) -> None:
     assert "what is known of it takes " in plain(check_document([verdict]))
     written = json.verdict(verdict)["needs"]
     assert written["memory"] is None
-    assert {term["name"]: term["bytes"] for term in written["known_terms"]}["kv_cache"] == 989_855_744
+    assert {term["name"]: term["bytes"] for term in written["known_terms"]}[
+        "kv_cache"
+    ] == 989_855_744
 
 
 def test_who_talks_long_is_told_what_a_conversation_comes_to_take() -> None:
@@ -720,7 +890,10 @@ def test_who_talks_long_is_told_what_a_conversation_comes_to_take() -> None:
     assert "each of 2 conversations" in told[0]
     assert "32 copies" in told[0]
     assert "18.1 GiB" in told[0]
-    assert not any("copies" in note for note in check("mistral-7b", Workload(context_tokens=8192), machine=VM).notes)
+    assert not any(
+        "copies" in note
+        for note in check("mistral-7b", Workload(context_tokens=8192), machine=VM).notes
+    )
 
 
 def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
@@ -731,25 +904,41 @@ def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
     assert [note for note in verdict.notes if "-np" in note] == [
         "Start llama-server with -c 8192 -np 1: without -np it makes room for 4 sequences, which takes 960 MiB more."
     ]
-    assert "2,046,820,352 bytes without -np" in plain(check_document([verdict], verbose=True)).replace("\n", " ").replace("  ", "")
+    assert "2,046,820,352 bytes without -np" in plain(
+        check_document([verdict], verbose=True)
+    ).replace("\n", " ").replace("  ", "")
     # four that were asked for have room of their own; where every layer keeps all tokens they share it
     for id, parallel in (("gemma-3-12b-it", 4), ("mistral-7b", 1)):
         others = check(id, asked.replace(parallel=parallel, context_tokens=2048), machine=VM)
         assert not any("-np" in note for note in others.notes)
-        assert all(f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server"))
+        assert all(
+            f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server")
+        )
 
 
 @pytest.mark.parametrize(
     ("id", "runtime", "stored_bytes"),
-    [("llama-3.1-8b-instruct", "transformers", 2 * 8_030_261_248), ("sd3.5-medium", "diffusers", None), ("flux.1-dev", "diffusers", None)],
+    [
+        ("llama-3.1-8b-instruct", "transformers", 2 * 8_030_261_248),
+        ("sd3.5-medium", "diffusers", None),
+        ("flux.1-dev", "diffusers", None),
+    ],
 )
 def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None) -> None:
     """What a CPU maps and never reads is copied to a GPU too: every parameter; what was measured on a CPU is a guess there."""
-    card = Accelerator(vendor="nvidia", name="NVIDIA A100 80GB", memory_total_bytes=80 * 2**30, unified=False, compute_capability="8.0")
+    card = Accelerator(
+        vendor="nvidia",
+        name="NVIDIA A100 80GB",
+        memory_total_bytes=80 * 2**30,
+        unified=False,
+        compute_capability="8.0",
+    )
     machine = load("server-8x-h200").machine.replace(accelerators=(card,))
     placed = []
     for found in ((card,), ()):
-        needs = check(id, Workload(runtime=runtime), machine=machine.replace(accelerators=found)).needs
+        needs = check(
+            id, Workload(runtime=runtime), machine=machine.replace(accelerators=found)
+        ).needs
         assert needs is not None
         assert needs.memory is not None
         assert needs.placement == ("accelerator" if found else "host")
@@ -757,11 +946,18 @@ def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None
     there, here = placed
     components = check(id, machine=machine).model.components
     weights = there["weights"]
-    assert weights.low_bytes == weights.bytes == weights.high_bytes == (stored_bytes or 2 * sum(components.values()))
+    assert (
+        weights.low_bytes
+        == weights.bytes
+        == weights.high_bytes
+        == (stored_bytes or 2 * sum(components.values()))
+    )
     assert here["weights"].bytes < weights.bytes
     assert here["runtime"].how == "measured"
     assert there["runtime"].how == "assumed"
-    assert there["runtime"].high_bytes - there["runtime"].low_bytes > 2 * (here["runtime"].high_bytes - here["runtime"].low_bytes)
+    assert there["runtime"].high_bytes - there["runtime"].low_bytes > 2 * (
+        here["runtime"].high_bytes - here["runtime"].low_bytes
+    )
 
 
 @pytest.mark.parametrize(
@@ -775,6 +971,8 @@ def test_a_gpu_holds_all_weights(id: str, runtime: str, stored_bytes: int | None
 )
 def test_a_command_is_given_what_the_model_takes(id: str, given: str) -> None:
     """A pipeline for speech opens a file of that name, one for images a chat; the line is Python."""
-    (line,) = check(id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine).commands
+    (line,) = check(
+        id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine
+    ).commands
     assert given in line
     compile(line.partition('"')[2].rpartition('"')[0], "line", "exec")

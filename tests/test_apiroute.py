@@ -28,7 +28,9 @@ SMALL = Machine(
     accelerators=(),
     system="linux",
 )
-LARGE = SMALL.replace(memory_total_bytes=2**40, memory_limit_bytes=2**40, memory_available_bytes=2**40)
+LARGE = SMALL.replace(
+    memory_total_bytes=2**40, memory_limit_bytes=2**40, memory_available_bytes=2**40
+)
 
 
 def offer(model_id: str, context_tokens: int | None = 131_072) -> Offer:
@@ -44,7 +46,9 @@ def offer(model_id: str, context_tokens: int | None = 131_072) -> Offer:
     )
 
 
-def served(asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence[str] = (), **needs: Any) -> list[tuple[str, bool]]:
+def served(
+    asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence[str] = (), **needs: Any
+) -> list[tuple[str, bool]]:
     """(model, stands in) of the usable offers for a model, where these are all that there are."""
     shelf = open_catalogue()
     question = ask(shelf.spec(asked), Workload(**needs), shelf, machine)
@@ -56,28 +60,43 @@ def served(asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence
     def was_priced(model_id: str) -> Sequence[Offer]:
         return (offer(model_id),) if model_id in ended else offers_of(model_id)
 
-    found = usable_offers(question, judge(question, machine), shelf, offers_of, was_priced, today=TODAY, priced_on="2026-11-01")
+    found = usable_offers(
+        question,
+        judge(question, machine),
+        shelf,
+        offers_of,
+        was_priced,
+        today=TODAY,
+        priced_on="2026-11-01",
+    )
     return [(one.model_id, one.stands_in) for one in found]
 
 
 def test_its_own_offer_comes_before_any_stand_in() -> None:
     """Who serves the model itself is the route; nothing else is named."""
-    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), offer("llama-3.1-70b-instruct")) == [
-        ("llama-3.1-8b-instruct", False)
-    ]
+    assert served(
+        "llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), offer("llama-3.1-70b-instruct")
+    ) == [("llama-3.1-8b-instruct", False)]
 
 
 def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
     """The next larger of its family before a larger stranger; never a smaller one, never one for another kind of work."""
-    assert served("opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")) == [("opt-30b", True)]
-    assert served("opt-13b", offer("opt-1.3b"), offer("llama-3.1-70b-instruct")) == [("llama-3.1-70b-instruct", True)]
+    assert served("opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")) == [
+        ("opt-30b", True)
+    ]
+    assert served("opt-13b", offer("opt-1.3b"), offer("llama-3.1-70b-instruct")) == [
+        ("llama-3.1-70b-instruct", True)
+    ]
     assert served("opt-13b", offer("opt-1.3b"), offer("gpt2")) == []
     assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
 
 
 @pytest.mark.parametrize(
     ("asked", "superseded", "current"),
-    [("yi-1.5-34b-chat", "yi-34b-chat", "phi-3.5-moe-instruct"), ("jamba2-mini", "jamba-mini-1.6", "jamba-large-1.6")],
+    [
+        ("yi-1.5-34b-chat", "yi-34b-chat", "phi-3.5-moe-instruct"),
+        ("jamba2-mini", "jamba-mini-1.6", "jamba-large-1.6"),
+    ],
 )
 def test_what_is_superseded_stands_in_last(asked: str, superseded: str, current: str) -> None:
     """Nobody is sent to a model's own predecessor while something current is served; but what is sold is an API all the same."""
@@ -97,7 +116,9 @@ def line_after(spec: ModelSpec) -> list[str]:
     shelf, found = open_catalogue(), [spec.id]
     while len(found) < 5:
         last = shelf.spec(found[-1])
-        after = (last.availability.successor if last.availability else None) or last.upkeep.superseded_by
+        after = (
+            last.availability.successor if last.availability else None
+        ) or last.upkeep.superseded_by
         if after is None or after in found:
             break
         found.append(after)
@@ -113,11 +134,17 @@ def test_whose_word_a_successor_is_is_told() -> None:
         for place, id in enumerate(chain[1:], 1):
             ours = []
             for before in map(shelf.spec, chain[:place]):
-                source = before.sources["availability" if before.availability and before.availability.successor else "upkeep"]
+                source = before.sources[
+                    "availability"
+                    if before.availability and before.availability.successor
+                    else "upkeep"
+                ]
                 if "our judgement" in source or "release dates" in source:
                     ours.append(before.id)
             assert ("judgement" in words[id]) is bool(ours), (spec.id, id)
-            assert ("publisher names" in words[id] and "no publisher" not in words[id]) is not bool(ours), (spec.id, id)
+            assert ("publisher names" in words[id] and "no publisher" not in words[id]) is not bool(
+                ours
+            ), (spec.id, id)
             assert all(between in words[id] for between in chain[1:place]), (spec.id, id)
 
 
@@ -125,7 +152,10 @@ def test_whose_word_a_successor_is_is_told() -> None:
     ("asked", "why"),
     [
         # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
-        ("gpt-image-1", "the last of its line of successors, after gpt-image-1.5, as their publisher names them"),
+        (
+            "gpt-image-1",
+            "the last of its line of successors, after gpt-image-1.5, as their publisher names them",
+        ),
         (
             "gpt-3",
             "the last of its line of successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
@@ -145,10 +175,28 @@ def test_a_base_model_takes_the_place_of_a_base_model() -> None:
     """Meta's Llama 2 and Mistral's first models come as base and as tuned ones; a chat model is replaced by one that chats."""
     shelf = open_catalogue()
     assert {"llama-2-7b-base", "llama-2-70b-base", "mistral-7b-v0.1", "mpt-7b"} <= shelf.base_ids()
-    assert not {"llama-2-7b-chat", "mistral-7b-instruct-v0.3", "qwen3-8b", "gpt-3.5-turbo", "bge-base-en-v1.5"} & shelf.base_ids()
-    assert served("llama-2-7b-chat", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [("llama-2-70b-chat", True)]
-    assert served("llama-2-7b-base", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [("llama-2-13b-base", True)]
-    named = [other.id for other in check("llama-2-70b-chat", machine=load("laptop-ddr4-16gb").machine).alternatives]
+    assert (
+        not {
+            "llama-2-7b-chat",
+            "mistral-7b-instruct-v0.3",
+            "qwen3-8b",
+            "gpt-3.5-turbo",
+            "bge-base-en-v1.5",
+        }
+        & shelf.base_ids()
+    )
+    assert served("llama-2-7b-chat", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [
+        ("llama-2-70b-chat", True)
+    ]
+    assert served("llama-2-7b-base", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [
+        ("llama-2-13b-base", True)
+    ]
+    named = [
+        other.id
+        for other in check(
+            "llama-2-70b-chat", machine=load("laptop-ddr4-16gb").machine
+        ).alternatives
+    ]
     assert named[0] == "llama-2-13b-chat"
     assert not set(named) & shelf.base_ids()
 
@@ -190,7 +238,11 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
     [
         # as it was downloaded, and in Hugging Face's cache
         ("gpt-oss-120b", "openai--gpt-oss-120b", True),
-        ("models--openai--gpt-oss-120b/snapshots/b5c939de8f754692c1647ca79fbf85e8c1e70f8a", "openai--gpt-oss-120b", True),
+        (
+            "models--openai--gpt-oss-120b/snapshots/b5c939de8f754692c1647ca79fbf85e8c1e70f8a",
+            "openai--gpt-oss-120b",
+            True,
+        ),
         ("my-model", "openai--gpt-oss-120b", False),
         ("my-model", "Qwen--Qwen3-14B", False),
         # a name that its layers contradict, and one of a family
@@ -198,7 +250,9 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
         ("gpt-oss", "openai--gpt-oss-120b", False),
     ],
 )
-def test_files_are_of_a_model_by_its_whole_name_and_its_layers(folder: str, config: str, known: bool, tmp_path: Path) -> None:
+def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
+    folder: str, config: str, known: bool, tmp_path: Path
+) -> None:
     """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same
     layers nobody says that it is another, larger model, nor that it is the same."""
     path = tmp_path / folder / "config.json"
@@ -251,9 +305,15 @@ def test_what_runs_here_needs_no_stand_in() -> None:
 
 @pytest.mark.parametrize(
     ("own_context", "expected"),
-    [(131_072, ("llama-3.1-8b-instruct", False)), (8_192, ("llama-3.1-70b-instruct", True)), (None, ("llama-3.1-70b-instruct", True))],
+    [
+        (131_072, ("llama-3.1-8b-instruct", False)),
+        (8_192, ("llama-3.1-70b-instruct", True)),
+        (None, ("llama-3.1-70b-instruct", True)),
+    ],
 )
-def test_a_context_that_is_too_small_or_not_stated_does_not_count(own_context: int | None, expected: tuple[str, bool]) -> None:
+def test_a_context_that_is_too_small_or_not_stated_does_not_count(
+    own_context: int | None, expected: tuple[str, bool]
+) -> None:
     """32k asked: an offer of 8k, or one that states none, is passed over for a stand-in that serves as much."""
     offers = (offer("llama-3.1-8b-instruct", own_context), offer("llama-3.1-70b-instruct"))
     assert served("llama-3.1-8b-instruct", *offers, context_tokens=32_768) == [expected]
@@ -261,28 +321,44 @@ def test_a_context_that_is_too_small_or_not_stated_does_not_count(own_context: i
 
 def test_a_context_that_was_not_asked_for_does_not_decide() -> None:
     """The default context is no wish."""
-    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct", None)) == [("llama-3.1-8b-instruct", False)]
+    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct", None)) == [
+        ("llama-3.1-8b-instruct", False)
+    ]
 
 
 def test_a_stand_in_must_be_able_to_use_the_context_itself() -> None:
     """Llama 2 70B was trained for 4,096 tokens: an offer that claims more serves no 32k."""
-    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072), context_tokens=32_768) == []
-    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072)) == [("llama-2-70b-chat", True)]
+    assert (
+        served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072), context_tokens=32_768) == []
+    )
+    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072)) == [
+        ("llama-2-70b-chat", True)
+    ]
 
 
 def test_a_license_is_asked_of_the_model_that_is_served() -> None:
     """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts; one under MIT does."""
-    own, apache, mit = offer("llama-3.1-8b-instruct"), offer("mixtral-8x7b-instruct-v0.1"), offer("deepseek-r1")
+    own, apache, mit = (
+        offer("llama-3.1-8b-instruct"),
+        offer("mixtral-8x7b-instruct-v0.1"),
+        offer("deepseek-r1"),
+    )
     assert served("llama-3.1-8b-instruct", own, apache, license="MIT") == []
-    assert served("llama-3.1-8b-instruct", own, apache, mit, license="MIT") == [("deepseek-r1", True)]
-    assert served("llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT") == [("mixtral-8x7b-instruct-v0.1", True)]
+    assert served("llama-3.1-8b-instruct", own, apache, mit, license="MIT") == [
+        ("deepseek-r1", True)
+    ]
+    assert served("llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT") == [
+        ("mixtral-8x7b-instruct-v0.1", True)
+    ]
 
 
 def test_commercial_use_is_asked_of_the_model_that_is_served() -> None:
     """Command R is CC-BY-NC: its offer is none for commercial use, a stand-in that allows it is."""
     own, other = offer("command-r-v01"), offer("mixtral-8x7b-instruct-v0.1")
     assert served("command-r-v01", own, other) == [("command-r-v01", False)]
-    assert served("command-r-v01", own, other, commercial=True) == [("mixtral-8x7b-instruct-v0.1", True)]
+    assert served("command-r-v01", own, other, commercial=True) == [
+        ("mixtral-8x7b-instruct-v0.1", True)
+    ]
 
 
 def test_a_closed_model_cannot_be_modified_but_its_open_stand_in_can() -> None:
@@ -294,24 +370,43 @@ def test_a_closed_model_cannot_be_modified_but_its_open_stand_in_can() -> None:
 
 def test_auditable_wants_training_data() -> None:
     """Nothing but an open-source stand-in is auditable: OLMo 2 has its data, code and paper out, Llama has not."""
-    offers = (offer("llama-3.1-8b-instruct"), offer("llama-3.1-70b-instruct"), offer("olmo-2-32b-instruct"))
-    assert served("llama-3.1-8b-instruct", *offers, auditable=True) == [("olmo-2-32b-instruct", True)]
+    offers = (
+        offer("llama-3.1-8b-instruct"),
+        offer("llama-3.1-70b-instruct"),
+        offer("olmo-2-32b-instruct"),
+    )
+    assert served("llama-3.1-8b-instruct", *offers, auditable=True) == [
+        ("olmo-2-32b-instruct", True)
+    ]
     assert served("llama-3.1-8b-instruct", *offers[:2], auditable=True) == []
 
 
 @pytest.mark.parametrize(
     ("asked", "needs"),
-    [("gpt-4o", {"auditable": True}), ("chatgpt", {"auditable": True}), ("gpt-4o", {"license": "CC-BY-4.0 OR Apache-2.0"})],
+    [
+        ("gpt-4o", {"auditable": True}),
+        ("chatgpt", {"auditable": True}),
+        ("gpt-4o", {"license": "CC-BY-4.0 OR Apache-2.0"}),
+    ],
 )
-def test_whatever_meets_the_needs_stands_in_for_a_closed_model(asked: str, needs: dict[str, Any]) -> None:
+def test_whatever_meets_the_needs_stands_in_for_a_closed_model(
+    asked: str, needs: dict[str, Any]
+) -> None:
     """The contract: `neither` only where no offer of a named stand-in meets what was asked, whether or not the spec names it."""
-    offers = (offer(asked), offer("olmo-3-7b-instruct"), offer("olmo-3.1-32b-instruct"), offer("whisper-large-v3"))
+    offers = (
+        offer(asked),
+        offer("olmo-3-7b-instruct"),
+        offer("olmo-3.1-32b-instruct"),
+        offer("whisper-large-v3"),
+    )
     assert served(asked, *offers[:2], offers[3], **needs) == [("olmo-3-7b-instruct", True)]
     assert served(asked, *offers, **needs) == [("olmo-3.1-32b-instruct", True)]
     assert served(asked, *offers) == [(asked, False)]
 
 
-@pytest.mark.parametrize("asked", ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"])
+@pytest.mark.parametrize(
+    "asked", ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"]
+)
 def test_private_rules_out_every_offer(asked: str) -> None:
     """Nothing may leave the machine: neither the model's own offer nor a stand-in's."""
     offers = [offer(name) for name in (asked, "opt-30b", "gpt-5.6-terra", "gpt-oss-120b")]
@@ -325,7 +420,9 @@ def test_a_retired_closed_model_is_replaced_by_its_successor() -> None:
     assert served_by is not None
     successor = served_by.successor
     assert successor is not None
-    assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [(successor, True)]
+    assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [
+        (successor, True)
+    ]
 
 
 def test_a_retired_model_whose_line_is_gone_gets_the_nearest_open_one() -> None:
@@ -340,7 +437,15 @@ def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
     shelf = open_catalogue()
     question = ask(shelf.spec("claude"), Workload(), shelf, SMALL)
     days = {
-        usable_offers(question, judge(question, SMALL), shelf, lambda _: (), lambda _: (), today=day, priced_on="2026-11-01")[0].as_of
+        usable_offers(
+            question,
+            judge(question, SMALL),
+            shelf,
+            lambda _: (),
+            lambda _: (),
+            today=day,
+            priced_on="2026-11-01",
+        )[0].as_of
         for day in ("2026-11-20", "2027-11-20")
     }
     assert days == {"2026-11-01"}

@@ -33,14 +33,18 @@ class Expected(Record):
 
 
 # weights kept, no license, nothing to audit
-CLOSED = Expected(route="api", license=None, open_source="no", free_to_use="no", auditable="no", source="")
+CLOSED = Expected(
+    route="api", license=None, open_source="no", free_to_use="no", auditable="no", source=""
+)
 # openai.com/index/introducing-gpt-oss (2025-08-05): the first open-weight language models since GPT-2
 SINCE_GPT_2 = CLOSED.replace(
     source="openai.com/index/introducing-gpt-oss: between GPT-2 and gpt-oss no language model's weights were published"
 )
 
 ARTICLES = {
-    "ChatGPT": SINCE_GPT_2.replace(free_to_use="partly"),  # it has a Free plan (lumichats.com/blog/real-cost-of-free-ai, 2026-05)
+    "ChatGPT": SINCE_GPT_2.replace(
+        free_to_use="partly"
+    ),  # it has a Free plan (lumichats.com/blog/real-cost-of-free-ai, 2026-05)
     "GPT-3": SINCE_GPT_2,
     "GPT-3.5 Turbo": SINCE_GPT_2,
     "GPT-4": SINCE_GPT_2,
@@ -148,7 +152,9 @@ def test_names_of_articles(name: str) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("name", [name for name, expected in ARTICLES.items() if expected.license is None])
+@pytest.mark.parametrize(
+    "name", [name for name, expected in ARTICLES.items() if expected.license is None]
+)
 def test_closed_models_name_what_runs_instead_and_stay_closed_under_private(name: str) -> None:
     """An API is the route; with --private there is none, and the nearest open-weight model that qualifies is at hand."""
     assert judged(name).api_offers
@@ -173,9 +179,17 @@ def test_gpt_3_5_turbo_has_no_open_weight_variant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("tiktoken", "tokenizer"), ("OpenAI API", "service"), ("ollama", "runtime"), ("llama.cpp", "runtime")]
+    ("name", "what"),
+    [
+        ("tiktoken", "tokenizer"),
+        ("OpenAI API", "service"),
+        ("ollama", "runtime"),
+        ("llama.cpp", "runtime"),
+    ],
 )
-def test_what_is_no_model_is_answered_for_what_it_is(name: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_model_is_answered_for_what_it_is(
+    name: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A tokenizer (github.com/openai/tiktoken), a hosted API or a program is no model: exit 2, what it is, and models to ask for."""
     code = cli.main(["check", name, "--machine", str(RECORD)])
     out, err = capsys.readouterr()

@@ -21,7 +21,14 @@ from selfhost import __version__
 from selfhost.audit.fleet import Audit, Result, Use, load_machines, run_audit
 from selfhost.audit.policy import MachineClass, read_policy
 from selfhost.catalogue.spec import ModelSpec
-from selfhost.core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, UnknownModelError, WorkloadError
+from selfhost.core.errors import (
+    MAX_PROBLEMS,
+    Problem,
+    SelfhostError,
+    SpecError,
+    UnknownModelError,
+    WorkloadError,
+)
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
@@ -35,9 +42,7 @@ XSD = etree.XMLSchema(etree.parse(HERE / "data" / "junit-10.xsd"))
 SCHEMA = json.loads((ROOT / "selfhost" / "schemas" / "audit-1.json").read_text(encoding="utf-8"))
 TODAY = "2026-11-20"
 ONE = '[[model]]\nname = "mistral-7b"\n'
-EXCEPTION = (
-    '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
-)
+EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
 FAIL, UNKNOWN, WARN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS
 Outcomes = Mapping[str, Outcome]
 Judge = Callable[[str, Workload, Machine], Verdict]
@@ -55,9 +60,17 @@ def finding(check: str, outcome: Outcome, short: int | None = None, text: str = 
     )
 
 
-def verdict(asked: str, workload: Workload, machine: Machine, findings: tuple[Finding, ...], offered: bool = False) -> Verdict:
+def verdict(
+    asked: str,
+    workload: Workload,
+    machine: Machine,
+    findings: tuple[Finding, ...],
+    offered: bool = False,
+) -> Verdict:
     """The route that the contract derives from these findings."""
-    outcomes = {each.outcome for each in findings if not (each.check == "speed" and each.outcome is UNKNOWN)}
+    outcomes = {
+        each.outcome for each in findings if not (each.check == "speed" and each.outcome is UNKNOWN)
+    }
     route = Route.LOCAL if not outcomes & {FAIL, UNKNOWN} else Route.UNKNOWN
     if FAIL in outcomes:
         route = Route.API if offered else Route.NEITHER
@@ -78,16 +91,28 @@ def judging(table: Mapping[tuple[str, str], Outcomes]) -> Judge:
 
     def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
         outcomes = table.get((asked, machine.name), {})
-        return verdict(asked, workload, machine, tuple(finding(check, outcomes.get(check, PASS)) for check in CHECKS))
+        return verdict(
+            asked,
+            workload,
+            machine,
+            tuple(finding(check, outcomes.get(check, PASS)) for check in CHECKS),
+        )
 
     return judge
 
 
 def audit(
-    text: str, machines: int | list[Machine] = 1, table: Mapping[tuple[str, str], Outcomes] | None = None, today: str = TODAY
+    text: str,
+    machines: int | list[Machine] = 1,
+    table: Mapping[tuple[str, str], Outcomes] | None = None,
+    today: str = TODAY,
 ) -> Audit:
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
-    fleet = [Machine(name=f"m{number}") for number in range(1, machines + 1)] if isinstance(machines, int) else machines
+    fleet = (
+        [Machine(name=f"m{number}") for number in range(1, machines + 1)]
+        if isinstance(machines, int)
+        else machines
+    )
     return run_audit(policy, fleet, judging(table or {}), today=today)
 
 
@@ -160,7 +185,9 @@ def test_one_beats_three_and_two_beats_one() -> None:
     made = audit(ONE, 3, table)
     assert made.exit_code == 1
     bad = Problem(file="m4.json", message="is empty")
-    worse = run_audit(made.policy, [Machine(name="m2")], judging(table), today=TODAY, problems=[bad])
+    worse = run_audit(
+        made.policy, [Machine(name="m2")], judging(table), today=TODAY, problems=[bad]
+    )
     assert (worse.exit_code, worse.outcome, worse.problems) == (2, Result.FAIL, (bad,))
     assert "m4.json: is empty" in audit_text.render(worse)
     assert checked_json(worse)["problems"][0]["file"] == "m4.json"
@@ -179,24 +206,41 @@ def test_a_model_that_no_machine_is_selected_for_is_no_answer() -> None:
     made = audit(ONE + 'machines = ["host:edge-*"]\n[[model]]\nname = "gpt2"\n', 2)
     assert made.exit_code == 2
     (problem,) = made.problems
-    assert (problem.line, problem.key, problem.message) == (4, "model[0].machines", "selects none of the 2 machines")
+    assert (problem.line, problem.key, problem.message) == (
+        4,
+        "model[0].machines",
+        "selects none of the 2 machines",
+    )
 
 
 @pytest.mark.parametrize(
     ("error", "message", "remedy"),
     [
         (
-            UnknownModelError('no model is called "mistral-7b"', nearest=["mixtral-8x7b"], remedy="see the list"),
+            UnknownModelError(
+                'no model is called "mistral-7b"', nearest=["mixtral-8x7b"], remedy="see the list"
+            ),
             'no model is called "mistral-7b"',
             'did you mean "mixtral-8x7b"?',
         ),
-        (WorkloadError([Problem(file="workload", key="quantization", message="nobody makes Q9")]), "nobody makes Q9", None),
+        (
+            WorkloadError(
+                [Problem(file="workload", key="quantization", message="nobody makes Q9")]
+            ),
+            "nobody makes Q9",
+            None,
+        ),
     ],
 )
-def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(error: SelfhostError, message: str, remedy: str | None) -> None:
+def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(
+    error: SelfhostError, message: str, remedy: str | None
+) -> None:
     """A wrong name or quantization is told once, with the policy's line, not once per machine; the other models are judged."""
     policy = read_policy(
-        Document.parse("audit.toml", b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n')
+        Document.parse(
+            "audit.toml",
+            b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n',
+        )
     )
 
     def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
@@ -211,7 +255,9 @@ def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(error: Selfho
     assert (made.exit_code, [row.wanted.name for row in made.rows]) == (2, ["gpt2", "gpt2"])
 
 
-def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Near names, and lines in the policy, are looked for once a listed name: the work does not grow with the others."""
     count = 700
     text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(count))
@@ -236,7 +282,9 @@ def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(monkeyp
     made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
     *listed, rest = made.problems
     assert made.exit_code == 2
-    assert [problem.key for problem in listed] == [f"model[{number}].name" for number in range(MAX_PROBLEMS)]
+    assert [problem.key for problem in listed] == [
+        f"model[{number}].name" for number in range(MAX_PROBLEMS)
+    ]
     assert {problem.remedy for problem in listed} == {'did you mean "y"?'}
     assert rest.message == f"has {count - MAX_PROBLEMS:,} more faults, not listed"
     assert len(searched) == MAX_PROBLEMS
@@ -252,7 +300,9 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
         raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
 
     *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
-    assert [problem.file for problem in listed] == [f"{number}.toml" for number in range(MAX_PROBLEMS)]
+    assert [problem.file for problem in listed] == [
+        f"{number}.toml" for number in range(MAX_PROBLEMS)
+    ]
     assert rest.message == f"has {450 - MAX_PROBLEMS:,} more faults, not listed"
 
 
@@ -271,7 +321,9 @@ def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("selfhost.audit.policy.fnmatchcase", counted)
     names = [f"m{number}" for number in range(1, 301)]
-    made = audit(ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names})
+    made = audit(
+        ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names}
+    )
     assert (made.exit_code, made.count(Result.EXCEPTED)) == (0, 300)
     assert {(use.use, use.rows, use.concerned) for use in made.exceptions} == {(Use.USED, 1, True)}
     assert not compared
@@ -279,14 +331,20 @@ def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("outcomes", [{}, {"memory": FAIL}, {"memory": FAIL, "disk": UNKNOWN}])
 @pytest.mark.parametrize("today", [TODAY, "2027-04-01"])
-def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(outcomes: Outcomes, today: str) -> None:
+def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(
+    outcomes: Outcomes, today: str
+) -> None:
     """What an exception covers does not depend on how its machine is looked up."""
     entries = ONE + '[[model]]\nname = "mistral-7b"\ncontext_tokens = 9\n'
     table = {("mistral-7b", name): outcomes for name in ("m1", "m2", "m3")}
     plain = audit(entries + exceptions(["m1", "m3", "m9"]), 3, table, today)
     globs = audit(entries + exceptions(["m[1]", "m3*", "m9?"]), 3, table, today)
-    assert [(row.result, row.failed) for row in plain.rows] == [(row.result, row.failed) for row in globs.rows]
-    told = [[(use.use, use.rows, use.concerned) for use in made.exceptions] for made in (plain, globs)]
+    assert [(row.result, row.failed) for row in plain.rows] == [
+        (row.result, row.failed) for row in globs.rows
+    ]
+    told = [
+        [(use.use, use.rows, use.concerned) for use in made.exceptions] for made in (plain, globs)
+    ]
     assert told[0] == told[1]
     # the second in force for a finding covers nothing more
     both = audit(entries + exceptions(["m1", "m*"]), 1, table, today)
@@ -303,7 +361,9 @@ def test_a_machine_is_held_against_a_class_once(monkeypatch: pytest.MonkeyPatch)
         return holds(each, machine)
 
     monkeypatch.setattr(MachineClass, "holds", counted)
-    models = "".join(f'[[model]]\nname = "x{number}"\nmachines = ["class:all"]\n' for number in range(50))
+    models = "".join(
+        f'[[model]]\nname = "x{number}"\nmachines = ["class:all"]\n' for number in range(50)
+    )
     made = audit(models + '[[class]]\nname = "all"\nmatch = {}\n', 3)
     assert len(made.rows) == 150
     assert asked == ["m1", "m2", "m3"]
@@ -323,8 +383,14 @@ def test_the_judge_gets_what_the_policy_asks() -> None:
         '[[class]]\nname = "edge"\nmatch = { label = { site = "s*" } }\nmemory = "total"\n'
     )
     edge, other = Machine(name="edge", labels={"site": "s1"}), Machine(name="other")
-    made = run_audit(read_policy(Document.parse("audit.toml", text.encode())), [edge, other], judge, today=TODAY)
-    assert [(row.machine, row.wanted.name) for row in made.rows] == [("edge", "x"), ("edge", "y"), ("other", "x")]
+    made = run_audit(
+        read_policy(Document.parse("audit.toml", text.encode())), [edge, other], judge, today=TODAY
+    )
+    assert [(row.machine, row.wanted.name) for row in made.rows] == [
+        ("edge", "x"),
+        ("edge", "y"),
+        ("other", "x"),
+    ]
     assert all(workload.private for workload in seen.values())
     assert {key: (each.context_tokens, each.memory_basis) for key, each in seen.items()} == {
         ("x", "edge"): (8192, "total"),
@@ -335,10 +401,19 @@ def test_the_judge_gets_what_the_policy_asks() -> None:
 
 def test_unknown_membership_is_an_unknown_row() -> None:
     """Where nobody can say whether a machine is of the class, the row is unknown, with the fact that is missing: never skipped."""
-    text = ONE + 'machines = ["class:big"]\n[[class]]\nname = "big"\nmatch = { memory_total = ">=64GiB" }\n'
+    text = (
+        ONE
+        + 'machines = ["class:big"]\n[[class]]\nname = "big"\nmatch = { memory_total = ">=64GiB" }\n'
+    )
     made = audit(text, [Machine(name="a"), Machine(name="b", memory_total_bytes=2**30)])
     (row,) = made.rows
-    assert (row.machine, row.result, row.route, row.verdict, made.exit_code) == ("a", Result.UNKNOWN, Route.UNKNOWN, None, 3)
+    assert (row.machine, row.result, row.route, row.verdict, made.exit_code) == (
+        "a",
+        Result.UNKNOWN,
+        Route.UNKNOWN,
+        None,
+        3,
+    )
     assert "memory_total_bytes" in row.reasons[0].text
     checked_xml(made)
     checked_json(made)
@@ -347,7 +422,11 @@ def test_unknown_membership_is_an_unknown_row() -> None:
 def test_an_exception_covers_one_finding_and_no_more() -> None:
     """When all that fails is excepted the row does not fail; a second finding that fails still does."""
     covered = one(EXCEPTION, {"memory": FAIL})
-    assert (covered.exit_code, covered.rows[0].result, covered.outcome) == (0, Result.EXCEPTED, Result.PASS)
+    assert (covered.exit_code, covered.rows[0].result, covered.outcome) == (
+        0,
+        Result.EXCEPTED,
+        Result.PASS,
+    )
     more = one(EXCEPTION, {"memory": FAIL, "disk": FAIL})
     assert (more.exit_code, more.rows[0].result, more.rows[0].failed) == (1, Result.FAIL, ("disk",))
     assert [check for check, _ in more.rows[0].excepted] == ["memory"]
@@ -362,15 +441,22 @@ def test_an_exception_does_not_hide_an_unknown_of_another_finding() -> None:
 def test_an_exception_holds_for_its_machines_and_model_alone() -> None:
     """The same failure elsewhere, or of another model, still breaks the policy."""
     text = EXCEPTION + 'machines = ["host:m1"]\n' + ONE + '[[model]]\nname = "gpt2"\n'
-    fails = {(model, machine): {"memory": FAIL} for model in ("mistral-7b", "gpt2") for machine in ("m1", "m2")}
+    fails = {
+        (model, machine): {"memory": FAIL}
+        for model in ("mistral-7b", "gpt2")
+        for machine in ("m1", "m2")
+    }
     made = audit(text, 2, fails)
     results = {(row.machine, row.wanted.name): row.result for row in made.rows}
-    assert [key for key, result in results.items() if result is Result.EXCEPTED] == [("m1", "mistral-7b")]
+    assert [key for key, result in results.items() if result is Result.EXCEPTED] == [
+        ("m1", "mistral-7b")
+    ]
     assert made.exit_code == 1
 
 
 @pytest.mark.parametrize(
-    ("today", "code", "use"), [("2027-03-30", 0, Use.USED), ("2027-03-31", 1, Use.EXPIRED), ("2028-01-01", 1, Use.EXPIRED)]
+    ("today", "code", "use"),
+    [("2027-03-30", 0, Use.USED), ("2027-03-31", 1, Use.EXPIRED), ("2028-01-01", 1, Use.EXPIRED)],
 )
 def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
     """On the day `expires` names it no longer holds, and the report says so."""
@@ -410,11 +496,23 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
         number = int(machine.name[1:])
         if number > 7:
             return verdict(asked, workload, machine, (finding("disk", FAIL, 5),))
-        return verdict(asked, workload, machine, (finding("memory", FAIL, 100 + number % 5, f"short by {100 + number % 5}"),))
+        return verdict(
+            asked,
+            workload,
+            machine,
+            (finding("memory", FAIL, 100 + number % 5, f"short by {100 + number % 5}"),),
+        )
 
-    made = run_audit(policy, [Machine(name=f"m{number}") for number in range(1, 9)], judge, today=TODAY)
+    made = run_audit(
+        policy, [Machine(name=f"m{number}") for number in range(1, 9)], judge, today=TODAY
+    )
     first, second = made.groups
-    assert (first.count, first.names, first.name, first.rows[0].machine) == (7, ("m1", "m2", "m3", "m4", "m5"), "m1 and 6 more", "m4")
+    assert (first.count, first.names, first.name, first.rows[0].machine) == (
+        7,
+        ("m1", "m2", "m3", "m4", "m5"),
+        "m1 and 6 more",
+        "m4",
+    )
     assert (second.count, second.name) == (1, "m8")
     value = checked_json(made)
     assert (value["machines"], [each["count"] for each in value["classes"]]) == (8, [7, 1])
@@ -446,14 +544,22 @@ def test_junit_says_what_the_audit_says() -> None:
     read = JUnitXml.fromstring(junit.render(made).encode())
     suites = list(read)
     assert [suite.name for suite in suites] == ["m1", "m2", "m3"]
-    assert [(suite.tests, suite.failures, suite.errors, suite.skipped) for suite in suites] == [(3, 1, 0, 2), (3, 1, 1, 1), (3, 0, 0, 0)]
+    assert [(suite.tests, suite.failures, suite.errors, suite.skipped) for suite in suites] == [
+        (3, 1, 0, 2),
+        (3, 1, 1, 1),
+        (3, 0, 0, 0),
+    ]
     assert (read.tests, read.failures, read.errors) == (9, 2, 1)
     said = {
-        (suite.name, case.name): [(type(each).__name__, each.type, each.message) for each in case.result]
+        (suite.name, case.name): [
+            (type(each).__name__, each.type, each.message) for each in case.result
+        ]
         for suite in suites
         for case in suite
     }
-    assert said["m1", "mistral-7b"] == [("Skipped", "memory", "memory is excepted until 2027-03-31: kits come")]
+    assert said["m1", "mistral-7b"] == [
+        ("Skipped", "memory", "memory is excepted until 2027-03-31: kits come")
+    ]
     assert said["m1", "gpt2"] == [("Skipped", "disk", "not counted: the disk is fail")]
     assert said["m1", "gpt2, 512 tokens"] == [("Failure", "disk", "the disk is fail")]
     assert said["m2", "mistral-7b"] == [("Failure", "accelerator", "the accelerator is fail")]
@@ -463,8 +569,13 @@ def test_junit_says_what_the_audit_says() -> None:
 
 def test_jsonl_has_a_row_per_machine_and_model() -> None:
     """The contract's five fields, in the audit's order, one JSON object a line."""
-    rows = [json.loads(line) for line in audit_json.jsonl(audit(MIXED, 3, MIXED_TABLE)).splitlines()]
-    assert [(row["machine"], row["asked"], row["model"], row["route"], row["failed"]) for row in rows[:4]] == [
+    rows = [
+        json.loads(line) for line in audit_json.jsonl(audit(MIXED, 3, MIXED_TABLE)).splitlines()
+    ]
+    assert [
+        (row["machine"], row["asked"], row["model"], row["route"], row["failed"])
+        for row in rows[:4]
+    ] == [
         ("m1", "mistral-7b", "mistral-7b-id", "neither", []),
         ("m1", "gpt2", "gpt2-id", "neither", ["disk", "cpu"]),
         ("m1", "gpt2", "gpt2-id", "neither", ["disk", "cpu"]),
@@ -490,7 +601,9 @@ def test_json_findings_are_the_verdicts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "word"), [({}, "PASS"), ({"memory": FAIL}, "FAIL"), ({"memory": UNKNOWN}, "UNKNOWN")], ids=["pass", "fail", "unknown"]
+    ("outcomes", "word"),
+    [({}, "PASS"), ({"memory": FAIL}, "FAIL"), ({"memory": UNKNOWN}, "UNKNOWN")],
+    ids=["pass", "fail", "unknown"],
 )
 def test_text_begins_with_the_outcome(outcomes: Outcomes, word: str) -> None:
     """A CI log's reader sees in the first line whether the policy holds, and the exit code."""
@@ -511,7 +624,14 @@ def test_text_names_what_fails_why_and_what_to_do() -> None:
         "m1: gpt2 (not counted)",
     ):
         assert part in text
-    order = ["m1: gpt2, 512 tokens", "m2: mistral-7b", "m1: gpt2 (not counted)", "m2: gpt2, 512 tokens", "m1: mistral-7b", "m3: "]
+    order = [
+        "m1: gpt2, 512 tokens",
+        "m2: mistral-7b",
+        "m1: gpt2 (not counted)",
+        "m2: gpt2, 512 tokens",
+        "m1: mistral-7b",
+        "m3: ",
+    ]
     assert sorted(order, key=text.index) == order
 
 
@@ -549,7 +669,9 @@ def record(**facts: object) -> str:
 
 def test_a_folder_of_records(tmp_path: Path) -> None:
     """Every record of the folder in the order of file names; one without a name takes its file's, other files are left alone."""
-    (tmp_path / "b.json").write_text(record(name="build-1", memory_total_bytes=2**34), encoding="utf-8")
+    (tmp_path / "b.json").write_text(
+        record(name="build-1", memory_total_bytes=2**34), encoding="utf-8"
+    )
     (tmp_path / "a.json").write_text(record(), encoding="utf-8")
     (tmp_path / "c.jsonl").write_text(record() + "\n\n" + record(name="x") + "\n", encoding="utf-8")
     (tmp_path / "README.md").write_text("no record", encoding="utf-8")
@@ -564,14 +686,18 @@ def test_all_records_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     """One broken record hides neither the others' faults nor the machines that are good."""
     (tmp_path / "1.json").write_text(record(name="good"), encoding="utf-8")
     (tmp_path / "2.json").write_text("", encoding="utf-8")
-    (tmp_path / "3.json").write_text('{"schema": "selfhost.machine/1",\n "name": }', encoding="utf-8")
+    (tmp_path / "3.json").write_text(
+        '{"schema": "selfhost.machine/1",\n "name": }', encoding="utf-8"
+    )
     (tmp_path / "4.json").write_text("[" * 200_000, encoding="utf-8")
     (tmp_path / "5.json").write_text('{"memory_total_bytes": ' + "9" * 5000 + "}", encoding="utf-8")
     (tmp_path / "6.json").write_bytes(b"\x80\x81GGUF")
     (tmp_path / "7.json").write_text(record(name="good"), encoding="utf-8")
     (tmp_path / "8.json").mkdir()
     (tmp_path / "9.json").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "a.jsonl").write_text(record(name="fine") + "\n{broken\n" + record(memory_total_bytes=-1) + "\n", encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text(
+        record(name="fine") + "\n{broken\n" + record(memory_total_bytes=-1) + "\n", encoding="utf-8"
+    )
     (tmp_path / "b.json").write_text("[]", encoding="utf-8")
     (tmp_path / "c.json").write_text('{"memory_total_bytes": NaN}', encoding="utf-8")
     fleet = load_machines(str(tmp_path))
@@ -595,7 +721,9 @@ def test_records_from_standard_input(text: str, names: list[str]) -> None:
     """One record, one a line, or a list of them."""
     fleet = load_machines("-", stdin=text.encode())
     assert ([machine.name for machine in fleet.machines], fleet.problems) == (names, ())
-    assert [machine.name for machine in load_machines("-", stdin=text.encode("utf-16")).machines] == names
+    assert [
+        machine.name for machine in load_machines("-", stdin=text.encode("utf-16")).machines
+    ] == names
 
 
 @pytest.mark.parametrize("path", ["missing.json", "empty", "nul\0"])
@@ -617,7 +745,9 @@ POLICIES = st.builds(
     "".join,
     st.tuples(
         st.sampled_from(["", 'fail_on = "warning"\n', 'fail_on = "never"\n']),
-        st.sampled_from(["", 'on_unknown = "error"\n', 'on_unknown = "warning"\n', 'on_unknown = "ignore"\n']),
+        st.sampled_from(
+            ["", 'on_unknown = "error"\n', 'on_unknown = "warning"\n', 'on_unknown = "ignore"\n']
+        ),
         st.sampled_from(["", EXCEPTION, EXCEPTION + 'machines = ["host:m1"]\n']),
         st.just(ONE),
         st.sampled_from(["", 'machines = ["host:m1", "host:m2"]\n', 'machines = ["host:none"]\n']),
@@ -629,7 +759,9 @@ POLICIES = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(POLICIES, SITUATIONS, st.integers(0, 3), st.sampled_from([TODAY, "2027-03-31"]))
-def test_green_is_earned(text: str, table: dict[tuple[str, str], Outcomes], machines: int, today: str) -> None:
+def test_green_is_earned(
+    text: str, table: dict[tuple[str, str], Outcomes], machines: int, today: str
+) -> None:
     """Never 0 where nothing was judged, or where a model of severity error fails a finding that no exception in force covers."""
     made = audit(text, machines, table, today)
     broken = any(
@@ -639,7 +771,11 @@ def test_green_is_earned(text: str, table: dict[tuple[str, str], Outcomes], mach
         if (row.machine, row.wanted.name) == (machine, name)
         and row.wanted.severity == "error"
         and {check for check, outcome in outcomes.items() if outcome is FAIL}
-        - ({"memory"} if EXCEPTION in text and name == "mistral-7b" and today < "2027-03-31" else set())
+        - (
+            {"memory"}
+            if EXCEPTION in text and name == "mistral-7b" and today < "2027-03-31"
+            else set()
+        )
     )
     if broken and 'fail_on = "never"' not in text:
         assert made.exit_code in (1, 2)
@@ -651,7 +787,9 @@ def test_green_is_earned(text: str, table: dict[tuple[str, str], Outcomes], mach
 
 @settings(max_examples=100, deadline=None)
 @given(POLICIES, SITUATIONS, st.integers(0, 3))
-def test_every_report_agrees_with_the_exit_code(text: str, table: dict[tuple[str, str], Outcomes], machines: int) -> None:
+def test_every_report_agrees_with_the_exit_code(
+    text: str, table: dict[tuple[str, str], Outcomes], machines: int
+) -> None:
     """JUnit is valid and red exactly where the exit code is not 0, JSON is valid, no row is lost in a class."""
     made = audit(text, machines, table)
     tree = checked_xml(made)
@@ -661,8 +799,12 @@ def test_every_report_agrees_with_the_exit_code(text: str, table: dict[tuple[str
         names = [case.get("name") for case in suite.findall("testcase")]
         assert len(names) == len(set(names)) == int(suite.get("tests"))
     value = checked_json(made)
-    assert sum(each["count"] for each in value["classes"]) == len({row.machine for row in made.rows})
-    assert sum(value["results"].values()) == len(made.rows) == len(audit_json.jsonl(made).splitlines())
+    assert sum(each["count"] for each in value["classes"]) == len(
+        {row.machine for row in made.rows}
+    )
+    assert (
+        sum(value["results"].values()) == len(made.rows) == len(audit_json.jsonl(made).splitlines())
+    )
     assert audit_text.render(made).splitlines()[0].endswith(f"(exit code {made.exit_code})")
 
 

@@ -26,7 +26,13 @@ BUSY = "some avg10=72.00 avg60=40.00 avg300=9.24 total=114563752\nfull avg10=0.0
 class Files(Host):
     """A live machine of which only these files are there."""
 
-    def __init__(self, files: Mapping[str, str], cpus: int = 2, system: str = "linux", sysctl: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        cpus: int = 2,
+        system: str = "linux",
+        sysctl: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(system=system)
         self.files, self.cpus, self.values = files, cpus, sysctl or {}
 
@@ -34,7 +40,11 @@ class Files(Host):
         return self.files.get(path)
 
     def listdir(self, path: str, pattern: str = "") -> list[str] | None:
-        inside = {name[len(path) + 1 :].split("/")[0] for name in self.files if name.startswith(path + "/")}
+        inside = {
+            name[len(path) + 1 :].split("/")[0]
+            for name in self.files
+            if name.startswith(path + "/")
+        }
         return sorted(inside) or None
 
     def affinity(self) -> frozenset[int] | None:
@@ -54,12 +64,18 @@ def caches(cpus: int, size: str, shared: int, siblings: int = 1) -> dict[str, st
         for index, (level, kib) in enumerate((("1", "32K"), ("2", "1024K"), ("3", size))):
             files[f"{folder}/cache/index{index}/level"] = f"{level}\n"
             files[f"{folder}/cache/index{index}/size"] = f"{kib}\n"
-            files[f"{folder}/cache/index{index}/shared_cpu_list"] = f"{first}-{first + shared - 1}\n" if level == "3" else f"{cpu}\n"
+            files[f"{folder}/cache/index{index}/shared_cpu_list"] = (
+                f"{first}-{first + shared - 1}\n" if level == "3" else f"{cpu}\n"
+            )
     return files
 
 
 def machine(**changes: Any) -> Machine:
-    facts: dict[str, Any] = {"cpu_cores_usable": 2.0, "cpu_cores_physical": 2, "memory_available_bytes": 16 * GIB}
+    facts: dict[str, Any] = {
+        "cpu_cores_usable": 2.0,
+        "cpu_cores_physical": 2,
+        "memory_available_bytes": 16 * GIB,
+    }
     return Machine(**{**facts, **changes})
 
 
@@ -67,11 +83,23 @@ def plan(**changes: Any) -> Plan:
     return Plan(**{"threads": 2, "cpus": (0, 1), "buffer_bytes": 256 * MIB, **changes})
 
 
-def steady(gigabytes: float, *, began: float = 0.0, seconds: float = 0.2, share: float = 1.0, chunk: int = 4 * MIB) -> Trace:
+def steady(
+    gigabytes: float,
+    *,
+    began: float = 0.0,
+    seconds: float = 0.2,
+    share: float = 1.0,
+    chunk: int = 4 * MIB,
+) -> Trace:
     """A thread that reads evenly."""
     each = chunk / (gigabytes * 1e9)
     count = int(seconds / each)
-    return Trace(began=began, done=tuple(began + each * (step + 1) for step in range(count)), chunk_bytes=chunk, cpu_share=share)
+    return Trace(
+        began=began,
+        done=tuple(began + each * (step + 1) for step in range(count)),
+        chunk_bytes=chunk,
+        cpu_share=share,
+    )
 
 
 def both(gigabytes: float, **changes: Any) -> list[Trace]:
@@ -127,7 +155,9 @@ def test_two_threads_on_one_processor_give_low_confidence() -> None:
 def test_the_undisturbed_attempt_counts() -> None:
     """One disturbed attempt of two is forgotten, also where it read more: it retries once."""
     for order in (1, -1):
-        found = bandwidth.judged(plan(), steady(20), [both(30, share=0.6), both(20)][::order], both(15))
+        found = bandwidth.judged(
+            plan(), steady(20), [both(30, share=0.6), both(20)][::order], both(15)
+        )
         assert isinstance(found, Measured)
         assert found.confidence == "high"
         assert found.bytes_per_second == pytest.approx(40e9, rel=0.02)
@@ -173,7 +203,9 @@ def test_load_makes_it_doubtful() -> None:
     assert found.confidence == "low"
 
 
-def test_the_load_stands_in_where_the_kernel_has_no_pressure_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_load_stands_in_where_the_kernel_has_no_pressure_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Without /proc/pressure a load above half the cores is doubtful; a system that tells neither is taken as quiet."""
     monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0.0, 0.0), raising=False)
     assert bandwidth._busy(Files({}), 2.0) is not None
@@ -184,7 +216,14 @@ def test_the_load_stands_in_where_the_kernel_has_no_pressure_file(monkeypatch: p
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(QUIET, 1.91), (BUSY, 72.0), ("", None), ("some total=1", None), ("some avg10=x", None), ("full avg10=3.0", None)],
+    [
+        (QUIET, 1.91),
+        (BUSY, 72.0),
+        ("", None),
+        ("some total=1", None),
+        ("some avg10=x", None),
+        ("full avg10=3.0", None),
+    ],
 )
 def test_pressure_is_read_or_not(text: str, expected: float | None) -> None:
     """The kernel's share of the last ten seconds, None for another shape."""
@@ -204,7 +243,9 @@ def test_programs_that_fill_the_processors_without_waiting_are_seen() -> None:
 
 
 @pytest.mark.parametrize(("busy_seconds", "confidence"), [(0.4, "high"), (1.4, "low")])
-def test_what_others_used_meanwhile_decides_the_confidence(monkeypatch: pytest.MonkeyPatch, busy_seconds: float, confidence: str) -> None:
+def test_what_others_used_meanwhile_decides_the_confidence(
+    monkeypatch: pytest.MonkeyPatch, busy_seconds: float, confidence: str
+) -> None:
     """The whole path on a machine that is quiet, or has one of its two processors taken while nobody waits."""
     readings = iter([(100.0, 1000.0, 3.0), (100.0 + busy_seconds, 1002.0, 3.2)])
     monkeypatch.setattr(bandwidth, "_processors", lambda host: next(readings))
@@ -222,11 +263,14 @@ def test_the_buffer_is_beyond_the_caches() -> None:
     assert isinstance(small, Plan)
     assert small.buffer_bytes >= 256 * MIB
     large = bandwidth.plan_for(
-        machine(cpu_cores_usable=16.0, cpu_cores_physical=16, memory_available_bytes=256 * GIB), Files(caches(16, "98304K", 8), 16)
+        machine(cpu_cores_usable=16.0, cpu_cores_physical=16, memory_available_bytes=256 * GIB),
+        Files(caches(16, "98304K", 8), 16),
     )
     assert isinstance(large, Plan)
     assert large.buffer_bytes >= 4 * 2 * 96 * MIB
-    tight = bandwidth.plan_for(machine(memory_available_bytes=800 * MIB), Files(caches(2, "32768K", 2)))
+    tight = bandwidth.plan_for(
+        machine(memory_available_bytes=800 * MIB), Files(caches(2, "32768K", 2))
+    )
     assert isinstance(tight, Plan)
     assert tight.buffer_bytes <= 100 * MIB
     assert "small next to the caches" in tight.doubts[0]
@@ -240,7 +284,12 @@ def test_the_caches_are_those_of_the_cpus_in_use() -> None:
     assert bandwidth.cache_bytes(Files(two, 4)) == 4 * MIB
     assert bandwidth.cache_bytes(Files({})) is None
     assert bandwidth.cache_bytes(Files({}, system="windows")) is None
-    assert bandwidth.cache_bytes(Files({}, system="macos", sysctl={"hw.perflevel0.l2cachesize": "12582912"})) == 12 * MIB
+    assert (
+        bandwidth.cache_bytes(
+            Files({}, system="macos", sysctl={"hw.perflevel0.l2cachesize": "12582912"})
+        )
+        == 12 * MIB
+    )
     unknown = bandwidth.plan_for(machine(), Files({"/proc/pressure/cpu": QUIET}))
     assert isinstance(unknown, Plan)
     assert "not known" in unknown.notes[0]
@@ -248,7 +297,10 @@ def test_the_caches_are_those_of_the_cpus_in_use() -> None:
 
 def test_one_thread_a_core_pinned() -> None:
     """As many threads as cores that are there and allowed, at most 16, each on a core of its own."""
-    smt = bandwidth.plan_for(machine(cpu_cores_usable=8.0, cpu_cores_physical=4), Files(caches(8, "32768K", 8, siblings=2), 8))
+    smt = bandwidth.plan_for(
+        machine(cpu_cores_usable=8.0, cpu_cores_physical=4),
+        Files(caches(8, "32768K", 8, siblings=2), 8),
+    )
     assert isinstance(smt, Plan)
     assert (smt.threads, smt.cpus) == (4, (0, 2, 4, 6))
     server = bandwidth.plan_for(
@@ -261,7 +313,9 @@ def test_one_thread_a_core_pinned() -> None:
     quota = bandwidth.plan_for(machine(cpu_cores_usable=1.5), Files(caches(2, "32768K", 2)))
     assert isinstance(quota, Plan)
     assert quota.threads == 1
-    mac = bandwidth.plan_for(machine(cpu_cores_usable=8.0, cpu_cores_physical=8), Files({}, system="macos"))
+    mac = bandwidth.plan_for(
+        machine(cpu_cores_usable=8.0, cpu_cores_physical=8), Files({}, system="macos")
+    )
     assert isinstance(mac, Plan)
     assert (mac.threads, mac.cpus) == (8, ())
 
@@ -275,7 +329,9 @@ def test_one_thread_a_core_pinned() -> None:
         ({"memory_available_bytes": 256 * MIB}, "too little"),
     ],
 )
-def test_where_it_could_only_mislead_it_does_not_measure(changes: dict[str, Any], reason: str) -> None:
+def test_where_it_could_only_mislead_it_does_not_measure(
+    changes: dict[str, Any], reason: str
+) -> None:
     """Less than one CPU, unknown cores, no room: unread with the reason, and nothing is run."""
     found = bandwidth.measure(machine(**changes), Files(caches(2, "32768K", 2)))
     assert isinstance(found, Unread)
@@ -302,14 +358,22 @@ def test_a_trusted_figure_stands_in_the_record() -> None:
         sources={"cpu_cores_usable": "given"},
     )
     result = Measured(
-        bytes_per_second=54 * 10**9, single_thread_bytes_per_second=36 * 10**9, threads=2, buffer_bytes=256 * MIB, confidence="high"
+        bytes_per_second=54 * 10**9,
+        single_thread_bytes_per_second=36 * 10**9,
+        threads=2,
+        buffer_bytes=256 * MIB,
+        confidence="high",
     )
     after = bandwidth.apply(before, result)
     assert after.memory_bandwidth_bytes_per_second == 54 * 10**9
     assert after.sources == {"cpu_cores_usable": "given", FACT: result.source}
     assert FACT not in {entry.fact for entry in after.unread}
     assert after.why_unread("scope").reason == "no"
-    same = {"memory_bandwidth_bytes_per_second": None, "sources": before.sources, "unread": before.unread}
+    same = {
+        "memory_bandwidth_bytes_per_second": None,
+        "sources": before.sources,
+        "unread": before.unread,
+    }
     assert after.replace(**same) == before
     again = Machine.from_json(after.to_json())
     assert again.memory_bandwidth_bytes_per_second == 54 * 10**9

@@ -27,8 +27,23 @@ store = "llama.cpp"
 
 def spec(spec_id: str, *lines: str, memory: str = "4_000_000_000") -> str:
     """The least a spec may state; `lines` go between the header and [needs]."""
-    head = ["schema = 1", f'id = "{spec_id}"', f'name = "{spec_id.title()}"', "released = 2026-01-31", *lines]
-    return "\n".join([*head, "[needs]", f"memory_bytes = {memory}", "disk_bytes = 1_000_000_000", 'source = "measured"', ""])
+    head = [
+        "schema = 1",
+        f'id = "{spec_id}"',
+        f'name = "{spec_id.title()}"',
+        "released = 2026-01-31",
+        *lines,
+    ]
+    return "\n".join(
+        [
+            *head,
+            "[needs]",
+            f"memory_bytes = {memory}",
+            "disk_bytes = 1_000_000_000",
+            'source = "measured"',
+            "",
+        ]
+    )
 
 
 @pytest.fixture
@@ -37,10 +52,16 @@ def folder(tmp_path: Path) -> Path:
     shipped = tmp_path / "shipped"
     (shipped / "common").mkdir(parents=True)
     (shipped / "runtimes").mkdir()
-    (shipped / "alpha-7b.toml").write_text(spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"'))
+    (shipped / "alpha-7b.toml").write_text(
+        spec("alpha-7b", 'aliases = ["alpha"]', 'repository = "Maker/Alpha-7B"')
+    )
     (shipped / "beta-1.5b.toml").write_text(spec("beta-1.5b"))
-    (shipped / "common" / "families.toml").write_text('as_of = 2026-01-31\n[family.greek]\nmodel = "alpha-7b"\n')
-    (shipped / "common" / "things.toml").write_text('[thing.tool]\nkind = "tool"\nanswer = "it counts"\ntry_instead = ["alpha-7b"]\n')
+    (shipped / "common" / "families.toml").write_text(
+        'as_of = 2026-01-31\n[family.greek]\nmodel = "alpha-7b"\n'
+    )
+    (shipped / "common" / "things.toml").write_text(
+        '[thing.tool]\nkind = "tool"\nanswer = "it counts"\ntry_instead = ["alpha-7b"]\n'
+    )
     (shipped / "runtimes" / "llama.cpp.toml").write_text(RUNTIME)
     return shipped
 
@@ -119,7 +140,9 @@ def test_added_and_removed_specs_count(folder: Path) -> None:
 def test_an_edited_common_file_is_read_anew(folder: Path) -> None:
     """Families follow their file, not the index."""
     build_index(folder)
-    (folder / "common" / "families.toml").write_text('as_of = 2026-01-31\n[family.greek]\nmodel = "beta-1.5b"\n')
+    (folder / "common" / "families.toml").write_text(
+        'as_of = 2026-01-31\n[family.greek]\nmodel = "beta-1.5b"\n'
+    )
     assert resolve("greek", open_folder(folder)).spec_id == "beta-1.5b"
 
 
@@ -147,9 +170,16 @@ def test_a_damaged_index_never_gives_a_wrong_answer(folder: Path, data: st.DataO
 @pytest.mark.parametrize("indexed", [False, True])
 @pytest.mark.parametrize(
     ("content", "line"),
-    [("id = [\n", None), (spec("broken").replace("memory_bytes", "memory_byte"), 6), ("", None), ("\0\0\0", None)],
+    [
+        ("id = [\n", None),
+        (spec("broken").replace("memory_bytes", "memory_byte"), 6),
+        ("", None),
+        ("\0\0\0", None),
+    ],
 )
-def test_a_broken_shipped_spec_spoils_no_other(folder: Path, content: str, line: int | None, indexed: bool) -> None:
+def test_a_broken_shipped_spec_spoils_no_other(
+    folder: Path, content: str, line: int | None, indexed: bool
+) -> None:
     """The others are listed, resolved and read; the broken one tells its faults, with its line, when it is asked for by its file's name."""
     (folder / "broken.toml").write_text(content)
     if indexed:
@@ -209,7 +239,9 @@ def test_the_last_folder_wins(folder: Path, tmp_path: Path) -> None:
 def test_a_users_alias_beats_a_shipped_one_but_no_id(folder: Path, tmp_path: Path) -> None:
     """What a person named is taken first; an id is more exact than any alias."""
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "own-2b.toml").write_text(spec("own-2b", 'aliases = ["alpha", "greek", "beta-1.5b"]'))
+    (tmp_path / "mine" / "own-2b.toml").write_text(
+        spec("own-2b", 'aliases = ["alpha", "greek", "beta-1.5b"]')
+    )
     catalogue = open_folder(folder, tmp_path / "mine")
     assert resolve("alpha", catalogue).spec_id == "own-2b"
     assert resolve("greek", catalogue).spec_id == "own-2b"
@@ -232,7 +264,11 @@ def test_every_fault_of_a_users_folders_is_told(folder: Path, tmp_path: Path) ->
     (tmp_path / "one" / "worse.toml").write_text("[\n")
     catalogue = open_folder(folder, tmp_path / "one", tmp_path / "two")
     files = {problem.file for problem in catalogue.own_faults}
-    assert files == {str(tmp_path / "one" / "bad.toml"), str(tmp_path / "one" / "worse.toml"), str(tmp_path / "two" / "bad.toml")}
+    assert files == {
+        str(tmp_path / "one" / "bad.toml"),
+        str(tmp_path / "one" / "worse.toml"),
+        str(tmp_path / "two" / "bad.toml"),
+    }
     assert [known.id for known in catalogue.specs()] == ["alpha-7b", "beta-1.5b"]
     with pytest.raises(SpecError):
         catalogue.spec("bad")
@@ -248,7 +284,9 @@ def test_of_many_wrong_files_a_few_are_named_in_one_sentence(folder: Path, tmp_p
     assert caught.value.message.count(".toml") == 5
 
 
-def test_thousands_of_unknown_names_compare_the_index_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_unknown_names_compare_the_index_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that is not known may be in a spec that changed since the index was made: the files are read again for the first alone."""
     build_index(folder)
     catalogue = open_folder(folder)
@@ -269,7 +307,9 @@ def test_thousands_of_unknown_names_compare_the_index_once(folder: Path, monkeyp
     assert not read
 
 
-def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(folder: Path, tmp_path: Path) -> None:
+def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(
+    folder: Path, tmp_path: Path
+) -> None:
     """Whoever overrides a model asks for his own figures: a fault in them is an error, by the id and by an alias it states."""
     (tmp_path / "alpha-7b.toml").write_text('schema = 1\nid = "alpha-7b"\naliases = ["mine"]\n')
     catalogue = open_folder(folder, tmp_path)

@@ -25,7 +25,9 @@ from selfhost.needs.tensors import ArchitectureRow, row_of
 
 @cache
 def truth() -> dict[str, Any]:
-    found = json.loads((Path(__file__).parent / "truth" / "llamacpp_catalogue.json").read_text(encoding="utf-8"))
+    found = json.loads(
+        (Path(__file__).parent / "truth" / "llamacpp_catalogue.json").read_text(encoding="utf-8")
+    )
     assert isinstance(found, dict)
     return found
 
@@ -47,12 +49,25 @@ def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict
         case = dict(zip(truth()["columns"], values, strict=True))
         context, batch, flash = case["n_ctx"], case["n_batch"], case["flash_attn"] != 0
         room = llamacpp.cells(
-            context, sequences=case["n_seq_max"], unified=bool(case["kv_unified"]), micro_batch=min(batch, case["n_ubatch"])
+            context,
+            sequences=case["n_seq_max"],
+            unified=bool(case["kv_unified"]),
+            micro_batch=min(batch, case["n_ubatch"]),
         )
         keys, kinds = case["type_k"], case["type_v"]
-        kept = llamacpp.cache_bytes(architecture, row, room, key_type=keys, value_type=kinds, flash_attention=flash)
+        kept = llamacpp.cache_bytes(
+            architecture, row, room, key_type=keys, value_type=kinds, flash_attention=flash
+        )
         kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
-        buffer = graphs.exact_compute_bytes(architecture, row, room, case["n_outputs_max"] or min(context, batch), flash, keys, kinds)
+        buffer = graphs.exact_compute_bytes(
+            architecture,
+            row,
+            room,
+            case["n_outputs_max"] or min(context, batch),
+            flash,
+            keys,
+            kinds,
+        )
         assert buffer is not None, name
         yield kept, buffer, case
 
@@ -62,7 +77,11 @@ def mixtures() -> dict[str, ModelSpec]:
     """By id, what uses fewer parameters for a token than it has."""
     shelf = Catalogue.open()
     found = {id: shelf.spec(id) for id in shelf.ids()}
-    return {id: spec for id, spec in found.items() if spec.parameters.active not in (None, spec.parameters.total)}
+    return {
+        id: spec
+        for id, spec in found.items()
+        if spec.parameters.active not in (None, spec.parameters.total)
+    }
 
 
 def tables(spec: ModelSpec) -> int:
@@ -79,9 +98,14 @@ def test_what_a_token_uses_is_what_the_publishers_name_says(id: str) -> None:
     named = re.search(r"-a([\d.]+)([bm])(?:-|$)", id)
     assert named is not None
     # what one of the last digit is worth: A2.7B, A22B, A400M
-    unit, last = (10**9, 10 ** (9 - len(named[1].partition(".")[2]))) if named[2] == "b" else (10**6, 10**8)
+    unit, last = (
+        (10**9, 10 ** (9 - len(named[1].partition(".")[2]))) if named[2] == "b" else (10**6, 10**8)
+    )
     active = spec.parameters.active or 0
-    most, least = active + last / 2, active - 2 * tables(spec) - (spec.parameters.encoders or 0) - last / 2
+    most, least = (
+        active + last / 2,
+        active - 2 * tables(spec) - (spec.parameters.encoders or 0) - last / 2,
+    )
     assert least <= float(named[1]) * unit <= most
 
 
@@ -95,14 +119,20 @@ def test_what_a_token_uses_counts_the_token_table() -> None:
         ("deepseek-v3", 37e9, True),
     ):
         spec = mixtures()[id]
-        assert (spec.parameters.active or 0) - (0 if counts_table else tables(spec)) == pytest.approx(stated, rel=0.016)
+        assert (spec.parameters.active or 0) - (
+            0 if counts_table else tables(spec)
+        ) == pytest.approx(stated, rel=0.016)
 
 
 @pytest.mark.parametrize("name", sorted(truth()["memory"]))
 def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> None:
     """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with or without flash attention."""
     found = answered(name, truth()["memory"][name])
-    assert not [values for values in found if values[:2] != (values[2]["context_bytes"], values[2]["compute_bytes"])]
+    assert not [
+        values
+        for values in found
+        if values[:2] != (values[2]["context_bytes"], values[2]["compute_bytes"])
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]))
@@ -127,12 +157,20 @@ def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
         kv_cache_type=load["kv_cache_type"],
     )
     spec = ModelSpec(id="model", name="Model", architecture=model(load["model"])[0])
-    memory = needs_of(spec, BARE, asked, Catalogue.open().common("architectures"), instruction_sets=("avx2", "avx512f")).memory
+    memory = needs_of(
+        spec,
+        BARE,
+        asked,
+        Catalogue.open().common("architectures"),
+        instruction_sets=("avx2", "avx512f"),
+    ).memory
     assert memory is not None
     return memory, load["peak_rss_bytes"] - memory.evictable_bytes
 
 
-@pytest.mark.parametrize("load", truth()["loads"], ids=lambda load: f"{load['model']}-{load['quant']}")
+@pytest.mark.parametrize(
+    "load", truth()["loads"], ids=lambda load: f"{load['model']}-{load['quant']}"
+)
 def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) -> None:
     """Resident memory after 512 tokens of prompt and 4 of answer, less what may be evicted: in the stated range, 5 % off at most."""
     memory, peak = peak_of(load)
@@ -142,7 +180,9 @@ def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) ->
 
 @cache
 def programs() -> list[dict[str, Any]]:
-    found = json.loads((Path(__file__).parent / "truth" / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
+    found = json.loads(
+        (Path(__file__).parent / "truth" / "llamacpp_programs.json").read_text(encoding="utf-8")
+    )["runs"]
     assert isinstance(found, list)
     return found
 
@@ -166,7 +206,12 @@ def stated(run: dict[str, Any]) -> MemoryNeed:
     used = () if embeds or "tokens" not in run else (run["tokens"],) * run.get("asked", 1)
     sets = ("avx2", "avx512f")
     memory = needs_of(
-        shelf.spec(run["model"]), program, asked, shelf.common("architectures"), instruction_sets=sets, used_tokens=used
+        shelf.spec(run["model"]),
+        program,
+        asked,
+        shelf.common("architectures"),
+        instruction_sets=sets,
+        used_tokens=used,
     ).memory
     assert memory is not None
     return memory
@@ -180,15 +225,27 @@ def copied(run: dict[str, Any]) -> bool:
     return run["program"] == "llama-server" and bool(kept) and ("parallel" in run or "turns" in run)
 
 
-@pytest.mark.parametrize("run", [run for run in programs() if copied(run)], ids=lambda run: run["name"])
+@pytest.mark.parametrize(
+    "run", [run for run in programs() if copied(run)], ids=lambda run: run["name"]
+)
 def test_a_server_keeps_copies_of_each_sequence_and_more_as_it_talks(run: dict[str, Any]) -> None:
     """In the range whether one sequence or all are asked, and where all are 5 % off at most; many prompts of one add up to the rest."""
     memory = stated(run)
     peak = run["peak_bytes"] - memory.evictable_bytes
     if "turns" in run:
-        asked = Workload(runtime="llama.cpp", format="gguf", quantization=run["quant"], context_tokens=run["n_ctx"])
+        asked = Workload(
+            runtime="llama.cpp",
+            format="gguf",
+            quantization=run["quant"],
+            context_tokens=run["n_ctx"],
+        )
         shelf = Catalogue.open()
-        more = more_in_conversation(shelf.spec(run["model"]), shelf.runtime("llama.cpp"), asked, shelf.common("architectures"))
+        more = more_in_conversation(
+            shelf.spec(run["model"]),
+            shelf.runtime("llama.cpp"),
+            asked,
+            shelf.common("architectures"),
+        )
         # three of each prompt, as many as are kept
         assert memory.high_bytes < peak <= memory.high_bytes + more
         assert memory.total_bytes + more == pytest.approx(peak, rel=0.05)
@@ -211,7 +268,11 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
     assert memory.high_bytes - memory.low_bytes <= 0.2 * memory.total_bytes
 
 
-@pytest.mark.parametrize("run", [run for run in programs() if run["program"] != "llama-server"], ids=lambda run: run["name"])
+@pytest.mark.parametrize(
+    "run",
+    [run for run in programs() if run["program"] != "llama-server"],
+    ids=lambda run: run["name"],
+)
 def test_the_peak_of_other_programs_is_in_the_range(run: dict[str, Any]) -> None:
     """llama-cli has a server inside, llama-completion takes less; llama-cpp-python, without flash attention, touches more as it goes on.
 
@@ -232,7 +293,9 @@ def test_the_peak_of_other_programs_is_in_the_range(run: dict[str, Any]) -> None
 
 def test_how_much_of_a_context_is_used_decides_what_is_touched() -> None:
     """SmolLM2 135M in llama-cpp-python at 8,192 tokens after 5, 456 and 1,831 of them: 353, 371 and 401 MiB."""
-    runs = [run for run in programs() if run["program"] == "llama-cpp-python" and run["n_ctx"] == 8192]
+    runs = [
+        run for run in programs() if run["program"] == "llama-cpp-python" and run["n_ctx"] == 8192
+    ]
     assert [run["tokens"] for run in runs] == [5, 456, 1831]
     told = [stated(run).total_bytes for run in runs]
     full = stated({key: runs[0][key] for key in runs[0] if key != "tokens"}).total_bytes

@@ -55,21 +55,77 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-container": (("check", "mistral-7b", "--machine", str(SMALL)), 1),
     "check-several": (("check", "gpt2", "opt-1.3b", *ON_RECORD), 0),
     "check-speech": (("check", "whisper-small", *ON_RECORD), 0),
-    "check-unread": (("check", "mistral-7b", "--machine", str(HERE / "data" / "records" / "memory-only.json")), 3),
+    "check-unread": (
+        ("check", "mistral-7b", "--machine", str(HERE / "data" / "records" / "memory-only.json")),
+        3,
+    ),
     "check-verbose": (("check", "mistral-7b", "-v", *ON_RECORD), 0),
-    "check-load": (("check", "mistral-7b", "--tokens-per-day", "500k:250k", "--watts", "90", "--electricity", "0.3", *ON_RECORD), 0),
+    "check-load": (
+        (
+            "check",
+            "mistral-7b",
+            "--tokens-per-day",
+            "500k:250k",
+            "--watts",
+            "90",
+            "--electricity",
+            "0.3",
+            *ON_RECORD,
+        ),
+        0,
+    ),
     "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
-    "check-load-several": (("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD), 1),
+    "check-load-several": (
+        ("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD),
+        1,
+    ),
     "check-here": (("check", "mistral-7b", *WITH_MODELS), 0),
-    "check-here-otherwise": (("check", "llama-3.2-1b", "--download-speed", "100Mbit/s", *WITH_MODELS), 0),
-    "check-here-in-part": (("check", "qwen2.5-7b", "--runtime", "transformers", "--download-speed", "12MB/s", *WITH_MODELS), 0),
+    "check-here-otherwise": (
+        ("check", "llama-3.2-1b", "--download-speed", "100Mbit/s", *WITH_MODELS),
+        0,
+    ),
+    "check-here-in-part": (
+        (
+            "check",
+            "qwen2.5-7b",
+            "--runtime",
+            "transformers",
+            "--download-speed",
+            "12MB/s",
+            *WITH_MODELS,
+        ),
+        0,
+    ),
     "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
     "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
     "compare-load": (
-        ("compare", "gpt-oss-20b", "gpt-4o", "--tokens-per-day", "20k:5k", "--watts", "90", "--electricity", "0.3", *ON_RECORD),
+        (
+            "compare",
+            "gpt-oss-20b",
+            "gpt-4o",
+            "--tokens-per-day",
+            "20k:5k",
+            "--watts",
+            "90",
+            "--electricity",
+            "0.3",
+            *ON_RECORD,
+        ),
         0,
     ),
-    "compare-many": (("compare", "llama3.1:8b", "qwen3:8b", "olmo-2-13b", "whisper-small", "gpt-3.5-turbo", "--private", *ON_RECORD), 0),
+    "compare-many": (
+        (
+            "compare",
+            "llama3.1:8b",
+            "qwen3:8b",
+            "olmo-2-13b",
+            "whisper-small",
+            "gpt-3.5-turbo",
+            "--private",
+            *ON_RECORD,
+        ),
+        0,
+    ),
     "show-closed": (("show", "gpt-3.5-turbo", *ON_RECORD), 0),
 }
 
@@ -84,7 +140,12 @@ def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -
     assert "\x1b" not in out
 
 
-MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "compare gpt-4o llama-3.1-8b"]
+MONTHS = [
+    "check llama-3.1-8b",
+    "check gpt-4o",
+    "check gpt-4o llama-3.1-8b",
+    "compare gpt-4o llama-3.1-8b",
+]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +163,9 @@ MONTHS = ["check llama-3.1-8b", "check gpt-4o", "check gpt-4o llama-3.1-8b", "co
         (("chekc", "gpt2"), "did you mean `selfhost check`?"),
     ],
 )
-def test_a_habit_from_another_program_is_answered(words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_habit_from_another_program_is_answered(
+    words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A model without its command, or an option that others have, is bad usage (exit 2), and the answer is what to type here."""
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
@@ -111,7 +174,9 @@ def test_a_habit_from_another_program_is_answered(words: tuple[str, ...], remedy
 
 def test_no_color_may_stand_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     """As with git and docker, whose options for all commands come first."""
-    assert run(capsys, "--no-color", "check", "gpt2", *ON_RECORD) == run(capsys, "check", "gpt2", *ON_RECORD, "--no-color")
+    assert run(capsys, "--no-color", "check", "gpt2", *ON_RECORD) == run(
+        capsys, "check", "gpt2", *ON_RECORD, "--no-color"
+    )
     assert run(capsys, "--no-color", "--version") == run(capsys, "-V")
 
 
@@ -120,11 +185,16 @@ def test_models_are_compared_all_or_none(capsys: pytest.CaptureFixture[str]) -> 
     code, out, err = run(capsys, "compare", "gpt-4o", "gpt2", "tiktoken")
     assert (code, out) == (2, "")
     assert "not compared because of it: gpt-4o, gpt2" in err
-    assert "not compared because of them: gpt2" in run(capsys, "compare", "gpt2", "tiktoken", "no-such")[2]
+    assert (
+        "not compared because of them: gpt2"
+        in run(capsys, "compare", "gpt2", "tiktoken", "no-such")[2]
+    )
 
 
 @pytest.mark.parametrize("asked", MONTHS)
-def test_offers_that_do_not_count_are_not_called_unknown(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_offers_that_do_not_count_are_not_called_unknown(
+    asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Offers of Llama 3.1 8B and of GPT-4o are known: the month by API says why none counts."""
     _, out, _ = run(capsys, *asked.split(), "--private", "--tokens-per-day", "2M", *ON_RECORD)
     assert "ruled out, nothing may leave the machine" in out[out.index("A month of") :]
@@ -135,7 +205,9 @@ def test_offers_that_do_not_count_are_not_called_unknown(asked: str, capsys: pyt
 @pytest.mark.parametrize("asked", MONTHS)
 def test_training_has_no_month_of_tokens(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
     """No prompts are answered while it is tuned: no bill, no hours and no load are shown, and why is said."""
-    _, out, _ = run(capsys, *asked.split(), "--task", "finetune", "--tokens-per-day", "2M", *ON_RECORD)
+    _, out, _ = run(
+        capsys, *asked.split(), "--task", "finetune", "--tokens-per-day", "2M", *ON_RECORD
+    )
     month = out[out.index("A month") :]
     assert "a load in tokens a day does not apply to fine-tuning" in " ".join(month.split()).lower()
     assert "$" not in month
@@ -152,7 +224,11 @@ ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
     "no model": (("check",), "MODEL", "--help"),
     "unknown runtime": (("check", "gpt2", "--runtime", "lama.cpp"), "lama.cpp", "llama.cpp"),
     "unknown quantization": (("check", "gpt2", "--quant", "Q4_K_N"), "Q4_K_N", "Q4_K_"),
-    "quantization of another runtime": (("check", "opt-1.3b", "--quant", "Q4_K_M"), "Q4_K_M", "float16"),
+    "quantization of another runtime": (
+        ("check", "opt-1.3b", "--quant", "Q4_K_M"),
+        "Q4_K_M",
+        "float16",
+    ),
     "context of 0": (("check", "gpt2", "--context", "0"), "--context", "at least 1"),
     "negative context": (("check", "gpt2", "--context", "-5"), "-5", "8192"),
     "parallel of 0": (("check", "gpt2", "--parallel", "0"), "--parallel", "at least 1"),
@@ -161,23 +237,47 @@ ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
     "memory without a unit": (("check", "gpt2", "--reserve", "2"), "the unit is missing", "16GiB"),
     "family that nobody knows": (("list", "--family", "mistrall"), "mistrall", "mistral"),
     "family like no other": (("list", "--family", "zzz"), "zzz", "selfhost list"),
-    "size without a unit people use": (("check", "gpt2", "--reserve", "3 bananas"), "bananas", "16GiB"),
+    "size without a unit people use": (
+        ("check", "gpt2", "--reserve", "3 bananas"),
+        "bananas",
+        "16GiB",
+    ),
     "negative speed": (("check", "gpt2", "--min-speed", "-1"), "--min-speed", "0"),
     "speed that is no number": (("check", "gpt2", "--min-speed", "nan"), "--min-speed", "0"),
     "load that is no number": (("check", "gpt2", "--tokens-per-day", "many"), "many", "2M:500k"),
-    "load of too many": (("check", "gpt2", "--tokens-per-day", "9" * 20), "--tokens-per-day", "too large"),
+    "load of too many": (
+        ("check", "gpt2", "--tokens-per-day", "9" * 20),
+        "--tokens-per-day",
+        "too large",
+    ),
     "load of nothing": (("check", "gpt2", "--tokens-per-day", "0"), "--tokens-per-day", ""),
     "power without a load": (("check", "gpt2", "--watts", "90"), "--watts", "--tokens-per-day"),
-    "power of nothing": (("check", "gpt2", "--tokens-per-day", "1k", "--watts", "0"), "--watts", "0.1"),
+    "power of nothing": (
+        ("check", "gpt2", "--tokens-per-day", "1k", "--watts", "0"),
+        "--watts",
+        "0.1",
+    ),
     "no license": (("check", "gpt2", "--license", "Apache 2"), "Apache", "SPDX"),
-    "missing machine file": (("check", "gpt2", "--machine", "no-such.json"), "no-such.json", "selfhost machine"),
+    "missing machine file": (
+        ("check", "gpt2", "--machine", "no-such.json"),
+        "no-such.json",
+        "selfhost machine",
+    ),
     "machine file is a folder": (("check", "gpt2", "--machine", "."), ".", "folder"),
     "missing specs folder": (("check", "gpt2", "--specs", "no-such-folder"), "no-such-folder", ""),
     "missing policy": (("audit", "no-such.toml"), "no-such.toml", "selfhost audit --init"),
     "unknown audit format": (("audit", "--format", "junitt"), "junitt", "junit"),
-    "output in a folder that is not there": (("check", "gpt2", "--output", "no/such/folder/x.txt"), "no/such/folder/x.txt", "folder"),
+    "output in a folder that is not there": (
+        ("check", "gpt2", "--output", "no/such/folder/x.txt"),
+        "no/such/folder/x.txt",
+        "folder",
+    ),
     "missing spec": (("check", "no-such.toml"), "no-such.toml", ""),
-    "a spec as a draft": (("check", "mistral-7b", "--draft", "./examples/specs/my-model.toml"), "my-model.toml", "selfhost check"),
+    "a spec as a draft": (
+        ("check", "mistral-7b", "--draft", "./examples/specs/my-model.toml"),
+        "my-model.toml",
+        "selfhost check",
+    ),
     "empty name": (("check", ""), "", "selfhost list"),
     "null byte": (("check", "a\0b"), "", "selfhost list"),
     "escape codes": (("check", "\x1b[31mred"), "", "selfhost list"),
@@ -217,14 +317,20 @@ def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_pa
     assert run(capsys, "check", str(own / "my-model.toml"), *ON_RECORD) == by_id
     assert by_id[0] == 0
     faulty = tmp_path / "faulty.toml"
-    faulty.write_text((own / "my-model.toml").read_text().replace("disk_bytes = 4_500_000_000", 'disk_bytes = "much"'))
+    faulty.write_text(
+        (own / "my-model.toml")
+        .read_text()
+        .replace("disk_bytes = 4_500_000_000", 'disk_bytes = "much"')
+    )
     code, out, err = run(capsys, "check", str(faulty), *ON_RECORD)
     assert (code, out) == (2, "")
     assert "disk_bytes" in err
     assert "faulty.toml:" in err
 
 
-def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """`spec new --output my-specs/mine.toml`, then `check mine --specs my-specs`; a name that can be no id is told at once. What `show`
     proposes of a file is its path, which can be typed."""
     source = next((HERE / "data" / "headers" / "configs").glob("*.json"))
@@ -234,7 +340,10 @@ def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(capsys: pytest.Ca
     assert run(capsys, "spec", "new", str(source), "--output", str(made)) == (0, "", "")
     assert run(capsys, "spec", "check", str(made))[0] == 0
     assert "called" not in run(capsys, "check", "mine", "--specs", str(specs), *ON_RECORD)[2]
-    assert "the file is called My Own.toml" in run(capsys, "spec", "new", str(source), "--output", str(tmp_path / "My Own.toml"))[2]
+    assert (
+        "the file is called My Own.toml"
+        in run(capsys, "spec", "new", str(source), "--output", str(tmp_path / "My Own.toml"))[2]
+    )
     code, out, _ = run(capsys, "show", str(made), *ON_RECORD)
     assert (code, out.splitlines()[-1].strip()) == (0, f"selfhost check {made}")
 
@@ -266,16 +375,24 @@ def test_a_spec_that_is_made_under_a_name_of_the_catalogue_is_told(
     assert any("of the catalogue" in note for note in notes) is (said is not None)
 
 
-def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """The id of such a spec is in no catalogue: the line has the path, quoted for the shell, and what it asks is local."""
     shipped = (Path(__file__).parents[1] / "specs" / "mistral-7b-instruct-v0.3.toml").read_text()
     file = tmp_path / "my own.toml"
     file.write_text(
-        re.sub(r"(?m)^(?:aliases|repository) = .*\n", "", shipped).replace('id = "mistral-7b-instruct-v0.3"', 'id = "my-own"', 1)
+        re.sub(r"(?m)^(?:aliases|repository) = .*\n", "", shipped).replace(
+            'id = "mistral-7b-instruct-v0.3"', 'id = "my-own"', 1
+        )
     )
-    code, out, _ = run(capsys, "check", str(file), *ON_RECORD, "--set", "memory=5GiB", "--format", "json")
+    code, out, _ = run(
+        capsys, "check", str(file), *ON_RECORD, "--set", "memory=5GiB", "--format", "json"
+    )
     assert code == 1
-    line = next(other["command"] for other in json.loads(out)["alternatives"] if other["id"] == "my-own")
+    line = next(
+        other["command"] for other in json.loads(out)["alternatives"] if other["id"] == "my-own"
+    )
     words = shlex.split(line)
     assert words[:3] == ["selfhost", "check", str(file)]
     assert run(capsys, *words[1:], *ON_RECORD, "--set", "memory=5GiB")[0] == 0
@@ -292,9 +409,13 @@ def test_a_wrong_name_does_not_stop_the_others(capsys: pytest.CaptureFixture[str
     assert "mistral" not in err
 
 
-def test_a_wrong_name_stands_beside_the_verdicts_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_name_stands_beside_the_verdicts_in_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """`errors` beside `verdicts`, with the name as typed; the error's own object on standard error; nothing judged, nothing printed."""
-    code, out, err = run(capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json")
+    code, out, err = run(
+        capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json"
+    )
     answer, problem = json.loads(out), json.loads(err)
     jsonschema.validate(answer, schema("verdict-1"))
     jsonschema.validate(problem, schema("error-1"))
@@ -332,7 +453,9 @@ def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
 
 
 JSON_CASES: Mapping[str, tuple[Sequence[str], int]] = {
-    name: (words, code) for name, (words, code) in GOLDEN_CASES.items() if words[0] == "check" and "-v" not in words
+    name: (words, code)
+    for name, (words, code) in GOLDEN_CASES.items()
+    if words[0] == "check" and "-v" not in words
 }
 
 
@@ -385,10 +508,13 @@ def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> Non
         ("--route", "local"): lambda row: row["route"] == "local",
         # a license that nobody knows is not ruled out, and said to be unknown
         ("--license", "mit"): lambda row: (
-            row["model"]["license"] in ("MIT", "MIT OR Apache-2.0", None) and row["model"]["weights_published"] is not False
+            row["model"]["license"] in ("MIT", "MIT OR Apache-2.0", None)
+            and row["model"]["weights_published"] is not False
         ),
         ("--openness", "closed"): lambda row: row["model"]["weights_published"] is False,
-        ("--max-size", "2GB"): lambda row: row["download_bytes"] is not None and row["download_bytes"] <= 2_000_000_000,
+        ("--max-size", "2GB"): lambda row: (
+            row["download_bytes"] is not None and row["download_bytes"] <= 2_000_000_000
+        ),
     }
 
     def names(rows: list[dict[str, Any]]) -> list[str]:
@@ -403,10 +529,14 @@ def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> Non
     assert names(listed(*(word for words in both for word in words))) == names(expected)
 
 
-def test_the_catalogue_page_is_a_file_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_catalogue_page_is_a_file_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`list --format html` writes the page, filtered as the list is; no other command knows the format."""
     path = tmp_path / "catalogue.html"
-    assert run(capsys, "list", *ON_RECORD, "--family", "gpt-oss", "--format", "html", "--output", str(path)) == (0, "", "")
+    assert run(
+        capsys, "list", *ON_RECORD, "--family", "gpt-oss", "--format", "html", "--output", str(path)
+    ) == (0, "", "")
     text = path.read_text(encoding="ascii")
     assert text.startswith("<!doctype html>")
     assert "gpt-oss-20b" in text
@@ -418,7 +548,9 @@ def test_the_catalogue_page_is_a_file_of_its_own(tmp_path: Path, capsys: pytest.
 
 def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong spec is exit 1 with every fault on standard output; one that is not there as well."""
-    code, out, err = run(capsys, "spec", "check", str(HERE / "bad_specs" / "no-such.toml"), "--format", "json")
+    code, out, err = run(
+        capsys, "spec", "check", str(HERE / "bad_specs" / "no-such.toml"), "--format", "json"
+    )
     found = json.loads(out)
     jsonschema.validate(found, schema("spec-check-1"))
     assert (code, err, len(found["problems"])) == (1, "", 1)
@@ -429,16 +561,24 @@ def test_json_keys_do_not_depend_on_options(capsys: pytest.CaptureFixture[str]) 
 
     def keys(value: Any, path: str = "") -> set[str]:
         if isinstance(value, dict) and not path.endswith((".sources", ".labels")):
-            return {path} | {key for name, inner in value.items() for key in keys(inner, f"{path}.{name}")}
+            return {path} | {
+                key for name, inner in value.items() for key in keys(inner, f"{path}.{name}")
+            }
         if isinstance(value, list):
             return {key for inner in value for key in keys(inner, f"{path}[]")} | {path}
         return {path}
 
     def top(*words: str) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(run(capsys, "check", *words, *ON_RECORD, "--format", "json")[1])
+        value: dict[str, Any] = json.loads(
+            run(capsys, "check", *words, *ON_RECORD, "--format", "json")[1]
+        )
         return value
 
-    plain, asked, closed = top("mistral-7b"), top("mistral-7b", "--private", "--context", "8k", "-v"), top("gpt-4o")
+    plain, asked, closed = (
+        top("mistral-7b"),
+        top("mistral-7b", "--private", "--context", "8k", "-v"),
+        top("gpt-4o"),
+    )
     assert plain.keys() == asked.keys() == closed.keys()
     assert keys(plain["workload"]) == keys(asked["workload"]) == keys(closed["workload"])
     assert keys(plain["findings"][0]) == keys(closed["findings"][0])
@@ -450,7 +590,9 @@ def test_exit_codes_of_several(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "check", "mistral-7b", "gpt-4o", "no-such", *ON_RECORD)[0] == 2
 
 
-def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`machine --format json` then `--machine FILE` gives the verdict of the machine itself, in words for another computer."""
     from selfhost import Machine, check
 
@@ -459,18 +601,37 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(tmp_path: Path, cap
     file.write_text(json.dumps(machine.to_json()), encoding="utf-8")
     for name in ("mistral-7b", "deepseek-v3", "gpt2"):
         there, at_home = check(name, machine=Machine.from_file(file)), check(name, machine=machine)
-        for part in ("route", "needs", "speed", "placements", "room", "alternatives", "api_offers", "commands"):
+        for part in (
+            "route",
+            "needs",
+            "speed",
+            "placements",
+            "room",
+            "alternatives",
+            "api_offers",
+            "commands",
+        ):
             assert getattr(there, part) == getattr(at_home, part)
         for one, other in zip(there.findings, at_home.findings, strict=True):
             assert one.replace(reason="", remedy="") == other.replace(reason="", remedy="")
         assert not any("this machine" in f"{one.reason} {one.remedy}" for one in there.findings)
 
 
-def test_the_record_of_another_computer_is_never_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_record_of_another_computer_is_never_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A record that names no machine goes by its file in every sentence, in a name that reads as one: `here` is a word."""
     file = tmp_path / "here.json"
-    file.write_text(json.dumps({**json.loads(SMALL.read_text(encoding="utf-8")), "name": "this machine"}), encoding="utf-8")
-    for words in (("check", "llama-3.3-70b"), ("check", "gpt2", "llama-3.3-70b"), ("list",), ("compare", "gpt2", "llama-3.3-70b")):
+    file.write_text(
+        json.dumps({**json.loads(SMALL.read_text(encoding="utf-8")), "name": "this machine"}),
+        encoding="utf-8",
+    )
+    for words in (
+        ("check", "llama-3.3-70b"),
+        ("check", "gpt2", "llama-3.3-70b"),
+        ("list",),
+        ("compare", "gpt2", "llama-3.3-70b"),
+    ):
         _, out, err = run(capsys, *words, "--machine", str(file))
         assert err == ""
         assert "on the machine of here.json" in out
@@ -488,7 +649,9 @@ def test_a_folder_named_like_a_model_changes_nothing(
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
-def test_of_thousands_of_broken_specs_a_few_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_of_thousands_of_broken_specs_a_few_are_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """A folder of drafts is no flood: the first files are named beside the answer, and the rest is counted."""
     for number in range(3 * MAX_PROBLEMS):
         (tmp_path / f"bad-{number}.toml").write_text("schema = 1\n", encoding="utf-8")
@@ -501,15 +664,24 @@ def test_of_thousands_of_broken_specs_a_few_are_told(capsys: pytest.CaptureFixtu
     assert "more faults, not listed" in err
 
 
-def test_a_broken_spec_stops_no_other_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_broken_spec_stops_no_other_answer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """One wrong file of --specs: other models are answered, and the fault is told; itself asked for it is no answer, checked it is 1."""
     bad = tmp_path / "bad.toml"
     bad.write_text('schema = 1\nid = "bad"\nnam = "X"\n')
     own = ("--specs", str(tmp_path))
     code, out, err = run(capsys, "check", "gpt2", *own, *ON_RECORD, "--format", "json")
     assert (code, err) == (0, "")
-    assert [note for note in json.loads(out)["notes"] if str(bad) in note and "name: is missing" in note]
-    for command in (("check", "gpt2"), ("show", "gpt2"), ("compare", "gpt2", "gpt-4o"), ("plan", "gpt2")):
+    assert [
+        note for note in json.loads(out)["notes"] if str(bad) in note and "name: is missing" in note
+    ]
+    for command in (
+        ("check", "gpt2"),
+        ("show", "gpt2"),
+        ("compare", "gpt2", "gpt-4o"),
+        ("plan", "gpt2"),
+    ):
         code, out, err = run(capsys, *command, *own, *(ON_RECORD if command[0] != "plan" else ()))
         assert (code, str(bad) in out, err) == (0, True, "")
     code, out, err = run(capsys, "list", "--family", "gpt2", *own, *ON_RECORD)
@@ -528,7 +700,10 @@ def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixtu
     assert "did you mean: gpt2" in err
     assert run(capsys, "compare", "gpt2", "opt-1.3b", "--machine", str(SMALL.parent))[:2] == (2, "")
     flags = {
-        command: {flag for action in cli.parser_of(command)._actions for flag in action.option_strings} for command in ("check", "compare")
+        command: {
+            flag for action in cli.parser_of(command)._actions for flag in action.option_strings
+        }
+        for command in ("check", "compare")
     }
     # what a month costs is for one model at a time
     assert flags["check"] - flags["compare"] == {"-v", "--verbose"}
@@ -543,7 +718,9 @@ def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
-def test_help_names_every_option_and_the_exit_codes(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_option_and_the_exit_codes(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     """--help answers with examples and the exit codes, exit 0."""
     code, out, err = run(capsys, *command, "--help")
     assert (code, err) == (0, "")
@@ -553,7 +730,9 @@ def test_help_names_every_option_and_the_exit_codes(command: tuple[str, ...], ca
 
 def test_a_second_machine_is_not_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     """The last of two would silently stand for both: a fleet is a folder."""
-    code, out, err = run(capsys, "check", "gpt2", "--machine", "dgx-spark", "--machine", "raspberry-pi-5-8gb")
+    code, out, err = run(
+        capsys, "check", "gpt2", "--machine", "dgx-spark", "--machine", "raspberry-pi-5-8gb"
+    )
     assert (code, out) == (2, "")
     assert "a folder of records" in err
 
@@ -568,12 +747,16 @@ def test_no_command_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--output writes the same report that standard output would get."""
     file = tmp_path / "report.json"
-    code, out, _ = run(capsys, "check", "gpt2", *ON_RECORD, "--format", "json", "--output", str(file))
+    code, out, _ = run(
+        capsys, "check", "gpt2", *ON_RECORD, "--format", "json", "--output", str(file)
+    )
     assert (code, out) == (0, "")
     assert json.loads(file.read_text(encoding="utf-8"))["route"] == "local"
 
 
-def test_a_bug_is_70_and_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_70_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A crash never looks like an answer."""
 
     def broken(_: list[str]) -> int:
@@ -586,7 +769,9 @@ def test_a_bug_is_70_and_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "Traceback" not in err
 
 
-def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_is_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Ctrl-C ends it quietly."""
 
     def interrupted(_: list[str]) -> int:
@@ -617,7 +802,9 @@ def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
     assert done.returncode != 0
 
 
-def test_a_note_that_nobody_reads_is_no_error(tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_a_note_that_nobody_reads_is_no_error(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """`selfhost list --specs DIR 2>&1 | head -1`: the answer is out before the note on a faulty spec, and stands."""
     (tmp_path / "x.toml").write_text("schema = 1\n", encoding="utf-8")
     reader, writer = os.pipe()
@@ -638,7 +825,9 @@ def test_a_note_that_nobody_reads_is_no_error(tmp_path: Path, source_environment
 
 @pytest.mark.skipif(os.name == "nt", reason="closes a file descriptor in a POSIX shell")
 @pytest.mark.parametrize("words", ["machine", "check gpt2", "--help", "list --format json"])
-def test_without_standard_output_there_is_no_answer(words: str, source_environment: dict[str, str]) -> None:
+def test_without_standard_output_there_is_no_answer(
+    words: str, source_environment: dict[str, str]
+) -> None:
     """`>&-`: bad usage with a way out, no bug."""
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m selfhost {words} >&-', sys.executable],
@@ -674,7 +863,9 @@ def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
     assert b"Traceback" not in err
 
 
-def in_terminal(words: Sequence[str], columns: int, environment: Mapping[str, str], **extra: str) -> tuple[int, str]:
+def in_terminal(
+    words: Sequence[str], columns: int, environment: Mapping[str, str], **extra: str
+) -> tuple[int, str]:
     """Exit code and everything that reached a terminal of that width."""
     child, terminal = pty.fork()
     if child == 0:
@@ -699,7 +890,9 @@ def in_terminal(words: Sequence[str], columns: int, environment: Mapping[str, st
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])
-def test_a_terminal_gets_colour_and_no_line_too_wide(columns: int, source_environment: dict[str, str]) -> None:
+def test_a_terminal_gets_colour_and_no_line_too_wide(
+    columns: int, source_environment: dict[str, str]
+) -> None:
     """Prose and tables keep to the width; only words that cannot be broken (commands, paths, links) may be longer."""
     import re
 
@@ -707,17 +900,30 @@ def test_a_terminal_gets_colour_and_no_line_too_wide(columns: int, source_enviro
     assert code == 1
     assert "\x1b[" in text
     for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines():
-        assert len(line) <= columns or not line.strip().count(" ") or "selfhost check" in line or "http" in line
+        assert (
+            len(line) <= columns
+            or not line.strip().count(" ")
+            or "selfhost check" in line
+            or "http" in line
+        )
 
 
 def test_no_color_is_honoured(source_environment: dict[str, str]) -> None:
     """NO_COLOR and --no-color leave no escape code."""
-    assert "\x1b" not in in_terminal(["check", "gpt2", *ON_RECORD], 80, source_environment, NO_COLOR="1")[1]
-    assert "\x1b" not in in_terminal(["check", "gpt2", "--no-color", *ON_RECORD], 80, source_environment)[1]
+    assert (
+        "\x1b"
+        not in in_terminal(["check", "gpt2", *ON_RECORD], 80, source_environment, NO_COLOR="1")[1]
+    )
+    assert (
+        "\x1b"
+        not in in_terminal(["check", "gpt2", "--no-color", *ON_RECORD], 80, source_environment)[1]
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_any_encoding_of_the_pipe_carries_the_answer(encoding: str, source_environment: dict[str, str]) -> None:
+def test_any_encoding_of_the_pipe_carries_the_answer(
+    encoding: str, source_environment: dict[str, str]
+) -> None:
     """A Windows pipe or a C locale loses no answer to a character it cannot write."""
     done = subprocess.run(
         [sys.executable, "-m", "selfhost", "check", "mistral-7b", "-v", *ON_RECORD],
@@ -734,7 +940,11 @@ def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert "check" in run(capsys, "_complete", "ch")[1].split()
     assert "--context" in run(capsys, "_complete", "check", "gpt2", "--con")[1].split()
     assert "mistral-7b-instruct-v0.3" in run(capsys, "_complete", "check", "mistral-7b")[1].split()
-    assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == ["f16", "q8_0", "q4_0"]
+    assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == [
+        "f16",
+        "q8_0",
+        "q4_0",
+    ]
     for shell in ("bash", "zsh", "fish"):
         assert "_complete" in run(capsys, "completion", shell)[1]
 
@@ -744,11 +954,23 @@ def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
     rate = ("--download-speed", "100Mbit/s", "--format", "json")
     answer = json.loads(run(capsys, "check", "mistral-7b", *rate, *ON_RECORD)[1])
     assert answer["workload"]["download_bytes_per_second"] == 12_500_000
-    assert answer["download_seconds"] == pytest.approx(answer["needs"]["download_bytes"] / 12_500_000, abs=0.06)
-    assert json.loads(run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)[1])["download_seconds"] is None
-    assert json.loads(run(capsys, "check", "mistral-7b", *rate, *WITH_MODELS)[1])["download_seconds"] == 0
+    assert answer["download_seconds"] == pytest.approx(
+        answer["needs"]["download_bytes"] / 12_500_000, abs=0.06
+    )
+    assert (
+        json.loads(run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)[1])[
+            "download_seconds"
+        ]
+        is None
+    )
+    assert (
+        json.loads(run(capsys, "check", "mistral-7b", *rate, *WITH_MODELS)[1])["download_seconds"]
+        == 0
+    )
     small = json.loads(run(capsys, "check", "mistral-7b", *rate, "--machine", str(SMALL))[1])
-    assert all("--download-speed 12500000B/s" in other["command"] for other in small["alternatives"])
+    assert all(
+        "--download-speed 12500000B/s" in other["command"] for other in small["alternatives"]
+    )
     code, _, err = run(capsys, "check", "mistral-7b", "--download-speed", "100mb/s", *ON_RECORD)
     assert code == 2
     assert "bits or bytes" in err

@@ -32,7 +32,13 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 # what each command needs beside its options
-NEEDED = {"check": ["gpt2"], "show": ["gpt2"], "plan": ["gpt2"], "compare": ["gpt2", "opt-1.3b"], "spec": ["check", "x.toml"]}
+NEEDED = {
+    "check": ["gpt2"],
+    "show": ["gpt2"],
+    "plan": ["gpt2"],
+    "compare": ["gpt2", "opt-1.3b"],
+    "spec": ["check", "x.toml"],
+}
 
 
 def options() -> Iterator[tuple[str, argparse.Action, str]]:
@@ -47,7 +53,9 @@ OPTIONS = [(command, flag) for command, _, flag in options()]
 
 
 @pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
-def test_an_option_without_a_value_is_never_a_value(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_without_a_value_is_never_a_value(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`--today=` is not today, and `--output=--` neither an empty list (Python 3.11) nor a file called -- (3.13): exit 2 says so."""
     needed = NEEDED.get(command, [])
     for words in ([f"{flag}="], [f"{flag}=--"], [f"{flag}= "], [flag, ""], [flag, "\t"]):
@@ -59,7 +67,9 @@ def test_an_option_without_a_value_is_never_a_value(command: str, flag: str, cap
 
 
 @pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
-def test_what_no_system_call_takes_is_refused(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_no_system_call_takes_is_refused(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A NUL or half of a surrogate pair comes from programs alone, and is no name: exit 2, shown as an escape."""
     for text in ("a\0b", "a\ud800"):
         code, out, err = run(capsys, command, *NEEDED.get(command, []), f"{flag}={text}")
@@ -71,15 +81,32 @@ def test_what_no_system_call_takes_is_refused(command: str, flag: str, capsys: p
 NUMERIC = [
     (command, flag)
     for command, action, flag in options()
-    if flag in {"--tokens-per-day", "--today"} or (action.type is not None and action.choices is None)
+    if flag in {"--tokens-per-day", "--today"}
+    or (action.type is not None and action.choices is None)
 ]
 
 
 @pytest.mark.parametrize(("command", "flag"), NUMERIC, ids=[" ".join(option) for option in NUMERIC])
 @pytest.mark.parametrize(
-    "text", ["\u0663", "\uff18", "8\u212a", "1e400", "nan", "inf", "0x8", "+8", "8\u00a0", "1_0", "rank=\u0663", "9" * 5000]
+    "text",
+    [
+        "\u0663",
+        "\uff18",
+        "8\u212a",
+        "1e400",
+        "nan",
+        "inf",
+        "0x8",
+        "+8",
+        "8\u00a0",
+        "1_0",
+        "rank=\u0663",
+        "9" * 5000,
+    ],
 )
-def test_a_number_is_typed_in_ascii_digits(text: str, command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_number_is_typed_in_ascii_digits(
+    text: str, command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """In every option that takes one; what is refused is quoted, cut where it is long."""
     code, out, err = run(capsys, command, *NEEDED.get(command, []), flag, text)
     assert (code, out) == (2, "")
@@ -88,10 +115,16 @@ def test_a_number_is_typed_in_ascii_digits(text: str, command: str, flag: str, c
 
 
 @pytest.mark.parametrize("key", ["memory", "cores", "disk", "bandwidth", "gpu"])
-@pytest.mark.parametrize("text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"])
-def test_a_setting_is_typed_in_ascii_digits(key: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"]
+)
+def test_a_setting_is_typed_in_ascii_digits(
+    key: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`--set cores=\u0663` is no three."""
-    code, out, err = run(capsys, "check", "gpt2", "--machine", str(RECORD), "--set", f"{key}={text}")
+    code, out, err = run(
+        capsys, "check", "gpt2", "--machine", str(RECORD), "--set", f"{key}={text}"
+    )
     assert (code, out) == (2, "")
     assert key in err
 
@@ -103,7 +136,10 @@ def test_a_proposed_command_asks_for_the_same_number(capsys: pytest.CaptureFixtu
 
     load = Load.parse("2M:500k", watts=1_000_000.0, electricity_per_kwh=0.00001)
     text = Workload(min_tokens_per_second=12.3456789, load=load).options()
-    assert text == " --min-speed 12.3456789 --tokens-per-day 2000000:500000 --watts 1000000 --electricity 0.00001"
+    assert (
+        text
+        == " --min-speed 12.3456789 --tokens-per-day 2000000:500000 --watts 1000000 --electricity 0.00001"
+    )
     assert run(capsys, "check", "gpt2", "--machine", str(RECORD), *text.split())[0] in (0, 1)
 
 
@@ -115,14 +151,25 @@ WORDS = (
     "$HOME", "memory=8GiB", "gpu=\x1b[0m", "k=v", "json", "junit=r.xml", "text=r.txt", "2026-01-01", "/dev/full", "out.txt", "r.xml",
     "new", "check",
 )  # fmt: skip
-FLAGS = sorted({flag for command in cli.COMMANDS for action in cli.parser_of(command)._actions for flag in action.option_strings})
+FLAGS = sorted(
+    {
+        flag
+        for command in cli.COMMANDS
+        for action in cli.parser_of(command)._actions
+        for flag in action.option_strings
+    }
+)
 # a second each, or a page for each of 500 models: they are tried elsewhere
 SLOW = {"--measure", "--record"}
 
 
 @st.composite
 def lines(draw: st.DrawFn) -> list[str]:
-    command = draw(st.sampled_from(["check", "show", "machine", "audit", "spec", "compare", "completion", "plan"]))
+    command = draw(
+        st.sampled_from(
+            ["check", "show", "machine", "audit", "spec", "compare", "completion", "plan"]
+        )
+    )
     word = st.sampled_from(WORDS) | st.text(max_size=8)
     flag = st.sampled_from([flag for flag in FLAGS if flag not in SLOW])
     rest = draw(st.lists(word | flag | st.tuples(flag, word).map("=".join), max_size=6))
@@ -130,9 +177,15 @@ def lines(draw: st.DrawFn) -> list[str]:
 
 
 @given(line=lines())
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=80,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_line_is_answered_or_refused(
-    line: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No traceback, no bug, nothing that could steer a terminal; a refusal leaves standard output empty."""
     monkeypatch.chdir(tmp_path)
@@ -154,10 +207,20 @@ START = "import sys\nfrom selfhost.__main__ import start\n"
 
 
 @pytest.mark.parametrize(
-    "words", [["check", "gpt2"], ["check", "gpt2", "--format", "json"], ["list", "--format=json"], ["audit", "p.toml"]]
+    "words",
+    [
+        ["check", "gpt2"],
+        ["check", "gpt2", "--format", "json"],
+        ["list", "--format=json"],
+        ["audit", "p.toml"],
+    ],
 )
-@pytest.mark.parametrize("where", ["selfhost.cli.main", "selfhost.catalogue.index", "selfhost.verdict.record"])
-def test_too_little_memory_is_no_bug(where: str, words: Sequence[str], source_environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "where", ["selfhost.cli.main", "selfhost.catalogue.index", "selfhost.verdict.record"]
+)
+def test_too_little_memory_is_no_bug(
+    where: str, words: Sequence[str], source_environment: dict[str, str], tmp_path: Path
+) -> None:
     """MemoryError while the program still loads, or later: no answer was given, exit 2, in the form that was asked for."""
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     scarce = (
@@ -179,8 +242,13 @@ def test_too_little_memory_is_no_bug(where: str, words: Sequence[str], source_en
         assert error["exit_code"] == 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept, or /proc is not there")
-@pytest.mark.parametrize("words", ["check mistral-7b", "list --format json", "machine", "audit p.toml", "completion bash"])
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the limit is not kept, or /proc is not there"
+)
+@pytest.mark.parametrize(
+    "words",
+    ["check mistral-7b", "list --format json", "machine", "audit p.toml", "completion bash"],
+)
 def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
     words: str, source_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +256,10 @@ def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     takes = subprocess.run(
-        [sys.executable, "-c", "print(open('/proc/self/statm').read().split()[0])"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", "print(open('/proc/self/statm').read().split()[0])"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     own = int(takes.stdout) * resource.getpagesize()
     for more in (2, 8, 16, 32):
@@ -251,7 +322,11 @@ def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -
     def interrupted(step: int) -> subprocess.CompletedProcess[str]:
         words = ["check", "gpt2", "--machine", str(RECORD), "--format", "json"]
         return subprocess.run(
-            [sys.executable, "-c", INTERRUPT, str(step), *words], capture_output=True, text=True, env=source_environment, check=False
+            [sys.executable, "-c", INTERRUPT, str(step), *words],
+            capture_output=True,
+            text=True,
+            env=source_environment,
+            check=False,
         )
 
     steps = int(interrupted(0).stderr)
@@ -281,9 +356,18 @@ start()
 """
 
 
-def test_an_interrupt_that_python_does_not_pass_on_ends_the_process(source_environment: dict[str, str]) -> None:
+def test_an_interrupt_that_python_does_not_pass_on_ends_the_process(
+    source_environment: dict[str, str],
+) -> None:
     """While an object is cleared away Python prints "Exception ignored in" and goes on: the process ends with 130 instead."""
-    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, env=source_environment, check=False, timeout=20)
+    done = subprocess.run(
+        [sys.executable, "-c", LOST],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+        timeout=20,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
@@ -297,15 +381,25 @@ INFORMED = (
 
 @pytest.mark.parametrize("words", INFORMED)
 @pytest.mark.parametrize("streams", [">&-", ">/dev/full", "<&- 2>&-", "2>/dev/full", ">&- 2>&-"])
-def test_no_stream_is_needed_to_end_well(words: str, streams: str, tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_no_stream_is_needed_to_end_well(
+    words: str, streams: str, tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """Closed or full, in any combination: exit 2 where the answer went nowhere, else as ever; no traceback, nothing called a bug."""
     if ">/dev/full" in streams and not os.path.exists("/dev/full"):
         pytest.skip("there is no such device")
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    (tmp_path / "s.toml").write_bytes((HERE.parent / "examples" / "specs" / "my-model.toml").read_bytes())
-    (tmp_path / "s.json").write_bytes(next((HERE / "data" / "headers" / "configs").glob("*.json")).read_bytes())
+    (tmp_path / "s.toml").write_bytes(
+        (HERE.parent / "examples" / "specs" / "my-model.toml").read_bytes()
+    )
+    (tmp_path / "s.json").write_bytes(
+        next((HERE / "data" / "headers" / "configs").glob("*.json")).read_bytes()
+    )
     command = words.split()[0]
-    machine = f"--machine {RECORD}" if command in ("check", "list", "show", "compare") and "help" not in words else ""
+    machine = (
+        f"--machine {RECORD}"
+        if command in ("check", "list", "show", "compare") and "help" not in words
+        else ""
+    )
     fleet = f"--machines {RECORD}" if words.startswith("audit p") else ""
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m selfhost {words} {machine} {fleet} {streams}', sys.executable],

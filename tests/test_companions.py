@@ -21,9 +21,18 @@ from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
 from selfhost.verdict.question import ask
 
-TRUTH = json.loads((Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8"))
+TRUTH = json.loads(
+    (Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8")
+)
 GIB = 2**30
-DISK = Disk(purpose="llama.cpp", path="~/.cache", free_bytes=10**13, total_bytes=10**13, filesystem="ext4", writable=True)
+DISK = Disk(
+    purpose="llama.cpp",
+    path="~/.cache",
+    free_bytes=10**13,
+    total_bytes=10**13,
+    filesystem="ext4",
+    writable=True,
+)
 MACHINE = Machine(
     name="a large one", system="linux", architecture="x86_64", memory_total_bytes=2048 * GIB, memory_limit_bytes=2048 * GIB,
     memory_available_bytes=2040 * GIB, cpu_cores_usable=16.0, disks=(DISK,), accelerators=(),
@@ -44,10 +53,16 @@ def needs_of(model: str, **asked: Any) -> Needs:
     return question.needs
 
 
-@pytest.mark.parametrize("case", TRUTH["blocks"], ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}")
+@pytest.mark.parametrize(
+    "case",
+    TRUTH["blocks"],
+    ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",
+)
 def test_the_own_block_takes_what_llama_cpp_allocates_for_it(case: dict[str, Any]) -> None:
     """Cache and states to the byte, the model's compute buffer too; the block's own buffer within the stated range."""
-    found = terms(case["model"], context_tokens=case["context_tokens"], parallel=case["parallel"], draft="mtp")
+    found = terms(
+        case["model"], context_tokens=case["context_tokens"], parallel=case["parallel"], draft="mtp"
+    )
     state = found["recurrent_state"].bytes if "recurrent_state" in found else 0
     assert found["kv_cache"].bytes + state == case["target_context_bytes"]
     compute = found["compute"]
@@ -86,20 +101,37 @@ def test_a_draft_brings_its_own_vocabulary_and_no_second_program() -> None:
     assert beside.low_bytes == alone.low_bytes - program.overhead_low_bytes >= 128_256 * 155
     assert beside.high_bytes == alone.high_bytes - program.overhead_high_bytes
     # a Python runtime keeps no such table of its own that is counted
-    assert "draft_runtime" not in terms("llama-3.3-70b-instruct", draft="llama-3.2-1b", runtime="transformers")
+    assert "draft_runtime" not in terms(
+        "llama-3.3-70b-instruct", draft="llama-3.2-1b", runtime="transformers"
+    )
     # on a card the program's side stays in RAM
-    card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=80 * GIB, memory_free_bytes=80 * GIB, unified=False)
-    placed = check("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b"), machine=MACHINE.replace(accelerators=(card,))).needs
+    card = Accelerator(
+        vendor="nvidia",
+        name="a card",
+        memory_total_bytes=80 * GIB,
+        memory_free_bytes=80 * GIB,
+        unified=False,
+    )
+    placed = check(
+        "llama-3.3-70b-instruct",
+        Workload(draft="llama-3.2-1b"),
+        machine=MACHINE.replace(accelerators=(card,)),
+    ).needs
     assert placed is not None
     assert placed.memory is not None
-    assert {term.where for term in placed.memory.terms if term.name in ("runtime", "draft_runtime")} == {"host"}
+    assert {
+        term.where for term in placed.memory.terms if term.name in ("runtime", "draft_runtime")
+    } == {"host"}
     # so do its tables: 128,256 × 2,048 values of Q6_K, which are on the card as its output matrix as well
     tables = next(term for term in placed.memory.terms if term.name == "draft_embeddings")
     assert (tables.where, tables.bytes) == ("host", 128_256 * 2_048 // 256 * 210)
 
 
 def test_a_draft_is_downloaded_too() -> None:
-    big, small = needs_of("llama-3.3-70b-instruct"), needs_of("llama-3.2-1b-instruct", quantization="Q8_0")
+    big, small = (
+        needs_of("llama-3.3-70b-instruct"),
+        needs_of("llama-3.2-1b-instruct", quantization="Q8_0"),
+    )
     both = needs_of("llama-3.3-70b-instruct", draft="llama3.2:1b-instruct-q8_0")
     assert both.download_bytes == (big.download_bytes or 0) + (small.download_bytes or 0)
 
@@ -119,7 +151,9 @@ def test_a_draft_is_downloaded_too() -> None:
         ("whisper-small", "whisper-tiny", None, "does not draft"),
     ],
 )
-def test_a_draft_that_cannot_be_is_refused_with_the_reason(model: str, draft: str, runtime: str | None, why: str) -> None:
+def test_a_draft_that_cannot_be_is_refused_with_the_reason(
+    model: str, draft: str, runtime: str | None, why: str
+) -> None:
     with pytest.raises(WorkloadError, match=why):
         needs_of(model, draft=draft, runtime=runtime)
 
@@ -131,7 +165,10 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     # one latent row of 512 + 64 numbers a token
     assert found["mtp_kv_cache"].bytes == found["mtp_kv_cache"].on_one_of(4).bytes == 576 * 2 * 4096
     # Step-3.5-Flash's config.json: three blocks as wide as a layer that keeps every token, with 8 KV heads of 128
-    assert terms("step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].on_one_of(4).bytes == 3 * 2 * 2 * 128 * 2 * 4096
+    assert (
+        terms("step-3.5-flash", runtime="vllm", draft="mtp")["mtp_kv_cache"].on_one_of(4).bytes
+        == 3 * 2 * 2 * 128 * 2 * 4096
+    )
 
 
 def test_a_draft_widens_the_speed_to_none_and_all_accepted() -> None:
@@ -162,7 +199,9 @@ def adapter(
     head += text("adapter.type") + pack("<I", 8) + text("lora")
     at = 0
     for number, shape in enumerate(shapes):
-        head += text(f"{changed}.lora_{'ab'[number]}") + pack("<I2Q", 2, *shape) + pack("<IQ", 0, at)
+        head += (
+            text(f"{changed}.lora_{'ab'[number]}") + pack("<I2Q", 2, *shape) + pack("<IQ", 0, at)
+        )
         at += -(-shape[0] * shape[1] * 4 // 32) * 32
     path.write_bytes(head + bytes(-len(head) % 32) + bytes(at))
     return sum(4 * one * two for one, two in shapes)
@@ -179,7 +218,9 @@ def test_an_adapter_takes_the_tensors_of_its_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("case", TRUTH["adapters"]["cases"], ids=lambda case: str(case["tensor_bytes"]))
+@pytest.mark.parametrize(
+    "case", TRUTH["adapters"]["cases"], ids=lambda case: str(case["tensor_bytes"])
+)
 def test_an_adapter_takes_what_was_measured(case: dict[str, Any]) -> None:
     """Rank 16 and 64 on every linear layer of Llama 3.2 1B in 32 bits: tensors to the byte, private memory within the range."""
     rank = 16 if case["tensor_bytes"] < 10**8 else 64
@@ -208,7 +249,9 @@ def test_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
         ("llama-3.2-1b-instruct", {"shapes": []}, "without a tensor"),
     ],
 )
-def test_an_adapter_of_another_model_is_refused(model: str, made: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_an_adapter_of_another_model_is_refused(
+    model: str, made: dict[str, Any], why: str, tmp_path: Path
+) -> None:
     """ggml-org/llama.cpp, src/llama-adapter.cpp: architecture, names and shapes are compared with the model's before it is loaded."""
     adapter(tmp_path / "other.gguf", 16, **made)
     with pytest.raises((SpecError, WorkloadError), match=why):
@@ -219,7 +262,10 @@ def test_an_adapter_of_the_token_table_has_its_matrices_the_other_way_round(tmp_
     """As llm_build_inp_embd of llama.cpp looks them up."""
     made: dict[str, Any] = {"changed": "token_embd.weight", "shapes": [(16, 128_256), (16, 2048)]}
     size = adapter(tmp_path / "table.gguf", 16, **made)
-    assert terms("llama-3.2-1b-instruct", adapter=str(tmp_path / "table.gguf"))["adapter"].low_bytes == size
+    assert (
+        terms("llama-3.2-1b-instruct", adapter=str(tmp_path / "table.gguf"))["adapter"].low_bytes
+        == size
+    )
 
 
 @pytest.mark.parametrize("rank", ["0", "-3", "99999999", "many", ""])
@@ -230,8 +276,18 @@ def test_a_rank_that_is_none_is_refused_as_a_rank(rank: str) -> None:
 
 
 def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> None:
-    header = json.dumps({"base_model.model.lora_A.weight": {"dtype": "F32", "shape": [16, 2048], "data_offsets": [0, 131072]}}).encode()
-    (tmp_path / "adapter_model.safetensors").write_bytes(pack("<Q", len(header)) + header + bytes(131072))
+    header = json.dumps(
+        {
+            "base_model.model.lora_A.weight": {
+                "dtype": "F32",
+                "shape": [16, 2048],
+                "data_offsets": [0, 131072],
+            }
+        }
+    ).encode()
+    (tmp_path / "adapter_model.safetensors").write_bytes(
+        pack("<Q", len(header)) + header + bytes(131072)
+    )
     with pytest.raises(WorkloadError, match="gguf"):
         needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path))
     found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")["adapter"]
@@ -239,10 +295,21 @@ def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> Non
 
 
 # what peft writes for a LoRA of rank 16 on Llama 3.2 1B (config.json: 2,048 wide, 8 of 32 heads of 64 keep keys, 8,192 inside)
-PEFT_SHAPES = {"self_attn.q_proj": (2048, 2048), "self_attn.k_proj": (512, 2048), "mlp.down_proj": (2048, 8192)}
+PEFT_SHAPES = {
+    "self_attn.q_proj": (2048, 2048),
+    "self_attn.k_proj": (512, 2048),
+    "mlp.down_proj": (2048, 8192),
+}
 
 
-def peft(folder: Path, *, layer: int = 0, rank: int = 16, shapes: dict[str, tuple[int, int]] = PEFT_SHAPES, **config: Any) -> int:
+def peft(
+    folder: Path,
+    *,
+    layer: int = 0,
+    rank: int = 16,
+    shapes: dict[str, tuple[int, int]] = PEFT_SHAPES,
+    **config: Any,
+) -> int:
     """adapter_model.safetensors and adapter_config.json; its bytes of tensors."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -253,8 +320,15 @@ def peft(folder: Path, *, layer: int = 0, rank: int = 16, shapes: dict[str, tupl
             header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
             end += size
     content = json.dumps(header).encode()
-    (folder / "adapter_model.safetensors").write_bytes(pack("<Q", len(content)) + content + bytes(end))
-    stated = {"peft_type": "LORA", "r": 16, "base_model_name_or_path": "meta-llama/Llama-3.2-1B-Instruct", **config}
+    (folder / "adapter_model.safetensors").write_bytes(
+        pack("<Q", len(content)) + content + bytes(end)
+    )
+    stated = {
+        "peft_type": "LORA",
+        "r": 16,
+        "base_model_name_or_path": "meta-llama/Llama-3.2-1B-Instruct",
+        **config,
+    }
     (folder / "adapter_config.json").write_text(json.dumps(stated))
     return end
 
@@ -262,7 +336,13 @@ def peft(folder: Path, *, layer: int = 0, rank: int = 16, shapes: dict[str, tupl
 @pytest.mark.parametrize("runtime", ["transformers", "vllm"])
 def test_what_peft_trained_on_the_model_is_taken(runtime: str, tmp_path: Path) -> None:
     """Its tensors count to the byte, whether its base is a repository, a folder or a model that nobody knows."""
-    for base in ("meta-llama/Llama-3.2-1B-Instruct", "/home/me/llama", "someone/unheard-of", "unsloth/Llama-3.2-1B", None):
+    for base in (
+        "meta-llama/Llama-3.2-1B-Instruct",
+        "/home/me/llama",
+        "someone/unheard-of",
+        "unsloth/Llama-3.2-1B",
+        None,
+    ):
         size = peft(tmp_path, base_model_name_or_path=base)
         found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime=runtime)["adapter"]
         assert found.how == "assumed"
@@ -285,16 +365,34 @@ def test_vllm_keeps_room_for_an_adapter_on_every_linear_layer(typed: int, slot: 
 @pytest.mark.parametrize(
     ("model", "made", "why"),
     [
-        ("llama-3.2-3b-instruct", {}, "2048 × 16 and 16 × 2048, and that tensor of Llama 3.2 3B Instruct is 3072 × 3072"),
-        ("llama-3.2-1b-instruct", {"layer": 16}, r"layers\.16\.self_attn\.q_proj, and .* has 16 layers"),
+        (
+            "llama-3.2-3b-instruct",
+            {},
+            "2048 × 16 and 16 × 2048, and that tensor of Llama 3.2 3B Instruct is 3072 × 3072",
+        ),
+        (
+            "llama-3.2-1b-instruct",
+            {"layer": 16},
+            r"layers\.16\.self_attn\.q_proj, and .* has 16 layers",
+        ),
         ("llama-3.2-1b-instruct", {"shapes": {"self_attn.k_proj": (2048, 2048)}}, "is 2048 × 512"),
         ("llama-3.2-1b-instruct", {"rank": 8}, "rank 8, and its adapter_config.json says r = 16"),
         ("llama-3.2-1b-instruct", {"peft_type": "IA3"}, "of the type IA3"),
-        ("llama-3.2-1b-instruct", {"shapes": {}, "base_model_name_or_path": "Qwen/Qwen3-8B"}, "holds no weights"),
-        ("llama-3.2-1b-instruct", {"shapes": {"other": (8, 8)}, "base_model_name_or_path": "Qwen/Qwen3-8B"}, "qwen3, and .* is llama"),
+        (
+            "llama-3.2-1b-instruct",
+            {"shapes": {}, "base_model_name_or_path": "Qwen/Qwen3-8B"},
+            "holds no weights",
+        ),
+        (
+            "llama-3.2-1b-instruct",
+            {"shapes": {"other": (8, 8)}, "base_model_name_or_path": "Qwen/Qwen3-8B"},
+            "qwen3, and .* is llama",
+        ),
     ],
 )
-def test_what_peft_trained_on_another_model_is_refused(model: str, made: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_what_peft_trained_on_another_model_is_refused(
+    model: str, made: dict[str, Any], why: str, tmp_path: Path
+) -> None:
     """peft compares shapes while it loads (huggingface/peft#460: "size mismatch"); a layer that is not there would go unused."""
     peft(tmp_path, **made)
     with pytest.raises((SpecError, WorkloadError), match=why):
@@ -312,23 +410,37 @@ def test_half_a_pair_is_a_damaged_adapter(tmp_path: Path) -> None:
             }
         }
     ).encode()
-    (tmp_path / "adapter_model.safetensors").write_bytes(pack("<Q", len(header)) + header + bytes(131072))
+    (tmp_path / "adapter_model.safetensors").write_bytes(
+        pack("<Q", len(header)) + header + bytes(131072)
+    )
     with pytest.raises(SpecError, match="not the other matrix"):
         needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")
 
 
 def test_modules_whose_tensors_are_fused_are_not_compared(tmp_path: Path) -> None:
     """What the specs list otherwise than the modules have it decides nothing: GLM-4's gate and up are one tensor."""
-    peft(tmp_path, shapes={"mlp.up_proj": (13696, 4096)}, base_model_name_or_path="THUDM/GLM-4-9B-0414")
+    peft(
+        tmp_path,
+        shapes={"mlp.up_proj": (13696, 4096)},
+        base_model_name_or_path="THUDM/GLM-4-9B-0414",
+    )
     assert "adapter" in terms("glm-4-9b-0414", adapter=str(tmp_path), runtime="transformers")
 
 
 def test_the_command_to_type_carries_draft_and_adapter(tmp_path: Path) -> None:
     """ggml-org/llama.cpp 0c1e570, common/arg.cpp: -hfd, --spec-type draft-mtp, --lora."""
     adapter(tmp_path / "mine.gguf", 16)
-    drafted = check("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b", min_tokens_per_second=0), machine=MACHINE)
-    assert any(" -hfd " in line and ":Q4_K_M" in line.split(" -hfd ")[1] for line in drafted.commands), drafted.commands
-    adapted = check("llama-3.2-1b-instruct", Workload(adapter=str(tmp_path / "mine.gguf")), machine=MACHINE)
+    drafted = check(
+        "llama-3.3-70b-instruct",
+        Workload(draft="llama-3.2-1b", min_tokens_per_second=0),
+        machine=MACHINE,
+    )
+    assert any(
+        " -hfd " in line and ":Q4_K_M" in line.split(" -hfd ")[1] for line in drafted.commands
+    ), drafted.commands
+    adapted = check(
+        "llama-3.2-1b-instruct", Workload(adapter=str(tmp_path / "mine.gguf")), machine=MACHINE
+    )
     assert any(f" --lora {tmp_path / 'mine.gguf'}" in line for line in adapted.commands)
     # a line that would load the model alone is not printed
     assert not any(line.startswith("ollama") for line in (*drafted.commands, *adapted.commands))
@@ -336,16 +448,28 @@ def test_the_command_to_type_carries_draft_and_adapter(tmp_path: Path) -> None:
 
 def test_a_context_beyond_the_training_carries_the_scaling_that_is_documented() -> None:
     """Model card of Qwen3 8B: YaRN over 32,768 tokens, factor 4; Ollama cannot be told, so no line of it is printed."""
-    long = check("qwen3-8b", Workload(context_tokens=100_000, min_tokens_per_second=0), machine=MACHINE)
-    assert [line.split("-np 1 ")[1] for line in long.commands] == ["--rope-scaling yarn --rope-scale 4 --yarn-orig-ctx 32768"]
+    long = check(
+        "qwen3-8b", Workload(context_tokens=100_000, min_tokens_per_second=0), machine=MACHINE
+    )
+    assert [line.split("-np 1 ")[1] for line in long.commands] == [
+        "--rope-scaling yarn --rope-scale 4 --yarn-orig-ctx 32768"
+    ]
     assert not any("yarn" in line for line in check("qwen3-8b", machine=MACHINE).commands)
 
 
 def test_what_is_loaded_once_lies_on_one_device() -> None:
     """Three cards share the layers of a model; a projector, a draft and a block are not loaded three times."""
-    card = Accelerator(vendor="nvidia", name="a card", memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False)
+    card = Accelerator(
+        vendor="nvidia",
+        name="a card",
+        memory_total_bytes=24 * GIB,
+        memory_free_bytes=24 * GIB,
+        unified=False,
+    )
     three = MACHINE.replace(accelerators=(card, card, card))
-    placed = check("qwen2.5-vl-72b-instruct", Workload(min_tokens_per_second=0), machine=three).needs
+    placed = check(
+        "qwen2.5-vl-72b-instruct", Workload(min_tokens_per_second=0), machine=three
+    ).needs
     assert placed is not None
     assert placed.memory is not None
     assert len({term.where for term in placed.memory.terms if term.name == "weights"}) == 3
@@ -361,7 +485,9 @@ def test_the_lines_of_companions_give_their_bytes() -> None:
         ("qwen3.5-9b", Workload(draft="mtp", parallel=3)),
     ]  # fmt: skip
     shelf = Catalogue.open()
-    for program, (model, workload) in product(("llama.cpp", "ollama", "transformers", "vllm", "mlx"), asking):
+    for program, (model, workload) in product(
+        ("llama.cpp", "ollama", "transformers", "vllm", "mlx"), asking
+    ):
         try:
             needs = ask(shelf.spec(model), workload.replace(runtime=program), shelf, MACHINE).needs
         except WorkloadError:
@@ -394,14 +520,20 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
         made = terms(model)
         found = made["projector_compute"]
         # other uses than a picture of a megapixel, none and the largest, are in the range as far as 8 % of the files go
-        room = 0.08 * sum(term.bytes for name, term in made.items() if name in ("weights", "repacked_weights", "projector"))
+        room = 0.08 * sum(
+            term.bytes
+            for name, term in made.items()
+            if name in ("weights", "repacked_weights", "projector")
+        )
         assert found.low_bytes == pytest.approx(max(0, found.bytes - room), abs=1), model
         high = max(found.bytes * 1.2, min(largest_mib * 1.2 * 2**20, found.bytes * 1.2 + room))
         assert found.high_bytes == pytest.approx(high, abs=2**14), model
         assert found.bytes / 2**20 <= largest_mib + 0.006, model
         # a device holds what is reserved at load, or what the picture takes, where that is more
         there = found.on_device or found
-        assert there.bytes / 2**20 == pytest.approx(max(reserved_mib, found.bytes / 2**20), abs=0.006), model
+        assert there.bytes / 2**20 == pytest.approx(
+            max(reserved_mib, found.bytes / 2**20), abs=0.006
+        ), model
         assert "none without one" in found.arithmetic
         largest = re.search(r"([\d,]+) for one of [\d,]+ × [\d,]+, the most", found.arithmetic)
         most = int(largest[1].replace(",", "")) if largest else found.bytes
@@ -423,7 +555,9 @@ def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None
 
 def test_a_picture_that_takes_much_more_than_the_one_counted_is_told() -> None:
     """Qwen2.5-VL 3B: 1,984,987,136 bytes for 1,792 × 1,792, as clip.cpp prints, and 421,531,776 for 1,008 × 1,008."""
-    told = [note for note in check("qwen2.5-vl-3b-instruct", machine=MACHINE).notes if "picture" in note]
+    told = [
+        note for note in check("qwen2.5-vl-3b-instruct", machine=MACHINE).notes if "picture" in note
+    ]
     more = (1_984_987_136 - 421_531_776) / 2**30
     assert told == [
         f"A picture of a megapixel is counted: one of 1,792 × 1,792 or more takes {more:.2f} GiB more."
@@ -440,7 +574,12 @@ def test_every_model_that_sees_says_what_a_picture_takes() -> None:
     assumed = set()
     for id in shelf.ids():
         spec = shelf.spec(id)
-        if spec.parameters.encoders and spec.modality == "vision" and spec.architecture is not None and spec.architecture.runs_in_gguf:
+        if (
+            spec.parameters.encoders
+            and spec.modality == "vision"
+            and spec.architecture is not None
+            and spec.architecture.runs_in_gguf
+        ):
             found = terms(id)["projector_compute"]
             assert found.low_bytes <= found.bytes <= found.high_bytes
             if found.how == "assumed":
@@ -451,7 +590,9 @@ def test_every_model_that_sees_says_what_a_picture_takes() -> None:
 
 def test_an_encoder_nobody_measured_is_assumed_with_a_range_as_wide_as_those_that_were() -> None:
     shelf = Catalogue.open()
-    question = ask(shelf.spec("gemma-3-4b-it").replace(family="unheard-of"), Workload(), shelf, MACHINE)
+    question = ask(
+        shelf.spec("gemma-3-4b-it").replace(family="unheard-of"), Workload(), shelf, MACHINE
+    )
     assert question.needs is not None
     assert question.needs.memory is not None
     found = next(term for term in question.needs.memory.terms if term.name == "projector_compute")
@@ -462,7 +603,9 @@ def test_an_encoder_nobody_measured_is_assumed_with_a_range_as_wide_as_those_tha
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", "transformers", "vllm"])
 @pytest.mark.parametrize("beside", ["vision_config", "audio_config"])
-def test_an_encoder_of_unknown_size_is_no_encoder_of_no_size(runtime: str, beside: str, tmp_path: Path) -> None:
+def test_an_encoder_of_unknown_size_is_no_encoder_of_no_size(
+    runtime: str, beside: str, tmp_path: Path
+) -> None:
     """A language model of known tensors beside an encoder of its publisher's own code."""
     values = {
         "model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
@@ -476,7 +619,10 @@ def test_an_encoder_of_unknown_size_is_no_encoder_of_no_size(runtime: str, besid
     assert found is not None
     assert found.memory is None
     assert found.download_bytes is None
-    assert {entry.fact for entry in found.unknown} >= {"download_bytes", "memory.projector" if runtime == "llama.cpp" else "memory.weights"}
+    assert {entry.fact for entry in found.unknown} >= {
+        "download_bytes",
+        "memory.projector" if runtime == "llama.cpp" else "memory.weights",
+    }
     assert all("encoder" in entry.reason for entry in found.unknown)
 
 
@@ -492,13 +638,20 @@ def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_
     """0.3.36, llama_cpp/llama.py: flash_attn=False, n_outputs_max left at 0 with n_batch=512: 32 heads × 4 bytes of scores for each
     cell of a batch, and logits of 512 tokens where those are more.
     """
-    here = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=16_384)["compute"]
+    here = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=16_384)[
+        "compute"
+    ]
     server = terms("llama-3.1-8b-instruct", runtime="llama.cpp", context_tokens=16_384)["compute"]
     assert here.bytes > 512 * 16_384 * 32 * 4 > 5 * server.bytes
-    short = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=512)["compute"]
+    short = terms("llama-3.1-8b-instruct", runtime="llama-cpp-python", context_tokens=512)[
+        "compute"
+    ]
     assert short.on_device is not None
     assert short.on_device.bytes >= 512 * 128_256 * 4 > short.bytes
-    assert needs_of("llama-3.1-8b-instruct", runtime="llama-cpp-python", kv_cache_type="q8_0").memory is None
+    assert (
+        needs_of("llama-3.1-8b-instruct", runtime="llama-cpp-python", kv_cache_type="q8_0").memory
+        is None
+    )
 
 
 def test_an_encoder_is_started_with_a_batch_for_a_whole_text(tmp_path: Path) -> None:
@@ -508,7 +661,13 @@ def test_an_encoder_is_started_with_a_batch_for_a_whole_text(tmp_path: Path) -> 
     files = '[[files]]\nformat = "gguf"\nrepository = "someone/bge-m3-GGUF"\nbytes = { F16 = 1_160_000_000 }\nsource = "a listing"\n'
     (tmp_path / "bge-m3.toml").write_text(text + files, encoding="utf-8")
     long, short = (
-        check("bge-m3", Workload(context_tokens=tokens, runtime="llama.cpp"), machine=MACHINE, specs=[tmp_path]) for tokens in (8192, 512)
+        check(
+            "bge-m3",
+            Workload(context_tokens=tokens, runtime="llama.cpp"),
+            machine=MACHINE,
+            specs=[tmp_path],
+        )
+        for tokens in (8192, 512)
     )
     assert [line.split("-np 1")[1] for line in long.commands] == [" --embedding -b 8192 -ub 8192"]
     assert any(line.endswith("-np 1 --embedding") for line in short.commands)

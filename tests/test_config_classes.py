@@ -26,12 +26,16 @@ Layer = dict[str, Any]
 @cache
 def built() -> Any:
     """Model types by name: a config, what the class had of it, and the same for single keys changed or left out."""
-    return json.loads((ROOT / "tests" / "data" / "config_classes.json").read_text(encoding="utf-8"))["types"]
+    return json.loads(
+        (ROOT / "tests" / "data" / "config_classes.json").read_text(encoding="utf-8")
+    )["types"]
 
 
 @cache
 def rows() -> Any:
-    return tomllib.loads((ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(
+        (ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8")
+    )
 
 
 def read(config: dict[str, Any], folder: Path) -> ConfigRead:
@@ -60,7 +64,11 @@ def cached(architecture: Architecture, context: int | None) -> list[Layer]:
         taps = recurrent.convolution or 1
         for layer in recurrent.layers:
             # as many inputs of the convolution as it is wide: the last one beside those that the next token needs; RecurrentGemma without
-            inputs = state.convolution if recurrent.kind == "rglru" else state.convolution * taps // max(1, taps - 1)
+            inputs = (
+                state.convolution
+                if recurrent.kind == "rglru"
+                else state.convolution * taps // max(1, taps - 1)
+            )
             found[layer]["state"] = [inputs, state.memory]
     return found
 
@@ -87,7 +95,11 @@ def unread(config: dict[str, Any]) -> int:
     """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers that read the cache of another have
     keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it). Falcon's
     have an output matrix that the class ties away (the indexes of tiiuae/falcon-40b and falcon-180B-chat)."""
-    if config["model_type"] == "falcon" and "tie_word_embeddings" not in config and not config.get("alibi"):
+    if (
+        config["model_type"] == "falcon"
+        and "tie_word_embeddings" not in config
+        and not config.get("alibi")
+    ):
         values = classes()["falcon"]["defaults"] | config
         return int(values["vocab_size"] * values["hidden_size"])
     if config["model_type"] not in ("gemma3n_text", "gemma4_text", "gemma4_unified_text"):
@@ -95,11 +107,16 @@ def unread(config: dict[str, Any]) -> int:
     values = classes()[config["model_type"]]["defaults"] | config
     own = {int(number): keys for number, keys in (values.get("per_layer_config") or {}).items()}
     inputs, layers = values["hidden_size"] + values["attention_bias"], values["num_hidden_layers"]
-    lengths = [own.get(layer, {}).get("head_dim", values["head_dim"]) for layer in range(layers - values["num_kv_shared_layers"], layers)]
+    lengths = [
+        own.get(layer, {}).get("head_dim", values["head_dim"])
+        for layer in range(layers - values["num_kv_shared_layers"], layers)
+    ]
     return sum(2 * inputs * values["num_key_value_heads"] * length + length for length in lengths)
 
 
-def agree(found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any) -> tuple[bool, bool]:
+def agree(
+    found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any
+) -> tuple[bool, bool]:
     """Whether weights and cache are known; where they are, they are those of the class."""
     architecture = found.spec.architecture
     weighed = found.language_parameters is not None
@@ -117,7 +134,9 @@ def agree(found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any)
 def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> None:
     """The parameters of the published class to the last one, and what each layer keeps of a token."""
     entry = built()[kind]
-    assert agree(read(entry["config"], tmp_path), entry["config"], entry["parameters"], entry["cache"]) == (True, True)
+    assert agree(
+        read(entry["config"], tmp_path), entry["config"], entry["parameters"], entry["cache"]
+    ) == (True, True)
 
 
 @pytest.mark.parametrize("kind", sorted(built()))
@@ -130,7 +149,9 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
         several = isinstance(change[0], dict)
         given = change[0] if several else dict([change]) if len(change) == 2 else {}
         left_out = change[1] if several else change if len(change) == 1 else []
-        config = {key: value for key, value in {**entry["config"], **given}.items() if key not in left_out}
+        config = {
+            key: value for key, value in {**entry["config"], **given}.items() if key not in left_out
+        }
         try:
             found = read(config, tmp_path)
         except SpecError:
@@ -140,7 +161,11 @@ def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: 
         weighed, remembered = agree(found, config, parameters, runs[0] if runs else entry["cache"])
         followed += weighed and remembered
         if not (weighed and remembered):
-            assert {"architecture", "architecture.attention", "parameters.total"} & found.spec.unknown.keys()
+            assert {
+                "architecture",
+                "architecture.attention",
+                "parameters.total",
+            } & found.spec.unknown.keys()
     # most of them follow: to say unknown is not the way out
     assert 2 * followed > len(entry["changes"])
 
@@ -152,7 +177,9 @@ _OWN_LINEAR = {"gemma3n_text": 0.01, "zamba": 0.06}
 
 def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
     """What quantizers take of a block, experts in one tensor aside, within 0.2 %: most recipes leave routers that are linear layers."""
-    held = json.loads((ROOT / "tests" / "truth" / "linear.json").read_text(encoding="utf-8"))["types"]
+    held = json.loads((ROOT / "tests" / "truth" / "linear.json").read_text(encoding="utf-8"))[
+        "types"
+    ]
     seen = 0
     for kind, weights in held.items():
         made = read(built()[kind]["config"], tmp_path).spec.architecture

@@ -25,7 +25,13 @@ from selfhost.verdict.findings import Finding
 
 GIB = 2**30
 Build = Callable[..., RecordedHost]
-FACTS = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
+FACTS = {
+    "system": "linux",
+    "machine": "x86_64",
+    "pointer_bits": 64,
+    "page_bytes": 4096,
+    "affinity": [0, 1, 2, 3],
+}
 LIMITS = "Max data size             unlimited            unlimited            bytes\n"
 ROOT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
 # the machine's RAM: a group of 7 GiB of it decides nothing about where files lie
@@ -47,7 +53,12 @@ def build(tmp_path: Path) -> Build:
     """A Linux of these mounts and files; models go to /models."""
     numbers = iter(range(1000))
 
-    def make(mounts: str, files: dict[str, str] | None = None, env: dict[str, str] | None = None, **facts: Any) -> RecordedHost:
+    def make(
+        mounts: str,
+        files: dict[str, str] | None = None,
+        env: dict[str, str] | None = None,
+        **facts: Any,
+    ) -> RecordedHost:
         folder = tmp_path / f"machine-{next(numbers)}"
         for path, text in {
             "/proc/self/mountinfo": mounts, "/proc/meminfo": MEMINFO, "/proc/self/limits": LIMITS, "/models/.keep": "",
@@ -56,7 +67,9 @@ def build(tmp_path: Path) -> Build:
             place = folder / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(text)
-        (folder / "env.json").write_text(json.dumps({"HOME": "/", "HF_HOME": "/models", "LLAMA_CACHE": "/models", **(env or {})}))
+        (folder / "env.json").write_text(
+            json.dumps({"HOME": "/", "HF_HOME": "/models", "LLAMA_CACHE": "/models", **(env or {})})
+        )
         whole = {"space": {"/models": SMALL}, "writable": {"/": True}, **FACTS, **facts}
         (folder / "facts.json").write_text(json.dumps(whole))
         return RecordedHost(str(folder))
@@ -75,7 +88,9 @@ def seven_gib(host: Host) -> Machine:
 
 
 def reason(machine: Machine, part: str) -> str | None:
-    return next((entry.reason for entry in machine.unread if entry.fact == f"disks.llama.cpp.{part}"), None)
+    return next(
+        (entry.reason for entry in machine.unread if entry.fact == f"disks.llama.cpp.{part}"), None
+    )
 
 
 def finding(machine: Machine, name: str, model: str = "mistral-7b") -> Finding:
@@ -177,7 +192,9 @@ def test_what_holds_the_bytes(build: Build, tmp_path: Path, name: str) -> None:
     if name == "read-only":
         assert told.code == "disk-not-writable"
     else:
-        assert (told.code == "disk-slow-or-volatile") is (in_memory is not False or disk_of(first).on_network)
+        assert (told.code == "disk-slow-or-volatile") is (
+            in_memory is not False or disk_of(first).on_network
+        )
     # a disk that a person states is one
     if in_memory is None:
         assert finding(apply(first, ["disk=100GB"]), "disk", "qwen3-0.6b").code == "disk-fits"
@@ -221,7 +238,10 @@ def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, known
     assert (reason(machine, "backing") is None) is known
     # lxcfs shows a container's limit as the machine's RAM
     lxcfs = docker + "50 22 0:60 /proc/meminfo /proc/meminfo rw - fuse.lxcfs lxcfs rw\n"
-    assert reason(read_machine(build(lxcfs, space={"/models": space(5 * GIB, total)})), "backing") is not None
+    assert (
+        reason(read_machine(build(lxcfs, space={"/models": space(5 * GIB, total)})), "backing")
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,7 +253,9 @@ def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, known
         ({"/run/acme/up/.keep": ""}, None),
     ],
 )
-def test_a_file_lies_in_the_first_layer_that_has_it(build: Build, files: dict[str, str], in_memory: bool | None) -> None:
+def test_a_file_lies_in_the_first_layer_that_has_it(
+    build: Build, files: dict[str, str], in_memory: bool | None
+) -> None:
     """Documentation/filesystems/overlayfs.rst: the upper object is the visible one; else that of the topmost lower layer."""
     host = build(ROOT + RUN + OVERLAY.format("/run/acme/up"), {"/models/sub/m.gguf": "", **files})
     found = medium_of_file(host, "/models/sub/m.gguf")
@@ -247,7 +269,9 @@ def test_a_file_lies_in_the_first_layer_that_has_it(build: Build, files: dict[st
 @pytest.mark.parametrize("kind", ["ramfs", "tmpfs", "fuse.acme"])
 def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind: str) -> None:
     """statvfs of a ramfs, of `tmpfs size=0` and of a FUSE program without statfs gives no blocks at all: unread, with what to do."""
-    host = build(ROOT + f"40 22 0:40 / /models rw - {kind} none rw\n", space={"/models": space(0, 0)})
+    host = build(
+        ROOT + f"40 22 0:40 / /models rw - {kind} none rw\n", space={"/models": space(0, 0)}
+    )
     for machine in again(host, tmp_path / "record")[:2]:
         found = disk_of(machine)
         assert (found.free_bytes, found.total_bytes, found.writable) == (None, None, True)
@@ -256,11 +280,16 @@ def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind:
         assert (told.code, told.outcome) == ("disk-unread", Outcome.UNKNOWN)
         assert "--set disk=" in (told.remedy or "")
         # RAM bounds what is stored there all the same
-        assert "lie in memory too" in finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
+        assert (
+            "lie in memory too"
+            in finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
+        )
 
 
 @pytest.mark.parametrize("free_files", [0, 1, None])
-def test_a_file_system_without_inodes_takes_no_file(build: Build, tmp_path: Path, free_files: int | None) -> None:
+def test_a_file_system_without_inodes_takes_no_file(
+    build: Build, tmp_path: Path, free_files: int | None
+) -> None:
     """`mount -o nr_inodes=1`: every byte is free, and no file can be made (ENOSPC). A file system without such a limit tells none."""
     told = space() if free_files is None else space(free_files=free_files)
     machines = again(build(ROOT, space={"/models": told}), tmp_path / "record")[:2]
@@ -273,9 +302,13 @@ def test_a_file_system_without_inodes_takes_no_file(build: Build, tmp_path: Path
 
 
 @pytest.mark.parametrize(("files", "left", "told"), [(0, 0, None), (10, 0, 0), (10, 7, 7)])
-def test_what_statvfs_says_of_inodes(monkeypatch: pytest.MonkeyPatch, files: int, left: int, told: int | None) -> None:
+def test_what_statvfs_says_of_inodes(
+    monkeypatch: pytest.MonkeyPatch, files: int, left: int, told: int | None
+) -> None:
     """f_files is 0 where the file system has no fixed number of them (btrfs, FAT); f_favail is what an ordinary account may make."""
-    answer = SimpleNamespace(f_bavail=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left)
+    answer = SimpleNamespace(
+        f_bavail=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left
+    )
     monkeypatch.setattr(os, "statvfs", lambda path: answer, raising=False)
     found = Host({}, "linux").space("/")
     assert found is not None
@@ -288,8 +321,14 @@ def test_what_statvfs_says_of_inodes(monkeypatch: pytest.MonkeyPatch, files: int
 
 def test_a_record_without_the_newer_facts_is_read() -> None:
     """Records written before say nothing of layers and inodes: that is no fault, and a tmpfs is RAM by its name."""
-    machine = Machine.from_json({"disks": [{"purpose": "llama.cpp", "path": "/m", "filesystem": "tmpfs", "free_bytes": 1}]})
-    assert (disk_of(machine).backing, disk_of(machine).free_files, disk_of(machine).in_memory) == (None, None, True)
+    machine = Machine.from_json(
+        {"disks": [{"purpose": "llama.cpp", "path": "/m", "filesystem": "tmpfs", "free_bytes": 1}]}
+    )
+    assert (disk_of(machine).backing, disk_of(machine).free_files, disk_of(machine).in_memory) == (
+        None,
+        None,
+        True,
+    )
 
 
 # quotas that no option of the mount states
@@ -318,7 +357,9 @@ def test_quotas_are_asked_for_where_the_mount_says_nothing(
     build: Build, tmp_path: Path, filesystem: str, quotas: Any, free: int, whose: str | None
 ) -> None:
     """`quotaon` after a mount without options holds an account all the same (1.92 GB were told, writing stopped at 419 MB)."""
-    host = build(ROOT + HOME.format(filesystem), space={"/models": space()}, quotas={"/models": quotas})
+    host = build(
+        ROOT + HOME.format(filesystem), space={"/models": space()}, quotas={"/models": quotas}
+    )
     first, second, _ = again(host, tmp_path / "record")
     for machine in (first, second):
         assert (disk_of(machine).free_bytes, disk_of(machine).quota) == (free * 10**9, whose)
@@ -329,64 +370,109 @@ def test_quotas_are_asked_for_where_the_mount_says_nothing(
 def test_quotas_that_were_turned_off_are_none(build: Build) -> None:
     """`quotaoff` leaves the mount's options as they are: the kernel then says ENOSYS, which is an answer and no lack of one."""
     stated = HOME.format("ext4").replace(" rw\n", " rw,usrjquota=aquota.user,jqfmt=vfsv1\n")
-    machine = read_machine(build(ROOT + stated, space={"/models": space()}, quotas={"/models": "ENOSYS"}))
+    machine = read_machine(
+        build(ROOT + stated, space={"/models": space()}, quotas={"/models": "ENOSYS"})
+    )
     assert reason(machine, "quota") is None
     assert finding(machine, "disk").code == "disk-fits"
 
 
 def test_quotas_that_may_not_be_asked_are_said_so(build: Build) -> None:
     """In a container quotactl is forbidden: a doubt where options state quotas, a word beside the figure where none does."""
-    machine = read_machine(build(ROOT + HOME.format("ext4"), space={"/models": space()}, quotas={"/models": "EPERM"}))
+    machine = read_machine(
+        build(ROOT + HOME.format("ext4"), space={"/models": space()}, quotas={"/models": "EPERM"})
+    )
     assert finding(machine, "disk").code == "disk-fits"
-    assert "whether quotas are on could not be asked: Operation not permitted" in machine.sources["disks.llama.cpp"]
+    assert (
+        "whether quotas are on could not be asked: Operation not permitted"
+        in machine.sources["disks.llama.cpp"]
+    )
 
 
 @pytest.mark.parametrize(("kinds", "unread"), [(["user"], True), ([], False), ("EPERM", False)])
-def test_a_services_quota_is_unread_where_one_is_on(build: Build, tmp_path: Path, kinds: Any, unread: bool) -> None:
+def test_a_services_quota_is_unread_where_one_is_on(
+    build: Build, tmp_path: Path, kinds: Any, unread: bool
+) -> None:
     """Whether quotas are on anybody may ask; what they leave is told to the account alone."""
-    unit = {"/etc/systemd/system/ollama.service": "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/models\n"}
-    host = build(ROOT + HOME.format("ext4"), unit, space={"/models": space()}, quotas={"/models": []}, quotas_on={"/models": kinds})
+    unit = {
+        "/etc/systemd/system/ollama.service": "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/models\n"
+    }
+    host = build(
+        ROOT + HOME.format("ext4"),
+        unit,
+        space={"/models": space()},
+        quotas={"/models": []},
+        quotas_on={"/models": kinds},
+    )
     for machine in again(host, tmp_path / "record")[:2]:
         told = [entry.reason for entry in machine.unread if entry.fact == "disks.ollama.quota"]
         assert [("that service account" in text) for text in told] == [True] * unread
 
 
-@pytest.mark.parametrize(("above", "own", "told"), [(2, 3, True), (4, 3, False), (2, None, True), (200, None, False)])
-def test_a_quota_group_above_may_hold(build: Build, tmp_path: Path, above: int, own: int | None, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("above", "own", "told"), [(2, 3, True), (4, 3, False), (2, None, True), (200, None, False)]
+)
+def test_a_quota_group_above_may_hold(
+    build: Build, tmp_path: Path, above: int, own: int | None, told: bool
+) -> None:
     """A group of level 1 limits the subvolumes in it, and which those are only root may ask: a doubt where it would leave less."""
-    quotas = [limit("quota group", above * 10**9)] + ([limit("subvolume", own * 10**9)] if own else [])
-    host = build(ROOT + HOME.format("btrfs"), space={"/models": space()}, quotas={"/models": quotas})
+    quotas = [limit("quota group", above * 10**9)] + (
+        [limit("subvolume", own * 10**9)] if own else []
+    )
+    host = build(
+        ROOT + HOME.format("btrfs"), space={"/models": space()}, quotas={"/models": quotas}
+    )
     for machine in again(host, tmp_path / "record")[:2]:
         assert disk_of(machine).free_bytes == (own or 100) * 10**9
         assert (f"leaves {above}.00 GB" in (reason(machine, "quota_above") or "")) is told
-        assert finding(machine, "disk", "qwen3-0.6b").code == ("disk-assumed" if told else "disk-fits")
+        assert finding(machine, "disk", "qwen3-0.6b").code == (
+            "disk-assumed" if told else "disk-fits"
+        )
         assert finding(apply(machine, ["disk=100GB"]), "disk", "qwen3-0.6b").code == "disk-fits"
 
 
 def group(**values: int) -> dict[str, int]:
-    return dict.fromkeys(quota_groups._KEYS, 0) | {"max_referenced": 2**64 - 1, "max_exclusive": 2**64 - 1} | values
+    return (
+        dict.fromkeys(quota_groups._KEYS, 0)
+        | {"max_referenced": 2**64 - 1, "max_exclusive": 2**64 - 1}
+        | values
+    )
 
 
 def test_the_limits_of_a_quota_group() -> None:
     """include/uapi/linux/btrfs_tree.h: bit 0 of the flags limits what is referenced, bit 1 what is exclusive; reservations count."""
     assert quota_groups.limit_of(group(referenced=5, max_referenced=9)) is None
     assert quota_groups.limit_of(group(limit_flags=1, referenced=5, max_referenced=9)) == (9, 5)
-    assert quota_groups.limit_of(group(limit_flags=1, referenced=5, max_referenced=9, rsv_data=2, rsv_meta_prealloc=1)) == (9, 8)
+    assert quota_groups.limit_of(
+        group(limit_flags=1, referenced=5, max_referenced=9, rsv_data=2, rsv_meta_prealloc=1)
+    ) == (9, 8)
     both = group(limit_flags=3, referenced=5, max_referenced=9, exclusive=1, max_exclusive=3)
     assert quota_groups.limit_of(both) == (3, 1)
 
 
 @pytest.mark.parametrize(
-    ("subvolume", "kinds"), [(256, ["subvolume", "quota group"]), (257, ["quota group"]), (None, ["quota group", "quota group"])]
+    ("subvolume", "kinds"),
+    [
+        (256, ["subvolume", "quota group"]),
+        (257, ["quota group"]),
+        (None, ["quota group", "quota group"]),
+    ],
 )
-def test_the_groups_of_a_subvolume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subvolume: int | None, kinds: list[str]) -> None:
+def test_the_groups_of_a_subvolume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subvolume: int | None, kinds: list[str]
+) -> None:
     """sysfs has a folder `LEVEL_NUMBER` for each: of level 0 the number is the subvolume's, and other subvolumes' do not hold."""
     monkeypatch.setattr(quota_groups, "SYSFS", str(tmp_path))
     monkeypatch.setattr(quota_groups, "_place", lambda folder: ("f00d", subvolume))
     with pytest.raises(OSError, match="quota groups"):
         quota_groups.ask_groups("/models")
     (tmp_path / "f00d").mkdir()
-    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release="6.1.0-56-amd64", machine="x86_64"), raising=False)
+    monkeypatch.setattr(
+        os,
+        "uname",
+        lambda: SimpleNamespace(release="6.1.0-56-amd64", machine="x86_64"),
+        raising=False,
+    )
     assert quota_groups.ask_groups("/models") == ()
     for name, values in (
         ("0_5", group()),
@@ -431,7 +517,12 @@ class Library:
     ],
 )
 def test_an_older_kernel_is_told_from_one_without_quotas(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: int, closed: int, device: int, kinds: Any
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    folder: int,
+    closed: int,
+    device: int,
+    kinds: Any,
 ) -> None:
     """ENOSYS of quotactl_fd means that no quota is on, or that there is no such call: the latter says so of a closed folder, too."""
     library = Library(folder, closed, device)

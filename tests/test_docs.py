@@ -23,11 +23,17 @@ from selfhost.verdict.findings import CHECKS
 ROOT = Path(__file__).parents[1]
 NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
 MACHINE = str(ROOT / "tests" / "data" / "records" / "vm-24gib.json")
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", NEEDS, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [
+    line
+    for block in re.findall(r"```sh\n(.*?)```", NEEDS, re.DOTALL)
+    for line in block.splitlines()
+]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_give_the_route_that_the_page_states(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_give_the_route_that_the_page_states(
+    line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On a machine of 24 GiB without a GPU: the first word of the remark is the route."""
     command, _, remark = line.partition("#")
     words = shlex.split(command)[1:]
@@ -79,10 +85,17 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(cli.COMMANDS)
     parsers = [cli.parser_of(command) for command in cli.COMMANDS]
-    flags = {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
+    flags = {
+        flag for parser in parsers for action in parser._actions for flag in action.option_strings
+    }
     promised = CONTRACT.split("## Decisions")[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", promised)) <= flags
-    shared = set.intersection(*({flag for action in cli.parser_of(name)._actions for flag in action.option_strings} for name in JUDGING))
+    shared = set.intersection(
+        *(
+            {flag for action in cli.parser_of(name)._actions for flag in action.option_strings}
+            for name in JUDGING
+        )
+    )
     listed = set(re.findall(r"--[a-z-]+", section.split("share ")[1].split("; all of them")[0]))
     assert listed <= shared
 
@@ -90,9 +103,25 @@ def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
 JUDGING = ("check", "list", "show", "compare", "plan")
 
 
-def test_the_contracts_json_has_no_key_that_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_contracts_json_has_no_key_that_is_not_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Every key of the example is in an answer, and nothing of the top level is left out."""
-    assert cli.main(["check", "mistral-7b", "no-such", "llama-3.3-70b", "--machine", MACHINE, "--format", "json"]) == 2
+    assert (
+        cli.main(
+            [
+                "check",
+                "mistral-7b",
+                "no-such",
+                "llama-3.3-70b",
+                "--machine",
+                MACHINE,
+                "--format",
+                "json",
+            ]
+        )
+        == 2
+    )
     answer = json.loads(capsys.readouterr().out)
     example = json.loads(block("json"))
     assert set(example) == set(answer)
@@ -116,7 +145,9 @@ def test_the_contracts_json_has_no_key_that_is_not_written(capsys: pytest.Captur
     assert too_large["alternatives"]
 
 
-def test_the_contracts_policy_and_python_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_contracts_policy_and_python_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The policy is read without a fault; the Python runs as it stands; the names are public."""
     read_policy(Document.parse("audit.toml", block("toml").encode()))
     shutil.copy(MACHINE, tmp_path / "ci.json")
@@ -132,7 +163,10 @@ def test_the_contracts_policy_and_python_hold(tmp_path: Path, monkeypatch: pytes
 
 def test_the_contract_lists_every_schema_and_exit_code() -> None:
     """What ships in selfhost/schemas is named, and the exit codes are those of the README."""
-    shipped = {f"selfhost.{path.stem.replace('-1', '/1')}" for path in (ROOT / "selfhost" / "schemas").glob("*.json")}
+    shipped = {
+        f"selfhost.{path.stem.replace('-1', '/1')}"
+        for path in (ROOT / "selfhost" / "schemas").glob("*.json")
+    }
     # of TOML files, for editors
     outside = {"selfhost.policy/1", "selfhost.spec/1"}
     assert shipped - outside <= set(re.findall(r"selfhost\.[a-z-]+/\d", CONTRACT))

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from selfhost.api import check, describe
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Parameters, RuntimeSpec
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Parameters,
+    RuntimeSpec,
+)
 from selfhost.core.errors import WorkloadError
 from selfhost.core.units import binary
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
@@ -30,7 +37,9 @@ from selfhost.verdict.question import ask as asked_of
 from selfhost.verdict.record import Judged, Verdict, judge
 
 GIB = 2**30
-TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8"))
+TRUTH: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8")
+)
 
 
 @cache
@@ -69,7 +78,15 @@ def test_what_llamacpp_alone_is_known_to_keep_is_not_trained_by_guess() -> None:
     assert answer.download_bytes
 
 
-def llama(layers: int, hidden: int, inner: int, heads: int, key: int, vocabulary: int = 32_000, **more: Any) -> ModelSpec:
+def llama(
+    layers: int,
+    hidden: int,
+    inner: int,
+    heads: int,
+    key: int,
+    vocabulary: int = 32_000,
+    **more: Any,
+) -> ModelSpec:
     """A model of the Llama kind, as its published config.json has it."""
     at = tuple(range(layers))
     made = Architecture(
@@ -81,19 +98,43 @@ def llama(layers: int, hidden: int, inner: int, heads: int, key: int, vocabulary
         heads=heads,
         vocabulary=vocabulary,
         context_tokens=8192,
-        attention=(Attention(layers=at, heads=heads, kv_heads=more.pop("kv_heads", heads), key_length=key, value_length=key),),
-        feed_forward=(FeedForward(layers=at, length=inner, experts=more.pop("experts", None), used=more.pop("used", None)),),
+        attention=(
+            Attention(
+                layers=at,
+                heads=heads,
+                kv_heads=more.pop("kv_heads", heads),
+                key_length=key,
+                value_length=key,
+            ),
+        ),
+        feed_forward=(
+            FeedForward(
+                layers=at,
+                length=inner,
+                experts=more.pop("experts", None),
+                used=more.pop("used", None),
+            ),
+        ),
     )
     return ModelSpec(id="model", name="Model", architecture=made)
 
 
 # config.json of the first LLaMA models, which the catalogue does not hold
-LLAMA_1 = {"llama-33b": llama(60, 6656, 17_920, 52, 128), "llama-65b": llama(80, 8192, 22_016, 64, 128)}
+LLAMA_1 = {
+    "llama-33b": llama(60, 6656, 17_920, 52, 128),
+    "llama-65b": llama(80, 8192, 22_016, 64, 128),
+}
 
 
 def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
     longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
-    return finetune_needs(spec, transformers(), Workload(context_tokens=min(context_tokens, longest)), rows(), **options)
+    return finetune_needs(
+        spec,
+        transformers(),
+        Workload(context_tokens=min(context_tokens, longest)),
+        rows(),
+        **options,
+    )
 
 
 def memory(answer: Needs) -> MemoryNeed:
@@ -122,8 +163,12 @@ def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any])
 
 def test_adapters_stand_where_peft_puts_them(tmp_path: Path) -> None:
     """All-linear on every class of transformers: parameters and modules as peft has them; in the range where one row is two classes."""
-    held = json.loads((Path(__file__).parent / "data" / "config_classes.json").read_text(encoding="utf-8"))["types"]
-    truth = json.loads((Path(__file__).parent / "truth" / "adapters.json").read_text(encoding="utf-8"))["types"]
+    held = json.loads(
+        (Path(__file__).parent / "data" / "config_classes.json").read_text(encoding="utf-8")
+    )["types"]
+    truth = json.loads(
+        (Path(__file__).parent / "truth" / "adapters.json").read_text(encoding="utf-8")
+    )["types"]
     assert truth.keys() == held.keys()
     for kind, (trained, modules, *refused) in truth.items():
         (tmp_path / "config.json").write_text(json.dumps(held[kind]["config"]), encoding="utf-8")
@@ -138,7 +183,10 @@ def test_adapters_stand_where_peft_puts_them(tmp_path: Path) -> None:
         else:
             assert (found.parameters, found.matrices) == (trained, modules), kind
     # the same count of published config.json; Granite 4 without recurrent layers, of Granite's row: shared_mlp has gate and up in one
-    for path, trained in (("ibm-granite--granite-4-8b-dense-hybrid", 46_858_240), ("Qwen--Qwen3-30B-A3B", 996_507_648)):
+    for path, trained in (
+        ("ibm-granite--granite-4-8b-dense-hybrid", 46_858_240),
+        ("Qwen--Qwen3-30B-A3B", 996_507_648),
+    ):
         config = Path(__file__).parent / "data" / "headers" / "configs" / f"{path}.json"
         made = read_config(str(config), rows()).spec.architecture
         row = row_of(made, rows()) if made is not None else None
@@ -157,38 +205,55 @@ def test_adapters_of_experts_are_those_of_their_tensors() -> None:
     assert spec.architecture is not None
     row = row_of(spec.architecture, rows())
     assert row is not None
-    attention = (7168 + 1536) + (1536 + 128 * 192) + (7168 + 576) + (512 + 128 * 256) + (128 * 128 + 7168)
+    attention = (
+        (7168 + 1536) + (1536 + 128 * 192) + (7168 + 576) + (512 + 128 * 256) + (128 * 128 + 7168)
+    )
     experts = 256 * (2 * (7168 + 2 * 2048) + (2048 + 7168))
     found = adapters(spec.architecture, row, 1)
     assert found.parameters == 61 * attention + 58 * (experts + 7168 + 256)
     assert found.matrices == 61 * 5 + 58 * 3
-    assert found.linear_parameters == 61 * attention + 3 * 3 * (7168 + 18_432) + 58 * 3 * (7168 + 2048)
+    assert found.linear_parameters == 61 * attention + 3 * 3 * (7168 + 18_432) + 58 * 3 * (
+        7168 + 2048
+    )
     assert found.frozen_experts == 58 * 256 * 3 * 7168 * 2048
     gradients = terms(spec, rank=1)["gradients"]
-    assert (gradients.low_bytes, gradients.bytes) == (4 * found.linear_parameters, 4 * found.parameters)
+    assert (gradients.low_bytes, gradients.bytes) == (
+        4 * found.linear_parameters,
+        4 * found.parameters,
+    )
     assert gradients.how is How.COMPUTED
     assert "experts" in gradients.arithmetic
 
 
-@pytest.mark.parametrize("record", TRUTH["saved"], ids=lambda record: "-".join(str(value) for value in record.values()))
+@pytest.mark.parametrize(
+    "record", TRUTH["saved"], ids=lambda record: "-".join(str(value) for value in record.values())
+)
 def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
     """Bytes per token and layer are within 1 % of what transformers saved, and the range holds float32 and autocast too."""
     made = {key: record[key] for key in ("experts", "used", "kv_heads", "row") if key in record}
     one, three = (
         terms(
-            llama(layers, record["hidden"], record["inner"], record["heads"], record["key"], **made),
+            llama(
+                layers, record["hidden"], record["inner"], record["heads"], record["key"], **made
+            ),
             256,
             method=record["method"],
             checkpointing=False,
         )["activations"]
         for layers in (1, 3)
     )
-    assert (three.bytes - one.bytes) / 2 == pytest.approx(256 * record["bytes"] + record.get("fixed", 0), rel=0.01)
+    assert (three.bytes - one.bytes) / 2 == pytest.approx(
+        256 * record["bytes"] + record.get("fixed", 0), rel=0.01
+    )
     assert (three.high_bytes - one.high_bytes) / 512 >= record.get("float32", 0)
-    assert (three.low_bytes - one.low_bytes) / 512 <= record.get("linear", record.get("autocast", record["bytes"]))
+    assert (three.low_bytes - one.low_bytes) / 512 <= record.get(
+        "linear", record.get("autocast", record["bytes"])
+    )
 
 
-@pytest.mark.parametrize("record", TRUTH["peaks"], ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}")
+@pytest.mark.parametrize(
+    "record", TRUTH["peaks"], ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}"
+)
 def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
     """Activations at the peak of a real training step, with and without checkpointing: within 6 %, and inside the range."""
     spec = llama(4, 512, 1408, 8, 64, record["vocabulary"])
@@ -198,7 +263,9 @@ def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
     assert record["bytes"] * 6 // 10 <= term.low_bytes <= record["bytes"] <= term.high_bytes
 
 
-@pytest.mark.parametrize("record", TRUTH["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}")
+@pytest.mark.parametrize(
+    "record", TRUTH["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}"
+)
 def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None:
     """peft adds adapters to all experts of a layer for its turn: within a tenth, and the low end has adapters on attention alone."""
     spec = llama(record["layers"], 512, 1792, 8, 64, 1000, kv_heads=2, experts=8, used=2)
@@ -210,9 +277,13 @@ def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("checkpointing", [True, False])
 @pytest.mark.parametrize("length", [64, 4096])
-def test_gradients_and_activations_are_never_whole_at_once(checkpointing: bool, length: int) -> None:
+def test_gradients_and_activations_are_never_whole_at_once(
+    checkpointing: bool, length: int
+) -> None:
     """Backward makes the one while it lets the other go, so at the least both take what the larger takes alone."""
-    found = terms(shelf().spec("qwen2.5-0.5b-instruct"), length, method="full", checkpointing=checkpointing)
+    found = terms(
+        shelf().spec("qwen2.5-0.5b-instruct"), length, method="full", checkpointing=checkpointing
+    )
     gradients, activations = found["gradients"], found["activations"]
     larger = max(gradients.bytes, activations.low_bytes)
     # but for the gradient of the last norm, 896 wide
@@ -220,20 +291,39 @@ def test_gradients_and_activations_are_never_whole_at_once(checkpointing: bool, 
     assert ("last norm alone" in gradients.arithmetic) == (activations.low_bytes > gradients.bytes)
 
 
-@pytest.mark.parametrize("record", TRUTH["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}")
+@pytest.mark.parametrize(
+    "record", TRUTH["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}"
+)
 def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
     """Peak resident memory of training on a CPU, and the best figure is within a fifth of it."""
-    found = memory(ask(llama(12, 1024, 2816, 16, 64), 1024, method=record["method"], checkpointing=record["checkpointing"]))
+    found = memory(
+        ask(
+            llama(12, 1024, 2816, 16, 64),
+            1024,
+            method=record["method"],
+            checkpointing=record["checkpointing"],
+        )
+    )
     assert found.low_bytes <= record["bytes"] <= found.high_bytes
     assert found.total_bytes == pytest.approx(record["bytes"], rel=0.2)
 
 
-@pytest.mark.parametrize("record", TRUTH["published"], ids=lambda record: f"{record['model']}-{record['context_tokens']}")
+@pytest.mark.parametrize(
+    "record", TRUTH["published"], ids=lambda record: f"{record['model']}-{record['context_tokens']}"
+)
 def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
     """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a fifth of them."""
     spec = LLAMA_1.get(record["model"]) or shelf().spec(record["model"])
     workload = Workload(context_tokens=record["context_tokens"])
-    answer = finetune_needs(spec, transformers(), workload, rows(), method=record["method"], rank=record["rank"], batch=record["batch"])
+    answer = finetune_needs(
+        spec,
+        transformers(),
+        workload,
+        rows(),
+        method=record["method"],
+        rank=record["rank"],
+        batch=record["batch"],
+    )
     found = memory(answer)
     for unit in (2**30,) if record["unit"] == "GiB" else (10**9, 2**30):
         assert found.low_bytes <= record["size"] * unit <= found.high_bytes
@@ -248,7 +338,10 @@ def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
         "gradients": 2 * 6_738_415_616,
         "optimizer": 12 * 6_738_415_616,
     }
-    assert round(sum(found[name].bytes for name in ("weights", "gradients", "optimizer")) / 10**9) == 108
+    assert (
+        round(sum(found[name].bytes for name in ("weights", "gradients", "optimizer")) / 10**9)
+        == 108
+    )
 
 
 def test_states_of_the_optimizer_have_the_type_of_what_is_trained() -> None:
@@ -284,23 +377,34 @@ def test_nf4_is_4_127_bits() -> None:
 def test_the_quality_of_qlora_is_that_of_nf4() -> None:
     """QLoRA trains on NF4 that it makes at load (arXiv 2305.14314, section 3), so nothing is said of the published type's loss."""
     quality = {
-        method: check("mistral-7b", Workload(task="finetune", finetune_method=method), machine=Machine()).quality
+        method: check(
+            "mistral-7b", Workload(task="finetune", finetune_method=method), machine=Machine()
+        ).quality
         for method in FINETUNE_METHODS
     }
     assert quality["qlora"] is not None
     assert quality["qlora"].quantization == "nf4-double"
-    assert "fine-tuned through it, models reach what 16-bit fine-tuning reaches" in quality["qlora"].text
+    assert (
+        "fine-tuned through it, models reach what 16-bit fine-tuning reaches"
+        in quality["qlora"].text
+    )
     for method in ("full", "lora"):
         found = quality[method]
         assert found is not None
         assert found.quantization == "bfloat16"
 
 
-@pytest.mark.parametrize(("method", "quantization"), [("lora", "bfloat16"), ("qlora", "nf4-double")])
+@pytest.mark.parametrize(
+    ("method", "quantization"), [("lora", "bfloat16"), ("qlora", "nf4-double")]
+)
 def test_show_lists_what_is_trained_alone(method: str, quantization: str) -> None:
     """Of AWQ or FP8 files nothing is trained here: one size, with the quality of the weights that the method trains on."""
-    shown = describe(shelf(), "mistral-7b", Workload(task="finetune", finetune_method=method), Machine())
-    assert [(size.quantization, size.quality.quantization) for size in shown.sizes] == [("bfloat16", quantization)]
+    shown = describe(
+        shelf(), "mistral-7b", Workload(task="finetune", finetune_method=method), Machine()
+    )
+    assert [(size.quantization, size.quality.quantization) for size in shown.sizes] == [
+        ("bfloat16", quantization)
+    ]
 
 
 def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
@@ -312,7 +416,11 @@ def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
     assert one.disk_bytes is not None
     assert two.disk_bytes is not None
     assert one.download_bytes is not None
-    assert two.disk_bytes - one.disk_bytes == one.disk_bytes - one.download_bytes == 39_976_960 * (4 + 8)
+    assert (
+        two.disk_bytes - one.disk_bytes
+        == one.disk_bytes - one.download_bytes
+        == 39_976_960 * (4 + 8)
+    )
 
 
 # ------------------------------------------------------------------ laws
@@ -323,21 +431,33 @@ LENGTHS = st.integers(1, 4096)
 
 @settings(max_examples=60, deadline=None)
 @given(MODELS, LENGTHS, st.integers(1, 256), st.booleans())
-def test_more_training_never_takes_less(model: str, length: int, rank: int, checkpointing: bool) -> None:
+def test_more_training_never_takes_less(
+    model: str, length: int, rank: int, checkpointing: bool
+) -> None:
     """Full ≥ LoRA in every figure, and LoRA ≥ QLoRA at the least: where tables outweigh layers, peft's float32 copy of them counts."""
     spec = shelf().spec(model)
     full, lora, qlora = (
-        memory(ask(spec, length, method=method, rank=rank, checkpointing=checkpointing)) for method in ("full", "lora", "qlora")
+        memory(ask(spec, length, method=method, rank=rank, checkpointing=checkpointing))
+        for method in ("full", "lora", "qlora")
     )
     states = ("weights", "gradients", "optimizer")
-    assert sum(term.bytes for term in full.terms if term.name in states) >= sum(term.bytes for term in lora.terms if term.name in states)
+    assert sum(term.bytes for term in full.terms if term.name in states) >= sum(
+        term.bytes for term in lora.terms if term.name in states
+    )
     assert sum(term.low_bytes for term in lora.terms if term.name in states) >= sum(
         term.low_bytes for term in qlora.terms if term.name in states
     )
 
 
 @pytest.mark.parametrize(
-    "model", ["llama-2-7b-chat", "llama-3.1-8b-instruct", "qwen2.5-32b-instruct", "gemma-2-9b-it", "mistral-7b-instruct-v0.3"]
+    "model",
+    [
+        "llama-2-7b-chat",
+        "llama-3.1-8b-instruct",
+        "qwen2.5-32b-instruct",
+        "gemma-2-9b-it",
+        "mistral-7b-instruct-v0.3",
+    ],
 )
 def test_the_three_methods_are_far_apart(model: str) -> None:
     """For dense models of 7 B and more, by the ranges: QLoRA's most is below LoRA's least, LoRA's most below full's least."""
@@ -349,10 +469,15 @@ def test_the_three_methods_are_far_apart(model: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(MODELS, LENGTHS, LENGTHS, st.sampled_from(FINETUNE_METHODS), st.booleans())
-def test_longer_sequences_never_take_less(model: str, one: int, other: int, method: str, checkpointing: bool) -> None:
+def test_longer_sequences_never_take_less(
+    model: str, one: int, other: int, method: str, checkpointing: bool
+) -> None:
     """In every figure of the memory; the disk does not depend on it."""
     spec = shelf().spec(model)
-    short, long = (ask(spec, length, method=method, checkpointing=checkpointing) for length in sorted((one, other)))
+    short, long = (
+        ask(spec, length, method=method, checkpointing=checkpointing)
+        for length in sorted((one, other))
+    )
     for figure in ("total_bytes", "low_bytes", "high_bytes"):
         assert getattr(memory(short), figure) <= getattr(memory(long), figure)
     assert short.disk_bytes == long.disk_bytes
@@ -363,7 +488,10 @@ def test_longer_sequences_never_take_less(model: str, one: int, other: int, meth
 def test_checkpointing_never_takes_more(model: str, length: int, method: str) -> None:
     """In every figure: computing layers again is what it is for."""
     spec = shelf().spec(model)
-    kept, again = (memory(ask(spec, length, method=method, checkpointing=checkpointing)) for checkpointing in (False, True))
+    kept, again = (
+        memory(ask(spec, length, method=method, checkpointing=checkpointing))
+        for checkpointing in (False, True)
+    )
     for figure in ("total_bytes", "low_bytes", "high_bytes"):
         assert getattr(again, figure) <= getattr(kept, figure)
 
@@ -385,11 +513,17 @@ def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) 
     """A batch takes the activations of as many sequences and nothing else; without one, `parallel` is the batch."""
     spec = shelf().spec(model)
     workload = Workload(context_tokens=128, parallel=batch)
-    asked = finetune_needs(spec, transformers(), Workload(context_tokens=128), rows(), method=method, batch=batch)
+    asked = finetune_needs(
+        spec, transformers(), Workload(context_tokens=128), rows(), method=method, batch=batch
+    )
     assert asked == finetune_needs(spec, transformers(), workload, rows(), method=method)
     alone = {term.name: term for term in memory(ask(spec, 128, method=method)).terms}
     for term in memory(asked).terms:
-        assert term.bytes == alone[term.name].bytes if term.name != "activations" else term.bytes >= alone[term.name].bytes
+        assert (
+            term.bytes == alone[term.name].bytes
+            if term.name != "activations"
+            else term.bytes >= alone[term.name].bytes
+        )
 
 
 @pytest.mark.parametrize("method", FINETUNE_METHODS)
@@ -409,7 +543,9 @@ def calculate(line: str) -> Fraction:
     """A line with its words left out; what follows a semicolon is remark."""
     kept = re.sub(r"[A-Za-z_]+", "", line.split(";")[0].replace("×", "*").replace(",", ""))
     assert re.fullmatch(r"[0-9.+*/()\s]+", kept), line
-    return Fraction(eval(re.sub(r"(\d+)", r"Fraction(\1)", kept), {"Fraction": Fraction, "__builtins__": {}}))
+    return Fraction(
+        eval(re.sub(r"(\d+)", r"Fraction(\1)", kept), {"Fraction": Fraction, "__builtins__": {}})
+    )
 
 
 @pytest.mark.parametrize("method", FINETUNE_METHODS)
@@ -420,12 +556,19 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
         for optimizer in OPTIMIZERS:
             answer = ask(spec, method=method, checkpointing=checkpointing, optimizer=optimizer)
             names = [term.name for term in memory(answer).terms]
-            assert names == [name for name in ("weights", "gradients", "optimizer", "activations", "runtime") if name in names], spec.id
+            assert names == [
+                name
+                for name in ("weights", "gradients", "optimizer", "activations", "runtime")
+                if name in names
+            ], spec.id
             assert {"weights", "gradients", "activations", "runtime"} <= set(names)
             for term in memory(answer).terms:
                 assert 0 < term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, term)
                 assert term.source
-                assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (spec.id, term)
+                assert (term.how is How.EXACT) <= (term.low_bytes == term.high_bytes), (
+                    spec.id,
+                    term,
+                )
                 if term.name != "runtime":
                     assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
 
@@ -451,7 +594,10 @@ def test_all_experts_are_held_and_trained() -> None:
     assert terms(spec, method="full")["gradients"].bytes == 2 * total
     assert terms(spec, method="lora")["weights"].bytes > 2 * total
     # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
-    assert terms(spec, method="qlora")["weights"].bytes > 2 * terms(spec, method="qlora")["weights"].low_bytes
+    assert (
+        terms(spec, method="qlora")["weights"].bytes
+        > 2 * terms(spec, method="qlora")["weights"].low_bytes
+    )
 
 
 def test_the_trainer_decides_how_wide_experts_lie() -> None:
@@ -465,10 +611,16 @@ def test_the_trainer_decides_how_wide_experts_lie() -> None:
     weights = terms(spec, method="qlora")["weights"]
     assert weights.low_bytes < 14 * 10**9
     # what else differs between the ends is what is no expert: 1.8 of 20.9 B parameters, at most 4 bytes each
-    assert weights.bytes - weights.low_bytes == pytest.approx(found[1] - found[0], abs=4 * (20_914_757_184 - experts))
-    assert weights.high_bytes - weights.bytes == pytest.approx(found[2] - found[1], abs=4 * (20_914_757_184 - experts))
+    assert weights.bytes - weights.low_bytes == pytest.approx(
+        found[1] - found[0], abs=4 * (20_914_757_184 - experts)
+    )
+    assert weights.high_bytes - weights.bytes == pytest.approx(
+        found[2] - found[1], abs=4 * (20_914_757_184 - experts)
+    )
     asked = Workload(task="finetune", finetune_method="qlora")
-    note = next(note for note in check("gpt-oss-20b", asked, machine=Machine()).notes if "trainer" in note)
+    note = next(
+        note for note in check("gpt-oss-20b", asked, machine=Machine()).notes if "trainer" in note
+    )
     for size, whose in zip(found, ("Unsloth", "bitsandbytes", "peft"), strict=True):
         assert binary(size) in note
         assert whose in note
@@ -478,17 +630,29 @@ def test_without_experts_or_without_qlora_no_trainer_is_told_apart() -> None:
     """Dense models have no experts; LoRA keeps all weights in 16 bits, whoever trains."""
     assert experts_by_trainer(shelf().spec("mistral-7b-instruct-v0.3"), rows()) is None
     for model, method in (("mistral-7b-instruct-v0.3", "qlora"), ("gpt-oss-20b", "lora")):
-        notes = check(model, Workload(task="finetune", finetune_method=method), machine=Machine()).notes
+        notes = check(
+            model, Workload(task="finetune", finetune_method=method), machine=Machine()
+        ).notes
         assert not any("Unsloth" in note for note in notes)
 
 
 # ------------------------------------------------------------------ several accelerators
 
 
-def trained_on(count: int, gib: int, model: str = "llama-3.1-8b-instruct", **changes: Any) -> Judged:
+def trained_on(
+    count: int, gib: int, model: str = "llama-3.1-8b-instruct", **changes: Any
+) -> Judged:
     """The judgement of full training on that many cards alike, in a machine with little RAM."""
-    cards = (Accelerator(vendor="nvidia", name="Card", memory_total_bytes=gib * GIB, unified=False),) * count
-    machine = Machine(memory_total_bytes=32 * GIB, memory_limit_bytes=32 * GIB, system="linux", accelerators=cards, planning=True)
+    cards = (
+        Accelerator(vendor="nvidia", name="Card", memory_total_bytes=gib * GIB, unified=False),
+    ) * count
+    machine = Machine(
+        memory_total_bytes=32 * GIB,
+        memory_limit_bytes=32 * GIB,
+        system="linux",
+        accelerators=cards,
+        planning=True,
+    )
     workload = Workload(task="finetune", context_tokens=4096, finetune_method="full", **changes)
     return judge(asked_of(shelf().spec(model), workload, shelf(), machine), machine)
 
@@ -505,7 +669,11 @@ def test_training_is_shared_out_where_no_card_holds_it() -> None:
     total = shelf().spec("llama-3.1-8b-instruct").parameters.total
     assert total is not None
     for place in places:
-        states = sum(one.bytes for one in found if one.where == place and one.name in ("weights", "gradients", "optimizer"))
+        states = sum(
+            one.bytes
+            for one in found
+            if one.where == place and one.name in ("weights", "gradients", "optimizer")
+        )
         assert states == pytest.approx(16 * total / len(places), rel=1e-6)
         assert sum(one.high_bytes for one in found if one.where == place) <= 79 * GIB
     alone = {one.name: one for one in judged_alone().terms}
@@ -517,25 +685,37 @@ def test_training_is_shared_out_where_no_card_holds_it() -> None:
             larger = max(one.bytes, alone["activations"].low_bytes)
             assert larger - 1 <= one.low_bytes + alone["activations"].low_bytes <= larger
     # each card has a process of its own
-    assert next(one for one in found if one.name == "runtime").bytes == len(places) * alone["runtime"].bytes
+    assert (
+        next(one for one in found if one.name == "runtime").bytes
+        == len(places) * alone["runtime"].bytes
+    )
 
 
-@pytest.mark.parametrize("record", TRUTH["sharded"], ids=lambda record: f"{record['processes']}-{record['mixed']}")
+@pytest.mark.parametrize(
+    "record", TRUTH["sharded"], ids=lambda record: f"{record['processes']}-{record['mixed']}"
+)
 def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
     """In float32: 4 bytes of weights, 4 of gradients and 8 of AdamW a parameter, an Nth of them in each of N processes, exactly."""
-    held = [record[name] * record["processes"] for name in ("parameters_bytes", "gradients_bytes", "optimizer_bytes")]
+    held = [
+        record[name] * record["processes"]
+        for name in ("parameters_bytes", "gradients_bytes", "optimizer_bytes")
+    ]
     assert held == [4 * record["parameters"], 4 * record["parameters"], 8 * record["parameters"]]
 
 
 def test_what_is_gathered_lies_beside_the_shares() -> None:
     """Two processes in mixed precision: the step's peak less the gradients that stay is gathered weights and gradients, within 15 %."""
-    record = next(record for record in TRUTH["sharded"] if record["processes"] == 2 and record["mixed"])
+    record = next(
+        record for record in TRUTH["sharded"] if record["processes"] == 2 and record["mixed"]
+    )
     shape = record["shape"]
     made = llama(
         shape["num_hidden_layers"], shape["hidden_size"], shape["intermediate_size"], shape["num_attention_heads"], 64,
         shape["vocab_size"], kv_heads=shape["num_key_value_heads"],
     )  # fmt: skip
-    made = made.replace(parameters=Parameters(total=record["parameters"], active=record["parameters"]))
+    made = made.replace(
+        parameters=Parameters(total=record["parameters"], active=record["parameters"])
+    )
     found = gathered(made, Workload(task="finetune"))
     seen = record["step_allocated_peak_bytes"] - record["gradients_bytes"]
     assert found is not None
@@ -574,11 +754,17 @@ def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
     one = trained_on(1, 60, optimizer="adamw_8bit")
     assert all("scales by tensor" not in finding.reason for finding in one.findings)
     notes = {
-        optimizer: check("mistral-7b", Workload(task="finetune", optimizer=optimizer), machine=Machine()).notes
+        optimizer: check(
+            "mistral-7b", Workload(task="finetune", optimizer=optimizer), machine=Machine()
+        ).notes
         for optimizer in ("adamw", "adamw_8bit")
     }
-    assert any("shared out over several where none holds it alone" in note for note in notes["adamw"])
-    assert not any("shared out over several where none holds it alone" in note for note in notes["adamw_8bit"])
+    assert any(
+        "shared out over several where none holds it alone" in note for note in notes["adamw"]
+    )
+    assert not any(
+        "shared out over several where none holds it alone" in note for note in notes["adamw_8bit"]
+    )
     assert not trained_on(8, 60).failed
 
 
@@ -596,7 +782,9 @@ def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
 )
 def test_what_is_not_computed_is_unknown_with_a_reason(model: str, runtime: str) -> None:
     """Closed models, runtimes that do not train, speech and images: no figure, and why."""
-    answer = finetune_needs(shelf().spec(model), shelf().runtime(runtime), Workload(task="finetune"), rows())
+    answer = finetune_needs(
+        shelf().spec(model), shelf().runtime(runtime), Workload(task="finetune"), rows()
+    )
     assert answer.memory is None
     assert "memory" in {entry.fact for entry in answer.unknown}
     assert answer.disk_bytes is None
@@ -616,9 +804,23 @@ def test_every_wrong_argument_is_named() -> None:
     """Method, optimizer, rank, batch and checkpoints are all checked in one go."""
     with pytest.raises(WorkloadError) as raised:
         finetune_needs(
-            shelf().spec("gpt2"), transformers(), Workload(), rows(), method="dora", rank=0, optimizer="lion", batch=0, kept_checkpoints=-1
+            shelf().spec("gpt2"),
+            transformers(),
+            Workload(),
+            rows(),
+            method="dora",
+            rank=0,
+            optimizer="lion",
+            batch=0,
+            kept_checkpoints=-1,
         )
-    assert {problem.key for problem in raised.value.problems} == {"method", "optimizer", "lora_rank", "batch", "kept_checkpoints"}
+    assert {problem.key for problem in raised.value.problems} == {
+        "method",
+        "optimizer",
+        "lora_rank",
+        "batch",
+        "kept_checkpoints",
+    }
 
 
 # ------------------------------------------------------------------ weights that are quantized already
@@ -653,10 +855,15 @@ _STORED: dict[str, dict[str, Any]] = {
         ("int8", "qlora", "in the 8 bits"),
         *(("nvfp4", method, "which these are is not known") for method in FINETUNE_METHODS),
         # quantizers/auto.py: no "modelopt" among the methods that it loads
-        *(("modelopt", method, "does not apply ModelOpt's quantization") for method in FINETUNE_METHODS),
+        *(
+            ("modelopt", method, "does not apply ModelOpt's quantization")
+            for method in FINETUNE_METHODS
+        ),
     ],
 )
-def test_weights_that_transformers_does_not_train_so(stored: str, method: str, told: str, tmp_path: Path) -> None:
+def test_weights_that_transformers_does_not_train_so(
+    stored: str, method: str, told: str, tmp_path: Path
+) -> None:
     """What transformers 5.23.0 refuses is said to fail, with what to do instead; where it is not known, to be unknown."""
     verdict = judge_stored(stored, method, tmp_path)
     unknown = stored == "nvfp4"
@@ -682,9 +889,14 @@ def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_pa
     found = {term.name: term for term in needs.memory.terms}
     packed = stored not in ("w4a16", "fp8")
     # 4 bytes of weight and 4 of gradient for each adapter parameter
-    low, best = (size - found["gradients"].bytes for size in (found["weights"].low_bytes, found["weights"].bytes))
+    low, best = (
+        size - found["gradients"].bytes
+        for size in (found["weights"].low_bytes, found["weights"].bytes)
+    )
     # Qwen3 8B: 8,190,735,360 parameters
-    assert low == pytest.approx(needs.download_bytes if packed or stored == "fp8" else 2 * 8_190_735_360, rel=0.01)
+    assert low == pytest.approx(
+        needs.download_bytes if packed or stored == "fp8" else 2 * 8_190_735_360, rel=0.01
+    )
     for method in ("lora", "full") if not packed else ():
         whole = judge_stored(stored, method, tmp_path).needs
         assert whole is not None
@@ -699,7 +911,10 @@ def test_adapters_stand_on_packed_weights_as_they_are_stored(stored: str, tmp_pa
         assert other is not None
         assert other.memory is not None
         qlora = {term.name: term for term in other.memory.terms}["weights"]
-        assert (qlora.bytes, qlora.high_bytes) == (found["weights"].bytes, found["weights"].high_bytes)
+        assert (qlora.bytes, qlora.high_bytes) == (
+            found["weights"].bytes,
+            found["weights"].high_bytes,
+        )
 
 
 def test_weights_of_mlx_are_trained_by_mlx_alone(tmp_path: Path) -> None:
@@ -712,7 +927,19 @@ def test_weights_of_mlx_are_trained_by_mlx_alone(tmp_path: Path) -> None:
 
 
 def judge_stored(stored: str, method: str, folder: Path) -> Verdict:
-    config = json.loads((Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-8B.json").read_text(encoding="utf-8"))
-    own = {"quantization": {"bits": 4, "group_size": 64}} if stored == "mlx" else {"quantization_config": _STORED[stored]}
+    config = json.loads(
+        (Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-8B.json").read_text(
+            encoding="utf-8"
+        )
+    )
+    own = (
+        {"quantization": {"bits": 4, "group_size": 64}}
+        if stored == "mlx"
+        else {"quantization_config": _STORED[stored]}
+    )
     (folder / "config.json").write_text(json.dumps(config | own), encoding="utf-8")
-    return check(folder / "config.json", Workload(task="finetune", finetune_method=method), machine=load("aws-p5.48xlarge").machine)
+    return check(
+        folder / "config.json",
+        Workload(task="finetune", finetune_method=method),
+        machine=load("aws-p5.48xlarge").machine,
+    )

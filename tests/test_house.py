@@ -102,15 +102,24 @@ def files_imported(path: Path) -> Iterator[Path]:
     for_types = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        if isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
         for statement in node.body
         for inner in ast.walk(statement)
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
-            base = PACKAGE.joinpath(*folder[: len(folder) + 1 - node.level], *(node.module or "").split("."))
+            base = PACKAGE.joinpath(
+                *folder[: len(folder) + 1 - node.level], *(node.module or "").split(".")
+            )
             for alias in node.names:
-                places = (base / f"{alias.name}.py", base / alias.name / "__init__.py", base.with_suffix(".py"), base / "__init__.py")
+                places = (
+                    base / f"{alias.name}.py",
+                    base / alias.name / "__init__.py",
+                    base.with_suffix(".py"),
+                    base / "__init__.py",
+                )
                 target = next(place for place in places if place.exists())
                 if target != path and target != PACKAGE / "__init__.py":
                     yield target
@@ -124,18 +133,27 @@ def test_imports_go_down_the_list_only(path: Path) -> None:
     """A later package may import an earlier one, never the reverse; only the record of a machine opens the probes."""
     importer, file = room(path), path.relative_to(PACKAGE).as_posix()
     for kind, name, _ in imports(path):
-        if kind != "own" or name in (importer, "__init__") or (file, name) in EXCEPTIONS or importer in ("__init__", "__main__"):
+        if (
+            kind != "own"
+            or name in (importer, "__init__")
+            or (file, name) in EXCEPTIONS
+            or importer in ("__init__", "__main__")
+        ):
             continue
         assert name != "probes", f"{file} touches the machine; only its reader may"
         assert importer in RANK, f"{importer} has no place in the order"
-        assert RANK[name] < RANK[importer], f"{file} imports {name}, which stands later in the house"
+        assert RANK[name] < RANK[importer], (
+            f"{file} imports {name}, which stands later in the house"
+        )
 
 
 def test_no_files_import_each_other() -> None:
     """From no file do imports lead back to it, also not those inside functions; those for types alone do not count."""
     arrows = {path: set(files_imported(path)) for path in FILES}
     done: set[Path] = set()
-    while ready := {path for path, targets in arrows.items() if path not in done and targets <= done}:
+    while ready := {
+        path for path, targets in arrows.items() if path not in done and targets <= done
+    }:
         done |= ready
     assert not {str(path.relative_to(PACKAGE)) for path in FILES if path not in done}
 
@@ -144,7 +162,11 @@ def test_no_files_import_each_other() -> None:
 def test_no_room_can_reach_the_network_or_start_a_process(path: Path) -> None:
     """No module that opens sockets or starts processes is imported anywhere in the package, but where a driver is asked in a child."""
     used = {name for kind, name, _ in imports(path) if kind == "other"}
-    allowed = {"subprocess"} if path.relative_to(PACKAGE).as_posix().endswith("probes/child.py") else set()
+    allowed = (
+        {"subprocess"}
+        if path.relative_to(PACKAGE).as_posix().endswith("probes/child.py")
+        else set()
+    )
     assert not used & FORBIDDEN - allowed
 
 
@@ -154,12 +176,25 @@ def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
     if path.relative_to(PACKAGE).as_posix() == "reports/terminal.py":
         return
     early = {name for kind, name, inside in imports(path) if kind == "other" and not inside}
-    assert not early & {"rich", "psutil", "packaging", "tomllib", "json", "dataclasses", "inspect", "pathlib"}
+    assert not early & {
+        "rich",
+        "psutil",
+        "packaging",
+        "tomllib",
+        "json",
+        "dataclasses",
+        "inspect",
+        "pathlib",
+    }
 
 
 def loaded(code: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     return set(done.stdout.split("\n"))
 
@@ -177,7 +212,9 @@ def test_a_piped_check_loads_no_drawing_library() -> None:
         "import os, selfhost.cli.main\nsys_out = os.dup(1)\nselfhost.cli.main.main(['check', 'mistral-7b', '--output', os.devnull])"
     )
     assert "selfhost.verdict.record" in modules
-    expected = {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"} | ({"psutil"} if sys.platform == "linux" else set())
+    expected = {"rich", "packaging", "dataclasses", "inspect", "socket", "subprocess"} | (
+        {"psutil"} if sys.platform == "linux" else set()
+    )
     assert not modules & expected
 
 

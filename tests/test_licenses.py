@@ -55,8 +55,16 @@ CASES = [
     ("LicenseRef-Vendor-2.0", "LicenseRef-Vendor-1.0", False),
     # WITH makes a license of its own, and binds closer than AND
     ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", False),
-    ("GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0", True),
-    ("GPL-3.0-only WITH Classpath-exception-2.0", "GPL-2.0-or-later WITH Classpath-exception-2.0", True),
+    (
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        True,
+    ),
+    (
+        "GPL-3.0-only WITH Classpath-exception-2.0",
+        "GPL-2.0-or-later WITH Classpath-exception-2.0",
+        True,
+    ),
     ("Apache-2.0 WITH LLVM-exception", "Apache-2.0 WITH LLVM-exception AND MIT", False),
 ]
 
@@ -68,7 +76,19 @@ def test_expressions(own: str, wanted: str, met: bool) -> None:
     assert satisfies(canonical_expression(own), canonical_expression(wanted)) is met
 
 
-@pytest.mark.parametrize("wrong", ["Apache 2", "MIT OR", "(MIT", "MIT WITH", "LicenseRef-x+", "no-such-license", "", "MIT, Apache-2.0"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "Apache 2",
+        "MIT OR",
+        "(MIT",
+        "MIT WITH",
+        "LicenseRef-x+",
+        "no-such-license",
+        "",
+        "MIT, Apache-2.0",
+    ],
+)
 def test_what_is_no_expression_is_refused(wrong: str) -> None:
     """A slip is an error that shows how to write one."""
     with pytest.raises(WorkloadError, match="SPDX ids joined by AND, OR"):
@@ -89,16 +109,25 @@ def test_what_is_no_expression_is_refused(wrong: str) -> None:
 )
 def test_a_license_as_the_tables_print_it_is_understood(typed: str, proposed: str | None) -> None:
     """`list` and `compare` print `Gemma` for LicenseRef-Gemma: who types that is told the id."""
-    named = ["Apache-2.0", "LicenseRef-Gemma", "LicenseRef-Llama-3-Community", "LicenseRef-NVIDIA AND LicenseRef-Llama-3.1-Community"]
+    named = [
+        "Apache-2.0",
+        "LicenseRef-Gemma",
+        "LicenseRef-Llama-3-Community",
+        "LicenseRef-NVIDIA AND LicenseRef-Llama-3.1-Community",
+    ]
     with pytest.raises(WorkloadError) as caught:
         canonical_expression(typed, lambda: named)
     remedy = caught.value.problems[0].remedy or ""
-    assert remedy == f"did you mean {proposed}?" if proposed else remedy.startswith("write SPDX ids")
+    assert (
+        remedy == f"did you mean {proposed}?" if proposed else remedy.startswith("write SPDX ids")
+    )
 
 
 def test_every_name_that_the_catalogue_prints_is_understood() -> None:
     """None of its own licenses is refused without its id."""
     named = open_catalogue().license_ids()
-    for reference in {word for text in named for word in text.split() if word.startswith("LicenseRef-")}:
+    for reference in {
+        word for text in named for word in text.split() if word.startswith("LicenseRef-")
+    }:
         with pytest.raises(WorkloadError, match=f"did you mean '{re.escape(reference)}'"):
             canonical_expression(reference.removeprefix("LicenseRef-"), lambda: named)

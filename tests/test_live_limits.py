@@ -50,9 +50,13 @@ class Groups:
                     self.made.append(path)
             for file, value in limits.items():
                 (folder / file.replace("__", ".")).write_text(str(value))
-            subprocess.run(["sh", "-c", f'echo 0 > "{folder}/cgroup.procs"'], check=True, capture_output=True)
+            subprocess.run(
+                ["sh", "-c", f'echo 0 > "{folder}/cgroup.procs"'], check=True, capture_output=True
+            )
         except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"this account may not make version 1 control groups for {controller}: {error}")
+            pytest.skip(
+                f"this account may not make version 1 control groups for {controller}: {error}"
+            )
         return folder
 
     def remove(self) -> None:
@@ -89,7 +93,19 @@ def read(source_environment: dict[str, str]) -> Callable[..., dict[str, Any]]:
         enter = "".join(f'echo 0 > "{folder}/cgroup.procs" && ' for folder in inside)
         line = f'{before}{" && " if before else ""}exec "$0" -c "$1"'
         done = subprocess.run(
-            [*wrap, "sh", "-c", f'{enter}exec "$@"', "sh", *within, "sh", "-c", line, sys.executable, code],
+            [
+                *wrap,
+                "sh",
+                "-c",
+                f'{enter}exec "$@"',
+                "sh",
+                *within,
+                "sh",
+                "-c",
+                line,
+                sys.executable,
+                code,
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -110,14 +126,19 @@ Read = Callable[..., dict[str, Any]]
 
 
 @pytest.mark.parametrize(("outer", "inner", "wins"), [(2, 3, ""), (3, 1, "/inner"), (2, None, "")])
-def test_the_tighter_of_two_groups_wins(groups: Groups, read: Read, outer: int, inner: int | None, wins: str) -> None:
+def test_the_tighter_of_two_groups_wins(
+    groups: Groups, read: Read, outer: int, inner: int | None, wins: str
+) -> None:
     """Two deep, the limit on either: the least holds, and the answer names whose it is."""
     above = groups.make("memory", memory__limit_in_bytes=outer * GIB)
     limits = {} if inner is None else {"memory__limit_in_bytes": inner * GIB}
     found = read(groups.make("memory", "inner", **limits))
     least = min(outer, inner or outer) * GIB
     assert found["memory_limit_bytes"] == least
-    assert f"control group /{groups.name}{wins}: memory.limit_in_bytes" in found["sources"]["memory_limit_bytes"]
+    assert (
+        f"control group /{groups.name}{wins}: memory.limit_in_bytes"
+        in found["sources"]["memory_limit_bytes"]
+    )
     assert 0.9 * least < found["memory_available_bytes"] < least
     assert found["memory_total_bytes"] > least
     assert int((above / "memory.limit_in_bytes").read_text()) == outer * GIB
@@ -129,7 +150,12 @@ def test_what_a_sibling_takes_is_gone(groups: Groups, read: Read) -> None:
     beside, own = groups.make("memory", "beside"), groups.make("memory", "own")
     code = f"import sys; held = b'x' * {300 * MIB}; print('ready', flush=True); sys.stdin.read()"
     command = f'echo 0 > "{beside}/cgroup.procs" && exec "$0" -c "$1"'
-    with subprocess.Popen(["sh", "-c", command, sys.executable, code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        ["sh", "-c", command, sys.executable, code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
         found = read(own)
@@ -170,20 +196,27 @@ def test_files_on_a_tmpfs_are_not_available(groups: Groups, read: Read, tmp_path
     folder = groups.make("memory", memory__limit_in_bytes=512 * MIB)
     file = tmp_path / "file"
     mount = f'mount -t tmpfs -o size=300M none "{tmp_path}" && dd if=/dev/zero of="{file}" bs=1M count=200 2>/dev/null'
-    found = read(folder, wrap=("unshare", "-m"), before=f'{mount}; cat "{file}" "{file}" >/dev/null')
+    found = read(
+        folder, wrap=("unshare", "-m"), before=f'{mount}; cat "{file}" "{file}" >/dev/null'
+    )
     assert 200 * MIB < found["memory_available_bytes"] < 312 * MIB
 
 
 def test_a_group_of_version_2(read: Read) -> None:
     """The same where version 2 counts memory: a group without a limit inside one of 2 GiB."""
     folder = V2 / f"selfhost-test-{os.getpid()}-{next(_numbers)}"
-    if not (V2 / "cgroup.controllers").is_file() or "memory" not in (V2 / "cgroup.controllers").read_text().split():
+    if (
+        not (V2 / "cgroup.controllers").is_file()
+        or "memory" not in (V2 / "cgroup.controllers").read_text().split()
+    ):
         pytest.skip("version 2 does not count memory here")
     try:
         folder.mkdir()
         (folder / "memory.max").write_text(str(2 * GIB))
         (folder / "inner").mkdir()
-        subprocess.run(["sh", "-c", f'echo 0 > "{folder}/inner/cgroup.procs"'], check=True, capture_output=True)
+        subprocess.run(
+            ["sh", "-c", f'echo 0 > "{folder}/inner/cgroup.procs"'], check=True, capture_output=True
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"this account may not make control groups: {error}")
     else:
@@ -201,13 +234,17 @@ def test_a_group_of_version_2(read: Read) -> None:
     [(("unshare", "-C"), ""), (("unshare", "-m"), "umount /sys/fs/cgroup/memory")],
     ids=["another namespace", "unmounted"],
 )
-def test_a_limit_that_does_not_show_is_not_denied(groups: Groups, read: Read, wrap: tuple[str, str], before: str) -> None:
+def test_a_limit_that_does_not_show_is_not_denied(
+    groups: Groups, read: Read, wrap: tuple[str, str], before: str
+) -> None:
     """A namespace that sees the mount of the one above, and a controller of version 1 that is not mounted: both limited, both unread."""
     _alone(wrap[1])
     folder = groups.make("memory", memory__limit_in_bytes=600 * MIB)
     found = read(folder, before=before, within=wrap)
     assert found["memory_limit_bytes"] is found["memory_available_bytes"] is None
-    assert "a limit may exist unseen" in next(one["reason"] for one in found["unread"] if one["fact"] == "memory_limit_bytes")
+    assert "a limit may exist unseen" in next(
+        one["reason"] for one in found["unread"] if one["fact"] == "memory_limit_bytes"
+    )
 
 
 @pytest.fixture
@@ -260,7 +297,11 @@ def test_a_limit_of_the_shell(read: Read, option: str, limited: bool) -> None:
 def test_a_limit_on_the_size_of_files(read: Read, tmp_path: Path) -> None:
     """`ulimit -f` stops a file at that size on any volume, as dd shows: a model of one larger file cannot be downloaded, parts can."""
     file, limit = tmp_path / "file", f"ulimit -Sf {2**20 // 512}"
-    subprocess.run(["sh", "-c", f'{limit}; exec dd if=/dev/zero of="{file}" bs=64k count=20'], capture_output=True, check=False)
+    subprocess.run(
+        ["sh", "-c", f'{limit}; exec dd if=/dev/zero of="{file}" bs=64k count=20'],
+        capture_output=True,
+        check=False,
+    )
     written = file.stat().st_size
     found = read(before=limit)
     assert found["file_size_limit_bytes"] == written == MIB
@@ -294,8 +335,13 @@ print(json.dumps({"high": memory.high_bytes, "mapped": memory.evictable_bytes, *
 # processors
 
 
-@pytest.mark.parametrize(("outer", "inner", "usable"), [(150_000, None, 1.5), (150_000, 50_000, 0.5), (50_000, 150_000, None)])
-def test_a_quota_of_processors(groups: Groups, read: Read, outer: int, inner: int | None, usable: float | None) -> None:
+@pytest.mark.parametrize(
+    ("outer", "inner", "usable"),
+    [(150_000, None, 1.5), (150_000, 50_000, 0.5), (50_000, 150_000, None)],
+)
+def test_a_quota_of_processors(
+    groups: Groups, read: Read, outer: int, inner: int | None, usable: float | None
+) -> None:
     """A fraction stays one, and the tighter of two groups wins; the kernel itself refuses a child more than its parent has."""
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU: a quota of 1.5 is none")
@@ -315,10 +361,18 @@ def test_a_quota_of_processors(groups: Groups, read: Read, outer: int, inner: in
 def test_a_set_of_processors(groups: Groups, read: Read) -> None:
     """A cpuset of one CPU is one core, whatever the machine has; memory of its only node stays all."""
     first = min(os.sched_getaffinity(0))
-    nodes = (V1["cpuset"] / "cpuset.mems").read_text().strip() if (V1["cpuset"] / "cpuset.mems").is_file() else "0"
+    nodes = (
+        (V1["cpuset"] / "cpuset.mems").read_text().strip()
+        if (V1["cpuset"] / "cpuset.mems").is_file()
+        else "0"
+    )
     folder = groups.make("cpuset", cpuset__cpus=first, cpuset__mems=nodes)
     found = read(folder)
-    assert (found["cpu_cores_usable"], found["cpu_cores_physical"], found["cpu_cores_performance"]) == (1, 1, 1)
+    assert (
+        found["cpu_cores_usable"],
+        found["cpu_cores_physical"],
+        found["cpu_cores_performance"],
+    ) == (1, 1, 1)
     assert found["memory_limit_bytes"] is not None
 
 
@@ -327,19 +381,28 @@ def test_affinity(read: Read) -> None:
     """`taskset` leaves one CPU, which is what `nproc` says too."""
     first = min(os.sched_getaffinity(0))
     found = read(wrap=("taskset", "-c", str(first)))
-    shown = subprocess.run(["taskset", "-c", str(first), "nproc"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["taskset", "-c", str(first), "nproc"], capture_output=True, text=True, check=True
+    ).stdout
     assert found["cpu_cores_usable"] == int(shown) == 1
     assert found["cpu_cores_physical"] == 1
     online = os.cpu_count() or 1
     # lscpu counts those of the whole computer
-    assert (f"only of the 1 of {online} CPUs that this process may use" in found["sources"]["cpu_cores_physical"]) is (online > 1)
+    assert (
+        f"only of the 1 of {online} CPUs that this process may use"
+        in found["sources"]["cpu_cores_physical"]
+    ) is (online > 1)
 
 
 # mounts: each in a namespace of its own, which ends with the child
 
 
 def _alone(kind: str = "-m") -> None:
-    done = subprocess.run(["unshare", kind, "true"], capture_output=True, check=False) if shutil.which("unshare") else None
+    done = (
+        subprocess.run(["unshare", kind, "true"], capture_output=True, check=False)
+        if shutil.which("unshare")
+        else None
+    )
     if done is None or done.returncode:
         pytest.skip(f"this account may not make a namespace of its own: unshare {kind}")
 
@@ -358,7 +421,17 @@ def test_a_cache_in_memory(read: Read, tmp_path: Path, source_environment: dict[
     assert 60 * MIB < disk["free_bytes"] <= 64 * MIB
     assert "which is RAM" in found["sources"]["disks.huggingface"]
     checked = subprocess.run(
-        [sys.executable, "-m", "selfhost", "check", "qwen3-0.6b", "--machine", "-", "--format", "json"],
+        [
+            sys.executable,
+            "-m",
+            "selfhost",
+            "check",
+            "qwen3-0.6b",
+            "--machine",
+            "-",
+            "--format",
+            "json",
+        ],
         input=json.dumps(found),
         capture_output=True,
         text=True,
@@ -369,14 +442,30 @@ def test_a_cache_in_memory(read: Read, tmp_path: Path, source_environment: dict[
     assert finding["outcome"] == "fail"
 
 
-def test_files_in_memory_join_the_memory_need(read: Read, tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_files_in_memory_join_the_memory_need(
+    read: Read, tmp_path: Path, source_environment: dict[str, str]
+) -> None:
     """On a tmpfs that holds the file, the file is RAM as well: the memory needed is more than on a disk, by at least its size."""
     _alone()
-    ram = read(before=f'mount -t tmpfs -o size=8g tmpfs "{tmp_path}"', env={"HF_HOME": str(tmp_path)}, wrap=("unshare", "-m"))
+    ram = read(
+        before=f'mount -t tmpfs -o size=8g tmpfs "{tmp_path}"',
+        env={"HF_HOME": str(tmp_path)},
+        wrap=("unshare", "-m"),
+    )
     needs = []
     for found in (ram, read(env={"HF_HOME": "/"})):
         checked = subprocess.run(
-            [sys.executable, "-m", "selfhost", "check", "qwen3-0.6b", "--machine", "-", "--format", "json"],
+            [
+                sys.executable,
+                "-m",
+                "selfhost",
+                "check",
+                "qwen3-0.6b",
+                "--machine",
+                "-",
+                "--format",
+                "json",
+            ],
             input=json.dumps(found),
             capture_output=True,
             text=True,
@@ -384,7 +473,12 @@ def test_files_in_memory_join_the_memory_need(read: Read, tmp_path: Path, source
             env=source_environment,
         )
         verdict = json.loads(checked.stdout)
-        needs.append((next(one["needs"] for one in verdict["findings"] if one["check"] == "memory"), verdict["needs"]["download_bytes"]))
+        needs.append(
+            (
+                next(one["needs"] for one in verdict["findings"] if one["check"] == "memory"),
+                verdict["needs"]["download_bytes"],
+            )
+        )
     assert needs[0][0] - needs[1][0] >= needs[0][1] * 0.99
 
 
@@ -414,7 +508,10 @@ def _image(folder: Path, make: str) -> str:
     (folder / "mount").mkdir()
     (folder / "image").write_bytes(b"")
     os.truncate(folder / "image", 64 * MIB)
-    if shutil.which(make.split()[0]) is None or subprocess.run([*make.split(), str(folder / "image")], capture_output=True).returncode:
+    if (
+        shutil.which(make.split()[0]) is None
+        or subprocess.run([*make.split(), str(folder / "image")], capture_output=True).returncode
+    ):
         pytest.skip(f"{make} is not to be had here")
     return f'mount -o loop "{folder}/image" "{folder}/mount"'
 
@@ -431,7 +528,11 @@ def test_a_disk_that_is_full_but_for_what_root_may_use(read: Read, tmp_path: Pat
     _mountable(mount)
     fill = f'(dd if=/dev/zero of="{tmp_path}/mount/file" bs=1M count=45 2>/dev/null; true)'
     shown = f'df -B1 --output=avail "{tmp_path}/mount" | tail -1 > "{tmp_path}/df"'
-    found = read(before=f"{mount} && {fill} && {shown}", env={"HF_HOME": str(tmp_path / "mount")}, wrap=("unshare", "-m"))
+    found = read(
+        before=f"{mount} && {fill} && {shown}",
+        env={"HF_HOME": str(tmp_path / "mount")},
+        wrap=("unshare", "-m"),
+    )
     disk = disk_of(found)
     assert disk["filesystem"] == "ext4"
     assert disk["free_bytes"] == int((tmp_path / "df").read_text()) < 10 * MIB
@@ -465,7 +566,9 @@ def test_a_store_that_cannot_be_made(read: Read, tmp_path: Path, kind: str) -> N
         (store / "hub").mkdir(parents=True)
     found = read(env={"HF_HOME": str(store)})
     assert (disk_of(found)["free_bytes"], disk_of(found)["writable"]) == (None, None)
-    reason = next(one["reason"] for one in found["unread"] if one["fact"] == "disks.huggingface.free_bytes")
+    reason = next(
+        one["reason"] for one in found["unread"] if one["fact"] == "disks.huggingface.free_bytes"
+    )
     assert any(word in reason for word in ("symbolic links", "which does not exist", "too long"))
 
 

@@ -37,9 +37,11 @@ GIB = 2**30
 # a busy computer is no fault
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")), min_size=1, max_size=20).filter(
-    str.strip
-)
+texts = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")),
+    min_size=1,
+    max_size=20,
+).filter(str.strip)
 names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 disk_sizes = st.integers(0, MAX_DISK_BYTES)
 memory_sizes = st.integers(1, MAX_MEMORY_BYTES)
@@ -110,11 +112,30 @@ def machines(draw: st.DrawFn) -> Machine:
         ),
         "accelerators": draw(optional(st.lists(accelerator, max_size=2).map(tuple))),
         "runtimes": draw(
-            optional(st.lists(st.builds(PresentRuntime, id=names, version=optional(texts), path=optional(texts)), max_size=2).map(tuple))
+            optional(
+                st.lists(
+                    st.builds(
+                        PresentRuntime, id=names, version=optional(texts), path=optional(texts)
+                    ),
+                    max_size=2,
+                ).map(tuple)
+            )
         ),
     }
-    told = st.sampled_from([*FACTS, "disks.ollama", "accelerators.memory_total_bytes", "accelerators.unified", "instruction_sets.fma"])
-    unread = tuple(draw(st.lists(st.builds(Unread, fact=told, reason=texts, remedy=optional(texts)), max_size=6)))
+    told = st.sampled_from(
+        [
+            *FACTS,
+            "disks.ollama",
+            "accelerators.memory_total_bytes",
+            "accelerators.unified",
+            "instruction_sets.fma",
+        ]
+    )
+    unread = tuple(
+        draw(
+            st.lists(st.builds(Unread, fact=told, reason=texts, remedy=optional(texts)), max_size=6)
+        )
+    )
     return Machine(
         name=draw(texts),
         labels=draw(st.dictionaries(texts, texts, max_size=2)),
@@ -143,26 +164,43 @@ def explained(machine: Machine) -> None:
         assert disk.writable is not None or f"disks.{disk.purpose}.writable" in told
     for part in ("memory_total_bytes", "unified"):
         if machine.accelerators is not None:
-            assert any(getattr(card, part) is None for card in machine.accelerators) == (f"accelerators.{part}" in told)
+            assert any(getattr(card, part) is None for card in machine.accelerators) == (
+                f"accelerators.{part}" in told
+            )
     if machine.models_present is not None:
-        assert any(model.complete is None for model in machine.models_present) == ("models_present.complete" in told)
+        assert any(model.complete is None for model in machine.models_present) == (
+            "models_present.complete" in told
+        )
 
 
 @calm
-@given(machines(), machines(), st.sampled_from([fact for fact in FACTS if not fact.startswith("memory_")]))
+@given(
+    machines(),
+    machines(),
+    st.sampled_from([fact for fact in FACTS if not fact.startswith("memory_")]),
+)
 def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: str) -> None:
     """However a machine was made or changed: each None has one entry, no value has one, and the reasons given are kept."""
     explained(machine)
     changed = machine.replace(**{fact: getattr(other, fact)})
     explained(changed)
-    assert Machine.from_json(json.loads(json.dumps(changed.to_json())), unnamed=changed.name) == changed
+    assert (
+        Machine.from_json(json.loads(json.dumps(changed.to_json())), unnamed=changed.name)
+        == changed
+    )
     kept = {entry.fact: entry for entry in machine.unread}
-    assert all(changed.why_unread(name) == entry for name, entry in kept.items() if name in FACTS and name != fact)
+    assert all(
+        changed.why_unread(name) == entry
+        for name, entry in kept.items()
+        if name in FACTS and name != fact
+    )
 
 
 def test_a_value_put_in_takes_its_reason_away() -> None:
     """`replace` with a disk's free space, a GPU's memory or an instruction set leaves no reason why they are not known."""
-    why = Unread(fact="disks.llama.cpp.free_bytes", reason="no answer within 2 seconds", remedy="mount it")
+    why = Unread(
+        fact="disks.llama.cpp.free_bytes", reason="no answer within 2 seconds", remedy="mount it"
+    )
     machine = Machine(
         disks=(Disk(purpose="llama.cpp", path="/data", writable=True),),
         accelerators=(Accelerator(vendor="nvidia", name="GPU"),),
@@ -173,12 +211,18 @@ def test_a_value_put_in_takes_its_reason_away() -> None:
     assert machine.why_unread("disks.llama.cpp.free_bytes") == why
     whole = machine.replace(
         disks=(Disk(purpose="llama.cpp", path="/data", free_bytes=0, writable=True),),
-        accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=GIB, unified=False),),
+        accelerators=(
+            Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=GIB, unified=False),
+        ),
         instruction_sets=("avx2", "fma"),
     )
     assert {entry.fact for entry in whole.unread} <= set(FACTS)
     assert machine.replace(accelerators=()).accelerators == ()
-    assert not [entry for entry in machine.replace(accelerators=()).unread if entry.fact.startswith("accelerators")]
+    assert not [
+        entry
+        for entry in machine.replace(accelerators=()).unread
+        if entry.fact.startswith("accelerators")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -252,20 +296,34 @@ def test_one_spelling(key: str, spelled: str, name: str) -> None:
 
 def test_a_gpu_that_may_share_the_memory() -> None:
     """A record that does not say whether a GPU shares the RAM says nothing; Apple's always do, and the record then says why it is known."""
-    machine = Machine.from_json({"schema": SCHEMA, "accelerators": [{"vendor": "nvidia", "name": "GPU", "memory_total_bytes": GIB}]})
+    machine = Machine.from_json(
+        {
+            "schema": SCHEMA,
+            "accelerators": [{"vendor": "nvidia", "name": "GPU", "memory_total_bytes": GIB}],
+        }
+    )
     assert [card.unified for card in machine.accelerators or ()] == [None]
     assert machine.why_unread("accelerators.unified").remedy
-    apple = Machine.from_json({"schema": SCHEMA, "accelerators": [{"vendor": "Apple", "name": "M4", "memory_total_bytes": GIB}]})
+    apple = Machine.from_json(
+        {
+            "schema": SCHEMA,
+            "accelerators": [{"vendor": "Apple", "name": "M4", "memory_total_bytes": GIB}],
+        }
+    )
     assert [card.unified for card in apple.accelerators or ()] == [True]
     assert "Apple" in apple.sources["accelerators.unified"]
-    stated = Machine.from_json({"schema": SCHEMA, "accelerators": [{"vendor": "apple", "name": "M4", "unified": False}]})
+    stated = Machine.from_json(
+        {"schema": SCHEMA, "accelerators": [{"vendor": "apple", "name": "M4", "unified": False}]}
+    )
     assert [card.unified for card in stated.accelerators or ()] == [False]
     assert "accelerators.unified" not in stated.sources
 
 
 def test_a_model_file_that_may_be_incomplete() -> None:
     """A record that does not say whether a file is whole says nothing."""
-    machine = Machine.from_json({"schema": SCHEMA, "models_present": [{"path": "~/x.gguf", "size_bytes": 5}]})
+    machine = Machine.from_json(
+        {"schema": SCHEMA, "models_present": [{"path": "~/x.gguf", "size_bytes": 5}]}
+    )
     assert [model.complete for model in machine.models_present or ()] == [None]
     assert machine.why_unread("models_present.complete").reason
 
@@ -299,7 +357,12 @@ def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
         record = {**live.to_json(), "name": name, "is_this_one": True}
         assert not Machine.from_json(record).is_this_one
         assert not Machine(name=name).is_this_one
-    for other in (Machine.read(root=tmp_path), recorded, apply(recorded, ["cores=2"]), load("aws-c7g.4xlarge").machine):
+    for other in (
+        Machine.read(root=tmp_path),
+        recorded,
+        apply(recorded, ["cores=2"]),
+        load("aws-c7g.4xlarge").machine,
+    ):
         assert not other.is_this_one
     assert "is_this_one" not in live.to_json()
 
@@ -311,7 +374,10 @@ def test_a_record_without_a_name_is_never_called_this_machine(tmp_path: Path) ->
     assert Machine.from_file(tmp_path / "here.json").name == "the machine of here.json"
     assert Machine.from_json(nameless).name == "that machine"
     assert Machine.from_json({**nameless, "name": None}, unnamed="edge-01").name == "edge-01"
-    assert Machine.from_json({**nameless, "name": "this machine of mine"}).name == "this machine of mine"
+    assert (
+        Machine.from_json({**nameless, "name": "this machine of mine"}).name
+        == "this machine of mine"
+    )
 
 
 def test_the_schema_is_a_schema_and_names_every_key() -> None:
@@ -337,7 +403,9 @@ def test_whole_cores_are_written_as_a_whole_number() -> None:
 
 def test_what_is_missing_is_unread() -> None:
     """A file with fewer keys is accepted; every None has its reason and a remedy, and a key nobody knows is ignored."""
-    machine = Machine.from_json({"schema": SCHEMA, "memory_limit_bytes": 16 * GIB, "colour": {"of": "the case"}})
+    machine = Machine.from_json(
+        {"schema": SCHEMA, "memory_limit_bytes": 16 * GIB, "colour": {"of": "the case"}}
+    )
     assert machine.memory_limit_bytes == 16 * GIB
     assert machine.memory_available_bytes is None
     for fact in FACTS:
@@ -357,9 +425,15 @@ def test_no_accelerators_is_not_the_same_as_not_known() -> None:
 def test_memory_of_a_disk_and_of_a_gpu_that_is_missing_has_its_reason() -> None:
     """A None inside a list is told as well."""
     machine = Machine.from_json(
-        {"schema": SCHEMA, "disks": [{"purpose": "ollama", "path": "/data"}], "accelerators": [{"vendor": "nvidia", "name": "GPU"}]}
+        {
+            "schema": SCHEMA,
+            "disks": [{"purpose": "ollama", "path": "/data"}],
+            "accelerators": [{"vendor": "nvidia", "name": "GPU"}],
+        }
     )
-    assert {"disks.ollama.free_bytes", "accelerators.memory_total_bytes"} <= {entry.fact for entry in machine.unread}
+    assert {"disks.ollama.free_bytes", "accelerators.memory_total_bytes"} <= {
+        entry.fact for entry in machine.unread
+    }
 
 
 def test_an_unknown_scope_is_not_known() -> None:
@@ -437,7 +511,11 @@ def test_a_wrong_value_is_named_by_its_key(key: str, value: Any) -> None:
         ("disks", {"path": "/", "free_bytes": 1}, "purpose"),
         ("disks", {"purpose": "ollama", "path": "/", "free_bytes": -1}, "free_bytes"),
         ("disks", {"purpose": "ollama", "path": "/", "writable": "yes"}, "writable"),
-        ("accelerators", {"vendor": "nvidia", "name": "x", "memory_total_bytes": 4, "memory_free_bytes": 5}, "memory_free_bytes"),
+        (
+            "accelerators",
+            {"vendor": "nvidia", "name": "x", "memory_total_bytes": 4, "memory_free_bytes": 5},
+            "memory_free_bytes",
+        ),
         ("accelerators", {"name": "x"}, "vendor"),
         ("runtimes", {"version": "1"}, "id"),
         ("models_present", {"path": "~/x.gguf"}, "size_bytes"),
@@ -458,7 +536,12 @@ def test_an_entry_that_is_no_object_is_named() -> None:
 def test_all_faults_are_told_at_once() -> None:
     """One run names every fault."""
     found = problems(
-        {"schema": "x", "memory_total_bytes": -1, "cpu_cores_usable": "two", "disks": [{"purpose": "a", "path": "b", "free_bytes": True}]}
+        {
+            "schema": "x",
+            "memory_total_bytes": -1,
+            "cpu_cores_usable": "two",
+            "disks": [{"purpose": "a", "path": "b", "free_bytes": True}],
+        }
     )
     assert set(found) == {"schema", "memory_total_bytes", "cpu_cores_usable", "disks[0].free_bytes"}
     assert str(found["memory_total_bytes"]).startswith("ci.json: memory_total_bytes: ")
@@ -488,7 +571,10 @@ def test_only_an_object_is_a_record(data: Any) -> None:
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(Machine().to_json())) | st.text(max_size=5), inner, max_size=4)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(sorted(Machine().to_json())) | st.text(max_size=5), inner, max_size=4
+        )
     ),
     max_leaves=12,
 )
@@ -539,7 +625,9 @@ def test_files_that_are_no_records(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b" " * (5 * 2**20))
     (tmp_path / "deep").write_text("[" * 200_000)
     (tmp_path / "digits").write_text('{"memory_total_bytes": ' + "9" * 10_000 + "}")
-    said = {name: fault(tmp_path / name).message for name in ("missing", *sorted(os.listdir(tmp_path)))}
+    said = {
+        name: fault(tmp_path / name).message for name in ("missing", *sorted(os.listdir(tmp_path)))
+    }
     for name, words in {
         "missing": "does not exist",
         "folder": "folder",
@@ -571,7 +659,10 @@ def test_no_path(path: Any) -> None:
     assert "no file was named" in str(fault(path))
 
 
-@pytest.mark.skipif(sys.platform == "win32" or (hasattr(os, "geteuid") and os.geteuid() == 0), reason="root may read everything")
+@pytest.mark.skipif(
+    sys.platform == "win32" or (hasattr(os, "geteuid") and os.geteuid() == 0),
+    reason="root may read everything",
+)
 def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
     """The system's reason is passed on."""
     (tmp_path / "secret").write_text("{}")
@@ -589,16 +680,23 @@ def test_names_that_no_file_can_have() -> None:
 def test_lines_are_given_only_where_they_are_certain(tmp_path: Path) -> None:
     """A key that stands once has its line; one that stands twice has none."""
     path = tmp_path / "m.json"
-    path.write_text('{\n "schema": "selfhost.machine/1",\n "memory_total_bytes": -1,\n "sources": {"scope": "x"},\n "scope": 7\n}')
+    path.write_text(
+        '{\n "schema": "selfhost.machine/1",\n "memory_total_bytes": -1,\n "sources": {"scope": "x"},\n "scope": 7\n}'
+    )
     with pytest.raises(MachineFileError) as caught:
         Machine.from_file(path)
-    assert {problem.key: problem.line for problem in caught.value.problems} == {"memory_total_bytes": 3, "scope": None}
+    assert {problem.key: problem.line for problem in caught.value.problems} == {
+        "memory_total_bytes": 3,
+        "scope": None,
+    }
 
 
 def test_twice_the_same_key_and_nan_are_refused(tmp_path: Path) -> None:
     """JSON readers differ in which of two keys they take, and NaN is no JSON."""
     path = tmp_path / "m.json"
-    path.write_text('{"schema": "selfhost.machine/1", "name": "a", "name": "b", "cpu_cores_usable": NaN}')
+    path.write_text(
+        '{"schema": "selfhost.machine/1", "name": "a", "name": "b", "cpu_cores_usable": NaN}'
+    )
     with pytest.raises(MachineFileError) as caught:
         Machine.from_file(path)
     said = " ".join(map(str, caught.value.problems))
@@ -613,7 +711,9 @@ def test_a_word_that_is_no_number_is_one_fault(tmp_path: Path, word: str) -> Non
     path.write_text(f'{{"schema": "selfhost.machine/1",\n "memory_total_bytes": {word}}}')
     with pytest.raises(MachineFileError) as caught:
         Machine.from_file(path)
-    assert [(problem.line, word in problem.message) for problem in caught.value.problems] == [(2, True)]
+    assert [(problem.line, word in problem.message) for problem in caught.value.problems] == [
+        (2, True)
+    ]
 
 
 def test_a_record_can_be_sent_to_another_process() -> None:

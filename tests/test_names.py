@@ -101,7 +101,11 @@ KNOWN = [
     ("llama2:chat", "llama-2-7b-chat", None),
     ("deepseek-r1:671b", "deepseek-r1", None),
     ("qwen3-coder:30b", "qwen3-coder-30b-a3b-instruct", None),
-    ("llava:7b", "llava-v1.6-mistral-7b", None),  # LLaVA 1.6, as bare llava; 1.5 has its number in every name
+    (
+        "llava:7b",
+        "llava-v1.6-mistral-7b",
+        None,
+    ),  # LLaVA 1.6, as bare llava; 1.5 has its number in every name
     ("llava:13b", "llava-v1.6-vicuna-13b", None),
     ("llava-1.5-13b", "llava-1.5-13b", None),
     ("phi4", "phi-4", None),
@@ -185,15 +189,26 @@ IN_OLLAMA = [
 
 
 @pytest.mark.parametrize(("name", "meant", "loaded"), IN_OLLAMA)
-def test_a_name_that_means_another_model_in_ollama_says_so(name: str, meant: str, loaded: str) -> None:
+def test_a_name_that_means_another_model_in_ollama_says_so(
+    name: str, meant: str, loaded: str
+) -> None:
     """The contract: ambiguity is told. Written as only Ollama writes it the name is what Ollama loads, and the other one is told."""
     plain = resolve(name, CATALOGUE)
     assert plain.spec_id == meant
-    assert any(loaded in note for note in plain.notes if note.startswith("Ollama")) is (loaded != meant)
-    for typed in (f"{name}:latest", f"library/{name}", f"https://ollama.com/library/{name}", f"registry.ollama.ai/library/{name}:latest"):
+    assert any(loaded in note for note in plain.notes if note.startswith("Ollama")) is (
+        loaded != meant
+    )
+    for typed in (
+        f"{name}:latest",
+        f"library/{name}",
+        f"https://ollama.com/library/{name}",
+        f"registry.ollama.ai/library/{name}:latest",
+    ):
         found = resolve(typed, CATALOGUE)
         assert found.spec_id == loaded
-        assert any(f"elsewhere the name means {meant}" in note for note in found.notes) is (loaded != meant)
+        assert any(f"elsewhere the name means {meant}" in note for note in found.notes) is (
+            loaded != meant
+        )
 
 
 @pytest.mark.parametrize("name", ["deepseek-coder", "aya", "snowflake-arctic-embed"])
@@ -214,7 +229,9 @@ def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
 
 
 @pytest.mark.parametrize(("typed", "spec_id", "quantization"), KNOWN)
-def test_the_names_that_others_print_are_understood(typed: str, spec_id: str, quantization: str | None) -> None:
+def test_the_names_that_others_print_are_understood(
+    typed: str, spec_id: str, quantization: str | None
+) -> None:
     """A name copied from a web page, a model hub, a tool's documentation or the contract leads to that model."""
     found = resolve(typed, CATALOGUE)
     assert (found.spec_id, found.quantization) == (spec_id, quantization)
@@ -339,7 +356,9 @@ def test_another_number_is_another_model(typed: str) -> None:
         ("meta-llama/Meta-Llama-3-70B", "llama-3-70b-instruct"),
     ],
 )
-def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(typed: str, tuned: str) -> None:
+def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
+    typed: str, tuned: str
+) -> None:
     """With the maker's name in the repository's or without it: one model is named, and that it may hold other weights."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
@@ -348,7 +367,19 @@ def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(typed
 
 
 @pytest.mark.parametrize(
-    "typed", ["no-such", "xyzzy", "banana-7b", "bert", "orca-mini", "palm-2", "sora-turbo-preview", "chatglm", "bark", "🦙"]
+    "typed",
+    [
+        "no-such",
+        "xyzzy",
+        "banana-7b",
+        "bert",
+        "orca-mini",
+        "palm-2",
+        "sora-turbo-preview",
+        "chatglm",
+        "bark",
+        "🦙",
+    ],
 )
 def test_no_unrelated_model_is_offered(typed: str) -> None:
     """A size, a word of every second name or a chance likeness in common is no reason to name a model."""
@@ -364,11 +395,15 @@ def test_no_unrelated_model_is_offered(typed: str) -> None:
         ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "qat-q4_0"),
     ],
 )
-def test_another_format_of_a_known_model_is_named_as_such(typed: str, model: str, format: str) -> None:
+def test_another_format_of_a_known_model_is_named_as_such(
+    typed: str, model: str, format: str
+) -> None:
     """A repository of another format is no unknown model: the error says which model, which format, and that its size is not known."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
-    assert f"holds {model} in another format ({format}), whose size is not known here" in str(caught.value)
+    assert f"holds {model} in another format ({format}), whose size is not known here" in str(
+        caught.value
+    )
     assert caught.value.nearest == (model,)
 
 
@@ -376,16 +411,38 @@ def test_another_format_of_a_known_model_is_named_as_such(typed: str, model: str
     ("typed", "model", "options"),
     [
         ("Qwen/Qwen2.5-7B-Instruct-AWQ", "qwen2.5-7b-instruct", "--runtime vllm --quant awq"),
-        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4", "qwen2.5-7b-instruct", "--runtime vllm --quant gptq"),
-        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", "qwen2.5-7b-instruct", "--runtime vllm --quant gptq-8bit"),
+        (
+            "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4",
+            "qwen2.5-7b-instruct",
+            "--runtime vllm --quant gptq",
+        ),
+        (
+            "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8",
+            "qwen2.5-7b-instruct",
+            "--runtime vllm --quant gptq-8bit",
+        ),
         ("Qwen/Qwen3-8B-FP8", "qwen3-8b", "--runtime vllm --quant fp8"),
-        ("TheBloke/Mistral-7B-Instruct-v0.2-GPTQ", "mistral-7b-instruct-v0.2", "--runtime vllm --quant gptq"),
+        (
+            "TheBloke/Mistral-7B-Instruct-v0.2-GPTQ",
+            "mistral-7b-instruct-v0.2",
+            "--runtime vllm --quant gptq",
+        ),
         ("hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4", LLAMA, "--runtime vllm --quant awq"),
-        ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", LLAMA, "--runtime transformers --quant nf4"),
-        ("RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8", LLAMA, "--runtime vllm --quant w8a8"),
+        (
+            "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit",
+            LLAMA,
+            "--runtime transformers --quant nf4",
+        ),
+        (
+            "RedHatAI/Meta-Llama-3.1-8B-Instruct-quantized.w8a8",
+            LLAMA,
+            "--runtime vllm --quant w8a8",
+        ),
     ],
 )
-def test_a_quantized_repository_leads_to_its_quantization(typed: str, model: str, options: str) -> None:
+def test_a_quantized_repository_leads_to_its_quantization(
+    typed: str, model: str, options: str
+) -> None:
     """What people download under such a name can be judged: the remedy is the command."""
     with pytest.raises(UnknownModelError, match="quantized as") as caught:
         resolve(typed, CATALOGUE)
@@ -422,7 +479,9 @@ def test_the_text_of_the_error_has_the_near_names(typed: str) -> None:
     error = caught.value
     assert str(error).startswith(error.message)
     assert all(name in str(error) for name in error.nearest)
-    assert ("Did you mean" in str(error)) is any(name not in error.message for name in error.nearest)
+    assert ("Did you mean" in str(error)) is any(
+        name not in error.message for name in error.nearest
+    )
 
 
 @pytest.mark.parametrize("typed", ["mistrl-7b", "tiktoken"])
@@ -431,7 +490,11 @@ def test_an_error_survives_a_process_pool(typed: str) -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (type(again), str(again), again.args) == (type(caught.value), str(caught.value), caught.value.args)
+    assert (type(again), str(again), again.args) == (
+        type(caught.value),
+        str(caught.value),
+        caught.value.args,
+    )
     assert (again.nearest, again.remedy) == (caught.value.nearest, caught.value.remedy)
     assert getattr(again, "kind", None) == getattr(caught.value, "kind", None)
 
@@ -454,7 +517,9 @@ def test_near_names_are_looked_for_when_somebody_asks(monkeypatch: pytest.Monkey
     assert calls == ["mistrl-7-b"]
 
 
-@pytest.mark.parametrize("typed", ["tiktoken", "OpenAI API", "openai-api", "Whisper API", "ollama", "llama.cpp", "vLLM"])
+@pytest.mark.parametrize(
+    "typed", ["tiktoken", "OpenAI API", "openai-api", "Whisper API", "ollama", "llama.cpp", "vLLM"]
+)
 def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
     """The contract's tools and services are no unknown models: the error says what each is and names models that exist."""
     with pytest.raises(NotAModelError) as caught:
@@ -464,7 +529,9 @@ def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
     assert set(caught.value.nearest) <= set(CATALOGUE.ids())
 
 
-@pytest.mark.parametrize("typed", ["llama", "mistral", "gemma", "qwen", "whisper", "mistral:latest", "mistral:q4_0"])
+@pytest.mark.parametrize(
+    "typed", ["llama", "mistral", "gemma", "qwen", "whisper", "mistral:latest", "mistral:q4_0"]
+)
 def test_a_bare_family_says_what_was_taken(typed: str) -> None:
     """The notes name the model that a bare family became, and every other model they name exists."""
     found = resolve(typed, CATALOGUE)
@@ -487,7 +554,10 @@ def test_case_and_separators_never_change_the_result(name: str, data: st.DataObj
     for index, letter in enumerate(name):
         if letter in "-_.:/ ":
             around = (name[index - 1 : index], name[index + 1 : index + 2])
-            border = sum(side.isdigit() for side in around) == 1 and sum(side.isalpha() for side in around) == 1
+            border = (
+                sum(side.isdigit() for side in around) == 1
+                and sum(side.isalpha() for side in around) == 1
+            )
             letter = data.draw(st.sampled_from(["-", "_", ".", ":", "/", " "] + [""] * border))
         elif data.draw(st.booleans()):
             letter = letter.upper()
@@ -540,7 +610,9 @@ def test_a_conversion_by_a_known_account_is_the_original(converter: str) -> None
     assert (found.spec_id, found.quantization) == (MISTRAL, "Q6_K")
 
 
-def test_a_folder_of_a_models_name_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_a_models_name_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The contract: a string is a path only by a separator that leads to something, or by its ending."""
     (tmp_path / "mistral-7b").mkdir()
     (tmp_path / "models").mkdir()
@@ -554,7 +626,9 @@ def test_a_folder_of_a_models_name_changes_nothing(tmp_path: Path, monkeypatch: 
     assert resolve("mistral-7b", CATALOGUE).spec_id == MISTRAL
 
 
-@pytest.mark.parametrize("typed", ["model.gguf", "MODEL.GGUF", "config.json", "no/such/model.safetensors"])
+@pytest.mark.parametrize(
+    "typed", ["model.gguf", "MODEL.GGUF", "config.json", "no/such/model.safetensors"]
+)
 def test_an_ending_makes_a_path(typed: str) -> None:
     """A file's ending says that a file is meant, there or not."""
     assert is_path(typed)
@@ -562,7 +636,15 @@ def test_an_ending_makes_a_path(typed: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "mistral:7b", "gguf", "x\x00/y", "a/" * 60_000, "https://huggingface.co/a/b/blob/main/c.gguf", "hf.co/a/b/blob/main/c.gguf"],
+    [
+        "",
+        "mistral:7b",
+        "gguf",
+        "x\x00/y",
+        "a/" * 60_000,
+        "https://huggingface.co/a/b/blob/main/c.gguf",
+        "hf.co/a/b/blob/main/c.gguf",
+    ],
 )
 def test_other_strings_are_no_paths(typed: str) -> None:
     """Tags, addresses, null characters and endless strings are no paths, and asking costs no error."""

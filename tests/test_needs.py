@@ -62,16 +62,29 @@ def specs() -> tuple[ModelSpec, ...]:
 
 @cache
 def in_gguf() -> tuple[ModelSpec, ...]:
-    return tuple(spec for spec in specs() if spec.architecture is not None and needs.why_not_loaded(spec, runtime("llama.cpp")) is None)
+    return tuple(
+        spec
+        for spec in specs()
+        if spec.architecture is not None
+        and needs.why_not_loaded(spec, runtime("llama.cpp")) is None
+    )
 
 
 def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
     """The answer for a workload with the defaults filled in."""
     format, quantization = needs.default_format_and_quantization(spec, program)
     longest = (spec.architecture.context_tokens if spec.architecture else None) or 4096
-    values = {"format": format, "quantization": quantization, "context_tokens": min(4096, longest), "kv_cache_type": "f16", **changes}
+    values = {
+        "format": format,
+        "quantization": quantization,
+        "context_tokens": min(4096, longest),
+        "kv_cache_type": "f16",
+        **changes,
+    }
     sets = values.pop("instruction_sets", None)
-    return needs.needs_of(spec, program, Workload(runtime=program.id, **values), rows(), instruction_sets=sets)
+    return needs.needs_of(
+        spec, program, Workload(runtime=program.id, **values), rows(), instruction_sets=sets
+    )
 
 
 def memory(answer: Needs) -> MemoryNeed:
@@ -95,7 +108,10 @@ def test_parameters_equal_the_sum_over_the_architecture() -> None:
             continue
         found = count(checkpoint_tensors(spec.architecture, row)) + (spec.parameters.encoders or 0)
         allowed = spec.parameters.total * 0.005 if spec.parameters.difference else 0
-        assert abs(found - spec.parameters.total) <= allowed, (spec.id, found - spec.parameters.total)
+        assert abs(found - spec.parameters.total) <= allowed, (
+            spec.id,
+            found - spec.parameters.total,
+        )
         checked += 1
     assert checked > 50
 
@@ -103,14 +119,22 @@ def test_parameters_equal_the_sum_over_the_architecture() -> None:
 def test_every_shipped_architecture_has_a_row() -> None:
     """A spec with an architecture names a row, or brings its tensors itself."""
     assert not [
-        spec.id for spec in specs() if spec.architecture and not spec.architecture.tensors and row_of(spec.architecture, rows()) is None
+        spec.id
+        for spec in specs()
+        if spec.architecture
+        and not spec.architecture.tensors
+        and row_of(spec.architecture, rows()) is None
     ]
 
 
 def _in_llamacpp_alone(spec: ModelSpec) -> bool:
     """DeepSeek V4's compressed attention: of no other program is it known what it keeps."""
     row = row_of(spec.architecture, rows()) if spec.architecture is not None else None
-    return spec.architecture is not None and row is not None and why_not_known(spec.architecture, row, "mlx") is not None
+    return (
+        spec.architecture is not None
+        and row is not None
+        and why_not_known(spec.architecture, row, "mlx") is not None
+    )
 
 
 def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
@@ -123,22 +147,35 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
         if spec.architecture is None and not spec.components and spec.needs is None:
             assert "architecture" in spec.unknown, spec.id
             assert answer.memory is None, (spec.id, program.id)
-            assert {entry.fact for entry in answer.unknown} >= {"memory.kv_cache"} or answer.download_bytes is None
-            assert ("download_bytes" in {entry.fact for entry in answer.unknown}) == (answer.download_bytes is None)
+            assert {entry.fact for entry in answer.unknown} >= {
+                "memory.kv_cache"
+            } or answer.download_bytes is None
+            assert ("download_bytes" in {entry.fact for entry in answer.unknown}) == (
+                answer.download_bytes is None
+            )
             assert all(entry.reason and entry.remedy for entry in answer.unknown)
             continue
         assert answer.download_bytes, (spec.id, program.id, answer.unknown)
         assert answer.disk_bytes == answer.download_bytes
         if answer.memory is None and "gguf" not in program.formats and _in_llamacpp_alone(spec):
-            assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"], (spec.id, program.id)
-            assert all("compressed attention" in entry.reason and entry.remedy for entry in answer.unknown)
+            assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"], (
+                spec.id,
+                program.id,
+            )
+            assert all(
+                "compressed attention" in entry.reason and entry.remedy for entry in answer.unknown
+            )
             continue
         assert answer.largest_file_bytes is not None
         assert 0 < answer.largest_file_bytes <= answer.download_bytes
         for term in memory(answer).terms:
             # only what a picture takes may be nothing: there may be none
             least = 0 if term.name == "projector_compute" else 1
-            assert least <= term.low_bytes <= term.bytes <= term.high_bytes, (spec.id, program.id, term)
+            assert least <= term.low_bytes <= term.bytes <= term.high_bytes, (
+                spec.id,
+                program.id,
+                term,
+            )
             assert term.source, (spec.id, program.id, term)
             assert term.arithmetic
             if term.how is How.EXACT:
@@ -156,18 +193,31 @@ def calculate(line: str) -> Fraction:
     line = line.split(";")[0].replace("×", "*").replace(",", "")
     kept = re.sub(r"[A-Za-z_]+[A-Za-z0-9_']*", "", line)
     assert re.fullmatch(r"[0-9.+*/()\s-]+", kept), line
-    return Fraction(eval(re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", kept), {"Fraction": Fraction, "__builtins__": {}}))
+    return Fraction(
+        eval(
+            re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", kept),
+            {"Fraction": Fraction, "__builtins__": {}},
+        )
+    )
 
 
 @pytest.mark.parametrize("kv_cache_type", KV_CACHE_TYPES)
 @pytest.mark.parametrize("context_tokens", [256, 3000, 4096])
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_the_printed_arithmetic_gives_the_printed_bytes(kv_cache_type: str, context_tokens: int, parallel: int) -> None:
+def test_the_printed_arithmetic_gives_the_printed_bytes(
+    kv_cache_type: str, context_tokens: int, parallel: int
+) -> None:
     """Whoever types a llama.cpp or Ollama line into a calculator gets the term's bytes."""
     seen = set()
     for spec in in_gguf():
         for id in ("llama.cpp", "ollama"):
-            answer = asked(spec, runtime(id), kv_cache_type=kv_cache_type, context_tokens=context_tokens, parallel=parallel)
+            answer = asked(
+                spec,
+                runtime(id),
+                kv_cache_type=kv_cache_type,
+                context_tokens=context_tokens,
+                parallel=parallel,
+            )
             if answer.memory is None:
                 assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"], spec.id
                 continue
@@ -188,17 +238,34 @@ def test_layers_that_take_the_same_are_one_entry_of_the_arithmetic() -> None:
                 continue
             answer = asked(spec, runtime(id))
             for term in answer.memory.terms if answer.memory is not None else ():
-                parts = [re.sub(r"\b[\d,]+ layers?", "layers", part) for part in term.arithmetic.partition(";")[0].split(" + ")]
+                parts = [
+                    re.sub(r"\b[\d,]+ layers?", "layers", part)
+                    for part in term.arithmetic.partition(";")[0].split(" + ")
+                ]
                 parts = [part for part in parts if "layers" in part]
                 assert len(parts) == len(set(parts)), (spec.id, id, term.arithmetic)
-    terms = {term.name: term for term in memory(asked(catalogue().spec("llama-3.3-nemotron-super-49b-v1"), runtime("llama.cpp"))).terms}
-    assert terms["kv_cache"].arithmetic == "2 × 49 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    terms = {
+        term.name: term
+        for term in memory(
+            asked(catalogue().spec("llama-3.3-nemotron-super-49b-v1"), runtime("llama.cpp"))
+        ).terms
+    }
+    assert (
+        terms["kv_cache"].arithmetic == "2 × 49 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    )
 
 
 def test_the_cache_line_is_the_one_people_know() -> None:
     """Mistral 7B at 4,096 tokens: the line of the contract."""
-    terms = {term.name: term for term in memory(asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))).terms}
-    assert terms["kv_cache"].arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    terms = {
+        term.name: term
+        for term in memory(
+            asked(catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama.cpp"))
+        ).terms
+    }
+    assert (
+        terms["kv_cache"].arithmetic == "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens"
+    )
     assert terms["kv_cache"].bytes == 536_870_912
     assert terms["kv_cache"].how is How.EXACT
 
@@ -206,7 +273,9 @@ def test_the_cache_line_is_the_one_people_know() -> None:
 def vec_dot_types() -> dict[str, tuple[int, int]]:
     """Block sizes of Q8_0, Q8_1 and Q8_K in ggml-common.h, by the types whose products take them: type_traits_cpu in ggml-cpu.c."""
     q8_0, q8_1, q8_k = (32, 34), (32, 36), (256, 292)
-    found = dict.fromkeys(("Q4_0", "Q5_0", "Q8_0", "MXFP4", "IQ4_NL"), q8_0) | dict.fromkeys(("Q4_1", "Q5_1"), q8_1)
+    found = dict.fromkeys(("Q4_0", "Q5_0", "Q8_0", "MXFP4", "IQ4_NL"), q8_0) | dict.fromkeys(
+        ("Q4_1", "Q5_1"), q8_1
+    )
     names = "Q2_K Q3_K_M Q4_K_M Q5_K_S Q6_K IQ1_S IQ1_M IQ2_XXS IQ2_XS IQ2_S IQ2_M IQ3_XXS IQ3_XS IQ3_S IQ3_M IQ4_XS TQ1_0 TQ2_0"
     return found | dict.fromkeys(names.split(), q8_k) | {"F16": (1, 2), "BF16": (1, 2)}
 
@@ -214,7 +283,9 @@ def vec_dot_types() -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize("quantization", sorted(vec_dot_types()))
 def test_activations_meet_weights_in_the_type_that_their_product_takes(quantization: str) -> None:
     """The scratch of llama.cpp is in Q8_K for every type with blocks of 256, in Q8_0 or Q8_1 for those of 32 (`vec_dot_type`)."""
-    answer = asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), quantization=quantization)
+    answer = asked(
+        catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), quantization=quantization
+    )
     line = next(term.arithmetic for term in memory(answer).terms if term.name == "runtime")
     elements, size = vec_dot_types()[quantization]
     assert f"512 tokens × 14,336 × {size}/{elements} bytes of scratch" in line
@@ -227,8 +298,16 @@ def test_every_sequence_has_copies_of_its_own_to_go_back_to(id: str) -> None:
     ends, later = [], []
     for parallel in (1, 2, 5):
         answer = asked(spec, program, context_tokens=8192, parallel=parallel)
-        ends.append(next(term.high_bytes for term in memory(answer).terms if term.name == "runtime"))
-        workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=8192, parallel=parallel)
+        ends.append(
+            next(term.high_bytes for term in memory(answer).terms if term.name == "runtime")
+        )
+        workload = Workload(
+            runtime="llama.cpp",
+            format="gguf",
+            quantization="Q4_K_M",
+            context_tokens=8192,
+            parallel=parallel,
+        )
         later.append(needs.more_in_conversation(spec, program, workload, rows()))
     one = (ends[1] - ends[0]) // 3
     # Gemma 3 12B: 40 layers with a window of 1,024 tokens, 8 heads of 256, K and V in 16 bits (config.json)
@@ -237,15 +316,23 @@ def test_every_sequence_has_copies_of_its_own_to_go_back_to(id: str) -> None:
     assert one > 0
     assert ends[2] - ends[0] == 4 * 3 * one
     # Ollama renders the prompt itself: nobody tells its server where messages start
-    told = [memory(asked(spec, runtime("ollama"), context_tokens=8192, parallel=parallel)).terms for parallel in (1, 2)]
-    first, second = (next(term.high_bytes for term in terms if term.name == "runtime") for terms in told)
+    told = [
+        memory(asked(spec, runtime("ollama"), context_tokens=8192, parallel=parallel)).terms
+        for parallel in (1, 2)
+    ]
+    first, second = (
+        next(term.high_bytes for term in terms if term.name == "runtime") for terms in told
+    )
     assert second - first == 2 * one
     assert later == [29 * one, 2 * 29 * one, 5 * 29 * one]
 
 
 def test_a_program_whose_copies_weigh_more_than_what_was_measured_is_not_called_measured() -> None:
     """Llama 4 Scout at 16,384 tokens: 2.25 GiB of the term are arithmetic on chunks of 8,192 tokens."""
-    for id, tokens, how in (("llama-4-scout-17b-16e-instruct", 16_384, How.COMPUTED), ("mistral-7b-instruct-v0.3", 4096, How.MEASURED)):
+    for id, tokens, how in (
+        ("llama-4-scout-17b-16e-instruct", 16_384, How.COMPUTED),
+        ("mistral-7b-instruct-v0.3", 4096, How.MEASURED),
+    ):
         answer = asked(catalogue().spec(id), runtime("llama.cpp"), context_tokens=tokens)
         assert next(term.how for term in memory(answer).terms if term.name == "runtime") is how
 
@@ -256,7 +343,9 @@ def test_a_buffer_that_was_measured_on_a_processor_is_not_exact_on_a_device(id: 
     answer = asked(catalogue().spec(id), runtime("llama.cpp"))
     here = next(term for term in memory(answer).terms if term.name == "compute")
     card = apply(Machine(), ["gpu=80GiB"])
-    placed = next(one for one in placements(answer, card, 32, splits=True) if one.placement == "accelerator")
+    placed = next(
+        one for one in placements(answer, card, 32, splits=True) if one.placement == "accelerator"
+    )
     there = [term for term in memory(placed).terms if term.name == "compute"]
     assert here.how is How.EXACT
     assert [term.how for term in there] == [How.COMPUTED]
@@ -266,12 +355,19 @@ def test_a_buffer_that_was_measured_on_a_processor_is_not_exact_on_a_device(id: 
 
 def test_a_buffer_of_a_draft_keeps_its_name_on_a_device() -> None:
     """One buffer of the model and one of the draft lie there, each under its own name."""
-    spec, draft = catalogue().spec("llama-3.1-8b-instruct"), catalogue().spec("llama-3.2-1b-instruct")
+    spec, draft = (
+        catalogue().spec("llama-3.1-8b-instruct"),
+        catalogue().spec("llama-3.2-1b-instruct"),
+    )
     companions = needs.Companions(draft=draft, draft_quantization="Q4_K_M")
-    workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096)
+    workload = Workload(
+        runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096
+    )
     answer = needs.needs_of(spec, runtime("llama.cpp"), workload, rows(), companions=companions)
     placed = next(placements(answer, apply(Machine(), ["gpu=80GiB"]), 32, splits=True))
-    buffers = [(term.name, term.where) for term in memory(placed).terms if term.name.endswith("compute")]
+    buffers = [
+        (term.name, term.where) for term in memory(placed).terms if term.name.endswith("compute")
+    ]
     assert buffers == [("compute", "accelerator:0"), ("draft_compute", "accelerator:0")]
 
 
@@ -279,7 +375,11 @@ def test_padding_is_said() -> None:
     """llama.cpp gives 3,000 tokens the room of 3,072, and the line says so."""
     terms = {
         term.name: term
-        for term in memory(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), context_tokens=3000)).terms
+        for term in memory(
+            asked(
+                catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), context_tokens=3000
+            )
+        ).terms
     }
     assert "3,072 tokens" in terms["kv_cache"].arithmetic
     assert "3,000" in terms["kv_cache"].arithmetic
@@ -288,7 +388,10 @@ def test_padding_is_said() -> None:
 
 # ------------------------------------------------------------------ laws
 
-CHAINS = (("Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32"), ("Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K"))
+CHAINS = (
+    ("Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32"),
+    ("Q3_K_S", "Q4_K_S", "Q5_K_S", "Q6_K"),
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -317,9 +420,16 @@ def test_more_is_never_less(data: st.DataObject) -> None:
     if less.memory is None or more.memory is None:
         return
     made = rows()["architecture"].get(spec.architecture.row, {}) if spec.architecture else {}
-    apart = "compute" if types[low] != "f16" or made.get("encoder") or program.logits_rows == "batch" else ""
+    apart = (
+        "compute"
+        if types[low] != "f16" or made.get("encoder") or program.logits_rows == "batch"
+        else ""
+    )
     for part in ("bytes", "low_bytes", "high_bytes"):
-        sums = [[(term.name, getattr(term, part)) for term in memory(answer).terms] for answer in (less, more)]
+        sums = [
+            [(term.name, getattr(term, part)) for term in memory(answer).terms]
+            for answer in (less, more)
+        ]
         first, second = (sum(size for name, size in terms if name != apart) for terms in sums)
         assert first <= second, (spec.id, program.id, part)
         whole, then = (sum(size for _, size in terms) for terms in sums)
@@ -339,14 +449,19 @@ def test_more_bits_never_need_less(program: str, chain: tuple[str, ...]) -> None
         if spec.architecture is not None and spec.architecture.expert_dtype:
             continue
         bare = spec.replace(files=())
-        answers = [asked(bare, runtime(program), quantization=quantization) for quantization in chain]
+        answers = [
+            asked(bare, runtime(program), quantization=quantization) for quantization in chain
+        ]
         for less, more in pairwise(answers):
             assert less.download_bytes is not None
             assert more.download_bytes is not None
             assert less.download_bytes <= more.download_bytes, spec.id
             assert memory(less).total_bytes <= memory(more).total_bytes, spec.id
             assert memory(less).high_bytes <= memory(more).high_bytes, spec.id
-        read = [sum(needs.decode_bytes_by_type(bare, runtime(program), "gguf", name, rows()).values()) for name in chain]
+        read = [
+            sum(needs.decode_bytes_by_type(bare, runtime(program), "gguf", name, rows()).values())
+            for name in chain
+        ]
         assert 0 not in read
         assert read == sorted(read), spec.id
 
@@ -357,7 +472,9 @@ def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
 
     The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes for 256.
     """
-    machine = apply(Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", "instruction_sets=avx2,fma,f16c"])
+    machine = apply(
+        Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", "instruction_sets=avx2,fma,f16c"]
+    )
     spec = catalogue().spec("mistral-7b-instruct-v0.3")
     plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
     placed = next(placements(plain, machine, 32, splits=True))
@@ -368,8 +485,16 @@ def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
     assert any(term.is_copy for term in memory(placed).terms) == (placed.placement == "split")
 
     def weights(whole: MemoryNeed) -> tuple[int, int, int]:
-        terms = [term for term in whole.terms if term.name in ("weights", "repacked_weights", "embeddings")]
-        return sum(term.low_bytes for term in terms), sum(term.bytes for term in terms), sum(term.high_bytes for term in terms)
+        terms = [
+            term
+            for term in whole.terms
+            if term.name in ("weights", "repacked_weights", "embeddings")
+        ]
+        return (
+            sum(term.low_bytes for term in terms),
+            sum(term.bytes for term in terms),
+            sum(term.high_bytes for term in terms),
+        )
 
     low, size, high = weights(memory(plain))
     assert weights(memory(placed)) == (low - 32_768 * 4_096 // 256 * 144, size, high)
@@ -388,10 +513,14 @@ ON_A_CARD = [
 
 @pytest.mark.parametrize("program", ["llama.cpp", "ollama", "llama-cpp-python"])
 @pytest.mark.parametrize(("model", "tables", "device_mib"), ON_A_CARD)
-def test_llama_cpp_keeps_tables_in_ram(model: str, tables: int, device_mib: float | None, program: str) -> None:
+def test_llama_cpp_keeps_tables_in_ram(
+    model: str, tables: int, device_mib: float | None, program: str
+) -> None:
     """The input layer is never given to a device (llama.cpp, load_tensors). A token reads one row, so the system may drop the rest."""
     machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
-    placed = next(placements(asked(catalogue().spec(model), runtime(program)), machine, 32, splits=True))
+    placed = next(
+        placements(asked(catalogue().spec(model), runtime(program)), machine, 32, splits=True)
+    )
     assert placed.placement == "accelerator"
     found = {term.name: term for term in memory(placed).terms}
     kept = found["embeddings"]
@@ -402,7 +531,10 @@ def test_llama_cpp_keeps_tables_in_ram(model: str, tables: int, device_mib: floa
         assert found["weights"].bytes / 2**20 == pytest.approx(device_mib, abs=0.005)
     line = found["weights"].arithmetic
     signed = re.findall(r"([+-] )?([\d,]+) (?:bytes|of them)", line)
-    assert sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in signed) == found["weights"].bytes, line
+    assert (
+        sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in signed)
+        == found["weights"].bytes
+    ), line
 
 
 def test_a_tied_table_lies_on_both_sides() -> None:
@@ -414,16 +546,28 @@ def test_a_tied_table_lies_on_both_sides() -> None:
         if plain.memory is None or not any(term.offload for term in plain.memory.terms):
             continue
         row = row_of(spec.architecture, rows())
-        tied = not (row is not None and row.encoder) and (spec.architecture.tied_embeddings or not spec.architecture.output_matrix)
-        before = sum(term.bytes for term in plain.memory.terms if term.name in ("weights", "repacked_weights"))
+        tied = not (row is not None and row.encoder) and (
+            spec.architecture.tied_embeddings or not spec.architecture.output_matrix
+        )
+        before = sum(
+            term.bytes
+            for term in plain.memory.terms
+            if term.name in ("weights", "repacked_weights")
+        )
         more = set()
         for room in (before // 3, before // 2, 2 * before):
-            machine = apply(Machine(planning=True), [f"gpu={room // 2**20 + 2048}MiB", "memory=4TiB"])
+            machine = apply(
+                Machine(planning=True), [f"gpu={room // 2**20 + 2048}MiB", "memory=4TiB"]
+            )
             for placed in placements(plain, machine, spec.architecture.layers, splits=True):
                 if placed.placement == "host":
                     continue
                 kept = sum(term.bytes for term in memory(placed).terms if term.name == "embeddings")
-                after = kept + sum(term.bytes for term in memory(placed).terms if term.name in ("weights", "repacked_weights"))
+                after = kept + sum(
+                    term.bytes
+                    for term in memory(placed).terms
+                    if term.name in ("weights", "repacked_weights")
+                )
                 assert 0 <= after - before <= kept, spec.id
                 more.add(after - before)
                 seen.add(placed.placement)
@@ -451,8 +595,12 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
             continue
         layers = spec.architecture.layers
 
-        def on_cards(size: int, number: int = 1, plain: Needs = plain, layers: int = layers) -> Needs:
-            machine = apply(Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"])
+        def on_cards(
+            size: int, number: int = 1, plain: Needs = plain, layers: int = layers
+        ) -> Needs:
+            machine = apply(
+                Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
+            )
             return next(placements(plain, machine, layers, splits=True))
 
         third = plain.memory.high_bytes // 3
@@ -472,15 +620,33 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
 def test_gemma_4_e4b_fits_a_card_of_6_gib() -> None:
     """5.0 GiB of weights, of which 2.15 GiB, 262,144 × 42 × 256 values of Q6_K, are tables that never leave the RAM."""
     machine = apply(Machine(planning=True), ["gpu=6GiB", "memory=16GiB"])
-    placed = next(placements(asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp")), machine, 42, splits=True))
+    placed = next(
+        placements(
+            asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp")),
+            machine,
+            42,
+            splits=True,
+        )
+    )
     assert placed.placement == "accelerator"
-    assert memory(placed).total_bytes - memory(asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp"))).total_bytes == 550_502_400
+    assert (
+        memory(placed).total_bytes
+        - memory(asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp"))).total_bytes
+        == 550_502_400
+    )
 
 
 def test_the_output_matrix_goes_with_the_last_layer() -> None:
     """Some layers on a card: the output matrix, 128,256 × 4,096 values of Q6_K, is there whole, and of what is left each layer's share."""
     machine = apply(Machine(planning=True), ["gpu=4GiB", "memory=16GiB"])
-    placed = next(placements(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp")), machine, 32, splits=True))
+    placed = next(
+        placements(
+            asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp")),
+            machine,
+            32,
+            splits=True,
+        )
+    )
     assert placed.placement == "split"
     device, host = (term for term in memory(placed).terms if term.name == "weights")
     number = re.search(r"(\d+)/32 of the layers", device.arithmetic)
@@ -498,15 +664,24 @@ def test_the_second_layout_changes_no_total() -> None:
     for sets in (("sse4_2", "avx2"), ("avx2", "avx512f"), ("asimddp", "i8mm")):
         layered = memory(asked(spec, runtime("llama.cpp"), instruction_sets=sets))
         assert layered.total_bytes == plain.total_bytes
-        assert layered.evictable_bytes == next(term.bytes for term in layered.terms if term.name == "repacked_weights") > 0
-    assert memory(asked(spec, runtime("llama.cpp"), instruction_sets=("sse4_2",))).evictable_bytes == 0
+        assert (
+            layered.evictable_bytes
+            == next(term.bytes for term in layered.terms if term.name == "repacked_weights")
+            > 0
+        )
+    assert (
+        memory(asked(spec, runtime("llama.cpp"), instruction_sets=("sse4_2",))).evictable_bytes == 0
+    )
 
 
 def test_ollama_reserves_the_logits_of_a_whole_batch() -> None:
     """512 rows of logits instead of one: 4 bytes × 511 × vocabulary more on a device, and in RAM none of it is touched."""
     spec = catalogue().spec("llama-3.2-1b-instruct")
     vocabulary = 128_256
-    ours = {id: next(term for term in memory(asked(spec, runtime(id))).terms if term.name == "compute") for id in ("llama.cpp", "ollama")}
+    ours = {
+        id: next(term for term in memory(asked(spec, runtime(id))).terms if term.name == "compute")
+        for id in ("llama.cpp", "ollama")
+    }
     assert ours["ollama"].on_device is not None
     assert ours["ollama"].on_device.bytes >= 4 * 512 * vocabulary
     assert ours["llama.cpp"].bytes == ours["ollama"].bytes < 4 * 512 * vocabulary // 2
@@ -516,7 +691,11 @@ def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
     """Mistral 7B v0.1 has a window of 4,096 tokens: vLLM keeps those, llama.cpp all 16,384, transformers too while it reads them."""
     spec = catalogue().spec("mistral-7b-instruct-v0.1")
     sizes = {
-        id: next(term.bytes for term in memory(asked(spec, runtime(id), context_tokens=16_384)).terms if term.name == "kv_cache")
+        id: next(
+            term.bytes
+            for term in memory(asked(spec, runtime(id), context_tokens=16_384)).terms
+            if term.name == "kv_cache"
+        )
         for id in ("llama.cpp", "transformers", "vllm")
     }
     assert sizes["llama.cpp"] == 16_384 * 131_072
@@ -527,7 +706,10 @@ def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
 @pytest.mark.parametrize("program", ["transformers", "vllm"])
 def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> None:
     """DeepSeek-V3 by its config.json: 61 layers, kv_lora_rank 512, qk_rope_head_dim 64, in bfloat16."""
-    terms = {term.name: term for term in memory(asked(catalogue().spec("deepseek-v3"), runtime(program))).terms}
+    terms = {
+        term.name: term
+        for term in memory(asked(catalogue().spec("deepseek-v3"), runtime(program))).terms
+    }
     assert terms["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
 
 
@@ -538,17 +720,27 @@ def test_the_lines_of_transformers_can_be_checked_too(context_tokens: int, paral
     for spec, program in _paired():
         if program.id != "transformers" or spec.architecture is None or _in_llamacpp_alone(spec):
             continue
-        for term in memory(asked(spec, program, context_tokens=context_tokens, parallel=parallel)).terms:
+        for term in memory(
+            asked(spec, program, context_tokens=context_tokens, parallel=parallel)
+        ).terms:
             if term.how is How.STATED or (term.how is How.ASSUMED and term.name == "runtime"):
                 continue
             if term.name == "weights" and "parameters ×" not in term.arithmetic:
                 continue
             seen.add((term.name, term.how))
             assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, term)
-    assert seen >= {("weights", How.EXACT), ("kv_cache", How.EXACT), ("activations", How.COMPUTED), ("runtime", How.MEASURED)}
+    assert seen >= {
+        ("weights", How.EXACT),
+        ("kv_cache", How.EXACT),
+        ("activations", How.COMPUTED),
+        ("runtime", How.MEASURED),
+    }
 
 
-CARDS = [apply(Machine(planning=True), [f"gpu={gpu}", "memory=8TiB"]) for gpu in ("24GiB:L4", "2GiB:L4", "3x24GiB:L4", "8x140GiB:H200")]
+CARDS = [
+    apply(Machine(planning=True), [f"gpu={gpu}", "memory=8TiB"])
+    for gpu in ("24GiB:L4", "2GiB:L4", "3x24GiB:L4", "8x140GiB:H200")
+]
 
 
 @pytest.mark.parametrize("program", Catalogue.open().runtime_ids())
@@ -562,16 +754,34 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
     for number, (spec, found) in enumerate(pairs[:: 1 + len(pairs) // 130]):
         names = needs.quantizations_of(spec, found, rows())
         quantization = names[number % len(names)] if names else None
-        (tokens, sequences), changes = asking[number % 4], {"quantization": quantization} if quantization else {}
+        (tokens, sequences), changes = (
+            asking[number % 4],
+            {"quantization": quantization} if quantization else {},
+        )
         sets = ("avx2", "fma") if number % 3 else None
-        answer = asked(spec, found, context_tokens=tokens, parallel=sequences, instruction_sets=sets, **changes)
+        answer = asked(
+            spec, found, context_tokens=tokens, parallel=sequences, instruction_sets=sets, **changes
+        )
         sides = [answer]
         if answer.memory is not None:
-            layers, gpu_only = spec.architecture.layers if spec.architecture else None, found.wants_gpu(quantization)
-            sides += placements(answer, CARDS[number // 4 % 4], layers, splits="gguf" in found.formats, gpu_only=gpu_only)
+            layers, gpu_only = (
+                spec.architecture.layers if spec.architecture else None,
+                found.wants_gpu(quantization),
+            )
+            sides += placements(
+                answer,
+                CARDS[number // 4 % 4],
+                layers,
+                splits="gguf" in found.formats,
+                gpu_only=gpu_only,
+            )
         for side in sides:
             for term in side.memory.terms if side.memory else side.known_terms:
-                assert abs(calculate(term.arithmetic) - term.bytes) < 2, (spec.id, side.placement, term)
+                assert abs(calculate(term.arithmetic) - term.bytes) < 2, (
+                    spec.id,
+                    side.placement,
+                    term,
+                )
                 assert not re.search(r"(?:^|[;,(] ?)-\d", term.arithmetic), (spec.id, term)
                 if " of the layers × " in term.arithmetic:
                     assert term.how is not How.EXACT, (spec.id, term)
@@ -583,7 +793,9 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
 def test_a_processor_that_nobody_told_takes_either_way() -> None:
     """Whether products of bfloat16 hold their results in 32 bits too hangs on its instruction sets: unknown, both lie inside."""
     spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("transformers")
-    workload = Workload(runtime="transformers", format="safetensors", quantization="bfloat16", context_tokens=4096)
+    workload = Workload(
+        runtime="transformers", format="safetensors", quantization="bfloat16", context_tokens=4096
+    )
     untold, held, plain = (
         memory(needs.needs_of(spec, program, workload, rows(), instruction_sets=sets))
         for sets in (None, ("avx2", "avx512bw"), ("avx2", "avx512bw", "avx512_bf16"))
@@ -595,14 +807,22 @@ def test_a_processor_that_nobody_told_takes_either_way() -> None:
 
 def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
     """BLOOM's class has no fused attention: 32 heads × 2,048 × 2,048 scores, a copy and their softmax in float32 at the least."""
-    terms = {term.name: term for term in memory(asked(catalogue().spec("bloom-7b1"), runtime("transformers"), context_tokens=2048)).terms}
+    terms = {
+        term.name: term
+        for term in memory(
+            asked(catalogue().spec("bloom-7b1"), runtime("transformers"), context_tokens=2048)
+        ).terms
+    }
     assert terms["activations"].bytes > 32 * 2048 * 2048 * (2 + 4)
 
 
 def test_what_transformers_takes_and_nobody_measured_stays_a_wide_guess() -> None:
     """Layers that attend to a picture: assumed, and the high end is at least twice the low one."""
     for id in ("llama-3.2-11b-vision-instruct", "llama-3.2-90b-vision-instruct"):
-        terms = {term.name: term for term in memory(asked(catalogue().spec(id), runtime("transformers"))).terms}
+        terms = {
+            term.name: term
+            for term in memory(asked(catalogue().spec(id), runtime("transformers"))).terms
+        }
         for name in ("activations", "runtime"):
             assert terms[name].how is How.ASSUMED
             assert terms[name].high_bytes >= 2 * terms[name].low_bytes
@@ -610,7 +830,9 @@ def test_what_transformers_takes_and_nobody_measured_stays_a_wide_guess() -> Non
 
 def test_a_quantized_cache_that_llama_cpp_refuses_is_unknown() -> None:
     """Phi-2 has heads of 80: a q8_0 cache is refused, so the memory is unknown with that reason, and the download is still known."""
-    answer = asked(catalogue().spec("phi-2"), runtime("llama.cpp"), context_tokens=2048, kv_cache_type="q8_0")
+    answer = asked(
+        catalogue().spec("phi-2"), runtime("llama.cpp"), context_tokens=2048, kv_cache_type="q8_0"
+    )
     assert answer.memory is None
     assert answer.download_bytes
     assert "80" in next(entry.reason for entry in answer.unknown if entry.fact == "memory.kv_cache")
@@ -631,7 +853,9 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
     assert answer.download_bytes
     assert answer.memory is None
     assert [entry.fact for entry in answer.unknown] == ["memory.kv_cache"]
-    sized = needs.weights_bytes(model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M", rows())
+    sized = needs.weights_bytes(
+        model(parameters=Parameters(total=8_000_000_000)), "gguf", "Q4_K_M", rows()
+    )
     assert isinstance(sized, SizedWeights)
     # Llama 3.1 8B, 8.03 B parameters, is 4.92 GB
     assert sized.low_bytes < 4_920_739_232 < sized.high_bytes
@@ -639,12 +863,16 @@ def test_parameters_alone_give_weights_and_no_total(program: str) -> None:
 
 def test_a_checkpoint_of_an_unread_type_has_no_size() -> None:
     """Where the spec says that the architecture was not found, nobody knows if weights have 4 or 16 bits: the size is unknown."""
-    sought = model(parameters=Parameters(total=284_000_000_000), unknown={"architecture": "it has no row yet"})
+    sought = model(
+        parameters=Parameters(total=284_000_000_000), unknown={"architecture": "it has no row yet"}
+    )
     answer = asked(sought, runtime("transformers"))
     assert answer.download_bytes is None
     assert answer.memory is None
     assert all(entry.reason and entry.remedy for entry in answer.unknown)
-    plain = needs.weights_bytes(model(parameters=Parameters(total=8_000_000_000)), "safetensors", "bfloat16", rows())
+    plain = needs.weights_bytes(
+        model(parameters=Parameters(total=8_000_000_000)), "safetensors", "bfloat16", rows()
+    )
     assert isinstance(plain, SizedWeights)
     # four bits and a scale for each 32 weights; float32
     assert plain.low_bytes <= 8_000_000_000 * 4.25 / 8
@@ -653,9 +881,14 @@ def test_a_checkpoint_of_an_unread_type_has_no_size() -> None:
 
 def test_a_model_without_feed_forwards_is_no_crash() -> None:
     """No spec must have one, and a config.json that uses none of its experts has none: what is not there takes nothing."""
-    for spec in {spec.architecture.row: spec for spec in in_gguf() if spec.architecture is not None}.values():
+    for spec in {
+        spec.architecture.row: spec for spec in in_gguf() if spec.architecture is not None
+    }.values():
         assert spec.architecture is not None
-        bare = asked(spec.replace(architecture=spec.architecture.replace(feed_forward=())), runtime("llama.cpp"))
+        bare = asked(
+            spec.replace(architecture=spec.architecture.replace(feed_forward=())),
+            runtime("llama.cpp"),
+        )
         assert bare.memory is not None or bare.unknown, spec.id
 
 
@@ -665,16 +898,25 @@ def test_an_unknown_architecture_has_a_wide_range_and_an_exact_cache() -> None:
     assert plain.architecture is not None
     strange = plain.replace(architecture=plain.architecture.replace(row="never-seen"), files=())
     terms = {term.name: term for term in memory(asked(strange, runtime("llama.cpp"))).terms}
-    known = {term.name: term for term in memory(asked(plain.replace(files=()), runtime("llama.cpp"))).terms}
+    known = {
+        term.name: term
+        for term in memory(asked(plain.replace(files=()), runtime("llama.cpp"))).terms
+    }
     assert terms["kv_cache"].bytes == known["kv_cache"].bytes
     assert terms["weights"].how is How.ASSUMED
     assert terms["weights"].low_bytes < known["weights"].bytes < terms["weights"].high_bytes
-    assert terms["compute"].high_bytes - terms["compute"].low_bytes > known["compute"].high_bytes - known["compute"].low_bytes
+    assert (
+        terms["compute"].high_bytes - terms["compute"].low_bytes
+        > known["compute"].high_bytes - known["compute"].low_bytes
+    )
 
 
 def test_nothing_known_is_unknown_and_never_zero() -> None:
     """A spec that states neither sizes nor needs has None everywhere, each with a reason and a remedy."""
-    for answer in (asked(model(), runtime("llama.cpp")), needs.needs_of(model(), None, Workload(), rows())):
+    for answer in (
+        asked(model(), runtime("llama.cpp")),
+        needs.needs_of(model(), None, Workload(), rows()),
+    ):
         assert answer.memory is None
         assert answer.download_bytes is None
         assert answer.disk_bytes is None
@@ -684,11 +926,18 @@ def test_nothing_known_is_unknown_and_never_zero() -> None:
 
 def test_stated_needs_are_taken_as_they_are() -> None:
     """A spec of a few lines with [needs] alone is one stated term with its range, whatever the runtime."""
-    stated = StatedNeeds(low_bytes=6 * 2**30, high_bytes=8 * 2**30, disk_bytes=5_000_000_000, source="my notes")
+    stated = StatedNeeds(
+        low_bytes=6 * 2**30, high_bytes=8 * 2**30, disk_bytes=5_000_000_000, source="my notes"
+    )
     for program in (None, runtime("llama.cpp")):
         answer = needs.needs_of(model(needs=stated), program, Workload(), rows())
         (term,) = memory(answer).terms
-        assert (term.low_bytes, term.high_bytes, term.how, term.source) == (6 * 2**30, 8 * 2**30, How.STATED, "my notes")
+        assert (term.low_bytes, term.high_bytes, term.how, term.source) == (
+            6 * 2**30,
+            8 * 2**30,
+            How.STATED,
+            "my notes",
+        )
         assert answer.download_bytes == answer.disk_bytes == 5_000_000_000
 
 
@@ -701,7 +950,9 @@ def test_a_closed_model_needs_nothing_here() -> None:
 
 def test_a_publishers_own_mix_is_stated_or_unknown() -> None:
     """UD and XL files follow no known recipe: without a listed size they are unknown, not computed."""
-    sized = needs.weights_bytes(catalogue().spec("llama-3.1-8b-instruct"), "gguf", "UD-Q4_K_XL", rows())
+    sized = needs.weights_bytes(
+        catalogue().spec("llama-3.1-8b-instruct"), "gguf", "UD-Q4_K_XL", rows()
+    )
     assert isinstance(sized, Unread)
     assert sized.reason
     assert sized.remedy
@@ -714,12 +965,20 @@ def test_an_image_model_is_downloaded_in_the_type_it_is_published_in() -> None:
     """FLUX.1 [dev]: 9.98 + 9.95 + 3.87 GB of transformer and 0.168 of VAE are listed; T5-XXL and CLIP-L: 4.76e9 and 0.123e9 in 16 bits."""
     found = needs.weights_bytes(catalogue().spec("flux.1-dev"), "safetensors", "bfloat16", rows())
     assert isinstance(found, SizedWeights)
-    assert found.bytes == pytest.approx((9.98 + 9.95 + 3.87 + 0.168 + 2 * (4.76 + 0.123)) * 1e9, rel=1e-3)
+    assert found.bytes == pytest.approx(
+        (9.98 + 9.95 + 3.87 + 0.168 + 2 * (4.76 + 0.123)) * 1e9, rel=1e-3
+    )
 
 
 def test_names_people_type_are_understood() -> None:
     """Case and common short forms do not matter; a name nobody makes is None."""
-    for text, name in (("q4_k_m", "Q4_K_M"), ("Q4_K", "Q4_K_M"), ("mxfp4", "MXFP4"), ("fp16", "F16"), ("BFloat16", "bfloat16")):
+    for text, name in (
+        ("q4_k_m", "Q4_K_M"),
+        ("Q4_K", "Q4_K_M"),
+        ("mxfp4", "MXFP4"),
+        ("fp16", "F16"),
+        ("BFloat16", "bfloat16"),
+    ):
         assert needs.canonical_quantization(text) == name
     assert needs.canonical_quantization("Q9_K_XXL") is None
     for name in needs.QUANTIZATIONS:
@@ -749,19 +1008,25 @@ def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]
 
 def test_choices_come_best_first() -> None:
     """Quantizations are listed from the best down."""
-    names = needs.quantizations_of(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), rows())
+    names = needs.quantizations_of(
+        catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), rows()
+    )
     assert names.index("Q8_0") < names.index("Q4_K_M") < names.index("Q3_K_M") < names.index("Q2_K")
 
 
 def test_models_published_in_four_bits_come_in_no_other_type() -> None:
     """gpt-oss was trained in MXFP4: other quantizations would be larger and no better."""
-    assert needs.quantizations_of(catalogue().spec("gpt-oss-20b"), runtime("llama.cpp"), rows()) == ("MXFP4",)
+    assert needs.quantizations_of(
+        catalogue().spec("gpt-oss-20b"), runtime("llama.cpp"), rows()
+    ) == ("MXFP4",)
 
 
 def test_decoding_reads_only_the_experts_that_are_used() -> None:
     """Qwen3 30B A3B reads about a tenth of its weights per token: 3.3 of 30.5 billion parameters are active."""
     spec = catalogue().spec("qwen3-30b-a3b")
-    read = sum(needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0", rows()).values())
+    read = sum(
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0", rows()).values()
+    )
     # 34 bytes per 32 weights; of the untied token table one row is read
     assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
 
@@ -771,7 +1036,9 @@ def test_vllm_works_on_as_much_at_once_whatever_is_asked_for() -> None:
     spec = catalogue().spec("qwen2.5-1.5b-instruct")
 
     def activations(context: int, parallel: int) -> Term:
-        found = needs.needs_of(spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()).memory
+        found = needs.needs_of(
+            spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()
+        ).memory
         assert found is not None
         return next(term for term in found.terms if term.name == "activations")
 
@@ -783,7 +1050,10 @@ def test_vllm_works_on_as_much_at_once_whatever_is_asked_for() -> None:
     assert one.on_large.bytes - one.bytes == 768 * 151_936 * 14 + 6144 * 1536 * 2
 
 
-@pytest.mark.parametrize("id", ["gemma-3-12b-it", "qwen3.5-2b", "mistral-small-3.2-24b-instruct-2506", "qwen3-vl-4b-instruct"])
+@pytest.mark.parametrize(
+    "id",
+    ["gemma-3-12b-it", "qwen3.5-2b", "mistral-small-3.2-24b-instruct-2506", "qwen3-vl-4b-instruct"],
+)
 def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str) -> None:
     """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is another file."""
     spec = catalogue().spec(id)
@@ -796,15 +1066,23 @@ def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str)
     weights = next(term for term in found.memory.terms if term.name == "weights")
     assert weights.bytes == found.download_bytes - 2 * (spec.parameters.encoders or 0)
     assert weights.low_bytes <= weights.bytes <= weights.high_bytes
-    seeing, text = (needs.needs_of(spec, runtime(program), Workload(), rows()) for program in ("llama.cpp", "llama-cpp-python"))
+    seeing, text = (
+        needs.needs_of(spec, runtime(program), Workload(), rows())
+        for program in ("llama.cpp", "llama-cpp-python")
+    )
     assert seeing.memory is not None
     assert text.memory is not None
-    assert {"projector"} == {term.name for term in seeing.memory.terms} - {term.name for term in text.memory.terms} - {"projector_compute"}
+    assert {"projector"} == {term.name for term in seeing.memory.terms} - {
+        term.name for term in text.memory.terms
+    } - {"projector_compute"}
     projector = next(term for term in seeing.memory.terms if term.name == "projector")
     assert (seeing.download_bytes or 0) - (text.download_bytes or 0) == projector.bytes
 
 
-@pytest.mark.parametrize(("id", "program"), [("llava-1.5-7b", "mlx"), ("llama-3.2-11b-vision-instruct", "llama-cpp-python")])
+@pytest.mark.parametrize(
+    ("id", "program"),
+    [("llava-1.5-7b", "mlx"), ("llama-3.2-11b-vision-instruct", "llama-cpp-python")],
+)
 def test_a_model_that_sees_does_not_run_where_nothing_loads_it(id: str, program: str) -> None:
     """mlx-lm has no class for LLaVA, and llama.cpp no architecture for Llama 3.2 Vision."""
     assert needs.why_not_loaded(catalogue().spec(id), runtime(program)) is not None
@@ -816,7 +1094,9 @@ def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
     read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "float32", rows())
     assert list(read) == ["bfloat16"]
     assert read["bfloat16"] == pytest.approx(2 * 124_439_808, rel=0.01)
-    whole = needs.decode_bytes_by_type(spec, runtime("transformers"), "safetensors", "float32", rows())
+    whole = needs.decode_bytes_by_type(
+        spec, runtime("transformers"), "safetensors", "float32", rows()
+    )
     assert whole["float32"] == pytest.approx(4 * 124_439_808, rel=0.01)
 
 
@@ -825,7 +1105,10 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
     spec, experts = catalogue().spec("gpt-oss-20b"), 24 * 4 * 3 * 2880 * 2880 // 32 * 17
     read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4", rows())
     assert read["mxfp4"] == experts
-    assert needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4", rows())["MXFP4"] == experts
+    assert (
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4", rows())["MXFP4"]
+        == experts
+    )
     # all else in 16 bits, less the token table of 201,088 × 2,880
     total, stored = spec.parameters.total or 0, experts * 8 // 17 * 32
     assert read["bfloat16"] == pytest.approx(2 * (total - stored - 201_088 * 2880), rel=0.001)
@@ -834,7 +1117,13 @@ def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
 def test_an_encoder_of_unknown_size_is_in_no_total() -> None:
     """A config.json of a model type with code of its own: fine-tuning and MLX files, which hold its encoder, are unknown and say so."""
     local = read_local(str(CONFIGS / "deepseek-ai--deepseek-vl2-tiny.json"), rows())
-    spec = local.spec.replace(files=(PublishedFiles(format="safetensors", source="a listing", bytes={"bfloat16": 16_584_333_312}),))
+    spec = local.spec.replace(
+        files=(
+            PublishedFiles(
+                format="safetensors", source="a listing", bytes={"bfloat16": 16_584_333_312}
+            ),
+        )
+    )
     answer = asked(spec, runtime("transformers"), task="finetune", kv_cache_type=None)
     assert answer.memory is None
     assert answer.download_bytes == 16_584_333_312
@@ -842,7 +1131,10 @@ def test_an_encoder_of_unknown_size_is_in_no_total() -> None:
     assert "encoder" in why.reason
     assert why.remedy
     assert spec.architecture is not None
-    partly = spec.replace(parameters=Parameters(total=8_292_166_656), architecture=spec.architecture.replace(vocabulary=None))
+    partly = spec.replace(
+        parameters=Parameters(total=8_292_166_656),
+        architecture=spec.architecture.replace(vocabulary=None),
+    )
     sized = needs.weights_bytes(partly, "mlx", "4bit", rows())
     assert isinstance(sized, Unread)
     assert "encoder" in sized.reason
@@ -868,18 +1160,35 @@ def test_no_architecture_breaks_the_arithmetic(data: st.DataObject) -> None:
     )
     experts = data.draw(st.one_of(st.none(), st.integers(1, 512)))
     architecture = Architecture(
-        row=data.draw(st.sampled_from(["llama", "gemma4", "deepseek2", "bert", "falcon", "unheard-of"])),
+        row=data.draw(
+            st.sampled_from(["llama", "gemma4", "deepseek2", "bert", "falcon", "unheard-of"])
+        ),
         runs_in_gguf=True,
         layers=layers,
         embedding_length=data.draw(size),
         heads=group.heads,
         vocabulary=data.draw(st.one_of(st.none(), size)),
         attention=(group,),
-        feed_forward=(FeedForward(layers=tuple(range(layers)), length=data.draw(size), experts=experts, used=experts and 1),),
+        feed_forward=(
+            FeedForward(
+                layers=tuple(range(layers)),
+                length=data.draw(size),
+                experts=experts,
+                used=experts and 1,
+            ),
+        ),
     )
-    spec = model(architecture=architecture, parameters=Parameters(total=data.draw(st.one_of(st.none(), st.integers(1, 10**15)))))
+    spec = model(
+        architecture=architecture,
+        parameters=Parameters(total=data.draw(st.one_of(st.none(), st.integers(1, 10**15)))),
+    )
     for id in ("llama.cpp", "ollama", "transformers", "vllm", "mlx"):
-        answer = asked(spec, runtime(id), context_tokens=data.draw(st.integers(1, 10**9)), parallel=data.draw(st.integers(1, 10**6)))
+        answer = asked(
+            spec,
+            runtime(id),
+            context_tokens=data.draw(st.integers(1, 10**9)),
+            parallel=data.draw(st.integers(1, 10**6)),
+        )
         assert answer.unknown or answer.memory
         for term in answer.memory.terms if answer.memory else ():
             assert 0 <= term.low_bytes <= term.bytes <= term.high_bytes
@@ -897,7 +1206,10 @@ def test_layers_that_attend_to_an_image_are_counted() -> None:
         embedding_length=4096,
         heads=32,
         vocabulary=128_256,
-        attention=(Attention(layers=plain, **sizes), Attention(kind="cross", layers=crossing, query_key_norm="head", **sizes)),
+        attention=(
+            Attention(layers=plain, **sizes),
+            Attention(kind="cross", layers=crossing, query_key_norm="head", **sizes),
+        ),
         feed_forward=(FeedForward(layers=tuple(range(40)), length=14_336),),
     )
     row = row_of(architecture, rows())
@@ -918,10 +1230,29 @@ def test_experts_beside_a_dense_feed_forward_are_counted() -> None:
         vocabulary=262_144,
         tied_embeddings=True,
         attention=(
-            Attention(layers=full, heads=16, kv_heads=2, key_length=512, value_length=512, values_from_keys=True),
-            Attention(kind="sliding", layers=rest, heads=16, kv_heads=8, key_length=256, value_length=256, window_tokens=1024),
+            Attention(
+                layers=full,
+                heads=16,
+                kv_heads=2,
+                key_length=512,
+                value_length=512,
+                values_from_keys=True,
+            ),
+            Attention(
+                kind="sliding",
+                layers=rest,
+                heads=16,
+                kv_heads=8,
+                key_length=256,
+                value_length=256,
+                window_tokens=1024,
+            ),
         ),
-        feed_forward=(FeedForward(layers=tuple(range(30)), length=704, experts=128, used=8, beside_dense=2112),),
+        feed_forward=(
+            FeedForward(
+                layers=tuple(range(30)), length=704, experts=128, used=8, beside_dense=2112
+            ),
+        ),
     )
     row = row_of(architecture, rows())
     assert row is not None
@@ -932,9 +1263,15 @@ def test_a_size_left_out_is_not_counted_as_nothing() -> None:
     """Without the vocabulary, or the feed-forward, the weights do not follow from the architecture: they are estimated, or unknown."""
     plain = catalogue().spec("llama-3.1-8b-instruct").replace(files=())
     assert plain.architecture is not None
-    for gap in (plain.architecture.replace(vocabulary=None), plain.architecture.replace(feed_forward=())):
+    for gap in (
+        plain.architecture.replace(vocabulary=None),
+        plain.architecture.replace(feed_forward=()),
+    ):
         for program in ("llama.cpp", "transformers", "mlx"):
-            answer = asked(plain.replace(architecture=gap, parameters=Parameters(total=8_030_261_312)), runtime(program))
+            answer = asked(
+                plain.replace(architecture=gap, parameters=Parameters(total=8_030_261_312)),
+                runtime(program),
+            )
             whole = asked(plain, runtime(program))
             assert answer.download_bytes is not None
             assert whole.download_bytes is not None
@@ -960,14 +1297,21 @@ def test_a_size_left_out_is_not_counted_as_nothing() -> None:
     ],
 )
 def test_mlx_keeps_all_tokens_where_its_model_has_no_rotating_cache(
-    id: str, context_tokens: int, each: int, layers_with_window: int, layers_without: int, window: int
+    id: str,
+    context_tokens: int,
+    each: int,
+    layers_with_window: int,
+    layers_without: int,
+    window: int,
 ) -> None:
     """mlx_lm 0.32.2: make_cache of the model's module decides, whatever window the config names; a prompt is read in long pieces."""
     spec = catalogue().spec(id)
     found = memory(asked(spec, runtime("mlx"), context_tokens=context_tokens, quantization="4bit"))
     cache = next(term for term in found.terms if term.name == "kv_cache")
     assert cache.bytes == each * (layers_without * context_tokens + layers_with_window * window)
-    assert cache.high_bytes == each * (layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0))
+    assert cache.high_bytes == each * (
+        layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0)
+    )
 
 
 def test_mlx_computes_in_the_type_of_its_files() -> None:
@@ -975,7 +1319,10 @@ def test_mlx_computes_in_the_type_of_its_files() -> None:
     spec, program = catalogue().spec("gpt2-xl"), runtime("mlx")
     for quantization, width in (("bf16", 2), ("fp16", 2), ("4bit", 4)):
         found = memory(asked(spec, program, context_tokens=1024, quantization=quantization))
-        assert next(term.bytes for term in found.terms if term.name == "kv_cache") == 2 * 48 * 1600 * 1024 * width
+        assert (
+            next(term.bytes for term in found.terms if term.name == "kv_cache")
+            == 2 * 48 * 1600 * 1024 * width
+        )
 
 
 def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
@@ -1001,10 +1348,17 @@ def test_what_is_not_loaded_stands_in_the_arithmetic() -> None:
                 continue
             for term in (asked(spec, runtime(id)).memory or MemoryNeed(terms=())).terms:
                 line = term.arithmetic.split(";")[0]
-                if term.name != "weights" or "that are not loaded" not in line or spec.architecture.dtype == "float32":
+                if (
+                    term.name != "weights"
+                    or "that are not loaded" not in line
+                    or spec.architecture.dtype == "float32"
+                ):
                     continue
                 parts = re.findall(r"([+-] )?([\d,]+) bytes", line)
-                found = sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in parts)
+                found = sum(
+                    (-1 if sign == "- " else 1) * int(number.replace(",", ""))
+                    for sign, number in parts
+                )
                 # each part of a fraction of a byte is cut off
                 assert abs(found - term.bytes) <= len(parts), (spec.id, id, line, term.bytes)
                 checked += 1
@@ -1013,15 +1367,25 @@ def test_what_is_not_loaded_stands_in_the_arithmetic() -> None:
 
 def test_an_exact_buffer_beside_a_range_says_why() -> None:
     """What llama.cpp reserves is known to the byte; pages that no token reached are not resident, so the low end is below."""
-    found = {term.name: term for term in memory(asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"))).terms}["compute"]
+    found = {
+        term.name: term
+        for term in memory(
+            asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"))
+        ).terms
+    }["compute"]
     assert found.how is How.EXACT
     assert found.low_bytes < found.bytes == found.high_bytes
     less = found.bytes - found.low_bytes
-    assert f"{less:,} bytes less are touched while no more than 512 tokens are in the context" in found.arithmetic
+    assert (
+        f"{less:,} bytes less are touched while no more than 512 tokens are in the context"
+        in found.arithmetic
+    )
 
 
 @pytest.mark.parametrize("id", ["llama.cpp", "llama-cpp-python"])
-def test_other_uses_are_in_the_range_as_far_as_it_stays_narrow_and_told_in_words_everywhere(id: str) -> None:
+def test_other_uses_are_in_the_range_as_far_as_it_stays_narrow_and_told_in_words_everywhere(
+    id: str,
+) -> None:
     """± 10 % at most; what a short prompt takes less is in it, or a part of that, and always in the arithmetic."""
     seen = set()
     for spec in in_gguf():
@@ -1046,13 +1410,30 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
     Of models with an encoder's largest picture, copies to go back to, states or scores that grow past what the ends have room for.
     """
     card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
-    grid = [(tokens, sequences, "f16") for tokens in (1, 300, 520, 2048, 4096, 32_768) for sequences in (1, 2, 4)]
-    grid += [(tokens, sequences, type) for tokens, sequences in ((4096, 4), (32_768, 4)) for type in KV_CACHE_TYPES]
-    for id in ("qwen3.5-4b", "qwen3.5-0.8b", "falcon-h1-1.5b-instruct", "granite-4.0-h-1b", "lfm2-350m", "olmo-3-7b-instruct"):
+    grid = [
+        (tokens, sequences, "f16")
+        for tokens in (1, 300, 520, 2048, 4096, 32_768)
+        for sequences in (1, 2, 4)
+    ]
+    grid += [
+        (tokens, sequences, type)
+        for tokens, sequences in ((4096, 4), (32_768, 4))
+        for type in KV_CACHE_TYPES
+    ]
+    for id in (
+        "qwen3.5-4b",
+        "qwen3.5-0.8b",
+        "falcon-h1-1.5b-instruct",
+        "granite-4.0-h-1b",
+        "lfm2-350m",
+        "olmo-3-7b-instruct",
+    ):
         for program in map(runtime, ("llama.cpp", "ollama", "llama-cpp-python")):
             spec, found = catalogue().spec(id), {}
             for tokens, sequences, type in grid:
-                answer = asked(spec, program, context_tokens=tokens, parallel=sequences, kv_cache_type=type)
+                answer = asked(
+                    spec, program, context_tokens=tokens, parallel=sequences, kv_cache_type=type
+                )
                 if answer.memory is None:
                     continue
                 sides = (answer, next(placements(answer, card, 99, splits=True)))
@@ -1066,19 +1447,32 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
                 ]
             for less, small in found.items():
                 for more, large in found.items():
-                    if less != more and all(one <= other for one, other in zip(less, more, strict=True)):
-                        assert all(one <= other for one, other in zip(small, large, strict=True)), (id, program.id, less, more)
+                    if less != more and all(
+                        one <= other for one, other in zip(less, more, strict=True)
+                    ):
+                        assert all(one <= other for one, other in zip(small, large, strict=True)), (
+                            id,
+                            program.id,
+                            less,
+                            more,
+                        )
 
 
 def test_a_longer_prompt_takes_no_more_of_the_tokenizer_than_it_adds() -> None:
     """A text is put where the tokenizer was read, but a picture before it is not, nor is a prompt in the memory of a GPU."""
     card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
-    for id, quantization in product(("gemma-3n-e2b-it", "gemma-3-4b-it", "gemma-2-2b-it"), ("bfloat16", "nf4")):
+    for id, quantization in product(
+        ("gemma-3n-e2b-it", "gemma-3-4b-it", "gemma-2-2b-it"), ("bfloat16", "nf4")
+    ):
         for sequences in (1, 2):
             found = []
             for tokens in (64, 512, 1024, 1500, 2048, 4096):
                 answer = asked(
-                    catalogue().spec(id), runtime("transformers"), quantization=quantization, context_tokens=tokens, parallel=sequences
+                    catalogue().spec(id),
+                    runtime("transformers"),
+                    quantization=quantization,
+                    context_tokens=tokens,
+                    parallel=sequences,
                 )
                 sides = (answer, next(placements(answer, card, None, splits=False)))
                 assert sides[1].placement == "accelerator"
@@ -1087,22 +1481,49 @@ def test_a_longer_prompt_takes_no_more_of_the_tokenizer_than_it_adds() -> None:
                 on_gpu = {term.name: term for term in memory(sides[1]).terms}["tokenizer"]
                 found[-1] += [on_gpu.low_bytes, on_gpu.high_bytes]
             for less, more in pairwise(found):
-                assert all(one <= other for one, other in zip(less, more, strict=True)), (id, quantization, sequences, less, more)
+                assert all(one <= other for one, other in zip(less, more, strict=True)), (
+                    id,
+                    quantization,
+                    sequences,
+                    less,
+                    more,
+                )
 
 
 def test_more_recordings_at_once_never_need_less() -> None:
     """A batch of pieces has less text before each than one recording alone has, which is asked for too where several are."""
     card = apply(Machine(planning=True), ["gpu=80GiB:H100", "memory=4TiB"])
-    for id, program in product(("whisper-large-v1", "whisper-tiny", "whisper-medium.en"), ("faster-whisper", "whisper.cpp")):
+    for id, program in product(
+        ("whisper-large-v1", "whisper-tiny", "whisper-medium.en"), ("faster-whisper", "whisper.cpp")
+    ):
         spec = catalogue().spec(id)
-        for type, seconds in product(needs.quantizations_of(spec, runtime(program), rows()), (20, 40, 3600, None)):
+        for type, seconds in product(
+            needs.quantizations_of(spec, runtime(program), rows()), (20, 40, 3600, None)
+        ):
             found = []
             for pieces in range(1, 6):
-                answer = asked(spec, runtime(program), quantization=type, parallel=pieces, audio_seconds=seconds)
+                answer = asked(
+                    spec,
+                    runtime(program),
+                    quantization=type,
+                    parallel=pieces,
+                    audio_seconds=seconds,
+                )
                 sides = (answer, next(placements(answer, card, None, splits=False)))
-                found.append([getattr(memory(side), end) for side in sides for end in ("low_bytes", "total_bytes", "high_bytes")])
+                found.append(
+                    [
+                        getattr(memory(side), end)
+                        for side in sides
+                        for end in ("low_bytes", "total_bytes", "high_bytes")
+                    ]
+                )
             for less, more in pairwise(found):
-                assert all(one <= other for one, other in zip(less, more, strict=True)), (id, program, type, seconds)
+                assert all(one <= other for one, other in zip(less, more, strict=True)), (
+                    id,
+                    program,
+                    type,
+                    seconds,
+                )
 
 
 @pytest.mark.parametrize(
@@ -1124,10 +1545,15 @@ def test_more_recordings_at_once_never_need_less() -> None:
         ("openai-gpt", "float32", 479e6),
     ],
 )
-def test_a_checkpoint_is_as_large_as_its_repository_lists(id: str, stored: str, listed: float) -> None:
+def test_a_checkpoint_is_as_large_as_its_repository_lists(
+    id: str, stored: str, listed: float
+) -> None:
     """32 bits are twice 16: the type that a spec states is the one its files have."""
     (spec,) = (one for one in specs() if one.id == id)
-    assert needs.default_format_and_quantization(spec, runtime("transformers")) == ("safetensors", stored)
+    assert needs.default_format_and_quantization(spec, runtime("transformers")) == (
+        "safetensors",
+        stored,
+    )
     sized = needs.weights_bytes(spec, "safetensors", stored, rows())
     assert isinstance(sized, SizedWeights)
     assert sized.bytes == pytest.approx(listed, rel=0.01)

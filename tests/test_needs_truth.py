@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelSpec, Recurrent, RuntimeSpec
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Recurrent,
+    RuntimeSpec,
+)
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
@@ -50,8 +57,15 @@ def _layers(at: str | list[int], count: int) -> tuple[int, ...]:
 def architecture(model: str) -> Architecture:
     values = dict(read("architectures.json")["architectures"][model])
     count = values["layers"]
-    for key, kind in (("attention", Attention), ("recurrent", Recurrent), ("feed_forward", FeedForward)):
-        values[key] = tuple(kind(**{**group, "layers": _layers(group["layers"], count)}) for group in values.get(key, ()))
+    for key, kind in (
+        ("attention", Attention),
+        ("recurrent", Recurrent),
+        ("feed_forward", FeedForward),
+    ):
+        values[key] = tuple(
+            kind(**{**group, "layers": _layers(group["layers"], count)})
+            for group in values.get(key, ())
+        )
     return Architecture(runs_in_gguf=True, **values)
 
 
@@ -68,7 +82,10 @@ def records(part: str) -> list[dict[str, Any]]:
 
 def room(record: dict[str, Any]) -> llamacpp.Cells:
     return llamacpp.cells(
-        record["n_ctx"], sequences=record["n_seq_max"], unified=bool(record["kv_unified"]), micro_batch=record["n_ubatch"]
+        record["n_ctx"],
+        sequences=record["n_seq_max"],
+        unified=bool(record["kv_unified"]),
+        micro_batch=record["n_ubatch"],
     )
 
 
@@ -99,7 +116,9 @@ def judged(record: dict[str, Any], *, repacked: bool) -> Needs:
         kv_cache_type=record["type_k"],
     )
     spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
-    return needs_of(spec, BARE, workload, rows(), instruction_sets=("avx2", "avx512f") if repacked else None)
+    return needs_of(
+        spec, BARE, workload, rows(), instruction_sets=("avx2", "avx512f") if repacked else None
+    )
 
 
 def _name(name: str) -> str:
@@ -122,7 +141,9 @@ def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
 
 def _plain(name: str, shape: list[int] | tuple[int, ...]) -> tuple[int, ...]:
     """Shapes without sides of 1; `ssm_norm` is stored in rows of one group."""
-    return (prod(shape),) if "ssm_norm" in name else tuple(size for size in shape if size != 1) or (1,)
+    return (
+        (prod(shape),) if "ssm_norm" in name else tuple(size for size in shape if size != 1) or (1,)
+    )
 
 
 def test_tensor_bytes_equal_every_measured_file() -> None:
@@ -131,7 +152,13 @@ def test_tensor_bytes_equal_every_measured_file() -> None:
         (record["model"], record["quant"])
         for record in records("memory")
         if sum(
-            item.bytes for item in stored(architecture(record["model"]), row(record["model"]), record["quant"], record["quant"][0] == "I")
+            item.bytes
+            for item in stored(
+                architecture(record["model"]),
+                row(record["model"]),
+                record["quant"],
+                record["quant"][0] == "I",
+            )
         )
         != record["tensor_bytes"]
     }
@@ -145,11 +172,23 @@ def test_cache_and_state_equal_every_measurement() -> None:
         model, cells = record["model"], room(record)
         flash = record["flash_attn"] != 0
         size = llamacpp.cache_bytes(
-            architecture(model), row(model), cells, key_type=record["type_k"], value_type=record["type_v"], flash_attention=flash
+            architecture(model),
+            row(model),
+            cells,
+            key_type=record["type_k"],
+            value_type=record["type_v"],
+            flash_attention=flash,
         )
         state = llamacpp.state_bytes(architecture(model), record["n_seq_max"])
         if (size, state) != (record["kv_bytes"], record["recurrent_state_bytes"]):
-            wrong.append((model, record["n_ctx"], size - record["kv_bytes"], state - record["recurrent_state_bytes"]))
+            wrong.append(
+                (
+                    model,
+                    record["n_ctx"],
+                    size - record["kv_bytes"],
+                    state - record["recurrent_state_bytes"],
+                )
+            )
     assert len(records("memory")) == 968
     assert not wrong
 
@@ -158,7 +197,12 @@ def test_the_terms_of_an_answer_are_the_measured_cache_and_state() -> None:
     """What `needs_of` answers as cache and state is the measured size where the measurement asked for the same thing."""
     checked = 0
     for record in records("memory"):
-        same = record["type_k"] == record["type_v"] and record["flash_attn"] != 0 and not record["kv_unified"] and record["n_ubatch"] == 512
+        same = (
+            record["type_k"] == record["type_v"]
+            and record["flash_attn"] != 0
+            and not record["kv_unified"]
+            and record["n_ubatch"] == 512
+        )
         if not same or record["n_ctx"] % record["n_seq_max"]:
             continue
         memory = judged(record, repacked=False).memory
@@ -172,11 +216,16 @@ def test_the_terms_of_an_answer_are_the_measured_cache_and_state() -> None:
 
 def test_repacked_weights_equal_the_second_layout() -> None:
     """With AVX-512 the repacked copy is what llama.cpp allocates for it, and as much may be evicted."""
-    for record in {(record["model"], record["quant"]): record for record in records("memory")}.values():
+    for record in {
+        (record["model"], record["quant"]): record for record in records("memory")
+    }.values():
         memory = judged(record, repacked=True).memory
         assert memory is not None
         copied = sum(term.bytes for term in memory.terms if term.name == "repacked_weights")
-        assert copied == memory.evictable_bytes == record["repacked_bytes"], (record["model"], record["quant"])
+        assert copied == memory.evictable_bytes == record["repacked_bytes"], (
+            record["model"],
+            record["quant"],
+        )
 
 
 def test_the_compute_buffer_is_within_its_stated_error() -> None:
@@ -187,7 +236,9 @@ def test_the_compute_buffer_is_within_its_stated_error() -> None:
         if record["flash_attn"] == 0 or record["n_ctx"] < 512:
             continue
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        found = llamacpp.compute(architecture(record["model"]), row(record["model"]), room(record), logits).bytes
+        found = llamacpp.compute(
+            architecture(record["model"]), row(record["model"]), room(record), logits
+        ).bytes
         errors[record["model"], index] = abs(found - record["compute_bytes"]) / found
     worst = max(errors, key=lambda key: errors[key])
     assert errors[worst] <= 0.2, worst
@@ -201,9 +252,20 @@ def test_the_sum_of_all_buffers_is_within_three_percent() -> None:
         if record["n_ctx"] < 512:
             continue
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        found = llamacpp.compute(architecture(record["model"]), row(record["model"]), room(record), logits, record["flash_attn"] != 0)
-        rest = sum(record[name] for name in ("repacked_bytes", "plain_bytes", "kv_bytes", "recurrent_state_bytes"))
-        errors[record["model"], index] = abs(found.bytes - record["compute_bytes"]) / (rest + record["compute_bytes"])
+        found = llamacpp.compute(
+            architecture(record["model"]),
+            row(record["model"]),
+            room(record),
+            logits,
+            record["flash_attn"] != 0,
+        )
+        rest = sum(
+            record[name]
+            for name in ("repacked_bytes", "plain_bytes", "kv_bytes", "recurrent_state_bytes")
+        )
+        errors[record["model"], index] = abs(found.bytes - record["compute_bytes"]) / (
+            rest + record["compute_bytes"]
+        )
     worst = max(errors, key=lambda key: errors[key])
     assert errors[worst] <= 0.03, worst
     assert median(errors.values()) < 0.001
@@ -218,7 +280,12 @@ def test_measured_peaks_lie_in_the_stated_range() -> None:
         memory = judged(record, repacked=bool(record["repack"])).memory
         assert memory is not None
         peak = record["peak_rss_bytes"] - memory.evictable_bytes
-        assert memory.low_bytes * 0.999 <= peak <= memory.high_bytes * 1.001, (record, memory.low_bytes, peak, memory.high_bytes)
+        assert memory.low_bytes * 0.999 <= peak <= memory.high_bytes * 1.001, (
+            record,
+            memory.low_bytes,
+            peak,
+            memory.high_bytes,
+        )
         if not memory.low_bytes <= peak <= memory.high_bytes:
             outside.append(record)
         assert memory.high_bytes - memory.low_bytes <= 0.08 * memory.total_bytes, record
@@ -226,20 +293,36 @@ def test_measured_peaks_lie_in_the_stated_range() -> None:
 
 
 def _of_four_slots(record: dict[str, Any]) -> bool:
-    return bool(record["kv_unified"]) and record["n_seq_max"] == 4 and record["type_k"] == record["type_v"] and record["flash_attn"] != 0
+    return (
+        bool(record["kv_unified"])
+        and record["n_seq_max"] == 4
+        and record["type_k"] == record["type_v"]
+        and record["flash_attn"] != 0
+    )
 
 
-@pytest.mark.parametrize("record", [pytest.param(one, id=one["model"]) for one in records("memory") if _of_four_slots(one)])
-def test_a_server_without_np_takes_what_four_sequences_in_one_cache_do(record: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [pytest.param(one, id=one["model"]) for one in records("memory") if _of_four_slots(one)],
+)
+def test_a_server_without_np_takes_what_four_sequences_in_one_cache_do(
+    record: dict[str, Any],
+) -> None:
     """tools/server/server.cpp: n_parallel = 4 and kv_unified = true; measured to the byte of as many models."""
     spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
     workload = Workload(
-        runtime="llama.cpp", format="gguf", quantization=record["quant"], context_tokens=record["n_ctx"], kv_cache_type=record["type_k"]
+        runtime="llama.cpp",
+        format="gguf",
+        quantization=record["quant"],
+        context_tokens=record["n_ctx"],
+        kv_cache_type=record["type_k"],
     )
     runtime = Catalogue.open().runtime("llama.cpp")
     memory = needs_of(spec, runtime, workload, rows()).memory
     assert memory is not None
-    kept = {term.name: term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")}
+    kept = {
+        term.name: term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")
+    }
     measured = {"kv_cache": record["kv_bytes"], "recurrent_state": record["recurrent_state_bytes"]}
     for name, term in kept.items():
         more = re.search(r"; ([\d,]+) bytes without -np, for 4 sequences", term.arithmetic)
@@ -266,11 +349,18 @@ VOCABULARY_ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("held", [pytest.param(held, id=held["name"]) for held in read("gguf_headers.json")["vocabularies"]])
+@pytest.mark.parametrize(
+    "held",
+    [pytest.param(held, id=held["name"]) for held in read("gguf_headers.json")["vocabularies"]],
+)
 def test_files_of_a_vocabulary_lie_in_the_range_of_headers(held: dict[str, Any]) -> None:
     """The files in llama.cpp's models/ are a header without tensors: keys, tokens and merges."""
     made = Architecture(
-        row=VOCABULARY_ROWS.get(held["name"], held["name"]), runs_in_gguf=True, layers=1, embedding_length=1, vocabulary=held["tokens"]
+        row=VOCABULARY_ROWS.get(held["name"], held["name"]),
+        runs_in_gguf=True,
+        layers=1,
+        embedding_length=1,
+        vocabulary=held["tokens"],
     )
     known = row_of(made, rows())
     assert known is not None
@@ -289,9 +379,16 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
         assert made is not None
         known, type = row_of(made, rows()), canonical_gguf(quantization) or quantization
         assert known is not None
-        ways = [stored(made, known, type, imatrix, earlier) for imatrix in (False, True) for earlier in (False, True)]
+        ways = [
+            stored(made, known, type, imatrix, earlier)
+            for imatrix in (False, True)
+            for earlier in (False, True)
+        ]
         plain = [tuple(tensor for tensor in tensors if not tensor.extra) for tensors in ways]
-        bounds = [(sum(tensor.bytes for tensor in tensors), gguf.header_bytes(made, known, tensors)) for tensors in plain]
+        bounds = [
+            (sum(tensor.bytes for tensor in tensors), gguf.header_bytes(made, known, tensors))
+            for tensors in plain
+        ]
         if not any(low <= size - tensors <= high for tensors, (low, high) in bounds):
             outside.append(f"{id} {quantization}")
         assert all(high - low <= 0.02 * size for _, (low, high) in bounds), id
@@ -301,7 +398,13 @@ def test_published_files_are_tensors_and_a_header_in_its_range() -> None:
 def test_the_vocabulary_of_gemma_4_is_one_of_byte_pairs() -> None:
     """Its file lists 514,906 merges, which llama.cpp holds in 95.8 MB of memory; SentencePiece's kind would take half of that."""
     spec = Catalogue.open().spec("gemma-4-e4b-it")
-    workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096, kv_cache_type="f16")
+    workload = Workload(
+        runtime="llama.cpp",
+        format="gguf",
+        quantization="Q4_K_M",
+        context_tokens=4096,
+        kv_cache_type="f16",
+    )
     memory = needs_of(spec, Catalogue.open().runtime("llama.cpp"), workload, rows()).memory
     assert memory is not None
     (program,) = (term for term in memory.terms if term.name == "runtime")
@@ -310,12 +413,18 @@ def test_the_vocabulary_of_gemma_4_is_one_of_byte_pairs() -> None:
     assert 262_144 * int(each[1]) == pytest.approx(95.8e6, rel=0.05)
 
 
-@pytest.mark.parametrize("listed", [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]])
+@pytest.mark.parametrize(
+    "listed",
+    [pytest.param(listed, id=listed["model"]) for listed in read("published.json")["fused"]],
+)
 def test_files_with_fused_matrices_are_as_they_were_published(listed: dict[str, Any]) -> None:
     """Those made before March 2026 too: within 0.5 %, and what the later llama-quantize makes of them is in the range as well."""
     spec = Catalogue.open().spec(listed["model"]).replace(files=())
     for quantization, gigabytes in listed["gigabytes"].items():
-        sized, later = (weights_bytes(one, "gguf", quantization, rows()) for one in (spec, spec.replace(released=None)))
+        sized, later = (
+            weights_bytes(one, "gguf", quantization, rows())
+            for one in (spec, spec.replace(released=None))
+        )
         assert isinstance(sized, SizedWeights)
         assert isinstance(later, SizedWeights)
         assert sized.bytes == pytest.approx(gigabytes * 1e9, rel=0.005), quantization
@@ -330,7 +439,9 @@ def test_fused_matrices_had_types_of_their_own_before_march_2026() -> None:
     known = row_of(made, rows())
     assert known is not None
     tensors = stored(made, known, "Q4_K_M", importance_matrix=False, earlier=True)
-    assert round(sum(tensor.bytes for tensor in tensors if not tensor.extra) / 2**20, 2) == 20_177.96
+    assert (
+        round(sum(tensor.bytes for tensor in tensors if not tensor.extra) / 2**20, 2) == 20_177.96
+    )
 
 
 @pytest.mark.parametrize(
@@ -343,10 +454,15 @@ def test_fused_matrices_had_types_of_their_own_before_march_2026() -> None:
         ("qwen3.6-27b", "IQ4_XS", 15.1e9),
     ],
 )
-def test_files_from_before_may_2026_lack_the_prediction_block(id: str, quantization: str, published_bytes: float) -> None:
+def test_files_from_before_may_2026_lack_the_prediction_block(
+    id: str, quantization: str, published_bytes: float
+) -> None:
     """Of models that came out before llama.cpp pull 22673 converted it: within 0.5 %, and a file with the block is in the range."""
     spec = Catalogue.open().spec(id).replace(files=())
-    sized, later = (weights_bytes(one, "gguf", quantization, rows()) for one in (spec, spec.replace(released=None)))
+    sized, later = (
+        weights_bytes(one, "gguf", quantization, rows())
+        for one in (spec, spec.replace(released=None))
+    )
     assert isinstance(sized, SizedWeights)
     assert isinstance(later, SizedWeights)
     assert sized.bytes == pytest.approx(published_bytes, rel=0.005)
@@ -357,7 +473,9 @@ def test_files_from_before_may_2026_lack_the_prediction_block(id: str, quantizat
 @pytest.mark.parametrize("published_bytes", [14_700_000_000, 15_100_000_000])
 def test_hybrids_of_both_versions_of_llama_quantize_lie_in_the_range(published_bytes: int) -> None:
     """IQ4_XS of Qwen3.5 27B, and of Qwen3.6 27B after llama.cpp 1dab5f5a44: model card of cHunter789/Qwen3.6-27B-i1-IQ4_XS-GGUF."""
-    sized = weights_bytes(Catalogue.open().spec("qwen3.6-27b").replace(files=()), "gguf", "IQ4_XS", rows())
+    sized = weights_bytes(
+        Catalogue.open().spec("qwen3.6-27b").replace(files=()), "gguf", "IQ4_XS", rows()
+    )
     assert isinstance(sized, SizedWeights)
     assert sized.low_bytes <= published_bytes <= sized.high_bytes
     assert sized.high_bytes - sized.low_bytes <= 0.06 * sized.bytes
@@ -379,7 +497,10 @@ def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
     model = "measured/llama-3.1-8b"
     tensors = stored(architecture(model), row(model), quantization, quantization == "IQ3_XXS")
     elements = sum(prod(tensor.shape) * tensor.count for tensor in tensors)
-    assert round(sum(tensor.bytes for tensor in tensors) * 8 / elements, 4) == README_BITS[quantization]
+    assert (
+        round(sum(tensor.bytes for tensor in tensors) * 8 / elements, 4)
+        == README_BITS[quantization]
+    )
 
 
 def test_every_row_documents_its_keys() -> None:
@@ -402,7 +523,9 @@ def test_every_row_documents_its_keys() -> None:
 @pytest.mark.parametrize(
     "case",
     read("llamacpp_indexers.json")["cases"],
-    ids=lambda case: f"{case['model']}-{case.get('parallel', 1)}-{case['context_tokens']}-{case['kv_cache_type']}",
+    ids=lambda case: (
+        f"{case['model']}-{case.get('parallel', 1)}-{case['context_tokens']}-{case['kv_cache_type']}"
+    ),
 )
 def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[str, Any]) -> None:
     """The cache, the indexer's included, and the compute buffer as reserved at load: to the byte; it may grow from there."""
@@ -417,7 +540,12 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[s
     of = row_of(spec.architecture, rows())
     assert of is not None
     cells = llamacpp.cells(case["context_tokens"] * parallel, sequences=parallel)
-    assert graphs.exact_compute_bytes(spec.architecture, of, cells, parallel, True, type, type, empty=True) == case["compute_bytes"]
+    assert (
+        graphs.exact_compute_bytes(
+            spec.architecture, of, cells, parallel, True, type, type, empty=True
+        )
+        == case["compute_bytes"]
+    )
     assert case["compute_bytes"] <= found["compute"].high_bytes
 
 
@@ -430,14 +558,22 @@ def test_models_with_a_sparse_indexer_take_what_llama_cpp_allocates(case: dict[s
         ("qwen3-next-80b-a3b-instruct", 48_410_988_384, 0.002),
     ],
 )
-def test_gguf_files_lack_the_block_that_the_conversion_left_out(model: str, published_bytes: float, within: float) -> None:
+def test_gguf_files_lack_the_block_that_the_conversion_left_out(
+    model: str, published_bytes: float, within: float
+) -> None:
     """Published GGUF files of these models have no multi-token-prediction block; one that drafts with it needs a file that has."""
     spec, program = Catalogue.open().spec(model), Catalogue.open().runtime("llama.cpp")
     sized = weights_bytes(spec, "gguf", "Q4_K_M", rows())
     assert isinstance(sized, SizedWeights)
     assert sized.bytes == pytest.approx(published_bytes, rel=within)
     assert sized.low_bytes <= published_bytes * (1 + within)
-    workload = Workload(runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096, kv_cache_type="f16")
+    workload = Workload(
+        runtime="llama.cpp",
+        format="gguf",
+        quantization="Q4_K_M",
+        context_tokens=4096,
+        kv_cache_type="f16",
+    )
     drafting = needs_of(spec, program, workload, rows(), companions=Companions(own_block=True))
     assert drafting.memory is not None
     assert drafting.download_bytes is not None
@@ -454,7 +590,9 @@ def test_gguf_files_of_glm_bring_the_block() -> None:
     assert "multi-token" not in sized.arithmetic
     # what llama-quantize writes of it, the block included (tests/truth/memory.json); the header comes on top
     written = next(
-        record["tensor_bytes"] for record in records("memory") if (record["model"], record["quant"]) == ("glm-4.5-air", "Q4_K_M")
+        record["tensor_bytes"]
+        for record in records("memory")
+        if (record["model"], record["quant"]) == ("glm-4.5-air", "Q4_K_M")
     )
     assert 0 < sized.bytes - written < 16_000_000
 
@@ -462,9 +600,12 @@ def test_gguf_files_of_glm_bring_the_block() -> None:
 # a BERT of the shape of bge-m3, 24 layers of 1,024, loaded by llama-bench of llama.cpp 0c1e570 with -embd 1 and -b and -ub as given:
 # "CPU compute buffer size" that it logs, MiB, with flash attention and without
 @pytest.mark.parametrize(
-    ("tokens", "flash_mib", "plain_mib"), [(512, 14.51, 29.01), (1024, 30.01, 92.01), (2048, 64.02, 320.02), (8192, 352.09, 4544.09)]
+    ("tokens", "flash_mib", "plain_mib"),
+    [(512, 14.51, 29.01), (1024, 30.01, 92.01), (2048, 64.02, 320.02), (8192, 352.09, 4544.09)],
 )
-def test_an_encoder_reads_a_text_in_one_batch(tokens: int, flash_mib: float, plain_mib: float) -> None:
+def test_an_encoder_reads_a_text_in_one_batch(
+    tokens: int, flash_mib: float, plain_mib: float
+) -> None:
     """llama.cpp asserts n_ubatch >= n_tokens of an encoder: its buffer is that of the whole context, not of 512 tokens."""
     shelf = Catalogue.open()
     for id, wanted in (("llama.cpp", flash_mib), ("llama-cpp-python", plain_mib)):
@@ -484,7 +625,13 @@ def test_more_sequences_never_lower_the_low_end_of_an_encoder() -> None:
             continue
         ends = []
         for parallel in (1, 2, 3, 5, 8, 16):
-            workload = Workload(runtime="llama.cpp", format="gguf", quantization="F16", context_tokens=512, parallel=parallel)
+            workload = Workload(
+                runtime="llama.cpp",
+                format="gguf",
+                quantization="F16",
+                context_tokens=512,
+                parallel=parallel,
+            )
             memory = needs_of(spec, shelf.runtime("llama.cpp"), workload, rows()).memory
             assert memory is not None
             ends.append(memory.low_bytes)

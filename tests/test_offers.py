@@ -62,16 +62,26 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
     assert models == sorted(set(models))
     assert {f"{model}.toml" for model in models} <= {path.name for path in SPECS.glob("*.toml")}
     for entry in rows:
-        assert len(offers_of(str(SHIPPED), entry["model"], today=header["as_of"])) == len(entry["offers"]), "holds offers that had ended"
+        assert len(offers_of(str(SHIPPED), entry["model"], today=header["as_of"])) == len(
+            entry["offers"]
+        ), "holds offers that had ended"
         names = [(item["provider"], item["provider_model"].lower()) for item in entry["offers"]]
         assert len(names) == len(set(names))
         for item in entry["offers"]:
             assert item["source"] in header["sources"]
-            modality = tomllib.loads((SPECS / f"{entry['model']}.toml").read_text(encoding="utf-8"))["modality"]
+            modality = tomllib.loads(
+                (SPECS / f"{entry['model']}.toml").read_text(encoding="utf-8")
+            )["modality"]
             dearer = {key for key in item if key.startswith("long_")}
-            assert {key for key in item if "usd" in key} - dearer == PRICES[modality], (entry["model"], item["provider"])
+            assert {key for key in item if "usd" in key} - dearer == PRICES[modality], (
+                entry["model"],
+                item["provider"],
+            )
             assert not dearer or "price_holds_to_tokens" in item
-            assert all(item[key] > item[key.removeprefix("long_")] for key in dearer), (entry["model"], item["provider"])
+            assert all(item[key] > item[key.removeprefix("long_")] for key in dearer), (
+                entry["model"],
+                item["provider"],
+            )
 
 
 @pytest.mark.parametrize(
@@ -89,9 +99,14 @@ def test_shipped_snapshot_is_sorted_and_whole() -> None:
         ("claude-sonnet-5", "anthropic", None),
     ],
 )
-def test_a_price_that_rises_with_the_prompt_says_from_where(model: str, provider: str, tokens: int | None) -> None:
+def test_a_price_that_rises_with_the_prompt_says_from_where(
+    model: str, provider: str, tokens: int | None
+) -> None:
     """A context of a million tokens is not sold at the price of a short prompt."""
-    found = {one.provider: one.price_holds_to_tokens for one in offers_of(str(SHIPPED), model, today=TODAY)}
+    found = {
+        one.provider: one.price_holds_to_tokens
+        for one in offers_of(str(SHIPPED), model, today=TODAY)
+    }
     assert found[provider] == tokens
 
 
@@ -103,8 +118,14 @@ def test_sources_that_disagree_leave_the_dearer_price() -> None:
                 if other.usd_per_image is not None:
                     assert other.usd_per_image < (one.usd_per_image or 0), one
                     continue
-                into, out = (other.input_usd_per_million_tokens or 0, other.output_usd_per_million_tokens or 0)
-                mine = (one.input_usd_per_million_tokens or 0, one.output_usd_per_million_tokens or 0)
+                into, out = (
+                    other.input_usd_per_million_tokens or 0,
+                    other.output_usd_per_million_tokens or 0,
+                )
+                mine = (
+                    one.input_usd_per_million_tokens or 0,
+                    one.output_usd_per_million_tokens or 0,
+                )
                 assert 3 * into + out < 3 * mine[0] + mine[1], one
                 assert into < 0.95 * mine[0] or out < 0.95 * mine[1], one
 
@@ -118,14 +139,21 @@ def test_answers_cost_no_less_than_prompts() -> None:
         for item in entry["offers"]:
             for one in (item, *item.get("other_prices", ())):
                 for long in ("", "long_"):
-                    into, out = (one.get(f"{long}{side}_usd_per_million_tokens") for side in ("input", "output"))
+                    into, out = (
+                        one.get(f"{long}{side}_usd_per_million_tokens")
+                        for side in ("input", "output")
+                    )
                     assert into is None or out is None or into <= out, (entry["model"], one)
 
 
 def test_prices_of_a_known_model() -> None:
     """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
     (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
-    assert (found.provider, found.input_usd_per_million_tokens, found.output_usd_per_million_tokens) == ("openai", 2.5, 10.0)
+    assert (
+        found.provider,
+        found.input_usd_per_million_tokens,
+        found.output_usd_per_million_tokens,
+    ) == ("openai", 2.5, 10.0)
     assert found.context_tokens == 128_000
     assert found.as_of == "2026-11-20"
     assert offers_of(str(SHIPPED), "gpt-4o", today="2027-01-14") == ()
@@ -136,14 +164,30 @@ def test_a_price_has_the_day_of_its_own_source(tmp_path: Path) -> None:
     days = {one.source: one.as_of for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)}
     assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
     assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
-    path = write(tmp_path, HEADER, row("a", offer(provider="x", source="an older list"), offer(provider="y", source="another")))
-    assert [(one.provider, one.as_of) for one in offers_of(path, "a", today=TODAY)] == [("x", "2026-07-02"), ("y", "2026-11-20")]
+    path = write(
+        tmp_path,
+        HEADER,
+        row(
+            "a", offer(provider="x", source="an older list"), offer(provider="y", source="another")
+        ),
+    )
+    assert [(one.provider, one.as_of) for one in offers_of(path, "a", today=TODAY)] == [
+        ("x", "2026-07-02"),
+        ("y", "2026-11-20"),
+    ]
 
 
 def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
     """Until the day it ends an offer stands with that day; from then on it is gone. An end that is not announced is None."""
-    path = write(tmp_path, HEADER, row("a", offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")))
-    assert [(one.model, one.ends) for one in offers_of(path, "a", today="2027-01-13")] == [("m", "2027-01-14"), ("n", None)]
+    path = write(
+        tmp_path,
+        HEADER,
+        row("a", offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")),
+    )
+    assert [(one.model, one.ends) for one in offers_of(path, "a", today="2027-01-13")] == [
+        ("m", "2027-01-14"),
+        ("n", None),
+    ]
     assert [one.model for one in offers_of(path, "a", today="2027-01-14")] == ["n"]
 
 
@@ -174,7 +218,9 @@ def test_what_cannot_be_bought_is_not_offered(provider: str, model: str) -> None
     """Closed services, withdrawn models, and variants that are not served on demand are no practical route; the header says why."""
     header, *rows = shipped()
     assert all(entry["what"] and entry["why"] for entry in header["left_out"])
-    offered = [(item["provider"], item["provider_model"]) for entry in rows for item in entry["offers"]]
+    offered = [
+        (item["provider"], item["provider_model"]) for entry in rows for item in entry["offers"]
+    ]
     assert not [pair for pair in offered if provider in ("", pair[0]) and model in pair[1].lower()]
 
 
@@ -196,7 +242,10 @@ def test_retired_model_has_no_offer_but_its_successor_has() -> None:
     assert offers_of(str(SHIPPED), "gpt-5.6-terra", today="2026-11-20")
 
 
-@pytest.mark.parametrize("model", ["mistral", "mistral-7b-instruct-v0", "", "no-such", 'x"}', "\n", "gpt-4o\n", "ä" * 1000])
+@pytest.mark.parametrize(
+    "model",
+    ["mistral", "mistral-7b-instruct-v0", "", "no-such", 'x"}', "\n", "gpt-4o\n", "ä" * 1000],
+)
 def test_unknown_model_has_no_offers(model: str) -> None:
     """Part of an id, or anything else, is not an id: no offer, and no error."""
     assert offers_of(str(SHIPPED), model, today=TODAY) == ()
@@ -204,10 +253,19 @@ def test_unknown_model_has_no_offers(model: str) -> None:
 
 @given(
     prices=st.lists(
-        st.tuples(st.none() | st.floats(0, 1000), st.none() | st.floats(0, 1000), st.none() | st.floats(0, 10)), min_size=1, max_size=12
+        st.tuples(
+            st.none() | st.floats(0, 1000),
+            st.none() | st.floats(0, 1000),
+            st.none() | st.floats(0, 10),
+        ),
+        min_size=1,
+        max_size=12,
     )
 )
-def test_cheapest_first(prices: list[tuple[float | None, float | None, float | None]], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_cheapest_first(
+    prices: list[tuple[float | None, float | None, float | None]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai; the others follow, by the minute."""
     items = [
         offer(
@@ -236,7 +294,15 @@ def test_cheapest_first(prices: list[tuple[float | None, float | None, float | N
 
 def test_unknown_price_is_not_free(tmp_path: Path) -> None:
     """A price that is not stated stays None, and comes after every price that is."""
-    path = write(tmp_path, HEADER, row("a", offer(provider_model="b", input_usd_per_million_tokens=None), offer(provider_model="c")))
+    path = write(
+        tmp_path,
+        HEADER,
+        row(
+            "a",
+            offer(provider_model="b", input_usd_per_million_tokens=None),
+            offer(provider_model="c"),
+        ),
+    )
     first, second = offers_of(path, "a", today=TODAY)
     assert (first.model, second.model) == ("c", "b")
     assert second.input_usd_per_million_tokens is None
@@ -244,7 +310,9 @@ def test_unknown_price_is_not_free(tmp_path: Path) -> None:
 
 def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
     """A damaged line of another model does not take this one's prices away, nor does a file without a last line end."""
-    path = write(tmp_path, HEADER, '{"model": "b", "offers": [{', row("c", offer(provider_model="x")))
+    path = write(
+        tmp_path, HEADER, '{"model": "b", "offers": [{', row("c", offer(provider_model="x"))
+    )
     assert [one.model for one in offers_of(path, "c", today=TODAY)] == ["x"]
     Path(path).write_bytes(Path(path).read_bytes().rstrip(b"\n"))
     assert [one.model for one in offers_of(path, "c", today=TODAY)] == ["x"]
@@ -270,12 +338,17 @@ def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
         (offer(price_holds_to_tokens=0), "price_holds_to_tokens"),
         (offer(other_prices={}), "other_prices"),
         (offer(other_prices=["x"]), "other_prices"),
-        (offer(other_prices=[{"input_usd_per_million_tokens": -1, "source": "s"}]), "input_usd_per_million_tokens"),
+        (
+            offer(other_prices=[{"input_usd_per_million_tokens": -1, "source": "s"}]),
+            "input_usd_per_million_tokens",
+        ),
         (offer(other_prices=[{"input_usd_per_million_tokens": 1}]), "source"),
         (["x"], None),
     ],
 )
-def test_damaged_offer_names_file_line_and_key(item: object, key: str | None, tmp_path: Path) -> None:
+def test_damaged_offer_names_file_line_and_key(
+    item: object, key: str | None, tmp_path: Path
+) -> None:
     """A wrong value is never taken for a price: the error says which file, line and key, and what to do."""
     path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))  # type: ignore[arg-type]
     assert len(offers_of(path, "a", today=TODAY)) == 1
@@ -326,7 +399,12 @@ def test_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "line", ['{"model": "a", "offers": {}}', '{"model": "a", "offers": [], "model": "b"}', '{"model": "a", ' + "[" * 50_000]
+    "line",
+    [
+        '{"model": "a", "offers": {}}',
+        '{"model": "a", "offers": [], "model": "b"}',
+        '{"model": "a", ' + "[" * 50_000,
+    ],
 )
 def test_line_that_is_not_the_models_is_an_error(line: str, tmp_path: Path) -> None:
     """A line that looks like the model's and is not one is damage, not an empty list."""

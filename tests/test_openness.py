@@ -9,14 +9,32 @@ import pytest
 from selfhost.catalogue import openness
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.openness import Row
-from selfhost.catalogue.spec import OPENNESS, Availability, License, ModelSpec, Openness, PublishedFiles, Safety, Upkeep
+from selfhost.catalogue.spec import (
+    OPENNESS,
+    Availability,
+    License,
+    ModelSpec,
+    Openness,
+    PublishedFiles,
+    Safety,
+    Upkeep,
+)
 from selfhost.core.workload import Workload
 from selfhost.verdict.findings import Outcome, openness_check
 
 CATALOGUE = Catalogue.open()
 FREE = License(id="Apache-2.0", commercial_use="yes", modification="yes", redistribution="yes")
-OPEN = Openness(weights="published", inference_code="published", training_code="published", training_data="published", paper="published")
-SOURCES = {key: f"the page of {key}" for key in ("openness", "license", "gated", "safety", "upkeep", "availability")}
+OPEN = Openness(
+    weights="published",
+    inference_code="published",
+    training_code="published",
+    training_data="published",
+    paper="published",
+)
+SOURCES = {
+    key: f"the page of {key}"
+    for key in ("openness", "license", "gated", "safety", "upkeep", "availability")
+}
 SPEC = ModelSpec(id="m", name="M", gated=False, license=FREE, openness=OPEN, sources=SOURCES)
 
 
@@ -61,37 +79,66 @@ def test_open_access_is_published_without_a_gate(gated: bool | None, answer: str
 
 @pytest.mark.parametrize(
     ("commercial", "free", "hosted"),
-    [("yes", "yes", "yes"), ("conditional", "partly", "yes"), ("no", "partly", "partly"), (None, "unknown", "unknown")],
+    [
+        ("yes", "yes", "yes"),
+        ("conditional", "partly", "yes"),
+        ("no", "partly", "partly"),
+        (None, "unknown", "unknown"),
+    ],
 )
 def test_the_license_decides_who_may_use_it(commercial: str | None, free: str, hosted: str) -> None:
     """Free to use and self-hostable follow from the license: for everybody, under conditions, for non-commercial use, or not known."""
-    found = SPEC.replace(license=License(id="LicenseRef-X", commercial_use=commercial, conditions=("a form",)))
+    found = SPEC.replace(
+        license=License(id="LicenseRef-X", commercial_use=commercial, conditions=("a form",))
+    )
     assert (row("free to use", found).answer, row("self-hostable", found).answer) == (free, hosted)
 
 
 def test_a_closed_model_is_open_in_no_respect() -> None:
     """Without weights there is nothing to run, to license or to audit; the provider decides, and no files are judged."""
     closed = ModelSpec(
-        id="c", name="C", openness=Openness(weights="closed"), availability=Availability(why="kept", provider="P"), sources=SOURCES
+        id="c",
+        name="C",
+        openness=Openness(weights="closed"),
+        availability=Availability(why="kept", provider="P"),
+        sources=SOURCES,
     )
     assert answers(closed) == ("no",) * 5
     assert "P" in row("open access", closed).why
     assert "safe files" not in [one.name for one in openness.rows(closed)]
     assert openness.permissions(closed) == ()
-    free_tier = closed.replace(availability=Availability(why="kept", provider="P", free_tier="ten messages a day"))
-    assert (row("free to use", free_tier).answer, row("free to use", free_tier).why) == ("partly", "free tier: ten messages a day")
+    free_tier = closed.replace(
+        availability=Availability(why="kept", provider="P", free_tier="ten messages a day")
+    )
+    assert (row("free to use", free_tier).answer, row("free to use", free_tier).why) == (
+        "partly",
+        "free tier: ten messages a day",
+    )
 
 
 def test_fine_tuning_follows_from_modification() -> None:
     """A tuned model is a modified one, so the license's answer on modification is its answer on fine-tuning."""
-    for answer, expected in (("yes", "yes"), ("no", "no"), ("conditional", "partly"), (None, "unknown")):
-        spec = SPEC.replace(license=License(id="LicenseRef-X", modification=answer, conditions=("a form",)))
-        assert openness.permission(spec, "fine-tuning").answer == openness.permission(spec, "modification").answer == expected
+    for answer, expected in (
+        ("yes", "yes"),
+        ("no", "no"),
+        ("conditional", "partly"),
+        (None, "unknown"),
+    ):
+        spec = SPEC.replace(
+            license=License(id="LicenseRef-X", modification=answer, conditions=("a form",))
+        )
+        assert (
+            openness.permission(spec, "fine-tuning").answer
+            == openness.permission(spec, "modification").answer
+            == expected
+        )
 
 
 def test_files() -> None:
     """Pickle and code of the repository can run anything; GGUF and safetensors hold numbers; what nobody listed is not known."""
-    gguf = PublishedFiles(format="gguf", source="a listing", repository="b/m-GGUF", bytes={"Q4_K_M": 1})
+    gguf = PublishedFiles(
+        format="gguf", source="a listing", repository="b/m-GGUF", bytes={"Q4_K_M": 1}
+    )
     cases = [
         (SPEC, "unknown"),
         (SPEC.replace(files=(gguf,)), "yes"),
@@ -113,8 +160,14 @@ def test_whether_it_is_current() -> None:
     served = Availability(why="kept", provider="P")
     closed = SPEC.replace(license=None, openness=Openness(weights="closed"), availability=served)
     assert row("current", closed).answer == "yes"
-    assert row("current", closed.replace(unknown={"availability.retired": "no list has it"})).why == "no list has it"
-    retired = row("current", closed.replace(availability=served.replace(retired="2026-10-23", successor="m-2")))
+    assert (
+        row("current", closed.replace(unknown={"availability.retired": "no list has it"})).why
+        == "no list has it"
+    )
+    retired = row(
+        "current",
+        closed.replace(availability=served.replace(retired="2026-10-23", successor="m-2")),
+    )
     assert (retired.answer, retired.why) == ("no", "retired on 2026-10-23; m-2 replaces it")
     superseded = row("current", SPEC.replace(upkeep=Upkeep(superseded_by="m-2")))
     assert (superseded.answer, superseded.why) == ("no", "superseded by m-2")
@@ -122,17 +175,24 @@ def test_whether_it_is_current() -> None:
 
 def test_general_knowledge_is_marked() -> None:
     """What no source confirms is `assumed`, and so is all that follows from it; an unknown answer assumes nothing."""
-    guessed = SPEC.replace(sources={**SOURCES, "openness": "classified by family from general knowledge"})
+    guessed = SPEC.replace(
+        sources={**SOURCES, "openness": "classified by family from general knowledge"}
+    )
     assert row("auditable", guessed).assumed
     assert not row("open access", guessed).assumed
     tagged = SPEC.replace(
         license=FREE.replace(id="LicenseRef-X"),
-        sources={**SOURCES, "license": "the repository's tag; what it allows from general knowledge"},
+        sources={
+            **SOURCES,
+            "license": "the repository's tag; what it allows from general knowledge",
+        },
     )
     assert row("free to use", tagged).assumed
     # the Open Source Definition says what an approved license allows; that the model is under it still takes a source
     assert not row("free to use", tagged.replace(license=FREE)).assumed
-    typed = tagged.replace(license=FREE, sources={**SOURCES, "license": "typed from general knowledge"})
+    typed = tagged.replace(
+        license=FREE, sources={**SOURCES, "license": "typed from general knowledge"}
+    )
     assert row("free to use", typed).assumed
     assert not any(one.assumed for one in openness.rows(ModelSpec(id="n", name="N")))
 
@@ -140,10 +200,18 @@ def test_general_knowledge_is_marked() -> None:
 @pytest.mark.parametrize("key", ["safety", "gated"])
 def test_weights_that_somebody_listed_are_known(key: str) -> None:
     """Who saw the files of a repository, or read it without a login, knows that the weights are published."""
-    alone = SPEC.replace(gated=None, sources={"openness": "classified by family from general knowledge"})
+    alone = SPEC.replace(
+        gated=None, sources={"openness": "classified by family from general knowledge"}
+    )
     assert row("self-hostable", alone).assumed
-    seen = alone.replace(sources={**alone.sources, key: "a listing", "license": "the page of license"})
-    found = seen.replace(gated=False) if key == "gated" else seen.replace(safety=Safety(formats=("safetensors",)))
+    seen = alone.replace(
+        sources={**alone.sources, key: "a listing", "license": "the page of license"}
+    )
+    found = (
+        seen.replace(gated=False)
+        if key == "gated"
+        else seen.replace(safety=Safety(formats=("safetensors",)))
+    )
     assert row("self-hostable", found).sources[0] == "a listing"
     assert not row("self-hostable", found).assumed
 
@@ -151,9 +219,16 @@ def test_weights_that_somebody_listed_are_known(key: str) -> None:
 @pytest.mark.parametrize("data", OPENNESS)
 def test_the_findings_decide_by_the_rows(data: str) -> None:
     """`--auditable` and `--modify` have one rule with the table: yes passes, partly warns, no fails, unknown is unknown."""
-    expected = {"yes": Outcome.PASS, "partly": Outcome.WARN, "no": Outcome.FAIL, "unknown": Outcome.UNKNOWN}
+    expected = {
+        "yes": Outcome.PASS,
+        "partly": Outcome.WARN,
+        "no": Outcome.FAIL,
+        "unknown": Outcome.UNKNOWN,
+    }
     for code, paper in product(OPENNESS, OPENNESS):
-        spec = SPEC.replace(openness=OPEN.replace(training_data=data, training_code=code, paper=paper))
+        spec = SPEC.replace(
+            openness=OPEN.replace(training_data=data, training_code=code, paper=paper)
+        )
         finding = openness_check(spec, Workload(auditable=True))
         assert finding is not None
         assert finding.outcome is expected[row("auditable", spec).answer]
@@ -169,10 +244,15 @@ def test_the_findings_decide_by_the_rows(data: str) -> None:
         ("unknown", Outcome.UNKNOWN, "openness-not-known"),
     ],
 )
-def test_what_no_source_confirms_neither_passes_nor_fails(data: str, outcome: Outcome, code: str) -> None:
+def test_what_no_source_confirms_neither_passes_nor_fails(
+    data: str, outcome: Outcome, code: str
+) -> None:
     """The contract: `pass` and `fail` are for what is known; a guess is visible as one, and says what would settle it."""
     openness = OPEN.replace(training_data=data, training_code="published", paper="published")
-    guessed = SPEC.replace(openness=openness, sources={**SOURCES, "openness": "classified by family from general knowledge"})
+    guessed = SPEC.replace(
+        openness=openness,
+        sources={**SOURCES, "openness": "classified by family from general knowledge"},
+    )
     finding = openness_check(guessed, Workload(auditable=True))
     assert finding is not None
     assert (finding.outcome, finding.code) == (outcome, code)
@@ -182,18 +262,30 @@ def test_what_no_source_confirms_neither_passes_nor_fails(data: str, outcome: Ou
 
 def test_a_license_whose_text_nobody_read_is_no_plain_leave_to_modify() -> None:
     """The tag of a repository names the license; what it allows takes a source of its own."""
-    spec = SPEC.replace(license=FREE.replace(id="LicenseRef-X"), sources={**SOURCES, "license": "its terms typed from general knowledge"})
+    spec = SPEC.replace(
+        license=FREE.replace(id="LicenseRef-X"),
+        sources={**SOURCES, "license": "its terms typed from general knowledge"},
+    )
     answers = {
-        answer: openness_check(spec.replace(license=FREE.replace(id="LicenseRef-X", modification=answer)), Workload(modify=True))
+        answer: openness_check(
+            spec.replace(license=FREE.replace(id="LicenseRef-X", modification=answer)),
+            Workload(modify=True),
+        )
         for answer in ("yes", "no", None)
     }
-    assert [one and one.outcome for one in answers.values()] == [Outcome.WARN, Outcome.UNKNOWN, Outcome.UNKNOWN]
+    assert [one and one.outcome for one in answers.values()] == [
+        Outcome.WARN,
+        Outcome.UNKNOWN,
+        Outcome.UNKNOWN,
+    ]
 
 
 def test_every_row_of_the_catalogue_says_why_and_whence() -> None:
     """Each answer that is not `unknown` has a reason and a source, in every shipped spec."""
     for spec in CATALOGUE.specs():
-        assert [one.name for one in openness.rows(spec)] == [name for name in openness.ROWS if name != "safe files" or not spec.closed]
+        assert [one.name for one in openness.rows(spec)] == [
+            name for name in openness.ROWS if name != "safe files" or not spec.closed
+        ]
         for one in (*openness.rows(spec), *openness.permissions(spec)):
             assert one.answer in openness.ANSWERS
             assert one.why

@@ -22,7 +22,11 @@ IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 # nothing here may reach for a network or be changed by a person's own configuration
 ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHONPATH", "SELFHOST_"))},
+    **{
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIP_", "PYTHONPATH", "SELFHOST_"))
+    },
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INDEX": "1",
@@ -46,14 +50,18 @@ json.dump({
 
 
 def run(*command: str, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def ask(target: Path, *names: str) -> dict[str, Any]:
     """What the selfhost installed in `target` answers, asked in a process that knows no other site folder."""
-    answer: dict[str, Any] = json.loads(run(sys.executable, "-I", "-S", "-c", ASK, str(target), *names, cwd=target.parent))
+    answer: dict[str, Any] = json.loads(
+        run(sys.executable, "-I", "-S", "-c", ASK, str(target), *names, cwd=target.parent)
+    )
     return answer
 
 
@@ -83,7 +91,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The wheel and the sdist; the wheel is built from the sdist, as a package index or a distributor does."""
     out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout), cwd=out)
+    run(
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(out),
+        str(checkout),
+        cwd=out,
+    )
     (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
     return wheel, sdist
 
@@ -92,21 +109,39 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, installed without a network. Tests that change it take a copy."""
     target = tmp_path_factory.mktemp("installed") / "site"
-    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(built[0]), cwd=target.parent)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--target",
+        str(target),
+        str(built[0]),
+        cwd=target.parent,
+    )
     return target
 
 
 def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path]) -> None:
     """Every file below specs/ is in the wheel unchanged; none is added but the two compiled ones, which are those of these files."""
     with zipfile.ZipFile(built[0]) as wheel:
-        packed = {name.removeprefix("selfhost/specs/"): wheel.read(name) for name in wheel.namelist() if name.startswith("selfhost/specs/")}
+        packed = {
+            name.removeprefix("selfhost/specs/"): wheel.read(name)
+            for name in wheel.namelist()
+            if name.startswith("selfhost/specs/")
+        }
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
     assert packed.pop(INDEX_FILE).decode() == compile_index(str(ROOT / "specs"))
     assert packed.pop(QUESTIONS_FILE) == compile_questions(str(ROOT / "specs"))
     assert packed == source_tree(ROOT / "specs")
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
-    assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others} == {"selfhost", "selfhost_check"}
+    assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others} == {
+        "selfhost",
+        "selfhost_check",
+    }
 
 
 def test_the_wheel_holds_the_whole_package(built: tuple[Path, Path]) -> None:
@@ -145,7 +180,10 @@ def test_an_installed_wheel_knows_its_questions(installed: Path) -> None:
         "from selfhost.advice.compiled import Questions\n"
         "print(Questions.open(Catalogue.open(), Workload(), Machine()) is not None)"
     )
-    assert run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent) == "True\n"
+    assert (
+        run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
+        == "True\n"
+    )
 
 
 def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:
@@ -156,7 +194,9 @@ def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:
     mistral = specs / "mistral-7b-instruct-v0.3.toml"
     text = mistral.read_text(encoding="utf-8")
     assert text.count("7_248_023_552") == 2
-    mistral.write_text(text.replace("7_248_023_552", "7_248_023_553"), encoding="utf-8", newline="\n")
+    mistral.write_text(
+        text.replace("7_248_023_552", "7_248_023_553"), encoding="utf-8", newline="\n"
+    )
     assert ask(target, "mistral-7b")["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_553]]
     (specs / "own-1b.toml").write_text(
         'schema = 1\nid = "own-1b"\nname = "Own"\naliases = ["mine"]\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
@@ -167,7 +207,9 @@ def test_installed_specs_may_be_edited(installed: Path, tmp_path: Path) -> None:
     assert "opt-125m" not in answer["ids"]
 
 
-def test_an_install_from_the_checkout_is_the_same(checkout: Path, installed: Path, tmp_path: Path) -> None:
+def test_an_install_from_the_checkout_is_the_same(
+    checkout: Path, installed: Path, tmp_path: Path
+) -> None:
     """`pip install .` gives the same package as the wheel made from the sdist, even where an earlier build left its folder behind."""
     copy = tmp_path / "checkout"
     shutil.copytree(checkout, copy, ignore=IGNORED)
@@ -175,7 +217,19 @@ def test_an_install_from_the_checkout_is_the_same(checkout: Path, installed: Pat
     left.mkdir(parents=True)
     (left / "removed-9b.toml").write_text("schema = 1\n")
     target = tmp_path / "site"
-    run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(target), str(copy), cwd=tmp_path)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(target),
+        str(copy),
+        cwd=tmp_path,
+    )
     assert source_tree(target / "selfhost") == source_tree(installed / "selfhost")
 
 

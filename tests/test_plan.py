@@ -39,7 +39,10 @@ CASES: dict[str, tuple[str, Workload]] = {
     "a runtime for one system": ("mistral-7b", Workload(runtime="mlx")),
     "a runtime for GPUs": ("mistral-7b", Workload(runtime="vllm")),
     "a quantization for GPUs": ("qwen3-8b", Workload(runtime="transformers", quantization="fp8")),
-    "16 bits in faster-whisper": ("whisper-large-v3", Workload(runtime="faster-whisper", quantization="float16")),
+    "16 bits in faster-whisper": (
+        "whisper-large-v3",
+        Workload(runtime="faster-whisper", quantization="float16"),
+    ),
     "fine-tuning": ("gpt2", Workload(task="finetune")),
     "a reserve": ("mistral-7b", Workload(reserve_bytes=4 * GIB)),
     "any pace": ("mistral-7b", Workload(min_tokens_per_second=0)),
@@ -49,7 +52,9 @@ CASES: dict[str, tuple[str, Workload]] = {
 @cache
 def plan_of(model: str, workload: Workload) -> Plan:
     catalogue = open_catalogue()
-    return make_plan(catalogue.spec(resolve(model, catalogue).spec_id), workload, catalogue, all_profiles())
+    return make_plan(
+        catalogue.spec(resolve(model, catalogue).spec_id), workload, catalogue, all_profiles()
+    )
 
 
 def least_of(model: str, workload: Workload) -> Least:
@@ -60,7 +65,9 @@ def least_of(model: str, workload: Workload) -> Least:
 
 def judged(model: str, workload: Workload, machine: Machine) -> Verdict:
     """As `check` judges it, from the record as it would be written to a file."""
-    return check(model, workload, machine=Machine.from_json(json.loads(json.dumps(machine.to_json()))))
+    return check(
+        model, workload, machine=Machine.from_json(json.loads(json.dumps(machine.to_json())))
+    )
 
 
 def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
@@ -79,13 +86,26 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     assert outcome(verdict, "memory") == (Outcome.PASS, "memory-fits")
     assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
     size = least.memory_bytes - 1
-    assert judged(model, workload, least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)).route is not Route.LOCAL
+    assert (
+        judged(
+            model, workload, least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
+        ).route
+        is not Route.LOCAL
+    )
     assert least.disk_bytes is not None
-    disks = tuple(disk.replace(free_bytes=least.disk_bytes - 1, total_bytes=least.disk_bytes - 1) for disk in least.machine.disks or ())
-    assert outcome(judged(model, workload, least.machine.replace(disks=disks)), "disk") == (Outcome.WARN, "disk-tight")
+    disks = tuple(
+        disk.replace(free_bytes=least.disk_bytes - 1, total_bytes=least.disk_bytes - 1)
+        for disk in least.machine.disks or ()
+    )
+    assert outcome(judged(model, workload, least.machine.replace(disks=disks)), "disk") == (
+        Outcome.WARN,
+        "disk-tight",
+    )
 
 
-@pytest.mark.parametrize("case", ["default", "long context", "mixture of experts", "large", "transformers"])
+@pytest.mark.parametrize(
+    "case", ["default", "long context", "mixture of experts", "large", "transformers"]
+)
 def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
     """With it the slow end is as wanted; a tenth of a gigabyte less is not enough; the smaller figure is enough for the likely pace."""
     model, workload = CASES[case]
@@ -95,7 +115,9 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
     assert perhaps is not None
 
     def decode(rate: int) -> Any:
-        speed = judged(model, workload, least.machine.replace(memory_bandwidth_bytes_per_second=rate)).speed
+        speed = judged(
+            model, workload, least.machine.replace(memory_bandwidth_bytes_per_second=rate)
+        ).speed
         assert speed is not None
         return speed.decode
 
@@ -117,8 +139,16 @@ def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -
     ram = least.memory_beside_accelerator_bytes
 
     def placed(size: int) -> Verdict:
-        card = Accelerator(vendor="nvidia", name="NVIDIA H200", memory_total_bytes=size, unified=False)
-        return judged(model, workload, least.machine.replace(memory_total_bytes=ram, memory_limit_bytes=ram, accelerators=(card,)))
+        card = Accelerator(
+            vendor="nvidia", name="NVIDIA H200", memory_total_bytes=size, unified=False
+        )
+        return judged(
+            model,
+            workload,
+            least.machine.replace(
+                memory_total_bytes=ram, memory_limit_bytes=ram, accelerators=(card,)
+            ),
+        )
 
     whole = placed(least.accelerator_bytes)
     assert whole.route is Route.LOCAL
@@ -136,9 +166,14 @@ def test_more_asked_never_takes_a_smaller_machine() -> None:
     contexts = sizes(*(Workload(context_tokens=tokens) for tokens in (1024, 4096, 8192, 32_768)))
     assert contexts == sorted(set(contexts))
     assert sizes(Workload(parallel=1)) < sizes(Workload(parallel=4))
-    quantizations = sizes(*(Workload(quantization=name) for name in ("Q4_K_M", "Q5_K_M", "Q8_0", "F16")))
+    quantizations = sizes(
+        *(Workload(quantization=name) for name in ("Q4_K_M", "Q5_K_M", "Q8_0", "F16"))
+    )
     assert quantizations == sorted(set(quantizations))
-    paces = [least_of("mistral-7b", Workload(min_tokens_per_second=pace)).bandwidth_bytes_per_second or 0 for pace in (1, 2, 5, 10)]
+    paces = [
+        least_of("mistral-7b", Workload(min_tokens_per_second=pace)).bandwidth_bytes_per_second or 0
+        for pace in (1, 2, 5, 10)
+    ]
     assert paces == sorted(set(paces))
     assert paces[0] > 0
 
@@ -153,10 +188,16 @@ def test_the_reserve_is_the_one_asked_for() -> None:
 def test_a_speed_that_no_ram_reaches_has_no_bandwidth() -> None:
     """What cannot be had is not given a figure."""
     least = least_of("deepseek-v3", Workload(min_tokens_per_second=500))
-    assert (least.cores, least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second) == (None, None, None)
+    assert (
+        least.cores,
+        least.bandwidth_bytes_per_second,
+        least.bandwidth_perhaps_bytes_per_second,
+    ) == (None, None, None)
 
 
-@pytest.mark.parametrize("case", ["default", "mixture of experts", "large", "a runtime for one system"])
+@pytest.mark.parametrize(
+    "case", ["default", "mixture of experts", "large", "a runtime for one system"]
+)
 def test_known_machines_fare_as_check_says(case: str) -> None:
     """Every profile's route is that of `check --machine` but for APIs; those that run it come first, the smaller before the larger."""
     model, workload = CASES[case]
@@ -170,7 +211,11 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
     assert plan.known[: len(fitting)] == fitting
     sizes = [
         (one.profile.machine.memory_limit_bytes or 0)
-        + sum(card.memory_total_bytes or 0 for card in one.profile.machine.accelerators or () if not card.unified)
+        + sum(
+            card.memory_total_bytes or 0
+            for card in one.profile.machine.accelerators or ()
+            if not card.unified
+        )
         for one in fitting
     ]
     assert sizes == sorted(sizes)
@@ -185,18 +230,23 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
         ("opt-1.3b", Workload(runtime="llama.cpp"), "runtime"),
     ],
 )
-def test_what_no_machine_mends_has_no_least_machine(model: str, workload: Workload, failed: str) -> None:
+def test_what_no_machine_mends_has_no_least_machine(
+    model: str, workload: Workload, failed: str
+) -> None:
     """Closed weights, a context beyond the model's, a license that forbids it: no size is named, the reason is, and nothing fits."""
     plan = plan_of(model, workload)
     assert plan.least is None
-    assert [finding.check for finding in plan.reasons if finding.outcome is Outcome.FAIL] == [failed]
+    assert [finding.check for finding in plan.reasons if finding.outcome is Outcome.FAIL] == [
+        failed
+    ]
     assert (plan.fitting, plan.exit_code) == ((), 1)
 
 
 def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:
     """Without a known need there is no figure, and no machine runs it for sure: 3, never 0."""
     (tmp_path / "mine.toml").write_text(
-        'schema = 1\nid = "mine"\nname = "Mine"\nmodality = "text"\n[unknown]\narchitecture = "not published"\n', encoding="utf-8"
+        'schema = 1\nid = "mine"\nname = "Mine"\nmodality = "text"\n[unknown]\narchitecture = "not published"\n',
+        encoding="utf-8",
     )
     catalogue = open_catalogue([tmp_path])
     plan = make_plan(catalogue.spec("mine"), Workload(), catalogue, all_profiles())
@@ -236,7 +286,9 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
         (("deepseek-v3", "--min-speed", "500"), 1),
     ],
 )
-def test_json_keeps_its_schema_and_the_exit_code(words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_keeps_its_schema_and_the_exit_code(
+    words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every answer validates; the code in it is the process's; every known machine has its route."""
     found, out, err = run(capsys, "plan", *words, "--format", "json")
     answer = json.loads(out)
@@ -247,19 +299,38 @@ def test_json_keeps_its_schema_and_the_exit_code(words: tuple[str, ...], code: i
     assert run(capsys, "plan", *words)[0] == code
 
 
-def test_the_machine_of_the_plan_is_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_machine_of_the_plan_is_a_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The least machine, saved from the JSON, passes `check --machine FILE`; the first known one `check --machine NAME`."""
-    answer = json.loads(run(capsys, "plan", "mistral-7b", "--context", "16k", "--format", "json")[1])
+    answer = json.loads(
+        run(capsys, "plan", "mistral-7b", "--context", "16k", "--format", "json")[1]
+    )
     file = tmp_path / "least.json"
     file.write_text(json.dumps(answer["least"]["machine"]), encoding="utf-8")
     assert run(capsys, "check", "mistral-7b", "--context", "16k", "--machine", str(file))[0] == 0
-    assert run(capsys, "check", "mistral-7b", "--context", "16k", "--machine", answer["machines"][0]["name"])[0] == 0
+    assert (
+        run(
+            capsys,
+            "check",
+            "mistral-7b",
+            "--context",
+            "16k",
+            "--machine",
+            answer["machines"][0]["name"],
+        )[0]
+        == 0
+    )
 
 
 def test_what_is_proposed_asks_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """The command at the end carries what was asked, and answers 0."""
-    code, out, _ = run(capsys, "plan", "llama3.1:8b", "--context", "8k", "--kv-cache", "q8_0", "--commercial")
-    (line,) = [line.strip() for line in out.splitlines() if line.strip().startswith("selfhost check")]
+    code, out, _ = run(
+        capsys, "plan", "llama3.1:8b", "--context", "8k", "--kv-cache", "q8_0", "--commercial"
+    )
+    (line,) = [
+        line.strip() for line in out.splitlines() if line.strip().startswith("selfhost check")
+    ]
     assert code == 0
     assert "--context 8192" in line
     assert "--kv-cache q8_0" in line
@@ -273,16 +344,28 @@ def test_a_quantization_in_the_name_is_planned_for(capsys: pytest.CaptureFixture
     assert answer["least"]["memory_bytes"] > least_of("mistral-7b", Workload()).memory_bytes
 
 
-def test_a_spec_that_says_little_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spec_that_says_little_is_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A spec without an architecture is no error: what is not known is said."""
-    (tmp_path / "mine.toml").write_text('schema = 1\nid = "mine"\nname = "Mine"\n[unknown]\narchitecture = "secret"\n', encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(
+        'schema = 1\nid = "mine"\nname = "Mine"\n[unknown]\narchitecture = "secret"\n',
+        encoding="utf-8",
+    )
     code, out, err = run(capsys, "plan", "mine", "--specs", str(tmp_path))
     assert (code, err) == (3, "")
     assert "Mine" in out
 
 
 @pytest.mark.parametrize(
-    "words", [("no-such",), ("mistral-7b", "--quant", "Q9"), ("mistral-7b", "--context", "0"), ("mistral-7b", "--machine", "dgx-spark"), ()]
+    "words",
+    [
+        ("no-such",),
+        ("mistral-7b", "--quant", "Q9"),
+        ("mistral-7b", "--context", "0"),
+        ("mistral-7b", "--machine", "dgx-spark"),
+        (),
+    ],
 )
 def test_bad_input_is_no_answer(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 and an empty standard output; a plan is for every machine, so it takes none."""
@@ -305,7 +388,9 @@ def test_the_text_fits_the_terminal(case: str, width: int) -> None:
 def test_a_narrow_terminal_still_shows_how_fast(width: int) -> None:
     """Kind, place and confidence give way before the pace, which is what tells the machines apart."""
     shown = plain(plan_document(plan_of(*CASES["default"])), width)
-    assert "tokens/s" in next(line for line in shown.splitlines() if line.strip().startswith("machine "))
+    assert "tokens/s" in next(
+        line for line in shown.splitlines() if line.strip().startswith("machine ")
+    )
 
 
 def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
@@ -313,7 +398,10 @@ def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
     plan = plan_of(*CASES["default"])
     short, full = plain(plan_document(plan)), plain(plan_document(plan, verbose=True))
     kinds = {one.profile.kind for one in plan.fitting}
-    assert all(any(one.profile.kind == kind and one.profile.name in short for one in plan.fitting) for kind in kinds)
+    assert all(
+        any(one.profile.kind == kind and one.profile.name in short for one in plan.fitting)
+        for kind in kinds
+    )
     assert all(one.profile.name in full for one in plan.fitting)
     assert "check your configuration" in short
 
@@ -324,15 +412,24 @@ def test_what_the_text_says_is_enough_is(model: str) -> None:
     plan = plan_of(model, Workload())
     assert plan.least is not None
     shown = plain(plan_document(plan), 200)
-    figures = {name: re.search(rf"^  {name} +([\d.,]+ \w+(?:/s)?)", shown, re.M) for name in ("RAM", "disk", "bandwidth")}
+    figures = {
+        name: re.search(rf"^  {name} +([\d.,]+ \w+(?:/s)?)", shown, re.M)
+        for name in ("RAM", "disk", "bandwidth")
+    }
     large = re.search(r"; ([\d.]+ GB) on a large one", shown)
     assert large is not None
     told = {name: found[1] for name, found in figures.items() if found is not None}
     assert len(told) == 3
     for disk, size in ((told["disk"], 0), (large[1], 10**12)):
         disks = tuple(one.replace(total_bytes=size) for one in plan.least.machine.disks or ())
-        settings = [f"memory={told['RAM']}", f"disk={disk}", f"bandwidth={told['bandwidth']}:measured"]
-        verdict = check(model, Workload(), machine=apply(plan.least.machine.replace(disks=disks), settings))
+        settings = [
+            f"memory={told['RAM']}",
+            f"disk={disk}",
+            f"bandwidth={told['bandwidth']}:measured",
+        ]
+        verdict = check(
+            model, Workload(), machine=apply(plan.least.machine.replace(disks=disks), settings)
+        )
         outcomes = {finding.check: finding.outcome for finding in verdict.findings}
         assert (outcomes["memory"], outcomes["disk"]) == (Outcome.PASS, Outcome.PASS)
         assert verdict.speed is not None
@@ -343,7 +440,11 @@ def test_what_the_text_says_is_enough_is(model: str) -> None:
 def test_a_gpu_that_shares_the_ram_is_where_it_runs() -> None:
     """On a Mac the RAM holds it and the GPU computes it; on a laptop without one the processor does."""
     shown = plain(plan_document(plan_of("mistral-7b", Workload()), verbose=True), 120)
-    rows = {line.split()[0]: line.split() for line in shown.splitlines() if line.startswith("  ") and line.split()}
+    rows = {
+        line.split()[0]: line.split()
+        for line in shown.splitlines()
+        if line.startswith("  ") and line.split()
+    }
     assert "GPU" in rows["macbook-air-m2-8gb"]
     assert "RAM" in rows["laptop-ddr4-8gb"]
 
@@ -354,10 +455,17 @@ def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
     sure = [one for one in plan.fitting if one.pace is not None and one.pace.low >= 10]
     shown = plain(plan_document(plan))
     assert 0 < len(sure) < len(plan.fitting)
-    assert f"runs on {len(sure)} of {len(plan.known)} known machines, and may on {len(plan.fitting) - len(sure)} more" in shown
+    assert (
+        f"runs on {len(sure)} of {len(plan.known)} known machines, and may on {len(plan.fitting) - len(sure)} more"
+        in shown
+    )
     assert shown.rstrip().endswith(f"--machine {sure[0].profile.name}")
     for kind in {one.profile.kind for one in sure}:
-        assert any(one.profile.kind == kind and re.search(rf"^  {re.escape(one.profile.name)} ", shown, re.M) for one in sure)
+        assert any(
+            one.profile.kind == kind
+            and re.search(rf"^  {re.escape(one.profile.name)} ", shown, re.M)
+            for one in sure
+        )
     plain_answer = plain(plan_document(plan_of("llama-3.1-8b", Workload(min_tokens_per_second=0))))
     assert ", and may on" not in plain_answer
 

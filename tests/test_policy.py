@@ -21,7 +21,9 @@ from selfhost.machine.record import Machine
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_policies").glob("*.toml"))
-SCHEMA = json.loads((HERE.parent / "selfhost" / "schemas" / "policy-1.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads(
+    (HERE.parent / "selfhost" / "schemas" / "policy-1.json").read_text(encoding="utf-8")
+)
 GIB = 2**30
 CONTRACT = """\
 schema = 1
@@ -61,7 +63,12 @@ def policy(text: str) -> Policy:
 
 def as_json(text: str) -> Any:
     """A TOML file as the JSON that schema-aware editors check: dates are strings."""
-    return json.loads(json.dumps(tomllib.loads(text), default=lambda value: value.isoformat() if isinstance(value, date) else repr(value)))
+    return json.loads(
+        json.dumps(
+            tomllib.loads(text),
+            default=lambda value: value.isoformat() if isinstance(value, date) else repr(value),
+        )
+    )
 
 
 def faults(content: bytes) -> tuple[Problem, ...] | None:
@@ -80,7 +87,13 @@ def messages(caught: pytest.ExceptionInfo[PolicyError]) -> list[str]:
 def test_the_contracts_example_is_read_whole() -> None:
     """Every key of the published schema means what its comment there says."""
     read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
-    assert (read.fail_on, read.on_unknown, read.needs.private, read.needs.commercial, read.needs.license) == (
+    assert (
+        read.fail_on,
+        read.on_unknown,
+        read.needs.private,
+        read.needs.commercial,
+        read.needs.license,
+    ) == (
         FailOn.ERROR,
         OnUnknown.UNKNOWN,
         True,
@@ -88,13 +101,22 @@ def test_the_contracts_example_is_read_whole() -> None:
         None,
     )
     (model,) = read.models
-    assert (model.name, model.asked.context_tokens, model.asked.quantization, model.asked.runtime) == (
+    assert (
+        model.name,
+        model.asked.context_tokens,
+        model.asked.quantization,
+        model.asked.runtime,
+    ) == (
         "mistral-7b",
         8192,
         "Q4_K_M",
         "llama.cpp",
     )
-    assert (model.asked.min_tokens_per_second, model.severity, model.label) == (5, Severity.ERROR, "mistral-7b")
+    assert (model.asked.min_tokens_per_second, model.severity, model.label) == (
+        5,
+        Severity.ERROR,
+        "mistral-7b",
+    )
     assert list(map(str, model.machines)) == ["class:edge", "host:build-*"]
     (edge,) = read.classes
     assert (dict(edge.labels), edge.memory_total, edge.architecture, edge.memory) == (
@@ -119,7 +141,12 @@ def test_what_is_left_out_is_the_strict_choice() -> None:
     assert read.models[0].severity is Severity.ERROR
     assert read.selects(read.models[0].machines, Machine()) is True
     asked = read.workload(read.models[0], Machine())
-    assert (asked.context_tokens, asked.parallel, asked.memory_basis, asked.private) == (None, 1, "default", False)
+    assert (asked.context_tokens, asked.parallel, asked.memory_basis, asked.private) == (
+        None,
+        1,
+        "default",
+        False,
+    )
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
@@ -134,7 +161,9 @@ def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> Non
 def test_the_corpus_has_no_message_without_its_policy() -> None:
     """Every expected message belongs to a policy, so that none stops being checked unseen."""
     assert len(BAD) >= 15
-    assert {path.stem for path in BAD} == {path.stem for path in (HERE / "bad_policies").glob("*.txt")}
+    assert {path.stem for path in BAD} == {
+        path.stem for path in (HERE / "bad_policies").glob("*.txt")
+    }
 
 
 # faults that only relate two places of a file, and those of TOML itself: no JSON Schema sees them
@@ -144,13 +173,18 @@ BEYOND_SCHEMA = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem
+)
 def test_editors_see_the_same_faults(path: Path) -> None:
     """What the JSON Schema can express it refuses, so that an editor warns before the pipeline does."""
     assert not Draft202012Validator(SCHEMA).is_valid(as_json(path.read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("text", [CONTRACT, starter_policy(["gpt2", "mistral-7b"]), 'schema = 1\n[[model]]\nname = "x"\n'])
+@pytest.mark.parametrize(
+    "text",
+    [CONTRACT, starter_policy(["gpt2", "mistral-7b"]), 'schema = 1\n[[model]]\nname = "x"\n'],
+)
 def test_editors_accept_good_policies(text: str) -> None:
     """The JSON Schema refuses nothing that the reader takes."""
     Draft202012Validator.check_schema(SCHEMA)
@@ -168,7 +202,10 @@ def test_editors_accept_good_policies(text: str) -> None:
         ("blank.toml", "is empty"),
         ("binary.toml", "not a text file"),
         ("latin.toml", "not UTF-8 text"),
-        ("pipe", "is not an ordinary file: it is a named pipe, which could be waited for without end"),
+        (
+            "pipe",
+            "is not an ordinary file: it is a named pipe, which could be waited for without end",
+        ),
         ("nul\0.toml", "cannot be read: not a usable file name"),
     ],
 )
@@ -196,23 +233,37 @@ def test_a_missing_policy_names_the_command_that_writes_one(tmp_path: Path) -> N
         read_policy(Document.read(str(tmp_path / "audit.toml")))
 
 
-@pytest.mark.parametrize("models", [[], ["gpt2"], ["gpt2", "mistral-7b", "gpt2"], ['quote " and \\', "zwölf €"]])
+@pytest.mark.parametrize(
+    "models", [[], ["gpt2"], ["gpt2", "mistral-7b", "gpt2"], ['quote " and \\', "zwölf €"]]
+)
 def test_the_starter_policy_reads_itself(models: list[str]) -> None:
     """What --init writes is valid as it stands and names each model once, whatever its name."""
     read = read_policy(Document.parse("audit.toml", starter_policy(models).encode()))
-    assert [wanted.name for wanted in read.models] == (list(dict.fromkeys(models)) or ["mistral-7b"])
+    assert [wanted.name for wanted in read.models] == (
+        list(dict.fromkeys(models)) or ["mistral-7b"]
+    )
 
 
 def test_the_starter_policy_stays_valid_when_its_comments_are_taken_up() -> None:
     """Every commented setting that --init suggests is one the reader knows."""
     lines = starter_policy(["mistral-7b"]).split("\n")
-    taken = "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines)
+    taken = "\n".join(
+        line.removeprefix("# ") if " = " in line or line.startswith("# [") else line
+        for line in lines
+    )
     read = read_policy(Document.parse("audit.toml", taken.encode()))
-    assert (read.needs.private, len(read.exceptions), len(read.classes), len(read.models[0].machines)) == (True, 1, 1, 3)
+    assert (
+        read.needs.private,
+        len(read.exceptions),
+        len(read.classes),
+        len(read.models[0].machines),
+    ) == (True, 1, 1, 3)
     assert read.models[0].asked.kv_cache_type == "f16"
 
 
-EDGE = '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
+EDGE = (
+    '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +282,11 @@ EDGE = '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edg
         ('architecture = "x86_64"', Machine(architecture="aarch64"), False),
         ('architecture = "x86_64"', Machine(), None),
         # one condition that fails settles it, whatever else was not read
-        ('memory_total = ">=15GiB", architecture = "x86_64"', Machine(architecture="aarch64"), False),
+        (
+            'memory_total = ">=15GiB", architecture = "x86_64"',
+            Machine(architecture="aarch64"),
+            False,
+        ),
         ('label = { site = "s1" }, memory_total = ">=1GiB"', Machine(labels={"site": "s2"}), False),
         ("", Machine(), True),
     ],
@@ -261,7 +316,12 @@ def test_selectors_widen(selectors: list[str], takes: bool | None) -> None:
     """Any selector is enough; only where none takes the machine and one hangs on an unread fact is the answer unknown."""
     text = f'[[model]]\nname = "x"\nmachines = {json.dumps(selectors)}\n[[class]]\nname = "big"\nmatch = {{ memory_total = ">=64GiB" }}\n'
     read = policy(text)
-    assert read.selects(read.models[0].machines, Machine(name="edge-014", labels={"site": "s1", "url": "a=b"})) is takes
+    assert (
+        read.selects(
+            read.models[0].machines, Machine(name="edge-014", labels={"site": "s1", "url": "a=b"})
+        )
+        is takes
+    )
 
 
 def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
@@ -285,7 +345,9 @@ def test_a_policy_asks_for_a_draft_and_an_adapter() -> None:
     assert (drafted.draft, drafted.adapter) == ("llama-3.2-1b", "rank=16")
     assert drafted.options() == " --draft llama-3.2-1b --adapter rank=16"
     assert read.models[1].label == "llama-3.3-70b, drafted by llama-3.2-1b, adapter rank=16"
-    Draft202012Validator(SCHEMA).validate(as_json("schema = 1\n" + head + 'draft = "mtp"\nadapter = "./mine.gguf"\n'))
+    Draft202012Validator(SCHEMA).validate(
+        as_json("schema = 1\n" + head + 'draft = "mtp"\nadapter = "./mine.gguf"\n')
+    )
     assert faults(f"schema = 1\n{head}draft = 3\nadapter = ' '\n".encode()) is not None
 
 
@@ -294,7 +356,12 @@ def test_a_model_wanted_twice_keeps_two_labels() -> None:
     read = policy(
         '[[model]]\nname = "x"\n[[model]]\nname = "x"\ncontext_tokens = 8192\n[[model]]\nname = "y"\n[[model]]\nname = "x"\nparallel = 2\n'
     )
-    assert [wanted.label for wanted in read.models] == ["x", "x, 8192 tokens", "y", "x, 2 in parallel"]
+    assert [wanted.label for wanted in read.models] == [
+        "x",
+        "x, 8192 tokens",
+        "y",
+        "x, 2 in parallel",
+    ]
 
 
 def test_needs_and_conditions_reach_every_workload() -> None:
@@ -304,33 +371,74 @@ def test_needs_and_conditions_reach_every_workload() -> None:
         '[[model]]\nname = "x"\nparallel = 4\nkv_cache_type = "q8_0"\n[[model]]\nname = "y"\n'
     )
     first, second = (read.workload(wanted, Machine()) for wanted in read.models)
-    assert (first.private, first.auditable, first.modify, first.license) == (True, True, False, "MIT")
+    assert (first.private, first.auditable, first.modify, first.license) == (
+        True,
+        True,
+        False,
+        "MIT",
+    )
     assert (second.private, second.auditable, second.license) == (True, True, "MIT")
-    assert (first.parallel, first.kv_cache_type, second.parallel, second.kv_cache_type) == (4, "q8_0", 1, None)
+    assert (first.parallel, first.kv_cache_type, second.parallel, second.kv_cache_type) == (
+        4,
+        "q8_0",
+        1,
+        None,
+    )
 
 
 def test_a_later_problem_has_the_line_of_its_entry() -> None:
     """What shows only when models are judged is still found in the file: at its key, or at its entry where the key is left out."""
     read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
-    problems = read.problems([(0, "quantization", "nobody makes it", None), (0, "parallel", "too many", None)])
-    assert {problem.message: problem.line for problem in problems} == {"nobody makes it": 11, "too many": 8}
+    problems = read.problems(
+        [(0, "quantization", "nobody makes it", None), (0, "parallel", "too many", None)]
+    )
+    assert {problem.message: problem.line for problem in problems} == {
+        "nobody makes it": 11,
+        "too many": 8,
+    }
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))))
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")),
+    )
+)
 def test_no_content_is_a_crash(content: bytes) -> None:
     """Any bytes are a policy or a PolicyError with at least one problem."""
     assert faults(content) != ()
 
 
 VALUES = st.recursive(
-    st.one_of(st.booleans(), st.integers(-5, 10**12), st.floats(), st.sampled_from(["error", "class:a", "host:*", ">=1GiB", "memory", ""])),
+    st.one_of(
+        st.booleans(),
+        st.integers(-5, 10**12),
+        st.floats(),
+        st.sampled_from(["error", "class:a", "host:*", ">=1GiB", "memory", ""]),
+    ),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["name", "label", "memory_total", "machines"]), inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["name", "label", "memory_total", "machines"]), inner, max_size=3
+        ),
     ),
     max_leaves=6,
 )
-KEYS = ["schema", "fail_on", "needs", "model", "class", "exception", "name", "machines", "match", "rule", "expires", "memory"]
+KEYS = [
+    "schema",
+    "fail_on",
+    "needs",
+    "model",
+    "class",
+    "exception",
+    "name",
+    "machines",
+    "match",
+    "rule",
+    "expires",
+    "memory",
+]
 
 
 def toml(value: Any) -> str:
@@ -341,13 +449,19 @@ def toml(value: Any) -> str:
         return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    return json.dumps(value).replace("Infinity", "inf").replace("NaN", "nan") if isinstance(value, str | float) else str(value)
+    return (
+        json.dumps(value).replace("Infinity", "inf").replace("NaN", "nan")
+        if isinstance(value, str | float)
+        else str(value)
+    )
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(KEYS), st.one_of(VALUES, st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=2)), max_size=5
+        st.sampled_from(KEYS),
+        st.one_of(VALUES, st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=2)),
+        max_size=5,
     )
 )
 def test_no_shape_is_a_crash(tree: dict[str, Any]) -> None:

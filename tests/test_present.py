@@ -26,7 +26,9 @@ from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Disk, PresentModel
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text())
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text()
+)
 RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
 COMMIT = "2439f60ef33a0d46d85da5001d52aeda5b00ce9f"
 GB = 10**9
@@ -44,7 +46,11 @@ LLAMA_LAYERS = (
     ("template", "966de95ca8a62200913e3f8bfbf84c8494536f1b94b49166851e76644e966396", 1_429),
     ("license", "fcc5a6bec9daf9b561a68827b67ab6088e1dba9d1fa2a50d7bbcc8384e0a265d", 7_711),
 )
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=30)
+calm = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=30,
+)
 
 
 def sized(path: Path, size: int) -> Path:
@@ -65,7 +71,9 @@ class Hub:
     """Hugging Face's cache of one repository, as its guide draws it: blobs, links to them in snapshots, refs."""
 
     def __init__(self, home: Path, repository: str, commit: str = COMMIT) -> None:
-        self.folder = home / ".cache" / "huggingface" / "hub" / f"models--{repository.replace('/', '--')}"
+        self.folder = (
+            home / ".cache" / "huggingface" / "hub" / f"models--{repository.replace('/', '--')}"
+        )
         self.snapshot = self.folder / "snapshots" / commit
         self.snapshot.mkdir(parents=True)
         text(self.folder / "refs" / "main", commit)
@@ -84,7 +92,10 @@ def qwen(home: Path, shards: Iterable[int] = range(4)) -> Hub:
     hub = Hub(home, QWEN)
     names = [f"model-{number:05d}-of-00004.safetensors" for number in range(1, 5)]
     hub.add("config.json", "{}")
-    index = {"metadata": {"total_size": QWEN_TOTAL}, "weight_map": {f"layer.{at}": name for at, name in enumerate(names)}}
+    index = {
+        "metadata": {"total_size": QWEN_TOTAL},
+        "weight_map": {f"layer.{at}": name for at, name in enumerate(names)},
+    }
     hub.add("model.safetensors.index.json", json.dumps(index))
     for at in shards:
         hub.add(names[at], QWEN_SHARDS[at])
@@ -97,14 +108,24 @@ def ollama(home: Path, tag: str = "registry.ollama.ai/library/llama3.2/1b", **ch
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": f"sha256:{LLAMA_CONFIG[0]}", "size": 485},
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "digest": f"sha256:{LLAMA_CONFIG[0]}",
+            "size": 485,
+        },
         "layers": [
-            {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}", "size": size}
+            {
+                "mediaType": f"application/vnd.ollama.image.{kind}",
+                "digest": f"sha256:{digest}",
+                "size": size,
+            }
             for kind, digest, size in LLAMA_LAYERS
         ],
     }
     text(store / "manifests" / tag, json.dumps({**manifest, **changes}))
-    config = json.dumps({"model_format": "gguf", "model_family": "llama", "model_type": "1.2B", "file_type": "Q8_0"})
+    config = json.dumps(
+        {"model_format": "gguf", "model_family": "llama", "model_type": "1.2B", "file_type": "Q8_0"}
+    )
     text(store / "blobs" / f"sha256-{LLAMA_CONFIG[0]}", config.ljust(LLAMA_CONFIG[1]))
     for _, digest, size in LLAMA_LAYERS:
         sized(store / "blobs" / f"sha256-{digest}", size)
@@ -141,7 +162,14 @@ def machine_with(home: Path, free_bytes: int = 500 * GB, **env: str) -> Machine:
     """A recorded machine of 24 GiB with what was found in that home, and so much free space."""
     found = read(host_of(home, **env))
     disks = tuple(
-        Disk(purpose=purpose, path=path, free_bytes=free_bytes, total_bytes=500 * GB, filesystem="ext4", writable=True)
+        Disk(
+            purpose=purpose,
+            path=path,
+            free_bytes=free_bytes,
+            total_bytes=500 * GB,
+            filesystem="ext4",
+            writable=True,
+        )
         for purpose, path in (
             ("huggingface", "~/.cache/huggingface/hub"),
             ("llama.cpp", "~/.cache/huggingface/hub"),
@@ -150,7 +178,10 @@ def machine_with(home: Path, free_bytes: int = 500 * GB, **env: str) -> Machine:
         )
     )
     return Machine.from_file(RECORD).replace(
-        models_present=found.values["models_present"], disks=disks, unread=tuple(found.unread.values()), runtimes=()
+        models_present=found.values["models_present"],
+        disks=disks,
+        unread=tuple(found.unread.values()),
+        runtimes=(),
     )
 
 
@@ -171,7 +202,12 @@ def test_a_gguf_file_in_the_hub_is_here(tmp_path: Path) -> None:
     """Nothing is downloaded, whatever is free; the answer says where the file is, and no login is asked for."""
     Hub(tmp_path, MISTRAL).add(MISTRAL_FILE, MISTRAL_BYTES)
     model = only(tmp_path)
-    assert (model.repository, model.file, model.size_bytes, model.complete) == (MISTRAL, MISTRAL_FILE, MISTRAL_BYTES, True)
+    assert (model.repository, model.file, model.size_bytes, model.complete) == (
+        MISTRAL,
+        MISTRAL_FILE,
+        MISTRAL_BYTES,
+        True,
+    )
     assert (model.store, model.quantization) == ("huggingface", "Q4_K_M")
     assert model.path == f"~/.cache/huggingface/hub/models--{MISTRAL.replace('/', '--')}"
     verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
@@ -200,20 +236,35 @@ def test_sharded_safetensors_are_one_model(tmp_path: Path) -> None:
     """Every shard that the index names is there: the bytes are their sum."""
     qwen(tmp_path)
     model = only(tmp_path)
-    assert (model.repository, model.file, model.complete, model.size_bytes) == (QWEN, None, True, sum(QWEN_SHARDS))
-    assert disk(judged(tmp_path, "qwen2.5-7b", runtime="transformers", free_bytes=0)) == "disk-nothing-missing"
+    assert (model.repository, model.file, model.complete, model.size_bytes) == (
+        QWEN,
+        None,
+        True,
+        sum(QWEN_SHARDS),
+    )
+    assert (
+        disk(judged(tmp_path, "qwen2.5-7b", runtime="transformers", free_bytes=0))
+        == "disk-nothing-missing"
+    )
 
 
 def test_ollama_names_its_models_by_tag(tmp_path: Path) -> None:
     """The manifest's layers have their sizes, and the configuration states the type."""
     ollama(tmp_path)
     model = only(tmp_path)
-    assert (model.tag, model.quantization, model.complete, model.store) == ("llama3.2:1b", "Q8_0", True, "ollama")
+    assert (model.tag, model.quantization, model.complete, model.store) == (
+        "llama3.2:1b",
+        "Q8_0",
+        True,
+        "ollama",
+    )
     assert model.size_bytes == model.total_bytes == 485 + sum(size for _, _, size in LLAMA_LAYERS)
     verdict = judged(tmp_path, "llama3.2:1b", runtime="ollama", quantization="Q8_0", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"
     assert "ollama run llama3.2:1b" in verdict.commands
-    assert disk(judged(tmp_path, "llama3.2:1b", quantization="Q8_0")) == "disk-fits", "llama.cpp does not look there"
+    assert disk(judged(tmp_path, "llama3.2:1b", quantization="Q8_0")) == "disk-fits", (
+        "llama.cpp does not look there"
+    )
 
 
 def test_models_that_ollama_took_from_hugging_face(tmp_path: Path) -> None:
@@ -229,7 +280,10 @@ def test_the_store_of_ollamas_service_counts(tmp_path: Path) -> None:
     """OLLAMA_MODELS moves the folder."""
     ollama(tmp_path / "other")
     assert models(tmp_path) == ()
-    assert only(tmp_path, OLLAMA_MODELS=str(tmp_path / "other" / ".ollama" / "models")).tag == "llama3.2:1b"
+    assert (
+        only(tmp_path, OLLAMA_MODELS=str(tmp_path / "other" / ".ollama" / "models")).tag
+        == "llama3.2:1b"
+    )
 
 
 def test_a_service_that_never_stored_anything_leaves_the_accounts_own(tmp_path: Path) -> None:
@@ -240,7 +294,9 @@ def test_a_service_that_never_stored_anything_leaves_the_accounts_own(tmp_path: 
     ollama(root / "home" / "ada")
     unit = root / "etc" / "systemd" / "system" / "ollama.service"
     text(unit, "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/srv/ollama\n")
-    assert [model.tag for model in read(RecordedHost(str(tmp_path))).values["models_present"]] == ["llama3.2:1b"]
+    assert [model.tag for model in read(RecordedHost(str(tmp_path))).values["models_present"]] == [
+        "llama3.2:1b"
+    ]
     (root / "srv" / "ollama" / "manifests" / "registry.ollama.ai").mkdir(parents=True)
     assert read(RecordedHost(str(tmp_path))).values["models_present"] == ()
 
@@ -259,8 +315,12 @@ def test_llama_cpps_older_cache(tmp_path: Path) -> None:
     assert disk(verdict) == "disk-nothing-missing"
 
 
-@pytest.mark.parametrize(("tag", "by_path"), [(None, True), ("Q4_K_M", False), ("latest", False), ("Q8_0", True)])
-def test_what_no_manifest_names_is_named_by_its_path(tmp_path: Path, tag: str | None, by_path: bool) -> None:
+@pytest.mark.parametrize(
+    ("tag", "by_path"), [(None, True), ("Q4_K_M", False), ("latest", False), ("Q8_0", True)]
+)
+def test_what_no_manifest_names_is_named_by_its_path(
+    tmp_path: Path, tag: str | None, by_path: bool
+) -> None:
     """llama.cpp's -hf takes over what the manifests of its older cache name, and downloads anything else again."""
     folder = tmp_path / ".cache" / "llama.cpp"
     file = folder / f"bartowski_Mistral-7B-Instruct-v0.3-GGUF_{MISTRAL_FILE}"
@@ -271,14 +331,21 @@ def test_what_no_manifest_names_is_named_by_its_path(tmp_path: Path, tag: str | 
     (line,) = verdict.commands
     assert verdict.here is not None
     assert verdict.here.by_path is by_path
-    assert line.startswith(f"llama-server -m ~/.cache/llama.cpp/{file.name} " if by_path else "llama-server -hf bartowski/")
+    assert line.startswith(
+        f"llama-server -m ~/.cache/llama.cpp/{file.name} "
+        if by_path
+        else "llama-server -hf bartowski/"
+    )
 
 
 def test_lm_studios_file_is_named_by_its_path(tmp_path: Path) -> None:
     """llama.cpp does not look in LM Studio's folder: the line to type gives the path, with the home folder open to the shell."""
     studio = tmp_path / "LM Studio"
     text(tmp_path / ".lmstudio-home-pointer", str(studio))
-    sized(studio / "models" / "lmstudio-community" / "Mistral-7B-Instruct-v0.3-GGUF" / MISTRAL_FILE, MISTRAL_BYTES)
+    sized(
+        studio / "models" / "lmstudio-community" / "Mistral-7B-Instruct-v0.3-GGUF" / MISTRAL_FILE,
+        MISTRAL_BYTES,
+    )
     assert only(tmp_path).complete is None
     verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"
@@ -301,13 +368,18 @@ def test_lm_studios_models_may_be_moved(tmp_path: Path) -> None:
     sized(tmp_path / ".lmstudio" / "models" / "a" / "b" / "n-Q4_K_M.gguf", 10)
     sized(tmp_path / "big disk" / "a" / "b" / "o-Q4_K_M.gguf", 10)
     settings = tmp_path / ".lmstudio" / "settings.json"
-    moved = json.dumps({"language": "en", "downloadsFolder": str(tmp_path / "big disk"), "userName": "somebody"}, indent=2)
+    moved = json.dumps(
+        {"language": "en", "downloadsFolder": str(tmp_path / "big disk"), "userName": "somebody"},
+        indent=2,
+    )
     text(settings, moved)
     assert [model.file for model in models(tmp_path)] == ["o-Q4_K_M.gguf"]
     record = Recorder(host_of(tmp_path))
     read(record)
     record.write(str(tmp_path / "record"))
-    assert [path.read_text().count("somebody") for path in (tmp_path / "record").rglob("settings.json")] == [0]
+    assert [
+        path.read_text().count("somebody") for path in (tmp_path / "record").rglob("settings.json")
+    ] == [0]
     text(settings, "{}")
     assert [model.file for model in models(tmp_path)] == ["n-Q4_K_M.gguf"]
     for spoilt in ('{"downloadsFolder": "models"}', '{"downloadsFolder": "\\q"}', "\0\0\0"):
@@ -318,7 +390,9 @@ def test_lm_studios_models_may_be_moved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("short", "code"), [(0, "disk-nothing-missing"), (1, "disk-fits")])
-def test_whisper_files_count_by_their_published_size_alone(tmp_path: Path, short: int, code: str) -> None:
+def test_whisper_files_count_by_their_published_size_alone(
+    tmp_path: Path, short: int, code: str
+) -> None:
     """The download script writes under the last name from the first byte on (specs/whisper-small.toml: 487,601,967 bytes)."""
     sized(Path("models") / "ggml-small.bin", 487_601_967 - short)
     assert disk(judged(tmp_path, "whisper-small")) == code
@@ -357,7 +431,9 @@ def test_the_places_that_variables_name(tmp_path: Path) -> None:
 
 @calm
 @given(here=st.sets(st.integers(0, 3), max_size=3))
-def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path_factory: pytest.TempPathFactory, here: set[int]) -> None:
+def test_shards_that_are_missing_are_all_that_is_downloaded(
+    tmp_path_factory: pytest.TempPathFactory, here: set[int]
+) -> None:
     """With any shard missing the model is never here; the rest of the published bytes is to come, and has to fit alone."""
     home = tmp_path_factory.mktemp("home")
     hub = qwen(home, here)
@@ -370,7 +446,10 @@ def test_shards_that_are_missing_are_all_that_is_downloaded(tmp_path_factory: py
     assert verdict.needs is not None
     assert verdict.needs.download_bytes == missing
     assert disk(verdict) == "disk-fits"
-    assert disk(judged(home, "qwen2.5-7b", runtime="transformers", free_bytes=missing - 1)) == "disk-too-small"
+    assert (
+        disk(judged(home, "qwen2.5-7b", runtime="transformers", free_bytes=missing - 1))
+        == "disk-too-small"
+    )
     assert verdict.here is not None
     assert (verdict.here.size_bytes, verdict.here.missing_bytes) == (have, missing)
 
@@ -415,15 +494,37 @@ def _too_small(home: Path) -> None:
 
 
 def _in_progress(home: Path) -> None:
-    sized(home / ".cache" / "llama.cpp" / f"bartowski_Mistral-7B-Instruct-v0.3-GGUF_{MISTRAL_FILE}.downloadInProgress", MISTRAL_BYTES)
+    sized(
+        home
+        / ".cache"
+        / "llama.cpp"
+        / f"bartowski_Mistral-7B-Instruct-v0.3-GGUF_{MISTRAL_FILE}.downloadInProgress",
+        MISTRAL_BYTES,
+    )
 
 
 def _cut_in_lm_studio(home: Path) -> None:
-    sized(home / ".lmstudio" / "models" / "bartowski" / "Mistral-7B-Instruct-v0.3-GGUF" / MISTRAL_FILE, MISTRAL_BYTES * 99 // 100)
+    sized(
+        home
+        / ".lmstudio"
+        / "models"
+        / "bartowski"
+        / "Mistral-7B-Instruct-v0.3-GGUF"
+        / MISTRAL_FILE,
+        MISTRAL_BYTES * 99 // 100,
+    )
 
 
 def _part_in_lm_studio(home: Path) -> None:
-    sized(home / ".lmstudio" / "models" / "bartowski" / "Mistral-7B-Instruct-v0.3-GGUF" / f"downloading_{MISTRAL_FILE}.part", MISTRAL_BYTES)
+    sized(
+        home
+        / ".lmstudio"
+        / "models"
+        / "bartowski"
+        / "Mistral-7B-Instruct-v0.3-GGUF"
+        / f"downloading_{MISTRAL_FILE}.part",
+        MISTRAL_BYTES,
+    )
 
 
 PARTIAL = (_dangling, _unfinished, _empty, _looped, _device, _pipe, _folder, _half, _too_small, _in_progress, _cut_in_lm_studio,
@@ -458,7 +559,9 @@ def _license_gone(blobs: Path) -> None:
     (blobs / f"sha256-{LLAMA_LAYERS[2][1]}").unlink()
 
 
-@pytest.mark.parametrize("spoil", [_shorter, _gone, _still_partial, _license_gone], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize(
+    "spoil", [_shorter, _gone, _still_partial, _license_gone], ids=lambda spoil: spoil.__name__
+)
 def test_a_layer_of_another_size_is_missing(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     """The manifest says how large each blob is: any other size is no blob."""
     spoil(ollama(tmp_path))
@@ -483,8 +586,12 @@ def test_a_layer_of_another_size_is_missing(spoil: Callable[[Path], None], tmp_p
         '{"layers": 5}',
         '{"layers": ["x"]}',
         '{"layers": [{"digest": "sha256:../../../etc/passwd", "size": 5, "mediaType": "application/vnd.ollama.image.model"}]}',
-        '{"layers": [{"digest": "sha256:' + "a" * 64 + '", "size": -1, "mediaType": "application/vnd.ollama.image.model"}]}',
-        '{"layers": [{"digest": "sha256:' + "a" * 64 + '", "size": "big", "mediaType": "application/vnd.ollama.image.model"}]}',
+        '{"layers": [{"digest": "sha256:'
+        + "a" * 64
+        + '", "size": -1, "mediaType": "application/vnd.ollama.image.model"}]}',
+        '{"layers": [{"digest": "sha256:'
+        + "a" * 64
+        + '", "size": "big", "mediaType": "application/vnd.ollama.image.model"}]}',
         "[" * 100_000,
         "\x00\xff",
     ],
@@ -493,14 +600,26 @@ def test_a_layer_of_another_size_is_missing(spoil: Callable[[Path], None], tmp_p
 def test_a_damaged_manifest_is_told_and_spoils_no_other(content: str, tmp_path: Path) -> None:
     """The other models are found; that one could not be read is unread."""
     ollama(tmp_path)
-    text(tmp_path / ".ollama" / "models" / "manifests" / "registry.ollama.ai" / "library" / "broken" / "latest", content)
+    text(
+        tmp_path
+        / ".ollama"
+        / "models"
+        / "manifests"
+        / "registry.ollama.ai"
+        / "library"
+        / "broken"
+        / "latest",
+        content,
+    )
     found = read(host_of(tmp_path))
     assert [model.tag for model in found.values["models_present"]] == ["llama3.2:1b"]
     if content:
         assert "1 of its models" in found.unread["models_present.ollama"].reason
 
 
-@pytest.mark.parametrize("index", ["", "{", "[]", '{"weight_map": {}}', '{"weight_map": {"a": "../../x.safetensors"}}'])
+@pytest.mark.parametrize(
+    "index", ["", "{", "[]", '{"weight_map": {}}', '{"weight_map": {"a": "../../x.safetensors"}}']
+)
 def test_a_damaged_index_is_no_proof(index: str, tmp_path: Path) -> None:
     """Without the names of all shards nothing says that those here are all."""
     hub = Hub(tmp_path, QWEN)
@@ -566,7 +685,15 @@ def test_a_vision_model_named_by_its_path_is_given_its_projector(tmp_path: Path)
 def test_a_file_that_was_begun_is_told_and_does_not_count(tmp_path: Path, store: str) -> None:
     """Under its last name from the first byte on: what is there is told as part of it, and all of it is still to come."""
     if store == "lm-studio":
-        sized(tmp_path / ".lmstudio" / "models" / "bartowski" / "Mistral-7B-Instruct-v0.3-GGUF" / MISTRAL_FILE, MISTRAL_BYTES // 3)
+        sized(
+            tmp_path
+            / ".lmstudio"
+            / "models"
+            / "bartowski"
+            / "Mistral-7B-Instruct-v0.3-GGUF"
+            / MISTRAL_FILE,
+            MISTRAL_BYTES // 3,
+        )
         verdict, told = judged(tmp_path, "mistral-7b"), "1.46 GB of 4.37 GB"
         whole = MISTRAL_BYTES
     else:
@@ -578,14 +705,19 @@ def test_a_file_that_was_begun_is_told_and_does_not_count(tmp_path: Path, store:
     assert any(told in note and "did not finish" in note for note in verdict.notes), verdict.notes
 
 
-def test_a_search_that_stopped_early_is_told_in_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_stopped_early_is_told_in_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The model may be behind the bound: the answer says so, with what to type, and says nothing of it once the model was found."""
     for number in range(3):
         Hub(tmp_path, f"org/model-{number:02d}").add("m-Q4_K_M.gguf", 10)
     Hub(tmp_path, "zz/Mistral-7B-Instruct-v0.3-GGUF").add(MISTRAL_FILE, MISTRAL_BYTES)
     monkeypatch.setattr(present, "MAX_MODELS", 3)
     notes = judged(tmp_path, "mistral-7b").notes
-    assert any("Whether it is here already is not known" in note and "./model.gguf" in note for note in notes), notes
+    assert any(
+        "Whether it is here already is not known" in note and "./model.gguf" in note
+        for note in notes
+    ), notes
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert not any("Whether it is here" in note for note in judged(tmp_path, "mistral-7b").notes)
@@ -593,7 +725,9 @@ def test_a_search_that_stopped_early_is_told_in_the_answer(tmp_path: Path, monke
     text(tmp_path / ".lmstudio" / "settings.json", '{"downloadsFolder": "models"}')
     asked = {"qwen3-0.6b": True, "whisper-small": False}
     for model, told in asked.items():
-        assert any("Whether it is here" in note for note in judged(tmp_path, model).notes) is told, model
+        assert (
+            any("Whether it is here" in note for note in judged(tmp_path, model).notes) is told
+        ), model
 
 
 def test_a_file_of_which_part_is_here_is_held_whole_against_a_limit(tmp_path: Path) -> None:
@@ -620,7 +754,9 @@ def test_a_loop_of_folders_ends(tmp_path: Path) -> None:
     assert MISTRAL in {model.repository for model in models(tmp_path)}
 
 
-def test_time_and_number_are_bounded_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_and_number_are_bounded_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What there was no time for, and what a record cannot hold, is unread: never silently missing."""
     for number in range(30):
         Hub(tmp_path, f"org/model-{number:02d}").add("m-Q4_K_M.gguf", 10)
@@ -640,7 +776,9 @@ class Closed(Host):
         super().__init__(env={"HOME": str(home)}, system="linux")
         self.closed = str(closed)
 
-    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+    def sizes(
+        self, path: str, start: str = "", ends: tuple[str, ...] = ()
+    ) -> dict[str, int | None]:
         if path.startswith(self.closed):
             raise PermissionError(13, "Permission denied")
         return super().sizes(path, start, ends)
@@ -678,7 +816,9 @@ class Dead(Host):
     def mounts(self) -> tuple[Mount, ...]:
         return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
 
-    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+    def sizes(
+        self, path: str, start: str = "", ends: tuple[str, ...] = ()
+    ) -> dict[str, int | None]:
         self.never.wait(30)
         return super().sizes(path, start, ends)
 
@@ -709,21 +849,43 @@ def test_a_record_of_a_machine_tells_the_same_models(tmp_path: Path) -> None:
     sized(home / ".lmstudio" / "models" / "ada-l" / "mine" / "m-Q4_K_M.gguf", 10)
     sized(Path("ggml-small.bin"), 5)
     catalogue = Catalogue.open()
-    recorder = Recorder(host_of(home, USER="ada-l"), lambda name: id_of(name, catalogue) is not None)
+    recorder = Recorder(
+        host_of(home, USER="ada-l"), lambda name: id_of(name, catalogue) is not None
+    )
     before = read(recorder)
     recorder.write(str(tmp_path / "tree"))
     after = read(RecordedHost(str(tmp_path / "tree")))
     assert len(before.values["models_present"]) == 6
-    seen, told = (sorted(found.values["models_present"], key=lambda one: one.size_bytes) for found in (before, after))
+    seen, told = (
+        sorted(found.values["models_present"], key=lambda one: one.size_bytes)
+        for found in (before, after)
+    )
     # a model that somebody made is told by another name, of its files all but that
-    public = [one for one in seen if not one.path.startswith(("~/.lmstudio", "~/.cache/huggingface/hub/models--USER"))]
+    public = [
+        one
+        for one in seen
+        if not one.path.startswith(("~/.lmstudio", "~/.cache/huggingface/hub/models--USER"))
+    ]
     assert len(public) == 4
     assert all(one in told for one in public)
-    kept = [[(one.store, one.size_bytes, one.quantization, one.complete, one.total_bytes) for one in models] for models in (seen, told)]
+    kept = [
+        [
+            (one.store, one.size_bytes, one.quantization, one.complete, one.total_bytes)
+            for one in models
+        ]
+        for models in (seen, told)
+    ]
     assert kept[0] == kept[1]
     assert after.unread == before.unread
-    assert not any("ada-l" in path.read_text(errors="replace") for path in (tmp_path / "tree").rglob("*") if path.is_file())
-    assert not any("ada-l" in str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*"))
+    assert not any(
+        "ada-l" in path.read_text(errors="replace")
+        for path in (tmp_path / "tree").rglob("*")
+        if path.is_file()
+    )
+    assert not any(
+        "ada-l" in str(path.relative_to(tmp_path / "tree"))
+        for path in (tmp_path / "tree").rglob("*")
+    )
 
 
 def test_a_recorded_tree_holds_what_it_holds(tmp_path: Path) -> None:
@@ -749,7 +911,11 @@ def test_nobody_is_named_in_a_record(tmp_path: Path) -> None:
     sized(home / ".lmstudio" / "models" / "ada-l" / "mine" / "m-Q4_K_M.gguf", 10)
     ollama(home, "registry.ollama.ai/ada-l/mine/latest")
     found = read(host_of(home, USER="ada-l"))
-    machine = Machine(models_present=found.values["models_present"], unread=tuple(found.unread.values()), sources=found.sources)
+    machine = Machine(
+        models_present=found.values["models_present"],
+        unread=tuple(found.unread.values()),
+        sources=found.sources,
+    )
     written = machine.to_json()
     assert len(written["models_present"]) == 3
     assert "ada-l" not in json.dumps(written)
@@ -778,17 +944,25 @@ def test_the_quantization_in_a_files_name(name: str, quantization: str | None) -
 
 def test_another_model_of_the_same_size_is_not_the_one(tmp_path: Path) -> None:
     """A fine-tune under a name the catalogue does not know counts for nothing, however alike."""
-    Hub(tmp_path, "somebody/Mistral-7B-Instruct-v0.3-abliterated-GGUF").add("x-Q4_K_M.gguf", MISTRAL_BYTES)
-    Hub(tmp_path, "bartowski/Mistral-7B-Instruct-v0.2-GGUF").add("Mistral-7B-Instruct-v0.2-Q4_K_M.gguf", MISTRAL_BYTES)
+    Hub(tmp_path, "somebody/Mistral-7B-Instruct-v0.3-abliterated-GGUF").add(
+        "x-Q4_K_M.gguf", MISTRAL_BYTES
+    )
+    Hub(tmp_path, "bartowski/Mistral-7B-Instruct-v0.2-GGUF").add(
+        "Mistral-7B-Instruct-v0.2-Q4_K_M.gguf", MISTRAL_BYTES
+    )
     assert disk(judged(tmp_path, "mistral-7b-instruct-v0.3")) == "disk-fits"
 
 
 def test_another_conversion_of_the_model_is_the_one_to_load(tmp_path: Path) -> None:
     """What is here is what the line to type loads."""
-    Hub(tmp_path, "unsloth/Mistral-7B-Instruct-v0.3-GGUF").add(MISTRAL_FILE, MISTRAL_BYTES + 5_000_000)
+    Hub(tmp_path, "unsloth/Mistral-7B-Instruct-v0.3-GGUF").add(
+        MISTRAL_FILE, MISTRAL_BYTES + 5_000_000
+    )
     verdict = judged(tmp_path, "mistral-7b", free_bytes=0)
     assert disk(verdict) == "disk-nothing-missing"
-    assert verdict.commands[0].startswith("llama-server -hf unsloth/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M")
+    assert verdict.commands[0].startswith(
+        "llama-server -hf unsloth/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M"
+    )
 
 
 # ------------------------------------------------------------------ a folder that was named
@@ -802,10 +976,15 @@ def test_a_named_folder_with_missing_shards_is_a_finding(tmp_path: Path) -> None
               "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
               "max_position_embeddings": 40960, "tie_word_embeddings": True, "torch_dtype": "bfloat16"}  # fmt: skip
     text(tmp_path / "m" / "config.json", json.dumps(config))
-    header = json.dumps({"a": {"dtype": "BF16", "shape": [1000], "data_offsets": [0, 2000]}}).encode()
+    header = json.dumps(
+        {"a": {"dtype": "BF16", "shape": [1000], "data_offsets": [0, 2000]}}
+    ).encode()
     first = tmp_path / "m" / "model-00001-of-00002.safetensors"
     first.write_bytes(struct.pack("<Q", len(header)) + header + bytes(2000))
-    index = {"metadata": {"total_size": 1_192_099_840}, "weight_map": {"a": first.name, "b": "model-00002-of-00002.safetensors"}}
+    index = {
+        "metadata": {"total_size": 1_192_099_840},
+        "weight_map": {"a": first.name, "b": "model-00002-of-00002.safetensors"},
+    }
     text(tmp_path / "m" / "model.safetensors.index.json", json.dumps(index))
     verdict = check(tmp_path / "m", machine=machine_with(tmp_path / "home"))
     weights = verdict.finding("weights")

@@ -38,11 +38,17 @@ class Model:
         if isinstance(self.prices, Prices):
             return self.prices
         rows: Any = self.prices
-        return [row.prices for row in rows if row.constraint is None or row.constraint.start_date <= moment.date()][-1]
+        return [
+            row.prices
+            for row in rows
+            if row.constraint is None or row.constraint.start_date <= moment.date()
+        ][-1]
 
 
 def conditional(prices: Prices, **constraint: object) -> object:
-    return types.SimpleNamespace(prices=prices, constraint=types.SimpleNamespace(**constraint) if constraint else None)
+    return types.SimpleNamespace(
+        prices=prices, constraint=types.SimpleNamespace(**constraint) if constraint else None
+    )
 
 
 @pytest.fixture
@@ -50,14 +56,20 @@ def package(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A package of the known shape; returns what installs it in a version with some models of one provider."""
 
     def install(version: str, provider: str = "openai", *models: Model) -> None:
-        snapshot = types.SimpleNamespace(providers=[types.SimpleNamespace(id=provider, models=list(models))])
+        snapshot = types.SimpleNamespace(
+            providers=[types.SimpleNamespace(id=provider, models=list(models))]
+        )
         package = types.ModuleType("genai_prices")
         data = types.ModuleType("genai_prices.data_snapshot")
         data.get_snapshot = lambda: snapshot  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "genai_prices", package)
         monkeypatch.setitem(sys.modules, "genai_prices.data_snapshot", data)
         known = importlib.metadata.version
-        monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "genai-prices" else known(name))
+        monkeypatch.setattr(
+            importlib.metadata,
+            "version",
+            lambda name: version if name == "genai-prices" else known(name),
+        )
 
     return install
 
@@ -114,10 +126,18 @@ def test_a_package_that_is_not_newer_changes_nothing(version: str, package: Any)
         ("openai", Model("gpt-4o", Prices(None, None))),
         ("openai", Model("gpt-4o", Prices(1, None))),
         ("openai", Model("gpt-4o", Prices(0, 0))),
-        ("openai", Model("gpt-4o", [conditional(Prices(1, 1), start_time="16:30", start_date=date(2026, 1, 1))])),
+        (
+            "openai",
+            Model(
+                "gpt-4o",
+                [conditional(Prices(1, 1), start_time="16:30", start_date=date(2026, 1, 1))],
+            ),
+        ),
     ],
 )
-def test_what_is_not_surely_the_same_offer_stays_on_the_snapshot(provider: str, model: Model, package: Any) -> None:
+def test_what_is_not_surely_the_same_offer_stays_on_the_snapshot(
+    provider: str, model: Model, package: Any
+) -> None:
     """Another provider, a name that is only alike, no price, a trial's price of nothing, or one for some hours of the day."""
     package("0.9.0", provider, model)
     found = refreshed([offer()], SHIPPED, today=TODAY)
@@ -127,7 +147,11 @@ def test_what_is_not_surely_the_same_offer_stays_on_the_snapshot(provider: str, 
 
 def test_a_price_that_rises_with_the_prompt_counts_from_its_base(package: Any) -> None:
     """As price lists state it: the price of a short prompt."""
-    package("0.9.0", "openai", Model("GPT-4o", Prices(types.SimpleNamespace(base=3), types.SimpleNamespace(base=12))))
+    package(
+        "0.9.0",
+        "openai",
+        Model("GPT-4o", Prices(types.SimpleNamespace(base=3), types.SimpleNamespace(base=12))),
+    )
     (found,) = refreshed([offer()], SHIPPED, today=TODAY).offers
     assert (found.input_usd_per_million_tokens, found.output_usd_per_million_tokens) == (3.0, 12.0)
 
@@ -136,9 +160,14 @@ def test_a_price_that_rises_with_the_prompt_says_up_to_where(package: Any) -> No
     """The lowest step counts; one that lies beyond what the offer takes does not."""
 
     def rising(base: float, *starts: int) -> object:
-        return types.SimpleNamespace(base=base, tiers=[types.SimpleNamespace(start=start, price=2 * base) for start in starts])
+        return types.SimpleNamespace(
+            base=base,
+            tiers=[types.SimpleNamespace(start=start, price=2 * base) for start in starts],
+        )
 
-    package("0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000, 500_000), rising(12, 200_000))))
+    package(
+        "0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000, 500_000), rising(12, 200_000)))
+    )
     for context, holds_to in ((1_000_000, 200_000), (None, 200_000), (128_000, None)):
         (found,) = refreshed([offer(context_tokens=context)], SHIPPED, today=TODAY).offers
         assert found.price_holds_to_tokens == holds_to
@@ -146,9 +175,14 @@ def test_a_price_that_rises_with_the_prompt_says_up_to_where(package: Any) -> No
         assert found.long_input_usd_per_million_tokens is None
     package("0.9.0", "openai", Model("gpt-4o", Prices(rising(3, 272_000), 12)))
     (one_step,) = refreshed([offer(context_tokens=1_000_000)], SHIPPED, today=TODAY).offers
-    assert (one_step.long_input_usd_per_million_tokens, one_step.long_output_usd_per_million_tokens) == (6.0, 12.0)
+    assert (
+        one_step.long_input_usd_per_million_tokens,
+        one_step.long_output_usd_per_million_tokens,
+    ) == (6.0, 12.0)
     package("0.9.0", "openai", Model("gpt-4o", Prices(3, 12)))
-    (flat,) = refreshed([offer(context_tokens=1_000_000, price_holds_to_tokens=200_000)], SHIPPED, today=TODAY).offers
+    (flat,) = refreshed(
+        [offer(context_tokens=1_000_000, price_holds_to_tokens=200_000)], SHIPPED, today=TODAY
+    ).offers
     assert (flat.price_holds_to_tokens, flat.long_input_usd_per_million_tokens) == (None, None)
 
 
@@ -157,7 +191,9 @@ def test_a_newer_price_settles_only_its_own_disagreement(package: Any) -> None:
     package("0.9.0", "openai", Model("gpt-4o", Prices(2, 8)))
 
     def other(source: str, into: float) -> OtherPrice:
-        return OtherPrice(input_usd_per_million_tokens=into, output_usd_per_million_tokens=8.0, source=source)
+        return OtherPrice(
+            input_usd_per_million_tokens=into, output_usd_per_million_tokens=8.0, source=source
+        )
 
     for others, left in (
         ((other("genai-prices 0.2.3", 1.0),), ["litellm 1.109.1"]),
@@ -209,7 +245,9 @@ def test_the_route_stays_and_the_order_follows(package: Any) -> None:
     package("0.9.0", dear.provider, Model(dear.model, Prices(500, 500)))
     after = check("gpt-oss-120b", machine=RECORD, prices="genai-prices")
     assert after.route == before.route
-    assert {(one.provider, one.model) for one in after.api_offers} == {(one.provider, one.model) for one in before.api_offers}
+    assert {(one.provider, one.model) for one in after.api_offers} == {
+        (one.provider, one.model) for one in before.api_offers
+    }
     assert after.api_offers[-1].model == dear.model
     assert any("genai-prices 0.9.0" in note for note in after.notes)
 
@@ -230,18 +268,28 @@ def test_the_real_package_agrees_with_the_snapshot_made_from_it(tmp_path: Path) 
     for line in lines[1:]:
         model = json.loads(line)["model"]
         mine = [one for one in offers_of(SHIPPED, model, today="2026-11-20") if one.source == known]
-        for one, other in zip(mine, refreshed(mine, str(older), today="2026-11-20").offers, strict=True):
+        for one, other in zip(
+            mine, refreshed(mine, str(older), today="2026-11-20").offers, strict=True
+        ):
             if other.source != one.source:
                 compared += 1
-                assert other.input_usd_per_million_tokens == pytest.approx(one.input_usd_per_million_tokens), one
-                assert other.output_usd_per_million_tokens == pytest.approx(one.output_usd_per_million_tokens), one
+                assert other.input_usd_per_million_tokens == pytest.approx(
+                    one.input_usd_per_million_tokens
+                ), one
+                assert other.output_usd_per_million_tokens == pytest.approx(
+                    one.output_usd_per_million_tokens
+                ), one
                 assert other.price_holds_to_tokens == one.price_holds_to_tokens, one
                 if one.long_input_usd_per_million_tokens is not None:
-                    assert other.long_input_usd_per_million_tokens == pytest.approx(one.long_input_usd_per_million_tokens), one
+                    assert other.long_input_usd_per_million_tokens == pytest.approx(
+                        one.long_input_usd_per_million_tokens
+                    ), one
     assert compared > 100
 
 
-def test_the_real_package_opens_no_socket_and_starts_no_thread(source_environment: dict[str, str]) -> None:
+def test_the_real_package_opens_no_socket_and_starts_no_thread(
+    source_environment: dict[str, str],
+) -> None:
     """Its own updates over the network stay off: nothing is connected, and no thread is left running."""
     pytest.importorskip("genai_prices")
     code = (
@@ -257,8 +305,17 @@ def test_the_real_package_opens_no_socket_and_starts_no_thread(source_environmen
         "assert not opened, opened\n"
         "assert threading.active_count() == 1\n"
     )
-    environment = {key: value for key, value in source_environment.items() if key != "PYTHONWARNINGS"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=False)
+    environment = {
+        key: value for key, value in source_environment.items() if key != "PYTHONWARNINGS"
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -268,5 +325,12 @@ def test_without_being_asked_the_package_is_not_loaded(source_environment: dict[
         "import sys\nfrom selfhost import cli\ncli.main(['check', 'gpt-4o', '--tokens-per-day', '1M'])\n"
         "assert 'genai_prices' not in sys.modules and 'selfhost.catalogue.prices' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=source_environment, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr

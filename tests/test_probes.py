@@ -25,7 +25,19 @@ from selfhost.api import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.changes import apply
-from selfhost.machine.probes import Host, accelerators, bandwidth, cgroups, cpu, memory, nvidia, quota, read_machine, software, stores
+from selfhost.machine.probes import (
+    Host,
+    accelerators,
+    bandwidth,
+    cgroups,
+    cpu,
+    memory,
+    nvidia,
+    quota,
+    read_machine,
+    software,
+    stores,
+)
 from selfhost.machine.probes.host import Mount, Space, parse_mountinfo
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
@@ -35,15 +47,26 @@ from selfhost.machine.record import FACTS
 HERE = Path(__file__).parent / "machines"
 CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
 PARTS: dict[str, dict[str, Any]] = json.loads((HERE / "parts" / "sources.json").read_text())
-SCHEMA = json.loads((Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text())
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text()
+)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 GIB = 2**30
 # a busy computer is no fault
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # an x86_64 Linux without anything but what a test writes
-LINUX = {"system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3]}
+LINUX = {
+    "system": "linux",
+    "machine": "x86_64",
+    "pointer_bits": 64,
+    "page_bytes": 4096,
+    "affinity": [0, 1, 2, 3],
+}
 DATA_LIMIT = "Max data size             unlimited            unlimited            bytes\n"
-NO_LIMITS = {"/proc/self/limits": DATA_LIMIT + "Max address space         unlimited            unlimited            bytes\n"}
+NO_LIMITS = {
+    "/proc/self/limits": DATA_LIMIT
+    + "Max address space         unlimited            unlimited            bytes\n"
+}
 MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
@@ -62,7 +85,9 @@ def build(tmp_path: Path) -> Callable[..., RecordedHost]:
     """A host of exactly these files, facts and variables."""
     numbers = iter(range(1000))
 
-    def make(files: dict[str, str], env: dict[str, str] | None = None, **facts: Any) -> RecordedHost:
+    def make(
+        files: dict[str, str], env: dict[str, str] | None = None, **facts: Any
+    ) -> RecordedHost:
         folder = tmp_path / str(next(numbers))
         for path, text in files.items():
             place = folder / path.lstrip("/")
@@ -126,7 +151,9 @@ def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
     own = {"root/facts.json", "root/env.json", "expected.json", "sources.json"}
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - own
+    files = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    } - own
     assert files == set(sources)
     assert all(entry["source"] and entry["licence"] for entry in sources.values())
 
@@ -180,7 +207,11 @@ def same_or_unread(before: Any, after: Any) -> bool:
         return before.startswith(after)
     if isinstance(before, dict):
         return all(same_or_unread(before[key], after[key]) for key in before)
-    return isinstance(before, list) and len(before) == len(after) and all(map(same_or_unread, before, after))
+    return (
+        isinstance(before, list)
+        and len(before) == len(after)
+        and all(map(same_or_unread, before, after))
+    )
 
 
 DAMAGE: dict[str, bytes | OSError | None] = {
@@ -210,7 +241,13 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
                 lost.add(fact)
     if folder.name.startswith("linux-vm"):
         # the corpus holds what decides: each of these facts rests on at least one of its files
-        assert {"memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "instruction_sets", "cpu_cores_usable"} <= lost
+        assert {
+            "memory_total_bytes",
+            "memory_limit_bytes",
+            "memory_available_bytes",
+            "instruction_sets",
+            "cpu_cores_usable",
+        } <= lost
 
 
 @settings(calm, max_examples=150)
@@ -222,7 +259,11 @@ def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
     """
     folder = data.draw(st.sampled_from([case for case in CASES if FILES_OF[case]]))
     own = [str(path) for path in FILES_OF[folder]]
-    gone = data.draw(st.sets(st.sampled_from(own), min_size=2, max_size=3)) if len(own) > 1 else set(own)
+    gone = (
+        data.draw(st.sets(st.sampled_from(own), min_size=2, max_size=3))
+        if len(own) > 1
+        else set(own)
+    )
     damage = data.draw(st.sampled_from(list(DAMAGE)))
     swap = {path for path in own if "/memory.swap." in path}
     # that is a kernel built or started without counting swap
@@ -244,7 +285,9 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("folder", "kind"), ANSWERS, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(
+    ("folder", "kind"), ANSWERS, ids=lambda value: getattr(value, "name", value)
+)
 def test_an_answer_that_is_gone_takes_facts_away_and_changes_none(folder: Path, kind: str) -> None:
     """The same for what is no file: each of the system's answers, and each of macOS' values, taken away in turn."""
 
@@ -261,18 +304,24 @@ def test_an_answer_that_is_gone_takes_facts_away_and_changes_none(folder: Path, 
     before = read_machine(whole).to_json()
     answers = whole._facts if kind == "facts" else whole._sysctl
     paths: list[tuple[str, ...]] = [(key,) for key in answers if key != "system"]
-    paths += [(key, name) for key, value in answers.items() if isinstance(value, dict) for name in value]
+    paths += [
+        (key, name) for key, value in answers.items() if isinstance(value, dict) for name in value
+    ]
     for path in paths:
         machine = read_machine(without(*path))
         lawful(machine)
         assert not any("failed" in entry.reason for entry in machine.unread)
         after = machine.to_json()
         for fact in FACTS:
-            if fact == "instruction_sets" and path[0].startswith(("hw.optional.", "machdep.cpu.leaf7_")):
+            if fact == "instruction_sets" and path[0].startswith(
+                ("hw.optional.", "machdep.cpu.leaf7_")
+            ):
                 # one value a feature, which older kernels lack; a list that is not there where it would be empty
                 assert set(after[fact] or ()) <= set(before[fact]), path
             elif fact == "accelerators" and path[0] == "machdep.cpu.brand_string":
-                assert [card["vendor"] for card in after[fact] or ()] == [card["vendor"] for card in before[fact] or ()]
+                assert [card["vendor"] for card in after[fact] or ()] == [
+                    card["vendor"] for card in before[fact] or ()
+                ]
             elif fact == "disks":
                 # each disk has its own reasons
                 assert all(map(same_or_unread_disk, before[fact] or (), after[fact] or ())), path
@@ -285,17 +334,27 @@ def test_an_answer_that_is_gone_takes_facts_away_and_changes_none(folder: Path, 
 
 def same_or_unread_disk(before: dict[str, Any], after: dict[str, Any]) -> bool:
     # which folder is there a tree tells by the space in it
-    return all(after[key] is None or after[key] == value for key, value in before.items() if key != "filesystem")
+    return all(
+        after[key] is None or after[key] == value
+        for key, value in before.items()
+        if key != "filesystem"
+    )
 
 
 @pytest.mark.parametrize("group", ["", "system.slice/", "system.slice/job.service/"])
 def test_a_group_without_what_others_count_of_swap_is_unread(group: str) -> None:
     """A kernel counts swap in every group or in none: with both files of one gone, the swap of those above it is not all there is."""
     folder = HERE / "synthetic-linux-lxc-without-lxcfs"
-    gone = [str(folder / f"root/sys/fs/cgroup/{group}memory.swap.{name}") for name in ("max", "current")]
+    gone = [
+        str(folder / f"root/sys/fs/cgroup/{group}memory.swap.{name}") for name in ("max", "current")
+    ]
     machine = read_machine(Altered(str(folder / "root"), dict.fromkeys(gone)))
     assert machine.swap_free_bytes is None
-    assert any("memory.swap.max" in entry.reason for entry in machine.unread if entry.fact == "swap_free_bytes")
+    assert any(
+        "memory.swap.max" in entry.reason
+        for entry in machine.unread
+        if entry.fact == "swap_free_bytes"
+    )
 
 
 def decided(machine: Machine) -> Verdict:
@@ -310,7 +369,9 @@ FINDING_OF = {
 }
 
 
-@pytest.mark.parametrize("folder", [case for case in CASES if FILES_OF[case]], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", [case for case in CASES if FILES_OF[case]], ids=lambda path: path.name
+)
 def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
     """Each file of every recording gone or unreadable in turn: the finding that rested on it is unknown and says why; none gets better."""
     judged, seen = 0, list[Machine]()
@@ -331,10 +392,19 @@ def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
                     judged += 1
                     assert finding.outcome is Outcome.UNKNOWN, path
                     assert any(
-                        word in finding.reason for word in ("is not there", "not be read", "cannot be read", "not known", "does not")
+                        word in finding.reason
+                        for word in (
+                            "is not there",
+                            "not be read",
+                            "cannot be read",
+                            "not known",
+                            "does not",
+                        )
                     ), path
                 elif finding.check in before and finding.check != "accelerator":
-                    assert rank.index(finding.outcome) <= rank.index(before[finding.check].outcome), (path, finding)
+                    assert rank.index(finding.outcome) <= rank.index(
+                        before[finding.check].outcome
+                    ), (path, finding)
             assert verdict.route is not Route.LOCAL
     # the corpus holds what decides: each fact rests on at least one of its files
     assert judged >= 3 or not folder.name.startswith(("linux-vm", "synthetic"))
@@ -343,7 +413,12 @@ def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
 # finding: the fact it rests on, and all that tells that fact: files, answers of the system, values of macOS' sysctl
 DECIDING: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "memory": ("memory_limit_bytes", r"/proc/meminfo$", ("memory",), r"hw\.memsize$"),
-    "cpu": ("architecture", r"/proc/cpuinfo$", ("machine",), r"hw\.(optional|cputype|cpusubtype)|machdep\.cpu|sysctl\.proc_translated"),
+    "cpu": (
+        "architecture",
+        r"/proc/cpuinfo$",
+        ("machine",),
+        r"hw\.(optional|cputype|cpusubtype)|machdep\.cpu|sysctl\.proc_translated",
+    ),
     "disk": ("disks.llama.cpp.free_bytes", r"^$", ("space",), r"^$"),
 }
 
@@ -355,12 +430,16 @@ def tells(name: str, host: Host) -> bool:
 
 @pytest.mark.parametrize("name", DECIDING)
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
-def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(folder: Path, name: str) -> None:
+def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(
+    folder: Path, name: str
+) -> None:
     """Of every recording, files or not: what decides gone with all that stands in for it gives `unknown` and why, never zero or local."""
     _, files, answers, values = DECIDING[name]
 
     own = FILES_OF[folder]
-    host = Altered(str(folder / "root"), {str(path): None for path in own if re.search(files, path.as_posix())})
+    host = Altered(
+        str(folder / "root"), {str(path): None for path in own if re.search(files, path.as_posix())}
+    )
     host._facts = {key: value for key, value in host._facts.items() if key not in answers}
     host._sysctl = {key: value for key, value in host._sysctl.items() if not re.match(values, key)}
     machine = read_machine(host)
@@ -371,7 +450,17 @@ def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(folder: Pa
     finding = verdict.finding(name)
     assert finding is not None
     assert (finding.outcome, finding.has) == (Outcome.UNKNOWN, None), finding
-    assert any(word in finding.reason for word in ("could not", "not known", "not be read", "does not", "is not there", "did not say"))
+    assert any(
+        word in finding.reason
+        for word in (
+            "could not",
+            "not known",
+            "not be read",
+            "does not",
+            "is not there",
+            "did not say",
+        )
+    )
     assert verdict.route in (Route.UNKNOWN, Route.API)
     others = {one.check: one.outcome for one in verdict.findings if one.check != name}
     assert verdict.route is Route.UNKNOWN or Outcome.FAIL in others.values()
@@ -396,7 +485,17 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
         content = data.draw(st.binary(max_size=200))
     elif how == "numbers":
         digits = data.draw(
-            st.sampled_from([b"0", b"-1", b"max", b"99999999999999999999999", b"1.5", "٣".encode(), b"18446744073709551615"])
+            st.sampled_from(
+                [
+                    b"0",
+                    b"-1",
+                    b"max",
+                    b"99999999999999999999999",
+                    b"1.5",
+                    "٣".encode(),
+                    b"18446744073709551615",
+                ]
+            )
         )
         content = digits.join(content.split(data.draw(st.sampled_from([b"0", b"1", b"2", b" "]))))
     else:
@@ -407,9 +506,16 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
     assert not any("failed" in entry.reason for entry in machine.unread)
     if how == "cut":
         # half a file may tell less, never more
-        whole, written = read_machine(RecordedHost(str(folder / "root"))).to_json(), machine.to_json()
+        whole, written = (
+            read_machine(RecordedHost(str(folder / "root"))).to_json(),
+            machine.to_json(),
+        )
         for fact in FACTS:
-            if isinstance(whole[fact], int | float) and written[fact] is not None and fact != "swap_free_bytes":
+            if (
+                isinstance(whole[fact], int | float)
+                and written[fact] is not None
+                and fact != "swap_free_bytes"
+            ):
                 assert written[fact] <= whole[fact], fact
 
 
@@ -453,7 +559,12 @@ def test_flags_that_are_no_names(line: str) -> None:
     assert cpu.parse_instruction_sets(line + "\n") is None
 
 
-PLACES = {"cpuinfo": "/proc/cpuinfo", "meminfo": "/proc/meminfo", "swaps": "/proc/swaps", "mountinfo": "/proc/self/mountinfo"}
+PLACES = {
+    "cpuinfo": "/proc/cpuinfo",
+    "meminfo": "/proc/meminfo",
+    "swaps": "/proc/swaps",
+    "mountinfo": "/proc/self/mountinfo",
+}
 
 
 def placed(name: str) -> dict[str, str]:
@@ -473,12 +584,21 @@ def placed(name: str) -> dict[str, str]:
 
 def word_of(name: str) -> str:
     """What uname says where a recording of /proc/cpuinfo was made; x86_64 for other recordings."""
-    starts = {"cpuinfo/arm-": "aarch64", "cpuinfo/arm32-": "armv7l", "cpuinfo/riscv-": "riscv64", "meminfo/power": "ppc64le"}
+    starts = {
+        "cpuinfo/arm-": "aarch64",
+        "cpuinfo/arm32-": "armv7l",
+        "cpuinfo/riscv-": "riscv64",
+        "meminfo/power": "ppc64le",
+    }
     return next((word for start, word in starts.items() if name.startswith(start)), "x86_64")
 
 
-@pytest.mark.parametrize("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
-def test_each_single_recording_is_read_as_a_tree(build: Callable[..., RecordedHost], name: str) -> None:
+@pytest.mark.parametrize(
+    "name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup"))
+)
+def test_each_single_recording_is_read_as_a_tree(
+    build: Callable[..., RecordedHost], name: str
+) -> None:
     """A tree of one recording: what it decides is read, all else is unread with its reason, and nothing goes wrong."""
     machine = read_machine(build(placed(name), machine=word_of(name)))
     lawful(machine)
@@ -494,26 +614,55 @@ def test_each_single_recording_is_read_as_a_tree(build: Callable[..., RecordedHo
 BOX = "b29faf21b7eff959f64b4192c34d5d67a707fe8561e9eaa608cb27693fba4242"
 SCOPE = "docker-1c8fa019edd4b9d4b2856f4932c55929c5c118c808ed5faee9a135ca6e84b039.scope"
 CGROUP_MOUNTS = "".join(
-    f"3{number} 23 0:2{number} / /sys/fs/cgroup/{name} rw - cgroup cgroup rw,{name}\n" for number, name in enumerate(("memory", "cpu"))
+    f"3{number} 23 0:2{number} / /sys/fs/cgroup/{name} rw - cgroup cgroup rw,{name}\n"
+    for number, name in enumerate(("memory", "cpu"))
 )
 
 
 @pytest.mark.parametrize(
     ("name", "groups", "mounts", "limit", "available"),
     [
-        ("own-cgroup-v1-nested-2gib-parent.txt", None, CGROUP_MOUNTS, 2147483648, 2147483648 - (1508868096 - 1258299392 - 53248)),
+        (
+            "own-cgroup-v1-nested-2gib-parent.txt",
+            None,
+            CGROUP_MOUNTS,
+            2147483648,
+            2147483648 - (1508868096 - 1258299392 - 53248),
+        ),
         ("own-cgroup-v1-memory-chain.txt", None, CGROUP_MOUNTS, 16 * GIB, 12 * GIB),
         # the files of the slice above are not in the recording: a limit may stand there
         ("v1-hybrid-ubuntu1804.txt", None, CGROUP_MOUNTS, None, None),
-        ("v1-docker-unlimited-sentinel.txt", f"2:memory:/docker/{BOX}\n1:cpu:/docker/{BOX}\n", CGROUP_MOUNTS, 16 * GIB, 12 * GIB),
-        ("v2-docker-systemd-slice-unlimited.txt", f"0::/system.slice/{SCOPE}\n", CGROUP2_MOUNT, 16 * GIB, 12 * GIB),
+        (
+            "v1-docker-unlimited-sentinel.txt",
+            f"2:memory:/docker/{BOX}\n1:cpu:/docker/{BOX}\n",
+            CGROUP_MOUNTS,
+            16 * GIB,
+            12 * GIB,
+        ),
+        (
+            "v2-docker-systemd-slice-unlimited.txt",
+            f"0::/system.slice/{SCOPE}\n",
+            CGROUP2_MOUNT,
+            16 * GIB,
+            12 * GIB,
+        ),
     ],
 )
 def test_recorded_control_groups(
-    build: Callable[..., RecordedHost], name: str, groups: str | None, mounts: str, limit: int | None, available: int | None
+    build: Callable[..., RecordedHost],
+    name: str,
+    groups: str | None,
+    mounts: str,
+    limit: int | None,
+    available: int | None,
 ) -> None:
     """What a right reader answers; without a limit what binds is the machine of 16 GiB around it. A group's room is by its own use."""
-    files = {"/proc/meminfo": MEMINFO, **NO_LIMITS, "/proc/self/mountinfo": ROOT_MOUNT + mounts, **placed(f"cgroup/{name}")}
+    files = {
+        "/proc/meminfo": MEMINFO,
+        **NO_LIMITS,
+        "/proc/self/mountinfo": ROOT_MOUNT + mounts,
+        **placed(f"cgroup/{name}"),
+    }
     if groups:
         files["/proc/self/cgroup"] = groups
     machine = read_machine(build(files))
@@ -556,8 +705,13 @@ def test_recorded_cgroups_and_mounts() -> None:
     lxc = cgroups.parse_cgroup(text_of("cgroup/proc-self-cgroup-lxc.txt"))
     assert lxc["cpu"] == lxc["cpuacct"] == "/init.scope"
     mounts = parse_mountinfo(text_of("mountinfo/mountinfo-v1-and-v2.txt"))
-    assert next(mount for mount in mounts if mount.filesystem == "cgroup2").point == "/sys/fs/cgroup/unified"
-    assert any(mount.filesystem == "cgroup" and "memory" in mount.options.split(",") for mount in mounts)
+    assert (
+        next(mount for mount in mounts if mount.filesystem == "cgroup2").point
+        == "/sys/fs/cgroup/unified"
+    )
+    assert any(
+        mount.filesystem == "cgroup" and "memory" in mount.options.split(",") for mount in mounts
+    )
     node = parse_mountinfo(text_of("mountinfo/mountinfo-k8s-amzn2.txt"))
     assert next(mount for mount in node if mount.point == "/").filesystem == "xfs"
     assert next(mount for mount in node if mount.point == "/sys/fs/cgroup").read_only
@@ -565,8 +719,16 @@ def test_recorded_cgroups_and_mounts() -> None:
 
 def test_a_mount_point_with_spaces() -> None:
     """mountinfo writes a space as \\040."""
-    mounts = parse_mountinfo(r"36 35 98:0 / /mnt/my\040disk ro,noatime master:1 - ext3 /dev/root rw,errors=continue")
-    line = Mount(root="/", point="/mnt/my disk", filesystem="ext3", options="rw,errors=continue", read_only=True)
+    mounts = parse_mountinfo(
+        r"36 35 98:0 / /mnt/my\040disk ro,noatime master:1 - ext3 /dev/root rw,errors=continue"
+    )
+    line = Mount(
+        root="/",
+        point="/mnt/my disk",
+        filesystem="ext3",
+        options="rw,errors=continue",
+        read_only=True,
+    )
     assert mounts == (line.replace(device="98:0", source="/dev/root"),)
 
 
@@ -582,7 +744,10 @@ def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None
     The large ones are those that the kernel names, or that have two threads where others have one.
     """
     files = recorded("linux-desktop-alder-lake")
-    for extra in ({}, {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"}):
+    for extra in (
+        {},
+        {"/sys/devices/cpu_core/cpus": "0-11\n", "/sys/devices/cpu_atom/cpus": "12-19\n"},
+    ):
         machine = read_machine(build(files | extra, affinity=list(range(20))))
         assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (14, 6)
         machine = read_machine(build(files | extra, affinity=[2, 3]))
@@ -590,7 +755,9 @@ def test_cores_of_a_hybrid_processor(build: Callable[..., RecordedHost]) -> None
         # bound to small ones: the fastest there are
         assert read_machine(build(files | extra, affinity=[12, 13, 14])).cpu_cores_performance == 3
     for name in ("cpu_core", "cpu_atom"):
-        half = read_machine(build(files | {f"/sys/devices/{name}/cpus": "0-11\n"}, affinity=list(range(20))))
+        half = read_machine(
+            build(files | {f"/sys/devices/{name}/cpus": "0-11\n"}, affinity=list(range(20)))
+        )
         assert half.cpu_cores_performance is None
         assert "is not there" in half.why_unread("cpu_cores_performance").reason
 
@@ -599,7 +766,10 @@ def test_cores_of_two_kinds_on_arm(build: Callable[..., RecordedHost]) -> None:
     """DGX Spark: ten Cortex-X925 and ten Cortex-A725, in two clusters of different clocks (cpu_capacity 997 to 1024, 718 and 731)."""
     files = recorded("linux-dgx-spark-gb10")
     everyone = list(range(20))
-    siblings = {f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": f"{cpu}\n" for cpu in everyone}
+    siblings = {
+        f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list": f"{cpu}\n"
+        for cpu in everyone
+    }
     machine = read_machine(build(files | siblings, affinity=everyone))
     assert (machine.cpu_cores_physical, machine.cpu_cores_performance) == (20, 10)
     assert read_machine(build(files | siblings, affinity=[0, 1, 2])).cpu_cores_performance == 3
@@ -619,14 +789,26 @@ def test_cores_of_two_kinds_on_windows() -> None:
 # control groups
 
 
-def version_2(groups: dict[str, str], path: str = "/", mount: str = CGROUP2_MOUNT) -> dict[str, str]:
-    files = {"/proc/meminfo": MEMINFO, **NO_LIMITS, "/proc/self/cgroup": f"0::{path}\n", "/proc/self/mountinfo": ROOT_MOUNT + mount}
+def version_2(
+    groups: dict[str, str], path: str = "/", mount: str = CGROUP2_MOUNT
+) -> dict[str, str]:
+    files = {
+        "/proc/meminfo": MEMINFO,
+        **NO_LIMITS,
+        "/proc/self/cgroup": f"0::{path}\n",
+        "/proc/self/mountinfo": ROOT_MOUNT + mount,
+    }
     files["/sys/fs/cgroup/cgroup.controllers"] = "cpuset cpu io memory pids\n"
     return files | {f"/sys/fs/cgroup/{name}": text for name, text in groups.items()}
 
 
 STAT = "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file 104857600\nslab_reclaimable 10485760\n"
-FULL = {"memory.max": "2147483648\n", "memory.high": "max\n", "memory.current": "1478492160\n", "memory.stat": STAT}
+FULL = {
+    "memory.max": "2147483648\n",
+    "memory.high": "max\n",
+    "memory.current": "1478492160\n",
+    "memory.stat": STAT,
+}
 
 
 def under(folder: str, files: dict[str, str]) -> dict[str, str]:
@@ -638,26 +820,47 @@ def test_the_limit_of_a_container_is_its_own(build: Callable[..., RecordedHost])
     machine = read_machine(build(version_2(FULL)))
     assert machine.memory_total_bytes == 16 * GIB
     assert machine.memory_limit_bytes == 2 * GIB
-    assert machine.memory_available_bytes == 2 * GIB - (1478492160 - 1258291200 - 104857600 - 10485760)
+    assert machine.memory_available_bytes == 2 * GIB - (
+        1478492160 - 1258291200 - 104857600 - 10485760
+    )
 
 
 def test_what_a_group_holds_in_tmpfs_is_in_use(build: Callable[..., RecordedHost]) -> None:
     """Of 1,400 MiB, 500 of files read twice and 300 of files read once can be dropped; 400 of tmpfs and 200 locked cannot."""
-    stat = {"anon": 0, "file": 1400, "shmem": 400, "inactive_anon": 400, "active_anon": 0, "inactive_file": 300, "active_file": 500}
-    text = "".join(f"{name} {size * 2**20}\n" for name, size in (stat | {"unevictable": 200}).items())
-    machine = read_machine(build(version_2(FULL | {"memory.current": f"{1400 * 2**20}\n", "memory.stat": text})))
+    stat = {
+        "anon": 0,
+        "file": 1400,
+        "shmem": 400,
+        "inactive_anon": 400,
+        "active_anon": 0,
+        "inactive_file": 300,
+        "active_file": 500,
+    }
+    text = "".join(
+        f"{name} {size * 2**20}\n" for name, size in (stat | {"unevictable": 200}).items()
+    )
+    machine = read_machine(
+        build(version_2(FULL | {"memory.current": f"{1400 * 2**20}\n", "memory.stat": text}))
+    )
     assert machine.memory_available_bytes == 2 * GIB - 600 * 2**20
     assert "besides file cache" in machine.sources["memory_available_bytes"]
 
 
 def test_a_parents_limit_holds_for_the_child(build: Callable[..., RecordedHost]) -> None:
     """A scope without a limit in a slice with one, each level with its own use (openjdk/jdk#20646, dotnet/runtime#113193)."""
-    free = {"memory.max": "max\n", "memory.high": "max\n", "memory.current": "4096\n", "memory.stat": STAT}
+    free = {
+        "memory.max": "max\n",
+        "memory.high": "max\n",
+        "memory.current": "4096\n",
+        "memory.stat": STAT,
+    }
     groups = under("user.slice", FULL) | under("user.slice/a.scope", free)
     machine = read_machine(build(version_2(groups, "/user.slice/a.scope")))
     assert machine.memory_limit_bytes == 2 * GIB
     assert "/user.slice: memory.max 2.00 GiB" in machine.sources["memory_limit_bytes"]
-    assert machine.memory_available_bytes == 2 * GIB - (1478492160 - 1258291200 - 104857600 - 10485760)
+    assert machine.memory_available_bytes == 2 * GIB - (
+        1478492160 - 1258291200 - 104857600 - 10485760
+    )
 
 
 def test_memory_high_is_a_limit_too(build: Callable[..., RecordedHost]) -> None:
@@ -673,8 +876,19 @@ def test_a_group_gone_from_what_is_mounted(build: Callable[..., RecordedHost]) -
 
 
 @pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize(("root", "path"), [("/../..", "/"), ("/..", "/"), ("/", "/../other"), ("/box", "/boxes/one"), ("/..", "/../../x")])
-def test_a_group_outside_what_is_mounted(build: Callable[..., RecordedHost], version: int, root: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [
+        ("/../..", "/"),
+        ("/..", "/"),
+        ("/", "/../other"),
+        ("/box", "/boxes/one"),
+        ("/..", "/../../x"),
+    ],
+)
+def test_a_group_outside_what_is_mounted(
+    build: Callable[..., RecordedHost], version: int, root: str, path: str
+) -> None:
     """A namespace of its own with the mount of another (`unshare -C`): the groups that show are not its own, so their limits say nothing.
 
     The recorded mountinfo of a Docker container has such a line too.
@@ -684,8 +898,13 @@ def test_a_group_outside_what_is_mounted(build: Callable[..., RecordedHost], ver
     for top in (FULL | {"memory.max": "max\n"}, FULL):
         files = version_2(top, path, CGROUP2_MOUNT.replace(" / ", f" {root} "))
         if version == 1:
-            limit = {"memory.limit_in_bytes": "9223372036854771712\n", "memory.stat": "hierarchical_memory_limit 9223372036854771712\n"}
-            files |= under("/sys/fs/cgroup/memory", limit) | {"/proc/self/cgroup": f"4:memory:{path}\n"}
+            limit = {
+                "memory.limit_in_bytes": "9223372036854771712\n",
+                "memory.stat": "hierarchical_memory_limit 9223372036854771712\n",
+            }
+            files |= under("/sys/fs/cgroup/memory", limit) | {
+                "/proc/self/cgroup": f"4:memory:{path}\n"
+            }
             files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS.replace(" / ", f" {root} ")
         machine = read_machine(build(files))
         lawful(machine)
@@ -696,13 +915,18 @@ def test_a_group_outside_what_is_mounted(build: Callable[..., RecordedHost], ver
 def test_the_mount_that_shows_the_group_is_read(build: Callable[..., RecordedHost]) -> None:
     """A new mount over one of another namespace, and a second mount elsewhere: the one that shows the own group counts."""
     outer = CGROUP2_MOUNT.replace(" / ", " /.. ")
-    for mounts in (outer + CGROUP2_MOUNT, outer.replace("/sys/fs/cgroup", "/outer") + CGROUP2_MOUNT):
+    for mounts in (
+        outer + CGROUP2_MOUNT,
+        outer.replace("/sys/fs/cgroup", "/outer") + CGROUP2_MOUNT,
+    ):
         assert read_machine(build(version_2(FULL, "/", mounts))).memory_limit_bytes == 2 * GIB
 
 
 def test_a_controller_of_version_1_that_is_not_mounted(build: Callable[..., RecordedHost]) -> None:
     """Version 2 beside it, without that controller, does not say that there is no limit."""
-    files = version_2({"cgroup.controllers": "\n"}) | {"/proc/self/cgroup": "4:memory:/box\n1:cpu:/box\n0::/\n"}
+    files = version_2({"cgroup.controllers": "\n"}) | {
+        "/proc/self/cgroup": "4:memory:/box\n1:cpu:/box\n0::/\n"
+    }
     machine = read_machine(build(files))
     for fact in ("memory_limit_bytes", "memory_available_bytes", "cpu_cores_usable"):
         assert "control groups are not mounted here" in machine.why_unread(fact).reason
@@ -719,7 +943,10 @@ def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version
     """The process is in a group that is not mounted here, and nothing above limits it: a limit may stand there unseen."""
     files = version_2({"cgroup.controllers": "cpu memory\n"}, "/machine/box")
     if version == 1:
-        top = {"memory.limit_in_bytes": "9223372036854771712\n", "memory.stat": "hierarchical_memory_limit 9223372036854771712\n"}
+        top = {
+            "memory.limit_in_bytes": "9223372036854771712\n",
+            "memory.stat": "hierarchical_memory_limit 9223372036854771712\n",
+        }
         files = version_2(under("memory", top)) | {"/proc/self/cgroup": "4:memory:/machine/box\n"}
         files["/proc/self/mountinfo"] = ROOT_MOUNT + CGROUP_MOUNTS
     machine = read_machine(build(files))
@@ -728,7 +955,9 @@ def test_a_group_that_cannot_be_seen(build: Callable[..., RecordedHost], version
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(build: Callable[..., RecordedHost], version: int) -> None:
+def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(
+    build: Callable[..., RecordedHost], version: int
+) -> None:
     """`mount -t tmpfs none /sys`: the list of mounts still names the groups, whose files are gone. A quota may stand there unseen."""
     mounts = CGROUP2_MOUNT if version == 2 else CGROUP_MOUNTS
     files = version_2({}) | {
@@ -738,12 +967,19 @@ def test_groups_hidden_by_a_mount_above_leave_memory_and_cores_unread(build: Cal
     del files["/sys/fs/cgroup/cgroup.controllers"]
     machine = read_machine(build(files))
     lawful(machine)
-    assert machine.memory_limit_bytes is machine.memory_available_bytes is machine.cpu_cores_usable is None
+    assert (
+        machine.memory_limit_bytes
+        is machine.memory_available_bytes
+        is machine.cpu_cores_usable
+        is None
+    )
     for fact in ("memory_limit_bytes", "cpu_cores_usable"):
         assert "a limit may exist unseen" in machine.why_unread(fact).reason
 
 
-def test_a_containers_limit_says_that_groups_above_do_not_show(build: Callable[..., RecordedHost]) -> None:
+def test_a_containers_limit_says_that_groups_above_do_not_show(
+    build: Callable[..., RecordedHost],
+) -> None:
     """Rootless Podman, `--memory 1g` below a user slice of 700 MiB: 1 GiB is all that shows, and may not be all there is."""
     inside = version_2({**FULL, "memory.max": f"{GIB}\n"})
     assert "groups above do not show" in read_machine(build(inside)).sources["memory_limit_bytes"]
@@ -757,12 +993,18 @@ def test_a_containers_limit_says_that_groups_above_do_not_show(build: Callable[.
 def test_no_limit_is_the_hardware(build: Callable[..., RecordedHost]) -> None:
     """`max`, or a kernel without the memory controller (the Raspberry Pi's default), must not hide MemAvailable (ollama/ollama#15961)."""
     free = FULL | {"memory.max": "max\n"}
-    for files in (version_2(free), version_2({"cgroup.controllers": "cpuset cpu io pids\n"}), version_2({"cgroup.controllers": "\n"})):
+    for files in (
+        version_2(free),
+        version_2({"cgroup.controllers": "cpuset cpu io pids\n"}),
+        version_2({"cgroup.controllers": "\n"}),
+    ):
         machine = read_machine(build(files))
         assert machine.memory_limit_bytes == 16 * GIB
         assert machine.memory_available_bytes == 12 * GIB
         # only the hierarchy's own top has no limits: a top with some is a container's group, above which nothing shows
-        assert ("shows inside the container" in machine.sources["memory_limit_bytes"]) == ("/sys/fs/cgroup/memory.max" in files)
+        assert ("shows inside the container" in machine.sources["memory_limit_bytes"]) == (
+            "/sys/fs/cgroup/memory.max" in files
+        )
 
 
 @pytest.mark.parametrize(
@@ -780,7 +1022,9 @@ def test_a_limit_that_cannot_be_read_is_not_no_limit(
     build: Callable[..., RecordedHost], name: str, text: str | None, facts: set[str]
 ) -> None:
     """Where a limit may exist unseen, neither it nor what is available is known."""
-    groups = {key: value for key, value in FULL.items() if key != name} | ({name: text} if text else {})
+    groups = {key: value for key, value in FULL.items() if key != name} | (
+        {name: text} if text else {}
+    )
     machine = read_machine(build(version_2(groups)))
     lawful(machine)
     for fact in ("memory_limit_bytes", "memory_available_bytes"):
@@ -805,11 +1049,18 @@ def test_a_flatpak_does_not_show_its_groups(build: Callable[..., RecordedHost]) 
     env = {"HOME": "/home/ada", "XDG_CACHE_HOME": f"{app}/cache", "container": "flatpak"}
     machine = read_machine(build(files, env, space=SPACE, writable={"/": True}))
     lawful(machine)
-    assert (machine.scope, machine.memory_total_bytes, machine.memory_limit_bytes) == ("container", 16 * GIB, None)
+    assert (machine.scope, machine.memory_total_bytes, machine.memory_limit_bytes) == (
+        "container",
+        16 * GIB,
+        None,
+    )
     assert "not mounted here" in machine.why_unread("memory_limit_bytes").reason
     assert "--set memory" in (machine.why_unread("memory_limit_bytes").remedy or "")
     hub = place(machine, "huggingface")
-    assert (hub.path, hub.filesystem) == ("~/.var/app/com.visualstudio.code/cache/huggingface/hub", "ext4")
+    assert (hub.path, hub.filesystem) == (
+        "~/.var/app/com.visualstudio.code/cache/huggingface/hub",
+        "ext4",
+    )
     assert apply(machine, ["memory=8GiB"]).memory_limit_bytes == 8 * GIB
 
 
@@ -823,7 +1074,13 @@ def test_without_mounts_or_groups_nothing_is_claimed(build: Callable[..., Record
 
 
 @pytest.mark.parametrize(
-    ("text", "cpus"), [("200000 100000\n", 2.0), ("50000 100000\n", 0.5), ("max 100000\n", 4.0), ("900000 100000\n", 4.0)]
+    ("text", "cpus"),
+    [
+        ("200000 100000\n", 2.0),
+        ("50000 100000\n", 0.5),
+        ("max 100000\n", 4.0),
+        ("900000 100000\n", 4.0),
+    ],
 )
 def test_cpu_quota(build: Callable[..., RecordedHost], text: str, cpus: float) -> None:
     """Half a CPU stays half a CPU; a quota above the affinity gives no more (the second line is `podman run --cpus=2`'s)."""
@@ -856,12 +1113,25 @@ def test_a_quota_that_cannot_be_read(build: Callable[..., RecordedHost]) -> None
         ("0\n", "100000\n", "cpu.cfs_quota_us is not a quota"),
     ],
 )
-def test_a_quota_in_two_files(build: Callable[..., RecordedHost], quota: str | None, period: str | None, told: float | str) -> None:
+def test_a_quota_in_two_files(
+    build: Callable[..., RecordedHost], quota: str | None, period: str | None, told: float | str
+) -> None:
     """Version 1 has quota and period, both positive, or -1 for no quota (Documentation/scheduler/sched-bwc.rst); the bad one is named."""
     files = {"/proc/meminfo": MEMINFO, **NO_LIMITS, "/proc/self/cgroup": "1:cpu:/\n"}
-    files["/proc/self/mountinfo"] = ROOT_MOUNT + "30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+    files["/proc/self/mountinfo"] = (
+        ROOT_MOUNT + "30 23 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+    )
     both = {"cpu.cfs_quota_us": quota, "cpu.cfs_period_us": period}
-    machine = read_machine(build(files | {f"/sys/fs/cgroup/cpu/{name}": text for name, text in both.items() if text is not None}))
+    machine = read_machine(
+        build(
+            files
+            | {
+                f"/sys/fs/cgroup/cpu/{name}": text
+                for name, text in both.items()
+                if text is not None
+            }
+        )
+    )
     if isinstance(told, float):
         assert machine.cpu_cores_usable == told
     else:
@@ -877,7 +1147,10 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
     limits = (
         "Limit          Soft Limit   Hard Limit   Units\nMax address space         4294967296           unlimited            bytes     \n"
     ) + DATA_LIMIT
-    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmSize:\t 1048576 kB\n"}
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/self/limits": limits,
+        "/proc/self/status": "VmSize:\t 1048576 kB\n",
+    }
     machine = read_machine(build(files))
     assert machine.memory_limit_bytes == 4 * GIB
     assert machine.memory_available_bytes == machine.address_space_bytes == 3 * GIB
@@ -888,13 +1161,17 @@ def test_address_space(build: Callable[..., RecordedHost]) -> None:
 def test_huge_pages_are_nobodys(build: Callable[..., RecordedHost]) -> None:
     """Pages set aside are in MemTotal and cannot be used; the hardware's size stays what it is."""
     for line in ("Hugetlb: 2097152 kB\n", "HugePages_Total: 1024\nHugepagesize: 2048 kB\n"):
-        machine = read_machine(build(version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/meminfo": MEMINFO + line}))
+        machine = read_machine(
+            build(version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/meminfo": MEMINFO + line})
+        )
         assert machine.memory_total_bytes == 16 * GIB
         assert machine.memory_limit_bytes == 14 * GIB
 
 
 # two nodes of a running kernel 6.18, as set_mempolicy(2) of each kind shows there
-DEFAULT_POLICY = {"/proc/self/numa_maps": "55b2ae438000 default file=/usr/bin/python3.11 mapped=2 N0=2 kernelpagesize_kB=4\n"}
+DEFAULT_POLICY = {
+    "/proc/self/numa_maps": "55b2ae438000 default file=/usr/bin/python3.11 mapped=2 N0=2 kernelpagesize_kB=4\n"
+}
 NODE = "Node 1 MemTotal: 4194304 kB\nNode 1 MemFree: 1048576 kB\nNode 1 Active(file): 0 kB\nNode 1 Inactive(file): 524288 kB\n"
 
 
@@ -916,17 +1193,28 @@ def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
     # the nodes that are there show by their folders too
     del files["/sys/devices/system/node/online"]
     assert read_machine(build(files)).memory_limit_bytes == 4 * GIB
-    assert read_machine(build(files | {"/sys/devices/system/node/node1/meminfo": NODE})).memory_available_bytes is None
+    assert (
+        read_machine(
+            build(files | {"/sys/devices/system/node/node1/meminfo": NODE})
+        ).memory_available_bytes
+        is None
+    )
     for gone in ("/sys/devices/system/node/node1/meminfo", "/proc/self/status"):
         machine = read_machine(
-            build({path: text for path, text in files.items() if path != gone} | {"/sys/devices/system/node/node1/x": ""})
+            build(
+                {path: text for path, text in files.items() if path != gone}
+                | {"/sys/devices/system/node/node1/x": ""}
+            )
         )
         assert machine.memory_limit_bytes is machine.memory_available_bytes is None
 
 
 def two_nodes(policy: str) -> dict[str, str]:
     """Two nodes of 2 and 4 GiB, all free, under this policy of memory."""
-    folder, lines = "/sys/devices/system/node", "Node 0 MemTotal: {0} kB\nNode 0 MemFree: {0} kB\nNode 0 Active(file): 0 kB\n"
+    folder, lines = (
+        "/sys/devices/system/node",
+        "Node 0 MemTotal: {0} kB\nNode 0 MemFree: {0} kB\nNode 0 Active(file): 0 kB\n",
+    )
     lines += "Node 0 Inactive(file): 0 kB\nNode 0 SReclaimable: 0 kB\n"
     return version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/meminfo": f"MemTotal: {6 * 2**20} kB\nMemFree: {6 * 2**20} kB\nMemAvailable: {6 * 2**20} kB\n",
@@ -956,7 +1244,9 @@ def two_nodes(policy: str) -> dict[str, str]:
         ("weighted interleave:0", 6),
     ],
 )
-def test_a_strict_memory_policy_bounds_memory(build: Callable[..., RecordedHost], policy: str, gib: int) -> None:
+def test_a_strict_memory_policy_bounds_memory(
+    build: Callable[..., RecordedHost], policy: str, gib: int
+) -> None:
     """`numactl --membind` leaves the nodes it names, and what needs more is killed; the other policies fall back on all nodes.
 
     set_mempolicy(2): MPOL_BIND is strict. It does not show in Mems_allowed; children, such as a runtime started next, inherit it.
@@ -966,23 +1256,38 @@ def test_a_strict_memory_policy_bounds_memory(build: Callable[..., RecordedHost]
     assert ("bound to" in machine.sources["memory_limit_bytes"]) == (gib < 6)
 
 
-def test_a_memory_policy_that_is_not_told_is_not_none(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+def test_a_memory_policy_that_is_not_told_is_not_none(
+    build: Callable[..., RecordedHost], tmp_path: Path
+) -> None:
     """Of several nodes only some may be allowed: without the policy's file, or with one of another shape, memory is unread."""
     path = "/proc/self/numa_maps"
-    for text in (None, "bind:0\n", "55b2ae438000 bind:0-x file=/bin/sh\n", "55b2ae438000 bind file=/bin/sh\n", "55b2ae438000 "):
+    for text in (
+        None,
+        "bind:0\n",
+        "55b2ae438000 bind:0-x file=/bin/sh\n",
+        "55b2ae438000 bind file=/bin/sh\n",
+        "55b2ae438000 ",
+    ):
         files = {name: content for name, content in two_nodes("bind:0").items() if name != path}
         machine = read_machine(build(files if text is None else files | {path: text}))
         lawful(machine)
         assert machine.memory_limit_bytes is machine.memory_available_bytes is None
         assert path in machine.why_unread("memory_limit_bytes").reason
     # one node leaves nothing to choose
-    assert read_machine(build(version_2({"cgroup.controllers": "cpu\n"}))).memory_limit_bytes is not None
+    assert (
+        read_machine(build(version_2({"cgroup.controllers": "cpu\n"}))).memory_limit_bytes
+        is not None
+    )
     # a record keeps the policy, and neither the interpreter's path nor where it was mapped
     recorder = Recorder(build(two_nodes("bind=static:0")))
     before = read_machine(recorder)
     recorder.write(str(tmp_path / "record"))
     assert (tmp_path / "record/proc/self/numa_maps").read_text() == "00000000 bind=static:0\n"
-    assert read_machine(RecordedHost(str(tmp_path / "record"))).memory_limit_bytes == before.memory_limit_bytes == 2 * GIB
+    assert (
+        read_machine(RecordedHost(str(tmp_path / "record"))).memory_limit_bytes
+        == before.memory_limit_bytes
+        == 2 * GIB
+    )
 
 
 def test_several_memory_nodes_add_up(build: Callable[..., RecordedHost]) -> None:
@@ -1005,7 +1310,14 @@ def test_several_memory_nodes_add_up(build: Callable[..., RecordedHost]) -> None
 
 # hwloc's recording of a POWER9 server (tests/hwloc/linux/nvidiagpunumanodes): 252 GiB of RAM in two nodes, six GPUs of 15 GiB in six more
 POWER9 = {"0": 124, "8": 128} | {str(node): 15 for node in range(250, 256)}
-POWER9_SLOTS = ("0035:05:00.0", "0035:04:00.0", "0007:00:00.0", "0006:00:00.0", "0004:06:00.0", "0004:05:00.0")
+POWER9_SLOTS = (
+    "0035:05:00.0",
+    "0035:04:00.0",
+    "0007:00:00.0",
+    "0006:00:00.0",
+    "0004:06:00.0",
+    "0004:05:00.0",
+)
 
 
 def power9() -> dict[str, str]:
@@ -1021,10 +1333,20 @@ def power9() -> dict[str, str]:
     }
     for number, gib in POWER9.items():
         size = gib * 2**20
-        lines = (f"MemTotal: {size} kB", f"MemFree: {size} kB", "Active(file): 0 kB", "Inactive(file): 0 kB", "SReclaimable: 0 kB")
-        files[f"{folder}/node{number}/meminfo"] = "".join(f"Node {number} {line}\n" for line in lines)
+        lines = (
+            f"MemTotal: {size} kB",
+            f"MemFree: {size} kB",
+            "Active(file): 0 kB",
+            "Inactive(file): 0 kB",
+            "SReclaimable: 0 kB",
+        )
+        files[f"{folder}/node{number}/meminfo"] = "".join(
+            f"Node {number} {line}\n" for line in lines
+        )
     for node, slot in zip(range(250, 256), POWER9_SLOTS, strict=True):
-        files[f"/proc/driver/nvidia/gpus/{slot}/numa_status"] = f"Node:      {node}\nStatus:    online\n"
+        files[f"/proc/driver/nvidia/gpus/{slot}/numa_status"] = (
+            f"Node:      {node}\nStatus:    online\n"
+        )
         files[f"/sys/bus/pci/devices/{slot}/vendor"] = "0x10de\n"
     return files
 
@@ -1032,10 +1354,19 @@ def power9() -> dict[str, str]:
 def test_memory_of_a_gpu_is_no_ram(build: Callable[..., RecordedHost]) -> None:
     """The kernel counts a coherent GPU's memory as its own (POWER9, Grace Hopper): 342 GiB are 252 GiB of RAM, as hwloc tells too."""
     machine = read_machine(build(power9(), machine="ppc64le"))
-    assert machine.memory_total_bytes == machine.memory_limit_bytes == machine.memory_available_bytes == 252 * GIB
+    assert (
+        machine.memory_total_bytes
+        == machine.memory_limit_bytes
+        == machine.memory_available_bytes
+        == 252 * GIB
+    )
     assert "less 90.0 GiB" in machine.sources["memory_total_bytes"]
     # bound to the first socket and the GPUs
-    bound = read_machine(build(power9() | {"/proc/self/status": "Mems_allowed_list:\t0,253-255\n"}, machine="ppc64le"))
+    bound = read_machine(
+        build(
+            power9() | {"/proc/self/status": "Mems_allowed_list:\t0,253-255\n"}, machine="ppc64le"
+        )
+    )
     assert (bound.memory_total_bytes, bound.memory_limit_bytes) == (252 * GIB, 124 * GIB)
 
 
@@ -1052,20 +1383,37 @@ def test_less_memory_than_that_of_the_gpus_is_no_memory() -> None:
     assert "GPU" in machine.why_unread("memory_total_bytes").reason
 
 
-@pytest.mark.parametrize("gone", [f"/proc/driver/nvidia/gpus/{POWER9_SLOTS[2]}/numa_status", "/sys/devices/system/node/has_cpu"])
+@pytest.mark.parametrize(
+    "gone",
+    [f"/proc/driver/nvidia/gpus/{POWER9_SLOTS[2]}/numa_status", "/sys/devices/system/node/has_cpu"],
+)
 def test_memory_that_may_be_a_gpus_is_unread(build: Callable[..., RecordedHost], gone: str) -> None:
     """A container that was handed some of the GPUs: the memory nodes of the others are not told from RAM."""
     files = {path: text for path, text in power9().items() if path != gone}
     machine = read_machine(build(files, machine="aarch64"))
     lawful(machine)
-    assert machine.memory_total_bytes is machine.memory_limit_bytes is machine.memory_available_bytes is None
+    assert (
+        machine.memory_total_bytes
+        is machine.memory_limit_bytes
+        is machine.memory_available_bytes
+        is None
+    )
     assert "GPU's" in machine.why_unread("memory_total_bytes").reason
     # a PC's card is never a memory node: what has no CPUs there is memory all the same (CXL)
-    assert read_machine(build({path: text for path, text in files.items() if "nvidia" not in path})).memory_total_bytes == 342 * GIB
+    assert (
+        read_machine(
+            build({path: text for path, text in files.items() if "nvidia" not in path})
+        ).memory_total_bytes
+        == 342 * GIB
+    )
 
 
-@pytest.mark.parametrize(("mode", "available"), [("0", 12), ("1", 12), ("2", 3), (None, None), ("3", None)])
-def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode: str | None, available: int | None) -> None:
+@pytest.mark.parametrize(
+    ("mode", "available"), [("0", 12), ("1", 12), ("2", 3), (None, None), ("3", None)]
+)
+def test_what_the_kernel_still_promises(
+    build: Callable[..., RecordedHost], mode: str | None, available: int | None
+) -> None:
     """Overcommit mode 2 refuses what is above CommitLimit, whatever is free.
 
     Files that are mapped to be read are charged nothing (docs.kernel.org/mm/overcommit-accounting.html), so the limit on memory stays
@@ -1083,18 +1431,27 @@ def test_what_the_kernel_still_promises(build: Callable[..., RecordedHost], mode
     if mode == "2":
         # of two limits the lower one counts
         limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
-        both = read_machine(build(files | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 0 kB\n"}))
+        both = read_machine(
+            build(files | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 0 kB\n"})
+        )
         assert both.private_memory_bytes == 2 * GIB
         assert "ulimit -d" in both.sources["private_memory_bytes"]
     # more is promised than the limit allows: this cannot be mode 2
-    loose = files | {"/proc/meminfo": MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 9242880 kB\n"}
+    loose = files | {
+        "/proc/meminfo": MEMINFO + "CommitLimit: 8388608 kB\nCommitted_AS: 9242880 kB\n"
+    }
     assert mode == "2" or read_machine(build(loose)).memory_available_bytes == 12 * GIB
 
 
 def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
     """`ulimit -d` counts what is allocated, not what is mapped: it is told apart from memory, which it does not bound as such."""
-    limits = "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
-    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/self/limits": limits, "/proc/self/status": "VmData:\t 1048576 kB\n"}
+    limits = (
+        "Max data size 2147483648 unlimited bytes\nMax address space unlimited unlimited bytes\n"
+    )
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/self/limits": limits,
+        "/proc/self/status": "VmData:\t 1048576 kB\n",
+    }
     machine = read_machine(build(files))
     assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 12 * GIB)
     assert (machine.private_memory_bytes, machine.address_space_bytes) == (GIB, None)
@@ -1108,8 +1465,16 @@ def test_a_limit_on_private_memory(build: Callable[..., RecordedHost]) -> None:
 def test_whose_memory_it_is(build: Callable[..., RecordedHost]) -> None:
     """Where the total is a virtual machine's share, or a pod's limit is missing, the source says so (microsoft/WSL#9636)."""
     files = version_2({"cgroup.controllers": "cpu\n"})
-    assert ".wslconfig" in read_machine(build(files, release="6.6.87.2-microsoft-standard-WSL2")).sources["memory_total_bytes"]
-    assert "Docker Desktop" in read_machine(build(files, release="6.10.14-linuxkit")).sources["memory_total_bytes"]
+    assert (
+        ".wslconfig"
+        in read_machine(build(files, release="6.6.87.2-microsoft-standard-WSL2")).sources[
+            "memory_total_bytes"
+        ]
+    )
+    assert (
+        "Docker Desktop"
+        in read_machine(build(files, release="6.10.14-linuxkit")).sources["memory_total_bytes"]
+    )
     pod = read_machine(build(files, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
     assert "the node's memory is shared" in pod.sources["memory_limit_bytes"]
 
@@ -1133,7 +1498,10 @@ def test_zfs_gives_its_cache_back(build: Callable[..., RecordedHost]) -> None:
 
 def test_old_kernels(build: Callable[..., RecordedHost]) -> None:
     """Before 3.14 MemAvailable is worked out, or unread where that is not possible; free memory alone is never taken for it."""
-    text = MEMINFO.replace("MemAvailable: 12582912 kB\n", "Active(file): 1048576 kB\nInactive(file): 1048576 kB\nSReclaimable: 0 kB\n")
+    text = MEMINFO.replace(
+        "MemAvailable: 12582912 kB\n",
+        "Active(file): 1048576 kB\nInactive(file): 1048576 kB\nSReclaimable: 0 kB\n",
+    )
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/meminfo": text,
         "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
@@ -1146,20 +1514,31 @@ def test_old_kernels(build: Callable[..., RecordedHost]) -> None:
 
 def test_compressed_swap_is_memory(build: Callable[..., RecordedHost]) -> None:
     """zram is the same RAM; without /proc/swaps it is not known which swap this is."""
-    text = MEMINFO.replace("SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2048 kB\nSwapFree: 1536 kB")
+    text = MEMINFO.replace(
+        "SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2048 kB\nSwapFree: 1536 kB"
+    )
     swaps = "Filename Type Size Used Priority\n/dev/zram0 partition 1024 512 100\n/dev/sda2 partition 1024 0 -2\n"
-    files = version_2({"cgroup.controllers": "cpu\n"}) | {"/proc/meminfo": text, "/proc/swaps": swaps}
+    files = version_2({"cgroup.controllers": "cpu\n"}) | {
+        "/proc/meminfo": text,
+        "/proc/swaps": swaps,
+    }
     assert read_machine(build(files)).swap_free_bytes == 1024 * 1024
     del files["/proc/swaps"]
     assert read_machine(build(files)).swap_free_bytes is None
 
 
-@pytest.mark.parametrize(("gone", "known"), [(None, True), ("memory.swap.max", False), ("memory.swap.current", False)])
+@pytest.mark.parametrize(
+    ("gone", "known"), [(None, True), ("memory.swap.max", False), ("memory.swap.current", False)]
+)
 def test_swap_in_a_group(build: Callable[..., RecordedHost], gone: str | None, known: bool) -> None:
     """What the group allows less what it takes; one file without the other is a limit that cannot be read."""
-    text = MEMINFO.replace("SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2097152 kB\nSwapFree: 2097152 kB")
+    text = MEMINFO.replace(
+        "SwapTotal: 0 kB\nSwapFree: 0 kB", "SwapTotal: 2097152 kB\nSwapFree: 2097152 kB"
+    )
     swap = {"memory.swap.max": "1073741824\n", "memory.swap.current": "4096\n"}
-    files = version_2(FULL | {name: text for name, text in swap.items() if name != gone}) | {"/proc/meminfo": text}
+    files = version_2(FULL | {name: text for name, text in swap.items() if name != gone}) | {
+        "/proc/meminfo": text
+    }
     files["/proc/swaps"] = "Filename Type Size Used Priority\n/dev/sda2 partition 2097152 0 -2\n"
     assert read_machine(build(files)).swap_free_bytes == (GIB - 4096 if known else None)
 
@@ -1189,9 +1568,13 @@ SPACE = {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}
         ({"HF_HOME": "~/hf"}, "~/hf/hub", "~/hf/hub"),
     ],
 )
-def test_where_hugging_face_models_go(build: Callable[..., RecordedHost], env: dict[str, str], hub: str, llama: str) -> None:
+def test_where_hugging_face_models_go(
+    build: Callable[..., RecordedHost], env: dict[str, str], hub: str, llama: str
+) -> None:
     """The order of huggingface_hub 2.4.0 and of llama.cpp, which expands no variables."""
-    machine = read_machine(build({}, {"HOME": "/home/ada", **env}, space=SPACE, writable={"/": True}))
+    machine = read_machine(
+        build({}, {"HOME": "/home/ada", **env}, space=SPACE, writable={"/": True})
+    )
     assert place(machine, "huggingface").path == hub
     assert place(machine, "llama.cpp").path == llama
 
@@ -1202,13 +1585,20 @@ def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHo
     path = "/etc/systemd/system/ollama.service"
     env = {"HOME": "/home/ada", "OLLAMA_MODELS": "/mine"}
     passwd = "root:x:0:0:root:/root:/bin/bash\nollama:x:998:998::/usr/share/ollama:/bin/false\n"
-    found = place(read_machine(build({path: unit}, env, space=SPACE, writable={"/": False})), "ollama")
+    found = place(
+        read_machine(build({path: unit}, env, space=SPACE, writable={"/": False})), "ollama"
+    )
     assert found.path == "/data2/models"
     assert found.writable is True
     plain = unit.replace("Environment", "#")
-    found = place(read_machine(build({path: plain, "/etc/passwd": passwd}, env, space=SPACE)), "ollama")
+    found = place(
+        read_machine(build({path: plain, "/etc/passwd": passwd}, env, space=SPACE)), "ollama"
+    )
     assert found.path == "/usr/share/ollama/.ollama/models"
-    drop = {path: plain, f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n"}
+    drop = {
+        path: plain,
+        f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n",
+    }
     assert place(read_machine(build(drop, env, space=SPACE)), "ollama").path == "/big"
     assert place(read_machine(build({}, env, space=SPACE)), "ollama").path == "/mine"
     machine = read_machine(build({path: plain}, env, space=SPACE))
@@ -1216,14 +1606,21 @@ def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHo
     assert machine.why_unread("disks.ollama").reason
     # the snap's service has a folder of its own; a unit that people wrote goes before it
     snap = {"/snap/ollama/current/meta/snap.yaml": "name: ollama\n"}
-    assert place(read_machine(build(snap, env, space=SPACE)), "ollama").path == "/var/snap/ollama/common/models"
-    assert place(read_machine(build(snap | {path: unit}, env, space=SPACE)), "ollama").path == "/data2/models"
+    assert (
+        place(read_machine(build(snap, env, space=SPACE)), "ollama").path
+        == "/var/snap/ollama/common/models"
+    )
+    assert (
+        place(read_machine(build(snap | {path: unit}, env, space=SPACE)), "ollama").path
+        == "/data2/models"
+    )
 
 
 def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedHost]) -> None:
     """A cache that does not exist yet is judged where it would be made, with that volume's name and state."""
     mounts = (
-        ROOT_MOUNT + "50 22 8:17 / /data ro,noatime - xfs /dev/sdb1 rw\n51 22 0:60 / /dev/shm rw - tmpfs tmpfs rw\n"
+        ROOT_MOUNT
+        + "50 22 8:17 / /data ro,noatime - xfs /dev/sdb1 rw\n51 22 0:60 / /dev/shm rw - tmpfs tmpfs rw\n"
         "52 22 0:61 / /net rw - nfs4 server:/export rw\n"
     )
     space = SPACE | {
@@ -1231,13 +1628,21 @@ def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedH
         "/net": {"free_bytes": 8, "total_bytes": 9, "read_only": False},
     }
     files = {"/proc/self/mountinfo": mounts, "/dev/shm/x": "x"}
-    env = {"HOME": "/home/ada", "HF_HOME": "/data/not/there/yet", "LLAMA_CACHE": "/dev/shm", "OLLAMA_MODELS": "/net/models"}
+    env = {
+        "HOME": "/home/ada",
+        "HF_HOME": "/data/not/there/yet",
+        "LLAMA_CACHE": "/dev/shm",
+        "OLLAMA_MODELS": "/net/models",
+    }
     machine = read_machine(build(files, env, space=space, writable={"/": True}))
     hub = place(machine, "huggingface")
     assert (hub.free_bytes, hub.total_bytes, hub.filesystem, hub.writable) == (7, 9, "xfs", False)
     assert place(machine, "llama.cpp").in_memory
     assert place(machine, "ollama").on_network
-    assert (place(machine, "whisper.cpp").filesystem, place(machine, "whisper.cpp").free_bytes) == ("ext4", 50)
+    assert (place(machine, "whisper.cpp").filesystem, place(machine, "whisper.cpp").free_bytes) == (
+        "ext4",
+        50,
+    )
     assert "server" not in json.dumps(machine.to_json())
 
 
@@ -1251,22 +1656,33 @@ def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedH
 def test_quotas_are_told(build: Callable[..., RecordedHost], options: str, on: bool) -> None:
     """statvfs knows nothing of a user's quota (a cluster's home folder): that there are some is said. A project's quota it knows."""
     mounts = ROOT_MOUNT + f"50 22 8:17 / /home rw,relatime - xfs /dev/sdb1 {options}\n"
-    space = SPACE | {"/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}}
-    host = build({"/proc/self/mountinfo": mounts}, {"HOME": "/home/ada"}, space=space, writable={"/home": True})
+    space = SPACE | {
+        "/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}
+    }
+    host = build(
+        {"/proc/self/mountinfo": mounts},
+        {"HOME": "/home/ada"},
+        space=space,
+        writable={"/home": True},
+    )
     record = Recorder(host)
     machine = read_machine(record)
     lawful(machine)
     finding = check("qwen3-0.6b", machine=machine).finding("disk")
     assert finding is not None
-    assert (finding.code, "`quota -s`" in (finding.remedy or "")) == (("disk-assumed", True) if on else ("disk-fits", False))
+    assert (finding.code, "`quota -s`" in (finding.remedy or "")) == (
+        ("disk-assumed", True) if on else ("disk-fits", False)
+    )
     stated = check("qwen3-0.6b", machine=apply(machine, ["disk=100GB"])).finding("disk")
     assert stated is not None
     assert stated.code == "disk-fits"
     folder = Path(host.folder) / "again"
     record.write(str(folder))
-    assert [entry.fact for entry in read_machine(RecordedHost(str(folder))).unread if entry.fact.endswith(".quota")] == [
-        entry.fact for entry in machine.unread if entry.fact.endswith(".quota")
-    ]
+    assert [
+        entry.fact
+        for entry in read_machine(RecordedHost(str(folder))).unread
+        if entry.fact.endswith(".quota")
+    ] == [entry.fact for entry in machine.unread if entry.fact.endswith(".quota")]
 
 
 QUOTA_MOUNTS = ROOT_MOUNT + "50 22 8:17 / /home rw,relatime - xfs /dev/sdb1 rw,usrquota,grpquota\n"
@@ -1283,18 +1699,28 @@ QUOTA_MOUNTS = ROOT_MOUNT + "50 22 8:17 / /home rw,relatime - xfs /dev/sdb1 rw,u
     ],
 )
 def test_a_quota_bounds_what_is_free(
-    build: Callable[..., RecordedHost], quotas: list[tuple[str, int, int]], free: int, whose: str | None
+    build: Callable[..., RecordedHost],
+    quotas: list[tuple[str, int, int]],
+    free: int,
+    whose: str | None,
 ) -> None:
     """The least of the volume and of each quota that holds for the account; the answer says whose it is, and a record keeps it."""
-    space = SPACE | {"/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}}
-    told = [{"kind": kind, "limit_bytes": limit * 10**9, "used_bytes": used * 10**9} for kind, limit, used in quotas]
+    space = SPACE | {
+        "/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}
+    }
+    told = [
+        {"kind": kind, "limit_bytes": limit * 10**9, "used_bytes": used * 10**9}
+        for kind, limit, used in quotas
+    ]
     facts = {"space": space, "writable": {"/home": True}, "quotas": {"/home": told}}
     record = Recorder(build({"/proc/self/mountinfo": QUOTA_MOUNTS}, {"HOME": "/home/ada"}, **facts))
     machine = read_machine(record)
     lawful(machine)
     found = place(machine, "huggingface")
     assert (found.free_bytes, found.quota) == (free * 10**9, whose)
-    assert not [entry.fact for entry in machine.unread if entry.fact.startswith("disks.huggingface")]
+    assert not [
+        entry.fact for entry in machine.unread if entry.fact.startswith("disks.huggingface")
+    ]
     finding = check("mistral-7b", machine=machine).finding("disk")
     assert finding is not None
     assert finding.code == ("disk-fits" if free == 50 else "disk-too-small")
@@ -1310,10 +1736,22 @@ def test_a_quota_bounds_what_is_free(
 
 def test_a_quota_that_is_not_told_is_not_none(build: Callable[..., RecordedHost]) -> None:
     """A container may be forbidden to ask (Docker's seccomp profile), and a service's quota is told to it alone: unread, with why."""
-    unit = {"/etc/systemd/system/ollama.service": "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/home/models\n"}
-    space = SPACE | {"/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}}
+    unit = {
+        "/etc/systemd/system/ollama.service": "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/home/models\n"
+    }
+    space = SPACE | {
+        "/home": {"free_bytes": 50 * 10**9, "total_bytes": 60 * 10**9, "read_only": False}
+    }
     files = {"/proc/self/mountinfo": QUOTA_MOUNTS, **unit}
-    record = Recorder(build(files, {"HOME": "/home/ada"}, space=space, writable={"/home": True}, quotas={"/home": "EPERM"}))
+    record = Recorder(
+        build(
+            files,
+            {"HOME": "/home/ada"},
+            space=space,
+            writable={"/home": True},
+            quotas={"/home": "EPERM"},
+        )
+    )
     machine = read_machine(record)
     assert "Operation not permitted" in machine.why_unread("disks.huggingface.quota").reason
     assert "that service account" in machine.why_unread("disks.ollama.quota").reason
@@ -1322,7 +1760,9 @@ def test_a_quota_that_is_not_told_is_not_none(build: Callable[..., RecordedHost]
     assert finding.code == "disk-assumed"
     folder = Path(record.inner.folder) / "again"  # type: ignore[attr-defined]
     record.write(str(folder))
-    assert read_machine(RecordedHost(str(folder))).why_unread("disks.huggingface.quota") == machine.why_unread("disks.huggingface.quota")
+    assert read_machine(RecordedHost(str(folder))).why_unread(
+        "disks.huggingface.quota"
+    ) == machine.why_unread("disks.huggingface.quota")
 
 
 def test_quotas_as_the_kernel_lays_them_out() -> None:
@@ -1333,8 +1773,14 @@ def test_quotas_as_the_kernel_lays_them_out() -> None:
 
     assert quota.parse_block(block(1000, 0, 5), now=0) == (1_024_000, 5)
     # a soft limit refuses nothing before its grace is over
-    assert quota.parse_block(block(1000, 500, 600 * 1024, until=2000), now=1999) == (1_024_000, 614_400)
-    assert quota.parse_block(block(1000, 500, 600 * 1024, until=2000), now=2000) == (512_000, 614_400)
+    assert quota.parse_block(block(1000, 500, 600 * 1024, until=2000), now=1999) == (
+        1_024_000,
+        614_400,
+    )
+    assert quota.parse_block(block(1000, 500, 600 * 1024, until=2000), now=2000) == (
+        512_000,
+        614_400,
+    )
     assert quota.parse_block(block(0, 500, 600 * 1024, until=2000), now=1999) is None
     assert quota.parse_block(block(0, 0, 5), now=0) is None
     # qs_version, a hole, qs_flags: accounting and enforcement of users', enforcement of groups'
@@ -1374,14 +1820,25 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     job[120:128] = (4 * GIB).to_bytes(8, "little")
     host = build(
         {},
-        {"USERPROFILE": "C:\\Users\\ada", "OLLAMA_MODELS": "D:\\models", "PATH": "C:\\Tools;relative"},
+        {
+            "USERPROFILE": "C:\\Users\\ada",
+            "OLLAMA_MODELS": "D:\\models",
+            "PATH": "C:\\Tools;relative",
+        },
         system="windows",
         machine="AMD64",
         memory={"total": 16 * GIB, "available": 9 * GIB, "commit": 3 * GIB},
         swap_free=GIB,
         cores={"physical": 4, "usable": 8},
         processor_features=[6, 10, 39, 40],
-        processor_information=(bytes(4) + (10).to_bytes(4, "little") + b"\0\1" + bytes(4) + (10).to_bytes(4, "little") + b"\0\0").hex(),
+        processor_information=(
+            bytes(4)
+            + (10).to_bytes(4, "little")
+            + b"\0\1"
+            + bytes(4)
+            + (10).to_bytes(4, "little")
+            + b"\0\0"
+        ).hex(),
         space={
             "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
             "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
@@ -1395,9 +1852,17 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     )
     machine = read_machine(host)
     assert (machine.system, machine.architecture, machine.scope) == ("windows", "x86_64", "vm")
-    assert (machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes) == (16 * GIB, 4 * GIB, 3 * GIB)
+    assert (
+        machine.memory_total_bytes,
+        machine.memory_limit_bytes,
+        machine.memory_available_bytes,
+    ) == (16 * GIB, 4 * GIB, 3 * GIB)
     assert "ullAvailPageFile" in machine.sources["memory_available_bytes"]
-    assert (machine.cpu_cores_physical, machine.cpu_cores_performance, machine.cpu_cores_usable) == (4, 1, 8.0)
+    assert (
+        machine.cpu_cores_physical,
+        machine.cpu_cores_performance,
+        machine.cpu_cores_usable,
+    ) == (4, 1, 8.0)
     assert machine.instruction_sets == ("avx", "avx2", "sse", "sse2")
     assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
     hub, own = place(machine, "huggingface"), place(machine, "ollama")
@@ -1408,12 +1873,16 @@ def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
     assert machine.accelerators is None
 
 
-def test_the_sealed_volume_of_macos_is_not_where_files_go(build: Callable[..., RecordedHost]) -> None:
+def test_the_sealed_volume_of_macos_is_not_where_files_go(
+    build: Callable[..., RecordedHost],
+) -> None:
     """macOS shows `/` read-only; what lies under it for people is on the data volume, and the volume's own word counts."""
     mounts = {"/": "apfs", "/System/Volumes/Data": "apfs", "/Volumes/Stick": "msdos"}
     env = {"HOME": "/Users/ada", "OLLAMA_MODELS": "/Volumes/Stick/models"}
     files = {"/Volumes/Stick/x": "x"}
-    machine = read_machine(build(files, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts))
+    machine = read_machine(
+        build(files, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts)
+    )
     assert "/System/Volumes/Data" in machine.sources["disks.huggingface"]
     assert place(machine, "huggingface").writable is True
     assert place(machine, "ollama").max_file_bytes == 4 * GIB - 1
@@ -1424,7 +1893,10 @@ def test_a_bare_tree_gives_the_same_figures(tmp_path: Path) -> None:
     folder = HERE / "linux-vm-2gib-parent" / "root"
     for name in ("proc", "sys"):
         shutil.copytree(folder / name, tmp_path / name)
-    tree, recorded = read_machine(RecordedHost(str(tmp_path))), read_machine(RecordedHost(str(folder)))
+    tree, recorded = (
+        read_machine(RecordedHost(str(tmp_path))),
+        read_machine(RecordedHost(str(folder))),
+    )
     lawful(tree)
     for fact in (
         "memory_total_bytes",
@@ -1447,7 +1919,10 @@ def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
     above = {"memory.max": "max\n", "memory.high": "max\n", "cpu.max": "max 100000\n"}
     levels = ("kubepods.slice", f"kubepods.slice/{pod}")
     inside = under(group.lstrip("/"), FULL | {"cpu.max": "100000 100000\n"})
-    files = version_2({path: text for level in levels for path, text in under(level, above).items()} | inside, group)
+    files = version_2(
+        {path: text for level in levels for path, text in under(level, above).items()} | inside,
+        group,
+    )
     env = {
         "HOME": "/home/ada-l",
         "USER": "ada-l",
@@ -1522,10 +1997,15 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
     for name in ("opt/tools/llama-server", "usr/bin/ollama"):
         (Path(host.folder) / name).chmod(0o755)
     found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
-    assert {name: runtime.path for name, runtime in found.items()} == {"llama.cpp": "/opt/tools/llama-server", "ollama": "/usr/bin/ollama"}
+    assert {name: runtime.path for name, runtime in found.items()} == {
+        "llama.cpp": "/opt/tools/llama-server",
+        "ollama": "/usr/bin/ollama",
+    }
 
 
-def test_python_packages_show_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_packages_show_by_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Name and version of a .dist-info folder; a binding is not the program whose library it holds."""
     for name in (
         "transformers-5.23.0.dist-info",
@@ -1559,7 +2039,10 @@ def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) 
     assert {name: runtime.version for name, runtime in found.items()} == {
         "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
     }  # fmt: skip
-    assert found["transformers"].path == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
+    assert (
+        found["transformers"].path
+        == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
+    )
 
 
 def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost]) -> None:
@@ -1576,7 +2059,11 @@ def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost
     for files, path, version in (
         ({"/var/lib/dpkg/status": status}, "/usr/bin/llama-server", "0.0.6641"),
         ({"/var/lib/pacman/local/llama.cpp-b6641-1/desc": ""}, "/usr/bin/llama-server", "b6641"),
-        ({"/snap/ollama/current/meta/snap.yaml": "name: ollama\nversion: v0.12.3\n"}, "/snap/bin/ollama", "v0.12.3"),
+        (
+            {"/snap/ollama/current/meta/snap.yaml": "name: ollama\nversion: v0.12.3\n"},
+            "/snap/bin/ollama",
+            "v0.12.3",
+        ),
     ):
         host = build({**files, path: ""}, {"HOME": "/home/ada"})
         host.listdir("/")
@@ -1584,7 +2071,11 @@ def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost
         assert [runtime.version for runtime in read_machine(host).runtimes or ()] == [version]
     plist = "<dict><key>CFBundleShortVersionString</key>\n\t<string>0.12.3</string></dict>"
     app = "/Applications/Ollama.app/Contents"
-    host = build({f"{app}/Info.plist": plist, f"{app}/Resources/ollama": ""}, {"HOME": "/Users/ada"}, system="macos")
+    host = build(
+        {f"{app}/Info.plist": plist, f"{app}/Resources/ollama": ""},
+        {"HOME": "/Users/ada"},
+        system="macos",
+    )
     (Path(host.folder) / app.lstrip("/") / "Resources" / "ollama").chmod(0o755)
     assert [runtime.version for runtime in read_machine(host).runtimes or ()] == ["0.12.3"]
 
@@ -1608,19 +2099,29 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., Recorde
     """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
     machine = read_machine(build({"/proc/meminfo": MEMINFO}))
     assert machine.runtimes is None
-    assert machine.why_unread("runtimes").reason == "the recorded tree has none of the folders where runtimes are installed"
+    assert (
+        machine.why_unread("runtimes").reason
+        == "the recorded tree has none of the folders where runtimes are installed"
+    )
     assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
     assert read_machine(build({}, python_path=[])).runtimes == ()
 
 
-RUNTIMES = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted((HERE.parents[1] / "specs" / "runtimes").glob("*.toml"))]
+RUNTIMES = [
+    tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((HERE.parents[1] / "specs" / "runtimes").glob("*.toml"))
+]
 
 
 def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
     """Commands, Python packages and places: all that specs/runtimes names, and nothing else."""
     assert RUNTIMES
-    assert {name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())} == software.COMMANDS
-    assert {name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())} == software.DISTRIBUTIONS
+    assert {
+        name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())
+    } == software.COMMANDS
+    assert {
+        name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())
+    } == software.DISTRIBUTIONS
     assert {spec["store"] for spec in RUNTIMES} == set(stores.PLACES)
 
 
@@ -1635,22 +2136,30 @@ def pci(**cards: tuple[str, str]) -> dict[str, str]:
     return files
 
 
-@pytest.mark.parametrize("vendor", ["0x1234", "0x1013", "0x15ad", "0x1af4", "0x1b36", "0x80ee", "0x1414", "0x1a03"])
-def test_a_display_adapter_is_no_accelerator(build: Callable[..., RecordedHost], vendor: str) -> None:
+@pytest.mark.parametrize(
+    "vendor", ["0x1234", "0x1013", "0x15ad", "0x1af4", "0x1b36", "0x80ee", "0x1414", "0x1a03"]
+)
+def test_a_display_adapter_is_no_accelerator(
+    build: Callable[..., RecordedHost], vendor: str
+) -> None:
     """QEMU, Cirrus, VMware, virtio, QXL, VirtualBox, Hyper-V and a server's console."""
     assert read_machine(build(pci(s01=("0x030000", vendor)))).accelerators == ()
 
 
 def test_an_nvidia_gpu_is_seen_and_its_memory_unread(build: Callable[..., RecordedHost]) -> None:
     """Presence, driver and count from files; the memory only its driver library knows."""
-    version = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct  1 00:00:00 UTC 2026\n"
+    version = (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct  1 00:00:00 UTC 2026\n"
+    )
     files = pci(s01=("0x030200", "0x10de"), s02=("0x030200", "0x10de")) | {
         "/proc/driver/nvidia/version": version,
         "/dev/nvidia0": "x",
         "/dev/nvidiactl": "x",
     }
     machine = read_machine(build(files))
-    assert [(card.vendor, card.driver, card.memory_total_bytes) for card in machine.accelerators or ()] == [("nvidia", "590.48.01", None)]
+    assert [
+        (card.vendor, card.driver, card.memory_total_bytes) for card in machine.accelerators or ()
+    ] == [("nvidia", "590.48.01", None)]
     assert "driver's library" in machine.why_unread("accelerators.memory_total_bytes").reason
     bare = read_machine(build(pci(s01=("0x030000", "0x10de"))))
     assert len(bare.accelerators or ()) == 1
@@ -1676,14 +2185,20 @@ def test_whether_an_nvidia_gpu_shares_the_memory(
     files = pci(s01=("0x030200", "0x10de")) | {"/dev/nvidia0": "x"}
     slot = next(iter(files)).split("/")[5]
     if name:
-        files[f"/proc/driver/nvidia/gpus/{slot}/information"] = f"Model: \t\t {name}\nIRQ:   \t\t 5\n"
+        files[f"/proc/driver/nvidia/gpus/{slot}/information"] = (
+            f"Model: \t\t {name}\nIRQ:   \t\t 5\n"
+        )
     machine = read_machine(build(files, machine=word))
     lawful(machine)
     assert [card.unified for card in machine.accelerators or ()] == [unified]
-    assert any(entry.fact == "accelerators.unified" for entry in machine.unread) == (unified is None)
+    assert any(entry.fact == "accelerators.unified" for entry in machine.unread) == (
+        unified is None
+    )
 
 
-def test_an_amd_gpu_without_its_driver_may_share_the_memory(build: Callable[..., RecordedHost]) -> None:
+def test_an_amd_gpu_without_its_driver_may_share_the_memory(
+    build: Callable[..., RecordedHost],
+) -> None:
     """Nothing tells a card from a processor's own graphics; an Intel card on a bus of its own is a card."""
     machine = read_machine(build(pci(s01=("0x030000", "0x1002"))))
     assert [card.unified for card in machine.accelerators or ()] == [None]
@@ -1731,7 +2246,11 @@ POWER9_CPU = "processor\t: 0\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 380
 MAINFRAME = "vendor_id       : IBM/S390\n# processors    : 2\nfeatures\t: esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te vx\n"
 LOONGSON = "processor\t: 0\nCPU Family\t: Loongson-64bit\nISA\t\t: loongarch32 loongarch64\nFeatures\t: cpucfg lam ual fpu\n"
 KERNELS = {
-    **{f"{word_of(name)} {name}": text_of(name) for name in part("cpuinfo") if not text_of(name).startswith(("# ", "Arch"))},
+    **{
+        f"{word_of(name)} {name}": text_of(name)
+        for name in part("cpuinfo")
+        if not text_of(name).startswith(("# ", "Arch"))
+    },
     "s390x": MAINFRAME,
     "ppc64le": POWER9_CPU,
     "loongarch64": LOONGSON,
@@ -1739,18 +2258,42 @@ KERNELS = {
 
 
 def family(word: str) -> str:
-    return "arm" if word.startswith(("arm", "aarch")) else "x86" if word in ("x86_64", "i686") else word
+    return (
+        "arm"
+        if word.startswith(("arm", "aarch"))
+        else "x86"
+        if word in ("x86_64", "i686")
+        else word
+    )
 
 
 @pytest.mark.parametrize("recording", sorted(KERNELS))
-@pytest.mark.parametrize("word", ["x86_64", "i686", "aarch64", "armv7l", "armv8l", "armv6l", "riscv64", "s390x", "ppc64le", "loongarch64"])
-def test_programs_of_another_processor_are_emulated(build: Callable[..., RecordedHost], word: str, recording: str) -> None:
+@pytest.mark.parametrize(
+    "word",
+    [
+        "x86_64",
+        "i686",
+        "aarch64",
+        "armv7l",
+        "armv8l",
+        "armv6l",
+        "riscv64",
+        "s390x",
+        "ppc64le",
+        "loongarch64",
+    ],
+)
+def test_programs_of_another_processor_are_emulated(
+    build: Callable[..., RecordedHost], word: str, recording: str
+) -> None:
     """A container of another platform (qemu-user, Rosetta): uname says what the programs are for, /proc/cpuinfo what the computer is.
 
     32-bit programs on a 64-bit kernel, and `setarch`, change the word and not the kind of processor.
     """
     bits = 32 if word.startswith(("i", "arm")) else 64
-    machine = read_machine(build({"/proc/cpuinfo": KERNELS[recording]}, machine=word, pointer_bits=bits))
+    machine = read_machine(
+        build({"/proc/cpuinfo": KERNELS[recording]}, machine=word, pointer_bits=bits)
+    )
     lawful(machine)
     real = recording.split(" ")[0]
     if family(word) == family(real):
@@ -1766,10 +2309,10 @@ def test_programs_of_another_processor_are_emulated(build: Callable[..., Recorde
 # what QEMU's linux-user/*/target_proc.h writes in place of the kernel's: Arm since 8.2, RISC-V since 8.1, s390x since 8.0
 QEMU_ARM = "processor\t: 0\nmodel name\t: ARMv8 Processor rev 0 (v8l)\nBogoMIPS\t: 100.00\nFeatures\t: fp asimd\nCPU implementer\t: 0x00\n"
 QEMU_ARM += "CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x051\nCPU revision\t: 0\n\n"
-QEMU_ARM32 = (
-    "processor\t: 0\nmodel name\t: ARMv7 Processor rev 0 (armv7l)\nCPU implementer\t: 0x41\nCPU part\t: 0xc0f\n\nHardware\t: QEMU v9.2.0 \n"
+QEMU_ARM32 = "processor\t: 0\nmodel name\t: ARMv7 Processor rev 0 (armv7l)\nCPU implementer\t: 0x41\nCPU part\t: 0xc0f\n\nHardware\t: QEMU v9.2.0 \n"
+QEMU_RISCV = (
+    "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc_zicsr\nmmu\t\t: sv48\nuarch\t\t: qemu\n\n"
 )
-QEMU_RISCV = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc_zicsr\nmmu\t\t: sv48\nuarch\t\t: qemu\n\n"
 
 
 @pytest.mark.parametrize(
@@ -1793,10 +2336,16 @@ QEMU_RISCV = "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc_zicsr\nmmu\t\t: s
     ],
 )
 def test_an_emulator_that_writes_cpuinfo_itself(
-    build: Callable[..., RecordedHost], word: str, kernel: str | None, cpuinfo: str, beneath: str | None
+    build: Callable[..., RecordedHost],
+    word: str,
+    kernel: str | None,
+    cpuinfo: str,
+    beneath: str | None,
 ) -> None:
     """Newer QEMU shows the emulated processor's /proc/cpuinfo; /proc/sys/kernel/arch (Linux 6.1) it does not touch."""
-    files = {"/proc/cpuinfo": cpuinfo} | ({"/proc/sys/kernel/arch": f"{kernel}\n"} if kernel else {})
+    files = {"/proc/cpuinfo": cpuinfo} | (
+        {"/proc/sys/kernel/arch": f"{kernel}\n"} if kernel else {}
+    )
     machine = read_machine(build(files, machine=word))
     lawful(machine)
     assert machine.emulated_on == beneath
@@ -1806,10 +2355,19 @@ def test_an_emulator_that_writes_cpuinfo_itself(
 @pytest.mark.parametrize("word", ["x86_64", "aarch64", "s390x", "riscv64", "armv7l"])
 def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
     """Neither what it can do nor its pace is known, also where a runtime needs no instruction set there, and planning assumes none."""
-    real = KERNELS["aarch64 cpuinfo/arm-graviton2-neoverse-n1.txt" if word == "x86_64" else "x86_64 cpuinfo/x86-zen5.txt"]
-    machine = read_machine(build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word))
+    real = KERNELS[
+        "aarch64 cpuinfo/arm-graviton2-neoverse-n1.txt"
+        if word == "x86_64"
+        else "x86_64 cpuinfo/x86-zen5.txt"
+    ]
+    machine = read_machine(
+        build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word)
+    )
     machine = machine.replace(
-        memory_total_bytes=64 * GIB, memory_limit_bytes=64 * GIB, memory_available_bytes=60 * GIB, cpu_cores_usable=16
+        memory_total_bytes=64 * GIB,
+        memory_limit_bytes=64 * GIB,
+        memory_available_bytes=60 * GIB,
+        cpu_cores_usable=16,
     )
     for asked in (machine, apply(machine, ["memory=64GiB"])):
         verdict = check("mistral-7b", machine=asked)
@@ -1839,9 +2397,15 @@ def test_scope(build: Callable[..., RecordedHost]) -> None:
     assert read_machine(build(flags)).scope == "vm"
     assert read_machine(build({"/proc/cpuinfo": "flags : fpu sse2\n"})).scope == "host"
     overlay = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
-    assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": overlay})).scope == "container"
+    assert (
+        read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": overlay})).scope
+        == "container"
+    )
     assert read_machine(build(flags | {"/.dockerenv": "x"})).scope is None
-    assert read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope == "vm"
+    assert (
+        read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope
+        == "vm"
+    )
     assert read_machine(build(flags, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})).scope == "container"
     assert read_machine(build({}, release="6.6.87.2-microsoft-standard-WSL2")).scope == "vm"
     assert read_machine(build({})).scope is None
@@ -1857,35 +2421,89 @@ DMI = "/sys/class/dmi/id"
     ("machine", "files", "scope"),
     [
         # QEMU's virt without firmware, crosvm, Firecracker, Cloud Hypervisor
-        ("aarch64", {f"{TREE}/compatible": "linux,dummy-virt\0", f"{TREE}/model": "linux,dummy-virt\0"}, "vm"),
+        (
+            "aarch64",
+            {f"{TREE}/compatible": "linux,dummy-virt\0", f"{TREE}/model": "linux,dummy-virt\0"},
+            "vm",
+        ),
         ("aarch64", {f"{TREE}/compatible": "linux,dummy-virt\0"}, "vm"),
         ("aarch64", {f"{TREE}/model": "linux,dummy-virt\0"}, "vm"),
-        ("aarch64", {f"{TREE}/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0", f"{TREE}/model": "Raspberry Pi 4\0"}, "host"),
-        ("aarch64", {f"{TREE}/fw-cfg@9020000/compatible": "qemu,fw-cfg-mmio\0", f"{TREE}/model": "a board\0"}, "vm"),
-        ("riscv64", {f"{TREE}/compatible": "riscv-virtio\0", f"{TREE}/model": "riscv-virtio,qemu\0"}, "vm"),
-        ("riscv64", {f"{TREE}/compatible": "starfive,jh7110\0", f"{TREE}/model": "StarFive VisionFive 2\0"}, "host"),
+        (
+            "aarch64",
+            {
+                f"{TREE}/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
+                f"{TREE}/model": "Raspberry Pi 4\0",
+            },
+            "host",
+        ),
+        (
+            "aarch64",
+            {
+                f"{TREE}/fw-cfg@9020000/compatible": "qemu,fw-cfg-mmio\0",
+                f"{TREE}/model": "a board\0",
+            },
+            "vm",
+        ),
+        (
+            "riscv64",
+            {f"{TREE}/compatible": "riscv-virtio\0", f"{TREE}/model": "riscv-virtio,qemu\0"},
+            "vm",
+        ),
+        (
+            "riscv64",
+            {f"{TREE}/compatible": "starfive,jh7110\0", f"{TREE}/model": "StarFive VisionFive 2\0"},
+            "host",
+        ),
         ("ppc64le", {f"{TREE}/hypervisor/compatible": "linux,kvm\0"}, "vm"),
         ("ppc64le", {f"{TREE}/compatible": "qemu,pseries\0"}, "vm"),
-        ("ppc64le", {f"{TREE}/ibm,partition-name": "lpar1\0", f"{TREE}/hmc-managed%3F": "", f"{TREE}/model": "IBM,9009-42A\0"}, "vm"),
+        (
+            "ppc64le",
+            {
+                f"{TREE}/ibm,partition-name": "lpar1\0",
+                f"{TREE}/hmc-managed%3F": "",
+                f"{TREE}/model": "IBM,9009-42A\0",
+            },
+            "vm",
+        ),
         ("ppc64le", {f"{TREE}/model": "8335-GTH\0"}, "host"),
         ("s390x", {"/proc/sysinfo": GUEST}, "vm"),
         ("s390x", {"/proc/sysinfo": LPAR + "VM00 Control Program: KVM/Linux\n"}, "vm"),
         ("s390x", {"/proc/sysinfo": LPAR}, "host"),
         ("x86_64", {"/proc/cpuinfo": "vendor_id : User Mode Linux\nmodel name : UML\n"}, "vm"),
         # the first domain of Xen drives the hardware itself
-        ("x86_64", {"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "control_d\n", f"{DMI}/sys_vendor": "Dell Inc.\n"}, "host"),
+        (
+            "x86_64",
+            {
+                "/sys/hypervisor/type": "xen\n",
+                "/proc/xen/capabilities": "control_d\n",
+                f"{DMI}/sys_vendor": "Dell Inc.\n",
+            },
+            "host",
+        ),
         ("x86_64", {"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "\n"}, "vm"),
-        ("aarch64", {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.metal\n"}, "host"),
-        ("aarch64", {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.xlarge\n"}, "vm"),
+        (
+            "aarch64",
+            {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.metal\n"},
+            "host",
+        ),
+        (
+            "aarch64",
+            {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.xlarge\n"},
+            "vm",
+        ),
     ],
 )
-def test_scope_where_no_flag_tells_it(build: Callable[..., RecordedHost], machine: str, files: dict[str, str], scope: str) -> None:
+def test_scope_where_no_flag_tells_it(
+    build: Callable[..., RecordedHost], machine: str, files: dict[str, str], scope: str
+) -> None:
     """Virtual machines of processors that have no flag for it show as systemd-detect-virt finds them (systemd, src/basic/virt.c)."""
     host = build(files, machine=machine)
     assert read_machine(host).scope == scope
 
 
-def test_a_record_holds_no_serial_number_of_a_mainframe(build: Callable[..., RecordedHost], tmp_path: Path) -> None:
+def test_a_record_holds_no_serial_number_of_a_mainframe(
+    build: Callable[..., RecordedHost], tmp_path: Path
+) -> None:
     """/proc/sysinfo has it beside the hypervisor's name; so it has the names of the partition and of the guest."""
     recorder = Recorder(build({"/proc/sysinfo": GUEST}, machine="s390x"))
     assert read_machine(recorder).scope == "vm"
@@ -1934,5 +2552,7 @@ print(events, [name for name in heavy if name in sys.modules and name not in bef
 """
     if sys.platform != "linux":
         pytest.skip("other systems need psutil")
-    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split("\n")[0] == "[] []"

@@ -13,7 +13,15 @@ from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
 from selfhost.machine import profiles
-from selfhost.machine.profiles import Profile, UnknownMachineError, all_profiles, find, load, names, read_profile
+from selfhost.machine.profiles import (
+    Profile,
+    UnknownMachineError,
+    all_profiles,
+    find,
+    load,
+    names,
+    read_profile,
+)
 from selfhost.machine.record import Machine
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import profiles_document
@@ -39,13 +47,35 @@ def schema(name: str) -> Any:
 # name -> facts as the provider's or maker's own page states them
 STATED: dict[str, dict[str, Any]] = {
     # docs.github.com, GitHub-hosted runners: 4 CPU, 16 GB, 14 GB of SSD
-    "github-ubuntu-24.04": {"memory_total_bytes": 16 * GIB, "cpu_cores_usable": 4, "system": "linux", "architecture": "x86_64"},
-    "github-macos-15": {"memory_total_bytes": 7 * GIB, "cpu_cores_usable": 3, "system": "macos", "architecture": "aarch64"},
+    "github-ubuntu-24.04": {
+        "memory_total_bytes": 16 * GIB,
+        "cpu_cores_usable": 4,
+        "system": "linux",
+        "architecture": "x86_64",
+    },
+    "github-macos-15": {
+        "memory_total_bytes": 7 * GIB,
+        "cpu_cores_usable": 3,
+        "system": "macos",
+        "architecture": "aarch64",
+    },
     # aws.amazon.com, EC2 instance types
-    "aws-m7i.large": {"memory_total_bytes": 8 * GIB, "cpu_cores_usable": 2, "architecture": "x86_64", "accelerators": ()},
-    "aws-m7g.xlarge": {"memory_total_bytes": 16 * GIB, "cpu_cores_usable": 4, "architecture": "aarch64"},
+    "aws-m7i.large": {
+        "memory_total_bytes": 8 * GIB,
+        "cpu_cores_usable": 2,
+        "architecture": "x86_64",
+        "accelerators": (),
+    },
+    "aws-m7g.xlarge": {
+        "memory_total_bytes": 16 * GIB,
+        "cpu_cores_usable": 4,
+        "architecture": "aarch64",
+    },
     # apple.com, MacBook Pro: 546 GB/s
-    "macbook-pro-m4-max-48gb": {"memory_total_bytes": 48 * GIB, "memory_bandwidth_bytes_per_second": 546 * GB},
+    "macbook-pro-m4-max-48gb": {
+        "memory_total_bytes": 48 * GIB,
+        "memory_bandwidth_bytes_per_second": 546 * GB,
+    },
 }
 
 
@@ -113,7 +143,14 @@ def test_every_profile(profile: Profile) -> None:
     assert machine.confidence in ("high", "medium", "low")
     assert machine.name == profile.name
     assert machine.memory_limit_bytes is not None
-    for fact in ("memory_total_bytes", "memory_limit_bytes", "cpu_cores_usable", "architecture", "system", "accelerators"):
+    for fact in (
+        "memory_total_bytes",
+        "memory_limit_bytes",
+        "cpu_cores_usable",
+        "architecture",
+        "system",
+        "accelerators",
+    ):
         assert profile.name in machine.sources[fact]
     jsonschema.validate(machine.to_json(), schema("machine-1"))
     assert Machine.from_json(machine.to_json()) == machine
@@ -127,12 +164,21 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
     """Disk, processor and speed are judged, with a warning where they rest on what is assumed."""
     verdict = check("gpt2", machine=profile.machine)
     outcomes = {finding.check: finding.outcome for finding in verdict.findings}
-    assert Outcome.UNKNOWN not in (outcomes["disk"], outcomes["cpu"], outcomes["speed"], outcomes["memory"])
+    assert Outcome.UNKNOWN not in (
+        outcomes["disk"],
+        outcomes["cpu"],
+        outcomes["speed"],
+        outcomes["memory"],
+    )
     assert verdict.can_run
     for fact, name in (("disks", "disk"), ("instruction_sets", "cpu")):
         if profile.machine.assumes(fact):
             assert outcomes[name] is Outcome.WARN
-    if profile.machine.assumes("memory_bandwidth_bytes_per_second") and verdict.needs is not None and verdict.needs.placement == "host":
+    if (
+        profile.machine.assumes("memory_bandwidth_bytes_per_second")
+        and verdict.needs is not None
+        and verdict.needs.placement == "host"
+    ):
         assert outcomes["speed"] is Outcome.WARN
 
 
@@ -184,7 +230,10 @@ def test_near_misses(typed: str, near: str) -> None:
     assert near in (caught.value.remedy or "")
 
 
-@pytest.mark.parametrize("typed", ["", " ", "x", "\x1b[31m", "🙂", "a" * 100_000, "../machines/dgx-spark", "dgx-spark.toml"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", " ", "x", "\x1b[31m", "🙂", "a" * 100_000, "../machines/dgx-spark", "dgx-spark.toml"],
+)
 def test_what_is_no_name(typed: str) -> None:
     """Nothing outside the list is found or read."""
     with pytest.raises(UnknownMachineError):
@@ -245,7 +294,9 @@ def test_check_on_a_profile(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, err) == (0, "")
     assert "on macbook-pro-m4-max-48gb" in out
     assert "medium confidence: check your configuration" in out
-    code, out, _ = run(capsys, "check", "mistral-7b", "--machine", "macbook-pro-m4-max-48gb", "--format", "json")
+    code, out, _ = run(
+        capsys, "check", "mistral-7b", "--machine", "macbook-pro-m4-max-48gb", "--format", "json"
+    )
     verdict = json.loads(out)
     assert (code, verdict["machine"]["confidence"]) == (0, "medium")
     memory = next(finding for finding in verdict["findings"] if finding["check"] == "memory")
@@ -259,7 +310,9 @@ def test_too_small_a_profile_is_no(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "check", "mistral-7b", "--machine", "raspberry-pi-4-2gb")[0] == 1
 
 
-def test_an_unknown_machine_names_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_machine_names_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Neither a profile nor a file: the error says so, with the nearest names; exit 2, also as JSON."""
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, "check", "gpt2", "--machine", "g5.xlarg")

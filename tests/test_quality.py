@@ -20,5 +20,11 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_quality(name: str) -> None:
     """The checker finds nothing."""
-    done = subprocess.run([sys.executable, "-m", *COMMANDS[name]], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *COMMANDS[name]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

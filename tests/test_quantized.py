@@ -25,7 +25,9 @@ from selfhost.reports.show_text import show_document
 from selfhost.verdict.placement import capability_by_name
 from selfhost.verdict.question import architectures
 
-TRUTH = json.loads((Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8"))
+TRUTH = json.loads(
+    (Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8")
+)
 CATALOGUE = open_catalogue()
 ROWS = architectures(CATALOGUE)
 GIB, GB = 2**30, 10**9
@@ -41,7 +43,9 @@ def computed(model: str, format: str, quantization: str) -> SizedWeights:
 # ------------------------------------------------------------------ sizes
 
 
-@pytest.mark.parametrize("row", TRUTH["files"], ids=lambda row: f"{row['model']}-{row['quantization']}")
+@pytest.mark.parametrize(
+    "row", TRUTH["files"], ids=lambda row: f"{row['model']}-{row['quantization']}"
+)
 def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     """Within 0.5 %, and within the stated range, of what somebody published."""
     found = computed(row["model"], row["format"], row["quantization"])
@@ -50,8 +54,12 @@ def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     assert found.low_bytes - row["open"] <= row["bytes"] <= found.high_bytes + row["open"]
 
 
-@pytest.mark.parametrize("row", TRUTH["parts_left"], ids=lambda row: f"{row['model']}-{row['quantization']}")
-def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(row: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "row", TRUTH["parts_left"], ids=lambda row: f"{row['model']}-{row['quantization']}"
+)
+def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(
+    row: dict[str, Any],
+) -> None:
     """Of experts and hybrids some publish all matrices quantized and some the experts alone: the range holds what its card says."""
     found = computed(row["model"], row["format"], row["quantization"])
     assert found.how is How.ASSUMED
@@ -62,11 +70,17 @@ def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(row: dic
 @pytest.mark.parametrize("row", TRUTH["layers"], ids=lambda row: row["quantization"])
 def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
     """To 0.001 %: every matrix by the rule, all else as it was."""
-    packed = sum(linear_bytes(row["quantization"], inputs, outputs) * number for inputs, outputs, number in row["linear"])
+    packed = sum(
+        linear_bytes(row["quantization"], inputs, outputs) * number
+        for inputs, outputs, number in row["linear"]
+    )
     assert packed + row["other_bytes"] == pytest.approx(row["bytes"], rel=1e-5)
 
 
-@pytest.mark.parametrize("model", [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)])
+@pytest.mark.parametrize(
+    "model",
+    [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)],
+)
 def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
     """Every MLX size that a spec states lies within the computed range and 0.5 %, but for those named here, which no rule gives."""
     mixes = {
@@ -80,10 +94,14 @@ def test_listed_mlx_sizes_are_sums_of_their_tensors(model: str) -> None:
     }
     for files in CATALOGUE.spec(model).files:
         for quantization, size in files.bytes.items() if files.format == "mlx" else ():
-            found = weights_bytes(CATALOGUE.spec(model).replace(files=()), "mlx", quantization, ROWS)
+            found = weights_bytes(
+                CATALOGUE.spec(model).replace(files=()), "mlx", quantization, ROWS
+            )
             if model in mixes or not isinstance(found, SizedWeights):
                 continue
-            assert abs(found.bytes - size) <= 0.005 * size, f"{model} {quantization}: {found.bytes:,} against {size:,}"
+            assert abs(found.bytes - size) <= 0.005 * size, (
+                f"{model} {quantization}: {found.bytes:,} against {size:,}"
+            )
 
 
 def test_ternary_layers_stay_in_two_bits_in_mlx() -> None:
@@ -104,14 +122,19 @@ def test_more_bits_never_take_less() -> None:
     ):
         sizes = [computed("llama-3.1-8b-instruct", "safetensors", name).bytes for name in orders]
         assert sizes == sorted(sizes), orders
-    mlx = [computed("llama-3.1-8b-instruct", "mlx", f"{bits}bit").bytes for bits in (2, 3, 4, 5, 6, 8)]
+    mlx = [
+        computed("llama-3.1-8b-instruct", "mlx", f"{bits}bit").bytes for bits in (2, 3, 4, 5, 6, 8)
+    ]
     assert mlx == sorted(mlx)
     assert computed("llama-3.1-8b-instruct", "mlx", "4bit-32g").bytes > mlx[2]
 
 
 def test_experts_widen_the_range() -> None:
     """What quantizers leave in 16 bits differs for mixtures of experts, and the range says so."""
-    dense, mixed = computed("llama-3.1-8b-instruct", "safetensors", "awq"), computed("qwen3-30b-a3b", "safetensors", "awq")
+    dense, mixed = (
+        computed("llama-3.1-8b-instruct", "safetensors", "awq"),
+        computed("qwen3-30b-a3b", "safetensors", "awq"),
+    )
     assert dense.high_bytes < 1.02 * dense.bytes
     assert mixed.high_bytes > 1.05 * mixed.bytes
     assert mixed.how == "assumed"
@@ -159,7 +182,16 @@ MACHINE = Machine(
     memory_available_bytes=60 * GIB,
     instruction_sets=("sse2", "avx", "avx2", "fma", "f16c", "bmi2", "avx512f"),
     accelerators=(),
-    disks=(Disk(purpose="huggingface", path="/data", free_bytes=900 * GB, total_bytes=1000 * GB, filesystem="ext4", writable=True),),
+    disks=(
+        Disk(
+            purpose="huggingface",
+            path="/data",
+            free_bytes=900 * GB,
+            total_bytes=1000 * GB,
+            filesystem="ext4",
+            writable=True,
+        ),
+    ),
     cpu_cores_usable=16,
     cpu_cores_physical=16,
 )
@@ -167,7 +199,13 @@ MACHINE = Machine(
 
 def with_gpu(name: str = "NVIDIA GeForce RTX 4090", vendor: str = "nvidia") -> Machine:
     """The machine with one card of 24 GiB."""
-    card = Accelerator(vendor=vendor, name=name, memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False)
+    card = Accelerator(
+        vendor=vendor,
+        name=name,
+        memory_total_bytes=24 * GIB,
+        memory_free_bytes=24 * GIB,
+        unified=False,
+    )
     return MACHINE.replace(accelerators=(card,))
 
 
@@ -188,9 +226,13 @@ def with_gpu(name: str = "NVIDIA GeForce RTX 4090", vendor: str = "nvidia") -> M
         (None, "Q4_K_M", "Q4_K_M"),
     ],
 )
-def test_a_word_means_what_the_runtime_means_by_it(runtime: str | None, typed: str, name: str) -> None:
+def test_a_word_means_what_the_runtime_means_by_it(
+    runtime: str | None, typed: str, name: str
+) -> None:
     """`4bit` is nf4 for transformers, AWQ for vLLM and MLX's own for MLX."""
-    verdict = check("llama-3.1-8b-instruct", Workload(runtime=runtime, quantization=typed), machine=MACHINE)
+    verdict = check(
+        "llama-3.1-8b-instruct", Workload(runtime=runtime, quantization=typed), machine=MACHINE
+    )
     assert verdict.workload.quantization == name
 
 
@@ -199,7 +241,11 @@ def test_a_word_means_what_the_runtime_means_by_it(runtime: str | None, typed: s
 
 def test_what_is_quantized_while_loading_is_downloaded_whole() -> None:
     """bitsandbytes: 16 GB travel, a third of it stays in memory; the command says how to load it."""
-    verdict = check("llama-3.1-8b-instruct", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+    verdict = check(
+        "llama-3.1-8b-instruct",
+        Workload(runtime="transformers", quantization="nf4"),
+        machine=MACHINE,
+    )
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     assert verdict.needs.download_bytes == pytest.approx(16.06e9, rel=0.001)
@@ -212,7 +258,9 @@ def test_what_is_quantized_while_loading_is_downloaded_whole() -> None:
 
 def test_experts_stay_wide_where_the_library_leaves_them() -> None:
     """bitsandbytes does not take the fused experts of transformers 5 (its issue 1849): nf4 of a mixture of experts saves little."""
-    verdict = check("qwen3-30b-a3b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE)
+    verdict = check(
+        "qwen3-30b-a3b", Workload(runtime="transformers", quantization="nf4"), machine=MACHINE
+    )
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
@@ -237,7 +285,11 @@ def test_experts_stay_wide_where_the_library_leaves_them() -> None:
 )
 def test_kernels_ask_for_a_card(card: str, vendor: str, quantization: str, code: str) -> None:
     """vLLM's table of supported hardware: a card without kernels is a clear no, one that is not known an unknown."""
-    verdict = check("llama-3.2-3b-instruct", Workload(runtime="vllm", quantization=quantization), machine=with_gpu(card, vendor))
+    verdict = check(
+        "llama-3.2-3b-instruct",
+        Workload(runtime="vllm", quantization=quantization),
+        machine=with_gpu(card, vendor),
+    )
     finding = verdict.finding("accelerator")
     assert finding is not None
     assert finding.code == code
@@ -247,7 +299,11 @@ def test_kernels_ask_for_a_card(card: str, vendor: str, quantization: str, code:
 def test_fp8_wants_a_gpu_in_transformers() -> None:
     """There is no CPU kernel; nf4 has one."""
     for quantization, outcome in (("fp8", "fail"), ("nf4", "pass")):
-        verdict = check("llama-3.2-3b-instruct", Workload(runtime="transformers", quantization=quantization), machine=MACHINE)
+        verdict = check(
+            "llama-3.2-3b-instruct",
+            Workload(runtime="transformers", quantization=quantization),
+            machine=MACHINE,
+        )
         finding = verdict.finding("accelerator")
         assert finding is not None
         assert finding.outcome == outcome
@@ -256,8 +312,14 @@ def test_fp8_wants_a_gpu_in_transformers() -> None:
 def test_an_apple_gpu_is_no_cuda_gpu() -> None:
     """FP8 in transformers wants an NVIDIA GPU; that a Mac's shares the RAM does not help."""
     apple = Accelerator(vendor="apple", name="Apple M3", unified=True)
-    machine = MACHINE.replace(system="macos", architecture="aarch64", instruction_sets=("asimd",), accelerators=(apple,))
-    verdict = check("llama-3.2-3b-instruct", Workload(runtime="transformers", quantization="fp8"), machine=machine)
+    machine = MACHINE.replace(
+        system="macos", architecture="aarch64", instruction_sets=("asimd",), accelerators=(apple,)
+    )
+    verdict = check(
+        "llama-3.2-3b-instruct",
+        Workload(runtime="transformers", quantization="fp8"),
+        machine=machine,
+    )
     finding = verdict.finding("accelerator")
     assert finding is not None
     assert finding.code == "accelerator-unsuitable"
@@ -343,7 +405,16 @@ def test_a_loss_has_its_measurement(name: str) -> None:
     else:
         assert entry["note"]
         assert found.cost == NOT_MEASURED
-    assert set(entry) <= {"family", "loss_percent", "measure", "model", "figure", "note", "source", "worth_having"}
+    assert set(entry) <= {
+        "family",
+        "loss_percent",
+        "measure",
+        "model",
+        "figure",
+        "note",
+        "source",
+        "worth_having",
+    }
 
 
 def test_figures_follow_from_their_numbers() -> None:
@@ -353,7 +424,9 @@ def test_figures_follow_from_their_numbers() -> None:
         numbers = re.match(r"perplexity \+([\d.]+) on ([\d.]+), KL", entry.get("figure", ""))
         if numbers:
             checked += 1
-            assert entry["loss_percent"] == pytest.approx(100 * float(numbers[1]) / float(numbers[2]), rel=0.02, abs=0.006)
+            assert entry["loss_percent"] == pytest.approx(
+                100 * float(numbers[1]) / float(numbers[2]), rel=0.02, abs=0.006
+            )
     assert checked == 28
 
 
@@ -361,9 +434,15 @@ def test_figures_follow_from_their_numbers() -> None:
 def test_the_order_of_choice_is_the_order_of_quality(family: str) -> None:
     """What is tried first loses least, by the measured figures; of equal ones the 16-bit types come first."""
     runtimes = {"gguf": "llama.cpp", "safetensors": "vllm", "mlx": "mlx"}
-    order = quantizations_of(CATALOGUE.spec("llama-3.1-8b-instruct"), CATALOGUE.runtime(runtimes[family]), ROWS)
+    order = quantizations_of(
+        CATALOGUE.spec("llama-3.1-8b-instruct"), CATALOGUE.runtime(runtimes[family]), ROWS
+    )
     found = [quality_of(name, CATALOGUE) for name in order]
-    losses = [one.loss_percent for one in found if one.measure == "perplexity" and one.loss_percent is not None and one.cost != "small"]
+    losses = [
+        one.loss_percent
+        for one in found
+        if one.measure == "perplexity" and one.loss_percent is not None and one.cost != "small"
+    ]
     assert losses == sorted(losses)
     words = [word["word"] for word in QUALITIES["word"]]
     costs = [words.index(one.cost) for one in found if one.cost in words]
@@ -372,7 +451,10 @@ def test_the_order_of_choice_is_the_order_of_quality(family: str) -> None:
 
 def test_words_come_from_the_scale() -> None:
     """The word is that of the first limit above the figure, and all that some runtime takes has an entry."""
-    assert [quality_of(name, CATALOGUE).cost for name in ("Q8_0", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q3_K_S", "Q2_K")] == [
+    assert [
+        quality_of(name, CATALOGUE).cost
+        for name in ("Q8_0", "Q5_K_M", "Q4_K_M", "Q3_K_M", "Q3_K_S", "Q2_K")
+    ] == [
         "negligible",
         "barely measurable",
         "small",
@@ -396,7 +478,10 @@ def test_ternary_types_are_for_ternary_models() -> None:
     assert "TQ1_0" not in quantizations_of(spec, runtime, ROWS)
     if ternary.architecture is not None and ternary.architecture.runs_in_gguf:
         assert "TQ1_0" in quantizations_of(ternary, runtime, ROWS)
-    assert check("llama-3.1-8b-instruct", Workload(quantization="TQ2_0"), machine=MACHINE).needs is not None
+    assert (
+        check("llama-3.1-8b-instruct", Workload(quantization="TQ2_0"), machine=MACHINE).needs
+        is not None
+    )
     small, large = (weights_bytes(spec, "gguf", name, ROWS) for name in ("TQ1_0", "TQ2_0"))
     assert isinstance(small, SizedWeights)
     assert isinstance(large, SizedWeights)
@@ -406,7 +491,9 @@ def test_ternary_types_are_for_ternary_models() -> None:
 
 def test_q2_k_s_weighs_what_llama_cpp_lists() -> None:
     """tools/quantize/README.md: 2.9697 bits per weight of Llama 3.1 8B."""
-    found = weights_bytes(CATALOGUE.spec("llama-3.1-8b-instruct").replace(files=()), "gguf", "Q2_K_S", ROWS)
+    found = weights_bytes(
+        CATALOGUE.spec("llama-3.1-8b-instruct").replace(files=()), "gguf", "Q2_K_S", ROWS
+    )
     assert isinstance(found, SizedWeights)
     assert found.bytes * 8 / 8_030_261_312 == pytest.approx(2.9697, rel=0.005)
 
@@ -417,7 +504,13 @@ def test_show_lists_every_family() -> None:
     by_family = {size.family: size for size in shown.sizes}
     assert set(by_family) == {"gguf", "safetensors", "mlx"}
     names = {(size.family, size.quantization) for size in shown.sizes}
-    assert {("gguf", "Q4_K_M"), ("safetensors", "awq"), ("safetensors", "nf4"), ("safetensors", "w8a8"), ("mlx", "4bit")} <= names
+    assert {
+        ("gguf", "Q4_K_M"),
+        ("safetensors", "awq"),
+        ("safetensors", "nf4"),
+        ("safetensors", "w8a8"),
+        ("mlx", "4bit"),
+    } <= names
     assert len(names) == len(shown.sizes)
     nf4 = next(size for size in shown.sizes if size.quantization == "nf4")
     assert nf4.bytes > 16 * GB
@@ -435,29 +528,53 @@ def test_the_published_type_costs_nothing() -> None:
     assert quality_of("mxfp4", CATALOGUE, oss).cost == AS_PUBLISHED
     assert quality_of("float8_e4m3_128x128", CATALOGUE, deepseek).cost == AS_PUBLISHED
     assert quality_of("MXFP4", CATALOGUE, deepseek).cost == NOT_MEASURED
-    for id, name in (("whisper-large-v3", "F16"), ("whisper-large-v3", "float16"), ("llama-2-7b-chat", "F16")):
+    for id, name in (
+        ("whisper-large-v3", "F16"),
+        ("whisper-large-v3", "float16"),
+        ("llama-2-7b-chat", "F16"),
+    ):
         assert quality_of(name, CATALOGUE, CATALOGUE.spec(id)).cost == AS_PUBLISHED
     assert quality_of("F16", CATALOGUE, CATALOGUE.spec("whisper-tiny")).cost == NOT_MEASURED
 
 
-@pytest.mark.parametrize(("model", "name"), [("bge-m3", "Q4_K_M"), ("whisper-tiny", "Q5_0"), ("sdxl-base-1.0", "float16")])
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("bge-m3", "Q4_K_M"), ("whisper-tiny", "Q5_0"), ("sdxl-base-1.0", "float16")],
+)
 def test_no_loss_is_claimed_of_models_that_write_no_text(model: str, name: str) -> None:
     """The figures are perplexities of language models: of others there is none, and the sentence says whose figure it gives; what is the
     same number in any model is told of all."""
     spec = CATALOGUE.spec(model)
     found, of_text = quality_of(name, CATALOGUE, spec), quality_of(name, CATALOGUE)
-    assert (found.cost, found.loss_percent, found.measure, found.model) == (NOT_MEASURED, None, None, None)
+    assert (found.cost, found.loss_percent, found.measure, found.model) == (
+        NOT_MEASURED,
+        None,
+        None,
+        None,
+    )
     assert f"what it costs {spec.modality} models was not found measured" in found.text
     assert of_text.model
     assert f"with text models it is {of_text.text}" in found.text
     assert found.worth_having is of_text.worth_having
-    assert quality_of("F32", CATALOGUE, spec.replace(architecture=None)) == quality_of("F32", CATALOGUE)
+    assert quality_of("F32", CATALOGUE, spec.replace(architecture=None)) == quality_of(
+        "F32", CATALOGUE
+    )
     shown = plain(show_document(spec, describe(CATALOGUE, model, Workload(), MACHINE).sizes))
     assert "Losses were measured with models that write text alone" in shown
 
 
 @pytest.mark.parametrize(
-    "model", ["gpt-oss-20b", "deepseek-v3", "flux.1-dev", "whisper-tiny", "bge-m3", "gpt-4o", "jamba-v0.1", "llava-1.5-7b"]
+    "model",
+    [
+        "gpt-oss-20b",
+        "deepseek-v3",
+        "flux.1-dev",
+        "whisper-tiny",
+        "bge-m3",
+        "gpt-4o",
+        "jamba-v0.1",
+        "llava-1.5-7b",
+    ],
 )
 def test_show_answers_for_every_kind_of_model(model: str) -> None:
     """No kind of model is left without an answer; what is not text lists the files of its own program."""
@@ -482,25 +599,56 @@ LLAMA_8B = {
     "torch_dtype": "float16",
 }
 # 4 projections and 3 matrices of each of 32 blocks; the two tables and 65 norms
-LINEAR, OTHERS = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336), 2 * 4096 * 128256 + 65 * 4096
+LINEAR, OTHERS = (
+    32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336),
+    2 * 4096 * 128256 + 65 * 4096,
+)
 ATTENTION = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
 
 
 @pytest.mark.parametrize(
     ("config", "name", "size"),
     [
-        ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, "awq", LINEAR * (4 + 20 / 128) / 8 + 2 * OTHERS),
-        ({"quant_method": "awq", "bits": 4, "group_size": 64}, "awq-64g", LINEAR * (4 + 20 / 64) / 8 + 2 * OTHERS),
-        ({"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True}, "gptq-8bit", LINEAR * (8 + 24 / 128) / 8 + 2 * OTHERS),
-        ({"quant_method": "gptq", "bits": 4, "group_size": -1}, "gptq-channel", LINEAR * 4 / 8 + 2 * OTHERS),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, "nf4", LINEAR * 4.5 / 8 + 2 * OTHERS),
         (
-            {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": True},
+            {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True},
+            "awq",
+            LINEAR * (4 + 20 / 128) / 8 + 2 * OTHERS,
+        ),
+        (
+            {"quant_method": "awq", "bits": 4, "group_size": 64},
+            "awq-64g",
+            LINEAR * (4 + 20 / 64) / 8 + 2 * OTHERS,
+        ),
+        (
+            {"quant_method": "gptq", "bits": 8, "group_size": 128, "desc_act": True},
+            "gptq-8bit",
+            LINEAR * (8 + 24 / 128) / 8 + 2 * OTHERS,
+        ),
+        (
+            {"quant_method": "gptq", "bits": 4, "group_size": -1},
+            "gptq-channel",
+            LINEAR * 4 / 8 + 2 * OTHERS,
+        ),
+        (
+            {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+            "nf4",
+            LINEAR * 4.5 / 8 + 2 * OTHERS,
+        ),
+        (
+            {
+                "quant_method": "bitsandbytes",
+                "load_in_4bit": True,
+                "bnb_4bit_use_double_quant": True,
+            },
             "nf4-double",
             LINEAR * (4 + 8 / 64) / 8 + 2 * OTHERS,
         ),
         (
-            {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": ["lm_head"]},
+            {
+                "quant_method": "fp8",
+                "weight_block_size": [128, 128],
+                "modules_to_not_convert": ["lm_head"],
+            },
             "float8_e4m3_128x128",
             LINEAR + 2 * OTHERS,
         ),
@@ -508,7 +656,12 @@ ATTENTION = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
             {
                 "quant_method": "compressed-tensors",
                 "format": "pack-quantized",
-                "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"type": "int", "num_bits": 4, "group_size": 128}}},
+                "config_groups": {
+                    "group_0": {
+                        "targets": ["Linear"],
+                        "weights": {"type": "int", "num_bits": 4, "group_size": 128},
+                    }
+                },
                 "ignore": ["lm_head"],
             },
             "w4a16",
@@ -518,15 +671,29 @@ ATTENTION = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
             {
                 "quant_method": "compressed-tensors",
                 "format": "float-quantized",
-                "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"type": "float", "num_bits": 8, "strategy": "channel"}}},
-                "ignore": ["lm_head", *(f"model.layers.{layer}.self_attn.{part}_proj" for layer in range(32) for part in "qkvo")],
+                "config_groups": {
+                    "group_0": {
+                        "targets": ["Linear"],
+                        "weights": {"type": "float", "num_bits": 8, "strategy": "channel"},
+                    }
+                },
+                "ignore": [
+                    "lm_head",
+                    *(
+                        f"model.layers.{layer}.self_attn.{part}_proj"
+                        for layer in range(32)
+                        for part in "qkvo"
+                    ),
+                ],
             },
             "float8_e4m3",
             LINEAR + ATTENTION + 2 * OTHERS,
         ),
     ],
 )
-def test_a_config_tells_its_size(config: dict[str, Any], name: str, size: float, tmp_path: Path) -> None:
+def test_a_config_tells_its_size(
+    config: dict[str, Any], name: str, size: float, tmp_path: Path
+) -> None:
     """Bits, groups and the parts left in 16 bits give the size of the files, by hand from the shapes."""
     file = tmp_path / "config.json"
     file.write_text(json.dumps({**LLAMA_8B, "quantization_config": config}), encoding="utf-8")
@@ -536,19 +703,26 @@ def test_a_config_tells_its_size(config: dict[str, Any], name: str, size: float,
     assert verdict.needs.download_bytes == pytest.approx(size, rel=0.005)
 
 
-MEASURED = json.loads((Path(__file__).parent / "truth" / "quantized_models.json").read_text(encoding="utf-8"))
+MEASURED = json.loads(
+    (Path(__file__).parent / "truth" / "quantized_models.json").read_text(encoding="utf-8")
+)
 # rows of the seven matrices of a block
 ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down": 256}
 
 
-@pytest.mark.parametrize("run", MEASURED["runs"], ids=lambda run: run["quantization_config"]["quant_method"])
+@pytest.mark.parametrize(
+    "run", MEASURED["runs"], ids=lambda run: run["quantization_config"]["quant_method"]
+)
 def test_what_a_library_made_of_a_config_is_its_size(run: dict[str, Any], tmp_path: Path) -> None:
     """Modules left out, modules named, other types for some, zero points, the head: to 0.03 % what the library wrote.
 
     FP8 by rows has a scale of two bytes a row beside it; AutoRound's own files leave out what GPTQ's have for each input, 4 bytes.
     """
     file = tmp_path / "config.json"
-    file.write_text(json.dumps({**MEASURED["config"], "quantization_config": run["quantization_config"]}), encoding="utf-8")
+    file.write_text(
+        json.dumps({**MEASURED["config"], "quantization_config": run["quantization_config"]}),
+        encoding="utf-8",
+    )
     local = read_local(file, ROWS)
     assert local.quantization is not None
     found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
@@ -567,7 +741,11 @@ def stated(config: dict[str, Any], folder: Path) -> tuple[ModelSpec, float | Non
     file = folder / "config.json"
     file.write_text(json.dumps({**LLAMA_8B, "quantization_config": config}), encoding="utf-8")
     local = read_local(file, ROWS)
-    found = weights_bytes(local.spec, "safetensors", local.quantization, ROWS) if local.quantization else None
+    found = (
+        weights_bytes(local.spec, "safetensors", local.quantization, ROWS)
+        if local.quantization
+        else None
+    )
     return local.spec, found.bytes if isinstance(found, SizedWeights) else None
 
 
@@ -601,7 +779,9 @@ DOWN, HALF = 4096 * 14336, [f"model.layers.{layer}.mlp.down_proj" for layer in r
     ],
     ids=["names", "pattern", "any layer", "ends", "by transformers", "no list", "gptq head", "gptq dynamic", "awq layer", "modelopt"],
 )  # fmt: skip
-def test_modules_that_a_config_names_have_the_type_it_says(config: dict[str, Any], size: float, tmp_path: Path) -> None:
+def test_modules_that_a_config_names_have_the_type_it_says(
+    config: dict[str, Any], size: float, tmp_path: Path
+) -> None:
     """By hand from the shapes: what is left out is in 16 bits, what has bits of its own in those."""
     found = stated(config, tmp_path)[1]
     assert found == pytest.approx(size, rel=0.005)
@@ -625,7 +805,9 @@ def test_modules_that_a_config_names_have_the_type_it_says(config: dict[str, Any
     ],
     ids=["no module", "slow pattern", "no list", "part", "experts", "key", "bits", "group", "packing", "type", "own bits", "scheme"],
 )  # fmt: skip
-def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(config: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(
+    config: dict[str, Any], words: str, tmp_path: Path
+) -> None:
     """The size is unknown, with the key named; the cache is known."""
     spec, size = stated(config, tmp_path)
     assert words in spec.unknown["architecture.matrix_dtype"]
@@ -635,7 +817,10 @@ def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(config:
     assert verdict.needs.download_bytes is None
     assert verdict.route == "unknown"
     accelerator = next(finding for finding in verdict.findings if finding.check == "accelerator")
-    assert (accelerator.code, accelerator.reason) == ("accelerator-unread", "How much it takes of NVIDIA GeForce RTX 4090 is not known.")
+    assert (accelerator.code, accelerator.reason) == (
+        "accelerator-unread",
+        "How much it takes of NVIDIA GeForce RTX 4090 is not known.",
+    )
     assert words in " ".join(finding.reason for finding in verdict.findings)
 
 
@@ -648,7 +833,11 @@ def test_a_pattern_of_dense_matrices_leaves_the_experts_packed() -> None:
     experts = 60 * 384 * 3 * 7168 * 2048
     assert local.spec.parameters.total is not None
     assert local.spec.architecture is not None
-    assert (local.spec.architecture.matrix_dtype, local.spec.architecture.expert_dtype, local.spec.architecture.apart) == (
+    assert (
+        local.spec.architecture.matrix_dtype,
+        local.spec.architecture.expert_dtype,
+        local.spec.architecture.apart,
+    ) == (
         None,
         "int4_32",
         (),
@@ -658,9 +847,15 @@ def test_a_pattern_of_dense_matrices_leaves_the_experts_packed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("loads", "size"), [({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, 7_218_176), ({"load_in_8bit": True}, 10_059_840)]
+    ("loads", "size"),
+    [
+        ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, 7_218_176),
+        ({"load_in_8bit": True}, 10_059_840),
+    ],
 )
-def test_bitsandbytes_leaves_what_a_class_keeps(loads: dict[str, Any], size: int, tmp_path: Path) -> None:
+def test_bitsandbytes_leaves_what_a_class_keeps(
+    loads: dict[str, Any], size: int, tmp_path: Path
+) -> None:
     """T5's `wo`: bytes of all tensors that transformers 5.23.0 with bitsandbytes 0.50.2 wrote of a T5 of these sizes."""
     file = tmp_path / "config.json"
     config = {
@@ -669,7 +864,10 @@ def test_bitsandbytes_leaves_what_a_class_keeps(loads: dict[str, Any], size: int
         "relative_attention_num_buckets": 32, "tie_word_embeddings": True, "dtype": "bfloat16",
     }  # fmt: skip
     for quantization in ({"quant_method": "bitsandbytes", **loads}, None):
-        file.write_text(json.dumps(config | ({"quantization_config": quantization} if quantization else {})), encoding="utf-8")
+        file.write_text(
+            json.dumps(config | ({"quantization_config": quantization} if quantization else {})),
+            encoding="utf-8",
+        )
         name = "int8" if "load_in_8bit" in loads else "nf4"
         found = weights_bytes(read_local(file, ROWS).spec, "safetensors", name, ROWS)
         assert isinstance(found, SizedWeights)
@@ -679,20 +877,34 @@ def test_bitsandbytes_leaves_what_a_class_keeps(loads: dict[str, Any], size: int
 def test_experts_that_transformers_5_fuses_are_left_by_bitsandbytes(tmp_path: Path) -> None:
     """Qwen3 30B A3B: 28.99 B of its parameters are experts. Version 4 wrote files of 4 bits a weight, 5 leaves them in 16."""
     file = tmp_path / "config.json"
-    config = json.loads((Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-30B-A3B.json").read_text(encoding="utf-8"))
+    config = json.loads(
+        (
+            Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-30B-A3B.json"
+        ).read_text(encoding="utf-8")
+    )
     sizes = []
     for version in ("4.52.3", "5.23.0"):
         four = {"quant_method": "bitsandbytes", "load_in_4bit": True}
-        file.write_text(json.dumps(config | {"quantization_config": four, "transformers_version": version}), encoding="utf-8")
+        file.write_text(
+            json.dumps(config | {"quantization_config": four, "transformers_version": version}),
+            encoding="utf-8",
+        )
         found = weights_bytes(read_local(file, ROWS).spec, "safetensors", "nf4", ROWS)
         assert isinstance(found, SizedWeights)
         sizes.append(found.bytes)
-    assert sizes[1] - sizes[0] == pytest.approx(48 * 128 * 3 * 2048 * 768 * (16 - 4.5) / 8, rel=1e-3)
+    assert sizes[1] - sizes[0] == pytest.approx(
+        48 * 128 * 3 * 2048 * 768 * (16 - 4.5) / 8, rel=1e-3
+    )
 
 
-def test_a_wrong_number_of_layers_beside_a_quantization_is_unknown_with_the_key(tmp_path: Path) -> None:
+def test_a_wrong_number_of_layers_beside_a_quantization_is_unknown_with_the_key(
+    tmp_path: Path,
+) -> None:
     """Found by mutation: the layers were read twice, and the second reading let its own error out."""
     file = tmp_path / "config.json"
     quantization = {"quant_method": "awq", "bits": 4, "group_size": 128}
-    file.write_text(json.dumps({**LLAMA_8B, "num_hidden_layers": -1, "quantization_config": quantization}), encoding="utf-8")
+    file.write_text(
+        json.dumps({**LLAMA_8B, "num_hidden_layers": -1, "quantization_config": quantization}),
+        encoding="utf-8",
+    )
     assert "num_hidden_layers is -1" in read_local(file, ROWS).spec.unknown["architecture"]

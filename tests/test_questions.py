@@ -26,7 +26,13 @@ from selfhost.verdict.question import ask
 DAY = "2026-06-01"
 GIB = 2**30
 # every layout of the weights, every place they may lie, and one of which next to nothing is known
-PROFILES = ("desktop-i3-8gb-no-gpu", "desktop-rtx4060-8gb", "desktop-2x-rtx3090", "macbook-air-m2-8gb", "snapdragon-x-elite-32gb")
+PROFILES = (
+    "desktop-i3-8gb-no-gpu",
+    "desktop-rtx4060-8gb",
+    "desktop-2x-rtx3090",
+    "macbook-air-m2-8gb",
+    "snapdragon-x-elite-32gb",
+)
 MACHINES = {
     **{name: load(name).machine for name in PROFILES},
     "unread": Machine(name="unread"),
@@ -81,12 +87,17 @@ def folder(packed: Path, tmp_path: Path) -> Path:
 
 
 def used(folder: Path, workload: Workload | None = None) -> bool:
-    return Questions.open(Catalogue.open(shipped=str(folder)), workload or Workload(), Machine()) is not None
+    return (
+        Questions.open(Catalogue.open(shipped=str(folder)), workload or Workload(), Machine())
+        is not None
+    )
 
 
 def test_a_load_leaves_the_needs_as_they_are(folder: Path) -> None:
     """What a day brings has a price and changes no need."""
-    assert used(folder, Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)))
+    assert used(
+        folder, Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000))
+    )
 
 
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=list(MACHINES))
@@ -98,7 +109,12 @@ def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: M
     slow = judge_all(specs, Workload(), machine, today=DAY)
     assert [answer.model.id for answer in fast] == [answer.model.id for answer in slow]
     for one, other in zip(fast, slow, strict=True):
-        assert (one.route, one.findings, one.speed, one.workload) == (other.route, other.findings, other.speed, other.workload)
+        assert (one.route, one.findings, one.speed, one.workload) == (
+            other.route,
+            other.findings,
+            other.speed,
+            other.workload,
+        )
     assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
     assert json_report.listing(fast, machine) == json_report.listing(slow, machine)
     assert sum(answer.here is not None for answer in fast) == len(machine.models_present or ())
@@ -116,13 +132,17 @@ def test_a_question_is_whole(packed: Path, kind: str) -> None:
         assert ready.question(spec.id, Workload()) == ask(spec, Workload(), catalogue, machine)
 
 
-@pytest.mark.parametrize("today", ["2026-01-01", "2026-05-12", "2026-10-22", "2026-10-23", "2030-01-01"])
+@pytest.mark.parametrize(
+    "today", ["2026-01-01", "2026-05-12", "2026-10-22", "2026-10-23", "2030-01-01"]
+)
 def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> None:
     """Whether an API is offered depends on the day alone, and both ways agree on each."""
     nothing = Machine(memory_total_bytes=GIB, memory_limit_bytes=GIB)
     fast = judge_all(Catalogue.open(shipped=str(packed)), Workload(), nothing, today=today)
     slow = judge_all(specs, Workload(), nothing, today=today)
-    assert [(answer.model.id, answer.route) for answer in fast] == [(answer.model.id, answer.route) for answer in slow]
+    assert [(answer.model.id, answer.route) for answer in fast] == [
+        (answer.model.id, answer.route) for answer in slow
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +168,9 @@ def test_what_is_asked_counts_both_ways(packed: Path, specs: Catalogue, workload
     fast = judge_all(Catalogue.open(shipped=str(packed)), workload, machine, today=DAY)
     slow = judge_all(specs, workload, machine, today=DAY)
     assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
-    assert [(answer.findings, answer.workload) for answer in fast] == [(answer.findings, answer.workload) for answer in slow]
+    assert [(answer.findings, answer.workload) for answer in fast] == [
+        (answer.findings, answer.workload) for answer in slow
+    ]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +186,9 @@ def test_what_is_asked_counts_both_ways(packed: Path, specs: Catalogue, workload
     ],
     ids=Workload.options,
 )
-def test_a_list_reads_no_spec(packed: Path, monkeypatch: pytest.MonkeyPatch, workload: Workload) -> None:
+def test_a_list_reads_no_spec(
+    packed: Path, monkeypatch: pytest.MonkeyPatch, workload: Workload
+) -> None:
     """All that judging, sorting and printing read is in the file, whatever is needed: reading hundreds of specs is what would be slow."""
 
     def read(_: Catalogue, id: str) -> object:
@@ -185,7 +209,12 @@ def test_a_list_words_no_reason(packed: Path) -> None:
     machine = MACHINES["small server"]
     answers = judge_all(Catalogue.open(shipped=str(packed)), Workload(), machine, today=DAY)
     assert plain(list_document(answers, machine))
-    held = [finding for answer in answers for finding in answer.findings if finding.check in ("memory", "speed")]
+    held = [
+        finding
+        for answer in answers
+        for finding in answer.findings
+        if finding.check in ("memory", "speed")
+    ]
     assert held
     assert not any("reason" in vars(finding) for finding in held)
     assert all(finding.reason for finding in held)
@@ -194,12 +223,26 @@ def test_a_list_words_no_reason(packed: Path) -> None:
 @pytest.mark.parametrize("change", ["parallel", "kv_cache_type", "quantization", "runtime", "task"])
 def test_it_answers_only_what_it_was_made_for(folder: Path, change: str) -> None:
     """A workload that changes the needs takes the full way."""
-    value = {"parallel": 2, "kv_cache_type": "q8_0", "quantization": "Q8_0", "runtime": "ollama", "task": "finetune"}
+    value = {
+        "parallel": 2,
+        "kv_cache_type": "q8_0",
+        "quantization": "Q8_0",
+        "runtime": "ollama",
+        "task": "finetune",
+    }
     assert used(folder)
     assert not used(folder, Workload().replace(**{change: value[change]}))
 
 
-@pytest.mark.parametrize("relative", ["opt-125m.toml", "runtimes/llama.cpp.toml", "common/architectures.toml", "common/offers.jsonl"])
+@pytest.mark.parametrize(
+    "relative",
+    [
+        "opt-125m.toml",
+        "runtimes/llama.cpp.toml",
+        "common/architectures.toml",
+        "common/offers.jsonl",
+    ],
+)
 def test_a_changed_file_counts_at_once(folder: Path, relative: str) -> None:
     """Whichever file changes, though neither its size nor its time does, what was made of it is left aside."""
     assert used(folder)
@@ -223,7 +266,9 @@ def test_an_added_spec_counts_at_once(folder: Path) -> None:
     assert "own-1b" in [answer.model.id for answer in listed]
 
 
-def test_a_changed_program_counts_at_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_program_counts_at_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What another version of the program worked out is left aside."""
     package = tmp_path / "selfhost"
     shutil.copytree(Path(questions.__file__).parents[1], package)
@@ -262,9 +307,13 @@ def test_a_damaged_file_is_left_aside(folder: Path, damage: object) -> None:
     path = folder / QUESTIONS_FILE
     assert callable(damage)
     path.write_bytes(damage(path.read_bytes()))
-    listed = judge_all(Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY)
+    listed = judge_all(
+        Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY
+    )
     path.unlink()
-    assert listed == judge_all(Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY)
+    assert listed == judge_all(
+        Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY
+    )
 
 
 def test_the_same_files_make_the_same_questions(folder: Path) -> None:

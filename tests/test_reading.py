@@ -37,13 +37,22 @@ PATIENCE_SECONDS = 60
 PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 
 
-def selfhost(*words: str, stdin: bytes | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def selfhost(
+    *words: str, stdin: bytes | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """The command as a program of its own; a wait without end is a failed test."""
     source = subprocess.DEVNULL if stdin is None else None
     done = subprocess.run(
-        [sys.executable, "-m", "selfhost", *words], capture_output=True, timeout=PATIENCE_SECONDS, stdin=source, input=stdin, cwd=cwd
+        [sys.executable, "-m", "selfhost", *words],
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        stdin=source,
+        input=stdin,
+        cwd=cwd,
     )
-    return subprocess.CompletedProcess(words, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return subprocess.CompletedProcess(
+        words, done.returncode, done.stdout.decode(), done.stderr.decode()
+    )
 
 
 # ------------------------------------------------------------------ pipes, devices, sockets
@@ -71,7 +80,9 @@ READERS: dict[str, Callable[[str], object]] = {
 
 @PIPES
 @pytest.mark.parametrize("reader", READERS)
-def test_nothing_but_an_ordinary_file_is_opened(tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_but_an_ordinary_file_is_opened(
+    tmp_path: Path, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pipe, a socket and a device are refused for what they are, and never opened: to open a device may do something."""
     os.mkfifo(tmp_path / "pipe")
     if sys.platform == "linux":
@@ -84,7 +95,9 @@ def test_nothing_but_an_ordinary_file_is_opened(tmp_path: Path, reader: str, mon
 
 
 @PIPES
-def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the question and the opening the path may become another thing."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("{}")
@@ -109,7 +122,14 @@ def test_a_pipe_in_a_recorded_tree_is_not_waited_for(tmp_path: Path, name: str) 
 @PIPES
 def test_every_file_of_a_recorded_tree_may_be_a_pipe(tmp_path: Path) -> None:
     """What the probes read of a tree is unread with that reason, as on this machine."""
-    asked = ("proc/meminfo", "proc/cpuinfo", "proc/self/cgroup", "proc/self/mountinfo", "proc/self/status", "sys/devices/system/cpu/online")
+    asked = (
+        "proc/meminfo",
+        "proc/cpuinfo",
+        "proc/self/cgroup",
+        "proc/self/mountinfo",
+        "proc/self/status",
+        "sys/devices/system/cpu/online",
+    )
     for name in asked:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(tmp_path / name)
@@ -120,7 +140,9 @@ def test_every_file_of_a_recorded_tree_may_be_a_pipe(tmp_path: Path) -> None:
 
 
 @PIPES
-def test_a_probe_opens_no_pipe_and_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_opens_no_pipe_and_no_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where a writer holds the pipe open, and on this machine."""
     os.mkfifo(tmp_path / "pipe")
     writer = os.open(tmp_path / "pipe", os.O_RDWR)
@@ -148,7 +170,9 @@ def test_a_pipe_among_machine_records_is_one_problem(tmp_path: Path) -> None:
 
 
 @PIPES
-def test_a_pipe_that_replaces_a_spec_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_that_replaces_a_spec_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder of specs is listed first and read later."""
     (tmp_path / "own.toml").write_text("schema = 1\n")
     listing = os.scandir(tmp_path)
@@ -166,14 +190,22 @@ def test_a_pipe_that_replaces_a_spec_is_not_waited_for(tmp_path: Path, monkeypat
         def __exit__(self, *_: object) -> None:
             return None
 
-    monkeypatch.setattr(os, "scandir", lambda path=".": Stale() if os.fspath(path) == str(tmp_path) else real(path))
+    monkeypatch.setattr(
+        os, "scandir", lambda path=".": Stale() if os.fspath(path) == str(tmp_path) else real(path)
+    )
     faults = Catalogue.open([tmp_path]).own_faults
     assert ["named pipe" in fault.message for fault in faults] == [True]
 
 
 @PIPES
 @pytest.mark.parametrize(
-    "command", [["check", "--adapter", "PIPE", "mistral-7b"], ["check", "./PIPE"], ["audit", "PIPE"], ["spec", "check", "PIPE"]]
+    "command",
+    [
+        ["check", "--adapter", "PIPE", "mistral-7b"],
+        ["check", "./PIPE"],
+        ["audit", "PIPE"],
+        ["spec", "check", "PIPE"],
+    ],
 )
 def test_no_command_waits_for_a_pipe(tmp_path: Path, command: list[str]) -> None:
     """Exit 1 or 2, and the reason."""
@@ -211,7 +243,9 @@ def test_standard_input_is_read_as_a_file() -> None:
 # ------------------------------------------------------------------ counted before it is parsed
 
 
-def test_a_file_is_not_read_when_its_size_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_not_read_when_its_size_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The size is asked for first."""
     with open(tmp_path / "large", "wb") as file:
         file.truncate(1 << 40)
@@ -221,7 +255,11 @@ def test_a_file_is_not_read_when_its_size_is_too_large(tmp_path: Path, monkeypat
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=30,
 )
@@ -229,7 +267,13 @@ json_values = st.recursive(
 
 def _count(value: Any) -> int:
     """Values and keys, the value itself among them."""
-    inner = list(value.values()) + list(value) if isinstance(value, dict) else value if isinstance(value, list) else []
+    inner = (
+        list(value.values()) + list(value)
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else []
+    )
     return 1 + sum(map(_count, inner))
 
 
@@ -253,7 +297,11 @@ def test_a_value_is_what_the_library_reads(value: Any) -> None:
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "is nested too deeply", None),
         ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), "is nested too deeply", None),
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
-        ("[" + "1," * reading.MAX_SIGNS + "1]", "holds about 1,000,001 values, and at most 1,000,000 are read", None),
+        (
+            "[" + "1," * reading.MAX_SIGNS + "1]",
+            "holds about 1,000,001 values, and at most 1,000,000 are read",
+            None,
+        ),
         ('{"a": 1}\n x', "is not JSON: Extra data", 2),
         ('{"a": 1,\n}', "is not JSON: ", 2),
         ("", "is not JSON: Expecting value", 1),
@@ -284,7 +332,9 @@ def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int
     budget = Budget(10_000_000)
     return [
         (entry.line, entry.value if entry.fault is None else entry.fault.reason)
-        for entry in read_records(io.BytesIO(content), max_bytes=1 << 30, max_record_bytes=max_record_bytes, budget=budget)
+        for entry in read_records(
+            io.BytesIO(content), max_bytes=1 << 30, max_record_bytes=max_record_bytes, budget=budget
+        )
     ]
 
 
@@ -292,11 +342,15 @@ def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @settings(max_examples=40)
 @given(st.lists(json_values, max_size=6), st.sampled_from([None, 1]))
-def test_a_list_is_read_item_by_item(chunk: int, encoding: str, values: list[Any], indent: int | None) -> None:
+def test_a_list_is_read_item_by_item(
+    chunk: int, encoding: str, values: list[Any], indent: int | None
+) -> None:
     """Wherever the pieces that are decoded end: in a number, a letter of several bytes, between two items."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "_CHUNK_BYTES", chunk)
-        content = json.dumps(values, indent=indent, ensure_ascii=False).encode(encoding, "surrogatepass")
+        content = json.dumps(values, indent=indent, ensure_ascii=False).encode(
+            encoding, "surrogatepass"
+        )
         assert entries(content) == [(None, value) for value in values]
 
 
@@ -305,7 +359,12 @@ def test_json_lines_have_their_numbers(chunk: int, monkeypatch: pytest.MonkeyPat
     """A broken line is told with its number, and those after it are read; empty lines count."""
     monkeypatch.setattr(reading, "_CHUNK_BYTES", chunk)
     text = '{"a": 1}\n\n{"a": \n{"a": "\N{GRINNING FACE}"}\r\n7\n'
-    assert entries(text) == [(1, {"a": 1}), (3, "is not JSON: Expecting value"), (4, {"a": "\N{GRINNING FACE}"}), (5, 7)]
+    assert entries(text) == [
+        (1, {"a": 1}),
+        (3, "is not JSON: Expecting value"),
+        (4, {"a": "\N{GRINNING FACE}"}),
+        (5, 7),
+    ]
     assert entries('{"a": 1}\n') == [(None, {"a": 1})]
     assert entries('\n{\n"a": 1\n}\n') == [(None, {"a": 1})]
 
@@ -347,7 +406,13 @@ def test_records_are_not_kept() -> None:
         def read(self, size: int = -1) -> bytes:
             self.pieces += 1
             self.largest = max(self.largest, size)
-            return b"[" if self.pieces == 1 else b'{"a": "' + b"x" * 900 + b'"},\n' if self.pieces < 2000 else b""
+            return (
+                b"["
+                if self.pieces == 1
+                else b'{"a": "' + b"x" * 900 + b'"},\n'
+                if self.pieces < 2000
+                else b""
+            )
 
     stream = Endless()
     window = reading._Window(stream, 1 << 30, Budget(1 << 30))  # type: ignore[arg-type]
@@ -363,11 +428,15 @@ def test_records_are_not_kept() -> None:
     assert held < 2_000_000
 
 
-def test_a_budget_holds_for_all_files_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_holds_for_all_files_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Machines of all files are kept, so their values are counted together."""
     monkeypatch.setattr("selfhost.audit.fleet.MAX_FLEET_SIGNS", 30)
     for name in "abcd":
-        (tmp_path / f"{name}.json").write_text('{"schema": "selfhost.machine/1", "labels": {"a": "1", "b": "2"}}')
+        (tmp_path / f"{name}.json").write_text(
+            '{"schema": "selfhost.machine/1", "labels": {"a": "1", "b": "2"}}'
+        )
     fleet = load_machines(str(tmp_path))
     assert [machine.name for machine in fleet.machines] == ["a", "b", "c"]
     assert [(Path(problem.file).name, problem.message) for problem in fleet.problems] == [
@@ -377,7 +446,9 @@ def test_a_budget_holds_for_all_files_together(tmp_path: Path, monkeypatch: pyte
 
 def test_a_key_that_stands_twice_is_a_fault_in_a_fleet_too(tmp_path: Path) -> None:
     """As in `--machine FILE`: readers of JSON differ in which of the two they take."""
-    (tmp_path / "a.jsonl").write_text('{"name": "a", "scope": "vm"}\n{"name": "b", "scope": "vm", "scope": "host"}\n')
+    (tmp_path / "a.jsonl").write_text(
+        '{"name": "a", "scope": "vm"}\n{"name": "b", "scope": "vm", "scope": "host"}\n'
+    )
     fleet = load_machines(str(tmp_path / "a.jsonl"))
     assert [machine.name for machine in fleet.machines] == ["a"]
     assert [(problem.line, problem.key) for problem in fleet.problems] == [(2, "scope")]
@@ -394,7 +465,9 @@ with open("/proc/self/status") as file:
     peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
 print("PEAK", code, peak // 1024)
 """
-MEASURED = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the most that a program took")
+MEASURED = pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux tells the most that a program took"
+)
 
 
 def _header(header: bytes, data_bytes: int = 8) -> bytes:
@@ -409,7 +482,12 @@ def _objects(count: int) -> bytes:
 def _records(count: int, labels: int) -> bytes:
     record = {"schema": "selfhost.machine/1", "memory_total_bytes": 1 << 34}
     many = (
-        {**record, "name": f"m{number}", "labels": {f"{number:x}-{label:x}": "y" for label in range(labels)}} for number in range(count)
+        {
+            **record,
+            "name": f"m{number}",
+            "labels": {f"{number:x}-{label:x}": "y" for label in range(labels)},
+        }
+        for number in range(count)
     )
     return json.dumps(list(many)).encode()
 
@@ -421,29 +499,63 @@ def _gguf(keys: bytes, count: int) -> bytes:
 def _lists_of_numbers() -> bytes:
     """9,900 keys, each with 2,000 numbers of a byte, which take 8 in a list."""
     one = struct.pack("<IIQ", 9, 0, 2000) + b"\1" * 2000
-    return _gguf(b"".join(struct.pack("<Q", 6) + b"k%05d" % number + one for number in range(9_900)), 9_900)
+    return _gguf(
+        b"".join(struct.pack("<Q", 6) + b"k%05d" % number + one for number in range(9_900)), 9_900
+    )
 
 
 def _wide_keys() -> bytes:
     """Keys of 60 kB with a letter of four bytes."""
     key = b"x" * 60_000 + "\U0001f600".encode()
     return _gguf(
-        b"".join(struct.pack("<Q", len(key) + 4) + b"%04d" % number + key + struct.pack("<IB", 7, 1) for number in range(1_500)), 1_500
+        b"".join(
+            struct.pack("<Q", len(key) + 4) + b"%04d" % number + key + struct.pack("<IB", 7, 1)
+            for number in range(1_500)
+        ),
+        1_500,
     )
 
 
 LARGE: dict[str, tuple[str, Callable[[], bytes], str]] = {
-    "header of empty lists": ("m.safetensors", lambda: _header(b'{"a":[' + b"[]," * 33_000_000 + b"[]]}"), "at most 50,000,000 are read"),
-    "header of less": ("m.safetensors", lambda: _header(b'{"a":[' + b"[]," * 16_000_000 + b"[]]}"), "at most 2,800,000 are read"),
-    "header of objects": ("m.safetensors", lambda: _header(b"{" + _objects(690_000) + b',"z":"' + b"x" * 34_000_000 + b'"}'), "690,001"),
-    "header of wide letters": ("m.safetensors", lambda: _header(b'{"z":"' + b"x" * 49_000_000 + b'\xf0\x9f\x98\x80"}'), "as text"),
-    "index of empty lists": ("m.safetensors.index.json", lambda: b'{"weight_map":[' + b"[]," * 21_000_000 + b"[]]}", "at most 1,501,000"),
+    "header of empty lists": (
+        "m.safetensors",
+        lambda: _header(b'{"a":[' + b"[]," * 33_000_000 + b"[]]}"),
+        "at most 50,000,000 are read",
+    ),
+    "header of less": (
+        "m.safetensors",
+        lambda: _header(b'{"a":[' + b"[]," * 16_000_000 + b"[]]}"),
+        "at most 2,800,000 are read",
+    ),
+    "header of objects": (
+        "m.safetensors",
+        lambda: _header(b"{" + _objects(690_000) + b',"z":"' + b"x" * 34_000_000 + b'"}'),
+        "690,001",
+    ),
+    "header of wide letters": (
+        "m.safetensors",
+        lambda: _header(b'{"z":"' + b"x" * 49_000_000 + b'\xf0\x9f\x98\x80"}'),
+        "as text",
+    ),
+    "index of empty lists": (
+        "m.safetensors.index.json",
+        lambda: b'{"weight_map":[' + b"[]," * 21_000_000 + b"[]]}",
+        "at most 1,501,000",
+    ),
     "index of shards": (
         "m.safetensors.index.json",
-        lambda: b'{"weight_map":{' + b",".join(b'"%070x":"%x"' % (number, number) for number in range(749_000)) + b"}}",
+        lambda: (
+            b'{"weight_map":{'
+            + b",".join(b'"%070x":"%x"' % (number, number) for number in range(749_000))
+            + b"}}"
+        ),
         "names files outside its folder",
     ),
-    "config": ("config.json", lambda: b'{"a":[' + b"[]," * 2_700_000 + b"[]]}", "at most 1,000,000 are read"),
+    "config": (
+        "config.json",
+        lambda: b'{"a":[' + b"[]," * 2_700_000 + b"[]]}",
+        "at most 1,000,000 are read",
+    ),
     "GGUF of lists": ("m.gguf", _lists_of_numbers, "take more than any model's"),
     "GGUF of long keys": ("m.gguf", _wide_keys, "take more than any model's"),
 }
@@ -462,7 +574,12 @@ def test_a_hostile_model_file_takes_bounded_memory(tmp_path: Path, name: str) ->
 
 
 def _peak(*words: str) -> tuple[int, int, str]:
-    done = subprocess.run([sys.executable, "-c", _MEASURED, *words], capture_output=True, text=True, timeout=5 * PATIENCE_SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, *words],
+        capture_output=True,
+        text=True,
+        timeout=5 * PATIENCE_SECONDS,
+    )
     assert "Traceback" not in done.stderr
     _, code, peak = done.stdout.splitlines()[-1].split(" ")
     return int(code), int(peak), done.stderr
@@ -474,17 +591,24 @@ def _peak(*words: str) -> tuple[int, int, str]:
     [
         (lambda: b"[" + b"[]," * 23_000_000 + b"[]]", "is larger than 67,108,864 bytes"),
         (lambda: b"[" + b"[]," * 22_000_000 + b"[]]", "more than 10,000 machines"),
-        (lambda: b'{"a":[' + b"[]," * 20_000_000 + b"[]]}", "has a record of more than 4,194,304 bytes"),
+        (
+            lambda: b'{"a":[' + b"[]," * 20_000_000 + b"[]]}",
+            "has a record of more than 4,194,304 bytes",
+        ),
         (lambda: b'{"a":[\n' + b"[],\n" * 15_000_000 + b"[]]}", "is larger than 4,194,304 bytes"),
         (lambda: _records(12_000, 1), "more than 10,000 machines"),
         (lambda: _records(6_000, 500), "has more than about 4,200,000 values"),
     ],
 )
-def test_a_hostile_fleet_takes_bounded_memory(tmp_path: Path, content: Callable[[], bytes], message: str) -> None:
+def test_a_hostile_fleet_takes_bounded_memory(
+    tmp_path: Path, content: Callable[[], bytes], message: str
+) -> None:
     """`audit --machines` of 66 MB took 3.2 GB; it reads one record at a time."""
     (tmp_path / "fleet.json").write_bytes(content())
     (tmp_path / "audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    code, peak_mib, said = _peak("audit", str(tmp_path / "audit.toml"), "--machines", str(tmp_path / "fleet.json"))
+    code, peak_mib, said = _peak(
+        "audit", str(tmp_path / "audit.toml"), "--machines", str(tmp_path / "fleet.json")
+    )
     assert message in said
     assert code == 2
     assert peak_mib < MEMORY_MIB
@@ -501,21 +625,28 @@ def test_the_index_of_the_largest_model_is_read(tmp_path: Path) -> None:
         for part in ("weight_packed", "weight_scale")
     ]
     assert len(entries) == 494_592
-    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {\n' + ",\n".join(entries) + "\n}}")
+    (tmp_path / "model.safetensors.index.json").write_text(
+        '{"weight_map": {\n' + ",\n".join(entries) + "\n}}"
+    )
     code, peak_mib, said = _peak("check", str(tmp_path / "model.safetensors.index.json"))
     assert "has its weights in 92 files" in said
     assert code == 2
     assert peak_mib < MEMORY_MIB
 
 
-def test_the_tensors_of_one_file_and_of_all_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tensors_of_one_file_and_of_all_are_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A full set of adapters of Kimi K2 (60 layers, 384 experts, 3 matrices, A and B) fits; ever so many shards do not."""
     assert MAX_TENSORS > 60 * 384 * 3 * 2
     monkeypatch.setattr("selfhost.modelfiles.safetensors.MAX_TENSORS", 3)
     monkeypatch.setattr("selfhost.modelfiles.safetensors.MAX_TENSORS_IN_ALL", 5)
     paths = []
     for number in range(3):
-        header = {f"{number}.{index}": {"dtype": "U8", "shape": [1], "data_offsets": [index, index + 1]} for index in range(2)}
+        header = {
+            f"{number}.{index}": {"dtype": "U8", "shape": [1], "data_offsets": [index, index + 1]}
+            for index in range(2)
+        }
         path = tmp_path / f"model-0000{number + 1}-of-00003.safetensors"
         path.write_bytes(_header(json.dumps(header).encode(), 2))
         paths.append(str(path))
@@ -526,7 +657,11 @@ def test_the_tensors_of_one_file_and_of_all_are_limited(tmp_path: Path, monkeypa
 
 def test_a_header_whose_length_looks_like_json_is_a_header(tmp_path: Path) -> None:
     """31,520 bytes are 0x7B20: a blank and a brace."""
-    header = json.dumps({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode().ljust(31_520)
+    header = (
+        json.dumps({"a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}})
+        .encode()
+        .ljust(31_520)
+    )
     (tmp_path / "m.safetensors").write_bytes(_header(header, 1))
     assert read_local(tmp_path / "m.safetensors", {}).format == "safetensors"
 
@@ -542,24 +677,35 @@ def test_twenty_problems_are_listed_and_the_rest_is_counted() -> None:
     whole = Faults("g")
     whole.extend(MachineFileError(faults.problems, unlisted=faults.more), line=7)
     whole.append(Problem(file="g", message="last"))
-    assert [problem.message for problem in whole.problems] == [*map(str, range(20)), "has 6 more faults, not listed"]
+    assert [problem.message for problem in whole.problems] == [
+        *map(str, range(20)),
+        "has 6 more faults, not listed",
+    ]
     assert {problem.line for problem in whole.problems[:-1]} == {7}
 
 
 @pytest.mark.parametrize(
     ("text", "more"),
     [
-        ('{"schema": "selfhost.machine/1",' + ",".join(['"a": 1'] * 400_000) + "}", 399_999 - MAX_PROBLEMS),
+        (
+            '{"schema": "selfhost.machine/1",' + ",".join(['"a": 1'] * 400_000) + "}",
+            399_999 - MAX_PROBLEMS,
+        ),
         ("[" + ",".join(["NaN"] * 300_000) + "]", 300_000 + 1 - MAX_PROBLEMS),
         ('{"disks": [' + ",".join(["1"] * 900) + "]}", 900 - MAX_PROBLEMS),
         ('{"sources": {' + ",".join(f'"{number}": 1' for number in range(900)) + "}}", None),
     ],
     ids=["doubled", "not a number", "disks", "sources"],
 )
-def test_a_record_of_nothing_but_faults_prints_little(tmp_path: Path, text: str, more: int | None) -> None:
+def test_a_record_of_nothing_but_faults_prints_little(
+    tmp_path: Path, text: str, more: int | None
+) -> None:
     """400,000 times the same key, 2.4 MB, printed 20 MB; on the terminal and as JSON."""
     (tmp_path / "m.json").write_text(text)
-    for words in (["check", "gpt2", "--machine"], ["check", "gpt2", "--format", "json", "--machine"]):
+    for words in (
+        ["check", "gpt2", "--machine"],
+        ["check", "gpt2", "--format", "json", "--machine"],
+    ):
         done = selfhost(*words, str(tmp_path / "m.json"))
         assert (done.returncode, done.stdout) == (2, "")
         assert len(done.stderr) < 20_000

@@ -24,7 +24,9 @@ def blocks(language: str, heading: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
 
 
-COMMANDS = [line.partition("#")[0].strip() for block in blocks("sh", "Use") for line in block.splitlines()]
+COMMANDS = [
+    line.partition("#")[0].strip() for block in blocks("sh", "Use") for line in block.splitlines()
+]
 
 
 def test_there_are_commands() -> None:
@@ -32,12 +34,17 @@ def test_there_are_commands() -> None:
     assert len(COMMANDS) >= 8
 
 
-def test_commands_of_the_use_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_of_the_use_section(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each line runs in its order, is understood, and ends with an answer."""
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS:
         line, _, target = command.partition(" > ")
-        words = [str(ROOT / word) if word.startswith("examples/") else word for word in shlex.split(line)[1:]]
+        words = [
+            str(ROOT / word) if word.startswith("examples/") else word
+            for word in shlex.split(line)[1:]
+        ]
         code = cli.main(words)
         out, err = capsys.readouterr()
         assert code in (0, 1, 3), f"{command}: {err}"
@@ -49,7 +56,13 @@ def test_commands_of_the_use_section(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_python_block(source_environment: dict[str, str]) -> None:
     """The library example runs as pasted."""
     (code,) = blocks("python", "In a program")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=source_environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(("local", "api", "unknown", "neither"))
 
@@ -59,7 +72,9 @@ def test_reason_codes_are_the_codes() -> None:
     rows = dict(re.findall(r"^\| (\w+) \| ((?:`[a-z-]+` ?)+)\|$", README, re.MULTILINE))
     assert set(rows) == set(CHECKS)
     for check, text in rows.items():
-        assert set(re.findall(r"`([a-z-]+)`", text)) == {code for code in CODES if code.startswith(f"{check}-")}
+        assert set(re.findall(r"`([a-z-]+)`", text)) == {
+            code for code in CODES if code.startswith(f"{check}-")
+        }
 
 
 def test_exit_codes_are_those_of_the_help() -> None:
@@ -72,7 +87,10 @@ def test_exit_codes_are_those_of_the_help() -> None:
 def test_install_and_test_commands_are_the_ones_that_ci_runs() -> None:
     """.ci/run installs what the README installs and calls the same test command."""
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/selfhost check mistral-7b" in README
+    assert (
+        "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/selfhost check mistral-7b"
+        in README
+    )
     assert "pip install -e '.[test]' && .venv/bin/python -m pytest -n auto" in README
     assert "-e '.[test]'" in ci
     assert "-m pytest -n auto" in ci

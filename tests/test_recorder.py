@@ -24,7 +24,9 @@ from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.reader import Machine
 
-TREES = sorted(path for path in (Path(__file__).parent / "machines").glob("*/root") if path.is_dir())
+TREES = sorted(
+    path for path in (Path(__file__).parent / "machines").glob("*/root") if path.is_dir()
+)
 GIB = 2**30
 
 
@@ -63,29 +65,58 @@ def test_a_record_of_a_recording_gives_the_same_facts(tree: Path, tmp_path: Path
     assert facts_of(second) == facts_of(first) == facts_of(read_machine(RecordedHost(str(tree))))
 
 
-def test_a_record_of_this_machine_gives_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_this_machine_gives_the_same_facts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The real one, whatever it is, in a folder whose name is kept; and the record is small."""
     monkeypatch.chdir("/")
     first, second = again(Host(), tmp_path / "new")
     # where programs lie, models and control groups are told by other names, which may be somebody's
-    runtimes = [[(found.id, found.version) for found in machine.runtimes or ()] for machine in (first, second)]
+    runtimes = [
+        [(found.id, found.version) for found in machine.runtimes or ()]
+        for machine in (first, second)
+    ]
     assert runtimes[0] == runtimes[1]
-    models = [sorted((found.store or "", found.size_bytes) for found in machine.models_present or ()) for machine in (first, second)]
+    models = [
+        sorted((found.store or "", found.size_bytes) for found in machine.models_present or ())
+        for machine in (first, second)
+    ]
     assert models[0] == models[1]
-    rest = [json.dumps(facts_of(machine.replace(runtimes=(), models_present=()))) for machine in (first, second)]
-    assert re.sub(r"control group [^ :]+", "", rest[1]) == re.sub(r"control group [^ :]+", "", rest[0])
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < recorder.MAX_BYTES
+    rest = [
+        json.dumps(facts_of(machine.replace(runtimes=(), models_present=())))
+        for machine in (first, second)
+    ]
+    assert re.sub(r"control group [^ :]+", "", rest[1]) == re.sub(
+        r"control group [^ :]+", "", rest[0]
+    )
+    assert (
+        sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+        < recorder.MAX_BYTES
+    )
 
 
 # what `Host` works out from what it asked
-DERIVED = {"host_names", "real", "read_text", "why", "missing", "paths", "mounts", "psutil", "live", "names"}
+DERIVED = {
+    "host_names",
+    "real",
+    "read_text",
+    "why",
+    "missing",
+    "paths",
+    "mounts",
+    "psutil",
+    "live",
+    "names",
+}
 
 
 def test_every_question_to_the_computer_is_recorded_and_answered() -> None:
     """A new method of Host is either worked out from others, or both noted by the Recorder and answered from a tree."""
     asked = {name for name in vars(Host) if not name.startswith("_")} - DERIVED
     assert asked - {"home"} <= set(vars(Recorder))
-    assert asked - {"home", "within", "mount_of", "layer", "clean", "hide"} <= set(vars(RecordedHost))
+    assert asked - {"home", "within", "mount_of", "layer", "clean", "hide"} <= set(
+        vars(RecordedHost)
+    )
 
 
 # names and addresses
@@ -138,7 +169,13 @@ def private(tmp_path: Path) -> Path:
         place = tmp_path / "private" / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-    env = {"HOME": HOME, "USER": "ada-lovelace", "HF_HOME": f"{HOME}/models", "KUBERNETES_SERVICE_HOST": "192.0.2.7", "LLAMA_CACHE": "/d/x"}
+    env = {
+        "HOME": HOME,
+        "USER": "ada-lovelace",
+        "HF_HOME": f"{HOME}/models",
+        "KUBERNETES_SERVICE_HOST": "192.0.2.7",
+        "LLAMA_CACHE": "/d/x",
+    }
     facts = {
         "system": "linux", "machine": "x86_64", "pointer_bits": 64, "page_bytes": 4096, "affinity": [0, 1, 2, 3], "cwd": f"{HOME}/work",
         "space": {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}, "writable": {"/": True},
@@ -166,7 +203,9 @@ def test_a_record_holds_no_names_and_addresses(private: Path, tmp_path: Path) ->
     assert [secret for secret in SECRETS if secret in whole] == []
 
 
-def test_a_record_holds_no_names_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_holds_no_names_of_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The current folder and those of models may bear a client's name: the record has others in their place, and says the same."""
     work = tmp_path / "projects" / "jane.doe" / "AcmeMerger"
     cache = work / "big models"
@@ -176,12 +215,20 @@ def test_a_record_holds_no_names_of_folders(tmp_path: Path, monkeypatch: pytest.
     name = "bartowski_Mistral-7B-Instruct-v0.3-GGUF_Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
     with (cache / name).open("wb") as stream:
         stream.truncate(4_372_812_000)
-    env = {"HOME": str(tmp_path / "home"), "LLAMA_CACHE": str(cache), "HF_HOME": "../JaneShelf", "OLLAMA_MODELS": "~/SecretClient/models"}
+    env = {
+        "HOME": str(tmp_path / "home"),
+        "LLAMA_CACHE": str(cache),
+        "HF_HOME": "../JaneShelf",
+        "OLLAMA_MODELS": "~/SecretClient/models",
+    }
     noted = Recorder(Host(env, "linux"), cli._public_models())
     first = read_machine(noted)
     noted.write(str(tmp_path / "record"))
     every = list((tmp_path / "record").rglob("*"))
-    written = "".join(f"{path.relative_to(tmp_path)}\n{path.read_bytes() if path.is_file() else b''!r}" for path in every)
+    written = "".join(
+        f"{path.relative_to(tmp_path)}\n{path.read_bytes() if path.is_file() else b''!r}"
+        for path in every
+    )
     for word in ("jane.doe", "AcmeMerger", "big models", "JaneShelf", "SecretClient"):
         assert word not in written, word
     assert "FOLDER1" in written
@@ -189,7 +236,13 @@ def test_a_record_holds_no_names_of_folders(tmp_path: Path, monkeypatch: pytest.
     for machine in (first, replayed):
         models = [(model.file, model.size_bytes) for model in machine.models_present or ()]
         assert models == [("Mistral-7B-Instruct-v0.3-Q4_K_M.gguf", 4_372_812_000)]
-    told = [[(disk.purpose, disk.free_bytes, disk.filesystem, disk.writable) for disk in one.disks or ()] for one in (first, replayed)]
+    told = [
+        [
+            (disk.purpose, disk.free_bytes, disk.filesystem, disk.writable)
+            for disk in one.disks or ()
+        ]
+        for one in (first, replayed)
+    ]
     assert told[0] == told[1]
 
 
@@ -201,11 +254,17 @@ def test_a_record_holds_no_other_peoples_names(tmp_path: Path) -> None:
         "OLLAMA_MODELS": "//fileserver.corp.example/share/192.0.2.7/models",
         "PATH": "/home/Jane Roe/bin:/run/media/kim/bin:/home/linuxbrew/.linuxbrew/bin",
     }
-    programs = ["/home/Jane Roe/bin/ollama", "/run/media/kim/bin/whisper-cli", "/home/linuxbrew/.linuxbrew/bin/llama-server"]
+    programs = [
+        "/home/Jane Roe/bin/ollama",
+        "/run/media/kim/bin/whisper-cli",
+        "/home/linuxbrew/.linuxbrew/bin/llama-server",
+    ]
     sizes = {"free_bytes": 50, "total_bytes": 100, "read_only": False}
     tree = tmp_path / "tree"
     tree.mkdir()
-    (tree / "env.json").write_text(json.dumps(stores | {"HOME": "/root", "USER": "root", "SUDO_USER": "grace"}))
+    (tree / "env.json").write_text(
+        json.dumps(stores | {"HOME": "/root", "USER": "root", "SUDO_USER": "grace"})
+    )
     facts = {
         "system": "linux", "machine": "x86_64", "runnable": programs, "cwd": "/home/bob-k",
         "space": {"/media/mary": sizes, "/home/bob-k": sizes | {"free_bytes": 70}},
@@ -213,13 +272,33 @@ def test_a_record_holds_no_other_peoples_names(tmp_path: Path) -> None:
     (tree / "facts.json").write_text(json.dumps(facts))
     live = json.dumps(read_machine(RecordedHost(str(tree))).to_json())
     assert "192.0.2.7" not in live
-    assert [name for name in ("grace", "mary", "fileserver", "Jane", "Roe", "kim") if name in live] == []
+    assert [
+        name for name in ("grace", "mary", "fileserver", "Jane", "Roe", "kim") if name in live
+    ] == []
     again(RecordedHost(str(tree)), tmp_path / "new")
-    whole = "\n".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    whole = "\n".join(
+        path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*")
+    )
     whole += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
-    assert [name for name in ("mary", "grace", "fileserver", "corp", "192.0.2.7", "Jane", "Roe", "kim", "bob") if name in whole] == []
+    assert [
+        name
+        for name in (
+            "mary",
+            "grace",
+            "fileserver",
+            "corp",
+            "192.0.2.7",
+            "Jane",
+            "Roe",
+            "kim",
+            "bob",
+        )
+        if name in whole
+    ] == []
     assert "linuxbrew" in whole
-    disks = {disk.purpose: disk for disk in read_machine(RecordedHost(str(tmp_path / "new"))).disks or ()}
+    disks = {
+        disk.purpose: disk for disk in read_machine(RecordedHost(str(tmp_path / "new"))).disks or ()
+    }
     assert (disks["huggingface"].free_bytes, disks["whisper.cpp"].free_bytes) == (50, 70)
 
 
@@ -269,8 +348,14 @@ def hostile(tmp_path: Path) -> Path:
     }
     for above in ("", group.split("/")[1], "/".join(group.split("/")[1:3])):
         files |= {f"/sys/fs/cgroup/{above}/{name}": "max\n" for name in flat[:2] if above}
-    files |= {f"/sys/fs/cgroup{group}/{name}": text for name, text in zip(flat, ("4294967296\n", "max\n", "1048576\n"), strict=True)}
-    files |= {f"/sys/fs/cgroup{group}/memory.stat": "inactive_file 4096\nactive_file 0\n", "/sys/fs/cgroup/cgroup.controllers": "memory\n"}
+    files |= {
+        f"/sys/fs/cgroup{group}/{name}": text
+        for name, text in zip(flat, ("4294967296\n", "max\n", "1048576\n"), strict=True)
+    }
+    files |= {
+        f"/sys/fs/cgroup{group}/memory.stat": "inactive_file 4096\nactive_file 0\n",
+        "/sys/fs/cgroup/cgroup.controllers": "memory\n",
+    }
     for path, text in files.items():
         # as a tree has a backslash, on every system
         place = tmp_path / "hostile" / file_name(path)
@@ -295,15 +380,38 @@ def hostile(tmp_path: Path) -> Path:
 def test_a_record_of_a_hostile_home_holds_none_of_its_names(hostile: Path, tmp_path: Path) -> None:
     """In groups, units, mounts, PATH, packages, environments, links, serial numbers: none is passed on, and the figures stay."""
     first, second = again(Named(str(hostile)), tmp_path / "new")
-    told = "\n".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    told = "\n".join(
+        path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*")
+    )
     told += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
     assert [name for name in HOSTILE if name in told] == []
     live = json.dumps(first.to_json())
-    assert [name for name in ("zebedee", "quarry17", "192.0.2.9", "2001:db8", "S3R1AL", "hunter2", "ops@acme") if name in live] == []
+    assert [
+        name
+        for name in (
+            "zebedee",
+            "quarry17",
+            "192.0.2.9",
+            "2001:db8",
+            "S3R1AL",
+            "hunter2",
+            "ops@acme",
+        )
+        if name in live
+    ] == []
     assert first.memory_limit_bytes == second.memory_limit_bytes == 4 * GIB
-    runtimes = [[(one.id, one.version) for one in machine.runtimes or ()] for machine in (first, second)]
-    assert runtimes[0] == runtimes[1] == [("llama.cpp", None), ("transformers", "4.57.0"), ("vllm", "0.11.0")]
-    disks = [[(disk.purpose, disk.free_bytes, disk.filesystem) for disk in machine.disks or ()] for machine in (first, second)]
+    runtimes = [
+        [(one.id, one.version) for one in machine.runtimes or ()] for machine in (first, second)
+    ]
+    assert (
+        runtimes[0]
+        == runtimes[1]
+        == [("llama.cpp", None), ("transformers", "4.57.0"), ("vllm", "0.11.0")]
+    )
+    disks = [
+        [(disk.purpose, disk.free_bytes, disk.filesystem) for disk in machine.disks or ()]
+        for machine in (first, second)
+    ]
     assert disks[0] == disks[1]
     assert {purpose: kind for purpose, _, kind in disks[0]}["ollama"] == "tmpfs"
     # the last of the files beside the unit wins, whatever they are called
@@ -314,16 +422,24 @@ def test_a_record_of_a_hostile_home_holds_none_of_its_names(hostile: Path, tmp_p
 @pytest.mark.parametrize(
     ("group", "kept"),
     [
-        ("/user.slice/user-1000.slice/alice-user@1000.service", "/user.slice/user-1000.slice/GROUP1.service"),
+        (
+            "/user.slice/user-1000.slice/alice-user@1000.service",
+            "/user.slice/user-1000.slice/GROUP1.service",
+        ),
         ("/acme-payroll/acme-payroll/night", "/GROUP1/GROUP1/GROUP2"),
         (r"/user.slice/app-acme\x2dcorp.slice", "/user.slice/GROUP1.slice"),
         ("/system.slice/acme-docker.service", "/system.slice/docker-GROUP1.service"),
         ("/system.slice/docker-" + "9" * 63 + "a.scope", "/system.slice/docker-ID.scope"),
-        ("/user.slice/user-1000.slice/session-c2.scope", "/user.slice/user-1000.slice/session-c2.scope"),
+        (
+            "/user.slice/user-1000.slice/session-c2.scope",
+            "/user.slice/user-1000.slice/session-c2.scope",
+        ),
     ],
 )
 @pytest.mark.parametrize("old", [True, False])
-def test_a_record_holds_no_names_of_control_groups(group: str, kept: str, old: bool, tmp_path: Path) -> None:
+def test_a_record_holds_no_names_of_control_groups(
+    group: str, kept: str, old: bool, tmp_path: Path
+) -> None:
     """A group may bear anybody's name; the record calls it otherwise wherever it stands, and limits and scope stay."""
     point = "/sys/fs/cgroup/cpu,cpuacct" if old else "/sys/fs/cgroup"
     kind = "cgroup cgroup rw,cpu,cpuacct" if old else "cgroup2 cgroup2 rw"
@@ -332,26 +448,54 @@ def test_a_record_holds_no_names_of_control_groups(group: str, kept: str, old: b
         "/proc/self/mountinfo": f"22 1 8:1 / / rw - ext4 none rw\n30 22 0:26 / {point} rw - {kind}\n",
         "/sys/devices/system/cpu/online": "0-3\n",
     }
-    limits = {"cpu.cfs_quota_us": "150000\n", "cpu.cfs_period_us": "100000\n"} if old else {"cpu.max": "150000 100000\n"}
+    limits = (
+        {"cpu.cfs_quota_us": "150000\n", "cpu.cfs_period_us": "100000\n"}
+        if old
+        else {"cpu.max": "150000 100000\n"}
+    )
     steps = group.strip("/").split("/")
     for depth in range(1, len(steps) + 1):
-        files |= {f"{point}/{'/'.join(steps[:depth])}/{name}": text for name, text in limits.items()}
+        files |= {
+            f"{point}/{'/'.join(steps[:depth])}/{name}": text for name, text in limits.items()
+        }
     for path, text in files.items():
         place = tmp_path / "tree" / file_name(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-    (tmp_path / "tree" / "facts.json").write_text(json.dumps({"system": "linux", "affinity": [0, 1, 2, 3]}))
+    (tmp_path / "tree" / "facts.json").write_text(
+        json.dumps({"system": "linux", "affinity": [0, 1, 2, 3]})
+    )
     first, second = again(RecordedHost(str(tmp_path / "tree")), tmp_path / "new")
     assert (second.cpu_cores_usable, second.scope) == (first.cpu_cores_usable, first.scope)
     assert second.cpu_cores_usable == 1.5
     assert (tmp_path / "new" / "proc" / "self" / "cgroup").read_text().strip().endswith(":" + kept)
-    told = "".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    told = "".join(
+        path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*")
+    )
     told += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
     assert [name for name in ("alice", "acme", "payroll", "night", "corp") if name in told] == []
 
 
-@pytest.mark.parametrize("name", ["max", "high", "node", "nvidia", "dev", "core", "cpu", "stat", "bytes", "free", "site", "online"])
-def test_whoever_is_called_as_the_kernel_calls_its_files_is_recorded_right(private: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max",
+        "high",
+        "node",
+        "nvidia",
+        "dev",
+        "core",
+        "cpu",
+        "stat",
+        "bytes",
+        "free",
+        "site",
+        "online",
+    ],
+)
+def test_whoever_is_called_as_the_kernel_calls_its_files_is_recorded_right(
+    private: Path, tmp_path: Path, name: str
+) -> None:
     """An account of the name `max` must not turn memory.max into something that is not there; a Jetson's is `nvidia`."""
     facts = json.loads((private / "facts.json").read_text().replace("ada-lovelace", name))
     env = json.loads((private / "env.json").read_text().replace("ada-lovelace", name))
@@ -362,9 +506,15 @@ def test_whoever_is_called_as_the_kernel_calls_its_files_is_recorded_right(priva
     mounts.write_text(mounts.read_text().replace("ada-lovelace", name))
     first, second = again(RecordedHost(str(private)), tmp_path / "new")
     assert facts_of(second) == facts_of(first)
-    assert (second.memory_limit_bytes, second.cpu_cores_usable, second.scope) == (4 * GIB, 2.0, "container")
+    assert (second.memory_limit_bytes, second.cpu_cores_usable, second.scope) == (
+        4 * GIB,
+        2.0,
+        "container",
+    )
     assert second.sources["memory_limit_bytes"].endswith(": memory.max 4.00 GiB")
-    assert [(card.vendor, card.driver) for card in second.accelerators or ()] == [("nvidia", "590.48.01")]
+    assert [(card.vendor, card.driver) for card in second.accelerators or ()] == [
+        ("nvidia", "590.48.01")
+    ]
 
 
 def test_ids_stay_apart(tmp_path: Path) -> None:
@@ -380,7 +530,9 @@ def test_ids_stay_apart(tmp_path: Path) -> None:
 # bounds and refusals
 
 
-def test_a_record_is_never_written_over_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_is_never_written_over_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder with something in it, a file and a folder that cannot be made are refused with exit code 2, and stay as they were."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
@@ -397,10 +549,14 @@ def test_a_record_is_never_written_over_anything(tmp_path: Path, monkeypatch: py
 def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not fit is unread in the record, the largest files first, and never a wrong figure."""
     monkeypatch.setattr(recorder, "MAX_BYTES", 20_000)
-    first, second = again(RecordedHost(str(TREES[-1].parents[1] / "linux-vm-2gib-parent" / "root")), tmp_path / "new")
+    first, second = again(
+        RecordedHost(str(TREES[-1].parents[1] / "linux-vm-2gib-parent" / "root")), tmp_path / "new"
+    )
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 25_000
     assert second.memory_limit_bytes == first.memory_limit_bytes
-    small = {fact: value for fact, value in second.to_json().items() if fact not in ("sources", "unread")}
+    small = {
+        fact: value for fact, value in second.to_json().items() if fact not in ("sources", "unread")
+    }
     assert all(value is None or value == first.to_json()[fact] for fact, value in small.items())
 
 
@@ -416,7 +572,9 @@ def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (lambda tree: (tree / "facts.json").mkdir(), "is a folder, not a file"),
     ],
 )
-def test_a_folder_that_is_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], told: str) -> None:
+def test_a_folder_that_is_no_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], told: str
+) -> None:
     """Exit code 2 and what is wrong, never an empty machine."""
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -427,7 +585,10 @@ def test_a_folder_that_is_no_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("value", [None, 7, "x", [], {}, [None], {"/": None}, {"/": {"free_bytes": "x"}}, True, -1, 1e300])
+@pytest.mark.parametrize(
+    "value",
+    [None, 7, "x", [], {}, [None], {"/": None}, {"/": {"free_bytes": "x"}}, True, -1, 1e300],
+)
 def test_facts_of_another_type_are_faults(tmp_path: Path, value: object) -> None:
     """A record that was written by hand is read, or the key that is wrong is named; nothing else happens."""
     keys = (
@@ -526,7 +687,9 @@ STORED = {
 }
 
 
-def test_a_record_holds_no_names_of_models_but_public_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_holds_no_names_of_models_but_public_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Publishers and models outside the catalogue have others' names, one name always the same; what was read of each stays."""
     home = tmp_path / "disk"
     for name, size in STORED.items():
@@ -534,8 +697,15 @@ def test_a_record_holds_no_names_of_models_but_public_ones(tmp_path: Path, monke
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as stream:
             stream.truncate(size)
-    layer = {"digest": "sha256:" + "ab12" * 16, "size": 7, "mediaType": "application/vnd.ollama.image.model"}
-    manifest = {"layers": [layer], "config": layer | {"mediaType": "application/vnd.docker.container.image.v1+json"}}
+    layer = {
+        "digest": "sha256:" + "ab12" * 16,
+        "size": 7,
+        "mediaType": "application/vnd.ollama.image.model",
+    }
+    manifest = {
+        "layers": [layer],
+        "config": layer | {"mediaType": "application/vnd.docker.container.image.v1+json"},
+    }
     for name in ("alice/priv/latest", "alice/priv/8b-q4_K_M", "library/mistral/7b"):
         place = home / ".ollama" / "models" / "manifests" / "registry.ollama.ai" / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -548,23 +718,40 @@ def test_a_record_holds_no_names_of_models_but_public_ones(tmp_path: Path, monke
     first = read_machine(noted)
     noted.write(str(tmp_path / "new"))
     second = read_machine(RecordedHost(str(tmp_path / "new")))
-    told = "".join(path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*"))
+    told = "".join(
+        path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*")
+    )
     told += "".join(path.read_text() for path in (tmp_path / "new").rglob("*") if path.is_file())
-    assert [name for name in ("alice", "secret", "priv", "taxes", "voice") if name in told.replace("private", "")] == []
+    assert [
+        name
+        for name in ("alice", "secret", "priv", "taxes", "voice")
+        if name in told.replace("private", "")
+    ] == []
     facts = [
-        sorted((one.store, one.size_bytes, str(one.quantization), one.complete, not one.repository) for one in machine.models_present or ())
+        sorted(
+            (one.store, one.size_bytes, str(one.quantization), one.complete, not one.repository)
+            for one in machine.models_present or ()
+        )
         for machine in (first, second)
     ]
     assert len(facts[0]) == 12
     assert facts[1] == facts[0]
     public = [
-        {one.tag or one.repository or one.file for one in machine.models_present or () if "istral" in one.path or "large" in one.path}
+        {
+            one.tag or one.repository or one.file
+            for one in machine.models_present or ()
+            if "istral" in one.path or "large" in one.path
+        }
         for machine in (first, second)
     ]
     files = {"Mistral-7B-Instruct-v0.3-Q4_K_M.gguf", "ggml-large-v3-q5_0.bin"}
     assert public[0] == {"mistral:7b", "mistralai/Mistral-7B-Instruct-v0.3", *files}
     assert public[1] == public[0]
-    named = {one.repository for one in second.models_present or () if one.repository and "GGUF" in one.repository}
+    named = {
+        one.repository
+        for one in second.models_present or ()
+        if one.repository and "GGUF" in one.repository
+    }
     assert len(named) == 1
 
 
@@ -579,8 +766,13 @@ def test_a_volume_has_one_answer_in_a_record(tmp_path: Path) -> None:
             return Space(free_bytes=self.free_bytes, total_bytes=200 * GIB, read_only=False)
 
     (tmp_path / "hub").mkdir()
-    first, second = again(Filling({"HOME": "/", "HF_HUB_CACHE": str(tmp_path / "hub")}, "linux"), tmp_path / "new")
-    free = [[disk.free_bytes for disk in machine.disks or () if disk.purpose != "whisper.cpp"] for machine in (first, second)]
+    first, second = again(
+        Filling({"HOME": "/", "HF_HUB_CACHE": str(tmp_path / "hub")}, "linux"), tmp_path / "new"
+    )
+    free = [
+        [disk.free_bytes for disk in machine.disks or () if disk.purpose != "whisper.cpp"]
+        for machine in (first, second)
+    ]
     assert free[0] == free[1]
 
 
@@ -590,7 +782,10 @@ def test_where_lm_studio_would_store_models(tmp_path: Path) -> None:
     (tmp_path / "disk" / ".lmstudio").mkdir(parents=True)
     assert read_machine(Host({"HOME": str(tmp_path)}, "linux")).disk_for("lm-studio") is None
     (tmp_path / "big").mkdir()
-    for text, path in (("{}", "~/.lmstudio/models"), (json.dumps({"downloadsFolder": str(tmp_path / "big")}), str(tmp_path / "big"))):
+    for text, path in (
+        ("{}", "~/.lmstudio/models"),
+        (json.dumps({"downloadsFolder": str(tmp_path / "big")}), str(tmp_path / "big")),
+    ):
         (tmp_path / "disk" / ".lmstudio" / "settings.json").write_text(text)
         first, second = again(Host(env, "linux"), tmp_path / f"new-{len(text)}")
         disk, recorded = first.disk_for("lm-studio"), second.disk_for("lm-studio")
@@ -605,15 +800,23 @@ def test_a_store_that_is_no_folder_is_told_as_what_it_is(tmp_path: Path) -> None
     """A file, and a link to nothing: downloads fail at both, and neither is "read only" or a word of the C library; so in the record."""
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "gone" / "models")
-    env = {"HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "file"), "OLLAMA_MODELS": str(tmp_path / "link" / "ollama")}
+    env = {
+        "HOME": str(tmp_path),
+        "HF_HUB_CACHE": str(tmp_path / "file"),
+        "OLLAMA_MODELS": str(tmp_path / "link" / "ollama"),
+    }
     for machine in again(Host(env, "linux"), tmp_path / "new"):
         hub, ollama = (machine.disk_for(purpose) for purpose in ("huggingface", "ollama"))
         assert hub
         assert ollama
         assert (hub.writable, hub.free_bytes, ollama.free_bytes) == (False, None, None)
-        assert machine.why_unread("disks.huggingface.free_bytes").reason.endswith(": it is a file, not a folder")
+        assert machine.why_unread("disks.huggingface.free_bytes").reason.endswith(
+            ": it is a file, not a folder"
+        )
         why = machine.why_unread("disks.ollama.free_bytes")
-        assert re.search(r": a link leads to ~/\S*/models/ollama, which does not exist$", why.reason)
+        assert re.search(
+            r": a link leads to ~/\S*/models/ollama, which does not exist$", why.reason
+        )
         assert why.remedy == "make that folder, or remove the link"
 
 
@@ -626,7 +829,9 @@ def test_a_file_that_may_not_be_read_is_recorded_as_such(tmp_path: Path) -> None
                 raise PermissionError(13, "Permission denied", path)
             return super().read_bytes(path, limit)
 
-    first, second = again(Closed(str(TREES[-1].parents[1] / "linux-vm-no-limit" / "root")), tmp_path / "new")
+    first, second = again(
+        Closed(str(TREES[-1].parents[1] / "linux-vm-no-limit" / "root")), tmp_path / "new"
+    )
     assert second.memory_limit_bytes is None
     assert "Permission denied" in second.why_unread("memory_limit_bytes").reason
     assert facts_of(first) == facts_of(second)
@@ -642,7 +847,17 @@ def test_a_tree_is_judged_like_a_machine(monkeypatch: pytest.MonkeyPatch) -> Non
     assert code == 0
     assert json.loads(text)["memory_limit_bytes"] == 2 * GIB
     done = subprocess.run(
-        [sys.executable, "-m", "selfhost", "check", "mistral-7b", "--machine", "-", "--format", "json"],
+        [
+            sys.executable,
+            "-m",
+            "selfhost",
+            "check",
+            "mistral-7b",
+            "--machine",
+            "-",
+            "--format",
+            "json",
+        ],
         input=text,
         capture_output=True,
         text=True,
@@ -663,11 +878,16 @@ def test_a_tree_goes_by_its_folders_name(tmp_path: Path) -> None:
         Machine.read(root=tmp_path / "nowhere")
 
 
-def test_a_recorded_tree_is_no_folder_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recorded_tree_is_no_folder_of_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`--machine` takes records: a tree that --record wrote is named as what it is, with the command that makes a record of it."""
     tree = tmp_path / "bundle"
     again(RecordedHost(str(TREES[0])), tree)
-    for words in (["check", "mistral-7b", "--machine", str(tree)], ["list", "--machine", str(tree)]):
+    for words in (
+        ["check", "mistral-7b", "--machine", str(tree)],
+        ["list", "--machine", str(tree)],
+    ):
         code, out, err = run(words, monkeypatch)
         assert (code, out) == (2, "")
         assert "is a recorded tree" in err
@@ -675,17 +895,31 @@ def test_a_recorded_tree_is_no_folder_of_records(tmp_path: Path, monkeypatch: py
         assert "schema" not in err
 
 
-@pytest.mark.parametrize("words", [["--root", "."], ["--record", "new"], ["--profiles", "--root", "."], ["--profiles", "--record", "new"]])
-def test_options_that_exclude_each_other(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--root", "."],
+        ["--record", "new"],
+        ["--profiles", "--root", "."],
+        ["--profiles", "--record", "new"],
+    ],
+)
+def test_options_that_exclude_each_other(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A tree keeps what was read: nothing in it can be measured, and a list of profiles reads no machine."""
     monkeypatch.chdir(tmp_path)
-    code, out, _ = run(["machine", *words, *([] if "--profiles" in words else ["--measure"])], monkeypatch)
+    code, out, _ = run(
+        ["machine", *words, *([] if "--profiles" in words else ["--measure"])], monkeypatch
+    )
     assert (code, out) == (2, "")
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("tree", TREES, ids=name_of)
-def test_what_machine_says_of_each_recording(tree: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_machine_says_of_each_recording(
+    tree: Path, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whole outputs, read by eye."""
     monkeypatch.setenv("COLUMNS", "140")
     code, text, _ = run(["machine", "--root", str(tree), "--name", name_of(tree)], monkeypatch)

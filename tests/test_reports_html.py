@@ -21,7 +21,18 @@ from selfhost.verdict.record import Answer
 # elements that HTML closes by themselves
 VOID = {"meta", "input", "br", "link", "img"}
 # attributes that make a browser fetch something
-LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction", "ping", "manifest", "imagesrcset"}
+LOADING = {
+    "src",
+    "srcset",
+    "data",
+    "poster",
+    "background",
+    "action",
+    "formaction",
+    "ping",
+    "manifest",
+    "imagesrcset",
+}
 
 
 class Page(HTMLParser):
@@ -74,7 +85,9 @@ def test_every_model_has_a_row_of_its_own() -> None:
     text = catalogue_page(rows, machine, {})
     made = Page(text)
     assert len(rows) > 350
-    assert [row[0] for row in made.rows[1:]] == [answer.model.name + answer.model.id for answer in rows]
+    assert [row[0] for row in made.rows[1:]] == [
+        answer.model.name + answer.model.id for answer in rows
+    ]
     assert [row[1] for row in made.rows[1:]] == [answer.route for answer in rows]
     assert {len(row) for row in made.rows} == {12}
     assert {attributes["scope"] for attributes in made.all("th")} == {"col", "row"}
@@ -86,10 +99,28 @@ def test_nothing_is_loaded_from_anywhere() -> None:
     """No element, style or script fetches anything, and the policy in the head forbids it; links leave no trace of where one came from."""
     text = page(samples.every())
     made = Page(text)
-    assert not {name for name, _ in made.tags} & {"link", "img", "iframe", "object", "embed", "base", "audio", "video", "source", "svg"}
-    assert not {key for _, attributes in made.tags for key in attributes if key in LOADING or key.startswith("on") or key == "style"}
+    assert not {name for name, _ in made.tags} & {
+        "link",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "audio",
+        "video",
+        "source",
+        "svg",
+    }
+    assert not {
+        key
+        for _, attributes in made.tags
+        for key in attributes
+        if key in LOADING or key.startswith("on") or key == "style"
+    }
     assert not re.search(r"url\(|@import|@font-face", made.raw["style"])
-    assert not re.search(r"fetch|XMLHttp|import|WebSocket|eval|innerHTML|localStorage|cookie", made.raw["script"])
+    assert not re.search(
+        r"fetch|XMLHttp|import|WebSocket|eval|innerHTML|localStorage|cookie", made.raw["script"]
+    )
     assert "http" not in made.raw["style"] + made.raw["script"]
     for link in made.all("a"):
         assert (link["href"] or "").startswith(("https://", "http://"))
@@ -99,12 +130,23 @@ def test_nothing_is_loaded_from_anywhere() -> None:
 def test_the_policy_allows_this_style_and_script_alone() -> None:
     """The hashes are those of the very bytes, so the page works under its own policy; nothing else is allowed."""
     made = Page(page(samples.every()))
-    rules = next(tag["content"] for tag in made.all("meta") if tag.get("http-equiv") == "Content-Security-Policy") or ""
+    rules = (
+        next(
+            tag["content"]
+            for tag in made.all("meta")
+            if tag.get("http-equiv") == "Content-Security-Policy"
+        )
+        or ""
+    )
     kept = dict(rule.strip().split(" ", 1) for rule in rules.split(";"))
     for name in ("style", "script"):
         found = base64.b64encode(hashlib.sha256(made.raw[name].encode()).digest()).decode()
         assert kept[f"{name}-src"] == f"'sha256-{found}'"
-    assert (kept["default-src"], kept["base-uri"], kept["form-action"]) == ("'none'", "'none'", "'none'")
+    assert (kept["default-src"], kept["base-uri"], kept["form-action"]) == (
+        "'none'",
+        "'none'",
+        "'none'",
+    )
     assert len(made.all("style")) == len(made.all("script")) == 1
 
 
@@ -113,10 +155,23 @@ def test_a_hostile_spec_stays_text() -> None:
     evil = "\"><script>alert(1)</script><img src=x onerror=alert(1)>{{rows}}\u202e\x1b[31m'"
     one = samples.local()
     model = one.model.replace(
-        name=evil, id=evil, family=evil, developer=evil, license=License(id=evil, url="javascript:alert(1)"), repository=None, released=evil
+        name=evil,
+        id=evil,
+        family=evil,
+        developer=evil,
+        license=License(id=evil, url="javascript:alert(1)"),
+        repository=None,
+        released=evil,
     )
     row = one.replace(model=model, workload=one.workload.replace(quantization=evil))
-    offer = Offer(provider=evil, model=evil, model_id=evil, input_usd_per_million_tokens=1.0, as_of="2026-01-01", source=evil)
+    offer = Offer(
+        provider=evil,
+        model=evil,
+        model_id=evil,
+        input_usd_per_million_tokens=1.0,
+        as_of="2026-01-01",
+        source=evil,
+    )
     machine = samples.LAPTOP.replace(name=evil, cpu_model=evil)
     text = catalogue_page((row,), machine, {evil: offer}, asked=evil)
     made, plain = Page(text), Page(page((one,)))
@@ -124,7 +179,9 @@ def test_a_hostile_spec_stays_text() -> None:
     assert not made.all("img")
     assert not made.all("a")
     extra = [sorted(attributes) for name, attributes in made.tags if name in ("tr", "th", "td")]
-    assert extra == [sorted(attributes) for name, attributes in plain.tags if name in ("tr", "th", "td")]
+    assert extra == [
+        sorted(attributes) for name, attributes in plain.tags if name in ("tr", "th", "td")
+    ]
     assert made.rows[1][0].startswith('"><script>alert(1)</script>')
     assert "{{rows}}" in made.rows[1][0]
     assert not re.search("[\u202e\x1b]", made.words)
@@ -141,7 +198,14 @@ def test_it_can_be_written_anywhere() -> None:
 def test_it_says_what_was_judged() -> None:
     """Machine, memory, options, day of the prices, version, the four answers and both units are told."""
     words = " ".join(Page(page(samples.every(), asked=" --context 8192")).words.split())
-    for told in (samples.LAPTOP.name, "--context 8192", "prices listed 2026", "Made by selfhost", "1,073,741,824", "1,000,000,000"):
+    for told in (
+        samples.LAPTOP.name,
+        "--context 8192",
+        "prices listed 2026",
+        "Made by selfhost",
+        "1,073,741,824",
+        "1,000,000,000",
+    ):
         assert told in words
     planned = load("macbook-air-m2-8gb").machine
     assert "confidence" in Page(page(samples.every(), planned)).words
@@ -166,8 +230,13 @@ def test_a_few_models(golden: Golden) -> None:
 
 def test_prices_stand_in_the_order_of_show_with_their_day() -> None:
     """Both columns sort by three tokens in and one out, the rule that offers of one model are ordered by; each price has its day."""
-    cheap, dear = (samples.offers()[0].replace(provider=name) for name in ("dear in, cheap out", "cheap in, dear out"))
-    cheap = cheap.replace(input_usd_per_million_tokens=1.0, output_usd_per_million_tokens=1.0, as_of="2026-05-01")
+    cheap, dear = (
+        samples.offers()[0].replace(provider=name)
+        for name in ("dear in, cheap out", "cheap in, dear out")
+    )
+    cheap = cheap.replace(
+        input_usd_per_million_tokens=1.0, output_usd_per_million_tokens=1.0, as_of="2026-05-01"
+    )
     dear = dear.replace(input_usd_per_million_tokens=0.5, output_usd_per_million_tokens=2.0)
     assert cheapest_first((cheap, dear))[0] == dear
     rows = (samples.local(), samples.api())

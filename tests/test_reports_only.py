@@ -48,7 +48,13 @@ CALLS = {
 def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> None:
     """An audit hook sees every file opened for writing, every socket and every process of the interpreter: there are none."""
     words, codes = CALLS[name]
-    done = subprocess.run([sys.executable, "-c", WATCH, *words], capture_output=True, text=True, env=source_environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, *words],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
     code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
     assert seen == []
     assert code in codes
@@ -57,7 +63,13 @@ def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> N
 def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, str]) -> None:
     """The proof can fail: --output is a write that a user asked for, and the hook reports it."""
     words = ["check", "gpt2", "--machine", str(RECORD), "--output", str(tmp_path / "x")]
-    done = subprocess.run([sys.executable, "-c", WATCH, *words], capture_output=True, text=True, env=source_environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, *words],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
     _, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
     assert [event for event, _ in seen] == ["open", "os.rename"]
 
@@ -70,9 +82,13 @@ selfhost.machine.probes.nvidia.driver_present = lambda host: True
 
 def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, str]) -> None:
     """Where an NVIDIA driver is there, its library is asked: this interpreter, isolated, once, and nothing else happens."""
-    watch = WATCH.replace("from selfhost.cli.main import main\n", DRIVEN + "from selfhost.cli.main import main\n")
+    watch = WATCH.replace(
+        "from selfhost.cli.main import main\n", DRIVEN + "from selfhost.cli.main import main\n"
+    )
     command = [sys.executable, "-c", watch, "machine"]
-    done = subprocess.run(command, capture_output=True, text=True, env=source_environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=source_environment, check=False
+    )
     code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
     assert code == 0
     started = [arguments for event, arguments in seen if event == "subprocess.Popen"]
@@ -86,10 +102,28 @@ def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, st
 def test_without_any_network(source_environment: dict[str, str]) -> None:
     """In a network namespace with no interface the answer is the same."""
     unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode:
+    if (
+        unshare is None
+        or subprocess.run([unshare, "-rn", "true"], capture_output=True, check=False).returncode
+    ):
         pytest.skip("no network namespace can be made here")
-    words = [sys.executable, "-m", "selfhost", "check", "mistral-7b", "gpt-4o", "--machine", str(RECORD)]
-    inside = subprocess.run([unshare, "-rn", *words], capture_output=True, env=source_environment, check=False)
+    words = [
+        sys.executable,
+        "-m",
+        "selfhost",
+        "check",
+        "mistral-7b",
+        "gpt-4o",
+        "--machine",
+        str(RECORD),
+    ]
+    inside = subprocess.run(
+        [unshare, "-rn", *words], capture_output=True, env=source_environment, check=False
+    )
     outside = subprocess.run(words, capture_output=True, env=source_environment, check=False)
-    assert (inside.returncode, inside.stdout, inside.stderr) == (outside.returncode, outside.stdout, b"")
+    assert (inside.returncode, inside.stdout, inside.stderr) == (
+        outside.returncode,
+        outside.stdout,
+        b"",
+    )
     assert inside.returncode == 1

@@ -21,7 +21,18 @@ from selfhost.core.records import Unread
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
-from selfhost.reports.layout import Bar, Blank, Column, Document, Paragraph, Span, Table, clean, lay_out, plain
+from selfhost.reports.layout import (
+    Bar,
+    Blank,
+    Column,
+    Document,
+    Paragraph,
+    Span,
+    Table,
+    clean,
+    lay_out,
+    plain,
+)
 from selfhost.reports.terminal import print_document
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
@@ -32,12 +43,19 @@ WIDTHS = (80, 60, 40, 20)
 
 def _documents() -> dict[str, Document]:
     made = {name: check_text.check_document([verdict]) for name, verdict in VERDICTS.items()}
-    made |= {f"{name}-verbose": check_text.check_document([verdict], verbose=True) for name, verdict in VERDICTS.items()}
+    made |= {
+        f"{name}-verbose": check_text.check_document([verdict], verbose=True)
+        for name, verdict in VERDICTS.items()
+    }
     made["several"] = check_text.check_document(samples.every())
     made["several-verbose"] = check_text.check_document(samples.every(), verbose=True)
     made["list"] = list_text.list_document(samples.every(), samples.LAPTOP)
-    made["show"] = show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local())
-    made["show-verbose"] = show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local(), verbose=True)
+    made["show"] = show_text.show_document(
+        samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local()
+    )
+    made["show-verbose"] = show_text.show_document(
+        samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local(), verbose=True
+    )
     made["show-closed"] = show_text.show_document(samples.GPT4O)
     made["compare"] = compare_text.compare_document(samples.every()[:2])
     made["compare-many"] = compare_text.compare_document(samples.every())
@@ -57,8 +75,16 @@ def _words(shown: str) -> str:
 
 def _too_long(document: Document, width: int, shown: str) -> list[str]:
     """Lines beyond the width that are neither a command to copy nor a single word."""
-    commands = {block.spans[0].text for block in document.blocks if isinstance(block, Paragraph) and block.verbatim}
-    return [line for line in shown.splitlines() if len(line) > width and line.strip() not in commands and " " in line.strip()]
+    commands = {
+        block.spans[0].text
+        for block in document.blocks
+        if isinstance(block, Paragraph) and block.verbatim
+    }
+    return [
+        line
+        for line in shown.splitlines()
+        if len(line) > width and line.strip() not in commands and " " in line.strip()
+    ]
 
 
 @each_document
@@ -91,7 +117,11 @@ def test_colour_adds_nothing_but_colour(document: Document, width: int) -> None:
     print_document(document, coloured, width, color=True)
     print_document(document, bare, width, color=False)
     assert "\x1b" not in bare.getvalue()
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()) == bare.getvalue() == plain(document, width, bars=True)
+    assert (
+        re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue())
+        == bare.getvalue()
+        == plain(document, width, bars=True)
+    )
 
 
 def test_colour_is_there_when_asked_for() -> None:
@@ -109,7 +139,12 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     first = plain(check_text.check_document([verdict])).splitlines()[0]
     assert first.startswith(f"{verdict.route}: ")
     assert verdict.model.name in first
-    answer = {Route.LOCAL: "yes", Route.API: "no", Route.NEITHER: "no", Route.UNKNOWN: "cannot tell"}[verdict.route]
+    answer = {
+        Route.LOCAL: "yes",
+        Route.API: "no",
+        Route.NEITHER: "no",
+        Route.UNKNOWN: "cannot tell",
+    }[verdict.route]
     assert first.split(": ", 1)[1].startswith(answer)
 
 
@@ -122,12 +157,20 @@ def test_a_license_forbids_only_what_it_forbids() -> None:
     ):
         verdict = samples.api().replace(findings=(failed.replace(code=code),))
         assert plain(check_text.check_document([verdict])).splitlines()[0].endswith(words)
-        assert words in _words(plain(compare_text.compare_document([verdict, samples.local()]), None))
+        assert words in _words(
+            plain(compare_text.compare_document([verdict, samples.local()]), None)
+        )
     closed = samples.closed()
     asked = closed.replace(findings=(*closed.findings, failed.replace(code="license-not-accepted")))
-    for document in (check_text.check_document([asked]), compare_text.compare_document([asked, samples.local()])):
+    for document in (
+        check_text.check_document([asked]),
+        compare_text.compare_document([asked, samples.local()]),
+    ):
         assert "its license" not in plain(document)
-    assert plain(check_text.check_document([asked])).splitlines()[0] == plain(check_text.check_document([closed])).splitlines()[0]
+    assert (
+        plain(check_text.check_document([asked])).splitlines()[0]
+        == plain(check_text.check_document([closed])).splitlines()[0]
+    )
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -142,7 +185,9 @@ def test_every_check_has_words_for_why_not(check: str) -> None:
 @each_verdict
 @pytest.mark.parametrize("width", [None, 80, 20])
 @pytest.mark.parametrize("verbose", [False, True])
-def test_every_finding_that_did_not_pass_is_explained(verdict: Verdict, width: int | None, verbose: bool) -> None:
+def test_every_finding_that_did_not_pass_is_explained(
+    verdict: Verdict, width: int | None, verbose: bool
+) -> None:
     """Reason and remedy appear in full at any width; verbose adds the reasons of those that passed."""
     shown = _words(plain(check_text.check_document([verdict], verbose=verbose), width))
     for finding in verdict.findings:
@@ -156,7 +201,11 @@ def test_every_default_taken_is_stated(verdict: Verdict) -> None:
     """Quantization, runtime and context that were judged are named before the table, as is the download."""
     top = plain(check_text.check_document([verdict])).split("\n\n")[0]
     asked = verdict.workload
-    for part in (asked.quantization, asked.runtime, None if asked.context_tokens is None else f"{asked.context_tokens:,} tokens"):
+    for part in (
+        asked.quantization,
+        asked.runtime,
+        None if asked.context_tokens is None else f"{asked.context_tokens:,} tokens",
+    ):
         assert part is None or part in top
     assert verdict.needs is None or "to download" in top
 
@@ -165,7 +214,9 @@ def test_every_default_taken_is_stated(verdict: Verdict) -> None:
 def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
     """A command stands alone on its line, unbroken even on a narrow terminal."""
     for width in (None, *WIDTHS):
-        lines = [line.strip() for line in plain(check_text.check_document([verdict]), width).splitlines()]
+        lines = [
+            line.strip() for line in plain(check_text.check_document([verdict]), width).splitlines()
+        ]
         for command in verdict.commands:
             assert command in lines
         for other in verdict.alternatives if verdict.route is not Route.LOCAL else ():
@@ -204,25 +255,41 @@ def test_more_offers_than_fit_are_counted() -> None:
 def test_a_figure_that_one_offer_lacks_is_a_dash() -> None:
     """In a column that others fill nothing is left blank; a column without any figure is not there."""
     known = samples.offers()[0]
-    verdict = samples.api().replace(api_offers=(known, known.replace(provider="another", context_tokens=None)))
+    verdict = samples.api().replace(
+        api_offers=(known, known.replace(provider="another", context_tokens=None))
+    )
     shown = plain(check_text.check_document([verdict]))
     assert re.search(r"^  another +\S+ .*- +\$", shown, re.MULTILINE)
     assert "per minute" not in shown
     bare = tuple(offer.replace(context_tokens=None) for offer in verdict.api_offers)
-    assert "context" not in plain(check_text.check_document([verdict.replace(api_offers=bare)])).partition("By API, US")[2].splitlines()[1]
+    assert (
+        "context"
+        not in plain(check_text.check_document([verdict.replace(api_offers=bare)]))
+        .partition("By API, US")[2]
+        .splitlines()[1]
+    )
 
 
 def test_what_is_published_in_a_narrow_type_says_which_part() -> None:
     """gpt-oss: experts in MXFP4, the rest in bfloat16; DeepSeek V3: matrices in FP8; Llama 3.1: all in bfloat16."""
-    told = {id: plain(show_text.show_document(open_catalogue().spec(id))) for id in ("gpt-oss-20b", "deepseek-v3", "llama-3.1-8b-instruct")}
+    told = {
+        id: plain(show_text.show_document(open_catalogue().spec(id)))
+        for id in ("gpt-oss-20b", "deepseek-v3", "llama-3.1-8b-instruct")
+    }
     assert "published with experts in mxfp4, the rest in bfloat16" in told["gpt-oss-20b"]
-    assert "published with matrices in float8_e4m3_128x128, the rest in bfloat16" in told["deepseek-v3"]
+    assert (
+        "published with matrices in float8_e4m3_128x128, the rest in bfloat16"
+        in told["deepseek-v3"]
+    )
     assert "published as bfloat16" in told["llama-3.1-8b-instruct"]
 
 
 def test_layers_that_are_alike_are_told_once() -> None:
     """Nemotron Super 49B attends in 49 of its 80 blocks (block_configs of its config.json), which lie in five runs; Jamba in 9 of 72."""
-    told = {id: plain(show_text.show_document(open_catalogue().spec(id))) for id in ("llama-3.3-nemotron-super-49b-v1", "jamba-large-1.5")}
+    told = {
+        id: plain(show_text.show_document(open_catalogue().spec(id)))
+        for id in ("llama-3.3-nemotron-super-49b-v1", "jamba-large-1.5")
+    }
     assert told["llama-3.3-nemotron-super-49b-v1"].count("of full attention") == 1
     assert "49 layers of full attention" in told["llama-3.3-nemotron-super-49b-v1"]
     assert "9 layers of full attention" in told["jamba-large-1.5"]
@@ -233,7 +300,9 @@ def test_a_list_counts_memory_as_check_does() -> None:
     """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
     machine = apply(samples.LAPTOP, ["memory=4GiB"])
     shown = plain(list_text.list_document(samples.every(), machine))
-    assert "3.00 GiB of memory at most for models: 4.00 GiB less 1.00 GiB kept back" in _words(shown)
+    assert "3.00 GiB of memory at most for models: 4.00 GiB less 1.00 GiB kept back" in _words(
+        shown
+    )
 
 
 def test_a_stand_in_is_called_one() -> None:
@@ -248,7 +317,9 @@ def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
     private = samples.neither()
     assert "nothing may leave the machine" in plain(check_text.check_document([private]))
     open_to_apis = private.replace(workload=private.workload.replace(private=False))
-    assert "no offer is known that meets what was asked" in plain(check_text.check_document([open_to_apis]))
+    assert "no offer is known that meets what was asked" in plain(
+        check_text.check_document([open_to_apis])
+    )
 
 
 def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
@@ -263,7 +334,12 @@ def test_what_is_short_does_not_look_equal() -> None:
     verdict = samples.local()
     memory = verdict.finding("memory")
     assert memory is not None
-    close = memory.replace(needs=5_743 * 2**30 // 1000, has=5_739 * 2**30 // 1000, short=4 * 2**30 // 1000, outcome=Outcome.UNKNOWN)
+    close = memory.replace(
+        needs=5_743 * 2**30 // 1000,
+        has=5_739 * 2**30 // 1000,
+        short=4 * 2**30 // 1000,
+        outcome=Outcome.UNKNOWN,
+    )
     findings = tuple(close if one is memory else one for one in verdict.findings)
     shown = plain(check_text.check_document([verdict.replace(findings=findings)]), 100)
     row = next(line for line in shown.splitlines() if line.startswith("  memory "))
@@ -275,16 +351,27 @@ def test_a_wide_range_names_the_slow_end() -> None:
     """A speed known within a factor of two needs no caution; a wider range names its slow end and how to narrow it."""
     narrow = samples.local()
     assert "--measure" not in plain(check_text.check_document([narrow]))
-    wide = narrow.replace(speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"))
-    assert re.search(r"slow end, 3\.0 tokens/s.*--measure", plain(check_text.check_document([wide])))
+    wide = narrow.replace(
+        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess")
+    )
+    assert re.search(
+        r"slow end, 3\.0 tokens/s.*--measure", plain(check_text.check_document([wide]))
+    )
 
 
 def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
     """Where --measure was asked for and gave no figure, the reason and what to do stand there, and no hint to measure."""
-    why = Unread(fact="memory_bandwidth_bytes_per_second", reason="measured 3 GB/s with low confidence, not used", remedy="run it again")
+    why = Unread(
+        fact="memory_bandwidth_bytes_per_second",
+        reason="measured 3 GB/s with low confidence, not used",
+        remedy="run it again",
+    )
     verdict = samples.local()
     machine = verdict.machine.replace(memory_bandwidth_bytes_per_second=None, unread=(why,))
-    wide = verdict.replace(machine=machine, speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"))
+    wide = verdict.replace(
+        machine=machine,
+        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"),
+    )
     shown = plain(check_text.check_document([wide], carry=" --measure"))
     assert why.reason in shown
     assert "run it again" in shown
@@ -296,7 +383,10 @@ def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
 def test_where_the_memory_limit_comes_from_is_shown_however_narrow(width: int) -> None:
     """A limit without its source cannot be judged: the source wraps, it does not vanish."""
     source = "/sys/fs/cgroup/memory.max"
-    machine = Machine(memory_limit_bytes=2**30, sources={"memory_limit_bytes": f"{source} of a control group above this one"})
+    machine = Machine(
+        memory_limit_bytes=2**30,
+        sources={"memory_limit_bytes": f"{source} of a control group above this one"},
+    )
     assert "cgroup" in plain(machine_text.machine_document(machine), width)
 
 
@@ -311,7 +401,11 @@ def test_verbose_shows_the_sum() -> None:
         assert term.source in shown
         assert f"{term.name.replace('_', ' ')}: " in shown
     assert "286 MiB (267 MiB to 305 MiB), computed" in shown
-    for part in ("1.00 GiB is kept for the system", *verdict.machine.sources.values(), *(entry.reason for entry in verdict.machine.unread)):
+    for part in (
+        "1.00 GiB is kept for the system",
+        *verdict.machine.sources.values(),
+        *(entry.reason for entry in verdict.machine.unread),
+    ):
         assert part in shown
 
 
@@ -354,7 +448,9 @@ def test_a_list_at_80_columns_has_what_decides() -> None:
     shown = plain(list_text.list_document(samples.every(), samples.LAPTOP), 80)
     for part in ("7.25 B", "4.93 GiB", "4.37 GB", "Apache-2.0", "closed"):
         assert part in shown
-    long = samples.local().replace(model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length")))
+    long = samples.local().replace(
+        model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length"))
+    )
     cut = plain(list_text.list_document((long,), samples.LAPTOP), 74)
     assert "Of-Uncom" in cut
     assert "Of-Uncommon-Length" not in cut
@@ -364,10 +460,20 @@ def test_a_list_at_80_columns_has_what_decides() -> None:
 
 def test_show_tells_what_is_known_and_what_is_not() -> None:
     """License and duties, openness, sizes with whether they fit, sources, and each unknown with its reason."""
-    shown = plain(show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local()))
+    shown = plain(
+        show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local())
+    )
     spec = samples.MISTRAL
     assert spec.license is not None
-    for part in (*spec.aliases, *spec.license.duties, *spec.sources.values(), *spec.unknown.values(), "Apache-2.0", "8 KV heads", "32,768"):
+    for part in (
+        *spec.aliases,
+        *spec.license.duties,
+        *spec.sources.values(),
+        *spec.unknown.values(),
+        "Apache-2.0",
+        "8 KV heads",
+        "32,768",
+    ):
         assert part in shown
     rows = {row.split()[0]: row for row in shown.splitlines() if row.strip()}
     assert "7.70 GB" in rows["Q8_0"]
@@ -397,7 +503,11 @@ def test_a_machine_shows_facts_and_gaps(width: int | None) -> None:
     for entry in samples.WORKSTATION.unread:
         assert entry.reason in shown
         assert entry.remedy is None or entry.remedy in shown
-    nothing = plain(machine_text.machine_document(Machine(unread=(Unread(fact="memory_total_bytes", reason="no /proc"),))))
+    nothing = plain(
+        machine_text.machine_document(
+            Machine(unread=(Unread(fact="memory_total_bytes", reason="no /proc"),))
+        )
+    )
     assert "no /proc" in nothing
     assert "0 bytes" not in nothing
 
@@ -426,14 +536,28 @@ def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -
     sample = samples.api()
     model = sample.model.replace(name=name, id=name, aliases=(name,), sources={name: name})
     findings = tuple(finding.replace(reason=name, remedy=name) for finding in sample.findings)
-    machine = sample.machine.replace(name=name, cpu_model=name, unread=(Unread(fact=name, reason=name, remedy=name),))
+    machine = sample.machine.replace(
+        name=name, cpu_model=name, unread=(Unread(fact=name, reason=name, remedy=name),)
+    )
     offers = tuple(offer.replace(provider=name, model=name) for offer in sample.api_offers)
-    verdict = sample.replace(model=model, findings=findings, machine=machine, api_offers=offers, notes=(name,), commands=(name,))
+    verdict = sample.replace(
+        model=model,
+        findings=findings,
+        machine=machine,
+        api_offers=offers,
+        notes=(name,),
+        commands=(name,),
+    )
     for document in (
         check_text.check_document([verdict], verbose=True),
         check_text.check_document([verdict, verdict]),
         list_text.list_document([verdict], machine),
-        show_text.show_document(model, (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),), offers, verdict),
+        show_text.show_document(
+            model,
+            (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),),
+            offers,
+            verdict,
+        ),
         machine_text.machine_document(machine),
     ):
         shown = plain(document, width, bars=True)
@@ -488,7 +612,10 @@ def test_the_stream_decides_about_characters() -> None:
 @given(st.integers(0, 2**50), st.integers(0, 2**50))
 def test_bars_tell_fit_from_shortfall(needs: int, has: int) -> None:
     """A bar is full width, shows something taken for any need, something free for any margin and something missing for any shortfall."""
-    table = Table(columns=(Column(), Column()), rows=((Span(text="memory"), Bar(needs=needs, has=has, style="pass")),))
+    table = Table(
+        columns=(Column(), Column()),
+        rows=((Span(text="memory"), Bar(needs=needs, has=has, style="pass")),),
+    )
     shown = plain(Document(blocks=(table,)), 80, bars=True).split("memory")[1].strip()
     if not (needs or has):
         assert shown == ""
@@ -508,13 +635,23 @@ CELLS = st.text(alphabet="abc-/ ", max_size=30)
     st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 2)), min_size=3, max_size=3),
     st.integers(1, 100),
 )
-def test_tables_fit_and_lose_nothing(rows: list[tuple[str, str, str]], shape: list[tuple[bool, bool, int]], width: int) -> None:
+def test_tables_fit_and_lose_nothing(
+    rows: list[tuple[str, str, str]], shape: list[tuple[bool, bool, int]], width: int
+) -> None:
     """At any width a table has no line beyond it but single words, and every cell keeps its text."""
     columns = tuple(Column(right=right, wrap=wrap, fold=fold) for right, wrap, fold in shape)
-    document = Document(blocks=(Table(columns=columns, rows=tuple(tuple(Span(text=cell) for cell in row) for row in rows)),))
+    document = Document(
+        blocks=(
+            Table(
+                columns=columns, rows=tuple(tuple(Span(text=cell) for cell in row) for row in rows)
+            ),
+        )
+    )
     shown = plain(document, width)
     assert _too_long(document, width, shown) == []
-    assert sorted(re.sub(r"[^abc]", "", shown)) == sorted(re.sub(r"[^abc]", "", "".join(cell for row in rows for cell in row)))
+    assert sorted(re.sub(r"[^abc]", "", shown)) == sorted(
+        re.sub(r"[^abc]", "", "".join(cell for row in rows for cell in row))
+    )
 
 
 def test_columns_stay_aligned_in_a_pipe() -> None:
@@ -528,13 +665,19 @@ def test_columns_stay_aligned_in_a_pipe() -> None:
             assert any(line.endswith(finding.reason) for line in lines)
 
 
-WORDS = st.lists(st.tuples(st.text(alphabet="abc ", max_size=30), st.sampled_from(["", "strong"])), max_size=6)
+WORDS = st.lists(
+    st.tuples(st.text(alphabet="abc ", max_size=30), st.sampled_from(["", "strong"])), max_size=6
+)
 
 
 @given(WORDS, st.integers(1, 60), st.integers(0, 4), st.integers(0, 4))
-def test_wrapping_keeps_every_word(spans: list[tuple[str, str]], width: int, indent: int, hang: int) -> None:
+def test_wrapping_keeps_every_word(
+    spans: list[tuple[str, str]], width: int, indent: int, hang: int
+) -> None:
     """Wrapping moves spaces and nothing else: the words and their order stay, whatever the styles."""
-    paragraph = Paragraph(spans=tuple(Span(text=part, style=style) for part, style in spans), indent=indent, hang=hang)
+    paragraph = Paragraph(
+        spans=tuple(Span(text=part, style=style) for part, style in spans), indent=indent, hang=hang
+    )
     document = Document(blocks=(Blank(), paragraph, Blank()))
     assert plain(document, width).split() == "".join(part for part, _ in spans).split()
     assert _too_long(document, width, plain(document, width)) == []
@@ -542,7 +685,9 @@ def test_wrapping_keeps_every_word(spans: list[tuple[str, str]], width: int, ind
 
 def test_a_quoted_command_is_not_broken() -> None:
     """A command in backquotes stays on one line where it fits one, and is broken rather than lost where it does not."""
-    paragraph = Paragraph(spans=(Span(text="accept the terms, then run `hf auth login` and start again"),))
+    paragraph = Paragraph(
+        spans=(Span(text="accept the terms, then run `hf auth login` and start again"),)
+    )
     document = Document(blocks=(paragraph,))
     assert any("`hf auth login`" in line for line in plain(document, 32).splitlines())
     assert _words(plain(document, 9)) == paragraph.spans[0].text
@@ -559,24 +704,43 @@ def test_problems_have_place_key_and_remedy() -> None:
     """One line a problem, the remedy under it; a line break in a key cannot fake another problem."""
     shown = text.problems_text(
         [
-            Problem(file="m.toml", line=7, key="license.id", message="is not an SPDX id", remedy='write "Apache-2.0"'),
+            Problem(
+                file="m.toml",
+                line=7,
+                key="license.id",
+                message="is not an SPDX id",
+                remedy='write "Apache-2.0"',
+            ),
             Problem(file="a\nb.toml: fake", message="is empty"),
         ]
     )
-    assert shown.splitlines() == ["m.toml:7: license.id: is not an SPDX id", '  write "Apache-2.0"', "a b.toml: fake: is empty"]
+    assert shown.splitlines() == [
+        "m.toml:7: license.id: is not an SPDX id",
+        '  write "Apache-2.0"',
+        "a b.toml: fake: is empty",
+    ]
 
 
 def test_errors_say_what_to_type_instead() -> None:
     """Message, nearest names and remedy; every line ends in a newline; escape sequences are shown, not sent."""
     shown = text.error_text(
-        UnknownModelError("no model is called 'mistrl\x1b[31m'", nearest=("mistral-7b", "mistral-nemo"), remedy="selfhost list")
+        UnknownModelError(
+            "no model is called 'mistrl\x1b[31m'",
+            nearest=("mistral-7b", "mistral-nemo"),
+            remedy="selfhost list",
+        )
     )
     assert shown.splitlines()[0] == "error: no model is called 'mistrl\\x1b[31m'"
     assert "mistral-7b, mistral-nemo" in shown
     assert "selfhost list" in shown
     assert shown.endswith("\n")
     found = text.error_text(
-        MachineFileError([Problem(file="ci.json", line=1, message="is not JSON"), Problem(file="ci.json", message="is cut off")])
+        MachineFileError(
+            [
+                Problem(file="ci.json", line=1, message="is not JSON"),
+                Problem(file="ci.json", message="is cut off"),
+            ]
+        )
     )
     assert "ci.json:1: is not JSON\n" in found
     assert "ci.json: is cut off\n" in found
@@ -594,15 +758,21 @@ def test_a_piped_answer_loads_no_terminal_library() -> None:
 @pytest.mark.parametrize("make", [samples.local, samples.speech, samples.closed])
 def test_the_same_question_reads_the_same(make: Callable[[], Verdict]) -> None:
     """Two runs print the same bytes: the output can be compared in a script."""
-    assert plain(check_text.check_document([make()]), 80) == plain(check_text.check_document([make()]), 80)
+    assert plain(check_text.check_document([make()]), 80) == plain(
+        check_text.check_document([make()]), 80
+    )
 
 
 def test_compare_has_a_column_for_each_model_three_to_a_table() -> None:
     """Every model stands under its id, in the order given; what `show` answers stands in the rows, in the same words."""
     verdicts = samples.every()
     shown = plain(compare_text.compare_document(verdicts))
-    heads = [line for line in shown.splitlines() if line.startswith(" ") and verdicts[0].model.id in line]
-    assert heads[0].split() == [verdict.model.id for verdict in verdicts[: compare_text.SIDE_BY_SIDE]]
+    heads = [
+        line for line in shown.splitlines() if line.startswith(" ") and verdicts[0].model.id in line
+    ]
+    assert heads[0].split() == [
+        verdict.model.id for verdict in verdicts[: compare_text.SIDE_BY_SIDE]
+    ]
     assert shown.count("\nroute ") == -(-len(verdicts) // compare_text.SIDE_BY_SIDE)
     for verdict in verdicts:
         for row in openness.rows(verdict.model):

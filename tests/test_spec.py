@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.catalogue.licenses import choices_of
-from selfhost.catalogue.spec import MAX_LAYERS, ModelSpec, RuntimeSpec, is_license_expression, read_model_spec, read_runtime_spec
+from selfhost.catalogue.spec import (
+    MAX_LAYERS,
+    ModelSpec,
+    RuntimeSpec,
+    is_license_expression,
+    read_model_spec,
+    read_runtime_spec,
+)
 from selfhost.core.errors import WorkloadError
 from selfhost.core.tomlfile import Document, Table
 
@@ -25,10 +32,20 @@ GOOD = sorted((HERE / "good_specs").glob("*.toml"))
 BAD = sorted((HERE / "bad_specs").glob("*.toml"))
 SHIPPED = sorted((ROOT / "specs").glob("*.toml"))
 RUNTIMES = sorted((ROOT / "specs" / "runtimes").glob("*.toml"))
-SCHEMA: dict[str, Any] = json.loads((ROOT / "selfhost" / "schemas" / "spec-1.json").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = json.loads(
+    (ROOT / "selfhost" / "schemas" / "spec-1.json").read_text(encoding="utf-8")
+)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # tables whose keys are free
-FREE = ("components", "sources", "unknown", "files[].bytes", "architecture.tensors", "architecture.apart", "quantized.apart")
+FREE = (
+    "components",
+    "sources",
+    "unknown",
+    "files[].bytes",
+    "architecture.tensors",
+    "architecture.apart",
+    "quantized.apart",
+)
 
 
 def _read(path: Path) -> ModelSpec:
@@ -114,18 +131,35 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...] | None]:
 
         return get
 
-    for name in ("string", "text", "integer", "boolean", "date", "strings", "texts", "integers", "value", "table", "tables"):
+    for name in (
+        "string",
+        "text",
+        "integer",
+        "boolean",
+        "date",
+        "strings",
+        "texts",
+        "integers",
+        "value",
+        "table",
+        "tables",
+    ):
         monkeypatch.setattr(Table, name, recording(getattr(Table, name)))
     for path in GOOD:
         _read(path)
     return found
 
 
-def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, tuple[str, ...] | None]]:
+def _schema_keys(
+    node: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     if "$ref" in node:
         node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
     if "items" in node:
-        if "$ref" in node["items"] and "properties" in SCHEMA["$defs"][node["items"]["$ref"].rpartition("/")[2]]:
+        if (
+            "$ref" in node["items"]
+            and "properties" in SCHEMA["$defs"][node["items"]["$ref"].rpartition("/")[2]]
+        ):
             path += "[]"
         yield from _schema_keys(node["items"], path)
         return
@@ -140,13 +174,17 @@ def _schema_keys(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str,
         yield from _schema_keys(node["additionalProperties"], f"{path}.*")
 
 
-def test_reader_and_schema_know_the_same_keys_and_choices(asked: dict[str, tuple[str, ...] | None]) -> None:
+def test_reader_and_schema_know_the_same_keys_and_choices(
+    asked: dict[str, tuple[str, ...] | None],
+) -> None:
     """No key is read that the schema lacks, none is in the schema that nobody reads; closed choices are the same."""
     schema: dict[str, tuple[str, ...] | None] = {}
     for key, choices in _schema_keys(SCHEMA):
         schema[key] = choices or schema.get(key)
     assert asked.keys() == schema.keys()
-    assert {key: asked[key] for key in asked if asked[key]} == {key: schema[key] for key in schema if schema[key]}
+    assert {key: asked[key] for key in asked if asked[key]} == {
+        key: schema[key] for key in schema if schema[key]
+    }
 
 
 def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -> None:
@@ -155,7 +193,9 @@ def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -
     rows = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
     assert len(rows) == len(set(rows))
     # a table is a heading of the page; a list or table inside [architecture] has a row too
-    tables = {key for key in asked if any(other.startswith((f"{key}.", f"{key}[]")) for other in asked)}
+    tables = {
+        key for key in asked if any(other.startswith((f"{key}.", f"{key}[]")) for other in asked)
+    }
     assert set(rows) - tables == asked.keys() - tables
     assert set(rows) <= asked.keys()
 
@@ -168,7 +208,11 @@ def test_the_short_spec_on_the_page_works() -> None:
     assert document.problems == ()
     assert spec is not None
     assert spec.needs is not None
-    assert (spec.needs.low_bytes, spec.needs.high_bytes, spec.needs.disk_bytes) == (6_000_000_000, 6_000_000_000, 4_400_000_000)
+    assert (spec.needs.low_bytes, spec.needs.high_bytes, spec.needs.disk_bytes) == (
+        6_000_000_000,
+        6_000_000_000,
+        4_400_000_000,
+    )
 
 
 # what the values mean
@@ -182,7 +226,10 @@ def test_layers_are_resolved_as_the_spec_says() -> None:
     assert (full.kind, full.layers) == ("full", (4, 9, 14, 19, 24, 29, 34))
     assert (sliding.kind, sliding.window_tokens, len(sliding.layers)) == ("sliding", 512, 28)
     assert set(full.layers) | set(sliding.layers) == set(range(35))
-    assert [(group.layers[0], group.layers[-1], group.length) for group in gemma.feed_forward] == [(0, 14, 6144), (15, 34, 12288)]
+    assert [(group.layers[0], group.layers[-1], group.length) for group in gemma.feed_forward] == [
+        (0, 14, 6144),
+        (15, 34, 12288),
+    ]
     assert (full.heads, full.value_length) == (8, 512)
 
     jamba = _good("jamba-large").architecture
@@ -199,9 +246,20 @@ def test_latent_attention_and_dense_layers_in_front() -> None:
     assert found is not None
     assert (found.cache_dtype, found.quantizer) == ("float8_e4m3", "modelopt")
     (latent,) = found.attention
-    assert (latent.layers, latent.heads, latent.latent_length, latent.rope_length) == (tuple(range(61)), 128, 512, 64)
+    assert (latent.layers, latent.heads, latent.latent_length, latent.rope_length) == (
+        tuple(range(61)),
+        128,
+        512,
+        64,
+    )
     dense, experts = found.feed_forward
-    assert (dense.layers, len(experts.layers), experts.experts, experts.used, experts.router_bias) == ((0, 1, 2), 58, 256, 8, True)
+    assert (
+        dense.layers,
+        len(experts.layers),
+        experts.experts,
+        experts.used,
+        experts.router_bias,
+    ) == ((0, 1, 2), 58, 256, 8, True)
 
 
 def test_letters_lists_and_both_kinds_in_one_layer() -> None:
@@ -225,16 +283,36 @@ def test_letters_lists_and_both_kinds_in_one_layer() -> None:
 def test_facts_arrive_unchanged() -> None:
     """Mistral 7B as spec.md writes it: sizes, license, published files, dates."""
     spec = _good("mistral-7b-instruct-v0.3")
-    assert (spec.id, spec.released, spec.gated, spec.closed) == ("mistral-7b-instruct-v0.3", "2024-05-22", False, False)
-    assert (spec.parameters.total, spec.parameters.active, spec.parameters.encoders) == (7_248_023_552, 7_248_023_552, None)
+    assert (spec.id, spec.released, spec.gated, spec.closed) == (
+        "mistral-7b-instruct-v0.3",
+        "2024-05-22",
+        False,
+        False,
+    )
+    assert (spec.parameters.total, spec.parameters.active, spec.parameters.encoders) == (
+        7_248_023_552,
+        7_248_023_552,
+        None,
+    )
     assert spec.license is not None
-    assert (spec.license.id, spec.license.commercial_use, spec.license.redistribution) == ("Apache-2.0", "yes", None)
+    assert (spec.license.id, spec.license.commercial_use, spec.license.redistribution) == (
+        "Apache-2.0",
+        "yes",
+        None,
+    )
     published = spec.published_bytes("gguf", "Q4_K_M")
     assert published is not None
-    assert (published[0], published[1].source) == (4_372_812_000, "bartowski/Mistral-7B-Instruct-v0.3-GGUF")
+    assert (published[0], published[1].source) == (
+        4_372_812_000,
+        "bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+    )
     assert spec.published_bytes("gguf", "Q8_0") is None
     assert spec.architecture is not None
-    assert (spec.architecture.row, spec.architecture.runs_in_gguf, spec.architecture.heads) == ("llama", True, 32)
+    assert (spec.architecture.row, spec.architecture.runs_in_gguf, spec.architecture.heads) == (
+        "llama",
+        True,
+        32,
+    )
 
 
 def test_models_without_gguf_closed_ones_and_stated_needs() -> None:
@@ -247,13 +325,23 @@ def test_models_without_gguf_closed_ones_and_stated_needs() -> None:
     closed = _good("closed-model")
     assert closed.closed
     assert closed.availability is not None
-    assert (closed.availability.retired, closed.availability.successor) == ("2026-10-23", "newer-closed-model")
+    assert (closed.availability.retired, closed.availability.successor) == (
+        "2026-10-23",
+        "newer-closed-model",
+    )
     own = _good("my-own-model").needs
     assert own is not None
-    assert (own.low_bytes, own.high_bytes, own.instruction_sets) == (5_000_000_000, 6_500_000_000, ("avx2",))
+    assert (own.low_bytes, own.high_bytes, own.instruction_sets) == (
+        5_000_000_000,
+        6_500_000_000,
+        ("avx2",),
+    )
     assert own.source == "measured on my machine with 4,096 tokens"
     assert _good("image-model").components_dtype == "float16"
-    assert _good("image-model").components == {"unet": 859_520_964, "text_encoder-clip": 123_060_480}
+    assert _good("image-model").components == {
+        "unet": 859_520_964,
+        "text_encoder-clip": 123_060_480,
+    }
     assert _good("embedding-model").embedding_length == 384
 
 
@@ -284,12 +372,21 @@ attention = [{{ {at}, kv_heads = 8, key_length = 8 }}, {{ kv_heads = 4, key_leng
     st.integers(0, 45) | st.none(),
     st.integers(0, 9) | st.none(),
 )
-def test_a_slice_is_a_slice_of_python(layers: int, start: int | None, stop: int | None, step: int | None) -> None:
+def test_a_slice_is_a_slice_of_python(
+    layers: int, start: int | None, stop: int | None, step: int | None
+) -> None:
     """`start:stop:step` names what Python's slice names, the line without `at` the rest; beyond the layers or empty is a fault."""
-    at = f"{'' if start is None else start}:{'' if stop is None else stop}" + ("" if step is None else f":{step}")
+    at = f"{'' if start is None else start}:{'' if stop is None else stop}" + (
+        "" if step is None else f":{step}"
+    )
     document, spec = _from_text(SAMPLE.format(layers=layers, at=f'at = "{at}"'))
     wanted = list(range(layers))[slice(start, stop, step)] if step != 0 else []
-    usable = wanted and len(wanted) < layers and (start or 0) < layers and (stop is None or stop <= layers)
+    usable = (
+        wanted
+        and len(wanted) < layers
+        and (start or 0) < layers
+        and (stop is None or stop <= layers)
+    )
     if not usable:
         assert spec is None
         assert document.problems[0].line == 10
@@ -302,13 +399,24 @@ def test_a_slice_is_a_slice_of_python(layers: int, start: int | None, stop: int 
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(1, 12), st.lists(st.integers(-1, 13), max_size=6), st.lists(st.integers(0, 11), max_size=6))
+@given(
+    st.integers(1, 12),
+    st.lists(st.integers(-1, 13), max_size=6),
+    st.lists(st.integers(0, 11), max_size=6),
+)
 def test_two_lines_never_name_one_layer(layers: int, first: list[int], second: list[int]) -> None:
     """A spec is read only if each list of layers is in range, without repetition, and apart from the other."""
-    text = SAMPLE.format(layers=layers, at=f"at = {first}").replace("{ kv_heads = 4", f"{{ at = {second}, kv_heads = 4")
+    text = SAMPLE.format(layers=layers, at=f"at = {first}").replace(
+        "{ kv_heads = 4", f"{{ at = {second}, kv_heads = 4"
+    )
     document, spec = _from_text(text)
     named = first + second
-    right = bool(first) and bool(second) and len(set(named)) == len(named) and all(0 <= number < layers for number in named)
+    right = (
+        bool(first)
+        and bool(second)
+        and len(set(named)) == len(named)
+        and all(0 <= number < layers for number in named)
+    )
     assert (spec is not None) == right, document.problems
 
 
@@ -334,7 +442,9 @@ def test_what_a_file_asks_for_is_bounded() -> None:
     assert spec is None
     assert "is line 3,000 of a list for 1,000 layers" in document.problems[0].message
     tensors = "".join(f'"a{number}.*" = [{{ shape = [1] }}]\n' for number in range(3000))
-    document, spec = _from_text(f"{text}attention = [{{ kv_heads = 8, key_length = 8 }}]\n[architecture.tensors]\n{tensors}")
+    document, spec = _from_text(
+        f"{text}attention = [{{ kv_heads = 8, key_length = 8 }}]\n[architecture.tensors]\n{tensors}"
+    )
     assert spec is None
     assert [problem.message for problem in document.problems] == ["has 3,000 names"]
 
@@ -347,7 +457,14 @@ def test_scaled_context_is_beyond_the_trained_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["MIT", "mit or (apache-2.0 and MIT)", "GPL-2.0-only WITH Classpath-exception-2.0 OR MIT", "LicenseRef-Own", "((MIT))"]
+    "text",
+    [
+        "MIT",
+        "mit or (apache-2.0 and MIT)",
+        "GPL-2.0-only WITH Classpath-exception-2.0 OR MIT",
+        "LicenseRef-Own",
+        "((MIT))",
+    ],
 )
 def test_a_license_is_ids_and_operators(text: str) -> None:
     """Any case and nesting that SPDX expressions have; the spelling of ids is not the reader's."""
@@ -357,8 +474,31 @@ def test_a_license_is_ids_and_operators(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "(", ")", "()", "(MIT", "MIT)", ")MIT(", "MIT AND", "OR MIT", "MIT AND OR MIT", "MIT Apache-2.0", "Apache 2"),
-        *("WITH x", "MIT WITH", "(MIT) WITH x", "MIT WITH x WITH y", "MIT WITH (x)", "MIT, Apache-2.0", "MIT; id", "-"),
+        *(
+            "",
+            " ",
+            "(",
+            ")",
+            "()",
+            "(MIT",
+            "MIT)",
+            ")MIT(",
+            "MIT AND",
+            "OR MIT",
+            "MIT AND OR MIT",
+            "MIT Apache-2.0",
+            "Apache 2",
+        ),
+        *(
+            "WITH x",
+            "MIT WITH",
+            "(MIT) WITH x",
+            "MIT WITH x WITH y",
+            "MIT WITH (x)",
+            "MIT, Apache-2.0",
+            "MIT; id",
+            "-",
+        ),
         *("(" * 300 + "MIT" + ")" * 300, " OR ".join(["MIT"] * 21), "M" * 1001),
     ],
 )
@@ -369,7 +509,11 @@ def test_a_half_license_is_refused_when_read(text: str) -> None:
     assert [problem.key for problem in document.problems] == ["license.id"]
 
 
-@given(st.lists(st.sampled_from(["MIT", "Apache-2.0", "AND", "OR", "WITH", "and", "(", ")"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(["MIT", "Apache-2.0", "AND", "OR", "WITH", "and", "(", ")"]), max_size=12
+    )
+)
 def test_what_is_read_as_a_license_can_be_compared(words: list[str]) -> None:
     """No expression that the reader takes breaks what compares licenses: it is read to its end, or refused with a reason."""
     text = " ".join(words)
@@ -380,10 +524,14 @@ def test_what_is_read_as_a_license_can_be_compared(words: list[str]) -> None:
             return
         named = {part for choice in choices for part in choice}
         assert named == {word for word in named if "mit" in word or "apache" in word}
-        assert all(word.casefold() in " ".join(named) for word in words if word in ("MIT", "Apache-2.0"))
+        assert all(
+            word.casefold() in " ".join(named) for word in words if word in ("MIT", "Apache-2.0")
+        )
 
 
-@pytest.mark.parametrize("alias", ["llama3.1:8b", "hf.co/owner/name", "Qwen 2.5", "c4ai+", "通义千问", "x_y-z"])
+@pytest.mark.parametrize(
+    "alias", ["llama3.1:8b", "hf.co/owner/name", "Qwen 2.5", "c4ai+", "通义千问", "x_y-z"]
+)
 def test_an_alias_is_what_people_type(alias: str) -> None:
     """Tags, repositories, and names in any alphabet are aliases."""
     document, spec = _from_text(f'aliases = ["{alias}"]\n{SHORT}')
@@ -427,15 +575,25 @@ parallel = "X_PARALLEL={{parallel}}"
     assert runtime is not None, document.problems
     assert (runtime.repository_command, runtime.serve) == ("x run {repository}", "x serve")
     assert (runtime.default_context_tokens, runtime.splits_layers) == (4096, True)
-    assert (runtime.options, runtime.settings) == ({"kv_cache_type": "-k {kv_cache_type}"}, {"parallel": "X_PARALLEL={parallel}"})
+    assert (runtime.options, runtime.settings) == (
+        {"kv_cache_type": "-k {kv_cache_type}"},
+        {"parallel": "X_PARALLEL={parallel}"},
+    )
     bare = read_runtime_spec(Document.parse("x.toml", RUNTIME.encode()), "x.toml")
     assert bare is not None
-    assert (bare.options, bare.settings, bare.default_context_tokens, bare.splits_layers) == ({}, {}, None, False)
+    assert (bare.options, bare.settings, bare.default_context_tokens, bare.splits_layers) == (
+        {},
+        {},
+        None,
+        False,
+    )
 
 
 def test_a_runtime_cannot_be_asked_for_what_no_workload_says() -> None:
     """A key that no workload has is a typing slip, and settings need the command that takes them."""
-    document = Document.parse("x.toml", f'{RUNTIME}[options]\nkv_cache = "-k"\n[settings]\nparallel = "X=1"\n'.encode())
+    document = Document.parse(
+        "x.toml", f'{RUNTIME}[options]\nkv_cache = "-k"\n[settings]\nparallel = "X=1"\n'.encode()
+    )
     assert read_runtime_spec(document, "x.toml") is None
     assert {problem.key for problem in document.problems} == {"options.kv_cache", "serve"}
 
@@ -493,7 +651,9 @@ def _mutated(draw: st.DrawFn) -> str:
     lines = draw(st.sampled_from(GOOD)).read_text(encoding="utf-8").splitlines()
     for _ in range(draw(st.integers(1, 4))):
         index = draw(st.integers(0, max(0, len(lines) - 1)))
-        change = draw(st.sampled_from(("drop", "retype", "inner", "duplicate", "swap", "rename", "truncate")))
+        change = draw(
+            st.sampled_from(("drop", "retype", "inner", "duplicate", "swap", "rename", "truncate"))
+        )
         if not lines:
             break
         line = lines[index]

@@ -38,13 +38,26 @@ def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.M
     assert check_spec_files([path.name], (), ROWS)[1] == ()
 
 
-@pytest.mark.parametrize("path", [path for path in BAD if path.stem not in ("binary", "utf-16")], ids=lambda path: path.stem)
-def test_windows_line_ends_and_a_mark_change_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [path for path in BAD if path.stem not in ("binary", "utf-16")],
+    ids=lambda path: path.stem,
+)
+def test_windows_line_ends_and_a_mark_change_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same file with CRLF and a byte order mark has the same problems on the same lines."""
     monkeypatch.chdir(tmp_path)
-    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    content = (
+        path.read_bytes()
+        .removeprefix(b"\xef\xbb\xbf")
+        .replace(b"\r\n", b"\n")
+        .replace(b"\n", b"\r\n")
+    )
     Path(path.name).write_bytes(b"\xef\xbb\xbf" + content)
-    assert _messages([path.name]) == path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    assert (
+        _messages([path.name]) == path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    )
 
 
 def test_every_bad_spec_has_its_messages() -> None:
@@ -76,7 +89,9 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
     (tmp_path / "large.toml").write_bytes(b"#" * 2_000_000)
     good = _write(tmp_path, "good")
     names = ["missing", "folder", "link", "empty", "binary", "large"]
-    problems, specs = check_spec_files([*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], (), ROWS)
+    problems, specs = check_spec_files(
+        [*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], (), ROWS
+    )
     assert [spec.id for spec in specs] == ["good"]
     assert [problem.message.partition(":")[0] for problem in problems] == [
         "does not exist",
@@ -91,8 +106,16 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
 
 def test_a_name_means_one_model(tmp_path: Path) -> None:
     """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
-    _, (known,) = check_spec_files([_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')], (), ROWS)
-    other = _write(tmp_path, "other", 'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n')
+    _, (known,) = check_spec_files(
+        [_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')],
+        (),
+        ROWS,
+    )
+    other = _write(
+        tmp_path,
+        "other",
+        'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n',
+    )
     assert _messages([other], (known,)) == [
         f'{other}:6: aliases[1]: "LLAMA3" already means llama-3: its id, "llama-3" (case and separators make no difference)'
         " (a name means one model)",
@@ -127,7 +150,12 @@ def test_a_file_replaces_the_catalogue_s_spec_of_its_id(tmp_path: Path) -> None:
 
 def test_aliases_of_one_model_may_differ_by_separators_only(tmp_path: Path) -> None:
     """A person types `mistral-7b`, Ollama `mistral:7b`: both may be written down."""
-    assert _messages([_write(tmp_path, "mistral", 'aliases = ["mistral-7b", "mistral:7b", "Mistral"]\n')]) == []
+    assert (
+        _messages(
+            [_write(tmp_path, "mistral", 'aliases = ["mistral-7b", "mistral:7b", "Mistral"]\n')]
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,13 +186,17 @@ def test_an_encoder_of_unknown_size_may_be_any_part_of_the_total(tmp_path: Path)
     for total, faults in ((9_000_000_001, 0), (6_000_000_001, 1)):
         path = tmp_path / "total-of-another-model.toml"
         made = text.replace("942_243_060", str(total)).replace('"text"', '"vision"')
-        path.write_text(f'{made}\n[unknown]\n"parameters.encoders" = "not published"\n', encoding="utf-8")
+        path.write_text(
+            f'{made}\n[unknown]\n"parameters.encoders" = "not published"\n', encoding="utf-8"
+        )
         assert len(_messages([str(path)])) == faults
 
 
 def test_pointers_lead_somewhere(tmp_path: Path) -> None:
     """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from a stranger."""
-    _, catalogue = check_spec_files([_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], (), ROWS)
+    _, catalogue = check_spec_files(
+        [_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], (), ROWS
+    )
     path = _write(
         tmp_path,
         "closed",
@@ -179,7 +211,14 @@ def test_pointers_lead_somewhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "license", ["Apache-2.0", "MIT OR Apache-2.0", "GPL-2.0-only WITH Classpath-exception-2.0", "CC-BY-NC-4.0", "(MIT AND BSD-3-Clause)"]
+    "license",
+    [
+        "Apache-2.0",
+        "MIT OR Apache-2.0",
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        "CC-BY-NC-4.0",
+        "(MIT AND BSD-3-Clause)",
+    ],
 )
 def test_canonical_licenses_pass(license: str, tmp_path: Path) -> None:
     """SPDX expressions in SPDX's own spelling are right."""
@@ -188,7 +227,17 @@ def test_canonical_licenses_pass(license: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "license", ["mit", "GPL-2.0 with Classpath", "Apache", "((((", "MIT AND", "(" * 5_000, "MIT OR " * 400 + "MIT", "Llama 2"]
+    "license",
+    [
+        "mit",
+        "GPL-2.0 with Classpath",
+        "Apache",
+        "((((",
+        "MIT AND",
+        "(" * 5_000,
+        "MIT OR " * 400 + "MIT",
+        "Llama 2",
+    ],
 )
 def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
     """What SPDX does not know, or spells otherwise, is one problem on its line; no length hangs or raises."""

@@ -15,7 +15,14 @@ import pytest
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
-from selfhost.catalogue.spec import QUANTIZATIONS, Architecture, ModelSpec, RuntimeSpec, read_model_spec, read_runtime_spec
+from selfhost.catalogue.spec import (
+    QUANTIZATIONS,
+    Architecture,
+    ModelSpec,
+    RuntimeSpec,
+    read_model_spec,
+    read_runtime_spec,
+)
 from selfhost.core.spelling import canonical
 from selfhost.core.tomlfile import Document
 from selfhost.needs import default_format_and_quantization
@@ -48,16 +55,57 @@ PUBLISHED_COUNTS = {
     "phi-3-mini-4k-instruct": ("3.8B", "model card"),
     "whisper-large-v3-turbo": ("809M", "github.com/openai/whisper README"),
     "all-minilm-l6-v2": ("22.7M", "safetensors total on the model's page"),
-    "minimax-m3": ("427040140160", "safetensors total that llmfit 1.1.17 lists, the indexer of its sparse attention included"),
+    "minimax-m3": (
+        "427040140160",
+        "safetensors total that llmfit 1.1.17 lists, the indexer of its sparse attention included",
+    ),
 }
 PUBLISHED_ACTIVE = {
     "mixtral-8x7b-instruct-v0.1": ("12.9B", "mistral.ai/news/mixtral-of-experts"),
     "qwen3-30b-a3b": ("3.3B", "model card"),
 }
 NAMES_PEOPLE_TYPE = (
-    *("llama", "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "mistral", "mistral-7b", "mistral-nemo", "mixtral"),
-    *("gemma", "gemma2", "gemma3", "qwen", "qwen2.5", "qwen3", "phi", "phi2", "phi3", "phi4", "gpt2", "gpt-oss", "deepseek", "deepseek-v3"),
-    *("deepseek-r1", "falcon", "whisper", "opt", "opt-13b", "tinyllama", "chatgpt", "gpt-3", "gpt-3.5", "gpt-4", "gpt-4o"),
+    *(
+        "llama",
+        "llama2",
+        "llama3",
+        "llama3.1",
+        "llama3.2",
+        "llama3.3",
+        "mistral",
+        "mistral-7b",
+        "mistral-nemo",
+        "mixtral",
+    ),
+    *(
+        "gemma",
+        "gemma2",
+        "gemma3",
+        "qwen",
+        "qwen2.5",
+        "qwen3",
+        "phi",
+        "phi2",
+        "phi3",
+        "phi4",
+        "gpt2",
+        "gpt-oss",
+        "deepseek",
+        "deepseek-v3",
+    ),
+    *(
+        "deepseek-r1",
+        "falcon",
+        "whisper",
+        "opt",
+        "opt-13b",
+        "tinyllama",
+        "chatgpt",
+        "gpt-3",
+        "gpt-3.5",
+        "gpt-4",
+        "gpt-4o",
+    ),
 )
 # Bits per weight of the narrowest and the widest tensor type in such a file, ggml-common.h.
 BITS = {
@@ -140,7 +188,16 @@ def test_every_table_names_its_source(id: str) -> None:
     """Where a number came from stands beside it; what is left out says why."""
     values = tomllib.loads((SPECS / f"{id}.toml").read_text(encoding="utf-8"))
     spec = spec_of(id)
-    for table in ("license", "openness", "parameters", "architecture", "components", "embedding", "availability", "upkeep"):
+    for table in (
+        "license",
+        "openness",
+        "parameters",
+        "architecture",
+        "components",
+        "embedding",
+        "availability",
+        "upkeep",
+    ):
         if table in values:
             assert spec.sources.get(table), f"[{table}] has no source"
     assert all(files["source"] for files in values.get("files", []))
@@ -151,7 +208,9 @@ def test_every_table_names_its_source(id: str) -> None:
         assert (spec.license is None) == ("license" in spec.unknown)
         assert (spec.gated is None) == ("gated" in spec.unknown)
         assert spec.gated is None or spec.sources.get("gated")
-        assert spec.architecture is None or (spec.architecture.dtype is None) == ("architecture.dtype" in spec.unknown)
+        assert spec.architecture is None or (spec.architecture.dtype is None) == (
+            "architecture.dtype" in spec.unknown
+        )
 
 
 @pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).license])
@@ -176,10 +235,18 @@ def test_one_name_is_one_model() -> None:
     taken: dict[str, str] = {}
     for model in IDS:
         spec = spec_of(model)
-        for name in {canonical(name) for name in (model, *spec.aliases, *filter(None, [spec.repository]))}:
+        for name in {
+            canonical(name) for name in (model, *spec.aliases, *filter(None, [spec.repository]))
+        }:
             assert taken.setdefault(name, model) == model, name
-    things = [name for thing, facts in common("things")["thing"].items() for name in (thing, *facts["aliases"])]
-    families = {canonical(family): facts["model"] for family, facts in common("families")["family"].items()}
+    things = [
+        name
+        for thing, facts in common("things")["thing"].items()
+        for name in (thing, *facts["aliases"])
+    ]
+    families = {
+        canonical(family): facts["model"] for family, facts in common("families")["family"].items()
+    }
     for thing in map(canonical, things):
         assert thing not in taken
         assert thing not in families
@@ -195,7 +262,9 @@ def test_what_a_file_refers_to_exists() -> None:
         named = [spec.upkeep.superseded_by]
         if spec.availability:
             named += [spec.availability.successor, *spec.availability.open_alternatives]
-            assert all(not spec_of(other).closed for other in spec.availability.open_alternatives), f"{model}: an alternative is closed"
+            assert all(
+                not spec_of(other).closed for other in spec.availability.open_alternatives
+            ), f"{model}: an alternative is closed"
         assert {name for name in named if name} <= set(IDS), model
         assert model not in named
     for facts in common("families")["family"].values():
@@ -271,12 +340,16 @@ def test_active_count_is_the_one_the_publisher_prints(id: str) -> None:
     assert near(printed, active), f"{active:,} is not {printed} ({where})"
 
 
-@pytest.mark.parametrize("file", sorted(json.loads((CONFIGS / "sources.json").read_text(encoding="utf-8"))["files"]))
+@pytest.mark.parametrize(
+    "file", sorted(json.loads((CONFIGS / "sources.json").read_text(encoding="utf-8"))["files"])
+)
 def test_architecture_is_that_of_config_json(file: str) -> None:
     """Sizes equal those in the publisher's own config.json, read here without any of our readers."""
     config = json.loads((CONFIGS / file).read_text(encoding="utf-8"))
     repository = file.removesuffix(".json").replace("--", "/", 1)
-    architecture = next(architecture_of(model) for model in IDS if spec_of(model).repository == repository)
+    architecture = next(
+        architecture_of(model) for model in IDS if spec_of(model).repository == repository
+    )
     length = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     assert architecture.layers == config["num_hidden_layers"]
     assert architecture.embedding_length == config["hidden_size"]
@@ -288,9 +361,16 @@ def test_architecture_is_that_of_config_json(file: str) -> None:
     for group in architecture.attention:
         assert (group.kv_heads, group.key_length) == (config["num_key_value_heads"], length)
     kinds = config.get("layer_types") or ["full_attention"] * config["num_hidden_layers"]
-    sliding = {layer for group in architecture.attention if group.kind == "sliding" for layer in group.layers}
+    sliding = {
+        layer
+        for group in architecture.attention
+        if group.kind == "sliding"
+        for layer in group.layers
+    }
     assert sliding == {layer for layer, kind in enumerate(kinds) if kind == "sliding_attention"}
-    assert {group.window_tokens for group in architecture.attention if group.kind == "sliding"} <= {config.get("sliding_window")}
+    assert {group.window_tokens for group in architecture.attention if group.kind == "sliding"} <= {
+        config.get("sliding_window")
+    }
     experts = config.get("num_experts") or config.get("num_local_experts")
     for part in architecture.feed_forward:
         assert part.length == (config.get("moe_intermediate_size") or config["intermediate_size"])
@@ -319,12 +399,26 @@ def test_file_sizes_fit_their_quantization() -> None:
         bits = size * 8 / held
         # elsewhere they, and blocks that predict more tokens, keep their 16 bits; the tokenizer is a few MB
         wide = 0 if stored_as == "gguf" else (parameters.encoders or 0) + (parameters.mtp or 0)
-        assert low * 0.98 <= bits <= high + (16 * wide + 8e7) / held, f"{model} {quantization}: {bits:.2f} bits per weight"
+        assert low * 0.98 <= bits <= high + (16 * wide + 8e7) / held, (
+            f"{model} {quantization}: {bits:.2f} bits per weight"
+        )
 
 
 def test_sizes_of_one_publisher_grow_with_quality() -> None:
     """In one publisher's list, more bits are more bytes."""
-    order = ("Q2_K", "Q3_K_M", "IQ4_XS", "Q4_K_S", "Q4_K_M", "Q5_0", "Q5_1", "Q5_K_M", "Q6_K", "Q8_0", "F16")
+    order = (
+        "Q2_K",
+        "Q3_K_M",
+        "IQ4_XS",
+        "Q4_K_S",
+        "Q4_K_M",
+        "Q5_0",
+        "Q5_1",
+        "Q5_K_M",
+        "Q6_K",
+        "Q8_0",
+        "F16",
+    )
     for model in IDS:
         for files in spec_of(model).files:
             sizes = [files.bytes[name] for name in order if name in files.bytes]
@@ -333,7 +427,15 @@ def test_sizes_of_one_publisher_grow_with_quality() -> None:
 
 # The longest context by scaling that each publisher's model card documents.
 SCALED_CONTEXTS = {
-    **dict.fromkeys(("qwen2.5-7b-instruct", "qwen2.5-14b-instruct", "qwen2.5-32b-instruct", "qwen2.5-72b-instruct"), 131_072),
+    **dict.fromkeys(
+        (
+            "qwen2.5-7b-instruct",
+            "qwen2.5-14b-instruct",
+            "qwen2.5-32b-instruct",
+            "qwen2.5-72b-instruct",
+        ),
+        131_072,
+    ),
     **dict.fromkeys(("qwen3-4b", "qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-30b-a3b"), 131_072),
     "nomic-embed-text-v1.5": 8192,
 }
@@ -344,11 +446,23 @@ def test_scaled_context_is_documented(id: str) -> None:
     """A context beyond the trained one is what the model card says, with its source; the small Qwen models have none."""
     scaled = architecture_of(id).scaled_context_tokens
     assert id not in SCALED_CONTEXTS or scaled == SCALED_CONTEXTS[id]
-    assert not id.startswith(("qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen3-0.6b", "qwen3-1.7b")) or scaled is None
+    assert (
+        not id.startswith(
+            ("qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen3-0.6b", "qwen3-1.7b")
+        )
+        or scaled is None
+    )
     assert scaled is None or spec_of(id).sources.get("architecture.scaled_context_tokens")
 
 
-@pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).modality == "embedding" and not spec_of(model).closed])
+@pytest.mark.parametrize(
+    "id",
+    [
+        model
+        for model in IDS
+        if spec_of(model).modality == "embedding" and not spec_of(model).closed
+    ],
+)
 def test_only_embeddings_made_of_a_chat_model_keep_a_cache(id: str) -> None:
     """BERT's kin and EmbeddingGemma attend both ways, as their papers say: no cache. Qwen3's and Mistral's are causal decoders."""
     causal = id.startswith(("qwen3-embedding", "e5-mistral"))
@@ -366,7 +480,11 @@ def test_gpt_j_is_stored_as_float32() -> None:
 
 def test_only_programs_of_llama_cpp_split_layers() -> None:
     """llama.cpp, and the programs that run its code, can leave some layers in RAM; the default of the others is all or nothing."""
-    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == {"llama.cpp", "ollama", "llama-cpp-python"}
+    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == {
+        "llama.cpp",
+        "ollama",
+        "llama-cpp-python",
+    }
 
 
 def test_systems_are_those_with_builds() -> None:
@@ -384,12 +502,32 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
     assert runtime.install
     assert runtime.present or runtime.distributions
-    blanks = {"repository": "owner/name", "quantization": "Q4_K_M", "tag": "name:7b", "kv_cache_type": "q8_0"}
-    blanks |= {"input": "'Hello'", "draft": "owner/small", "adapter": "mine.gguf", "yarn_factor": "4", "yarn_original_tokens": "32768"}
-    numbers = {"context_tokens": 4096, "total_context_tokens": 8192, "parallel": 2, "batch_tokens": 8192}
+    blanks = {
+        "repository": "owner/name",
+        "quantization": "Q4_K_M",
+        "tag": "name:7b",
+        "kv_cache_type": "q8_0",
+    }
+    blanks |= {
+        "input": "'Hello'",
+        "draft": "owner/small",
+        "adapter": "mine.gguf",
+        "yarn_factor": "4",
+        "yarn_original_tokens": "32768",
+    }
+    numbers = {
+        "context_tokens": 4096,
+        "total_context_tokens": 8192,
+        "parallel": 2,
+        "batch_tokens": 8192,
+    }
     filled = runtime.command.format(**blanks, **numbers)
     assert "owner/name" in filled or "name:7b" in filled
-    if "{repository}" not in runtime.command and "{tag}" in runtime.command and runtime.repository_command:
+    if (
+        "{repository}" not in runtime.command
+        and "{tag}" in runtime.command
+        and runtime.repository_command
+    ):
         assert "owner/name" in runtime.repository_command.format(**blanks, **numbers)
     shown = {
         "context_tokens": "4096",
@@ -408,8 +546,20 @@ def test_runtime_is_usable(id: str) -> None:
         assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())
     assert 0 < runtime.overhead_low_bytes < runtime.overhead_high_bytes
     assert runtime.overhead_source
-    stated = {"repository_command", "options", "settings", "serve", "default_context_tokens", "splits_layers"}
-    assert {"install", "command", "systems", *(key for key in stated if getattr(runtime, key))} <= set(runtime.sources)
+    stated = {
+        "repository_command",
+        "options",
+        "settings",
+        "serve",
+        "default_context_tokens",
+        "splits_layers",
+    }
+    assert {
+        "install",
+        "command",
+        "systems",
+        *(key for key in stated if getattr(runtime, key)),
+    } <= set(runtime.sources)
     assert runtime.overhead_how != "exact"
 
 
@@ -420,12 +570,21 @@ def test_something_loads_it(id: str) -> None:
     formats = {"safetensors", "ggml" if spec.modality == "speech" else ""}
     if spec.architecture and spec.architecture.runs_in_gguf:
         formats.add("gguf")
-    assert any(spec.modality in runtime_of(name).modalities and formats & set(runtime_of(name).formats) for name in RUNTIMES)
+    assert any(
+        spec.modality in runtime_of(name).modalities and formats & set(runtime_of(name).formats)
+        for name in RUNTIMES
+    )
 
 
 # releases and publishers that say it in words: huggingface/transformers release notes of v4.55.0 and v5.5.0; model cards of Qwen1.5 and
 # Qwen3 ("KeyError: 'qwen2'" before 4.37.0, 'qwen3' before 4.51.0); config.json of google/gemma-3-1b-pt (4.50.0.dev0)
-SAID_MINIMUMS = {"gpt-oss": "4.55.0", "gemma4": "5.5.0", "qwen2": "4.37.0", "qwen3": "4.51.0", "gemma3": "4.50.0"}
+SAID_MINIMUMS = {
+    "gpt-oss": "4.55.0",
+    "gemma4": "5.5.0",
+    "qwen2": "4.37.0",
+    "qwen3": "4.51.0",
+    "gemma3": "4.50.0",
+}
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -433,13 +592,18 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
     """Each is a row, each version one that `packaging` compares, and the table has its source."""
     from packaging.version import Version
 
-    rows = tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))["architecture"]
+    rows = tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))[
+        "architecture"
+    ]
     runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))
     for table in ("minimum_versions", "minimum_builds"):
         assert set(runtime.get(table, {})) <= set(rows)
         assert (table in runtime) == (table in runtime["sources"])
     assert ("command_version" in runtime) == ("command_version" in runtime["sources"])
-    for version in (*runtime.get("minimum_versions", {}).values(), runtime.get("command_version", "0")):
+    for version in (
+        *runtime.get("minimum_versions", {}).values(),
+        runtime.get("command_version", "0"),
+    ):
         Version(version)
     assert all(re.fullmatch(r"b\d+", build) for build in runtime.get("minimum_builds", {}).values())
 
@@ -458,12 +622,22 @@ def test_tags_are_names_of_models_in_another_type() -> None:
 
 def test_first_releases_of_transformers_are_those_that_publishers_name() -> None:
     """What was found in the wheels is what release notes and model cards say."""
-    stated = tomllib.loads((SPECS / "runtimes" / "transformers.toml").read_text(encoding="utf-8"))["minimum_versions"]
+    stated = tomllib.loads((SPECS / "runtimes" / "transformers.toml").read_text(encoding="utf-8"))[
+        "minimum_versions"
+    ]
     assert {row: stated[row] for row in SAID_MINIMUMS} == SAID_MINIMUMS
 
 
 def test_what_is_made_from_llama_is_under_its_license_too() -> None:
     """Section 1.b of each Llama license from 2 on binds whoever passes on a derivative: a maker's own license stands beside it."""
-    derived = [spec for spec in map(spec_of, IDS) if re.search(r"llama-?[234](?!\d)|distill-llama", spec.id)]
+    derived = [
+        spec
+        for spec in map(spec_of, IDS)
+        if re.search(r"llama-?[234](?!\d)|distill-llama", spec.id)
+    ]
     assert len(derived) > 20
-    assert [spec.id for spec in derived if spec.license is None or "LicenseRef-Llama-" not in (spec.license.id or "")] == []
+    assert [
+        spec.id
+        for spec in derived
+        if spec.license is None or "LicenseRef-Llama-" not in (spec.license.id or "")
+    ] == []

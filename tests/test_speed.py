@@ -52,13 +52,17 @@ def shelf() -> Catalogue:
 
 @cache
 def weights(spec_id: str, quantization: str) -> dict[str, int]:
-    found = need.decode_bytes_by_type(shelf().spec(spec_id), None, "gguf", quantization, shelf().common("architectures"))
+    found = need.decode_bytes_by_type(
+        shelf().spec(spec_id), None, "gguf", quantization, shelf().common("architectures")
+    )
     assert found, f"{spec_id} in {quantization}: nothing is read"
     return found
 
 
 def predicted(machine: Machine, spec_id: str, quantization: str, **asked: Any) -> Speed:
-    return speed.predict(machine, shelf().spec(spec_id).architecture, weights(spec_id, quantization), **asked)
+    return speed.predict(
+        machine, shelf().spec(spec_id).architecture, weights(spec_id, quantization), **asked
+    )
 
 
 def recorded(threads: int, **other: Any) -> Machine:
@@ -76,7 +80,13 @@ def published(name: str) -> Machine:
     if (device := facts.pop("accelerator", None)) is not None:
         facts["accelerators"] = (Accelerator(vendor=vendor_of(device), name=device, unified=False),)
     if (device := facts.pop("shared_gpu", None)) is not None:
-        facts["accelerators"] = (Accelerator(vendor="apple" if "Apple" in device else vendor_of(device), name=device, unified=True),)
+        facts["accelerators"] = (
+            Accelerator(
+                vendor="apple" if "Apple" in device else vendor_of(device),
+                name=device,
+                unified=True,
+            ),
+        )
     if facts["instruction_sets"] is not None:
         facts["instruction_sets"] = tuple(facts["instruction_sets"])
     return Machine(**facts, sources={FACT: "measured: by the same person"} if FACT in facts else {})
@@ -84,7 +94,11 @@ def published(name: str) -> Machine:
 
 def runs_as_shipped(kind: str) -> list[dict[str, Any]]:
     """Measured runs with llama.cpp's defaults, which are what is predicted."""
-    return [run for run in rows("measured") if run["kind"] == kind and run["repack"] and run["flash_attention"]]
+    return [
+        run
+        for run in rows("measured")
+        if run["kind"] == kind and run["repack"] and run["flash_attention"]
+    ]
 
 
 def span(answer: Speed, kind: str) -> PaceRange:
@@ -96,7 +110,13 @@ def span(answer: Speed, kind: str) -> PaceRange:
 def prediction_of(run: dict[str, Any]) -> PaceRange:
     # half of the context is what the run had in it, on average
     context = 2 * (run["depth"] + run["tokens"] // 2) if run["kind"] == "decode" else run["tokens"]
-    answer = predicted(recorded(run["threads"]), SPEC_OF[run["model"]], run["quantization"], context_tokens=context, runtime="llama.cpp")
+    answer = predicted(
+        recorded(run["threads"]),
+        SPEC_OF[run["model"]],
+        run["quantization"],
+        context_tokens=context,
+        runtime="llama.cpp",
+    )
     return span(answer, run["kind"])
 
 
@@ -105,7 +125,11 @@ def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_ru
     """With the bandwidth measured, at least 95 % of the measured runs lie inside the range."""
     runs = runs_as_shipped(kind)
     assert len(runs) >= least_runs
-    missed = [run for run in runs if not prediction_of(run).low <= run["tokens_per_second"] <= prediction_of(run).high]
+    missed = [
+        run
+        for run in runs
+        if not prediction_of(run).low <= run["tokens_per_second"] <= prediction_of(run).high
+    ]
     assert len(missed) <= len(runs) * 0.05, missed
 
 
@@ -127,7 +151,10 @@ def test_other_processors_with_avx512_get_a_wide_range() -> None:
     """A Xeon with the same instruction sets was not measured: it may be as slow as half of Zen 4."""
     xeon = recorded(2, cpu_model="Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz")
     zen = recorded(2, instruction_sets=("avx2", "avx512_bf16", "avx512f"))
-    wide, narrow = (predicted(at, "llama-3.2-1b-instruct", "Q4_K_M", runtime="llama.cpp").prompt for at in (xeon, zen))
+    wide, narrow = (
+        predicted(at, "llama-3.2-1b-instruct", "Q4_K_M", runtime="llama.cpp").prompt
+        for at in (xeon, zen)
+    )
     assert wide is not None
     assert narrow is not None
     assert wide.low < narrow.low < narrow.high < wide.high
@@ -147,7 +174,12 @@ def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> No
 
 def readings() -> list[tuple[dict[str, Any], int]]:
     """Each run of `measured_pairs` with each bandwidth that was read beside it and not doubted."""
-    return [(run, run[at]) for run in rows("measured_pairs") for at in ("before", "after") if run[f"confidence_{at}"] == "high"]
+    return [
+        (run, run[at])
+        for run in rows("measured_pairs")
+        for at in ("before", "after")
+        if run[f"confidence_{at}"] == "high"
+    ]
 
 
 def test_a_measured_bandwidth_predicts_runs_beside_it() -> None:
@@ -157,7 +189,16 @@ def test_a_measured_bandwidth_predicts_runs_beside_it() -> None:
     far, outside = [], []
     for run, rate in pairs:
         machine = recorded(2, **{FACT: rate})
-        found = span(predicted(machine, SPEC_OF[run["model"]], run["quantization"], context_tokens=24, runtime="llama.cpp"), "decode")
+        found = span(
+            predicted(
+                machine,
+                SPEC_OF[run["model"]],
+                run["quantization"],
+                context_tokens=24,
+                runtime="llama.cpp",
+            ),
+            "decode",
+        )
         if abs(found.likely / run["tokens_per_second"] - 1) > 0.2:
             far.append(run)
         if not found.low <= run["tokens_per_second"] <= found.high:
@@ -166,20 +207,41 @@ def test_a_measured_bandwidth_predicts_runs_beside_it() -> None:
     assert len(outside) <= len(pairs) * 0.05, outside
 
 
-@pytest.mark.parametrize("run", rows("measured_alone"), ids=lambda run: f"{run['model']}-{run['quantization']}")
+@pytest.mark.parametrize(
+    "run", rows("measured_alone"), ids=lambda run: f"{run['model']}-{run['quantization']}"
+)
 def test_no_memory_makes_a_core_faster_than_it_is(run: dict[str, Any]) -> None:
     """With a hundred times the bandwidth one core is predicted within 20 % of what it did with 36 GB/s for itself."""
-    found = span(predicted(recorded(1, **{FACT: 36 * 10**11}), SPEC_OF[run["model"]], run["quantization"], runtime="llama.cpp"), "decode")
+    found = span(
+        predicted(
+            recorded(1, **{FACT: 36 * 10**11}),
+            SPEC_OF[run["model"]],
+            run["quantization"],
+            runtime="llama.cpp",
+        ),
+        "decode",
+    )
     assert found.likely == pytest.approx(run["tokens_per_second"], rel=0.2)
 
 
-@pytest.mark.parametrize("run", rows("published"), ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}-{run['depth']}")
+@pytest.mark.parametrize(
+    "run",
+    rows("published"),
+    ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}-{run['depth']}",
+)
 def test_what_others_measured_lies_inside_the_assumed_range(run: dict[str, Any]) -> None:
     """On machines whose bandwidth is only assumed, every published run lies inside the range, however wide."""
     machine = published(run["machine"])
     offloaded = {0: 1.0} if machine.accelerators and not machine.accelerators[0].unified else None
     context = 2 * run["depth"] or None
-    answer = predicted(machine, run["model"], run["quantization"], context_tokens=context, runtime=run["runtime"], offloaded=offloaded)
+    answer = predicted(
+        machine,
+        run["model"],
+        run["quantization"],
+        context_tokens=context,
+        runtime=run["runtime"],
+        offloaded=offloaded,
+    )
     found = span(answer, run["kind"])
     assert found.low <= run["tokens_per_second"] <= found.high, answer.how
 
@@ -191,8 +253,17 @@ def on_a_gpu() -> list[tuple[float, PaceRange]]:
         machine = published(run["machine"])
         if machine.accelerators and run["kind"] == "decode":
             offloaded = None if machine.accelerators[0].unified else {0: 1.0}
-            asked = {"context_tokens": 2 * run["depth"] or None, "runtime": run["runtime"], "offloaded": offloaded}
-            found.append((run["tokens_per_second"], span(predicted(machine, run["model"], run["quantization"], **asked), "decode")))
+            asked = {
+                "context_tokens": 2 * run["depth"] or None,
+                "runtime": run["runtime"],
+                "offloaded": offloaded,
+            }
+            found.append(
+                (
+                    run["tokens_per_second"],
+                    span(predicted(machine, run["model"], run["quantization"], **asked), "decode"),
+                )
+            )
     return found
 
 
@@ -210,7 +281,9 @@ def test_prompts_on_gpus_are_estimated_where_all_of_it_lies_on_measured_ones() -
     model = ("llama-3.1-8b-instruct", "Q4_K_M")
 
     def prompt(cards: Sequence[str], offloaded: dict[int, float], **other: Any) -> PaceRange | None:
-        machine = recorded(2, accelerators=tuple(Accelerator(vendor="nvidia", name=name) for name in cards))
+        machine = recorded(
+            2, accelerators=tuple(Accelerator(vendor="nvidia", name=name) for name in cards)
+        )
         return predicted(machine, *model, **{**ask, "offloaded": offloaded, **other}).prompt
 
     fast, slow = "NVIDIA GeForce RTX 4090", "NVIDIA GeForce RTX 3070"
@@ -232,12 +305,20 @@ def test_a_gpu_that_shares_the_ram_is_not_timed_as_cores(name: str) -> None:
     """Where the runtime uses it, neither the cores nor their instruction sets change the pace of decoding or of prompts."""
     machine = published(name)
     bare = machine.replace(cpu_cores_usable=1.0, cpu_cores_physical=1, instruction_sets=("asimd",))
-    one, other = (predicted(each, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp") for each in (machine, bare))
+    one, other = (
+        predicted(each, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp")
+        for each in (machine, bare)
+    )
     assert (one.decode, one.prompt) == (other.decode, other.prompt)
     assert (one.prompt is None) == (name == "jetson-agx-orin"), "no published run has an Orin's"
     assert "shares the RAM" in one.how
     measured = machine.replace(**{FACT: 50 * 10**9}, sources={FACT: "measured: 8 threads"})
-    assert predicted(measured, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp").decode == one.decode
+    assert (
+        predicted(
+            measured, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=8192, runtime="llama.cpp"
+        ).decode
+        == one.decode
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,15 +326,23 @@ def test_a_gpu_that_shares_the_ram_is_not_timed_as_cores(name: str) -> None:
     [
         ({"scope": "vm"}, "llama.cpp"),
         ({}, "transformers"),
-        ({"accelerators": (Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),)}, "llama.cpp"),
+        (
+            {"accelerators": (Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),)},
+            "llama.cpp",
+        ),
     ],
 )
-def test_a_gpu_that_may_be_left_unused_raises_the_fast_end_alone(changes: dict[str, Any], runtime: str) -> None:
+def test_a_gpu_that_may_be_left_unused_raises_the_fast_end_alone(
+    changes: dict[str, Any], runtime: str
+) -> None:
     """Virtual machines, other programs and other makers' GPUs: the slow end is the cores', the fast end no less than the GPU's."""
     machine = published("dgx-spark").replace(**{FACT: 100 * 10**9}, sources={}, **changes)
     asked = {"context_tokens": 65536, "runtime": runtime}
     perhaps = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", **asked)
-    without = span(predicted(machine.replace(accelerators=()), "llama-3.1-8b-instruct", "Q4_K_M", **asked), "decode")
+    without = span(
+        predicted(machine.replace(accelerators=()), "llama-3.1-8b-instruct", "Q4_K_M", **asked),
+        "decode",
+    )
     assert span(perhaps, "decode").low == without.low
     assert span(perhaps, "decode").high > without.high
     assert "if it is used" in perhaps.how
@@ -263,8 +352,12 @@ def test_layers_bound_a_small_model_on_a_fast_card() -> None:
     """What is launched for each layer takes its time however fast the memory is: an H200 is not ten times an RTX 4090."""
 
     def pace(name: str) -> PaceRange:
-        machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name=name, unified=False),))
-        return span(predicted(machine, "smollm2-135m-instruct", "Q4_K_M", offloaded={0: 1.0}), "decode")
+        machine = recorded(
+            2, accelerators=(Accelerator(vendor="nvidia", name=name, unified=False),)
+        )
+        return span(
+            predicted(machine, "smollm2-135m-instruct", "Q4_K_M", offloaded={0: 1.0}), "decode"
+        )
 
     # a B300 with 8,000 GB/s ran LFM2.5 1.2B, of half as many layers, at 801 tokens/s, an RTX 4090 with 1,008 at 741
     for name in ("NVIDIA GeForce RTX 4090", "NVIDIA H200", "NVIDIA B200"):
@@ -276,7 +369,9 @@ def test_a_measured_bandwidth_narrows_the_range() -> None:
     """What is measured is worth asking for: the range is at most a third as wide, in ratio, as the assumed one."""
     machine = recorded(2)
     known = span(predicted(machine, "mistral-7b-instruct-v0.3", "Q4_K_M"), "decode")
-    assumed = span(predicted(machine.replace(**{FACT: None}), "mistral-7b-instruct-v0.3", "Q4_K_M"), "decode")
+    assumed = span(
+        predicted(machine.replace(**{FACT: None}), "mistral-7b-instruct-v0.3", "Q4_K_M"), "decode"
+    )
     assert 3 * known.high / known.low < assumed.high / assumed.low
     assert assumed.low < known.likely < assumed.high
 
@@ -302,10 +397,19 @@ def test_the_answer_says_what_it_rests_on() -> None:
 def test_few_cores_do_not_read_all_that_a_server_could() -> None:
     """One core of a current server reads some 42 GB/s (measured, Zen 5): of 461 GB/s that a socket has, one core and a quarter of one
     get that much, and a quarter of it."""
-    server = recorded(2, cpu_cores_physical=96, cpu_cores_usable=96.0, **{FACT: 461 * 10**9}, sources={FACT: "profile"})
+    server = recorded(
+        2,
+        cpu_cores_physical=96,
+        cpu_cores_usable=96.0,
+        **{FACT: 461 * 10**9},
+        sources={FACT: "profile"},
+    )
     model = ("llama-3.1-8b-instruct", "Q4_K_M")
     whole, one, quarter = (
-        span(predicted(server.replace(cpu_cores_usable=cores), *model, context_tokens=256), "decode") for cores in (96.0, 1.0, 0.25)
+        span(
+            predicted(server.replace(cpu_cores_usable=cores), *model, context_tokens=256), "decode"
+        )
+        for cores in (96.0, 1.0, 0.25)
     )
     bytes_read = sum(weights(*model).values())
     assert one.high * bytes_read <= 50e9
@@ -315,30 +419,51 @@ def test_few_cores_do_not_read_all_that_a_server_could() -> None:
 
 def test_a_prompt_is_read_no_slower_than_it_would_be_written() -> None:
     """It may be read one token at a time (gpt-oss: experts in MXFP4 are slow with few vector units)."""
-    machine = Machine(architecture="x86_64", scope="host", cpu_cores_usable=4.0, cpu_cores_physical=4, instruction_sets=("avx2",))
-    answer = predicted(machine, "gpt-oss-20b", "MXFP4_MOE", context_tokens=4096, runtime="llama.cpp")
+    machine = Machine(
+        architecture="x86_64",
+        scope="host",
+        cpu_cores_usable=4.0,
+        cpu_cores_physical=4,
+        instruction_sets=("avx2",),
+    )
+    answer = predicted(
+        machine, "gpt-oss-20b", "MXFP4_MOE", context_tokens=4096, runtime="llama.cpp"
+    )
     assert answer.prompt is not None
     assert answer.decode is not None
-    assert all(getattr(answer.prompt, end) >= getattr(answer.decode, end) for end in ("low", "likely", "high"))
+    assert all(
+        getattr(answer.prompt, end) >= getattr(answer.decode, end)
+        for end in ("low", "likely", "high")
+    )
 
 
 def test_graphics_that_may_be_used_raise_the_fast_end_of_prompts_too() -> None:
     """Qwen3 8B and Llama 2 7B in Q4_K_M: prompts at 1,268 and 1,327 tokens/s on a Radeon 8060S (AMD-Ecosystem/llama.cpp#59)."""
-    machine = published("strix-halo-385-vulkan").replace(accelerators=(Accelerator(vendor="amd", name="AMD Radeon 8060S", unified=True),))
+    machine = published("strix-halo-385-vulkan").replace(
+        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 8060S", unified=True),)
+    )
     for model, told in (("qwen3-8b", 1268), ("llama-2-7b-chat", 1327)):
         found = predicted(machine, model, "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt
         assert found is not None
         assert found.low <= told <= found.high
-    unknown = machine.replace(accelerators=(Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),))
-    assert predicted(unknown, "qwen3-8b", "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt is None
+    unknown = machine.replace(
+        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),)
+    )
+    assert (
+        predicted(unknown, "qwen3-8b", "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt
+        is None
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "gib", "peak"), [("RTX 3080", 12, 912), ("RTX 3080", 10, 760), ("RTX 3060", 8, 240), ("RTX 3060", 12, 360)]
+    ("name", "gib", "peak"),
+    [("RTX 3080", 12, 912), ("RTX 3080", 10, 760), ("RTX 3060", 8, 240), ("RTX 3060", 12, 360)],
 )
 def test_cards_of_one_name_are_told_apart_by_their_memory(name: str, gib: int, peak: float) -> None:
     """384 and 320 bits at 19 Gbit/s; 128 and 192 bits at 15."""
-    card = Accelerator(vendor="nvidia", name=f"NVIDIA GeForce {name}", memory_total_bytes=gib * 2**30)
+    card = Accelerator(
+        vendor="nvidia", name=f"NVIDIA GeForce {name}", memory_total_bytes=gib * 2**30
+    )
     assert speed.device_bandwidth(card) == peak * 1e9
 
 
@@ -353,7 +478,10 @@ def test_a_stated_figure_is_taken_for_a_peak() -> None:
 
 def test_nothing_to_go_by_is_said() -> None:
     """Without weights, or without cores, there is no range but a reason."""
-    for answer in (speed.predict(recorded(2), None, {}), speed.predict(Machine(), None, {"Q4_K": 10**9})):
+    for answer in (
+        speed.predict(recorded(2), None, {}),
+        speed.predict(Machine(), None, {"Q4_K": 10**9}),
+    ):
         assert answer.decode is None
         assert answer.prompt is None
         assert "not known" in answer.how or "read" in answer.how
@@ -377,19 +505,33 @@ def test_nothing_to_go_by_is_said() -> None:
 def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: float) -> None:
     """The fast end is the chip's peak, whatever the number of cores, and whole words decide: an M1 Max is no M1."""
     for cores in (1.0, 64.0):
-        found = speed.assumed_bandwidth(Machine(architecture="aarch64", scope="host", cpu_model=name, cpu_cores_usable=cores))
+        found = speed.assumed_bandwidth(
+            Machine(architecture="aarch64", scope="host", cpu_model=name, cpu_cores_usable=cores)
+        )
         assert found is not None
         assert found[1] == int(peak * 1e9)
         assert 0 < found[0] < found[1]
 
 
 @pytest.mark.parametrize(
-    "name", ["AMD Ryzen AI 9 HX 370 w/ Radeon 890M", "AMD Ryzen 5 5600", "Intel(R) Core(TM) i5-9500", "Arm Cortex-A76"]
+    "name",
+    [
+        "AMD Ryzen AI 9 HX 370 w/ Radeon 890M",
+        "AMD Ryzen 5 5600",
+        "Intel(R) Core(TM) i5-9500",
+        "Arm Cortex-A76",
+    ],
 )
 def test_other_chips_are_not_taken_for_them(name: str) -> None:
     """A name that shares words with a known chip is still of its class: a laptop's memory ends at 136 GB/s."""
     found = speed.assumed_bandwidth(
-        Machine(architecture="x86_64", scope="host", cpu_model=name, cpu_cores_usable=16.0, instruction_sets=("avx2",))
+        Machine(
+            architecture="x86_64",
+            scope="host",
+            cpu_model=name,
+            cpu_cores_usable=16.0,
+            instruction_sets=("avx2",),
+        )
     )
     assert found is not None
     assert found[1] in (136 * 10**9, 800 * 10**9)
@@ -399,24 +541,45 @@ def test_other_chips_are_not_taken_for_them(name: str) -> None:
 @pytest.mark.parametrize(
     ("chip", "cores", "peak"),
     # support.apple.com/en-us/117736 and 121553
-    [("M3 Max", 14, 300), ("M3 Max", 16, 400), ("M4 Max", 14, 410), ("M4 Max", 16, 546), ("M2 Max", 12, 400), ("M4 Max", None, 546)],
+    [
+        ("M3 Max", 14, 300),
+        ("M3 Max", 16, 400),
+        ("M4 Max", 14, 410),
+        ("M4 Max", 16, 546),
+        ("M2 Max", 12, 400),
+        ("M4 Max", None, 546),
+    ],
 )
-def test_the_cores_of_a_chip_tell_which_of_two_it_is(chip: str, cores: int | None, peak: int) -> None:
+def test_the_cores_of_a_chip_tell_which_of_two_it_is(
+    chip: str, cores: int | None, peak: int
+) -> None:
     """Apple makes the Max with two widths of memory, and the smaller one has fewer cores."""
-    mac = Machine(system="macos", architecture="aarch64", scope="host", cpu_model=f"Apple {chip}", cpu_cores_physical=cores)
+    mac = Machine(
+        system="macos",
+        architecture="aarch64",
+        scope="host",
+        cpu_model=f"Apple {chip}",
+        cpu_cores_physical=cores,
+    )
     found = speed.assumed_bandwidth(mac)
     assert found is not None
     assert found[1] == peak * 10**9
     # some of the cores of a chip, in a virtual machine, do not tell
     guest = speed.assumed_bandwidth(mac.replace(scope="vm"))
     assert guest is not None
-    assert guest[1] == (peak if cores is None else max(peak, {"M3 Max": 400, "M4 Max": 546}.get(chip, 0))) * 10**9
+    assert (
+        guest[1]
+        == (peak if cores is None else max(peak, {"M3 Max": 400, "M4 Max": 546}.get(chip, 0)))
+        * 10**9
+    )
 
 
 def test_an_unknown_chip_by_apple_spans_them_all() -> None:
     """A chip that is newer than the table, or has no name, lies between an M1's cores and an M3 Ultra's memory."""
     for name in ("Apple M9 Max", "Apple processor", None):
-        found = speed.assumed_bandwidth(Machine(system="macos", architecture="aarch64", scope="host", cpu_model=name))
+        found = speed.assumed_bandwidth(
+            Machine(system="macos", architecture="aarch64", scope="host", cpu_model=name)
+        )
         assert found is not None
         assert found[0] <= 53 * 10**9
         assert found[1] >= 800 * 10**9
@@ -424,7 +587,9 @@ def test_an_unknown_chip_by_apple_spans_them_all() -> None:
 
 def test_what_the_cores_measure_does_not_bound_a_gpu_that_shares_the_memory() -> None:
     """The cores of an M1 Max read a part of its 400 GB/s; its GPU, which the runtimes use, decoded 8 B at 46 tokens/s."""
-    machine = published("macbook-M1-Max").replace(**{FACT: 110 * 10**9}, sources={FACT: "measured: 10 threads"})
+    machine = published("macbook-M1-Max").replace(
+        **{FACT: 110 * 10**9}, sources={FACT: "measured: 10 threads"}
+    )
     answer = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M")
     assert span(answer, "decode").high > 46.2
     assert "400 GB/s" in answer.how
@@ -432,8 +597,18 @@ def test_what_the_cores_measure_does_not_bound_a_gpu_that_shares_the_memory() ->
 
 def test_large_machines_may_read_more_than_sixteen_threads_did() -> None:
     """A measurement with 16 threads bounds a socket of 96 cores from below only."""
-    small = span(predicted(recorded(2, cpu_cores_physical=16, cpu_cores_usable=16.0), "llama-2-7b-chat", "Q4_0"), "decode")
-    large = span(predicted(recorded(2, cpu_cores_physical=96, cpu_cores_usable=96.0), "llama-2-7b-chat", "Q4_0"), "decode")
+    small = span(
+        predicted(
+            recorded(2, cpu_cores_physical=16, cpu_cores_usable=16.0), "llama-2-7b-chat", "Q4_0"
+        ),
+        "decode",
+    )
+    large = span(
+        predicted(
+            recorded(2, cpu_cores_physical=96, cpu_cores_usable=96.0), "llama-2-7b-chat", "Q4_0"
+        ),
+        "decode",
+    )
     assert large.high > 1.2 * small.high
 
 
@@ -476,18 +651,27 @@ def test_a_gpu_is_known_by_the_whole_of_its_name(name: str, peak: float | None) 
     """Names as drivers give them; one that only resembles a known one gives no figure, and the answer says so."""
     assert speed.gpu_bandwidth(name) == (None if peak is None else peak * 1e9)
     machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name=name or "?"),))
-    answer = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded={0: 1.0})
+    answer = predicted(
+        machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded={0: 1.0}
+    )
     assert (answer.decode is None) == (peak is None)
     assert (name or "?") in answer.how
 
 
 def test_a_part_in_ram_sets_the_pace() -> None:
     """With more layers on the GPU it goes faster, and half of them never doubles the pace of a slow processor."""
-    machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name="NVIDIA GeForce RTX 4090"),))
+    machine = recorded(
+        2, accelerators=(Accelerator(vendor="nvidia", name="NVIDIA GeForce RTX 4090"),)
+    )
 
     def likely(share: float) -> float:
         offloaded = {0: share} if share else None
-        return span(predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded=offloaded), "decode").likely
+        return span(
+            predicted(
+                machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded=offloaded
+            ),
+            "decode",
+        ).likely
 
     paces = [likely(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     assert paces == sorted(paces)
@@ -495,7 +679,9 @@ def test_a_part_in_ram_sets_the_pace() -> None:
     assert paces[4] > 5 * paces[0]
     unknown = machine.replace(cpu_cores_usable=None, cpu_cores_physical=None, **{FACT: None})
     assert predicted(unknown, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={0: 0.5}).decode is None
-    assert predicted(unknown, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={0: 1.0}).decode is not None
+    assert (
+        predicted(unknown, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={0: 1.0}).decode is not None
+    )
     assert predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", offloaded={3: 1.0}).decode is None
 
 
@@ -503,20 +689,50 @@ def test_the_share_on_each_accelerator_is_that_of_the_weights() -> None:
     """What is placed on an accelerator is read there; the rest of the terms say nothing of it."""
 
     def term(name: str, size: int, where: str) -> Term:
-        return Term(name=name, bytes=size, low_bytes=size, high_bytes=size, where=where, how=How.EXACT, source="", arithmetic="")
+        return Term(
+            name=name,
+            bytes=size,
+            low_bytes=size,
+            high_bytes=size,
+            where=where,
+            how=How.EXACT,
+            source="",
+            arithmetic="",
+        )
 
     terms = (
         term("weights", 30, "accelerator:0"), term("weights", 10, "accelerator:2"), term("weights", 20, "host"),
         term("kv_cache", 500, "accelerator:1"), term("repacked_weights", 40, "host"),
     )  # fmt: skip
-    needs = Needs(download_bytes=None, disk_bytes=None, cpu=CpuNeed(architectures=(), instruction_sets={}), memory=MemoryNeed(terms=terms))
+    needs = Needs(
+        download_bytes=None,
+        disk_bytes=None,
+        cpu=CpuNeed(architectures=(), instruction_sets={}),
+        memory=MemoryNeed(terms=terms),
+    )
     assert speed.shares_of(needs) == {0: 0.3, 2: 0.1}
     assert speed.shares_of(needs.replace(memory=None)) == {}
 
 
 def attention(**changes: Any) -> Architecture:
-    group = Attention(**{"layers": tuple(range(32)), "heads": 32, "kv_heads": 8, "key_length": 128, "value_length": 128, **changes})
-    return Architecture(row="llama", runs_in_gguf=True, layers=32, embedding_length=4096, vocabulary=32000, attention=(group,))
+    group = Attention(
+        **{
+            "layers": tuple(range(32)),
+            "heads": 32,
+            "kv_heads": 8,
+            "key_length": 128,
+            "value_length": 128,
+            **changes,
+        }
+    )
+    return Architecture(
+        row="llama",
+        runs_in_gguf=True,
+        layers=32,
+        embedding_length=4096,
+        vocabulary=32000,
+        attention=(group,),
+    )
 
 
 def test_a_window_ends_what_a_layer_attends_to() -> None:
@@ -525,22 +741,40 @@ def test_a_window_ends_what_a_layer_attends_to() -> None:
     windowed, full = attention(kind="sliding", window_tokens=1024), attention()
 
     def likely(architecture: Architecture, context: int) -> float:
-        return span(speed.predict(recorded(2), architecture, weighs, context_tokens=context), "decode").likely
+        return span(
+            speed.predict(recorded(2), architecture, weighs, context_tokens=context), "decode"
+        ).likely
 
     assert likely(windowed, 4096) == likely(windowed, 131072) == likely(full, 2048)
     assert likely(full, 131072) < likely(full, 4096)
     # 32 heads of 512 + 64 beside 32 heads of 128: 4.5 times the work
     latent = attention(kind="latent", latent_length=512, rope_length=64)
     extra = 1 / likely(full, 8192) - 1 / likely(full, 1)
-    assert (1 / likely(latent, 8192) - 1 / likely(latent, 1)) / extra == pytest.approx(4.5, rel=0.01)
+    assert (1 / likely(latent, 8192) - 1 / likely(latent, 1)) / extra == pytest.approx(
+        4.5, rel=0.01
+    )
 
 
 def test_advice_is_what_was_measured() -> None:
     """Repacking is advised against where it was measured to hurt prompts (Q4_K, Q2_K, MXFP4 with AVX-512), not where it helps (Q4_0)."""
 
-    def advised(spec_id: str, quantization: str, machine: Machine, context: int | None = 512, runtime: str = "llama.cpp") -> str:
+    def advised(
+        spec_id: str,
+        quantization: str,
+        machine: Machine,
+        context: int | None = 512,
+        runtime: str = "llama.cpp",
+    ) -> str:
         made = shelf().spec(spec_id).architecture
-        return "\n".join(speed.advice(machine, made, weights(spec_id, quantization), context_tokens=context, runtime=runtime))
+        return "\n".join(
+            speed.advice(
+                machine,
+                made,
+                weights(spec_id, quantization),
+                context_tokens=context,
+                runtime=runtime,
+            )
+        )
 
     here = recorded(2)
     assert "--no-repack" in advised("mistral-7b-instruct-v0.3", "Q4_K_M", here)
@@ -548,7 +782,9 @@ def test_advice_is_what_was_measured() -> None:
     for quantization in ("Q4_0", "Q8_0", "F16"):
         assert not advised("llama-3.2-1b-instruct", quantization, here)
     assert not advised("mistral-7b-instruct-v0.3", "Q4_K_M", here, runtime="transformers")
-    assert not advised("mistral-7b-instruct-v0.3", "Q4_K_M", here.replace(instruction_sets=("avx2",)))
+    assert not advised(
+        "mistral-7b-instruct-v0.3", "Q4_K_M", here.replace(instruction_sets=("avx2",))
+    )
     # llama-bench gave 53 tokens/s with an empty context and 15 with 8,192 tokens in it
     assert "times as long" in advised("llama-3.2-1b-instruct", "Q4_0", here, context=8192)
 
@@ -562,24 +798,51 @@ def test_the_repacking_advice_agrees_with_the_runs() -> None:
         same = [
             other["tokens_per_second"]
             for other in rows("measured")
-            if other["repack"] and all(other[key] == run[key] for key in ("model", "quantization", "threads", "kind", "tokens", "depth"))
+            if other["repack"]
+            and all(
+                other[key] == run[key]
+                for key in ("model", "quantization", "threads", "kind", "tokens", "depth")
+            )
         ]
         change = run["tokens_per_second"] / (sum(same) / len(same)) - 1
         gains.setdefault(f"{run['kind']} {run['quantization']}", []).append(change)
-    assert all(0.7 < gain < 0.95 for name in ("prompt Q4_K_M", "prompt Q2_K", "prompt MXFP4_MOE") for gain in gains[name])
+    assert all(
+        0.7 < gain < 0.95
+        for name in ("prompt Q4_K_M", "prompt Q2_K", "prompt MXFP4_MOE")
+        for gain in gains[name]
+    )
     assert all(-0.25 < gain < -0.05 for gain in gains["decode Q4_K_M"])
     assert gains["decode MXFP4_MOE"][0] == pytest.approx(0.21, abs=0.01)
     assert gains["prompt Q4_0"][0] < -0.5
 
 
-sets = st.sampled_from([None, (), ("avx2",), ("avx2", "avx512f"), ("avx2", "avx512_bf16", "avx512f"), ("asimd",), ("asimd", "asimddp")])
+sets = st.sampled_from(
+    [
+        None,
+        (),
+        ("avx2",),
+        ("avx2", "avx512f"),
+        ("avx2", "avx512_bf16", "avx512f"),
+        ("asimd",),
+        ("asimd", "asimddp"),
+    ]
+)
 machines = st.builds(
     Machine,
     system=st.sampled_from([None, "linux", "macos", "windows"]),
     architecture=st.sampled_from([None, "x86_64", "aarch64", "armv7l", "riscv64", "s390x"]),
     scope=st.sampled_from([None, "host", "vm", "container"]),
     cpu_model=st.sampled_from(
-        [None, "", "AMD EPYC", "Apple M2", "Intel(R) Core(TM) i7", "Arm Cortex-A72 (Raspberry Pi 4)", "ryzen ai max", "\x00"]
+        [
+            None,
+            "",
+            "AMD EPYC",
+            "Apple M2",
+            "Intel(R) Core(TM) i7",
+            "Arm Cortex-A72 (Raspberry Pi 4)",
+            "ryzen ai max",
+            "\x00",
+        ]
     ),
     cpu_cores_usable=st.none() | st.floats(0.01, 1024),
     cpu_cores_physical=st.none() | st.integers(1, 1024),
@@ -587,12 +850,18 @@ machines = st.builds(
     memory_bandwidth_bytes_per_second=st.none() | st.integers(1, 2**52),
     sources=st.sampled_from([{}, {FACT: "measured: 2 threads"}]),
 )
-types = st.dictionaries(st.sampled_from(["Q4_K", "Q6_K", "MXFP4", "F16", "bfloat16", "4bit", ""]), st.integers(0, 10**13), max_size=3)
+types = st.dictionaries(
+    st.sampled_from(["Q4_K", "Q6_K", "MXFP4", "F16", "bfloat16", "4bit", ""]),
+    st.integers(0, 10**13),
+    max_size=3,
+)
 contexts = st.none() | st.integers(1, 10**9)
 
 
 @given(machines, types, contexts, st.sampled_from([None, "llama.cpp", "transformers"]))
-def test_a_range_is_a_range_on_any_machine(machine: Machine, read: dict[str, int], context: int | None, runtime: str | None) -> None:
+def test_a_range_is_a_range_on_any_machine(
+    machine: Machine, read: dict[str, int], context: int | None, runtime: str | None
+) -> None:
     """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing, or none with a reason."""
     answer = speed.predict(machine, attention(), read, context_tokens=context, runtime=runtime)
     for found in (answer.decode, answer.prompt):
@@ -601,8 +870,16 @@ def test_a_range_is_a_range_on_any_machine(machine: Machine, read: dict[str, int
     speed.advice(machine, attention(), read, context_tokens=context, runtime=runtime)
 
 
-@given(machines, st.integers(10**8, 10**12), st.integers(10**8, 10**12), st.integers(1, 10**6), st.integers(1, 10**6))
-def test_more_to_do_is_never_faster(machine: Machine, one: int, other: int, near: int, far: int) -> None:
+@given(
+    machines,
+    st.integers(10**8, 10**12),
+    st.integers(10**8, 10**12),
+    st.integers(1, 10**6),
+    st.integers(1, 10**6),
+)
+def test_more_to_do_is_never_faster(
+    machine: Machine, one: int, other: int, near: int, far: int
+) -> None:
     """More bytes a token, or more context in use, never make any figure of the range larger."""
 
     def paces(size: int, context: int) -> tuple[float, ...]:
@@ -622,7 +899,10 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
         assert found is not None
         return found.low, found.likely, found.high
 
-    assert all(less <= more for less, more in zip(paces(min(one, other)), paces(max(one, other)), strict=True))
+    assert all(
+        less <= more
+        for less, more in zip(paces(min(one, other)), paces(max(one, other)), strict=True)
+    )
 
 
 def test_a_file_of_a_few_bytes_has_no_pace() -> None:

@@ -14,23 +14,39 @@ from selfhost.needs.records import Span
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.needs.torch import memory as torch_memory
 
-TRUTH: dict[str, Any] = json.loads((Path(__file__).parent / "truth" / "tokenizers.json").read_text(encoding="utf-8"))
+TRUTH: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "truth" / "tokenizers.json").read_text(encoding="utf-8")
+)
 ROWS = {"gemma-4": "gemma3", "qwen2": "qwen2"}
 
 
 def added(run: dict[str, Any]) -> int:
     """By how much the peak of the answer was higher than without a tokenizer."""
-    (plain,) = (one for one in TRUTH["runs"] if one["model"] == "none" and one["prompt_tokens"] == run["prompt_tokens"])
-    return int(run["stages"]["last_token"]["peak_bytes"] - plain["stages"]["last_token"]["peak_bytes"])
+    (plain,) = (
+        one
+        for one in TRUTH["runs"]
+        if one["model"] == "none" and one["prompt_tokens"] == run["prompt_tokens"]
+    )
+    return int(
+        run["stages"]["last_token"]["peak_bytes"] - plain["stages"]["last_token"]["peak_bytes"]
+    )
 
 
 def told(run: dict[str, Any]) -> Span:
     held = TRUTH["models"][run["model"]]
     architecture = Architecture(
-        row=ROWS.get(run["model"], "llama"), runs_in_gguf=True, layers=12, embedding_length=1024, vocabulary=held["tokens"] + held["added"]
+        row=ROWS.get(run["model"], "llama"),
+        runs_in_gguf=True,
+        layers=12,
+        embedding_length=1024,
+        vocabulary=held["tokens"] + held["added"],
     )
-    prompt = torch_memory.prompt_bytes(*torch.model("llama-1024"), run["prompt_tokens"], 1, 2, wide_results=True)
-    return tokenizers.by_transformers(architecture, ArchitectureRow(name=architecture.row), prompt.low_bytes, prompt.low_bytes)
+    prompt = torch_memory.prompt_bytes(
+        *torch.model("llama-1024"), run["prompt_tokens"], 1, 2, wide_results=True
+    )
+    return tokenizers.by_transformers(
+        architecture, ArchitectureRow(name=architecture.row), prompt.low_bytes, prompt.low_bytes
+    )
 
 
 def test_what_tokenizers_add_lies_inside() -> None:

@@ -96,18 +96,33 @@ class _Writer:
             self.table = (name, index, "sub")
 
 
-_KINDS = ("comment", "number", "dotted", "string", "literal", "inline", "list", "spread", "table", "tables")
+_KINDS = (
+    "comment",
+    "number",
+    "dotted",
+    "string",
+    "literal",
+    "inline",
+    "list",
+    "spread",
+    "table",
+    "tables",
+)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=14), st.booleans(), st.booleans())
-def test_every_value_is_found_on_the_line_where_it_was_written(kinds: list[str], windows: bool, mark: bool) -> None:
+def test_every_value_is_found_on_the_line_where_it_was_written(
+    kinds: list[str], windows: bool, mark: bool
+) -> None:
     """Whatever stands around it, a value's line is the one it was written on, or is left out where it spreads over several."""
     writer = _Writer()
     for kind in kinds:
         writer.piece(kind)
     text = "\n".join(writer.lines) + "\n"
-    content = (text.replace("\n", "\r\n") if windows else text).encode("utf-8-sig" if mark else "utf-8")
+    content = (text.replace("\n", "\r\n") if windows else text).encode(
+        "utf-8-sig" if mark else "utf-8"
+    )
     document = Document.parse("x.toml", content)
     if not text.strip():
         return
@@ -163,7 +178,9 @@ def test_an_element_over_several_lines_has_no_line() -> None:
         ("a = 1\n\nb = yes\n", 3, "Invalid value"),
     ],
 )
-def test_a_syntax_error_points_at_where_the_statement_begins(text: str, line: int, message: str) -> None:
+def test_a_syntax_error_points_at_where_the_statement_begins(
+    text: str, line: int, message: str
+) -> None:
     """The line is the one to mend, not the end of the file or of a long value."""
     (problem,) = _document(text).problems
     assert problem.line == line
@@ -208,7 +225,15 @@ def test_hostile_content_is_one_clear_problem(content: bytes, message: str) -> N
         "".join(f"[[a{number}]]\n" for number in range(20_000)),
         "a = {" + "x." * 60 + "x = " + "{b = " * 100 + "1" + "}" * 101,
     ],
-    ids=["many keys", "long key", "large number", "long list", "long list over lines", "many tables", "deep"],
+    ids=[
+        "many keys",
+        "long key",
+        "large number",
+        "long list",
+        "long list over lines",
+        "many tables",
+        "deep",
+    ],
 )
 def test_many_faults_are_counted_and_not_all_listed(text: str) -> None:
     """A file that is all faults lists twenty, counts the rest, and no line of a message is longer than a person reads."""
@@ -241,12 +266,16 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         assert (problem.file, problem.message) == (str(tmp_path / name), message)
     for name in ("loop", "file/inside", "nul\0l", "x" * 5_000):
         (problem,) = Document.read(str(tmp_path / name)).problems
-        assert problem.message.startswith(("cannot be read: ", "does not exist", "is a link that leads back to itself"))
+        assert problem.message.startswith(
+            ("cannot be read: ", "does not exist", "is a link that leads back to itself")
+        )
         assert problem.file.isprintable()
     assert Document.read(str(tmp_path / "file")).values == {"a": 1}
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
 def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
     """A file without read permission is a problem, not a traceback."""
     path = tmp_path / "x.toml"
@@ -279,7 +308,12 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("strings", "'a'", {}, 'must be a list, not the string "a"'),
     ("strings", "['a', 1]", {}, "must be a string, not the number 1"),
     ("strings", "['']", {}, "is empty"),
-    ("integers", "[1, true]", {}, "must be a whole number from 0 to 1,000,000,000,000,000,000, not true"),
+    (
+        "integers",
+        "[1, true]",
+        {},
+        "must be a whole number from 0 to 1,000,000,000,000,000,000, not true",
+    ),
     ("table", "[1]", {}, "must be a table, not a list"),
     ("tables", "{}", {}, "must be a list, not a table"),
     ("tables", "[{}, 2]", {}, "must be a table, not the number 2"),
@@ -287,7 +321,9 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("getter", "value", "arguments", "message"), _WRONG)
-def test_a_wrong_value_is_one_problem_and_no_value(getter: str, value: str, arguments: dict[str, Any], message: str) -> None:
+def test_a_wrong_value_is_one_problem_and_no_value(
+    getter: str, value: str, arguments: dict[str, Any], message: str
+) -> None:
     """Each getter notes what is wrong, in the words of the file, and gives nothing for it."""
     document = _document(f"\na = {value}\n")
     got = getattr(document.root, getter)("a", **arguments)
@@ -301,9 +337,23 @@ def test_right_values_pass() -> None:
     root = _document(
         "s = 'x'\ni = 0\nf = 2\nb = false\nd = 2024-02-29\ny = '2024'\nm = '2024-05'\nl = ['a', 'b']\nn = [1]\nt = '''\n one\n two'''\n"
     ).root
-    assert (root.string("s"), root.integer("i"), root.number("f"), root.boolean("b")) == ("x", 0, 2.0, False)
-    assert (root.date("d"), root.date("y", partial=True), root.date("m", partial=True)) == ("2024-02-29", "2024", "2024-05")
-    assert (root.strings("l"), root.integers("n"), root.text("t"), root.string("none")) == (("a", "b"), (1,), "one two", None)
+    assert (root.string("s"), root.integer("i"), root.number("f"), root.boolean("b")) == (
+        "x",
+        0,
+        2.0,
+        False,
+    )
+    assert (root.date("d"), root.date("y", partial=True), root.date("m", partial=True)) == (
+        "2024-02-29",
+        "2024",
+        "2024-05",
+    )
+    assert (root.strings("l"), root.integers("n"), root.text("t"), root.string("none")) == (
+        ("a", "b"),
+        (1,),
+        "one two",
+        None,
+    )
     assert root.close()
     assert root.document.ok
 
@@ -318,7 +368,15 @@ def test_compiled_values_have_no_line_and_dates_as_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("heds", "heads"), ("HEADS", "heads"), ("layer", "layers"), ("zebra", None), ("", None), ("l" * 90, None)]
+    ("typed", "meant"),
+    [
+        ("heds", "heads"),
+        ("HEADS", "heads"),
+        ("layer", "layers"),
+        ("zebra", None),
+        ("", None),
+        ("l" * 90, None),
+    ],
 )
 def test_the_nearest_key_is_a_likely_one(typed: str, meant: str | None) -> None:
     """A slip of the fingers finds its key; another word finds none."""
@@ -346,7 +404,9 @@ def test_key_names_read_as_toml() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=200) | st.text(alphabet="ab=[]{}\"'.,# \n\\1:-", max_size=60).map(str.encode))
+@given(
+    st.binary(max_size=200) | st.text(alphabet="ab=[]{}\"'.,# \n\\1:-", max_size=60).map(str.encode)
+)
 def test_no_bytes_raise(content: bytes) -> None:
     """Any content is a document, with values or with a problem whose line is in the file."""
     document = Document.parse("x.toml", content)

@@ -51,18 +51,45 @@ def test_sizes_as_people_type_them(typed: str, size: int) -> None:
     assert units.parse_bytes(typed) == size
 
 
-@pytest.mark.parametrize("typed", ["", "GB", "-1GB", "1e9", "16 apples", "1.GB", "1.2.3GB", "१६GB", "9" * 30, "0x10", "nan", "inf"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "GB",
+        "-1GB",
+        "1e9",
+        "16 apples",
+        "1.GB",
+        "1.2.3GB",
+        "१६GB",
+        "9" * 30,
+        "0x10",
+        "nan",
+        "inf",
+    ],
+)
 def test_what_is_no_size_is_refused(typed: str) -> None:
     """A size is never guessed: the error quotes what was typed."""
     with pytest.raises(ValueError, match=r"GB|larger"):
         units.parse_bytes(typed)
 
 
-@pytest.mark.parametrize("typed", ["16,5", "1,5", "16,50", "1,0000", "1,2,3", ",5", "1000,000", "1,000,00", "1.5,000", "1,"])
 @pytest.mark.parametrize(
-    ("parse", "unit"), [(units.parse_bytes, "GiB"), (units.parse_rate, "MB/s"), (units.parse_tokens, "k"), (units.parse_count, "M")]
+    "typed",
+    ["16,5", "1,5", "16,50", "1,0000", "1,2,3", ",5", "1000,000", "1,000,00", "1.5,000", "1,"],
 )
-def test_a_decimal_comma_is_no_mark_of_thousands(parse: Callable[[str], int], unit: str, typed: str) -> None:
+@pytest.mark.parametrize(
+    ("parse", "unit"),
+    [
+        (units.parse_bytes, "GiB"),
+        (units.parse_rate, "MB/s"),
+        (units.parse_tokens, "k"),
+        (units.parse_count, "M"),
+    ],
+)
+def test_a_decimal_comma_is_no_mark_of_thousands(
+    parse: Callable[[str], int], unit: str, typed: str
+) -> None:
     """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too much."""
     with pytest.raises(ValueError, match="decimal comma write a point"):
         parse(typed + unit)
@@ -88,7 +115,9 @@ ODD_NUMBERS = (
 
 @pytest.mark.parametrize(("parse", "unit"), READERS)
 @pytest.mark.parametrize("typed", ODD_NUMBERS)
-def test_a_number_is_typed_in_ascii_digits_alone(parse: Callable[[str], float], unit: str, typed: str) -> None:
+def test_a_number_is_typed_in_ascii_digits_alone(
+    parse: Callable[[str], float], unit: str, typed: str
+) -> None:
     """One grammar for every number that a person types: digits 0 to 9, a point, marks of thousands between groups of three."""
     with pytest.raises(ValueError, match=r"."):
         parse(typed + unit)
@@ -103,7 +132,16 @@ def test_a_unit_is_typed_in_ascii_too(unit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "number"), [("2", 2.0), ("0.5", 0.5), ("1,000.5", 1000.5), ("1_000", 1000.0), (" 7 ", 7.0), ("-1", -1.0), ("007", 7.0)]
+    ("typed", "number"),
+    [
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("1,000.5", 1000.5),
+        ("1_000", 1000.0),
+        (" 7 ", 7.0),
+        ("-1", -1.0),
+        ("007", 7.0),
+    ],
 )
 def test_numbers_as_people_type_them(typed: str, number: float) -> None:
     """A minus is read, for whoever knows what the least is to say so."""
@@ -133,7 +171,10 @@ def test_tokens_parse_back(number: int) -> None:
     assert units.parse_tokens(units.tokens(number).split()[0]) == number
 
 
-@pytest.mark.parametrize(("typed", "number"), [("8192", 8192), ("8k", 8192), ("128K", 131_072), ("8_192", 8192), ("1m", 1_048_576)])
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [("8192", 8192), ("8k", 8192), ("128K", 131_072), ("8_192", 8192), ("1m", 1_048_576)],
+)
 def test_tokens_as_people_type_them(typed: str, number: int) -> None:
     """A k of tokens is 1,024, as in the names of contexts."""
     assert units.parse_tokens(typed) == number
@@ -146,7 +187,10 @@ def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
         units.parse_tokens(typed)
 
 
-@pytest.mark.parametrize(("typed", "seconds"), [("90", 90), ("30s", 30), ("10 min", 600), ("10m", 600), ("1.5h", 5400), ("1,200", 1200)])
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [("90", 90), ("30s", 30), ("10 min", 600), ("10m", 600), ("1.5h", 5400), ("1,200", 1200)],
+)
 def test_lengths_of_time_as_people_type_them(typed: str, seconds: int) -> None:
     """A bare number is in seconds; an m is a minute."""
     assert units.parse_seconds(typed) == seconds
@@ -204,7 +248,13 @@ def test_a_speed_has_no_exponent_and_is_never_zero_unless_it_is(one: float, othe
 
 @pytest.mark.parametrize(
     ("low", "high", "text"),
-    [(8.0, 12.4, "8.0-12"), (0.066, 1.6, "0.07-1.6"), (9.96, 9.97, "10"), (0.001, 0.2, "<0.01-0.2"), (100, 250, "100-250")],
+    [
+        (8.0, 12.4, "8.0-12"),
+        (0.066, 1.6, "0.07-1.6"),
+        (9.96, 9.97, "10"),
+        (0.001, 0.2, "<0.01-0.2"),
+        (100, 250, "100-250"),
+    ],
 )
 def test_speeds_read_well(low: float, high: float, text: str) -> None:
     """One decimal below ten, none above, one figure where both ends print alike."""
@@ -240,14 +290,23 @@ def test_a_price_parses_back(amount: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(7_248_023_552, "7.25 B"), (124_439_808, "124 M"), (671_026_419_200, "671 B"), (10**12, "1.00 T"), (512, "512")]
+    ("number", "text"),
+    [
+        (7_248_023_552, "7.25 B"),
+        (124_439_808, "124 M"),
+        (671_026_419_200, "671 B"),
+        (10**12, "1.00 T"),
+        (512, "512"),
+    ],
 )
 def test_parameters_as_people_say_them(number: int, text: str) -> None:
     """7B models print near 7 B."""
     assert units.count(number) == text
 
 
-@pytest.mark.parametrize(("number", "text"), [(1, "1 core"), (2.0, "2 cores"), (0.5, "0.5 cores"), (16, "16 cores")])
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1 core"), (2.0, "2 cores"), (0.5, "0.5 cores"), (16, "16 cores")]
+)
 def test_cores(number: float, text: str) -> None:
     """A quota may give part of a core."""
     assert units.cores(number) == text
@@ -281,7 +340,22 @@ def test_speeds_of_connections_as_people_type_them(typed: str, rate: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "100", "100M", "100MB", "100mb/s", "50mbps", "100MBPS", "100 apples/s", "-3MB/s", "1e3MB/s", "0MB/s", "MB/s", "nanMB/s"]
+    "typed",
+    [
+        "",
+        "100",
+        "100M",
+        "100MB",
+        "100mb/s",
+        "50mbps",
+        "100MBPS",
+        "100 apples/s",
+        "-3MB/s",
+        "1e3MB/s",
+        "0MB/s",
+        "MB/s",
+        "nanMB/s",
+    ],
 )
 def test_a_speed_that_could_be_bits_or_bytes_is_refused(typed: str) -> None:
     """Nothing is guessed, and the message says what to write."""

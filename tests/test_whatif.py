@@ -29,7 +29,9 @@ BARE = Machine.from_file(RECORDS / "memory-only.json")
 MODEL = "gpt2"
 
 
-def finding(name: str, machine: Machine, workload: Workload | None = None, model: str = MODEL) -> Finding:
+def finding(
+    name: str, machine: Machine, workload: Workload | None = None, model: str = MODEL
+) -> Finding:
     found = check(model, workload, machine=machine).finding(name)
     assert found is not None
     return found
@@ -41,8 +43,22 @@ def finding(name: str, machine: Machine, workload: Workload | None = None, model
 @pytest.mark.parametrize(
     ("setting", "facts"),
     [
-        ("memory=16GiB", {"memory_total_bytes": 16 * GIB, "memory_limit_bytes": 16 * GIB, "memory_available_bytes": None}),
-        ("memory=16 GB", {"memory_total_bytes": 16 * GB, "memory_limit_bytes": 16 * GB, "memory_available_bytes": None}),
+        (
+            "memory=16GiB",
+            {
+                "memory_total_bytes": 16 * GIB,
+                "memory_limit_bytes": 16 * GIB,
+                "memory_available_bytes": None,
+            },
+        ),
+        (
+            "memory=16 GB",
+            {
+                "memory_total_bytes": 16 * GB,
+                "memory_limit_bytes": 16 * GB,
+                "memory_available_bytes": None,
+            },
+        ),
         ("cores=8", {"cpu_cores_usable": 8.0}),
         ("cores=0.5", {"cpu_cores_usable": 0.5}),
         ("bandwidth=80GB/s", {"memory_bandwidth_bytes_per_second": 80 * GB}),
@@ -52,7 +68,19 @@ def finding(name: str, machine: Machine, workload: Workload | None = None, model
         ("system=Darwin", {"system": "macos"}),
         (
             "instruction_sets=AVX2,fma",
-            {"instruction_sets": ("avx2", "fma", "sse", "sse2", "avx", "sse4_2", "sse4_1", "ssse3", "pni")},
+            {
+                "instruction_sets": (
+                    "avx2",
+                    "fma",
+                    "sse",
+                    "sse2",
+                    "avx",
+                    "sse4_2",
+                    "sse4_1",
+                    "ssse3",
+                    "pni",
+                )
+            },
         ),
         ("instruction-sets=none", {"instruction_sets": ("sse", "sse2")}),
     ],
@@ -61,7 +89,9 @@ def test_a_setting_sets_its_facts(setting: str, facts: dict[str, Any]) -> None:
     """Each key says what the machine would have, in the units people write; the fact's source is the setting."""
     machine = apply(HERE, [setting])
     assert {fact: getattr(machine, fact) for fact in facts} == facts
-    assert all("--set" in machine.sources[fact] for fact, value in facts.items() if value is not None)
+    assert all(
+        "--set" in machine.sources[fact] for fact, value in facts.items() if value is not None
+    )
     assert machine.planning
     assert setting in machine.name
 
@@ -69,7 +99,16 @@ def test_a_setting_sets_its_facts(setting: str, facts: dict[str, Any]) -> None:
 def test_settings_leave_the_rest_alone() -> None:
     """What nobody asked about stays as it was read."""
     machine = apply(HERE, ["memory=64GiB"])
-    for fact in ("system", "architecture", "cpu_model", "cpu_cores_usable", "instruction_sets", "disks", "accelerators", "runtimes"):
+    for fact in (
+        "system",
+        "architecture",
+        "cpu_model",
+        "cpu_cores_usable",
+        "instruction_sets",
+        "disks",
+        "accelerators",
+        "runtimes",
+    ):
         assert getattr(machine, fact) == getattr(HERE, fact)
     assert apply(HERE, []) is HERE
 
@@ -80,7 +119,11 @@ def test_disk_is_the_free_space_of_every_place() -> None:
     made = apply(BARE, ["disk=500GB"])
     assert {disk.purpose for disk in made.disks or ()} == set(PURPOSES)
     assert finding("disk", made).code == "disk-fits"
-    small = HERE.replace(disks=(Disk(purpose="llama.cpp", path="~", free_bytes=GB, total_bytes=2 * GB, writable=True),))
+    small = HERE.replace(
+        disks=(
+            Disk(purpose="llama.cpp", path="~", free_bytes=GB, total_bytes=2 * GB, writable=True),
+        )
+    )
     grown = apply(small, ["disk=500GB"]).disk_for("llama.cpp")
     assert grown is not None
     assert (grown.free_bytes, grown.total_bytes) == (500 * GB, 500 * GB)
@@ -88,7 +131,10 @@ def test_disk_is_the_free_space_of_every_place() -> None:
 
 def test_the_places_are_those_that_runtimes_store_models_in() -> None:
     """No runtime stores its models where a planned machine has no disk."""
-    stores = {tomllib.loads(path.read_text(encoding="utf-8"))["store"] for path in (ROOT / "specs" / "runtimes").glob("*.toml")}
+    stores = {
+        tomllib.loads(path.read_text(encoding="utf-8"))["store"]
+        for path in (ROOT / "specs" / "runtimes").glob("*.toml")
+    }
     assert stores == set(PURPOSES)
 
 
@@ -106,7 +152,10 @@ def test_gpus() -> None:
 
 def test_another_architecture_is_another_processor() -> None:
     """Its instruction sets, name and bandwidth are not those that were read."""
-    machine = apply(HERE.replace(memory_bandwidth_bytes_per_second=GB, cpu_model="Ryzen"), ["architecture=aarch64"])
+    machine = apply(
+        HERE.replace(memory_bandwidth_bytes_per_second=GB, cpu_model="Ryzen"),
+        ["architecture=aarch64"],
+    )
     assert (machine.cpu_model, machine.memory_bandwidth_bytes_per_second) == (None, None)
     assert "avx2" not in (machine.instruction_sets or ())
     assert machine.assumes("instruction_sets")
@@ -161,13 +210,19 @@ def test_a_fault_says_what_to_write(setting: str) -> None:
 def test_all_faults_are_told_at_once() -> None:
     """One run names every wrong setting, one that is said twice included."""
     with pytest.raises(SettingError) as caught:
-        apply(HERE, ["memry=1GiB", "cores=x", "system=linux", "system=macos", "gpu=none", "gpu=1GiB"])
+        apply(
+            HERE, ["memry=1GiB", "cores=x", "system=linux", "system=macos", "gpu=none", "gpu=1GiB"]
+        )
     assert [problem.key for problem in caught.value.problems] == ["memry", "cores", "system", "gpu"]
 
 
 @given(
     st.lists(
-        st.text(max_size=30) | st.tuples(st.sampled_from(["memory", "cores", "disk", "gpu", "system"]), st.text()).map("=".join), max_size=3
+        st.text(max_size=30)
+        | st.tuples(st.sampled_from(["memory", "cores", "disk", "gpu", "system"]), st.text()).map(
+            "=".join
+        ),
+        max_size=3,
     )
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=200)
@@ -187,7 +242,11 @@ def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
 @settings(deadline=None, max_examples=25)
 def test_planned_memory_is_judged_as_total(memory: int, free: int) -> None:
     """`--set memory` gives what `--memory total` gives on a machine of that size, whatever is free."""
-    busy = HERE.replace(memory_total_bytes=memory * GIB, memory_limit_bytes=memory * GIB, memory_available_bytes=min(free, memory) * GIB)
+    busy = HERE.replace(
+        memory_total_bytes=memory * GIB,
+        memory_limit_bytes=memory * GIB,
+        memory_available_bytes=min(free, memory) * GIB,
+    )
     asked = finding("memory", busy, Workload(memory_basis="total"), "mistral-7b")
     what_if = finding("memory", apply(HERE, [f"memory={memory}GiB"]), None, "mistral-7b")
     assert (what_if.outcome, what_if.code, what_if.has) == (asked.outcome, asked.code, asked.has)
@@ -234,7 +293,12 @@ def test_a_gpu_is_known_without_the_spaces_of_its_name(typed: str, name: str) ->
 def test_several_gpus_of_a_kind() -> None:
     """`2x24GiB:NAME` is two of them; they hold what one does not."""
     cards = apply(HERE, ["gpu=2x24GiB:NVIDIA GeForce RTX 3090"]).accelerators
-    assert cards == apply(HERE, ["gpu=24GiB:NVIDIA GeForce RTX 3090", "gpu=24GiB:NVIDIA GeForce RTX 3090"]).accelerators
+    assert (
+        cards
+        == apply(
+            HERE, ["gpu=24GiB:NVIDIA GeForce RTX 3090", "gpu=24GiB:NVIDIA GeForce RTX 3090"]
+        ).accelerators
+    )
     assert cards is not None
     assert [card.memory_total_bytes for card in cards] == [24 * GIB] * 2
 
@@ -253,7 +317,16 @@ def test_a_bandwidth_may_be_stated_as_measured() -> None:
 
 def test_what_was_stated_is_not_assumed() -> None:
     """A setting takes the place of what would be assumed."""
-    machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "cores=4", "disk=1TB", "instruction_sets=sse2,avx2,fma,f16c,bmi2"])
+    machine = apply(
+        BARE,
+        [
+            "memory=16GiB",
+            "architecture=x86_64",
+            "cores=4",
+            "disk=1TB",
+            "instruction_sets=sse2,avx2,fma,f16c,bmi2",
+        ],
+    )
     assert machine.assumed == ()
     assert finding("cpu", machine).code == "cpu-suits"
     machine = apply(planned(BARE), ["disk=1TB", "cores=2"])
@@ -275,7 +348,9 @@ def test_free_space_that_is_assumed_rules_out_nothing_but_a_stated_disk_does() -
     """A guess is no reason for an API; a disk that is smaller than the files is, however much of it is free."""
 
     def disk(free_bytes: int | None = None, total_bytes: int | None = None) -> Finding:
-        place = Disk(purpose="llama.cpp", path="its disk", free_bytes=free_bytes, total_bytes=total_bytes)
+        place = Disk(
+            purpose="llama.cpp", path="its disk", free_bytes=free_bytes, total_bytes=total_bytes
+        )
         return finding("disk", HERE.replace(disks=(place,), assumed=("disks",)))
 
     assert disk(free_bytes=1).code == "disk-assumed"
@@ -296,13 +371,20 @@ def test_nothing_to_download_needs_no_assumed_disk() -> None:
     """A fact that decides nothing is not warned of: files that are here need no space."""
     needs = check(MODEL, machine=HERE).needs
     assert needs is not None
-    assert findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp", missing_bytes=0).code == "disk-nothing-missing"
-    assert findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp").code == "disk-assumed"
+    assert (
+        findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp", missing_bytes=0).code
+        == "disk-nothing-missing"
+    )
+    assert (
+        findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp").code == "disk-assumed"
+    )
 
 
 def test_records_of_planned_machines_keep_the_schema() -> None:
     """What is assumed travels with the record, and reads back the same."""
-    schema = json.loads((ROOT / "selfhost" / "schemas" / "machine-1.json").read_text(encoding="utf-8"))
+    schema = json.loads(
+        (ROOT / "selfhost" / "schemas" / "machine-1.json").read_text(encoding="utf-8")
+    )
     machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "gpu=24GiB"])
     written = machine.to_json()
     jsonschema.validate(written, schema)
@@ -323,7 +405,9 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 def test_set_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     """`--set` is repeatable, says that it planned, and travels with the commands that are proposed."""
     on = ("--machine", str(RECORDS / "vm-24gib.json"))
-    code, out, _ = run(capsys, "check", "mistral-7b", *on, "--set", "memory=4GiB", "--set", "gpu=2GiB:My GPU")
+    code, out, _ = run(
+        capsys, "check", "mistral-7b", *on, "--set", "memory=4GiB", "--set", "gpu=2GiB:My GPU"
+    )
     assert code == 1
     assert "Planned" in out
     assert "--set memory=4GiB --set 'gpu=2GiB:My GPU'" in out
@@ -331,7 +415,9 @@ def test_set_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", [("check", "gpt2"), ("list",), ("show", "gpt2")])
-def test_a_wrong_setting_is_no_answer(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_setting_is_no_answer(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit 2, standard output empty, the same as JSON."""
     code, out, err = run(capsys, *command, "--set", "memry=16GiB")
     assert (code, out) == (2, "")
@@ -340,14 +426,23 @@ def test_a_wrong_setting_is_no_answer(command: tuple[str, ...], capsys: pytest.C
     assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
 
 
-def test_a_folder_of_records_is_judged_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_records_is_judged_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`check --machine DIR` answers for each; commands that answer for one machine say so; a folder with one record is that record."""
     for name in ("vm-24gib", "container-2gib"):
-        (tmp_path / f"{name}.json").write_text((RECORDS / f"{name}.json").read_text(encoding="utf-8"), encoding="utf-8")
-    code, out, _ = run(capsys, "check", "mistral-7b", "--machine", str(tmp_path), "--format", "json")
+        (tmp_path / f"{name}.json").write_text(
+            (RECORDS / f"{name}.json").read_text(encoding="utf-8"), encoding="utf-8"
+        )
+    code, out, _ = run(
+        capsys, "check", "mistral-7b", "--machine", str(tmp_path), "--format", "json"
+    )
     verdicts = json.loads(out)["verdicts"]
     assert code == 1
-    assert [(one["machine"]["name"], one["can_run"]) for one in verdicts] == [("container-2gib", False), ("vm-24gib", True)]
+    assert [(one["machine"]["name"], one["can_run"]) for one in verdicts] == [
+        ("container-2gib", False),
+        ("vm-24gib", True),
+    ]
     code, out, _ = run(capsys, "check", "mistral-7b", "--machine", str(tmp_path))
     assert code == 1
     assert "on container-2gib" in out
@@ -366,7 +461,9 @@ def test_a_folder_of_records_is_judged_one_by_one(tmp_path: Path, capsys: pytest
 def test_a_bandwidth_measured_with_other_cores_is_not_kept() -> None:
     """What two cores read is not what one or eight would; a stated peak and the same number of cores stay."""
     fact = "memory_bandwidth_bytes_per_second"
-    measured = HERE.replace(cpu_cores_usable=2.0, **{fact: 50 * GB}, sources={fact: "measured: 2 threads"})
+    measured = HERE.replace(
+        cpu_cores_usable=2.0, **{fact: 50 * GB}, sources={fact: "measured: 2 threads"}
+    )
     for cores, kept in (("1", False), ("8", False), ("2", True)):
         found = apply(measured, [f"cores={cores}"])
         assert (found.memory_bandwidth_bytes_per_second is not None) is kept

@@ -51,7 +51,9 @@ class Crash(BaseException):
     pass
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError(), Crash()])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError(), Crash()]
+)
 @pytest.mark.parametrize("at", ["write", "fsync", "replace"])
 def test_whatever_stops_a_report_leaves_the_old_file(
     error: BaseException, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -81,7 +83,12 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
 
     words = ["list", "--machine", "a.json", "--format", "json", "--output", "list.json"]
     done = subprocess.run(
-        [sys.executable, "-m", "selfhost", *words], capture_output=True, text=True, env=source_environment, check=False, preexec_fn=small
+        [sys.executable, "-m", "selfhost", *words],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+        preexec_fn=small,
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot write list.json: File too large" in done.stderr
@@ -103,12 +110,17 @@ start()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_the_old_report(number: signal.Signals, place: Path, source_environment: dict[str, str]) -> None:
+def test_a_signal_leaves_the_old_report(
+    number: signal.Signals, place: Path, source_environment: dict[str, str]
+) -> None:
     """Ended in the midst of writing: the old report, no temporary file, and the end that the signal means."""
     (place / "report.txt").write_text(OLD)
     handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     with subprocess.Popen(
-        [sys.executable, "-c", handled + WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=source_environment
+        [sys.executable, "-c", handled + WAITING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"half\n"
@@ -119,7 +131,9 @@ def test_a_signal_leaves_the_old_report(number: signal.Signals, place: Path, sou
     assert names(place) == ["a.json", "p.toml", "report.txt"]
 
 
-def test_no_report_is_renamed_before_all_are_made(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_report_is_renamed_before_all_are_made(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where the second format cannot be drawn the first file is not touched either."""
     (place / "r.json").write_text(OLD)
     (place / "r.xml").write_text(OLD)
@@ -128,12 +142,24 @@ def test_no_report_is_renamed_before_all_are_made(place: Path, monkeypatch: pyte
         raise ValueError("boom")
 
     monkeypatch.setattr("selfhost.reports.junit.render", broken)
-    code, _, _ = run(capsys, "audit", "p.toml", "--machines", "a.json", "--format", "json=r.json", "--format", "junit=r.xml")
+    code, _, _ = run(
+        capsys,
+        "audit",
+        "p.toml",
+        "--machines",
+        "a.json",
+        "--format",
+        "json=r.json",
+        "--format",
+        "junit=r.xml",
+    )
     assert code == 70
     assert ((place / "r.json").read_text(), (place / "r.xml").read_text()) == (OLD, OLD)
 
 
-def test_a_recorded_tree_is_whole_or_not_there(place: Path, source_environment: dict[str, str]) -> None:
+def test_a_recorded_tree_is_whole_or_not_there(
+    place: Path, source_environment: dict[str, str]
+) -> None:
     """`machine --record` on a full disk leaves the folder as it was."""
 
     def small() -> None:
@@ -158,27 +184,66 @@ def inputs_and_targets() -> dict[str, tuple[Sequence[str], str]]:
     """What is typed -> the input that it would have replaced."""
     check = ("check", "gpt2", "--machine")
     return {
-        "policy": (("audit", "p.toml", "--machines", "a.json", "--format", "junit=p.toml"), "p.toml"),
-        "policy, as one of several": (("audit", "p.toml", "--format", "json=x", "--format", "junit=./p.toml"), "p.toml"),
-        "policy, by --output": (("audit", "p.toml", "--machines", "a.json", "--output", "p.toml"), "p.toml"),
-        "default policy": (("audit", "--machines", "a.json", "--output", "audit.toml"), "audit.toml"),
+        "policy": (
+            ("audit", "p.toml", "--machines", "a.json", "--format", "junit=p.toml"),
+            "p.toml",
+        ),
+        "policy, as one of several": (
+            ("audit", "p.toml", "--format", "json=x", "--format", "junit=./p.toml"),
+            "p.toml",
+        ),
+        "policy, by --output": (
+            ("audit", "p.toml", "--machines", "a.json", "--output", "p.toml"),
+            "p.toml",
+        ),
+        "default policy": (
+            ("audit", "--machines", "a.json", "--output", "audit.toml"),
+            "audit.toml",
+        ),
         "record": ((*check, "a.json", "--output", "a.json"), "a.json"),
-        "record, another spelling": ((*check, "a.json", "--output", "./folder/../a.json"), "a.json"),
+        "record, another spelling": (
+            (*check, "a.json", "--output", "./folder/../a.json"),
+            "a.json",
+        ),
         "record through a link": ((*check, "a.json", "--output", "link.json"), "a.json"),
         "record by a hard link": ((*check, "a.json", "--output", "hard.json"), "a.json"),
         "record named by a link": ((*check, "link.json", "--output", "a.json"), "a.json"),
         "record in a folder": ((*check, "folder", "--output", "folder/b.json"), "folder/b.json"),
-        "record of the fleet": (("audit", "p.toml", "--machines", "folder", "--output", "folder/b.json"), "folder/b.json"),
+        "record of the fleet": (
+            ("audit", "p.toml", "--machines", "folder", "--output", "folder/b.json"),
+            "folder/b.json",
+        ),
         "spec": (("spec", "check", "my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
-        "spec by its path": ((*check, "a.json", "./my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
-        "spec in a folder": (("list", "--specs", ".", "--machine", "a.json", "--output", "my-model.toml"), "my-model.toml"),
+        "spec by its path": (
+            (*check, "a.json", "./my-model.toml", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "spec in a folder": (
+            ("list", "--specs", ".", "--machine", "a.json", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
         "model file": (("spec", "new", "config.json", "--output", "config.json"), "config.json"),
         "model folder": (("spec", "new", ".", "--output", "config.json"), "config.json"),
-        "draft": ((*check, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
-        "adapter": ((*check, "a.json", "--adapter", "./adapter.gguf", "--output", "adapter.gguf"), "adapter.gguf"),
-        "recorded tree": (("machine", "--root", "tree", "--output", "tree/facts.json"), "tree/facts.json"),
-        "new in a recorded tree": (("machine", "--root", "tree", "--output", "tree/new.json"), "tree/facts.json"),
-        "new in a tree to record": (("machine", "--record", "fresh", "--output", "fresh/facts.json"), "a.json"),
+        "draft": (
+            (*check, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "adapter": (
+            (*check, "a.json", "--adapter", "./adapter.gguf", "--output", "adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "recorded tree": (
+            ("machine", "--root", "tree", "--output", "tree/facts.json"),
+            "tree/facts.json",
+        ),
+        "new in a recorded tree": (
+            ("machine", "--root", "tree", "--output", "tree/new.json"),
+            "tree/facts.json",
+        ),
+        "new in a tree to record": (
+            ("machine", "--record", "fresh", "--output", "fresh/facts.json"),
+            "a.json",
+        ),
     }
 
 
@@ -186,7 +251,9 @@ INPUTS = inputs_and_targets()
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_a_report_never_replaces_an_input(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_never_replaces_an_input(
+    name: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whatever the run reads stays as it is: exit 2 names both, before anything is judged."""
     words, kept = INPUTS[name]
     os.symlink("a.json", "link.json")
@@ -208,7 +275,9 @@ def test_a_report_never_replaces_an_input(name: str, place: Path, capsys: pytest
     assert names(place) == there
 
 
-def test_specs_of_the_environment_are_inputs_too(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_specs_of_the_environment_are_inputs_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """SELFHOST_SPECS names folders as --specs does."""
     (place / "specs").mkdir()
     (place / "specs" / "my-model.toml").write_bytes(SPEC.read_bytes())
@@ -217,9 +286,22 @@ def test_specs_of_the_environment_are_inputs_too(place: Path, monkeypatch: pytes
     assert (place / "specs" / "my-model.toml").read_bytes() == SPEC.read_bytes()
 
 
-def test_a_report_may_be_written_beside_its_inputs_again_and_again(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_may_be_written_beside_its_inputs_again_and_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The second run replaces the report of the first, in a folder of specs too; a name of a model is no file."""
-    words = ("check", "my-model", "--specs", ".", "--machine", "a.json", "--format", "json", "--output", "report.json")
+    words = (
+        "check",
+        "my-model",
+        "--specs",
+        ".",
+        "--machine",
+        "a.json",
+        "--format",
+        "json",
+        "--output",
+        "report.json",
+    )
     (place / "my-model.toml").write_bytes(SPEC.read_bytes())
     assert run(capsys, *words) == run(capsys, *words) == (0, "", "")
     named = ("check", "gpt2", "--machine", "a.json", "--output", "gpt2")
@@ -242,7 +324,9 @@ def test_a_report_may_be_written_beside_its_inputs_again_and_again(place: Path, 
         ("--format", "text", "--format", "junit=/dev/stdout"),
     ],
 )
-def test_two_reports_never_go_to_one_file(words: Sequence[str], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_reports_never_go_to_one_file(
+    words: Sequence[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One would be lost: exit 2 before anything is judged, and nothing is written."""
     (place / "old").write_text(OLD)
     os.symlink("old", "link")
@@ -258,11 +342,23 @@ def test_two_reports_never_go_to_one_file(words: Sequence[str], place: Path, cap
 
 
 @pytest.mark.parametrize("sign", [">", ">>", "2>"])
-def test_what_the_shell_writes_to_is_not_replaced(sign: str, place: Path, source_environment: dict[str, str]) -> None:
+def test_what_the_shell_writes_to_is_not_replaced(
+    sign: str, place: Path, source_environment: dict[str, str]
+) -> None:
     """`--format junit=r > r`: what goes to standard output would be lost with the file."""
-    line = f'"$0" -m selfhost audit p.toml --machines a.json --format text --format junit=r {sign} r'
-    subprocess.run(["sh", "-c", line, sys.executable], env=source_environment, check=False, capture_output=True)
-    done = subprocess.run(["sh", "-c", line, sys.executable], env=source_environment, check=False, capture_output=True, text=True)
+    line = (
+        f'"$0" -m selfhost audit p.toml --machines a.json --format text --format junit=r {sign} r'
+    )
+    subprocess.run(
+        ["sh", "-c", line, sys.executable], env=source_environment, check=False, capture_output=True
+    )
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        env=source_environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2
     assert "of this run goes there" in (done.stderr or (place / "r").read_text())
 
@@ -350,10 +446,17 @@ def test_what_takes_no_report_is_refused(
     assert names(place) == ["a.json", "odd", "p.toml"]
 
 
-@pytest.mark.parametrize("path", ["no/such/x", "new/", "p.toml/x", "a\0b", "\ud800", ".", "..", "x" * 300])
-def test_a_path_that_cannot_be_is_refused(path: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "path", ["no/such/x", "new/", "p.toml/x", "a\0b", "\ud800", ".", "..", "x" * 300]
+)
+def test_a_path_that_cannot_be_is_refused(
+    path: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit 2 says what is wrong with the name, and nothing is written."""
-    for words in (("check", "gpt2", "--machine", "a.json", "--output", path), ("audit", "p.toml", f"--format=junit={path}")):
+    for words in (
+        ("check", "gpt2", "--machine", "a.json", "--output", path),
+        ("audit", "p.toml", f"--format=junit={path}"),
+    ):
         code, out, err = run(capsys, *words)
         assert (code, out) == (2, "")
         assert "Traceback" not in err
@@ -381,11 +484,19 @@ def test_a_pipe_that_somebody_reads_is_written(place: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 @pytest.mark.parametrize("target", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
-def test_standard_output_by_its_path_is_not_replaced(target: str, place: Path, source_environment: dict[str, str]) -> None:
+def test_standard_output_by_its_path_is_not_replaced(
+    target: str, place: Path, source_environment: dict[str, str]
+) -> None:
     """`{ echo head; selfhost … --output /dev/stdout; echo tail; } > FILE`: the report stands between the two."""
     os.symlink("/dev/stdout", "link")
     line = f'{{ echo head; "$0" -m selfhost show gpt2 --machine a.json --format json --output {target}; echo tail; }} > all'
-    done = subprocess.run(["sh", "-c", line, sys.executable], env=source_environment, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        env=source_environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.stderr == ""
     lines = (place / "all").read_text().splitlines()
     assert (lines[0], lines[-1]) == ("head", "tail")

@@ -22,12 +22,14 @@ SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
 # of two models that fit, one of the last years is proposed before an older one, however large
 RECENT_YEARS = 3
-# where it is not the machine that rules a model out, one up to this many times as large is alike (assumed: 7 and 8 B are one class)
+# where it is not the machine that rules a model out, one up to this many times as large is alike
+# (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
 LEAST_BYTES_BY_DEFAULT = 0.5
-# below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp ggml/src/ggml-common.h)
+# below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp
+# ggml/src/ggml-common.h)
 LEAST_BYTES_PER_PARAMETER = 0.18
 # how near to the accelerators a placement is
 _NEARNESS = {"host": 0, "split": 1, "accelerator": 2}
@@ -37,11 +39,15 @@ _NOT_NOW = ("memory-not-now", "accelerator-not-now")
 MOST_PARALLEL = 4096
 
 
-def alternatives(question: Question, asked: Workload, judged: Judged, asker: Asker) -> tuple[Alternative, ...]:
-    """What would get the route `local`: the same model smaller or with a shorter context, then other models, best first.
+def alternatives(
+    question: Question, asked: Workload, judged: Judged, asker: Asker
+) -> tuple[Alternative, ...]:
+    """What would get the route `local`: the same model smaller or with a shorter context, then
+    other models, best first.
 
-    Nothing is proposed where the route is local already. `asked` is the workload before defaults were filled in; what it
-    demands is demanded of the alternatives too. `asker` is asked about the other models.
+    Nothing is proposed where the route is local already. `asked` is the workload before defaults
+    were filled in; what it demands is demanded of the alternatives too. `asker` is asked about the
+    other models.
     """
     if judged.fits:
         return ()
@@ -53,12 +59,18 @@ def alternatives(question: Question, asked: Workload, judged: Judged, asker: Ask
     return (*own[:MOST_ALTERNATIVES], *others)
 
 
-def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Catalogue) -> Iterator[Alternative]:
+def _of_itself(
+    question: Question, asked: Workload, machine: Machine, shelf: Catalogue
+) -> Iterator[Alternative]:
     spec, workload = question.spec, question.workload
     if asked.runtime is not None and not spec.closed:
-        other = _fits(spec, asked.replace(runtime=None, format=None, quantization=None), Asker(shelf, machine))
+        other = _fits(
+            spec, asked.replace(runtime=None, format=None, quantization=None), Asker(shelf, machine)
+        )
         if other and other[0].runtime:
-            yield _alternative(other, shelf, f"the same model with {other[0].runtime.name}: {_takes(other)}")
+            yield _alternative(
+                other, shelf, f"the same model with {other[0].runtime.name}: {_takes(other)}"
+            )
     if spec.closed or question.runtime is None or question.needs is None:
         return
     if workload.task == "finetune":
@@ -70,22 +82,35 @@ def _of_itself(question: Question, asked: Workload, machine: Machine, shelf: Cat
         yield from _smaller(question, asked, machine, shelf, worth_having=True)
     longest = _longest_context(question, None, machine, shelf)
     if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
-        shorter = asked.replace(runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest)
+        shorter = asked.replace(
+            runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest
+        )
         found = _fits(spec, shorter, Asker(shelf, machine))
         if found:
-            yield _alternative(found, shelf, f"the same model and quantization with a context of {units.tokens(longest)}: {_takes(found)}")
+            yield _alternative(
+                found,
+                shelf,
+                f"the same model and quantization with a context of {units.tokens(longest)}:"
+                f" {_takes(found)}",
+            )
 
 
-def _smaller(question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool) -> Iterator[Alternative]:
+def _smaller(
+    question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool
+) -> Iterator[Alternative]:
     found = _fits_smaller(question, asked, machine, shelf, worth_having=worth_having)
     if found is not None:
-        yield _alternative(found[0], shelf, f"the same model, smaller: {_takes(found[0])}; {found[1]}")
+        yield _alternative(
+            found[0], shelf, f"the same model, smaller: {_takes(found[0])}; {found[1]}"
+        )
 
 
 def _fits_smaller(
     question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool
 ) -> tuple[_Fit, str] | None:
-    """The best quantization below the one judged that fits, and what it costs: of those worth having, or of the others."""
+    """The best quantization below the one judged that fits, and what it costs: of those worth
+    having, or of the others.
+    """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
         return None
@@ -96,20 +121,31 @@ def _fits_smaller(
         quality = quality_of(quantization, shelf, spec)
         if quality.worth_having is not worth_having:
             continue
-        found = _fits(spec, asked.replace(runtime=runtime.id, quantization=quantization), Asker(shelf, machine))
+        found = _fits(
+            spec,
+            asked.replace(runtime=runtime.id, quantization=quantization),
+            Asker(shelf, machine),
+        )
         if found:
             return found, quality.text
     return None
 
 
-def _other_models(question: Question, asked: Workload, judged: Judged, asker: Asker, most: int) -> tuple[Alternative, ...]:
-    """Other models of the same kind that run here, in the order of `_candidates`; those last that likely fall short of the wanted speed."""
+def _other_models(
+    question: Question, asked: Workload, judged: Judged, asker: Asker, most: int
+) -> tuple[Alternative, ...]:
+    """Other models of the same kind that run here, in the order of `_candidates`; those last
+    that likely fall short of the wanted speed.
+    """
     spec = question.spec
     named = _named(spec, asker.shelf)
     plain = _of_any_model(asked)
     found: list[tuple[_Fit, str]] = []
     slow: list[tuple[_Fit, str]] = []
-    held = all(finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in judged.findings)
+    held = all(
+        finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
+        for finding in judged.findings
+    )
     for other in _candidates(spec, plain, ALIKE_IN_SIZE if held else 1.0, asker) if most else ():
         fit, cost = _fits(other, plain, asker), ""
         if fit is None and other.id in named:
@@ -122,7 +158,9 @@ def _other_models(question: Question, asked: Workload, judged: Judged, asker: As
     return tuple(_other_model(question, asked, asker.shelf, *one) for one in (*found, *slow)[:most])
 
 
-def _other_model(question: Question, asked: Workload, shelf: Catalogue, fit: _Fit, cost: str) -> Alternative:
+def _other_model(
+    question: Question, asked: Workload, shelf: Catalogue, fit: _Fit, cost: str
+) -> Alternative:
     spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
     kind = "the nearest open-weight model" if other.id in _named(spec, shelf) else "another model"
     if other.family == spec.family:
@@ -130,12 +168,17 @@ def _other_model(question: Question, asked: Workload, shelf: Catalogue, fit: _Fi
     if asked.runtime is not None and runtime is not None and runtime.id != asked.runtime:
         kind += f" with {runtime.name}"
     told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
-    return _alternative(fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}")
+    return _alternative(
+        fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"
+    )
 
 
 def _likely_short(fit: _Fit) -> bool:
     """Its likely pace is below the wanted one, though its range reaches it."""
-    wanted, pace = fit[0].workload.min_tokens_per_second, fit[1].speed.decode if fit[1].speed is not None else None
+    wanted, pace = (
+        fit[0].workload.min_tokens_per_second,
+        fit[1].speed.decode if fit[1].speed is not None else None,
+    )
     return pace is not None and wanted is not None and pace.likely < wanted
 
 
@@ -144,46 +187,72 @@ def _of_any_model(asked: Workload) -> Workload:
     return asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
 
 
-def open_alternatives(spec: ModelSpec, asked: Workload, asker: Asker) -> tuple[OpenAlternative, ...]:
-    """The open-weight models that a closed one's spec names, and what supersedes them, judged under what was asked.
+def open_alternatives(
+    spec: ModelSpec, asked: Workload, asker: Asker
+) -> tuple[OpenAlternative, ...]:
+    """The open-weight models that a closed one's spec names, and what supersedes them, judged under
+    what was asked.
 
-    What meets what was asked of the model itself comes before what does not, then what is current before what is superseded, and
-    in each the nearest first, as the spec has them. One that fits in a smaller quantization alone runs here, in that.
+    What meets what was asked of the model itself comes before what does not, then what is current
+    before what is superseded, and in each the nearest first, as the spec has them. One that fits in
+    a smaller quantization alone runs here, in that.
     """
     found = []
     plain = _of_any_model(asked)
-    for name in asker.shelf.current_first(spec.availability.open_alternatives) if spec.availability else ():
+    for name in (
+        asker.shelf.current_first(spec.availability.open_alternatives) if spec.availability else ()
+    ):
         try:
             other = asker.spec(name, plain)
             judged = judge(asker.ask(other, plain), asker.machine)
         except SelfhostError:
             continue
-        failed = tuple(finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL)
+        failed = tuple(
+            finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL
+        )
         license_id = other.license.id if other.license else None
         fits = True if judged.fits else False if failed else None
         less = None if judged.fits else _fits_less(other, plain, asker)
         if less is not None:
             fits, failed = True, ()
         quantization = less[0][0].workload.quantization if less else None
-        found.append(OpenAlternative(id=other.id, name=other.name, license=license_id, fits=fits, failed=failed, quantization=quantization))
-    return tuple(sorted(found, key=lambda one: any(code.startswith(("license-", "openness-")) for code in one.failed)))
+        found.append(
+            OpenAlternative(
+                id=other.id,
+                name=other.name,
+                license=license_id,
+                fits=fits,
+                failed=failed,
+                quantization=quantization,
+            )
+        )
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: any(code.startswith(("license-", "openness-")) for code in one.failed),
+        )
+    )
 
 
 def _named(spec: ModelSpec, shelf: Catalogue) -> tuple[str, ...]:
     """What the spec itself names in its place, what is current first."""
     named = spec.availability.open_alternatives if spec.availability else ()
-    return shelf.current_first((*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named)
+    return shelf.current_first(
+        (*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named
+    )
 
 
-def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) -> Iterator[ModelSpec]:
-    """Models that may take its place: those the spec names, then those for its purpose, tuned as it is, its family's, the recent and
-    large first.
+def _candidates(
+    spec: ModelSpec, asked: Workload, at_most: float, asker: Asker
+) -> Iterator[ModelSpec]:
+    """Models that may take its place: those the spec names, then those for its purpose, tuned as it
+    is, its family's, the recent and large first.
 
-    But for those that the spec names, they have less than `at_most` times its parameters, so the largest is the nearest in size.
-    What is superseded comes last, and only if the spec names it.
+    But for those that the spec names, they have less than `at_most` times its parameters, so the
+    largest is the nearest in size. What is superseded comes last, and only if the spec names it.
 
-    Where openness is asked for, those that are open in part come after all that are open, and what is not open does not come at
-    all. Only specs that come into question are read.
+    Where openness is asked for, those that are open in part come after all that are open, and what
+    is not open does not come at all. Only specs that come into question are read.
     """
     shelf = asker.shelf
     named = _named(spec, shelf)
@@ -200,7 +269,13 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) 
         # one whose id goes on from its own is made of it, as DeepSeek R1 Distill is
         akin = 0 if other.id.startswith(f"{spec.id}-") else 1 if other.family == spec.family else 2
         apart = (other.purpose != purpose, tuning, akin, (other.released or "") < recent)
-        return other.superseded_by is not None, known, *apart, -(other.parameters_total or 0), other.id
+        return (
+            other.superseded_by is not None,
+            known,
+            *apart,
+            -(other.parameters_total or 0),
+            other.id,
+        )
 
     in_part = []
     for outline in sorted(outlines, key=rank):
@@ -219,14 +294,27 @@ def _candidates(spec: ModelSpec, asked: Workload, at_most: float, asker: Asker) 
 
 
 def recent_since(days: Iterable[str | None]) -> str:
-    """The year from which a model counts as recent, RECENT_YEARS before the newest of these days; "" where none is known."""
+    """The year from which a model counts as recent, RECENT_YEARS before the newest of these
+    days; "" where none is known.
+    """
     newest = max((day or "" for day in days), default="")[:4]
     return str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
 
 
-def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str], at_most: float, most_parameters: float | None) -> bool:
+def _comes_into_question(
+    outline: Outline,
+    spec: ModelSpec,
+    named: Sequence[str],
+    at_most: float,
+    most_parameters: float | None,
+) -> bool:
     total, own = outline.parameters_total, spec.parameters.total
-    if outline.id == spec.id or outline.closed or outline.modality != spec.modality or total is None:
+    if (
+        outline.id == spec.id
+        or outline.closed
+        or outline.modality != spec.modality
+        or total is None
+    ):
         return False
     if outline.id in named:
         return True
@@ -236,12 +324,18 @@ def _comes_into_question(outline: Outline, spec: ModelSpec, named: Sequence[str]
 
 
 def _most_parameters(machine: Machine, bytes_per_parameter: float) -> float | None:
-    """More than this cannot fit in all memory of the machine together; None where that was not read."""
+    """More than this cannot fit in all memory of the machine together; None where that was not
+    read.
+    """
     if machine.memory_limit_bytes is None or machine.accelerators is None:
         return None
     rooms = [one.room_bytes for one in places(machine)]
     known = [size for size in rooms if size is not None]
-    return None if len(known) < len(rooms) else (machine.memory_limit_bytes + sum(known)) / bytes_per_parameter
+    return (
+        None
+        if len(known) < len(rooms)
+        else (machine.memory_limit_bytes + sum(known)) / bytes_per_parameter
+    )
 
 
 _Fit = tuple[Question, Judged, Workload]
@@ -267,7 +361,9 @@ def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit,
 
 
 def _typed(spec: ModelSpec, shelf: Catalogue) -> str:
-    """How to ask about it: by its id, or by its file where the catalogue has none of that id or another."""
+    """How to ask about it: by its id, or by its file where the catalogue has none of that id or
+    another.
+    """
     try:
         known = spec.id in shelf and shelf.spec(spec.id).origin == spec.origin
     except SpecError:
@@ -300,7 +396,11 @@ def _takes(found: _Fit) -> str:
     if needs is not None and needs.memory is not None:
         parts.append(f"{units.binary(needs.memory.high_bytes)} of memory")
     if needs is not None and needs.download_bytes is not None:
-        parts.append(f"{units.decimal(needs.download_bytes)} to download" if needs.download_bytes else "already here")
+        parts.append(
+            f"{units.decimal(needs.download_bytes)} to download"
+            if needs.download_bytes
+            else "already here"
+        )
     pace = found[1].speed.decode if found[1].speed is not None else None
     if pace is not None:
         parts.append(f"{units.pace(pace.low, pace.high)} tokens/s")
@@ -311,7 +411,9 @@ def _takes(found: _Fit) -> str:
 
 
 def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue) -> Room | None:
-    """The longest context, the best quantization and the most sequences that fit, each with everything else as judged."""
+    """The longest context, the best quantization and the most sequences that fit, each with
+    everything else as judged.
+    """
     runs = judged if judged.fits else None
     if question.needs is None or question.runtime is None:
         return None
@@ -325,26 +427,46 @@ def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue)
         ("most_parallel", "parallel", most),
     ):
         if value is not None:
-            held = _held_under(question, runs, question.workload.replace(**{key: value}), machine, shelf)
+            held = _held_under(
+                question, runs, question.workload.replace(**{key: value}), machine, shelf
+            )
             if any(finding.code in _NOT_NOW for finding in held or ()):
                 not_now.append(name)
-    return Room(longest_context_tokens=longest, best_quantization=best, most_parallel=most, not_now=tuple(not_now))
+    return Room(
+        longest_context_tokens=longest,
+        best_quantization=best,
+        most_parallel=most,
+        not_now=tuple(not_now),
+    )
 
 
-def _longest_context(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> int | None:
-    """Tokens per sequence, at most what the model can use; None where tokens make no sense or not even one fits."""
+def _longest_context(
+    question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue
+) -> int | None:
+    """Tokens per sequence, at most what the model can use; None where tokens make no sense or
+    not even one fits.
+    """
     architecture = question.spec.architecture
     if architecture is None or not _grows(question):
         return None
     row, asked = question.rewriting, question.workload.context_tokens or 1
-    most = max(need.trained_tokens(architecture, row) or asked, architecture.scaled_context_tokens or 0)
+    most = max(
+        need.trained_tokens(architecture, row) or asked, architecture.scaled_context_tokens or 0
+    )
     if row is not None and not row.bounds_texts:
         # what was asked for is judged all the same
         most = max(most, asked)
-    return _largest(most, lambda tokens: _holds(question, runs, question.workload.replace(context_tokens=tokens), machine, shelf))
+    return _largest(
+        most,
+        lambda tokens: _holds(
+            question, runs, question.workload.replace(context_tokens=tokens), machine, shelf
+        ),
+    )
 
 
-def _most_parallel(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> int | None:
+def _most_parallel(
+    question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue
+) -> int | None:
     if not _grows(question):
         return None
 
@@ -370,30 +492,49 @@ def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -
 
 
 def _grows(question: Question) -> bool:
-    """The need grows with the tokens: there is a cache or a state of each sequence, or activations to train."""
+    """The need grows with the tokens: there is a cache or a state of each sequence, or
+    activations to train.
+    """
     workload = question.workload
-    return workload.context_tokens is not None and (question.spec.modality in GENERATING or workload.task == "finetune")
+    return workload.context_tokens is not None and (
+        question.spec.modality in GENERATING or workload.task == "finetune"
+    )
 
 
-def _best_quantization(question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue) -> str | None:
+def _best_quantization(
+    question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue
+) -> str | None:
     if question.runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
     if _beyond_any_quantization(question, machine):
         return None
-    for quantization in need.quantizations_of(question.spec, question.runtime, architectures(shelf)):
-        if _holds(question, runs, question.workload.replace(quantization=quantization), machine, shelf, stored=True):
+    for quantization in need.quantizations_of(
+        question.spec, question.runtime, architectures(shelf)
+    ):
+        if _holds(
+            question,
+            runs,
+            question.workload.replace(quantization=quantization),
+            machine,
+            shelf,
+            stored=True,
+        ):
             return quantization
     return None
 
 
 def _beyond_any_quantization(question: Question, machine: Machine) -> bool:
     """The weights in the fewest bits are more than all memory together: no need to try each."""
-    parameters, most = question.spec.parameters.total, _most_parameters(machine, LEAST_BYTES_PER_PARAMETER)
+    parameters, most = (
+        question.spec.parameters.total,
+        _most_parameters(machine, LEAST_BYTES_PER_PARAMETER),
+    )
     return parameters is not None and most is not None and parameters > most
 
 
 def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -> int | None:
-    """The largest number from 1 to `most` for which it fits; the need never shrinks as the number grows.
+    """The largest number from 1 to `most` for which it fits; the need never shrinks as the number
+    grows.
 
     With a `guess` near the answer few tries are needed.
     """
@@ -417,7 +558,13 @@ def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -
 
 
 def _holds(
-    question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue, *, stored: bool = False
+    question: Question,
+    runs: Judged | None,
+    workload: Workload,
+    machine: Machine,
+    shelf: Catalogue,
+    *,
+    stored: bool = False,
 ) -> bool:
     """Memory fits under that workload, and the files where they are `stored`.
 
@@ -428,10 +575,17 @@ def _holds(
 
 
 def _held_under(
-    question: Question, runs: Judged | None, workload: Workload, machine: Machine, shelf: Catalogue, *, stored: bool = False
+    question: Question,
+    runs: Judged | None,
+    workload: Workload,
+    machine: Machine,
+    shelf: Catalogue,
+    *,
+    stored: bool = False,
 ) -> Sequence[Finding] | None:
-    """Findings of memory and accelerator, and of the disk where it is asked what can be `stored`; None where it would leave the
-    accelerators."""
+    """Findings of memory and accelerator, and of the disk where it is asked what can be `stored`;
+    None where it would leave the accelerators.
+    """
     needs = needs_under(question, workload, shelf, machine)
     changed = question.replace(workload=workload, needs=needs)
     placed, held = place(changed, needs, machine)
@@ -442,7 +596,11 @@ def _held_under(
         found, missing = question.here, question.missing_bytes
         if workload.quantization != question.workload.quantization:
             alone = question.companions is None
-            found = here(question.spec, question.runtime, workload, needs, machine, shelf) if alone else None
+            found = (
+                here(question.spec, question.runtime, workload, needs, machine, shelf)
+                if alone
+                else None
+            )
             missing = found.missing_bytes if found else None
         held.append(disk(needs, machine, question.runtime.store, missing_bytes=missing, here=found))
     return held

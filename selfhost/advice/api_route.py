@@ -1,4 +1,6 @@
-"""The API route: which offers count for a question, this model's own or those of a named stand-in."""
+"""The API route: which offers count for a question, this model's own or those of a named
+stand-in.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,17 @@ def usable_offers(
     priced_on: str,
     met: MutableMapping[str, bool] | None = None,
 ) -> tuple[Offer, ...]:
-    """The offers that meet what was asked, this model's own first; those of a stand-in only where it has none and cannot run here.
+    """The offers that meet what was asked, this model's own first; those of a stand-in only where
+    it has none and cannot run here.
 
-    None under `private`, nor for fine-tuning, which these prices do not cover. Where a context was asked for, an offer counts
-    only if it states at least that much and the model can use it; where a license or openness was asked for, only if the
-    model it serves meets that. A closed model that is not retired is offered by its provider, though no price be known.
-    `offers_of` gives the offers for a model's id, `was_priced` those that have ended as well; `priced_on` is the day of the snapshot.
-    `met` holds by id whether a model meets the license and openness asked for; whoever asks of many models under the same
-    needs gives one mapping for all, and what is found is kept in it.
+    None under `private`, nor for fine-tuning, which these prices do not cover. Where a context was
+    asked for, an offer counts only if it states at least that much and the model can use it; where
+    a license or openness was asked for, only if the model it serves meets that. A closed model that
+    is not retired is offered by its provider, though no price be known. `offers_of` gives the
+    offers for a model's id, `was_priced` those that have ended as well; `priced_on` is the day of
+    the snapshot. `met` holds by id whether a model meets the license and openness asked for;
+    whoever asks of many models under the same needs gives one mapping for all, and what is found is
+    kept in it.
     """
     if question.workload.private or question.workload.task == "finetune":
         return ()
@@ -53,50 +58,82 @@ def usable_offers(
             # what nobody serves stands in for nothing, and most models are served by nobody
             return False
         spec = spec or _read(shelf, model_id)
-        found = () if spec is None else _long_enough(question, spec, offers or _by_its_provider(spec, today, priced_on, was_priced))
+        found = (
+            ()
+            if spec is None
+            else _long_enough(
+                question, spec, offers or _by_its_provider(spec, today, priced_on, was_priced)
+            )
+        )
         return bool(found)
 
     def complies(model_id: str) -> bool:
         if model_id not in met:
             spec = shelf.spec(model_id)
-            asked = (license_check(spec, question.workload), openness_check(spec, question.workload))
+            asked = (
+                license_check(spec, question.workload),
+                openness_check(spec, question.workload),
+            )
             met[model_id] = meets(finding for finding in asked if finding)
         return met[model_id]
 
     known = own_id is not None
     # "" where the catalogue has no such model: no id is the same
     named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
-    server = whose_offers(named, shelf, serves, complies, own=known and meets(judged.findings), instead=judged.failed)
+    server = whose_offers(
+        named, shelf, serves, complies, own=known and meets(judged.findings), instead=judged.failed
+    )
     if server is None:
         return ()
     instead, why = server
     if why is None:
         if not judged.failed or not _of_files(question.spec):
             return found
-        return tuple(offer.replace(why_instead=f"By its name and its layers this is {own_id}: the offers are of it.") for offer in found)
-    told = f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked it is {why}."
+        return tuple(
+            offer.replace(
+                why_instead=f"By its name and its layers this is {own_id}: the offers are of it."
+            )
+            for offer in found
+        )
+    told = (
+        f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked"
+        f" it is {why}."
+    )
     if not known and _alike(question.spec, _read(shelf, instead)):
         told = (
-            f"{instead} has the layers of {question.spec.id}: whether that is the same model, or one tuned from it, its files do not say."
+            f"{instead} has the layers of {question.spec.id}: whether that is the same model, or"
+            " one tuned from it, its files do not say."
         )
     return tuple(offer.replace(stands_in=True, why_instead=told) for offer in found)
 
 
 def whose_offers(
-    spec: ModelSpec, shelf: Catalogue, serves: Callable[[str], bool], complies: Callable[[str], bool], *, own: bool, instead: bool
+    spec: ModelSpec,
+    shelf: Catalogue,
+    serves: Callable[[str], bool],
+    complies: Callable[[str], bool],
+    *,
+    own: bool,
+    instead: bool,
 ) -> tuple[str, str | None] | None:
-    """The id of the model whose offers count: this one, if its `own` do, or what stands in for it, if something may `instead`, and why.
+    """The id of the model whose offers count: this one, if its `own` do, or what stands in for it,
+    if something may `instead`, and why.
 
     `serves` is whether anybody offers a model, `complies` whether it is as was asked.
     """
     if own and serves(spec.id):
         return spec.id, None
-    return next((one for one in stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None) if instead else None
+    return (
+        next((one for one in stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None)
+        if instead
+        else None
+    )
 
 
 def published_id(spec: ModelSpec, shelf: Catalogue) -> str | None:
-    """The id under which the catalogue has that model. Of one that was read from its files None, but where they bear the whole name of
-    one and have its layers."""
+    """The id under which the catalogue has that model. Of one that was read from its files None,
+    but where they bear the whole name of one and have its layers.
+    """
     if not _of_files(spec):
         return spec.id
     from ..catalogue.names import id_of_whole_name
@@ -118,7 +155,12 @@ def _alike(one: ModelSpec, other: ModelSpec | None) -> bool:
 
     def shape(made: Architecture) -> tuple[object, ...]:
         heads = {(group.heads, group.kv_heads) for group in made.attention}
-        return made.layers, made.embedding_length, heads, {(part.length, part.experts, part.used) for part in made.feed_forward}
+        return (
+            made.layers,
+            made.embedding_length,
+            heads,
+            {(part.length, part.experts, part.used) for part in made.feed_forward},
+        )
 
     if other is None or one.architecture is None or other.architecture is None:
         return False
@@ -126,21 +168,39 @@ def _alike(one: ModelSpec, other: ModelSpec | None) -> bool:
 
 
 def meets(findings: Iterable[Finding]) -> bool:
-    """No finding of the license or the openness is `fail` or `unknown`: what was asked of the model itself is met."""
+    """No finding of the license or the openness is `fail` or `unknown`: what was asked of the
+    model itself is met.
+    """
     decided = (Outcome.FAIL, Outcome.UNKNOWN)
-    asked = [finding.outcome in decided for finding in findings if finding.check in ("license", "openness")]
+    asked = [
+        finding.outcome in decided
+        for finding in findings
+        if finding.check in ("license", "openness")
+    ]
     return not any(asked)
 
 
-def _by_its_provider(spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf) -> tuple[Offer, ...]:
-    """A closed model in service, without a price: that it is served is what makes it a closed model's API."""
+def _by_its_provider(
+    spec: ModelSpec, today: str, priced_on: str, was_priced: OffersOf
+) -> tuple[Offer, ...]:
+    """A closed model in service, without a price: that it is served is what makes it a closed
+    model's API.
+    """
     served = spec.availability
     if not spec.closed or served is None or not served.api or was_priced(spec.id):
         return ()
     if served.retired is not None and served.retired <= today:
         return ()
     source = spec.sources.get("availability", "its spec")
-    return (Offer(provider=served.provider, model=spec.id, model_id=spec.id, as_of=priced_on, source=f"{source}; no price known"),)
+    return (
+        Offer(
+            provider=served.provider,
+            model=spec.id,
+            model_id=spec.id,
+            as_of=priced_on,
+            source=f"{source}; no price known",
+        ),
+    )
 
 
 def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -> tuple[Offer, ...]:
@@ -149,20 +209,30 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
     if wanted is None:
         return tuple(offers)
     architecture = spec.architecture
-    longest = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0) if architecture else 0
+    longest = (
+        max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
+        if architecture
+        else 0
+    )
     if longest and wanted > longest:
         return ()
-    return tuple(offer for offer in offers if offer.context_tokens is not None and offer.context_tokens >= wanted)
+    return tuple(
+        offer
+        for offer in offers
+        if offer.context_tokens is not None and offer.context_tokens >= wanted
+    )
 
 
 def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
-    """What stands in for a model, by id, and why: the first that is offered and meets what was asked is taken.
+    """What stands in for a model, by id, and why: the first that is offered and meets what was
+    asked is taken.
 
-    Its successors, the one that nothing follows before those on the way to it. Then, of an open one, those as large or larger for the
-    same kind of input, in this order: not superseded, made for the same purpose, a base model or none as it is, of the same family, the
-    nearest in size. How large a closed one is nobody knows: there it is the other models of its provider's line, the newest first, then
-    the open-weight ones that its spec names, then any, the largest first; of each, those made for the same purpose first, and what is
-    superseded after all that is not.
+    Its successors, the one that nothing follows before those on the way to it. Then, of an open
+    one, those as large or larger for the same kind of input, in this order: not superseded, made
+    for the same purpose, a base model or none as it is, of the same family, the nearest in size.
+    How large a closed one is nobody knows: there it is the other models of its provider's line, the
+    newest first, then the open-weight ones that its spec names, then any, the largest first; of
+    each, those made for the same purpose first, and what is superseded after all that is not.
     """
     own = shelf.outline(spec.id)
     chain = _successors(own, shelf) if own is not None else []
@@ -172,7 +242,15 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
     purpose = own.purpose if own is not None else "general"
 
     def told(outline: Outline, why: str) -> tuple[str, str]:
-        for_what = "" if purpose == "general" else f" for {purpose}" if outline.purpose == purpose else f", though not made for {purpose}"
+        for_what = (
+            ""
+            if purpose == "general"
+            else (
+                f" for {purpose}"
+                if outline.purpose == purpose
+                else f", though not made for {purpose}"
+            )
+        )
         late = f"; it is superseded by {outline.superseded_by}" if outline.superseded_by else ""
         return outline.id, f"{why}{for_what}{late}"
 
@@ -185,19 +263,36 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
     size = spec.parameters.total
     if size is None:
         return
-    larger = [outline for outline in shelf.open_by_size() if (outline.parameters_total or 0) >= size and outline.modality == spec.modality]
+    larger = [
+        outline
+        for outline in shelf.open_by_size()
+        if (outline.parameters_total or 0) >= size and outline.modality == spec.modality
+    ]
     # the sizes ascend, and sorting keeps their order
     bases = shelf.base_ids()
 
     def apart(one: Outline) -> tuple[bool, bool, bool, bool]:
         tuning = (one.id in bases) != (spec.id in bases)
-        return one.superseded_by is not None, one.purpose != purpose, tuning, one.family != spec.family
+        return (
+            one.superseded_by is not None,
+            one.purpose != purpose,
+            tuning,
+            one.family != spec.family,
+        )
 
     for outline in sorted(larger, key=apart):
         if outline.id not in seen:
             family = " of its family" if outline.family == spec.family else ""
-            base = ", a base model that follows no instructions" if outline.id in bases and spec.id not in bases else ""
-            size_told = "an open-weight model of the same size" if outline.parameters_total == size else "the next larger open-weight model"
+            base = (
+                ", a base model that follows no instructions"
+                if outline.id in bases and spec.id not in bases
+                else ""
+            )
+            size_told = (
+                "an open-weight model of the same size"
+                if outline.parameters_total == size
+                else "the next larger open-weight model"
+            )
             yield told(outline, f"{size_told}{family}{base}")
 
 
@@ -215,10 +310,15 @@ def _successors(own: Outline, shelf: Catalogue) -> list[Outline]:
 def _follows(chain: Sequence[Outline]) -> str:
     """What the last of a line of successors is to the first, over which, and whose word that is."""
     judged = [outline.id for outline in chain[:-1] if outline.next_is_judged]
-    between = [f"{outline.id}{f' (in service until {outline.retired})' if outline.retired else ''}" for outline in chain[1:-1]]
+    between = [
+        f"{outline.id}{f' (in service until {outline.retired})' if outline.retired else ''}"
+        for outline in chain[1:-1]
+    ]
     if not between:
         return (
-            "its successor by this catalogue's judgement, which no publisher names" if judged else "the successor that its publisher names"
+            "its successor by this catalogue's judgement, which no publisher names"
+            if judged
+            else "the successor that its publisher names"
         )
     over = f"the last of its line of successors, after {', then '.join(between)}"
     if not judged:
@@ -226,7 +326,9 @@ def _follows(chain: Sequence[Outline]) -> str:
     return f"{over}; what follows {' and '.join(judged)} is this catalogue's judgement"
 
 
-def _beside_closed(spec: ModelSpec, purpose: str, shelf: Catalogue) -> Iterator[tuple[Outline, str]]:
+def _beside_closed(
+    spec: ModelSpec, purpose: str, shelf: Catalogue
+) -> Iterator[tuple[Outline, str]]:
     """What may stand in for a closed model behind its successors, and what each is to it."""
 
     def last(outline: Outline) -> tuple[bool, bool]:
@@ -235,15 +337,28 @@ def _beside_closed(spec: ModelSpec, purpose: str, shelf: Catalogue) -> Iterator[
     same = [outline for outline in shelf.outlines() if outline.modality == spec.modality]
     line = [outline for outline in same if outline.closed and outline.family == spec.family]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
-    named = (shelf.outline(id) for id in shelf.current_first(spec.availability.open_alternatives if spec.availability else ()))
-    others = [outline for outline in reversed(shelf.open_by_size()) if outline.modality == spec.modality]
+    named = (
+        shelf.outline(id)
+        for id in shelf.current_first(
+            spec.availability.open_alternatives if spec.availability else ()
+        )
+    )
+    others = [
+        outline for outline in reversed(shelf.open_by_size()) if outline.modality == spec.modality
+    ]
     yield from ((outline, "the newest of the same line") for outline in sorted(line, key=last))
-    yield from ((outline, "the nearest open-weight model that its spec names") for outline in named if outline is not None)
+    yield from (
+        (outline, "the nearest open-weight model that its spec names")
+        for outline in named
+        if outline is not None
+    )
     yield from ((outline, "the largest open-weight model") for outline in sorted(others, key=last))
 
 
 def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:
-    """A spec that is not there or is broken stands in for nothing; the verdict itself does not depend on it."""
+    """A spec that is not there or is broken stands in for nothing; the verdict itself does not
+    depend on it.
+    """
     try:
         return shelf.spec(model_id)
     except SelfhostError:

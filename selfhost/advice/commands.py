@@ -1,4 +1,6 @@
-"""The lines to type next. They are printed, never run, and carry what was judged: a line that would run something else is left out."""
+"""The lines to type next. They are printed, never run, and carry what was judged: a line that
+would run something else is left out.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,19 @@ from ..machine.record import Machine
 from ..verdict.question import architectures
 from ..verdict.record import Judged, Question
 
-# from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609, docs/context-length.mdx)
+# from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609,
+# docs/context-length.mdx)
 OLLAMA_LARGE_GPU_BYTES = 24 * 10**9
 
 
-def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Machine, *, tag: str | None = None) -> tuple[str, ...]:
+def commands(
+    question: Question,
+    judged: Judged,
+    shelf: Catalogue,
+    machine: Machine,
+    *,
+    tag: str | None = None,
+) -> tuple[str, ...]:
     """Lines that download and run the model as it was judged; empty unless it would run here.
 
     `tag` is what Ollama calls the model, where that was typed.
@@ -35,11 +45,28 @@ def commands(question: Question, judged: Judged, shelf: Catalogue, machine: Mach
     if scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
-    large = any((device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES for device in machine.accelerators or ())
-    devices = {term.where for term in judged.needs.memory.terms if term.where != "host"} if judged.needs and judged.needs.memory else set()
-    parallel = f" --tensor-parallel-size {len(devices)}" if question.runtime.id == "vllm" and len(devices) > 1 else ""
-    lines = [line + parallel for line in _lines(question.runtime, question, large, tag, scaled, batch)]
-    if question.runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(shelf.runtime("ollama"), machine):
+    large = any(
+        (device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES
+        for device in machine.accelerators or ()
+    )
+    devices = (
+        {term.where for term in judged.needs.memory.terms if term.where != "host"}
+        if judged.needs and judged.needs.memory
+        else set()
+    )
+    parallel = (
+        f" --tensor-parallel-size {len(devices)}"
+        if question.runtime.id == "vllm" and len(devices) > 1
+        else ""
+    )
+    lines = [
+        line + parallel for line in _lines(question.runtime, question, large, tag, scaled, batch)
+    ]
+    if (
+        question.runtime.id == "llama.cpp"
+        and question.missing_bytes != 0
+        and _has_build(shelf.runtime("ollama"), machine)
+    ):
         other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled, batch))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
@@ -53,7 +80,9 @@ def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
 
 
 def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
-    """Sentences on the files: that they are quantized while loading, or that no publisher's of that quantization are known."""
+    """Sentences on the files: that they are quantized while loading, or that no publisher's of
+    that quantization are known.
+    """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     format, quantization = workload.format or "", workload.quantization or ""
     if runtime is None or question.local_files or not quantization or workload.task != "generate":
@@ -62,10 +91,23 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
     if need.takes_text_alone(spec, runtime):
         notes.append(f"{runtime.name} runs the text part of {spec.name} alone: it takes no images.")
     if need.loads_sixteen_bits(spec, runtime, format, quantization):
-        notes.append(f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of them while loading.")
-    elif fits and (format in ("gguf", "mlx") or rule is not None) and not _known_files(spec, format, quantization):
-        where = f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}" if spec.repository else ""
-        known = f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
+        notes.append(
+            f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of"
+            " them while loading."
+        )
+    elif (
+        fits
+        and (format in ("gguf", "mlx") or rule is not None)
+        and not _known_files(spec, format, quantization)
+    ):
+        where = (
+            f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}"
+            if spec.repository
+            else ""
+        )
+        known = (
+            f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
+        )
         notes.append(f"{known} Hugging Face lists the conversions{where}")
     if rule is not None and rule.needs:
         notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
@@ -73,33 +115,54 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
 
 
 def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:
-    return need.published(spec, format, quantization) is not None or spec.repository_of(format, quantization) is not None
+    return (
+        need.published(spec, format, quantization) is not None
+        or spec.repository_of(format, quantization) is not None
+    )
 
 
-def _of_a_file(question: Question, runtime: RuntimeSpec, path: str, batch: int | None) -> tuple[str, ...]:
+def _of_a_file(
+    question: Question, runtime: RuntimeSpec, path: str, batch: int | None
+) -> tuple[str, ...]:
     """llama.cpp on the very file that was judged; the other runtimes want code around it."""
     workload = question.workload
     # what stands in for a person's or computer's name in a record is no path
     beside = question.here.projector if question.here is not None else None
-    masked = question.here is not None and any(part in ("USER", "HOST", "ID") for part in f"{path}/{beside}".replace("\\", "/").split("/"))
+    masked = question.here is not None and any(
+        part in ("USER", "HOST", "ID") for part in f"{path}/{beside}".replace("\\", "/").split("/")
+    )
     if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf") or masked:
         return ()
     if "-of-" in path:
         from ..modelfiles.gguf import parts_of
 
-        # llama.cpp finds the other parts of a split file from the first alone (src/llama-model-loader.cpp)
+        # llama.cpp finds the other parts of a split file from the first alone
+        # (src/llama-model-loader.cpp)
         path = parts_of(path)[0]
     total = (workload.context_tokens or 0) * workload.parallel
-    cache = "" if workload.kv_cache_type in (None, "f16") else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
+    cache = (
+        ""
+        if workload.kv_cache_type in (None, "f16")
+        else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
+    )
     projector = f" --mmproj {_in_shell(beside)}" if beside else ""
     embeds = _embeds(runtime, question.spec)
     if workload.draft or workload.adapter or batch or embeds:
-        departs = [*embeds, *(key for key in _departures(runtime, workload, False, batch) if key in (*COMPANIONS, "whole_batch"))]
+        departs = [
+            *embeds,
+            *(
+                key
+                for key in _departures(runtime, workload, False, batch)
+                if key in (*COMPANIONS, "whole_batch")
+            ),
+        ]
         extra = [_filled(runtime.options.get(key, ""), _values(question, batch)) for key in departs]
         if not all(extra):
             return ()
         cache += "".join(f" {text}" for text in extra)
-    return (f"llama-server -m {_in_shell(path)}{projector} -c {total} -np {workload.parallel}{cache}",)
+    return (
+        f"llama-server -m {_in_shell(path)}{projector} -c {total} -np {workload.parallel}{cache}",
+    )
 
 
 def _in_shell(path: str) -> str:
@@ -108,11 +171,27 @@ def _in_shell(path: str) -> str:
     return f"{home}'{path[len(home) :]}'" if " " in path else path
 
 
-def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | None, scaled: bool, batch: int | None) -> tuple[str, ...]:
-    """A server to start first, where the workload departs from its defaults, then the runtime's command."""
+def _lines(
+    runtime: RuntimeSpec,
+    question: Question,
+    large: bool,
+    tag: str | None,
+    scaled: bool,
+    batch: int | None,
+) -> tuple[str, ...]:
+    """A server to start first, where the workload departs from its defaults, then the runtime's
+    command.
+    """
     spec, workload = question.spec, question.workload
-    departs = [*_embeds(runtime, spec), *_departures(runtime, workload, large, batch), *(("yarn",) if scaled else ())]
-    if any(key not in runtime.options and key not in runtime.settings and not _carried(runtime, key) for key in departs):
+    departs = [
+        *_embeds(runtime, spec),
+        *_departures(runtime, workload, large, batch),
+        *(("yarn",) if scaled else ()),
+    ]
+    if any(
+        key not in runtime.options and key not in runtime.settings and not _carried(runtime, key)
+        for key in departs
+    ):
         return ()
     values = _values(question, batch)
     by_tag = "{tag}" in runtime.command and workload.format == "gguf"
@@ -120,9 +199,17 @@ def _lines(runtime: RuntimeSpec, question: Question, large: bool, tag: str | Non
         tag = question.here.tag
     typed = runtime.command.replace("{tag}", tag) if by_tag and tag else ""
     rule = runtime.rule_of(workload.quantization)
-    command = rule.command if rule is not None and rule.command and not values.get("quantized") else runtime.command
+    command = (
+        rule.command
+        if rule is not None and rule.command and not values.get("quantized")
+        else runtime.command
+    )
     # a bare tag loads its own quantization, whatever was asked
-    line = typed or "" if by_tag and not _loaded_by_tag(spec, runtime, workload) else _filled(command, values)
+    line = (
+        typed or ""
+        if by_tag and not _loaded_by_tag(spec, runtime, workload)
+        else _filled(command, values)
+    )
     line = line or _filled(runtime.repository_command, values)
     if not line:
         return ()
@@ -148,7 +235,9 @@ def _embeds(runtime: RuntimeSpec, spec: ModelSpec) -> tuple[str, ...]:
     return ("embedding",) if spec.modality == "embedding" and "embedding" in runtime.options else ()
 
 
-def _departures(runtime: RuntimeSpec, workload: Workload, large: bool, batch: int | None) -> list[str]:
+def _departures(
+    runtime: RuntimeSpec, workload: Workload, large: bool, batch: int | None
+) -> list[str]:
     """What the workload asks that the runtime would not do by itself."""
     found = []
     if workload.kv_cache_type not in (None, "f16"):
@@ -162,14 +251,20 @@ def _departures(runtime: RuntimeSpec, workload: Workload, large: bool, batch: in
     if workload.adapter:
         found.append("adapter")
     usual = runtime.default_context_tokens
-    if workload.context_tokens is not None and usual is not None and (large or workload.context_tokens > usual):
+    if (
+        workload.context_tokens is not None
+        and usual is not None
+        and (large or workload.context_tokens > usual)
+    ):
         found.append("context_tokens")
     return found
 
 
 def _carried(runtime: RuntimeSpec, key: str) -> bool:
     """The runtime's command says it anyway."""
-    return "{" + key + "}" in runtime.command or (key == "context_tokens" and "{total_context_tokens}" in runtime.command)
+    return "{" + key + "}" in runtime.command or (
+        key == "context_tokens" and "{total_context_tokens}" in runtime.command
+    )
 
 
 def _loaded_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
@@ -181,12 +276,31 @@ def _values(question: Question, batch: int | None) -> Mapping[str, str]:
     spec, workload = question.spec, question.workload
     found = need.published(spec, workload.format or "", workload.quantization or "")
     # a publisher's own name of the quantization is the tag that downloads it
-    named = next((name for name in found[1].bytes if need.canonical_quantization(name) == workload.quantization), None) if found else None
+    named = (
+        next(
+            (
+                name
+                for name in found[1].bytes
+                if need.canonical_quantization(name) == workload.quantization
+            ),
+            None,
+        )
+        if found
+        else None
+    )
     rule = question.runtime.rule_of(workload.quantization) if question.runtime else None
     # files that somebody quantized lie elsewhere than the published ones
-    quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (found[1].repository if found else None)
-    elsewhere = workload.format in ("gguf", "ggml", "mlx", "ctranslate2") or (rule is not None and not rule.at_load)
-    if question.here is not None and question.here.repository not in (None, quantized) and workload.format == "gguf":
+    quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (
+        found[1].repository if found else None
+    )
+    elsewhere = workload.format in ("gguf", "ggml", "mlx", "ctranslate2") or (
+        rule is not None and not rule.at_load
+    )
+    if (
+        question.here is not None
+        and question.here.repository not in (None, quantized)
+        and workload.format == "gguf"
+    ):
         # another conversion than the one known best is here already
         quantized, named = question.here.repository, None
     values = {
@@ -201,20 +315,30 @@ def _values(question: Question, batch: int | None) -> Mapping[str, str]:
         "batch_tokens": batch,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
-        "adapter": workload.adapter if question.companions is not None and question.companions.adapter_is_here else None,
+        "adapter": (
+            workload.adapter
+            if question.companions is not None and question.companions.adapter_is_here
+            else None
+        ),
     }
     return {key: str(value) for key, value in values.items() if value} | _yarn(spec)
 
 
 def _draft(question: Question) -> str | None:
-    """The repository that the draft is downloaded from, with the quantization where it is a GGUF one; None for a file."""
+    """The repository that the draft is downloaded from, with the quantization where it is a
+    GGUF one; None for a file.
+    """
     companions = question.companions
     if companions is None or companions.draft is None or companions.draft_is_here:
         return None
     if question.workload.format != "gguf":
         return companions.draft.repository
     found = need.published(companions.draft, "gguf", companions.draft_quantization)
-    return f"{found[1].repository}:{companions.draft_quantization}" if found is not None and found[1].repository else None
+    return (
+        f"{found[1].repository}:{companions.draft_quantization}"
+        if found is not None and found[1].repository
+        else None
+    )
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -239,8 +363,14 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _tag(spec: ModelSpec, workload: Workload) -> str | None:
-    """What the runtime itself calls the model: Ollama's tag, or the size in whisper.cpp's file names."""
+    """What the runtime itself calls the model: Ollama's tag, or the size in whisper.cpp's file
+    names.
+    """
     if workload.format == "ggml":
         size = spec.id.removeprefix("whisper-")
-        return size if workload.quantization == "F16" else f"{size}-{(workload.quantization or '').lower()}"
+        return (
+            size
+            if workload.quantization == "F16"
+            else f"{size}-{(workload.quantization or '').lower()}"
+        )
     return next((alias for alias in spec.aliases if ":" in alias), None)

@@ -1,8 +1,10 @@
-"""The question of every shipped model with nothing else asked, worked out when the package is built.
+"""The question of every shipped model with nothing else asked, worked out when the package is
+built.
 
-What a model takes does not depend on the machine, but for the kinds of processors of `needs.repack`: it is computed once, by
-`asking.ask`, and kept beside the specs. `list` then only holds it against the machine, by `verdict.judge` as ever. The file names
-the checksum of all it was made from, specs, runtimes, prices and this program; where that is another, it is left aside.
+What a model takes does not depend on the machine, but for the kinds of processors of
+`needs.repack`: it is computed once, by `asking.ask`, and kept beside the specs. `list` then only
+holds it against the machine, by `verdict.judge` as ever. The file names the checksum of all it was
+made from, specs, runtimes, prices and this program; where that is another, it is left aside.
 """
 
 from __future__ import annotations
@@ -40,7 +42,15 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
 from ..needs.repack import KINDS, kind_of
-from ..verdict.findings import OPEN_PURPOSES, Finding, Outcome, license_guessed, open_for, open_purposes, worst_of
+from ..verdict.findings import (
+    OPEN_PURPOSES,
+    Finding,
+    Outcome,
+    license_guessed,
+    open_for,
+    open_purposes,
+    worst_of,
+)
 from ..verdict.present import here
 from ..verdict.question import Asker, architectures, ask
 from ..verdict.record import Judged, Question
@@ -57,16 +67,25 @@ if TYPE_CHECKING:
 
 QUESTIONS_FILE = "questions.bin"
 _VERSION = 8
-# of the workload, what is held against the machine or the model or has a price, not what the model takes
-_JUDGED_BY = ("min_tokens_per_second", "memory_basis", "reserve_bytes", "load", "download_bytes_per_second")
+# of the workload, what is held against the machine or the model or has a price, not what the model
+# takes
+_JUDGED_BY = (
+    "min_tokens_per_second",
+    "memory_basis",
+    "reserve_bytes",
+    "load",
+    "download_bytes_per_second",
+)
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what of the needs changes with it is computed anew
 _GROWING_WITH = "context_tokens"
-# what judging, sorting and listing a model reads of its spec; the rest is read from the spec when somebody asks
+# what judging, sorting and listing a model reads of its spec; the rest is read from the spec when
+# somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
-        "id", "name", "family", "developer", "released", "modality", "repository", "gated", "parameters", "needs", "upkeep", "safety",
+        "id", "name", "family", "developer", "released", "modality", "repository", "gated",
+        "parameters", "needs", "upkeep", "safety",
         "availability", "overrides", "quantized",
     ), ()),
     # of these a part
@@ -76,11 +95,16 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
 _SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized")
-_IN_PART: Mapping[str, type[Record]] = {"license": License, "openness": Openness, "architecture": Architecture}
+_IN_PART: Mapping[str, type[Record]] = {
+    "license": License,
+    "openness": Openness,
+    "architecture": Architecture,
+}
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness, Parameters, QuantizationRule, Quantized,
+        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness,
+        Parameters, QuantizationRule, Quantized,
         Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Unread, Upkeep,
     )
 }  # fmt: skip
@@ -93,14 +117,22 @@ _HOW: Mapping[str | None, How | None] = {None: None, **{how.value: how for how i
 
 def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
     """Nothing is asked beyond these fields; one that is added to Workload is not among them."""
-    return all(getattr(workload, name) == Workload._defaults[name] for name in Workload._fields if name not in fields)
+    return all(
+        getattr(workload, name) == Workload._defaults[name]
+        for name in Workload._fields
+        if name not in fields
+    )
 
 
 class Questions:
     """The questions of one catalogue's shipped models; made by `open`."""
 
-    def __init__(self, catalogue: Catalogue, machine: Machine, workload: Workload, content: memoryview) -> None:
-        """`content` is a file of `compile_questions`, whole. What machine and workload do not ask for stays unread."""
+    def __init__(
+        self, catalogue: Catalogue, machine: Machine, workload: Workload, content: memoryview
+    ) -> None:
+        """`content` is a file of `compile_questions`, whole. What machine and workload do not
+        ask for stays unread.
+        """
         from marshal import loads
 
         size = int.from_bytes(content[4:8], "little")
@@ -118,17 +150,23 @@ class Questions:
         self._folder = os.path.join(catalogue.folder, "")
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
         self._rows: Mapping[str, Sequence[Any]] = loads(parts["rows"])
-        self._memory: Mapping[str, Sequence[Any]] = loads(parts[f"memory {kind_of(instruction_sets_for_layout(machine))}"])
+        self._memory: Mapping[str, Sequence[Any]] = loads(
+            parts[f"memory {kind_of(instruction_sets_for_layout(machine))}"]
+        )
         self._values = _Values(loads(parts["values"]))
         self._unread = parts
         self._asked = workload
         self._workloads: dict[int, Workload] = {}
         self._runtimes: dict[int, RuntimeSpec | None] = {}
-        self._of_rows: dict[tuple[str, tuple[str, ...], tuple[str, ...]], ArchitectureRow | None] = {}
+        self._of_rows: dict[
+            tuple[str, tuple[str, ...], tuple[str, ...]], ArchitectureRow | None
+        ] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
-        """None where that workload asks for something that changes the needs, or where the file is missing or of other specs."""
+        """None where that workload asks for something that changes the needs, or where the file
+        is missing or of other specs.
+        """
         if not _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH)):
             return None
         from binascii import crc32
@@ -143,12 +181,18 @@ class Questions:
             return None
 
     def question(self, id: str, workload: Workload) -> Question | None:
-        """As `asking.ask` gives it, and raises; None for a model that is not among them. `workload` is as in `open`."""
+        """As `asking.ask` gives it, and raises; None for a model that is not among them.
+        `workload` is as in `open`.
+        """
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         if row is None:
             return None
         of_spec, number, _, program, loads, read, needed, _ = row
-        spec, asked, values = self._spec(id, of_spec), self._workload(workload, number), self._values
+        spec, asked, values = (
+            self._spec(id, of_spec),
+            self._workload(workload, number),
+            self._values,
+        )
         runtime = self._runtime(program)
         needs = None if needed is None else self._needs(needed, self._memory.get(id))
         if needs is not None and runtime is not None and workload.context_tokens is not None:
@@ -171,12 +215,15 @@ class Questions:
             "read_bytes": values[read],
             "context_asked": workload.context_tokens is not None,
             "here": found,
-            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,
-            "license_guessed": tuple(self._guessed.get(id, (False, False))) if asked.commercial or asked.license else None,
+            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,  # noqa: E501
+            "license_guessed": tuple(self._guessed.get(id, (False,
+            False))) if asked.commercial or asked.license else None,
         })  # fmt: skip
 
     def spec(self, id: str) -> ModelSpec | None:
-        """That of a question, what is beyond it read from its file when asked for; None for a model that is not among them."""
+        """That of a question, what is beyond it read from its file when asked for; None for a
+        model that is not among them.
+        """
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         return None if row is None else self._spec(id, row[0])
 
@@ -191,12 +238,19 @@ class Questions:
                 values["outcome"] = Outcome(values["outcome"])
         return found
 
-    def offered(self, spec: ModelSpec, own: bool, met: Mapping[str, bool], workload: Workload, today: str) -> bool | None:
-        """Whether an API offers the model or a stand-in, where it does not run here; None where what is asked may change that.
+    def offered(
+        self, spec: ModelSpec, own: bool, met: Mapping[str, bool], workload: Workload, today: str
+    ) -> bool | None:
+        """Whether an API offers the model or a stand-in, where it does not run here; None where
+        what is asked may change that.
 
         `own`: the model itself is as was asked; `met` by id whether others are.
         """
-        if self._catalogue.has_own or spec.id not in self._rows or workload.context_tokens is not None:
+        if (
+            self._catalogue.has_own
+            or spec.id not in self._rows
+            or workload.context_tokens is not None
+        ):
             return None
         if workload.private:
             return False
@@ -208,7 +262,17 @@ class Questions:
             until = self._served_until.get(model_id, "")
             return until is None or today < until
 
-        return whose_offers(spec, self._catalogue, serves, lambda model_id: met.get(model_id, False), own=own, instead=True) is not None
+        return (
+            whose_offers(
+                spec,
+                self._catalogue,
+                serves,
+                lambda model_id: met.get(model_id, False),
+                own=own,
+                instead=True,
+            )
+            is not None
+        )
 
     def _spec(self, id: str, row: Sequence[Any]) -> ModelSpec:
         catalogue, values = self._catalogue, self._values
@@ -237,7 +301,9 @@ class Questions:
         if number not in self._runtimes:
             made: RuntimeSpec | None = self._values[number]
             # where it lies is not known when the package is built
-            place = "" if made is None else os.path.join(self._folder, "runtimes", f"{made.id}.toml")
+            place = (
+                "" if made is None else os.path.join(self._folder, "runtimes", f"{made.id}.toml")
+            )
             self._runtimes[number] = None if made is None else made.replace(origin=place)
         return self._runtimes[number]
 
@@ -247,8 +313,16 @@ class Questions:
             self._asked, self._workloads = asked, {}
         known = self._workloads.get(number)
         if known is None:
-            blank = {name: value for name, value in self._values[number].items() if getattr(asked, name) is None}
-            expression = None if asked.license is None else canonical_expression(asked.license, self._catalogue.license_ids)
+            blank = {
+                name: value
+                for name, value in self._values[number].items()
+                if getattr(asked, name) is None
+            }
+            expression = (
+                None
+                if asked.license is None
+                else canonical_expression(asked.license, self._catalogue.license_ids)
+            )
             known = self._workloads[number] = asked.replace(license=expression, **blank)
         return known
 
@@ -263,27 +337,60 @@ class Questions:
             "download_source": values[source],
             "cpu": values[cpu],
             "memory": None if memory is None or memory[0] is None else self._memory_need(*memory),
-            "known_terms": tuple([self._term(*term) for term in memory[-1]]) if memory is not None and memory[0] is None else (),
+            "known_terms": tuple([self._term(*term) for term in memory[-1]]) if memory is not None and memory[0] is None else (),  # noqa: E501
             "unknown": values[unknown],
         })  # fmt: skip
 
-    def _memory_need(self, evictable: int, total: int, low: int, high: int, terms: Sequence[Any]) -> MemoryNeed:
-        """The sums are known, so that the terms are made only where one is asked for: to be placed, or to be shown."""
+    def _memory_need(
+        self, evictable: int, total: int, low: int, high: int, terms: Sequence[Any]
+    ) -> MemoryNeed:
+        """The sums are known, so that the terms are made only where one is asked for: to be
+        placed, or to be shown.
+        """
 
         def whole() -> MemoryNeed:
-            return MemoryNeed(terms=tuple([self._term(*term) for term in terms]), evictable_bytes=evictable)
+            return MemoryNeed(
+                terms=tuple([self._term(*term) for term in terms]), evictable_bytes=evictable
+            )
 
-        return MemoryNeed.partly({"evictable_bytes": evictable, "total_bytes": total, "low_bytes": low, "high_bytes": high}, whole)
+        return MemoryNeed.partly(
+            {
+                "evictable_bytes": evictable,
+                "total_bytes": total,
+                "low_bytes": low,
+                "high_bytes": high,
+            },
+            whole,
+        )
 
     def _term(
-        self, name: str, size: int, low: int, high: int, number: int, offload: Sequence[int] | None = None, device: Sequence[Any] = ()
+        self,
+        name: str,
+        size: int,
+        low: int,
+        high: int,
+        number: int,
+        offload: Sequence[int] | None = None,
+        device: Sequence[Any] = (),
     ) -> Term:
-        parts = None if offload is None else Offload.partly(dict(zip(Offload._fields, offload, strict=True)))
+        parts = (
+            None
+            if offload is None
+            else Offload.partly(dict(zip(Offload._fields, offload, strict=True)))
+        )
         on_device = self._term(*device) if device else None
 
         def whole() -> Term:
             how, source, line = self._texts[number]
-            made = Term(name=name, bytes=size, low_bytes=low, high_bytes=high, how=How(how), source=source, arithmetic=line)
+            made = Term(
+                name=name,
+                bytes=size,
+                low_bytes=low,
+                high_bytes=high,
+                how=How(how),
+                source=source,
+                arithmetic=line,
+            )
             return made.replace(offload=parts, on_device=on_device)
 
         known = {"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}
@@ -321,7 +428,9 @@ class Questions:
 
 
 class ReadyAsker(Asker):
-    """As `Asker`, with the questions that are at hand where the workload leaves them as they are."""
+    """As `Asker`, with the questions that are at hand where the workload leaves them as they
+    are.
+    """
 
     def __init__(self, shelf: Catalogue, machine: Machine) -> None:
         super().__init__(shelf, machine)
@@ -338,14 +447,18 @@ class ReadyAsker(Asker):
 
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         ready = self._ready(workload)
-        return (None if ready is None else ready.question(spec.id, workload)) or super().ask(spec, workload)
+        return (None if ready is None else ready.question(spec.id, workload)) or super().ask(
+            spec, workload
+        )
 
 
 def compile_questions(directory: str) -> bytes:
-    """The content of `QUESTIONS_FILE` for a folder of specs; the same files and the same program always give the same.
+    """The content of `QUESTIONS_FILE` for a folder of specs; the same files and the same program
+    always give the same.
 
-    Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and its parts: the rows by model, the
-    values that rows share, the memory by model for each of KINDS, the openness by model, the texts of all terms.
+    Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and
+    its parts: the rows by model, the values that rows share, the memory by model for each of KINDS,
+    the openness by model, the texts of all terms.
     """
     from binascii import crc32
 
@@ -362,7 +475,10 @@ def compile_questions(directory: str) -> bytes:
     for spec in catalogue.specs():
         served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
-            asked = {name: ask(spec, Workload(), catalogue, Machine(instruction_sets=sets)) for name, sets in KINDS.items()}
+            asked = {
+                name: ask(spec, Workload(), catalogue, Machine(instruction_sets=sets))
+                for name, sets in KINDS.items()
+            }
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
@@ -370,10 +486,21 @@ def compile_questions(directory: str) -> bytes:
         guessed[spec.id] = license_guessed(spec)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in asked.items():
-            if question.needs is not None and (question.needs.memory is not None or question.needs.known_terms):
+            if question.needs is not None and (
+                question.needs.memory is not None or question.needs.known_terms
+            ):
                 memory[name][spec.id] = _memory(question.needs, texts)
-    by_name: dict[str, Any] = {"rows": rows, "opened": opened, **{f"memory {name}": found for name, found in memory.items()}}
-    for name, known in (("values", values), ("texts", texts), ("architectures", shapes), ("programs", programs)):
+    by_name: dict[str, Any] = {
+        "rows": rows,
+        "opened": opened,
+        **{f"memory {name}": found for name, found in memory.items()},
+    }
+    for name, known in (
+        ("values", values),
+        ("texts", texts),
+        ("architectures", shapes),
+        ("programs", programs),
+    ):
         by_name[name] = [value for _, value in known.values()]
     parts = {name: _dumped(part) for name, part in by_name.items()}
     header = _dumped({
@@ -388,7 +515,9 @@ def compile_questions(directory: str) -> bytes:
 
 
 def _dumped(value: Any) -> bytes:
-    """As the marshal of every version of Python reads it. It writes down who else holds an object as well, so that it gets a copy."""
+    """As the marshal of every version of Python reads it. It writes down who else holds an
+    object as well, so that it gets a copy.
+    """
     import json
     from marshal import dumps
 
@@ -401,7 +530,17 @@ def _dumped(value: Any) -> bytes:
 
 
 # the packages whose code decides what a question holds
-_FOLDERS = ("core", "machine", "catalogue", "needs", "needs/llamacpp", "needs/mlx", "needs/torch", "verdict", "advice")
+_FOLDERS = (
+    "core",
+    "machine",
+    "catalogue",
+    "needs",
+    "needs/llamacpp",
+    "needs/mlx",
+    "needs/torch",
+    "verdict",
+    "advice",
+)
 
 
 def _made_of(catalogue: Catalogue) -> list[int]:
@@ -410,7 +549,9 @@ def _made_of(catalogue: Catalogue) -> list[int]:
     modules = []
     for folder in _FOLDERS:
         with os.scandir(os.path.join(package, folder)) as entries:
-            modules += sorted(f"{folder}/{entry.name}" for entry in entries if entry.name.endswith(".py"))
+            modules += sorted(
+                f"{folder}/{entry.name}" for entry in entries if entry.name.endswith(".py")
+            )
     return [catalogue.checksum(), checksum_of(package, modules)]
 
 
@@ -427,7 +568,8 @@ def _row(
     def part(record: Record | None, names: tuple[str, ...]) -> int:
         if record is None:
             return number(None)
-        # models share it that have the same in its other fields too: those are read from the spec of the first of them
+        # models share it that have the same in its other fields too: those are read from the spec
+        # of the first of them
         place = _number(shapes, _packed(record, values)) if record is spec.architecture else spec.id
         known = [place, *(_packed(getattr(record, name), values) for name in names)]
         return values.setdefault(repr(record), (len(values), known))[0]
@@ -440,11 +582,24 @@ def _row(
     ]
     of_needs = None
     if needs is not None:
-        of_needs = [needs.download_bytes, needs.disk_bytes, needs.largest_file_bytes, needs.download_how]
+        of_needs = [
+            needs.download_bytes,
+            needs.disk_bytes,
+            needs.largest_file_bytes,
+            needs.download_how,
+        ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
     return [
         of_spec,
-        number(FrozenDict({name: value for name in Workload._fields if (value := getattr(filled, name)) != Workload._defaults[name]})),
+        number(
+            FrozenDict(
+                {
+                    name: value
+                    for name in Workload._fields
+                    if (value := getattr(filled, name)) != Workload._defaults[name]
+                }
+            )
+        ),
         _offered_until(question, _RULED_OUT, catalogue),
         number(None if question.runtime is None else question.runtime.replace(origin="")),
         question.loads,
@@ -459,22 +614,40 @@ def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
     from ..needs.tensors import row_of
 
     row = None if spec.architecture is None else row_of(spec.architecture, architectures(catalogue))
-    return None if spec.architecture is None or row is None else packed_program(spec.architecture, row)
+    return (
+        None if spec.architecture is None or row is None else packed_program(spec.architecture, row)
+    )
 
 
 def _memory(needs: Needs, texts: dict[str, tuple[int, Any]]) -> list[Any]:
     """Sums and terms; of a memory that is not known in all its terms no sums."""
 
     def packed(term: Term) -> list[Any]:
-        row = [term.name, term.bytes, term.low_bytes, term.high_bytes, _number(texts, [term.how, term.source, term.arithmetic])]
+        row = [
+            term.name,
+            term.bytes,
+            term.low_bytes,
+            term.high_bytes,
+            _number(texts, [term.how, term.source, term.arithmetic]),
+        ]
         if term.offload is not None or term.on_device is not None:
-            row.append(None if term.offload is None else [getattr(term.offload, name) for name in Offload._fields])
+            row.append(
+                None
+                if term.offload is None
+                else [getattr(term.offload, name) for name in Offload._fields]
+            )
         return row if term.on_device is None else [*row, packed(term.on_device)]
 
     memory = needs.memory
     if memory is None:
         return [None, [packed(term) for term in needs.known_terms]]
-    return [memory.evictable_bytes, memory.total_bytes, memory.low_bytes, memory.high_bytes, [packed(term) for term in memory.terms]]
+    return [
+        memory.evictable_bytes,
+        memory.total_bytes,
+        memory.low_bytes,
+        memory.high_bytes,
+        [packed(term) for term in memory.terms],
+    ]
 
 
 def _number(known: dict[str, tuple[int, Any]], value: Any) -> int:
@@ -484,13 +657,18 @@ def _number(known: dict[str, tuple[int, Any]], value: Any) -> int:
     return known.setdefault(json.dumps(value), (len(known), value))[0]
 
 
-_RULED_OUT = Judged(findings=(Finding(check="memory", outcome=Outcome.FAIL, code="memory-too-small", reason=""),), needs=None, speed=None)
+_RULED_OUT = Judged(
+    findings=(Finding(check="memory", outcome=Outcome.FAIL, code="memory-too-small", reason=""),),
+    needs=None,
+    speed=None,
+)
 
 _RUNS = Judged(findings=(), needs=None, speed=None)
 
 
 def _offered_until(question: Question, judged: Judged, catalogue: Catalogue) -> str | None:
-    """The day from which no API offers the model: offers only end. None for no such day, "" where none ever did.
+    """The day from which no API offers the model: offers only end. None for no such day, "" where
+    none ever did.
 
     Stand-ins count where the machine rules the model out.
     """
@@ -499,7 +677,17 @@ def _offered_until(question: Question, judged: Judged, catalogue: Catalogue) -> 
         def priced(model_id: str, day: str = today) -> Any:
             return offers_of(catalogue.offers_path, model_id, today=day)
 
-        return bool(usable_offers(question, judged, catalogue, priced, lambda model_id: priced(model_id, ""), today=today, priced_on=""))
+        return bool(
+            usable_offers(
+                question,
+                judged,
+                catalogue,
+                priced,
+                lambda model_id: priced(model_id, ""),
+                today=today,
+                priced_on="",
+            )
+        )
 
     if offered("9999"):
         return None
@@ -509,20 +697,29 @@ def _offered_until(question: Question, judged: Judged, catalogue: Catalogue) -> 
 @lru_cache(maxsize=1)
 def _end_days(catalogue: Catalogue) -> Sequence[str]:
     """ "" and every day on which an offer ends or a model retires."""
-    retired = {spec.availability.retired for spec in catalogue.specs() if spec.availability and spec.availability.retired}
+    retired = {
+        spec.availability.retired
+        for spec in catalogue.specs()
+        if spec.availability and spec.availability.retired
+    }
     return ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
 
 
-# ------------------------------------------------------------------ records as plain values, without what is at its default
+# ------------------------------------------------------------------ records as plain values,
+# without what is at its default
 
 
 def _packed(value: Any, shared: dict[str, tuple[int, Any]]) -> Any:
-    """Records as objects with the name of their kind under "", mappings under "of"; runs of numbers by their ends.
+    """Records as objects with the name of their kind under "", mappings under "of"; runs of numbers
+    by their ends.
 
     What several may have in common is put in `shared`, and its number there stands under "at".
     """
     if isinstance(value, Record):
-        return {"": type(value).__name__, **{name: _packed(field, shared) for name, field in _changed(value).items()}}
+        return {
+            "": type(value).__name__,
+            **{name: _packed(field, shared) for name, field in _changed(value).items()},
+        }
     if isinstance(value, Mapping):
         return {"": "of", "of": {key: _packed(own, shared) for key, own in value.items()}}
     if isinstance(value, tuple):
@@ -531,14 +728,22 @@ def _packed(value: Any, shared: dict[str, tuple[int, Any]]) -> Any:
             if tuple(run) == value:
                 return {"": "run", "of": [run.start, run.stop, run.step]}
         items = [_packed(item, shared) for item in value]
-        return {"": "at", "of": _number(shared, items)} if any(isinstance(item, dict) for item in items) else items
+        return (
+            {"": "at", "of": _number(shared, items)}
+            if any(isinstance(item, dict) for item in items)
+            else items
+        )
     return value
 
 
 def _changed(record: Record) -> dict[str, Any]:
     """The fields of a record that are not at their defaults."""
     kind = type(record)
-    return {name: own for name in kind._fields if (own := getattr(record, name)) != kind._defaults.get(name, ...)}
+    return {
+        name: own
+        for name in kind._fields
+        if (own := getattr(record, name)) != kind._defaults.get(name, ...)
+    }
 
 
 class _Values:
@@ -555,12 +760,20 @@ class _Values:
             made[number] = found if type(found) not in (dict, tuple) else self.revived(found)
         return made[number]
 
-    def part(self, number: int, kind: type[Record], names: tuple[str, ...], whole: Callable[[Any], Any]) -> Any:
+    def part(
+        self, number: int, kind: type[Record], names: tuple[str, ...], whole: Callable[[Any], Any]
+    ) -> Any:
         """A record that is known in part; `whole` gives all of it, by the place where it is."""
         made = self._made.get(number)
         if made is None and self._packed[number] is not None:
             place, *known = self._packed[number]
-            values = dict(zip(names, [self.revived(own) if type(own) is dict else own for own in known], strict=True))
+            values = dict(
+                zip(
+                    names,
+                    [self.revived(own) if type(own) is dict else own for own in known],
+                    strict=True,
+                )
+            )
             made = self._made[number] = kind.partly(values, lambda: whole(place))
         return made
 
@@ -576,5 +789,16 @@ class _Values:
         if name == "run":
             return tuple(range(*value["of"]))
         if name == "of":
-            return FrozenDict({key: self.revived(own) if type(own) is dict else own for key, own in value["of"].items()})
-        return _KINDS[name].partly({key: self.revived(own) if type(own) is dict else own for key, own in value.items() if key})
+            return FrozenDict(
+                {
+                    key: self.revived(own) if type(own) is dict else own
+                    for key, own in value["of"].items()
+                }
+            )
+        return _KINDS[name].partly(
+            {
+                key: self.revived(own) if type(own) is dict else own
+                for key, own in value.items()
+                if key
+            }
+        )

@@ -1,4 +1,6 @@
-"""What a stated load costs a month: by each API that is offered, and in hours and energy of this machine."""
+"""What a stated load costs a month: by each API that is offered, and in hours and energy of
+this machine.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 
 DAYS_PER_MONTH = 30
 HOURS_PER_DAY = 24
-# kinds of model that are used by the token; the others are paid by the minute of audio or by the image
+# kinds of model that are used by the token; the others are paid by the minute of audio or by the
+# image
 BY_TOKEN = ("text", "vision", "embedding")
 _METER = "--watts W takes what the computer draws at work, as a meter at the socket shows it"
 
 
 class OfferCost(Record):
-    """A month of the load by one offer; None where its price is not known. `arithmetic` is one line for a calculator."""
+    """A month of the load by one offer; None where its price is not known. `arithmetic` is one
+    line for a calculator.
+    """
 
     provider: str
     model: str
@@ -34,15 +39,17 @@ class OfferCost(Record):
 
 
 class LocalCost(Record):
-    """The same load on this machine, one request after another. A None has its reason in `unknown`, but for what was not asked.
+    """The same load on this machine, one request after another. A None has its reason in `unknown`,
+    but for what was not asked.
 
-    `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep up; `keeps_up` is None where the
-    range does not tell. `hours_are_bounds`: how fast it reads prompts is not estimated, and the ends are what it cannot be below
-    and above: reading in no time, and no faster than writing. Energy is that of an end that keeps up, at the power of `watts`: what
-    the owner measured, or what the processors in use are rated for, or where the maker states only that, the whole computer;
-    `watts_source` says which.
-    `electricity_per_month` is in the currency of the price that was stated. `arithmetic`: one line each for the slow end, the
-    fast end, the energy of the slower end that keeps up.
+    `hours_per_day` are those that the estimated speed takes, more than 24 where it does not keep
+    up; `keeps_up` is None where the range does not tell. `hours_are_bounds`: how fast it reads
+    prompts is not estimated, and the ends are what it cannot be below and above: reading in no
+    time, and no faster than writing. Energy is that of an end that keeps up, at the power of
+    `watts`: what the owner measured, or what the processors in use are rated for, or where the
+    maker states only that, the whole computer; `watts_source` says which. `electricity_per_month`
+    is in the currency of the price that was stated. `arithmetic`: one line each for the slow end,
+    the fast end, the energy of the slower end that keeps up.
     """
 
     hours_per_day_low: float | None = None
@@ -61,7 +68,9 @@ class LocalCost(Record):
 
 
 class MonthlyCost(Record):
-    """Both ways beside each other. `reason` says why a load in tokens does not apply; then tokens, offers and `here` are empty."""
+    """Both ways beside each other. `reason` says why a load in tokens does not apply; then
+    tokens, offers and `here` are empty.
+    """
 
     input_tokens_per_day: int | None = None
     output_tokens_per_day: int | None = None
@@ -73,13 +82,21 @@ class MonthlyCost(Record):
 
 
 def tokens_of(load: Load, modality: str) -> tuple[int, int]:
-    """Tokens read and written a day. What embeds writes none: of a load whose split is assumed it reads all."""
+    """Tokens read and written a day. What embeds writes none: of a load whose split is assumed
+    it reads all.
+    """
     read, written = load.input_tokens_per_day, load.output_tokens_per_day
-    return (read + written if load.assumed_split else read, 0) if modality == "embedding" else (read, written)
+    return (
+        (read + written if load.assumed_split else read, 0)
+        if modality == "embedding"
+        else (read, written)
+    )
 
 
 def usd_per_month(offer: Offer, read: int, written: int) -> float | None:
-    """US dollars for `read` tokens in and `written` out each day of a month; None where a price that counts is not known."""
+    """US dollars for `read` tokens in and `written` out each day of a month; None where a price
+    that counts is not known.
+    """
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     if (into is None and read) or (out is None and written):
         return None
@@ -87,7 +104,9 @@ def usd_per_month(offer: Offer, read: int, written: int) -> float | None:
 
 
 def dearness(load: Load, modality: str, offer: Offer) -> float:
-    """What offers of one model are ordered by, the cheapest for that load first and unknown prices last."""
+    """What offers of one model are ordered by, the cheapest for that load first and unknown
+    prices last.
+    """
     price = usd_per_month(offer, *tokens_of(load, modality)) if modality in BY_TOKEN else 0.0
     return float("inf") if price is None else price
 
@@ -104,15 +123,19 @@ def monthly_cost(
     runs: bool,
     trains: bool = False,
 ) -> MonthlyCost:
-    """The month of `load` for a model of that modality. `runs`: nothing but its speed keeps it from running on the machine.
+    """The month of `load` for a model of that modality. `runs`: nothing but its speed keeps it from
+    running on the machine.
 
-    `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`. `trains`: it is tuned there,
-    and answers nobody.
+    `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`.
+    `trains`: it is tuned there, and answers nobody.
     """
     if trains:
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
-        work, unit = {"speech": ("speech", "minute of audio"), "image": ("image generation", "image")}.get(modality, (modality, "request"))
+        work, unit = {
+            "speech": ("speech", "minute of audio"),
+            "image": ("image generation", "image"),
+        }.get(modality, (modality, "request"))
         return MonthlyCost(reason=f"a load in tokens does not apply: {work} is paid by the {unit}")
     read, written = tokens_of(load, modality)
     return MonthlyCost(
@@ -120,7 +143,11 @@ def monthly_cost(
         output_tokens_per_day=written,
         assumed_split=load.assumed_split and modality != "embedding",
         offers=tuple(_by_offer(offer, read, written) for offer in offers),
-        here=_here(load, read, written, machine, needs, speed, ratings) if runs and needs is not None else None,
+        here=(
+            _here(load, read, written, machine, needs, speed, ratings)
+            if runs and needs is not None
+            else None
+        ),
     )
 
 
@@ -130,20 +157,35 @@ def _by_offer(offer: Offer, read: int, written: int) -> OfferCost:
     if price is not None:
         sides = [
             f"{number:,} × {units.dollars_exact(rate or 0)}"
-            for number, rate in ((read, offer.input_usd_per_million_tokens), (written, offer.output_usd_per_million_tokens))
+            for number, rate in (
+                (read, offer.input_usd_per_million_tokens),
+                (written, offer.output_usd_per_million_tokens),
+            )
             if number
         ]
         line = f"{DAYS_PER_MONTH} days × ({' + '.join(sides)}) / 1,000,000 = {units.dollars(price)}"
-    return OfferCost(provider=offer.provider, model=offer.model, usd_per_month=price, arithmetic=line)
+    return OfferCost(
+        provider=offer.provider, model=offer.model, usd_per_month=price, arithmetic=line
+    )
 
 
 def _here(
-    load: Load, read: int, written: int, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
+    load: Load,
+    read: int,
+    written: int,
+    machine: Machine,
+    needs: Needs,
+    speed: Speed | None,
+    ratings: Mapping[str, Any],
 ) -> LocalCost:
     decode = speed.decode if speed else None
     if decode is None or round(decode.low, 3) <= 0:
         why = speed.how if speed else "how fast it reads is not estimated for this kind of model"
-        return LocalCost(unknown=(Unread(fact="hours_per_day", reason=why, remedy="time a part of the load itself"),))
+        return LocalCost(
+            unknown=(
+                Unread(fact="hours_per_day", reason=why, remedy="time a part of the load itself"),
+            )
+        )
     prompt = speed.prompt if speed else None
     slow, slow_line = _hours(read, written, decode, prompt, fast=False)
     fast, fast_line = _hours(read, written, decode, prompt, fast=True)
@@ -156,49 +198,82 @@ def _here(
     lines = [f"slow end: {slow_line}", f"fast end: {fast_line}"]
     if fast > HOURS_PER_DAY:
         return LocalCost(**found, arithmetic=tuple(lines))
-    power = (load.watts, load.watts, "what you stated") if load.watts is not None else _rated(machine, needs, ratings)
+    power = (
+        (load.watts, load.watts, "what you stated")
+        if load.watts is not None
+        else _rated(machine, needs, ratings)
+    )
     if isinstance(power, Unread):
         return LocalCost(**found, arithmetic=tuple(lines), unknown=(power,))
     least, most, source = power
     found.update(watts_low=least, watts_high=most, watts_source=source)
     rate = load.electricity_per_kwh
     line = ""
-    for end, name, hours, watts in (("low", "fast end", fast, least), ("high", "slow end", slow, most)):
+    for end, name, hours, watts in (
+        ("low", "fast end", fast, least),
+        ("high", "slow end", slow, most),
+    ):
         if hours <= HOURS_PER_DAY:
             spent = DAYS_PER_MONTH * round(hours, 2) * watts / 1000
             found[f"kwh_per_month_{end}"] = spent
-            line = f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours × {units.plain(watts)} W / 1,000 = {spent:,.2f} kWh"
+            line = (
+                f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours ×"
+                f" {units.plain(watts)} W / 1,000 = {spent:,.2f} kWh"
+            )
             if rate is not None:
                 found[f"electricity_per_month_{end}"] = spent * rate
                 line += f", × {units.plain(rate)} = {spent * rate:,.2f}"
     behind = Unread(fact="kwh_per_month_high", reason="it does not keep up")
     # the dearer of the ends that keep up: the other is made alike
-    return LocalCost(**found, arithmetic=(*lines, line), unknown=() if slow <= HOURS_PER_DAY else (behind,))
+    return LocalCost(
+        **found, arithmetic=(*lines, line), unknown=() if slow <= HOURS_PER_DAY else (behind,)
+    )
 
 
-def _hours(read: int, written: int, decode: PaceRange, prompt: PaceRange | None, *, fast: bool) -> tuple[float, str]:
-    """Hours a day at one end, and how. Where reading a prompt is not estimated it takes between nothing and as long as writing it."""
+def _hours(
+    read: int, written: int, decode: PaceRange, prompt: PaceRange | None, *, fast: bool
+) -> tuple[float, str]:
+    """Hours a day at one end, and how. Where reading a prompt is not estimated it takes between
+    nothing and as long as writing it.
+    """
     writes = round(decode.high if fast else decode.low, 3)
-    reads = round(prompt.high if fast else prompt.low, 3) if prompt is not None else None if fast else writes
+    reads = (
+        round(prompt.high if fast else prompt.low, 3)
+        if prompt is not None
+        else None
+        if fast
+        else writes
+    )
     parts, seconds = [], 0.0
     for number, pace in ((read, reads), (written, writes)):
         if number and pace:
             parts.append(f"{number:,} / {pace:,.3f}".rstrip("0").rstrip("."))
             seconds += number / pace
     hours = seconds / 3600
-    note = "" if prompt is not None or not read else ", reading in no time" if fast else ", reading no faster than writing, a bound"
+    note = (
+        ""
+        if prompt is not None or not read
+        else ", reading in no time"
+        if fast
+        else ", reading no faster than writing, a bound"
+    )
     sides = " + ".join(parts) or "0"
     return hours, f"({sides}) s / 3,600 = {hours:,.2f} hours{note}"
 
 
-def _rated(machine: Machine, needs: Needs, ratings: Mapping[str, Any]) -> tuple[float, float, str] | Unread:
+def _rated(
+    machine: Machine, needs: Needs, ratings: Mapping[str, Any]
+) -> tuple[float, float, str] | Unread:
     """Watts at least and at most of the processors that would work, and their source."""
 
     def unknown(reason: str) -> Unread:
         return Unread(fact="watts", reason=reason, remedy=_METER)
 
     if machine.scope == "vm":
-        return unknown("it is a virtual machine, whose host's power is not read; a rented one is paid by the hour")
+        return unknown(
+            "it is a virtual machine, whose host's power is not read; a rented one is paid by the"
+            " hour"
+        )
     for row in ratings["computer"]:
         if row["chip"] == (machine.cpu_model or "").lower():
             return row["watts"], row["watts"], row["source"]
@@ -216,11 +291,22 @@ def _rated(machine: Machine, needs: Needs, ratings: Mapping[str, Any]) -> tuple[
         sources.append(ratings["gpu_source"])
     if needs.placement != "accelerator":
         if machine.scope == "container":
-            return unknown("a container has a share of its host's processor, and what the rest of it does is not known")
+            return unknown(
+                "a container has a share of its host's processor, and what the rest of it does is"
+                " not known"
+            )
         if machine.cpu_model is None:
             return unknown("its processor is not named")
         wanted = _processor(machine.cpu_model)
-        watts = next((row["watts"] for row in ratings["cpu"] for name in row["names"] if name.lower() == wanted), None)
+        watts = next(
+            (
+                row["watts"]
+                for row in ratings["cpu"]
+                for name in row["names"]
+                if name.lower() == wanted
+            ),
+            None,
+        )
         if watts is None:
             return unknown(f"no rated power of {machine.cpu_model} is known")
         low, high = low + watts, high + watts
@@ -231,11 +317,20 @@ def _rated(machine: Machine, needs: Needs, ratings: Mapping[str, Any]) -> tuple[
 
 
 def _processor(model: str) -> str:
-    """`13th Gen Intel(R) Core(TM) i9-13900K` -> `intel core i9-13900k`, as the table spells it, in lower case."""
+    """`13th Gen Intel(R) Core(TM) i9-13900K` -> `intel core i9-13900k`, as the table spells it,
+    in lower case.
+    """
     text = (
-        model.lower().partition(" @ ")[0].replace("(r)", " ").replace("(tm)", " ").partition(" with radeon")[0].partition(" w/ radeon")[0]
+        model.lower()
+        .partition(" @ ")[0]
+        .replace("(r)", " ")
+        .replace("(tm)", " ")
+        .partition(" with radeon")[0]
+        .partition(" w/ radeon")[0]
     )
     words = text.split()
     if len(words) > 2 and words[1] == "gen":
         words = words[2:]
-    return " ".join(word for word in words if word not in ("cpu", "processor") and not word.endswith("-core"))
+    return " ".join(
+        word for word in words if word not in ("cpu", "processor") and not word.endswith("-core")
+    )

@@ -1,4 +1,6 @@
-"""The reverse question: the least machine that runs a model under a workload, and which known machines do."""
+"""The reverse question: the least machine that runs a model under a workload, and which known
+machines do.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,13 @@ _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
 class Least(Record):
     """The least that a machine needs, each figure on its own line of a price list.
 
-    `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be free, a margin included; None:
-    the size of the files is not known. `bandwidth_bytes_per_second` of RAM, measured, reaches the wanted speed for sure, and
-    `bandwidth_perhaps_bytes_per_second` perhaps; `cores` is the number that goes with them. The three are None where no speed
-    is wanted, it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator that holds all of
-    it, and `memory_beside_accelerator_bytes` the RAM that is then enough. `machine` has all that, and no more.
+    `memory_bytes` is RAM in all, `reserve_bytes` of it kept for the system. `disk_bytes` must be
+    free, a margin included; None: the size of the files is not known. `bandwidth_bytes_per_second`
+    of RAM, measured, reaches the wanted speed for sure, and `bandwidth_perhaps_bytes_per_second`
+    perhaps; `cores` is the number that goes with them. The three are None where no speed is wanted,
+    it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator
+    that holds all of it, and `memory_beside_accelerator_bytes` the RAM that is then enough.
+    `machine` has all that, and no more.
     """
 
     machine: Machine
@@ -53,7 +57,8 @@ class Least(Record):
 
 
 class Known(Record):
-    """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it cannot be told.
+    """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it
+    cannot be told.
 
     `by_shared_gpu`: a GPU that shares the RAM computes it.
     """
@@ -67,7 +72,8 @@ class Known(Record):
 
 
 class Plan(Record):
-    """The answer. `least` is None where nothing of any size would do or it cannot be told; `reasons` say why.
+    """The answer. `least` is None where nothing of any size would do or it cannot be told;
+    `reasons` say why.
 
     `known` are all profiles, those that do it first, from the smallest.
     """
@@ -87,7 +93,9 @@ class Plan(Record):
         return tuple(one for one in self.known if one.route is Route.LOCAL)
 
     def fast_enough(self, one: Known) -> bool:
-        """The slow end of its pace reaches the wanted speed too; where it does not, or is not told, a profile that fits only may do."""
+        """The slow end of its pace reaches the wanted speed too; where it does not, or is not
+        told, a profile that fits only may do.
+        """
         wanted = self.workload.min_tokens_per_second
         return not wanted or (one.pace is not None and one.pace.low >= wanted)
 
@@ -95,7 +103,9 @@ class Plan(Record):
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
         routes = {one.route for one in self.known}
-        best = next((route for route in (Route.LOCAL, Route.UNKNOWN) if route in routes), Route.NEITHER)
+        best = next(
+            (route for route in (Route.LOCAL, Route.UNKNOWN) if route in routes), Route.NEITHER
+        )
         return exit_code([best])
 
 
@@ -108,7 +118,9 @@ def make_plan(
     asked: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Plan:
-    """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises `WorkloadError` as `ask`."""
+    """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises
+    `WorkloadError` as `ask`.
+    """
     question, judged, least = _least(spec, workload, shelf)
     known = []
     for profile in profiles:
@@ -118,9 +130,20 @@ def make_plan(
         placement = found.needs.placement if found.needs else None
         pace = found.speed.decode if found.speed else None
         shared = placement == "host" and uses_shared_gpu(profile.machine, here.workload.runtime)
-        known.append(Known(profile=profile, route=route, findings=found.findings, placement=placement, pace=pace, by_shared_gpu=shared))
+        known.append(
+            Known(
+                profile=profile,
+                route=route,
+                findings=found.findings,
+                placement=placement,
+                pace=pace,
+                by_shared_gpu=shared,
+            )
+        )
     order = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
-    known.sort(key=lambda one: (order.index(one.route), *size_of(one.profile.machine), one.profile.name))
+    known.sort(
+        key=lambda one: (order.index(one.route), *size_of(one.profile.machine), one.profile.name)
+    )
     stopping = (Outcome.FAIL, Outcome.UNKNOWN)
     return Plan(
         asked=asked or spec.id,
@@ -128,22 +151,36 @@ def make_plan(
         workload=question.workload,
         needs=question.needs,
         least=least,
-        reasons=tuple(finding for finding in judged.findings if finding.outcome in stopping and finding.check != "speed"),
+        reasons=tuple(
+            finding
+            for finding in judged.findings
+            if finding.outcome in stopping and finding.check != "speed"
+        ),
         known=tuple(known),
         notes=notes,
     )
 
 
-def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Question, Judged, Least | None]:
-    """The question, judged on the least machine, and that machine; on one without limits where there is none."""
+def _least(
+    spec: ModelSpec, workload: Workload, shelf: Catalogue
+) -> tuple[Question, Judged, Least | None]:
+    """The question, judged on the least machine, and that machine; on one without limits where
+    there is none.
+    """
     vast = _machine("linux", "x86_64", 2**50, 2**60)
     question = ask(spec, workload, shelf, vast)
     needs, runtime = question.needs, question.runtime
     if needs is None:
         return question, judge(question, vast), None
-    systems = [tuple(entry.split("-", 1)) for entry in runtime.systems] if runtime else [("linux", "x86_64")]
+    systems = (
+        [tuple(entry.split("-", 1)) for entry in runtime.systems]
+        if runtime
+        else [("linux", "x86_64")]
+    )
     allowed = needs.cpu.architectures
-    system, architecture = next((pair for pair in systems if not allowed or pair[1] in allowed), systems[0])
+    system, architecture = next(
+        (pair for pair in systems if not allowed or pair[1] in allowed), systems[0]
+    )
     vast = _machine(system, architecture, 2**50, 2**60, _sets(needs, architecture))
     question = ask(spec, workload, shelf, vast)
     needs = question.needs
@@ -170,7 +207,13 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
         vendor = rule.vendors[0] if rule is not None and rule.vendors else "unknown"
         least_chip = rule.compute_capability if rule is not None else None
         cards = (
-            Accelerator(vendor=vendor, name="the accelerator", memory_total_bytes=on_card, unified=False, compute_capability=least_chip),
+            Accelerator(
+                vendor=vendor,
+                name="the accelerator",
+                memory_total_bytes=on_card,
+                unified=False,
+                compute_capability=least_chip,
+            ),
         )
     memory = alone if in_ram else beside + reserve
     machine = _machine(system, architecture, memory, disk, _sets(needs, architecture), cards)
@@ -180,7 +223,10 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
         if cores is not None and sure is not None:
             machine = _with_pace(machine, cores, sure)
     judged = judge(question, machine)
-    if any(finding.outcome is Outcome.FAIL and finding.check in _OF_THE_MODEL for finding in judged.findings):
+    if any(
+        finding.outcome is Outcome.FAIL and finding.check in _OF_THE_MODEL
+        for finding in judged.findings
+    ):
         return question, judged, None
     least = Least(
         machine=machine,
@@ -201,14 +247,25 @@ def _least(spec: ModelSpec, workload: Workload, shelf: Catalogue) -> tuple[Quest
 
 
 def _sets(needs: Needs, architecture: str) -> tuple[str, ...]:
-    wanted = (*needs.cpu.instruction_sets.get(architecture, ()), *needs.cpu.recommended.get(architecture, ()))
+    wanted = (
+        *needs.cpu.instruction_sets.get(architecture, ()),
+        *needs.cpu.recommended.get(architecture, ()),
+    )
     return tuple(dict.fromkeys(wanted))
 
 
 def _machine(
-    system: str, architecture: str, memory: int, disk: int | None, sets: tuple[str, ...] = (), cards: tuple[Accelerator, ...] = ()
+    system: str,
+    architecture: str,
+    memory: int,
+    disk: int | None,
+    sets: tuple[str, ...] = (),
+    cards: tuple[Accelerator, ...] = (),
 ) -> Machine:
-    disks = tuple(Disk(purpose=purpose, path="its disk", free_bytes=disk, total_bytes=disk, writable=True) for purpose in PURPOSES)
+    disks = tuple(
+        Disk(purpose=purpose, path="its disk", free_bytes=disk, total_bytes=disk, writable=True)
+        for purpose in PURPOSES
+    )
     return Machine(
         name="the least machine",
         system=system,
@@ -227,12 +284,17 @@ def _least_disk(size: int) -> int:
     low, high = size, size + disk_margin_bytes(None)
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if middle >= size + disk_margin_bytes(middle) else (middle + 1, high)
+        low, high = (
+            (low, middle) if middle >= size + disk_margin_bytes(middle) else (middle + 1, high)
+        )
     return low
 
 
-def _pace(question: Question, machine: Machine, wanted: float) -> tuple[float | None, int | None, int | None]:
-    """Cores, and the measured bandwidths whose slow end and whose likely pace reach `wanted`; None where no RAM is that fast.
+def _pace(
+    question: Question, machine: Machine, wanted: float
+) -> tuple[float | None, int | None, int | None]:
+    """Cores, and the measured bandwidths whose slow end and whose likely pace reach `wanted`; None
+    where no RAM is that fast.
 
     The cores are the fewest that would be twice as fast as wanted if memory were no limit.
     """
@@ -240,11 +302,18 @@ def _pace(question: Question, machine: Machine, wanted: float) -> tuple[float | 
     def reaches(end: str, pace: float, cores: float) -> Callable[[int], bool]:
         def judged(rate: int) -> bool:
             speed = judge(question, _with_pace(machine, cores, rate)).speed
-            return speed is not None and speed.decode is not None and getattr(speed.decode, end) >= pace
+            return (
+                speed is not None
+                and speed.decode is not None
+                and getattr(speed.decode, end) >= pace
+            )
 
         return judged
 
-    cores = next((float(number) for number in CORES if reaches("low", _HEADROOM * wanted, number)(2**50)), None)
+    cores = next(
+        (float(number) for number in CORES if reaches("low", _HEADROOM * wanted, number)(2**50)),
+        None,
+    )
     if cores is None:
         return None, None, None
     sure = _smallest(MOST_BANDWIDTH, reaches("low", wanted, cores))
@@ -252,13 +321,18 @@ def _pace(question: Question, machine: Machine, wanted: float) -> tuple[float | 
 
 
 def _with_pace(machine: Machine, cores: float, rate: int) -> Machine:
-    # a bandwidth that somebody states is a peak, of which little may be used; the plan asks for what is measured
+    # a bandwidth that somebody states is a peak, of which little may be used; the plan asks for
+    # what is measured
     sources = {"memory_bandwidth_bytes_per_second": "measured, as it would have to be"}
-    return machine.replace(cpu_cores_usable=cores, memory_bandwidth_bytes_per_second=rate, sources=sources)
+    return machine.replace(
+        cpu_cores_usable=cores, memory_bandwidth_bytes_per_second=rate, sources=sources
+    )
 
 
 def _smallest(most: int, fits: Callable[[int], bool]) -> int | None:
-    """The least number up to `most`, to a tenth of a gigabyte, for which it fits; None where none does."""
+    """The least number up to `most`, to a tenth of a gigabyte, for which it fits; None where
+    none does.
+    """
     step = units.GB // 10
     low, high = 1, most // step
     if not fits(high * step):

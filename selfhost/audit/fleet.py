@@ -1,4 +1,6 @@
-"""Many models x many machines x a policy -> Audit: rows in a fixed order, what each means for the policy, and the exit code."""
+"""Many models x many machines x a policy -> Audit: rows in a fixed order, what each means for
+the policy, and the exit code.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from io import BytesIO
 
-from ..core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, UnknownModelError, WorkloadError
+from ..core.errors import (
+    MAX_PROBLEMS,
+    Faults,
+    InputError,
+    MachineFileError,
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    WorkloadError,
+)
 from ..core.reading import Budget, Unreadable, open_input, read_records, too_large
 from ..core.records import Record
 from ..core.workload import Workload
@@ -35,7 +46,9 @@ _RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`
 
 
 class Result(StrEnum):
-    """What one row says of the policy. `excepted`: everything that failed is covered by exceptions in force."""
+    """What one row says of the policy. `excepted`: everything that failed is covered by
+    exceptions in force.
+    """
 
     PASS = "pass"
     FAIL = "fail"
@@ -44,7 +57,9 @@ class Result(StrEnum):
 
 
 class Reason(Record):
-    """One thing that decided a row. `check` is the finding's name, None where there was none; `short` what is missing, in its unit."""
+    """One thing that decided a row. `check` is the finding's name, None where there was none;
+    `short` what is missing, in its unit.
+    """
 
     check: str | None
     text: str
@@ -58,9 +73,10 @@ class Reason(Record):
 class Row(Record):
     """One model on one machine.
 
-    `verdict` is None where it is not known whether the policy asks for the model there. `failed` and `undecided` are the
-    names of findings that no exception covers, `excepted` those one does, each with it. `reasons` decided the row: for a
-    pass there are none. `exit_code` is this row's part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity.
+    `verdict` is None where it is not known whether the policy asks for the model there. `failed`
+    and `undecided` are the names of findings that no exception covers, `excepted` those one does,
+    each with it. `reasons` decided the row: for a pass there are none. `exit_code` is this row's
+    part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity.
     """
 
     machine: str
@@ -87,7 +103,8 @@ class Row(Record):
 class MachineGroup(Record):
     """Machines that fare alike: the same results for the same reasons.
 
-    `names` are the first ones; `rows` has one row per model, that of the machine with the largest shortfall.
+    `names` are the first ones; `rows` has one row per model, that of the machine with the largest
+    shortfall.
     """
 
     names: tuple[str, ...]
@@ -109,7 +126,9 @@ class Use(StrEnum):
 
 
 class ExemptionUse(Record):
-    """`rows`: how many it covered; for an expired one, how many it would have covered. `concerned`: a machine of it was judged."""
+    """`rows`: how many it covered; for an expired one, how many it would have covered.
+    `concerned`: a machine of it was judged.
+    """
 
     exemption: Exemption
     use: Use
@@ -118,9 +137,11 @@ class ExemptionUse(Record):
 
 
 class Audit(Record):
-    """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that exceptions were held against.
+    """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that
+    exceptions were held against.
 
-    `problems` are faults of the policy or of machine records that showed only here: with any of them the exit code is 2.
+    `problems` are faults of the policy or of machine records that showed only here: with any of
+    them the exit code is 2.
     """
 
     policy: Policy
@@ -133,13 +154,19 @@ class Audit(Record):
 
     @property
     def exit_code(self) -> int:
-        """0 the policy holds, 1 it is broken, 2 not all could be judged or nothing was, 3 nothing is 1 but something is unknown."""
+        """0 the policy holds, 1 it is broken, 2 not all could be judged or nothing was, 3
+        nothing is 1 but something is unknown.
+        """
         routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
-        return exit_code((routes[row.exit_code] for row in self.rows), no_answer=bool(self.problems))
+        return exit_code(
+            (routes[row.exit_code] for row in self.rows), no_answer=bool(self.problems)
+        )
 
     @property
     def outcome(self) -> Result:
-        """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be judged."""
+        """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be
+        judged.
+        """
         if any(row.exit_code == 1 for row in self.rows):
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
@@ -156,12 +183,21 @@ class Fleet(Record):
     problems: tuple[Problem, ...]
 
 
-def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, today: str, problems: Iterable[Problem] = ()) -> Audit:
-    """Judge each model on each machine that the policy names for it: machines in the order given, models in the policy's.
+def run_audit(
+    policy: Policy,
+    machines: Sequence[Machine],
+    judge: Judge,
+    *,
+    today: str,
+    problems: Iterable[Problem] = (),
+) -> Audit:
+    """Judge each model on each machine that the policy names for it: machines in the order given,
+    models in the policy's.
 
-    `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an unknown model, a quantization
-    nobody makes) becomes a problem at the policy's line. `today` is `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are
-    those of records left out of `machines`. Machines have different names.
+    `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an
+    unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
+    `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
+    Machines have different names.
     """
     from datetime import date
 
@@ -169,7 +205,9 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
     found: list[Problem] = []
     given = tuple(problems)
     if not machines and not given:
-        found.append(Problem(file=policy.file, message="there is no machine to judge", remedy=_RECORD_IT))
+        found.append(
+            Problem(file=policy.file, message="there is no machine to judge", remedy=_RECORD_IT)
+        )
     refused: dict[int, tuple[Wanted, SelfhostError]] = {}
     placed: set[int] = set()
     exceptions = _Exceptions(policy.exceptions, today)
@@ -198,7 +236,9 @@ def run_audit(policy: Policy, machines: Sequence[Machine], judge: Judge, *, toda
         by_machine.append(tuple(mine))
         rows.extend(mine)
     found += Faults(policy.file, _of_other_files(refused.values())).problems
-    unplaced = [wanted for wanted in policy.models if wanted.index not in placed] if machines else []
+    unplaced = (
+        [wanted for wanted in policy.models if wanted.index not in placed] if machines else []
+    )
     if faults := [*_refusals(refused.values()), *_selecting_none(unplaced, len(machines))]:
         found += policy.problems(faults)
     return Audit(
@@ -220,14 +260,19 @@ def utc_today() -> str:
 
 
 def load_machines(path: str, *, stdin: bytes | IO[bytes] | None = None) -> Fleet:
-    """Recorded machines from a file (one record, a list of them, or one per line), every `*.json` and `*.jsonl` of a folder, or `-`.
+    """Recorded machines from a file (one record, a list of them, or one per line), every `*.json`
+    and `*.jsonl` of a folder, or `-`.
 
-    `-` reads `stdin`. Nothing raises: what cannot be used is in `problems`, at most MAX_PROBLEMS of them and a count of the rest.
-    A record without a name of its own takes its file's name, and its line's number where the file holds several.
+    `-` reads `stdin`. Nothing raises: what cannot be used is in `problems`, at most MAX_PROBLEMS of
+    them and a count of the rest. A record without a name of its own takes its file's name, and its
+    line's number where the file holds several.
     """
     fleet = _Gathering("standard input" if path == "-" else path)
     if path == "-":
-        fleet.add_stream("standard input", BytesIO(stdin or b"") if stdin is None or isinstance(stdin, bytes) else stdin)
+        fleet.add_stream(
+            "standard input",
+            BytesIO(stdin or b"") if stdin is None or isinstance(stdin, bytes) else stdin,
+        )
     elif os.path.isdir(path):
         for name in _records_in(path, fleet):
             fleet.add_file(os.path.join(path, name))
@@ -237,23 +282,42 @@ def load_machines(path: str, *, stdin: bytes | IO[bytes] | None = None) -> Fleet
 
 
 def _records_in(folder: str, fleet: _Gathering) -> list[str]:
-    """The names of the files of records in a folder, sorted; what is wrong with it becomes a problem of the fleet."""
+    """The names of the files of records in a folder, sorted; what is wrong with it becomes a
+    problem of the fleet.
+    """
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith((".json", ".jsonl")) and not name.startswith("."))
+        names = sorted(
+            name
+            for name in os.listdir(folder)
+            if name.endswith((".json", ".jsonl")) and not name.startswith(".")
+        )
     except OSError as error:
-        fleet.faults.append(Problem(file=folder, message=f"cannot be read: {error.strerror or error}"))
+        fleet.faults.append(
+            Problem(file=folder, message=f"cannot be read: {error.strerror or error}")
+        )
         return []
     if "facts.json" in names and os.path.isfile(os.path.join(folder, "env.json")):
-        remedy = f"make a record of it: `selfhost machine --root {folder} --format json > machine.json`, then name machine.json"
-        fleet.faults.append(Problem(file=folder, message="is a recorded tree, not a folder of records", remedy=remedy))
+        remedy = (
+            f"make a record of it: `selfhost machine --root {folder} --format json > machine.json`,"
+            " then name machine.json"
+        )
+        fleet.faults.append(
+            Problem(
+                file=folder, message="is a recorded tree, not a folder of records", remedy=remedy
+            )
+        )
         return []
     if not names:
-        fleet.faults.append(Problem(file=folder, message="the folder holds no *.json file", remedy=_RECORD_IT))
+        fleet.faults.append(
+            Problem(file=folder, message="the folder holds no *.json file", remedy=_RECORD_IT)
+        )
     return names
 
 
 class _Gathering:
-    """The machines read so far by name, and what is wrong with others: of all files together, for their memory adds up."""
+    """The machines read so far by name, and what is wrong with others: of all files together,
+    for their memory adds up.
+    """
 
     def __init__(self, file: str) -> None:
         self.machines: dict[str, Machine] = {}
@@ -271,32 +335,66 @@ class _Gathering:
                     raise too_large(MAX_FLEET_BYTES)
                 self.add_stream(path, stream)
         except Unreadable as error:
-            self.faults.append(Problem(file=path, message=error.reason, remedy=error.remedy or _RECORD_IT))
+            self.faults.append(
+                Problem(file=path, message=error.reason, remedy=error.remedy or _RECORD_IT)
+            )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
-        """The records of one stream: none of them where the whole is no list of records, or more than an audit takes."""
+        """The records of one stream: none of them where the whole is no list of records, or
+        more than an audit takes.
+        """
         before = self.budget.signs_left
         held: list[tuple[int | None, int, Machine]] = []
         faults = Faults(file)
         count = 0
         try:
-            for entry in read_records(stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget):
+            for entry in read_records(
+                stream,
+                max_bytes=MAX_FLEET_BYTES,
+                max_record_bytes=MAX_FILE_BYTES,
+                budget=self.budget,
+            ):
                 if entry.fault is not None:
                     remedy = entry.fault.remedy or _RECORD_IT
-                    faults.append(Problem(file=file, line=entry.line, message=entry.fault.reason, remedy=remedy))
+                    faults.append(
+                        Problem(
+                            file=file, line=entry.line, message=entry.fault.reason, remedy=remedy
+                        )
+                    )
                     continue
                 count += 1
                 if self.read + count > MAX_MACHINES:
-                    raise Unreadable(f"makes more than {MAX_MACHINES:,} machines: audit them in parts")
+                    raise Unreadable(
+                        f"makes more than {MAX_MACHINES:,} machines: audit them in parts"
+                    )
                 try:
-                    held.append((entry.line, count, machine_of(entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED)))
+                    held.append(
+                        (
+                            entry.line,
+                            count,
+                            machine_of(
+                                entry.value,
+                                file,
+                                entry.doubled,
+                                entry.more_doubled,
+                                unnamed=_UNNAMED,
+                            ),
+                        )
+                    )
                 except MachineFileError as error:
                     faults.extend(error, line=entry.line)
             if not count and not faults:
                 raise Unreadable("holds no machine")
         except Unreadable as error:
             self.budget.signs_left = before
-            self.faults.append(Problem(file=file, line=error.line, message=error.reason, remedy=error.remedy or _RECORD_IT))
+            self.faults.append(
+                Problem(
+                    file=file,
+                    line=error.line,
+                    message=error.reason,
+                    remedy=error.remedy or _RECORD_IT,
+                )
+            )
             return
         self.read += len(held)
         self.faults.join(faults)
@@ -311,14 +409,24 @@ class _Gathering:
             self.machines[machine.name] = machine
             self.origins[machine.name] = file if line is None else f"{file}:{line}"
             return
-        message = f'"{machine.name}" is also the name of the machine in {self.origins[machine.name]}'
+        message = (
+            f'"{machine.name}" is also the name of the machine in {self.origins[machine.name]}'
+        )
         remedy = "give each its own: `selfhost machine --name NAME`"
-        self.faults.append(Problem(file=file, line=line, key="name", message=message, remedy=remedy))
+        self.faults.append(
+            Problem(file=file, line=line, key="name", message=message, remedy=remedy)
+        )
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
-    """Faults of other files than the policy, such as a spec that one of its models names; each once."""
-    others = (error.problems for _, error in refused if isinstance(error, InputError) and not isinstance(error, WorkloadError))
+    """Faults of other files than the policy, such as a spec that one of its models names; each
+    once.
+    """
+    others = (
+        error.problems
+        for _, error in refused
+        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+    )
     return list(dict.fromkeys(problem for problems in others for problem in problems))
 
 
@@ -326,7 +434,10 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
     """Why no verdict can be given for an entry, on any machine."""
     for place, (wanted, error) in enumerate(refused):
         if isinstance(error, WorkloadError) and error.problems:
-            yield from ((wanted.index, each.key or "name", each.message, each.remedy) for each in error.problems)
+            yield from (
+                (wanted.index, each.key or "name", each.message, each.remedy)
+                for each in error.problems
+            )
         elif not isinstance(error, InputError) or not error.problems:
             remedy = error.remedy
             # to find near names takes far longer than all else: only for what will be listed
@@ -336,16 +447,22 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
 
 
 def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
-    message = f"selects none of the {machines:,} machines" if machines > 1 else "does not select the machine"
-    remedy = "widen the selectors, add labels or a name to the machine's record, or remove the entry"
+    message = (
+        f"selects none of the {machines:,} machines"
+        if machines > 1
+        else "does not select the machine"
+    )
+    remedy = (
+        "widen the selectors, add labels or a name to the machine's record, or remove the entry"
+    )
     return ((wanted.index, "machines", message, remedy) for wanted in unplaced)
 
 
 class _Exceptions:
     """The policy's exceptions, and what became of each.
 
-    They are found by the model's name and, where a selector gives it without a glob, by the machine's: a policy may state
-    thousands, and thousands of models and machines ask.
+    They are found by the model's name and, where a selector gives it without a glob, by the
+    machine's: a policy may state thousands, and thousands of models and machines ask.
     """
 
     def __init__(self, exemptions: Sequence[Exemption], today: str) -> None:
@@ -369,7 +486,11 @@ class _Exceptions:
 
     def of(self, model: str, machine: Machine, place: Place) -> list[int]:
         """The numbers of those that are for the model on that machine, in the policy's order."""
-        selected = [number for number in self._by_model.get(model, ()) if place.selects(self.exemptions[number].machines)]
+        selected = [
+            number
+            for number in self._by_model.get(model, ())
+            if place.selects(self.exemptions[number].machines)
+        ]
         return sorted((*selected, *self._by_host.get((model, machine.name), ())))
 
     def uses(self) -> tuple[ExemptionUse, ...]:
@@ -379,7 +500,9 @@ class _Exceptions:
 
 
 class _ExceptionsHere:
-    """The exceptions for the models of one machine, and how many of its rows each finding's cover."""
+    """The exceptions for the models of one machine, and how many of its rows each finding's
+    cover.
+    """
 
     def __init__(self, exceptions: _Exceptions, machine: Machine, place: Place) -> None:
         self._all = exceptions
@@ -398,7 +521,9 @@ class _ExceptionsHere:
             by_rule.setdefault(self._all.exemptions[number].rule, []).append(number)
 
     def cover(self, model: str, rule: str) -> Exemption | None:
-        """The first in force for that finding of the model; `count` counts the row for each that covers it, or would."""
+        """The first in force for that finding of the model; `count` counts the row for each
+        that covers it, or would.
+        """
         numbers = self._by_rule[model].get(rule)
         if numbers is None:
             return None
@@ -407,7 +532,9 @@ class _ExceptionsHere:
         return next((each for each in exemptions if each.holds_on(self._all.today)), None)
 
     def count(self) -> None:
-        """All rows of the machine are there. An exception behind another in force covers nothing."""
+        """All rows of the machine are there. An exception behind another in force covers
+        nothing.
+        """
         for (model, rule), rows in self._asked.items():
             is_covered = False
             for number in self._by_rule[model][rule]:
@@ -418,7 +545,9 @@ class _ExceptionsHere:
 
 
 def _unplaced(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
-    """The policy's class asks for a fact that was not read, so nobody can say whether the model is wanted here."""
+    """The policy's class asks for a fact that was not read, so nobody can say whether the model
+    is wanted here.
+    """
     reasons = []
     for selector in wanted.machines:
         each = policy.class_by_name.get(selector.pattern) if selector.kind == "class" else None
@@ -426,7 +555,11 @@ def _unplaced(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
             for fact in each.unread(machine):
                 why = machine.why_unread(fact)
                 reasons.append(
-                    Reason(check=None, text=f"may be of class {each.name}: {fact} was not read ({why.reason})", remedy=why.remedy)
+                    Reason(
+                        check=None,
+                        text=f"may be of class {each.name}: {fact} was not read ({why.reason})",
+                        remedy=why.remedy,
+                    )
                 )
     return Row(
         machine=machine.name,
@@ -438,10 +571,14 @@ def _unplaced(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     )
 
 
-def _row(policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, exceptions: _ExceptionsHere) -> Row:
+def _row(
+    policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, exceptions: _ExceptionsHere
+) -> Row:
     exceptions.expect(wanted.name)
     if verdict.route is Route.LOCAL:
-        return Row(machine=machine.name, wanted=wanted, verdict=verdict, result=Result.PASS, exit_code=0)
+        return Row(
+            machine=machine.name, wanted=wanted, verdict=verdict, result=Result.PASS, exit_code=0
+        )
     failed: list[Finding] = []
     undecided: list[Finding] = []
     excepted: list[tuple[str, Exemption]] = []
@@ -481,11 +618,15 @@ def _row(policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, exc
 
 
 def _reason(finding: Finding) -> Reason:
-    return Reason(check=finding.check, text=finding.reason, remedy=finding.remedy, short=finding.short)
+    return Reason(
+        check=finding.check, text=finding.reason, remedy=finding.remedy, short=finding.short
+    )
 
 
 def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
-    """0, 1 or 3. An unknown never counts for more than a fail of the same model: knowing less must not turn a job red."""
+    """0, 1 or 3. An unknown never counts for more than a fail of the same model: knowing less
+    must not turn a job red.
+    """
     if result in (Result.PASS, Result.EXCEPTED):
         return 0
     severity = wanted.severity
@@ -494,7 +635,9 @@ def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
             return 0
         if policy.on_unknown is OnUnknown.WARNING:
             severity = Severity.WARNING
-    if policy.fail_on is FailOn.NEVER or (policy.fail_on is FailOn.ERROR and severity is Severity.WARNING):
+    if policy.fail_on is FailOn.NEVER or (
+        policy.fail_on is FailOn.ERROR and severity is Severity.WARNING
+    ):
         return 0
     return 3 if result is Result.UNKNOWN and policy.on_unknown is OnUnknown.UNKNOWN else 1
 
@@ -505,7 +648,9 @@ def _use(exemption: Exemption, rows: int, concerned: bool, today: str) -> Exempt
 
 
 def _grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:
-    """In the order of each group's first machine. A machine that no model is wanted on is in none."""
+    """In the order of each group's first machine. A machine that no model is wanted on is in
+    none.
+    """
     alike: dict[object, list[tuple[Row, ...]]] = {}
     for rows in by_machine:
         if rows:
@@ -522,9 +667,20 @@ def _grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:
 
 def _signature(row: Row) -> object:
     """What makes two rows alike: all but the figures."""
-    told = tuple((each.check, each.code, each.outcome) for each in row.findings if each.outcome is not Outcome.PASS)
+    told = tuple(
+        (each.check, each.code, each.outcome)
+        for each in row.findings
+        if each.outcome is not Outcome.PASS
+    )
     untold = tuple(reason.text for reason in row.reasons if reason.check is None)
-    return row.wanted.index, row.result, row.route, told, untold, tuple((check, each.index) for check, each in row.excepted)
+    return (
+        row.wanted.index,
+        row.result,
+        row.route,
+        told,
+        untold,
+        tuple((check, each.index) for check, each in row.excepted),
+    )
 
 
 def _shortfall(row: Row) -> float:

@@ -1,4 +1,6 @@
-"""`audit.toml`: which models must run on which machines, and which exceptions somebody answers for, until when."""
+"""`audit.toml`: which models must run on which machines, and which exceptions somebody answers
+for, until when.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,13 @@ INIT = "`selfhost audit --init` writes one to begin with"
 BOUNDS = (">=", "<=", ">", "<")
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 # what other tools call the architectures that machine records call by their Linux kernel names
-_ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64", "armv8": "aarch64"}
+_ARCHITECTURES = {
+    "amd64": "x86_64",
+    "x64": "x86_64",
+    "x86-64": "x86_64",
+    "arm64": "aarch64",
+    "armv8": "aarch64",
+}
 # names compared to find the one that was meant: about a second's worth in a file full of faults
 _MAX_COMPARED = 20_000
 _GLOB_LETTERS = frozenset("*?[")
@@ -46,7 +54,9 @@ class FailOn(StrEnum):
 
 
 class OnUnknown(StrEnum):
-    """What a verdict that cannot be given counts as. It never counts for more than the same model failing would."""
+    """What a verdict that cannot be given counts as. It never counts for more than the same
+    model failing would.
+    """
 
     UNKNOWN = "unknown"
     ERROR = "error"
@@ -55,7 +65,9 @@ class OnUnknown(StrEnum):
 
 
 class Selector(Record):
-    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's, else None. Globs heed case."""
+    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's,
+    else None. Globs heed case.
+    """
 
     kind: str
     pattern: str
@@ -67,14 +79,19 @@ class Selector(Record):
         return self.kind == "host" and not _GLOB_LETTERS.intersection(self.pattern)
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.pattern}" if self.key is None else f"{self.kind}:{self.key}={self.pattern}"
+        return (
+            f"{self.kind}:{self.pattern}"
+            if self.key is None
+            else f"{self.kind}:{self.key}={self.pattern}"
+        )
 
 
 class MachineClass(Record):
     """One `[[class]]`. All conditions must hold; none at all takes every machine.
 
-    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the hardware's memory in bytes.
-    `memory` is the basis on which its machines are judged, `total` or `available`; None: the usual one.
+    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
+    hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
+    `available`; None: the usual one.
     """
 
     name: str
@@ -93,13 +110,20 @@ class MachineClass(Record):
         return tuple(missing)
 
     def holds(self, machine: Machine) -> bool | None:
-        """Whether the machine belongs; None where that hangs on a fact that was not read. A label that is absent does not match."""
-        if not all(key in machine.labels and fnmatchcase(machine.labels[key], glob) for key, glob in self.labels.items()):
+        """Whether the machine belongs; None where that hangs on a fact that was not read. A
+        label that is absent does not match.
+        """
+        if not all(
+            key in machine.labels and fnmatchcase(machine.labels[key], glob)
+            for key, glob in self.labels.items()
+        ):
             return False
         if self.architecture is not None and machine.architecture not in (None, self.architecture):
             return False
         size = machine.memory_total_bytes
-        if size is not None and not all(_within(size, sign, bound) for sign, bound in self.memory_total):
+        if size is not None and not all(
+            _within(size, sign, bound) for sign, bound in self.memory_total
+        ):
             return False
         return None if self.unread(machine) else True
 
@@ -107,8 +131,9 @@ class MachineClass(Record):
 class Wanted(Record):
     """One `[[model]]`: what must run, how, and where; () of `machines` means every machine.
 
-    `asked` is the entry with what the policy needs of every model. `label` is the name, with the conditions after it where the
-    policy names the model several times. `index` is the entry's place in the file, from 0.
+    `asked` is the entry with what the policy needs of every model. `label` is the name, with the
+    conditions after it where the policy names the model several times. `index` is the entry's place
+    in the file, from 0.
     """
 
     index: int
@@ -120,7 +145,9 @@ class Wanted(Record):
 
 
 class Exemption(Record):
-    """One `[[exception]]`: lets one finding of one model pass. From the day `expires` (`YYYY-MM-DD`, UTC) on it no longer holds."""
+    """One `[[exception]]`: lets one finding of one model pass. From the day `expires`
+    (`YYYY-MM-DD`, UTC) on it no longer holds.
+    """
 
     index: int
     model: str
@@ -136,7 +163,9 @@ class Exemption(Record):
 
 
 class Policy(Record):
-    """A whole `audit.toml`. `needs` holds for every model; `text` is the content, kept so that later problems can name a line."""
+    """A whole `audit.toml`. `needs` holds for every model; `text` is the content, kept so that
+    later problems can name a line.
+    """
 
     file: str
     text: str
@@ -153,15 +182,20 @@ class Policy(Record):
         return {each.name: each for each in self.classes}
 
     def workload(self, wanted: Wanted, machine: Machine) -> Workload:
-        """What is asked of the model there, with the memory basis of the first class that states one."""
+        """What is asked of the model there, with the memory basis of the first class that
+        states one.
+        """
         return Place(self, machine).workload(wanted)
 
     def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
-        """Whether any selector takes the machine (no selectors: yes); None where only a fact that was not read could tell."""
+        """Whether any selector takes the machine (no selectors: yes); None where only a fact
+        that was not read could tell.
+        """
         return Place(self, machine).selects(selectors)
 
     def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
-        """Faults of `[[model]]` entries that show only later: at the key, or at the entry where the file leaves the key out.
+        """Faults of `[[model]]` entries that show only later: at the key, or at the entry where the
+        file leaves the key out.
 
         The first `MAX_PROBLEMS` are listed, the rest is counted.
         """
@@ -173,7 +207,9 @@ class Policy(Record):
 
 
 class Place:
-    """A policy held against one machine; whether the machine is of a class is found once, however many entries ask."""
+    """A policy held against one machine; whether the machine is of a class is found once,
+    however many entries ask.
+    """
 
     def __init__(self, policy: Policy, machine: Machine) -> None:
         self._policy = policy
@@ -182,7 +218,11 @@ class Place:
 
     @cached_property
     def _memory_basis(self) -> str:
-        stated = (each.memory for each in self._policy.classes if each.memory and each.holds(self._machine))
+        stated = (
+            each.memory
+            for each in self._policy.classes
+            if each.memory and each.holds(self._machine)
+        )
         return next(stated, "default")
 
     def workload(self, wanted: Wanted) -> Workload:
@@ -201,7 +241,9 @@ class Place:
         if selector.kind == "host":
             return fnmatchcase(machine.name, selector.pattern)
         if selector.key is not None:
-            return selector.key in machine.labels and fnmatchcase(machine.labels[selector.key], selector.pattern)
+            return selector.key in machine.labels and fnmatchcase(
+                machine.labels[selector.key], selector.pattern
+            )
         name = selector.pattern
         if name not in self._holds:
             each = self._policy.class_by_name.get(name)
@@ -210,14 +252,23 @@ class Place:
 
 
 def read_policy(document: Document) -> Policy:
-    """The policy that `document` states. `PolicyError` holds every problem; a file that is not there is one too."""
+    """The policy that `document` states. `PolicyError` holds every problem; a file that is not
+    there is one too.
+    """
     if document.problems:
         # a fault without a line is one of the whole file
-        raise PolicyError(each.replace(remedy=INIT) if each.line is None and not each.remedy else each for each in document.problems)
+        raise PolicyError(
+            each.replace(remedy=INIT) if each.line is None and not each.remedy else each
+            for each in document.problems
+        )
     root = document.root
     version = root.integer("schema", required=True)
     if version is not None and version != SCHEMA:
-        root.problem("schema", f"is {version}, and this selfhost reads schema {SCHEMA}", f"write schema = {SCHEMA}")
+        root.problem(
+            "schema",
+            f"is {version}, and this selfhost reads schema {SCHEMA}",
+            f"write schema = {SCHEMA}",
+        )
     fail_on = root.string("fail_on", choices=tuple(FailOn))
     on_unknown = root.string("on_unknown", choices=tuple(OnUnknown))
     needs = _read_needs(root.table("needs"))
@@ -227,7 +278,11 @@ def read_policy(document: Document) -> Policy:
     exceptions = _read_exceptions(root, names, models)
     root.close()
     if "model" not in root.values or root.values["model"] == []:
-        root.problem(None, "names no model, so there is nothing to judge", 'add [[model]] with name = "mistral-7b"')
+        root.problem(
+            None,
+            "names no model, so there is nothing to judge",
+            'add [[model]] with name = "mistral-7b"',
+        )
     if document.problems:
         raise PolicyError(document.problems)
     return Policy(
@@ -288,7 +343,9 @@ def _read_classes(root: Table) -> list[MachineClass]:
         name = table.string("name", required=True)
         match = table.table("match")
         if "match" not in table:
-            table.problem("match", "is missing", "name a condition, or write match = {} to take every machine")
+            table.problem(
+                "match", "is missing", "name a condition, or write match = {} to take every machine"
+            )
         memory = table.string("memory", choices=("total", "available"))
         labels: dict[str, str] = {}
         bounds: tuple[tuple[str, int], ...] = ()
@@ -302,7 +359,11 @@ def _read_classes(root: Table) -> list[MachineClass]:
             architecture = match.string("architecture")
             if architecture is not None and architecture.lower() in _ARCHITECTURES:
                 usual = _ARCHITECTURES[architecture.lower()]
-                match.problem("architecture", f'"{architecture}" is no name that machine records use', f'did you mean "{usual}"?')
+                match.problem(
+                    "architecture",
+                    f'"{architecture}" is no name that machine records use',
+                    f'did you mean "{usual}"?',
+                )
             match.close()
         table.close()
         if name is None:
@@ -310,7 +371,15 @@ def _read_classes(root: Table) -> list[MachineClass]:
         if name in names:
             table.problem("name", f'"{name}" is the name of an earlier class')
         names.add(name)
-        kept.append(MachineClass(name=name, labels=labels, memory_total=bounds, architecture=architecture, memory=memory))
+        kept.append(
+            MachineClass(
+                name=name,
+                labels=labels,
+                memory_total=bounds,
+                architecture=architecture,
+                memory=memory,
+            )
+        )
     return kept
 
 
@@ -360,13 +429,19 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
         same = (name, asked, frozenset(map(str, wanted.machines)))
         earlier = seen.setdefault(same, wanted.index)
         if earlier != wanted.index:
-            table.problem("name", f'"{name}" is wanted under the same conditions by model[{earlier}]', "remove one of the two")
+            table.problem(
+                "name",
+                f'"{name}" is wanted under the same conditions by model[{earlier}]',
+                "remove one of the two",
+            )
         kept.append(wanted)
     return kept
 
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
-    """Labels that no two entries share: reports that keep only the first of two equal names must lose nothing."""
+    """Labels that no two entries share: reports that keep only the first of two equal names
+    must lose nothing.
+    """
     from collections import Counter
 
     names = Counter(wanted.name for wanted in models)
@@ -413,14 +488,30 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
             table.problem(
                 "model",
                 f'no [[model]] has the name "{model}"',
-                f'did you mean "{guess}"?' if guess else "write the name as its [[model]] does, or remove the exception",
+                (
+                    f'did you mean "{guess}"?'
+                    if guess
+                    else "write the name as its [[model]] does, or remove the exception"
+                ),
             )
         if model is None or rule is None or reason is None or expires is None:
             continue
-        made = Exemption(index=int(table.path[-1]), model=model, rule=rule, machines=machines, reason=reason, owner=owner, expires=expires)
+        made = Exemption(
+            index=int(table.path[-1]),
+            model=model,
+            rule=rule,
+            machines=machines,
+            reason=reason,
+            owner=owner,
+            expires=expires,
+        )
         earlier = seen.setdefault((model, rule, frozenset(map(str, machines))), made.index)
         if earlier != made.index:
-            table.problem("rule", f'"{rule}" of "{model}" is already excepted there by exception[{earlier}]', "remove one of the two")
+            table.problem(
+                "rule",
+                f'"{rule}" of "{model}" is already excepted there by exception[{earlier}]',
+                "remove one of the two",
+            )
         kept.append(made)
     return kept
 
@@ -429,7 +520,11 @@ def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
     table.strings("machines")
     values = table.values.get("machines")
     if values == []:
-        table.problem("machines", "is empty, so no machine would be judged", "leave the key out to take every machine")
+        table.problem(
+            "machines",
+            "is empty, so no machine would be judged",
+            "leave the key out to take every machine",
+        )
     kept: list[Selector] = []
     for index, text in enumerate(values if isinstance(values, list) else ()):
         if not isinstance(text, str) or not text.strip():
@@ -440,7 +535,11 @@ def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
         if kind == "class" and rest:
             if rest not in classes:
                 guess = classes.nearest(rest, table.document)
-                remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{rest}"'
+                remedy = (
+                    f'did you mean "class:{guess}"?'
+                    if guess
+                    else f'add [[class]] with name = "{rest}"'
+                )
                 table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
             kept.append(Selector(kind=kind, pattern=rest))
         elif kind == "host" and rest:
@@ -454,8 +553,13 @@ def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
 
 
 def starter_policy(models: Sequence[str]) -> str:
-    """The text that `selfhost audit --init` writes: valid as it stands. Without models it names mistral-7b."""
-    entries = "\n".join(f"[[model]]\nname = {_quoted(name)}\n" for name in dict.fromkeys(models)) or '[[model]]\nname = "mistral-7b"\n'
+    """The text that `selfhost audit --init` writes: valid as it stands. Without models it names
+    mistral-7b.
+    """
+    entries = (
+        "\n".join(f"[[model]]\nname = {_quoted(name)}\n" for name in dict.fromkeys(models))
+        or '[[model]]\nname = "mistral-7b"\n'
+    )
     first = _quoted(next(iter(models), "mistral-7b"))
     return f"""\
 # Which open-weight models must run here. `selfhost audit` judges this machine, or recorded ones, against it.
@@ -494,7 +598,7 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 # reason = "16 GiB kits arrive in the spring"
 # owner = "infra@example.com"
 # expires = 2027-03-31     # from that day on (UTC) it no longer holds
-"""
+"""  # noqa: E501
 
 
 def _quoted(text: str) -> str:

@@ -1,8 +1,9 @@
-"""Which specs exist: the shipped folder, through an index made when the package was built, then a user's own folders.
+"""Which specs exist: the shipped folder, through an index made when the package was built, then a
+user's own folders.
 
-The index is a copy of the TOML files in a form that reads fast. Each entry carries the size and checksum of the file it was
-made from, and is used only while that file still has them; without an index, or beside one that is out of date, the folder is
-scanned.
+The index is a copy of the TOML files in a form that reads fast. Each entry carries the size and
+checksum of the file it was made from, and is used only while that file still has them; without an
+index, or beside one that is out of date, the folder is scanned.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ _REPOSITORY = pattern(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class Outline(Record):
-    """As much of a model as one must know to decide whether its spec is worth reading. None is not known."""
+    """As much of a model as one must know to decide whether its spec is worth reading. None is
+    not known.
+    """
 
     id: str
     family: str | None
@@ -63,7 +66,9 @@ class Outline(Record):
 
     @property
     def purpose(self) -> str:
-        """What its maker made it for, as its name says: `code`, `moderation`, `mathematics`, `medicine`, or `general`."""
+        """What its maker made it for, as its name says: `code`, `moderation`, `mathematics`,
+        `medicine`, or `general`.
+        """
         return _purpose(self.id)
 
 
@@ -81,21 +86,36 @@ _TUNED = frozenset(("instruct", "chat", "it"))
 
 
 def _bases(outlines: Iterable[Outline]) -> frozenset[str]:
-    """The ids of open models that complete text and follow no instructions: by their names, or by that of a tuned one beside them."""
-    words = {one.id: canonical(one.id).split("-") for one in outlines if one.modality in ("text", "vision") and not one.closed}
+    """The ids of open models that complete text and follow no instructions: by their names, or
+    by that of a tuned one beside them.
+    """
+    words = {
+        one.id: canonical(one.id).split("-")
+        for one in outlines
+        if one.modality in ("text", "vision") and not one.closed
+    }
     plain = {id: tuple(word for word in parts if word not in _TUNED) for id, parts in words.items()}
     tuned = {plain[id] for id, parts in words.items() if not _TUNED.isdisjoint(parts)}
-    return frozenset(id for id, parts in words.items() if _TUNED.isdisjoint(parts) and ("base" in parts or plain[id] in tuned))
+    return frozenset(
+        id
+        for id, parts in words.items()
+        if _TUNED.isdisjoint(parts) and ("base" in parts or plain[id] in tuned)
+    )
 
 
 # a list under needs asks for each model's again and again
 @lru_cache(maxsize=4096)
 def _purpose(id: str) -> str:
-    return next((purpose for purpose, words in _PURPOSES.items() if any(word in id for word in words)), "general")
+    return next(
+        (purpose for purpose, words in _PURPOSES.items() if any(word in id for word in words)),
+        "general",
+    )
 
 
 class Catalogue:
-    """The specs of one shipped folder and of a user's folders; made by `open`. Reads files, never writes one."""
+    """The specs of one shipped folder and of a user's folders; made by `open`. Reads files,
+    never writes one.
+    """
 
     def __init__(self, shipped: _Folder, own: Sequence[_Folder] = ()) -> None:
         self._shipped = shipped
@@ -111,13 +131,19 @@ class Catalogue:
         self._base_ids: frozenset[str] | None = None
 
     @classmethod
-    def open(cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None) -> Catalogue:
-        """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`, where a later one overrides an earlier.
+    def open(
+        cls, extra: Sequence[str | os.PathLike[str]] = (), *, shipped: str | None = None
+    ) -> Catalogue:
+        """The shipped specs (of the folder `shipped`, if named) and those of the folders `extra`,
+        where a later one overrides an earlier.
 
-        A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those of `extra`. Raises `SpecError`
-        for a folder that is none.
+        A faulty spec spoils no other: it is met when it is asked for, and `own_faults` tells those
+        of `extra`. Raises `SpecError` for a folder that is none.
         """
-        catalogue = cls(_Folder(shipped or shipped_folder(), _SUBFOLDERS), [_Folder(os.fspath(path), ("",)) for path in extra])
+        catalogue = cls(
+            _Folder(shipped or shipped_folder(), _SUBFOLDERS),
+            [_Folder(os.fspath(path), ("",)) for path in extra],
+        )
         catalogue._read_own()
         return catalogue
 
@@ -147,7 +173,9 @@ class Catalogue:
         return any(id in folder for folder in self._folders)
 
     def spec(self, id: str) -> ModelSpec:
-        """The spec with exactly this id. Raises `SpecError` with every fault of its file, `UnknownModelError` where there is none."""
+        """The spec with exactly this id. Raises `SpecError` with every fault of its file,
+        `UnknownModelError` where there is none.
+        """
         known = self._specs.get(id)
         if known is not None:
             return known
@@ -156,10 +184,14 @@ class Catalogue:
                 spec = self._with_overrides(folder, folder.spec(id))
                 self._specs[id] = spec
                 return spec
-        raise UnknownModelError(f"no spec has the id {id!r}", remedy="`selfhost list` shows them all")
+        raise UnknownModelError(
+            f"no spec has the id {id!r}", remedy="`selfhost list` shows them all"
+        )
 
     def shipped_spec(self, id: str) -> ModelSpec:
-        """That of the shipped folder, whatever a user's own folder has under the same id. Raises as `spec`."""
+        """That of the shipped folder, whatever a user's own folder has under the same id.
+        Raises as `spec`.
+        """
         return self.spec(id) if self.is_shipped(id) else self._shipped.spec(id)
 
     def specs(self) -> Iterator[ModelSpec]:
@@ -173,7 +205,9 @@ class Catalogue:
 
     def license_ids(self) -> tuple[str, ...]:
         """What its models are under, each once. Reads every spec."""
-        return tuple(sorted({spec.license.id for spec in self.specs() if spec.license and spec.license.id}))
+        return tuple(
+            sorted({spec.license.id for spec in self.specs() if spec.license and spec.license.id})
+        )
 
     def expect_all(self) -> None:
         """Many specs are about to be asked for: read the index as a whole."""
@@ -190,12 +224,23 @@ class Catalogue:
         return tuple(found)
 
     def runtime(self, id: str) -> RuntimeSpec:
-        """The runtime with exactly this id. Raises `WorkloadError` where there is none, `SpecError` where its file is wrong."""
+        """The runtime with exactly this id. Raises `WorkloadError` where there is none,
+        `SpecError` where its file is wrong.
+        """
         known = self._runtimes.get(id)
         if known is None:
             if id not in self.runtime_ids():
                 choices = ", ".join(self.runtime_ids())
-                raise WorkloadError([Problem(file="workload", key="runtime", message=f"{id!r} is not known", remedy=f"one of {choices}")])
+                raise WorkloadError(
+                    [
+                        Problem(
+                            file="workload",
+                            key="runtime",
+                            message=f"{id!r} is not known",
+                            remedy=f"one of {choices}",
+                        )
+                    ]
+                )
             known = self._runtimes[id] = self._shipped.runtime(id)
         return known
 
@@ -204,14 +249,18 @@ class Catalogue:
         return self._shipped.names_in("runtimes")
 
     def common(self, name: str) -> Mapping[str, Any]:
-        """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where it is missing or no TOML."""
+        """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where
+        it is missing or no TOML.
+        """
         known = self._common.get(name)
         if known is None:
             known = self._common[name] = self._shipped.values(f"common/{name}.toml")
         return known
 
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
-        """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and by its `aliases` as `canonical` writes them."""
+        """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and by its
+        `aliases` as `canonical` writes them.
+        """
         by_name = self._tables.get((file, table))
         if by_name is None:
             entries = self.common(file).get(table)
@@ -235,7 +284,9 @@ class Catalogue:
         return os.path.join(self._shipped.path, "common", "offers.jsonl")
 
     def checksum(self) -> int:
-        """One number of the name and content of every shipped file that an answer rests on, prices included."""
+        """One number of the name and content of every shipped file that an answer rests on,
+        prices included.
+        """
         return self._shipped.checksum()
 
     def is_shipped(self, id: str) -> bool:
@@ -243,12 +294,20 @@ class Catalogue:
         return id in self._shipped and not any(id in folder for folder in self._folders[:-1])
 
     def named_so(self, id: str) -> str | None:
-        """The shipped model that answers to this id, as its own or as another of its names; None where none does."""
+        """The shipped model that answers to this id, as its own or as another of its names;
+        None where none does.
+        """
         if id in self._shipped:
             return id
         names = self._shipped.names()
         return next(
-            (names[kind][name] for name in (canonical(id),) for kind in ("ids", "aliases", "repositories") if name in names[kind]), None
+            (
+                names[kind][name]
+                for name in (canonical(id),)
+                for kind in ("ids", "aliases", "repositories")
+                if name in names[kind]
+            ),
+            None,
         )
 
     @property
@@ -272,7 +331,8 @@ class Catalogue:
     def names(self) -> tuple[Names, ...]:
         """One map a folder, the overriding one first and the shipped one last.
 
-        Each maps a kind of name, then a name as `canonical` writes it, to the id of its spec; several ids are joined by `/`.
+        Each maps a kind of name, then a name as `canonical` writes it, to the id of its spec;
+        several ids are joined by `/`.
         """
         return tuple(folder.names() for folder in self._folders)
 
@@ -289,38 +349,59 @@ class Catalogue:
         return self._outlined().get(id)
 
     def is_closed(self, id: str) -> bool:
-        """Whether the weights of that model were never published; False for one that is not there."""
+        """Whether the weights of that model were never published; False for one that is not
+        there.
+        """
         found = self.outline(id)
         return found is not None and found.closed
 
     def _outlined(self) -> Mapping[str, Outline]:
         if self._outlines is None:
-            found = {outline.id: outline for folder in reversed(self._folders) for outline in folder.outlines()}
+            found = {
+                outline.id: outline
+                for folder in reversed(self._folders)
+                for outline in folder.outlines()
+            }
             self._outlines = {spec_id: found[spec_id] for spec_id in sorted(found)}
         return self._outlines
 
     def base_ids(self) -> frozenset[str]:
-        """The models that are known to be base models: nobody who asks for one that chats is served with them, nor the reverse."""
+        """The models that are known to be base models: nobody who asks for one that chats is
+        served with them, nor the reverse.
+        """
         if self._base_ids is None:
             self._base_ids = _bases(self.outlines())
         return self._base_ids
 
     def open_by_size(self) -> tuple[Outline, ...]:
-        """Those whose weights are not closed, by their parameters, the smallest first, then by id."""
+        """Those whose weights are not closed, by their parameters, the smallest first, then by
+        id.
+        """
         if self._open_by_size is None:
             found = [outline for outline in self.outlines() if not outline.closed]
-            self._open_by_size = tuple(sorted(found, key=lambda outline: outline.parameters_total or 0))
+            self._open_by_size = tuple(
+                sorted(found, key=lambda outline: outline.parameters_total or 0)
+            )
         return self._open_by_size
 
     def current_first(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """The models in that order, each after the open one that supersedes it; those that are superseded come last."""
+        """The models in that order, each after the open one that supersedes it; those that are
+        superseded come last.
+        """
         current: dict[str, None] = {}
         superseded: dict[str, None] = {}
         for id in ids:
             chain = [id]
-            while (outline := self.outline(chain[-1])) is not None and outline.superseded_by is not None:
+            while (
+                outline := self.outline(chain[-1])
+            ) is not None and outline.superseded_by is not None:
                 after = self.outline(outline.superseded_by)
-                if after is None or after.closed or after.modality != outline.modality or after.id in chain:
+                if (
+                    after is None
+                    or after.closed
+                    or after.modality != outline.modality
+                    or after.id in chain
+                ):
                     break
                 chain.append(after.id)
             current[chain.pop()] = None
@@ -328,15 +409,23 @@ class Catalogue:
         return tuple({**current, **superseded})
 
     def refresh(self, id: str | None = None) -> bool:
-        """Compare the spec `id`, or every file, with the index; True if the index was out of date and is now left aside.
+        """Compare the spec `id`, or every file, with the index; True if the index was out of date
+        and is now left aside.
 
-        Every file is compared once only: a policy may name thousands of models that nobody knows, and each would read all again.
+        Every file is compared once only: a policy may name thousands of models that nobody knows,
+        and each would read all again.
         """
         dropped = self._shipped.drop_stale_index(id)
         if dropped:
             own = {spec_id for folder in self._folders[:-1] for spec_id in folder.ids()}
             self._specs = {spec_id: spec for spec_id, spec in self._specs.items() if spec_id in own}
-            self._common, self._runtimes, self._outlines, self._open_by_size, self._base_ids = {}, {}, None, None, None
+            self._common, self._runtimes, self._outlines, self._open_by_size, self._base_ids = (
+                {},
+                {},
+                None,
+                None,
+                None,
+            )
             self._tables = {}
         return dropped
 
@@ -372,7 +461,11 @@ class _Folder:
         return _Index.load(self.path, self._relative()) if self._may_be_compiled else None
 
     def _relative(self) -> list[str]:
-        return [f"{sub}/{name}.toml" if sub else f"{name}.toml" for sub, names in self._files.items() for name in names]
+        return [
+            f"{sub}/{name}.toml" if sub else f"{name}.toml"
+            for sub, names in self._files.items()
+            for name in names
+        ]
 
     def ids(self) -> tuple[str, ...]:
         return self._files[""]
@@ -391,7 +484,9 @@ class _Folder:
         try:
             return read_file(path, MAX_FILE_BYTES)
         except Unreadable as error:
-            raise SpecError([Problem(file=_shown(path), message=error.reason, remedy=error.remedy)]) from error
+            raise SpecError(
+                [Problem(file=_shown(path), message=error.reason, remedy=error.remedy)]
+            ) from error
 
     def checksum(self) -> int:
         return checksum_of(self.path, [*self._relative(), "common/offers.jsonl"])
@@ -497,14 +592,18 @@ class _Folder:
 
 
 def checksum_of(folder: str, files: Iterable[str]) -> int:
-    """One number of some files' names, as they are written here, and contents; a file that cannot be read is none of them."""
+    """One number of some files' names, as they are written here, and contents; a file that
+    cannot be read is none of them.
+    """
     from binascii import crc32
 
     found = 0
     for relative in files:
         try:
             # hundreds of small files: half the time of a file object
-            number = os.open(os.path.join(folder, relative), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            number = os.open(
+                os.path.join(folder, relative), os.O_RDONLY | getattr(os, "O_BINARY", 0)
+            )
             try:
                 content = part = os.read(number, 1 << 16)
                 while len(part) == 1 << 16:
@@ -514,39 +613,69 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
                 os.close(number)
         except (OSError, ValueError):
             continue
-        found = crc32(content, crc32(f"{relative} {len(content)} ".encode("utf-8", "backslashreplace"), found))
+        found = crc32(
+            content, crc32(f"{relative} {len(content)} ".encode("utf-8", "backslashreplace"), found)
+        )
     return found
 
 
 def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
-    """The names of the TOML files in a folder, without the ending, sorted; hidden files are left out."""
+    """The names of the TOML files in a folder, without the ending, sorted; hidden files are
+    left out.
+    """
     names = []
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                # a fifo would block whoever opens it; is_file follows links and is false for dead ones
-                if entry.name.endswith(".toml") and not entry.name.startswith(".") and entry.is_file():
+                # a fifo would block whoever opens it; is_file follows links and is false for dead
+                # ones
+                if (
+                    entry.name.endswith(".toml")
+                    and not entry.name.startswith(".")
+                    and entry.is_file()
+                ):
                     names.append(entry.name[:-5])
                     if len(names) > MAX_FILES:
-                        raise SpecError([Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")])
+                        raise SpecError(
+                            [
+                                Problem(
+                                    file=_shown(path),
+                                    message=f"holds more than {MAX_FILES:,} specs",
+                                )
+                            ]
+                        )
     except OSError as error:
         if not must_exist:
             return ()
         if isinstance(error, FileNotFoundError):
-            message, remedy = "there is no such folder of specs", "name a folder that holds <id>.toml files"
+            message, remedy = (
+                "there is no such folder of specs",
+                "name a folder that holds <id>.toml files",
+            )
         elif isinstance(error, NotADirectoryError):
             message, remedy = "is not a folder", "name the folder that holds the <id>.toml files"
         else:
             message, remedy = f"cannot be listed: {error.strerror or error}", None
         raise SpecError([Problem(file=_shown(path), message=message, remedy=remedy)]) from error
     except ValueError as error:  # a null character in the path
-        raise SpecError([Problem(file=_shown(path), message="is no path", remedy="name a folder of <id>.toml files")]) from error
+        raise SpecError(
+            [
+                Problem(
+                    file=_shown(path),
+                    message="is no path",
+                    remedy="name a folder of <id>.toml files",
+                )
+            ]
+        ) from error
     return tuple(sorted(names))
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
     """What is wrong with a spec in a file of another name than its id, and what to do."""
-    return f'is "{shortened(id)}", but the file is called {_shown(file)}', f"the file is named after the id: {shortened(id)}.toml"
+    return (
+        f'is "{shortened(id)}", but the file is called {_shown(file)}',
+        f"the file is named after the id: {shortened(id)}.toml",
+    )
 
 
 def _shown(path: str) -> str:
@@ -557,8 +686,9 @@ def _shown(path: str) -> str:
 class _Index:
     """The compiled copy of a folder.
 
-    One line of JSON describes the others: `files` has size, checksum, offset and length of every file's line; then come the
-    spellings and one line of `[path, values]` a file. Only the lines that are asked for are read.
+    One line of JSON describes the others: `files` has size, checksum, offset and length of every
+    file's line; then come the spellings and one line of `[path, values]` a file. Only the lines
+    that are asked for are read.
     """
 
     def __init__(self, path: str, body: int, header: Mapping[str, Any]) -> None:
@@ -597,11 +727,22 @@ class _Index:
         if not self.is_current(relative, content):
             return None
         line = self._line(self._files[relative][2:])
-        return line[1] if isinstance(line, list) and len(line) == 2 and line[0] == relative and isinstance(line[1], dict) else None
+        return (
+            line[1]
+            if isinstance(line, list)
+            and len(line) == 2
+            and line[0] == relative
+            and isinstance(line[1], dict)
+            else None
+        )
 
     def spellings(self) -> tuple[str, ...] | None:
         line = self._line(self._spellings)
-        return tuple(line) if isinstance(line, list) and all(isinstance(name, str) for name in line) else None
+        return (
+            tuple(line)
+            if isinstance(line, list) and all(isinstance(name, str) for name in line)
+            else None
+        )
 
     def outlines(self) -> tuple[Outline, ...] | None:
         line = self._line(self._outlines)
@@ -611,7 +752,9 @@ class _Index:
             return None
 
     def read_whole(self) -> None:
-        """One read instead of one a line, and the file as it was then; what cannot be read is met line by line."""
+        """One read instead of one a line, and the file as it was then; what cannot be read is
+        met line by line.
+        """
         if self._whole is None:
             try:
                 with open(self._path, "rb") as file:
@@ -666,7 +809,9 @@ def compile_index(directory: str) -> str:
         "version": _VERSION,
         "files": files,
         "spellings": write(spellings),
-        "outlines": write([{name: getattr(outline, name) for name in Outline._fields} for outline in outlines]),
+        "outlines": write(
+            [{name: getattr(outline, name) for name in Outline._fields} for outline in outlines]
+        ),
         "names": names,
     }
     return "\n".join([json.dumps(header, separators=(",", ":")), *lines, ""])
@@ -681,8 +826,12 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """All names of some specs, and the ids and aliases as written. Takes values of any type: the specs may be faulty."""
+def _name_map(
+    models: Iterable[tuple[str, Mapping[str, Any]]],
+) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    """All names of some specs, and the ids and aliases as written. Takes values of any type:
+    the specs may be faulty.
+    """
     names: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
     spellings: set[str] = set()
 
@@ -709,7 +858,11 @@ def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str
             put("titles", repository.partition("/")[2], spec_id)
         files = values.get("files")
         for table in files if isinstance(files, list) else ():
-            if isinstance(table, dict) and table.get("format") == "gguf" and isinstance(table.get("repository"), str):
+            if (
+                isinstance(table, dict)
+                and table.get("format") == "gguf"
+                and isinstance(table.get("repository"), str)
+            ):
                 put("repositories", table["repository"], spec_id)
         availability = values.get("availability")
         if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
@@ -718,23 +871,34 @@ def _name_map(models: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[dict[str
     return names, tuple(sorted(spellings))
 
 
-# how the sources of a spec say that what comes after a model is told by dates or by us, and by no publisher
+# how the sources of a spec say that what comes after a model is told by dates or by us, and by no
+# publisher
 _JUDGED = ("release dates", "our judgement")
 
 
 def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
-    """Takes values of any type: the spec may be faulty, and what is not as it should be is not known."""
+    """Takes values of any type: the spec may be faulty, and what is not as it should be is not
+    known.
+    """
 
     def inner(table: str, key: str, kind: type) -> Any:
         found = values.get(table)
         value = found.get(key) if isinstance(found, dict) else None
         return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
-    family, modality, released = values.get("family"), values.get("modality"), values.get("released")
+    family, modality, released = (
+        values.get("family"),
+        values.get("modality"),
+        values.get("released"),
+    )
     served, sources = values.get("availability"), values.get("sources")
     retired = served.get("retired") if isinstance(served, dict) else None
     successor = inner("availability", "successor", str)
-    source = (sources.get("upkeep" if successor is None else "availability") if isinstance(sources, dict) else None) or ""
+    source = (
+        sources.get("upkeep" if successor is None else "availability")
+        if isinstance(sources, dict)
+        else None
+    ) or ""
     return Outline(
         id=spec_id,
         family=family if isinstance(family, str) else None,
@@ -745,15 +909,18 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         superseded_by=inner("upkeep", "superseded_by", str),
         successor=successor,
         retired=None if retired is None else str(retired),
-        next_is_judged=not isinstance(source, str) or not source or any(word in source for word in _JUDGED),
+        next_is_judged=not isinstance(source, str)
+        or not source
+        or any(word in source for word in _JUDGED),
     )
 
 
 def _repository_names(repository: object) -> list[str]:
     """A repository under every name that Hugging Face had or has for the same weights.
 
-    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the name without it; Meta's
-    Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`, some accounts as well, and the old names still lead there.
+    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
+    name without it; Meta's Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`, some
+    accounts as well, and the old names still lead there.
     """
     if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
         return []

@@ -1,7 +1,7 @@
 """SPDX license expressions: whether the license of a model is among those that were asked for.
 
-Grammar and precedence (`+`, WITH, AND, OR): SPDX specification 3.0.1, annex "SPDX license expressions",
-https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/
+Grammar and precedence (`+`, WITH, AND, OR): SPDX specification 3.0.1, annex "SPDX license
+expressions", https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 
 from ..core.errors import Problem, WorkloadError
 
-# a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its clauses and has none
+# a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its
+# clauses and has none
 _VERSIONED = r"(.+?)-([0-9]+(?:\.[0-9]+)+[a-z]?)((?:-.+)?)"
 # what SPDX puts before the name of a license that is not on its list
 _REFERENCE = "LicenseRef-"
@@ -25,8 +26,8 @@ Choices = list[frozenset[str]]
 def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = None) -> str:
     """The expression with SPDX's own spelling. `WorkloadError` names the id that is no license.
 
-    `named` gives the license ids that models are under, asked only where the expression is none: a `LicenseRef-…` among them
-    whose name was typed alone, as the tables print it, is proposed.
+    `named` gives the license ids that models are under, asked only where the expression is none: a
+    `LicenseRef-…` among them whose name was typed alone, as the tables print it, is proposed.
     """
     if len(text) > 500:
         raise _wrong("is longer than any license expression")
@@ -44,12 +45,23 @@ def canonical_expression(text: str, named: Callable[[], Iterable[str]] | None = 
 
 
 def _with_references(text: str, named: Iterable[str]) -> str:
-    """The expression with `LicenseRef-` before each name that is so named, or begins only one that is; "" where none is."""
-    references = {word[len(_REFERENCE) :].casefold(): word for text in named for word in text.split() if word.startswith(_REFERENCE)}
+    """The expression with `LicenseRef-` before each name that is so named, or begins only one
+    that is; "" where none is.
+    """
+    references = {
+        word[len(_REFERENCE) :].casefold(): word
+        for text in named
+        for word in text.split()
+        if word.startswith(_REFERENCE)
+    }
 
     def meant(match: re.Match[str]) -> str:
         typed = match[0].casefold()
-        begun = [typed] if typed in references else [name for name in references if name.startswith(f"{typed}-")]
+        begun = (
+            [typed]
+            if typed in references
+            else [name for name in references if name.startswith(f"{typed}-")]
+        )
         return references[begun[0]] if len(begun) == 1 else match[0]
 
     found = re.sub(r"[^\s()]+", meant, text)
@@ -58,12 +70,18 @@ def _with_references(text: str, named: Iterable[str]) -> str:
 
 def _wrong(message: str, proposed: str | None = None) -> WorkloadError:
     remedy = "write SPDX ids joined by AND, OR and parentheses, for example 'Apache-2.0 OR MIT'"
-    remedy = f"did you mean '{proposed}'?" if proposed else f"{remedy}; a license that is not SPDX's is LicenseRef- and its name"
+    remedy = (
+        f"did you mean '{proposed}'?"
+        if proposed
+        else f"{remedy}; a license that is not SPDX's is LicenseRef- and its name"
+    )
     return WorkloadError([Problem(file="workload", key="license", message=message, remedy=remedy)])
 
 
 def choices_of(expression: str) -> Choices:
-    """A valid expression as its choices: `A OR (B AND C)` -> [{A}, {B, C}]. `X WITH Y` is one license."""
+    """A valid expression as its choices: `A OR (B AND C)` -> [{A}, {B, C}]. `X WITH Y` is one
+    license.
+    """
     words = expression.replace("(", " ( ").replace(")", " ) ").split()
     place = 0
 
@@ -103,10 +121,12 @@ def choices_of(expression: str) -> Choices:
 
 
 def satisfies(license_id: str, wanted: str) -> bool:
-    """True when some choice that `license_id` leaves is among the wanted licenses and meets one wanted choice whole.
+    """True when some choice that `license_id` leaves is among the wanted licenses and meets one
+    wanted choice whole.
 
-    `Apache-2.0` satisfies `Apache-2.0 OR MIT` and `Apache-1.1+`; `MIT AND CC-BY-4.0` satisfies neither `MIT` nor
-    `MIT OR Apache-2.0`; `GPL-2.0-or-later` satisfies `GPL-3.0-only`, for whoever gets it may choose.
+    `Apache-2.0` satisfies `Apache-2.0 OR MIT` and `Apache-1.1+`; `MIT AND CC-BY-4.0` satisfies
+    neither `MIT` nor `MIT OR Apache-2.0`; `GPL-2.0-or-later` satisfies `GPL-3.0-only`, for whoever
+    gets it may choose.
     """
     want = choices_of(wanted)
     acceptable = frozenset[str]().union(*want)
@@ -115,16 +135,22 @@ def satisfies(license_id: str, wanted: str) -> bool:
         return all(any(_is_one(own, one) for own in choice) for one in whole)
 
     return any(
-        all(any(_is_one(own, one) for one in acceptable) for own in choice) and any(meets(choice, whole) for whole in want)
+        all(any(_is_one(own, one) for one in acceptable) for own in choice)
+        and any(meets(choice, whole) for whole in want)
         for choice in choices_of(license_id)
     )
 
 
 def _is_one(own: str, wanted: str) -> bool:
-    """Both ids can stand for one and the same license: equal, or of one family with a version that both leave open."""
+    """Both ids can stand for one and the same license: equal, or of one family with a version
+    that both leave open.
+    """
     if own == wanted:
         return True
-    (family, version, own_later), (wanted_family, wanted_version, wanted_later) = _read(own), _read(wanted)
+    (family, version, own_later), (wanted_family, wanted_version, wanted_later) = (
+        _read(own),
+        _read(wanted),
+    )
     if family != wanted_family:
         return False
     if version == wanted_version or (own_later and wanted_later):
@@ -136,10 +162,12 @@ _Version = tuple[tuple[int, str], ...]
 
 
 def _read(one: str) -> tuple[str, _Version, bool]:
-    """The family of a license, its version, and whether any later version may be taken in its place.
+    """The family of a license, its version, and whether any later version may be taken in its
+    place.
 
-    What a later version is SPDX leaves to the reader (OrLaterOperator of the model 3.0.1): here the same name, and the same
-    words after the number, with a higher number. A license without a version has no later one.
+    What a later version is SPDX leaves to the reader (OrLaterOperator of the model 3.0.1): here the
+    same name, and the same words after the number, with a higher number. A license without a
+    version has no later one.
     """
     license_id, _, exception = one.partition(" with ")
     later = license_id.endswith(("+", "-or-later"))
@@ -148,5 +176,8 @@ def _read(one: str) -> tuple[str, _Version, bool]:
     match = None if plain.startswith("licenseref-") else re.fullmatch(_VERSIONED, plain)
     if match is None:
         return f"{plain} with {exception}", (), later
-    numbers = ((int(part.rstrip("abcdefghijklmnopqrstuvwxyz")), part.lstrip("0123456789")) for part in match[2].split("."))
+    numbers = (
+        (int(part.rstrip("abcdefghijklmnopqrstuvwxyz")), part.lstrip("0123456789"))
+        for part in match[2].split(".")
+    )
     return f"{match[1]}{match[3]} with {exception}", tuple(numbers), later

@@ -1,6 +1,8 @@
-"""What a person typed -> a model: ids, aliases, repositories of Hugging Face, tags of Ollama, families, and what is no model.
+"""What a person typed -> a model: ids, aliases, repositories of Hugging Face, tags of Ollama,
+families, and what is no model.
 
-Nothing is corrected: a name that is not known is an error that lists the nearest ones, for one digit may be another model.
+Nothing is corrected: a name that is not known is an error that lists the nearest ones, for one
+digit may be another model.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
 
-# the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a file in it adds a few dozen
+# the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
+# file in it adds a few dozen
 MAX_NAME_LENGTH = 400
 
-# Accounts of Hugging Face that publish other people's models unchanged under the original's name, mostly as GGUF with "-GGUF" behind
-# it. Anywhere else the same name may be a fine-tune. At least two public programs list each as a trusted converter (a code search,
-# 2026-11); NousResearch, which also makes models of its own, is here for its copies of Meta's gated repositories, such as the
+# Accounts of Hugging Face that publish other people's models unchanged under the original's name,
+# mostly as GGUF with "-GGUF" behind it. Anywhere else the same name may be a fine-tune. At least
+# two public programs list each as a trusted converter (a code search, 2026-11); NousResearch, which
+# also makes models of its own, is here for its copies of Meta's gated repositories, such as the
 # NousResearch/Llama-2-7b-hf that llm-analysis 0.2.2 takes its figures from.
 CONVERTERS = (
     "bartowski",
@@ -45,26 +49,38 @@ CONVERTERS = (
 _CONVERTERS = frozenset(name.lower() for name in CONVERTERS)
 
 _HOST = pattern(
-    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)", re.IGNORECASE
+    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)",
+    re.IGNORECASE,
 )
-_IN_REPOSITORY = pattern(r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE)
+_IN_REPOSITORY = pattern(
+    r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
+)
 
-# names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski included, at the end of a name
+# names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski
+# included, at the end of a name
 _QUANTIZATION = pattern(
     r"(?:^|[-_.:/@\s])((?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
     r"|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?))$",
     re.IGNORECASE,
 )
 # llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
-_OTHER_NAMES = {"Q3_K": "Q3_K_M", "Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "FP16": "F16", "FP32": "F32", "MXFP4_MOE": "MXFP4"}
+_OTHER_NAMES = {
+    "Q3_K": "Q3_K_M",
+    "Q4_K": "Q4_K_M",
+    "Q5_K": "Q5_K_M",
+    "FP16": "F16",
+    "FP32": "F32",
+    "MXFP4_MOE": "MXFP4",
+}
 
-# how other formats, and weights trained again for fewer bits, are told in the names of repositories and tags; compiled where needed
+# how other formats, and weights trained again for fewer bits, are told in the names of repositories
+# and tags; compiled where needed
 _OTHER_FORMAT = (
     r"(?i)((?:[-_.:](?:awq|gptq|gptqmodel|exl[23]|hqq|aqlm|eetq|marlin|bnb|unsloth|mlx|dwq|qat|onnx|openvino|int[248]|mxfp4-q8|(?:nv|mx)?fp[48]"
     r"|dynamic|block|quantized|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bit|gs?(?:32|64|128)|(?:32|64|128)g|q[48]_0|unquantized))+)(?:-gguf)?$"
 )
-# what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613, claude-3-opus-20240229,
-# gemini-1.5-pro-002, claude-3-5-sonnet-latest
+# what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
+# claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)$"
 
@@ -72,20 +88,28 @@ _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)
 _FILES_NAMED = 5
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
 _REMEDY = (
-    "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check ./model.gguf` judges a file or folder you have"
+    "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check"
+    " ./model.gguf` judges a file or folder you have"
 )
 # words of a name that say nothing about which model it is
 _COMMON_WORDS = frozenset((
-    "a", "ai", "alpha", "audio", "b", "base", "beta", "bf", "bit", "chat", "code", "coder", "e", "embed", "embedding", "en",
-    "exp", "fast", "flash", "fp", "free", "gguf", "h", "heavy", "hf", "high", "image", "instant", "instruct", "int", "it", "k",
-    "large", "latest", "light", "lite", "long", "low", "m", "max", "medium", "micro", "mini", "model", "multilingual", "nano",
-    "next", "o", "ocr", "omni", "oss", "plus", "preview", "pro", "q", "r", "reasoner", "reasoning", "rerank", "s", "small",
-    "super", "t", "text", "the", "thinking", "tiny", "turbo", "ultra", "v", "vision", "vl", "x", "xl",
+    "a", "ai", "alpha", "audio", "b", "base", "beta", "bf", "bit", "chat", "code", "coder", "e",
+    "embed", "embedding", "en",
+    "exp", "fast", "flash", "fp", "free", "gguf", "h", "heavy", "hf", "high", "image", "instant",
+    "instruct", "int", "it", "k",
+    "large", "latest", "light", "lite", "long", "low", "m", "max", "medium", "micro", "mini",
+    "model", "multilingual", "nano",
+    "next", "o", "ocr", "omni", "oss", "plus", "preview", "pro", "q", "r", "reasoner", "reasoning",
+    "rerank", "s", "small",
+    "super", "t", "text", "the", "thinking", "tiny", "turbo", "ultra", "v", "vision", "vl", "x",
+    "xl",
 ))  # fmt: skip
 
 
 class Resolution(Record):
-    """The spec that a name stands for. `quantization` is set where the name states one; `notes` are sentences for the person."""
+    """The spec that a name stands for. `quantization` is set where the name states one; `notes`
+    are sentences for the person.
+    """
 
     spec_id: str
     quantization: str | None = None
@@ -93,17 +117,28 @@ class Resolution(Record):
 
 
 def is_path(typed: str) -> bool:
-    """True if the string names a file or folder rather than a model: by a separator that leads to something, or by its ending."""
+    """True if the string names a file or folder rather than a model: by a separator that leads
+    to something, or by its ending.
+    """
     separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
-    if any(separator in typed for separator in separators) and len(typed) < 10_000 and os.path.exists(typed):
+    if (
+        any(separator in typed for separator in separators)
+        and len(typed) < 10_000
+        and os.path.exists(typed)
+    ):
         return True
-    return typed.lower().endswith(_PATH_ENDINGS) and "://" not in typed and not _HOST.fullmatch(typed.strip())
+    return (
+        typed.lower().endswith(_PATH_ENDINGS)
+        and "://" not in typed
+        and not _HOST.fullmatch(typed.strip())
+    )
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     """The model that goes by this name.
 
-    Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the nearest names.
+    Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
+    nearest names.
     """
     try:
         found = _resolve(typed, catalogue)
@@ -115,19 +150,32 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
-    """The id of the model that goes by this name, None where no single one does; unlike `resolve` without looking for the nearest."""
+    """The id of the model that goes by this name, None where no single one does; unlike
+    `resolve` without looking for the nearest.
+    """
     try:
-        found = _understood(name, catalogue) if len(name) <= MAX_NAME_LENGTH and canonical(name) else None
+        found = (
+            _understood(name, catalogue)
+            if len(name) <= MAX_NAME_LENGTH and canonical(name)
+            else None
+        )
     except SelfhostError:
         return None
     return found.spec_id if found else None
 
 
 def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
-    """The id of the model whose id, repository or repository's own name this is; None for a family, an alias, and what several have."""
+    """The id of the model whose id, repository or repository's own name this is; None for a
+    family, an alias, and what several have.
+    """
     key = canonical(name) if len(name) <= MAX_NAME_LENGTH else ""
     try:
-        found = _look_up(key, ("ids",), name, catalogue) or _look_up(key, ("repositories", "titles"), name, catalogue) if key else None
+        found = (
+            _look_up(key, ("ids",), name, catalogue)
+            or _look_up(key, ("repositories", "titles"), name, catalogue)
+            if key
+            else None
+        )
     except SelfhostError:
         return None
     return found[0] if found else None
@@ -139,18 +187,27 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     if prefix and not start:
         return ()
     plain = prefix.lower()
-    return tuple(name for name in catalogue.spellings() if name.lower().startswith(plain) or (start and canonical(name).startswith(start)))
+    return tuple(
+        name
+        for name in catalogue.spellings()
+        if name.lower().startswith(plain) or (start and canonical(name).startswith(start))
+    )
 
 
 def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if len(typed) > MAX_NAME_LENGTH:
-        raise UnknownModelError(f"{_shown(typed)} has {len(typed):,} characters: that is no model's name", remedy=_REMEDY)
+        raise UnknownModelError(
+            f"{_shown(typed)} has {len(typed):,} characters: that is no model's name",
+            remedy=_REMEDY,
+        )
     if not canonical(typed):
         message = f"{_shown(typed)} is no model's name" if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=_REMEDY)
     found = _understood(typed, catalogue)
     if found is None:
-        raise _unknown(typed, _without_address(typed.strip())[0].removeprefix("library/"), catalogue)
+        raise _unknown(
+            typed, _without_address(typed.strip())[0].removeprefix("library/"), catalogue
+        )
     return found
 
 
@@ -164,11 +221,15 @@ def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
             found = _find(name[: match.start()], catalogue)
     if found is None:
         found = _snapshot(name, catalogue) or _after_maker(name, catalogue)
-    return Resolution(spec_id=found[0], quantization=quantization, notes=found[1]) if found else None
+    return (
+        Resolution(spec_id=found[0], quantization=quantization, notes=found[1]) if found else None
+    )
 
 
 def _without_address(typed: str) -> tuple[str, str | None]:
-    """A web address of a model or of a file in its repository -> the name, and the quantization that the file name states."""
+    """A web address of a model or of a file in its repository -> the name, and the quantization
+    that the file name states.
+    """
     match = _HOST.fullmatch(typed)
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
@@ -192,9 +253,12 @@ _Found = tuple[str, tuple[str, ...]]
 
 
 def _find(name: str, catalogue: Catalogue) -> _Found | None:
-    """The id of the spec and the notes, or None. Raises `UnknownModelError` where the name fits several models."""
+    """The id of the spec and the notes, or None. Raises `UnknownModelError` where the name fits
+    several models.
+    """
     key, lower = canonical(name), name.lower()
-    # Ollama's word for no word; Mistral's codestral-latest is another model than its codestral:latest
+    # Ollama's word for no word; Mistral's codestral-latest is another model than its
+    # codestral:latest
     if lower.endswith(":latest"):
         return _in_ollama(name[:-7], catalogue)
     found = _named(key, name, catalogue)
@@ -209,9 +273,13 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
     owner, slash, rest = name.partition("/")
     if slash and owner.strip().lower() in _CONVERTERS:
         return _converted(rest, catalogue)
-    if key.endswith("-gguf"):  # the publisher's own conversion, or a conversion named without its account
+    if key.endswith(
+        "-gguf"
+    ):  # the publisher's own conversion, or a conversion named without its account
         return _converted(name, catalogue)
-    if key.endswith("-instruct") and ":" in name:  # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
+    if (
+        key.endswith("-instruct") and ":" in name
+    ):  # Ollama writes instruct where Google writes it: gemma2:9b-instruct-q4_0
         return _look_up(f"{key[:-9]}-it", ("ids",), name, catalogue)
     return None
 
@@ -232,13 +300,17 @@ def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
 
 
 def _converted(name: str, catalogue: Catalogue) -> _Found | None:
-    """A conversion repeats the whole name of the original: aliases such as llama-3.2-3b may mean another one here (the base model)."""
+    """A conversion repeats the whole name of the original: aliases such as llama-3.2-3b may
+    mean another one here (the base model).
+    """
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(name))
     return _look_up(key, ("repositories", "titles", "ids"), name, catalogue)
 
 
 def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
-    """A closed model by the account of a reseller, or by the name of one of its snapshots: no weights, so none can be mistaken."""
+    """A closed model by the account of a reseller, or by the name of one of its snapshots: no
+    weights, so none can be mistaken.
+    """
     match = re.search(_SNAPSHOT, name.lower())
     owner, slash, rest = name.rpartition("/")
     if not (match or slash):
@@ -253,19 +325,34 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     if found is None or spec is None or not spec.closed or spec.availability is None:
         return None
     # Google's API writes models/gemini-1.5-pro
-    if slash and owner.lower() != "models" and _letters(owner.rpartition("/")[2]) not in _makers(spec):
+    if (
+        slash
+        and owner.lower() != "models"
+        and _letters(owner.rpartition("/")[2]) not in _makers(spec)
+    ):
         return None
-    return (found[0], (f"{name} is a snapshot: taken as {found[0]}; its own price and end may be others.",)) if match else found
+    return (
+        (
+            found[0],
+            (f"{name} is a snapshot: taken as {found[0]}; its own price and end may be others.",),
+        )
+        if match
+        else found
+    )
 
 
 def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
-    """A model with its maker's name in front, as prose has it: Meta Llama 3, Google Gemma 3 4B. No account: that is another matter."""
+    """A model with its maker's name in front, as prose has it: Meta Llama 3, Google Gemma 3 4B.
+    No account: that is another matter.
+    """
     words = canonical(name).split("-") if "/" not in name else []
     for count in (1, 2):
         maker = "".join(words[:count])
         try:
             found = _find("-".join(words[count:]), catalogue) if len(maker) > 2 else None
-            if found is not None and any(own.startswith(maker) for own in _makers(catalogue.spec(found[0]))):
+            if found is not None and any(
+                own.startswith(maker) for own in _makers(catalogue.spec(found[0]))
+            ):
                 return found
         except (UnknownModelError, SpecError):
             continue
@@ -273,7 +360,11 @@ def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
 
 
 def _makers(spec: ModelSpec) -> set[str]:
-    return {_letters(maker) for maker in (spec.developer, spec.availability.provider if spec.availability else None) if maker}
+    return {
+        _letters(maker)
+        for maker in (spec.developer, spec.availability.provider if spec.availability else None)
+        if maker
+    }
 
 
 def _letters(name: str) -> str:
@@ -282,7 +373,11 @@ def _letters(name: str) -> str:
 
 
 def _look_up(
-    key: str, kinds: Iterable[str], name: str, catalogue: Catalogue, layers: Iterable[Mapping[str, Mapping[str, str]]] | None = None
+    key: str,
+    kinds: Iterable[str],
+    name: str,
+    catalogue: Catalogue,
+    layers: Iterable[Mapping[str, Mapping[str, str]]] | None = None,
 ) -> _Found | None:
     for kind in kinds:
         for names in catalogue.names() if layers is None else layers:
@@ -292,7 +387,9 @@ def _look_up(
             ids = value.split("/")
             if len(ids) > 1:
                 raise UnknownModelError(
-                    f"{_shown(name)} may mean {', '.join(ids[:-1])} or {ids[-1]}", nearest=ids, remedy="type the one you mean"
+                    f"{_shown(name)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
+                    nearest=ids,
+                    remedy="type the one you mean",
                 )
             return ids[0], ()
     return None
@@ -310,27 +407,39 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     if loaded:
         known = "" if loaded in catalogue else ", which is not in the catalogue"
         notes.append(f"Ollama's tag of that name loads another model, {loaded}{known}.")
-    others = [other for other in _strings(family.get("others")) if other in catalogue and other != model]
+    others = [
+        other for other in _strings(family.get("others")) if other in catalogue and other != model
+    ]
     if others:
         notes.append(f"Others of the family: {', '.join(others)}.")
     return model, tuple(notes)
 
 
 def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
-    """A name as only Ollama writes it: what its library loads by it, which may be another model than the name means elsewhere."""
+    """A name as only Ollama writes it: what its library loads by it, which may be another model
+    than the name means elsewhere.
+    """
     family = _entry(canonical(name), catalogue)[1]
     loaded, model = family.get("ollama"), family.get("model")
     if not isinstance(loaded, str):
         return _find(name, catalogue)
     if loaded not in catalogue:
-        others = [other for other in (model, *_strings(family.get("others"))) if isinstance(other, str) and other in catalogue]
+        others = [
+            other
+            for other in (model, *_strings(family.get("others")))
+            if isinstance(other, str) and other in catalogue
+        ]
         message = f"{_shown(name)} of Ollama's library is {loaded}, which is not in the catalogue"
         raise UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
-    return loaded, (f"{name} of Ollama's library is taken as {loaded}; elsewhere the name means {model}.",)
+    return loaded, (
+        f"{name} of Ollama's library is taken as {loaded}; elsewhere the name means {model}.",
+    )
 
 
 def _entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
-    """A family's name as its dated entry writes it, and the entry; both empty where there is none."""
+    """A family's name as its dated entry writes it, and the entry; both empty where there is
+    none.
+    """
     return catalogue.common_tables("families", "family").get(key, ("", {}))
 
 
@@ -339,16 +448,20 @@ def _strings(value: object) -> list[str]:
 
 
 def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
-    """The error for a name that no model goes by: a thing that is no model, or nothing that is known."""
+    """The error for a name that no model goes by: a thing that is no model, or nothing that is
+    known.
+    """
     key = canonical(name)
     facts = catalogue.common_tables("things", "thing").get(key, ("", None))[1]
     if facts is not None:
         kind = str(facts.get("kind") or "thing")
         instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
         return NotAModelError(
-            f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
-            if facts.get("answer")
-            else f"{_shown(typed)} is no model",
+            (
+                f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
+                if facts.get("answer")
+                else f"{_shown(typed)} is no model"
+            ),
             kind=kind,
             nearest=instead,
             remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
@@ -356,7 +469,10 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     message = f"{_shown(typed)} is not in the catalogue"
     if wrong := list(catalogue.own_faults_by_file):
         more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
-        message += f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong: {', '.join(wrong[:_FILES_NAMED])}{more}"
+        message += (
+            f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong:"
+            f" {', '.join(wrong[:_FILES_NAMED])}{more}"
+        )
     owner, slash, rest = name.rpartition("/")
     other = _other_format(name, catalogue)
     if other is not None:
@@ -370,7 +486,9 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
             )
         from ..needs.packed import canonical_packed
 
-        packed = canonical_packed(re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE))
+        packed = canonical_packed(
+            re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
+        )
         if packed is not None:
             program = "transformers" if packed.startswith("nf4") else "vllm"
             return UnknownModelError(
@@ -379,7 +497,8 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
             )
         return UnknownModelError(
-            f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is not known here",
+            f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is"
+            " not known here",
             nearest=(spec_id,),
             remedy=f"selfhost check {spec_id} judges the formats that are known",
         )
@@ -395,11 +514,15 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 remedy=f"if it holds the same weights: selfhost check {same[0]}",
             )
     # the whole catalogue is compared: only if somebody reads the answer
-    return UnknownModelError(message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY)
+    return UnknownModelError(
+        message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
+    )
 
 
 def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
-    """For a name that is a known open model's and says another format: id, format as written, and the name MLX has for it."""
+    """For a name that is a known open model's and says another format: id, format as written,
+    and the name MLX has for it.
+    """
     match = re.search(_OTHER_FORMAT, name)
     if match is None:
         return None
@@ -409,20 +532,33 @@ def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None
         if not slash:
             found = _find(base, catalogue)
         else:
-            # the whole name of the original: an alias may mean another model there, as with conversions
-            found = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(rest, catalogue)
+            # the whole name of the original: an alias may mean another model there, as with
+            # conversions
+            found = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(
+                rest, catalogue
+            )
     except UnknownModelError:
         return None
     if found is None:
         return None
     bits = re.fullmatch(r"(?:mlx-)?([3-8])-?bit", format.lower())
-    return found[0], format, f"{bits[1]}bit" if bits and (owner.lower() == "mlx-community" or "mlx" in format.lower()) else None
+    return (
+        found[0],
+        format,
+        (
+            f"{bits[1]}bit"
+            if bits and (owner.lower() == "mlx-community" or "mlx" in format.lower())
+            else None
+        ),
+    )
 
 
 def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
-    """Names that share a telling word with this one, give or take a slip, closest first; one name a model.
+    """Names that share a telling word with this one, give or take a slip, closest first; one name a
+    model.
 
-    Where some differ by slips alone (every number the same, every word alike), only those: `gtp2` is gpt2 and no other GPT.
+    Where some differ by slips alone (every number the same, every word alike), only those: `gtp2`
+    is gpt2 and no other GPT.
     """
     from difflib import SequenceMatcher
 
@@ -462,11 +598,15 @@ def _slip_of(typed: str, known: str) -> bool:
     pairs = list(zip(typed.split("-"), known.split("-"), strict=False))
     if typed.count("-") != known.count("-"):
         return False
-    return all(own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other)) for own, other in pairs)
+    return all(
+        own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other))
+        for own, other in pairs
+    )
 
 
 def _alike(typed: str, known: str) -> bool:
-    """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two in longer ones, or one doubled.
+    """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
+    in longer ones, or one doubled.
 
     A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
     """
@@ -474,7 +614,12 @@ def _alike(typed: str, known: str) -> bool:
         return True
     if typed[:1] != known[:1]:
         return False
-    if len(typed) == len(known) and typed[-1] != known[-1] and typed[-2:] != known[:-3:-1] and not _beside(typed[-1], known[-1]):
+    if (
+        len(typed) == len(known)
+        and typed[-1] != known[-1]
+        and typed[-2:] != known[:-3:-1]
+        and not _beside(typed[-1], known[-1])
+    ):
         return False
     if min(len(typed), len(known)) >= 2 and _undoubled(typed) == _undoubled(known):
         return True
@@ -490,7 +635,12 @@ def _alike(typed: str, known: str) -> bool:
         above, before, row = before, row, [place]
         for other, wanted in enumerate(known, 1):
             cost = min(before[other] + 1, row[-1] + 1, before[other - 1] + (letter != wanted))
-            if place > 1 and other > 1 and letter == known[other - 2] and typed[place - 2] == wanted:
+            if (
+                place > 1
+                and other > 1
+                and letter == known[other - 2]
+                and typed[place - 2] == wanted
+            ):
                 cost = min(cost, above[other - 2] + 1)  # two letters swapped
             row.append(cost)
         if min(row) > allowed:
@@ -502,8 +652,15 @@ _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
 def _beside(one: str, other: str) -> bool:
-    """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a key to the right of the one above."""
-    places = [(row, keys.index(letter)) for letter in (one, other) for row, keys in enumerate(_KEYS) if letter in keys]
+    """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a
+    key to the right of the one above.
+    """
+    places = [
+        (row, keys.index(letter))
+        for letter in (one, other)
+        for row, keys in enumerate(_KEYS)
+        if letter in keys
+    ]
     if len(places) < 2:
         return False
     (upper, first), (lower, second) = sorted(places)
@@ -521,4 +678,8 @@ def _words(key: str) -> list[str]:
 def _shown(text: str, most: int = 60) -> str:
     """What was typed, safe to print: in quotes, cut short, control characters escaped."""
     cut = text[:most] + ("…" if len(text) > most else "")
-    return '"' + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut) + '"'
+    return (
+        '"'
+        + "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
+        + '"'
+    )

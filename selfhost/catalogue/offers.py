@@ -1,8 +1,9 @@
 """API prices: the dated snapshot that ships with the project.
 
-The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}}, "left_out": […]}`, then one line
-per model, `{"model": ID, "offers": […]}`. `left_out` says which offers of the sources are not taken over, and why.
-Only the line of the model asked for is parsed: one question needs one line of some fifty.
+The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}},
+"left_out": […]}`, then one line per model, `{"model": ID, "offers": […]}`. `left_out` says which
+offers of the sources are not taken over, and why. Only the line of the model asked for is parsed:
+one question needs one line of some fifty.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
 class OtherPrice(Record):
-    """Another price of the same offer, US dollars: of a source more than 5 % away, or, with `when`, of other hours or qualities."""
+    """Another price of the same offer, US dollars: of a source more than 5 % away, or, with
+    `when`, of other hours or qualities.
+    """
 
     input_usd_per_million_tokens: float | None = None
     output_usd_per_million_tokens: float | None = None
@@ -37,15 +40,18 @@ class OtherPrice(Record):
 
 
 class Offer(Record):
-    """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another model than the one asked for.
+    """A hosted price. `model` is the provider's name of it; `stands_in` when it serves another
+    model than the one asked for.
 
-    Prices in US dollars; None is not known. They are for prompts of up to `price_holds_to_tokens`, and longer ones cost more,
-    the two `long_` prices where they are known; None where no such limit is known. In their place `price_holds_above_tokens`
-    says that the price is that of longer prompts. `price_is_for` says which of a provider's pictures a price is for. Where
-    sources differ the dearest is the price and `other_prices` has the others. `as_of` is the day of the list that has the price,
-    not one on which the provider was asked; `ends` the day from which the offer is announced to be gone, both `YYYY-MM-DD`;
-    `ends` is None where no end is announced. `why_instead` is a sentence on why this model stands in, or how it is known to be that
-    of the files that were judged; None where it is the one asked for.
+    Prices in US dollars; None is not known. They are for prompts of up to `price_holds_to_tokens`,
+    and longer ones cost more, the two `long_` prices where they are known; None where no such limit
+    is known. In their place `price_holds_above_tokens` says that the price is that of longer
+    prompts. `price_is_for` says which of a provider's pictures a price is for. Where sources differ
+    the dearest is the price and `other_prices` has the others. `as_of` is the day of the list that
+    has the price, not one on which the provider was asked; `ends` the day from which the offer is
+    announced to be gone, both `YYYY-MM-DD`; `ends` is None where no end is announced. `why_instead`
+    is a sentence on why this model stands in, or how it is known to be that of the files that were
+    judged; None where it is the one asked for.
     """
 
     provider: str
@@ -89,7 +95,9 @@ def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) ->
     found = row.get("offers")
     if row.get("model") != model_id or not isinstance(found, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
-    offers = [offer for item in found if (offer := _offer(path, number, model_id, days, today, item))]
+    offers = [
+        offer for item in found if (offer := _offer(path, number, model_id, days, today, item))
+    ]
     return cheapest_first(offers)
 
 
@@ -104,34 +112,56 @@ def sources(path: str) -> Mapping[str, str]:
 
 
 def cheapest_first(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """By the price of three tokens in and one out, then of a minute of audio, then of an image; unknown prices come last."""
+    """By the price of three tokens in and one out, then of a minute of audio, then of an image;
+    unknown prices come last.
+    """
     return tuple(sorted(offers, key=_price))
 
 
 def at_context(offers: Iterable[Offer], context_tokens: int) -> tuple[Offer, ...]:
-    """The same with prompts as long as that: where a price does not hold there it is that of longer ones, or not known and last."""
+    """The same with prompts as long as that: where a price does not hold there it is that of
+    longer ones, or not known and last.
+    """
     return cheapest_first(
-        _of_long_prompts(offer, offer.price_holds_to_tokens)
-        if offer.price_holds_to_tokens is not None and context_tokens > offer.price_holds_to_tokens
-        else offer
+        (
+            _of_long_prompts(offer, offer.price_holds_to_tokens)
+            if offer.price_holds_to_tokens is not None
+            and context_tokens > offer.price_holds_to_tokens
+            else offer
+        )
         for offer in offers
     )
 
 
 def _of_long_prompts(offer: Offer, limit: int) -> Offer:
     into, out = offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens
-    dearer = offer.replace(input_usd_per_million_tokens=into, output_usd_per_million_tokens=out, other_prices=())
-    return dearer if into is None else dearer.replace(price_holds_to_tokens=None, price_holds_above_tokens=limit)
+    dearer = offer.replace(
+        input_usd_per_million_tokens=into, output_usd_per_million_tokens=out, other_prices=()
+    )
+    return (
+        dearer
+        if into is None
+        else dearer.replace(price_holds_to_tokens=None, price_holds_above_tokens=limit)
+    )
 
 
 def end_days(path: str) -> tuple[str, ...]:
-    """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a damaged line."""
+    """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a
+    damaged line.
+    """
     lines = _parsed(path, *_state(path))[0]
-    found = {item.get("ends") for number, line in enumerate(lines[1:], 2) if line for item in _object(path, number, line).get("offers", ())}
+    found = {
+        item.get("ends")
+        for number, line in enumerate(lines[1:], 2)
+        if line
+        for item in _object(path, number, line).get("offers", ())
+    }
     return tuple(sorted(day for day in found if day))
 
 
-def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object) -> Offer | None:
+def _offer(
+    path: str, number: int, model_id: str, days: Mapping[str, str], today: str, item: object
+) -> Offer | None:
     """None for an offer that has ended."""
     if not isinstance(item, dict):
         raise _damaged(path, number, "holds an offer that is no object")
@@ -152,7 +182,9 @@ def _offer(path: str, number: int, model_id: str, days: Mapping[str, str], today
 
     def tokens(key: str) -> int | None:
         value = item.get(key)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        if value is not None and (
+            not isinstance(value, int) or isinstance(value, bool) or value < 1
+        ):
             raise _damaged(path, number, "must be a whole number of tokens", key)
         return value
 
@@ -209,18 +241,27 @@ def _days(path: str, line: bytes) -> Mapping[str, str]:
     if header.get("schema") != SCHEMA:
         raise _damaged(path, 1, f"must be {SCHEMA}", "schema")
     sources = header.get("sources", {})
-    if not isinstance(sources, dict) or not all(isinstance(source, dict) for source in sources.values()):
+    if not isinstance(sources, dict) or not all(
+        isinstance(source, dict) for source in sources.values()
+    ):
         raise _damaged(path, 1, 'must be {NAME: {"as_of": …, "what": …}}', "sources")
     days = {name: source.get("as_of") for name, source in sources.items()}
     days[""] = header.get("as_of")
     for name, day in days.items():
         if not _is_date(day):
-            raise _damaged(path, 1, "must be a date, YYYY-MM-DD", f"sources.{name}.as_of" if name else "as_of")
+            raise _damaged(
+                path, 1, "must be a date, YYYY-MM-DD", f"sources.{name}.as_of" if name else "as_of"
+            )
     return days
 
 
 def _is_date(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-" and (value[:4] + value[5:7] + value[8:]).isdecimal()
+    return (
+        isinstance(value, str)
+        and len(value) == 10
+        and value[4] == value[7] == "-"
+        and (value[:4] + value[5:7] + value[8:]).isdecimal()
+    )
 
 
 def _state(path: str) -> tuple[int, int]:
@@ -233,8 +274,12 @@ def _state(path: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _parsed(path: str, _changed: int, _size: int) -> tuple[Sequence[bytes], Mapping[str, str], Mapping[bytes, int]]:
-    """The lines, the days of the sources, and by how it begins, up to the first comma, the number of each model's line."""
+def _parsed(
+    path: str, _changed: int, _size: int
+) -> tuple[Sequence[bytes], Mapping[str, str], Mapping[bytes, int]]:
+    """The lines, the days of the sources, and by how it begins, up to the first comma, the
+    number of each model's line.
+    """
     content = _read(path)
     lines = content.split(b"\n")
     # of two lines of one model the first counts
@@ -267,4 +312,6 @@ def _object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
 
 
 def _damaged(path: str, line: int | None, message: str, key: str | None = None) -> SpecError:
-    return SpecError([Problem(file=path, line=line, key=key, message=message, remedy=_REMEDY)], remedy=_REMEDY)
+    return SpecError(
+        [Problem(file=path, line=line, key=key, message=message, remedy=_REMEDY)], remedy=_REMEDY
+    )

@@ -1,8 +1,10 @@
-"""How open a model is, row by row: what `show` and `compare` print, and what the findings `license` and `openness` decide by.
+"""How open a model is, row by row: what `show` and `compare` print, and what the findings `license`
+and `openness` decide by.
 
-Each row answers yes, partly, no or unknown, with why and where that is known from. The words follow the Open Source AI Definition
-1.0 of the Open Source Initiative (https://opensource.org/ai/open-source-ai-definition) and the Model Openness Framework
-(https://arxiv.org/abs/2403.13784).
+Each row answers yes, partly, no or unknown, with why and where that is known from. The words follow
+the Open Source AI Definition
+1.0 of the Open Source Initiative (https://opensource.org/ai/open-source-ai-definition) and the
+  Model Openness Framework (https://arxiv.org/abs/2403.13784).
 """
 
 from __future__ import annotations
@@ -14,27 +16,50 @@ from .spec import ModelSpec
 
 ANSWERS = ("yes", "partly", "no", "unknown")
 DEFINITION = (
-    "Open weights are the trained numbers alone. Open source, by the Open Source AI Definition 1.0, takes the code that trained and "
-    "runs them and enough about the training data to build the like as well, under terms that let anybody use, study, change and "
-    "share it all for any purpose; the Model Openness Framework ranks models by how many of these parts are out."
+    "Open weights are the trained numbers alone. Open source, by the Open Source AI Definition 1.0,"
+    " takes the code that trained and runs them and enough about the training data to build the"
+    " like as well, under terms that let anybody use, study, change and share it all for any"
+    " purpose; the Model Openness Framework ranks models by how many of these parts are out."
 )
-DEFINITION_SOURCES = ("https://opensource.org/ai/open-source-ai-definition", "https://arxiv.org/abs/2403.13784")
-# of the ids that models come under, those that the Open Source Initiative approved (isOsiApproved of the SPDX License List 3.27):
-# by the Open Source Definition they allow use in any field (6), modified works (3) and redistribution (1)
+DEFINITION_SOURCES = (
+    "https://opensource.org/ai/open-source-ai-definition",
+    "https://arxiv.org/abs/2403.13784",
+)
+# of the ids that models come under, those that the Open Source Initiative approved (isOsiApproved
+# of the SPDX License List 3.27): by the Open Source Definition they allow use in any field (6),
+# modified works (3) and redistribution (1)
 OSI_APPROVED = frozenset((
-    "0BSD", "AFL-3.0", "AGPL-3.0-only", "AGPL-3.0-or-later", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0",
-    "ECL-2.0", "EPL-2.0", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "ISC", "LGPL-2.1-only",
-    "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT", "MIT-0", "MPL-2.0", "MulanPSL-2.0", "NCSA", "OSL-3.0",
+    "0BSD", "AFL-3.0", "AGPL-3.0-only", "AGPL-3.0-or-later", "Apache-2.0", "Artistic-2.0",
+    "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0",
+    "ECL-2.0", "EPL-2.0", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only",
+    "GPL-3.0-or-later", "ISC", "LGPL-2.1-only",
+    "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT", "MIT-0", "MPL-2.0",
+    "MulanPSL-2.0", "NCSA", "OSL-3.0",
     "PostgreSQL", "UPL-1.0", "Unlicense", "Zlib",
 ))  # fmt: skip
-ROWS = ("open source", "open access", "free to use", "self-hostable", "auditable", "safe files", "current")
+ROWS = (
+    "open source",
+    "open access",
+    "free to use",
+    "self-hostable",
+    "auditable",
+    "safe files",
+    "current",
+)
 PERMISSIONS = ("commercial use", "modification", "redistribution", "fine-tuning")
-# file formats that hold numbers and no code; a pickle can run any (https://docs.python.org/3/library/pickle.html)
+# file formats that hold numbers and no code; a pickle can run any
+# (https://docs.python.org/3/library/pickle.html)
 _WITHOUT_CODE = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2")
-# of those, what a program loads that has no way to run code of the repository; transformers and mlx-lm have one (trust_remote_code)
+# of those, what a program loads that has no way to run code of the repository; transformers and
+# mlx-lm have one (trust_remote_code)
 _LOADED_WITHOUT = ("gguf", "ggml", "ctranslate2")
 _PARTS = {"published": "yes", "partial": "partly", "closed": "no", "unknown": "unknown"}
-_PARTS_WORDS = {"yes": "published", "partly": "published in part", "no": "not published", "unknown": "not known"}
+_PARTS_WORDS = {
+    "yes": "published",
+    "partly": "published in part",
+    "no": "not published",
+    "unknown": "not known",
+}
 # what stands in a source where nobody looked it up
 _UNCONFIRMED = ("general knowledge", "our judgement")
 
@@ -42,8 +67,8 @@ _UNCONFIRMED = ("general knowledge", "our judgement")
 class Row(Record):
     """One question about a model and its answer, one of ANSWERS.
 
-    `assumed`: the answer rests on general knowledge that no source confirmed, or on a spec that names no source. `parts` are
-    the rows that it follows from.
+    `assumed`: the answer rests on general knowledge that no source confirmed, or on a spec that
+    names no source. `parts` are the rows that it follows from.
     """
 
     name: str
@@ -55,8 +80,16 @@ class Row(Record):
 
 
 def rows(spec: ModelSpec) -> tuple[Row, ...]:
-    """The table of `show`: open source, open access, free to use, self-hostable, auditable, and for open models safe files; current."""
-    found = [open_source(spec), open_access(spec), free_to_use(spec), self_hostable(spec), auditable(spec)]
+    """The table of `show`: open source, open access, free to use, self-hostable, auditable, and
+    for open models safe files; current.
+    """
+    found = [
+        open_source(spec),
+        open_access(spec),
+        free_to_use(spec),
+        self_hostable(spec),
+        auditable(spec),
+    ]
     if not spec.closed:
         found.append(safe_files(spec))
     return (*found, current(spec))
@@ -68,7 +101,8 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
 def open_source(spec: ModelSpec) -> Row:
     """By the Open Source AI Definition 1.0: all parts published, under terms that allow any use.
 
-    `partly` are open weights under free terms with parts missing; weights under terms that restrict use are not open source.
+    `partly` are open weights under free terms with parts missing; weights under terms that restrict
+    use are not open source.
     """
     parts = tuple(_part(spec, name) for name in ("weights", "inference_code", "training_code"))
     weights, data = parts[0], _part(spec, "training_data")
@@ -83,30 +117,80 @@ def open_source(spec: ModelSpec) -> Row:
     bound = [one.name for one in terms if one.answer in ("no", "partly")]
     name = _license_name(spec)
     if bound:
-        return _row("open source", "no", f"open weights only: {name} restricts {_listed(bound)}", (weights, terms[0]), parts)
+        return _row(
+            "open source",
+            "no",
+            f"open weights only: {name} restricts {_listed(bound)}",
+            (weights, terms[0]),
+            parts,
+        )
     if any(one.answer == "unknown" for one in terms):
-        return _row("open source", "unknown", f"whether {name} allows any use is not known", (terms[0],), parts)
+        return _row(
+            "open source",
+            "unknown",
+            f"whether {name} allows any use is not known",
+            (terms[0],),
+            parts,
+        )
     if all(one.answer == "yes" for one in (*parts, data)):
-        return _row("open source", "yes", f"weights, code and training data are published under {name}", (*parts, data), parts)
+        return _row(
+            "open source",
+            "yes",
+            f"weights, code and training data are published under {name}",
+            (*parts, data),
+            parts,
+        )
     missing = [one.name for one in (*parts, data) if one.answer == "no"]
-    half = [f"{one.name} {_PARTS_WORDS[one.answer]}" for one in (*parts, data) if one.answer in ("partly", "unknown")]
+    half = [
+        f"{one.name} {_PARTS_WORDS[one.answer]}"
+        for one in (*parts, data)
+        if one.answer in ("partly", "unknown")
+    ]
     lacks = [f"{_listed(missing)} not published"] if missing else []
-    return _row("open source", "partly", f"open weights under {name}; {', '.join([*lacks, *half])}", (*parts, data), parts)
+    return _row(
+        "open source",
+        "partly",
+        f"open weights under {name}; {', '.join([*lacks, *half])}",
+        (*parts, data),
+        parts,
+    )
 
 
 def auditable(spec: ModelSpec) -> Row:
-    """Training data, methods and paper. The data decides: without it nobody can check what a model learned from."""
+    """Training data, methods and paper. The data decides: without it nobody can check what a
+    model learned from.
+    """
     data, paper = _part(spec, "training_data"), _part(spec, "paper")
     parts = (data, _methods(spec, paper), paper)
     answers = {part.answer for part in parts}
     if spec.closed:
-        return _row("auditable", "no", "the weights are not published, so nobody outside can audit it", (_part(spec, "weights"),), parts)
+        return _row(
+            "auditable",
+            "no",
+            "the weights are not published, so nobody outside can audit it",
+            (_part(spec, "weights"),),
+            parts,
+        )
     if data.answer == "no":
-        return _row("auditable", "no", "the training data is not published, so nobody can check what it learned from", (data,), parts)
+        return _row(
+            "auditable",
+            "no",
+            "the training data is not published, so nobody can check what it learned from",
+            (data,),
+            parts,
+        )
     if data.answer == "unknown":
-        return _row("auditable", "unknown", "whether the training data was published is not known", (data,), parts)
+        return _row(
+            "auditable",
+            "unknown",
+            "whether the training data was published is not known",
+            (data,),
+            parts,
+        )
     if answers == {"yes"}:
-        return _row("auditable", "yes", "training data, training code and paper are published", parts, parts)
+        return _row(
+            "auditable", "yes", "training data, training code and paper are published", parts, parts
+        )
     has = ", ".join(f"{part.name} {_PARTS_WORDS[part.answer]}" for part in parts)
     if "unknown" in answers and not answers & {"partly", "no"}:
         return _row("auditable", "unknown", f"not all is known: {has}", parts, parts)
@@ -117,12 +201,27 @@ def _methods(spec: ModelSpec, paper: Row) -> Row:
     """How it was trained: the training code says it all, a paper some of it."""
     code = _part(spec, "training_code")
     if code.answer in ("yes", "unknown"):
-        return _row("methods", code.answer, "by the training code" if code.answer == "yes" else "not known", (code,))
+        return _row(
+            "methods",
+            code.answer,
+            "by the training code" if code.answer == "yes" else "not known",
+            (code,),
+        )
     if code.answer == "partly":
         return _row("methods", "partly", "part of the training code is published", (code,))
     if paper.answer in ("yes", "partly"):
-        return _row("methods", "partly", "described in a paper, the training code is not published", (code, paper))
-    return _row("methods", paper.answer, "neither training code nor paper" if paper.answer == "no" else "not known", (code, paper))
+        return _row(
+            "methods",
+            "partly",
+            "described in a paper, the training code is not published",
+            (code, paper),
+        )
+    return _row(
+        "methods",
+        paper.answer,
+        "neither training code nor paper" if paper.answer == "no" else "not known",
+        (code, paper),
+    )
 
 
 def _part(spec: ModelSpec, name: str) -> Row:
@@ -134,13 +233,21 @@ def _part(spec: ModelSpec, name: str) -> Row:
         listed = spec.files[0].source if spec.files else None
         read = spec.sources.get("gated") if spec.gated is False else None
         seen = spec.sources.get("safety") if spec.safety.formats else None
-        source = next((text for text in (listed, read, seen) if text and not unconfirmed(text)), source)
+        source = next(
+            (text for text in (listed, read, seen) if text and not unconfirmed(text)), source
+        )
     if name == "inference_code" and answer == "yes" and unconfirmed(source):
         source = _runs_in(spec) or source
     words = name.replace("_", " ")
     if answer == "unknown":
         return Row(name=words, answer=answer, why=spec.unknown.get(f"openness.{name}", "not known"))
-    return Row(name=words, answer=answer, why=_PARTS_WORDS[answer], sources=_known(source), assumed=unconfirmed(source))
+    return Row(
+        name=words,
+        answer=answer,
+        why=_PARTS_WORDS[answer],
+        sources=_known(source),
+        assumed=unconfirmed(source),
+    )
 
 
 def _runs_in(spec: ModelSpec) -> str | None:
@@ -148,7 +255,9 @@ def _runs_in(spec: ModelSpec) -> str | None:
     made = spec.architecture
     if made is None:
         return spec.sources.get("components")
-    return f"{'llama.cpp' if made.runs_in_gguf else 'transformers'} has its architecture, {made.row}"
+    return (
+        f"{'llama.cpp' if made.runs_in_gguf else 'transformers'} has its architecture, {made.row}"
+    )
 
 
 # ------------------------------------------------------------------ what one may do with it
@@ -161,34 +270,66 @@ def open_access(spec: ModelSpec) -> Row:
         served = f": only through {spec.availability.provider}" if spec.availability else ""
         return _row("open access", "no", f"the weights are not published{served}", (weights,))
     if weights.answer == "unknown":
-        return _row("open access", "unknown", "whether the weights are published is not known", (weights,))
+        return _row(
+            "open access", "unknown", "whether the weights are published is not known", (weights,)
+        )
     where = f" ({spec.repository} on Hugging Face)" if spec.repository else ""
     gate = _sourced("gate", spec, "gated")
     if spec.gated:
         return _row("open access", "partly", f"published behind a login or form{where}", (gate,))
     if spec.gated is None:
-        return _row("open access", "unknown", f"published{where}; whether a login or form comes first is not known", (weights,))
+        return _row(
+            "open access",
+            "unknown",
+            f"published{where}; whether a login or form comes first is not known",
+            (weights,),
+        )
     if weights.answer == "partly":
-        return _row("open access", "partly", f"part of the weights is published, without a login{where}", (weights, gate))
+        return _row(
+            "open access",
+            "partly",
+            f"part of the weights is published, without a login{where}",
+            (weights, gate),
+        )
     return _row("open access", "yes", f"published without a login or form{where}", (gate,))
 
 
 def free_to_use(spec: ModelSpec) -> Row:
-    """What the license says of commercial use; of a closed model, whether its provider gives any away."""
+    """What the license says of commercial use; of a closed model, whether its provider gives
+    any away.
+    """
     if spec.closed:
         served = spec.availability
         if served is not None and served.free_tier:
-            return _row("free to use", "partly", f"free tier: {served.free_tier}", (_sourced("", spec, "availability.free_tier"),))
-        return _row("free to use", "no", "nothing to license: the provider's terms and prices decide", (_part(spec, "weights"),))
+            return _row(
+                "free to use",
+                "partly",
+                f"free tier: {served.free_tier}",
+                (_sourced("", spec, "availability.free_tier"),),
+            )
+        return _row(
+            "free to use",
+            "no",
+            "nothing to license: the provider's terms and prices decide",
+            (_part(spec, "weights"),),
+        )
     commercial, name = permission(spec, "commercial use"), _license_name(spec)
     conditions = "; ".join(spec.license.conditions) if spec.license else ""
     why = {
         "yes": f"{name} allows any use, commercial use too",
-        "partly": f"{name} allows commercial use under conditions{f': {conditions}' if conditions else ''}",
+        "partly": (
+            f"{name} allows commercial use under"
+            f" conditions{f': {conditions}' if conditions else ''}"
+        ),
         "no": f"{name} allows no commercial use",
         "unknown": f"whether {name} allows commercial use is not known",
     }[commercial.answer]
-    return _row("free to use", "partly" if commercial.answer == "no" else commercial.answer, why, (commercial,))
+    return _row(
+        "free to use",
+        "partly" if commercial.answer == "no" else commercial.answer,
+        why,
+        (commercial,),
+    )
 
 
 def self_hostable(spec: ModelSpec) -> Row:
@@ -196,9 +337,16 @@ def self_hostable(spec: ModelSpec) -> Row:
     weights = _part(spec, "weights")
     if weights.answer != "yes":
         few = {"no": "there are no weights to run", "partly": "part of the weights is published"}
-        return _row("self-hostable", weights.answer, few.get(weights.answer, "whether the weights are published is not known"), (weights,))
+        return _row(
+            "self-hostable",
+            weights.answer,
+            few.get(weights.answer, "whether the weights are published is not known"),
+            (weights,),
+        )
     commercial, name = permission(spec, "commercial use"), _license_name(spec)
-    answer = {"yes": "yes", "partly": "yes", "no": "partly", "unknown": "unknown"}[commercial.answer]
+    answer = {"yes": "yes", "partly": "yes", "no": "partly", "unknown": "unknown"}[
+        commercial.answer
+    ]
     why = {
         "yes": f"published weights, and {name} lets anybody run them",
         "partly": f"published weights, which {name} lets one run under its conditions",
@@ -209,15 +357,24 @@ def self_hostable(spec: ModelSpec) -> Row:
 
 
 def permissions(spec: ModelSpec) -> tuple[Row, ...]:
-    """What the license says of each of PERMISSIONS: yes, partly (under conditions), no, or unknown. None where there are no weights."""
+    """What the license says of each of PERMISSIONS: yes, partly (under conditions), no, or
+    unknown. None where there are no weights.
+    """
     return () if spec.closed else tuple(permission(spec, name) for name in PERMISSIONS)
 
 
 def permission(spec: ModelSpec, name: str) -> Row:
-    """What the license says of one of PERMISSIONS. Fine-tuning follows from modification: a tuned model is a modified one."""
+    """What the license says of one of PERMISSIONS. Fine-tuning follows from modification: a
+    tuned model is a modified one.
+    """
     terms, label = spec.license, _license_name(spec)
     if spec.closed:
-        return Row(name=name, answer="no", why="there are no weights to license", sources=_part(spec, "weights").sources)
+        return Row(
+            name=name,
+            answer="no",
+            why="there are no weights to license",
+            sources=_part(spec, "weights").sources,
+        )
     key = "modification" if name == "fine-tuning" else name.replace(" ", "_")
     stated = getattr(terms, key) if terms is not None else None
     answer = {"yes": "yes", "no": "no", "conditional": "partly"}.get(stated or "", "unknown")
@@ -233,24 +390,43 @@ def permission(spec: ModelSpec, name: str) -> Row:
     if terms is not None and terms.id in OSI_APPROVED and answer == "yes":
         approved = f"the Open Source Initiative approved {terms.id}: any use, change and sharing"
         # what the license allows is known; that the model is under it takes a source of its own
-        return Row(name=name, answer=answer, why=why, sources=(approved, *_known(source)), assumed=unconfirmed(source))
+        return Row(
+            name=name,
+            answer=answer,
+            why=why,
+            sources=(approved, *_known(source)),
+            assumed=unconfirmed(source),
+        )
     # the tag of a repository names the license, not what its text allows
     assumed = source is None or any(word in source for word in _UNCONFIRMED)
-    return Row(name=name, answer=answer, why=why, sources=_known(source), assumed=assumed and answer != "unknown")
+    return Row(
+        name=name,
+        answer=answer,
+        why=why,
+        sources=_known(source),
+        assumed=assumed and answer != "unknown",
+    )
 
 
 # ------------------------------------------------------------------ its files and its age
 
 
 def safe_files(spec: ModelSpec) -> Row:
-    """Whether loading can run code: pickle files and code of the repository can, GGUF and safetensors hold numbers alone.
+    """Whether loading can run code: pickle files and code of the repository can, GGUF and
+    safetensors hold numbers alone.
 
-    Where it is not known whether the repository asks for code of its own, only files that are loaded without any are safe.
+    Where it is not known whether the repository asks for code of its own, only files that are
+    loaded without any are safe.
     """
     formats = spec.safety.formats
     safety = _sourced("", spec, "safety")
     if spec.safety.remote_code:
-        return _row("safe files", "no", "loading runs code from the repository (trust_remote_code)", (safety,))
+        return _row(
+            "safe files",
+            "no",
+            "loading runs code from the repository (trust_remote_code)",
+            (safety,),
+        )
     if formats and not set(formats) & set(_WITHOUT_CODE):
         return _row("safe files", "no", "published as pickle alone, which can run code", (safety,))
     good = [one for one in formats if one in _WITHOUT_CODE]
@@ -258,20 +434,47 @@ def safe_files(spec: ModelSpec) -> Row:
     safe = [one for one in good if one in without]
     beside = ", beside pickle: take the others" if "pickle" in formats else ""
     if safe:
-        other = "" if safe == good else "; whether transformers needs code of the repository is not known"
-        return _row("safe files", "yes", f"{_listed([_format_name(one) for one in safe])} hold no code{beside}{other}", (safety,))
+        other = (
+            ""
+            if safe == good
+            else "; whether transformers needs code of the repository is not known"
+        )
+        return _row(
+            "safe files",
+            "yes",
+            f"{_listed([_format_name(one) for one in safe])} hold no code{beside}{other}",
+            (safety,),
+        )
     listed = next((files for files in spec.files if files.format in without), None)
     if listed is not None:
         where = f" of {listed.repository}" if listed.repository else ""
-        other = "whether the publisher's own need code of the repository" if good else "the publisher's own files"
-        why = f"the {_format_name(listed.format)} files{where} hold no code; {other} {'is' if good else 'are'} not known"
-        return Row(name="safe files", answer="yes", why=why, sources=(listed.source,), assumed=unconfirmed(listed.source))
+        other = (
+            "whether the publisher's own need code of the repository"
+            if good
+            else "the publisher's own files"
+        )
+        why = (
+            f"the {_format_name(listed.format)} files{where} hold no code; {other}"
+            f" {'is' if good else 'are'} not known"
+        )
+        return Row(
+            name="safe files",
+            answer="yes",
+            why=why,
+            sources=(listed.source,),
+            assumed=unconfirmed(listed.source),
+        )
     if good:
         names = _listed([_format_name(one) for one in good])
-        why = f"{names} hold no code{beside}; whether transformers needs code of the repository is not known"
+        why = (
+            f"{names} hold no code{beside}; whether transformers needs code of the repository is"
+            " not known"
+        )
         return _row("safe files", "unknown", why, (safety,))
     return Row(
-        name="safe files", answer="unknown", why="which files the publisher offers is not known: take safetensors or GGUF, not pickle"
+        name="safe files",
+        answer="unknown",
+        why="which files the publisher offers is not known: take safetensors or GGUF, not pickle",
     )
 
 
@@ -281,32 +484,59 @@ def current(spec: ModelSpec) -> Row:
     upkeep = _sourced("", spec, "upkeep")
     if served is not None and served.retired:
         after = f"; {served.successor} replaces it" if served.successor else ""
-        return _row("current", "no", f"retired on {served.retired}{after}", (_sourced("", spec, "availability"),))
+        return _row(
+            "current",
+            "no",
+            f"retired on {served.retired}{after}",
+            (_sourced("", spec, "availability"),),
+        )
     if spec.upkeep.superseded_by:
-        return _row("current", "no", f"superseded by {spec.upkeep.superseded_by}{f': {note}' if note else ''}", (upkeep,))
+        return _row(
+            "current",
+            "no",
+            f"superseded by {spec.upkeep.superseded_by}{f': {note}' if note else ''}",
+            (upkeep,),
+        )
     if note:
         return _row("current", "partly", note, (upkeep,))
     if served is not None:
         doubt = spec.unknown.get("availability.retired")
         if doubt:
             return Row(name="current", answer="unknown", why=doubt)
-        return _row("current", "yes", f"{served.provider} serves it; no end of it is known here", (_sourced("", spec, "availability"),))
-    return Row(name="current", answer="unknown", why="this catalogue knows of no successor; whether it is maintained was not looked up")
+        return _row(
+            "current",
+            "yes",
+            f"{served.provider} serves it; no end of it is known here",
+            (_sourced("", spec, "availability"),),
+        )
+    return Row(
+        name="current",
+        answer="unknown",
+        why="this catalogue knows of no successor; whether it is maintained was not looked up",
+    )
 
 
 # ------------------------------------------------------------------ words
 
 
-def _row(name: str, answer: str, why: str, because: Sequence[Row], parts: tuple[Row, ...] = ()) -> Row:
-    """A row that follows from others: their sources are its own, and one that is assumed makes it so."""
+def _row(
+    name: str, answer: str, why: str, because: Sequence[Row], parts: tuple[Row, ...] = ()
+) -> Row:
+    """A row that follows from others: their sources are its own, and one that is assumed makes
+    it so.
+    """
     sources = dict.fromkeys(source for one in because for source in one.sources)
     assumed = answer != "unknown" and any(one.assumed for one in because)
-    return Row(name=name, answer=answer, why=why, sources=tuple(sources), assumed=assumed, parts=parts)
+    return Row(
+        name=name, answer=answer, why=why, sources=tuple(sources), assumed=assumed, parts=parts
+    )
 
 
 def _sourced(name: str, spec: ModelSpec, key: str) -> Row:
     source = spec.sources.get(key) or spec.sources.get(key.partition(".")[0])
-    return Row(name=name, answer="unknown", why="", sources=_known(source), assumed=unconfirmed(source))
+    return Row(
+        name=name, answer="unknown", why="", sources=_known(source), assumed=unconfirmed(source)
+    )
 
 
 def _known(source: str | None) -> tuple[str, ...]:
@@ -315,7 +545,9 @@ def _known(source: str | None) -> tuple[str, ...]:
 
 def unconfirmed(source: str | None) -> bool:
     """No source, or one of which every part is general knowledge."""
-    return source is None or all(any(word in part for word in _UNCONFIRMED) for part in source.split(";"))
+    return source is None or all(
+        any(word in part for word in _UNCONFIRMED) for part in source.split(";")
+    )
 
 
 def _license_name(spec: ModelSpec) -> str:

@@ -1,7 +1,9 @@
-"""Fresher prices from the package genai-prices, where it is installed and asked for: figures for offers that the snapshot names.
+"""Fresher prices from the package genai-prices, where it is installed and asked for: figures for
+offers that the snapshot names.
 
-Nothing is fetched: the package carries its data, newer with each release, and its own updates over the network are never started.
-Only a price changes, never which offers there are, so the route stays what the snapshot makes it.
+Nothing is fetched: the package carries its data, newer with each release, and its own updates over
+the network are never started. Only a price changes, never which offers there are, so the route
+stays what the snapshot makes it.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    # dollars in and out for a short prompt, the longest prompt that they are for, and dollars in and out for a longer one
+    # dollars in and out for a short prompt, the longest prompt that they are for, and dollars in
+    # and out for a longer one
     _Price = tuple[float, float | None, int | None, float | None, float | None]
 
 PACKAGE = "genai-prices"
 # of a price: a source that is further off states another one, as in the snapshot
 MOST_DIFFERENCE = 0.05
-# what the snapshot's sources call a provider -> what the package does; the others are called alike, or are not in it
+# what the snapshot's sources call a provider -> what the package does; the others are called alike,
+# or are not in it
 _PROVIDERS = {"bedrock": "aws", "xai": "x-ai"}
 
 
@@ -35,12 +39,15 @@ class Refreshed(Record):
 
 
 def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
-    """The offers of the snapshot at `path` with the prices of the installed package, each with its version and day.
+    """The offers of the snapshot at `path` with the prices of the installed package, each with its
+    version and day.
 
-    An offer is taken for the package's only where provider and model have the same name there, and only where its price is one
-    for the whole day; every other stays as it is. A package that is not newer than the one the snapshot was made from changes
-    nothing. The package states no day of its own: its data is at least as new as the last change of a price that it dates,
-    and as the snapshot. Raises `SelfhostError` where the package is not installed, or has another shape than the one known.
+    An offer is taken for the package's only where provider and model have the same name there, and
+    only where its price is one for the whole day; every other stays as it is. A package that is not
+    newer than the one the snapshot was made from changes nothing. The package states no day of its
+    own: its data is at least as new as the last change of a price that it dates, and as the
+    snapshot. Raises `SelfhostError` where the package is not installed, or has another shape than
+    the one known.
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -49,9 +56,15 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
     try:
         installed = version(PACKAGE)
     except PackageNotFoundError:
-        raise SelfhostError("genai-prices is not installed", remedy="pip install 'selfhost-check[prices]'") from None
+        raise SelfhostError(
+            "genai-prices is not installed", remedy="pip install 'selfhost-check[prices]'"
+        ) from None
     known, day = max(
-        ((Version(name.removeprefix(f"{PACKAGE} ")), day) for name, day in sources(path).items() if name.startswith(f"{PACKAGE} ")),
+        (
+            (Version(name.removeprefix(f"{PACKAGE} ")), day)
+            for name, day in sources(path).items()
+            if name.startswith(f"{PACKAGE} ")
+        ),
         default=(Version("0"), ""),
     )
     if Version(installed) <= known:
@@ -77,17 +90,26 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
                 long_output_usd_per_million_tokens=long_out,
                 other_prices=_still_other(offer, into, out),
                 as_of=max(as_of, offer.as_of),
-                source=f"{PACKAGE} {installed}, the data in the installed package, at least as new as its day",
+                source=(
+                    f"{PACKAGE} {installed}, the data in the installed package, at least as new as"
+                    " its day"
+                ),
             )
         fresh.append(offer)
     changed = sum(price is not None for price in found)
     return Refreshed(
-        offers=tuple(fresh), note=f"{changed} of {len(fresh)} prices are those of genai-prices {installed}; the others the snapshot's."
+        offers=tuple(fresh),
+        note=(
+            f"{changed} of {len(fresh)} prices are those of genai-prices {installed}; the others"
+            " the snapshot's."
+        ),
     )
 
 
 def _still_other(offer: Offer, into: float, out: float | None) -> tuple[OtherPrice, ...]:
-    """Where sources disagreed, what those beside the package have, if that is still another price than the package's."""
+    """Where sources disagreed, what those beside the package have, if that is still another
+    price than the package's.
+    """
     if not offer.other_prices:
         return ()
     old = OtherPrice(
@@ -99,22 +121,35 @@ def _still_other(offer: Offer, into: float, out: float | None) -> tuple[OtherPri
         one
         for one in (old, *offer.other_prices)
         if not one.source.startswith(PACKAGE)
-        and (_differ(one.input_usd_per_million_tokens, into) or _differ(one.output_usd_per_million_tokens, out))
+        and (
+            _differ(one.input_usd_per_million_tokens, into)
+            or _differ(one.output_usd_per_million_tokens, out)
+        )
     )
 
 
 def _differ(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and abs(one - other) > MOST_DIFFERENCE * max(one, other)
+    return (
+        one is not None
+        and other is not None
+        and abs(one - other) > MOST_DIFFERENCE * max(one, other)
+    )
 
 
 def _prices(offers: Sequence[Offer], today: str) -> tuple[list[_Price | None], str]:
-    """What each offer costs, None where the package has none that is surely the same, and its last dated change."""
+    """What each offer costs, None where the package has none that is surely the same, and its
+    last dated change.
+    """
     from datetime import UTC, datetime
     from importlib import import_module
 
     snapshot = import_module("genai_prices.data_snapshot").get_snapshot()
     noon = datetime.fromisoformat(f"{today}T12:00:00").replace(tzinfo=UTC)
-    models = {(provider.id, model.id.lower()): model for provider in snapshot.providers for model in provider.models}
+    models = {
+        (provider.id, model.id.lower()): model
+        for provider in snapshot.providers
+        for model in provider.models
+    }
     found: list[_Price | None] = []
     for offer in offers:
         model = models.get((_PROVIDERS.get(offer.provider, offer.provider), offer.model.lower()))
@@ -129,11 +164,18 @@ def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     prices = model.get_prices(noon)
     sides = [getattr(prices, key, None) for key in ("input_mtok", "output_mtok")]
     into, out = (_base(price) for price in sides)
-    # what sells another thing there, or nothing, is not the same offer; a price of nothing is a trial's
-    if not into or offer.input_usd_per_million_tokens is None or not (out or offer.output_usd_per_million_tokens is None):
+    # what sells another thing there, or nothing, is not the same offer; a price of nothing is a
+    # trial's
+    if (
+        not into
+        or offer.input_usd_per_million_tokens is None
+        or not (out or offer.output_usd_per_million_tokens is None)
+    ):
         return None
     starts = {step.start for price in sides for step in getattr(price, "tiers", ())}
-    steps = sorted(start for start in starts if offer.context_tokens is None or start < offer.context_tokens)
+    steps = sorted(
+        start for start in starts if offer.context_tokens is None or start < offer.context_tokens
+    )
     if offer.output_usd_per_million_tokens is None:
         out = None
     if not steps:

@@ -1,4 +1,6 @@
-"""What a quantization costs in quality: the measured figure of `specs/common/quantizations.toml`, and the word that follows from it."""
+"""What a quantization costs in quality: the measured figure of
+`specs/common/quantizations.toml`, and the word that follows from it.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
 NOT_MEASURED, AS_PUBLISHED = "not measured", "as published"
 
 
-# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted in needs/finetune.py
+# what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
+# in needs/finetune.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
 # a stored type under the names of other formats that hold it as it is
 _SAME_AS = {
-    "mxfp4": ("MXFP4", "MXFP4-Q8"), "ternary": ("TQ1_0", "TQ2_0"), "float32": ("F32",), "bfloat16": ("BF16", "bf16"),
+    "mxfp4": ("MXFP4", "MXFP4-Q8"), "ternary": ("TQ1_0", "TQ2_0"), "float32": ("F32",),
+    "bfloat16": ("BF16", "bf16"),
     "float16": ("F16", "fp16"),
 }  # fmt: skip
 # kinds of model that the figures are of: those that write a text
@@ -30,13 +34,13 @@ _MEASURED = ("text", "vision")
 
 
 class Quality(Record):
-    """What one quantization costs. `cost` is a word of the file's scale, NOT_MEASURED, or AS_PUBLISHED where the model was made
-    in that type; `text` is a sentence for people.
+    """What one quantization costs. `cost` is a word of the file's scale, NOT_MEASURED, or
+    AS_PUBLISHED where the model was made in that type; `text` is a sentence for people.
 
-    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`: `perplexity` (its increase) or `score`
-    (the loss of an average of benchmarks); None where nobody measured it, as for all models that write no text: of these `text` tells
-    what it costs those that do. `worth_having` is False for what one takes only
-    where nothing else fits.
+    `loss_percent` is how much worse than 16-bit weights `model` became by `measure`: `perplexity`
+    (its increase) or `score` (the loss of an average of benchmarks); None where nobody measured it,
+    as for all models that write no text: of these `text` tells what it costs those that do.
+    `worth_having` is False for what one takes only where nothing else fits.
     """
 
     quantization: str
@@ -51,9 +55,11 @@ class Quality(Record):
 
 
 def quality_of(quantization: str, shelf: Catalogue, spec: ModelSpec | None = None) -> Quality:
-    """What is known of it; groups of another size than usual are taken for the usual ones, and the text says so.
+    """What is known of it; groups of another size than usual are taken for the usual ones, and the
+    text says so.
 
-    `spec`: the model, where one is meant. What it was published in costs nothing against what was published.
+    `spec`: the model, where one is meant. What it was published in costs nothing against what was
+    published.
     """
     made = spec.architecture if spec is not None else None
     known = shelf.common("quantizations")
@@ -66,25 +72,46 @@ def quality_of(quantization: str, shelf: Catalogue, spec: ModelSpec | None = Non
         like = f"as {base}, whose groups are of another size: " if entry is not None else ""
     # of files that others quantized the type is theirs, and not that of what was published
     published = made is not None and spec is not None and spec.quantized is None
-    own = (made.expert_dtype or made.matrix_dtype or made.dtype) if made is not None and published else None
+    own = (
+        (made.expert_dtype or made.matrix_dtype or made.dtype)
+        if made is not None and published
+        else None
+    )
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         text = "the model was published in this type: nothing is lost against it"
-        return Quality(quantization=quantization, cost=AS_PUBLISHED, text=text, source=entry.get("source") if entry else None)
+        return Quality(
+            quantization=quantization,
+            cost=AS_PUBLISHED,
+            text=text,
+            source=entry.get("source") if entry else None,
+        )
     if entry is None:
         return Quality(quantization=quantization)
     loss, source = entry.get("loss_percent"), entry.get("source")
     if loss is None:
         text = like + entry["note"]
-        return Quality(quantization=quantization, text=text, source=source, worth_having=entry.get("worth_having", True))
+        return Quality(
+            quantization=quantization,
+            text=text,
+            source=source,
+            worth_having=entry.get("worth_having", True),
+        )
     measure = entry["measure"]
     word = next(one for one in known["word"] if loss < one.get(f"{measure}_below", float("inf")))
     more = f"{loss:g} % more perplexity" if measure == "perplexity" else f"{loss:g} % less score"
-    measured = f"{more}, measured with {entry['model']}" if loss else f"no change, measured with {entry['model']}"
+    measured = (
+        f"{more}, measured with {entry['model']}"
+        if loss
+        else f"no change, measured with {entry['model']}"
+    )
     text = f"{like}{word['text']}" + (f": {measured}" if entry["model"] != "any" else "")
     if spec is not None and spec.modality not in _MEASURED and entry["model"] != "any":
         return Quality(
             quantization=quantization,
-            text=f"what it costs {spec.modality} models was not found measured; with text models it is {text}",
+            text=(
+                f"what it costs {spec.modality} models was not found measured; with text models it"
+                f" is {text}"
+            ),
             figure=entry["figure"],
             source=source,
             worth_having=word.get("worth_having", True),
@@ -106,7 +133,11 @@ def quality_for(workload: Workload, shelf: Catalogue, spec: ModelSpec) -> Qualit
     """That of the weights which the task computes with; None where the workload names none."""
     method = workload.finetune_method if workload.task == "finetune" else None
     quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
-    return quality_of(quantization, shelf, spec) if quantization is not None and workload.quantization is not None else None
+    return (
+        quality_of(quantization, shelf, spec)
+        if quantization is not None and workload.quantization is not None
+        else None
+    )
 
 
 def loss_by_size(shelf: Catalogue) -> tuple[str, str]:

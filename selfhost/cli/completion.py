@@ -10,15 +10,18 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 _SCRIPTS = {
-    "bash": """\
+    "bash": (
+        """\
 _selfhost() {
     local IFS=$'\\n'
     COMPREPLY=($(compgen -W "$(selfhost _complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
     [ ${#COMPREPLY[@]} -eq 0 ] && compopt -o default
 }
 complete -F _selfhost selfhost
-""",
-    "zsh": """\
+"""  # noqa: E501
+    ),
+    "zsh": (
+        """\
 #compdef selfhost
 _selfhost() {
     local -a words_found
@@ -26,11 +29,14 @@ _selfhost() {
     if [[ -n "${words_found[1]}" ]]; then compadd -Q -- "${words_found[@]}"; else _files; fi
 }
 if [[ "${funcstack[1]}" = _selfhost ]]; then _selfhost "$@"; else compdef _selfhost selfhost; fi
-""",
-    "fish": """\
+"""
+    ),
+    "fish": (
+        """\
 complete -c selfhost -f -a '(selfhost _complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
 complete -c selfhost -n '__fish_contains_opt machine machines specs output' -F
-""",
+"""  # noqa: E501
+    ),
 }
 
 
@@ -39,10 +45,14 @@ def script(shell: str) -> str:
     return _SCRIPTS[shell]
 
 
-def candidates(words: Sequence[str], commands: Sequence[str], parser_of: Callable[[str], ArgumentParser]) -> tuple[str, ...]:
-    """What may stand in the place of the last of `words` (what was typed after `selfhost`); nothing for a file's name.
+def candidates(
+    words: Sequence[str], commands: Sequence[str], parser_of: Callable[[str], ArgumentParser]
+) -> tuple[str, ...]:
+    """What may stand in the place of the last of `words` (what was typed after `selfhost`); nothing
+    for a file's name.
 
-    Options are read off the command's own parser. Names with a colon are left out: bash splits words there.
+    Options are read off the command's own parser. Names with a colon are left out: bash splits
+    words there.
     """
     typed = words[-1] if words else ""
     if len(words) < 2:
@@ -54,10 +64,19 @@ def candidates(words: Sequence[str], commands: Sequence[str], parser_of: Callabl
     before = words[-2]
     for action in actions:
         if before in action.option_strings and action.nargs != 0:
-            return tuple(str(choice) for choice in action.choices or () if str(choice).startswith(typed))
+            return tuple(
+                str(choice) for choice in action.choices or () if str(choice).startswith(typed)
+            )
     if typed.startswith("-"):
-        return tuple(flag for action in actions for flag in action.option_strings if flag.startswith(typed))
-    fixed = tuple(str(choice) for action in actions if not action.option_strings for choice in action.choices or ())
+        return tuple(
+            flag for action in actions for flag in action.option_strings if flag.startswith(typed)
+        )
+    fixed = tuple(
+        str(choice)
+        for action in actions
+        if not action.option_strings
+        for choice in action.choices or ()
+    )
     if fixed:
         return tuple(choice for choice in fixed if choice.startswith(typed))
     if command not in ("check", "show", "compare", "plan"):

@@ -1,4 +1,6 @@
-"""The command line: arguments in, a report out, and the exit code that `verdict.exit_code` decides."""
+"""The command line: arguments in, a report out, and the exit code that `verdict.exit_code`
+decides.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,23 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.spec import MODALITIES, OPENNESS
-from ..core.errors import MAX_PROBLEMS, Faults, InputError, MachineFileError, Problem, SelfhostError, WorkloadError
-from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES, MEMORY_BASES, OPTIMIZERS, PRICE_SOURCES, TASKS
+from ..core.errors import (
+    MAX_PROBLEMS,
+    Faults,
+    InputError,
+    MachineFileError,
+    Problem,
+    SelfhostError,
+    WorkloadError,
+)
+from ..core.workload import (
+    FINETUNE_METHODS,
+    KV_CACHE_TYPES,
+    MEMORY_BASES,
+    OPTIMIZERS,
+    PRICE_SOURCES,
+    TASKS,
+)
 from ..verdict.record import Route, exit_code
 
 TYPE_CHECKING = False
@@ -25,7 +42,9 @@ if TYPE_CHECKING:
     from ..reports.layout import Document
     from ..verdict.record import Answer, Verdict
 
-DESCRIPTION = "Can this machine download and run that open-weight model, or is an API the practical route?"
+DESCRIPTION = (
+    "Can this machine download and run that open-weight model, or is an API the practical route?"
+)
 
 COMMANDS = {
     "check": "can a model be downloaded and run here, or is an API the practical route",
@@ -35,7 +54,9 @@ COMMANDS = {
     "plan": "the reverse: the least machine that runs a model, and which known ones do",
     "machine": "what was read of this machine, and from where",
     "audit": "for CI: judge this machine, or recorded ones, against a policy file",
-    "spec": "spec check FILE…: validate specs of your own; spec new FILE: make one from a model file",
+    "spec": (
+        "spec check FILE…: validate specs of your own; spec new FILE: make one from a model file"
+    ),
     "completion": "print a completion script for bash, zsh or fish",
 }
 
@@ -46,10 +67,11 @@ exit codes:
      spec check: a file is wrong
   2  no answer: bad usage, unknown model, bad spec, machine or policy file
   3  nothing is 1, but something that decides is unknown
-"""
+"""  # noqa: E501
 
 EXAMPLES = {
-    "": """\
+    "": (
+        """\
 examples:
   selfhost check mistral-7b                 can I run it here?
   selfhost check llama3.1:8b --context 32k  with a long context
@@ -57,8 +79,10 @@ examples:
   selfhost show gpt-oss-20b                 sizes, license, how open it is
   selfhost machine --format json > ci.json  record a machine, judge it elsewhere:
   selfhost check mixtral --machine ci.json
-""",
-    "check": """\
+"""
+    ),
+    "check": (
+        """\
 examples:
   selfhost check mistral-7b
   selfhost check gpt2 opt-1.3b qwen3:8b
@@ -76,8 +100,10 @@ whose needs (docs/needs.md tells more):
   researcher            --auditable --modify
   casual user           none of them
   security-minded user  --private, and `selfhost show` for the safety of the files
-""",
-    "list": """\
+"""
+    ),
+    "list": (
+        """\
 examples:
   selfhost list --route local
   selfhost list --family qwen --machine ci.json
@@ -90,58 +116,82 @@ Then the models of the last three years before older ones, the larger before the
 rule of thumb and no more), and of two as large the newer. How open a model is does not change the order: choose by it with
 --license, --commercial, --modify, --auditable and --openness. But with --modify or --auditable what is open in all that was
 asked comes, of its kind, before what is open in part. No benchmark score has a part in it.
-""",
-    "show": """\
+"""  # noqa: E501
+    ),
+    "show": (
+        """\
 examples:
   selfhost show gpt-oss-20b
   selfhost show mistral-7b --context 16k --format json
-""",
-    "compare": """\
+"""
+    ),
+    "compare": (
+        """\
 examples:
   selfhost compare gpt-oss-20b mistral-7b gpt-4o
   selfhost compare llama3.1:8b qwen3:8b --context 32k --format json
-""",
-    "plan": """\
+"""
+    ),
+    "plan": (
+        """\
 examples:
   selfhost plan mistral-7b
   selfhost plan llama-3.3-70b --context 32k --min-speed 10
   selfhost plan gpt-oss-120b --format json | jq .least.memory_bytes
-""",
-    "machine": """\
+"""
+    ),
+    "machine": (
+        """\
 examples:
   selfhost machine
   selfhost machine --profiles                 machines to ask about with --machine NAME
   selfhost machine --format json --name build-07 --label site=berlin > build-07.json
   selfhost machine --record bundle            what was read, for a bug report
   selfhost machine --root bundle --format json | selfhost check mistral-7b --machine -
-""",
-    "audit": """\
+"""
+    ),
+    "audit": (
+        """\
 examples:
   selfhost audit --init                       write a policy to ./audit.toml
   selfhost audit                              judge this machine against it
   selfhost audit policy.toml --machines records/ --format junit=report.xml
-""",
-    "spec": """\
+"""
+    ),
+    "spec": (
+        """\
 examples:
   selfhost spec check my-model.toml
   selfhost spec new ./model.gguf --output my-specs/model.toml
   selfhost check my-model --specs ./my-specs
-""",
-    "completion": """\
+"""
+    ),
+    "completion": (
+        """\
 examples:
   eval "$(selfhost completion bash)"        in ~/.bashrc
   selfhost completion zsh > ~/.zfunc/_selfhost
   selfhost completion fish > ~/.config/fish/completions/selfhost.fish
-""",
+"""
+    ),
 }
 
 
 # options that other programs have
-_QUIET = "the exit code is the answer: send the text to /dev/null, or read one field of --format json"
+_QUIET = (
+    "the exit code is the answer: send the text to /dev/null, or read one field of --format json"
+)
 _VERSION = "`selfhost --version` prints the version"
-_INSTEAD = {"--json": "did you mean --format json?", "-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
+_INSTEAD = {
+    "--json": "did you mean --format json?",
+    "-q": _QUIET,
+    "--quiet": _QUIET,
+    "-V": _VERSION,
+    "--version": _VERSION,
+}
 
-# argparse asks for a translation of its own words, of which none ship: looking for one loads locale and a dozen files that are not there
+# argparse asks for a translation of its own words, of which none ship: looking for one loads locale
+# and a dozen files that are not there
 vars(argparse)["_"] = str
 
 
@@ -177,9 +227,22 @@ class _Parser(argparse.ArgumentParser):
             from ..core.spelling import nearest
 
             unknown = message.partition(": ")[2].split() or ["an empty word"]
-            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-            guesses = [guess for word in unknown if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))]
-            message = f"unknown option {' '.join(unknown)}" if unknown[0].startswith("-") else f"unexpected {' '.join(unknown)}"
+            flags = [
+                flag
+                for action in self._actions
+                for flag in action.option_strings
+                if flag.startswith("--")
+            ]
+            guesses = [
+                guess
+                for word in unknown
+                if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))
+            ]
+            message = (
+                f"unknown option {' '.join(unknown)}"
+                if unknown[0].startswith("-")
+                else f"unexpected {' '.join(unknown)}"
+            )
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
@@ -190,7 +253,11 @@ _MOST_SHOWN = 2_000
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]} … {text[-_MOST_SHOWN // 4 :]}"
+    return (
+        text
+        if len(text) <= _MOST_SHOWN
+        else f"{text[: _MOST_SHOWN // 2]} … {text[-_MOST_SHOWN // 4 :]}"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -252,7 +319,10 @@ def _unwritable(error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return BrokenPipeError()
     _abandon(sys.stdout)
-    return UsageError(f"standard output cannot be written: {error.strerror or error}", remedy="--output FILE writes the report to a file")
+    return UsageError(
+        f"standard output cannot be written: {error.strerror or error}",
+        remedy="--output FILE writes the report to a file",
+    )
 
 
 def _abandon(stream: TextIO | None) -> None:
@@ -267,7 +337,11 @@ def _bug(error: BaseException) -> SelfhostError:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    where = (
+        f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})"
+        if trace
+        else ""
+    )
     return SelfhostError(
         f"a bug in selfhost: {type(error).__name__}: {error}{where}",
         remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
@@ -323,12 +397,19 @@ def _dispatch(words: list[str]) -> int:
         from ..core.spelling import nearest
 
         if command.startswith("-"):
-            remedy = "an option stands behind its command, as in `selfhost check mistral-7b --format json`"
+            remedy = (
+                "an option stands behind its command, as in `selfhost check mistral-7b --format"
+                " json`"
+            )
             raise UsageError(f"{command!r} is no command", remedy=remedy)
         import shlex
 
         guess = nearest(command, list(COMMANDS))
-        remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: selfhost check {shlex.join(words)}"
+        remedy = (
+            f"did you mean `selfhost {guess}`?"
+            if guess
+            else f"to judge a model: selfhost check {shlex.join(words)}"
+        )
         raise UsageError(f"unknown command {command!r}", remedy=remedy)
     return handler([*everywhere, *rest])
 
@@ -336,7 +417,10 @@ def _dispatch(words: list[str]) -> int:
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
-    return f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains one)\n\n{lines}\n{EXAMPLES['']}\n{EXIT_CODES}"
+    return (
+        f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains"
+        f" one)\n\n{lines}\n{EXAMPLES['']}\n{EXIT_CODES}"
+    )
 
 
 # ------------------------------------------------------------------ arguments
@@ -366,10 +450,15 @@ def _whole(text: str) -> int:
 
 def parser_of(command: str) -> argparse.ArgumentParser:
     """The parser of one command; also what shell completion reads its options from."""
-    parser = _Parser(command, description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + ".")
+    parser = _Parser(
+        command, description=COMMANDS[command][0].upper() + COMMANDS[command][1:] + "."
+    )
     if command == "check":
         parser.add_argument(
-            "models", nargs="+", metavar="MODEL", help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id"
+            "models",
+            nargs="+",
+            metavar="MODEL",
+            help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id",
         )
     if command == "compare":
         parser.add_argument("model", metavar="MODEL", help="a name as people type it")
@@ -377,10 +466,26 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     if command in ("show", "plan"):
         parser.add_argument("model", metavar="MODEL", help="a name as people type it")
     if command == "audit":
-        parser.add_argument("policy", nargs="?", default="audit.toml", metavar="POLICY", help="the policy file (default: ./audit.toml)")
-        parser.add_argument("--machines", metavar="FILE|DIR|-", help="recorded machines to judge instead of this one")
-        parser.add_argument("--init", action="store_true", help="write a policy to start from, and stop")
-        parser.add_argument("--today", metavar="YYYY-MM-DD", help="the day (UTC) on which exceptions are held to expire")
+        parser.add_argument(
+            "policy",
+            nargs="?",
+            default="audit.toml",
+            metavar="POLICY",
+            help="the policy file (default: ./audit.toml)",
+        )
+        parser.add_argument(
+            "--machines",
+            metavar="FILE|DIR|-",
+            help="recorded machines to judge instead of this one",
+        )
+        parser.add_argument(
+            "--init", action="store_true", help="write a policy to start from, and stop"
+        )
+        parser.add_argument(
+            "--today",
+            metavar="YYYY-MM-DD",
+            help="the day (UTC) on which exceptions are held to expire",
+        )
     if command in ("check", "list", "show", "compare", "plan"):
         _judging(parser)
         _machine_options(parser, command)
@@ -392,27 +497,68 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         group = parser.add_argument_group("filters")
         group.add_argument("--family", metavar="NAME", help="only this family")
         group.add_argument("--modality", choices=MODALITIES, help="only this kind of model")
-        group.add_argument("--openness", choices=OPENNESS, help="only models whose weights are published, in part, or closed")
-        group.add_argument("--route", choices=tuple(route.value for route in Route), help="only models with this answer")
-        group.add_argument("--max-size", type=_kind(_bytes), metavar="SIZE", help="only downloads up to this size, as 8GB")
+        group.add_argument(
+            "--openness",
+            choices=OPENNESS,
+            help="only models whose weights are published, in part, or closed",
+        )
+        group.add_argument(
+            "--route",
+            choices=tuple(route.value for route in Route),
+            help="only models with this answer",
+        )
+        group.add_argument(
+            "--max-size",
+            type=_kind(_bytes),
+            metavar="SIZE",
+            help="only downloads up to this size, as 8GB",
+        )
     if command == "machine":
         parser.add_argument(
-            "--profiles", action="store_true", help="list the machines that --machine NAME knows, instead of reading this one"
+            "--profiles",
+            action="store_true",
+            help="list the machines that --machine NAME knows, instead of reading this one",
         )
-        parser.add_argument("--measure", action="store_true", help="measure the memory bandwidth too, under a second")
-        parser.add_argument("--root", metavar="DIR", help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine")
+        parser.add_argument(
+            "--measure",
+            action="store_true",
+            help="measure the memory bandwidth too, under a second",
+        )
+        parser.add_argument(
+            "--root",
+            metavar="DIR",
+            help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine",
+        )
         parser.add_argument(
             "--record",
             metavar="DIR",
-            help="also write what was read to a new folder, as such a tree, without names (but of public models) and addresses",
+            help=(
+                "also write what was read to a new folder, as such a tree, without names (but of"
+                " public models) and addresses"
+            ),
         )
-        parser.add_argument("--name", metavar="NAME", help="a name for the record (none is read from the machine)")
-        parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE", help="a label for policies to match (repeatable)")
+        parser.add_argument(
+            "--name", metavar="NAME", help="a name for the record (none is read from the machine)"
+        )
+        parser.add_argument(
+            "--label",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="a label for policies to match (repeatable)",
+        )
     if command == "spec":
         parser.add_argument(
-            "action", choices=("check", "new"), help="check: every fault with file, line and key; new: a spec of a model file"
+            "action",
+            choices=("check", "new"),
+            help="check: every fault with file, line and key; new: a spec of a model file",
         )
-        parser.add_argument("files", nargs="+", metavar="FILE", help="spec files; for new one GGUF file, config.json or model folder")
+        parser.add_argument(
+            "files",
+            nargs="+",
+            metavar="FILE",
+            help="spec files; for new one GGUF file, config.json or model folder",
+        )
     if command == "completion":
         parser.add_argument("shell", choices=("bash", "zsh", "fish"))
         return parser
@@ -425,9 +571,12 @@ def _bytes(text: str) -> int:
     from ..core.units import MIB, binary, parse_bytes
 
     size = parse_bytes(text)
-    # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on it was meant so
+    # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on
+    # it was meant so
     if text.strip().isdecimal() and 0 < size < MIB:
-        raise ValueError(f"{text!r} is {binary(size)}: the unit is missing, write for example 16GiB or 16GB")
+        raise ValueError(
+            f"{text!r} is {binary(size)}: the unit is missing, write for example 16GiB or 16GB"
+        )
     return size
 
 
@@ -457,39 +606,94 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="context length in tokens, as 8192 or 8k (default: 4096, or what it was trained for)",
     )
-    work.add_argument("--task", choices=TASKS, default="generate", help="run it (default), or fine-tune it with transformers and peft")
-    work.add_argument("--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits the model)")
+    work.add_argument(
+        "--task",
+        choices=TASKS,
+        default="generate",
+        help="run it (default), or fine-tune it with transformers and peft",
+    )
+    work.add_argument(
+        "--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits the model)"
+    )
     work.add_argument(
         "--runtime",
         metavar="R",
-        help="llama.cpp, ollama, llama-cpp-python, transformers, vllm, mlx, whisper.cpp, faster-whisper or diffusers (default: one that"
-        " loads it)",
+        help=(
+            "llama.cpp, ollama, llama-cpp-python, transformers, vllm, mlx, whisper.cpp,"
+            " faster-whisper or diffusers (default: one that loads it)"
+        ),
     )
-    work.add_argument("--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)")
     work.add_argument(
-        "--draft", metavar="MODEL", help="a small model that proposes tokens (speculative decoding), or mtp for the model's own block"
+        "--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)"
     )
-    work.add_argument("--adapter", metavar="FILE|rank=N", help="a LoRA adapter to load: its file, or its rank")
     work.add_argument(
-        "--audio", type=_kind(_seconds), metavar="TIME", help="length of one recording, as 30s, 10m or 1.5h (default: some minutes)"
+        "--draft",
+        metavar="MODEL",
+        help=(
+            "a small model that proposes tokens (speculative decoding), or mtp for the model's own"
+            " block"
+        ),
     )
-    work.add_argument("--parallel", type=_kind(_whole), default=1, metavar="N", help="sequences at once, each with its own context")
-    work.add_argument("--min-speed", type=_kind(_number), metavar="TOKENS_PER_SECOND", help="lowest useful speed (default: 2; 0: any)")
+    work.add_argument(
+        "--adapter", metavar="FILE|rank=N", help="a LoRA adapter to load: its file, or its rank"
+    )
+    work.add_argument(
+        "--audio",
+        type=_kind(_seconds),
+        metavar="TIME",
+        help="length of one recording, as 30s, 10m or 1.5h (default: some minutes)",
+    )
+    work.add_argument(
+        "--parallel",
+        type=_kind(_whole),
+        default=1,
+        metavar="N",
+        help="sequences at once, each with its own context",
+    )
+    work.add_argument(
+        "--min-speed",
+        type=_kind(_number),
+        metavar="TOKENS_PER_SECOND",
+        help="lowest useful speed (default: 2; 0: any)",
+    )
     tune = parser.add_argument_group("with --task finetune")
     tune.add_argument(
-        "--method", choices=FINETUNE_METHODS, help="train all weights, adapters, or adapters on 4-bit weights (default: lora)"
+        "--method",
+        choices=FINETUNE_METHODS,
+        help="train all weights, adapters, or adapters on 4-bit weights (default: lora)",
     )
-    tune.add_argument("--lora-rank", type=_kind(_whole), metavar="N", help="rank of the adapters (default: 16)")
+    tune.add_argument(
+        "--lora-rank", type=_kind(_whole), metavar="N", help="rank of the adapters (default: 16)"
+    )
     tune.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adamw")
-    tune.add_argument("--no-checkpointing", action="store_true", help="keep all activations instead of computing them again")
-    rules = parser.add_argument_group("what it must be")
-    rules.add_argument("--private", action="store_true", help="nothing may leave this machine: an API is no answer")
-    rules.add_argument("--commercial", action="store_true", help="the license must allow commercial use")
-    rules.add_argument("--modify", action="store_true", help="modified versions must be allowed, if under conditions")
-    rules.add_argument(
-        "--auditable", action="store_true", help="training data, code and paper must be open; the data at least in part, which is a warning"
+    tune.add_argument(
+        "--no-checkpointing",
+        action="store_true",
+        help="keep all activations instead of computing them again",
     )
-    rules.add_argument("--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'")
+    rules = parser.add_argument_group("what it must be")
+    rules.add_argument(
+        "--private", action="store_true", help="nothing may leave this machine: an API is no answer"
+    )
+    rules.add_argument(
+        "--commercial", action="store_true", help="the license must allow commercial use"
+    )
+    rules.add_argument(
+        "--modify",
+        action="store_true",
+        help="modified versions must be allowed, if under conditions",
+    )
+    rules.add_argument(
+        "--auditable",
+        action="store_true",
+        help=(
+            "training data, code and paper must be open; the data at least in part, which is a"
+            " warning"
+        ),
+    )
+    rules.add_argument(
+        "--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'"
+    )
 
 
 def _cost(parser: argparse.ArgumentParser) -> None:
@@ -497,20 +701,41 @@ def _cost(parser: argparse.ArgumentParser) -> None:
     cost.add_argument(
         "--tokens-per-day",
         metavar="IN:OUT|N",
-        help="a load, as 2M:500k (k and M are thousands and millions) or 200k for both, three in for one out: the month by API, and "
-        "hours and energy here",
+        help=(
+            "a load, as 2M:500k (k and M are thousands and millions) or 200k for both, three in for"
+            " one out: the month by API, and hours and energy here"
+        ),
     )
-    cost.add_argument("--watts", type=_kind(_number), metavar="W", help="what this computer draws at work (default: its parts' rating)")
-    cost.add_argument("--electricity", type=_kind(_number), metavar="PRICE", help="of a kWh, in your currency, as 0.30 (default: kWh only)")
     cost.add_argument(
-        "--prices", choices=PRICE_SOURCES, default="snapshot", help="those of this release, or those of the package genai-prices, if newer"
+        "--watts",
+        type=_kind(_number),
+        metavar="W",
+        help="what this computer draws at work (default: its parts' rating)",
+    )
+    cost.add_argument(
+        "--electricity",
+        type=_kind(_number),
+        metavar="PRICE",
+        help="of a kWh, in your currency, as 0.30 (default: kWh only)",
+    )
+    cost.add_argument(
+        "--prices",
+        choices=PRICE_SOURCES,
+        default="snapshot",
+        help="those of this release, or those of the package genai-prices, if newer",
     )
 
 
 class _Once(argparse.Action):
     """An option that the last one given would silently replace."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,
+    ) -> None:
         if getattr(namespace, self.dest) is not None:
             parser.error(f"{option} is given twice: name one, or a folder of records")
         setattr(namespace, self.dest, values)
@@ -526,31 +751,57 @@ def _machine_options(parser: argparse.ArgumentParser, command: str) -> None:
             "--machine",
             action=_Once,
             metavar="FILE|DIR|PROFILE",
-            help="another machine instead of this one: a record (`selfhost machine --format json`; - reads it from a pipe), a folder of "
-            "records, or the name of a known machine (`selfhost machine --profiles`)",
+            help=(
+                "another machine instead of this one: a record (`selfhost machine --format json`; -"
+                " reads it from a pipe), a folder of records, or the name of a known machine"
+                " (`selfhost machine --profiles`)"
+            ),
         )
         place.add_argument(
             "--set",
             action="append",
             default=[],
             metavar="KEY=VALUE",
-            help="what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s[:measured], gpu=24GiB[:NAME], gpu=2x24GiB[:NAME] or "
-            "gpu=none, architecture, system, instruction_sets=avx2,fma (repeatable)",
+            help=(
+                "what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s[:measured],"
+                " gpu=24GiB[:NAME], gpu=2x24GiB[:NAME] or gpu=none, architecture, system,"
+                " instruction_sets=avx2,fma (repeatable)"
+            ),
         )
         place.add_argument(
-            "--measure", action="store_true", help="measure this machine's memory bandwidth first (under a second): narrows the speed"
+            "--measure",
+            action="store_true",
+            help=(
+                "measure this machine's memory bandwidth first (under a second): narrows the speed"
+            ),
         )
-        place.add_argument("--memory", choices=MEMORY_BASES[1:], help="plan with all memory, or count only what is free now")
+        place.add_argument(
+            "--memory",
+            choices=MEMORY_BASES[1:],
+            help="plan with all memory, or count only what is free now",
+        )
     place.add_argument(
-        "--download-speed", type=_kind(_rate), metavar="RATE", help="of your connection, as 100Mbit/s or 12MB/s: gives the download's time"
+        "--download-speed",
+        type=_kind(_rate),
+        metavar="RATE",
+        help="of your connection, as 100Mbit/s or 12MB/s: gives the download's time",
     )
-    place.add_argument("--reserve", type=_kind(_bytes), metavar="SIZE", help="memory kept for the system itself, as 2GiB")
+    place.add_argument(
+        "--reserve",
+        type=_kind(_bytes),
+        metavar="SIZE",
+        help="memory kept for the system itself, as 2GiB",
+    )
 
 
 def _specs(parser: argparse.ArgumentParser, command: str) -> None:
     if command != "machine":
         parser.add_argument(
-            "--specs", action="append", default=[], metavar="DIR", help="a folder of own specs (repeatable; also SELFHOST_SPECS)"
+            "--specs",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="a folder of own specs (repeatable; also SELFHOST_SPECS)",
         )
 
 
@@ -570,12 +821,15 @@ def _output(parser: argparse.ArgumentParser, command: str) -> None:
             "--format",
             choices=("text", "json", "html") if page else ("text", "json"),
             default="text",
-            help="json has a stable schema" + ("; html is a page to read in a browser, in one file" if page else ""),
+            help="json has a stable schema"
+            + ("; html is a page to read in a browser, in one file" if page else ""),
         )
     look.add_argument("--output", metavar="FILE", help="write the report to a file")
     look.add_argument("--no-color", action="store_true", help="no colour (also NO_COLOR=1)")
     if command in ("check", "show", "plan"):
-        look.add_argument("-v", "--verbose", action="store_true", help="every term with its arithmetic and source")
+        look.add_argument(
+            "-v", "--verbose", action="store_true", help="every term with its arithmetic and source"
+        )
 
 
 def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
@@ -583,7 +837,8 @@ def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
     _refuse_empty_values(parser, words)
     options, extra = parser.parse_known_args(words)
     if extra:
-        # only names after an option need the slower way, which also says what is wrong with the rest
+        # only names after an option need the slower way, which also says what is wrong with the
+        # rest
         options = parser.parse_intermixed_args(words)
     if getattr(options, "output", None) == "-":
         options.output = None
@@ -593,8 +848,12 @@ def _parse(command: str, words: Sequence[str]) -> argparse.Namespace:
 
 
 def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """An option that is given nothing says so: argparse takes `--today=` for a value, and `--today=--` for an empty list or for `--`."""
-    takes_value = {flag for action in parser._actions if action.nargs != 0 for flag in action.option_strings}
+    """An option that is given nothing says so: argparse takes `--today=` for a value, and
+    `--today=--` for an empty list or for `--`.
+    """
+    takes_value = {
+        flag for action in parser._actions if action.nargs != 0 for flag in action.option_strings
+    }
     for word, following in zip(words, [*words[1:], None], strict=False):
         if word == "--":
             return
@@ -609,21 +868,30 @@ def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) 
 
 
 def _can_be_passed_on(text: str) -> bool:
-    """False for what a system call refuses: a NUL, or half of a surrogate pair that stands for no byte."""
+    """False for what a system call refuses: a NUL, or half of a surrogate pair that stands for
+    no byte.
+    """
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         return False
 
 
-def _check_targets(options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False) -> None:
-    """`WriteError`, before anything is judged, where a report cannot go to a target or would replace an input."""
+def _check_targets(
+    options: argparse.Namespace, targets: Sequence[str], *, with_standard_output: bool = False
+) -> None:
+    """`WriteError`, before anything is judged, where a report cannot go to a target or would
+    replace an input.
+    """
     from ..core.writing import check_targets
 
     for folder in (getattr(options, "root", None), getattr(options, "record", None)):
         for target in targets:
             if folder is not None and _lies_in(target, folder):
-                raise UsageError(f"{target} lies in {folder}, the recorded tree", remedy="name a file outside it for the report")
+                raise UsageError(
+                    f"{target} lies in {folder}, the recorded tree",
+                    remedy="name a file outside it for the report",
+                )
     check_targets(targets, _inputs(options), with_standard_output=with_standard_output)
 
 
@@ -637,7 +905,11 @@ def _inputs(options: argparse.Namespace) -> list[str]:
     """Every file that this run reads because it was named, or lies in a folder that was."""
     given = vars(options)
     # where an option is not there, or has no value, there is nothing to read
-    records = ["/dev/stdin" if name == "-" else name for key in ("machine", "machines") if (name := given.get(key))]
+    records = [
+        "/dev/stdin" if name == "-" else name
+        for key in ("machine", "machines")
+        if (name := given.get(key))
+    ]
     specs = [*given.get("specs", ()), *os.environ.get("SELFHOST_SPECS", "").split(os.pathsep)]
     models = [*given.get("models", ()), *given.get("others", ())]
     models += [name for key in ("model", "draft", "adapter") if (name := given.get(key))]
@@ -660,23 +932,41 @@ def _held(folder: str, endings: tuple[str, ...]) -> list[str]:
         return []
 
 
-_MODEL_FILES = (".gguf", ".safetensors", ".index.json", "config.json", ".bin", ".pt", ".pth", ".model", "tokenizer.json")
+_MODEL_FILES = (
+    ".gguf",
+    ".safetensors",
+    ".index.json",
+    "config.json",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".model",
+    "tokenizer.json",
+)
 
 
 def _model_files(path: str) -> list[str]:
-    """What is read of a model: what its folder holds, or a file and what belongs to it beside it."""
+    """What is read of a model: what its folder holds, or a file and what belongs to it beside
+    it.
+    """
     if os.path.isdir(path):
         return _held(path, _MODEL_FILES)
     return [path, *_held(os.path.dirname(path) or ".", _MODEL_FILES)]
 
 
 def _in_flags(error: WorkloadError) -> WorkloadError:
-    """The same faults under the names that somebody typed; once they bear those, nothing changes."""
+    """The same faults under the names that somebody typed; once they bear those, nothing
+    changes.
+    """
     from ..core.workload import FLAGS, LOAD_FLAGS
 
     flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(
-        problem.replace(file="command line", key=flags.get(problem.key or "", problem.key)) if problem.file == "workload" else problem
+        (
+            problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
+            if problem.file == "workload"
+            else problem
+        )
         for problem in error.problems
     )
 
@@ -684,7 +974,10 @@ def _in_flags(error: WorkloadError) -> WorkloadError:
 def _workload(options: argparse.Namespace) -> Workload:
     from ..core.workload import FLAGS, Workload
 
-    asked = {field: getattr(options, flag.removeprefix("--").replace("-", "_")) for field, flag in FLAGS.items()}
+    asked = {
+        field: getattr(options, flag.removeprefix("--").replace("-", "_"))
+        for field, flag in FLAGS.items()
+    }
     asked["memory_basis"] = options.memory or "default"
     asked["checkpointing"] = False if options.no_checkpointing else None
     asked["load"] = _load(options)
@@ -695,16 +988,25 @@ def _load(options: argparse.Namespace) -> Load | None:
     from ..core.workload import Load
 
     if options.tokens_per_day is None:
-        alone = next((flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None)
+        alone = next(
+            (flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None
+        )
         if alone:
-            raise UsageError(f"--{alone} is for a load, and none is stated", remedy="add for example --tokens-per-day 2M:500k")
+            raise UsageError(
+                f"--{alone} is for a load, and none is stated",
+                remedy="add for example --tokens-per-day 2M:500k",
+            )
         return None
     try:
-        return Load.parse(options.tokens_per_day, watts=options.watts, electricity_per_kwh=options.electricity)
+        return Load.parse(
+            options.tokens_per_day, watts=options.watts, electricity_per_kwh=options.electricity
+        )
     except WorkloadError:
         raise
     except ValueError as error:
-        raise UsageError(f"--tokens-per-day: {error}", remedy="2M:500k is two million in and 500,000 out a day") from None
+        raise UsageError(
+            f"--tokens-per-day: {error}", remedy="2M:500k is two million in and 500,000 out a day"
+        ) from None
 
 
 def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
@@ -715,7 +1017,10 @@ def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
     if named is None:
         found: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
     elif options.measure:
-        raise UsageError("--measure measures this machine, and --machine judges another", remedy="leave one of them out")
+        raise UsageError(
+            "--measure measures this machine, and --machine judges another",
+            remedy="leave one of them out",
+        )
     else:
         found = _named_machines(named)
     if options.set:
@@ -726,12 +1031,19 @@ def _machines(options: argparse.Namespace) -> tuple[Machine, ...]:
 
 
 def _named_machines(named: str) -> tuple[Machine, ...]:
-    """A path goes before a profile only where it looks like one: a file that happens to be called as a profile changes nothing."""
+    """A path goes before a profile only where it looks like one: a file that happens to be
+    called as a profile changes nothing.
+    """
     from ..machine.record import Machine
 
     if named == "-":
         return (Machine.from_file("/dev/stdin"),)
-    looks_like_a_path = named in ("", ".", "..") or "/" in named or os.sep in named or named.endswith((".json", ".jsonl"))
+    looks_like_a_path = (
+        named in ("", ".", "..")
+        or "/" in named
+        or os.sep in named
+        or named.endswith((".json", ".jsonl"))
+    )
     if not looks_like_a_path:
         from ..machine.profiles import UnknownMachineError, load
 
@@ -740,7 +1052,9 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
         except UnknownMachineError as error:
             if not os.path.lexists(named):
                 message = f"{error}, and there is no file or folder of that name"
-                raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
+                raise UnknownMachineError(
+                    message, remedy=error.remedy, nearest=error.nearest
+                ) from None
     if os.path.isdir(named):
         from ..audit.fleet import load_machines
 
@@ -754,7 +1068,9 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
 def _one_machine(options: argparse.Namespace) -> Machine:
     found = _machines(options)
     if len(found) > 1:
-        remedy = "name one of its files; `selfhost check` and `selfhost audit --machines` judge them all"
+        remedy = (
+            "name one of its files; `selfhost check` and `selfhost audit --machines` judge them all"
+        )
         raise UsageError(f"{options.machine} holds {len(found)} machines", remedy=remedy)
     return found[0]
 
@@ -778,7 +1094,11 @@ def _check(words: list[str]) -> int:
         from ..reports.check_text import check_document, one_after_the_other
 
         carry = _carried(options)
-        documents = [check_document(part, verbose=options.verbose, carry=carry, today=utc_today()) for part in by_machine if part]
+        documents = [
+            check_document(part, verbose=options.verbose, carry=carry, today=utc_today())
+            for part in by_machine
+            if part
+        ]
         _present(options, one_after_the_other(documents))
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
@@ -803,7 +1123,15 @@ def _verdicts(
             if name in errors:
                 continue
             try:
-                judged.append(check_with(catalogue, name, workload, machine, prices=getattr(options, "prices", "snapshot")))
+                judged.append(
+                    check_with(
+                        catalogue,
+                        name,
+                        workload,
+                        machine,
+                        prices=getattr(options, "prices", "snapshot"),
+                    )
+                )
             except SelfhostError as error:
                 errors[name] = _in_flags(error) if isinstance(error, WorkloadError) else error
         by_machine.append(judged)
@@ -818,7 +1146,10 @@ def _compare(words: list[str]) -> int:
         wrong = _together(errors)
         if judged := [name for name in names if name not in errors]:
             # side by side means all of them: exit 2 is no answer, also of the names that are right
-            others = f"not compared because of {'it' if len(errors) == 1 else 'them'}: {', '.join(judged)}"
+            others = (
+                f"not compared because of {'it' if len(errors) == 1 else 'them'}:"
+                f" {', '.join(judged)}"
+            )
             wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
         raise wrong
     from ..api import utc_today
@@ -830,7 +1161,12 @@ def _compare(words: list[str]) -> int:
     else:
         from ..reports.compare_text import compare_document
 
-        _present(options, compare_document(verdicts, carry=_workload(options).options() + _carried(options), today=utc_today()))
+        _present(
+            options,
+            compare_document(
+                verdicts, carry=_workload(options).options() + _carried(options), today=utc_today()
+            ),
+        )
     return 0
 
 
@@ -839,7 +1175,11 @@ def _carried(options: argparse.Namespace) -> str:
     words = [
         *(["--measure"] if options.measure else []),
         *(["--machine", options.machine] if options.machine else []),
-        *(["--prices", options.prices] if getattr(options, "prices", "snapshot") != "snapshot" else []),
+        *(
+            ["--prices", options.prices]
+            if getattr(options, "prices", "snapshot") != "snapshot"
+            else []
+        ),
         *(word for text in options.set for word in ("--set", text)),
         *(word for folder in options.specs for word in ("--specs", folder)),
     ]
@@ -847,7 +1187,9 @@ def _carried(options: argparse.Namespace) -> str:
 
 
 def _together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
-    """One error for all that is wrong with the names: a single one as it is, several as problems of one input."""
+    """One error for all that is wrong with the names: a single one as it is, several as
+    problems of one input.
+    """
     if len(errors) == 1:
         return next(iter(errors.values()))
     problems: dict[Problem, None] = {}
@@ -860,7 +1202,9 @@ def _together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
             found = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
         problems.update(dict.fromkeys(found))
     faults = Faults("command line", problems)
-    guesses = dict.fromkeys(guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest)
+    guesses = dict.fromkeys(
+        guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest
+    )
     return InputError(faults.problems, nearest=guesses, unlisted=faults.more)
 
 
@@ -891,7 +1235,10 @@ def _list(words: list[str]) -> int:
         from ..reports.html import catalogue_page
 
         today = utc_today()
-        offers = {row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows}
+        offers = {
+            row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today)
+            for row in rows
+        }
         prices = {model_id: found[0] for model_id, found in offers.items() if found}
         _deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
     else:
@@ -911,11 +1258,21 @@ def _known_family(wanted: str, catalogue: Catalogue) -> None:
     """`UsageError` with the nearest for a family that no model is of."""
     from ..core.spelling import nearest
 
-    families = sorted({outline.family for outline in catalogue.outlines() if outline.family is not None})
+    families = sorted(
+        {outline.family for outline in catalogue.outlines() if outline.family is not None}
+    )
     if not any(_same(family, wanted) for family in families):
         guess = nearest(wanted, families)
-        remedy = f"did you mean --family {guess}?" if guess else "leave it out: `selfhost list` shows every model"
-        raise UsageError(f"--family {wanted!r}: no model is of that family", remedy=remedy, nearest=(guess,) if guess else ())
+        remedy = (
+            f"did you mean --family {guess}?"
+            if guess
+            else "leave it out: `selfhost list` shows every model"
+        )
+        raise UsageError(
+            f"--family {wanted!r}: no model is of that family",
+            remedy=remedy,
+            nearest=(guess,) if guess else (),
+        )
 
 
 def _same(family: str | None, wanted: str) -> bool:
@@ -930,7 +1287,13 @@ def _show(words: list[str]) -> int:
     workload = _workload(options)
     from ..api import describe, open_catalogue, utc_today
 
-    shown = describe(open_catalogue(options.specs), options.model, workload, _one_machine(options), prices=options.prices)
+    shown = describe(
+        open_catalogue(options.specs),
+        options.model,
+        workload,
+        _one_machine(options),
+        prices=options.prices,
+    )
     if options.format == "json":
         from ..reports import json
 
@@ -963,13 +1326,22 @@ def _machine_command(words: list[str]) -> int:
     for text in options.label:
         key, found, value = text.partition("=")
         if not found or not key.strip():
-            raise UsageError(f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin")
+            raise UsageError(
+                f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
+            )
         labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
     if options.measure and (options.root is not None or options.record is not None):
-        remedy = "leave --measure out; `selfhost machine --measure --format json` keeps what was measured"
-        raise UsageError("--measure measures this machine now, and a tree keeps what was read", remedy=remedy)
+        remedy = (
+            "leave --measure out; `selfhost machine --measure --format json` keeps what was"
+            " measured"
+        )
+        raise UsageError(
+            "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
+        )
     known = _public_models() if options.record is not None else None
-    machine = Machine.read(measure=options.measure, root=options.root, record=options.record, known=known).replace(labels=labels)
+    machine = Machine.read(
+        measure=options.measure, root=options.root, record=options.record, known=known
+    ).replace(labels=labels)
     if options.record is not None:
         _note(f"recorded in {options.record}; look through it before you pass it on\n")
     if options.name is not None:
@@ -997,8 +1369,17 @@ def _public_models() -> Callable[[str], bool]:
 def _list_profiles(options: argparse.Namespace) -> int:
     from ..machine.profiles import all_profiles
 
-    if options.name is not None or options.label or options.measure or options.root is not None or options.record is not None:
-        raise UsageError("--profiles reads no machine", remedy="leave --name, --label, --measure, --root and --record out")
+    if (
+        options.name is not None
+        or options.label
+        or options.measure
+        or options.root is not None
+        or options.record is not None
+    ):
+        raise UsageError(
+            "--profiles reads no machine",
+            remedy="leave --name, --label, --measure, --root and --record out",
+        )
     known = all_profiles()
     if options.format == "json":
         from ..reports import json
@@ -1025,9 +1406,15 @@ def _plan(words: list[str]) -> int:
     anywhere = Machine(planning=True)
     named = check_with(catalogue, options.model, workload, anywhere, instead=False)
     plain = ask(named.model, workload, catalogue, anywhere).workload
-    said = {key: value for key in ("runtime", "quantization") if (value := getattr(named.workload, key)) != getattr(plain, key)}
+    said = {
+        key: value
+        for key in ("runtime", "quantization")
+        if (value := getattr(named.workload, key)) != getattr(plain, key)
+    }
     wanted = workload.replace(**said)
-    plan = make_plan(named.model, wanted, catalogue, all_profiles(), asked=named.asked, notes=named.notes)
+    plan = make_plan(
+        named.model, wanted, catalogue, all_profiles(), asked=named.asked, notes=named.notes
+    )
     if options.format == "json":
         from ..reports import json
 
@@ -1049,7 +1436,9 @@ def _spec(words: list[str]) -> int:
         return _spec_new(options, catalogue)
     from ..modelfiles.speccheck import check_spec_files
 
-    problems, good = check_spec_files(options.files, catalogue.specs(), catalogue.common("architectures"))
+    problems, good = check_spec_files(
+        options.files, catalogue.specs(), catalogue.common("architectures")
+    )
     code = 1 if problems else 0
     if options.format == "json":
         from ..reports import json
@@ -1061,7 +1450,11 @@ def _spec(words: list[str]) -> int:
         encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
         _deliver(
             options,
-            problems_text(problems, encoding=encoding) if problems else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good),
+            (
+                problems_text(problems, encoding=encoding)
+                if problems
+                else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good)
+            ),
         )
     if not code:
         _tell_left_aside(catalogue)
@@ -1072,7 +1465,9 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
     from ..modelfiles import read_local, spec_text
 
     if len(options.files) != 1:
-        raise UsageError("a spec is made of one model", remedy="name one GGUF file, config.json or model folder")
+        raise UsageError(
+            "a spec is made of one model", remedy="name one GGUF file, config.json or model folder"
+        )
     local = read_local(options.files[0], catalogue.common("architectures"))
     spec, notes = local.spec, local.notes
     if options.output is not None and options.format != "json":
@@ -1087,14 +1482,21 @@ def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
             notes += (f"its id {': '.join(misnamed(spec.id, name + ending))}",)
     taken = catalogue.named_so(spec.id)
     if taken is not None:
-        what = "is that of a model of the catalogue, which this spec takes the place of under --specs"
+        what = (
+            "is that of a model of the catalogue, which this spec takes the place of under --specs"
+        )
         if taken != spec.id:
             what = f"already means {taken} of the catalogue, so that spec check refuses it"
         notes += (f"its id {spec.id} {what}: --output OTHER-NAME.toml gives it another",)
     if options.format == "json":
         from ..reports import json
 
-        _deliver(options, json.dumps({"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}))
+        _deliver(
+            options,
+            json.dumps(
+                {"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}
+            ),
+        )
         return 0
     _deliver(options, spec_text(spec))
     for note in notes:
@@ -1110,21 +1512,37 @@ def _audit(words: list[str]) -> int:
 
     if options.init:
         if os.path.lexists(options.policy):
-            raise UsageError(f"{options.policy} is there already", remedy="name another file: `selfhost audit --init other.toml`")
+            raise UsageError(
+                f"{options.policy} is there already",
+                remedy="name another file: `selfhost audit --init other.toml`",
+            )
         write_file(options.policy, starter_policy(()))
         from ..reports.layout import clean
 
         named = clean(_named_policy(options.policy))
-        _write(f"wrote {clean(options.policy)}: name your models in it, then run `selfhost audit{named}`\n")
+        _write(
+            f"wrote {clean(options.policy)}: name your models in it, then run `selfhost"
+            f" audit{named}`\n"
+        )
         return 0
     outputs = [_audit_format(text) for text in options.format] or [("text", None)]
     if options.output and all(path is not None for _, path in outputs):
-        raise UsageError("--output has nothing to write: every --format names its own file", remedy="leave --output out")
+        raise UsageError(
+            "--output has nothing to write: every --format names its own file",
+            remedy="leave --output out",
+        )
     if sum(path is None for _, path in outputs) > 1:
-        raise UsageError("only one --format can go to standard output", remedy="write the others to files: --format junit=report.xml")
+        raise UsageError(
+            "only one --format can go to standard output",
+            remedy="write the others to files: --format junit=report.xml",
+        )
     files = [path for _, path in outputs if path is not None]
     to_standard_output = options.output is None and len(files) < len(outputs)
-    _check_targets(options, [*files, *([options.output] if options.output else [])], with_standard_output=to_standard_output)
+    _check_targets(
+        options,
+        [*files, *([options.output] if options.output else [])],
+        with_standard_output=to_standard_output,
+    )
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
@@ -1155,7 +1573,8 @@ def _audit(words: list[str]) -> int:
 
         write_whole(reports)
     if audit.problems:
-        # not all could be judged: that is no answer, and nothing on standard output may look like one
+        # not all could be judged: that is no answer, and nothing on standard output may look like
+        # one
         raise InputError(audit.problems)
     if shown == "text":
         from ..reports.audit_text import document
@@ -1169,7 +1588,9 @@ def _audit(words: list[str]) -> int:
 
 def _stdin() -> IO[bytes]:
     if sys.stdin is None:
-        raise UsageError("there is no standard input", remedy="name a file or a folder of machine records")
+        raise UsageError(
+            "there is no standard input", remedy="name a file or a folder of machine records"
+        )
     return sys.stdin.buffer
 
 
@@ -1195,7 +1616,10 @@ def _audit_format(text: str) -> tuple[str, str | None]:
         from ..core.spelling import nearest
 
         guess = nearest(name, AUDIT_FORMATS)
-        raise UsageError(f"unknown format {name!r}", remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}")
+        raise UsageError(
+            f"unknown format {name!r}",
+            remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}",
+        )
     if found and path in ("", "-"):
         raise UsageError(f"--format {text} names no file", remedy=f"write --format {name}=FILE")
     return name, path or None
@@ -1238,16 +1662,23 @@ _HANDLERS: dict[str, Callable[[list[str]], int]] = {
 
 
 def _tell_left_aside(catalogue: Catalogue) -> None:
-    """What is wrong with the user's own specs, to standard error, where the answer itself has no place for it."""
+    """What is wrong with the user's own specs, to standard error, where the answer itself has
+    no place for it.
+    """
     if catalogue.own_faults and sys.stderr is not None:
         from ..reports.text import problems_text
 
         faults = Faults("--specs", catalogue.own_faults)
-        _note("left aside, for this is wrong:\n" + problems_text(faults.problems, encoding=sys.stderr.encoding))
+        _note(
+            "left aside, for this is wrong:\n"
+            + problems_text(faults.problems, encoding=sys.stderr.encoding)
+        )
 
 
 def _note(text: str) -> None:
-    """A remark beside the answer, after what of it is written so far; where nobody reads it the answer stands."""
+    """A remark beside the answer, after what of it is written so far; where nobody reads it the
+    answer stands.
+    """
     _flush()
     from ..reports.layout import clean
 
@@ -1257,7 +1688,9 @@ def _note(text: str) -> None:
 def _write(text: str) -> None:
     """To standard output; `UsageError` where there is none or it takes nothing."""
     if sys.stdout is None:
-        raise UsageError("there is no standard output", remedy="--output FILE writes the report to a file")
+        raise UsageError(
+            "there is no standard output", remedy="--output FILE writes the report to a file"
+        )
     try:
         try:
             sys.stdout.write(text)
@@ -1277,7 +1710,9 @@ def _deliver(options: argparse.Namespace, text: str) -> None:
 
 
 def write_file(path: str, text: str) -> None:
-    """Write a report where the user asked for it, whole or not at all; `WriteError` where that cannot be."""
+    """Write a report where the user asked for it, whole or not at all; `WriteError` where that
+    cannot be.
+    """
     from ..core.writing import write_whole
 
     write_whole([(path, text)])
@@ -1292,7 +1727,9 @@ def _present(options: argparse.Namespace, document: Document) -> None:
     elif sys.stdout is not None and sys.stdout.isatty():
         from ..reports.terminal import print_document
 
-        color = not (options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb")
+        color = not (
+            options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        )
         try:
             print_document(document, sys.stdout, _columns(), color)
         except OSError as error:

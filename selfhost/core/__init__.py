@@ -1,1 +1,3 @@
-"""Records, errors, units, the workload, and the safe reading and writing of files. It imports no other package."""
+"""Records, errors, units, the workload, and the safe reading and writing of files. It imports
+no other package.
+"""

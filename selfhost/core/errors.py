@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Problem(Record):
     """One fault of one input.
 
-    `file` is as the user named it, `line` counts from 1 and is None where it is not certain, `key` is the dotted path
-    (`architecture.attention[0].kv_heads`), `remedy` is what to write or type instead.
+    `file` is as the user named it, `line` counts from 1 and is None where it is not certain, `key`
+    is the dotted path (`architecture.attention[0].kv_heads`), `remedy` is what to write or type
+    instead.
     """
 
     file: str
@@ -39,7 +40,9 @@ MAX_PROBLEMS = 20
 
 
 class Faults:
-    """What is wrong with one input: the first MAX_PROBLEMS of its problems, and a count of the others. `file` is what was named."""
+    """What is wrong with one input: the first MAX_PROBLEMS of its problems, and a count of the
+    others. `file` is what was named.
+    """
 
     def __init__(self, file: str, problems: Iterable[Problem] = ()) -> None:
         self.file = file
@@ -80,15 +83,19 @@ class Faults:
         """Those listed, and one that says how many are not."""
         if not self.more:
             return tuple(self.first)
-        return (*self.first, Problem(file=self.file, message=f"has {self.more:,} more faults, not listed"))
+        return (
+            *self.first,
+            Problem(file=self.file, message=f"has {self.more:,} more faults, not listed"),
+        )
 
 
 class SelfhostError(Exception):
     """Base of every error that selfhost raises on purpose.
 
-    `message` is what is wrong, `remedy` what to type instead, or None; `nearest` are names that were perhaps meant,
-    closest first. A function given for `nearest` is called when they are first asked for: to find them costs more than
-    all else about an unknown name, and of thousands only a few are shown.
+    `message` is what is wrong, `remedy` what to type instead, or None; `nearest` are names that
+    were perhaps meant, closest first. A function given for `nearest` is called when they are first
+    asked for: to find them costs more than all else about an unknown name, and of thousands only a
+    few are shown.
     """
 
     def __init__(self, message: str, *, remedy: str | None = None, nearest: Names = ()) -> None:
@@ -105,14 +112,17 @@ class SelfhostError(Exception):
         return self._nearest
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # a process pool sends errors back pickled: a function inside, or an argument without a default, would break the pool
+        # a process pool sends errors back pickled: a function inside, or an argument without a
+        # default, would break the pool
         from copyreg import __newobj__  # type: ignore[attr-defined]
 
         return __newobj__, (type(self), *self.args), {**self.__dict__, "_nearest": self.nearest}
 
 
 class UnknownModelError(SelfhostError, LookupError):
-    """No model answers to the name. `nearest` are the names that do; it may be empty. Its text names them too."""
+    """No model answers to the name. `nearest` are the names that do; it may be empty. Its text
+    names them too.
+    """
 
     def __str__(self) -> str:
         unsaid = [name for name in self.nearest if name not in self.message]
@@ -120,19 +130,36 @@ class UnknownModelError(SelfhostError, LookupError):
 
 
 class NotAModelError(UnknownModelError):
-    """The name is known, but of a tool, a service or a family nobody can download: `kind` says of what."""
+    """The name is known, but of a tool, a service or a family nobody can download: `kind` says
+    of what.
+    """
 
-    def __init__(self, message: str, *, kind: str, nearest: Names = (), remedy: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, kind: str, nearest: Names = (), remedy: str | None = None
+    ) -> None:
         super().__init__(message, nearest=nearest, remedy=remedy)
         self.kind = kind
 
 
 class InputError(SelfhostError, ValueError):
-    """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more, one last that counts these: `unlisted`."""
+    """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more,
+    one last that counts these: `unlisted`.
+    """
 
-    def __init__(self, problems: Iterable[Problem] | str, *, remedy: str | None = None, nearest: Names = (), unlisted: int = 0) -> None:
+    def __init__(
+        self,
+        problems: Iterable[Problem] | str,
+        *,
+        remedy: str | None = None,
+        nearest: Names = (),
+        unlisted: int = 0,
+    ) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, found)), remedy=remedy, nearest=nearest)
+        super().__init__(
+            problems if isinstance(problems, str) else "\n".join(map(str, found)),
+            remedy=remedy,
+            nearest=nearest,
+        )
         self.problems = found
         self.unlisted = unlisted
 
@@ -150,4 +177,6 @@ class PolicyError(InputError):
 
 
 class WorkloadError(InputError):
-    """What was asked makes no sense: a context of 0, a quantization nobody makes, a runtime that does not exist."""
+    """What was asked makes no sense: a context of 0, a quantization nobody makes, a runtime
+    that does not exist.
+    """

@@ -8,17 +8,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MESSAGE = "not enough memory to answer"
-_REMEDY = "close other programs, or raise the limit on this process (`ulimit -v`, the container's); `--machine FILE` answers elsewhere"
+_REMEDY = (
+    "close other programs, or raise the limit on this process (`ulimit -v`, the container's);"
+    " `--machine FILE` answers elsewhere"
+)
 
 
 def wants_json(words: Sequence[str]) -> bool:
     """Whether the command line asks for JSON, told from its words alone."""
     pairs = zip(words, [*words[1:], ""], strict=False)
-    return any(word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs)
+    return any(
+        word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs
+    )
 
 
 def no_memory(words: Sequence[str], code: int) -> None:
-    """Say to standard error, in the form that the command line `words` asks for, that there was too little memory for an answer."""
+    """Say to standard error, in the form that the command line `words` asks for, that there was
+    too little memory for an answer.
+    """
     import sys
 
     if sys.stderr is None:
@@ -28,8 +35,9 @@ def no_memory(words: Sequence[str], code: int) -> None:
         from .. import __version__
 
         text = (
-            f'{{"schema": "selfhost.error/1", "selfhost_version": "{__version__}", "error": "MemoryError", "message": "{_MESSAGE}",'
-            f' "kind": null, "nearest": [], "problems": [], "remedy": "{_REMEDY}", "exit_code": {code}}}\n'
+            f'{{"schema": "selfhost.error/1", "selfhost_version": "{__version__}", "error":'
+            f' "MemoryError", "message": "{_MESSAGE}", "kind": null, "nearest": [], "problems": [],'
+            f' "remedy": "{_REMEDY}", "exit_code": {code}}}\n'
         )
     try:
         sys.stderr.write(text)

@@ -1,8 +1,9 @@
 """The one way to open and read what a person names: a file, an entry of a folder, standard input.
 
-A thing is asked what it is before it is opened, how large it is before it is read, and how much it holds before it is parsed. So
-nothing waits for a pipe that nobody writes to, and no input of up to 100 MB takes more than 512 MiB of memory. Every fault is an
-`Unreadable`, which the caller turns into its own kind of error.
+A thing is asked what it is before it is opened, how large it is before it is read, and how much it
+holds before it is parsed. So nothing waits for a pipe that nobody writes to, and no input of up to
+100 MB takes more than 512 MiB of memory. Every fault is an `Unreadable`, which the caller turns
+into its own kind of error.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import IO, Any
 
-# a list or object deeper than this is nobody's record; Python's own limit differs from version to version
+# a list or object deeper than this is nobody's record; Python's own limit differs from version to
+# version
 MAX_DEPTH = 64
-# Before parsing, the signs `[ { , :` are counted, of which each value and each key follows one. CPython 3.11 to 3.14 takes up to
-# 125 bytes a sign (an object of one new key, or an entry of two short strings), so a million of them stay under 125 MB.
+# Before parsing, the signs `[ { , :` are counted, of which each value and each key follows one.
+# CPython 3.11 to 3.14 takes up to 125 bytes a sign (an object of one new key, or an entry of two
+# short strings), so a million of them stay under 125 MB.
 MAX_SIGNS = 1_000_000
 # One character outside of ASCII makes Python keep the whole text in 2 or 4 bytes a character
 MAX_TEXT_BYTES = 65 << 20
 _CHUNK_BYTES = 1 << 20
 _SIGNS = (b"[", b"{", b",", b":")
-# what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for without end
+# what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
+# without end
 _STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/[0-9]+)")
 _BLANKS = " \t\r\n"
 _AFTER_ITEM = frozenset(" \t\r\n,]")
@@ -41,11 +45,14 @@ MISSING, FOLDER, DENIED, LARGE = "missing", "folder", "denied", "large"
 class Unreadable(Exception):
     """Why something cannot be read.
 
-    `reason` follows the name of the file in a sentence ("does not exist"); `remedy` is what to do, or None where only the caller
-    knows. `line` counts from 1, None where it is not certain. `kind` is one of MISSING, FOLDER, DENIED, LARGE, or "".
+    `reason` follows the name of the file in a sentence ("does not exist"); `remedy` is what to do,
+    or None where only the caller knows. `line` counts from 1, None where it is not certain. `kind`
+    is one of MISSING, FOLDER, DENIED, LARGE, or "".
     """
 
-    def __init__(self, reason: str, remedy: str | None = None, *, line: int | None = None, kind: str = "") -> None:
+    def __init__(
+        self, reason: str, remedy: str | None = None, *, line: int | None = None, kind: str = ""
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
@@ -62,7 +69,9 @@ def shown(path: str) -> str:
 
 
 def status_of(path: str) -> os.stat_result:
-    """Like `os.stat`, with links followed. Raises `Unreadable`, also for a name that no file can have."""
+    """Like `os.stat`, with links followed. Raises `Unreadable`, also for a name that no file
+    can have.
+    """
     try:
         return os.stat(path)
     except (OSError, ValueError) as error:
@@ -77,12 +86,20 @@ def _fault(path: str, error: OSError | ValueError) -> Unreadable:
             return Unreadable("is a link to a file that does not exist", kind=MISSING)
         return Unreadable("does not exist", kind=MISSING)
     if isinstance(error, NotADirectoryError):
-        return Unreadable("does not exist: a part of the path is a file, not a folder", kind=MISSING)
+        return Unreadable(
+            "does not exist: a part of the path is a file, not a folder", kind=MISSING
+        )
     if isinstance(error, PermissionError):
-        return Unreadable("may not be read by this account", "change its permissions, or those of its folder", kind=DENIED)
+        return Unreadable(
+            "may not be read by this account",
+            "change its permissions, or those of its folder",
+            kind=DENIED,
+        )
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return Unreadable("is a link that leads back to itself")
-    return Unreadable(f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}")
+    return Unreadable(
+        f"cannot be read: {getattr(error, 'strerror', None) or 'not a usable file name'}"
+    )
 
 
 def _refuse_other_than_files(mode: int, *, input_allowed: bool) -> None:
@@ -97,16 +114,25 @@ def _refuse_other_than_files(mode: int, *, input_allowed: bool) -> None:
             "is not an ordinary file: it is a named pipe, which could be waited for without end",
             f"write what it gives to a file{instead}",
         )
-    raise Unreadable(f"is not an ordinary file: it is a {'socket' if stat.S_ISSOCK(mode) else 'device'}")
+    raise Unreadable(
+        f"is not an ordinary file: it is a {'socket' if stat.S_ISSOCK(mode) else 'device'}"
+    )
 
 
 def descriptor_of(path: str) -> tuple[int, os.stat_result]:
-    """An ordinary file, opened for reading, and its status. Raises `Unreadable`, or the `OSError` or `ValueError` of the system.
+    """An ordinary file, opened for reading, and its status. Raises `Unreadable`, or the `OSError`
+    or `ValueError` of the system.
 
-    It is asked what it is before it is opened, for opening a device may do something, and after, for it may be another by then.
+    It is asked what it is before it is opened, for opening a device may do something, and after,
+    for it may be another by then.
     """
     _refuse_other_than_files(os.stat(path).st_mode, input_allowed=False)
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_RDONLY
+        | getattr(os, "O_NONBLOCK", 0)
+        | getattr(os, "O_CLOEXEC", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
     descriptor = os.open(path, flags)
     try:
         status = os.fstat(descriptor)
@@ -127,7 +153,9 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
 
 
 def open_input(path: str) -> tuple[IO[bytes], int | None]:
-    """As `open_file`, and what a shell passes for a pipe too: `/dev/stdin` and `/dev/fd/N`, whose size may be None: not known."""
+    """As `open_file`, and what a shell passes for a pipe too: `/dev/stdin` and `/dev/fd/N`,
+    whose size may be None: not known.
+    """
     if _STANDARD_INPUT.fullmatch(path):
         status = status_of(path)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
@@ -143,7 +171,9 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
 
 
 def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
-    """At most so many bytes from where the stream stands; fewer only at its end. Raises `Unreadable`."""
+    """At most so many bytes from where the stream stands; fewer only at its end. Raises
+    `Unreadable`.
+    """
     parts: list[bytes] = []
     while limit_bytes > 0:
         try:
@@ -158,10 +188,14 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
 
 
 def read_file(path: str, limit_bytes: int, *, input_allowed: bool = False) -> bytes:
-    """All of a file of at most so many bytes; with `input_allowed` also standard input by its name. Raises `Unreadable`."""
+    """All of a file of at most so many bytes; with `input_allowed` also standard input by its
+    name. Raises `Unreadable`.
+    """
     stream, size = open_input(path) if input_allowed else open_file(path)
     with stream:
-        content = b"" if size is not None and size > limit_bytes else read_some(stream, limit_bytes + 1)
+        content = (
+            b"" if size is not None and size > limit_bytes else read_some(stream, limit_bytes + 1)
+        )
     if len(content) > limit_bytes or (size is not None and size > limit_bytes):
         raise too_large(limit_bytes)
     return content
@@ -176,12 +210,16 @@ def too_large(limit_bytes: int) -> Unreadable:
 
 
 def encoding_of(start: bytes) -> str:
-    """The encoding of a text by its first bytes: Windows PowerShell's > writes UTF-16, its Set-Content a UTF-8 mark."""
+    """The encoding of a text by its first bytes: Windows PowerShell's > writes UTF-16, its
+    Set-Content a UTF-8 mark.
+    """
     return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def text_of(content: bytes) -> str:
-    """The text, in whichever of both encodings it is. Raises `Unreadable` for what is no text, for none, and for too much."""
+    """The text, in whichever of both encodings it is. Raises `Unreadable` for what is no text,
+    for none, and for too much.
+    """
     try:
         text = content.decode(encoding_of(content))
     except UnicodeDecodeError:
@@ -194,19 +232,23 @@ def text_of(content: bytes) -> str:
 
 
 def signs_in(text: bytes | str) -> int:
-    """How many of `[ { , :` a JSON text has: at most one value or key more can be in it. Those in strings count, too."""
+    """How many of `[ { , :` a JSON text has: at most one value or key more can be in it. Those
+    in strings count, too.
+    """
     if isinstance(text, str):
         return sum(text.count(sign.decode()) for sign in _SIGNS)
     return sum(text.count(sign) for sign in _SIGNS)
 
 
 class Decoder:
-    """Parses JSON that nobody vouches for. What it raises is `Unreadable`, with the line where it is certain.
+    """Parses JSON that nobody vouches for. What it raises is `Unreadable`, with the line where it
+    is certain.
 
-    `made_of` makes an object of its pairs, `constant` what stands for NaN and Infinity, `whole` a whole number of its digits, as in
-    `json.loads`. Without `constant` those words are refused, without `made_of` the last of two equal keys counts. With
-    `note_doubled` the first MAX_PROBLEMS keys that stand twice in one object of the text parsed last are in `doubled`, and
-    `more_doubled` counts the others.
+    `made_of` makes an object of its pairs, `constant` what stands for NaN and Infinity, `whole` a
+    whole number of its digits, as in `json.loads`. Without `constant` those words are refused,
+    without `made_of` the last of two equal keys counts. With `note_doubled` the first MAX_PROBLEMS
+    keys that stand twice in one object of the text parsed last are in `doubled`, and `more_doubled`
+    counts the others.
     """
 
     def __init__(
@@ -222,7 +264,9 @@ class Decoder:
         self.doubled: list[str] = []
         self.more_doubled = 0
         self._decoder = json.JSONDecoder(
-            object_pairs_hook=self._object if note_doubled else made_of, parse_constant=constant or _refuse_constant, parse_int=whole
+            object_pairs_hook=self._object if note_doubled else made_of,
+            parse_constant=constant or _refuse_constant,
+            parse_int=whole,
         )
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -266,7 +310,10 @@ class Decoder:
             raise
         except ValueError:
             raise Unreadable("holds a number of thousands of digits") from None
-        if text.count("[", start, end) + text.count("{", start, end) > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        if (
+            text.count("[", start, end) + text.count("{", start, end) > MAX_DEPTH
+            and _depth(value) > MAX_DEPTH
+        ):
             raise _too_deep()
         return value, end
 
@@ -276,7 +323,9 @@ class NoJSON(Unreadable):
 
 
 def _refuse_constant(word: str) -> Any:
-    raise Unreadable(f"holds {word}, which is no number in JSON", "write null where a value is not known")
+    raise Unreadable(
+        f"holds {word}, which is no number in JSON", "write null where a value is not known"
+    )
 
 
 def _too_deep() -> Unreadable:
@@ -284,7 +333,9 @@ def _too_deep() -> Unreadable:
 
 
 def _depth(value: Any) -> int:
-    """How deep lists and objects lie in each other, at most MAX_DEPTH + 1. A loop: nothing here calls itself."""
+    """How deep lists and objects lie in each other, at most MAX_DEPTH + 1. A loop: nothing here
+    calls itself.
+    """
     level, depth = [value], 0
     while level and depth <= MAX_DEPTH:
         depth += 1
@@ -294,9 +345,13 @@ def _depth(value: Any) -> int:
 
 
 def too_many(count: int, max_signs: int) -> Unreadable:
-    """The fault of a JSON text with more in it than anything of its kind has; `count` is what `signs_in` gives."""
+    """The fault of a JSON text with more in it than anything of its kind has; `count` is what
+    `signs_in` gives.
+    """
     return Unreadable(
-        f"holds about {count:,} values, and at most {max_signs:,} are read", "give the file as its program wrote it", kind=LARGE
+        f"holds about {count:,} values, and at most {max_signs:,} are read",
+        "give the file as its program wrote it",
+        kind=LARGE,
     )
 
 
@@ -304,7 +359,9 @@ def too_many(count: int, max_signs: int) -> Unreadable:
 
 
 class Budget:
-    """How many signs (`signs_in`) may still be read, of several streams together whose values are all kept."""
+    """How many signs (`signs_in`) may still be read, of several streams together whose values
+    are all kept.
+    """
 
     def __init__(self, max_signs: int) -> None:
         self.max_signs = self.signs_left = max_signs
@@ -312,12 +369,18 @@ class Budget:
     def take(self, count: int) -> None:
         """Raise `Unreadable` where fewer are left."""
         if count > self.signs_left:
-            raise Unreadable(f"has more than about {self.max_signs:,} values, in all that was named", "give it in parts", kind=LARGE)
+            raise Unreadable(
+                f"has more than about {self.max_signs:,} values, in all that was named",
+                "give it in parts",
+                kind=LARGE,
+            )
         self.signs_left -= count
 
 
 class _Window:
-    """The part of a text that is looked at: decoded piece by piece, so that a stream of any length takes the memory of one record."""
+    """The part of a text that is looked at: decoded piece by piece, so that a stream of any
+    length takes the memory of one record.
+    """
 
     def __init__(self, stream: IO[bytes], max_bytes: int, budget: Budget) -> None:
         import codecs
@@ -365,7 +428,9 @@ class _Window:
         return self.lines_before + self.text.count("\n", 0, place) + 1
 
     def line_end(self, max_bytes: int) -> int:
-        """Where the line of `at` ends: at its line feed or at the end of the text. Raises `Unreadable` for one longer than that."""
+        """Where the line of `at` ends: at its line feed or at the end of the text. Raises
+        `Unreadable` for one longer than that.
+        """
         looked_at = self.at
         while True:
             end = self.text.find("\n", looked_at)
@@ -379,23 +444,31 @@ class _Window:
 
 
 class Entry:
-    """One record of a text of many: its value, or the `fault` why there is none. `line` is set where the text has one a line.
+    """One record of a text of many: its value, or the `fault` why there is none. `line` is set
+    where the text has one a line.
 
-    `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond MAX_PROBLEMS.
+    `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond
+    MAX_PROBLEMS.
     """
 
     __slots__ = ("doubled", "fault", "line", "more_doubled", "value")
 
-    def __init__(self, line: int | None, value: Any, fault: Unreadable | None, decoder: Decoder) -> None:
+    def __init__(
+        self, line: int | None, value: Any, fault: Unreadable | None, decoder: Decoder
+    ) -> None:
         self.line, self.value, self.fault = line, value, fault
         self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
 
 
-def read_records(stream: IO[bytes], *, max_bytes: int, max_record_bytes: int, budget: Budget) -> Iterator[Entry]:
-    """The JSON values of a stream, one after the other: of one list its items, else one a line (JSON Lines), else the one value.
+def read_records(
+    stream: IO[bytes], *, max_bytes: int, max_record_bytes: int, budget: Budget
+) -> Iterator[Entry]:
+    """The JSON values of a stream, one after the other: of one list its items, else one a line
+    (JSON Lines), else the one value.
 
-    Memory is that of one record, whatever the length. Raises `Unreadable` for the whole, also after some entries; a broken line of
-    JSON Lines is the `fault` of its entry. `max_bytes` and the `budget` are for the whole stream.
+    Memory is that of one record, whatever the length. Raises `Unreadable` for the whole, also after
+    some entries; a broken line of JSON Lines is the `fault` of its entry. `max_bytes` and the
+    `budget` are for the whole stream.
     """
     window, decoder = _Window(stream, max_bytes, budget), Decoder(note_doubled=True)
     first = window.skip_blanks()
@@ -487,4 +560,6 @@ def _item(window: _Window, decoder: Decoder, max_bytes: int) -> Any:
 
 
 def _record_too_large(window: _Window, max_bytes: int) -> Unreadable:
-    return Unreadable(f"has a record of more than {max_bytes:,} bytes", line=window.line_at(window.at), kind=LARGE)
+    return Unreadable(
+        f"has a record of more than {max_bytes:,} bytes", line=window.line_at(window.at), kind=LARGE
+    )

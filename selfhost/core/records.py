@@ -1,15 +1,16 @@
 """Records, and what it means that a fact is not known.
 
-Every value object of the project is a `Record`: frozen, keyword-only, compared by value. `Record` stands in for
-`dataclasses` because that module and one class of eight fields cost 16 ms and 0.65 ms of start-up (measured, Python 3.11),
-and `check` is a program people start many times.
+Every value object of the project is a `Record`: frozen, keyword-only, compared by value. `Record`
+stands in for `dataclasses` because that module and one class of eight fields cost 16 ms and 0.65 ms
+of start-up (measured, Python 3.11), and `check` is a program people start many times.
 """
 
 from __future__ import annotations
 
 from operator import attrgetter
 
-TYPE_CHECKING = False  # type checkers take this name as true; at run time `typing` costs more than all else here
+# type checkers take this name as true; at run time `typing` costs more than all else here
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,20 +73,28 @@ class _RecordType(type):
                     value = body.pop(key)
                     defaults[key] = FrozenDict(value) if type(value) is dict else value
         mappings = {name for base in bases for name in getattr(base, "_mappings", ())}
-        mappings.update(key for key, kind in body.get("__annotations__", {}).items() if "Mapping" in str(kind))
+        mappings.update(
+            key for key, kind in body.get("__annotations__", {}).items() if "Mapping" in str(kind)
+        )
         made = super().__new__(cls, name, bases, body)
         made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
         made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
         # of one name attrgetter gives no tuple
-        made._values = attrgetter(*fields) if len(fields) > 1 else lambda record: tuple([getattr(record, name) for name in fields])
+        made._values = (
+            attrgetter(*fields)
+            if len(fields) > 1
+            else lambda record: tuple([getattr(record, name) for name in fields])
+        )
         made._is_checked = any("_check" in kind.__dict__ for kind in made.__mro__[:-2])
         return made
 
 
 class _Missing:
-    """A field without a value, on the class of records known in part: asked for, it completes the record, which then is as any other.
+    """A field without a value, on the class of records known in part: asked for, it completes the
+    record, which then is as any other.
 
-    The records that are whole must not pay for it: a `__getattr__` would slow down every field of all of them by some ten times.
+    The records that are whole must not pay for it: a `__getattr__` would slow down every field of
+    all of them by some ten times.
     """
 
     def __init__(self, name: str) -> None:
@@ -110,9 +119,9 @@ class _Missing:
 class Record(metaclass=_RecordType):
     """A frozen value with named fields.
 
-    Subclasses annotate their fields; a value assigned in the class body is the default. A dict in a field that is a Mapping
-    becomes a `FrozenDict`.
-    All arguments are keywords. `TypeError` names a missing or unknown field, `AttributeError` an attempt to assign.
+    Subclasses annotate their fields; a value assigned in the class body is the default. A dict in a
+    field that is a Mapping becomes a `FrozenDict`. All arguments are keywords. `TypeError` names a
+    missing or unknown field, `AttributeError` an attempt to assign.
     """
 
     _fields: tuple[str, ...] = ()
@@ -125,9 +134,20 @@ class Record(metaclass=_RecordType):
         if len(values) < len(kind._names):
             values = {**kind._defaults, **values}
         if values.keys() != kind._names:
-            missing = next((name for name in kind._fields if name not in values and name not in kind._defaults), None)
+            missing = next(
+                (
+                    name
+                    for name in kind._fields
+                    if name not in values and name not in kind._defaults
+                ),
+                None,
+            )
             unknown = sorted(values.keys() - kind._names)
-            raise TypeError(f"{kind.__name__} needs {missing}" if missing else f"{kind.__name__} has no {', '.join(unknown)}")
+            raise TypeError(
+                f"{kind.__name__} needs {missing}"
+                if missing
+                else f"{kind.__name__} has no {', '.join(unknown)}"
+            )
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
@@ -141,10 +161,11 @@ class Record(metaclass=_RecordType):
 
     @classmethod
     def partly(cls, values: dict[str, Any], rest: Callable[[], Self] | None = None) -> Self:
-        """A record of which some fields are known; the first that is asked for beyond them is taken, as are all, from `rest()`.
+        """A record of which some fields are known; the first that is asked for beyond them is
+        taken, as are all, from `rest()`.
 
-        Without `rest` those are the defaults. Nothing is checked: the values must be those of a record that was. `values` is the
-        record's from then on.
+        Without `rest` those are the defaults. Nothing is checked: the values must be those of a
+        record that was. `values` is the record's from then on.
         """
         kind: Any = cls
         if rest is None:
@@ -159,7 +180,9 @@ class Record(metaclass=_RecordType):
 
     @classmethod
     def _missing_all_but(cls, known: tuple[str, ...]) -> _RecordType:
-        made = _RecordType(cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(known)})
+        made = _RecordType(
+            cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(known)}
+        )
         made._kind = cls
         cls._in_part[known] = made
         return made
@@ -192,17 +215,27 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__name__}({inner})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self)._kind, {name: getattr(self, name) for name in type(self)._fields})
+        return _rebuild, (
+            type(self)._kind,
+            {name: getattr(self, name) for name in type(self)._fields},
+        )
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed; of a record that is known in part no more is asked for."""
+        """A copy with some fields changed; of a record that is known in part no more is asked
+        for.
+        """
         kind: Any = type(self)._kind
         own = self.__dict__
         if "_rest" in own:
             known = {name: own[name] for name in kind._fields if name in own} | changes
-            plain = not kind._is_checked and not any([type(value) is dict for value in changes.values()])  # noqa: C419 - quicker
+            plain = not kind._is_checked and not any(
+                [type(value) is dict for value in changes.values()]  # noqa: C419
+            )
             if plain and len(known) < len(kind._fields) and known.keys() <= kind._names:
-                copied: Self = kind.partly(known, lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes))
+                copied: Self = kind.partly(
+                    known,
+                    lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes),
+                )
                 return copied
         values = dict(zip(kind._fields, kind._values(self), strict=True))
         values.update(changes)
@@ -232,14 +265,18 @@ class _Pattern:
 
 
 def pattern(text: str, flags: int = 0) -> Pattern[str]:
-    """As `re.compile`, compiled when it is first asked: of all the patterns of the project one run needs a few."""
+    """As `re.compile`, compiled when it is first asked: of all the patterns of the project one
+    run needs a few.
+    """
     made: Any = _Pattern(text, flags)
     found: Pattern[str] = made
     return found
 
 
 class Unread(Record):
-    """Why a value is None: the fact's name, the reason, and what a person can do about it (None: nothing)."""
+    """Why a value is None: the fact's name, the reason, and what a person can do about it
+    (None: nothing).
+    """
 
     fact: str
     reason: str

@@ -1,4 +1,6 @@
-"""How names are compared: the form in which two spellings are one name, and the name that a slip most likely meant."""
+"""How names are compared: the form in which two spellings are one name, and the name that a
+slip most likely meant.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ MAX_GUESSED_LETTERS = 60
 
 
 def canonical(text: str) -> str:
-    """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both `llama-3-1-8-b`.
+    """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both
+    `llama-3-1-8-b`.
 
-    Separators (`-`, `_`, `.`, `:`, `/`, white space, any dash of Unicode) are one and the same, and one stands between every
-    letter and digit. Digits never merge across a separator: `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and
-    invisible characters dropped, as they are when a name is pasted from a web page.
+    Separators (`-`, `_`, `.`, `:`, `/`, white space, any dash of Unicode) are one and the same, and
+    one stands between every letter and digit. Digits never merge across a separator: `opt-13b` and
+    `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped, as they are
+    when a name is pasted from a web page.
     """
     if not text.isascii():
         text = _fold(text)
@@ -32,7 +36,9 @@ def _fold(text: str) -> str:
     kept = ""
     for letter in normalize("NFKC", normalize("NFKC", text).lower()):
         kind = category(letter)
-        kept += "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
+        kept += (
+            "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
+        )
     return kept
 
 

@@ -1,8 +1,10 @@
-"""One TOML file, read key by key: every fault becomes a `Problem` with its line, and reading goes on.
+"""One TOML file, read key by key: every fault becomes a `Problem` with its line, and reading goes
+on.
 
-`tomllib` gives a position for syntax errors only. For a wrong value the line is found afterwards, and only if there is a
-fault to print, by letting `tomllib` itself say where each statement ends: no grammar of our own, so no wrong line. Where a
-line is not certain it is left out. Time and memory are bounded for any content: see the limits below.
+`tomllib` gives a position for syntax errors only. For a wrong value the line is found afterwards,
+and only if there is a fault to print, by letting `tomllib` itself say where each statement ends: no
+grammar of our own, so no wrong line. Where a line is not certain it is left out. Time and memory
+are bounded for any content: see the limits below.
 """
 
 from __future__ import annotations
@@ -37,7 +39,11 @@ def key_name(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            shown = part if part and _BARE.issuperset(part) and len(part) <= 60 else f'"{shortened(part)}"'
+            shown = (
+                part
+                if part and _BARE.issuperset(part) and len(part) <= 60
+                else f'"{shortened(part)}"'
+            )
             text += f".{shown}" if text else shown
     return text
 
@@ -45,8 +51,9 @@ def key_name(path: Path) -> str:
 class Document:
     """A parsed file and the problems found in it so far.
 
-    `values` is empty when the text is no TOML; the syntax error is then the only problem. `text` is None for values that
-    were compiled earlier: their problems have no line, and their dates are strings.
+    `values` is empty when the text is no TOML; the syntax error is then the only problem. `text` is
+    None for values that were compiled earlier: their problems have no line, and their dates are
+    strings.
     """
 
     def __init__(self, file: str, values: Mapping[str, Any], text: str | None = None) -> None:
@@ -59,7 +66,9 @@ class Document:
         self._lines: _Lines | None = None
 
     @classmethod
-    def unusable(cls, file: str, message: str, remedy: str | None = None, *, line: int | None = None) -> Document:
+    def unusable(
+        cls, file: str, message: str, remedy: str | None = None, *, line: int | None = None
+    ) -> Document:
         """A file of which nothing can be read, and why."""
         document = cls(file, {})
         document._syntax = Problem(file=file, line=line, message=message, remedy=remedy)
@@ -67,19 +76,27 @@ class Document:
 
     @classmethod
     def read(cls, path: str) -> Document:
-        """The file at `path`. Never raises: a file that cannot be read is a problem of the document. Waits for no pipe."""
+        """The file at `path`. Never raises: a file that cannot be read is a problem of the
+        document. Waits for no pipe.
+        """
         from .reading import LARGE, Unreadable, read_file, shown
 
         file = shown(path)
         try:
             content = read_file(path, MAX_FILE_BYTES)
         except Unreadable as error:
-            return cls._too_large(file) if error.kind == LARGE else cls.unusable(file, error.reason, error.remedy)
+            return (
+                cls._too_large(file)
+                if error.kind == LARGE
+                else cls.unusable(file, error.reason, error.remedy)
+            )
         return cls.parse(file, content)
 
     @classmethod
     def _too_large(cls, file: str) -> Document:
-        return cls.unusable(file, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file")
+        return cls.unusable(
+            file, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file"
+        )
 
     @classmethod
     def parse(cls, file: str, content: bytes) -> Document:
@@ -91,11 +108,20 @@ class Document:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return cls.unusable(file, "UTF-16 text", "save the file as UTF-8")
         if b"\0" in content:
-            return cls.unusable(file, "not a text file", "give a TOML file; a model file is judged by `selfhost check FILE`")
+            return cls.unusable(
+                file,
+                "not a text file",
+                "give a TOML file; a model file is judged by `selfhost check FILE`",
+            )
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            return cls.unusable(file, "not UTF-8 text", "save the file as UTF-8", line=content.count(b"\n", 0, error.start) + 1)
+            return cls.unusable(
+                file,
+                "not UTF-8 text",
+                "save the file as UTF-8",
+                line=content.count(b"\n", 0, error.start) + 1,
+            )
         if not text.strip():
             return cls.unusable(file, "is empty")
         text = text.replace("\r\n", "\n")
@@ -114,11 +140,17 @@ class Document:
 
     @property
     def root(self) -> Table:
-        """The whole file as one table. Make it once: each `Table` keeps which keys were asked for."""
+        """The whole file as one table. Make it once: each `Table` keeps which keys were asked
+        for.
+        """
         return Table(self, (), self.values)
 
-    def add(self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False) -> None:
-        """Note a fault of the value at `path`; `absent`: the key is missing, so its table's line is the one to show."""
+    def add(
+        self, path: Path, message: str, remedy: str | None = None, *, absent: bool = False
+    ) -> None:
+        """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
+        line is the one to show.
+        """
         if len(self._found) < MAX_PROBLEMS:
             self._found.append((path, absent, message, remedy))
         else:
@@ -130,7 +162,9 @@ class Document:
         return not self._found and self._syntax is None
 
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
-        """`nearest`, while there is room for its answer: a file with a hundred thousand faults must not take minutes."""
+        """`nearest`, while there is room for its answer: a file with a hundred thousand faults
+        must not take minutes.
+        """
         return nearest(word, choices) if len(self._found) < MAX_PROBLEMS else None
 
     @property
@@ -140,13 +174,19 @@ class Document:
             return (self._syntax,)
         made = [
             Problem(
-                file=self.file, line=self._line(path[:-1] if absent else path), key=key_name(path) or None, message=message, remedy=remedy
+                file=self.file,
+                line=self._line(path[:-1] if absent else path),
+                key=key_name(path) or None,
+                message=message,
+                remedy=remedy,
             )
             for path, absent, message, remedy in self._found
         ]
         made.sort(key=lambda problem: problem.line or 0)
         if self._more:
-            made.append(Problem(file=self.file, message=f"has {self._more:,} more faults, not listed"))
+            made.append(
+                Problem(file=self.file, message=f"has {self._more:,} more faults, not listed")
+            )
         return tuple(made)
 
     def _line(self, path: Path) -> int | None:
@@ -158,9 +198,11 @@ class Document:
 
 
 class Table:
-    """One table: typed getters that note a problem and return None where the value is missing or wrong.
+    """One table: typed getters that note a problem and return None where the value is missing or
+    wrong.
 
-    A getter with `required=True` also notes a missing key. `close()` notes every key that nobody asked for.
+    A getter with `required=True` also notes a missing key. `close()` notes every key that nobody
+    asked for.
     """
 
     def __init__(self, document: Document, path: Path, values: Mapping[str, Any]) -> None:
@@ -174,7 +216,12 @@ class Table:
 
     def problem(self, key: str | None, message: str, remedy: str | None = None) -> None:
         """Note a fault of `key`, or of the whole table."""
-        self.document.add((*self.path, key) if key else self.path, message, remedy, absent=bool(key) and key not in self.values)
+        self.document.add(
+            (*self.path, key) if key else self.path,
+            message,
+            remedy,
+            absent=bool(key) and key not in self.values,
+        )
 
     def _get(self, key: str, required: bool) -> Any:
         self._known.append(key)
@@ -184,7 +231,14 @@ class Table:
             return None
         return self.values[key]
 
-    def string(self, key: str, *, required: bool = False, choices: Sequence[str] | None = None, empty: bool = False) -> str | None:
+    def string(
+        self,
+        key: str,
+        *,
+        required: bool = False,
+        choices: Sequence[str] | None = None,
+        empty: bool = False,
+    ) -> str | None:
         """A string on one line, one of `choices` if given, not blank unless `empty`."""
         if required and choices is not None and key not in self.values:
             self._known.append(key)
@@ -192,25 +246,39 @@ class Table:
             return None
         return self._string(key, self._get(key, required), choices, empty)
 
-    def _string(self, key: str, value: Any, choices: Sequence[str] | None = None, empty: bool = False) -> str | None:
+    def _string(
+        self, key: str, value: Any, choices: Sequence[str] | None = None, empty: bool = False
+    ) -> str | None:
         if value is None:
             return None
         if not isinstance(value, str):
-            self.problem(key, f"must be a string, not {kind_of(value)}", f'write {key_name((key,))} = "…"')
+            self.problem(
+                key, f"must be a string, not {kind_of(value)}", f'write {key_name((key,))} = "…"'
+            )
             return None
         if choices is not None and value not in choices:
             guess = self.document.guess(value, choices)
-            self.problem(key, f'"{shortened(value)}" is not one of {", ".join(choices)}', f'did you mean "{guess}"?' if guess else None)
+            self.problem(
+                key,
+                f'"{shortened(value)}" is not one of {", ".join(choices)}',
+                f'did you mean "{guess}"?' if guess else None,
+            )
             return None
         if not value.strip() and not empty:
             self.problem(key, "is empty", "leave the key out where the value is not known")
             return None
         if not value.isprintable():
-            self.problem(key, f'"{shortened(value)}" has a line break or a control character', "write it on one line")
+            self.problem(
+                key,
+                f'"{shortened(value)}" has a line break or a control character',
+                "write it on one line",
+            )
             return None
         return value
 
-    def integer(self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18) -> int | None:
+    def integer(
+        self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
+    ) -> int | None:
         """A whole number within the bounds. True and 1.0 are none."""
         value = self._get(key, required)
         if value is None:
@@ -224,7 +292,9 @@ class Table:
             return None
         return value
 
-    def number(self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18) -> float | None:
+    def number(
+        self, key: str, *, required: bool = False, minimum: float = 0.0, maximum: float = 1e18
+    ) -> float | None:
         """A number, whole or not, within the bounds; never nan."""
         value = self._get(key, required)
         if value is None:
@@ -254,11 +324,23 @@ class Table:
         if hasattr(value, "isoformat") and hasattr(value, "year") and not hasattr(value, "hour"):
             return str(value)
         if isinstance(value, str) and (self.document.text is None or (partial and len(parts) < 3)):
-            ok = [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2]) and all(part.isdecimal() for part in parts)
-            if ok and value.isascii() and all(1 <= int(part) <= most for part, most in zip(parts[1:], (12, 31), strict=False)):
+            ok = [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2]) and all(
+                part.isdecimal() for part in parts
+            )
+            if (
+                ok
+                and value.isascii()
+                and all(
+                    1 <= int(part) <= most for part, most in zip(parts[1:], (12, 31), strict=False)
+                )
+            ):
                 return value
         less = ', or "2024" where only the year is known' if partial else ""
-        self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = 2024-05-22, without quotes{less}")
+        self.problem(
+            key,
+            f"must be a date, not {kind_of(value)}",
+            f"write {key} = 2024-05-22, without quotes{less}",
+        )
         return None
 
     def text(self, key: str, *, required: bool = False) -> str | None:
@@ -271,13 +353,19 @@ class Table:
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
         values = self._list(key, False)
-        return self._strings(key, [" ".join(value.split()) if isinstance(value, str) else value for value in values])
+        return self._strings(
+            key, [" ".join(value.split()) if isinstance(value, str) else value for value in values]
+        )
 
-    def strings(self, key: str, *, required: bool = False, choices: Sequence[str] | None = None) -> tuple[str, ...]:
+    def strings(
+        self, key: str, *, required: bool = False, choices: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
         """A list of strings, each on one line; a wrong element is noted and left out."""
         return self._strings(key, self._list(key, required), choices)
 
-    def _strings(self, key: str, values: list[Any], choices: Sequence[str] | None = None) -> tuple[str, ...]:
+    def _strings(
+        self, key: str, values: list[Any], choices: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
         kept: list[str] = []
         for index, value in enumerate(values):
             path = (*self.path, key, index)
@@ -288,20 +376,35 @@ class Table:
             elif choices is not None and value not in choices:
                 guess = self.document.guess(value, choices)
                 self.document.add(
-                    path, f'"{shortened(value)}" is not one of {", ".join(choices)}', f'did you mean "{guess}"?' if guess else None
+                    path,
+                    f'"{shortened(value)}" is not one of {", ".join(choices)}',
+                    f'did you mean "{guess}"?' if guess else None,
                 )
             elif not value.isprintable():
-                self.document.add(path, f'"{shortened(value)}" has a line break or a control character', "write it on one line")
+                self.document.add(
+                    path,
+                    f'"{shortened(value)}" has a line break or a control character',
+                    "write it on one line",
+                )
             else:
                 kept.append(value)
         return tuple(kept)
 
-    def integers(self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18) -> tuple[int, ...]:
+    def integers(
+        self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
+    ) -> tuple[int, ...]:
         """A list of whole numbers within the bounds; a wrong element is noted and left out."""
         kept: list[int] = []
         for index, value in enumerate(self._list(key, required)):
-            if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
-                self.document.add((*self.path, key, index), f"must be a whole number from {minimum:,} to {maximum:,}, not {kind_of(value)}")
+            if (
+                not isinstance(value, int)
+                or isinstance(value, bool)
+                or not minimum <= value <= maximum
+            ):
+                self.document.add(
+                    (*self.path, key, index),
+                    f"must be a whole number from {minimum:,} to {maximum:,}, not {kind_of(value)}",
+                )
             else:
                 kept.append(value)
         return tuple(kept)
@@ -317,7 +420,9 @@ class Table:
             return None
         if not isinstance(value, dict):
             in_list = any(isinstance(part, int) for part in self.path)
-            header = key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
+            header = (
+                key_name((key,)) + " = { … }" if in_list else f"[{key_name((*self.path, key))}]"
+            )
             self.problem(key, f"must be a table, not {kind_of(value)}", f"write {header}")
             return None
         return Table(self.document, (*self.path, key), value)
@@ -327,7 +432,9 @@ class Table:
         kept: list[Table] = []
         for index, value in enumerate(self._list(key, required)):
             if not isinstance(value, dict):
-                self.document.add((*self.path, key, index), f"must be a table, not {kind_of(value)}")
+                self.document.add(
+                    (*self.path, key, index), f"must be a table, not {kind_of(value)}"
+                )
             else:
                 kept.append(Table(self.document, (*self.path, key, index), value))
         return tuple(kept)
@@ -337,11 +444,17 @@ class Table:
         return iter(self.values)
 
     def close(self) -> bool:
-        """Note every key that no getter asked for, with the one that was probably meant. True if there was none."""
+        """Note every key that no getter asked for, with the one that was probably meant. True
+        if there was none.
+        """
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
             guess = self.document.guess(key, self._known)
-            self.problem(key, "is not a known key", f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}")
+            self.problem(
+                key,
+                "is not a known key",
+                f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}",
+            )
         return not unknown
 
     def _list(self, key: str, required: bool) -> list[Any]:
@@ -349,7 +462,9 @@ class Table:
         if value is None:
             return []
         if not isinstance(value, list):
-            self.problem(key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]")
+            self.problem(
+                key, f"must be a list, not {kind_of(value)}", f"write {key_name((key,))} = [ … ]"
+            )
             return []
         return value
 
@@ -387,7 +502,8 @@ def _has_endless_key(text: str) -> bool:
 
     if text.count(".") <= MAX_KEY_PARTS:
         return False
-    # starts at the beginning of a word only and never steps back, so that its time grows with the text alone
+    # starts at the beginning of a word only and never steps back, so that its time grows with the
+    # text alone
     part = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
     return re.search(rf"(?<![A-Za-z0-9_-])(?:{part}\.[ \t]*+){{{MAX_KEY_PARTS}}}", text) is not None
 
@@ -403,7 +519,11 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
         if statements and statements[-1].keys is None:
             first = statements[-1].first
             if text.rstrip("\n").count("\n") >= first:
-                return first, "what begins here does not end", "close it with the bracket or quote it began with"
+                return (
+                    first,
+                    "what begins here does not end",
+                    "close it with the bracket or quote it began with",
+                )
             return first, head, None
         return None, f"{head} at the end of the file", None
     digits = tail.removeprefix("line ").split(",")[0]
@@ -413,10 +533,22 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
         for one in statements:
             if one.keys is not None and line is not None and one.first <= line <= one.last:
                 name = key_name(one.keys)
-                return one.first, f"{f'[{name}]' if one.is_header else name} is there already", "write it once"
+                return (
+                    one.first,
+                    f"{f'[{name}]' if one.is_header else name} is there already",
+                    "write it once",
+                )
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
-    return line, head, "text stands in quotes; numbers, dates, true and false do not" if head == "Invalid value" else None
+    return (
+        line,
+        head,
+        (
+            "text stands in quotes; numbers, dates, true and false do not"
+            if head == "Invalid value"
+            else None
+        ),
+    )
 
 
 class _Parser:
@@ -439,9 +571,11 @@ class _Parser:
 
 
 class _Statement(Record):
-    """`key = value` or a header, from line `first` to `last`, counted from 1, with its dotted `keys` as written.
+    """`key = value` or a header, from line `first` to `last`, counted from 1, with its dotted
+    `keys` as written.
 
-    `keys` is None where the text ends before the statement does. `parsed` is the statement as a file of its own.
+    `keys` is None where the text ends before the statement does. `parsed` is the statement as a
+    file of its own.
     """
 
     first: int
@@ -466,15 +600,25 @@ def _statements(text: str, loads: _Parser) -> Iterator[_Statement]:
             end += 1
             parsed = loads("\n".join(lines[start:end]))
         is_header = line.startswith("[")
-        keys = None if parsed is None else _chain(parsed) if is_header else _keys_before(lines[start], loads)
+        keys = (
+            None
+            if parsed is None
+            else _chain(parsed)
+            if is_header
+            else _keys_before(lines[start], loads)
+        )
         if loads.left < 0 or (keys is None and (parsed is not None or end < len(lines))):
             return
-        yield _Statement(first=start + 1, last=end, keys=keys, is_header=is_header, parsed=parsed or {})
+        yield _Statement(
+            first=start + 1, last=end, keys=keys, is_header=is_header, parsed=parsed or {}
+        )
         start = end
 
 
 def _keys_before(line: str, loads: _Parser) -> tuple[str, ...] | None:
-    """The dotted keys of `a."b=c".d = …`: what stands before the first `=` that makes a statement with any value."""
+    """The dotted keys of `a."b=c".d = …`: what stands before the first `=` that makes a
+    statement with any value.
+    """
     at = line.find("=")
     while at >= 0 and loads.left >= 0:
         parsed = loads(line[: at + 1] + "0")
@@ -536,8 +680,15 @@ class _Lines:
             self._at.setdefault(path[:size], line)
 
     @staticmethod
-    def _header(keys: tuple[str, ...], parsed: Mapping[str, Any], values: Mapping[str, Any], counters: dict[Path, int]) -> Path:
-        """`[a.b]` or `[[a.b]]` as a path into the whole file: lists get the index they have reached."""
+    def _header(
+        keys: tuple[str, ...],
+        parsed: Mapping[str, Any],
+        values: Mapping[str, Any],
+        counters: dict[Path, int],
+    ) -> Path:
+        """`[a.b]` or `[[a.b]]` as a path into the whole file: lists get the index they have
+        reached.
+        """
         path: Path = ()
         at: Any = values
         one: Any = parsed
@@ -554,7 +705,9 @@ class _Lines:
         return path
 
     def _elements(self, path: Path, one: _Statement, lines: list[str], loads: _Parser) -> None:
-        """Lines of the elements of `key = [` … `]` over several lines: closing the list early shows how many are complete."""
+        """Lines of the elements of `key = [` … `]` over several lines: closing the list early
+        shows how many are complete.
+        """
         assert one.keys is not None
 
         def count(part: Any) -> int | None:

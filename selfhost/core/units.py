@@ -11,7 +11,10 @@ KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 
 # marks of thousands, and what they look like in a number
-_THOUSANDS = {mark: re.compile(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*") for mark in (",", "_")}
+_THOUSANDS = {
+    mark: re.compile(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*")
+    for mark in (",", "_")
+}
 
 _UNITS = {
     "": 1, "b": 1, "byte": 1, "bytes": 1,
@@ -21,7 +24,8 @@ _UNITS = {
 
 
 def _ungrouped(text: str) -> str:
-    """`text` without the marks of thousands, `,` or `_`, and spaces around it: the one way in for every number that a person types.
+    """`text` without the marks of thousands, `,` or `_`, and spaces around it: the one way in for
+    every number that a person types.
 
     `ValueError` for what is no ASCII, and for a comma that may be a decimal one.
     """
@@ -31,13 +35,22 @@ def _ungrouped(text: str) -> str:
     bare = text.strip(" ")
     for mark, pattern in _THOUSANDS.items():
         if mark in bare and not pattern.fullmatch(bare):
-            instead = f"for a decimal comma write a point, {bare.replace(',', '.', 1)}" if mark == "," else "leave it out"
-            raise ValueError(f"{text!r} has a {'comma' if mark == ',' else mark} that marks no thousands: {instead}")
+            instead = (
+                f"for a decimal comma write a point, {bare.replace(',', '.', 1)}"
+                if mark == ","
+                else "leave it out"
+            )
+            raise ValueError(
+                f"{text!r} has a {'comma' if mark == ',' else mark} that marks no thousands:"
+                f" {instead}"
+            )
     return bare.replace(",", "").replace("_", "")
 
 
 def parse_number(text: str) -> float:
-    """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is. `ValueError` says what is wrong."""
+    """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is.
+    `ValueError` says what is wrong.
+    """
     bare = _ungrouped(text)
     if not re.fullmatch(r"-?[0-9]{1,24}(\.[0-9]{1,24})?", bare):
         raise ValueError(f"{text!r} is not a number: write for example 2 or 0.5")
@@ -54,7 +67,9 @@ def parse_whole(text: str) -> int:
 
 
 def plain(number: float) -> str:
-    """A number of at least 0 as it is typed again: `1000000`, `0.00001`; never an exponent, and no digit lost."""
+    """A number of at least 0 as it is typed again: `1000000`, `0.00001`; never an exponent, and
+    no digit lost.
+    """
     mantissa, _, exponent = repr(number).partition("e")
     whole, _, fraction = mantissa.removesuffix(".0").partition(".")
     digits, point = whole + fraction, len(whole) + int(exponent or 0)
@@ -66,7 +81,8 @@ def plain(number: float) -> str:
 def parse_bytes(text: str) -> int:
     """`16GiB`, `16 GB`, `512M`, `1.5g`, `1000` -> whole bytes.
 
-    A bare K, M, G or T is binary, as `docker run -m` and `systemd` read it. `ValueError` says what is wrong.
+    A bare K, M, G or T is binary, as `docker run -m` and `systemd` read it. `ValueError` says what
+    is wrong.
     """
     cleaned = _ungrouped(text).lower()
     digits = cleaned.rstrip("abcdefghijklmnopqrstuvwxyz ")
@@ -74,7 +90,11 @@ def parse_bytes(text: str) -> int:
     if unit not in _UNITS:
         raise ValueError(f"{text!r} has an unknown unit {unit!r}: write for example 16GiB or 16GB")
     whole, dot, fraction = digits.partition(".")
-    if not (whole.isdecimal() and whole.isascii() and (not dot or (fraction.isdecimal() and fraction.isascii()))):
+    if not (
+        whole.isdecimal()
+        and whole.isascii()
+        and (not dot or (fraction.isdecimal() and fraction.isascii()))
+    ):
         raise ValueError(f"{text!r} is not a size: write for example 16GiB or 16GB")
     if len(digits) > 24:
         raise ValueError(f"{text!r} is larger than any machine")
@@ -84,13 +104,24 @@ def parse_bytes(text: str) -> int:
 
 
 _RATE_ENDINGS = ("/second", "/sec", "/s", "ps")
-_BITS = {"bit": 1, "kbit": KB, "mbit": MB, "gbit": GB, "tbit": TB, "kibit": KIB, "mibit": MIB, "gibit": GIB}
+_BITS = {
+    "bit": 1,
+    "kbit": KB,
+    "mbit": MB,
+    "gbit": GB,
+    "tbit": TB,
+    "kibit": KIB,
+    "mibit": MIB,
+    "gibit": GIB,
+}
 
 
 def parse_rate(text: str) -> int:
-    """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second; 8 bits are a byte.
+    """`100Mbit/s`, `100 Mb/s`, `1Gbps`, `12MB/s`, `10MiB/s` -> whole bytes per second; 8 bits are a
+    byte.
 
-    As everywhere with connections a small b is a bit and a capital B a byte. `ValueError` for what could be either, or has no unit.
+    As everywhere with connections a small b is a bit and a capital B a byte. `ValueError` for what
+    could be either, or has no unit.
     """
     example = "write for example 100Mbit/s or 12MB/s"
     cleaned = _ungrouped(text)
@@ -112,7 +143,11 @@ def parse_rate(text: str) -> int:
     if not scale[0]:
         raise ValueError(f"{text!r} has an unknown unit {unit!r}: {example}")
     whole, dot, fraction = digits.partition(".")
-    if len(digits) > 24 or not (whole.isdecimal() and whole.isascii() and (not dot or (fraction.isdecimal() and fraction.isascii()))):
+    if len(digits) > 24 or not (
+        whole.isdecimal()
+        and whole.isascii()
+        and (not dot or (fraction.isdecimal() and fraction.isascii()))
+    ):
         raise ValueError(f"{text!r} is not a speed: {example}")
     shift: int = 10 ** len(fraction)
     rate = int(whole + fraction) * scale[0] // (shift * scale[1])
@@ -135,7 +170,9 @@ def parse_tokens(text: str) -> int:
 
 
 def parse_count(text: str) -> int:
-    """`200k`, `1.5M`, `2,000,000` -> a whole number; k, M and B are thousands, millions and billions, as price lists count tokens."""
+    """`200k`, `1.5M`, `2,000,000` -> a whole number; k, M and B are thousands, millions and
+    billions, as price lists count tokens.
+    """
     cleaned = _ungrouped(text).lower()
     factor = {"k": 10**3, "m": 10**6, "b": 10**9}.get(cleaned[-1:], 1)
     whole, dot, fraction = (cleaned[:-1] if factor > 1 else cleaned).partition(".")
@@ -164,7 +201,9 @@ def parse_seconds(text: str) -> int:
     unit = cleaned[len(digits) :].strip()
     whole, dot, fraction = digits.partition(".")
     number = whole + fraction
-    if unit not in _SECONDS or not (whole and number.isdecimal() and number.isascii() and (fraction or not dot)):
+    if unit not in _SECONDS or not (
+        whole and number.isdecimal() and number.isascii() and (fraction or not dot)
+    ):
         raise ValueError(f"{text!r} is no length of time: write for example 30s, 10m or 1.5h")
     if len(digits) > 12:
         raise ValueError(f"{text!r} is longer than any recording")
@@ -248,18 +287,28 @@ def pace(low: float, high: float) -> str:
 def _pace(value: float) -> str:
     if 0 < value < 0.0095:
         return "<0.01"
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 or not value else f"{value:.2f}"
+    return (
+        f"{value:.0f}"
+        if value >= 9.95
+        else f"{value:.1f}"
+        if value >= 0.095 or not value
+        else f"{value:.2f}"
+    )
 
 
 def duration(seconds: float) -> str:
-    """A wait, to two or three figures: `45 seconds`, `6 minutes`, `2 hours 10 minutes`, `3 days`."""
+    """A wait, to two or three figures: `45 seconds`, `6 minutes`, `2 hours 10 minutes`, `3
+    days`.
+    """
     if seconds < 119.5:
         return _counted(max(1, round(seconds)), "second")
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if minutes < 120:
         return _counted(minutes, "minute")
     if hours < 10:
-        return _counted(minutes // 60, "hour") + (f" {_counted(minutes % 60, 'minute')}" if minutes % 60 else "")
+        return _counted(minutes // 60, "hour") + (
+            f" {_counted(minutes % 60, 'minute')}" if minutes % 60 else ""
+        )
     return _counted(hours, "hour") if hours < 48 else _counted(round(seconds / 86_400), "day")
 
 
@@ -268,7 +317,9 @@ def _counted(number: int, word: str) -> str:
 
 
 def dollars(amount: float) -> str:
-    """A price: `$2.50`, `$0.293`, `$0.028`, `$0.000021`; at least two decimals, three significant digits below a dollar."""
+    """A price: `$2.50`, `$0.293`, `$0.028`, `$0.000021`; at least two decimals, three
+    significant digits below a dollar.
+    """
     places = 2 if amount >= 1 or not amount else min(15, 2 - int(f"{amount:.2e}".partition("e")[2]))
     text = f"{amount:,.{places}f}"
     while text.endswith("0") and len(text.partition(".")[2]) > 2:

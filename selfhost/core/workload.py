@@ -19,7 +19,8 @@ DEFAULT_CONTEXT_TOKENS = 4096
 # a 300-word answer in three minutes; 0 switches the wish off
 DEFAULT_MIN_TOKENS_PER_SECOND = 2.0
 READING_TOKENS_PER_SECOND = 5.0
-# of a load whose split is not stated: tokens read for one that is written, the blend of artificialanalysis.ai/methodology
+# of a load whose split is not stated: tokens read for one that is written, the blend of
+# artificialanalysis.ai/methodology
 INPUT_PER_OUTPUT_TOKEN = 3
 
 
@@ -49,16 +50,17 @@ FLAGS = {
     "checkpointing": "--no-checkpointing",
     "load": "--tokens-per-day",
 }
-LOAD_FLAGS = {"input_tokens_per_day": "--tokens-per-day", "output_tokens_per_day": "--tokens-per-day", "watts": "--watts",
+LOAD_FLAGS = {"input_tokens_per_day": "--tokens-per-day",
+"output_tokens_per_day": "--tokens-per-day", "watts": "--watts",
               "electricity_per_kwh": "--electricity"}  # fmt: skip
 
 
 class Load(Record):
     """What a day brings, for the cost of a month: it never changes the route.
 
-    `assumed_split`: only the sum was stated, and three tokens are read for each that is written. `watts` is what the computer
-    draws at work, as its owner measured it, and `electricity_per_kwh` the price, in whatever currency it was stated.
-    Raises `WorkloadError` with every fault found.
+    `assumed_split`: only the sum was stated, and three tokens are read for each that is written.
+    `watts` is what the computer draws at work, as its owner measured it, and `electricity_per_kwh`
+    the price, in whatever currency it was stated. Raises `WorkloadError` with every fault found.
     """
 
     input_tokens_per_day: int
@@ -68,8 +70,12 @@ class Load(Record):
     electricity_per_kwh: float | None = None
 
     @classmethod
-    def parse(cls, text: str, *, watts: float | None = None, electricity_per_kwh: float | None = None) -> Load:
-        """`2M:500k` is what goes in and what comes out, `200k` both together. `ValueError` says what is wrong."""
+    def parse(
+        cls, text: str, *, watts: float | None = None, electricity_per_kwh: float | None = None
+    ) -> Load:
+        """`2M:500k` is what goes in and what comes out, `200k` both together. `ValueError` says
+        what is wrong.
+        """
         first, split, second = text.partition(":")
         read, written = units.parse_count(first), units.parse_count(second) if split else 0
         if not split:
@@ -86,40 +92,58 @@ class Load(Record):
     def options(self) -> str:
         """As `Workload.options`."""
         read, written = self.input_tokens_per_day, self.output_tokens_per_day
-        text = f" --tokens-per-day {read + written}" if self.assumed_split else f" --tokens-per-day {read}:{written}"
+        text = (
+            f" --tokens-per-day {read + written}"
+            if self.assumed_split
+            else f" --tokens-per-day {read}:{written}"
+        )
         text += f" --watts {units.plain(self.watts)}" if self.watts is not None else ""
-        return text + (f" --electricity {units.plain(self.electricity_per_kwh)}" if self.electricity_per_kwh is not None else "")
+        return text + (
+            f" --electricity {units.plain(self.electricity_per_kwh)}"
+            if self.electricity_per_kwh is not None
+            else ""
+        )
 
     def _check(self) -> None:
         found: list[tuple[str, str]] = []
         for key in ("input_tokens_per_day", "output_tokens_per_day"):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**15:
-                found.append((key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}"))
+                found.append(
+                    (key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}")
+                )
         if not found and not self.input_tokens_per_day + self.output_tokens_per_day:
             found.append(("input_tokens_per_day", "a load of no tokens costs nothing anywhere"))
         for key, least in (("watts", 0.1), ("electricity_per_kwh", 0.0)):
             value = getattr(self, key)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 1e6):
+            if value is not None and (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not least <= value <= 1e6
+            ):
                 found.append((key, f"must be a number from {least:g} to 1,000,000, not {value!r}"))
         if found:
-            raise WorkloadError([Problem(file="workload", key=key, message=message) for key, message in found])
+            raise WorkloadError(
+                [Problem(file="workload", key=key, message=message) for key, message in found]
+            )
 
 
 class Workload(Record):
     """What is asked. None means: what fits the model best, and the answer states what was taken.
 
-    `context_tokens` is per sequence: N `parallel` sequences need N times the cache. `min_tokens_per_second` is the lowest
-    useful decode speed; 0 switches it off. `audio_seconds` is the length of one recording that a speech model hears. `reserve_bytes`
-    is the memory kept for the system itself. `download_bytes_per_second` is the connection's: it decides nothing, and gives the
-    download's time.
-    `draft` is a smaller model that proposes tokens (speculative decoding), named as on the command line, or `mtp` for the block
-    that the model itself brings; `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
-    `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX expression that the model's
-    license must meet.
+    `context_tokens` is per sequence: N `parallel` sequences need N times the cache.
+    `min_tokens_per_second` is the lowest useful decode speed; 0 switches it off. `audio_seconds` is
+    the length of one recording that a speech model hears. `reserve_bytes` is the memory kept for
+    the system itself. `download_bytes_per_second` is the connection's: it decides nothing, and
+    gives the download's time. `draft` is a smaller model that proposes tokens (speculative
+    decoding), named as on the command line, or `mtp` for the block that the model itself brings;
+    `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
+    `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX
+    expression that the model's license must meet.
 
-    With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with adapters of `lora_rank`, the
-    `optimizer` and, with `checkpointing`, one input kept per layer and the rest computed again.
+    With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with
+    adapters of `lora_rank`, the `optimizer` and, with `checkpointing`, one input kept per layer and
+    the rest computed again.
 
     `load` asks for the cost of a month beside the answer.
 
@@ -152,7 +176,9 @@ class Workload(Record):
     load: Load | None = None
 
     def options(self) -> str:
-        """The command line that asks for the same, with a space in front of each option; empty where nothing was asked."""
+        """The command line that asks for the same, with a space in front of each option; empty
+        where nothing was asked.
+        """
         text = ""
         for key, flag in FLAGS.items():
             value = getattr(self, key)
@@ -169,7 +195,9 @@ class Workload(Record):
         return text
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
-        """How long that takes at the speed that was stated; None where no speed was, or the size is not known."""
+        """How long that takes at the speed that was stated; None where no speed was, or the
+        size is not known.
+        """
         pace = self.download_bytes_per_second
         return None if size_bytes is None or pace is None else size_bytes / pace
 
@@ -184,7 +212,10 @@ class Workload(Record):
         )
 
     def _check(self) -> None:
-        found = [Problem(file="workload", key=key, message=message, remedy=remedy) for key, message, remedy in _faults(self)]
+        found = [
+            Problem(file="workload", key=key, message=message, remedy=remedy)
+            for key, message, remedy in _faults(self)
+        ]
         if found:
             raise WorkloadError(found)
 
@@ -219,10 +250,20 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
         elif value > most:
             found.append((key, f"must be at most {most:,}", None))
     pace = asked.min_tokens_per_second
-    if pace is not None and (isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 <= pace < 1e9):
-        found.append(("min_tokens_per_second", f"must be a number of at least 0, not {pace!r}", "0 switches the wish off"))
+    if pace is not None and (
+        isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 <= pace < 1e9
+    ):
+        found.append(
+            (
+                "min_tokens_per_second",
+                f"must be a number of at least 0, not {pace!r}",
+                "0 switches the wish off",
+            )
+        )
     for key in ("private", "commercial", "modify", "auditable", "checkpointing"):
-        if not isinstance(getattr(asked, key), bool) and not (key == "checkpointing" and asked.checkpointing is None):
+        if not isinstance(getattr(asked, key), bool) and not (
+            key == "checkpointing" and asked.checkpointing is None
+        ):
             found.append((key, f"must be True or False, not {getattr(asked, key)!r}", None))
     if asked.task != "finetune":
         for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
@@ -230,14 +271,32 @@ def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
                 found.append((key, "makes sense for the task finetune only", "add --task finetune"))
     else:
         if asked.kv_cache_type is not None:
-            found.append(("kv_cache_type", "makes no sense for fine-tuning, which keeps no cache", "leave it out"))
+            found.append(
+                (
+                    "kv_cache_type",
+                    "makes no sense for fine-tuning, which keeps no cache",
+                    "leave it out",
+                )
+            )
         for key in ("draft", "adapter", "audio_seconds"):
             if getattr(asked, key) is not None:
                 found.append((key, "makes no sense for fine-tuning", "leave it out"))
         if asked.min_tokens_per_second is not None:
-            found.append(("min_tokens_per_second", "makes no sense for fine-tuning, whose speed is not estimated", "leave it out"))
+            found.append(
+                (
+                    "min_tokens_per_second",
+                    "makes no sense for fine-tuning, whose speed is not estimated",
+                    "leave it out",
+                )
+            )
         if asked.finetune_method == "full" and asked.lora_rank is not None:
-            found.append(("lora_rank", "makes no sense for full fine-tuning, which has no adapters", "leave it out"))
+            found.append(
+                (
+                    "lora_rank",
+                    "makes no sense for full fine-tuning, which has no adapters",
+                    "leave it out",
+                )
+            )
     load: object = asked.load
     if load is not None and not isinstance(load, Load):
         found.append(("load", f"must be a Load, not {load!r}", "Load.parse('2M:500k')"))

@@ -1,7 +1,8 @@
 """Reports written whole or not at all: to a temporary name in the same folder, then renamed.
 
-What is no ordinary file (a pipe, a terminal, /dev/null) and what this process holds open already (/dev/stdout, /dev/fd/N) cannot be
-renamed and is written directly. A named pipe that nobody reads is refused, never waited for; so are folders, sockets and block devices.
+What is no ordinary file (a pipe, a terminal, /dev/null) and what this process holds open already
+(/dev/stdout, /dev/fd/N) cannot be renamed and is written directly. A named pipe that nobody reads
+is refused, never waited for; so are folders, sockets and block devices.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class WriteError(SelfhostError):
 class Target(Record):
     """Where a report goes. `path` is as the user named it, `place` with all links followed.
 
-    `descriptor` is set where the path names a file that this process holds open. `status` is None where nothing is there yet.
+    `descriptor` is set where the path names a file that this process holds open. `status` is None
+    where nothing is there yet.
     """
 
     path: str
@@ -46,20 +48,26 @@ class Target(Record):
     @property
     def is_renamed(self) -> bool:
         """False for what is written directly."""
-        return self.descriptor is None and (self.status is None or stat.S_ISREG(self.status.st_mode))
+        return self.descriptor is None and (
+            self.status is None or stat.S_ISREG(self.status.st_mode)
+        )
 
     def is_same_file(self, other: os.stat_result) -> bool:
         return self.status is not None and os.path.samestat(self.status, other)
 
 
 def target_of(path: str) -> Target:
-    """Where a report to `path` would go. Raises `WriteError` for a place that takes none, without opening it."""
+    """Where a report to `path` would go. Raises `WriteError` for a place that takes none,
+    without opening it.
+    """
     try:
         if os.path.basename(path) in ("", ".", "..") and not os.path.isdir(path):
             raise OSError(errno.ENOENT, "there is no such folder")
         descriptor = _descriptor(path)
         if descriptor in (1, 2) and not _is_open(descriptor):
-            raise WriteError(f"cannot write {path}: there is no {_STREAMS[descriptor]}", remedy="give a file")
+            raise WriteError(
+                f"cannot write {path}: there is no {_STREAMS[descriptor]}", remedy="give a file"
+            )
         status = _status(path) if descriptor is None else os.fstat(descriptor)
         place = os.path.realpath(path)
         if status is None:
@@ -79,8 +87,13 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _descriptor(path: str) -> int | None:
-    """N of /dev/fd/N, /proc/self/fd/N, /dev/stdout and of links to them; None for any other path."""
-    folders = {"/dev/fd", *(os.path.realpath(f"/proc/{task}/fd") for task in ("self", "thread-self"))}
+    """N of /dev/fd/N, /proc/self/fd/N, /dev/stdout and of links to them; None for any other
+    path.
+    """
+    folders = {
+        "/dev/fd",
+        *(os.path.realpath(f"/proc/{task}/fd") for task in ("self", "thread-self")),
+    }
     for _ in range(_MOST_LINKS):
         folder, name = os.path.split(path)
         folder = os.path.realpath(folder)
@@ -105,27 +118,38 @@ def _refuse_what_takes_no_report(target: Target) -> None:
         what = "a socket" if stat.S_ISSOCK(mode) else "a disk"
         raise WriteError(f"cannot write {target.path}: it is {what}", remedy=_IN_A_FOLDER)
     if target.is_renamed and not os.access(target.place, os.W_OK):
-        raise WriteError(f"cannot write {target.path}: this account may not change it", remedy="name another file")
+        raise WriteError(
+            f"cannot write {target.path}: this account may not change it",
+            remedy="name another file",
+        )
 
 
 def _is_open(number: int) -> bool:
-    """Whether the stream was open when Python started: a number that was free may be any file by now."""
+    """Whether the stream was open when Python started: a number that was free may be any file
+    by now.
+    """
     import sys
 
     return (sys.__stdout__ if number == 1 else sys.__stderr__) is not None
 
 
-def check_targets(paths: Sequence[str], inputs: Iterable[str], *, with_standard_output: bool = False) -> None:
-    """Raise `WriteError` where a report would replace one of the files `inputs`, or two reports would go to one file.
+def check_targets(
+    paths: Sequence[str], inputs: Iterable[str], *, with_standard_output: bool = False
+) -> None:
+    """Raise `WriteError` where a report would replace one of the files `inputs`, or two reports
+    would go to one file.
 
-    Files are compared by what they are, so other spellings, links and other cases of letters are seen through. `with_standard_output`
-    tells that a report goes there too.
+    Files are compared by what they are, so other spellings, links and other cases of letters are
+    seen through. `with_standard_output` tells that a report goes there too.
     """
     targets = [target_of(path) for path in paths]
     named = list(inputs)
     for target in targets:
         if target.descriptor == 1 and with_standard_output:
-            raise WriteError(f"two reports would go to standard output, which {target.path} is too", remedy="give each its own file")
+            raise WriteError(
+                f"two reports would go to standard output, which {target.path} is too",
+                remedy="give each its own file",
+            )
         if target.status is not None and stat.S_ISREG(target.status.st_mode):
             _refuse_an_input(target, named)
         if target.status is not None and target.is_renamed:
@@ -134,7 +158,9 @@ def check_targets(paths: Sequence[str], inputs: Iterable[str], *, with_standard_
         other = next((other for other in targets[:place] if _are_one(target, other)), None)
         if other is not None:
             also = f", which {other.path} is too" if other.path != target.path else ""
-            raise WriteError(f"two reports would go to {target.path}{also}", remedy="give each its own file")
+            raise WriteError(
+                f"two reports would go to {target.path}{also}", remedy="give each its own file"
+            )
 
 
 def _refuse_an_input(target: Target, inputs: Iterable[str]) -> None:
@@ -145,7 +171,10 @@ def _refuse_an_input(target: Target, inputs: Iterable[str]) -> None:
             continue
         if is_input:
             also = f", as {path}" if path != target.path else ""
-            raise WriteError(f"cannot write {target.path}: this run reads it{also}", remedy="name another file for the report")
+            raise WriteError(
+                f"cannot write {target.path}: this run reads it{also}",
+                remedy="name another file for the report",
+            )
 
 
 def _refuse_an_open_stream(target: Target) -> None:
@@ -157,7 +186,10 @@ def _refuse_an_open_stream(target: Target) -> None:
             continue
         if is_stream:
             remedy = f"leave {target.path} out, or send {_STREAMS[number]} elsewhere"
-            raise WriteError(f"cannot write {target.path}: {_STREAMS[number]} of this run goes there", remedy=remedy)
+            raise WriteError(
+                f"cannot write {target.path}: {_STREAMS[number]} of this run goes there",
+                remedy=remedy,
+            )
 
 
 def _are_one(target: Target, other: Target) -> bool:
@@ -188,9 +220,11 @@ class _Ended(BaseException):
 
 
 def write_whole(reports: Sequence[tuple[str, str]]) -> None:
-    """Write each (path, text): all are on the disk before the first file is replaced. Raises `WriteError`.
+    """Write each (path, text): all are on the disk before the first file is replaced. Raises
+    `WriteError`.
 
-    A file that is replaced keeps its permissions and, where the system lets it, its owner and group; a link to it stays a link.
+    A file that is replaced keeps its permissions and, where the system lets it, its owner and
+    group; a link to it stays a link.
     """
     targets = [(target_of(path), _encoded(text)) for path, text in reports]
     ended = None
@@ -215,7 +249,9 @@ def remove_temporary_files() -> None:
 
 
 def _encoded(text: str) -> bytes:
-    return (text.replace("\n", os.linesep) if os.linesep != "\n" else text).encode("utf-8", "replace")
+    return (text.replace("\n", os.linesep) if os.linesep != "\n" else text).encode(
+        "utf-8", "replace"
+    )
 
 
 def _write_all(targets: Sequence[tuple[Target, bytes]]) -> None:
@@ -223,7 +259,9 @@ def _write_all(targets: Sequence[tuple[Target, bytes]]) -> None:
     try:
         for target, content in targets:
             if target.is_renamed:
-                temporary = os.path.join(os.path.dirname(target.place), f".selfhost-{os.urandom(8).hex()}.tmp")
+                temporary = os.path.join(
+                    os.path.dirname(target.place), f".selfhost-{os.urandom(8).hex()}.tmp"
+                )
                 _pending.append(temporary)
                 renamed.append((target, temporary))
                 _or_cannot(target, _fill, target, temporary, content)
@@ -252,9 +290,15 @@ def _cannot(path: str, error: OSError | ValueError) -> WriteError:
     number = getattr(error, "errno", None)
     reason, remedy = getattr(error, "strerror", None) or str(error), _IN_A_FOLDER
     if number == errno.ENXIO:
-        reason, remedy = "it is a named pipe, and nobody reads it", "start its reader first, or give a file"
+        reason, remedy = (
+            "it is a named pipe, and nobody reads it",
+            "start its reader first, or give a file",
+        )
     elif number in (errno.EACCES, errno.EPERM, errno.EBUSY, errno.EROFS):
-        remedy = "a report is written beside its place and then renamed: give a file in a folder that is yours, or send it to `> FILE`"
+        remedy = (
+            "a report is written beside its place and then renamed: give a file in a folder that is"
+            " yours, or send it to `> FILE`"
+        )
     elif number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         remedy = "make room, or name a file elsewhere; what stood there before is unchanged"
     elif isinstance(error, ValueError):
@@ -263,9 +307,17 @@ def _cannot(path: str, error: OSError | ValueError) -> WriteError:
 
 
 def _fill(target: Target, temporary: str, content: bytes) -> None:
-    """The temporary file with all of its content, on the disk, as the file that it will replace was to be read."""
+    """The temporary file with all of its content, on the disk, as the file that it will replace
+    was to be read.
+    """
     mode = 0o666 if target.status is None else stat.S_IMODE(target.status.st_mode) & 0o777
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_WRONLY
+        | os.O_CREAT
+        | os.O_EXCL
+        | getattr(os, "O_CLOEXEC", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
     number = os.open(temporary, flags, mode if target.status is None else mode & 0o600)
     try:
         _write(number, content)
@@ -277,7 +329,9 @@ def _fill(target: Target, temporary: str, content: bytes) -> None:
 
 
 def _keep_owner(number: int, old: os.stat_result, mode: int) -> int:
-    """Owner and group as before where the system lets it; the permissions that go with what came of it."""
+    """Owner and group as before where the system lets it; the permissions that go with what
+    came of it.
+    """
     now = os.fstat(number)
     if now.st_gid != old.st_gid:
         try:
@@ -312,7 +366,9 @@ def _write_directly(target: Target, content: bytes) -> None:
         number = os.dup(target.descriptor)
     else:
         flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-        number = os.open(target.path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        number = os.open(
+            target.path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        )
     try:
         _write(number, content)
     finally:
@@ -339,7 +395,9 @@ def _remove(path: str) -> None:
 
 
 def _mind_signals(replaced: list[tuple[int, Any]]) -> None:
-    """From here on what would end the process at once raises `_Ended`; notes in `replaced` what `_restore_signals` puts back."""
+    """From here on what would end the process at once raises `_Ended`; notes in `replaced` what
+    `_restore_signals` puts back.
+    """
     import signal
 
     def end(number: int, _: object) -> None:

@@ -27,33 +27,85 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv6l", "armv7l", "riscv64", "ppc64le", "s390x", "loongarch64")
+ARCHITECTURES = (
+    "x86_64",
+    "aarch64",
+    "i686",
+    "armv6l",
+    "armv7l",
+    "riscv64",
+    "ppc64le",
+    "s390x",
+    "loongarch64",
+)
 SYSTEMS = ("linux", "macos", "windows")
-# x86-64-v3 of the psABI, which every Core since Haswell (2013) and every Ryzen and EPYC has; ARMv8.0; on macOS the M1's
+# x86-64-v3 of the psABI, which every Core since Haswell (2013) and every Ryzen and EPYC has;
+# ARMv8.0; on macOS the M1's
 ASSUMED_SETS: Mapping[str, tuple[str, ...]] = {
-    "x86_64": ("sse2", "ssse3", "sse4_1", "sse4_2", "popcnt", "avx", "f16c", "fma", "bmi1", "bmi2", "avx2"),
+    "x86_64": (
+        "sse2",
+        "ssse3",
+        "sse4_1",
+        "sse4_2",
+        "popcnt",
+        "avx",
+        "f16c",
+        "fma",
+        "bmi1",
+        "bmi2",
+        "avx2",
+    ),
     "aarch64": ("fp", "asimd"),
     "macos-aarch64": ("fp", "asimd", "fphp", "asimdhp", "asimddp", "atomics"),
 }
-# which every processor of an architecture has: x86-64 by its psABI, 64-bit Arm by AAPCS64 and as Linux expects it
-BASELINE_SETS: Mapping[str, tuple[str, ...]] = {"x86_64": ("sse", "sse2"), "aarch64": ("fp", "asimd")}
-# which others each brings, by Linux kernel names, where SSE3 is pni: OPTION_MASK_ISA_…_SET of gcc/common/config/i386/i386-common.cc and
-# gcc/config/aarch64/aarch64-option-extensions.def (GCC 15)
+# which every processor of an architecture has: x86-64 by its psABI, 64-bit Arm by AAPCS64 and as
+# Linux expects it
+BASELINE_SETS: Mapping[str, tuple[str, ...]] = {
+    "x86_64": ("sse", "sse2"),
+    "aarch64": ("fp", "asimd"),
+}
+# which others each brings, by Linux kernel names, where SSE3 is pni: OPTION_MASK_ISA_…_SET of
+# gcc/common/config/i386/i386-common.cc and gcc/config/aarch64/aarch64-option-extensions.def (GCC
+# 15)
 IMPLIED_SETS: Mapping[str, tuple[str, ...]] = {
-    "sse2": ("sse",), "pni": ("sse2",), "ssse3": ("pni",), "sse4_1": ("ssse3",), "sse4_2": ("sse4_1",), "avx": ("sse4_2",),
-    "f16c": ("avx",), "fma": ("avx",), "avx2": ("avx",), "avx_vnni": ("avx2",), "avx512f": ("avx2",), "avx512bw": ("avx512f",),
-    "avx512cd": ("avx512f",), "avx512dq": ("avx512f",), "avx512vl": ("avx512f",), "avx512_vnni": ("avx512f",),
-    "avx512_bf16": ("avx512bw",), "avx512_fp16": ("avx512bw",), "amx_int8": ("amx_tile",), "amx_bf16": ("amx_tile",),
-    "asimd": ("fp",), "fphp": ("fp",), "asimdhp": ("asimd", "fphp"), "asimddp": ("asimd",), "i8mm": ("asimd",), "bf16": ("asimd",),
+    "sse2": ("sse",), "pni": ("sse2",), "ssse3": ("pni",), "sse4_1": ("ssse3",),
+    "sse4_2": ("sse4_1",), "avx": ("sse4_2",),
+    "f16c": ("avx",), "fma": ("avx",), "avx2": ("avx",), "avx_vnni": ("avx2",), "avx512f": ("avx2",
+    ), "avx512bw": ("avx512f",),
+    "avx512cd": ("avx512f",), "avx512dq": ("avx512f",), "avx512vl": ("avx512f",),
+    "avx512_vnni": ("avx512f",),
+    "avx512_bf16": ("avx512bw",), "avx512_fp16": ("avx512bw",), "amx_int8": ("amx_tile",),
+    "amx_bf16": ("amx_tile",),
+    "asimd": ("fp",), "fphp": ("fp",), "asimdhp": ("asimd", "fphp"), "asimddp": ("asimd",),
+    "i8mm": ("asimd",), "bf16": ("asimd",),
     "sve": ("asimdhp",), "sve2": ("sve",),
 }  # fmt: skip
-# general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub, GitLab)
+# general-purpose machines of the clouds and of CI: 16 GiB with 4 cores (AWS m7i and m8g, GitHub,
+# GitLab)
 ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 MOST_ASSUMED_CORES = 64
 
 # words of a GPU's name -> who makes it
 _VENDORS = (
-    ("nvidia", ("nvidia", "geforce", "rtx", "gtx", "tesla", "quadro", "h100", "h200", "a100", "l4", "l40s", "t4", "b200", "a10g")),
+    (
+        "nvidia",
+        (
+            "nvidia",
+            "geforce",
+            "rtx",
+            "gtx",
+            "tesla",
+            "quadro",
+            "h100",
+            "h200",
+            "a100",
+            "l4",
+            "l40s",
+            "t4",
+            "b200",
+            "a10g",
+        ),
+    ),
     ("amd", ("amd", "radeon", "instinct", "mi300x")),
     ("intel", ("intel", "arc")),
 )
@@ -67,10 +119,12 @@ class SettingError(InputError):
 
 
 def apply(machine: Machine, settings: Sequence[str]) -> Machine:
-    """`machine` as it would be with each `key=value` of `settings`, for planning. Without settings it is returned as it is.
+    """`machine` as it would be with each `key=value` of `settings`, for planning. Without settings
+    it is returned as it is.
 
-    Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure` would find), gpu (`24GiB`,
-    `2x24GiB:NAME`, `none`; several make several), architecture, system, instruction_sets. Raises `SettingError` with every fault.
+    Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
+    would find), gpu (`24GiB`, `2x24GiB:NAME`, `none`; several make several), architecture, system,
+    instruction_sets. Raises `SettingError` with every fault.
     """
     if not settings:
         return machine
@@ -86,17 +140,32 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
                 raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
             found.setdefault(key, []).append((text.strip(), _SETTINGS[key](value)))
         except _Fault as fault:
-            problems.append(Problem(file="--set", key=_shown(key) or None, message=fault.message, remedy=fault.remedy))
+            problems.append(
+                Problem(
+                    file="--set",
+                    key=_shown(key) or None,
+                    message=fault.message,
+                    remedy=fault.remedy,
+                )
+            )
     for key, given in found.items():
         if len(given) > 1 and (key != "gpu" or any(value is None for _, value in given)):
-            problems.append(Problem(file="--set", key=key, message=f"is set {len(given)} times", remedy="set it once"))
+            problems.append(
+                Problem(
+                    file="--set",
+                    key=key,
+                    message=f"is set {len(given)} times",
+                    remedy="set it once",
+                )
+            )
     if problems:
         raise SettingError(problems)
     return planned(_changed(machine, found, ", ".join(text.strip() for text in settings)))
 
 
 def planned(machine: Machine) -> Machine:
-    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction sets that it lacks are assumed.
+    """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
+    sets that it lacks are assumed.
 
     Those that it has bring what they imply: whoever states them names the last ones.
     """
@@ -106,25 +175,35 @@ def planned(machine: Machine) -> Machine:
     if machine.disks is None:
         assumed.append("disks")
     else:
-        assumed += [f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None]
+        assumed += [
+            f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None
+        ]
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     sets = _class_sets(machine.system, machine.architecture)
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
     elif sets is not None and machine.emulated_on is None:
         changes["instruction_sets"] = sets
-        sources["instruction_sets"] = f"assumed: what nearly every {machine.architecture} processor in use has"
+        sources["instruction_sets"] = (
+            f"assumed: what nearly every {machine.architecture} processor in use has"
+        )
         assumed.append("instruction_sets")
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     if machine.cpu_cores_usable is None and memory is not None:
-        changes["cpu_cores_usable"] = float(min(MOST_ASSUMED_CORES, max(1, memory // ASSUMED_BYTES_PER_CORE)))
-        sources["cpu_cores_usable"] = f"assumed: one for each {units.binary(ASSUMED_BYTES_PER_CORE)} of memory"
+        changes["cpu_cores_usable"] = float(
+            min(MOST_ASSUMED_CORES, max(1, memory // ASSUMED_BYTES_PER_CORE))
+        )
+        sources["cpu_cores_usable"] = (
+            f"assumed: one for each {units.binary(ASSUMED_BYTES_PER_CORE)} of memory"
+        )
         assumed.append("cpu_cores_usable")
     return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
 
 
 def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
-    """Those that were named, then those that they bring and those that every processor of the architecture has."""
+    """Those that were named, then those that they bring and those that every processor of the
+    architecture has.
+    """
     found = [*sets, *BASELINE_SETS.get(architecture or "", ())]
     for name in found:
         found += (other for other in IMPLIED_SETS.get(name, ()) if other not in found)
@@ -141,8 +220,12 @@ def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...]
     return ASSUMED_SETS.get(f"{system}-{architecture}") or ASSUMED_SETS.get(architecture or "")
 
 
-def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], what: str) -> Machine:
-    """The machine with every setting in place; what a setting makes meaningless is unread, with the setting as the reason."""
+def _changed(
+    machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], what: str
+) -> Machine:
+    """The machine with every setting in place; what a setting makes meaningless is unread, with
+    the setting as the reason.
+    """
     changes: dict[str, Any] = {}
     sources, lost = dict(machine.sources), {}
     unread = list(machine.unread)
@@ -170,21 +253,35 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
             put("cpu_cores_usable", value, text)
             clear("cpu_cores_physical", f"{text} says how many are usable")
             clear("cpu_cores_performance", f"{text} says how many are usable")
-            measured = machine.sources.get("memory_bandwidth_bytes_per_second", "").startswith("measured")
+            measured = machine.sources.get("memory_bandwidth_bytes_per_second", "").startswith(
+                "measured"
+            )
             if measured and value != machine.cpu_cores_usable and "bandwidth" not in found:
-                clear("memory_bandwidth_bytes_per_second", "it was measured with other cores", "--set bandwidth=80GB/s")
+                clear(
+                    "memory_bandwidth_bytes_per_second",
+                    "it was measured with other cores",
+                    "--set bandwidth=80GB/s",
+                )
         elif key == "disk":
             put("disks", _with_free(machine.disks, value), text)
             changes["file_size_limit_bytes"] = None
             assumed = [fact for fact in assumed if not fact.startswith("disks.")]
-            unread = [entry for entry in unread if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota\w*|backing)", entry.fact)]
+            unread = [
+                entry
+                for entry in unread
+                if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota\w*|backing)", entry.fact)
+            ]
         elif key == "bandwidth":
             rate, measured_there = value
             put("memory_bandwidth_bytes_per_second", rate, text)
             if measured_there:
                 sources["memory_bandwidth_bytes_per_second"] = f"measured, by --set {text}"
         elif key == "gpu":
-            put("accelerators", tuple(card for _, cards in given for card in cards or ()), ", ".join(one for one, _ in given))
+            put(
+                "accelerators",
+                tuple(card for _, cards in given for card in cards or ()),
+                ", ".join(one for one, _ in given),
+            )
             unread = [entry for entry in unread if not entry.fact.startswith("accelerators.")]
         elif key == "system":
             put("system", value, text)
@@ -200,13 +297,17 @@ def _changed(machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], w
             clear("cpu_model", another)
             if "instruction_sets" not in found:
                 clear("instruction_sets", another, "--set instruction_sets=…")
-                unread = [entry for entry in unread if not entry.fact.startswith("instruction_sets.")]
+                unread = [
+                    entry for entry in unread if not entry.fact.startswith("instruction_sets.")
+                ]
             if "bandwidth" not in found:
                 clear("memory_bandwidth_bytes_per_second", another, "--set bandwidth=80GB/s")
     name = f"{machine.name} with {what}"
     changes["name"] = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
     kept = (entry for entry in unread if entry.fact not in lost)
-    return machine.replace(**changes, sources=sources, assumed=tuple(assumed), unread=(*lost.values(), *kept))
+    return machine.replace(
+        **changes, sources=sources, assumed=tuple(assumed), unread=(*lost.values(), *kept)
+    )
 
 
 def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
@@ -222,7 +323,11 @@ def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         for disk in disks or ()
     ]
     there = {disk.purpose for disk in kept}
-    made = [Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True) for purpose in PURPOSES if purpose not in there]
+    made = [
+        Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True)
+        for purpose in PURPOSES
+        if purpose not in there
+    ]
     return (*kept, *made)
 
 
@@ -273,7 +378,10 @@ def _bandwidth(text: str) -> tuple[int, bool]:
     """Bytes per second, and whether that is what was measured and no peak."""
     rate, told, how = text.partition(":")
     if told and how.strip().lower() != "measured":
-        raise _Fault(f"{_shown(how.strip())!r} says nothing of it", "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured")
+        raise _Fault(
+            f"{_shown(how.strip())!r} says nothing of it",
+            "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured",
+        )
     return _rate(rate), bool(told)
 
 
@@ -282,7 +390,10 @@ def _rate(text: str) -> int:
     ending = next((word for word in ("/second", "/sec", "/s", "ps") if lower.endswith(word)), "")
     size = text.strip()[: len(lower) - len(ending)]
     if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
-        raise _Fault(f"{_shown(text)!r} is bits, or could be: memory is told in bytes", f"write for example {_EXAMPLES['bandwidth']}")
+        raise _Fault(
+            f"{_shown(text)!r} is bits, or could be: memory is told in bytes",
+            f"write for example {_EXAMPLES['bandwidth']}",
+        )
     return _size("bandwidth", MAX_MEMORY_BYTES)(size)
 
 
@@ -290,9 +401,14 @@ def _cores(text: str) -> float:
     try:
         number = units.parse_number(text)
     except ValueError as error:
-        raise _Fault(str(error).partition(": write")[0], f"write for example {_EXAMPLES['cores']}") from None
+        raise _Fault(
+            str(error).partition(": write")[0], f"write for example {_EXAMPLES['cores']}"
+        ) from None
     if not MIN_CORES <= number <= MAX_CORES:
-        raise _Fault(f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}", f"write for example {_EXAMPLES['cores']}")
+        raise _Fault(
+            f"is {number:g}: it must be from {MIN_CORES} to {MAX_CORES:,}",
+            f"write for example {_EXAMPLES['cores']}",
+        )
     return number
 
 
@@ -302,8 +418,13 @@ def _free(text: str) -> int:
 
 
 # names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
-_AFTER_WORD = re.compile(r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)", re.IGNORECASE)
-_BEFORE_WORD = re.compile(r"(?<=\d)(?:ti(?=super|\b)|(?:super|xtx|xt|gre)\b)|(?<=\dti)super\b", re.IGNORECASE)
+_AFTER_WORD = re.compile(
+    r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)",
+    re.IGNORECASE,
+)
+_BEFORE_WORD = re.compile(
+    r"(?<=\d)(?:ti(?=super|\b)|(?:super|xtx|xt|gre)\b)|(?<=\dti)super\b", re.IGNORECASE
+)
 
 
 def _gpu(text: str) -> tuple[Accelerator, ...] | None:
@@ -322,8 +443,13 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
         except MachineFileError as error:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
-    name = _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", name.strip())) or f"GPU with {units.binary(memory)}"
-    return (Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False),) * count
+    name = (
+        _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", name.strip()))
+        or f"GPU with {units.binary(memory)}"
+    )
+    return (
+        Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False),
+    ) * count
 
 
 def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[str], str]:
@@ -333,7 +459,10 @@ def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[s
             from ..core.spelling import nearest
 
             guess = nearest(name, choices)
-            raise _Fault(f"{_shown(text)!r} is not one of {', '.join(choices)}", f"did you mean {guess}?" if guess else None)
+            raise _Fault(
+                f"{_shown(text)!r} is not one of {', '.join(choices)}",
+                f"did you mean {guess}?" if guess else None,
+            )
         return name
 
     return read
@@ -345,7 +474,10 @@ def _sets(text: str) -> tuple[str, ...]:
         return ()
     wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
     if wrong:
-        raise _Fault(f"{_shown(wrong[0])!r} is no instruction set", "write them as Linux does: instruction_sets=avx2,fma,f16c")
+        raise _Fault(
+            f"{_shown(wrong[0])!r} is no instruction set",
+            "write them as Linux does: instruction_sets=avx2,fma,f16c",
+        )
     return names
 
 
@@ -369,5 +501,6 @@ _EXAMPLES = {
     "system": "system=linux",
     "instruction_sets": "instruction_sets=avx2,fma,f16c",
 }
-_ALSO = {"ram": "memory", "vram": "gpu", "cpu": "cores", "cpus": "cores", "threads": "cores", "os": "system", "arch": "architecture",
+_ALSO = {"ram": "memory", "vram": "gpu", "cpu": "cores", "cpus": "cores", "threads": "cores",
+"os": "system", "arch": "architecture",
          "storage": "disk", "accelerator": "gpu", "accelerators": "gpu"}  # fmt: skip

@@ -1,4 +1,6 @@
-"""Machines that people ask about without having them: `--machine aws-g5.xlarge`. One TOML file each, read when it is named."""
+"""Machines that people ask about without having them: `--machine aws-g5.xlarge`. One TOML file
+each, read when it is named.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +26,30 @@ KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server"
 _GUESTS = ("ci", "cloud", "virtual")
 _CHOSEN = "chosen by whoever orders the machine"
 _SUGGESTED = 3
-# What a driver tells of a card's memory, in MiB, by its name and the GiB or GB it is sold with; a card without a row has what it is sold
-# with. NVIDIA's as `nvidia-smi` prints them: T4, A10G, L40S, A100 SXM4 80 GB, RTX 3060, RTX 4080 SUPER, H100 HBM3 and H200 in recordings
-# of it, L4 and A100 40 GB in modal-labs/modal-client#2797, RTX 3090 in noonghunna/club-3090#390, RTX 4090 in RLinf/RLinf#255, RTX 5090 in
-# noonghunna/club-3090#1253, the others in logs that several people published; MI300X and RX 7900 XTX: mem_info_vram_total
+# What a driver tells of a card's memory, in MiB, by its name and the GiB or GB it is sold with; a
+# card without a row has what it is sold with. NVIDIA's as `nvidia-smi` prints them: T4, A10G, L40S,
+# A100 SXM4 80 GB, RTX 3060, RTX 4080 SUPER, H100 HBM3 and H200 in recordings of it, L4 and A100 40
+# GB in modal-labs/modal-client#2797, RTX 3090 in noonghunna/club-3090#390, RTX 4090 in
+# RLinf/RLinf#255, RTX 5090 in noonghunna/club-3090#1253, the others in logs that several people
+# published; MI300X and RX 7900 XTX: mem_info_vram_total
 _REPORTED_MIB: Mapping[tuple[str, float], int] = {
-    ("Tesla T4", 16): 15360, ("NVIDIA A10G", 24): 23028, ("NVIDIA L4", 24): 23034, ("NVIDIA L40S", 48): 46068,
-    ("NVIDIA A100-SXM4-40GB", 40): 40960, ("NVIDIA A100-SXM4-80GB", 80): 81920, ("NVIDIA A100 80GB PCIe", 80): 81920,
-    ("NVIDIA H100 80GB HBM3", 80): 81559, ("NVIDIA H100 NVL", 94): 95830, ("NVIDIA H200", 141): 143771, ("NVIDIA B200", 180): 183359,
+    ("Tesla T4", 16): 15360, ("NVIDIA A10G", 24): 23028, ("NVIDIA L4", 24): 23034, ("NVIDIA L40S",
+    48): 46068,
+    ("NVIDIA A100-SXM4-40GB", 40): 40960, ("NVIDIA A100-SXM4-80GB", 80): 81920,
+    ("NVIDIA A100 80GB PCIe", 80): 81920,
+    ("NVIDIA H100 80GB HBM3", 80): 81559, ("NVIDIA H100 NVL", 94): 95830, ("NVIDIA H200",
+    141): 143771, ("NVIDIA B200", 180): 183359,
     ("NVIDIA GH200 480GB", 96): 97871, ("NVIDIA RTX PRO 6000 Blackwell Server Edition", 96): 97887,
-    ("NVIDIA GeForce RTX 3060", 12): 12288, ("NVIDIA GeForce RTX 3090", 24): 24576, ("NVIDIA GeForce RTX 4060", 8): 8188,
-    ("NVIDIA GeForce RTX 4060 Laptop GPU", 8): 8188, ("NVIDIA GeForce RTX 4060 Ti", 16): 16380, ("NVIDIA GeForce RTX 4070", 12): 12282,
-    ("NVIDIA GeForce RTX 4070 Ti SUPER", 16): 16376, ("NVIDIA GeForce RTX 4080 SUPER", 16): 16376, ("NVIDIA GeForce RTX 4090", 24): 24564,
-    ("NVIDIA GeForce RTX 5060", 8): 8151, ("NVIDIA GeForce RTX 5060 Ti", 16): 16311, ("NVIDIA GeForce RTX 5070", 12): 12227,
-    ("NVIDIA GeForce RTX 5070 Ti", 16): 16303, ("NVIDIA GeForce RTX 5080", 16): 16303, ("NVIDIA GeForce RTX 5090", 32): 32607,
+    ("NVIDIA GeForce RTX 3060", 12): 12288, ("NVIDIA GeForce RTX 3090", 24): 24576,
+    ("NVIDIA GeForce RTX 4060", 8): 8188,
+    ("NVIDIA GeForce RTX 4060 Laptop GPU", 8): 8188, ("NVIDIA GeForce RTX 4060 Ti", 16): 16380,
+    ("NVIDIA GeForce RTX 4070", 12): 12282,
+    ("NVIDIA GeForce RTX 4070 Ti SUPER", 16): 16376, ("NVIDIA GeForce RTX 4080 SUPER", 16): 16376,
+    ("NVIDIA GeForce RTX 4090", 24): 24564,
+    ("NVIDIA GeForce RTX 5060", 8): 8151, ("NVIDIA GeForce RTX 5060 Ti", 16): 16311,
+    ("NVIDIA GeForce RTX 5070", 12): 12227,
+    ("NVIDIA GeForce RTX 5070 Ti", 16): 16303, ("NVIDIA GeForce RTX 5080", 16): 16303,
+    ("NVIDIA GeForce RTX 5090", 32): 32607,
     ("AMD Instinct MI300X", 192): 196592, ("AMD Radeon RX 7900 XTX", 24): 24560,
 }  # fmt: skip
 
@@ -47,7 +59,9 @@ class UnknownMachineError(SelfhostError, LookupError):
 
 
 class Profile(Record):
-    """One machine as sold or rented. `kind` is one of KINDS; how sure its figures are stands in `machine.confidence`."""
+    """One machine as sold or rented. `kind` is one of KINDS; how sure its figures are stands in
+    `machine.confidence`.
+    """
 
     name: str
     title: str
@@ -58,7 +72,9 @@ class Profile(Record):
 
     @property
     def short(self) -> str:
-        """The name without its first word, the provider's or the kind's, by which it is found too."""
+        """The name without its first word, the provider's or the kind's, by which it is found
+        too.
+        """
         return self.name.partition("-")[2]
 
 
@@ -74,7 +90,11 @@ def _names() -> dict[str, str]:
     try:
         with os.scandir(_folder()) as entries:
             for entry in entries:
-                if entry.name.endswith(".toml") and not entry.name.startswith(".") and entry.is_file():
+                if (
+                    entry.name.endswith(".toml")
+                    and not entry.name.startswith(".")
+                    and entry.is_file()
+                ):
                     found[canonical(entry.name[:-5])] = entry.name[:-5]
     except OSError:
         return {}
@@ -86,22 +106,29 @@ def _folder() -> str:
 
 
 def find(typed: str) -> str:
-    """The profile's name that `typed` means: in any spelling, and without its first word where that leaves no doubt.
+    """The profile's name that `typed` means: in any spelling, and without its first word where that
+    leaves no doubt.
 
     Raises `UnknownMachineError`.
     """
     known, wanted = _names(), canonical(typed)
     if wanted in known:
         return known[wanted]
-    short = [name for name in known.values() if wanted and canonical(name.partition("-")[2]) == wanted]
+    short = [
+        name for name in known.values() if wanted and canonical(name.partition("-")[2]) == wanted
+    ]
     if len(short) == 1:
         return short[0]
     if short:
         raise UnknownMachineError(
-            f"{typed!r} is the end of several machines' names", nearest=sorted(short), remedy=_list_them(sorted(short))
+            f"{typed!r} is the end of several machines' names",
+            nearest=sorted(short),
+            remedy=_list_them(sorted(short)),
         )
     nearest = _nearest(wanted, known)
-    raise UnknownMachineError(f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest))
+    raise UnknownMachineError(
+        f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest)
+    )
 
 
 def _list_them(guesses: list[str]) -> str:
@@ -121,31 +148,44 @@ def _nearest(wanted: str, known: dict[str, str]) -> list[str]:
 
 
 def load(typed: str) -> Profile:
-    """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with every fault of its file."""
+    """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with
+    every fault of its file.
+    """
     name = find(typed)
     return read_profile(os.path.join(_folder(), f"{name}.toml"), name)
 
 
 def all_profiles() -> tuple[Profile, ...]:
-    """Every profile, by kind and from the smallest to the largest memory. Raises `MachineFileError`."""
+    """Every profile, by kind and from the smallest to the largest memory. Raises
+    `MachineFileError`.
+    """
     found = [read_profile(os.path.join(_folder(), f"{name}.toml"), name) for name in names()]
-    return tuple(sorted(found, key=lambda one: (KINDS.index(one.kind), *size_of(one.machine), one.name)))
+    return tuple(
+        sorted(found, key=lambda one: (KINDS.index(one.kind), *size_of(one.machine), one.name))
+    )
 
 
 def size_of(machine: Machine) -> tuple[int, float]:
-    """What machines are ordered by: the bytes of RAM and of accelerators together, then cores. What is unread counts as nothing."""
-    cards = sum(card.memory_total_bytes or 0 for card in machine.accelerators or () if not card.unified)
+    """What machines are ordered by: the bytes of RAM and of accelerators together, then cores.
+    What is unread counts as nothing.
+    """
+    cards = sum(
+        card.memory_total_bytes or 0 for card in machine.accelerators or () if not card.unified
+    )
     return (machine.memory_limit_bytes or 0) + cards, machine.cpu_cores_usable or 0.0
 
 
 def read_profile(path: str, name: str) -> Profile:
     """The profile in one file. Raises `MachineFileError` with every fault.
 
-    Keys: title, kind, system, architecture, memory_gib (as sold), memory_limit_gb (where a control group is below it), cores (as the
-    system counts them), physical_cores, cpu_model, instruction_sets, disk_free_gb (promised free) or disk_gb (the whole disk; neither
-    where one chooses it), bandwidth_gb_per_second with bandwidth_basis, confidence, source, note, and `[[accelerators]]`: vendor,
-    name as the driver says it, count, memory_gib (as sold) or unified = true. Confidence is high where the sizes were read in the source,
-    medium where a part is arithmetic or general knowledge, low where nothing was read. What is left out is assumed or unread.
+    Keys: title, kind, system, architecture, memory_gib (as sold), memory_limit_gb (where a control
+    group is below it), cores (as the system counts them), physical_cores, cpu_model,
+    instruction_sets, disk_free_gb (promised free) or disk_gb (the whole disk; neither where one
+    chooses it), bandwidth_gb_per_second with bandwidth_basis, confidence, source, note, and
+    `[[accelerators]]`: vendor, name as the driver says it, count, memory_gib (as sold) or unified =
+    true. Confidence is high where the sizes were read in the source, medium where a part is
+    arithmetic or general knowledge, low where nothing was read. What is left out is assumed or
+    unread.
     """
     document = Document.read(path)
     root = document.root
@@ -162,7 +202,9 @@ def read_profile(path: str, name: str) -> Profile:
         "cpu_model": root.string("cpu_model"),
         "memory_bandwidth_bytes_per_second": _bytes(root, "bandwidth_gb_per_second", units.GB),
     }
-    values["memory_limit_bytes"] = _bytes(root, "memory_limit_gb", units.GB) or values["memory_total_bytes"]
+    values["memory_limit_bytes"] = (
+        _bytes(root, "memory_limit_gb", units.GB) or values["memory_total_bytes"]
+    )
     basis = root.text("bandwidth_basis")
     if "instruction_sets" in root:
         values["instruction_sets"] = root.strings("instruction_sets")
@@ -175,14 +217,21 @@ def read_profile(path: str, name: str) -> Profile:
         raise MachineFileError(document.problems)
     values["accelerators"] = tuple(cards)
     if free is not None or whole is not None:
-        values["disks"] = tuple(Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=whole) for purpose in PURPOSES)
+        values["disks"] = tuple(
+            Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=whole)
+            for purpose in PURPOSES
+        )
     told = f"profile {name}, {confidence} confidence"
     sources = {fact: told for fact, value in values.items() if value is not None}
     sources["memory_total_bytes"] = f"{told}: {source}"
     if basis and "memory_bandwidth_bytes_per_second" in sources:
         sources["memory_bandwidth_bytes_per_second"] = f"{told}: {basis}"
     # without a figure the pace rests on what machines of this class have
-    assumed = () if "memory_bandwidth_bytes_per_second" in sources else ("memory_bandwidth_bytes_per_second",)
+    assumed = (
+        ()
+        if "memory_bandwidth_bytes_per_second" in sources
+        else ("memory_bandwidth_bytes_per_second",)
+    )
     machine = Machine(
         **values,
         name=name,
@@ -192,7 +241,9 @@ def read_profile(path: str, name: str) -> Profile:
         sources=sources,
         unread=_not_stated(values, kind),
     )
-    return Profile(name=name, title=title, kind=kind, source=source, note=note, machine=planned(machine))
+    return Profile(
+        name=name, title=title, kind=kind, source=source, note=note, machine=planned(machine)
+    )
 
 
 def _not_stated(values: dict[str, Any], kind: str) -> tuple[Unread, ...]:
@@ -200,13 +251,24 @@ def _not_stated(values: dict[str, Any], kind: str) -> tuple[Unread, ...]:
     why = "the profile does not state it"
     disk = f"its disk is {_CHOSEN}" if kind in ("cloud", "board") else why
     facts = [
-        "memory_available_bytes", "swap_free_bytes", "read_at", "models_present", "runtimes", "cpu_model", "cpu_cores_physical",
-        "cpu_cores_performance", "memory_bandwidth_bytes_per_second", "accelerators.memory_total_bytes",
+        "memory_available_bytes", "swap_free_bytes", "read_at", "models_present", "runtimes",
+        "cpu_model", "cpu_cores_physical",
+        "cpu_cores_performance", "memory_bandwidth_bytes_per_second",
+        "accelerators.memory_total_bytes",
     ]  # fmt: skip
-    facts += [f"disks.{purpose}.{part}" for purpose in PURPOSES for part in ("free_bytes", "writable")]
+    facts += [
+        f"disks.{purpose}.{part}" for purpose in PURPOSES for part in ("free_bytes", "writable")
+    ]
     remedy = "record the machine itself: `selfhost machine --format json`"
     entries = [Unread(fact="disks", reason=disk, remedy=remedy)] if "disks" not in values else []
-    return (*entries, *(Unread(fact=fact, reason=why, remedy=remedy) for fact in facts if values.get(fact) is None))
+    return (
+        *entries,
+        *(
+            Unread(fact=fact, reason=why, remedy=remedy)
+            for fact in facts
+            if values.get(fact) is None
+        ),
+    )
 
 
 def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int | None:
@@ -223,5 +285,13 @@ def _cards(table: Table) -> list[Accelerator]:
     if vendor is None or name is None:
         return []
     reported = None if sold is None else _REPORTED_MIB.get((name, sold))
-    memory = reported * units.MIB if reported is not None else None if sold is None else round(sold * units.GIB)
-    return [Accelerator(vendor=vendor, name=name, memory_total_bytes=memory, unified=unified)] * count
+    memory = (
+        reported * units.MIB
+        if reported is not None
+        else None
+        if sold is None
+        else round(sold * units.GIB)
+    )
+    return [
+        Accelerator(vendor=vendor, name=name, memory_total_bytes=memory, unified=unified)
+    ] * count

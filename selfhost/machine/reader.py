@@ -1,4 +1,6 @@
-"""The one door to the probes: reads this machine, or the recorded tree of another. Importing it makes `Machine.read` work."""
+"""The one door to the probes: reads this machine, or the recorded tree of another. Importing it
+makes `Machine.read` work.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,17 @@ def read(
     record: str | os.PathLike[str] | None = None,
     known: Callable[[str], bool] | None = None,
 ) -> Machine:
-    """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never raises for that.
+    """This machine, as it is now: no socket, no write. What cannot be read is in `unread`; never
+    raises for that.
 
-    No child process, with one exception: where an NVIDIA driver is present a child asks its library, which can hang, for at most
-    ten seconds.
+    No child process, with one exception: where an NVIDIA driver is present a child asks its
+    library, which can hang, for at most ten seconds.
 
-    With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not this machine but the recorded
-    tree of another is read: DIR/proc, DIR/sys, … With `record` what was read is written to a new or empty folder as such a tree,
-    without names and addresses; of models those stay that `known` says are public. `MachineFileError` where either folder
-    cannot be used.
+    With `measure` the memory bandwidth is measured too, which takes up to a second. With `root` not
+    this machine but the recorded tree of another is read: DIR/proc, DIR/sys, … With `record` what
+    was read is written to a new or empty folder as such a tree, without names and addresses; of
+    models those stay that `known` says are public. `MachineFileError` where either folder cannot be
+    used.
     """
     from .probes import read_machine
 
@@ -43,7 +47,11 @@ def read(
     return with_measured(machine)
 
 
-def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None, known: Callable[[str], bool] | None) -> Machine:
+def _from_tree(
+    root: str | os.PathLike[str] | None,
+    record: str | os.PathLike[str] | None,
+    known: Callable[[str], bool] | None,
+) -> Machine:
     from .probes import Host, read_machine
 
     host, name, is_this_one = Host(), UNNAMED, True
@@ -67,7 +75,9 @@ def _from_tree(root: str | os.PathLike[str] | None, record: str | os.PathLike[st
 
 
 def in_memory(path: str) -> bool | None:
-    """Whether a file or folder of this computer takes RAM where it lies; None where that is not told. False where no Linux tells it."""
+    """Whether a file or folder of this computer takes RAM where it lies; None where that is not
+    told. False where no Linux tells it.
+    """
     from .probes import Host
     from .probes.medium import medium_of_file
 

@@ -1,4 +1,6 @@
-"""Machine: what was read of a computer, as plain values or None, each with where it was read or why it could not be."""
+"""Machine: what was read of a computer, as plain values or None, each with where it was read or
+why it could not be.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,16 @@ SCOPES = ("host", "vm", "container")
 CONFIDENCES = ("high", "medium", "low")
 # where runtimes store models: what `Disk.purpose` is
 PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
-# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store` and `PresentRuntime.id` may be too
+# no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store`
+# and `PresentRuntime.id` may be too
 LM_STUDIO = "lm-studio"
 
-# above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes report up to 2**64 bytes free
+# above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes
+# report up to 2**64 bytes free
 MAX_MEMORY_BYTES = 2**52
 MAX_DISK_BYTES = 2**64
-# a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period, max_cfs_quota_period)
+# a quota gives at least a millisecond in each second (Linux' min_cfs_quota_period,
+# max_cfs_quota_period)
 MIN_CORES, MAX_CORES = 0.001, 1_000_000
 MAX_FILE_BYTES = 4 * 2**20
 MAX_TEXT = 2000
@@ -39,9 +44,12 @@ MAX_ENTRIES = 1000
 UNPRINTABLE = pattern("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 NETWORK_FILESYSTEMS = frozenset((
-    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",
-    "prl_fs", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav", "fuse.beegfs", "fuse.cephfs", "fuse.curlftpfs",
-    "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone", "fuse.s3fs", "fuse.smbnetfs",
+    "9p", "afs", "afpfs", "beegfs", "ceph", "cifs", "coda", "drvfs", "gfs2", "glusterfs", "gpfs",
+    "lustre", "ncpfs", "nfs", "nfs4", "ocfs2",
+    "prl_fs", "smb2", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav", "fuse.beegfs",
+    "fuse.cephfs", "fuse.curlftpfs",
+    "fuse.davfs2", "fuse.gcsfuse", "fuse.glusterfs", "fuse.goofys", "fuse.juicefs", "fuse.rclone",
+    "fuse.s3fs", "fuse.smbnetfs",
     "fuse.sshfs", "fuse.vmhgfs-fuse",
 ))  # fmt: skip
 # rootfs is that of an initramfs: a ramfs or a tmpfs
@@ -54,7 +62,8 @@ _FAT_FILESYSTEMS = frozenset(("vfat", "msdos", "fat", "fat16", "fat32"))
 
 _ARCHITECTURES = {
     "amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "arm64": "aarch64",
-    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l", "arm": "armv7l",
+    "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l",
+    "arm": "armv7l",
 }  # fmt: skip
 _SYSTEMS = {"darwin": "macos", "osx": "macos", "win32": "windows", "cygwin": "windows"}
 
@@ -74,7 +83,9 @@ def normal_system(word: str) -> str:
 
 
 def checked_name(text: str, key: str = "name") -> str:
-    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that names `key` and says what to write."""
+    """`text`, if a record may hold it as its name or a label; else `MachineFileError` that
+    names `key` and says what to write.
+    """
     reader = _Reader("machine", "")
     checked = reader.text_value({key: text}, key)
     if checked is None:
@@ -87,11 +98,13 @@ def checked_name(text: str, key: str = "name") -> str:
 class Disk(Record):
     """One place where a runtime would store models. `path` has the home folder as `~`.
 
-    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores the file: a service's own folder is
-    writable unless its mount is read-only. None is unread, never "by another account": the reason is `disks.<purpose>.writable`.
-    `quota`: `free_bytes` and `total_bytes` are those of the `user`'s, the `group`'s or the `subvolume`'s quota there; None: of the volume.
-    `backing`: the file system or device that holds the bytes of an overlay or a loop device; None where `filesystem` does, or where that
-    is not told: then `disks.<purpose>.backing` says why. `free_files`: how many files may still be made; None: no limit is told.
+    `free_bytes` is what an ordinary account may use; `writable` is about the account that stores
+    the file: a service's own folder is writable unless its mount is read-only. None is unread,
+    never "by another account": the reason is `disks.<purpose>.writable`. `quota`: `free_bytes` and
+    `total_bytes` are those of the `user`'s, the `group`'s or the `subvolume`'s quota there; None:
+    of the volume. `backing`: the file system or device that holds the bytes of an overlay or a loop
+    device; None where `filesystem` does, or where that is not told: then `disks.<purpose>.backing`
+    says why. `free_files`: how many files may still be made; None: no limit is told.
     """
 
     purpose: str
@@ -111,7 +124,9 @@ class Disk(Record):
 
     @property
     def on_network(self) -> bool:
-        """The volume is on another machine or the host of this one: slow to map into memory, and quotas do not show."""
+        """The volume is on another machine or the host of this one: slow to map into memory,
+        and quotas do not show.
+        """
         return (self.filesystem or "").lower() in NETWORK_FILESYSTEMS
 
     @property
@@ -127,10 +142,12 @@ class Disk(Record):
 
 
 class Accelerator(Record):
-    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so it may. Every Apple GPU does.
+    """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so
+    it may. Every Apple GPU does.
 
-    `memory_total_bytes` of one that does is what it may use of the RAM. `memory_bandwidth_bytes_per_second` is the peak of its own
-    memory. `compute_capability` is NVIDIA's (9.0) or AMD's instruction set (gfx1100).
+    `memory_total_bytes` of one that does is what it may use of the RAM.
+    `memory_bandwidth_bytes_per_second` is the peak of its own memory. `compute_capability` is
+    NVIDIA's (9.0) or AMD's instruction set (gfx1100).
     """
 
     vendor: str
@@ -144,7 +161,9 @@ class Accelerator(Record):
 
     @property
     def is_part(self) -> bool:
-        """An instance of NVIDIA's MIG: a program gets one of them at a time, and no other GPU beside it."""
+        """An instance of NVIDIA's MIG: a program gets one of them at a time, and no other GPU
+        beside it.
+        """
         return "MIG" in self.name.split()
 
     # hidden from type checkers, which then know the fields
@@ -157,7 +176,9 @@ class Accelerator(Record):
 
 
 class PresentRuntime(Record):
-    """A runtime found on the machine, without running it. `version` is None where no file states it."""
+    """A runtime found on the machine, without running it. `version` is None where no file
+    states it.
+    """
 
     id: str
     version: str | None = None
@@ -167,11 +188,12 @@ class PresentRuntime(Record):
 class PresentModel(Record):
     """A model that is on the machine already, whole or in part.
 
-    `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known; `complete`: every byte is
-    there, None where that is not known. `repository` is Hugging Face's, `file` the GGUF or ggml file in it (of a split one the
-    first part, None for a whole repository), `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or
-    `lm-studio`; `quantization` as the store or the file's name states it. `by_path`: the runtime's command that downloads does not find
-    it there, only one that names its path.
+    `path` has the home folder as `~`. `size_bytes` are there, of `total_bytes` where that is known;
+    `complete`: every byte is there, None where that is not known. `repository` is Hugging Face's,
+    `file` the GGUF or ggml file in it (of a split one the first part, None for a whole repository),
+    `tag` Ollama's name; `store` the runtime's folder it lies in: one of PURPOSES or `lm-studio`;
+    `quantization` as the store or the file's name states it. `by_path`: the runtime's command that
+    downloads does not find it there, only one that names its path.
     """
 
     path: str
@@ -189,24 +211,27 @@ class PresentModel(Record):
 class Machine(Record):
     """A computer as `selfhost` sees it.
 
-    `is_this_one`: it was read of the computer that asks, by `read`, and may since have been changed by `--set`. A record, a profile and
-    a recorded tree are of another, whatever their names say. It is no part of the JSON object, which is read elsewhere.
-    Memory in bytes: `memory_total_bytes` is the hardware's, `memory_limit_bytes` what this process may ever have (the least
-    of hardware and every control group above it), `memory_available_bytes` what it could have now without swapping.
-    `emulated_on`: what emulates the processor that programs here are made for, an architecture or the emulator's name; None where
-    none shows.
-    `address_space_bytes` and `private_memory_bytes` are what `ulimit -v` leaves to this process, mapped files included, and what
-    `ulimit -d` or the kernel's CommitLimit leaves, without them; `file_size_limit_bytes` is the largest file that `ulimit -f` lets it
-    write. None where there is no such limit.
-    `cpu_cores_usable` has affinity and quota applied and may be a fraction; `cpu_cores_performance` are those of `cpu_cores_physical` that
-    are of the fastest kind, all of them where they are alike. `instruction_sets` are Linux kernel names.
-    `accelerators` is None when it is not known whether there are any, () when there are none.
-    `planning`: a profile, or changed by --set, so its memory is judged as a whole. `assumed` names facts that were neither read
-    nor stated, but taken from the machine's class: a finding that rests on one is at least a `warn`. `confidence` says how sure the
-    figures of a profile are, one of CONFIDENCES; None for any other machine.
-    A None always has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one adds the entries that
-    are missing ("the record does not say"), drops those of facts that have a value, and writes system and architecture as Linux names
-    them. `MachineFileError` names every field of another type or beyond what a machine can have.
+    `is_this_one`: it was read of the computer that asks, by `read`, and may since have been changed
+    by `--set`. A record, a profile and a recorded tree are of another, whatever their names say. It
+    is no part of the JSON object, which is read elsewhere. Memory in bytes: `memory_total_bytes` is
+    the hardware's, `memory_limit_bytes` what this process may ever have (the least of hardware and
+    every control group above it), `memory_available_bytes` what it could have now without swapping.
+    `emulated_on`: what emulates the processor that programs here are made for, an architecture or
+    the emulator's name; None where none shows. `address_space_bytes` and `private_memory_bytes` are
+    what `ulimit -v` leaves to this process, mapped files included, and what `ulimit -d` or the
+    kernel's CommitLimit leaves, without them; `file_size_limit_bytes` is the largest file that
+    `ulimit -f` lets it write. None where there is no such limit. `cpu_cores_usable` has affinity
+    and quota applied and may be a fraction; `cpu_cores_performance` are those of
+    `cpu_cores_physical` that are of the fastest kind, all of them where they are alike.
+    `instruction_sets` are Linux kernel names. `accelerators` is None when it is not known whether
+    there are any, () when there are none. `planning`: a profile, or changed by --set, so its memory
+    is judged as a whole. `assumed` names facts that were neither read nor stated, but taken from
+    the machine's class: a finding that rests on one is at least a `warn`. `confidence` says how
+    sure the figures of a profile are, one of CONFIDENCES; None for any other machine. A None always
+    has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one
+    adds the entries that are missing ("the record does not say"), drops those of facts that have a
+    value, and writes system and architecture as Linux names them. `MachineFileError` names every
+    field of another type or beyond what a machine can have.
     """
 
     name: str = UNNAMED
@@ -268,14 +293,20 @@ class Machine(Record):
             record: str | os.PathLike[str] | None = None,
             known: Callable[[str], bool] | None = None,
         ) -> Machine:
-            """See `reader.read`, which is bound to this name where `selfhost.Machine` is first used."""
+            """See `reader.read`, which is bound to this name where `selfhost.Machine` is first
+            used.
+            """
 
     @classmethod
-    def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = "that machine") -> Machine:
-        """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored, missing ones become unread.
+    def from_json(
+        cls, data: Any, file: str = "machine", *, unnamed: str = "that machine"
+    ) -> Machine:
+        """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
+        missing ones become unread.
 
-        `unnamed` is what a machine is called whose record gives it no name. `file` is how errors call the input.
-        `MachineFileError` carries the first MAX_PROBLEMS problems and a count of the rest.
+        `unnamed` is what a machine is called whose record gives it no name. `file` is how errors
+        call the input. `MachineFileError` carries the first MAX_PROBLEMS problems and a count of
+        the rest.
         """
         return machine_of(data, file, unnamed=unnamed)
 
@@ -283,13 +314,16 @@ class Machine(Record):
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
         """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
 
-        Where the record gives no name the machine is called `the machine of FILE`, and `that machine` where it came through a pipe.
-        `MachineFileError` carries the problems, as `from_json` has them, with the line where that is certain.
+        Where the record gives no name the machine is called `the machine of FILE`, and `that
+        machine` where it came through a pipe. `MachineFileError` carries the problems, as
+        `from_json` has them, with the line where that is certain.
         """
         return _from_file(path)
 
     def to_json(self) -> dict[str, Any]:
-        """The `selfhost.machine/1` object: every key always present, None where unread, sizes whole bytes."""
+        """The `selfhost.machine/1` object: every key always present, None where unread, sizes
+        whole bytes.
+        """
         from .. import __version__
 
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
@@ -320,18 +354,32 @@ def _plain(value: Any) -> Any:
 
 
 # facts whose None always has an Unread; that of the others says that there is none
-_NO_FACTS = ("emulated_on", "address_space_bytes", "private_memory_bytes", "file_size_limit_bytes", "confidence")
-FACTS = tuple(name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS)
+_NO_FACTS = (
+    "emulated_on",
+    "address_space_bytes",
+    "private_memory_bytes",
+    "file_size_limit_bytes",
+    "confidence",
+)
+FACTS = tuple(
+    name for name in Machine._fields if Machine._defaults[name] is None and name not in _NO_FACTS
+)
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
 @lru_cache(256)
 def _not_said(fact: str) -> Unread:
-    return Unread(fact=fact, reason="the record does not say", remedy="record the machine again with `selfhost machine --format json`")
+    return Unread(
+        fact=fact,
+        reason="the record does not say",
+        remedy="record the machine again with `selfhost machine --format json`",
+    )
 
 
 def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
-    """One entry for each fact in `values` that is None, those given first; entries of facts that have a value are left out."""
+    """One entry for each fact in `values` that is None, those given first; entries of facts
+    that have a value are left out.
+    """
     get = values.get
     missing = dict.fromkeys([fact for fact in FACTS if get(fact) is None])
     for disk in get("disks") or ():
@@ -353,11 +401,17 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
 
 
 # parts of list entries of which a None has its Unread, once for the whole list
-_PARTS = (("accelerators", "memory_total_bytes"), ("accelerators", "unified"), ("models_present", "complete"))
+_PARTS = (
+    ("accelerators", "memory_total_bytes"),
+    ("accelerators", "unified"),
+    ("models_present", "complete"),
+)
 
 
 def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
-    """Whether a fact, which may be one below another such as `disks.ollama.free_bytes`, is there."""
+    """Whether a fact, which may be one below another such as `disks.ollama.free_bytes`, is
+    there.
+    """
     head, below, rest = fact.partition(".")
     value = values.get(head)
     if value is None or head not in FACTS:
@@ -372,12 +426,17 @@ def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
     if head == "disks":
         # a purpose may have a dot in it
         own = [disk for disk in value if rest.startswith(disk.purpose)]
-        return any(rest == disk.purpose or getattr(disk, rest[len(disk.purpose) + 1 :], None) is not None for disk in own)
+        return any(
+            rest == disk.purpose or getattr(disk, rest[len(disk.purpose) + 1 :], None) is not None
+            for disk in own
+        )
     return head in _KINDS and all(getattr(one, rest, None) is not None for one in value)
 
 
 def _check(values: dict[str, Any]) -> None:
-    """Types and ranges of what a machine is made of; whole floats become int, lists become tuples, spellings the common ones."""
+    """Types and ranges of what a machine is made of; whole floats become int, lists become
+    tuples, spellings the common ones.
+    """
     reader = _Reader("Machine", "")
     for name, value in values.items():
         if value is None and name in _OPTIONAL:
@@ -411,7 +470,9 @@ def _check(values: dict[str, Any]) -> None:
                 for part in parts:
                     size = getattr(one, part)
                     if size is not None and (type(size) is not int or size < 0):
-                        reader.whole({part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}")
+                        reader.whole(
+                            {part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}"
+                        )
     if reader.problems:
         raise reader.error()
     if values.get("architecture") is not None:
@@ -435,7 +496,9 @@ _LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
     "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
 }
 _OPTIONAL = frozenset((*FACTS, *_NO_FACTS))
-_TEXTS = frozenset(("name", "read_at", "scope", "system", "architecture", "emulated_on", "cpu_model", "confidence"))
+_TEXTS = frozenset(
+    ("name", "read_at", "scope", "system", "architecture", "emulated_on", "cpu_model", "confidence")
+)
 _CHOICES = {"scope": SCOPES, "confidence": CONFIDENCES}
 _KINDS: dict[str, type] = {
     "instruction_sets": str,
@@ -448,7 +511,10 @@ _KINDS: dict[str, type] = {
 }
 _PART_SIZES = (
     ("disks", ("free_bytes", "total_bytes", "free_files")),
-    ("accelerators", ("memory_total_bytes", "memory_free_bytes", "memory_bandwidth_bytes_per_second")),
+    (
+        "accelerators",
+        ("memory_total_bytes", "memory_free_bytes", "memory_bandwidth_bytes_per_second"),
+    ),
     ("models_present", ("size_bytes", "total_bytes")),
 )
 
@@ -463,14 +529,24 @@ class _Reader:
         self.problems = Faults(file)
         self.assumed_unified = False
 
-    def problem(self, key: str | None, message: str, remedy: str | None = None, line: int | None = None) -> None:
-        if line is None and not self.problems.full and key is not None and "." not in key and "[" not in key:
+    def problem(
+        self, key: str | None, message: str, remedy: str | None = None, line: int | None = None
+    ) -> None:
+        if (
+            line is None
+            and not self.problems.full
+            and key is not None
+            and "." not in key
+            and "[" not in key
+        ):
             # certain only where the quoted key stands once in the whole file
             quoted = f'"{key}"'
             at = self.text.find(quoted)
             if at >= 0 and self.text.find(quoted, at + 1) < 0:
                 line = self.text.count("\n", 0, at) + 1
-        self.problems.append(Problem(file=self.file, line=line, key=key, message=message, remedy=remedy))
+        self.problems.append(
+            Problem(file=self.file, line=line, key=key, message=message, remedy=remedy)
+        )
 
     def doubled(self, keys: Sequence[str], more: int = 0) -> None:
         """Keys that stand twice in one object, and how many more do."""
@@ -483,7 +559,11 @@ class _Reader:
 
     def machine(self, data: Any) -> Machine:
         if not isinstance(data, Mapping):
-            self.problem(None, f"holds {_kind(data)}, not one JSON object", "write it with `selfhost machine --format json`")
+            self.problem(
+                None,
+                f"holds {_kind(data)}, not one JSON object",
+                "write it with `selfhost machine --format json`",
+            )
             raise self.error()
         self.schema(data)
         values: dict[str, Any] = {}
@@ -493,7 +573,12 @@ class _Reader:
                 values[key] = read(self, data, key)
         if values["scope"] is not None and values["scope"] not in SCOPES:
             unread = [entry for entry in unread if entry.fact != "scope"]
-            unread.append(Unread(fact="scope", reason=f"the record says {values['scope']!r}, which this version does not know"))
+            unread.append(
+                Unread(
+                    fact="scope",
+                    reason=f"the record says {values['scope']!r}, which this version does not know",
+                )
+            )
             values["scope"] = None
         if values["confidence"] not in CONFIDENCES:
             values["confidence"] = None
@@ -503,7 +588,10 @@ class _Reader:
         if self.problems:
             raise self.error()
         if self.assumed_unified:
-            values["sources"].setdefault("accelerators.unified", "not in the record: an Apple GPU always shares the machine's RAM")
+            values["sources"].setdefault(
+                "accelerators.unified",
+                "not in the record: an Apple GPU always shares the machine's RAM",
+            )
         # a machine read without `--name` is recorded so
         if values["name"] in (None, UNNAMED):
             values["name"] = self.unnamed
@@ -513,9 +601,15 @@ class _Reader:
         name = data.get("schema")
         if name is None:
             if not any(fact in data for fact in FACTS):
-                self.problem("schema", "is missing, and nothing here is a fact about a machine", f'write "schema": "{SCHEMA}"')
+                self.problem(
+                    "schema",
+                    "is missing, and nothing here is a fact about a machine",
+                    f'write "schema": "{SCHEMA}"',
+                )
         elif not isinstance(name, str):
-            self.problem("schema", f"must be a string, not {_kind(name)}", f'write "schema": "{SCHEMA}"')
+            self.problem(
+                "schema", f"must be a string, not {_kind(name)}", f'write "schema": "{SCHEMA}"'
+            )
         elif name != SCHEMA:
             newer = name.startswith("selfhost.machine/")
             self.problem(
@@ -531,7 +625,11 @@ class _Reader:
             for upper in order[at + 1 :]:
                 small, large = values.get(lower), values.get(upper)
                 if small is not None and large is not None and small > large:
-                    self.problem(lower, f"is {small}, above {upper}, which is {large}", f"it can be at most {large}")
+                    self.problem(
+                        lower,
+                        f"is {small}, above {upper}, which is {large}",
+                        f"it can be at most {large}",
+                    )
                     break
 
     def text_value(self, data: Mapping[str, Any], key: str, path: str | None = None) -> str | None:
@@ -551,20 +649,39 @@ class _Reader:
             return value
         return None
 
-    def whole(self, data: Mapping[str, Any], key: str, highest: int, lowest: int = 0, path: str | None = None) -> int | None:
+    def whole(
+        self,
+        data: Mapping[str, Any],
+        key: str,
+        highest: int,
+        lowest: int = 0,
+        path: str | None = None,
+    ) -> int | None:
         value = data.get(key)
         where = path or key
         if value is None:
             return None
-        remedy = "write whole bytes, for example 17179869184 for 16 GiB" if key.endswith("_bytes") else None
+        remedy = (
+            "write whole bytes, for example 17179869184 for 16 GiB"
+            if key.endswith("_bytes")
+            else None
+        )
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             self.problem(where, f"must be a whole number, not {_kind(value)}", remedy)
         elif value < 0:
-            self.problem(where, f"is {_long(value)}: it cannot be negative", remedy or "write null where it is not known")
+            self.problem(
+                where,
+                f"is {_long(value)}: it cannot be negative",
+                remedy or "write null where it is not known",
+            )
         elif value < lowest:
-            self.problem(where, f"is {value}: it must be at least {lowest}", "write null where it is not known")
+            self.problem(
+                where,
+                f"is {value}: it must be at least {lowest}",
+                "write null where it is not known",
+            )
         elif value > highest:
             self.problem(where, f"is {_long(value)}: no machine has that", remedy)
         else:
@@ -577,7 +694,9 @@ class _Reader:
     def time(self, data: Mapping[str, Any], key: str) -> str | None:
         value = self.text_value(data, key)
         if value is not None and not re.fullmatch(_TIME, value):
-            self.problem(key, f'is "{_short(value)}", not a time', "write for example 2026-10-01T12:00:00Z")
+            self.problem(
+                key, f'is "{_short(value)}", not a time', "write for example 2026-10-01T12:00:00Z"
+            )
             return None
         return value
 
@@ -597,7 +716,11 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.problem(key, f"must be a number, not {_kind(value)}")
         elif not MIN_CORES <= value <= MAX_CORES:
-            self.problem(key, f"is {_long(value) if isinstance(value, int) else value}: it must be from {MIN_CORES} to {MAX_CORES}")
+            self.problem(
+                key,
+                f"is {_long(value) if isinstance(value, int) else value}: it must be from"
+                f" {MIN_CORES} to {MAX_CORES}",
+            )
         else:
             return float(value)
         return None
@@ -610,8 +733,15 @@ class _Reader:
             self.problem(key, f"must be a list, not {_kind(value)}")
             return None
         for index, item in enumerate(value):
-            if not isinstance(item, str) or not item or len(item) > MAX_WORD or UNPRINTABLE.search(item):
-                self.problem(f"{key}[{index}]", f"must be a short name such as avx2, not {_kind(item)}")
+            if (
+                not isinstance(item, str)
+                or not item
+                or len(item) > MAX_WORD
+                or UNPRINTABLE.search(item)
+            ):
+                self.problem(
+                    f"{key}[{index}]", f"must be a short name such as avx2, not {_kind(item)}"
+                )
                 return None
         return tuple(value)
 
@@ -635,7 +765,9 @@ class _Reader:
                 out[name] = text
         return out
 
-    def records(self, data: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any], str], Any]) -> tuple[Any, ...]:
+    def records(
+        self, data: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any], str], Any]
+    ) -> tuple[Any, ...]:
         value = data.get(key)
         if value is None:
             return ()
@@ -653,7 +785,9 @@ class _Reader:
                 self.problem(f"{key}[{index}]", f"must be an object, not {_kind(item)}")
         return tuple(kept)
 
-    def optional_records(self, read: Callable[[Mapping[str, Any], str], Any], data: Mapping[str, Any], key: str) -> tuple[Any, ...] | None:
+    def optional_records(
+        self, read: Callable[[Mapping[str, Any], str], Any], data: Mapping[str, Any], key: str
+    ) -> tuple[Any, ...] | None:
         return None if data.get(key) is None else self.records(data, key, read)
 
     def needed(self, item: Mapping[str, Any], key: str, path: str) -> str:
@@ -665,7 +799,9 @@ class _Reader:
     def flag(self, item: Mapping[str, Any], key: str, path: str = "") -> bool | None:
         value = item.get(key)
         if value is not None and not isinstance(value, bool):
-            self.problem(f"{path}.{key}" if path else key, f"must be true, false or null, not {_kind(value)}")
+            self.problem(
+                f"{path}.{key}" if path else key, f"must be true, false or null, not {_kind(value)}"
+            )
             return None
         return value
 
@@ -683,11 +819,17 @@ class _Reader:
         )
 
     def accelerator(self, item: Mapping[str, Any], path: str) -> Accelerator:
-        total = self.whole(item, "memory_total_bytes", MAX_MEMORY_BYTES, 1, f"{path}.memory_total_bytes")
-        free = self.whole(item, "memory_free_bytes", MAX_MEMORY_BYTES, 0, f"{path}.memory_free_bytes")
+        total = self.whole(
+            item, "memory_total_bytes", MAX_MEMORY_BYTES, 1, f"{path}.memory_total_bytes"
+        )
+        free = self.whole(
+            item, "memory_free_bytes", MAX_MEMORY_BYTES, 0, f"{path}.memory_free_bytes"
+        )
         if total is not None and free is not None and free > total:
             self.problem(
-                f"{path}.memory_free_bytes", f"is {free}, above memory_total_bytes, which is {total}", f"it can be at most {total}"
+                f"{path}.memory_free_bytes",
+                f"is {free}, above memory_total_bytes, which is {total}",
+                f"it can be at most {total}",
             )
         made = Accelerator(
             vendor=self.needed(item, "vendor", path),
@@ -696,9 +838,15 @@ class _Reader:
             memory_free_bytes=free,
             unified=self.flag(item, "unified", path),
             driver=self.text_value(item, "driver", f"{path}.driver"),
-            compute_capability=self.text_value(item, "compute_capability", f"{path}.compute_capability"),
+            compute_capability=self.text_value(
+                item, "compute_capability", f"{path}.compute_capability"
+            ),
             memory_bandwidth_bytes_per_second=self.whole(
-                item, "memory_bandwidth_bytes_per_second", MAX_MEMORY_BYTES, 1, f"{path}.memory_bandwidth_bytes_per_second"
+                item,
+                "memory_bandwidth_bytes_per_second",
+                MAX_MEMORY_BYTES,
+                1,
+                f"{path}.memory_bandwidth_bytes_per_second",
             ),
         )
         self.assumed_unified |= made.unified is True and item.get("unified") is None
@@ -758,7 +906,9 @@ _FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
     "memory_bandwidth_bytes_per_second": _Reader.total,
     "disks": lambda reader, data, key: reader.optional_records(reader.disk, data, key),
     "models_present": lambda reader, data, key: reader.optional_records(reader.model, data, key),
-    "accelerators": lambda reader, data, key: reader.optional_records(reader.accelerator, data, key),
+    "accelerators": lambda reader, data, key: reader.optional_records(
+        reader.accelerator, data, key
+    ),
     "runtimes": lambda reader, data, key: reader.optional_records(reader.runtime, data, key),
     "planning": _Reader.flag,
     "assumed": _Reader.names,
@@ -778,7 +928,13 @@ def _kind(value: object) -> str:
         return f"the number {_long(value)}"
     if isinstance(value, float):
         return f"the number {value}"
-    return "an object" if isinstance(value, Mapping) else "a list" if isinstance(value, list | tuple) else "something else"
+    return (
+        "an object"
+        if isinstance(value, Mapping)
+        else "a list"
+        if isinstance(value, list | tuple)
+        else "something else"
+    )
 
 
 def _short(text: str) -> str:
@@ -791,8 +947,17 @@ def _long(value: int) -> str:
     return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
 
 
-def machine_of(data: Any, file: str, doubled: Sequence[str] = (), more_doubled: int = 0, *, unnamed: str = "that machine") -> Machine:
-    """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so many more."""
+def machine_of(
+    data: Any,
+    file: str,
+    doubled: Sequence[str] = (),
+    more_doubled: int = 0,
+    *,
+    unnamed: str = "that machine",
+) -> Machine:
+    """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so
+    many more.
+    """
     reader = _Reader(file, "", unnamed)
     reader.doubled(doubled, more_doubled)
     return reader.machine(data)
@@ -809,14 +974,23 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
         raise MachineFileError([Problem(file=name, message="no file was named", remedy=WRITE_ONE)])
     try:
         text = text_of(read_file(named, MAX_FILE_BYTES, input_allowed=True))
-        unnamed = f"the machine of {os.path.basename(name)}"[:MAX_TEXT] if os.path.isfile(named) else "that machine"
+        unnamed = (
+            f"the machine of {os.path.basename(name)}"[:MAX_TEXT]
+            if os.path.isfile(named)
+            else "that machine"
+        )
         reader = _Reader(name, text, unnamed)
 
         def constant(word: str) -> None:
             # certain only where the word stands once in the whole file
             alone = not reader.problems and text.count(word) == 1
             line = text.count("\n", 0, text.index(word)) + 1 if alone else None
-            reader.problem(None, f"holds {word}, which is no number in JSON", "write null where a value is not known", line)
+            reader.problem(
+                None,
+                f"holds {word}, which is no number in JSON",
+                "write null where a value is not known",
+                line,
+            )
 
         decoder = Decoder(constant=constant, note_doubled=True)
         data = decoder.parse(text)
@@ -825,6 +999,8 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
         if error.kind == LARGE:
             message += ": a machine record takes a few kilobytes"
         remedy = "name the file in it" if error.kind == FOLDER else error.remedy or WRITE_ONE
-        raise MachineFileError([Problem(file=name, line=error.line, message=message, remedy=remedy)]) from None
+        raise MachineFileError(
+            [Problem(file=name, line=error.line, message=message, remedy=remedy)]
+        ) from None
     reader.doubled(decoder.doubled, decoder.more_doubled)
     return reader.machine(data)

@@ -1,6 +1,8 @@
-"""`vision_config` and `audio_config` of a config.json -> how large what the model sees or hears with is.
+"""`vision_config` and `audio_config` of a config.json -> how large what the model sees or hears
+with is.
 
-The tensors of each kind stand in `specs/common/architectures.toml` under `[tower.*]` and `[seeing.*]`, whose header explains them.
+The tensors of each kind stand in `specs/common/architectures.toml` under `[tower.*]` and
+`[seeing.*]`, whose header explains them.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ _SOURCE = "tensors of the transformers 5.23.0 class"
 class Encoders(Record):
     """All encoders of a model with what joins them to the language model.
 
-    `type` is that of `Parameters`. `projector_bytes`: the tensors of the F16 file that llama.cpp's converter makes of them, None where
-    it makes none. `source` says whose tensors they are.
+    `type` is that of `Parameters`. `projector_bytes`: the tensors of the F16 file that llama.cpp's
+    converter makes of them, None where it makes none. `source` says whose tensors they are.
     """
 
     type: str
@@ -44,13 +46,21 @@ class Untold(Exception):
     """How large the encoders are does not follow from the file; the text names the key."""
 
 
-def encoders_of(values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]) -> Encoders:
-    """What the config.json `values` describes beside a language model of that width. Raises `Untold`."""
+def encoders_of(
+    values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]
+) -> Encoders:
+    """What the config.json `values` describes beside a language model of that width. Raises
+    `Untold`.
+    """
     kind = clean(values.get("model_type")).lower()
     parts = architectures.get("seeing", {}).get(kind)
     if parts is None:
         raise Untold(f'model_type: what a model of type "{kind}" sees or hears with is not known')
-    there = [key for key, part in parts.items() if values.get(key) is not None and values.get(part.get("instead_of")) is None]
+    there = [
+        key
+        for key, part in parts.items()
+        if values.get(key) is not None and values.get(part.get("instead_of")) is None
+    ]
     found = [_Part(key, parts[key], values, text_width, architectures) for key in there]
     if not found:
         raise Untold(f"{next(iter(parts))} is missing")
@@ -60,7 +70,11 @@ def encoders_of(values: Mapping[str, Any], text_width: int, architectures: Mappi
     return Encoders(
         type=found[0].type,
         parameters=parameters,
-        projector_bytes=sum(part.projector_bytes() for part in found) if all(part.convertible for part in found) else None,
+        projector_bytes=(
+            sum(part.projector_bytes() for part in found)
+            if all(part.convertible for part in found)
+            else None
+        ),
         source=found[0].source,
     )
 
@@ -69,7 +83,12 @@ class _Part:
     """One encoder, and every tensor of it as (how many, kind, sizes)."""
 
     def __init__(
-        self, key: str, row: Mapping[str, Any], values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]
+        self,
+        key: str,
+        row: Mapping[str, Any],
+        values: Mapping[str, Any],
+        text_width: int,
+        architectures: Mapping[str, Any],
     ) -> None:
         own = _described(key, row, values, values[key], architectures)
         name = row.get("tower") or clean(own.get("model_type")).lower()
@@ -91,7 +110,9 @@ class _Part:
         for size, text in {**tower.get("derived", {}), **row.get("derived", {})}.items():
             self.sizes[size] = self.value(text)
         self.tensors = [self.tensor(text) for text in (*tower["tensors"], *row.get("tensors", ()))]
-        self.in_gguf = self.tensors + [self.tensor(text) for text in (*tower.get("in_gguf", ()), *row.get("in_gguf", ()))]
+        self.in_gguf = self.tensors + [
+            self.tensor(text) for text in (*tower.get("in_gguf", ()), *row.get("in_gguf", ()))
+        ]
 
     def number(self, values: Mapping[str, Any], text: str, where: str) -> int:
         """What one of `sizes` or `outer` says: of the file where it has the key."""
@@ -105,7 +126,13 @@ class _Part:
                 return int(value == wanted)
             if isinstance(value, list) and (how or place or _SIDES.search(name)):
                 index = int(place or 0)
-                value = len(value) if how else value[index] if place and index < len(value) else _same(value)
+                value = (
+                    len(value)
+                    if how
+                    else value[index]
+                    if place and index < len(value)
+                    else _same(value)
+                )
             if isinstance(value, bool) and default in ("0", "1"):
                 # a switch
                 value = int(value)
@@ -137,7 +164,11 @@ class _Part:
         return times, words[0], tuple(self.value(word) for word in words[1:])
 
     def parameters(self) -> int:
-        return sum(times * size for times, kind, sizes in self.tensors for size, _ in _LAYOUTS[kind](*sizes))
+        return sum(
+            times * size
+            for times, kind, sizes in self.tensors
+            for size, _ in _LAYOUTS[kind](*sizes)
+        )
 
     def projector_bytes(self) -> int:
         return sum(
@@ -147,7 +178,8 @@ class _Part:
         )
 
 
-# elements of each tensor and its bytes per element in a projector file (conversion/base.py: one row is never in 16 bits)
+# elements of each tensor and its bytes per element in a projector file (conversion/base.py: one row
+# is never in 16 bits)
 _LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
     "matrix": lambda rows, columns: ((rows * columns, 2),),
     "linear": lambda rows, columns: ((rows * columns, 2), (columns, 4)),
@@ -157,8 +189,16 @@ _LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
 }
 
 
-def _described(key: str, row: Mapping[str, Any], whole: Mapping[str, Any], own: Any, architectures: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The keys of an encoder: the part itself, those of the published encoder that it names, or `whole`, those of the file."""
+def _described(
+    key: str,
+    row: Mapping[str, Any],
+    whole: Mapping[str, Any],
+    own: Any,
+    architectures: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """The keys of an encoder: the part itself, those of the published encoder that it names, or
+    `whole`, those of the file.
+    """
     if row.get("whole"):
         return whole
     if isinstance(own, dict) and "named" in row:

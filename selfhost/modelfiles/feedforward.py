@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_EXPERT_LENGTH = ("moe_intermediate_size", "ffn_hidden_size", "moe_ffn_hidden_size", "expert_hidden_dim", "expert_intermediate_size")
+_EXPERT_LENGTH = (
+    "moe_intermediate_size",
+    "ffn_hidden_size",
+    "moe_ffn_hidden_size",
+    "expert_hidden_dim",
+    "expert_intermediate_size",
+)
 # classes that have a bias for each expert whatever the file says
 _ROUTER_BIAS = frozenset({
-    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1", "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
+    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1",
+    "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
     "afmoe", "laguna", "hy_v3", "dots3_note", "hy_v4", "mimo_v2_flash",
 })  # fmt: skip
 # whose files may name one expert, and mean a dense feed-forward
@@ -50,9 +57,15 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         return None
     if config.kind in ("zamba", "zamba2"):
         # what shares a block of attention shares its feed-forward
-        return FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width) if kind == "hybrid" else None
+        return (
+            FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width)
+            if kind == "hybrid"
+            else None
+        )
     if config.kind in ("rwkv6", "rwkv7"):
-        return FeedForward(layers=(), length=config.number("intermediate_size") or rwkv_length(config.kind, width))
+        return FeedForward(
+            layers=(), length=config.number("intermediate_size") or rwkv_length(config.kind, width)
+        )
     if isinstance(config.get("hybrid_override_pattern"), str) or config.kind == "nemotron_h":
         return nemotron_part(config, number, kind)
     blocks = config.per_layer("block_configs")
@@ -61,7 +74,9 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
     # where every layer has experts, the width of a dense one stands in the file and means nothing
     config.asked.update((*LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
     experts = config.number(*EXPERTS) or 0
-    if (config.kind in GEMMA4 and not config.flag("enable_moe_block")) or (config.kind in _ONE_EXPERT and experts == 1):
+    if (config.kind in GEMMA4 and not config.flag("enable_moe_block")) or (
+        config.kind in _ONE_EXPERT and experts == 1
+    ):
         experts = 0
     used = config.number(*USED) or 0
     if used > experts > 0:
@@ -70,7 +85,9 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         raise Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
     if not experts or not has_experts(config, number):
         own = config.number("dense_intermediate_size", "intermediate_size_mlp")
-        return FeedForward(layers=(), length=own if own and experts else dense_length(config, width, number))
+        return FeedForward(
+            layers=(), length=own if own and experts else dense_length(config, width, number)
+        )
     each = config.number(*_EXPERT_LENGTH) or config.needed("intermediate_size", "n_inner")
     groups = config.number("n_group") or 0
     return FeedForward(
@@ -91,15 +108,22 @@ def beside_dense(config: Keys, width: int, number: int) -> int | None:
     """The length of a dense feed-forward beside the experts."""
     if config.kind == "arctic" and config.flag("parallel_attn_mlp_res"):
         return width
-    beside = config.kind in (*GEMMA4, "longcat_flash") or (config.kind == "grok-1" and config.flag("residual_moe"))
+    beside = config.kind in (*GEMMA4, "longcat_flash") or (
+        config.kind == "grok-1" and config.flag("residual_moe")
+    )
     return dense_length(config, width, number) if beside else None
 
 
 def shared_length(config: Keys, each: int) -> int | None:
     stated = config.number(
-        "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "shared_intermediate_size", "share_expert_dim"
+        "shared_expert_intermediate_size",
+        "moe_shared_expert_intermediate_size",
+        "shared_intermediate_size",
+        "share_expert_dim",
     )
-    number = config.number("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
+    number = config.number(
+        "n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts"
+    )
     config.asked.add("shared_moe_mode")
     if number is None and stated is None and config.kind == "hunyuan_v1_moe":
         # HunYuanMoEV1Moe has one whatever the file says
@@ -124,7 +148,8 @@ def router_bias(config: Keys) -> bool:
 
 def has_experts(config: Keys, number: int) -> bool:
     if config.kind == "longcat_flash":
-        # the experts of a layer stand behind the first of its two sublayers (LongcatFlashDecoderLayer)
+        # the experts of a layer stand behind the first of its two sublayers
+        # (LongcatFlashDecoderLayer)
         return number % 2 == 0
     types = config.per_layer("mlp_layer_types")
     if types:
@@ -140,13 +165,19 @@ def has_experts(config: Keys, number: int) -> bool:
         return alike[number]
     lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     if lead is None:
-        lead = 1 if config.kind in ("glm4_moe_lite", "hy_v3", "hy_v4", "laguna", "mimo_v2_flash") else 0
+        lead = (
+            1
+            if config.kind in ("glm4_moe_lite", "hy_v3", "hy_v4", "laguna", "mimo_v2_flash")
+            else 0
+        )
     # Ernie 4.5: -1 is the last
     last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
     if last is not None and last < number:
         return False
     only = config.places("mlp_only_layers") or []
-    step = config.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
+    step = (
+        config.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
+    )
     chosen = config.places("moe_layers")
     if chosen is not None:
         return number in chosen
@@ -158,19 +189,25 @@ def has_experts(config: Keys, number: int) -> bool:
     if period:
         return number % period == offset
     if isinstance(every, list):
-        return (config.switches(config.stated(("moe_layer_freq", "moe_layer_frequency"))) or [])[number]
+        return (config.switches(config.stated(("moe_layer_freq", "moe_layer_frequency"))) or [])[
+            number
+        ]
     if (config.number("moe_layer_freq", "moe_layer_frequency") or 1) > 1:
         return number >= lead and number % every == 0
     return number >= lead and number not in only and (number + 1) % step == 0
 
 
 def dense_length(config: Keys, width: int, number: int) -> int:
-    stated = config.number("intermediate_size_mlp") if config.kind in ("llama4", "llama4_text") else None
+    stated = (
+        config.number("intermediate_size_mlp") if config.kind in ("llama4", "llama4_text") else None
+    )
     if config.kind in ("lfm2", "lfm2_moe"):
         config.asked.update(("block_ffn_dim_multiplier", "block_multiple_of"))
         if config.flag("block_auto_adjust_ff_dim"):
             return adjusted_length(config)
-    shared = config.number("shared_intermediate_size") if config.kind == "granitemoehybrid" else None
+    shared = (
+        config.number("shared_intermediate_size") if config.kind == "granitemoehybrid" else None
+    )
     if config.kind == "granitemoehybrid" and not config.number("num_local_experts") and shared:
         config.asked.add("intermediate_size")
         return shared
@@ -187,7 +224,8 @@ def dense_length(config: Keys, width: int, number: int) -> int:
         # gate and up together
         return found // 2
     if config.kind == "gpt_refact" and not found:
-        # two thirds of four times the width, up to the next multiple of 256 (modeling_gpt_refact.py)
+        # two thirds of four times the width, up to the next multiple of 256
+        # (modeling_gpt_refact.py)
         return -(-(8 * width // 3) // 256) * 256
     if not found:
         ratio = 4 if config.kind in _FOUR_WIDE else config.number("mlp_ratio", "expansion_ratio")
@@ -195,7 +233,8 @@ def dense_length(config: Keys, width: int, number: int) -> int:
             raise Unclear("intermediate_size is missing")
         found = ratio * width
     if config.kind == "neobert":
-        # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a multiple of 8
+        # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a
+        # multiple of 8
         found = -(-int(2 * found / 3) // 8) * 8
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
     wide = config.flag("use_double_wide_mlp") and number >= shared_from
@@ -203,7 +242,9 @@ def dense_length(config: Keys, width: int, number: int) -> int:
 
 
 def multiplied_length(config: Keys, width: int, number: int) -> int:
-    """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded, and no less than nine tenths of it."""
+    """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded,
+    and no less than nine tenths of it.
+    """
     factors, step = config.per_layer("ffn_multipliers"), config.needed("ffn_dim_divisor")
     factor = factors[number] if factors else None
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
@@ -222,7 +263,9 @@ def adjusted_length(config: Keys) -> int:
 
 
 def nemotron_part(config: Keys, number: int, kind: str) -> FeedForward | None:
-    config.asked.update(("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size"))
+    config.asked.update(
+        ("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size")
+    )
     # written for models without experts too
     config.asked.update(("n_routed_experts", "n_shared_experts", "num_experts_per_tok"))
     if kind == "mlp":

@@ -1,7 +1,8 @@
 """A GGUF file, or the parts of one -> ModelSpec, from its header alone.
 
-The layout is that of ggml's docs/gguf.md, read as strictly as llama.cpp's gguf.cpp does. The names of keys, tensors and types
-are those of llama.cpp's gguf-py/gguf/constants.py and include/llama.h (2026).
+The layout is that of ggml's docs/gguf.md, read as strictly as llama.cpp's gguf.cpp does. The names
+of keys, tensors and types are those of llama.cpp's gguf-py/gguf/constants.py and include/llama.h
+(2026).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from ..catalogue.spec import LayerPart
 
 MAGIC = b"GGUF"
-# a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a hostile file can cost
+# a header is mostly the vocabulary: 0.7 to 10 MB in published files. The limits bound what a
+# hostile file can cost
 MAX_HEADER_BYTES = 1 << 27
 MAX_KEYS = 10_000
 # of all parts of a file: the experts of a layer are one tensor, so that Kimi K2 has about 1,100
@@ -49,7 +51,8 @@ MAX_TENSORS = 100_000
 MAX_PARTS = 10_000
 # of all lists together: Gemma 4 has 262,144 tokens and 514,906 merges
 MAX_STRINGS = 1 << 22
-# the keys, texts and lists that are kept, and the names of tensors: published headers have 20 to 200 kB of each
+# the keys, texts and lists that are kept, and the names of tensors: published headers have 20 to
+# 200 kB of each
 MAX_KEPT_BYTES = 1 << 22
 MAX_NAMES_BYTES = 1 << 24
 # arrays as long as the model has layers are kept, longer ones (the vocabulary) only counted
@@ -66,83 +69,132 @@ _BLOCK = re.compile(r"((?:.*\.)?blk\.)(\d{1,6})(\..+)$", re.DOTALL)
 
 # id of a value's type -> its bytes and struct format; 8 is a string, 9 an array
 _VALUES: Mapping[int, tuple[int, str]] = {
-    0: (1, "B"), 1: (1, "b"), 2: (2, "H"), 3: (2, "h"), 4: (4, "I"), 5: (4, "i"), 6: (4, "f"), 7: (1, "?"), 10: (8, "Q"), 11: (8, "q"),
+    0: (1, "B"), 1: (1, "b"), 2: (2, "H"), 3: (2, "h"), 4: (4, "I"), 5: (4, "i"), 6: (4, "f"),
+    7: (1, "?"), 10: (8, "Q"), 11: (8, "q"),
     12: (8, "d"),
 }  # fmt: skip
 _STRING, _ARRAY = 8, 9
 # id of a tensor's type -> name, elements and bytes of a block (ggml.h, ggml-common.h)
 _TYPES: Mapping[int, tuple[str, int, int]] = {
-    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24),
-    8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144),
-    13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74),
-    18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
-    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8),
-    29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32,
+    22), 7: ("Q5_1", 32, 24),
+    8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110),
+    12: ("Q4_K", 256, 144),
+    13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256,
+    66), 17: ("IQ2_XS", 256, 74),
+    18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256,
+    110), 22: ("IQ2_S", 256, 82),
+    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1,
+    8), 28: ("F64", 1, 8),
+    29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66),
+    39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
 }  # fmt: skip
-# ids of types that ggml.h has retired -> name, and the type that is left of it: the layouts are made of it while loading
+# ids of types that ggml.h has retired -> name, and the type that is left of it: the layouts are
+# made of it while loading
 _RETIRED: Mapping[int, tuple[str, str]] = {
-    4: ("Q4_2", "Q4_0"), 5: ("Q4_3", "Q4_1"), 31: ("Q4_0_4_4", "Q4_0"), 32: ("Q4_0_4_8", "Q4_0"), 33: ("Q4_0_8_8", "Q4_0"),
+    4: ("Q4_2", "Q4_0"), 5: ("Q4_3", "Q4_1"), 31: ("Q4_0_4_4", "Q4_0"), 32: ("Q4_0_4_8", "Q4_0"),
+    33: ("Q4_0_8_8", "Q4_0"),
     36: ("IQ4_NL_4_4", "IQ4_NL"), 37: ("IQ4_NL_4_8", "IQ4_NL"), 38: ("IQ4_NL_8_8", "IQ4_NL"),
 }  # fmt: skip
 # general.file_type -> name of the quantization, and the type that most of its tensors have
 _FILE_TYPES: Mapping[int, tuple[str, str]] = {
-    0: ("F32", "F32"), 1: ("F16", "F16"), 2: ("Q4_0", "Q4_0"), 3: ("Q4_1", "Q4_1"), 7: ("Q8_0", "Q8_0"), 8: ("Q5_0", "Q5_0"),
-    9: ("Q5_1", "Q5_1"), 10: ("Q2_K", "Q2_K"), 11: ("Q3_K_S", "Q3_K"), 12: ("Q3_K_M", "Q3_K"), 13: ("Q3_K_L", "Q3_K"),
-    14: ("Q4_K_S", "Q4_K"), 15: ("Q4_K_M", "Q4_K"), 16: ("Q5_K_S", "Q5_K"), 17: ("Q5_K_M", "Q5_K"), 18: ("Q6_K", "Q6_K"),
-    19: ("IQ2_XXS", "IQ2_XXS"), 20: ("IQ2_XS", "IQ2_XS"), 21: ("Q2_K_S", "Q2_K"), 22: ("IQ3_XS", "IQ3_S"), 23: ("IQ3_XXS", "IQ3_XXS"),
-    24: ("IQ1_S", "IQ1_S"), 25: ("IQ4_NL", "IQ4_NL"), 26: ("IQ3_S", "IQ3_S"), 27: ("IQ3_M", "IQ3_S"), 28: ("IQ2_S", "IQ2_XS"),
-    29: ("IQ2_M", "IQ2_S"), 30: ("IQ4_XS", "IQ4_XS"), 31: ("IQ1_M", "IQ1_M"), 32: ("BF16", "BF16"), 36: ("TQ1_0", "TQ1_0"),
-    37: ("TQ2_0", "TQ2_0"), 38: ("MXFP4_MOE", "MXFP4"), 39: ("NVFP4", "NVFP4"), 40: ("Q1_0", "Q1_0"), 41: ("Q2_0", "Q2_0"),
+    0: ("F32", "F32"), 1: ("F16", "F16"), 2: ("Q4_0", "Q4_0"), 3: ("Q4_1", "Q4_1"), 7: ("Q8_0",
+    "Q8_0"), 8: ("Q5_0", "Q5_0"),
+    9: ("Q5_1", "Q5_1"), 10: ("Q2_K", "Q2_K"), 11: ("Q3_K_S", "Q3_K"), 12: ("Q3_K_M", "Q3_K"),
+    13: ("Q3_K_L", "Q3_K"),
+    14: ("Q4_K_S", "Q4_K"), 15: ("Q4_K_M", "Q4_K"), 16: ("Q5_K_S", "Q5_K"), 17: ("Q5_K_M", "Q5_K"),
+    18: ("Q6_K", "Q6_K"),
+    19: ("IQ2_XXS", "IQ2_XXS"), 20: ("IQ2_XS", "IQ2_XS"), 21: ("Q2_K_S", "Q2_K"), 22: ("IQ3_XS",
+    "IQ3_S"), 23: ("IQ3_XXS", "IQ3_XXS"),
+    24: ("IQ1_S", "IQ1_S"), 25: ("IQ4_NL", "IQ4_NL"), 26: ("IQ3_S", "IQ3_S"), 27: ("IQ3_M",
+    "IQ3_S"), 28: ("IQ2_S", "IQ2_XS"),
+    29: ("IQ2_M", "IQ2_S"), 30: ("IQ4_XS", "IQ4_XS"), 31: ("IQ1_M", "IQ1_M"), 32: ("BF16", "BF16"),
+    36: ("TQ1_0", "TQ1_0"),
+    37: ("TQ2_0", "TQ2_0"), 38: ("MXFP4_MOE", "MXFP4"), 39: ("NVFP4", "NVFP4"), 40: ("Q1_0",
+    "Q1_0"), 41: ("Q2_0", "Q2_0"),
 }  # fmt: skip
 _GUESSED = 1024
-# names, less .weight, of tensors that some architecture in llama.cpp's src/models takes where they are there and else does without
+# names, less .weight, of tensors that some architecture in llama.cpp's src/models takes where they
+# are there and else does without
 _OPTIONAL = re.compile(
     r"\.(?:bias|scale|input_scale)\Z|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm"
     r"|attn_rot_embd|attn_norm_2|attn_sinks|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
 )
-# eight rows more than tokens, for pictures (modeling_mllama.py of transformers): Ollama's own engine alone runs it
+# eight rows more than tokens, for pictures (modeling_mllama.py of transformers): Ollama's own
+# engine alone runs it
 _OTHER_TABLES = frozenset({"mllama"})
 # what answers in numbers of sound (src/models/qwen3vl.cpp, n_vocab_out)
 _OTHER_OUTPUTS = frozenset({"qwen3tts"})
-# whose values are their keys where a layer has no attn_v (src/models/gemma4.cpp); all others are refused without it
+# whose values are their keys where a layer has no attn_v (src/models/gemma4.cpp); all others are
+# refused without it
 _VALUES_FROM_KEYS = frozenset({"gemma4"})
-# one of these in a block stands for several others: merged while converting, or apart in files of before 2025
+# one of these in a block stands for several others: merged while converting, or apart in files of
+# before 2025
 _INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
 # tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
-_TWO_NAMES: Mapping[str, str] = {"blk.*.exp_probs_b.bias": "blk.*.exp_probs_b", "blk.*.layer_output_norm": "blk.*.post_ffw_norm"}
+_TWO_NAMES: Mapping[str, str] = {
+    "blk.*.exp_probs_b.bias": "blk.*.exp_probs_b",
+    "blk.*.layer_output_norm": "blk.*.post_ffw_norm",
+}
 # what llama-quantize writes instead of a type whose blocks of 256 do not divide the rows
 _FALLBACKS: Mapping[str, str] = {
-    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0", "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
-    "IQ3_XXS": "IQ4_NL", "IQ2_S": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL",
+    "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
+    "IQ4_XS": "IQ4_NL", "IQ3_S": "IQ4_NL",
+    "IQ3_XXS": "IQ4_NL", "IQ2_S": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_XXS": "IQ4_NL",
+    "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL",
 }  # fmt: skip
 
-# Every how many layers one keeps all tokens, where the header has a window and no pattern: llama.cpp's src/models, and the
-# same in config.json of their publishers. 0: every layer has the window (the publishers' config.json; llama.cpp ignores it).
+# Every how many layers one keeps all tokens, where the header has a window and no pattern:
+# llama.cpp's src/models, and the same in config.json of their publishers. 0: every layer has the
+# window (the publishers' config.json; llama.cpp ignores it).
 _FULL_EVERY: Mapping[str, int] = {
-    "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4, "exaone4": 4, "llama4": 4,
-    "afmoe": 4, "laguna": 4, "smallthinker": 4, "deepseek2-ocr": 0, "llama": 0, "phi3": 0, "starcoder2": 0, "modern-bert": 3,
+    "gemma2": 2, "gpt-oss": 2, "gemma3": 6, "gemma-embedding": 6, "gemma3n": 5, "cohere2": 4,
+    "olmo2": 4, "exaone4": 4, "llama4": 4,
+    "afmoe": 4, "laguna": 4, "smallthinker": 4, "deepseek2-ocr": 0, "llama": 0, "phi3": 0,
+    "starcoder2": 0, "modern-bert": 3,
     "deepseek4": 0,
 }  # fmt: skip
-# of these, the architectures where it is the first of so many layers, not the last (load_swa_pattern with dense_first)
+# of these, the architectures where it is the first of so many layers, not the last
+# (load_swa_pattern with dense_first)
 _FULL_FIRST = frozenset({"laguna", "modern-bert", "smallthinker"})
-# windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE 4.0 32B in their config.json
+# windows that converters do not write: attention_chunk_size of Llama 4, sliding_window of EXAONE
+# 4.0 32B in their config.json
 _LLAMA4_WINDOW = 8192
 _EXAONE4_WINDOW, _EXAONE4_LAYERS = 4096, 64
-# Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their config.json
+# Gemma 3n: layers that own a cache, num_hidden_layers - num_kv_shared_layers of both sizes in their
+# config.json
 _GEMMA3N_CACHE_LAYERS = 20
-_RWKV7_RANKS = tuple(f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate"))
+_RWKV7_RANKS = tuple(
+    f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
+)
 _STACKS = ("enc.blk.", "dec.blk.")
-# arrays of which llama.cpp wants so many entries, or one for each block, no more and no less (src/llama-model-loader.cpp, get_key_or_arr)
+# arrays of which llama.cpp wants so many entries, or one for each block, no more and no less
+# (src/llama-model-loader.cpp, get_key_or_arr)
 _ROPE_SECTIONS = 4
 _BY_BLOCK = (
-    "attention.head_count", "attention.head_count_kv", "feed_forward_length", "expert_feed_forward_length", "expert_used_count",
+    "attention.head_count", "attention.head_count_kv", "feed_forward_length",
+    "expert_feed_forward_length", "expert_used_count",
     "attention.recurrent_layers",
 )  # fmt: skip
 # whose feed-forwards are gated in some models and not in others
 _GATE_VARIES = frozenset({"t5", "t5encoder", "jina-bert-v2"})
 _IMAGE_MODELS = frozenset(
-    {"flux", "sd1", "sdxl", "sd3", "aura", "ltxv", "hyvid", "wan", "hidream", "cosmos", "lumina2", "qwen_image", "pig"}
+    {
+        "flux",
+        "sd1",
+        "sdxl",
+        "sd3",
+        "aura",
+        "ltxv",
+        "hyvid",
+        "wan",
+        "hidream",
+        "cosmos",
+        "lumina2",
+        "qwen_image",
+        "pig",
+    }
 )
 # whose header may say one expert, and mean a dense feed-forward (src/llama-model.cpp, load_hparams)
 _ONE_EXPERT = frozenset({"hunyuan-dense", "hunyuan_vl"})
@@ -160,7 +212,9 @@ _DELTA = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 
 
 class Tensor(Record):
-    """One entry of the tensor table; `shape` has the row length first, `bytes` is None for a type that is not known."""
+    """One entry of the tensor table; `shape` has the row length first, `bytes` is None for a
+    type that is not known.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -227,7 +281,11 @@ class _Stream:
         self.buffer = rest + read_some(self.path, self.stream, max(count - len(rest), _CHUNK))
         self.start, self.place = here, 0
         if len(self.buffer) < count:
-            fail(self.path, "became shorter while it was read", "wait until nothing writes to it any more")
+            fail(
+                self.path,
+                "became shorter while it was read",
+                "wait until nothing writes to it any more",
+            )
 
     def take(self, count: int) -> bytes:
         if self.place + count > len(self.buffer):
@@ -253,7 +311,9 @@ class _Stream:
         """Count what stays in memory: one of 5 bytes may take 64."""
         self.left[what] -= count
         if self.left[what] < 0:
-            fail(self.path, f"is damaged: its {what} take more than any model's", "download it again")
+            fail(
+                self.path, f"is damaged: its {what} take more than any model's", "download it again"
+            )
 
     def text(self, limit: int, what: str, kept: str) -> str:
         length = self.number(8, "Q")
@@ -263,7 +323,9 @@ class _Stream:
         return self.take(length).decode("utf-8", "replace")
 
     def skip_strings(self, count: int) -> None:
-        """Over an array of strings. The vocabulary is one: this loop takes most of the time that a header needs."""
+        """Over an array of strings. The vocabulary is one: this loop takes most of the time
+        that a header needs.
+        """
         self.strings_left -= count
         while count:
             buffer, place, end = self.buffer, self.place, len(self.buffer) - 8
@@ -287,15 +349,21 @@ def read_header(path: str) -> Header:
             _refuse_big_endian(path)
         if not start.startswith(MAGIC):
             refuse_other_kinds(path, start, size)
-            fail(path, "is not a GGUF file: it does not begin with the letters GGUF", "give the model's GGUF file as it was published")
+            fail(
+                path,
+                "is not a GGUF file: it does not begin with the letters GGUF",
+                "give the model's GGUF file as it was published",
+            )
         return _header(source)
 
 
 def _refuse_big_endian(path: str) -> NoReturn:
     fail(
         path,
-        "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x) alone, and which this selfhost does not read",
-        "ask for the model by its name; elsewhere download the little-endian file, or convert it with llama.cpp's gguf_convert_endian.py",
+        "is a big-endian GGUF file, which llama.cpp loads on big-endian systems (s390x) alone, and"
+        " which this selfhost does not read",
+        "ask for the model by its name; elsewhere download the little-endian file, or convert it"
+        " with llama.cpp's gguf_convert_endian.py",
     )
 
 
@@ -306,9 +374,17 @@ def _header(source: _Stream) -> Header:
     if version & 0xFFFF == 0:
         _refuse_big_endian(path)
     if version == 1:
-        fail(path, "is GGUF of version 1, which llama.cpp no longer reads", "download the model's newer GGUF file")
+        fail(
+            path,
+            "is GGUF of version 1, which llama.cpp no longer reads",
+            "download the model's newer GGUF file",
+        )
     if version not in (2, 3):
-        fail(path, f"is GGUF of version {version}, and this selfhost reads versions 2 and 3", "update selfhost, or download the file again")
+        fail(
+            path,
+            f"is GGUF of version {version}, and this selfhost reads versions 2 and 3",
+            "update selfhost, or download the file again",
+        )
     tensor_count, key_count = source.number(8, "Q"), source.number(8, "Q")
     if key_count > MAX_KEYS:
         fail(path, f"is damaged: it claims to have {key_count:,} keys", "download it again")
@@ -319,10 +395,17 @@ def _header(source: _Stream) -> Header:
     for _ in range(key_count):
         key = source.text(_MAX_NAME, "key", "keys and values")
         if key in values or key in counts:
-            fail(path, f'is damaged: the key "{clean(key)}" stands in it twice', "download it again")
+            fail(
+                path, f'is damaged: the key "{clean(key)}" stands in it twice', "download it again"
+            )
         _value(source, key, values, counts)
     alignment = values.get("general.alignment", 32)
-    if isinstance(alignment, bool) or not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20 or alignment & (alignment - 1):
+    if (
+        isinstance(alignment, bool)
+        or not isinstance(alignment, int)
+        or not 1 <= alignment <= 1 << 20
+        or alignment & (alignment - 1)
+    ):
         fail(path, "is damaged: general.alignment is no power of two", "download it again")
     return _table(source, tensor_count, alignment, values, counts)
 
@@ -343,7 +426,11 @@ def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, 
         inner, length = source.number(4, "I"), source.number(8, "Q")
         if inner == _STRING:
             if length > source.strings_left:
-                fail(source.path, f'is damaged: "{clean(key)}" claims to list {length:,} texts', "download it again")
+                fail(
+                    source.path,
+                    f'is damaged: "{clean(key)}" claims to list {length:,} texts',
+                    "download it again",
+                )
             source.skip_strings(length)
             counts[key] = length
         elif inner in _VALUES:
@@ -356,32 +443,56 @@ def _value(source: _Stream, key: str, values: dict[str, Any], counts: dict[str, 
                 source.skip(size * length)
                 counts[key] = length
         else:
-            fail(source.path, f'is damaged: "{clean(key)}" is a list of lists, or of values of an unknown type', "download it again")
+            fail(
+                source.path,
+                f'is damaged: "{clean(key)}" is a list of lists, or of values of an unknown type',
+                "download it again",
+            )
     else:
-        fail(source.path, f'is damaged: "{clean(key)}" has a value of the unknown type {kind}', "download it again")
+        fail(
+            source.path,
+            f'is damaged: "{clean(key)}" has a value of the unknown type {kind}',
+            "download it again",
+        )
 
 
-def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], counts: dict[str, int]) -> Header:
+def _table(
+    source: _Stream, count: int, alignment: int, values: dict[str, Any], counts: dict[str, int]
+) -> Header:
     path = source.path
     entries: list[tuple[str, tuple[int, ...], int, int]] = []
     names: set[str] = set()
     for _ in range(count):
         name = source.text(_MAX_NAME, "tensor's name", "names of tensors")
         if name in names:
-            fail(path, f'is damaged: the tensor "{clean(name)}" stands in it twice', "download it again")
+            fail(
+                path,
+                f'is damaged: the tensor "{clean(name)}" stands in it twice',
+                "download it again",
+            )
         names.add(name)
         dimensions = source.number(4, "I")
         if dimensions > 4:
-            fail(path, f'is damaged: the tensor "{clean(name)}" has {dimensions:,} dimensions', "download it again")
+            fail(
+                path,
+                f'is damaged: the tensor "{clean(name)}" has {dimensions:,} dimensions',
+                "download it again",
+            )
         shape = unpack_from(f"<{dimensions}Q", source.take(8 * dimensions)) or (1,)
         if min(shape) < 1 or prod(shape) >= 1 << 48:
-            fail(path, f'is damaged: the tensor "{clean(name)}" has the shape {" × ".join(map(str, shape))}', "download it again")
+            fail(
+                path,
+                f'is damaged: the tensor "{clean(name)}" has the shape'
+                f" {' × '.join(map(str, shape))}",
+                "download it again",
+            )
         type_id, offset = source.number(4, "I"), source.number(8, "Q")
         if type_id in _RETIRED:
             old, left = _RETIRED[type_id]
             fail(
-                path, f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads',
-                f"download the model in {left}" + (": it is brought into that layout while loading" if type_id > 5 else ""),
+                path,
+                    f'stores the tensor "{clean(name)}" as {old}, which llama.cpp no longer loads',
+                f"download the model in {left}" + (": it is brought into that layout while loading" if type_id > 5 else ""),  # noqa: E501
             )  # fmt: skip
         entries.append((name, shape, type_id, offset))
     first = -(-source.position // alignment) * alignment
@@ -390,11 +501,21 @@ def _table(source: _Stream, count: int, alignment: int, values: dict[str, Any], 
     for name, shape, type_id, offset in entries:
         type, elements, block = _TYPES.get(type_id, (f"type {type_id}", 0, 0))
         if sure and offset != end:
-            fail(path, f'is damaged: the tensor "{clean(name)}" begins {offset:,} bytes after the header, not {end:,}', "download it again")
+            fail(
+                path,
+                f'is damaged: the tensor "{clean(name)}" begins {offset:,} bytes after the header,'
+                f" not {end:,}",
+                "download it again",
+            )
         size = None
         if elements:
             if shape[0] % elements:
-                fail(path, f'is damaged: rows of {shape[0]:,} in the tensor "{clean(name)}" cannot be {type}', "download it again")
+                fail(
+                    path,
+                    f'is damaged: rows of {shape[0]:,} in the tensor "{clean(name)}" cannot be'
+                    f" {type}",
+                    "download it again",
+                )
             size = prod(shape) // elements * block
         # after a tensor of a type that is not known, the next one begins where the header says
         sure = size is not None
@@ -421,20 +542,29 @@ def _size(shape: tuple[int, ...], type_id: int) -> int:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """The files that belong together with `path`, in order: itself, or every part of a split file, there or not."""
+    """The files that belong together with `path`, in order: itself, or every part of a split
+    file, there or not.
+    """
     name = os.path.basename(path)
     found = _PARTS.match(name)
     if found is None or int(found[3]) < 1:
         return (path,)
     folder = path[: len(path) - len(name)]
-    return tuple(f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}" for number in range(1, int(found[3]) + 1))
+    return tuple(
+        f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}"
+        for number in range(1, int(found[3]) + 1)
+    )
 
 
 def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
     paths = parts_of(path)
     if len(paths) > MAX_PARTS:
-        fail(path, f"is one part of {len(paths):,}, and at most {MAX_PARTS:,} are read", "give the model in fewer, larger parts")
+        fail(
+            path,
+            f"is one part of {len(paths):,}, and at most {MAX_PARTS:,} are read",
+            "give the model in fewer, larger parts",
+        )
     # what was named is read first: its own faults come before those of its siblings
     given = read_header(path)
     split = given.values.get("split.count", 0)
@@ -450,7 +580,11 @@ def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
         headers.append(given if one == path else read_header(one))
         count += len(headers[-1].tensors)
         if count > MAX_TENSORS:
-            fail(path, f"is damaged: its parts have more than {MAX_TENSORS:,} tensors", "download it again")
+            fail(
+                path,
+                f"is damaged: its parts have more than {MAX_TENSORS:,} tensors",
+                "download it again",
+            )
     first = headers[0]
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     promised = first.values.get("split.tensors.count")
@@ -461,8 +595,14 @@ def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
             "parts of two models are mixed: download them again",
         )
     if len({tensor.name for tensor in tensors}) < len(tensors):
-        fail(path, "has a tensor that stands in two of its parts", "parts of two models are mixed: download them again")
-    return _Model(path, first, tensors, sum(header.size for header in headers), len(paths), architectures).read()
+        fail(
+            path,
+            "has a tensor that stands in two of its parts",
+            "parts of two models are mixed: download them again",
+        )
+    return _Model(
+        path, first, tensors, sum(header.size for header in headers), len(paths), architectures
+    ).read()
 
 
 def _all_there(path: str, paths: Sequence[str]) -> None:
@@ -471,7 +611,8 @@ def _all_there(path: str, paths: Sequence[str]) -> None:
         names = listed(map(shown, missing))
         fail(
             path,
-            f"is split into {len(paths):,} parts, and {len(missing):,} of them are not in its folder: {names}",
+            f"is split into {len(paths):,} parts, and {len(missing):,} of them are not in its"
+            f" folder: {names}",
             "download the missing parts",
         )
     for one in paths:
@@ -491,9 +632,21 @@ class _Refused(_Unclear):
 
 class _Model:
     def __init__(
-        self, path: str, header: Header, tensors: tuple[Tensor, ...], size: int, parts: int, architectures: Mapping[str, Any]
+        self,
+        path: str,
+        header: Header,
+        tensors: tuple[Tensor, ...],
+        size: int,
+        parts: int,
+        architectures: Mapping[str, Any],
     ) -> None:
-        self.path, self.header, self.tensors, self.size, self.parts = path, header, tensors, size, parts
+        self.path, self.header, self.tensors, self.size, self.parts = (
+            path,
+            header,
+            tensors,
+            size,
+            parts,
+        )
         self.architectures = architectures
         self.values = header.values
         self.notes: list[str] = []
@@ -506,10 +659,16 @@ class _Model:
         self.shapes = {tensor.name: tensor.shape for tensor in tensors}
         # T5 has two stacks of blocks of the same widths
         stacked = [name for name in self.shapes if name.startswith(_STACKS)]
-        self.shapes |= {name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked}
+        self.shapes |= {
+            name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked
+        }
 
     def damaged(self, what: str) -> None:
-        fail(self.path, f"cannot be used: {what}", "the file is damaged, or was not made by llama.cpp's converter: download it again")
+        fail(
+            self.path,
+            f"cannot be used: {what}",
+            "the file is damaged, or was not made by llama.cpp's converter: download it again",
+        )
 
     # -------- values of keys
 
@@ -518,9 +677,16 @@ class _Model:
         value = self.values.get(f"{self.name}.{key}")
         if value is None:
             return None
-        if isinstance(value, list) and key in _BY_BLOCK and all(type(item) is int for item in value):
+        if (
+            isinstance(value, list)
+            and key in _BY_BLOCK
+            and all(type(item) is int for item in value)
+        ):
             if len(set(value)) > 1:
-                raise _Unclear(f"{self.name}.{key} is another number in each block, which this selfhost does not follow")
+                raise _Unclear(
+                    f"{self.name}.{key} is another number in each block, which this selfhost does"
+                    " not follow"
+                )
             value = value[0] if value else 0
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MAX_NUMBER:
             self.damaged(f"{self.name}.{key} is no whole number")
@@ -529,24 +695,36 @@ class _Model:
     def needed(self, key: str) -> int:
         value = self.number(key)
         if not value:
-            raise _Unclear(f"the header has no {self.name}.{key}" if value is None else f"{self.name}.{key} is 0")
+            raise _Unclear(
+                f"the header has no {self.name}.{key}"
+                if value is None
+                else f"{self.name}.{key} is 0"
+            )
         return value
 
     def required(self, key: str) -> int:
-        """The number at a key without which llama.cpp loads no model, whatever its architecture (src/llama-model.cpp, load_hparams)."""
+        """The number at a key without which llama.cpp loads no model, whatever its architecture
+        (src/llama-model.cpp, load_hparams).
+        """
         value = self.number(key)
         if value is None:
             self.damaged(f"its header has no {self.name}.{key}")
         return value or 0
 
     def per_layer(self, key: str, layers: int) -> list[int] | None:
-        """One number for each layer; None where the key is missing. One number is that of all layers."""
+        """One number for each layer; None where the key is missing. One number is that of all
+        layers.
+        """
         value = self.values.get(f"{self.name}.{key}")
         if not isinstance(value, list):
             one = self.number(key)
             return None if one is None else [one] * layers
-        if len(value) < layers or not all(isinstance(item, int) and 0 <= item < _MAX_NUMBER for item in value):
-            self.damaged(f"{self.name}.{key} does not list one number for each of the {layers:,} layers")
+        if len(value) < layers or not all(
+            isinstance(item, int) and 0 <= item < _MAX_NUMBER for item in value
+        ):
+            self.damaged(
+                f"{self.name}.{key} does not list one number for each of the {layers:,} layers"
+            )
         return [int(item) for item in value[:layers]]
 
     # -------- the whole
@@ -557,23 +735,48 @@ class _Model:
         architecture = self.known_architecture()
         total, active = self.parameters(architecture)
         name = clean(self.values.get("general.name")) or name_of(self.path)
-        found = license_of(self.values.get("general.license"), self.values.get("general.license.link"), self.unknown)
+        found = license_of(
+            self.values.get("general.license"),
+            self.values.get("general.license.link"),
+            self.unknown,
+        )
         if found is None:
             self.unknown["license.id"] = "the header does not say"
-        what = f"header of {shown(self.path)}" + (f" and its other {self.parts - 1:,} parts" if self.parts > 1 else "")
-        stored = sum(prod(tensor.shape) for tensor in self.tensors if self.layer_of(tensor) >= self.layers)
+        what = f"header of {shown(self.path)}" + (
+            f" and its other {self.parts - 1:,} parts" if self.parts > 1 else ""
+        )
+        stored = sum(
+            prod(tensor.shape) for tensor in self.tensors if self.layer_of(tensor) >= self.layers
+        )
         row = row_values(self.architectures, self.name)
         embeds = self.is_encoder() and not (row and row.get("diffusion"))
         spec = ModelSpec(
             id=identifier(name),
             name=name,
-            modality="image" if self.name in _IMAGE_MODELS else "embedding" if embeds or self.number("pooling_type") else "text",
+            modality=(
+                "image"
+                if self.name in _IMAGE_MODELS
+                else "embedding"
+                if embeds or self.number("pooling_type")
+                else "text"
+            ),
             license=found,
             parameters=Parameters(total=total, active=active, mtp=stored or None),
             architecture=architecture,
-            files=(PublishedFiles(format="gguf", source=SIZE_OF + shown(self.path), bytes={quantization: self.size}),),
+            files=(
+                PublishedFiles(
+                    format="gguf",
+                    source=SIZE_OF + shown(self.path),
+                    bytes={quantization: self.size},
+                ),
+            ),
             safety=Safety(formats=("gguf",), remote_code=False),
-            sources={"architecture": what, "parameters": f"tensor table, {what}", "license": what, "safety": "a GGUF file holds no code"},
+            sources={
+                "architecture": what,
+                "parameters": f"tensor table, {what}",
+                "license": what,
+                "safety": "a GGUF file holds no code",
+            },
             unknown=self.unknown,
             tensors=self.loaded(),
             refused=self.refused,
@@ -587,17 +790,29 @@ class _Model:
         if kind == "adapter":
             fail(self.path, "is a LoRA adapter, not a model", "give the model that it changes")
         if kind == "imatrix" or self.name == "imatrix":
-            fail(self.path, "is an importance matrix, not a model", "give the model's own GGUF file")
+            fail(
+                self.path, "is an importance matrix, not a model", "give the model's own GGUF file"
+            )
         if kind == "mmproj" or self.name in ("clip", "mmproj"):
-            fail(self.path, "is the projector of a vision or audio model, not the model itself", "give the model's other GGUF file")
+            fail(
+                self.path,
+                "is the projector of a vision or audio model, not the model itself",
+                "give the model's other GGUF file",
+            )
         if not self.tensors:
-            fail(self.path, "holds no weights, only a header", "give the model's GGUF file, not its vocabulary")
+            fail(
+                self.path,
+                "holds no weights, only a header",
+                "give the model's GGUF file, not its vocabulary",
+            )
 
     def known_architecture(self) -> Architecture | None:
         """None where the header does not tell; `unknown` then says why."""
         self.layers = MAX_LAYERS
         if self.name in _IMAGE_MODELS:
-            self.unknown["architecture"] = f"{self.name} is an image model: its layers are not those of a language model"
+            self.unknown["architecture"] = (
+                f"{self.name} is an image model: its layers are not those of a language model"
+            )
             return None
         try:
             return self.architecture()
@@ -608,7 +823,9 @@ class _Model:
             return None
 
     def refuse_other_counts(self, blocks: int) -> None:
-        """llama.cpp stops at an array of another length than the number of blocks, those that predict more tokens among them."""
+        """llama.cpp stops at an array of another length than the number of blocks, those that
+        predict more tokens among them.
+        """
         for key in (*_BY_BLOCK, "attention.compress_ratios"):
             name = f"{self.name}.{key}"
             value = self.values.get(name)
@@ -619,41 +836,69 @@ class _Model:
         sections = self.values.get(f"{self.name}.rope.dimension_sections")
         if isinstance(sections, list) and len(sections) != _ROPE_SECTIONS:
             raise _Unclear(
-                f"{self.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp wants {_ROPE_SECTIONS} and refuses the "
-                "file, and Ollama writes such ones for an engine of its own"
+                f"{self.name}.rope.dimension_sections lists {len(sections):,} numbers: llama.cpp"
+                f" wants {_ROPE_SECTIONS} and refuses the file, and Ollama writes such ones for an"
+                " engine of its own"
             )
 
     def refuse_missing_blocks(self, blocks: int) -> None:
-        """llama.cpp looks for the tensors of every block, and refuses a file that has more tensors than it asked for
-        (src/llama-model-loader.cpp, done_getting_tensors); Nemotron NAS alone has empty blocks, whose heads its header counts as 0."""
+        """llama.cpp looks for the tensors of every block, and refuses a file that has more tensors
+        than it asked for (src/llama-model-loader.cpp, done_getting_tensors); Nemotron NAS alone has
+        empty blocks, whose heads its header counts as 0.
+        """
         there = {self.layer_of(tensor) for tensor in self.tensors}
         if max(there) >= blocks:
-            self.damaged(f"it has a block {max(there):,}, and says that it has {blocks:,} blocks, counted from 0")
+            self.damaged(
+                f"it has a block {max(there):,}, and says that it has {blocks:,} blocks, counted"
+                " from 0"
+            )
         heads = self.per_layer("attention.head_count", self.layers)
-        missing = [layer for layer in range(self.layers) if layer not in there and (heads is None or heads[layer])]
+        missing = [
+            layer
+            for layer in range(self.layers)
+            if layer not in there and (heads is None or heads[layer])
+        ]
         if missing:
-            self.damaged(f"it has no tensor of block {listed(map(str, missing))}, and says that it has {self.layers:,} blocks")
+            self.damaged(
+                f"it has no tensor of block {listed(map(str, missing))}, and says that it has"
+                f" {self.layers:,} blocks"
+            )
 
     def refuse_missing_parts(self, state: Mapping[str, Sequence[Recurrent | None]]) -> None:
-        """A block lacks its attention only where the header counts no heads of it or it keeps a state, and its feed-forward only where
-        the header gives it no length (src/models of the hybrid architectures and of Nemotron NAS)."""
+        """A block lacks its attention only where the header counts no heads of it or it keeps a
+        state, and its feed-forward only where the header gives it no length (src/models of the
+        hybrid architectures and of Nemotron NAS).
+        """
         heads = self.per_layer("attention.head_count", self.layers) or [0] * self.layers
         kv_heads = self.per_layer("attention.head_count_kv", self.layers) or heads
         lengths = self.per_layer("feed_forward_length", self.layers) or [0] * self.layers
         if not any(lengths):
             lengths = [self.number("expert_feed_forward_length") or 0] * self.layers
-        below = {name[: name.rfind(part)] for part in (".ffn_down", ".channel_mix_value") for name in self.shapes if part in name}
+        below = {
+            name[: name.rfind(part)]
+            for part in (".ffn_down", ".channel_mix_value")
+            for name in self.shapes
+            if part in name
+        }
         for layer in range(self.layers):
-            keeps = any(found[layer] is not None for found in state.values()) or self.has(layer, "cross_attn_q_proj.weight")
+            keeps = any(found[layer] is not None for found in state.values()) or self.has(
+                layer, "cross_attn_q_proj.weight"
+            )
             if heads[layer] and kv_heads[layer] and not keeps and not self.attends(layer, state):
-                self.damaged(f"it has no tensor blk.{layer}.attn_q.weight, and its header gives that block {heads[layer]:,} heads")
+                self.damaged(
+                    f"it has no tensor blk.{layer}.attn_q.weight, and its header gives that block"
+                    f" {heads[layer]:,} heads"
+                )
             if lengths[layer] and f"blk.{layer}" not in below:
                 self.damaged(
-                    f"it has no tensor blk.{layer}.ffn_down.weight, and its header gives that block a length of {lengths[layer]:,}"
+                    f"it has no tensor blk.{layer}.ffn_down.weight, and its header gives that block"
+                    f" a length of {lengths[layer]:,}"
                 )
 
     def refuse_other_lengths(self) -> None:
-        """llama.cpp makes the matrices of a dense feed-forward as long as the header says, those of the first Qwen half of that."""
+        """llama.cpp makes the matrices of a dense feed-forward as long as the header says,
+        those of the first Qwen half of that.
+        """
         lengths = self.per_layer("feed_forward_length", self.layers) or [0] * self.layers
         for layer, length in enumerate(lengths):
             stored = self.shapes.get(f"blk.{layer}.ffn_down.weight")
@@ -661,14 +906,23 @@ class _Model:
                 continue
             wanted = length // 2 if self.name == "qwen" else length
             if stored[0] != wanted:
-                self.damaged(f"its tensor blk.{layer}.ffn_down.weight is {stored[0]:,} wide, and its header makes it {wanted:,}")
+                self.damaged(
+                    f"its tensor blk.{layer}.ffn_down.weight is {stored[0]:,} wide, and its header"
+                    f" makes it {wanted:,}"
+                )
 
     def refuse_other_experts(self) -> None:
-        """llama.cpp wants as many experts in each tensor as the header says, and no more used than there are."""
+        """llama.cpp wants as many experts in each tensor as the header says, and no more used
+        than there are.
+        """
         experts, used = self.number("expert_count") or 0, self.number("expert_used_count") or 0
         if experts == 1 and self.name in _ONE_EXPERT:
             return
-        stored = {shape[2] for name, shape in self.shapes.items() if name.endswith("ffn_down_exps.weight") and len(shape) == 3}
+        stored = {
+            shape[2]
+            for name, shape in self.shapes.items()
+            if name.endswith("ffn_down_exps.weight") and len(shape) == 3
+        }
         if used > experts or (stored and stored != {experts}):
             there = f", and its tensors hold {max(stored):,}" if stored else ""
             self.damaged(f"its header says {experts:,} experts, {used:,} of them used{there}")
@@ -676,18 +930,31 @@ class _Model:
             self.damaged(f"its header says {experts:,} experts, and it has no tensor of any")
 
     def refuse_other_tokens(self) -> None:
-        """llama.cpp makes the table of tokens and the matrix of the output as long as the tokenizer, that of the kind "none" as the
-        header says (src/llama-vocab.cpp, load)."""
+        """llama.cpp makes the table of tokens and the matrix of the output as long as the
+        tokenizer, that of the kind "none" as the header says (src/llama-vocab.cpp, load).
+        """
         tokens, counted = self.header.counts.get("tokenizer.ggml.tokens"), "its tokenizer has"
         if self.values.get("tokenizer.ggml.model") in ("no_vocab", "none"):
             tokens, counted = self.number("vocab_size"), "its header says"
-        for name, others in (("token_embd.weight", _OTHER_TABLES), ("output.weight", _OTHER_OUTPUTS)):
+        for name, others in (
+            ("token_embd.weight", _OTHER_TABLES),
+            ("output.weight", _OTHER_OUTPUTS),
+        ):
             shape = self.shapes.get(name, ())
-            if len(shape) == 2 and tokens is not None and self.name not in others and shape[1] != tokens:
-                raise _Refused(f"its tensor {name} has {shape[1]:,} rows, and {counted} {tokens:,} tokens")
+            if (
+                len(shape) == 2
+                and tokens is not None
+                and self.name not in others
+                and shape[1] != tokens
+            ):
+                raise _Refused(
+                    f"its tensor {name} has {shape[1]:,} rows, and {counted} {tokens:,} tokens"
+                )
 
     def loaded(self) -> tuple[FileTensors, ...]:
-        """What llama.cpp loads, alike tensors together; () where one has a type whose size is not known."""
+        """What llama.cpp loads, alike tensors together; () where one has a type whose size is
+        not known.
+        """
         found: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
         for tensor in self.tensors:
             if tensor.bytes is None or tensor.type not in BLOCKS:
@@ -695,9 +962,13 @@ class _Model:
             name, layer = tensor.name, self.layer_of(tensor)
             if layer >= 0:
                 name = _BLOCK.sub(r"\1*\3", name)
-            found.setdefault((clean(name), tensor.shape, tensor.type, layer >= self.layers), []).append(tensor.bytes)
+            found.setdefault(
+                (clean(name), tensor.shape, tensor.type, layer >= self.layers), []
+            ).append(tensor.bytes)
         return tuple(
-            FileTensors(name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra)
+            FileTensors(
+                name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra
+            )
             for (name, shape, type, extra), sizes in found.items()
         )
 
@@ -708,7 +979,11 @@ class _Model:
 
     def is_encoder(self) -> bool:
         row = row_values(self.architectures, self.name)
-        return bool(row.get("encoder")) if row is not None else self.values.get(f"{self.name}.attention.causal") is False
+        return (
+            bool(row.get("encoder"))
+            if row is not None
+            else self.values.get(f"{self.name}.attention.causal") is False
+        )
 
     def architecture(self) -> Architecture:
         blocks = self.required("block_count")
@@ -722,13 +997,22 @@ class _Model:
         encoder = self.is_encoder()
         embeds = encoder and not (row and row.get("diffusion"))
         if row is None and encoder:
-            raise _Unclear(f"{self.name} attends both ways (attention.causal is false), and this selfhost has no row for it")
+            raise _Unclear(
+                f"{self.name} attends both ways (attention.causal is false), and this selfhost has"
+                " no row for it"
+            )
         known = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
         if any(name.startswith(known) for name in self.shapes):
-            raise _Unclear(f"{self.name} has an encoder beside its decoder, and what it keeps of the text it read is not in the header")
+            raise _Unclear(
+                f"{self.name} has an encoder beside its decoder, and what it keeps of the text it"
+                " read is not in the header"
+            )
         strange = next((tensor for tensor in self.tensors if tensor.bytes is None), None)
         if strange is not None:
-            raise _Unclear(f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to 2026 loads')
+            raise _Unclear(
+                f'the tensor "{clean(strange.name)}" is of {strange.type}, which no llama.cpp up to'
+                " 2026 loads"
+            )
         self.refuse_other_counts(blocks)
         self.refuse_missing_blocks(blocks)
         self.refuse_other_experts()
@@ -739,8 +1023,15 @@ class _Model:
             self.refuse_other_tokens()
         attention = self.attention(state)
         if not attention and not state:
-            raise _Unclear(f"no layer of {self.name} has attention or a recurrent state that this selfhost knows")
-        vocabulary = self.shapes.get("token_embd.weight", (0, 0))[-1] or self.header.counts.get("tokenizer.ggml.tokens") or None
+            raise _Unclear(
+                f"no layer of {self.name} has attention or a recurrent state that this selfhost"
+                " knows"
+            )
+        vocabulary = (
+            self.shapes.get("token_embd.weight", (0, 0))[-1]
+            or self.header.counts.get("tokenizer.ggml.tokens")
+            or None
+        )
         heads = max((group.heads for group in attention if group is not None), default=None)
         positions = self.shapes.get("position_embd.weight")
         types = self.shapes.get("token_types.weight")
@@ -754,7 +1045,8 @@ class _Model:
         feed_forward = self.feed_forward(width)
         states = [part for parts in state.values() for part in parts]
         self.refuse_misfits(dict.fromkeys((*attention, *states, *feed_forward)), width)
-        # Nanbeige runs through its layers several times, each time with a cache of their own (src/models/nanbeige.cpp)
+        # Nanbeige runs through its layers several times, each time with a cache of their own
+        # (src/models/nanbeige.cpp)
         loops = (self.name == "nanbeige" and self.number("num_loops")) or 1
         if layers * loops > MAX_LAYERS:
             self.damaged(f"{loops:,} runs through {layers:,} layers")
@@ -777,19 +1069,29 @@ class _Model:
             cache_layers=layers - shared if shared else None,
             stored_layers=layers if loops > 1 else None,
             per_layer_embedding_length=self.number("embedding_length_per_layer_input") or None,
-            altup_inputs=self.number("altup.num_inputs") or self.number("hyper_connection.count") or None,
+            altup_inputs=self.number("altup.num_inputs")
+            or self.number("hyper_connection.count")
+            or None,
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
         for key, message, _ in made.misfits():
             raise _Unclear(f"{self.name}: {key} {message}")
         if made.context_tokens is None:
-            self.unknown["architecture.context_tokens"] = f"the header says {self.name}.context_length = 0"
-        self.unknown["architecture.dtype"] = "a GGUF file does not say in which type the weights were published"
-        return self.as_stored(made if row is None else made.replace(**self.departures(row, made)), row)
+            self.unknown["architecture.context_tokens"] = (
+                f"the header says {self.name}.context_length = 0"
+            )
+        self.unknown["architecture.dtype"] = (
+            "a GGUF file does not say in which type the weights were published"
+        )
+        return self.as_stored(
+            made if row is None else made.replace(**self.departures(row, made)), row
+        )
 
     def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
-        """Raises for a size that does not divide what it should, under the name that it has in the header."""
+        """Raises for a size that does not divide what it should, under the name that it has in
+        the header.
+        """
         for part in parts:
             for key, message, _ in () if part is None else part.misfits(width):
                 own = _KEYS_OF.get((type(part), key), key)
@@ -801,7 +1103,9 @@ class _Model:
         return any(f"blk.{layer}.{name}" in self.shapes for name in names)
 
     def recurrent(self) -> dict[str, list[Recurrent | None]]:
-        """By kind, the state of each layer; layers and kinds as the tensors show them, sizes as the keys say."""
+        """By kind, the state of each layer; layers and kinds as the tensors show them, sizes as
+        the keys say.
+        """
         found: dict[str, list[Recurrent | None]] = {}
         for layer in range(self.layers):
             kind = self.recurrent_kind(layer)
@@ -830,13 +1134,29 @@ class _Model:
         prefix = f"blk.{layer}."
         if any(
             self.has(layer, name)
-            for name in ("ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight", "time_mix_lerp_x.weight")
+            for name in (
+                "ssm_a",
+                "ssm_in.weight",
+                "time_mix_w1.weight",
+                "time_mix_key.weight",
+                "time_mix_lerp_x.weight",
+            )
         ):
-            raise _Unclear(f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)}) are of an unknown kind")
+            raise _Unclear(
+                f"the recurrent layers of {self.name} (tensors such as {prefix}{self.odd(prefix)})"
+                " are of an unknown kind"
+            )
         return None
 
     def odd(self, prefix: str) -> str:
-        return next((clean(name[len(prefix) :]) for name in self.shapes if name.startswith((prefix + "ssm", prefix + "time_mix"))), "…")
+        return next(
+            (
+                clean(name[len(prefix) :])
+                for name in self.shapes
+                if name.startswith((prefix + "ssm", prefix + "time_mix"))
+            ),
+            "…",
+        )
 
     def state(self, kind: str, layer: int) -> Recurrent:
         if kind == "convolution":
@@ -853,30 +1173,62 @@ class _Model:
             )
         if kind == "lightning":
             return Recurrent(
-                kind=kind, layers=(), heads=self.needed("attention.head_count"), key_length=self.needed("attention.key_length")
+                kind=kind,
+                layers=(),
+                heads=self.needed("attention.head_count"),
+                key_length=self.needed("attention.key_length"),
             )
         taps = self.needed("ssm.conv_kernel")
         if kind == "kda":
             return Recurrent(
-                kind=kind, layers=(), convolution=taps, heads=self.needed("attention.head_count"), key_length=self.needed("kda.head_dim")
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                heads=self.needed("attention.head_count"),
+                key_length=self.needed("kda.head_dim"),
             )
-        inner, size, rank = self.needed("ssm.inner_size"), self.needed("ssm.state_size"), self.needed("ssm.time_step_rank")
+        inner, size, rank = (
+            self.needed("ssm.inner_size"),
+            self.needed("ssm.state_size"),
+            self.needed("ssm.time_step_rank"),
+        )
         if kind == "mamba":
             heads = rank if self.name == "plamo2" else None
             if heads:
                 rank = plamo2_rank(self.needed("embedding_length"))
             return Recurrent(
-                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, time_step_rank=rank, heads=heads
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=inner,
+                state_length=size,
+                time_step_rank=rank,
+                heads=heads,
             )
         groups = self.needed("ssm.group_count")
         if kind == "mamba2":
             norm = None if self.has(layer, "ssm_norm.weight") else False
             return Recurrent(
-                kind=kind, layers=(), convolution=taps, inner_length=inner, state_length=size, heads=rank, groups=groups, norm=norm
+                kind=kind,
+                layers=(),
+                convolution=taps,
+                inner_length=inner,
+                state_length=size,
+                heads=rank,
+                groups=groups,
+                norm=norm,
             )
         if inner % rank:
             raise _Unclear(f"{self.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
-        return Recurrent(kind=kind, layers=(), convolution=taps, key_heads=groups, heads=rank, key_length=size, value_length=inner // rank)
+        return Recurrent(
+            kind=kind,
+            layers=(),
+            convolution=taps,
+            key_heads=groups,
+            heads=rank,
+            key_length=size,
+            value_length=inner // rank,
+        )
 
     def attends(self, layer: int, state: Mapping[str, Sequence[Recurrent | None]]) -> bool:
         def keeps(kind: str) -> bool:
@@ -886,7 +1238,14 @@ class _Model:
             return False
         if keeps("delta"):
             return self.has(layer, "attn_k.weight", "attn_q.weight")
-        return self.has(layer, "attn_k.weight", "attn_q.weight", "attn_qkv.weight", "attn_kv_a_mqa.weight", "attn_q_a.weight")
+        return self.has(
+            layer,
+            "attn_k.weight",
+            "attn_q.weight",
+            "attn_qkv.weight",
+            "attn_kv_a_mqa.weight",
+            "attn_q_a.weight",
+        )
 
     def attention(self, state: Mapping[str, Sequence[Recurrent | None]]) -> list[Attention | None]:
         layers = self.layers
@@ -900,7 +1259,12 @@ class _Model:
         window, slides = self.window()
         found: list[Attention | None] = [None] * layers
         for layer in attending:
-            found[layer] = self.attention_of(layer, heads[layer] or max(heads), kv_heads[layer], window if slides[layer] else None)
+            found[layer] = self.attention_of(
+                layer,
+                heads[layer] or max(heads),
+                kv_heads[layer],
+                window if slides[layer] else None,
+            )
         return found
 
     def attention_of(self, layer: int, heads: int, kv_heads: int, window: int | None) -> Attention:
@@ -918,16 +1282,23 @@ class _Model:
         if rope is not None and rope >= key:
             raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.key_length")
         if not 1 <= kv_heads <= heads or heads % kv_heads:
-            raise _Unclear(f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which attends with {heads:,} heads")
+            raise _Unclear(
+                f"{self.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which"
+                f" attends with {heads:,} heads"
+            )
         if not key or not value:
-            raise _Unclear(f"{self.name} has {heads:,} heads and a width of {width:,}, which leaves no room for a key")
+            raise _Unclear(
+                f"{self.name} has {heads:,} heads and a width of {width:,}, which leaves no room"
+                " for a key"
+            )
         if window is not None:
             key = self.number("attention.key_length_swa") or key
             value = self.number("attention.value_length_swa") or value
         stored = self.shapes.get(f"blk.{layer}.attn_k.weight")
         if stored is not None and prod(stored[1:]) != kv_heads * key:
             raise _Unclear(
-                f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the keys of {self.name} {kv_heads:,} × {key:,}"
+                f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the"
+                f" keys of {self.name} {kv_heads:,} × {key:,}"
             )
         lacks_values = self.name in _VALUES_FROM_KEYS and not self.has(layer, "attn_v.weight")
         indexer_heads, indexer_length = self.indexer(layer)
@@ -941,7 +1312,9 @@ class _Model:
             window_tokens=window,
             values_from_keys=lacks_values,
             latent_length=unpacked,
-            query_latent_length=(self.number("attention.q_lora_rank") or None) if unpacked else None,
+            query_latent_length=(
+                (self.number("attention.q_lora_rank") or None) if unpacked else None
+            ),
             rope_length=rope,
             indexer_heads=indexer_heads,
             indexer_length=indexer_length,
@@ -951,8 +1324,14 @@ class _Model:
         """Layers with a window may be of other sizes than the rest."""
         keys = "key_length_mla", "value_length_mla"
         if window is not None and self.number("attention.kv_lora_rank_swa"):
-            latent, keys = self.needed("attention.kv_lora_rank_swa"), ("key_length_mla_swa", "value_length_mla_swa")
-        rope, whole, value = self.needed("rope.dimension_count"), *(self.needed(f"attention.{key}") for key in keys)
+            latent, keys = (
+                self.needed("attention.kv_lora_rank_swa"),
+                ("key_length_mla_swa", "value_length_mla_swa"),
+            )
+        rope, whole, value = (
+            self.needed("rope.dimension_count"),
+            *(self.needed(f"attention.{key}") for key in keys),
+        )
         if rope >= whole:
             raise _Unclear(f"{self.name}.rope.dimension_count is not below attention.{keys[0]}")
         indexer_heads, indexer_length = self.indexer(layer)
@@ -992,10 +1371,16 @@ class _Model:
         )
 
     def indexer(self, layer: int) -> tuple[int | None, int | None]:
-        """Heads and key length of the sparse indexer of that layer; other layers share an earlier one's choice, or look at everything."""
-        if not self.has(layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"):
+        """Heads and key length of the sparse indexer of that layer; other layers share an
+        earlier one's choice, or look at everything.
+        """
+        if not self.has(
+            layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"
+        ):
             return None, None
-        return self.needed("attention.indexer.head_count"), self.needed("attention.indexer.key_length")
+        return self.needed("attention.indexer.head_count"), self.needed(
+            "attention.indexer.key_length"
+        )
 
     def window(self) -> tuple[int | None, list[bool]]:
         """The window in tokens, and which layers it is of."""
@@ -1011,12 +1396,14 @@ class _Model:
             return None, none
         name = f"{self.name}.attention.sliding_window_pattern"
         pattern = self.values.get(name)
-        listed_layers = len(pattern) if isinstance(pattern, list) else self.header.counts.get(name, layers)
+        listed_layers = (
+            len(pattern) if isinstance(pattern, list) else self.header.counts.get(name, layers)
+        )
         if not layers <= listed_layers <= layers + (self.number("nextn_predict_layers") or 0):
             # get_key_or_arr of earlier releases; get_arr of 0c1e570, into an array of zeros
             raise _Unclear(
-                f"{name} lists {listed_layers:,} layers, and there are {layers:,}: releases of llama.cpp refuse such a file, or take the "
-                "others for layers without a window"
+                f"{name} lists {listed_layers:,} layers, and there are {layers:,}: releases of"
+                " llama.cpp refuse such a file, or take the others for layers without a window"
             )
         if isinstance(pattern, list):
             found = self.per_layer("attention.sliding_window_pattern", layers) or []
@@ -1025,7 +1412,10 @@ class _Model:
         if every is None:
             every = _FULL_EVERY.get(self.name)
         if every is None:
-            raise _Unclear(f"{self.name} has a window of {window:,} tokens, and the header does not say in which layers")
+            raise _Unclear(
+                f"{self.name} has a window of {window:,} tokens, and the header does not say in"
+                " which layers"
+            )
         full = 0 if self.name in _FULL_FIRST else (every or 1) - 1
         return window, [every == 0 or layer % every != full for layer in range(layers)]
 
@@ -1054,14 +1444,23 @@ class _Model:
                     )
                 )
             elif dense is None and self.has(layer, "channel_mix_key.weight"):
-                found.append(FeedForward(layers=(), length=self.shapes[f"blk.{layer}.channel_mix_key.weight"][-1]))
+                found.append(
+                    FeedForward(
+                        layers=(), length=self.shapes[f"blk.{layer}.channel_mix_key.weight"][-1]
+                    )
+                )
             elif dense is not None:
                 found.append(FeedForward(layers=(), length=dense[0]))
             elif f"blk.{layer}.ffn_down.0.weight" in self.shapes and used:
                 # before April 2024 every expert was a tensor of its own
-                number = sum(f"blk.{layer}.ffn_down.{expert}.weight" in self.shapes for expert in range(MAX_KEPT))
+                number = sum(
+                    f"blk.{layer}.ffn_down.{expert}.weight" in self.shapes
+                    for expert in range(MAX_KEPT)
+                )
                 length = self.shapes[f"blk.{layer}.ffn_down.0.weight"][0]
-                found.append(FeedForward(layers=(), length=length, experts=number, used=min(used, number)))
+                found.append(
+                    FeedForward(layers=(), length=length, experts=number, used=min(used, number))
+                )
             else:
                 found.append(None)
         return found
@@ -1078,14 +1477,26 @@ class _Model:
             found["query_key_norm"] = norm
         if not made.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
             found["parallel_norms"] = 2
-        factors = "freqs" if "rope_freqs.weight" in self.shapes else "long_short" if "rope_factors_long.weight" in self.shapes else None
+        factors = (
+            "freqs"
+            if "rope_freqs.weight" in self.shapes
+            else "long_short"
+            if "rope_factors_long.weight" in self.shapes
+            else None
+        )
         if factors is not None and factors != row.get("rope_factors"):
             found["rope_factors"] = factors
         if self.values.get("chameleon.swin_norm") is True:
             found["also"] = ("norms_after",)
         up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
         if self.name in _GATE_VARIES and up is not None and down is not None:
-            gate = "split" if self.has(0, "ffn_gate.weight") else "fused" if up[-1] == 2 * down[0] else "none"
+            gate = (
+                "split"
+                if self.has(0, "ffn_gate.weight")
+                else "fused"
+                if up[-1] == 2 * down[0]
+                else "none"
+            )
             if gate != row.get("gate", "split"):
                 found["gate"] = gate
         return found
@@ -1115,15 +1526,20 @@ class _Model:
             if expected == actual:
                 return made
             self.refuse_other_tensors(expected, actual)
-            odd = [place for place, _ in (expected.items() ^ actual.items())]
+            odd = [place for place, _ in expected.items() ^ actual.items()]
             names = listed(sorted({clean(_numbered(place)) for place in odd}), 3)
-            self.notes.append(f"its tensors are not quite those of other {self.name} models ({names}); counted as they stand in the file")
+            self.notes.append(
+                f"its tensors are not quite those of other {self.name} models ({names}); counted as"
+                " they stand in the file"
+            )
         else:
             self.notes.append(
-                f"{self.name} is not an architecture that this selfhost knows; its tensors are counted as they stand in the file"
+                f"{self.name} is not an architecture that this selfhost knows; its tensors are"
+                " counted as they stand in the file"
             )
             self.unknown["architecture.attention"] = (
-                f"{self.name} is not an architecture that this selfhost knows, and perhaps none that llama.cpp loads"
+                f"{self.name} is not an architecture that this selfhost knows, and perhaps none"
+                " that llama.cpp loads"
             )
             made = made.replace(attention=(), recurrent=())
         groups = self.groups(made)
@@ -1132,15 +1548,22 @@ class _Model:
         return made.replace(tensors=groups)
 
     def refuse_other_tensors(
-        self, expected: Mapping[tuple[str, int], tuple[int, ...]], actual: Mapping[tuple[str, int], tuple[int, ...]]
+        self,
+        expected: Mapping[tuple[str, int], tuple[int, ...]],
+        actual: Mapping[tuple[str, int], tuple[int, ...]],
     ) -> None:
-        """Raise `_Refused` at a tensor that llama.cpp would not find or would find in another shape, `_Unclear` at one that it would not
-        ask for.
+        """Raise `_Refused` at a tensor that llama.cpp would not find or would find in another
+        shape, `_Unclear` at one that it would not ask for.
 
-        It refuses all three (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors), the last as long as no release
-        learns of the tensor. Blocks that predict more tokens are left out.
+        It refuses all three (src/llama-model-loader.cpp: check_tensor_dims, done_getting_tensors),
+        the last as long as no release learns of the tensor. Blocks that predict more tokens are
+        left out.
         """
-        merged = {layer for name, layer in actual.keys() - expected.keys() if name.removeprefix("blk.*.") in _INSTEAD}
+        merged = {
+            layer
+            for name, layer in actual.keys() - expected.keys()
+            if name.removeprefix("blk.*.") in _INSTEAD
+        }
         for name, layer in sorted(expected.keys() | actual.keys()):
             needed, there = expected.get((name, layer)), actual.get((name, layer))
             if needed == there or layer >= self.layers or layer in merged or _OPTIONAL.search(name):
@@ -1150,19 +1573,38 @@ class _Model:
                 raise _Refused(f"it has no tensor {what}, which {self.name} models have")
             shape = " × ".join(f"{size:,}" for size in there) or "1"
             if needed is None:
-                raise _Unclear(f"the file has a tensor {what} ({shape}), which no llama.cpp known here loads with {self.name} models")
-            raise _Refused(f"its tensor {what} is {shape}, and the header makes it {' × '.join(f'{size:,}' for size in needed) or '1'}")
+                raise _Unclear(
+                    f"the file has a tensor {what} ({shape}), which no llama.cpp known here loads"
+                    f" with {self.name} models"
+                )
+            raise _Refused(
+                f"its tensor {what} is {shape}, and the header makes it"
+                f" {' × '.join(f'{size:,}' for size in needed) or '1'}"
+            )
 
     def groups(self, made: Architecture) -> tuple[TensorGroup, ...]:
         limit = made.layers + (made.mtp_layers or 0)
         found: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         for tensor in self.tensors:
             block = _BLOCK.match(tensor.name)
-            inside = block is not None and int(block[2]) < limit and block[2] == str(int(block[2])) and "*" not in tensor.name
-            name = f"{block[1]}*{block[3]}" if block is not None and inside else tensor.name.replace("*", "?")
-            found.setdefault((clean(name), tensor.shape), []).append(int(block[2]) if block is not None and inside else -1)
+            inside = (
+                block is not None
+                and int(block[2]) < limit
+                and block[2] == str(int(block[2]))
+                and "*" not in tensor.name
+            )
+            name = (
+                f"{block[1]}*{block[3]}"
+                if block is not None and inside
+                else tensor.name.replace("*", "?")
+            )
+            found.setdefault((clean(name), tensor.shape), []).append(
+                int(block[2]) if block is not None and inside else -1
+            )
         return tuple(
-            TensorGroup(name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape)
+            TensorGroup(
+                name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape
+            )
             for (name, shape), numbers in found.items()
             if numbers == [-1] or -1 not in numbers
         )
@@ -1175,12 +1617,19 @@ class _Model:
         except _Unclear:
             used = None
         for tensor in self.tensors:
-            if tensor.name.startswith(("rope_freqs.", "rope_factors_")) or self.layer_of(tensor) >= self.layers:
+            if (
+                tensor.name.startswith(("rope_freqs.", "rope_factors_"))
+                or self.layer_of(tensor) >= self.layers
+            ):
                 continue
             count = prod(tensor.shape)
             total += count
             if "exps." in tensor.name and len(tensor.shape) > 1:
-                inactive += count // tensor.shape[-1] * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
+                inactive += (
+                    count
+                    // tensor.shape[-1]
+                    * max(0, tensor.shape[-1] - (used if used is not None else tensor.shape[-1]))
+                )
         if architecture is not None and not architecture.tensors:
             from ..needs.tensors import checkpoint_tensors, row_of
             from ..needs.tensors import count as elements
@@ -1202,32 +1651,49 @@ class _Model:
                 by_type[tensor.type] = by_type.get(tensor.type, 0) + prod(tensor.shape)
         most = max(by_type, key=lambda type: by_type[type], default="F32")
         stated = self.values.get("general.file_type")
-        known = _FILE_TYPES.get(stated & ~_GUESSED) if isinstance(stated, int) and not isinstance(stated, bool) else None
+        known = (
+            _FILE_TYPES.get(stated & ~_GUESSED)
+            if isinstance(stated, int) and not isinstance(stated, bool)
+            else None
+        )
         if known is not None:
             name, base = known
             if base not in by_type and _FALLBACKS.get(base) not in by_type:
                 seen = listed(sorted(by_type, key=lambda type: -by_type[type]), 3)
                 actual = self.mix(most)
-                self.notes.append(f"its header says {name}, and none of its tensors is {base}: they are {seen}; taken for {actual}")
+                self.notes.append(
+                    f"its header says {name}, and none of its tensors is {base}: they are {seen};"
+                    f" taken for {actual}"
+                )
                 return actual
             self.note_own_mix(name)
             return name
         if stated is not None:
-            self.notes.append(f"general.file_type is {stated!r:.40}, which this selfhost does not know; named by its tensors")
+            self.notes.append(
+                f"general.file_type is {stated!r:.40}, which this selfhost does not know; named by"
+                " its tensors"
+            )
         return self.mix(most)
 
     def note_own_mix(self, name: str) -> None:
         found = re.search(r"(?i)[-._](UD-(?:I?Q\d\w*))", os.path.basename(self.path))
         if found:
-            self.notes.append(f"its name says {clean(found[1]).upper()}, its publisher's own mix; its header {name}")
+            self.notes.append(
+                f"its name says {clean(found[1]).upper()}, its publisher's own mix; its header"
+                f" {name}"
+            )
 
     def mix(self, most: str) -> str:
-        """The quantization that a file mostly of this type is: K types come in mixes that differ in attn_v and ffn_down."""
+        """The quantization that a file mostly of this type is: K types come in mixes that
+        differ in attn_v and ffn_down.
+        """
         if most not in ("Q3_K", "Q4_K", "Q5_K"):
             named = next((name for name, base in _FILE_TYPES.values() if base == most), most)
             return named if named in QUANTIZATIONS["gguf"] else most
         down = {tensor.type for tensor in self.tensors if "ffn_down" in tensor.name} | {
-            tensor.type for tensor in self.tensors if "attn_v.weight" in tensor.name or "attn_qkv.weight" in tensor.name
+            tensor.type
+            for tensor in self.tensors
+            if "attn_v.weight" in tensor.name or "attn_qkv.weight" in tensor.name
         }
         if most == "Q3_K":
             ending = "S" if down <= {"Q3_K", "F32"} else "M" if "Q4_K" in down else "L"
@@ -1237,12 +1703,18 @@ class _Model:
 
 
 def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int, ...]]:
-    """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no size."""
+    """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
+    size.
+    """
     found: dict[tuple[str, int], tuple[int, ...]] = {}
     for group in groups:
         name = group.name.removesuffix(".weight")
         name = _TWO_NAMES.get(name, name)
-        shape = (prod(group.shape),) if name.endswith("norm") else tuple(size for size in group.shape if size != 1)
+        shape = (
+            (prod(group.shape),)
+            if name.endswith("norm")
+            else tuple(size for size in group.shape if size != 1)
+        )
         for layer in group.layers or (-1,):
             found[name, layer] = shape
     return found

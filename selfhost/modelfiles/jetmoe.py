@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def with_attention_experts(architecture: Architecture, row: ArchitectureRow) -> Architecture:
-    """The same with all its tensors listed. There are as many experts of attention as of the feed-forward, and a token uses as many."""
+    """The same with all its tensors listed. There are as many experts of attention as of the
+    feed-forward, and a token uses as many.
+    """
     width, layers = architecture.embedding_length, tuple(range(architecture.layers))
     (attention,), (forward,) = architecture.attention, architecture.feed_forward
     experts, kept = forward.experts or 0, attention.kv_heads * attention.key_length
@@ -24,5 +26,10 @@ def with_attention_experts(architecture: Architecture, row: ArchitectureRow) -> 
         "attn_output_exps.weight": (kept, width, experts), "attn_gate_inp.weight": (width, experts),
         "attn_output.bias": (width,), "ffn_down.bias": (width,),
     }  # fmt: skip
-    own = (TensorGroup(name=f"blk.*.{name}", layers=layers, shape=shape) for name, shape in shapes.items())
-    return architecture.replace(tensors=(*checkpoint_tensors(architecture.replace(attention=()), row), *own))
+    own = (
+        TensorGroup(name=f"blk.*.{name}", layers=layers, shape=shape)
+        for name, shape in shapes.items()
+    )
+    return architecture.replace(
+        tensors=(*checkpoint_tensors(architecture.replace(attention=()), row), *own)
+    )

@@ -1,4 +1,6 @@
-"""The keys of a `config.json`: the model type they are read for, their values, and which of them are not understood."""
+"""The keys of a `config.json`: the model type they are read for, their values, and which of
+them are not understood.
+"""
 
 from __future__ import annotations
 
@@ -18,31 +20,52 @@ if TYPE_CHECKING:
 
 
 _Part = TypeVar("_Part")
-# the longest published config.json has 37 kB; tokenizer files that go by mistake for one have megabytes
+# the longest published config.json has 37 kB; tokenizer files that go by mistake for one have
+# megabytes
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json
 MAX_NUMBER = 1 << 32
-# models that go by the type of another: that type, the key that tells them apart, its value (None: any), the name here
+# models that go by the type of another: that type, the key that tells them apart, its value (None:
+# any), the name here
 _DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
     ("bert", "position_embedding_type", "alibi", "jina_bert_v2"),
     ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
     ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
 )
-# classes whose configuration is that of another model and more: a key that only that model's class writes, and the model
-_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {"minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))}
+# classes whose configuration is that of another model and more: a key that only that model's class
+# writes, and the model
+_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))
+}
 # the four names of Gemma 4's text model
 GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 # classes with the encoder and the decoder of T5
 _T5 = frozenset({"t5", "mt5", "umt5"})
 NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
-LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_transformer_layers")
+LAYERS = (
+    "num_hidden_layers",
+    "n_layer",
+    "n_layers",
+    "num_layers",
+    "decoder_layers",
+    "num_transformer_layers",
+)
 WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed", "dim", "model_dim")
-HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads", "num_query_heads")
+HEADS = (
+    "num_attention_heads",
+    "n_head",
+    "n_heads",
+    "num_heads",
+    "decoder_attention_heads",
+    "num_query_heads",
+)
 KV_HEADS = (
-    "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads", "kv_n_heads", "num_attention_groups",
+    "num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "num_multi_query_heads",
+    "kv_n_heads", "num_attention_groups",
 )  # fmt: skip
 CONTEXT = (
-    "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "n_ctx", "max_target_positions",
+    "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length",
+    "n_ctx", "max_target_positions",
     "model_max_length", "seq_len", "max_context_length",
 )  # fmt: skip
 LENGTH = (
@@ -57,47 +80,73 @@ LENGTH = (
     "dense_intermediate_size",
     "d_ff",
 )
-EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "moe_num_primary_experts")
+EXPERTS = (
+    "n_routed_experts",
+    "num_local_experts",
+    "num_experts",
+    "moe_num_experts",
+    "moe_num_primary_experts",
+)
 USED = (
-    "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k", "top_k_experts", "moe_topk", "moe_k",
+    "num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_top_k",
+    "top_k_experts", "moe_topk", "moe_k",
     "moe_num_active_primary_experts",
 )  # fmt: skip
 # sizes of parts that a model need not have: where it has them they are read
 _SIZES = frozenset({
-    *HEADS, *KV_HEADS, *LENGTH, *EXPERTS, *USED, "head_dim", "conv_L_cache", "mamba_d_state", "mamba_d_conv", "mamba_n_heads",
-    "mamba_d_head", "mamba_n_groups", "mamba_expand", "mamba_dt_rank", "linear_conv_kernel_dim", "linear_num_key_heads",
-    "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim", "moe_intermediate_size",
+    *HEADS, *KV_HEADS, *LENGTH, *EXPERTS, *USED, "head_dim", "conv_L_cache", "mamba_d_state",
+        "mamba_d_conv", "mamba_n_heads",
+    "mamba_d_head", "mamba_n_groups", "mamba_expand", "mamba_dt_rank", "linear_conv_kernel_dim",
+    "linear_num_key_heads",
+    "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim",
+    "moe_intermediate_size",
 })  # fmt: skip
-# Keys that change what a layer remembers; one that nobody asked for, with a value that says something, is not understood.
+# Keys that change what a layer remembers; one that nobody asked for, with a value that says
+# something, is not understood.
 CACHE_KEY = re.compile(
     r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
     r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|^cla_|use_cla$|kv_heads|key_value|global_(head|attn|window|key)|swa_|state_size|head_dim|kv_channels|attn_layer|full_att"
 )
 # of these the ones that say how much is kept, and not which matrices a layer has
 KEEPING_KEY = re.compile(r"window|max_chunk|kv_(?:cache_)?compress|compress_rate")
-WEIGHT_KEY = re.compile(r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate")
-# Keys that match and change neither: training, initial values, numeric details, other parts of the model. A word is a whole one between
-# underscores: conv_layer_ids is no token's id, and mamba_proj_bias adds weights.
+WEIGHT_KEY = re.compile(
+    r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate"
+)
+# Keys that match and change neither: training, initial values, numeric details, other parts of the
+# model. A word is a whole one between underscores: conv_layer_ids is no token's id, and
+# mamba_proj_bias adds weights.
 _HARMLESS_WORDS = (
-    "act", "activation", "alpha", "audio", "aux", "beta", "coef", "drop", "dropout", "dropped", "dropping", "dtype", "eps", "epsilon",
-    "flash", "image", "impl", "implementation", "init", "initializer", "jitter", "loss", "projector", "scaling", "scoring",
+    "act", "activation", "alpha", "audio", "aux", "beta", "coef", "drop", "dropout", "dropped",
+    "dropping", "dtype", "eps", "epsilon",
+    "flash", "image", "impl", "implementation", "init", "initializer", "jitter", "loss",
+    "projector", "scaling", "scoring",
     "softcapping", "theta", "video", "vision",
 )  # fmt: skip
 _HARMLESS_KEYS = (
-    "add_cross_attention", "block_type", "chunk_size", "chunk_size_feed_forward", "conv_dim", "conv_dim_out",
-    "cross_attention_hidden_size", "enable_moe_fp32_combine", "expert_group_scale", "expert_selection_fn", "for_llm_compressor",
+    "add_cross_attention", "block_type", "chunk_size", "chunk_size_feed_forward", "conv_dim",
+    "conv_dim_out",
+    "cross_attention_hidden_size", "enable_moe_fp32_combine", "expert_group_scale",
+    "expert_selection_fn", "for_llm_compressor",
     "index_share_for_mtp_iteration",
-    "index_skip_topk_offset", "index_topk", "index_topk_blocks", "index_topk_freq", "index_topk_pattern", "indexer_rope_interleave",
-    "linear_gate_lower_bound", "lora_rank", "mamba_chunk_size", "mamba_norm_before_gate", "moe_apply_router_weight_on_input",
-    "moe_capacity", "moe_norm_min", "moe_normalize_expert_weights", "moe_primary_router_apply_softmax", "moe_renormalize",
+    "index_skip_topk_offset", "index_topk", "index_topk_blocks", "index_topk_freq",
+    "index_topk_pattern", "indexer_rope_interleave",
+    "linear_gate_lower_bound", "lora_rank", "mamba_chunk_size", "mamba_norm_before_gate",
+    "moe_apply_router_weight_on_input",
+    "moe_capacity", "moe_norm_min", "moe_normalize_expert_weights",
+    "moe_primary_router_apply_softmax", "moe_renormalize",
     "moe_shared_expert_overlap",
-    "norm_expert_weight", "num_expert_group", "num_expert_groups", "shared_expert_combination_strategy",
+    "norm_expert_weight", "num_expert_group", "num_expert_groups",
+    "shared_expert_combination_strategy",
     "sparse_block_size", "sparse_disable_index_value",
-    "sparse_init_block", "sparse_local_block", "sparse_pred_ignore_index", "sparse_prediction", "sparse_score_type",
-    "sparse_topk_blocks", "ssm_in_multiplier", "ssm_multipliers", "ssm_out_multiplier", "use_mamba_kernels", "use_mixed_mlp_moe",
+    "sparse_init_block", "sparse_local_block", "sparse_pred_ignore_index", "sparse_prediction",
+    "sparse_score_type",
+    "sparse_topk_blocks", "ssm_in_multiplier", "ssm_multipliers", "ssm_out_multiplier",
+    "use_mamba_kernels", "use_mixed_mlp_moe",
     "use_moe", "use_sliding_window", "use_sparse_attention",
 )  # fmt: skip
-HARMLESS = re.compile(rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$")
+HARMLESS = re.compile(
+    rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$"
+)
 # classes of their publishers' own code, which another of transformers may go by the name of
 OWN_CODE = frozenset(
     {
@@ -139,9 +188,12 @@ _OF_LAYERS = "per_layer_config"
 _LAYER_NUMBER = re.compile(r"[0-9]{1,6}")
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 _CLASSES: Mapping[str, str] = {
-    "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral", "Qwen2ForCausalLM": "qwen2",
-    "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2", "DeepseekV3ForCausalLM": "deepseek_v3",
-    "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2", "Gemma3ForCausalLM": "gemma3_text",
+    "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2",
+    "DeepseekV3ForCausalLM": "deepseek_v3",
+    "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2",
+    "Gemma3ForCausalLM": "gemma3_text",
     "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3", "Grok1ForCausalLM": "grok-1",
     "LLaDAMoEModelLM": "llada_moe",
 }  # fmt: skip
@@ -149,11 +201,13 @@ _CLASSES: Mapping[str, str] = {
 
 @lru_cache(maxsize=1)
 def classes() -> Mapping[str, Any]:
-    """By model type what its class of transformers takes for a key that a file leaves out, and which keys change weights or cache.
+    """By model type what its class of transformers takes for a key that a file leaves out, and
+    which keys change weights or cache.
 
-    `defaults`: none where it is derived of others; `matter`: the keys that change weights or cache; `cache`: those of them that change
-    what is kept of a context; `idle`: keys that change neither, of names that elsewhere do; `names`: other names of keys.
-    benchmarks/config_classes.py made the file: it built every class, one key changed at a time.
+    `defaults`: none where it is derived of others; `matter`: the keys that change weights or cache;
+    `cache`: those of them that change what is kept of a context; `idle`: keys that change neither,
+    of names that elsewhere do; `names`: other names of keys. benchmarks/config_classes.py made the
+    file: it built every class, one key changed at a time.
     """
     file = os.path.join(os.path.dirname(__file__), "classes.json")
     found: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
@@ -186,9 +240,13 @@ def short(value: Any) -> str:
 
 
 class Keys:
-    """The keys of a config.json under the names of its class: which were asked for, and which are not understood."""
+    """The keys of a config.json under the names of its class: which were asked for, and which
+    are not understood.
+    """
 
-    def __init__(self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str) -> None:
+    def __init__(
+        self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str
+    ) -> None:
         self.path, self.outer, self.architectures, self.name = path, values, architectures, name
         nest = next((key for key in NESTS if isinstance(values.get(key), dict)), None)
         self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
@@ -199,15 +257,26 @@ class Keys:
         self.nested = bool(inner) and not any(key in values for key in LAYERS)
         self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
         if inner and self.nested:
-            self.text = {**{key: value for key, value in _plain(values).items() if key in _INHERITED}, **_plain(inner)}
-        if isinstance(other := self.text.get("attention_other_setting"), dict) and other.get("attention_type") == "sliding_attention":
-            self.text |= {"swa_num_attention_heads": other.get("num_attention_heads"), "swa_head_dim": other.get("head_dim")}
+            self.text = {
+                **{key: value for key, value in _plain(values).items() if key in _INHERITED},
+                **_plain(inner),
+            }
+        if (
+            isinstance(other := self.text.get("attention_other_setting"), dict)
+            and other.get("attention_type") == "sliding_attention"
+        ):
+            self.text |= {
+                "swa_num_attention_heads": other.get("num_attention_heads"),
+                "swa_head_dim": other.get("head_dim"),
+            }
             self.text |= {"swa_num_key_value_heads": other.get("num_attention_groups")}
         for part in ("attn_config", "ffn_config", "sparse_attention_config"):
             if isinstance(self.text.get(part), dict):
                 self.text = {**self.text[part], **self.text}
         if isinstance(self.text.get("linear_attn_config"), dict):
-            self.text.update({"linear_" + key: value for key, value in self.text["linear_attn_config"].items()})
+            self.text.update(
+                {"linear_" + key: value for key, value in self.text["linear_attn_config"].items()}
+            )
         self.kind = kind or self.outer_kind
         if not kind and inner:
             self.kind = _kind_of_class(inner) or self.outer_kind
@@ -216,7 +285,10 @@ class Keys:
         for kind, key, value, name_here in _DISGUISED:
             if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
                 self.kind = name_here
-        if self.kind in _T5 and self.outer.get("architectures") in (["T5EncoderModel"], ["UMT5EncoderModel"]):
+        if self.kind in _T5 and self.outer.get("architectures") in (
+            ["T5EncoderModel"],
+            ["UMT5EncoderModel"],
+        ):
             self.kind = "t5_encoder"
         elif self.kind in _T5:
             self.kind = "t5"
@@ -233,22 +305,31 @@ class Keys:
             # so does the second generation of Ling by that of the first
             self.kind = "bailing_moe_v2"
         if self.kind == "bailing_hybrid" and self.text.get("no_kda_lora") is True:
-            # the third has a name that another with other recurrent layers had before; these are those of Kimi Linear
+            # the third has a name that another with other recurrent layers had before; these are
+            # those of Kimi Linear
             self.kind = "bailing_moe_v3"
-            self.text |= {"linear_num_heads": self.text.get("num_attention_heads"), "linear_head_dim": self.text.get("head_dim")}
+            self.text |= {
+                "linear_num_heads": self.text.get("num_attention_heads"),
+                "linear_head_dim": self.text.get("head_dim"),
+            }
             self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
-        self.kind = next((kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind)
+        self.kind = next(
+            (kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind
+        )
         self.known = {} if self.kind in OWN_CODE else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         self.written = frozenset(self.text)
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
         defaults = self.known.get("defaults", {})
-        self.text.update({key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named})
+        self.text.update(
+            {key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named}
+        )
         for key, own in other_names.items():
             for name, other in ((key, own), (own, key)):
                 if other in self.text:
                     self.text.setdefault(name, self.text[other])
-        # transformers 5.23 writes what only some layers have under their numbers; a class that has the key derives nothing of its own
+        # transformers 5.23 writes what only some layers have under their numbers; a class that has
+        # the key derives nothing of its own
         self.states_layers = _OF_LAYERS in self.text
         self.stated_of_layers = self.text.pop(_OF_LAYERS, None)
         # keys by layer, and those of them that a part of the layer was read by
@@ -272,7 +353,11 @@ class Keys:
         value = self.get(*keys)
         if value is None:
             return None
-        if isinstance(value, list) and len(value) >= self.layers > 0 and all(type(item) is int and item == value[0] for item in value):
+        if (
+            isinstance(value, list)
+            and len(value) >= self.layers > 0
+            and all(type(item) is int and item == value[0] for item in value)
+        ):
             # one for each layer
             value = value[0]
         if type(value) is not int:
@@ -324,20 +409,28 @@ class Keys:
     def switches(self, key: str) -> list[bool] | None:
         """The same of a list of 0 and 1, false and true."""
         found = self.per_layer(key)
-        odd = next((item for item in found or () if not isinstance(item, int) or item not in (0, 1)), None)
+        odd = next(
+            (item for item in found or () if not isinstance(item, int) or item not in (0, 1)), None
+        )
         if odd is not None:
             raise Unclear(f"{key}: {short(odd)} is not understood")
         return None if found is None else [bool(item) for item in found]
 
     def places(self, *keys: str) -> list[int] | None:
-        """The numbers of the layers that the first of these keys names, None where they are missing."""
+        """The numbers of the layers that the first of these keys names, None where they are
+        missing.
+        """
         value = self.get(*keys)
-        if value is not None and not (isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)):
+        if value is not None and not (
+            isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+        ):
             raise Unclear(f"{self.stated(keys)} is {short(value)}, not numbers of layers")
         return value
 
     def of_layers(self) -> Mapping[int, Mapping[str, Any]]:
-        """The keys that a layer alone has, by its number: transformers pads the numbers with zeros, to the length of the last."""
+        """The keys that a layer alone has, by its number: transformers pads the numbers with
+        zeros, to the length of the last.
+        """
         stated = self.stated_of_layers
         if stated is None:
             return {}
@@ -347,15 +440,27 @@ class Keys:
         for key, own in stated.items():
             number = int(key) if _LAYER_NUMBER.fullmatch(key) else None
             if number is None or number >= self.layers or number in found:
-                why = "is no number of a layer" if number is None else "is named twice" if number in found else "is no layer"
+                why = (
+                    "is no number of a layer"
+                    if number is None
+                    else "is named twice"
+                    if number in found
+                    else "is no layer"
+                )
                 raise Unclear(f"{_OF_LAYERS}: {short(key)} {why} of the {self.layers:,}")
             if not isinstance(own, dict):
                 raise Unclear(f"{_OF_LAYERS}: {short(key)} is {short(own)}, not keys of a layer")
             # what is as everywhere changes nothing
-            found[number] = {name: value for name, value in own.items() if name not in self.text or self.text[name] != value}
+            found[number] = {
+                name: value
+                for name, value in own.items()
+                if name not in self.text or self.text[name] != value
+            }
         return found
 
-    def at(self, number: int, read: Callable[[Keys, int, str, int], _Part], kind: str, width: int) -> _Part:
+    def at(
+        self, number: int, read: Callable[[Keys, int, str, int], _Part], kind: str, width: int
+    ) -> _Part:
         """A part of one layer, read with the keys that this layer alone has."""
         own = self.overrides.get(number)
         if not own:
@@ -370,16 +475,28 @@ class Keys:
 
     def not_followed(self) -> list[str]:
         """Keys of single layers that no part of theirs was read by."""
-        return sorted({clean(key) for number, own in self.overrides.items() for key in own if key not in self.followed.get(number, ())})
+        return sorted(
+            {
+                clean(key)
+                for number, own in self.overrides.items()
+                for key in own
+                if key not in self.followed.get(number, ())
+            }
+        )
 
     def reads(self, key: str) -> bool:
         """False where the class of this model type is known and leaves the key alone."""
         return not self.known or key in self.known["matter"]
 
     def left_over(self, pattern: re.Pattern[str]) -> list[str]:
-        """Keys of the text model that nobody asked for, that match, and whose value says something."""
+        """Keys of the text model that nobody asked for, that match, and whose value says
+        something.
+        """
         plain = (None, False, 0, "", -1)
-        read, other_names = {*self.known.get("matter", ()), *self.known.get("idle", ())}, self.known.get("names", {})
+        read, other_names = (
+            {*self.known.get("matter", ()), *self.known.get("idle", ())},
+            self.known.get("names", {}),
+        )
         return [
             clean(key)
             for key, value in self.text.items()
@@ -389,11 +506,15 @@ class Keys:
             and not HARMLESS.search(key)
             and not isinstance(value, dict)
             and value != []
-            and not any(value is item or (value == item and not isinstance(value, list)) for item in plain)
+            and not any(
+                value is item or (value == item and not isinstance(value, list)) for item in plain
+            )
         ]
 
     def other_than_default(self, *, cache: bool) -> list[str]:
-        """Keys that nobody asked for, that change the class's weights or `cache`, and that are not what its row was made for."""
+        """Keys that nobody asked for, that change the class's weights or `cache`, and that are
+        not what its row was made for.
+        """
         keeping, defaults = self.known.get("cache", ()), self.known.get("defaults", {})
         return [
             key
@@ -402,9 +523,15 @@ class Keys:
             and not self.was_asked(key)
             and key not in _SIZES
             # 1.0 and true are no 1
-            and (self.text.get(key) != defaults.get(key) or (type(defaults.get(key)) is int and type(self.text[key]) is not int))
+            and (
+                self.text.get(key) != defaults.get(key)
+                or (type(defaults.get(key)) is int and type(self.text[key]) is not int)
+            )
         ]
 
     def was_asked(self, key: str) -> bool:
         """Under any of its names."""
-        return key in self.asked or any(key in pair and not self.asked.isdisjoint(pair) for pair in self.known.get("names", {}).items())
+        return key in self.asked or any(
+            key in pair and not self.asked.isdisjoint(pair)
+            for pair in self.known.get("names", {}).items()
+        )

@@ -1,4 +1,6 @@
-"""What a layer of a `config.json` mixes its tokens with, and keeps of them: attention, a recurrent state, or neither."""
+"""What a layer of a `config.json` mixes its tokens with, and keeps of them: attention, a
+recurrent state, or neither.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +16,47 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others say it with layer_types
+# which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others
+# say it with layer_types
 _FULL_EVERY: Mapping[str, int] = {
-    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0, "starcoder2": 0, "ministral3": 0, "gemma2": 2,
-    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6, "vaultgemma": 2,
+    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0,
+    "starcoder2": 0, "ministral3": 0, "gemma2": 2,
+    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6,
+    "vaultgemma": 2,
     "olmo3": 4, "exaone4": 4, "afmoe": 4,
 }  # fmt: skip
-# all layers but every n-th have the delta rule, where the file does not say (configuration classes of transformers 5.23.0)
-_DELTA_BUT_EVERY: Mapping[str, int] = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4, "olmo_hybrid": 4}
-# the window of Llama 4's chunked layers, and every how many layers one has none, where the file does not say (Llama4TextConfig)
+# all layers but every n-th have the delta rule, where the file does not say (configuration classes
+# of transformers 5.23.0)
+_DELTA_BUT_EVERY: Mapping[str, int] = {
+    "qwen3_next": 4,
+    "qwen3_5_text": 4,
+    "qwen3_5_moe_text": 4,
+    "olmo_hybrid": 4,
+}
+# the window of Llama 4's chunked layers, and every how many layers one has none, where the file
+# does not say (Llama4TextConfig)
 _LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
 # length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
 _GEMMA4_GLOBAL_HEAD = 512
-# inner width of Falcon H1's recurrent layers where neither it nor the length of a head is in the file (FalconH1Config)
+# inner width of Falcon H1's recurrent layers where neither it nor the length of a head is in the
+# file (FalconH1Config)
 _FALCON_H1_INNER = 1024
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
-    "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval", "attn_layer_period", "attn_layer_offset",
-    "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern", "sliding_window_pattern",
-    "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types", "sliding_window", "sliding_window_size",
+    "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval",
+    "attn_layer_period", "attn_layer_offset",
+    "full_attn_idxs", "block_configs", "cross_attention_layers", "hybrid_layer_pattern",
+    "sliding_window_pattern",
+    "_sliding_window_pattern", "max_window_layers", "no_rope_layers", "attention_types",
+    "sliding_window", "sliding_window_size",
     "attention_chunk_size", "window_size", "linear_full_attn_layers", "linear_kda_layers",
-    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size", "short_conv_kernel_size",
-    "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor", "linear_attn_config", "attn_type", "attn_layer_indices",
+    "global_attn_every_n_layers", "sliding_window_layout", "layer_group_size",
+    "short_conv_kernel_size",
+    "mtp_hybrid_override_pattern", "mtp_layers_block_type", "cla_share_factor",
+    "linear_attn_config", "attn_type", "attn_layer_indices",
 })  # fmt: skip
-# every how many layers one attends to everything: 1 in the files of Phi 4 and of Grok 2, whose layers all do
+# every how many layers one attends to everything: 1 in the files of Phi 4 and of Grok 2, whose
+# layers all do
 _FULL_EACH = ("full_attn_mod", "global_attn_every_n")
 # whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
 _UNPACKED = frozenset({"minicpm3", "plm"})
@@ -49,15 +68,32 @@ _RWKV7_KEYS = (
     ("gate_low_rank_dim", "lora_rank_gate"),
 )
 ATTENDING = frozenset({"full", "sliding", "cross", "hybrid", "compressed"})
-STATES = frozenset({"mamba", "mamba2", "delta", "kda", "lightning", "convolution", "hybrid", "rglru", "rwkv6", "rwkv7", "qrwkv6"})
+STATES = frozenset(
+    {
+        "mamba",
+        "mamba2",
+        "delta",
+        "kda",
+        "lightning",
+        "convolution",
+        "hybrid",
+        "rglru",
+        "rwkv6",
+        "rwkv7",
+        "qrwkv6",
+    }
+)
 _NAMES: Mapping[str, str] = {
-    "full_attention": "full", "attention": "full", "sliding_attention": "sliding", "chunked_attention": "sliding",
-    "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2", "hybrid": "hybrid", "mlp": "mlp",
+    "full_attention": "full", "attention": "full", "sliding_attention": "sliding",
+    "chunked_attention": "sliding",
+    "linear_attention": "delta", "conv": "convolution", "mamba": "mamba", "mamba2": "mamba2",
+    "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
 _INDEXED = ("deepseek_v32", "glm_moe_dsa", "hy_v4")
 _ALIKE: Mapping[str, str] = {
-    "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6", "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
+    "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6",
+    "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
 }  # fmt: skip
 # whose layers of "linear_attention" are Mamba 2
 _MAMBA2_AS_LINEAR = ("granitemoehybrid", "nemotron_h", "zamba2")
@@ -68,10 +104,12 @@ _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe
 
 
 def kept_in(quantization: object, *, latent: bool) -> str | None:
-    """The type that a checkpoint asks keys and values to be kept in; None where it asks for nothing, or for what vLLM passes over.
+    """The type that a checkpoint asks keys and values to be kept in; None where it asks for
+    nothing, or for what vLLM passes over.
 
-    vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py; mla_attention.py, of `latent` rows, does not look
-    at it), any key of NVIDIA's exporter (utils/torch_utils.py, get_kv_cache_quant_algo_string), and of both FP8 alone.
+    vllm 0.33.0: kv_cache_scheme of compressed-tensors (layers/attention/attention.py;
+    mla_attention.py, of `latent` rows, does not look at it), any key of NVIDIA's exporter
+    (utils/torch_utils.py, get_kv_cache_quant_algo_string), and of both FP8 alone.
     """
     if not isinstance(quantization, Mapping):
         return None
@@ -79,23 +117,42 @@ def kept_in(quantization: object, *, latent: bool) -> str | None:
     if isinstance(method, str) and method.startswith("modelopt"):
         inner = quantization.get("quantization")
         parts = (inner, quantization) if isinstance(inner, Mapping) else (quantization,)
-        stated = [part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts]
+        stated = [
+            part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts
+        ]
         asked = next((one for one in stated if one), None)
-        fixed = isinstance(asked, Mapping) and asked.get("dynamic") is False and _eight_float_bits(asked)
-        return "float8_e4m3" if fixed or (isinstance(asked, str) and asked.lower() == "fp8") else None
-    if method == "compressed-tensors" and not latent and _eight_float_bits(quantization.get("kv_cache_scheme")):
+        fixed = (
+            isinstance(asked, Mapping)
+            and asked.get("dynamic") is False
+            and _eight_float_bits(asked)
+        )
+        return (
+            "float8_e4m3" if fixed or (isinstance(asked, str) and asked.lower() == "fp8") else None
+        )
+    if (
+        method == "compressed-tensors"
+        and not latent
+        and _eight_float_bits(quantization.get("kv_cache_scheme"))
+    ):
         return "float8_e4m3"
     return None
 
 
 def quantizer_of(quantization: Mapping[str, Any]) -> str | None:
-    """What made the weights narrow, of those whose files some program does not load that loads the type."""
-    method = quantization.get("quant_method") or ("modelopt" if quantization.get("quant_algo") else None)
+    """What made the weights narrow, of those whose files some program does not load that loads
+    the type.
+    """
+    method = quantization.get("quant_method") or (
+        "modelopt" if quantization.get("quant_algo") else None
+    )
     return "modelopt" if method == "modelopt" else None
 
 
 def _eight_float_bits(scheme: object) -> bool:
-    return isinstance(scheme, Mapping) and (scheme.get("num_bits"), scheme.get("type")) == (8, "float")
+    return isinstance(scheme, Mapping) and (scheme.get("num_bits"), scheme.get("type")) == (
+        8,
+        "float",
+    )
 
 
 def layer_kinds(config: Keys) -> list[str]:
@@ -113,7 +170,9 @@ def layer_kinds(config: Keys) -> list[str]:
         types = None
     if config.get("compress_ratios") or types:
         raise Unclear(
-            "compress_ratios: compressed attention is not understood" if config.get("compress_ratios") else "attn_type_list: not understood"
+            "compress_ratios: compressed attention is not understood"
+            if config.get("compress_ratios")
+            else "attn_type_list: not understood"
         )
     if config.flag("use_cla"):
         raise Unclear("use_cla: layers that share a cache are not understood")
@@ -131,7 +190,11 @@ def layer_kinds(config: Keys) -> list[str]:
     if names:
         # keys of recurrent layers stand in the file whether or not the list has any
         matter, other_names = config.known.get("matter", ()), config.known.get("names", {})
-        config.asked.update(key for key in config.text if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter})
+        config.asked.update(
+            key
+            for key in config.text
+            if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter}
+        )
         if not isinstance(names, list) or len(names) < layers:
             raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
         return _last_full(config, [named_kind(config, name) for name in names[:layers]])
@@ -157,12 +220,17 @@ def layer_kinds(config: Keys) -> list[str]:
         return kimi_layers(config)
     group = config.number("layer_group_size") if config.kind == "bailing_moe_v3" else None
     if group:
-        return ["full" if (number + 1) % group == 0 or number >= layers // group * group else "kda" for number in range(layers)]
+        return [
+            "full" if (number + 1) % group == 0 or number >= layers // group * group else "kda"
+            for number in range(layers)
+        ]
     every = config.number("full_attention_interval") or _DELTA_BUT_EVERY.get(config.kind)
     if every:
         kinds = ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
         # OlmoHybridConfig has one layer that attends, however few there are
-        return [*kinds[:-1], "full"] if config.kind == "olmo_hybrid" and "full" not in kinds else kinds
+        return (
+            [*kinds[:-1], "full"] if config.kind == "olmo_hybrid" and "full" not in kinds else kinds
+        )
     period = config.number("attn_layer_period")
     if period:
         offset = config.number("attn_layer_offset") or 0
@@ -187,7 +255,8 @@ def _last_full(config: Keys, kinds: list[str]) -> list[str]:
 def named_kind(config: Keys, name: Any) -> str:
     found = _NAMES.get(name) if isinstance(name, str) else None
     if config.kind in _INDEXED and name in ("sparse_attention", "indexed_attention"):
-        # latent attention to cells that an indexer chooses: indexer_types says where; transformers 5 has a word for it
+        # latent attention to cells that an indexer chooses: indexer_types says where; transformers
+        # 5 has a word for it
         return "full"
     if found is None:
         raise Unclear(f"layer_types: {short(name)} is not understood")
@@ -196,7 +265,9 @@ def named_kind(config: Keys, name: Any) -> str:
     if config.kind == "zamba" and found in ("mamba", "delta"):
         return "mamba"
     # transformers 5 writes "linear_attention" where the published files of these have "mamba"
-    if (found == "mamba" and config.kind != "jamba") or (found == "delta" and config.kind in _MAMBA2_AS_LINEAR):
+    if (found == "mamba" and config.kind != "jamba") or (
+        found == "delta" and config.kind in _MAMBA2_AS_LINEAR
+    ):
         return "mamba2"
     if found == "sliding" and window_tokens(config) is None:
         return "full"
@@ -205,7 +276,10 @@ def named_kind(config: Keys, name: Any) -> str:
 
 def kimi_layers(config: Keys) -> list[str]:
     # these lists count from 1
-    full, linear = config.get("linear_full_attn_layers") or [], config.get("linear_kda_layers") or []
+    full, linear = (
+        config.get("linear_full_attn_layers") or [],
+        config.get("linear_kda_layers") or [],
+    )
     if (
         not isinstance(full, list)
         or not isinstance(linear, list)
@@ -216,23 +290,33 @@ def kimi_layers(config: Keys) -> list[str]:
 
 
 def gemma_kinds(config: Keys) -> list[str]:
-    """`block_types` over and over (RecurrentGemmaConfig); what attends has the window, however long the context."""
+    """`block_types` over and over (RecurrentGemmaConfig); what attends has the window, however
+    long the context.
+    """
     # older classes wrote it under both names
     blocks = config.get("block_types", "_block_types") or ["recurrent", "recurrent", "attention"]
     if not isinstance(blocks, list) or not set(map(str, blocks)) <= {"recurrent", "attention"}:
         raise Unclear(f"block_types: {short(blocks)} is not understood")
     config.asked.update(("attention_window_size", "sliding_window"))
-    return ["rglru" if blocks[number % len(blocks)] == "recurrent" else "sliding" for number in range(config.layers)]
+    return [
+        "rglru" if blocks[number % len(blocks)] == "recurrent" else "sliding"
+        for number in range(config.layers)
+    ]
 
 
 def plamo_layers(config: Keys) -> list[str]:
-    """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a window, to that, save for those named."""
+    """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a
+    window, to that, save for those named.
+    """
     step, layers = config.needed("mamba_step"), config.layers
     full = config.places("full_attention_idx") or []
     if config.get("mamba_enabled") is False or layers <= step // 2:
         raise Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
     sliding = "full" if window_tokens(config) is None else "sliding"
-    return ["mamba" if number % step != step // 2 else "full" if number in full else sliding for number in range(layers)]
+    return [
+        "mamba" if number % step != step // 2 else "full" if number in full else sliding
+        for number in range(layers)
+    ]
 
 
 def block_kind(config: Keys, block: Any) -> str:
@@ -252,14 +336,23 @@ def window_tokens(config: Keys) -> int | None:
         # transformers 5 adds a sliding_window of half that, which is what lies on either side
         config.asked.update(("sliding_window", "global_attn_every_n_layers"))
         return config.number("local_attention") or None
-    keys: tuple[str, ...] = "sliding_window", "sliding_window_size", "attention_chunk_size", "window_size"
+    keys: tuple[str, ...] = (
+        "sliding_window",
+        "sliding_window_size",
+        "attention_chunk_size",
+        "window_size",
+    )
     if config.kind == "dots3_note":
-        # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570 takes the other)
+        # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570
+        # takes the other)
         keys = "sliding_window_size", "sliding_window"
     window = None if config.get(*keys) == -1 else config.number(*keys)
     if config.kind == "llama4_text" and window is None:
         window = _LLAMA4_CHUNK
-    if config.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3") and config.get("sliding_window", "sliding_window_size") is None:
+    if (
+        config.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3")
+        and config.get("sliding_window", "sliding_window_size") is None
+    ):
         # other models have these two keys for something else
         window = None
     if config.text.get("use_sliding_window") is False:
@@ -284,10 +377,14 @@ def which_slide(config: Keys) -> list[bool]:
     if swa:
         return swa
     if config.kind == "modernbert":
-        return [bool(number % config.needed("global_attn_every_n_layers")) for number in range(layers)]
+        return [
+            bool(number % config.needed("global_attn_every_n_layers")) for number in range(layers)
+        ]
     if config.kind in ("llama4_text", "llama4"):
         # a layer without rope attends to everything
-        return rope if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
+        return (
+            rope if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
+        )
     if config.kind == "gpt_neo":
         return _neo_layers(types, layers)
     if config.kind == "mimo_v2_flash":
@@ -303,7 +400,10 @@ def which_slide(config: Keys) -> list[bool]:
         return [number >= first for number in range(layers)]
     every = config.number("global_attn_every_n_layers") or _FULL_EVERY.get(config.kind)
     if every is None:
-        raise UnclearWindow(f"sliding_window: {window_tokens(config):,} tokens, and the file does not say in which layers")
+        raise UnclearWindow(
+            f"sliding_window: {window_tokens(config):,} tokens, and the file does not say in which"
+            " layers"
+        )
     return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
 
 
@@ -317,24 +417,48 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
     if kind == "compressed":
         return compressed_attention(config, number, heads)
     latent = config.number("kv_lora_rank")
-    if latent is None and config.known.get("defaults", {}).get("kv_lora_rank") and config.text.get("use_mla") is not False:
+    if (
+        latent is None
+        and config.known.get("defaults", {}).get("kv_lora_rank")
+        and config.text.get("use_mla") is not False
+    ):
         raise Unclear("kv_lora_rank is null, and its class has no attention without it")
     near = config.number("swa_kv_lora_rank") if kind == "sliding" else None
     if (near or (latent and kind == "full")) and config.text.get("use_mla") is not False:
         return latent_attention(config, number, near or latent or 0, heads, "swa_" if near else "")
-    config.asked.update(("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "use_mla", "qk_head_dim"))
-    stated = config.positive("head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv")
+    config.asked.update(
+        (
+            "kv_lora_rank",
+            "q_lora_rank",
+            "qk_nope_head_dim",
+            "qk_rope_head_dim",
+            "v_head_dim",
+            "use_mla",
+            "qk_head_dim",
+        )
+    )
+    stated = config.positive(
+        "head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv"
+    )
     # what the heads of Yuan divide (its YuanAttention)
-    divided = (config.positive("attention_projection_size") if config.kind == "yuan" else None) or width
+    divided = (
+        config.positive("attention_projection_size") if config.kind == "yuan" else None
+    ) or width
     if not stated and divided % heads:
-        raise Unclear(f"hidden_size {divided:,} is no multiple of the {heads:,} heads, and head_dim is missing")
+        raise Unclear(
+            f"hidden_size {divided:,} is no multiple of the {heads:,} heads, and head_dim is"
+            " missing"
+        )
     length = stated or divided // heads
     if config.kind in ZAMBAS:
         from .zamba import zamba_head
 
         length = zamba_head(config, width, heads)
     if config.kind == "helium" and heads * length != width:
-        raise Unclear(f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes them to be")
+        raise Unclear(
+            f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes"
+            " them to be"
+        )
     kv_heads = kv_heads_of(config, number, heads)
     value = (config.number("v_head_dim") or length) if config.kind == "mimo_v2_flash" else length
     same = False
@@ -353,7 +477,9 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
             length = value = config.positive("global_head_dim") or _GEMMA4_GLOBAL_HEAD
         if config.flag("attention_k_eq_v"):
             same = True
-            kv_heads = (config.positive("num_global_key_value_heads") if not config.states_layers else None) or kv_heads
+            kv_heads = (
+                config.positive("num_global_key_value_heads") if not config.states_layers else None
+            ) or kv_heads
     config.asked.update(
         (
             "global_head_dim",
@@ -391,7 +517,10 @@ def compressed_attention(config: Keys, number: int, heads: int) -> Attention:
     if isinstance(ratio, bool) or ratio not in (0, 4, 128):
         raise Unclear(f"compress_ratios: {short(ratio)} is not understood")
     config.asked.update((*KV_HEADS, "qk_rope_head_dim"))
-    key, indexer = config.needed("head_dim"), (config.needed("index_n_heads"), config.needed("index_head_dim"))
+    key, indexer = (
+        config.needed("head_dim"),
+        (config.needed("index_n_heads"), config.needed("index_head_dim")),
+    )
     return Attention(
         kind="compressed",
         layers=(),
@@ -412,7 +541,8 @@ def compressed_attention(config: Keys, number: int, heads: int) -> Attention:
 
 
 def sparse_index(config: Keys, number: int) -> tuple[int | None, int | None]:
-    """Heads and length of the index by which a layer chooses what it attends to (conversion/minimax.py of llama.cpp 0c1e570).
+    """Heads and length of the index by which a layer chooses what it attends to
+    (conversion/minimax.py of llama.cpp 0c1e570).
 
     Without a list of them every layer has one: more is counted then, not less.
     """
@@ -428,7 +558,12 @@ def kv_heads_of(config: Keys, number: int, heads: int) -> int:
     blocks = config.per_layer("block_configs")
     if blocks:
         per_group = blocks[number]["attention"].get("n_heads_in_group")
-        if not isinstance(per_group, int) or isinstance(per_group, bool) or per_group < 1 or heads % per_group:
+        if (
+            not isinstance(per_group, int)
+            or isinstance(per_group, bool)
+            or per_group < 1
+            or heads % per_group
+        ):
             raise Unclear("block_configs: n_heads_in_group is no divisor of the heads")
         return heads // per_group
     groups = config.number("multi_query_group_num")
@@ -444,18 +579,36 @@ def kv_heads_of(config: Keys, number: int, heads: int) -> int:
         return 1 if one else heads
     config.asked.update(("new_decoder_architecture", "multi_query_attention"))
     # Falcon's older classes ignore num_kv_heads where multi_query is set
-    if one and not config.text.get("new_decoder_architecture") and not (stated and config.kind == "refinedweb"):
+    if (
+        one
+        and not config.text.get("new_decoder_architecture")
+        and not (stated and config.kind == "refinedweb")
+    ):
         return 1
     return stated or heads
 
 
-def latent_attention(config: Keys, number: int, latent: int, heads: int, near: str = "") -> Attention:
+def latent_attention(
+    config: Keys, number: int, latent: int, heads: int, near: str = ""
+) -> Attention:
     """`near`: what the keys of layers with a window begin with, which have no indexer."""
-    config.asked.update(("head_dim", "num_key_value_heads", "qk_head_dim", "use_mla", "swa_head_dim", "swa_num_key_value_heads"))
+    config.asked.update(
+        (
+            "head_dim",
+            "num_key_value_heads",
+            "qk_head_dim",
+            "use_mla",
+            "swa_head_dim",
+            "swa_num_key_value_heads",
+        )
+    )
     types = config.per_layer("indexer_types")
     if types is None and config.kind == "hy_v4":
         # HYV4Config, where the file has none
-        types = ["full" if layer == 0 or (layer - 1) % 4 == 0 else "shared" for layer in range(config.layers)]
+        types = [
+            "full" if layer == 0 or (layer - 1) % 4 == 0 else "shared"
+            for layer in range(config.layers)
+        ]
     if types and types[number] not in ("full", "shared"):
         raise Unclear(f"indexer_types: {short(types[number])} is not understood")
     own = not near and (types is None or types[number] == "full")
@@ -466,8 +619,13 @@ def latent_attention(config: Keys, number: int, latent: int, heads: int, near: s
         layers=(),
         heads=heads,
         kv_heads=heads,
-        key_length=config.needed(f"{near}qk_nope_head_dim") + (config.needed("qk_rope_head_dim") if config.kind in _UNPACKED else 0),
-        value_length=minicpm_values(config, heads) if config.kind == "minicpm3" else config.needed(f"{near}v_head_dim"),
+        key_length=config.needed(f"{near}qk_nope_head_dim")
+        + (config.needed("qk_rope_head_dim") if config.kind in _UNPACKED else 0),
+        value_length=(
+            minicpm_values(config, heads)
+            if config.kind == "minicpm3"
+            else config.needed(f"{near}v_head_dim")
+        ),
         window_tokens=window_tokens(config) if near else None,
         latent_length=latent,
         query_latent_length=config.number(f"{near}q_lora_rank") or None,
@@ -478,10 +636,14 @@ def latent_attention(config: Keys, number: int, latent: int, heads: int, near: s
 
 
 def minicpm_values(config: Keys, heads: int) -> int:
-    """MiniCPM3's own code takes the width of a head, whatever v_head_dim says (modeling_minicpm.py)."""
+    """MiniCPM3's own code takes the width of a head, whatever v_head_dim says
+    (modeling_minicpm.py).
+    """
     length, stated = max(1, config.needed(*WIDTH) // heads), config.number("v_head_dim")
     if stated not in (None, length):
-        raise Unclear(f"v_head_dim is {stated:,}, and the width of a head {length:,}: not understood")
+        raise Unclear(
+            f"v_head_dim is {stated:,}, and the width of a head {length:,}: not understood"
+        )
     return length
 
 
@@ -511,7 +673,9 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             heads=config.needed(*HEADS),
         )
     if kind == "lightning":
-        return Recurrent(kind=kind, layers=(), heads=config.needed(*HEADS), key_length=config.needed("head_dim"))
+        return Recurrent(
+            kind=kind, layers=(), heads=config.needed(*HEADS), key_length=config.needed("head_dim")
+        )
     if kind == "kda":
         return Recurrent(
             kind=kind,
@@ -543,7 +707,12 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             time_step_rank=time_step_rank(config, width),
             heads=config.positive("n_mamba_heads") if config.kind == "zamba" else None,
         )
-    heads = config.needed("mamba_n_heads", "mamba_num_heads", "n_mamba_heads", *(("num_heads",) if config.kind == "mamba2" else ()))
+    heads = config.needed(
+        "mamba_n_heads",
+        "mamba_num_heads",
+        "n_mamba_heads",
+        *(("num_heads",) if config.kind == "mamba2" else ()),
+    )
     own = "mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ())
     length = None if config.get(*own) == "auto" else config.number(*own)
     stated = config.number("mamba_d_ssm")
@@ -565,7 +734,9 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
 
 
 def olmo_recurrent(config: Keys, width: int) -> Recurrent:
-    """What the file leaves out follows from the attention, as OlmoHybridConfig of transformers 5.23.0 has it."""
+    """What the file leaves out follows from the attention, as OlmoHybridConfig of transformers
+    5.23.0 has it.
+    """
     heads = config.needed(*HEADS)
     key_heads = config.positive("linear_num_key_heads") or heads
     key_length = config.positive("linear_key_head_dim") or int(0.75 * width / key_heads)
@@ -584,8 +755,13 @@ def rwkv(config: Keys, kind: str, width: int) -> Recurrent:
     """Ranks by the rules of llama.cpp's conversion/rwkv.py (0c1e570) where the file has none."""
     config.asked.update((*HEADS, *KV_HEADS, "num_wkv_heads", "value_dim", "hidden_ratio"))
     if kind == "rwkv7":
-        head, stated = config.needed("head_dim", "head_size"), [config.number(*keys) for keys in _RWKV7_KEYS]
-        ranks = tuple(one or rwkv7_rank(width, *rule) for one, rule in zip(stated, RWKV7_RANKS, strict=True))
+        head, stated = (
+            config.needed("head_dim", "head_size"),
+            [config.number(*keys) for keys in _RWKV7_KEYS],
+        )
+        ranks = tuple(
+            one or rwkv7_rank(width, *rule) for one, rule in zip(stated, RWKV7_RANKS, strict=True)
+        )
         return Recurrent(kind=kind, layers=(), key_length=head, ranks=ranks)
     wide = width == 4096 if kind == "rwkv6" else width >= 4096
     mix, decay = config.number("lora_rank_tokenshift"), config.number("lora_rank_decay")
@@ -613,7 +789,13 @@ def time_step_rank(config: Keys, width: int) -> int:
 def _neo_layers(types: Any, layers: int) -> list[bool]:
     found: list[bool] = []
     for part in types if isinstance(types, list) else []:
-        if not (isinstance(part, list) and len(part) == 2 and isinstance(part[0], list) and type(part[1]) is int and 0 < part[1] <= layers):
+        if not (
+            isinstance(part, list)
+            and len(part) == 2
+            and isinstance(part[0], list)
+            and type(part[1]) is int
+            and 0 < part[1] <= layers
+        ):
             break
         found += [name == "local" for name in part[0]] * part[1]
         if len(found) >= layers:

@@ -1,4 +1,6 @@
-"""What a spec made from files shares, whichever files they are: its name, its license, its groups of layers."""
+"""What a spec made from files shares, whichever files they are: its name, its license, its
+groups of layers.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,24 @@ _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 MAX_TEXT = 100
 # names of licenses as Hugging Face tags them, where SPDX knows the license
 _SPDX = {
-    "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause", "bsd-2-clause": "BSD-2-Clause", "isc": "ISC",
-    "cc0-1.0": "CC0-1.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-3.0": "CC-BY-3.0", "cc-by-sa-4.0": "CC-BY-SA-4.0",
+    "apache-2.0": "Apache-2.0", "mit": "MIT", "bsd-3-clause": "BSD-3-Clause",
+    "bsd-2-clause": "BSD-2-Clause", "isc": "ISC",
+    "cc0-1.0": "CC0-1.0", "cc-by-4.0": "CC-BY-4.0", "cc-by-3.0": "CC-BY-3.0",
+    "cc-by-sa-4.0": "CC-BY-SA-4.0",
     "cc-by-sa-3.0": "CC-BY-SA-3.0", "cc-by-nc-4.0": "CC-BY-NC-4.0", "cc-by-nc-3.0": "CC-BY-NC-3.0",
-    "cc-by-nc-nd-4.0": "CC-BY-NC-ND-4.0", "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0", "cc-by-nd-4.0": "CC-BY-ND-4.0",
-    "gpl-3.0": "GPL-3.0-only", "gpl-2.0": "GPL-2.0-only", "agpl-3.0": "AGPL-3.0-only", "lgpl-3.0": "LGPL-3.0-only",
-    "mpl-2.0": "MPL-2.0", "unlicense": "Unlicense", "wtfpl": "WTFPL", "artistic-2.0": "Artistic-2.0",
+    "cc-by-nc-nd-4.0": "CC-BY-NC-ND-4.0", "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
+    "cc-by-nd-4.0": "CC-BY-ND-4.0",
+    "gpl-3.0": "GPL-3.0-only", "gpl-2.0": "GPL-2.0-only", "agpl-3.0": "AGPL-3.0-only",
+    "lgpl-3.0": "LGPL-3.0-only",
+    "mpl-2.0": "MPL-2.0", "unlicense": "Unlicense", "wtfpl": "WTFPL",
+    "artistic-2.0": "Artistic-2.0",
 }  # fmt: skip
 
 
 def clean(text: object) -> str:
-    """Text of a header, on one line, without control characters, cut to a length that fits a screen."""
+    """Text of a header, on one line, without control characters, cut to a length that fits a
+    screen.
+    """
     if not isinstance(text, str):
         return ""
     text = text[: 4 * MAX_TEXT]
@@ -35,13 +44,17 @@ def clean(text: object) -> str:
 
 
 def identifier(name: str) -> str:
-    """A spec id of it: lower case letters, digits, `.` and `-`; `local-model` where nothing is left."""
+    """A spec id of it: lower case letters, digits, `.` and `-`; `local-model` where nothing is
+    left.
+    """
     found = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:MAX_TEXT].strip("-.")
     return found or "local-model"
 
 
 def name_of(path: str) -> str:
-    """The file's name without its ending and the number of its part; a folder's own name; in Hugging Face's cache the repository's."""
+    """The file's name without its ending and the number of its part; a folder's own name; in
+    Hugging Face's cache the repository's.
+    """
     name = os.path.basename(os.path.normpath(path))
     if name in ("", os.curdir, os.pardir):
         name = os.path.basename(os.path.abspath(path))
@@ -50,12 +63,18 @@ def name_of(path: str) -> str:
     cached = os.path.basename(above) if kind == "snapshots" else name
     if cached.startswith("models--"):
         name = cached.rpartition("--")[2]
-    name = re.sub(r"-\d{5}-of-\d{5}$", "", re.sub(r"\.(gguf|safetensors|json)$", "", name, flags=re.IGNORECASE))
+    name = re.sub(
+        r"-\d{5}-of-\d{5}$",
+        "",
+        re.sub(r"\.(gguf|safetensors|json)$", "", name, flags=re.IGNORECASE),
+    )
     return clean(name) or "local model"
 
 
 def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
-    """The license as a header names it; what it allows is not known. Notes in `unknown` what is left out."""
+    """The license as a header names it; what it allows is not known. Notes in `unknown` what is
+    left out.
+    """
     text = clean(tag)
     if not text:
         return None
@@ -66,15 +85,21 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     if not url.startswith(("https://", "http://")):
         url = ""
         unknown["license.url"] = f'the file says "{text}" and no address'
-    return License(id="LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"), url=url or None)
+    return License(
+        id="LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"),
+        url=url or None,
+    )
 
 
 def plamo2_rank(width: int) -> int:
-    """Of the time steps of PLaMo 2's Mamba layers: no key states it (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim)."""
+    """Of the time steps of PLaMo 2's Mamba layers: no key states it (src/models/plamo2.cpp of
+    llama.cpp 0c1e570: dt_dim).
+    """
     return max(64, width // 16)
 
 
-# of RWKV 7's narrow matrices for decay, rate, first values and gate: exponent of the width and factor
+# of RWKV 7's narrow matrices for decay, rate, first values and gate: exponent of the width and
+# factor
 RWKV7_RANKS = ((0.5, 1.8), (0.5, 1.8), (0.5, 1.3), (0.8, 0.6))
 
 
@@ -89,7 +114,9 @@ def rwkv_length(kind: str, width: int) -> int:
 
 
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
-    """Equal layers as one group, in the order of their first; entry i is of layer i, None where it has no such part."""
+    """Equal layers as one group, in the order of their first; entry i is of layer i, None where
+    it has no such part.
+    """
     places: dict[_Layers, list[int]] = {}
     for number, layer in enumerate(layers):
         if layer is not None:
@@ -98,7 +125,9 @@ def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
 
 
 def row_values(architectures: Mapping[str, object], name: str) -> Mapping[str, object] | None:
-    """The row of an architecture, None where there is none. `architectures` with or without its top key."""
+    """The row of an architecture, None where there is none. `architectures` with or without its
+    top key.
+    """
     rows = architectures.get("architecture", architectures)
     found = rows.get(name) if isinstance(rows, Mapping) else None
     return found if isinstance(found, Mapping) else None

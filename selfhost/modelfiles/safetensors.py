@@ -1,9 +1,11 @@
-"""safetensors files -> how many weights of which type they hold, and their size, from their headers alone.
+"""safetensors files -> how many weights of which type they hold, and their size, from their headers
+alone.
 
-The layout: 8 bytes with the header's length, the header as JSON (name -> dtype, shape, data_offsets), the data
-(huggingface/safetensors README, "Format"). What is damaged is what the reader of safetensors 0.8.0 refuses
-(safetensors/src/tensor.rs, read_metadata and validate): tensors in the order of their offsets follow each other without a hole
-from the first byte of the data to the last of the file, each as long as its shape in its dtype; the header has 100 MB at most.
+The layout: 8 bytes with the header's length, the header as JSON (name -> dtype, shape,
+data_offsets), the data (huggingface/safetensors README, "Format"). What is damaged is what the
+reader of safetensors 0.8.0 refuses (safetensors/src/tensor.rs, read_metadata and validate): tensors
+in the order of their offsets follow each other without a hole from the first byte of the data to
+the last of the file, each as long as its shape in its dtype; the header has 100 MB at most.
 """
 
 from __future__ import annotations
@@ -15,7 +17,16 @@ from struct import unpack
 
 from ..core.records import Record
 from .naming import clean, listed
-from .source import fail, open_file, parse_json, read_json, read_some, refuse_other_kinds, shown, status_of
+from .source import (
+    fail,
+    open_file,
+    parse_json,
+    read_json,
+    read_some,
+    refuse_other_kinds,
+    shown,
+    status_of,
+)
 
 TYPE_CHECKING = False
 
@@ -23,25 +34,32 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_HEADER_BYTES = 100_000_000
-# Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of every expert of Kimi K2 would have
-# 60 layers x 384 experts x 3 matrices x 2 = 138,240. An entry takes 120 to 200 bytes.
+# Of one file: the shards of DeepSeek V3 and Kimi K2 have 1,000 to 2,500 each; a LoRA adapter of
+# every expert of Kimi K2 would have 60 layers x 384 experts x 3 matrices x 2 = 138,240. An entry
+# takes 120 to 200 bytes.
 MAX_TENSORS = 200_000
 MAX_READ_HEADER_BYTES = 50_000_000
 # an entry with a shape of six dimensions: {, two [, four :, and 11 commas
 _SIGNS_PER_TENSOR = 14
-# Of all files of a model: Kimi K3 has 92 layers x 896 experts x 3 matrices, each with its scales: 494,592. An index names each of
-# them (DeepSeek V3: 91,991 in 8.9 MB; models of 1,000 billion parameters: 20 MB)
+# Of all files of a model: Kimi K3 has 92 layers x 896 experts x 3 matrices, each with its scales:
+# 494,592. An index names each of them (DeepSeek V3: 91,991 in 8.9 MB; models of 1,000 billion
+# parameters: 20 MB)
 MAX_TENSORS_IN_ALL = 750_000
 MAX_INDEX_BYTES = 1 << 26
 MAX_SHARDS = 10_000
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.safetensors)$", re.IGNORECASE | re.DOTALL)
 
-# every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES (None: no type that weights are published in)
+# every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES (None: no type that
+# weights are published in)
 _TYPES: Mapping[str, tuple[int, str | None]] = {
-    "BF16": (16, "bfloat16"), "F16": (16, "float16"), "F32": (32, "float32"), "F64": (64, None), "F8_E4M3": (8, "float8_e4m3"),
-    "F8_E5M2": (8, None), "F8_E4M3FNUZ": (8, None), "F8_E5M2FNUZ": (8, None), "F8_E8M0": (8, None), "F6_E2M3": (6, None),
-    "F6_E3M2": (6, None), "F4": (4, None), "I64": (64, None), "I32": (32, None), "I16": (16, None), "I8": (8, "int8"),
-    "U64": (64, None), "U32": (32, None), "U16": (16, None), "U8": (8, None), "BOOL": (8, None), "C64": (64, None),
+    "BF16": (16, "bfloat16"), "F16": (16, "float16"), "F32": (32, "float32"), "F64": (64, None),
+    "F8_E4M3": (8, "float8_e4m3"),
+    "F8_E5M2": (8, None), "F8_E4M3FNUZ": (8, None), "F8_E5M2FNUZ": (8, None), "F8_E8M0": (8, None),
+    "F6_E2M3": (6, None),
+    "F6_E3M2": (6, None), "F4": (4, None), "I64": (64, None), "I32": (32, None), "I16": (16, None),
+    "I8": (8, "int8"),
+    "U64": (64, None), "U32": (32, None), "U16": (16, None), "U8": (8, None), "BOOL": (8, None),
+    "C64": (64, None),
 }  # fmt: skip
 # numbers of a header are unsigned of 64 bits, and products of a shape stay within them
 _LIMIT = 1 << 64
@@ -58,13 +76,15 @@ _TOKENS = re.compile(
 )
 # and the matrix of the output, which a class that shares the table has a place for too
 _OUTPUT = re.compile(r"(?:(?:model\.)?language_model\.)?lm_head\.weight|embed_out\.weight")
-# tensors of the language model's layers, under the prefixes that classes of transformers write; those of encoders have others
+# tensors of the language model's layers, under the prefixes that classes of transformers write;
+# those of encoders have others
 _IN_LAYER = re.compile(
     r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\.|backbone\.|model\.decoder\.|decoder\."
     r"|transformer\.encoder\.)?layers|(?:transformer\.)?h|transformer\.blocks|(?:bert\.|roberta\.)?encoder\.layer)\.(\d{1,6})\.(.+)\Z",
     re.DOTALL,
 )
-# of which the shape follows from a config.json, outputs first, whatever the class; eh_proj marks a block that predicts more tokens
+# of which the shape follows from a config.json, outputs first, whatever the class; eh_proj marks a
+# block that predicts more tokens
 _COMPARED = re.compile(
     r"self_attn\.(?:[kv]_proj|qkv_proj|kv_a_proj_with_mqa)\.weight|mlp\.(?:up|down)_proj\.weight"
     r"|(?:self_attention|attention)\.query_key_value\.weight|eh_proj\.weight"
@@ -77,9 +97,11 @@ _PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.
 class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
-    `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells the shape of, unless they are packed.
-    `predict_more`: there are tensors of a block that predicts more tokens. `scale`: the first tensor of scales, None where there is none.
-    `tokens`: name and rows of the table of tokens, None where none has the name of one or it is packed; `output`: of that of the output.
+    `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells
+    the shape of, unless they are packed. `predict_more`: there are tensors of a block that predicts
+    more tokens. `scale`: the first tensor of scales, None where there is none. `tokens`: name and
+    rows of the table of tokens, None where none has the name of one or it is packed; `output`: of
+    that of the output.
     """
 
     files: tuple[str, ...]
@@ -110,8 +132,12 @@ class Weights(Record):
 
     @property
     def plain_dtypes(self) -> tuple[str, ...]:
-        """Those that transformers takes for the model's where config.json states none: get_state_dict_dtype of modeling_utils.py."""
-        return tuple(sorted(name for held in self.elements if held in _PLAIN and (name := _TYPES[held][1])))
+        """Those that transformers takes for the model's where config.json states none:
+        get_state_dict_dtype of modeling_utils.py.
+        """
+        return tuple(
+            sorted(name for held in self.elements if held in _PLAIN and (name := _TYPES[held][1]))
+        )
 
     @property
     def dtype(self) -> str | None:
@@ -137,9 +163,15 @@ def _layers(header: Any, found: dict[int, dict[str, tuple[int, ...]]]) -> None:
 
 
 def read_shapes(path: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of a file's tensors by name, of a file that `read_file` has read: outputs first, as PyTorch has them."""
+    """The shapes of a file's tensors by name, of a file that `read_file` has read: outputs
+    first, as PyTorch has them.
+    """
     _, _, header = _header(path)
-    return {clean(name): tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    return {
+        clean(name): tuple(entry["shape"])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
 
 
 def _header(path: str) -> tuple[int, int, Any]:
@@ -149,32 +181,61 @@ def _header(path: str) -> tuple[int, int, Any]:
         start = read_some(path, stream, min(size, 4096))
         refuse_other_kinds(path, start, size)
         if start.startswith(b"GGUF"):
-            fail(path, "is a GGUF file with the name of a safetensors file", "give it the ending .gguf")
+            fail(
+                path,
+                "is a GGUF file with the name of a safetensors file",
+                "give it the ending .gguf",
+            )
         if size < 10:
-            fail(path, f"is cut short: it has {size:,} bytes", "the download did not finish: start it again")
+            fail(
+                path,
+                f"is cut short: it has {size:,} bytes",
+                "the download did not finish: start it again",
+            )
         (length,) = unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES or start[8:].lstrip(b" \t\r\n")[:1] != b"{":
             text = ": it begins as JSON does" if start.lstrip()[:1] in (b"{", b"[") else ""
-            fail(path, f"is not a safetensors file{text}", "give the model's safetensors or GGUF files as they were published")
+            fail(
+                path,
+                f"is not a safetensors file{text}",
+                "give the model's safetensors or GGUF files as they were published",
+            )
         if length > MAX_READ_HEADER_BYTES:
-            fail(path, f"has a header of {length:,} bytes, and at most {MAX_READ_HEADER_BYTES:,} are read", _IN_SHARDS)
+            fail(
+                path,
+                f"has a header of {length:,} bytes, and at most {MAX_READ_HEADER_BYTES:,} are read",
+                _IN_SHARDS,
+            )
         if 8 + length > size:
             fail(
-                path, f"is cut short: {8 + length - size:,} bytes of its header are missing", "the download did not finish: start it again"
+                path,
+                f"is cut short: {8 + length - size:,} bytes of its header are missing",
+                "the download did not finish: start it again",
             )
         header = (start[8:] + read_some(path, stream, max(0, length - len(start) + 8)))[:length]
         if len(header) < length:
-            fail(path, "became shorter while it was read", "wait until nothing writes to it any more")
+            fail(
+                path, "became shorter while it was read", "wait until nothing writes to it any more"
+            )
     return size, size - 8 - length, _values(path, header)
 
 
 def _values(path: str, header: bytes) -> Any:
     limit = MAX_TENSORS * _SIGNS_PER_TENSOR
-    return parse_json(path, header, what="safetensors header", made_of=_object, max_signs=limit, instead=_IN_SHARDS)
+    return parse_json(
+        path,
+        header,
+        what="safetensors header",
+        made_of=_object,
+        max_signs=limit,
+        instead=_IN_SHARDS,
+    )
 
 
 class _Twice(dict[str, object]):
-    """An object of a header in which a key stands more than once. The reader of safetensors takes the last, but for `keys_twice`."""
+    """An object of a header in which a key stands more than once. The reader of safetensors
+    takes the last, but for `keys_twice`.
+    """
 
     keys_twice: frozenset[str] = frozenset()
 
@@ -190,18 +251,30 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _twice(values: object, keys: tuple[str, ...]) -> str | None:
-    return next((key for key in keys if key in values.keys_twice), None) if isinstance(values, _Twice) else None
+    return (
+        next((key for key in keys if key in values.keys_twice), None)
+        if isinstance(values, _Twice)
+        else None
+    )
 
 
 def _elements(path: str, room: int, header: Any) -> dict[str, int]:
     if isinstance(header, dict) and len(header) > MAX_TENSORS + 1:
-        fail(path, f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read", _IN_SHARDS)
+        fail(
+            path,
+            f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read",
+            _IN_SHARDS,
+        )
     if not isinstance(header, dict):
         fail(path, "is damaged: its header is no table of tensors", "download it again")
     about = header.get("__metadata__")
-    words = about is None or (isinstance(about, dict) and all(isinstance(value, str) for value in about.values()))
+    words = about is None or (
+        isinstance(about, dict) and all(isinstance(value, str) for value in about.values())
+    )
     if not words or _twice(header, ("__metadata__",)):
-        fail(path, "is damaged: __metadata__ of its header is no table of words", "download it again")
+        fail(
+            path, "is damaged: __metadata__ of its header is no table of words", "download it again"
+        )
     found: dict[str, int] = {}
     places: list[tuple[int, int, str]] = []
     for name, entry in header.items():
@@ -214,14 +287,31 @@ def _elements(path: str, room: int, header: Any) -> dict[str, int]:
     reached = 0
     for begin, end, name in places:
         if begin < reached:
-            fail(path, f'is damaged: the tensor "{clean(name)}" overlaps another', "download it again")
+            fail(
+                path,
+                f'is damaged: the tensor "{clean(name)}" overlaps another',
+                "download it again",
+            )
         if begin > reached:
-            fail(path, f'is damaged: {begin - reached:,} bytes before the tensor "{clean(name)}" belong to none', "download it again")
+            fail(
+                path,
+                f'is damaged: {begin - reached:,} bytes before the tensor "{clean(name)}" belong to'
+                " none",
+                "download it again",
+            )
         reached = end
     if reached > room:
-        fail(path, f"is cut short: {reached - room:,} bytes are missing at its end", "the download did not finish: start it again")
+        fail(
+            path,
+            f"is cut short: {reached - room:,} bytes are missing at its end",
+            "the download did not finish: start it again",
+        )
     if reached < room:
-        fail(path, f"is damaged: {room - reached:,} bytes at its end belong to no tensor", "download it again")
+        fail(
+            path,
+            f"is damaged: {room - reached:,} bytes at its end belong to no tensor",
+            "download it again",
+        )
     return found
 
 
@@ -231,69 +321,112 @@ def _tensor(path: str, name: str, entry: Any) -> tuple[str, int, int, int]:
     dtype: Any = values.get("dtype")
     shape: Any = values.get("shape")
     offsets: Any = values.get("data_offsets")
-    if not (isinstance(dtype, str) and _sizes(shape) and _sizes(offsets) and len(offsets) == 2) or _twice(values, _FIELDS):
-        fail(path, f'is damaged: the tensor "{clean(name)}" has no usable dtype, shape and data_offsets', "download it again")
+    if not (
+        isinstance(dtype, str) and _sizes(shape) and _sizes(offsets) and len(offsets) == 2
+    ) or _twice(values, _FIELDS):
+        fail(
+            path,
+            f'is damaged: the tensor "{clean(name)}" has no usable dtype, shape and data_offsets',
+            "download it again",
+        )
     if dtype not in _TYPES:
         remedy = f"take files of the model that safetensors reads; it has {', '.join(_TYPES)}"
-        fail(path, f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not have', remedy)
+        fail(
+            path,
+            f'has the tensor "{clean(name)}" in {clean(dtype)}, a type that safetensors does not'
+            " have",
+            remedy,
+        )
     count, bits = 1, _TYPES[dtype][0]
     for size in shape:
         count *= size
         if count >= _LIMIT:
             break
     if count * bits >= _LIMIT or count * bits != 8 * (offsets[1] - offsets[0]):
-        fail(path, f'is damaged: the tensor "{clean(name)}" does not have the size of its shape', "download it again")
+        fail(
+            path,
+            f'is damaged: the tensor "{clean(name)}" does not have the size of its shape',
+            "download it again",
+        )
     return dtype, count, offsets[0], offsets[1]
 
 
 def _sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and 0 <= item < _LIMIT for item in value)
+    return isinstance(value, list) and all(
+        type(item) is int and 0 <= item < _LIMIT for item in value
+    )
 
 
 def shards_of(path: str) -> tuple[str, ...]:
-    """The files that belong together with `path`, in order: itself, or every shard of its set, there or not."""
+    """The files that belong together with `path`, in order: itself, or every shard of its set,
+    there or not.
+    """
     name = os.path.basename(path)
     found = _SHARD.match(name)
     if found is None or not 1 <= int(found[3]) <= MAX_SHARDS:
         return (path,)
     folder = path[: len(path) - len(name)]
-    return tuple(f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}" for number in range(1, int(found[3]) + 1))
+    return tuple(
+        f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}"
+        for number in range(1, int(found[3]) + 1)
+    )
 
 
 def _index(path: str) -> Any:
     # of each tensor a colon and a comma; a thousand for what else it says
-    return read_json(path, MAX_INDEX_BYTES, what="safetensors index", max_signs=2 * MAX_TENSORS_IN_ALL + 1000, instead=_SPEC_OF_IT)
+    return read_json(
+        path,
+        MAX_INDEX_BYTES,
+        what="safetensors index",
+        max_signs=2 * MAX_TENSORS_IN_ALL + 1000,
+        instead=_SPEC_OF_IT,
+    )
 
 
 def shards_in(index: str) -> tuple[str, ...]:
     """The files that an index names, beside it. Raises `SpecError`."""
     values = _index(index)
     places = values.get("weight_map") if isinstance(values, dict) else None
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+    if (
+        not isinstance(places, dict)
+        or not places
+        or not all(isinstance(name, str) for name in places.values())
+    ):
         fail(index, "is no index of safetensors files: it has no weight_map", "download it again")
     names = sorted(set(places.values()))
-    if len(names) > MAX_SHARDS or any(os.path.basename(name) != name or name in ("", ".", "..") for name in names):
+    if len(names) > MAX_SHARDS or any(
+        os.path.basename(name) != name or name in ("", ".", "..") for name in names
+    ):
         fail(index, "is damaged: it names files outside its folder", "download it again")
     folder = index[: len(index) - len(os.path.basename(index))]
     return tuple(folder + name for name in names)
 
 
 def total_in(index: str) -> int | None:
-    """`total_size` of an index: bytes of all tensors, headers left out; None where it does not say. Raises `SpecError`."""
+    """`total_size` of an index: bytes of all tensors, headers left out; None where it does not
+    say. Raises `SpecError`.
+    """
     values = _index(index)
     metadata = values.get("metadata") if isinstance(values, dict) else None
     size = metadata.get("total_size") if isinstance(metadata, dict) else None
-    return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 1 << 60 else None
+    return (
+        size
+        if isinstance(size, int) and not isinstance(size, bool) and 0 < size < 1 << 60
+        else None
+    )
 
 
 def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
-    """All files of one model. Raises `SpecError` that names those that are not there; `named` is what the user gave."""
+    """All files of one model. Raises `SpecError` that names those that are not there; `named`
+    is what the user gave.
+    """
     missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]
     if missing:
         names = listed(map(shown, missing))
         fail(
             named,
-            f"has its weights in {len(paths):,} files, and {len(missing):,} of them are not there: {names}",
+            f"has its weights in {len(paths):,} files, and {len(missing):,} of them are not there:"
+            f" {names}",
             "download the missing files",
         )
     elements: dict[str, int] = {}
@@ -313,7 +446,11 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
         for name, entry in header.items():
             for pattern in (_TOKENS, _OUTPUT):
-                if pattern.fullmatch(name) and entry["dtype"] in _TRUE_SHAPES and len(entry["shape"]) == 2:
+                if (
+                    pattern.fullmatch(name)
+                    and entry["dtype"] in _TRUE_SHAPES
+                    and len(entry["shape"]) == 2
+                ):
                     rows[pattern] = clean(name), entry["shape"][0]
         total += size
         for dtype, count in found.items():

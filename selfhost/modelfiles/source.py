@@ -22,12 +22,17 @@ _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's con
 _LFS = b"version https://git-lfs.github.com/spec/"
 # first bytes of what people mistake for a model file
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"PK\x03\x04", "is a zip archive, as PyTorch writes it (.bin, .pt), or one that was not unpacked",
+    (b"PK\x03\x04",
+    "is a zip archive, as PyTorch writes it (.bin, .pt), or one that was not unpacked",
      "take the model's safetensors or GGUF files: loading a PyTorch archive can run any code"),
-    (b"\x80\x02", "is a Python pickle", "take the model's safetensors or GGUF files: loading a pickle can run any code"),
-    (b"\x80\x03", "is a Python pickle", "take the model's safetensors or GGUF files: loading a pickle can run any code"),
-    (b"\x80\x04", "is a Python pickle", "take the model's safetensors or GGUF files: loading a pickle can run any code"),
-    (b"lmgg", "is a GGML file, as whisper.cpp reads it and llama.cpp did before August 2023", "for llama.cpp take the model's GGUF file"),
+    (b"\x80\x02", "is a Python pickle",
+    "take the model's safetensors or GGUF files: loading a pickle can run any code"),
+    (b"\x80\x03", "is a Python pickle",
+    "take the model's safetensors or GGUF files: loading a pickle can run any code"),
+    (b"\x80\x04", "is a Python pickle",
+    "take the model's safetensors or GGUF files: loading a pickle can run any code"),
+    (b"lmgg", "is a GGML file, as whisper.cpp reads it and llama.cpp did before August 2023",
+    "for llama.cpp take the model's GGUF file"),
     (b"fmgg", "is an old GGML file, which llama.cpp no longer reads", "take the model's GGUF file"),
     (b"tjgg", "is an old GGML file, which llama.cpp no longer reads", "take the model's GGUF file"),
     (b"algg", "is an old LoRA adapter, not a model", "give the model that it changes"),
@@ -47,7 +52,9 @@ def fail(path: str, message: str, remedy: str | None = None, *, key: str | None 
 
 
 def status_of(path: str) -> os.stat_result:
-    """Like `os.stat`, with links followed. Raises `SpecError` that says what is wrong with the path."""
+    """Like `os.stat`, with links followed. Raises `SpecError` that says what is wrong with the
+    path.
+    """
     try:
         return reading.status_of(path)
     except reading.Unreadable as error:
@@ -55,7 +62,9 @@ def status_of(path: str) -> os.stat_result:
 
 
 def refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
-    """Raise the `SpecError` of a model file that cannot be read; `remedy` where the error has none of its own."""
+    """Raise the `SpecError` of a model file that cannot be read; `remedy` where the error has
+    none of its own.
+    """
     if error.kind == reading.MISSING and os.path.islink(path):
         remedy = "the download behind it was removed or did not finish: download it again"
     elif error.kind == reading.MISSING:
@@ -67,12 +76,17 @@ def _unfinished_beside(path: str) -> str | None:
     """A hint where the same name stands there with the ending of an unfinished download."""
     for ending in _UNFINISHED:
         if os.path.lexists(path + ending):
-            return f"{shown(os.path.basename(path))}{ending} is there: the download did not finish, start it again"
+            return (
+                f"{shown(os.path.basename(path))}{ending} is there: the download did not finish,"
+                " start it again"
+            )
     return None
 
 
 def open_file(path: str) -> tuple[IO[bytes], int]:
-    """An ordinary file, unbuffered, and its size in bytes. Waits for no pipe or device. Raises `SpecError`."""
+    """An ordinary file, unbuffered, and its size in bytes. Waits for no pipe or device. Raises
+    `SpecError`.
+    """
     try:
         stream, size = reading.open_file(path)
     except reading.Unreadable as error:
@@ -80,20 +94,34 @@ def open_file(path: str) -> tuple[IO[bytes], int]:
     for ending in _UNFINISHED:
         if path.lower().endswith(ending):
             stream.close()
-            fail(path, "is a download that did not finish", "start the download again, and give the finished file")
+            fail(
+                path,
+                "is a download that did not finish",
+                "start the download again, and give the finished file",
+            )
     return stream, size
 
 
 def read_some(path: str, stream: IO[bytes], limit: int) -> bytes:
-    """At most `limit` bytes from where the stream stands; fewer only at the end of the file. Raises `SpecError`."""
+    """At most `limit` bytes from where the stream stands; fewer only at the end of the file.
+    Raises `SpecError`.
+    """
     try:
         return reading.read_some(stream, limit)
     except reading.Unreadable as error:
         refuse(path, error)
 
 
-def read_json(path: str, limit: int, *, what: str, max_signs: int = reading.MAX_SIGNS, instead: str | None = None) -> Any:
-    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`; `what` names the file in its messages.
+def read_json(
+    path: str,
+    limit: int,
+    *,
+    what: str,
+    max_signs: int = reading.MAX_SIGNS,
+    instead: str | None = None,
+) -> Any:
+    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`; `what` names the file
+    in its messages.
 
     `instead` is the remedy for one with more than `max_signs` in it (`reading.signs_in`).
     """
@@ -115,7 +143,9 @@ def parse_json(
     instead: str | None = None,
     made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
 ) -> Any:
-    """JSON that nobody vouches for. Raises `SpecError`; `made_of` makes an object of its pairs, doubled keys included."""
+    """JSON that nobody vouches for. Raises `SpecError`; `made_of` makes an object of its pairs,
+    doubled keys included.
+    """
     as_published = f"give the {what} as it was published"
     if (count := reading.signs_in(content)) > max_signs:
         error = reading.too_many(count, max_signs)
@@ -125,9 +155,15 @@ def parse_json(
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", as_published)
     try:
-        return reading.Decoder(made_of=made_of, constant=float, whole=_integer).parse(text, max_signs=max_signs)
+        return reading.Decoder(made_of=made_of, constant=float, whole=_integer).parse(
+            text, max_signs=max_signs
+        )
     except reading.NoJSON as error:
-        fail(path, f"{error.reason.replace('is not JSON', 'is not valid JSON')} in line {error.line}", as_published)
+        fail(
+            path,
+            f"{error.reason.replace('is not JSON', 'is not valid JSON')} in line {error.line}",
+            as_published,
+        )
     except reading.Unreadable as error:
         fail(path, f"is not usable JSON: it {error.reason}", as_published)
 
@@ -138,26 +174,44 @@ def _integer(text: str) -> int | float:
 
 
 def begins_safetensors(start: bytes) -> bool:
-    """Eight bytes of a length, of which the upper four are zero, and the header: neither a text nor an archive has both there.
+    """Eight bytes of a length, of which the upper four are zero, and the header: neither a text nor
+    an archive has both there.
 
-    The lower bytes are any number: 640 is what a pickle begins with, 31,520 a blank and the brace of JSON.
+    The lower bytes are any number: 640 is what a pickle begins with, 31,520 a blank and the brace
+    of JSON.
     """
     return start[4:9] == b"\0\0\0\0{"
 
 
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
-    """Raise `SpecError` for a file whose first bytes say that it is something people mistake for a model file."""
+    """Raise `SpecError` for a file whose first bytes say that it is something people mistake
+    for a model file.
+    """
     if size == 0:
-        fail(path, "is empty", "the download did not start, or the disk was full: download it again")
+        fail(
+            path, "is empty", "the download did not start, or the disk was full: download it again"
+        )
     if start.startswith(_LFS):
         found = re.search(rb"\nsize (\d{1,18})", start)
         real = f" of {int(found[1]):,} bytes" if found else ""
-        fail(path, f"is a Git LFS pointer: the real file{real} was not downloaded", "run `git lfs pull` in the repository's folder")
+        fail(
+            path,
+            f"is a Git LFS pointer: the real file{real} was not downloaded",
+            "run `git lfs pull` in the repository's folder",
+        )
     if not start.strip(b"\0"):
-        fail(path, "holds nothing but zeros", "the space was reserved, but the download did not happen: download it again")
+        fail(
+            path,
+            "holds nothing but zeros",
+            "the space was reserved, but the download did not happen: download it again",
+        )
     head = start.lstrip()[:15].lower()
     if head.startswith((b"<!doctype html", b"<html", b"<?xml")):
-        fail(path, "is a web page, not a model", "the download was answered by a page, for example to log in: download it again")
+        fail(
+            path,
+            "is a web page, not a model",
+            "the download was answered by a page, for example to log in: download it again",
+        )
     if begins_safetensors(start):
         return
     for magic, message, remedy in _MAGIC:

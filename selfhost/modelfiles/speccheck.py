@@ -1,6 +1,7 @@
 """`selfhost spec check`: every fault of spec files in one run, alone and beside the catalogue.
 
-Off the path of `check`: a spec that names a successor nobody has is still a spec, and its verdict is right.
+Off the path of `check`: a spec that names a successor nobody has is still a spec, and its verdict
+is right.
 """
 
 from __future__ import annotations
@@ -21,15 +22,26 @@ from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
 from ..needs.records import SizedWeights
 
-# tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep] is a pointer
-SOURCED = ("license", "openness", "parameters", "architecture", "components", "embedding", "safety", "availability")
+# tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep]
+# is a pointer
+SOURCED = (
+    "license",
+    "openness",
+    "parameters",
+    "architecture",
+    "components",
+    "embedding",
+    "safety",
+    "availability",
+)
 # the time of packaging's parser grows faster than the text
 MAX_EXPRESSION = 1000
 # a stated count of parameters lies that near to the sum over the architecture
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
 ROUNDED_SHARE = 0.1
-# what publishers leave in another type makes files of one quantization differ by up to 8 %; one of another model by far more
+# what publishers leave in another type makes files of one quantization differ by up to 8 %; one of
+# another model by far more
 FILES_SHARE = 0.25
 
 # how a spec answers to a name (id, alias, repository), the name as written, and the spec's id
@@ -41,9 +53,10 @@ def check_spec_files(
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
-    `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and sizes are counted again. A file
-    replaces the spec of the same id in the catalogue, so that a shipped file can be checked against the rest. The same file named
-    twice is read once. Raises nothing.
+    `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and
+    sizes are counted again. A file replaces the spec of the same id in the catalogue, so that a
+    shipped file can be checked against the rest. The same file named twice is read once. Raises
+    nothing.
     """
     read: list[tuple[Document, ModelSpec | None]] = []
     seen: set[str] = set()
@@ -59,13 +72,20 @@ def check_spec_files(
             read.append((document, read_model_spec(document, path)))
     # what is wrong beside the catalogue is looked for in faulty files too: all faults in one run
     given = [document for document, _ in read if document.values.get("schema", SCHEMA) == SCHEMA]
-    replaced = {_text(document, "id") or os.path.basename(document.file).removesuffix(".toml") for document in given}
+    replaced = {
+        _text(document, "id") or os.path.basename(document.file).removesuffix(".toml")
+        for document in given
+    }
     others = [spec for spec in catalogue_specs if spec.id not in replaced]
     ids = sorted({spec.id for spec in others} | replaced)
     owners: dict[str, _Owner] = {}
     for spec in others:
         repository = [("repository", spec.repository)] if spec.repository else []
-        for kind, name in (("id", spec.id), *(("alias", alias) for alias in spec.aliases), *repository):
+        for kind, name in (
+            ("id", spec.id),
+            *(("alias", alias) for alias in spec.aliases),
+            *repository,
+        ):
             owners.setdefault(canonical(name), (kind, name, spec.id))
     for document in given:
         _check_names(document, owners)
@@ -83,7 +103,9 @@ def check_spec_files(
 
 
 def _text(document: Document, *keys: str) -> str | None:
-    """The text at a path; None where there is none, or something else, which the reader has noted."""
+    """The text at a path; None where there is none, or something else, which the reader has
+    noted.
+    """
     value: Any = document.values
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -96,11 +118,15 @@ def _texts(document: Document, *keys: str) -> list[tuple[Path, str]]:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     texts = enumerate(value if isinstance(value, list) else ())
-    return [((*keys, index), text) for index, text in texts if isinstance(text, str) and text.strip()]
+    return [
+        ((*keys, index), text) for index, text in texts if isinstance(text, str) and text.strip()
+    ]
 
 
 def _check_names(document: Document, owners: dict[str, _Owner]) -> None:
-    """The file's name, and that no other spec answers to a name of this one. Adds its names to `owners`."""
+    """The file's name, and that no other spec answers to a name of this one. Adds its names to
+    `owners`.
+    """
     spec_id, repository = _text(document, "id"), _text(document, "repository")
     if spec_id is None:
         return
@@ -108,7 +134,11 @@ def _check_names(document: Document, owners: dict[str, _Owner]) -> None:
     if is_id(spec_id) and file != f"{spec_id}.toml":
         document.add(("id",), *misnamed(spec_id, file))
     if owners.get(canonical(spec_id), ("", "", ""))[::2] == ("id", spec_id):
-        document.add(("id",), f'"{_short(spec_id)}" is the id of another of these files too', "give each model an id of its own")
+        document.add(
+            ("id",),
+            f'"{_short(spec_id)}" is the id of another of these files too',
+            "give each model an id of its own",
+        )
         return
     own: dict[str, _Owner] = {}
     named: list[tuple[str, Path, str]] = [("id", ("id",), spec_id)]
@@ -124,7 +154,9 @@ def _check_names(document: Document, owners: dict[str, _Owner]) -> None:
             said = "an alias of it" if other_kind == "alias" else f"its {other_kind}"
             if other_name != name:
                 said += f', "{other_name}" (case and separators make no difference)'
-            document.add(path, f'"{_short(name)}" already means {other_id}: {said}', "a name means one model")
+            document.add(
+                path, f'"{_short(name)}" already means {other_id}: {said}', "a name means one model"
+            )
         else:
             own.setdefault(key, (kind, name, spec_id))
     owners.update(own)
@@ -132,14 +164,21 @@ def _check_names(document: Document, owners: dict[str, _Owner]) -> None:
 
 def _check_references(document: Document, ids: Sequence[str]) -> None:
     """Every spec that this one points at exists."""
-    pointers = [(path, _text(document, *path)) for path in (("upkeep", "superseded_by"), ("availability", "successor"))]
+    pointers = [
+        (path, _text(document, *path))
+        for path in (("upkeep", "superseded_by"), ("availability", "successor"))
+    ]
     named: list[tuple[Path, str]] = [(path, text) for path, text in pointers if text is not None]
     for path, text in named + _texts(document, "availability", "open_alternatives"):
         if text == _text(document, "id"):
             document.add(path, f'"{_short(text)}" is this model itself')
         elif text not in ids:
             guess = document.guess(text, ids)
-            document.add(path, f'no spec has the id "{_short(text)}"', f'did you mean "{guess}"?' if guess else None)
+            document.add(
+                path,
+                f'no spec has the id "{_short(text)}"',
+                f'did you mean "{guess}"?' if guess else None,
+            )
 
 
 def _check_parts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
@@ -148,11 +187,18 @@ def _check_parts(document: Document, spec: ModelSpec, architectures: Mapping[str
     key = None if made is None else need.lacking(made, architectures)
     if made is not None and key is not None:
         remedy = f"write {key} = [{{ … }}], or another architecture"
-        document.add(("architecture", key), f"is missing, and every {made.row} model has it", remedy, absent=True)
+        document.add(
+            ("architecture", key),
+            f"is missing, and every {made.row} model has it",
+            remedy,
+            absent=True,
+        )
 
 
 def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
-    """That the parameters stated are those that the architecture has; nothing where it does not tell them all."""
+    """That the parameters stated are those that the architecture has; nothing where it does not
+    tell them all.
+    """
     parameters = spec.parameters
     counted = need.counted_parameters(spec, architectures)
     if counted is None or parameters.total is None:
@@ -165,19 +211,33 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
     apart = total + beside - parameters.total
     what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
     if abs(apart) > _allowed(parameters.total):
-        remedy = f"write total = {total + beside:_}, or correct [architecture]: one of the two is of another model"
-        message = f"is {parameters.total:,}, and {what} is {total + beside:,}: {_share(apart, parameters.total)}"
+        remedy = (
+            f"write total = {total + beside:_}, or correct [architecture]: one of the two is of"
+            " another model"
+        )
+        message = (
+            f"is {parameters.total:,}, and {what} is {total + beside:,}:"
+            f" {_share(apart, parameters.total)}"
+        )
         document.add(("parameters", "total"), message, remedy)
     elif parameters.active is not None:
         used = active + beside
         if abs(used - parameters.active) > _allowed(parameters.active) + abs(apart):
             remedy = f"write active = {used:_}, or correct experts and used of feed_forward"
-            message = f"is {parameters.active:,}, and what [architecture] uses for a token is {used:,}: "
-            document.add(("parameters", "active"), message + _share(used - parameters.active, parameters.active), remedy)
+            message = (
+                f"is {parameters.active:,}, and what [architecture] uses for a token is {used:,}: "
+            )
+            document.add(
+                ("parameters", "active"),
+                message + _share(used - parameters.active, parameters.active),
+                remedy,
+            )
 
 
 def _allowed(stated: int) -> int:
-    """How far the true count may be from a stated one: its share, or half of its last digit where it was rounded."""
+    """How far the true count may be from a stated one: its share, or half of its last digit
+    where it was rounded.
+    """
     digits = str(stated)
     rounded = int("1" + "0" * (len(digits) - len(digits.rstrip("0")))) // 2
     return max(int(stated * PARAMETERS_SHARE), min(rounded, int(stated * ROUNDED_SHARE)))
@@ -185,11 +245,16 @@ def _allowed(stated: int) -> int:
 
 def _share(apart: int, stated: int) -> str:
     """`87 % less`, of the figure that was computed against the one stated."""
-    return f"{abs(apart) / stated:.{0 if abs(apart) * 10 > stated else 1}%} {'more' if apart > 0 else 'less'}".replace("%", " %")
+    return (
+        f"{abs(apart) / stated:.{0 if abs(apart) * 10 > stated else 1}%}"
+        f" {'more' if apart > 0 else 'less'}".replace("%", " %")
+    )
 
 
 def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
-    """That files whose size is stated can be this model's in that quantization; nothing where no size can be computed."""
+    """That files whose size is stated can be this model's in that quantization; nothing where
+    no size can be computed.
+    """
     alone = spec.replace(files=())
     # a listing may count the projector in, which is a file of its own in 16 bits
     beside = 3 * (spec.parameters.encoders or 0)
@@ -200,34 +265,72 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
             sized = need.weights_bytes(alone, files.format, name, architectures)
             if not isinstance(sized, SizedWeights):
                 continue
-            if not sized.low_bytes * (1 - FILES_SHARE) <= size <= sized.high_bytes * (1 + FILES_SHARE) + beside:
-                message = f"is {size:,}, and this model's files in {name} have {sized.bytes:,} ({sized.arithmetic})"
-                remedy = "look the size up again, of all parts together, or correct [architecture] and [parameters]"
+            if (
+                not sized.low_bytes * (1 - FILES_SHARE)
+                <= size
+                <= sized.high_bytes * (1 + FILES_SHARE) + beside
+            ):
+                message = (
+                    f"is {size:,}, and this model's files in {name} have {sized.bytes:,}"
+                    f" ({sized.arithmetic})"
+                )
+                remedy = (
+                    "look the size up again, of all parts together, or correct [architecture] and"
+                    " [parameters]"
+                )
                 document.add(("files", index, "bytes", name), message, remedy)
 
 
 def _check_apart(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
     """That tensors which are stored in a type of their own are tensors of the model."""
-    named = [("architecture", name) for name, _ in (spec.architecture.apart if spec.architecture is not None else ())]
-    named += [("quantized", name) for name, _ in (spec.quantized.apart if spec.quantized is not None else ())]
+    named = [
+        ("architecture", name)
+        for name, _ in (spec.architecture.apart if spec.architecture is not None else ())
+    ]
+    named += [
+        ("quantized", name)
+        for name, _ in (spec.quantized.apart if spec.quantized is not None else ())
+    ]
     names = need.tensor_names(spec, architectures) if named else ()
     for table, name in named if names else ():
         if name not in names:
             guess = document.guess(name, names)
-            document.add((table, "apart", name), "is no tensor of this architecture", f"did you mean {guess}?" if guess else None)
+            document.add(
+                (table, "apart", name),
+                "is no tensor of this architecture",
+                f"did you mean {guess}?" if guess else None,
+            )
 
 
 def _check_license(document: Document) -> None:
-    """That the license is one, its address one that a browser may open, and that its conditions are said to be such."""
+    """That the license is one, its address one that a browser may open, and that its conditions
+    are said to be such.
+    """
     terms = document.values.get("license")
-    answers = [terms.get(key) for key in ("commercial_use", "modification", "redistribution")] if isinstance(terms, dict) else []
-    # of commercial_use "yes" reports say that any use is allowed; a "no" may have conditions: what is left to do
-    if isinstance(terms, dict) and terms.get("conditions") and "conditional" not in answers and "no" not in answers:
-        remedy = 'say which: commercial_use = "conditional"; what a user must do is one of the duties'
+    answers = (
+        [terms.get(key) for key in ("commercial_use", "modification", "redistribution")]
+        if isinstance(terms, dict)
+        else []
+    )
+    # of commercial_use "yes" reports say that any use is allowed; a "no" may have conditions: what
+    # is left to do
+    if (
+        isinstance(terms, dict)
+        and terms.get("conditions")
+        and "conditional" not in answers
+        and "no" not in answers
+    ):
+        remedy = (
+            'say which: commercial_use = "conditional"; what a user must do is one of the duties'
+        )
         document.add(("license", "conditions"), "is stated, though nothing is conditional", remedy)
     address = _text(document, "license", "url")
     if address is not None and not re.match(r"https?://[^\s/]", address, re.IGNORECASE):
-        document.add(("license", "url"), f'"{_short(address)}" is no address of a web page', "it begins with https://")
+        document.add(
+            ("license", "url"),
+            f'"{_short(address)}" is no address of a web page',
+            "it begins with https://",
+        )
     text = _text(document, "license", "id")
     # the reader has noted what is no expression at all
     if text is None or not is_license_expression(text):
@@ -239,7 +342,9 @@ def _check_license(document: Document) -> None:
     except (InvalidLicenseExpression, RecursionError):
         right = None
     if right is None:
-        remedy = "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+        remedy = (
+            "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+        )
         document.add(("license", "id"), f'"{_short(text)}" is no SPDX license expression', remedy)
     elif right != text:
         document.add(("license", "id"), f'"{text}" is not as SPDX writes it', f'write "{right}"')
@@ -251,9 +356,14 @@ def _check_sources(document: Document) -> None:
     if not isinstance(sources, dict) or not isinstance(unknown, dict):
         return
     for table in SOURCED:
-        if table in document.values and not any(key == table or key.startswith(f"{table}.") for key in sources):
+        if table in document.values and not any(
+            key == table or key.startswith(f"{table}.") for key in sources
+        ):
             document.add(
-                ("sources", table), "is missing", f'say where the facts in [{table}] come from: [sources] {table} = "…"', absent=True
+                ("sources", table),
+                "is missing",
+                f'say where the facts in [{table}] come from: [sources] {table} = "…"',
+                absent=True,
             )
     for section, keys in (("sources", sources), ("unknown", unknown)):
         for key in keys:
@@ -272,11 +382,19 @@ def _check_key(document: Document, section: str, key: str) -> None:
             return
         if name not in node["properties"]:
             guess = document.guess(name, list(node["properties"]))
-            homes = [table for table in node["properties"] if name in _inside(node["properties"][table]).get("properties", {})]
+            homes = [
+                table
+                for table in node["properties"]
+                if name in _inside(node["properties"][table]).get("properties", {})
+            ]
             if not place and len(homes) == 1:
                 guess = f"{homes[0]}.{part}"
             meant = ".".join([*parts[:place], guess, *parts[place + 1 :]]) if guess else None
-            document.add((section, key), "is not the name of a key of a spec", f'did you mean "{meant}"?' if meant else None)
+            document.add(
+                (section, key),
+                "is not the name of a key of a spec",
+                f'did you mean "{meant}"?' if meant else None,
+            )
             return
         node = node["properties"][name]
 
@@ -284,7 +402,9 @@ def _check_key(document: Document, section: str, key: str) -> None:
 def _inside(node: Any) -> Any:
     """A schema's node with references and lists opened."""
     while "$ref" in node or "items" in node:
-        node = _schema()["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node["items"]
+        node = (
+            _schema()["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node["items"]
+        )
     return node
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..catalogue.spec import QUANTIZATIONS, SCHEMA, Architecture, Attention, FeedForward, ModelSpec, Recurrent, TensorGroup
+from ..catalogue.spec import (
+    QUANTIZATIONS,
+    SCHEMA,
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Recurrent,
+    TensorGroup,
+)
 from ..core.records import Record
 
 TYPE_CHECKING = False
@@ -15,19 +24,30 @@ if TYPE_CHECKING:
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\b": "\\b",
+    "\t": "\\t",
+    "\n": "\\n",
+    "\f": "\\f",
+    "\r": "\\r",
+}
 _Group = Attention | Recurrent | FeedForward
 _SOMETIMES = (
-    "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length", "indexer_rows", "compression",
+    "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length",
+    "indexer_rows", "compression",
     "output_groups", "output_latent_length",
 )  # fmt: skip
 
 
 def spec_text(model: ModelSpec) -> str:
-    """The text of a spec file; `read_model_spec` makes the same spec of it, but for `origin` and `overrides`."""
+    """The text of a spec file; `read_model_spec` makes the same spec of it, but for `origin`
+    and `overrides`.
+    """
     lines = [f"schema = {SCHEMA}"]
     for key in (
-        "id", "name", "family", "developer", "released", "modality", "aliases", "repository", "gated", "components_dtype", "native_pixels",
+        "id", "name", "family", "developer", "released", "modality", "aliases", "repository", "gated", "components_dtype", "native_pixels",  # noqa: E501
     ):  # fmt: skip
         value = getattr(model, key)
         if key == "released" and isinstance(value, str) and _DATE.fullmatch(value):
@@ -40,7 +60,11 @@ def spec_text(model: ModelSpec) -> str:
     lines += _table("openness", model.openness, defaults=True)
     lines += _table("parameters", model.parameters, defaults=True)
     if model.components:
-        lines += ["", "[components]", *(f"{_key(name)} = {_value(count)}" for name, count in model.components.items())]
+        lines += [
+            "",
+            "[components]",
+            *(f"{_key(name)} = {_value(count)}" for name, count in model.components.items()),
+        ]
     if model.embedding_length is not None:
         lines += ["", "[embedding]", f"length = {_value(model.embedding_length)}"]
     if model.architecture is not None:
@@ -52,13 +76,25 @@ def spec_text(model: ModelSpec) -> str:
     own = model.quantized
     lines += _table("quantized", own.replace(apart=()) if own is not None else None)
     if own is not None and own.apart:
-        lines += ["", "[quantized.apart]", *(f"{_key(tensor)} = {_value(type)}" for tensor, type in own.apart)]
+        lines += [
+            "",
+            "[quantized.apart]",
+            *(f"{_key(tensor)} = {_value(type)}" for tensor, type in own.apart),
+        ]
     unknown = dict(model.unknown)
     for name, texts in (("sources", model.sources), ("unknown", unknown)):
         if texts:
-            lines += ["", f"[{name}]", *(f"{_key(key)} = {_value(text)}" for key, text in texts.items())]
+            lines += [
+                "",
+                f"[{name}]",
+                *(f"{_key(key)} = {_value(text)}" for key, text in texts.items()),
+            ]
     for files in model.files:
-        sizes = {name: size for name, size in files.bytes.items() if name in QUANTIZATIONS.get(files.format, ())}
+        sizes = {
+            name: size
+            for name, size in files.bytes.items()
+            if name in QUANTIZATIONS.get(files.format, ())
+        }
         if sizes:
             lines += ["", "[[files]]", f"format = {_value(files.format)}"]
             if files.repository is not None:
@@ -67,7 +103,13 @@ def spec_text(model: ModelSpec) -> str:
             lines += [f"bytes.{_key(name)} = {_value(size)}" for name, size in sizes.items()]
         for name in files.bytes:
             if name not in sizes:
-                lines += ["", f"# {files.bytes[name]:_} bytes in a type that has no name in spec files: {_comment(name)}"]
+                lines += [
+                    "",
+                    (
+                        f"# {files.bytes[name]:_} bytes in a type that has no name in spec files:"
+                        f" {_comment(name)}"
+                    ),
+                ]
     return "\n".join(lines) + "\n"
 
 
@@ -106,7 +148,11 @@ def _table(name: str, record: Record | None, *, defaults: bool = False) -> list[
     lines = ["", f"[{name}]"]
     for key in type(record)._fields:
         value = getattr(record, key)
-        if value is not None and value != () and not (defaults and value == type(record)._defaults.get(key)):
+        if (
+            value is not None
+            and value != ()
+            and not (defaults and value == type(record)._defaults.get(key))
+        ):
             lines.append(f"{key} = {_value(value)}")
     return lines
 
@@ -116,32 +162,57 @@ def _inline(pairs: Mapping[str, Any]) -> str:
 
 
 def _architecture(model: Architecture) -> list[str]:
-    lines = ["", "[architecture]", f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}"]
+    lines = [
+        "",
+        "[architecture]",
+        f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}",
+    ]
     for key in (
-        "dtype", "matrix_dtype", "expert_dtype", "cache_dtype", "quantizer", "layers", "encoder_layers", "embedding_length", "heads",
-        "beams", "vocabulary", "vocabulary_gguf", "context_tokens", "rope_positions", "tied_embeddings", "output_matrix", "attention_bias",
+        "dtype", "matrix_dtype", "expert_dtype", "cache_dtype", "quantizer", "layers", "encoder_layers", "embedding_length", "heads",  # noqa: E501
+        "beams", "vocabulary", "vocabulary_gguf", "context_tokens", "rope_positions", "tied_embeddings", "output_matrix", "attention_bias",  # noqa: E501
         "query_key_norm", "parallel_norms", "rope_factors",
         "gate", "table_length", "also", "lacks", "positions", "token_types",
-        "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
+        "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",  # noqa: E501
     ):  # fmt: skip
         value = getattr(model, key)
         if value not in (None, ()) and not (key == "output_matrix" and value):
             lines.append(f"{key} = {_value(value)}")
     attention, recurrent, feed_forward = model.attention, model.recurrent, model.feed_forward
-    # lines of the first two lists share the layers that none of them names, so one of both may leave out its own
+    # lines of the first two lists share the layers that none of them names, so one of both may
+    # leave out its own
     remembering = _placed((*attention, *recurrent), model)
-    places = remembering[: len(attention)], remembering[len(attention) :], _placed(feed_forward, model)
+    places = (
+        remembering[: len(attention)],
+        remembering[len(attention) :],
+        _placed(feed_forward, model),
+    )
     for key, groups in (
-        ("attention", [_attention(group, at, model) for group, at in zip(attention, places[0], strict=True)]),
-        ("recurrent", [_recurrent(group, at) for group, at in zip(recurrent, places[1], strict=True)]),
-        ("feed_forward", [_feed_forward(group, at) for group, at in zip(feed_forward, places[2], strict=True)]),
+        (
+            "attention",
+            [_attention(group, at, model) for group, at in zip(attention, places[0], strict=True)],
+        ),
+        (
+            "recurrent",
+            [_recurrent(group, at) for group, at in zip(recurrent, places[1], strict=True)],
+        ),
+        (
+            "feed_forward",
+            [_feed_forward(group, at) for group, at in zip(feed_forward, places[2], strict=True)],
+        ),
     ):
         if groups:
             lines += [f"{key} = [", *(f"  {_inline(group)}," for group in groups), "]"]
     if model.audio is not None:
-        lines.append(f"audio = {_inline({key: getattr(model.audio, key) for key in type(model.audio)._fields})}")
+        lines.append(
+            "audio ="
+            f" {_inline({key: getattr(model.audio, key) for key in type(model.audio)._fields})}"
+        )
     if model.apart:
-        lines += ["", "[architecture.apart]", *(f"{_key(tensor)} = {_value(type)}" for tensor, type in model.apart)]
+        lines += [
+            "",
+            "[architecture.apart]",
+            *(f"{_key(tensor)} = {_value(type)}" for tensor, type in model.apart),
+        ]
     if model.tensors:
         lines += ["", "[architecture.tensors]"]
         names: dict[str, list[TensorGroup]] = {}
@@ -149,7 +220,13 @@ def _architecture(model: Architecture) -> list[str]:
             names.setdefault(tensor.name, []).append(tensor)
         for name, tensors in names.items():
             shapes = [
-                _inline({**({"at": _at(tensor.layers, model)} if tensor.layers else {}), "shape": tensor.shape}) for tensor in tensors
+                _inline(
+                    {
+                        **({"at": _at(tensor.layers, model)} if tensor.layers else {}),
+                        "shape": tensor.shape,
+                    }
+                )
+                for tensor in tensors
             ]
             lines.append(f"{_key(name)} = [{', '.join(shapes)}]")
     return lines
@@ -167,14 +244,20 @@ def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
 
 
 def _placed(groups: Sequence[_Group], model: Architecture) -> list[dict[str, Any]]:
-    """`at` of each line. A line without it takes the layers that no line names: all, or what is left."""
+    """`at` of each line. A line without it takes the layers that no line names: all, or what is
+    left.
+    """
     every = set(range(model.layers))
     if all(set(group.layers) == every for group in groups):
         return [{} for _ in groups]
     found: list[dict[str, Any]] = [{"at": _at(group.layers, model)} for group in groups]
     for index, group in enumerate(groups):
         named = {layer for other in groups if other is not group for layer in other.layers}
-        if isinstance(found[index]["at"], tuple) and len(group.layers) > 1 and every - named == set(group.layers):
+        if (
+            isinstance(found[index]["at"], tuple)
+            and len(group.layers) > 1
+            and every - named == set(group.layers)
+        ):
             # a list of many layers reads worse than "the rest"
             found[index] = {}
             break

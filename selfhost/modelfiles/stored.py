@@ -21,11 +21,13 @@ _MAX_RULES, _MAX_PATTERNS = 20_000, 64
 
 
 class Stored(Record):
-    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is not understood.
+    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is
+    not understood.
 
-    `matrices`, `experts`: the type of those alone. `apart`: tensors of another type. `rules`: what is said of single modules, the first
-    that names one counts; `chosen`: modules that no rule names stay as they were. `quantized`: the file says that the weights are no
-    longer in the type of training. `why`: what is not understood.
+    `matrices`, `experts`: the type of those alone. `apart`: tensors of another type. `rules`: what
+    is said of single modules, the first that names one counts; `chosen`: modules that no rule names
+    stay as they were. `quantized`: the file says that the weights are no longer in the type of
+    training. `why`: what is not understood.
     """
 
     name: str | None = None
@@ -44,40 +46,68 @@ class Stored(Record):
 
     @property
     def requantized(self) -> bool:
-        """True but for weights in 16 bits or more, and for the narrow types that models are published in, which converters read."""
-        return self.quantized and (self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary")))
+        """True but for weights in 16 bits or more, and for the narrow types that models are
+        published in, which converters read.
+        """
+        return self.quantized and (
+            self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
+        )
 
 
-# keys that change neither which modules are quantized nor how large they are, of all methods; others have to be understood
+# keys that change neither which modules are quantized nor how large they are, of all methods;
+# others have to be understood
 _NO_BEARING = {
-    "quant_method", "quant_algo", "quantization_status", "producer", "version", "checkpoint_format", "meta", "backend", "tokenizer",
-    "dataset", "damp_percent", "damp_auto_increment", "desc_act", "act_group_aware", "static_groups", "sym", "true_sequential",
-    "model_seqlen", "block_name_to_quantize", "module_name_preceding_first_block", "batch_size", "pad_token_id", "max_input_length",
-    "cache_block_outputs", "use_cuda_fp16", "use_exllama", "exllama_config", "disable_exllama", "model_name_or_path",
-    "model_file_base_name", "is_marlin_format", "pack_dtype", "zero_point", "do_fuse", "fuse_max_seq_len", "modules_to_fuse", "fmt",
-    "activation_scheme", "scale_fmt", "dequantize", "activation_scale_ub", "run_compressed", "use_optimized_inference",
-    "global_compression_ratio", "kv_cache_scheme", "kv_cache_quant_algo", "llm_int8_threshold", "quantizer", "uri", "mse",
-    "llm_int8_enable_fp32_cpu_offload", "bnb_4bit_compute_dtype", "bnb_4bit_quant_type", "bnb_4bit_quant_storage",
-    "is_checkpoint_fp8_serialized", "autoround_version", "data_type", "enable_minmax_tuning", "enable_norm_bias_tuning",
-    "enable_quanted_input", "gradient_accumulate_steps", "iters", "low_gpu_mem_usage", "low_cpu_mem_usage", "lr", "minmax_lr",
-    "nsamples", "scale_dtype", "seqlen", "train_bs", "amp", "act_bits", "act_data_type", "act_dynamic", "act_group_size", "act_sym",
-    "quant_block_list", "not_use_best_mse", "sampler", "super_bits", "super_group_size", "packing_format", "linear_class",
-    "provider", "quantization_mode", "use_rms_norm", "rms_norm_eps", "quant_type", "input_scale_fmt",
+    "quant_method", "quant_algo", "quantization_status", "producer", "version", "checkpoint_format",
+    "meta", "backend", "tokenizer",
+    "dataset", "damp_percent", "damp_auto_increment", "desc_act", "act_group_aware",
+    "static_groups", "sym", "true_sequential",
+    "model_seqlen", "block_name_to_quantize", "module_name_preceding_first_block", "batch_size",
+    "pad_token_id", "max_input_length",
+    "cache_block_outputs", "use_cuda_fp16", "use_exllama", "exllama_config", "disable_exllama",
+    "model_name_or_path",
+    "model_file_base_name", "is_marlin_format", "pack_dtype", "zero_point", "do_fuse",
+    "fuse_max_seq_len", "modules_to_fuse", "fmt",
+    "activation_scheme", "scale_fmt", "dequantize", "activation_scale_ub", "run_compressed",
+    "use_optimized_inference",
+    "global_compression_ratio", "kv_cache_scheme", "kv_cache_quant_algo", "llm_int8_threshold",
+    "quantizer", "uri", "mse",
+    "llm_int8_enable_fp32_cpu_offload", "bnb_4bit_compute_dtype", "bnb_4bit_quant_type",
+    "bnb_4bit_quant_storage",
+    "is_checkpoint_fp8_serialized", "autoround_version", "data_type", "enable_minmax_tuning",
+    "enable_norm_bias_tuning",
+    "enable_quanted_input", "gradient_accumulate_steps", "iters", "low_gpu_mem_usage",
+    "low_cpu_mem_usage", "lr", "minmax_lr",
+    "nsamples", "scale_dtype", "seqlen", "train_bs", "amp", "act_bits", "act_data_type",
+    "act_dynamic", "act_group_size", "act_sym",
+    "quant_block_list", "not_use_best_mse", "sampler", "super_bits", "super_group_size",
+    "packing_format", "linear_class",
+    "provider", "quantization_mode", "use_rms_norm", "rms_norm_eps", "quant_type",
+    "input_scale_fmt",
 }  # fmt: skip
 # keys that name modules which stay as they were
-_LEFT_OUT = ("modules_to_not_convert", "ignore", "ignored_layers", "exclude_modules", "llm_int8_skip_modules")
+_LEFT_OUT = (
+    "modules_to_not_convert",
+    "ignore",
+    "ignored_layers",
+    "exclude_modules",
+    "llm_int8_skip_modules",
+)
 # and those that the branch of a method reads
 _READ = {
-    "fp8": ("weight_block_size", "expert_dtype"), "fbgemm_fp8": ("weight_block_size",), "gptq": ("bits", "group_size", "format"),
+    "fp8": ("weight_block_size", "expert_dtype"), "fbgemm_fp8": ("weight_block_size",),
+    "gptq": ("bits", "group_size", "format"),
     "awq": ("bits", "group_size", "format"), "modelopt": ("config_groups", "group_size"),
     "auto-round": ("bits", "group_size", "packing_format", "extra_config"),
-    "bitsandbytes": ("load_in_4bit", "load_in_8bit", "_load_in_4bit", "_load_in_8bit", "bnb_4bit_use_double_quant"),
+    "bitsandbytes": ("load_in_4bit", "load_in_8bit", "_load_in_4bit", "_load_in_8bit",
+    "bnb_4bit_use_double_quant"),
     "compressed-tensors": ("config_groups", "format", "sparsity_config"),
 }  # fmt: skip
 
 
 def stored_by(found: Mapping[str, Any]) -> Stored:
-    """`quantization_config` in the words of DTYPES, with what it says of single modules; `why` where something is not understood."""
+    """`quantization_config` in the words of DTYPES, with what it says of single modules; `why`
+    where something is not understood.
+    """
     method = found.get("quant_method") or ("modelopt" if found.get("quant_algo") else None)
     stored = _by_method(method, found)
     if stored.why is not None:
@@ -88,11 +118,24 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
     for key in _LEFT_OUT:
         names = found.get(key)
         if isinstance(names, list):
-            rules = [*(_rule(key, name, _WAYS.get(str(method), "part")) for name in names if isinstance(name, str)), *rules]
+            rules = [
+                *(
+                    _rule(key, name, _WAYS.get(str(method), "part"))
+                    for name in names
+                    if isinstance(name, str)
+                ),
+                *rules,
+            ]
     known = {*_READ.get(str(method), ()), *_LEFT_OUT, *{rule.key for rule in stored.rules}}
     for key, value in found.items():
-        odd_names = key in _LEFT_OUT and value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
-        if odd_names or (key not in _NO_BEARING and key not in known and value not in (None, False, {}, [], "")):
+        odd_names = (
+            key in _LEFT_OUT
+            and value is not None
+            and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
+        )
+        if odd_names or (
+            key not in _NO_BEARING and key not in known and value not in (None, False, {}, [], "")
+        ):
             return Stored(why=f"{short(key)} = {short(value)} is not understood")
     if len(rules) > _MAX_RULES or sum(rule.way == "regex" for rule in rules) > _MAX_PATTERNS:
         return Stored(why=f"{len(rules):,} names of modules are more than are read")
@@ -100,11 +143,22 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
 
 
 # how the libraries that make files of a method compare names
-_WAYS = {"bitsandbytes": "boundary", "fp8": "boundary", "fbgemm_fp8": "boundary", "compressed-tensors": "whole", "modelopt": "glob"}
+_WAYS = {
+    "bitsandbytes": "boundary",
+    "fp8": "boundary",
+    "fbgemm_fp8": "boundary",
+    "compressed-tensors": "whole",
+    "modelopt": "glob",
+}
 
 
 def _rule(key: str, name: str, way: str, type: str | None = None) -> Rule:
-    return Rule(key=key, text=name.removeprefix("re:"), way="regex" if name.startswith("re:") else way, type=type)
+    return Rule(
+        key=key,
+        text=name.removeprefix("re:"),
+        way="regex" if name.startswith("re:") else way,
+        type=type,
+    )
 
 
 def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
@@ -112,12 +166,19 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
         block = found.get("weight_block_size")
         if found.get("expert_dtype") not in (None, "fp8"):
             return Stored(why=f"expert_dtype = {short(found['expert_dtype'])} is not understood")
-        if block is not None and (block != [128, 128] or not all(type(side) is int for side in block)):
+        if block is not None and (
+            block != [128, 128] or not all(type(side) is int for side in block)
+        ):
             return Stored(why=f"weight_block_size = {short(block)} is not understood")
         eight = "float8_e4m3" if block is None else "float8_e4m3_128x128"
-        # transformers 5 writes this key, and makes the head narrow where a list does not name it; publishers' own programs do not
+        # transformers 5 writes this key, and makes the head narrow where a list does not name it;
+        # publishers' own programs do not
         whole = "expert_dtype" in found and found.get("modules_to_not_convert") is not None
-        return Stored(name=eight, matrices=eight, rules=(Rule(key="expert_dtype", text="lm_head", type=eight),) if whole else ())
+        return Stored(
+            name=eight,
+            matrices=eight,
+            rules=(Rule(key="expert_dtype", text="lm_head", type=eight),) if whole else (),
+        )
     if method == "mxfp4":
         return Stored(name="mxfp4", experts="mxfp4")
     if method in ("gptq", "awq"):
@@ -126,8 +187,16 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
         return _auto_rounded(found)
     if method == "modelopt":
         algorithm = found.get("quant_algo")
-        name = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm) if isinstance(algorithm, str) else None
-        return Stored(name=name, matrices=name, why=None if name else f"quant_algo = {short(algorithm)} is not understood")
+        name = (
+            {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm)
+            if isinstance(algorithm, str)
+            else None
+        )
+        return Stored(
+            name=name,
+            matrices=name,
+            why=None if name else f"quant_algo = {short(algorithm)} is not understood",
+        )
     if method == "bitsandbytes":
         if found.get("load_in_4bit") is True or found.get("_load_in_4bit") is True:
             name = "nf4-double" if found.get("bnb_4bit_use_double_quant") is True else "nf4"
@@ -135,9 +204,14 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
             name = "int8"
         else:
             return Stored()
-        # transformers 5.23.0, quantizers/base.py, get_modules_to_not_convert: a list of one's own takes the place of that with the head
+        # transformers 5.23.0, quantizers/base.py, get_modules_to_not_convert: a list of one's own
+        # takes the place of that with the head
         listed = found.get("llm_int8_skip_modules") is not None
-        return Stored(name=name, matrices=name, rules=(Rule(key="llm_int8_skip_modules", text="lm_head", type=name),) if listed else ())
+        return Stored(
+            name=name,
+            matrices=name,
+            rules=(Rule(key="llm_int8_skip_modules", text="lm_head", type=name),) if listed else (),
+        )
     if method == "compressed-tensors":
         return _compressed(found)
     if method == "bitnet":
@@ -147,7 +221,8 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
 
 # layers of mlx_lm that others do not quantize, or call otherwise
 _MLX_ALONE = {
-    "ffn_gate_inp": ("mlp.gate", "mlp.router", "block_sparse_moe.gate"), "ffn_gate_inp_shexp": ("mlp.shared_expert_gate",),
+    "ffn_gate_inp": ("mlp.gate", "mlp.router", "block_sparse_moe.gate"),
+    "ffn_gate_inp_shexp": ("mlp.shared_expert_gate",),
     "ffn_gate_exps": ("mlp.switch_mlp.gate_proj", "block_sparse_moe.switch_mlp.gate_proj"),
     "ffn_up_exps": ("mlp.switch_mlp.up_proj", "block_sparse_moe.switch_mlp.up_proj"),
     "ffn_down_exps": ("mlp.switch_mlp.down_proj", "block_sparse_moe.switch_mlp.down_proj"),
@@ -156,9 +231,11 @@ _MLX_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,5})\.(.+)")
 
 
 def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | None:
-    """MLX's `quantization`: the name of its bits and groups, and that of each layer which has another; None for what has no name here.
+    """MLX's `quantization`: the name of its bits and groups, and that of each layer which has
+    another; None for what has no name here.
 
-    mlx_lm/utils.py, load_model: under a layer's name stands what that layer has instead, false where it was left as it was.
+    mlx_lm/utils.py, load_model: under a layer's name stands what that layer has instead, false
+    where it was left as it was.
     """
     name = _mlx_name(found)
     if name is None or "bits" not in found or "group_size" not in found:
@@ -167,17 +244,29 @@ def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | N
         key: "bf16" if part is False else _mlx_name(part) if isinstance(part, dict) else None
         for key, part in found.items()
         # a layer's name has dots, but of those without one; true: as all others
-        if part is not True and ("." in key or key in ("embed_tokens", "lm_head") or part is False or isinstance(part, dict))
+        if part is not True
+        and (
+            "." in key
+            or key in ("embed_tokens", "lm_head")
+            or part is False
+            or isinstance(part, dict)
+        )
     }
     in_eight = all(part == "8bit" for part in apart.values())
-    if name == "mxfp4" and in_eight and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router")):
+    if (
+        name == "mxfp4"
+        and in_eight
+        and all(any(part in key for key in apart) for part in ("self_attn", "embed", "router"))
+    ):
         # gpt-oss: experts as published, all else in 8 bits
         return "MXFP4-Q8", {}
     return name, {key: part for key, part in apart.items() if part != name}
 
 
 def _mlx_name(found: Mapping[str, Any]) -> str | None:
-    """The name of bits, group and mode; mlx.nn.quantize has 4 bits in groups of 64 where nothing is said."""
+    """The name of bits, group and mode; mlx.nn.quantize has 4 bits in groups of 64 where
+    nothing is said.
+    """
     mode = found.get("mode", "affine")
     if isinstance(mode, str) and mode in MLX_MODES:
         # all but their own bits and groups mlx.core.quantize refuses
@@ -185,11 +274,19 @@ def _mlx_name(found: Mapping[str, Any]) -> str | None:
         return mode if (found.get("bits", own[0]), found.get("group_size", own[1])) == own else None
     bits, group = found.get("bits", 4), found.get("group_size", 64)
     name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
-    return name if mode == "affine" and type(bits) is type(group) is int and name in QUANTIZATIONS["mlx"] else None
+    return (
+        name
+        if mode == "affine" and type(bits) is type(group) is int and name in QUANTIZATIONS["mlx"]
+        else None
+    )
 
 
-def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]) -> tuple[tuple[str, str], ...] | str:
-    """`of_mlx`'s layers by the names of tensors, all blocks of one kind in one; the first key that is not understood where one is not."""
+def tensors_apart(
+    apart: Mapping[str, str | None], groups: Sequence[TensorGroup]
+) -> tuple[tuple[str, str], ...] | str:
+    """`of_mlx`'s layers by the names of tensors, all blocks of one kind in one; the first key
+    that is not understood where one is not.
+    """
     from ..needs.modules import MODULES, OUTSIDE
 
     known: dict[str, frozenset[int]] = {}
@@ -205,13 +302,26 @@ def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]
         if type == "bf16" and ELSEWHERE.search(key):
             # encoders are counted in 16 bits
             continue
-        if within is None and key.rpartition(".")[2] == "lm_head" and "token_embd.weight" in known and "output.weight" not in known:
+        if (
+            within is None
+            and key.rpartition(".")[2] == "lm_head"
+            and "token_embd.weight" in known
+            and "output.weight" not in known
+        ):
             # tied: mlx_lm makes no such layer
             continue
         inside = None if within is None else tensors.get(within[2], ())
-        names = (OUTSIDE.get(key.rpartition(".")[2]),) if inside is None else tuple(f"blk.*.{name}" for name in inside)
+        names = (
+            (OUTSIDE.get(key.rpartition(".")[2]),)
+            if inside is None
+            else tuple(f"blk.*.{name}" for name in inside)
+        )
         layer = None if within is None else int(within[1])
-        meant = [f"{name}.weight" for name in names if f"{name}.weight" in known and (layer is None or layer in known[f"{name}.weight"])]
+        meant = [
+            f"{name}.weight"
+            for name in names
+            if f"{name}.weight" in known and (layer is None or layer in known[f"{name}.weight"])
+        ]
         if not meant or type not in APART:
             return key
         for name in meant:
@@ -221,12 +331,17 @@ def tensors_apart(apart: Mapping[str, str | None], groups: Sequence[TensorGroup]
         if len(set(of_layers.values())) == 1 and len(of_layers) == (len(known[name]) or 1):
             each.append((name, next(iter(of_layers.values()))))
         else:
-            each += [(name.replace("*", str(layer)), type) for layer, type in sorted(of_layers.items(), key=lambda one: one[0] or 0)]
+            each += [
+                (name.replace("*", str(layer)), type)
+                for layer, type in sorted(of_layers.items(), key=lambda one: one[0] or 0)
+            ]
     return tuple(each)
 
 
 def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
-    """GPTQ and AWQ under the name of their bits and group, and what GPTQ says of single modules; `why` where no layout is known."""
+    """GPTQ and AWQ under the name of their bits and group, and what GPTQ says of single
+    modules; `why` where no layout is known.
+    """
     name, why = _group_name(method, found.get("bits", 4), found.get("group_size", 128))
     if name is None:
         return Stored(why=why)
@@ -240,28 +355,52 @@ def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
     if not isinstance(dynamic, dict):
         return Stored(why=f"dynamic = {short(dynamic)} is not understood")
     for text, own in dynamic.items():
-        # GPTQModel 5, gptqmodel/quantization/config.py, dynamic_get: a minus leaves modules out, the first pattern that fits counts
+        # GPTQModel 5, gptqmodel/quantization/config.py, dynamic_get: a minus leaves modules out,
+        # the first pattern that fits counts
         type = None
         if not str(text).startswith("-:"):
             given = own if isinstance(own, dict) else {}
-            type, why = _group_name(method, given.get("bits", found.get("bits", 4)), given.get("group_size", found.get("group_size", 128)))
+            type, why = _group_name(
+                method,
+                given.get("bits", found.get("bits", 4)),
+                given.get("group_size", found.get("group_size", 128)),
+            )
             if type is None:
                 return Stored(why=f"dynamic: {why}")
-        rules.append(Rule(key="dynamic", text=str(text).removeprefix("-:").removeprefix("+:"), way="regex", type=type))
+        rules.append(
+            Rule(
+                key="dynamic",
+                text=str(text).removeprefix("-:").removeprefix("+:"),
+                way="regex",
+                type=type,
+            )
+        )
     chosen = found.get("modules_in_block_to_quantize") or []
-    names = [one for part in chosen for one in (part if isinstance(part, list) else [part])] if isinstance(chosen, list) else [None]
+    names = (
+        [one for part in chosen for one in (part if isinstance(part, list) else [part])]
+        if isinstance(chosen, list)
+        else [None]
+    )
     if not all(isinstance(one, str) for one in names):
         return Stored(why=f"modules_in_block_to_quantize = {short(chosen)} is not understood")
     rules += (Rule(key="modules_in_block_to_quantize", text=str(one), type=name) for one in names)
     return Stored(name=name, matrices=name, rules=tuple(rules), chosen=bool(names))
 
 
-# layouts that AutoRound packs into (auto_round 0.16.1, export/export_to_autoround/export.py): those of GPTQ, without g_idx, and of AWQ
-_PACKED_AS = {"auto_round": "gptq", "auto_round:auto_gptq": "gptq", "auto_round:gptq": "gptq", "auto_round:auto_awq": "awq"}
+# layouts that AutoRound packs into (auto_round 0.16.1, export/export_to_autoround/export.py): those
+# of GPTQ, without g_idx, and of AWQ
+_PACKED_AS = {
+    "auto_round": "gptq",
+    "auto_round:auto_gptq": "gptq",
+    "auto_round:gptq": "gptq",
+    "auto_round:auto_awq": "awq",
+}
 
 
 def _auto_rounded(found: Mapping[str, Any]) -> Stored:
-    """AutoRound's own format under the name of the layout it has, with the bits of its own that a layer may have."""
+    """AutoRound's own format under the name of the layout it has, with the bits of its own that
+    a layer may have.
+    """
     layout = found.get("packing_format", "auto_round:auto_gptq")
     method = _PACKED_AS.get(layout) if isinstance(layout, str) else None
     if method is None:
@@ -272,14 +411,20 @@ def _auto_rounded(found: Mapping[str, Any]) -> Stored:
     stored = _grouped(method, {key: value for key, value in found.items() if key != "dynamic"})
     own = found.get("extra_config") or {}
     if stored.why is not None or not isinstance(own, dict):
-        return stored if stored.why is not None else Stored(why=f"extra_config = {short(own)} is not understood")
+        return (
+            stored
+            if stored.why is not None
+            else Stored(why=f"extra_config = {short(own)} is not understood")
+        )
     rules: list[Rule] = []
     for text, part in own.items():
         given = part if isinstance(part, dict) else {}
         bits = given.get("bits", found.get("bits", 4))
         type = None
         if bits not in (16, 32):
-            type, why = _group_name(method, bits, given.get("group_size", found.get("group_size", 128)))
+            type, why = _group_name(
+                method, bits, given.get("group_size", found.get("group_size", 128))
+            )
             if type is None or given.get("data_type", "int") != "int":
                 return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
         way = "boundary" if re.fullmatch(r"[\w.\-]+", str(text)) else "regex"
@@ -294,13 +439,17 @@ def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | N
     name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
     if type(bits) is int and type(group) is int and name in PACKED:
         return name, None
-    return None, f"bits = {short(bits)} is not understood" if type(
-        bits
-    ) is not int or base not in PACKED else f"group_size = {short(group)} is not understood"
+    return None, (
+        f"bits = {short(bits)} is not understood"
+        if type(bits) is not int or base not in PACKED
+        else f"group_size = {short(group)} is not understood"
+    )
 
 
 def _compressed(found: Mapping[str, Any]) -> Stored:
-    """llm-compressor's groups: what the first is made of is the model's type, modules that the others name have theirs."""
+    """llm-compressor's groups: what the first is made of is the model's type, modules that the
+    others name have theirs.
+    """
     sparse = found.get("sparsity_config")
     if sparse and not (isinstance(sparse, dict) and sparse.get("format") in (None, "dense")):
         return Stored(why=f"sparsity_config = {short(sparse)} is not understood")
@@ -308,17 +457,34 @@ def _compressed(found: Mapping[str, Any]) -> Stored:
     types: list[tuple[str, list[str]]] = []
     for key, group in groups.items() if isinstance(groups, dict) else ():
         weights = group.get("weights") if isinstance(group, dict) else None
-        name = _compressed_name(weights, group.get("format") or found.get("format")) if isinstance(weights, dict) else None
+        name = (
+            _compressed_name(weights, group.get("format") or found.get("format"))
+            if isinstance(weights, dict)
+            else None
+        )
         targets = group.get("targets", ["Linear"]) if isinstance(group, dict) else None
-        if name is None or not isinstance(targets, list) or not all(isinstance(one, str) for one in targets):
-            return Stored(why=f"config_groups: {short(key)} = {short(weights if name is None else targets)} is not understood")
+        if (
+            name is None
+            or not isinstance(targets, list)
+            or not all(isinstance(one, str) for one in targets)
+        ):
+            return Stored(
+                why=(
+                    f"config_groups: {short(key)} = {short(weights if name is None else targets)}"
+                    " is not understood"
+                )
+            )
         types.append((name, targets))
     if not types:
         return Stored(why="config_groups is missing")
     general = next((name for name, targets in reversed(types) if "Linear" in targets), None)
-    # names before patterns, those by the alphabet, and of one that stands twice the last (match_targets of utils/match.py)
+    # names before patterns, those by the alphabet, and of one that stands twice the last
+    # (match_targets of utils/match.py)
     named = {one: name for name, targets in types for one in targets if one != "Linear"}
-    rules = [_rule("targets", one, "whole", named[one]) for one in sorted(named, key=lambda one: ("re:" in one, one))]
+    rules = [
+        _rule("targets", one, "whole", named[one])
+        for one in sorted(named, key=lambda one: ("re:" in one, one))
+    ]
     if general is not None:
         # the head is a linear layer like any other, unless it is left out
         rules.append(Rule(key="targets", text="lm_head", type=general))
@@ -327,17 +493,30 @@ def _compressed(found: Mapping[str, Any]) -> Stored:
 
 
 def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
-    """compressed-tensors 0.12, quant_args.py and config/format.py; None for a layout that is not known here."""
+    """compressed-tensors 0.12, quant_args.py and config/format.py; None for a layout that is
+    not known here.
+    """
     kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
     if format in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return str(format)[:5]
     if type(bits) is not int or not (group is None or type(group) is int):
         return None
-    if format not in (None, "dense", "pack-quantized", "int-quantized", "float-quantized", "naive-quantized"):
+    if format not in (
+        None,
+        "dense",
+        "pack-quantized",
+        "int-quantized",
+        "float-quantized",
+        "naive-quantized",
+    ):
         return None
     if (kind, bits) == ("float", 8):
         if weights.get("strategy") == "block":
-            return "float8_e4m3_128x128" if weights.get("block_structure") in ([128, 128], "128x128") else None
+            return (
+                "float8_e4m3_128x128"
+                if weights.get("block_structure") in ([128, 128], "128x128")
+                else None
+            )
         return "float8_e4m3" if group is None else None
     if kind != "int" or bits not in (4, 8):
         return None
@@ -345,6 +524,8 @@ def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
         return "w8a8"
     if (bits, group) == (4, 32) and weights.get("symmetric", True) is not False:
         return "int4_32"
-    name = f"w{bits}a16" + ("" if group == 128 else "-channel" if group is None or group == -1 else f"-{group}g")
+    name = f"w{bits}a16" + (
+        "" if group == 128 else "-channel" if group is None or group == -1 else f"-{group}g"
+    )
     name += "" if weights.get("symmetric", True) is not False else "-asym"
     return name if name in PACKED else None

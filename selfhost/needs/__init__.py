@@ -1,4 +1,5 @@
-"""What a model takes, itemised: spec x runtime x workload -> Needs. Pure arithmetic, nothing of the machine is read.
+"""What a model takes, itemised: spec x runtime x workload -> Needs. Pure arithmetic, nothing of the
+machine is read.
 
 Names are resolved on first use: the records are wanted by rooms that compute nothing.
 """
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
         why_cache_type_refused,
         why_not_loaded,
     )
-    from .llamacpp.companions import OWN_BLOCK, adapter_of_rank, vocabularies_differ, why_adapter_differs
+    from .llamacpp.companions import (
+        OWN_BLOCK,
+        adapter_of_rank,
+        vocabularies_differ,
+        why_adapter_differs,
+    )
     from .packed import from_sixteen_bits
     from .parts import Companions, published
     from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
@@ -66,14 +72,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "QUANTIZATIONS": "estimate", "at_context": "estimate", "canonical_quantization": "estimate", "decode_bytes_by_type": "estimate",
-    "batch_tokens": "estimate", "counted_parameters": "estimate", "default_format_and_quantization": "estimate", "needs_of": "estimate",
+    "QUANTIZATIONS": "estimate", "at_context": "estimate", "canonical_quantization": "estimate",
+    "decode_bytes_by_type": "estimate",
+    "batch_tokens": "estimate", "counted_parameters": "estimate",
+    "default_format_and_quantization": "estimate", "needs_of": "estimate",
     "largest_picture": "estimate", "more_in_conversation": "estimate", "more_in_slots": "estimate",
     "quantizations_of": "estimate", "takes_text_alone": "estimate",
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
-    "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint", "published": "parts",
+    "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint",
+    "published": "parts",
     "Companions": "parts",
-    "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions", "vocabularies_differ": "llamacpp.companions",
+    "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions",
+    "vocabularies_differ": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
     "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""A checkpoint in safetensors, pickle or MLX files, and transformers, vLLM or MLX that loaded it."""
+"""A checkpoint in safetensors, pickle or MLX files, and transformers, vLLM or MLX that loaded
+it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,26 @@ from ..catalogue.spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record, Unread
 from .cache import CacheGroup, cache_groups, states
-from .loaded import block_bytes, cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types, typed_tensors, width_of
-from .packed import DTYPES, encoders_may_save, expert_bytes_left, from_sixteen_bits, linear_bytes, mlx_size, scheme_of
+from .loaded import (
+    block_bytes,
+    cache_line,
+    guessed_activations,
+    loaded_type,
+    name_of,
+    overhead,
+    stored_types,
+    typed_tensors,
+    width_of,
+)
+from .packed import (
+    DTYPES,
+    encoders_may_save,
+    expert_bytes_left,
+    from_sixteen_bits,
+    linear_bytes,
+    mlx_size,
+    scheme_of,
+)
 from .packed import size_of as packed_size
 from .parts import (
     ENCODER_REMEDY,
@@ -30,11 +50,21 @@ from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 """Best quality first."""
 
-# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must divide the attention heads
+# sizes of tensor parallelism that machines have; vllm 0.33.0, vllm/config/model.py: they must
+# divide the attention heads
 _TENSOR_PARALLEL = (2, 4, 8)
-# every device holds them whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py, routers, tables of positions
-_REPLICATED = ("attn_q_a.", "attn_kv_a_mqa.", "indexer.", "ffn_gate_inp.", "position_embd.", "norm.")
-# cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step; transformers grows token by token
+# every device holds them whole: ReplicatedLinear of vllm/model_executor/models/deepseek_v2.py,
+# routers, tables of positions
+_REPLICATED = (
+    "attn_q_a.",
+    "attn_kv_a_mqa.",
+    "indexer.",
+    "ffn_gate_inp.",
+    "position_embd.",
+    "norm.",
+)
+# cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step;
+# transformers grows token by token
 _STEPS = {"vllm": 16, "mlx": 256}
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
@@ -47,7 +77,8 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         found = published(subject.spec, format, "native")
     if found is not None:
         return stated_size(found)
-    # without its tensors a model is sized by its total, which has the encoders in it; files for MLX keep them in 16 bits
+    # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
+    # keep them in 16 bits
     no_encoders = why_no_encoders(subject.spec) if subject.whole or format == "mlx" else None
     if no_encoders is not None:
         return Unread(fact="download_bytes", reason=no_encoders, remedy=ENCODER_REMEDY)
@@ -56,7 +87,10 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     own = name_of(subject.architecture)
     untold = subject.spec.unknown.get("architecture.matrix_dtype")
     if untold is not None and quantization == own:
-        remedy = "give the folder with its safetensors files, or state the size under [[files]] of a spec"
+        remedy = (
+            "give the folder with its safetensors files, or state the size under [[files]] of a"
+            " spec"
+        )
         return Unread(fact="download_bytes", reason=untold, remedy=remedy)
     if quantization != own and (scheme_of(quantization) is not None or quantization == "int8"):
         return packed_size(subject, quantization)
@@ -68,8 +102,19 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
             remedy=f"take {own}, as published",
         )
     architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
-    types = (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype) if architecture is not None else ()
-    strange = next((type for type in types if type is not None and type not in DTYPES and scheme_of(type) is None), None)
+    types = (
+        (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype)
+        if architecture is not None
+        else ()
+    )
+    strange = next(
+        (
+            type
+            for type in types
+            if type is not None and type not in DTYPES and scheme_of(type) is None
+        ),
+        None,
+    )
     if strange is not None:
         return Unread(
             fact="download_bytes",
@@ -82,7 +127,8 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     unsure = architecture.dtype is None
     plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
     block = _block_bytes(subject)
-    # who makes files of a model drops the blocks that predict more tokens (transformers does), or keeps them in 16 bits
+    # who makes files of a model drops the blocks that predict more tokens (transformers does), or
+    # keeps them in 16 bits
     kept = max(0, 2 * (parameters.mtp or 0) - block)
     beside = (parameters.encoders or 0) * plain / 8 + block
     extra = 0.0
@@ -94,23 +140,41 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         line += f" + {int(beside + extra):,} bytes of encoders and other blocks in the files"
     return SizedWeights(
         bytes=size,
-        low_bytes=int((size - block) * 0.995) - encoders_may_save(parameters.encoders, architecture.matrix_dtype),
+        low_bytes=int((size - block) * 0.995)
+        - encoders_may_save(parameters.encoders, architecture.matrix_dtype),
         high_bytes=int(size * (2.01 if unsure else 1.01)) + kept,
         how=How.ASSUMED if unsure else How.COMPUTED,
-        source="parameters of the architecture in their stored types" + ("; the type is not stated: 16 to 32 bits" if unsure else ""),
+        source="parameters of the architecture in their stored types"
+        + ("; the type is not stated: 16 to 32 bits" if unsure else ""),
         arithmetic=line,
     )
 
 
 def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights | Unread:
-    """What one figure can be told of; unknown, with both ends, of files without a repository whose type nobody says."""
-    untyped = spec.architecture is not None and spec.architecture.dtype is None and spec.repository is None
-    if isinstance(files, Unread) or files.how is not How.ASSUMED or not untyped or "architecture.dtype" not in spec.unknown:
+    """What one figure can be told of; unknown, with both ends, of files without a repository
+    whose type nobody says.
+    """
+    untyped = (
+        spec.architecture is not None
+        and spec.architecture.dtype is None
+        and spec.repository is None
+    )
+    if (
+        isinstance(files, Unread)
+        or files.how is not How.ASSUMED
+        or not untyped
+        or "architecture.dtype" not in spec.unknown
+    ):
         return files
     return Unread(
         fact="download_bytes",
-        reason=f"{units.decimal(files.low_bytes)} to {units.decimal(files.high_bytes)}: {files.source}",
-        remedy="give the folder with its safetensors files, or state the size under [[files]] of a spec",
+        reason=(
+            f"{units.decimal(files.low_bytes)} to {units.decimal(files.high_bytes)}: {files.source}"
+        ),
+        remedy=(
+            "give the folder with its safetensors files, or state the size under [[files]] of a"
+            " spec"
+        ),
     )
 
 
@@ -119,7 +183,8 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
     if total is None:
         return unread_size(subject.spec)
     if architecture is None and "architecture" in subject.spec.unknown:
-        # looked for and not found: models of this kind are published in 4 bits a weight as often as in 16
+        # looked for and not found: models of this kind are published in 4 bits a weight as often as
+        # in 16
         return Unread(
             fact="download_bytes",
             reason="the spec does not state the type that the weights are stored in",
@@ -143,19 +208,29 @@ def _by_count(subject: Subject) -> SizedWeights | Unread:
         low_bytes=size,
         high_bytes=int(total * max(bits, plain) / 8) if mixed else int(size * 1.05),
         how=How.ASSUMED if mixed else How.COMPUTED,
-        source=f"parameters in {type}; how many are in {architecture.dtype} is not known" if mixed else "parameters in the published type",
+        source=(
+            f"parameters in {type}; how many are in {architecture.dtype} is not known"
+            if mixed
+            else "parameters in the published type"
+        ),
         arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
     )
 
 
 def _block_bytes(subject: Subject) -> int:
-    """What the published files hold of blocks that predict more tokens; 0 for files that others made of them."""
+    """What the published files hold of blocks that predict more tokens; 0 for files that others
+    made of them.
+    """
     architecture, row, number = subject.architecture, subject.row, subject.spec.parameters.mtp
     if architecture is None or not number or subject.spec.quantized is not None:
         return 0
     counted = count(block_tensors(architecture, row)) if row is not None and subject.whole else 0
     if row is None or not counted:
-        return int(number * _bits(architecture.matrix_dtype, DTYPES.get(architecture.dtype or "bfloat16", 16.0)) / 8)
+        return int(
+            number
+            * _bits(architecture.matrix_dtype, DTYPES.get(architecture.dtype or "bfloat16", 16.0))
+            / 8
+        )
     return int(block_bytes(architecture, row) * number / counted)
 
 
@@ -182,12 +257,23 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         if architecture is not None and (architecture.attention or architecture.recurrent):
             row = subject.row or ArchitectureRow(name=architecture.row)
             beside = _beside(subject, architecture, row, runtime, asked)
-        return Parts(files=files, terms=tuple(beside), unknown=(*missing, missing[-1].replace(fact="memory.weights")))
+        return Parts(
+            files=files,
+            terms=tuple(beside),
+            unknown=(*missing, missing[-1].replace(fact="memory.weights")),
+        )
     told = download_of(subject.spec, files)
-    largest, untold = (None, (told,)) if isinstance(told, Unread) else (min(told.bytes, _SHARD_BYTES), ())
+    largest, untold = (
+        (None, (told,)) if isinstance(told, Unread) else (min(told.bytes, _SHARD_BYTES), ())
+    )
     if architecture is None or not (architecture.attention or architecture.recurrent):
         found = (_weights(subject, loaded, runtime, format, asked.quantization), overhead(runtime))
-        return Parts(files=told, terms=found, largest_file_bytes=largest, unknown=(*untold, unread_cache(subject.spec)))
+        return Parts(
+            files=told,
+            terms=found,
+            largest_file_bytes=largest,
+            unknown=(*untold, unread_cache(subject.spec)),
+        )
     row = subject.row or ArchitectureRow(name=architecture.row)
     evictable = 0
     made: list[Term] = []
@@ -197,11 +283,18 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
         weights = _weights(subject, loaded, runtime, format, asked.quantization)
         made, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, asked)
     if not made:
-        made = [_weights(subject, loaded, runtime, format, asked.quantization), *_beside(subject, architecture, row, runtime, asked)]
+        made = [
+            _weights(subject, loaded, runtime, format, asked.quantization),
+            *_beside(subject, architecture, row, runtime, asked),
+        ]
     devices: tuple[int, ...] = ()
     if runtime.id == "vllm":
         made = [_cut(item, subject, architecture, row, runtime, asked) for item in made]
-        devices = tuple(number for number in _TENSOR_PARALLEL if _divides(number, architecture, asked.quantization))
+        devices = tuple(
+            number
+            for number in _TENSOR_PARALLEL
+            if _divides(number, architecture, asked.quantization)
+        )
     return Parts(
         files=told,
         terms=tuple(made),
@@ -212,27 +305,45 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> 
     )
 
 
-def _beside(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
+def _beside(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    asked: Asked,
+) -> list[Term]:
     """What there is beside the weights, whether or not they are known.
 
-    Where nobody told which files for MLX were made of weights in 32 bits, the least is of such in 16, as of the weights (`mlx_size`).
+    Where nobody told which files for MLX were made of weights in 32 bits, the least is of such in
+    16, as of the weights (`mlx_size`).
     """
     made = _beside_of(subject, architecture, row, runtime, asked)
     if runtime.id != "mlx" or architecture.dtype != "float32" or subject.spec.quantized is not None:
         return made
-    narrow = {one.name: one for one in _beside_of(subject, architecture.replace(dtype="bfloat16"), row, runtime, asked)}
+    narrow = {
+        one.name: one
+        for one in _beside_of(subject, architecture.replace(dtype="bfloat16"), row, runtime, asked)
+    }
     return [
-        item
-        if narrow[item.name].bytes == item.bytes
-        else item.replace(
-            low_bytes=min(item.low_bytes, narrow[item.name].low_bytes),
-            arithmetic=f"{item.arithmetic}; with files in float16 {narrow[item.name].bytes:,}",
+        (
+            item
+            if narrow[item.name].bytes == item.bytes
+            else item.replace(
+                low_bytes=min(item.low_bytes, narrow[item.name].low_bytes),
+                arithmetic=f"{item.arithmetic}; with files in float16 {narrow[item.name].bytes:,}",
+            )
         )
         for item in made
     ]
 
 
-def _beside_of(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
+def _beside_of(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    asked: Asked,
+) -> list[Term]:
     made = [*_cache(architecture, row, runtime, asked)]
     if runtime.id == "vllm":
         return [*made, *_vllm(subject, architecture, row, runtime, asked)]
@@ -247,24 +358,48 @@ def _beside_of(subject: Subject, architecture: Architecture, row: ArchitectureRo
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
     """True where vLLM can divide the model over so many devices.
 
-    The number divides the attention heads; it divides the KV heads, or they divide it and are held more than once (asserted in its
-    models); lengths of the feed-forward come in whole blocks or groups of a quantization
-    (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
+    The number divides the attention heads; it divides the KV heads, or they divide it and are held
+    more than once (asserted in its models); lengths of the feed-forward come in whole blocks or
+    groups of a quantization (vllm/model_executor/layers/quantization: fp8.py, awq.py, gptq.py).
     """
     scheme = scheme_of(quantization)
-    blocks = any((type or "").endswith("128x128") for type in (architecture.matrix_dtype, architecture.expert_dtype))
-    step = 128 if blocks else scheme.group if scheme is not None and scheme.method in ("awq", "gptq", "w4a16") and scheme.group else 1
+    blocks = any(
+        (type or "").endswith("128x128")
+        for type in (architecture.matrix_dtype, architecture.expert_dtype)
+    )
+    step = (
+        128
+        if blocks
+        else (
+            scheme.group
+            if scheme is not None and scheme.method in ("awq", "gptq", "w4a16") and scheme.group
+            else 1
+        )
+    )
     for group in architecture.attention:
         kv_heads = 1 if group.kind == "latent" else group.kv_heads
         if group.heads % number or (kv_heads % number and number % kv_heads):
             return False
-    return not any(length % (number * step) for group in architecture.feed_forward for length in (group.length, group.shared_length or 0))
+    return not any(
+        length % (number * step)
+        for group in architecture.feed_forward
+        for length in (group.length, group.shared_length or 0)
+    )
 
 
-def _cut(item: Term, subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Term:
-    """With what tensor parallelism divides of it: activations, the program and a latent cache are whole on every device.
+def _cut(
+    item: Term,
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    asked: Asked,
+) -> Term:
+    """With what tensor parallelism divides of it: activations, the program and a latent cache are
+    whole on every device.
 
-    Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four devices, Mistral Small 3.1 on two.
+    Encoders are divided by default, where they can be: tests/truth/vllm.json, Gemma 3 on four
+    devices, Mistral Small 3.1 on two.
     """
     shares: dict[int, float] = {}
     if item.name == "kv_cache":
@@ -274,9 +409,13 @@ def _cut(item: Term, subject: Subject, architecture: Architecture, row: Architec
             shares[heads] = shares.get(heads, 0.0) + one.bytes
             most[heads] = most.get(heads, 0.0) + one.high_bytes
         # the most is where layers with a window keep as many tokens as the others
-        return item.replace(cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values())))
+        return item.replace(
+            cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values()))
+        )
     if item.name == "weights":
-        kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+        kv_heads = {
+            layer: group.kv_heads for group in architecture.attention for layer in group.layers
+        }
         for tensor, _, size in typed_tensors(architecture, row) if subject.whole else ():
             parts = 0
             if any(part in f"{tensor.name}." for part in _REPLICATED):
@@ -295,26 +434,52 @@ def _shares(sizes: dict[int, float], whole: float) -> tuple[tuple[float, int], .
     return tuple((size / whole, most) for most, size in sorted(sizes.items()) if most != 1)
 
 
-def loads_sixteen_bits(spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str) -> bool:
-    """True where the runtime downloads the published 16-bit weights and quantizes them itself, while it loads them."""
+def loads_sixteen_bits(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
+) -> bool:
+    """True where the runtime downloads the published 16-bit weights and quantizes them itself,
+    while it loads them.
+    """
     rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load or not from_sixteen_bits(spec.architecture):
         return False
-    return published(spec, format, quantization) is None and spec.repository_of(format, quantization) is None
+    return (
+        published(spec, format, quantization) is None
+        and spec.repository_of(format, quantization) is None
+    )
 
 
-def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str) -> Term:
+def _weights(
+    subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format: str, quantization: str
+) -> Term:
     architecture, row = subject.architecture, subject.row
     own = quantization == name_of(architecture)
-    if not own and row is not None and architecture is not None and loads_sixteen_bits(subject.spec, runtime, format, quantization):
+    if (
+        not own
+        and row is not None
+        and architecture is not None
+        and loads_sixteen_bits(subject.spec, runtime, format, quantization)
+    ):
         return _quantized_while_loading(files, architecture, row, runtime, quantization)
     unneeded = _unneeded(subject, files, format, quantization)
     size, high = files.bytes - unneeded, files.high_bytes
     # the least that computed files take is without the blocks as it is
-    low = files.low_bytes - unneeded + (_block_bytes(subject) if unneeded and files.how is not How.STATED else 0)
-    line = taken_off(files.arithmetic, unneeded, "that are not loaded") if unneeded else files.arithmetic
+    low = (
+        files.low_bytes
+        - unneeded
+        + (_block_bytes(subject) if unneeded and files.how is not How.STATED else 0)
+    )
+    line = (
+        taken_off(files.arithmetic, unneeded, "that are not loaded")
+        if unneeded
+        else files.arithmetic
+    )
     if subject.text_alone:
-        width = 2 if architecture is None or format == "mlx" else width_of(architecture, runtime, quantization)
+        width = (
+            2
+            if architecture is None or format == "mlx"
+            else width_of(architecture, runtime, quantization)
+        )
         seeing = width * (subject.spec.parameters.encoders or 0)
         # the least that files computed for MLX take is without encoders as it is
         size, high = size - seeing, high - seeing
@@ -325,10 +490,18 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
     if stored != loaded and total and stored not in PLAIN_DTYPES:
         # some of them are wider in the files already
         size = low = high = int(total * DTYPES[loaded] / 8)
-        line = f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8; it loads {stored} weights as {loaded} (dtype auto)"
+        line = (
+            f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8; it loads {stored} weights as"
+            f" {loaded} (dtype auto)"
+        )
     elif stored != loaded:
-        size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high))
-        line = f"{share_of(f'{DTYPES[loaded]:g}/{DTYPES[stored]:g}', line)}; it loads {stored} weights as {loaded} (dtype auto)"
+        size, low, high = (
+            int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high)
+        )
+        line = (
+            f"{share_of(f'{DTYPES[loaded]:g}/{DTYPES[stored]:g}', line)}; it loads {stored} weights"
+            f" as {loaded} (dtype auto)"
+        )
     how = files.how
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
         if own and architecture.dtype is None:
@@ -343,20 +516,28 @@ def _weights(subject: Subject, files: SizedWeights, runtime: RuntimeSpec, format
         likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
         if most:
             size, high = size + likely, high + most
-            line = summed(line, f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none, or {most:,} bytes")
+            line = summed(
+                line,
+                f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none,"
+                f" or {most:,} bytes",
+            )
     return term("weights", max(0, size), how, files.source, line, low=max(0, low), high=high)
 
 
 def _table(architecture: Architecture, row: ArchitectureRow) -> int:
-    """What vLLM keeps of sines and cosines for every position, in 16 bits and whole on every device.
+    """What vLLM keeps of sines and cosines for every position, in 16 bits and whole on every
+    device.
 
-    All layers share one that turn alike (get_rope of vllm/model_executor/layers/rotary_embedding). It has a row for each position that
-    config.json states, trained for or not; logs of Gemma 3, whose linear scaling makes it eight times as long, say so as well.
+    All layers share one that turn alike (get_rope of vllm/model_executor/layers/rotary_embedding).
+    It has a row for each position that config.json states, trained for or not; logs of Gemma 3,
+    whose linear scaling makes it eight times as long, say so as well.
     """
     positions = architecture.rope_positions or architecture.context_tokens
     if not positions or not row.rope:
         return 0
-    if any(tensor.name.startswith("position_embd") for tensor in checkpoint_tensors(architecture, row)):
+    if any(
+        tensor.name.startswith("position_embd") for tensor in checkpoint_tensors(architecture, row)
+    ):
         return 0
     near = _turned_length(architecture, row, windowed=True)
     far = _turned_length(architecture, row, windowed=False)
@@ -367,9 +548,15 @@ def _table(architecture: Architecture, row: ArchitectureRow) -> int:
 
 
 def _turned_length(architecture: Architecture, row: ArchitectureRow, *, windowed: bool) -> int:
-    """The part of a head that is turned by its position in layers with a window, or in the others; 0 where there are none."""
+    """The part of a head that is turned by its position in layers with a window, or in the
+    others; 0 where there are none.
+    """
     lengths = [
-        (group.rope_length or 0) if group.kind == "latent" else int(group.key_length * row.rope_share)
+        (
+            (group.rope_length or 0)
+            if group.kind == "latent"
+            else int(group.key_length * row.rope_share)
+        )
         for group in architecture.attention
         if group.kind != "cross" and (group.window_tokens is not None) == windowed
     ]
@@ -377,7 +564,9 @@ def _turned_length(architecture: Architecture, row: ArchitectureRow, *, windowed
 
 
 def _unneeded(subject: Subject, files: SizedWeights, format: str, quantization: str) -> int:
-    """In the files (not those made for MLX), by default not loaded: blocks that predict more tokens, a tied matrix stored twice."""
+    """In the files (not those made for MLX), by default not loaded: blocks that predict more
+    tokens, a tied matrix stored twice.
+    """
     architecture, parameters = subject.architecture, subject.spec.parameters
     if architecture is None or format == "mlx" or quantization != name_of(architecture):
         return 0
@@ -389,26 +578,38 @@ def _unneeded(subject: Subject, files: SizedWeights, format: str, quantization: 
 
 
 def _padding(architecture: Architecture, row: ArchitectureRow, step: int) -> int:
-    """What vLLM's kernels for MXFP4 add: experts of a width in multiples of 256, of a length in those of `step` by kernel.
+    """What vLLM's kernels for MXFP4 add: experts of a width in multiples of 256, of a length in
+    those of `step` by kernel.
 
-    vllm/model_executor/layers/quantization/mxfp4.py; its logs of both gpt-oss models say so too (tests/truth/vllm.json).
+    vllm/model_executor/layers/quantization/mxfp4.py; its logs of both gpt-oss models say so too
+    (tests/truth/vllm.json).
     """
     length = max((group.length for group in architecture.feed_forward if group.experts), default=0)
     if not length or not (architecture.expert_dtype or "").startswith("mxfp4"):
         return 0
     wide = architecture.embedding_length
     padded = (-(-wide // 256) * 256) * (-(-length // step) * step)
-    return int(stored_types(architecture, row).get(architecture.expert_dtype or "", 0.0) * (padded / (wide * length) - 1))
+    return int(
+        stored_types(architecture, row).get(architecture.expert_dtype or "", 0.0)
+        * (padded / (wide * length) - 1)
+    )
 
 
 def _quantized_while_loading(
-    files: SizedWeights, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, quantization: str
+    files: SizedWeights,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    quantization: str,
 ) -> Term:
     """Of the 16-bit files the linear layers are made narrow one by one; the rest stays."""
     line, source = files.arithmetic, f"{files.source}, made while loading"
-    extra = expert_bytes_left(architecture, row, quantization) if runtime.id == "transformers" else 0
+    extra = (
+        expert_bytes_left(architecture, row, quantization) if runtime.id == "transformers" else 0
+    )
     if extra:
-        # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its issue 1849
+        # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its
+        # issue 1849
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
         source += "; bitsandbytes issue 1849: experts of transformers 5 are left in 16 bits"
     table = _table(architecture, row) if runtime.id == "vllm" else 0
@@ -419,7 +620,9 @@ def _quantized_while_loading(
     return term("weights", size + table, files.how, source, line, low=files.low_bytes, high=high)
 
 
-def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[Term]:
+def _cache(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+) -> Iterator[Term]:
     width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
     ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
     size = high = 0
@@ -428,19 +631,41 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     for one in _cached(architecture, row, runtime, asked):
         if runtime.id == "mlx" and one.reach > one.kept:
             reading.append(f"{one.reach:,} in place of {one.kept:,} tokens while a prompt is read")
-        lines.append(("", one.group.layers, f" × {cache_line(one.group)[1]} × {width} bytes × {one.kept:,} tokens{ending}"))
+        lines.append(
+            (
+                "",
+                one.group.layers,
+                f" × {cache_line(one.group)[1]} × {width} bytes × {one.kept:,} tokens{ending}",
+            )
+        )
         size, high = size + one.bytes, high + one.high_bytes
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
-        lines.append(("2 × ", architecture.layers, f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"))
+        lines.append(
+            (
+                "2 × ",
+                architecture.layers,
+                f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}",
+            )
+        )
         more = 2 * architecture.layers * wide * width * frames * asked.parallel
         size, high = size + more, high + more
     if size:
         notes = [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
         source = f"{runtime.name}: keys and values in the type of the model"
         if _in_fp8(architecture, runtime, asked):
-            source = f"{runtime.name}: keys and values in FP8, as quantization_config asks; --kv-cache-dtype auto does so"
-        yield term("kv_cache", size, How.COMPUTED, source, "; ".join([" + ".join(by_layers(lines)), *notes]), high=high)
+            source = (
+                f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
+                " --kv-cache-dtype auto does so"
+            )
+        yield term(
+            "kv_cache",
+            size,
+            How.COMPUTED,
+            source,
+            "; ".join([" + ".join(by_layers(lines)), *notes]),
+            high=high,
+        )
     made = None
     if runtime.id == "mlx":
         from .mlx import cache as mlx_cache
@@ -449,10 +674,25 @@ def _cache(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpe
     if made is not None:
         yield made
         return
-    state = sum(item.layers * (item.convolution + item.memory) for item in states(architecture)) * asked.parallel
+    state = (
+        sum(item.layers * (item.convolution + item.memory) for item in states(architecture))
+        * asked.parallel
+    )
     if state:
-        line = " + ".join(by_layers(("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in states(architecture)))
-        yield term("recurrent_state", state * 4, How.COMPUTED, "states in float32; some runtimes halve it", line, low=state * 2)
+        line = " + ".join(
+            by_layers(
+                ("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}")
+                for item in states(architecture)
+            )
+        )
+        yield term(
+            "recurrent_state",
+            state * 4,
+            How.COMPUTED,
+            "states in float32; some runtimes halve it",
+            line,
+            low=state * 2,
+        )
 
 
 class _Cached(Record):
@@ -465,14 +705,19 @@ class _Cached(Record):
     high_bytes: int
 
 
-def _cached(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> Iterator[_Cached]:
+def _cached(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+) -> Iterator[_Cached]:
     width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
     tokens = -(-asked.context_tokens // step) * step
     for group in _groups(architecture, row, runtime):
         kept, reach = _kept(architecture, group, runtime, tokens)
         elements = cache_line(group)[0]
-        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest (fp8_ds_mla)
-        most = width_of(architecture, runtime, asked.quantization) if group.indexer_elements else width
+        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest
+        # (fp8_ds_mla)
+        most = (
+            width_of(architecture, runtime, asked.quantization) if group.indexer_elements else width
+        )
         size = group.layers * elements * width * kept * asked.parallel
         high = group.layers * (elements + group.indexer_elements) * most * reach * asked.parallel
         yield _Cached(group=group, kept=kept, reach=reach, bytes=size, high_bytes=high)
@@ -480,14 +725,24 @@ def _cached(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSp
 
 def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> bool:
     """What the published checkpoint asks for vLLM does where --kv-cache-dtype says nothing."""
-    return runtime.id == "vllm" and architecture.cache_dtype is not None and asked.quantization == name_of(architecture)
+    return (
+        runtime.id == "vllm"
+        and architecture.cache_dtype is not None
+        and asked.quantization == name_of(architecture)
+    )
 
 
 def _cache_width(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> int:
-    return 1 if _in_fp8(architecture, runtime, asked) else width_of(architecture, runtime, asked.quantization)
+    return (
+        1
+        if _in_fp8(architecture, runtime, asked)
+        else width_of(architecture, runtime, asked.quantization)
+    )
 
 
-def _groups(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec) -> tuple[CacheGroup, ...]:
+def _groups(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec
+) -> tuple[CacheGroup, ...]:
     if runtime.id != "mlx":
         return cache_groups(architecture, row)
     from .mlx import cache as mlx_cache
@@ -495,8 +750,12 @@ def _groups(architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSp
     return mlx_cache.groups_of(architecture, row)
 
 
-def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, tokens: int) -> tuple[int, int]:
-    """Tokens for which a layer has room, and the most; `tokens` are those of the context, in steps of the runtime."""
+def _kept(
+    architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, tokens: int
+) -> tuple[int, int]:
+    """Tokens for which a layer has room, and the most; `tokens` are those of the context, in
+    steps of the runtime.
+    """
     window = group.window_tokens
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or runtime.id == "transformers":
@@ -506,7 +765,8 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
 
         if not mlx_cache.rotates(architecture):
             return tokens, tokens
-        # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than the window, in Llama 4's the whole
+        # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than
+        # the window, in Llama 4's the whole
         before = window if architecture.row == "llama4" else window - 1
         from .mlx.memory import PROMPT_STEP
 
@@ -516,22 +776,37 @@ def _kept(architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, t
     return min(tokens, -(-window // step) * step), tokens
 
 
-def _vllm(subject: Subject, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked) -> list[Term]:
+def _vllm(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    asked: Asked,
+) -> list[Term]:
     from . import vllm as vllm_memory
 
     encodes = subject.spec.modality == "embedding"
-    # no part of a text is read before the whole where each token sees all others (vllm/config/model.py, is_chunked_prefill_supported)
+    # no part of a text is read before the whole where each token sees all others
+    # (vllm/config/model.py, is_chunked_prefill_supported)
     whole = asked.context_tokens if encodes and row.encoder else 0
     seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
     width = width_of(architecture, runtime, asked.quantization)
-    made = vllm_memory.activations(architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing)
+    made = vllm_memory.activations(
+        architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing
+    )
     return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
 
 
 def decode_bytes(
-    subject: Subject, format: str, quantization: str, sized: SizedWeights | Unread, runtime: RuntimeSpec | None
+    subject: Subject,
+    format: str,
+    quantization: str,
+    sized: SizedWeights | Unread,
+    runtime: RuntimeSpec | None,
 ) -> dict[str, int]:
-    """Bytes read for one decoded token: the files scaled to the active parameters, less an untied token table."""
+    """Bytes read for one decoded token: the files scaled to the active parameters, less an
+    untied token table.
+    """
     parameters, architecture = subject.spec.parameters, subject.architecture
     if isinstance(sized, Unread) or not parameters.total:
         return {}
@@ -540,19 +815,41 @@ def decode_bytes(
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
     if architecture is not None and architecture.stored_layers:
         inside = active - (architecture.vocabulary or 0) * architecture.embedding_length
-        active += max(0, inside) * (architecture.layers - architecture.stored_layers) // architecture.stored_layers
-    read = max(0, (sized.bytes - _unneeded(subject, sized, format, quantization)) * active // parameters.total)
+        active += (
+            max(0, inside)
+            * (architecture.layers - architecture.stored_layers)
+            // architecture.stored_layers
+        )
+    read = max(
+        0,
+        (sized.bytes - _unneeded(subject, sized, format, quantization))
+        * active
+        // parameters.total,
+    )
     row, experts = subject.row, architecture.expert_dtype if architecture is not None else None
-    if architecture is not None and row is not None and experts is not None and quantization == name_of(architecture):
+    if (
+        architecture is not None
+        and row is not None
+        and experts is not None
+        and quantization == name_of(architecture)
+    ):
         if runtime is not None and runtime.id == "transformers":
-            # which widens them on a CPU and not on a GPU: what is read is not known before it is placed
+            # which widens them on a CPU and not on a GPU: what is read is not known before it is
+            # placed
             return {}
         # experts alone are narrow: a token reads those it uses, and all that lies beside them
         sparse = next((group for group in architecture.feed_forward if group.experts), None)
         share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
         plain = architecture.dtype or "bfloat16"
-        table = 0 if architecture.tied_embeddings else (architecture.vocabulary or 0) * architecture.embedding_length * DTYPES[plain] / 8
+        table = (
+            0
+            if architecture.tied_embeddings
+            else (architecture.vocabulary or 0) * architecture.embedding_length * DTYPES[plain] / 8
+        )
         sizes = stored_types(architecture, row).items()
-        return {type: int(part * share if type == experts else part - table * (type == plain)) for type, part in sizes}
+        return {
+            type: int(part * share if type == experts else part - table * (type == plain))
+            for type, part in sizes
+        }
     stored, loaded = loaded_type(runtime, subject.spec, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}

@@ -1,7 +1,7 @@
 """Whisper in CTranslate2 files, and faster-whisper that loaded it.
 
-Measured with faster-whisper 1.2.1 and ctranslate2 4.8.5 on Linux x86_64, one to four threads and glibc; `tests/truth/whisper.json` has the
-figures, `benchmarks/measure_whisper.py` makes them.
+Measured with faster-whisper 1.2.1 and ctranslate2 4.8.5 on Linux x86_64, one to four threads and
+glibc; `tests/truth/whisper.json` has the figures, `benchmarks/measure_whisper.py` makes them.
 """
 
 from __future__ import annotations
@@ -15,31 +15,48 @@ from .records import How, SizedWeights, Term, middle_of
 from .tensors import checkpoint_tensors
 
 _SOURCE = (
-    "measured on one to four CPU threads: faster-whisper 1.2.1 and ctranslate2 4.8.5; more as its README states; tests/truth/whisper.json"
+    "measured on one to four CPU threads: faster-whisper 1.2.1 and ctranslate2 4.8.5; more as its"
+    " README states; tests/truth/whisper.json"
 )
-_ON_GPU = "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs, less weights and caches, tests/truth/whisper.json"
-_BESIDE_GPU = "stated: RAM that others saw beside NVIDIA GPUs, less the program, tests/truth/whisper.json"
+_ON_GPU = (
+    "stated: what others saw of four models in fp16 and int8 on NVIDIA GPUs, less weights and"
+    " caches, tests/truth/whisper.json"
+)
+_BESIDE_GPU = (
+    "stated: RAM that others saw beside NVIDIA GPUs, less the program, tests/truth/whisper.json"
+)
 _BATCHED = "stated: what others saw of batches, tests/truth/whisper.json"
-# how long the audio is taken to be unless told: the spectrum of the whole file is made at once (faster_whisper/feature_extractor.py)
+# how long the audio is taken to be unless told: the spectrum of the whole file is made at once
+# (faster_whisper/feature_extractor.py)
 _AUDIO_SECONDS = 600
 _FRAMES_PER_SECOND = 100
-# bytes a frame: most while the spectrum is made (audio, windows in 32 and 64 bits, complex numbers), and what stays of it
+# bytes a frame: most while the spectrum is made (audio, windows in 32 and 64 bits, complex
+# numbers), and what stays of it
 _SPECTRUM_BYTES = 9_360
 _KEPT_BYTES = 1_680
-# WhisperModel.transcribe: 5 beams; 448 cells of text are half of the text before and what is written at most
+# WhisperModel.transcribe: 5 beams; 448 cells of text are half of the text before and what is
+# written at most
 _BEAMS = 5
-# caches of the text while beams change places, in times what they hold: least, likely, most. Where weights were converted the heap has
-# more holes, as they fall: 1.2 to 1.6 of small, 1.35 to 1.6 of large-v3 and 2.15 of medium, the rest of which is in what is left
-_REORDERED = {"int8": (1.44, 1.73, 1.85), "float32": (1.25, 1.25, 1.25), "float16": (1.25, 1.25, 1.25)}
-# what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how holes fall: least, likely, most
+# caches of the text while beams change places, in times what they hold: least, likely, most. Where
+# weights were converted the heap has more holes, as they fall: 1.2 to 1.6 of small, 1.35 to 1.6 of
+# large-v3 and 2.15 of medium, the rest of which is in what is left
+_REORDERED = {
+    "int8": (1.44, 1.73, 1.85),
+    "float32": (1.25, 1.25, 1.25),
+    "float16": (1.25, 1.25, 1.25),
+}
+# what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how
+# holes fall: least, likely, most
 _ENCODER_ARRAYS = 19
 _LEFT = (-100_000_000, -25_000_000, 30_000_000)
 # at most so much of the caches lies in holes beside them; most was seen of medium, 0.03
 _CACHES_MORE = 0.04
-# the default are four threads, or as many as there are (ctranslate2 4.8.5, intra_threads): so many arrays more than one takes, at most
+# the default are four threads, or as many as there are (ctranslate2 4.8.5, intra_threads): so many
+# arrays more than one takes, at most
 _DEFAULT_THREADS_ARRAYS = 8
-# the same on a GPU, with what cuBLAS and cuDNN take and the context of CUDA: 730 to 963 MB in fp16 and 621 to 813 in int8 were seen;
-# nobody states it of float32, which is assumed to take once to twice that of fp16
+# the same on a GPU, with what cuBLAS and cuDNN take and the context of CUDA: 730 to 963 MB in fp16
+# and 621 to 813 in int8 were seen; nobody states it of float32, which is assumed to take once to
+# twice that of fp16
 _LEFT_ON_GPU = {
     "float16": (600_000_000, 780_000_000, 980_000_000),
     "int8": (520_000_000, 650_000_000, 830_000_000),
@@ -47,19 +64,24 @@ _LEFT_ON_GPU = {
 }
 # the libraries of CUDA in RAM, at most: 71 MB were seen
 _CUDA_LIBRARIES = 120_000_000
-# cells of text of one piece without text before, as in a batch: least, likely, most. Half of 448 is all that may be written
+# cells of text of one piece without text before, as in a batch: least, likely, most. Half of 448 is
+# all that may be written
 _PIECE_SECONDS = 30
 _PIECE_CELLS = (0, 64, 224)
-# eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small: 429 and 239 MB)
+# eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small:
+# 429 and 239 MB)
 _THREADS = {"float32": 95, "int8": 52}
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
 _HOLES = 0.045
-# while weights become narrow: the file and its largest matrix in 32 bits, less what is there already
+# while weights become narrow: the file and its largest matrix in 32 bits, less what is there
+# already
 _CONVERTING = (10_000_000, 55_000_000, 110_000_000)
 
 
 class _Counted(Record):
-    """Numbers of the model by how CTranslate2 keeps them: matrices and their rows, and all that stays in floating point."""
+    """Numbers of the model by how CTranslate2 keeps them: matrices and their rows, and all that
+    stays in floating point.
+    """
 
     matrices: int
     rows: int
@@ -72,26 +94,48 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     if found is not None:
         return stated_size(found)
     return Unread(
-        fact="download_bytes", reason="nobody states the size of files for CTranslate2", remedy="state it under [[files]] of a spec of it"
+        fact="download_bytes",
+        reason="nobody states the size of files for CTranslate2",
+        remedy="state it under [[files]] of a spec of it",
     )
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
-    """Files and memory. `parallel` is the batch of BatchedInferencePipeline: pieces of 30 seconds that are heard at once."""
+    """Files and memory. `parallel` is the batch of BatchedInferencePipeline: pieces of 30
+    seconds that are heard at once.
+    """
     files, made = size_of(subject, asked.quantization), subject.architecture
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     if made is None or made.audio is None or subject.row is None:
-        why = Unread(fact="memory.weights", reason="the architecture is not known", remedy="state [architecture] in a spec of it")
+        why = Unread(
+            fact="memory.weights",
+            reason="the architecture is not known",
+            remedy="state [architecture] in a spec of it",
+        )
         return Parts(files=files, unknown=(why,))
     counted = _count(subject, made)
     weights = _weights(counted, asked.quantization)
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how)
-    program = term("runtime", (low + high) // 2, how, runtime.overhead_source, middle_of(low, high), low=low, high=high)
-    on_gpu = _on_gpu(made, made.audio, asked).replace(beside=_beside_gpu(files.bytes, weights.bytes, asked))
+    program = term(
+        "runtime",
+        (low + high) // 2,
+        how,
+        runtime.overhead_source,
+        middle_of(low, high),
+        low=low,
+        high=high,
+    )
+    on_gpu = _on_gpu(made, made.audio, asked).replace(
+        beside=_beside_gpu(files.bytes, weights.bytes, asked)
+    )
     # no processor computes in 16 bits
-    work = on_gpu if asked.quantization == "float16" else _work(made, made.audio, files.bytes, weights.bytes, asked)
+    work = (
+        on_gpu
+        if asked.quantization == "float16"
+        else _work(made, made.audio, files.bytes, weights.bytes, asked)
+    )
     terms = (weights, work.replace(on_device=on_gpu), program)
     return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
 
@@ -100,7 +144,11 @@ def _count(subject: Subject, made: Architecture) -> _Counted:
     matrices = rows = others = 0
     for group in checkpoint_tensors(made, subject.row) if subject.row is not None else ():
         number = prod(group.shape) * (len(group.layers) or 1)
-        if len(group.shape) == 2 and group.name.endswith(".weight") and "position_embd" not in group.name:
+        if (
+            len(group.shape) == 2
+            and group.name.endswith(".weight")
+            and "position_embd" not in group.name
+        ):
             matrices += number
             rows += group.shape[1] * (len(group.layers) or 1)
         else:
@@ -109,38 +157,60 @@ def _count(subject: Subject, made: Architecture) -> _Counted:
 
 
 def _weights(counted: _Counted, type: str) -> Term:
-    """int8: one byte a number of a matrix and a scale for each of its rows; convolutions, vectors and positions in 32 bits."""
+    """int8: one byte a number of a matrix and a scale for each of its rows; convolutions,
+    vectors and positions in 32 bits.
+    """
     if type == "int8":
         size = counted.matrices + 4 * (counted.rows + counted.others)
-        line = f"{counted.matrices:,} bytes + ({counted.rows:,} scales + {counted.others:,} numbers) × 4 bytes"
+        line = (
+            f"{counted.matrices:,} bytes + ({counted.rows:,} scales + {counted.others:,} numbers) ×"
+            " 4 bytes"
+        )
     else:
         width, number = 2 if type == "float16" else 4, counted.matrices + counted.others
         size, line = number * width, f"{number:,} parameters × {width} bytes"
-    return term("weights", size, How.COMPUTED, "CTranslate2 4.8.5: ctranslate2/specs/model_spec.py, which parts it quantizes", line)
+    return term(
+        "weights",
+        size,
+        How.COMPUTED,
+        "CTranslate2 4.8.5: ctranslate2/specs/model_spec.py, which parts it quantizes",
+        line,
+    )
 
 
-def _caches(made: Architecture, audio: Audio, asked: Asked, width: int, reordered: tuple[float, ...]) -> tuple[tuple[int, int, int], str]:
-    """Keys and values of the audio in every layer and of the text for every beam, of all pieces: least, likely, most."""
+def _caches(
+    made: Architecture, audio: Audio, asked: Asked, width: int, reordered: tuple[float, ...]
+) -> tuple[tuple[int, int, int], str]:
+    """Keys and values of the audio in every layer and of the text for every beam, of all
+    pieces: least, likely, most.
+    """
     each = 2 * made.layers * made.embedding_length * width
     alone = asked.parallel > 1 or (asked.audio_seconds or _AUDIO_SECONDS) <= _PIECE_SECONDS
     cells = _PIECE_CELLS if alone else (made.context_tokens or 448,) * 3
     least, likely, most = (
-        int(each * (audio.positions + more * _BEAMS * number) * asked.parallel) for more, number in zip(reordered, cells, strict=True)
+        int(each * (audio.positions + more * _BEAMS * number) * asked.parallel)
+        for more, number in zip(reordered, cells, strict=True)
     )
     line = (
-        f"2 × {times(made.layers, 'layer')} × {made.embedding_length:,} × {width} bytes × ({audio.positions:,} positions"
-        f" + {reordered[1]:g} × {_BEAMS} beams × {cells[1]:,} cells)"
+        f"2 × {times(made.layers, 'layer')} × {made.embedding_length:,} × {width} bytes ×"
+        f" ({audio.positions:,} positions + {reordered[1]:g} × {_BEAMS} beams × {cells[1]:,} cells)"
     )
-    return (least, likely, most), line + (f" × {asked.parallel:,} pieces" if asked.parallel > 1 else "")
+    return (least, likely, most), line + (
+        f" × {asked.parallel:,} pieces" if asked.parallel > 1 else ""
+    )
 
 
 def _ways(asked: Asked) -> tuple[Asked, ...]:
-    """Up to so many pieces are heard at once: a batch, and one recording alone, whose pieces come with the text before."""
+    """Up to so many pieces are heard at once: a batch, and one recording alone, whose pieces
+    come with the text before.
+    """
     return (asked,) if asked.parallel == 1 else (asked, asked.replace(parallel=1))
 
 
 def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
-    """What lies beside the weights on a GPU, where int8 computes in 16 bits too: caches, buffers, CUDA itself."""
+    """What lies beside the weights on a GPU, where int8 computes in 16 bits too: caches,
+    buffers, CUDA itself.
+    """
     width = 4 if asked.quantization == "float32" else 2
     found = [_caches(made, audio, way, width, _REORDERED["float16"]) for way in _ways(asked)]
     caches = tuple(max(sizes[end] for sizes, _ in found) for end in range(3))
@@ -148,48 +218,88 @@ def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
     left = _LEFT_ON_GPU[asked.quantization]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
     how = How.ASSUMED if asked.quantization == "float32" else How.STATED
-    return term("compute", likely, how, _ON_GPU, f"{line} + {left[1]:,} bytes of buffers and CUDA", low=low, high=high)
+    return term(
+        "compute",
+        likely,
+        how,
+        _ON_GPU,
+        f"{line} + {left[1]:,} bytes of buffers and CUDA",
+        low=low,
+        high=high,
+    )
 
 
 def _frames(asked: Asked) -> tuple[int, str]:
     """Frames of the audio, with what a longer one takes where nobody said how long it is."""
     if asked.audio_seconds is not None:
         return asked.audio_seconds * _FRAMES_PER_SECOND, ""
-    note = f"; audio of {_AUDIO_SECONDS // 60} minutes, a longer one takes {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
+    note = (
+        f"; audio of {_AUDIO_SECONDS // 60} minutes, a longer one takes"
+        f" {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
+    )
     return _AUDIO_SECONDS * _FRAMES_PER_SECOND, note
 
 
 def _beside_gpu(files: int, weights: int, asked: Asked) -> Term:
-    """What stays in RAM where the model is on a GPU: audio and spectrum, of int8 the weights too; at most the whole file while it loads."""
+    """What stays in RAM where the model is on a GPU: audio and spectrum, of int8 the weights
+    too; at most the whole file while it loads.
+    """
     frames, longer = _frames(asked)
     spectrum = frames * _SPECTRUM_BYTES
     kept = weights if asked.quantization == "int8" else 0
     size = spectrum + kept + (0 if kept else _CUDA_LIBRARIES // 2)
     line = f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"
-    line += f" + {kept:,} bytes of weights" if kept else f" + {_CUDA_LIBRARIES // 2:,} bytes of CUDA's libraries"
+    line += (
+        f" + {kept:,} bytes of weights"
+        if kept
+        else f" + {_CUDA_LIBRARIES // 2:,} bytes of CUDA's libraries"
+    )
     line += f"; at most {files:,} bytes of the file while it loads{longer}"
-    return term("compute", size, How.STATED, _BESIDE_GPU, line, low=spectrum, high=max(spectrum + kept, files) + _CUDA_LIBRARIES)
+    return term(
+        "compute",
+        size,
+        How.STATED,
+        _BESIDE_GPU,
+        line,
+        low=spectrum,
+        high=max(spectrum + kept, files) + _CUDA_LIBRARIES,
+    )
 
 
 def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Asked) -> Term:
-    """The most that lies beside the weights at one moment: while they are read, while the spectrum is made, or while text is written.
+    """The most that lies beside the weights at one moment: while they are read, while the spectrum
+    is made, or while text is written.
 
-    Read: the whole file, before its matrices are int8. Written: audio and spectrum, keys and values of the audio in every layer and
-    of the text for every beam, and what the encoder left.
+    Read: the whole file, before its matrices are int8. Written: audio and spectrum, keys and values
+    of the audio in every layer and of the text for every beam, and what the encoder left.
     """
     type, (frames, longer) = asked.quantization, _frames(asked)
     kept, spectrum = frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
     one = audio.positions * audio.embedding_length * 4
     holes = int(_HOLES * files) if type == "int8" else 0
-    moments = [([spectrum, spectrum, spectrum + spectrum // 50], f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes")]
+    moments = [
+        (
+            [spectrum, spectrum, spectrum + spectrum // 50],
+            f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes",
+        )
+    ]
     for way in _ways(asked):
         caches, counted = _caches(made, audio, way, 4, _REORDERED[type])
         arrays = _ENCODER_ARRAYS * one * way.parallel
-        left = (*_LEFT[:2], _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * one)
+        left = (
+            *_LEFT[:2],
+            _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * one,
+        )
         moments.append(
             (
-                [kept + cache + arrays + holes + each for cache, each in zip(caches, left, strict=True)],
-                f"{kept:,} bytes of audio and spectrum + {counted} + {arrays + holes + _LEFT[1]:,} bytes of buffers",
+                [
+                    kept + cache + arrays + holes + each
+                    for cache, each in zip(caches, left, strict=True)
+                ],
+                (
+                    f"{kept:,} bytes of audio and spectrum + {counted} +"
+                    f" {arrays + holes + _LEFT[1]:,} bytes of buffers"
+                ),
             )
         )
     if type == "int8":
@@ -201,6 +311,9 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
         )
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
     line = next(line for sizes, line in moments if sizes[1] == likely)
-    line += f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes more{longer}"
+    line += (
+        f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes"
+        f" more{longer}"
+    )
     how, source = (How.STATED, _BATCHED) if asked.parallel > 1 else (How.MEASURED, _SOURCE)
     return term("compute", likely, how, source, line, low=least, high=most)

@@ -11,30 +11,40 @@ from .records import How, SizedWeights, Term, taken_off
 
 _SHARD_BYTES = 10_000_000_000
 _SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
-# channels of AutoencoderKL's decoder where it works at full size and before: block_out_channels 128, 256, 512, 512 reversed
+# channels of AutoencoderKL's decoder where it works at full size and before: block_out_channels
+# 128, 256, 512, 512 reversed
 _DECODER_CHANNELS = (256, 128, 512)
 # the 3 × 3 convolution at that moment: oneDNN orders its weights anew
 _COPIED_WEIGHTS = 9 * 256 * 256
 # image side where the spec does not say: likely, least, most
 _SIDES = (1024, 512, 1024)
-# parameters of that autoencoder with 4 and with 16 latent channels, and of its encoder alone, which turns no latent into an image
+# parameters of that autoencoder with 4 and with 16 latent channels, and of its encoder alone, which
+# turns no latent into an image
 _ENCODERS = {83_653_863: 34_163_664, 83_819_683: 34_274_208}
-# token tables of text encoders of that many parameters, CLIP-L without and with projection, CLIP-G, T5-XXL: rows, their length, and how
-# many tokens of a prompt and of its negative are read at most (model_max_length of their tokenizers, max_sequence_length of FLUX)
+# token tables of text encoders of that many parameters, CLIP-L without and with projection, CLIP-G,
+# T5-XXL: rows, their length, and how many tokens of a prompt and of its negative are read at most
+# (model_max_length of their tokenizers, max_sequence_length of FLUX)
 _TOKEN_TABLES = {
-    123_060_480: (49_408, 768, 2 * 77), 123_650_304: (49_408, 768, 2 * 77), 694_659_840: (49_408, 1280, 2 * 77),
+    123_060_480: (49_408, 768, 2 * 77), 123_650_304: (49_408, 768, 2 * 77), 694_659_840: (49_408,
+    1280, 2 * 77),
     4_762_310_656: (32_128, 4096, 2 * 512),
 }  # fmt: skip
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    """The files of all components: as published, else parameters times the type; where that is unknown, 16 or 32 bits."""
+    """The files of all components: as published, else parameters times the type; where that is
+    unknown, 16 or 32 bits.
+    """
     found = published(subject.spec, "safetensors", quantization)
     if found is not None:
         return stated_size(found)
     bits = DTYPES.get(quantization)
     if bits is None:
-        return Unread(fact="download_bytes", reason=f"nobody states the size in {quantization}", remedy="take float16 or float32")
+        return Unread(
+            fact="download_bytes",
+            reason=f"nobody states the size in {quantization}",
+            remedy="take float16 or float32",
+        )
     total = sum(subject.spec.components.values())
     stored = subject.spec.components_dtype
     if stored is not None:
@@ -59,18 +69,25 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
-    """Files and memory: every component is resident, and the decoder of the images holds most beside them.
+    """Files and memory: every component is resident, and the decoder of the images holds most
+    beside them.
 
-    `parallel` images are made of one prompt and decoded at once. A pass of the denoiser, even of two batches for guidance, and the
-    text encoders hold less than the decoder does (tests/truth/diffusers.json), and nothing is alive of one when the next runs.
+    `parallel` images are made of one prompt and decoded at once. A pass of the denoiser, even of
+    two batches for guidance, and the text encoders hold less than the decoder does
+    (tests/truth/diffusers.json), and nothing is alive of one when the next runs.
     """
     files = size_of(subject, asked.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     decoder = _decoder(subject, asked)
     stored = subject.spec.components_dtype or "float32"
-    # converted one component after the other: the pages of the largest one's file lie beside all copies until it is done, and may go
-    mapped = int(max(subject.spec.components.values()) * DTYPES[stored] / 8) if asked.quantization != stored else 0
+    # converted one component after the other: the pages of the largest one's file lie beside all
+    # copies until it is done, and may go
+    mapped = (
+        int(max(subject.spec.components.values()) * DTYPES[stored] / 8)
+        if asked.quantization != stored
+        else 0
+    )
     return Parts(
         files=files,
         terms=(_weights(subject, asked), decoder, overhead(runtime)),
@@ -80,17 +97,25 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
 
 
 def _weights(subject: Subject, asked: Asked) -> Term:
-    """Files of the type asked for are mapped: what no image needs is never read on a CPU. A GPU holds all."""
+    """Files of the type asked for are mapped: what no image needs is never read on a CPU. A GPU
+    holds all.
+    """
     components = subject.spec.components
     bits = DTYPES.get(asked.quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
-    line = "(" + " + ".join(f"{number:,} {name}" for name, number in components.items()) + f") × {bits:g} bits / 8"
+    line = (
+        "("
+        + " + ".join(f"{number:,} {name}" for name, number in components.items())
+        + f") × {bits:g} bits / 8"
+    )
     device = term("weights", size, How.COMPUTED, "parameters of the components", line)
     if asked.quantization != (subject.spec.components_dtype or "float32"):
         # copied whole while they load
         return device.replace(source=_SOURCE)
     tables = [_TOKEN_TABLES[number] for number in components.values() if number in _TOKEN_TABLES]
-    numbers = sum(rows * length for rows, length, _ in tables) + _ENCODERS.get(components.get("vae", 0), 0)
+    numbers = sum(rows * length for rows, length, _ in tables) + _ENCODERS.get(
+        components.get("vae", 0), 0
+    )
     if not numbers:
         return device.replace(source=_SOURCE)
     unread = int(numbers * bits / 8)
@@ -98,15 +123,19 @@ def _weights(subject: Subject, asked: Asked) -> Term:
     read = sum(tokens * (int(length * bits / 8) + 4096) + (2 << 20) for _, length, tokens in tables)
     line = taken_off(line, unread, "that are mapped and not read")
     line += f"; those are the image encoder and tables of tokens, all but {read:,} bytes of rows"
-    return term("weights", size - unread, How.COMPUTED, _SOURCE, line, high=min(size, size - unread + read)).replace(on_device=device)
+    return term(
+        "weights", size - unread, How.COMPUTED, _SOURCE, line, high=min(size, size - unread + read)
+    ).replace(on_device=device)
 
 
 def _decoder(subject: Subject, asked: Asked) -> Term:
     """The moment in which the decoder holds most, in numbers per pixel of the image.
 
-    Its last enlargement (Upsample2D), with 256 channels at full size: the enlarged and the convolved array, the one before, and the
-    input of the whole block, which its caller keeps (Decoder.forward); oneDNN copies the input. In 16 bits the 1 × 1 convolution of
-    the block after it holds more: its input of 256, the sum's other part of 128, and copies of input, output and the input as given.
+    Its last enlargement (Upsample2D), with 256 channels at full size: the enlarged and the
+    convolved array, the one before, and the input of the whole block, which its caller keeps
+    (Decoder.forward); oneDNN copies the input. In 16 bits the 1 × 1 convolution of the block after
+    it holds more: its input of 256, the sum's other part of 128, and copies of input, output and
+    the input as given.
     """
     wide, narrow, before = _DECODER_CHANNELS
     copied = before / 4 + wide / 4 + 3 * wide
@@ -119,16 +148,30 @@ def _decoder(subject: Subject, asked: Asked) -> Term:
     pixels, least, most = (number * number * images for number in sides)
     size = pixels * numbers * width + _COPIED_WEIGHTS * width
     # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
-    high = most * (int(copied) * 4 if asked.quantization == "float16" else numbers * width) + _COPIED_WEIGHTS * 4
+    high = (
+        most * (int(copied) * 4 if asked.quantization == "float16" else numbers * width)
+        + _COPIED_WEIGHTS * 4
+    )
     # small arrays beside those
     high += high // 100
     known = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
     copies = _COPIED_WEIGHTS * width
-    line = f"{times(images, 'image')} × {side or _SIDES[0]:,} × {side or _SIDES[0]:,} pixels × {numbers:,} numbers × {width} bytes"
+    line = (
+        f"{times(images, 'image')} × {side or _SIDES[0]:,} × {side or _SIDES[0]:,} pixels ×"
+        f" {numbers:,} numbers × {width} bytes"
+    )
     line += f" + {copies:,} bytes of weights"
     if not known:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        return term("activations", size, How.ASSUMED, _SOURCE, line, low=least * int(bare) * width // 2, high=2 * high)
+        return term(
+            "activations",
+            size,
+            How.ASSUMED,
+            _SOURCE,
+            line,
+            low=least * int(bare) * width // 2,
+            high=2 * high,
+        )
     line += "; the image decoder holds more than the denoiser and the text encoders do"
     # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
     return term("activations", size, How.COMPUTED, _SOURCE, line, low=size - size // 50, high=high)

@@ -1,4 +1,6 @@
-"""The entry of this room: which files and formats there are, what they weigh, and what loading them takes."""
+"""The entry of this room: which files and formats there are, what they weigh, and what loading
+them takes.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,12 @@ def needs_of(
 ) -> Needs:
     """What `spec` takes under a workload whose runtime, format and quantization are filled in.
 
-    `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the machine (Linux kernel names)
-    decide which weights llama.cpp copies into a second layout; None leaves that out. `companions` are loaded beside the model.
-    `used_tokens`: of llama.cpp, how many tokens have come into the context of each sequence that was asked; all are full unless told.
-    A size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…` for the part that is missing.
+    `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the
+    machine (Linux kernel names) decide which weights llama.cpp copies into a second layout; None
+    leaves that out. `companions` are loaded beside the model. `used_tokens`: of llama.cpp, how many
+    tokens have come into the context of each sequence that was asked; all are full unless told. A
+    size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
+    for the part that is missing.
     """
     cpu = _cpu(spec, runtime)
     if spec.closed:
@@ -59,7 +63,11 @@ def needs_of(
         asked = workload.with_finetuning_defaults()
         why = spec.unknown.get("architecture.matrix_dtype")
         if why is not None:
-            return _nothing(cpu, f"in which type the weights are is not known: {why}", "train the weights that they were quantized from")
+            return _nothing(
+                cpu,
+                f"in which type the weights are is not known: {why}",
+                "train the weights that they were quantized from",
+            )
         return finetune_needs(
             spec,
             runtime,
@@ -71,18 +79,33 @@ def needs_of(
             checkpointing=bool(asked.checkpointing),
         )
     if workload.task == "finetune":
-        return _nothing(cpu, "what a spec states of running a model says nothing of training it", "give the spec an [architecture]")
+        return _nothing(
+            cpu,
+            "what a spec states of running a model says nothing of training it",
+            "give the spec an [architecture]",
+        )
     if runtime is None or not _describes(spec):
-        why = spec.unknown.get("architecture") or "the spec states neither an architecture nor [needs]"
+        why = (
+            spec.unknown.get("architecture")
+            or "the spec states neither an architecture nor [needs]"
+        )
         return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
     format = workload.format or default_format_and_quantization(spec, runtime)[0]
     quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
     subject = _subject(spec, architectures, format, runtime.id)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
-    found = _parts(subject.replace(text_alone=takes_text_alone(spec, runtime)), runtime, format, wanted, instruction_sets)
+    found = _parts(
+        subject.replace(text_alone=takes_text_alone(spec, runtime)),
+        runtime,
+        format,
+        wanted,
+        instruction_sets,
+    )
     if companions is not None:
-        found = _with_companions(found, subject, runtime, format, wanted, architectures, instruction_sets)
+        found = _with_companions(
+            found, subject, runtime, format, wanted, architectures, instruction_sets
+        )
     missing = [entry for entry in found.unknown if entry.fact.startswith("memory")]
     stated = _stated(spec, cpu) if missing or not found.terms else None
     if stated is not None:
@@ -95,58 +118,115 @@ def needs_of(
         download_how=files.how if files else None,
         download_source=files.source if files else None,
         cpu=cpu,
-        memory=None if missing else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes),
+        memory=(
+            None
+            if missing
+            else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes)
+        ),
         known_terms=found.terms if missing else (),
         tensor_parallel=found.tensor_parallel,
-        unknown=tuple(_with_the_rest(entry, found.terms) if entry in missing[:1] else entry for entry in found.unknown),
+        unknown=tuple(
+            _with_the_rest(entry, found.terms) if entry in missing[:1] else entry
+            for entry in found.unknown
+        ),
     )
 
 
 def _with_the_rest(entry: Unread, known: tuple[Term, ...]) -> Unread:
     """Why the memory is not known, and what is known of it."""
     least = units.binary(sum(term.low_bytes for term in known))
-    return entry.replace(reason=f"{entry.reason}; what is known of it takes {least} at the least") if known else entry
+    return (
+        entry.replace(reason=f"{entry.reason}; what is known of it takes {least} at the least")
+        if known
+        else entry
+    )
 
 
-def at_context(known: Needs, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> Needs | None:
-    """What `needs_of` gives, where it gave `known` for a workload that differs in the context alone, and without companions.
+def at_context(
+    known: Needs,
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+) -> Needs | None:
+    """What `needs_of` gives, where it gave `known` for a workload that differs in the context
+    alone, and without companions.
 
     None where that cannot be told from `known`.
     """
-    if workload.format != "gguf" or workload.quantization is None or known.memory is None or known.unknown:
+    if (
+        workload.format != "gguf"
+        or workload.quantization is None
+        or known.memory is None
+        or known.unknown
+    ):
         return None
     subject = _subject(spec, architectures)
     asked = _asked(spec, workload, workload.quantization, Companions(), subject.row)
     terms = gguf.at_context(known.memory.terms, subject, runtime, asked)
-    return None if terms is None else known.replace(memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes))
+    return (
+        None
+        if terms is None
+        else known.replace(
+            memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes)
+        )
+    )
 
 
-def more_in_conversation(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> int:
-    """Bytes above the high end of the memory that a server comes to keep as conversations go on; 0 where it keeps no more."""
-    if workload.format != "gguf" or workload.task != "generate" or runtime.kept_checkpoints <= runtime.context_checkpoints:
+def more_in_conversation(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> int:
+    """Bytes above the high end of the memory that a server comes to keep as conversations go
+    on; 0 where it keeps no more.
+    """
+    if (
+        workload.format != "gguf"
+        or workload.task != "generate"
+        or runtime.kept_checkpoints <= runtime.context_checkpoints
+    ):
         return 0
     subject = _subject(spec, architectures)
-    return gguf.more_in_conversation(subject, runtime, _asked(spec, workload, workload.quantization or "", Companions(), subject.row))
+    return gguf.more_in_conversation(
+        subject,
+        runtime,
+        _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
+    )
 
 
-def more_in_slots(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> int:
-    """Bytes that a server takes more which is not told for how many sequences; 0 where it makes room for one by itself."""
+def more_in_slots(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> int:
+    """Bytes that a server takes more which is not told for how many sequences; 0 where it makes
+    room for one by itself.
+    """
     if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
         return 0
     subject = _subject(spec, architectures)
-    return gguf.more_in_slots(subject, runtime, _asked(spec, workload, workload.quantization or "", Companions(), subject.row))
+    return gguf.more_in_slots(
+        subject,
+        runtime,
+        _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
+    )
 
 
-def largest_picture(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and its side; 0 where it has none."""
+def largest_picture(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Bytes of the encoder's buffer for the largest picture that llama.cpp does not shrink, and
+    its side; 0 where it has none.
+    """
     if workload.format != "gguf" or takes_text_alone(spec, runtime):
         return 0, 0
     encoder = _encoder(spec, architectures)
     return (encoder.largest_bytes, encoder.largest_pixels or 0) if encoder is not None else (0, 0)
 
 
-def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]) -> SizedWeights | Unread:
-    """The files of one format and quantization, as downloaded, without the projector of a vision model."""
+def weights_bytes(
+    spec: ModelSpec, format: str, quantization: str, architectures: Mapping[str, Any]
+) -> SizedWeights | Unread:
+    """The files of one format and quantization, as downloaded, without the projector of a
+    vision model.
+    """
     subject = _subject(spec, architectures)
     if format == "gguf":
         return gguf.size_of(subject, canonical_gguf(quantization) or quantization)
@@ -166,7 +246,9 @@ def weights_bytes(spec: ModelSpec, format: str, quantization: str, architectures
 
 
 def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Parameters of the architecture without encoders, all and those used for one token; None where not every tensor follows."""
+    """Parameters of the architecture without encoders, all and those used for one token; None
+    where not every tensor follows.
+    """
     subject = _subject(spec, architectures)
     if subject.architecture is None or subject.row is None or not subject.whole:
         return None
@@ -176,16 +258,24 @@ def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tup
 
 
 def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names by which `quantized.apart` may mean tensors of the model; none where not every tensor follows."""
+    """The names by which `quantized.apart` may mean tensors of the model; none where not every
+    tensor follows.
+    """
     subject = _subject(spec, architectures)
     if subject.architecture is None or subject.row is None or not subject.whole:
         return ()
     groups = checkpoint_tensors(subject.architecture, subject.row)
-    return tuple(dict.fromkeys(name for group in groups for name in (group.name, *one_by_one(group))))
+    return tuple(
+        dict.fromkeys(name for group in groups for name in (group.name, *one_by_one(group)))
+    )
 
 
-def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the model can be had in for that runtime, best quality first; only names whose size is known or can be computed."""
+def quantizations_of(
+    spec: ModelSpec, runtime: RuntimeSpec, architectures: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What the model can be had in for that runtime, best quality first; only names whose size
+    is known or can be computed.
+    """
     format, default = default_format_and_quantization(spec, runtime)
     listed = [name for files in spec.files if files.format == format for name in files.bytes]
     names: tuple[str, ...]
@@ -195,9 +285,15 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
             # experts that were published in 4 bits gain nothing from another type
             names = tuple(name for name in GGUF_QUANTIZATIONS if name == default or name in own)
         else:
-            experts = spec.architecture is not None and any(group.experts for group in spec.architecture.feed_forward)
+            experts = spec.architecture is not None and any(
+                group.experts for group in spec.architecture.feed_forward
+            )
             ternary = spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
-            left = {"F32", *(() if experts else ("MXFP4",)), *(() if ternary else TERNARY_QUANTIZATIONS)}
+            left = {
+                "F32",
+                *(() if experts else ("MXFP4",)),
+                *(() if ternary else TERNARY_QUANTIZATIONS),
+            }
             names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or name not in left)
         names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
     elif format == "ggml":
@@ -205,19 +301,30 @@ def quantizations_of(spec: ModelSpec, runtime: RuntimeSpec, architectures: Mappi
     elif format == "ctranslate2":
         names = CTRANSLATE2_TYPES
     elif format == "mlx":
-        names = (*(name for name in checkpoint.MLX_QUANTIZATIONS), *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS))
+        names = (
+            *(name for name in checkpoint.MLX_QUANTIZATIONS),
+            *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS),
+        )
     elif spec.components:
         names = ("float32", "float16") if default == "float32" else (default,)
     else:
         names = (default, *_quantized_for(spec, runtime), *listed)
-    if format == "gguf" and (spec.parameters.total is not None or _subject(spec, architectures).whole):
+    if format == "gguf" and (
+        spec.parameters.total is not None or _subject(spec, architectures).whole
+    ):
         # every recipe can be followed, so none of them has to be
         return names
-    return tuple(name for name in dict.fromkeys(names) if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights))
+    return tuple(
+        name
+        for name in dict.fromkeys(names)
+        if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights)
+    )
 
 
 def _quantized_for(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
-    """What the runtime takes beside the published type; it makes them itself from 16-bit weights alone."""
+    """What the runtime takes beside the published type; it makes them itself from 16-bit
+    weights alone.
+    """
     if spec.modality not in ("text", "vision") or not from_sixteen_bits(spec.architecture):
         # weights that are narrow already lose twice by being quantized again
         return ()
@@ -225,13 +332,26 @@ def _quantized_for(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
 
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
-    """The files one takes unless something else is asked for, in the first format of the runtime that the model has."""
+    """The files one takes unless something else is asked for, in the first format of the
+    runtime that the model has.
+    """
     own = spec.quantized
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
-    format = next((name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None) or runtime.formats[0]
+    format = (
+        next(
+            (name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None
+        )
+        or runtime.formats[0]
+    )
     if format == "gguf":
-        return format, "MXFP4" if _trained_in_mxfp4(spec) else "F16" if spec.modality == "embedding" else "Q4_K_M"
+        return format, (
+            "MXFP4"
+            if _trained_in_mxfp4(spec)
+            else "F16"
+            if spec.modality == "embedding"
+            else "Q4_K_M"
+        )
     if format == "ggml":
         return format, "F16"
     if format == "ctranslate2":
@@ -246,7 +366,9 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
 
 
 def canonical_quantization(text: str) -> str | None:
-    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`, `AWQ-INT4` -> `awq`; None for a name nobody knows."""
+    """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`, `AWQ-INT4` -> `awq`; None for a name
+    nobody knows.
+    """
     name = canonical_gguf(text)
     if name is not None:
         return name
@@ -259,8 +381,12 @@ def canonical_quantization(text: str) -> str | None:
     return known or canonical_packed(text)
 
 
-def batch_tokens(spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]) -> int | None:
-    """Tokens of one batch of llama.cpp that has to hold a whole text, where that is more than it takes unless told; else None."""
+def batch_tokens(
+    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> int | None:
+    """Tokens of one batch of llama.cpp that has to hold a whole text, where that is more than
+    it takes unless told; else None.
+    """
     row = _subject(spec, architectures).row
     if row is None or workload.format != "gguf":
         return None
@@ -277,30 +403,55 @@ def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
 
 
 def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
-    """The sentence why that program does not load this model; None where it does, or nothing says that it does not."""
+    """The sentence why that program does not load this model; None where it does, or nothing
+    says that it does not.
+    """
     if spec.refused is not None:
         return spec.refused
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
-    if runtime.id == "transformers" and spec.architecture is not None and spec.architecture.quantizer == "modelopt":
-        # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and supports_quant_method then skips it
-        return f"{runtime.name} does not apply ModelOpt's quantization: it leaves the scales of the weights aside, or stops."
-    if spec.architecture is not None and not any(_has_format(spec, format) for format in runtime.formats):
+    if (
+        runtime.id == "transformers"
+        and spec.architecture is not None
+        and spec.architecture.quantizer == "modelopt"
+    ):
+        # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and
+        # supports_quant_method then skips it
+        return (
+            f"{runtime.name} does not apply ModelOpt's quantization: it leaves the scales of the"
+            " weights aside, or stops."
+        )
+    if spec.architecture is not None and not any(
+        _has_format(spec, format) for format in runtime.formats
+    ):
         if "gguf" in runtime.formats:
             return f"{runtime.name} has no support for the architecture {spec.architecture.row}."
-        return f"The weights do not come in a format that {runtime.name} loads ({', '.join(runtime.formats)})."
+        return (
+            f"The weights do not come in a format that {runtime.name} loads"
+            f" ({', '.join(runtime.formats)})."
+        )
     return None
 
 
 def why_cache_type_refused(
-    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any], runtime: RuntimeSpec | None = None
+    spec: ModelSpec,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+    runtime: RuntimeSpec | None = None,
 ) -> str | None:
-    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for; None where nothing says so.
+    """Why no program that reads GGUF files keeps this model's cache in the type that was asked for;
+    None where nothing says so.
 
-    Of a model that keeps none the types are refused all the same, for the heads that it has (llama_init_from_model).
+    Of a model that keeps none the types are refused all the same, for the heads that it has
+    (llama_init_from_model).
     """
     subject, type = _subject(spec, architectures), workload.kv_cache_type
-    if workload.format != "gguf" or type is None or subject.architecture is None or subject.row is None:
+    if (
+        workload.format != "gguf"
+        or type is None
+        or subject.architecture is None
+        or subject.row is None
+    ):
         return None
     groups = cached_groups(subject.architecture, subject.row)
     if groups:
@@ -311,9 +462,14 @@ def why_cache_type_refused(
 
 
 def decode_bytes_by_type(
-    spec: ModelSpec, runtime: RuntimeSpec | None, format: str, quantization: str, architectures: Mapping[str, Any]
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    format: str,
+    quantization: str,
+    architectures: Mapping[str, Any],
 ) -> dict[str, int]:
-    """Bytes of weights read for one decoded token, by the type they are in while that runtime computes; {} where unknown.
+    """Bytes of weights read for one decoded token, by the type they are in while that runtime
+    computes; {} where unknown.
 
     All but an untied token table, and of routed experts the share that is used.
     """
@@ -324,14 +480,36 @@ def decode_bytes_by_type(
     if architecture is None:
         sized = weights_bytes(spec, format, quantization, architectures)
         total, active = spec.parameters.total, spec.parameters.active
-        return {} if isinstance(sized, Unread) or not total else {quantization: sized.bytes * (active or total) // total}
-    if format != "gguf" or row is None or not subject.whole or quantization not in GGUF_QUANTIZATIONS:
-        return checkpoint.decode_bytes(subject, format, quantization, weights_bytes(spec, format, quantization, architectures), runtime)
-    used = {layer: (group.used or 1, group.experts) for group in architecture.feed_forward if group.experts for layer in group.layers}
+        return (
+            {}
+            if isinstance(sized, Unread) or not total
+            else {quantization: sized.bytes * (active or total) // total}
+        )
+    if (
+        format != "gguf"
+        or row is None
+        or not subject.whole
+        or quantization not in GGUF_QUANTIZATIONS
+    ):
+        return checkpoint.decode_bytes(
+            subject,
+            format,
+            quantization,
+            weights_bytes(spec, format, quantization, architectures),
+            runtime,
+        )
+    used = {
+        layer: (group.used or 1, group.experts)
+        for group in architecture.feed_forward
+        if group.experts
+        for layer in group.layers
+    }
     share = next(iter(used.values()), (1, 1))
     tied = architecture.tied_embeddings
     read: dict[str, int] = {}
-    for tensor in gguf.of_file(spec, quantization) or gguf.usual(architecture, row, quantization, typed_earlier(spec.released)):
+    for tensor in gguf.of_file(spec, quantization) or gguf.usual(
+        architecture, row, quantization, typed_earlier(spec.released)
+    ):
         # of tables one row is read, of a tied one all of it again as the output matrix
         if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
             continue
@@ -345,17 +523,25 @@ def decode_bytes_by_type(
 # ------------------------------------------------------------------ parts of the answer
 
 
-def _subject(spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf", runtime: str = "") -> Subject:
+def _subject(
+    spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf", runtime: str = ""
+) -> Subject:
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None
     why = None if architecture is None or row is None else why_not_known(architecture, row, runtime)
     if architecture is not None and row is not None and why is not None and format != "gguf":
         # its weights are known, not what this program makes of its cache
-        architecture = architecture.replace(tensors=checkpoint_tensors(architecture, row), attention=(), recurrent=())
-        spec = spec.replace(architecture=architecture, unknown={**spec.unknown, "architecture.attention": why})
+        architecture = architecture.replace(
+            tensors=checkpoint_tensors(architecture, row), attention=(), recurrent=()
+        )
+        spec = spec.replace(
+            architecture=architecture, unknown={**spec.unknown, "architecture.attention": why}
+        )
     if row is None and architecture is not None and architecture.tensors:
         row = ArchitectureRow(name=architecture.row)
-    return Subject(spec=spec, architecture=architecture, row=row, encoder=_encoder(spec, architectures))
+    return Subject(
+        spec=spec, architecture=architecture, row=row, encoder=_encoder(spec, architectures)
+    )
 
 
 def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | None:
@@ -363,15 +549,29 @@ def _encoder(spec: ModelSpec, architectures: Mapping[str, Any]) -> Encoder | Non
     if not parameters:
         return None
     for entry in architectures.get("encoder", ()):
-        fits = entry.get("least_parameters", 0) <= parameters <= entry.get("most_parameters", parameters)
-        if (spec.family in entry.get("families", ()) and fits) or spec.parameters.encoder_type in entry.get("types", ()):
+        fits = (
+            entry.get("least_parameters", 0)
+            <= parameters
+            <= entry.get("most_parameters", parameters)
+        )
+        if (
+            spec.family in entry.get("families", ()) and fits
+        ) or spec.parameters.encoder_type in entry.get("types", ()):
             return Encoder(**{key: entry[key] for key in Encoder._fields if key in entry})
     return None
 
 
-def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: Companions, row: ArchitectureRow | None) -> Asked:
+def _asked(
+    spec: ModelSpec,
+    workload: Workload,
+    quantization: str,
+    companions: Companions,
+    row: ArchitectureRow | None,
+) -> Asked:
     longest = trained_tokens(spec.architecture, row) if spec.architecture else None
-    context = workload.context_tokens or min(DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS)
+    context = workload.context_tokens or min(
+        DEFAULT_CONTEXT_TOKENS, longest or DEFAULT_CONTEXT_TOKENS
+    )
     type = workload.kv_cache_type or "f16"
     return Asked(
         quantization=quantization,
@@ -386,7 +586,13 @@ def _asked(spec: ModelSpec, workload: Workload, quantization: str, companions: C
 
 # what stands in for a model, and how far one could go, is asked of the same models again and again
 @lru_cache(maxsize=512)
-def _parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked, instruction_sets: tuple[str, ...] | None) -> Parts:
+def _parts(
+    subject: Subject,
+    runtime: RuntimeSpec,
+    format: str,
+    asked: Asked,
+    instruction_sets: tuple[str, ...] | None,
+) -> Parts:
     if format == "gguf":
         return gguf.parts(subject, runtime, asked, instruction_sets)
     if format == "ggml":
@@ -418,7 +624,12 @@ def _with_companions(
     beside = None
     if asked.companions.draft is not None:
         # its cache is 16-bit whatever the model's is
-        alone = asked.replace(quantization=asked.companions.draft_quantization, key_type="f16", value_type="f16", companions=Companions())
+        alone = asked.replace(
+            quantization=asked.companions.draft_quantization,
+            key_type="f16",
+            value_type="f16",
+            companions=Companions(),
+        )
         draft = _subject(asked.companions.draft, architectures, format).replace(
             text_alone=takes_text_alone(asked.companions.draft, runtime)
         )
@@ -428,7 +639,12 @@ def _with_companions(
 
 def _describes(spec: ModelSpec) -> bool:
     """Something to compute from, or a published size to start from."""
-    return spec.architecture is not None or bool(spec.components) or spec.parameters.total is not None or bool(spec.files)
+    return (
+        spec.architecture is not None
+        or bool(spec.components)
+        or spec.parameters.total is not None
+        or bool(spec.files)
+    )
 
 
 def _has_format(spec: ModelSpec, format: str) -> bool:
@@ -448,7 +664,9 @@ def _has_format(spec: ModelSpec, format: str) -> bool:
 
 
 def _trained_in_mxfp4(spec: ModelSpec) -> bool:
-    return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith("mxfp4")
+    return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
+        "mxfp4"
+    )
 
 
 def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
@@ -457,7 +675,11 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
         return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
     systems = (*runtime.systems, *runtime.builds_from_source)
     names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
-    return CpuNeed(architectures=names, instruction_sets=runtime.instruction_sets, recommended=runtime.recommended_instruction_sets)
+    return CpuNeed(
+        architectures=names,
+        instruction_sets=runtime.instruction_sets,
+        recommended=runtime.recommended_instruction_sets,
+    )
 
 
 def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
@@ -470,15 +692,33 @@ def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
     unknown: list[Unread] = []
     memory = None
     if low is None or high is None:
-        unknown.append(Unread(fact="memory", reason="the spec states no memory", remedy="add memory_bytes to [needs]"))
+        unknown.append(
+            Unread(
+                fact="memory",
+                reason="the spec states no memory",
+                remedy="add memory_bytes to [needs]",
+            )
+        )
     else:
         line = f"{high:,} bytes as stated" if low == high else f"{middle_of(low, high)} as stated"
         whole = Term(
-            name="weights", bytes=(low + high) // 2, low_bytes=low, high_bytes=high, how=How.STATED, source=source, arithmetic=line
+            name="weights",
+            bytes=(low + high) // 2,
+            low_bytes=low,
+            high_bytes=high,
+            how=How.STATED,
+            source=source,
+            arithmetic=line,
         )
         memory = MemoryNeed(terms=(whole,))
     if stated.disk_bytes is None:
-        unknown.append(Unread(fact="download_bytes", reason="the spec states no disk_bytes", remedy="add disk_bytes to [needs]"))
+        unknown.append(
+            Unread(
+                fact="download_bytes",
+                reason="the spec states no disk_bytes",
+                remedy="add disk_bytes to [needs]",
+            )
+        )
     known = stated.disk_bytes is not None
     return Needs(
         download_bytes=stated.disk_bytes,
@@ -493,5 +733,7 @@ def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
 
 
 def _nothing(cpu: CpuNeed, reason: str, remedy: str) -> Needs:
-    unknown = tuple(Unread(fact=fact, reason=reason, remedy=remedy) for fact in ("download_bytes", "memory"))
+    unknown = tuple(
+        Unread(fact=fact, reason=reason, remedy=remedy) for fact in ("download_bytes", "memory")
+    )
     return Needs(download_bytes=None, disk_bytes=None, cpu=cpu, memory=None, unknown=unknown)

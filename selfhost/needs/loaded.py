@@ -1,4 +1,6 @@
-"""What every runtime of safetensors shares: how weights are stored and loaded, how a cache is written down, the program's own part."""
+"""What every runtime of safetensors shares: how weights are stored and loaded, how a cache is
+written down, the program's own part.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.spec import MLX_MODES, PLAIN_DTYPES, SIZE_OF, Architecture, ModelSpec, RuntimeSpec, TensorGroup
+from ..catalogue.spec import (
+    MLX_MODES,
+    PLAIN_DTYPES,
+    SIZE_OF,
+    Architecture,
+    ModelSpec,
+    RuntimeSpec,
+    TensorGroup,
+)
 from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes, scheme_of
 from .parts import Asked, term, times
@@ -18,7 +28,9 @@ def name_of(architecture: Architecture | None) -> str:
     """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
     if architecture is None:
         return "bfloat16"
-    return architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
+    return (
+        architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
+    )
 
 
 @lru_cache(maxsize=512)
@@ -30,8 +42,12 @@ def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, 
     return sizes
 
 
-def typed_tensors(architecture: Architecture, row: ArchitectureRow) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Tensors with their stored type and bytes, those of blocks that predict more tokens left out."""
+def typed_tensors(
+    architecture: Architecture, row: ArchitectureRow
+) -> Iterator[tuple[TensorGroup, str, float]]:
+    """Tensors with their stored type and bytes, those of blocks that predict more tokens left
+    out.
+    """
     return _typed(architecture, checkpoint_tensors(architecture, row))
 
 
@@ -40,7 +56,9 @@ def block_bytes(architecture: Architecture, row: ArchitectureRow) -> float:
     return sum(size for _, _, size in _typed(architecture, block_tensors(architecture, row)))
 
 
-def _typed(architecture: Architecture, groups: Iterable[TensorGroup]) -> Iterator[tuple[TensorGroup, str, float]]:
+def _typed(
+    architecture: Architecture, groups: Iterable[TensorGroup]
+) -> Iterator[tuple[TensorGroup, str, float]]:
     plain, apart = architecture.dtype or "bfloat16", dict(architecture.apart)
     for group, own in (pair for whole in groups for pair in _split(whole, apart)):
         type, number = own or _type_of(group, architecture, plain), len(group.layers) or 1
@@ -53,7 +71,9 @@ def _typed(architecture: Architecture, groups: Iterable[TensorGroup]) -> Iterato
         yield group, type, size * number
 
 
-def _split(group: TensorGroup, apart: Mapping[str, str]) -> Iterator[tuple[TensorGroup, str | None]]:
+def _split(
+    group: TensorGroup, apart: Mapping[str, str]
+) -> Iterator[tuple[TensorGroup, str | None]]:
     """The group's layers by the type that is stated of them; None where none is."""
     if not apart:
         yield group, None
@@ -69,10 +89,16 @@ def _split(group: TensorGroup, apart: Mapping[str, str]) -> Iterator[tuple[Tenso
 
 
 def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
-    if not group.layers or len(group.shape) < 2 or not group.name.endswith(".weight") or "ffn_gate_inp" in group.name:
+    if (
+        not group.layers
+        or len(group.shape) < 2
+        or not group.name.endswith(".weight")
+        or "ffn_gate_inp" in group.name
+    ):
         return plain
     if ".nextn." in group.name:
-        # DeepSeek V3's index has scales for the matrices of the block's layer, and none for those that join it to the model
+        # DeepSeek V3's index has scales for the matrices of the block's layer, and none for those
+        # that join it to the model
         return plain
     if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
         return plain
@@ -84,32 +110,46 @@ def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> tuple[str, str]:
-    """The type that plain weights are stored in, and the one that they are loaded as unless told: config.json's, whatever the files hold.
+    """The type that plain weights are stored in, and the one that they are loaded as unless told:
+    config.json's, whatever the files hold.
 
-    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto makes 32 bits 16 (vllm/config/model.py).
+    transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto
+    makes 32 bits 16 (vllm/config/model.py).
     """
     architecture = spec.architecture
     stated = architecture.dtype if architecture is not None else None
     plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
-    if runtime is None or runtime.id not in ("transformers", "vllm") or not plain or stated not in PLAIN_DTYPES:
+    if (
+        runtime is None
+        or runtime.id not in ("transformers", "vllm")
+        or not plain
+        or stated not in PLAIN_DTYPES
+    ):
         return quantization, quantization
     return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
 
 
 def casts_float8(spec: ModelSpec, quantization: str) -> bool:
-    """True of FP8 files that lie here and whose config.json does not say that they are quantized: they are cast as any plain type."""
+    """True of FP8 files that lie here and whose config.json does not say that they are
+    quantized: they are cast as any plain type.
+    """
     made = spec.architecture
     if quantization != "float8_e4m3" or made is None or made.matrix_dtype or made.expert_dtype:
         return False
-    return any(files.source.startswith(SIZE_OF) and quantization in files.bytes for files in spec.files)
+    return any(
+        files.source.startswith(SIZE_OF) and quantization in files.bytes for files in spec.files
+    )
 
 
 def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str) -> int:
-    """Bytes of a number that is computed with; MLX computes in the type of the weights, or of their scales."""
+    """Bytes of a number that is computed with; MLX computes in the type of the weights, or of
+    their scales.
+    """
     if runtime.id == "mlx" and quantization in ("bf16", "fp16"):
         return 2
     if runtime.id == "mlx" and quantization in MLX_MODES and architecture.dtype == "float16":
-        # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx 0.32.4)
+        # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx
+        # 0.32.4)
         return 4
     return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
 
@@ -121,7 +161,10 @@ def cache_line(group: CacheGroup) -> tuple[int, str]:
     heads = times(group.kv_heads, "KV head")
     if group.key_length == group.value_length:
         return 2 * group.key_elements, f"2 × {heads} × {group.key_length}"
-    return group.key_elements + group.value_elements, f"{heads} × ({group.key_length} + {group.value_length})"
+    return (
+        group.key_elements + group.value_elements,
+        f"{heads} × ({group.key_length} + {group.value_length})",
+    )
 
 
 def overhead(runtime: RuntimeSpec) -> Term:
@@ -135,7 +178,9 @@ def overhead(runtime: RuntimeSpec) -> Term:
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
-    return made.replace(on_device=term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high))
+    return made.replace(
+        on_device=term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
+    )
 
 
 def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
@@ -146,7 +191,10 @@ def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked:
 
         return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
     tokens = asked.context_tokens * asked.parallel
-    inner = max((group.length * (group.used or 1) for group in architecture.feed_forward), default=2 * architecture.embedding_length)
+    inner = max(
+        (group.length * (group.used or 1) for group in architecture.feed_forward),
+        default=2 * architecture.embedding_length,
+    )
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * asked.parallel
     size = tokens * per_token + logits
@@ -154,8 +202,10 @@ def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked:
         "activations",
         size,
         How.ASSUMED,
-        "general knowledge: the widest layer of one pass over the prompt; attention without stored scores",
-        f"{tokens:,} tokens × (4 × {architecture.embedding_length:,} + 3 × {inner:,}) × {width} bytes + {logits:,} bytes of logits",
+        "general knowledge: the widest layer of one pass over the prompt; attention without stored"
+        " scores",
+        f"{tokens:,} tokens × (4 × {architecture.embedding_length:,} + 3 × {inner:,}) × {width}"
+        f" bytes + {logits:,} bytes of logits",
         low=min(64, tokens) * per_token + logits,
         high=2 * size,
     )

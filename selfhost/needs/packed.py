@@ -1,13 +1,15 @@
-"""What a linear layer takes in each quantized format of safetensors and MLX files, and which layers a format leaves as they are.
+"""What a linear layer takes in each quantized format of safetensors and MLX files, and which layers
+a format leaves as they are.
 
-The layouts, each by the code that writes it:
-AWQ: AutoAWQ 0.2.9, awq/modules/linear/gemm.py: qweight and qzeros in int32, scales in float16.
-GPTQ: GPTQModel 5, gptqmodel/nn_modules/qlinear: the same, and g_idx, one int32 per input.
-compressed-tensors 0.12, compressors/quantized_compressors/pack_quantized.py: weight_packed, weight_scale, weight_shape; w8a8
-and FP8: one 16-bit scale per output. FP8 by block: DeepSeek-V3, inference/kernel.py: one float32 per 128 × 128.
-bitsandbytes 0.50, functional.py QuantState.as_dict: absmax per 64 weights, quant_map, quant_state; int8: SCB in float32.
-MXFP4 and NVFP4: OCP Microscaling Formats 1.0: one byte per 32; NVIDIA ModelOpt: one FP8 scale per 16 and two floats.
-MLX: mlx.core.quantize: a 16-bit scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
+The layouts, each by the code that writes it: AWQ: AutoAWQ 0.2.9, awq/modules/linear/gemm.py:
+qweight and qzeros in int32, scales in float16. GPTQ: GPTQModel 5, gptqmodel/nn_modules/qlinear: the
+same, and g_idx, one int32 per input. compressed-tensors 0.12,
+compressors/quantized_compressors/pack_quantized.py: weight_packed, weight_scale, weight_shape; w8a8
+and FP8: one 16-bit scale per output. FP8 by block: DeepSeek-V3, inference/kernel.py: one float32
+per 128 × 128. bitsandbytes 0.50, functional.py QuantState.as_dict: absmax per 64 weights,
+quant_map, quant_state; int8: SCB in float32. MXFP4 and NVFP4: OCP Microscaling Formats 1.0: one
+byte per 32; NVIDIA ModelOpt: one FP8 scale per 16 and two floats. MLX: mlx.core.quantize: a 16-bit
+scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 """
 
 from __future__ import annotations
@@ -23,31 +25,40 @@ from .parts import Subject
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, checkpoint_tensors
 
-# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32, one per 16, two bytes per 32
+# bits per weight with the scales of the format: one float32 per 128 × 128 block, one byte per 32,
+# one per 16, two bytes per 32
 DTYPES = {
     "float32": 32.0, "bfloat16": 16.0, "float16": 16.0,
-    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5, "int8": 8.0, "int4_32": 4.5,
+    "float8_e4m3_128x128": 8.0 + 32 / (128 * 128), "float8_e4m3": 8.0, "mxfp4": 4.25, "nvfp4": 4.5,
+    "int8": 8.0, "int4_32": 4.5,
     "ternary": 2.0,
 }  # fmt: skip
 
-# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where the name does not say
-_NAME = r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
+# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
+# the name does not say
+_NAME = (
+    r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
+)
 _MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
 _FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
-# matrices that are no linear layer of any class: convolutions, norms of each head, blocks of RG-LRU, tables and coefficients
+# matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
+# RG-LRU, tables and coefficients
 _NOT_LINEAR = (
-    "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate", "attn_rel_b", "blk.*.altup", "cross_attn_gate",
+    "conv1", "conv2", "shortconv.conv.", "norm", "lru_input_gate", "lru_recurrent_gate",
+    "attn_rel_b", "blk.*.altup", "cross_attn_gate",
     "attn_sinks", "res_score",
 )  # fmt: skip
 # a linear layer of some classes, which most recipes leave
 _ROUTER = "ffn_gate_inp"
-# bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of shape, type and block size; the
-# second map of 256 floats where scales are quantized again
+# bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of
+# shape, type and block size; the second map of 256 floats where scales are quantized again
 _NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
 
 
 class Scheme(Record):
-    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row), and whether zero points are kept."""
+    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row),
+    and whether zero points are kept.
+    """
 
     name: str
     method: str
@@ -57,7 +68,9 @@ class Scheme(Record):
 
 
 class Linear(Record):
-    """Equal linear layers of a checkpoint. `part`: attention, feed_forward, shared_expert, expert or recurrent."""
+    """Equal linear layers of a checkpoint. `part`: attention, feed_forward, shared_expert,
+    expert or recurrent.
+    """
 
     inputs: int
     outputs: int
@@ -73,7 +86,9 @@ class Linear(Record):
 
 
 class Layers(Record):
-    """A checkpoint's parameters: its linear layers, its tables (embeddings, output), and all that nobody quantizes."""
+    """A checkpoint's parameters: its linear layers, its tables (embeddings, output), and all
+    that nobody quantizes.
+    """
 
     linear: tuple[Linear, ...]
     tables: tuple[tuple[int, int], ...]
@@ -83,7 +98,9 @@ class Layers(Record):
 
 @lru_cache(maxsize=128)
 def scheme_of(name: str) -> Scheme | None:
-    """What a canonical name stands for; None for a plain type, one of DTYPES, and no quantization of safetensors at all."""
+    """What a canonical name stands for; None for a plain type, one of DTYPES, and no
+    quantization of safetensors at all.
+    """
     if name in _FIXED:
         bits = 4 if name.startswith("nf4") else 8
         return Scheme(name=name, method=name, bits=bits, group=64 if bits == 4 else None)
@@ -91,7 +108,9 @@ def scheme_of(name: str) -> Scheme | None:
     if match is None:
         return None
     method, bits = match[1], int(match[2] or (8 if match[1] == "w8a16" else 4))
-    if (method != "gptq" and match[2] not in (None, "4")) or (match[4] and method in ("awq", "gptq")):
+    if (method != "gptq" and match[2] not in (None, "4")) or (
+        match[4] and method in ("awq", "gptq")
+    ):
         # AutoAWQ packs 4 bits alone, and zero points always lie beside
         return None
     group = None if match[3] == "channel" else int(match[3] or 128)
@@ -104,13 +123,23 @@ def mlx_scheme(name: str) -> Scheme | None:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
     match = re.fullmatch(_MLX_NAME, name)
-    return Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64)) if match else None
+    return (
+        Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
+        if match
+        else None
+    )
 
 
 def canonical_packed(text: str) -> str | None:
-    """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` -> `nf4`; None for any other name."""
+    """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` ->
+    `nf4`; None for any other name.
+    """
     name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
-    name = re.sub(r"\bint([2348])\b", r"\1bit", re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")))
+    name = re.sub(
+        r"\bint([2348])\b",
+        r"\1bit",
+        re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")),
+    )
     name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
     name = _SPELLED.get(name, name)
     name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
@@ -120,15 +149,20 @@ def canonical_packed(text: str) -> str | None:
 
 
 _SPELLED = {
-    "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8", "fp8-w8a8": "fp8", "f8": "fp8",
-    "bnb-4bit": "nf4", "bnb": "nf4", "bitsandbytes": "nf4", "bitsandbytes-4bit": "nf4", "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
-    "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq", "gptqmodel": "gptq", "autogptq": "gptq",
+    "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8",
+    "fp8-w8a8": "fp8", "f8": "fp8",
+    "bnb-4bit": "nf4", "bnb": "nf4", "bitsandbytes": "nf4", "bitsandbytes-4bit": "nf4",
+    "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
+    "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq",
+    "gptqmodel": "gptq", "autogptq": "gptq",
     "quantized-w4a16": "w4a16", "quantized-w8a8": "w8a8", "w8a8-8bit": "w8a8",
 }  # fmt: skip
 
 
 def linear_bytes(type: str, inputs: int, outputs: int) -> float:
-    """Bytes of one linear layer without its bias. `type` is one of DTYPES or the name of a `Scheme`."""
+    """Bytes of one linear layer without its bias. `type` is one of DTYPES or the name of a
+    `Scheme`.
+    """
     weights = inputs * outputs
     scheme = scheme_of(type) if type not in DTYPES else None
     if scheme is not None:
@@ -165,8 +199,8 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
             return weights * bits / 8 + groups * outputs * 4
 
 
-# types that bitsandbytes makes, and matrices that it leaves, as transformers has them in 32 bits beside float16
-# (_keep_in_fp32_modules of modeling_t5.py)
+# types that bitsandbytes makes, and matrices that it leaves, as transformers has them in 32 bits
+# beside float16 (_keep_in_fp32_modules of modeling_t5.py)
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 _LEFT_BY_CLASS = {"t5": "ffn_down", "t5encoder": "ffn_down"}
 
@@ -181,8 +215,14 @@ def is_bitsandbytes(type: str | None) -> bool:
 
 
 def encoders_may_save(encoders: int | None, type: str | None) -> int:
-    """By how many bytes encoders may be less than in 16 bits: bitsandbytes takes their linear layers too, unless a list names them."""
-    return int((encoders or 0) * (16 - (8 if type == "int8" else 4.5)) / 8) if type in _BITSANDBYTES else 0
+    """By how many bytes encoders may be less than in 16 bits: bitsandbytes takes their linear
+    layers too, unless a list names them.
+    """
+    return (
+        int((encoders or 0) * (16 - (8 if type == "int8" else 4.5)) / 8)
+        if type in _BITSANDBYTES
+        else 0
+    )
 
 
 @lru_cache(maxsize=256)
@@ -200,21 +240,36 @@ def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
         elif is_linear(group):
             inputs, outputs, number = matrix_of(group)
             part, number = part_of(group, architecture), number * (len(group.layers) or 1)
-            linear.append(Linear(inputs=inputs, outputs=outputs, number=number, part=part, name=group.name, layers=group.layers))
+            linear.append(
+                Linear(
+                    inputs=inputs,
+                    outputs=outputs,
+                    number=number,
+                    part=part,
+                    name=group.name,
+                    layers=group.layers,
+                )
+            )
         else:
             others += elements
     return Layers(linear=tuple(linear), tables=tuple(tables), others=others, tied_table=tied)
 
 
 def is_linear(group: TensorGroup) -> bool:
-    """A matrix inside the blocks that some layer multiplies by, routers aside: what quantizers take."""
+    """A matrix inside the blocks that some layer multiplies by, routers aside: what quantizers
+    take.
+    """
     # blocks that layers share are listed one by one
     inside = bool(group.layers) or group.name.startswith("shared.")
     return inside and _is_matrix(group) and _ROUTER not in group.name
 
 
 def _is_matrix(group: TensorGroup) -> bool:
-    return len(group.shape) > 1 and group.name.endswith(".weight") and not any(part in group.name for part in _NOT_LINEAR)
+    return (
+        len(group.shape) > 1
+        and group.name.endswith(".weight")
+        and not any(part in group.name for part in _NOT_LINEAR)
+    )
 
 
 def matrix_of(group: TensorGroup) -> tuple[int, int, int]:
@@ -237,16 +292,28 @@ def part_of(group: TensorGroup, architecture: Architecture) -> str:
         return "shared_expert"
     recurrent = {layer for part in architecture.recurrent for layer in part.layers}
     attending = {layer for part in architecture.attention for layer in part.layers}
-    if "ssm_" in name or "shortconv" in name or ("attn_" in name and set(group.layers) <= recurrent - attending):
+    if (
+        "ssm_" in name
+        or "shortconv" in name
+        or ("attn_" in name and set(group.layers) <= recurrent - attending)
+    ):
         return "recurrent"
     return "feed_forward" if "ffn_" in name else "attention"
 
 
 def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
-    """A model's files in a quantization that its publisher did not train it in: every linear layer of the blocks, nothing else."""
-    scheme, architecture, row = scheme_of(name) or _bitsandbytes(name), subject.architecture, subject.row
+    """A model's files in a quantization that its publisher did not train it in: every linear
+    layer of the blocks, nothing else.
+    """
+    scheme, architecture, row = (
+        scheme_of(name) or _bitsandbytes(name),
+        subject.architecture,
+        subject.row,
+    )
     if scheme is None or architecture is None or row is None or not subject.whole:
-        why = "which layers it has is not known" if scheme is not None else "its layout is not known"
+        why = (
+            "which layers it has is not known" if scheme is not None else "its layout is not known"
+        )
         return Unread(
             fact="download_bytes",
             reason=f"nobody states the size of the safetensors files in {name}, and {why}",
@@ -254,38 +321,73 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
         )
     layers = layers_of(architecture, row)
     if scheme.method == "awq":
-        odd = next((one for one in layers.linear if one.inputs % (scheme.group or one.inputs) or one.outputs % 8), None)
+        odd = next(
+            (
+                one
+                for one in layers.linear
+                if one.inputs % (scheme.group or one.inputs) or one.outputs % 8
+            ),
+            None,
+        )
         if odd is not None:
             return Unread(
                 fact="download_bytes",
-                reason=f"AutoAWQ cannot pack it: {odd.inputs:,} inputs do not divide into groups of {scheme.group or odd.inputs}",
+                reason=(
+                    f"AutoAWQ cannot pack it: {odd.inputs:,} inputs do not divide into groups of"
+                    f" {scheme.group or odd.inputs}"
+                ),
                 remedy="take gptq, or state the size under [[files]] of the spec",
             )
     parameters = subject.spec.parameters
-    narrow = [one for one in layers.linear if not (is_bitsandbytes(name) and left_by_class(one.name, row.name))]
+    narrow = [
+        one
+        for one in layers.linear
+        if not (is_bitsandbytes(name) and left_by_class(one.name, row.name))
+    ]
     wide = sum(one.weights for one in layers.linear) - sum(one.weights for one in narrow)
     packed = sum(linear_bytes(name, one.inputs, one.outputs) * one.number for one in narrow)
     weights = sum(one.weights for one in narrow)
-    plain = layers.others + sum(width * rows for width, rows in layers.tables) + (parameters.encoders or 0) + wide
+    plain = (
+        layers.others
+        + sum(width * rows for width, rows in layers.tables)
+        + (parameters.encoders or 0)
+        + wide
+    )
     size = int(packed + 2 * plain)
-    # a tied table is sometimes stored twice; blocks that predict more tokens are dropped or kept in 16 bits
+    # a tied table is sometimes stored twice; blocks that predict more tokens are dropped or kept in
+    # 16 bits
     high = int(size * 1.005) + 2 * (layers.tied_table + (parameters.mtp or 0))
     low = int(size * 0.995) - encoders_may_save(parameters.encoders, name)
     left = [one for one in layers.linear if one.part in ("recurrent", "shared_expert", "attention")]
     varies = any(one.part in ("expert", "recurrent") for one in layers.linear)
     if varies:
         # recipes differ: many leave all but the experts, or the recurrent layers, in 16 bits
-        some = [one for one in left if one.part != "attention" or any(other.part == "expert" for other in layers.linear)]
-        high += int(sum(2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number for one in some))
+        some = [
+            one
+            for one in left
+            if one.part != "attention" or any(other.part == "expert" for other in layers.linear)
+        ]
+        high += int(
+            sum(
+                2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number
+                for one in some
+            )
+        )
     note = "; recipes differ in what they leave in 16 bits" if varies else ""
-    line, scales = f"{weights:,} weights × {scheme.bits:g} bits / 8", int(packed - weights * scheme.bits / 8)
+    line, scales = (
+        f"{weights:,} weights × {scheme.bits:g} bits / 8",
+        int(packed - weights * scheme.bits / 8),
+    )
     line += f" + {scales:,} bytes of scales" if scales else ""
     return SizedWeights(
         bytes=size,
         low_bytes=low,
         high_bytes=high,
         how=How.ASSUMED if varies else How.COMPUTED,
-        source=f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and routers in 16 bits{note}",
+        source=(
+            f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and"
+            f" routers in 16 bits{note}"
+        ),
         arithmetic=f"{line} + {plain:,} others × 2 bytes",
     )
 
@@ -293,7 +395,12 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
 def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
     """What the experts take more where they alone stay in 16 bits."""
     experts = [one for one in layers_of(architecture, row).linear if one.part == "expert"]
-    return int(sum(2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number for one in experts))
+    return int(
+        sum(
+            2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number
+            for one in experts
+        )
+    )
 
 
 def _bitsandbytes(name: str) -> Scheme | None:
@@ -303,41 +410,85 @@ def _bitsandbytes(name: str) -> Scheme | None:
 _LAYOUTS = {
     "awq": "AutoAWQ's layout", "gptq": "GPTQModel's layout", "w4a16": "compressed-tensors' layout",
     "w8a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
-    "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout", "nf4-double": "bitsandbytes' layout with double quantization",
+    "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout",
+    "nf4-double": "bitsandbytes' layout with double quantization",
     "int8": "bitsandbytes' layout (LLM.int8)",
 }  # fmt: skip
 
 
 def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
-    """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into groups, the rest in 16 bits."""
-    scheme, architecture, row, parameters = mlx_scheme(name), subject.architecture, subject.row, subject.spec.parameters
+    """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
+    groups, the rest in 16 bits.
+    """
+    scheme, architecture, row, parameters = (
+        mlx_scheme(name),
+        subject.architecture,
+        subject.row,
+        subject.spec.parameters,
+    )
     if scheme is None and name not in ("bf16", "fp16"):
-        return Unread(fact="download_bytes", reason=f"nobody states the size in {name}", remedy="take 4bit or 8bit")
+        return Unread(
+            fact="download_bytes",
+            reason=f"nobody states the size in {name}",
+            remedy="take 4bit or 8bit",
+        )
     own = subject.spec.quantized
     if own is not None and own.format == "mlx" and own.quantization is None:
-        reason = subject.spec.unknown.get("architecture.matrix_dtype", "its weights are stored in a quantization that has no name here")
-        return Unread(fact="download_bytes", reason=reason, remedy="give the folder with its files, or what it was quantized from")
+        reason = subject.spec.unknown.get(
+            "architecture.matrix_dtype",
+            "its weights are stored in a quantization that has no name here",
+        )
+        return Unread(
+            fact="download_bytes",
+            reason=reason,
+            remedy="give the folder with its files, or what it was quantized from",
+        )
     encoders = 2 * (parameters.encoders or 0)
     if architecture is None or row is None or not subject.whole:
         weights: Mapping[float, int] = {_mlx_bits(scheme): (parameters.total or 0) - encoders // 2}
         vectors = 0
     else:
-        apart = own.apart if own is not None and (own.format, own.quantization) == ("mlx", name) else ()
+        apart = (
+            own.apart if own is not None and (own.format, own.quantization) == ("mlx", name) else ()
+        )
         weights, vectors = _mlx_parts(architecture, row, scheme, apart)
     if sum(weights.values()) <= 0:
-        return Unread(fact="download_bytes", reason="the number of parameters is not known", remedy="state the size under [[files]]")
-    # convert keeps torch_dtype: what is not quantized, scales and biases are as wide as the published weights
-    width = 4 if architecture is not None and architecture.dtype == "float32" and scheme is not None else 2
+        return Unread(
+            fact="download_bytes",
+            reason="the number of parameters is not known",
+            remedy="state the size under [[files]]",
+        )
+    # convert keeps torch_dtype: what is not quantized, scales and biases are as wide as the
+    # published weights
+    width = (
+        4
+        if architecture is not None and architecture.dtype == "float32" and scheme is not None
+        else 2
+    )
     size = _mlx_bytes(weights, vectors, width) + encoders
     line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
     line += f" + {vectors:,} others × {width} bytes"
     low = high = size
-    if architecture is not None and row is not None and subject.whole and scheme is not None and own is None:
+    if (
+        architecture is not None
+        and row is not None
+        and subject.whole
+        and scheme is not None
+        and own is None
+    ):
         if scheme.bits < 8 and row.name in _MLX_IN_8_BITS:
-            high = _mlx_bytes(*_mlx_parts(architecture, row, scheme, _MLX_IN_8_BITS[row.name]), width) + encoders
-            line += f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
+            high = (
+                _mlx_bytes(*_mlx_parts(architecture, row, scheme, _MLX_IN_8_BITS[row.name]), width)
+                + encoders
+            )
+            line += (
+                f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
+            )
         if width > 2:
-            low = _mlx_bytes(*_mlx_parts(architecture.replace(dtype="bfloat16"), row, scheme, ()), 2) + encoders
+            low = (
+                _mlx_bytes(*_mlx_parts(architecture.replace(dtype="bfloat16"), row, scheme, ()), 2)
+                + encoders
+            )
             line += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
     return SizedWeights(
         bytes=size,
@@ -345,7 +496,10 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         low_bytes=int((low - encoders) * 0.995),
         high_bytes=int(high * 1.01),
         how=How.COMPUTED,
-        source="mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8 bits); routers may keep more",
+        source=(
+            "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
+            " bits); routers may keep more"
+        ),
         arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
     )
 
@@ -354,10 +508,14 @@ def _mlx_bytes(weights: Mapping[float, int], vectors: int, width: int) -> int:
     return int(sum(count * bits / 8 for bits, count in weights.items())) + width * vectors
 
 
-# what classes of mlx_lm have in 8 bits whatever is asked for, since pull 1836 of 2026-09-03 (quant_predicate of granite.py and
-# granitemoe.py); published files are older, and the class of Granite 4 has nothing of the kind
+# what classes of mlx_lm have in 8 bits whatever is asked for, since pull 1836 of 2026-09-03
+# (quant_predicate of granite.py and granitemoe.py); published files are older, and the class of
+# Granite 4 has nothing of the kind
 _MLX_IN_8_BITS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    row: tuple((name, "8bit") for name in ("blk.*.attn_output.weight", f"blk.*.{down}.weight", "output.weight"))
+    row: tuple(
+        (name, "8bit")
+        for name in ("blk.*.attn_output.weight", f"blk.*.{down}.weight", "output.weight")
+    )
     for row, down in (("granite", "ffn_down"), ("granitemoe", "ffn_down_exps"))
 }
 # mlx_lm/models/bitlinear_layers.py: four ternary weights in a byte, which nothing quantizes again
@@ -366,9 +524,13 @@ _MLX_TERNARY = frozenset({"bitnet"})
 
 @lru_cache(maxsize=256)
 def _mlx_parts(
-    architecture: Architecture, row: ArchitectureRow, scheme: Scheme | None, apart: tuple[tuple[str, str], ...]
+    architecture: Architecture,
+    row: ArchitectureRow,
+    scheme: Scheme | None,
+    apart: tuple[tuple[str, str], ...],
 ) -> tuple[Mapping[float, int], int]:
-    """Weights that are quantized, by their bits with those of scales and biases, and the number of those that are not.
+    """Weights that are quantized, by their bits with those of scales and biases, and the number of
+    those that are not.
 
     `apart`: tensors that are stored otherwise, each with the name of its type.
     """
@@ -400,14 +562,24 @@ def one_by_one(group: TensorGroup) -> tuple[str, ...]:
 
 
 def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
-    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, of 32 where `wide`, or a scale of 8."""
+    """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, of 32
+    where `wide`, or a scale of 8.
+    """
     if scheme is None:
         return 16.0
-    return scheme.bits + (8 if scheme.method in MLX_MODES else 64 if wide else 32) / (scheme.group or 64)
+    return scheme.bits + (8 if scheme.method in MLX_MODES else 64 if wide else 32) / (
+        scheme.group or 64
+    )
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
-    """Can a runtime quantize the published weights while it loads them? Those that are narrow already it cannot."""
+    """Can a runtime quantize the published weights while it loads them? Those that are narrow
+    already it cannot.
+    """
     if architecture is None:
         return False
-    return not architecture.matrix_dtype and not architecture.expert_dtype and (architecture.dtype or "bfloat16") in PLAIN_DTYPES
+    return (
+        not architecture.matrix_dtype
+        and not architecture.expert_dtype
+        and (architecture.dtype or "bfloat16") in PLAIN_DTYPES
+    )

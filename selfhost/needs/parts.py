@@ -10,14 +10,15 @@ from .records import How, SizedWeights, Term
 from .tensors import ArchitectureRow
 
 PLAIN_PICTURE_PIXELS = 1008
-"""The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""
+"""The side of a picture of a megapixel: 1,280 tokens of 28 × 28, the most that Qwen2.5-VL's model card takes to be balanced."""  # noqa: E501
 
 
 class Encoder(Record):
-    """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest picture that it does not shrink.
+    """Encoders of one kind in llama.cpp: the buffer it reserves at load, and for the largest
+    picture that it does not shrink.
 
-    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for one of 1,008 × 1,008, where that is no
-    share of the largest by its pixels; `assumed` says of what its
+    `largest_seconds` is of sound, in place of a picture's side. `megapixel_bytes` is for one of
+    1,008 × 1,008, where that is no share of the largest by its pixels; `assumed` says of what its
     shape was taken, where it is not published.
     """
 
@@ -31,18 +32,26 @@ class Encoder(Record):
 
     @property
     def plain_bytes(self) -> int:
-        """For a picture of a megapixel, or of the largest size, where that is less: it grows with the pixels. Of sound, the most."""
+        """For a picture of a megapixel, or of the largest size, where that is less: it grows
+        with the pixels. Of sound, the most.
+        """
         if self.megapixel_bytes is not None:
             return self.megapixel_bytes
         if self.largest_pixels is None:
             return self.largest_bytes
-        return self.largest_bytes * min(PLAIN_PICTURE_PIXELS, self.largest_pixels) ** 2 // self.largest_pixels**2
+        return (
+            self.largest_bytes
+            * min(PLAIN_PICTURE_PIXELS, self.largest_pixels) ** 2
+            // self.largest_pixels**2
+        )
 
 
 class Subject(Record):
-    """One model and what its architecture is known to be. `row` is None where the architecture is unknown.
+    """One model and what its architecture is known to be. `row` is None where the architecture is
+    unknown.
 
-    `encoder` is None where the model has none, or none that was measured. `text_alone`: what it sees with is not loaded.
+    `encoder` is None where the model has none, or none that was measured. `text_alone`: what it
+    sees with is not loaded.
     """
 
     spec: ModelSpec
@@ -53,24 +62,30 @@ class Subject(Record):
 
     @property
     def whole(self) -> bool:
-        """True where every tensor follows: nothing that has a size of its own was left out of the spec."""
+        """True where every tensor follows: nothing that has a size of its own was left out of
+        the spec.
+        """
         made = self.architecture
         if made is None or self.row is None:
             return False
-        blocks = bool(made.attention or made.recurrent) and bool(made.feed_forward or made.recurrent)
+        blocks = bool(made.attention or made.recurrent) and bool(
+            made.feed_forward or made.recurrent
+        )
         return bool(made.tensors) or (blocks and made.vocabulary is not None)
 
 
 DRAFTED_TOKENS = 3
 """Tokens drafted at once unless told: `n_max` of llama.cpp 0c1e570, common/common.h."""
 
-# recurrent states are kept for every drafted token, to roll back to (src/llama-arch.cpp, llm_arch_supports_rs_rollback)
+# recurrent states are kept for every drafted token, to roll back to (src/llama-arch.cpp,
+# llm_arch_supports_rs_rollback)
 _ROLLS_BACK = frozenset({"qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe", "lfm2", "lfm2moe"})
 
 
 class Companions(Record):
-    """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the model that does, stored as
-    `draft_quantization`. `adapter` is the size of a LoRA adapter of `adapter_rank`, `adapter_is_here` where its file is on this machine.
+    """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the
+    model that does, stored as `draft_quantization`. `adapter` is the size of a LoRA adapter of
+    `adapter_rank`, `adapter_is_here` where its file is on this machine.
     """
 
     draft: ModelSpec | None = None
@@ -87,15 +102,17 @@ class Companions(Record):
         return DRAFTED_TOKENS if self.draft is not None or self.own_block else 0
 
     def kept_states(self, row: str) -> int:
-        """Recurrent states of one sequence: one, or with the model's own block one for each token to roll back to."""
+        """Recurrent states of one sequence: one, or with the model's own block one for each
+        token to roll back to.
+        """
         return 1 + DRAFTED_TOKENS if self.own_block and row in _ROLLS_BACK else 1
 
 
 class Asked(Record):
     """The workload in the terms of this room. `context_tokens` is per sequence.
 
-    `used_tokens`: how many are in the context of each sequence that was asked anything; () where all are full. `instruction_sets` of
-    the machine, None where they are not known.
+    `used_tokens`: how many are in the context of each sequence that was asked anything; () where
+    all are full. `instruction_sets` of the machine, None where they are not known.
     """
 
     quantization: str
@@ -110,7 +127,9 @@ class Asked(Record):
 
 
 class Parts(Record):
-    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the terms are no total."""
+    """The files, the terms, and what is not known. With an entry `memory…` in `unknown` the
+    terms are no total.
+    """
 
     files: SizedWeights | Unread
     terms: tuple[Term, ...] = ()
@@ -120,7 +139,16 @@ class Parts(Record):
     unknown: tuple[Unread, ...] = ()
 
 
-def term(name: str, size: int, how: How, source: str, arithmetic: str, *, low: int | None = None, high: int | None = None) -> Term:
+def term(
+    name: str,
+    size: int,
+    how: How,
+    source: str,
+    arithmetic: str,
+    *,
+    low: int | None = None,
+    high: int | None = None,
+) -> Term:
     """A term in RAM; exact unless a range is given."""
     return Term(
         name=name,
@@ -158,33 +186,63 @@ def stated_size(found: tuple[int, PublishedFiles]) -> SizedWeights:
     """A published size, as it is."""
     size, files = found
     return SizedWeights(
-        bytes=size, low_bytes=size, high_bytes=size, how=How.STATED, source=files.source, arithmetic=f"{size:,} bytes as listed"
+        bytes=size,
+        low_bytes=size,
+        high_bytes=size,
+        how=How.STATED,
+        source=files.source,
+        arithmetic=f"{size:,} bytes as listed",
     )
 
 
 def why_no_encoders(spec: ModelSpec) -> str | None:
-    """Why nobody can say how large the encoder of a model that sees or hears is; None where that is stated, or it has none."""
+    """Why nobody can say how large the encoder of a model that sees or hears is; None where
+    that is stated, or it has none.
+    """
     if spec.parameters.encoders or spec.architecture is None:
         return None
-    stated = "the spec does not state the size of its vision encoder" if spec.modality == "vision" else None
+    stated = (
+        "the spec does not state the size of its vision encoder"
+        if spec.modality == "vision"
+        else None
+    )
     return spec.unknown.get("parameters.encoders", stated)
 
 
 def unread_cache(spec: ModelSpec) -> Unread:
     """Why the size of the cache is not known, as the spec says it."""
     otherwise = "the spec has no architecture, so the size of its cache is not known"
-    why = next((spec.unknown[key] for key in ("architecture.attention", "architecture") if key in spec.unknown), otherwise)
-    return Unread(fact="memory.kv_cache", reason=why, remedy="state [architecture] or [needs] in a spec of it")
+    why = next(
+        (
+            spec.unknown[key]
+            for key in ("architecture.attention", "architecture")
+            if key in spec.unknown
+        ),
+        otherwise,
+    )
+    return Unread(
+        fact="memory.kv_cache", reason=why, remedy="state [architecture] or [needs] in a spec of it"
+    )
 
 
 def unread_size(spec: ModelSpec) -> Unread:
     """Why the size of the weights is not known, as the spec says it."""
     otherwise = "neither the architecture nor the number of parameters is known"
-    why = next((spec.unknown[key] for key in ("architecture", "parameters.total") if key in spec.unknown), otherwise)
-    return Unread(fact="download_bytes", reason=why, remedy="state the size under [[files]] or [needs] of a spec of it")
+    why = next(
+        (spec.unknown[key] for key in ("architecture", "parameters.total") if key in spec.unknown),
+        otherwise,
+    )
+    return Unread(
+        fact="download_bytes",
+        reason=why,
+        remedy="state the size under [[files]] or [needs] of a spec of it",
+    )
 
 
-ENCODER_REMEDY = "give the folder with its safetensors files, or state parameters.total and parameters.encoders in a spec of it"
+ENCODER_REMEDY = (
+    "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
+    " in a spec of it"
+)
 """For a model whose encoder has no known size."""
 
 
@@ -194,7 +252,9 @@ def times(count: int, what: str) -> str:
 
 
 def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
-    """Of what stands before a number of layers, the number and what follows it, a line each; of the same words one, with all the layers."""
+    """Of what stands before a number of layers, the number and what follows it, a line each; of
+    the same words one, with all the layers.
+    """
     found: dict[tuple[str, str], int] = {}
     for before, layers, after in parts:
         found[before, after] = found.get((before, after), 0) + layers

@@ -1,7 +1,8 @@
 """Which type each tensor of a GGUF file gets, and the bytes that follow.
 
-`llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by the tensor's role, its layer and its
-row length. The rules below were read from `src/llama-quant.cpp` (llama.cpp, 2026) and restated.
+`llama-quantize` mixes types: a Q4_K_M file holds Q4_K, Q6_K and F32 tensors, chosen by the tensor's
+role, its layer and its row length. The rules below were read from `src/llama-quant.cpp` (llama.cpp,
+2026) and restated.
 """
 
 from __future__ import annotations
@@ -16,20 +17,28 @@ from .tensors import ArchitectureRow, gguf_tensors, predicts_more
 # elements and bytes of one block, ggml.h and ggml-common.h
 BLOCKS: Mapping[str, tuple[int, int]] = {
     "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2),
-    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34), "I32": (1, 4),
-    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210),
-    "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74), "IQ2_S": (256, 82),
-    "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136), "MXFP4": (32, 17),
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
+    "I32": (1, 4),
+    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256,
+    210),
+    "IQ1_S": (256, 50), "IQ1_M": (256, 56), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74),
+    "IQ2_S": (256, 82),
+    "IQ3_XXS": (256, 98), "IQ3_S": (256, 110), "IQ4_NL": (32, 18), "IQ4_XS": (256, 136),
+    "MXFP4": (32, 17),
     "TQ1_0": (256, 54), "TQ2_0": (256, 66),
 }  # fmt: skip
 
-# name of the file's quantization -> type of most of its tensors; best quality first, as specs/common/quantizations.toml measures it
+# name of the file's quantization -> type of most of its tensors; best quality first, as
+# specs/common/quantizations.toml measures it
 _BASE: Mapping[str, str] = {
     "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
     "Q5_K_M": "Q5_K", "Q5_K_S": "Q5_K", "Q5_1": "Q5_1", "Q5_0": "Q5_0",
-    "Q4_K_M": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_K_S": "Q4_K", "Q4_1": "Q4_1", "Q4_0": "Q4_0", "MXFP4": "MXFP4",
-    "Q3_K_L": "Q3_K", "Q3_K_M": "Q3_K", "IQ3_M": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S", "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
-    "IQ2_M": "IQ2_S", "Q2_K_S": "Q2_K", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS", "IQ2_XXS": "IQ2_XXS",
+    "Q4_K_M": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_K_S": "Q4_K", "Q4_1": "Q4_1",
+    "Q4_0": "Q4_0", "MXFP4": "MXFP4",
+    "Q3_K_L": "Q3_K", "Q3_K_M": "Q3_K", "IQ3_M": "IQ3_S", "IQ3_S": "IQ3_S", "IQ3_XS": "IQ3_S",
+    "IQ3_XXS": "IQ3_XXS", "Q3_K_S": "Q3_K",
+    "IQ2_M": "IQ2_S", "Q2_K_S": "Q2_K", "IQ2_S": "IQ2_XS", "Q2_K": "Q2_K", "IQ2_XS": "IQ2_XS",
+    "IQ2_XXS": "IQ2_XXS",
     "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S", "TQ2_0": "TQ2_0", "TQ1_0": "TQ1_0",
 }  # fmt: skip
 
@@ -39,35 +48,77 @@ GGUF_QUANTIZATIONS = tuple(_BASE)
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 """For models trained with ternary weights alone; any other they destroy."""
 
-_ALIASES = {"Q4_K": "Q4_K_M", "Q5_K": "Q5_K_M", "Q3_K": "Q3_K_M", "MXFP4_MOE": "MXFP4", "FP16": "F16", "FP32": "F32"}
+_ALIASES = {
+    "Q4_K": "Q4_K_M",
+    "Q5_K": "Q5_K_M",
+    "Q3_K": "Q3_K_M",
+    "MXFP4_MOE": "MXFP4",
+    "FP16": "F16",
+    "FP32": "F32",
+}
 
 # the next type with blocks of 32, for rows that do not divide by 256
 _FALLBACK = {
     "Q2_K": "Q4_0", "Q3_K": "Q4_0", "Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0",
-    "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL", "IQ2_S": "IQ4_NL",
+    "IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "IQ2_XS": "IQ4_NL",
+    "IQ2_S": "IQ4_NL",
     "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
 }  # fmt: skip
 # hybrids whose header has one number of key heads for all layers, those without attention too
 _KEYS_STATED_ONCE = frozenset({"qwen35", "qwen35moe", "qwen3next"})
-# fused queries, keys and values, which since March 2026 are typed as values are (llama.cpp pull 19770, commit 1dab5f5a44, mended by
-# pull 20357 of that day); in every release before they had these, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
+# fused queries, keys and values, which since March 2026 are typed as values are (llama.cpp pull
+# 19770, commit 1dab5f5a44, mended by pull 20357 of that day); in every release before they had
+# these, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
 _FUSED_AS_VALUES = "2026-03-10"
-_FUSED_EARLIER = {"Q3_K_M": "Q4_K", "Q3_K_L": "Q4_K", "IQ3_M": "Q4_K", "Q4_K_M": "Q5_K", "Q5_K_M": "Q6_K"}
+_FUSED_EARLIER = {
+    "Q3_K_M": "Q4_K",
+    "Q3_K_L": "Q4_K",
+    "IQ3_M": "Q4_K",
+    "Q4_K_M": "Q5_K",
+    "Q5_K_M": "Q6_K",
+}
 _TWO_BIT = frozenset({"IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ1_S", "IQ1_M"})
-_UP_TO_FOUR_BIT = frozenset({"Q2_K", "IQ3_XS", "IQ3_XXS", "Q3_K_S", "Q3_K_M", "IQ4_NL", "Q4_K_S", "Q4_K_M", "IQ3_S", "IQ3_M", "IQ4_XS"})
+_UP_TO_FOUR_BIT = frozenset(
+    {
+        "Q2_K",
+        "IQ3_XS",
+        "IQ3_XXS",
+        "Q3_K_S",
+        "Q3_K_M",
+        "IQ4_NL",
+        "Q4_K_S",
+        "Q4_K_M",
+        "IQ3_S",
+        "IQ3_M",
+        "IQ4_XS",
+    }
+)
 
-# bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; those it leaves out from the sizes in quantize.cpp
+# bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; those it leaves out from
+# the sizes in quantize.cpp
 BITS_PER_WEIGHT: Mapping[str, float] = {
-    "F32": 32.0, "BF16": 16.0, "F16": 16.0, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036, "Q5_K_S": 5.5704, "Q5_1": 6.04, "Q5_0": 5.57,
-    "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11, "Q4_0": 4.64, "MXFP4": 4.4,
-    "Q3_K_L": 4.2979, "IQ3_M": 3.7628, "Q3_K_M": 3.9960, "IQ3_S": 3.6606, "IQ3_XS": 3.4977, "IQ3_XXS": 3.2548, "Q3_K_S": 3.6429,
-    "IQ2_M": 2.9294, "IQ2_S": 2.7403, "Q2_K": 3.1593, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824, "IQ1_M": 2.1460, "IQ1_S": 2.0042,
+    "F32": 32.0, "BF16": 16.0, "F16": 16.0, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036,
+    "Q5_K_S": 5.5704, "Q5_1": 6.04, "Q5_0": 5.57,
+    "Q4_K_M": 4.8944, "Q4_K_S": 4.6672, "IQ4_NL": 4.6818, "IQ4_XS": 4.4597, "Q4_1": 5.11,
+    "Q4_0": 4.64, "MXFP4": 4.4,
+    "Q3_K_L": 4.2979, "IQ3_M": 3.7628, "Q3_K_M": 3.9960, "IQ3_S": 3.6606, "IQ3_XS": 3.4977,
+    "IQ3_XXS": 3.2548, "Q3_K_S": 3.6429,
+    "IQ2_M": 2.9294, "IQ2_S": 2.7403, "Q2_K": 3.1593, "IQ2_XS": 2.5882, "IQ2_XXS": 2.3824,
+    "IQ1_M": 2.1460, "IQ1_S": 2.0042,
     "Q2_K_S": 2.9697, "TQ2_0": 2.61, "TQ1_0": 2.29,
 }  # fmt: skip
 
 
-# of the input layer, read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in llama.cpp's src/llama-arch.cpp
-_TABLES = frozenset({"token_embd.weight", "per_layer_token_embd.weight", "position_embd.weight", "token_types.weight"})
+# of the input layer, read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in llama.cpp's
+# src/llama-arch.cpp
+_TABLES = frozenset(
+    {
+        "token_embd.weight",
+        "per_layer_token_embd.weight",
+        "position_embd.weight",
+        "token_types.weight",
+    }
+)
 
 
 class Stored(FileTensors):
@@ -87,7 +138,9 @@ def canonical_gguf(text: str) -> str | None:
 
 
 def base_type(quantization: str) -> str | None:
-    """The type of most tensors of a file: `Q4_K_M` -> `Q4_K`; None for a name that llama-quantize does not know."""
+    """The type of most tensors of a file: `Q4_K_M` -> `Q4_K`; None for a name that
+    llama-quantize does not know.
+    """
     return _BASE.get(canonical_gguf(quantization) or "")
 
 
@@ -104,7 +157,9 @@ def row_bytes(type: str, length: int) -> int:
 
 
 def typed_earlier(released: str | None) -> bool:
-    """Was the model published before llama-quantize typed fused matrices otherwise? Its files were then made by the earlier rule."""
+    """Was the model published before llama-quantize typed fused matrices otherwise? Its files
+    were then made by the earlier rule.
+    """
     return released is not None and released < _FUSED_AS_VALUES
 
 
@@ -116,23 +171,38 @@ def has_fused(architecture: Architecture, row: ArchitectureRow) -> bool:
 
 @lru_cache(maxsize=1024)
 def stored(
-    architecture: Architecture, row: ArchitectureRow, quantization: str, importance_matrix: bool, earlier: bool = False
+    architecture: Architecture,
+    row: ArchitectureRow,
+    quantization: str,
+    importance_matrix: bool,
+    earlier: bool = False,
 ) -> tuple[Stored, ...]:
     """The tensors of a GGUF file of that quantization, as llama-quantize types them.
 
-    `quantization` is canonical (`canonical_gguf`). With an importance matrix it chooses a little differently for Q4_0, Q5_0
-    and the IQ types; those are published with one. `earlier`: as it did before March 2026.
+    `quantization` is canonical (`canonical_gguf`). With an importance matrix it chooses a little
+    differently for Q4_0, Q5_0 and the IQ types; those are published with one. `earlier`: as it did
+    before March 2026.
     """
     groups = gguf_tensors(architecture, row)
-    return tuple(_typed(architecture, groups, _Recipe(architecture, row, groups, quantization, importance_matrix, earlier)))
+    return tuple(
+        _typed(
+            architecture,
+            groups,
+            _Recipe(architecture, row, groups, quantization, importance_matrix, earlier),
+        )
+    )
 
 
-def _typed(architecture: Architecture, groups: Iterable[TensorGroup], recipe: _Recipe) -> Iterable[Stored]:
+def _typed(
+    architecture: Architecture, groups: Iterable[TensorGroup], recipe: _Recipe
+) -> Iterable[Stored]:
     for group in groups:
         extra = predicts_more(group, architecture)
         for type, number in recipe.types(group):
             size = tensor_bytes(type, group.shape) * number
-            yield Stored(name=group.name, shape=group.shape, type=type, count=number, bytes=size, extra=extra)
+            yield Stored(
+                name=group.name, shape=group.shape, type=type, count=number, bytes=size, extra=extra
+            )
 
 
 class _Recipe:
@@ -153,17 +223,52 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        # heads that share one key, in the first layer; 0 where it has no attention and the header states that layer by layer
-        first = next((group for group in architecture.attention if 0 in group.layers or row.name in _KEYS_STATED_ONCE), None)
-        self.sharing = 0 if first is None else first.heads if first.kind == "latent" else first.heads // max(1, first.kv_heads)
+        # heads that share one key, in the first layer; 0 where it has no attention and the header
+        # states that layer by layer
+        first = next(
+            (
+                group
+                for group in architecture.attention
+                if 0 in group.layers or row.name in _KEYS_STATED_ONCE
+            ),
+            None,
+        )
+        self.sharing = (
+            0
+            if first is None
+            else first.heads
+            if first.kind == "latent"
+            else first.heads // max(1, first.kv_heads)
+        )
         # what llama.cpp takes for a model of 70B (src/models)
         named = row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1)
-        self.seventy = architecture.layers == 68 if row.name == "jais2" else architecture.layers == 80 and named
-        values = [(layer, group.name) for group in groups if _is_value(group.name) for layer in group.layers]
-        downs = [(layer, group.name) for group in groups if "ffn_down" in group.name and _quantized(group) for layer in group.layers]
-        # llama-quantize counts these tensors in the order of their layers, and of their names in one layer; T5's two stacks by name alone
+        self.seventy = (
+            architecture.layers == 68
+            if row.name == "jais2"
+            else architecture.layers == 80 and named
+        )
+        values = [
+            (layer, group.name)
+            for group in groups
+            if _is_value(group.name)
+            for layer in group.layers
+        ]
+        downs = [
+            (layer, group.name)
+            for group in groups
+            if "ffn_down" in group.name and _quantized(group)
+            for layer in group.layers
+        ]
+        # llama-quantize counts these tensors in the order of their layers, and of their names in
+        # one layer; T5's two stacks by name alone
         for tensors in (values, downs):
-            tensors.sort(key=lambda tensor: tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0]))))
+            tensors.sort(
+                key=lambda tensor: (
+                    tensor
+                    if tensor[1].startswith("blk.")
+                    else (0, tensor[1].replace("*", str(tensor[0])))
+                )
+            )
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
@@ -188,9 +293,13 @@ class _Recipe:
         if _is_value(name) and name != "output.weight" and self.name != "MXFP4":
             chosen = [self.value_type(self.value_index[layer, name]) for layer in group.layers]
         elif "ffn_down" in name and self.name != "MXFP4":
-            # with experts by number of the layer, but the types of about two bits are given before that is looked at
+            # with experts by number of the layer, but the types of about two bits are given before
+            # that is looked at
             by_layer = self.experts > 1 and self.name not in _TWO_BIT
-            chosen = [self.down_type(layer if by_layer else self.down_index[layer, name]) for layer in group.layers]
+            chosen = [
+                self.down_type(layer if by_layer else self.down_index[layer, name])
+                for layer in group.layers
+            ]
         elif name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")) and self.name == "IQ3_XS":
             chosen = [self.middle_type(layer) for layer in group.layers]
         else:
@@ -271,7 +380,9 @@ class _Recipe:
             if index < total // 16:
                 return "Q5_K"
             return "Q4_K" if not self.falcon or self.more_bits(index, total) else "Q3_K"
-        if quantization == "IQ3_M" and (early or (self.experts == 8 and self.more_bits(index, total))):
+        if quantization == "IQ3_M" and (
+            early or (self.experts == 8 and self.more_bits(index, total))
+        ):
             return "Q4_K"
         if quantization == "Q3_K_L":
             return "Q4_K" if self.falcon else "Q5_K"
@@ -298,7 +409,8 @@ class _Recipe:
         if quantization in ("IQ1_S", "IQ1_M"):
             return "IQ2_XXS"
         return {
-            "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K", "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S",
+            "Q2_K": "Q3_K", "IQ3_XXS": "IQ3_S", "Q3_K_M": "Q4_K", "Q3_K_L": "Q5_K", "IQ3_M": "Q4_K",
+            "IQ2_S": "IQ3_S", "IQ2_M": "IQ3_S",
         }.get(quantization, base)  # fmt: skip
 
     def middle_type(self, layer: int) -> str:
@@ -306,7 +418,9 @@ class _Recipe:
 
 
 def _is_value(name: str) -> bool:
-    return name.endswith(("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
+    return name.endswith(
+        ("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")
+    ) and name.startswith(("blk.", "enc.blk.", "dec.blk."))
 
 
 def _is_fused(name: str) -> bool:
@@ -314,21 +428,35 @@ def _is_fused(name: str) -> bool:
 
 
 def _quantized(group: TensorGroup) -> bool:
-    """What llama-quantize leaves as it is: vectors, norms, routers, position tables, small convolutions, the thin matrices of RWKV
-    (llama-quant.cpp)."""
+    """What llama-quantize leaves as it is: vectors, norms, routers, position tables, small
+    convolutions, the thin matrices of RWKV (llama-quant.cpp).
+    """
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
         return False
-    kept = ("_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel", "per_layer_model_proj", "ssm_conv1d",
-            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight", "time_mix_first", "time_mix_w", "time_mix_v1",
-            "time_mix_v2", "time_mix_a", "time_mix_g1", "time_mix_g2", "time_mix_decay_w", "time_mix_lerp_fused")  # fmt: skip
-    return name not in ("position_embd.weight", "token_types.weight") and not any(part in name for part in kept)
+    kept = ("_norm.weight", "ffn_gate_inp.weight", "attn_rel_b.weight", "altup", "laurel",
+        "per_layer_model_proj", "ssm_conv1d",
+            "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight",
+            "time_mix_first", "time_mix_w", "time_mix_v1",
+            "time_mix_v2", "time_mix_a", "time_mix_g1", "time_mix_g2", "time_mix_decay_w",
+            "time_mix_lerp_fused")  # fmt: skip
+    return name not in ("position_embd.weight", "token_types.weight") and not any(
+        part in name for part in kept
+    )
 
 
 def _kept_in_16_bit(name: str) -> bool:
     return any(
         part in name
-        for part in ("per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l", "laurel_r", "attn_rel_b")
+        for part in (
+            "per_layer_model_proj",
+            "altup_proj",
+            "altup_unembd_proj",
+            "altup_router.",
+            "laurel_l",
+            "laurel_r",
+            "attn_rel_b",
+        )
     )
 
 

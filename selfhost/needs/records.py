@@ -31,7 +31,9 @@ SHARED_OUT = ("weights", "gradients", "optimizer")
 
 
 def summed(*lines: str) -> str:
-    """One line for the sum of several. A calculator stops at a semicolon: what they remark behind one comes last."""
+    """One line for the sum of several. A calculator stops at a semicolon: what they remark
+    behind one comes last.
+    """
     sums, remarks = [], []
     for line in lines:
         counted, _, told = line.partition("; ")
@@ -60,18 +62,24 @@ def share_of(share: str, line: str) -> str:
 
 def _left(cut: tuple[tuple[float, int], ...], devices: int) -> float:
     """The share of a term that each of several devices holds."""
-    return 1.0 - sum(share - share / (min(devices, most) if most else devices) for share, most in cut)
+    return 1.0 - sum(
+        share - share / (min(devices, most) if most else devices) for share, most in cut
+    )
 
 
 def _whole(size: float) -> int:
-    """Bytes with a begun one whole; shares of sizes in floats are a thousandth of a byte off at most."""
+    """Bytes with a begun one whole; shares of sizes in floats are a thousandth of a byte off at
+    most.
+    """
     return ceil(round(size, 3))
 
 
 class Offload(Record):
-    """Weights once a device takes layers of llama.cpp. A tied token table is in the last two: RAM and device each have it.
+    """Weights once a device takes layers of llama.cpp. A tied token table is in the last two: RAM
+    and device each have it.
 
-    `layer_bytes` are shared out by layer, `output_bytes` go with the last layer, `table_bytes` stay in RAM, looked up by rows.
+    `layer_bytes` are shared out by layer, `output_bytes` go with the last layer, `table_bytes` stay
+    in RAM, looked up by rows.
     """
 
     layer_bytes: int
@@ -80,20 +88,22 @@ class Offload(Record):
 
 
 class Term(Record):
-    """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal where it is exact.
+    """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal
+    where it is exact.
 
-    `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds), kv_cache, recurrent_state, compute,
-    runtime, tokenizer (where runtime has it not), projector, activations, gradients, optimizer, gathered (of training shared out over
-    devices), adapter, projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction block with
-    `mtp_`.
-    `arithmetic` is one line that a person can check with a calculator.
-    `offload` is None where all of it lies in one place, or shared out evenly.
-    `cut`: which shares of it tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and all of
-    it where nothing is said, is whole on every device. `on_device` is the term where the model lies on an accelerator, for what a
-    processor takes otherwise: parts of files that it maps and never reads. `beside` is what of such a term stays in RAM, and of a
-    program that runs on devices alone what it takes of the RAM. `on_large` is the term on a device of `placement.is_large`.
-    `high_cut` is the cut of `high_bytes` where that is another.
-    `joined`: the least, likely and most that each of several devices holds of it more.
+    `name`: weights, repacked_weights, embeddings (in RAM, of weights that a device holds),
+    kv_cache, recurrent_state, compute, runtime, tokenizer (where runtime has it not), projector,
+    activations, gradients, optimizer, gathered (of training shared out over devices), adapter,
+    projector_compute; of a draft model the same with `draft_` in front, of a multi-token-prediction
+    block with `mtp_`. `arithmetic` is one line that a person can check with a calculator. `offload`
+    is None where all of it lies in one place, or shared out evenly. `cut`: which shares of it
+    tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and
+    all of it where nothing is said, is whole on every device. `on_device` is the term where the
+    model lies on an accelerator, for what a processor takes otherwise: parts of files that it maps
+    and never reads. `beside` is what of such a term stays in RAM, and of a program that runs on
+    devices alone what it takes of the RAM. `on_large` is the term on a device of
+    `placement.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
+    least, likely and most that each of several devices holds of it more.
     """
 
     name: str
@@ -114,7 +124,9 @@ class Term(Record):
 
     @classmethod
     def told(cls, known: Mapping[str, Any], line: Callable[[], str]) -> Term:
-        """Of `known` fields, all but the arithmetic, which costs more than the sum and is written down when somebody asks for it."""
+        """Of `known` fields, all but the arithmetic, which costs more than the sum and is
+        written down when somebody asks for it.
+        """
         return cls.partly({**cls._defaults, **known}, lambda: cls(**known, arithmetic=line()))
 
     @property
@@ -124,8 +136,16 @@ class Term(Record):
 
     @property
     def may_be_mapped(self) -> bool:
-        """Weights as they lie in the file: a runtime may map them instead of holding them in private memory."""
-        return self.name in ("weights", "embeddings", "draft_weights", "draft_embeddings", "mtp_weights")
+        """Weights as they lie in the file: a runtime may map them instead of holding them in
+        private memory.
+        """
+        return self.name in (
+            "weights",
+            "embeddings",
+            "draft_weights",
+            "draft_embeddings",
+            "mtp_weights",
+        )
 
     @property
     def is_copy(self) -> bool:
@@ -159,7 +179,9 @@ class Span(Record):
 
 
 class SizedWeights(Record):
-    """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and `high_bytes`."""
+    """What one set of files weighs: `bytes` as downloaded, enclosed by `low_bytes` and
+    `high_bytes`.
+    """
 
     bytes: int
     low_bytes: int
@@ -170,7 +192,9 @@ class SizedWeights(Record):
 
 
 class MemoryNeed(Record):
-    """The sum of the terms. `evictable_bytes` may be dropped by the system at no harm and is outside the total."""
+    """The sum of the terms. `evictable_bytes` may be dropped by the system at no harm and is
+    outside the total.
+    """
 
     terms: tuple[Term, ...]
     evictable_bytes: int = 0
@@ -192,7 +216,9 @@ class MemoryNeed(Record):
 
 
 class CpuNeed(Record):
-    """Architectures the runtime is built for, and by architecture the instruction sets without which that build crashes."""
+    """Architectures the runtime is built for, and by architecture the instruction sets without
+    which that build crashes.
+    """
 
     architectures: tuple[str, ...]
     instruction_sets: Mapping[str, tuple[str, ...]]
@@ -202,9 +228,10 @@ class CpuNeed(Record):
 class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
-    `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the largest single file (file
-    systems have limits), `download_how` how that size is known, `download_source` where from. `tensor_parallel`: over how many
-    devices the runtime can divide it, beside one. `known_terms`: those that are known of a memory that is not in all its terms.
+    `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the
+    largest single file (file systems have limits), `download_how` how that size is known,
+    `download_source` where from. `tensor_parallel`: over how many devices the runtime can divide
+    it, beside one. `known_terms`: those that are known of a memory that is not in all its terms.
     """
 
     download_bytes: int | None

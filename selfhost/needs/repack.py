@@ -1,4 +1,6 @@
-"""What programs hold by what the processor can do: llama.cpp the second layout of some weights, PyTorch wider results of products."""
+"""What programs hold by what the processor can do: llama.cpp the second layout of some weights,
+PyTorch wider results of products.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ LAYOUTS: Mapping[str, Mapping[str, int]] = {
     "avx2": _AVX2,
     "asimddp": {"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4},
 }
-"""Types that are copied, with the multiple their rows must have (ggml/src/ggml-cpu/repack.cpp), by the instruction set that decides."""
+"""Types that are copied, with the multiple their rows must have (ggml/src/ggml-cpu/repack.cpp), by the instruction set that decides."""  # noqa: E501
 
 
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
@@ -21,17 +23,21 @@ def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
 
 
 def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:
-    """True where a product of bfloat16 is made in 32 bits before it is rounded: by oneDNN on AVX-512 that has no bfloat16 of its own,
-    as Intel's Skylake-SP to Ice Lake. Without AVX-512 PyTorch multiplies by itself and holds none (torch 2.13.0,
-    mkldnn_bf16_device_check of aten/src/ATen/native/mkldnn/Utils.h; both seen, with ONEDNN_MAX_CPU_ISA).
+    """True where a product of bfloat16 is made in 32 bits before it is rounded: by oneDNN on
+    AVX-512 that has no bfloat16 of its own, as Intel's Skylake-SP to Ice Lake. Without AVX-512
+    PyTorch multiplies by itself and holds none (torch 2.13.0, mkldnn_bf16_device_check of
+    aten/src/ATen/native/mkldnn/Utils.h; both seen, with ONEDNN_MAX_CPU_ISA).
     """
     sets = instruction_sets or ()
-    return dtype == "bfloat16" and "avx512bw" in sets and not {"avx512_bf16", "amx_bf16"} & set(sets)
+    return (
+        dtype == "bfloat16" and "avx512bw" in sets and not {"avx512_bf16", "amx_bf16"} & set(sets)
+    )
 
 
 # instruction sets that stand for all processors which take alike, by name
 KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "untold": None, "": (), "avx512f": ("avx512f", "avx512bw", "avx512_bf16"), "avx512f wide": ("avx512f", "avx512bw"),
+    "untold": None, "": (), "avx512f": ("avx512f", "avx512bw", "avx512_bf16"),
+    "avx512f wide": ("avx512f", "avx512bw"),
     "avx2": ("avx2",), "asimddp": ("asimddp",),
 }  # fmt: skip
 

@@ -19,7 +19,9 @@ _LAUREL_RANK = 64
 
 
 class ArchitectureRow(Record):
-    """What all models of one architecture share: `specs/common/architectures.toml`, whose header explains every key."""
+    """What all models of one architecture share: `specs/common/architectures.toml`, whose
+    header explains every key.
+    """
 
     name: str
     norms: tuple[str, ...] = ("attn_norm", "ffn_norm")
@@ -111,19 +113,24 @@ class ArchitectureRow(Record):
 
     @property
     def bounds_texts(self) -> bool:
-        """Positions are rows of a table, beyond which transformers stops: none are where distances count (T5), and M2M-100 makes the
-        table longer (M2M100SinusoidalPositionalEmbedding.forward)."""
+        """Positions are rows of a table, beyond which transformers stops: none are where distances
+        count (T5), and M2M-100 makes the table longer
+        (M2M100SinusoidalPositionalEmbedding.forward).
+        """
         return not (self.relative_positions or self.sines)
 
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file. `TypeError` names a key that no row may have."""
-        given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
         return cls(name=name, **given)
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
-    """The row of a model's architecture, None where there is none, and where the model lacks a part that all others of its row have.
+    """The row of a model's architecture, None where there is none, and where the model lacks a part
+    that all others of its row have.
 
     `architectures` is the parsed file, with or without its top key `architecture`.
     """
@@ -132,7 +139,9 @@ def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> Arch
 
 
 def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str | None:
-    """`attention` or `feed_forward`, where models of this architecture have it and this one lacks it."""
+    """`attention` or `feed_forward`, where models of this architecture have it and this one
+    lacks it.
+    """
     row = _stated_row(architecture, architectures)
     return None if row is None else _lacking(architecture, row)
 
@@ -143,10 +152,16 @@ def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
     if told and not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
     compressed = any(group.kind == "compressed" for group in architecture.attention)
-    return "feed_forward" if told and not architecture.feed_forward and (row.rewrites or compressed) else None
+    return (
+        "feed_forward"
+        if told and not architecture.feed_forward and (row.rewrites or compressed)
+        else None
+    )
 
 
-def _stated_row(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
+def _stated_row(
+    architecture: Architecture, architectures: Mapping[str, Any]
+) -> ArchitectureRow | None:
     rows = architectures.get("architecture", architectures)
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
     if not isinstance(values, Mapping):
@@ -159,14 +174,18 @@ def _stated_row(architecture: Architecture, architectures: Mapping[str, Any]) ->
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
-    """The context it was trained for; of an encoder with a decoder what both have positions for, read and written together."""
+    """The context it was trained for; of an encoder with a decoder what both have positions
+    for, read and written together.
+    """
     tokens = architecture.context_tokens
     return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
 
 
 @lru_cache(maxsize=512)
 def _known_row(row: ArchitectureRow) -> ArchitectureRow:
-    """The first row that was equal to this one: as a key of caches it is then found without comparing its sixty fields."""
+    """The first row that was equal to this one: as a key of caches it is then found without
+    comparing its sixty fields.
+    """
     return row
 
 
@@ -176,13 +195,19 @@ def count(groups: Iterable[TensorGroup]) -> int:
 
 
 def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
-    """Parameters of routed experts that one token leaves out: what `total` has more than `active`."""
+    """Parameters of routed experts that one token leaves out: what `total` has more than
+    `active`.
+    """
     groups, found = tuple(groups), 0
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
             for group in groups:
-                if "exps." in group.name and "norm" not in group.name and where.intersection(group.layers):
+                if (
+                    "exps." in group.name
+                    and "norm" not in group.name
+                    and where.intersection(group.layers)
+                ):
                     # GroveMoE has half as many of the smaller ones
                     experts = group.shape[-1]
                     found += count((group,)) * (experts - min(layer.used, experts)) // experts
@@ -191,7 +216,9 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
 
 @lru_cache(maxsize=512)
 def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
-    """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered from `layers` on."""
+    """The tensors of the GGUF file, multi-token-prediction blocks last, their layers numbered
+    from `layers` on.
+    """
     if architecture.tensors:
         return tuple(_apart(architecture))
     return tuple(_Builder(architecture, row, gguf=True).build())
@@ -199,19 +226,27 @@ def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[Tens
 
 @lru_cache(maxsize=512)
 def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
-    """The parameters of the published checkpoint, under GGUF names: tied matrices once, no multi-token-prediction blocks."""
+    """The parameters of the published checkpoint, under GGUF names: tied matrices once, no
+    multi-token-prediction blocks.
+    """
     if architecture.tensors:
-        return tuple(group for group in _apart(architecture) if not predicts_more(group, architecture))
+        return tuple(
+            group for group in _apart(architecture) if not predicts_more(group, architecture)
+        )
     return tuple(_Builder(architecture, row, gguf=False).build())
 
 
 def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
     """What a published checkpoint holds of multi-token-prediction blocks, under GGUF names."""
-    return tuple(group for group in gguf_tensors(architecture, row) if predicts_more(group, architecture))
+    return tuple(
+        group for group in gguf_tensors(architecture, row) if predicts_more(group, architecture)
+    )
 
 
 def _apart(architecture: Architecture) -> Iterator[TensorGroup]:
-    """The tensors a spec lists itself, those of multi-token-prediction blocks in groups of their own."""
+    """The tensors a spec lists itself, those of multi-token-prediction blocks in groups of
+    their own.
+    """
     for group in architecture.tensors:
         trunk = tuple(layer for layer in group.layers if layer < architecture.layers)
         if len(trunk) in (0, len(group.layers)):
@@ -222,7 +257,9 @@ def _apart(architecture: Architecture) -> Iterator[TensorGroup]:
 
 
 def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
-    """True for a tensor of a multi-token-prediction block: in the file, and by default not in memory."""
+    """True for a tensor of a multi-token-prediction block: in the file, and by default not in
+    memory.
+    """
     return bool(group.layers) and group.layers[0] >= architecture.layers
 
 
@@ -234,7 +271,9 @@ class _Builder:
         self.width = architecture.embedding_length
         self.groups: list[TensorGroup] = []
 
-    def add(self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False) -> None:
+    def add(
+        self, name: str, *shape: int, layers: tuple[int, ...] | None = None, bias: bool = False
+    ) -> None:
         """`layers` None: a tensor outside the blocks; (): no layer has it."""
         where = () if layers is None else self.stored(layers)
         if layers is not None and not where:
@@ -246,11 +285,15 @@ class _Builder:
                 each = where if deep is None else tuple(range(deep))
                 self.groups.append(TensorGroup(name=f"{short}.weight", layers=each, shape=shape))
                 if bias:
-                    self.groups.append(TensorGroup(name=f"{short}.bias", layers=each, shape=shape[1:] or shape))
+                    self.groups.append(
+                        TensorGroup(name=f"{short}.bias", layers=each, shape=shape[1:] or shape)
+                    )
             return
         self.groups.append(TensorGroup(name=f"{name}.weight", layers=where, shape=shape))
         if bias:
-            self.groups.append(TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape))
+            self.groups.append(
+                TensorGroup(name=f"{name}.bias", layers=where, shape=shape[1:] or shape)
+            )
 
     def of_stacks(self, name: str) -> list[str]:
         """What an encoder and a decoder have each, outside their blocks."""
@@ -307,7 +350,11 @@ class _Builder:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
             for name in self.of_stacks("position_embd"):
-                self.add(name, beside, rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows)
+                self.add(
+                    name,
+                    beside,
+                    rows - 2 if self.gguf and row.token_types and model.token_types == 1 else rows,
+                )
         if row.token_types:
             self.add("token_types", beside, model.token_types or 2)
         if row.embedding_norm:
@@ -319,9 +366,17 @@ class _Builder:
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         if row.contact_head:
-            self.add("contact_head", sum(group.heads * len(group.layers) for group in model.attention), 1, bias=True)
+            self.add(
+                "contact_head",
+                sum(group.heads * len(group.layers) for group in model.attention),
+                1,
+                bias=True,
+            )
         factors = model.rope_factors or row.rope_factors
-        half = max((group.rope_length or group.key_length for group in model.attention), default=0) // 2
+        half = (
+            max((group.rope_length or group.key_length for group in model.attention), default=0)
+            // 2
+        )
         if self.gguf and factors == "freqs":
             self.add("rope_freqs", half)
         if self.gguf and factors == "long_short":
@@ -336,8 +391,14 @@ class _Builder:
         for name in norms:
             having = layers
             if row.norms_of_parts:
-                attending = [part.layers for part in model.attention] + [part.layers for part in model.recurrent]
-                parts = [part.layers for part in model.feed_forward] if name == "ffn_norm" else attending
+                attending = [part.layers for part in model.attention] + [
+                    part.layers for part in model.recurrent
+                ]
+                parts = (
+                    [part.layers for part in model.feed_forward]
+                    if name == "ffn_norm"
+                    else attending
+                )
                 having = tuple(sorted({layer for part in parts for layer in part}))
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
@@ -351,7 +412,12 @@ class _Builder:
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
-            self.add("blk.*.attn_rel_b", max(group.heads for group in model.attention), row.relative_positions, layers=layers[:1])
+            self.add(
+                "blk.*.attn_rel_b",
+                max(group.heads for group in model.attention),
+                row.relative_positions,
+                layers=layers[:1],
+            )
         if row.gains:
             for name in ("attn_output", "ffn_down"):
                 self.plain(f"blk.*.{name}.scale", 1, layers=layers)
@@ -359,7 +425,11 @@ class _Builder:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         slice_width = model.per_layer_embedding_length
         if row.per_layer_embeddings and slice_width:
-            rows = (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary) or model.vocabulary or 0
+            rows = (
+                (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary)
+                or model.vocabulary
+                or 0
+            )
             self.add("per_layer_token_embd", slice_width * model.layers, rows)
             self.add("per_layer_model_proj", width, slice_width * model.layers)
             self.add("per_layer_proj_norm", slice_width)
@@ -393,39 +463,82 @@ class _Builder:
 
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
-        heads, kv_heads, key, value = group.heads, group.kv_heads, group.key_length, group.value_length
+        heads, kv_heads, key, value = (
+            group.heads,
+            group.kv_heads,
+            group.key_length,
+            group.value_length,
+        )
         if group.latent_length:
             self.latent_attention(group, layers)
             return
         if group.kind == "compressed":
             self.compressed_attention(group, layers)
             return
-        bias = row.attention_bias if self.architecture.attention_bias is None else self.architecture.attention_bias
+        bias = (
+            row.attention_bias
+            if self.architecture.attention_bias is None
+            else self.architecture.attention_bias
+        )
         if row.fused_qkv:
-            self.add("blk.*.attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers, bias=bias)
+            self.add(
+                "blk.*.attn_qkv",
+                width,
+                (heads + kv_heads) * key + kv_heads * value,
+                layers=layers,
+                bias=bias,
+            )
         else:
-            self.add("blk.*.attn_q", width, heads * key * (2 if row.gated_query else 1), layers=layers, bias=bias)
-            self.add("blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias)
+            self.add(
+                "blk.*.attn_q",
+                width,
+                heads * key * (2 if row.gated_query else 1),
+                layers=layers,
+                bias=bias,
+            )
+            self.add(
+                "blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias
+            )
             if not group.values_from_keys:
                 self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
-        self.add("blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+        self.add(
+            "blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias
+        )
         if row.rewrites:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
             for part in ("q", "k", "v"):
                 self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers, bias=bias)
-            self.add("blk.*.cross_attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias)
+            self.add(
+                "blk.*.cross_attn_output",
+                heads * value,
+                width,
+                layers=layers,
+                bias=row.attention_output_bias,
+            )
         if row.visual_experts:
-            self.add("blk.*.vis_attn_qkv", width, (heads + kv_heads) * key + kv_heads * value, layers=layers)
+            self.add(
+                "blk.*.vis_attn_qkv",
+                width,
+                (heads + kv_heads) * key + kv_heads * value,
+                layers=layers,
+            )
             self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
             self.add("blk.*.attn_k_norm", key, layers=layers, bias=row.query_key_norm_bias)
         elif norm == "per_head":
-            for name, number, having in (("q", heads, layers), ("k", kv_heads, () if row.gains else layers)):
+            for name, number, having in (
+                ("q", heads, layers),
+                ("k", kv_heads, () if row.gains else layers),
+            ):
                 self.add(f"blk.*.attn_{name}_norm", 1 if row.gains else key, number, layers=having)
                 if row.query_key_norm_bias:
-                    self.groups.append(TensorGroup(name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)))
+                    self.groups.append(
+                        TensorGroup(
+                            name=f"blk.*.attn_{name}_norm.bias", layers=having, shape=(key, number)
+                        )
+                    )
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
@@ -434,16 +547,30 @@ class _Builder:
         if row.attention_sinks == "all" or row.attention_sinks == group.kind:
             self.add("blk.*.attn_sinks", heads, layers=layers)
         if row.attention_gate:
-            self.add("blk.*.attn_gate", width, heads * (value if row.attention_gate == "element" else 1), layers=layers)
+            self.add(
+                "blk.*.attn_gate",
+                width,
+                heads * (value if row.attention_gate == "element" else 1),
+                layers=layers,
+            )
         if group.indexer_heads and group.indexer_length:
-            self.add("blk.*.indexer.q_proj", width, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add(
+                "blk.*.indexer.q_proj",
+                width,
+                group.indexer_heads * group.indexer_length,
+                layers=layers,
+            )
             self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
             self.add("blk.*.indexer.q_norm", group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         width, heads, value = self.width, group.heads, group.value_length
-        latent, rope, query = group.latent_length or 0, group.rope_length or 0, group.query_latent_length
+        latent, rope, query = (
+            group.latent_length or 0,
+            group.rope_length or 0,
+            group.query_latent_length,
+        )
         # of attention that caches them unpacked the key's length holds the part with rope
         key = group.key_length if group.kind == "latent" else group.key_length - rope
         if query:
@@ -463,17 +590,32 @@ class _Builder:
             self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
         if self.row.attention_gate:
-            self.add("blk.*.attn_gate", width, heads * (value if self.row.attention_gate == "element" else 1), layers=layers)
+            self.add(
+                "blk.*.attn_gate",
+                width,
+                heads * (value if self.row.attention_gate == "element" else 1),
+                layers=layers,
+            )
         if self.row.attention_sinks:
             self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
-            self.add("blk.*.indexer.attn_q_b", query or width, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add(
+                "blk.*.indexer.attn_q_b",
+                query or width,
+                group.indexer_heads * group.indexer_length,
+                layers=layers,
+            )
             self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
             self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
             self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
 
     def compressed_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, query = self.width, group.heads, group.key_length, group.query_latent_length or 0
+        width, heads, key, query = (
+            self.width,
+            group.heads,
+            group.key_length,
+            group.query_latent_length or 0,
+        )
         groups, made = group.output_groups or 1, group.output_latent_length or 0
         self.add("blk.*.attn_q_a", width, query, layers=layers)
         self.add("blk.*.attn_q_a_norm", query, layers=layers)
@@ -487,7 +629,12 @@ class _Builder:
             self.compressor("attn", key, group, layers)
         if group.compression and group.indexer_heads and group.indexer_length:
             self.compressor("indexer", group.indexer_length, group, layers)
-            self.add("blk.*.indexer.attn_q_b", query, group.indexer_heads * group.indexer_length, layers=layers)
+            self.add(
+                "blk.*.indexer.attn_q_b",
+                query,
+                group.indexer_heads * group.indexer_length,
+                layers=layers,
+            )
             self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
 
     def compressor(self, name: str, length: int, group: Attention, layers: tuple[int, ...]) -> None:
@@ -503,7 +650,11 @@ class _Builder:
         taps = group.convolution or 0
         match group.kind:
             case "mamba":
-                inner, state, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+                inner, state, rank = (
+                    group.inner_length or 0,
+                    group.state_length or 0,
+                    group.time_step_rank or 0,
+                )
                 steps = group.heads or inner
                 self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
                 self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
@@ -517,7 +668,11 @@ class _Builder:
                     self.add("blk.*.ssm_b_norm", state, layers=layers)
                     self.add("blk.*.ssm_c_norm", state, layers=layers)
             case "mamba2":
-                inner, state, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
+                inner, state, heads = (
+                    group.inner_length or 0,
+                    group.state_length or 0,
+                    group.heads or 0,
+                )
                 mixed = inner + 2 * (group.groups or 0) * state
                 self.add("blk.*.ssm_in", width, inner + mixed + heads, layers=layers)
                 self.add("blk.*.ssm_conv1d", taps, mixed, layers=layers, bias=True)
@@ -570,13 +725,20 @@ class _Builder:
                 self.add("blk.*.attn_norm_2", inner, layers=layers)
                 self.add("blk.*.attn_output", inner, width, layers=layers)
             case "rglru":
-                inner, block = group.inner_length or 0, (group.inner_length or 0) // (group.heads or 1)
+                inner, block = (
+                    group.inner_length or 0,
+                    (group.inner_length or 0) // (group.heads or 1),
+                )
                 for name in ("y", "x"):
                     self.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
                 self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
                 for name in ("input", "recurrent"):
-                    self.add(f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers)
-                    self.plain(f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers)
+                    self.add(
+                        f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers
+                    )
+                    self.plain(
+                        f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers
+                    )
                 self.plain("blk.*.lru_a", inner, layers=layers)
                 self.add("blk.*.lru_out", inner, width, layers=layers, bias=True)
             case "convolution":
@@ -606,8 +768,14 @@ class _Builder:
     def seventh(self, group: Recurrent) -> None:
         width, layers = self.width, group.layers
         decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
-        # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the rate's
-        places = [("w", decay, layers), ("a", rate, layers), ("v", rate, layers[:1] if self.gguf else ()), ("v", first, layers[1:])]
+        # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the
+        # rate's
+        places = [
+            ("w", decay, layers),
+            ("a", rate, layers),
+            ("v", rate, layers[:1] if self.gguf else ()),
+            ("v", first, layers[1:]),
+        ]
         for name, rank, where in places:
             self.add(f"blk.*.time_mix_{name}0", width, layers=where)
             self.add(f"blk.*.time_mix_{name}1", width, rank, layers=where)
@@ -635,7 +803,12 @@ class _Builder:
             self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
         elif row.hashed_experts:
             model = self.architecture
-            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
+            self.add(
+                "blk.*.ffn_gate_tid2eid",
+                group.used or 1,
+                model.vocabulary_gguf or model.vocabulary or 0,
+                layers=layers,
+            )
         if group.latent_length:
             name = "routed" if row.routed_norm else "latent"
             self.add(f"blk.*.ffn_{name}_down", width, inner, layers=layers)
@@ -678,32 +851,71 @@ class _Builder:
         bias = row.feed_forward_bias
         if row.gate == "split":
             self.add("blk.*.ffn_gate", width, length, layers=layers, bias=bias)
-        self.add("blk.*.ffn_up", width, 2 * length if row.gate == "fused" else length, layers=layers, bias=bias)
+        self.add(
+            "blk.*.ffn_up",
+            width,
+            2 * length if row.gate == "fused" else length,
+            layers=layers,
+            bias=bias,
+        )
         self.add("blk.*.ffn_down", length, width, layers=layers, bias=bias or row.down_bias)
         if row.feed_forward_sub_norm:
             self.add("blk.*.ffn_sub_norm", length, layers=layers)
         if row.visual_experts:
-            for name, shape in (("gate", (width, length)), ("up", (width, length)), ("down", (length, width))):
+            for name, shape in (
+                ("gate", (width, length)),
+                ("up", (width, length)),
+                ("down", (length, width)),
+            ):
                 self.add(f"blk.*.vis_{name}", *shape, layers=layers)
 
     def multi_token_prediction(self, blocks: int) -> None:
-        """Blocks shaped like the last layer, or the last of some kind, with one matrix that joins the hidden state and the next token."""
+        """Blocks shaped like the last layer, or the last of some kind, with one matrix that
+        joins the hidden state and the next token.
+        """
         model, width = self.architecture, self.width
         layers = tuple(range(model.layers, model.layers + blocks))
         # where layers attend or feed forward, the block does both and has a second norm
-        norms = self.row.norms if len(self.row.norms) > 1 else (*self.row.norms, "post_attention_norm")
+        norms = (
+            self.row.norms if len(self.row.norms) > 1 else (*self.row.norms, "post_attention_norm")
+        )
         for name in norms:
             self.add(f"blk.*.{name}", width, layers=layers, bias=self.row.norm_bias)
         # the block attends as an ordinary layer even where the trunk's last one is recurrent
-        attention = [group for group in model.attention if "window" not in self.row.mtp_like or group.window_tokens is not None]
-        feed_forward = [group for group in model.feed_forward if "dense" not in self.row.mtp_like or not group.experts]
-        self.attention(max(attention or model.attention, key=lambda group: group.layers[-1] if group.layers else -1), layers)
-        self.feed_forward(max(feed_forward or model.feed_forward, key=lambda group: group.layers[-1] if group.layers else -1), layers)
+        attention = [
+            group
+            for group in model.attention
+            if "window" not in self.row.mtp_like or group.window_tokens is not None
+        ]
+        feed_forward = [
+            group
+            for group in model.feed_forward
+            if "dense" not in self.row.mtp_like or not group.experts
+        ]
+        self.attention(
+            max(
+                attention or model.attention,
+                key=lambda group: group.layers[-1] if group.layers else -1,
+            ),
+            layers,
+        )
+        self.feed_forward(
+            max(
+                feed_forward or model.feed_forward,
+                key=lambda group: group.layers[-1] if group.layers else -1,
+            ),
+            layers,
+        )
         self.add("blk.*.nextn.eh_proj", 2 * width, width, layers=layers)
         for name in ("enorm", "hnorm", "shared_head_norm"):
             self.add(f"blk.*.nextn.{name}", width, layers=layers)
         for name in self.row.mtp_vocabulary:
-            self.add(f"blk.*.nextn.{name}", width, model.vocabulary_gguf or model.vocabulary or 0, layers=layers)
+            self.add(
+                f"blk.*.nextn.{name}",
+                width,
+                model.vocabulary_gguf or model.vocabulary or 0,
+                layers=layers,
+            )
 
     def audio_encoder(self) -> None:
         audio = self.architecture.audio
@@ -720,4 +932,6 @@ class _Builder:
         for name in ("q", "k", "v", "output"):
             self.add(f"encoder.blk.*.attn_{name}", width, width, layers=layers, bias=name != "k")
         self.add("encoder.blk.*.ffn_up", width, audio.feed_forward_length, layers=layers, bias=True)
-        self.add("encoder.blk.*.ffn_down", audio.feed_forward_length, width, layers=layers, bias=True)
+        self.add(
+            "encoder.blk.*.ffn_down", audio.feed_forward_length, width, layers=layers, bias=True
+        )

@@ -1,8 +1,10 @@
-"""What vLLM holds of a device beside weights and cache, as its start-up measures it and takes it from the share it may use.
+"""What vLLM holds of a device beside weights and cache, as its start-up measures it and takes it
+from the share it may use.
 
-One pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs that it captures; and what no
-allocator of PyTorch counts. The first context of a process is outside of that share (vllm/v1/worker/gpu_worker.py, init_snapshot).
-Read from vllm 0.33.0 and held against logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
+One pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs
+that it captures; and what no allocator of PyTorch counts. The first context of a process is outside
+of that share (vllm/v1/worker/gpu_worker.py, init_snapshot). Read from vllm 0.33.0 and held against
+logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
 """
 
 from __future__ import annotations
@@ -13,11 +15,15 @@ from ..core.units import GIB, MIB
 from .parts import term, times
 from .records import How, Term
 
-_SOURCE = "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
+_SOURCE = (
+    "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
+)
 
 
 class _Pass(Record):
-    """What one pass works on by default: vllm/engine/arg_utils.py, get_batch_defaults, for a server."""
+    """What one pass works on by default: vllm/engine/arg_utils.py, get_batch_defaults, for a
+    server.
+    """
 
     tokens: int
     sequences: int
@@ -26,54 +32,90 @@ class _Pass(Record):
 _SMALL, _LARGE = _Pass(tokens=2048, sequences=256), _Pass(tokens=8192, sequences=1024)
 # a device of 160 GiB or more reads twice as many at once
 _LARGEST_TOKENS = 16_384
-# of a token's width, beside gate, up and their product: 4.2 and 4.3 were left over where sampling took less
+# of a token's width, beside gate, up and their product: 4.2 and 4.3 were left over where sampling
+# took less
 _WIDTHS = 4
-# bytes a logit: as computed, in float32, as probabilities and as noise; sampled in one kernel it is the first two
+# bytes a logit: as computed, in float32, as probabilities and as noise; sampled in one kernel it is
+# the first two
 _LOGIT, _LOGIT_FUSED = 14, 6
-# multiprocessors, each with a row of the vocabulary in float32 (vllm/v1/sample/ops/topk_topp_triton.py): none with FlashInfer
+# multiprocessors, each with a row of the vocabulary in float32
+# (vllm/v1/sample/ops/topk_topp_triton.py): none with FlashInfer
 _MULTIPROCESSORS = (0, 108, 170)
 # inputs, tables and cuBLAS' workspace: about 50 MB were left over
 _CONSTANT = 50_000_000
-# MiB of graphs by layer, of up to 512 tokens in pieces and whole: 15 to 25 were logged with 0.19, 25 to 68 where experts or latent
-# attention lie between, less what decoding accumulates in; 11 on an AMD card
+# MiB of graphs by layer, of up to 512 tokens in pieces and whole: 15 to 25 were logged with 0.19,
+# 25 to 68 where experts or latent attention lie between, less what decoding accumulates in; 11 on
+# an AMD card
 _GRAPH_LAYER, _GRAPH_LAYER_MIXED = (11, 20, 25), (11, 26, 72)
-# 18 and 21 were logged of Qwen3.5; 0.73 GiB in all were estimated of one (vLLM's pull request 39559): 18 to 31 by its number of layers
+# 18 and 21 were logged of Qwen3.5; 0.73 GiB in all were estimated of one (vLLM's pull request
+# 39559): 18 to 31 by its number of layers
 _GRAPH_LAYER_RECURRENT = (11, 20, 32)
-# pooling models are captured in pieces alone, with half as many graphs, or not at all: 0.44 GiB were estimated of one (pull request 48214)
+# pooling models are captured in pieces alone, with half as many graphs, or not at all: 0.44 GiB
+# were estimated of one (pull request 48214)
 _GRAPH_LAYER_POOLED = (0, 10, 17)
-# what FlashAttention 3 accumulates in on a large device, in float32 for every head, in so many parts of as many tokens as the largest
-# graph: flash_attn_max_num_splits_for_cuda_graph of vllm/config/attention.py. It is what two and four devices had less of; on others
-# and in other kernels it may be
+# what FlashAttention 3 accumulates in on a large device, in float32 for every head, in so many
+# parts of as many tokens as the largest graph: flash_attn_max_num_splits_for_cuda_graph of
+# vllm/config/attention.py. It is what two and four devices had less of; on others and in other
+# kernels it may be
 _SPLITS, _GRAPH_TOKENS = 32, 512
 # beside PyTorch, on one device: 0.24 to 0.46 GiB were logged with 0.19, 0.13 before it
 _BESIDE_TORCH = (MIB * 130, MIB * 256, MIB * 480)
-# what each of several devices has of it more, for NCCL and its buffers: 1.8 to 2 GiB were logged with 0.19, 0.4 before it; the least,
-# where cards are not joined, is assumed
+# what each of several devices has of it more, for NCCL and its buffers: 1.8 to 2 GiB were logged
+# with 0.19, 0.4 before it; the least, where cards are not joined, is assumed
 _TOGETHER = (MIB * 64, GIB, 2 * GIB)
-# an encoder on its largest pictures: 0.1 to 0.26 GiB more were logged of Gemma 3 and Mistral Small 3.1, six times; not of others, for
-# whose pictures the largest may be many times as large. Of LLaVA, with pictures of 336 points, no more
+# an encoder on its largest pictures: 0.1 to 0.26 GiB more were logged of Gemma 3 and Mistral Small
+# 3.1, six times; not of others, for whose pictures the largest may be many times as large. Of
+# LLaVA, with pictures of 336 points, no more
 _SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
 _LOGGED = ("gemma3", "llama", "mistral3")
 
 
-def _bytes_of(architecture: Architecture, made: _Pass, width: int, *, encodes: bool, sees: bool) -> tuple[tuple[int, int, int], str]:
-    """Least, likely and most that a pass holds, with the line that says so. `encodes`: no token is sampled."""
+def _bytes_of(
+    architecture: Architecture, made: _Pass, width: int, *, encodes: bool, sees: bool
+) -> tuple[tuple[int, int, int], str]:
+    """Least, likely and most that a pass holds, with the line that says so. `encodes`: no token
+    is sampled.
+    """
     wide, tokens = architecture.embedding_length, made.tokens
-    dense = max((group.shared_length or 0 if group.experts else group.length for group in architecture.feed_forward), default=0)
+    dense = max(
+        (
+            group.shared_length or 0 if group.experts else group.length
+            for group in architecture.feed_forward
+        ),
+        default=0,
+    )
     states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
     layer = tokens * (3 * max(dense, states) + _WIDTHS * wide) * width
     experts = [group for group in architecture.feed_forward if group.experts]
-    # kept from the first pass on (vllm/v1/worker/workspace.py): what each chosen expert reads, makes and gives
-    kept = max((tokens * (group.used or 1) * (max(2 * group.length, wide) + group.length) * width for group in experts), default=0)
-    line = f"{tokens:,} tokens × (3 × {max(dense, states):,} + {_WIDTHS} × {wide:,}) × {width} bytes"
+    # kept from the first pass on (vllm/v1/worker/workspace.py): what each chosen expert reads,
+    # makes and gives
+    kept = max(
+        (
+            tokens * (group.used or 1) * (max(2 * group.length, wide) + group.length) * width
+            for group in experts
+        ),
+        default=0,
+    )
+    line = (
+        f"{tokens:,} tokens × (3 × {max(dense, states):,} + {_WIDTHS} × {wide:,}) × {width} bytes"
+    )
     sampled = (0, 0, 0)
     if not encodes and architecture.vocabulary:
         words, rows = architecture.vocabulary, made.sequences * architecture.vocabulary
-        none, likely, most = (words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS)
+        none, likely, most = (
+            words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
+        )
         sampled = (rows * _LOGIT_FUSED + none, rows * _LOGIT + likely, rows * _LOGIT + most)
         if sampled[1] > layer:
-            line = f"{made.sequences:,} sequences × {words:,} × {_LOGIT} bytes + {sampled[1] - rows * _LOGIT:,} bytes beside them"
-    least, likely, most = max(layer * 8 // 10, sampled[0]), max(layer, sampled[1]), max(layer, sampled[2]) * 11 // 10
+            line = (
+                f"{made.sequences:,} sequences × {words:,} × {_LOGIT} bytes +"
+                f" {sampled[1] - rows * _LOGIT:,} bytes beside them"
+            )
+    least, likely, most = (
+        max(layer * 8 // 10, sampled[0]),
+        max(layer, sampled[1]),
+        max(layer, sampled[2]) * 11 // 10,
+    )
     if states:
         # the scan of recurrent layers in float32; not logged alone
         most += 8 * tokens * states * 4
@@ -85,30 +127,79 @@ def _bytes_of(architecture: Architecture, made: _Pass, width: int, *, encodes: b
     return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
 
 
-def activations(architecture: Architecture, sequences: int, width: int, *, whole_tokens: int, encodes: bool, sees: bool) -> Term:
-    """One pass; `on_large` is that of a device of 70 GiB or more. `whole_tokens`: of a text that cannot be read in pieces, else 0."""
+def activations(
+    architecture: Architecture,
+    sequences: int,
+    width: int,
+    *,
+    whole_tokens: int,
+    encodes: bool,
+    sees: bool,
+) -> Term:
+    """One pass; `on_large` is that of a device of 70 GiB or more. `whole_tokens`: of a text
+    that cannot be read in pieces, else 0.
+    """
     made = []
     for one, most_tokens in ((_SMALL, _SMALL.tokens), (_LARGE, _LARGEST_TOKENS)):
         asked = _Pass(tokens=max(one.tokens, whole_tokens), sequences=max(one.sequences, sequences))
-        (low, likely, high), line = _bytes_of(architecture, asked, width, encodes=encodes, sees=sees)
+        (low, likely, high), line = _bytes_of(
+            architecture, asked, width, encodes=encodes, sees=sees
+        )
         wider = _Pass(tokens=max(most_tokens, whole_tokens), sequences=asked.sequences)
         high = max(high, _bytes_of(architecture, wider, width, encodes=encodes, sees=sees)[0][2])
         guessed = sees or bool(architecture.recurrent)
-        made.append(term("activations", likely, How.ASSUMED if guessed else How.COMPUTED, _SOURCE, line, low=low, high=high))
+        made.append(
+            term(
+                "activations",
+                likely,
+                How.ASSUMED if guessed else How.COMPUTED,
+                _SOURCE,
+                line,
+                low=low,
+                high=high,
+            )
+        )
     return made[0].replace(on_large=made[1])
 
 
 def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
-    """Graphs, and what is not PyTorch's, on a device; `host` is what the program takes of the RAM beside it."""
-    mixed = any(group.experts for group in architecture.feed_forward) or any(group.kind == "latent" for group in architecture.attention)
-    layers, how = architecture.layers, How.ASSUMED if encodes or architecture.recurrent else How.STATED
-    counted = _GRAPH_LAYER_MIXED if mixed else _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
+    """Graphs, and what is not PyTorch's, on a device; `host` is what the program takes of the
+    RAM beside it.
+    """
+    mixed = any(group.experts for group in architecture.feed_forward) or any(
+        group.kind == "latent" for group in architecture.attention
+    )
+    layers, how = (
+        architecture.layers,
+        How.ASSUMED if encodes or architecture.recurrent else How.STATED,
+    )
+    counted = (
+        _GRAPH_LAYER_MIXED
+        if mixed
+        else _GRAPH_LAYER_RECURRENT
+        if architecture.recurrent
+        else _GRAPH_LAYER
+    )
     by_layer = [MIB * size for size in (_GRAPH_LAYER_POOLED if encodes else counted)]
-    low, likely, high = (layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True))
-    line = f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {_BESIDE_TORCH[1]:,} bytes beside PyTorch"
+    low, likely, high = (
+        layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
+    )
+    line = (
+        f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {_BESIDE_TORCH[1]:,}"
+        " bytes beside PyTorch"
+    )
     note = f"; --enforce-eager makes no graphs: {_BESIDE_TORCH[1]:,} bytes"
-    made = term("runtime", likely, how, _SOURCE, line + note, low=low, high=high).replace(beside=host, joined=_TOGETHER)
-    widest = max((group.heads * (group.value_length or 0) for group in architecture.attention if group.kind != "latent"), default=0)
+    made = term("runtime", likely, how, _SOURCE, line + note, low=low, high=high).replace(
+        beside=host, joined=_TOGETHER
+    )
+    widest = max(
+        (
+            group.heads * (group.value_length or 0)
+            for group in architecture.attention
+            if group.kind != "latent"
+        ),
+        default=0,
+    )
     if encodes or not widest:
         return made
     parts = _SPLITS * _GRAPH_TOKENS * widest * 4

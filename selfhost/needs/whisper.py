@@ -11,29 +11,37 @@ from .quantization import BLOCKS, canonical_gguf
 from .records import How, SizedWeights, Term, middle_of
 from .tensors import checkpoint_tensors
 
-_SOURCE = "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints, tests/truth/whisper.json"
+_SOURCE = (
+    "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints,"
+    " tests/truth/whisper.json"
+)
 # caches grow in steps of so many cells
 _STEP = 256
-# whisper-cli searches with 5 beams (beam_size of whisper_full_default_params), and caches then have room for two more
-# (whisper_full_with_state)
+# whisper-cli searches with 5 beams (beam_size of whisper_full_default_params), and caches then have
+# room for two more (whisper_full_with_state)
 _BEAMS = 5
-# of each beam a probability, its logarithm, a logit and a sorted pair for every word (whisper_decoder)
+# of each beam a probability, its logarithm, a logit and a sorted pair for every word
+# (whisper_decoder)
 _BEAM_BYTES = 28
-# the text before is read again with each half minute, half of 448 tokens at most, and with it four that ask for the task; alone these
-# are fewer than the beams (whisper_full_with_state). `_WRITTEN`: tokens that half a minute leaves, least, likely, most: of speech of 115
-# words a minute at 1.3 tokens a word, of 150 words with time stamps, and as many as it may write
+# the text before is read again with each half minute, half of 448 tokens at most, and with it four
+# that ask for the task; alone these are fewer than the beams (whisper_full_with_state). `_WRITTEN`:
+# tokens that half a minute leaves, least, likely, most: of speech of 115 words a minute at 1.3
+# tokens a word, of 150 words with time stamps, and as many as it may write
 _TEXT_TOKENS, _TASK_TOKENS = 223, 4
 _WRITTEN = (75, 105, 220)
 _HALF_MINUTE = 30
 # a last piece so short is read without the text before
 _ALONE_SECONDS = 5
-# what every one of the four graphs takes by itself: nodes and tensors without data (WHISPER_MAX_NODES)
+# what every one of the four graphs takes by itself: nodes and tensors without data
+# (WHISPER_MAX_NODES)
 _GRAPH_BYTES = 1_590_000
-# what is left of runs of whisper-cli from tiny to medium: 18 to 22 MB on two threads, 24 to 25 on four, the default
+# what is left of runs of whisper-cli from tiny to medium: 18 to 22 MB on two threads, 24 to 25 on
+# four, the default
 _PROGRAM = (24_000_000, 18_000_000, 28_000_000)
 # audio stays as it is read in 32 bits, with its spectrum
 _SAMPLES_PER_SECOND, _FRAMES_PER_SECOND = 16_000, 100
-# of unknown length: a sentence where what that leaves out is little, else as long as fills the text before; some minutes; ten
+# of unknown length: a sentence where what that leaves out is little, else as long as fills the text
+# before; some minutes; ten
 _SHORT_SECONDS, _AUDIO_SECONDS = 10, (100, 200, 600)
 _LITTLE = 0.1
 _TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
@@ -42,14 +50,20 @@ _HEADER_BYTES = 600_000
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    """The ggml file: as published, else matrices in the type asked for, vectors and positions in 32 bits."""
+    """The ggml file: as published, else matrices in the type asked for, vectors and positions
+    in 32 bits.
+    """
     name = canonical_gguf(quantization) or quantization
     found = published(subject.spec, "ggml", name)
     if found is not None:
         return stated_size(found)
     architecture, row = subject.architecture, subject.row
     if architecture is None or row is None or architecture.audio is None or name not in _TYPES:
-        reason = f"whisper.cpp has no {quantization} files" if architecture is not None else "the architecture is not known"
+        reason = (
+            f"whisper.cpp has no {quantization} files"
+            if architecture is not None
+            else "the architecture is not known"
+        )
         return Unread(fact="download_bytes", reason=reason, remedy="take F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
     matrices = halves = singles = 0
@@ -72,30 +86,60 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         low_bytes=int(size * 0.99),
         high_bytes=int(size * 1.01),
         how=How.COMPUTED,
-        source="whisper.cpp models/convert-pt-to-ggml.py and examples/quantize: which tensors keep 32 or 16 bits",
+        source=(
+            "whisper.cpp models/convert-pt-to-ggml.py and examples/quantize: which tensors keep 32"
+            " or 16 bits"
+        ),
         arithmetic=(
-            f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes + {singles:,} × 4 bytes"
-            f" + {_HEADER_BYTES:,} bytes of header"
+            f"{matrices:,} × {block}/{elements} bytes of {name} + {halves:,} × 2 bytes +"
+            f" {singles:,} × 4 bytes + {_HEADER_BYTES:,} bytes of header"
         ),
     )
 
 
 def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
-    """Files and memory. `parallel` states work at once (--processors): each has caches and buffers of its own."""
+    """Files and memory. `parallel` states work at once (--processors): each has caches and
+    buffers of its own.
+    """
     files = size_of(subject, asked.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    weights = term("weights", files.bytes, files.how, files.source, files.arithmetic, low=files.low_bytes, high=files.high_bytes)
+    weights = term(
+        "weights",
+        files.bytes,
+        files.how,
+        files.source,
+        files.arithmetic,
+        low=files.low_bytes,
+        high=files.high_bytes,
+    )
     made = subject.architecture
     if made is None or made.audio is None or made.vocabulary is None:
         low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
         line = f"{middle_of(low, high)}; the architecture is not known"
-        rest = term("runtime", (low + high) // 2, How.ASSUMED, runtime.overhead_source, line, low=low, high=high)
+        rest = term(
+            "runtime",
+            (low + high) // 2,
+            How.ASSUMED,
+            runtime.overhead_source,
+            line,
+            low=low,
+            high=high,
+        )
         return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
     if asked.audio_seconds is not None:
-        found = _terms(weights, made, made.audio, made.vocabulary, (asked.audio_seconds,) * 3, asked.parallel)
+        found = _terms(
+            weights, made, made.audio, made.vocabulary, (asked.audio_seconds,) * 3, asked.parallel
+        )
         return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
-    found = _terms(weights, made, made.audio, made.vocabulary, (_SHORT_SECONDS, *_AUDIO_SECONDS[1:]), asked.parallel)
+    found = _terms(
+        weights,
+        made,
+        made.audio,
+        made.vocabulary,
+        (_SHORT_SECONDS, *_AUDIO_SECONDS[1:]),
+        asked.parallel,
+    )
     low, high = sum(term.low_bytes for term in found), sum(term.high_bytes for term in found)
     if high - low > _LITTLE * (high + low):
         found = _terms(weights, made, made.audio, made.vocabulary, _AUDIO_SECONDS, asked.parallel)
@@ -103,10 +147,20 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
 
 
 def _terms(
-    weights: Term, made: Architecture, audio: Audio, vocabulary: int, seconds: tuple[int, int, int], states: int
+    weights: Term,
+    made: Architecture,
+    audio: Audio,
+    vocabulary: int,
+    seconds: tuple[int, int, int],
+    states: int,
 ) -> tuple[Term, ...]:
     """All of them; `seconds` of audio at least, likely and at most."""
-    return weights, _cache(made, audio, states), _compute(audio, vocabulary, seconds, states), _program(audio, seconds)
+    return (
+        weights,
+        _cache(made, audio, states),
+        _compute(audio, vocabulary, seconds, states),
+        _program(audio, seconds),
+    )
 
 
 def _program(audio: Audio, seconds: tuple[int, int, int]) -> Term:
@@ -116,9 +170,14 @@ def _program(audio: Audio, seconds: tuple[int, int, int]) -> Term:
     line = f"{_PROGRAM[0]:,} bytes + {likely:,} seconds of audio × 4 bytes"
     line += f" × ({_SAMPLES_PER_SECOND:,} samples + {_FRAMES_PER_SECOND} × {audio.mel_bins} bins)"
     if least < most:
-        line += f"; of unknown length, {least:,} to {most:,} seconds: a minute takes {60 * each:,} bytes"
+        line += (
+            f"; of unknown length, {least:,} to {most:,} seconds: a minute takes {60 * each:,}"
+            " bytes"
+        )
     low, high = _PROGRAM[1] + least * each, _PROGRAM[2] + most * each
-    return term("runtime", _PROGRAM[0] + likely * each, How.MEASURED, _SOURCE, line, low=low, high=high)
+    return term(
+        "runtime", _PROGRAM[0] + likely * each, How.MEASURED, _SOURCE, line, low=low, high=high
+    )
 
 
 def _cells(tokens: int) -> int:
@@ -126,14 +185,20 @@ def _cells(tokens: int) -> int:
 
 
 def _cache(made: Architecture, audio: Audio, states: int) -> Term:
-    """Keys and values in 16 bits: of the text for every beam and two more, of the audio in every layer, and of one encoder layer."""
-    wide, own, heard = made.embedding_length, _cells(made.context_tokens or 448), _cells(audio.positions)
+    """Keys and values in 16 bits: of the text for every beam and two more, of the audio in
+    every layer, and of one encoder layer.
+    """
+    wide, own, heard = (
+        made.embedding_length,
+        _cells(made.context_tokens or 448),
+        _cells(audio.positions),
+    )
     # cleared when they are made, so all of it is resident
     text = 2 * made.layers * wide * 2 * own
     sound = 2 * made.layers * wide * 2 * heard + 2 * audio.embedding_length * 2 * heard
     line = (
-        f"2 × {times(made.layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {own:,} + {heard:,} cells)"
-        f" + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
+        f"2 × {times(made.layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {own:,} +"
+        f" {heard:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
     )
     if states > 1:
         line = f"({line}) × {states:,}"
@@ -146,17 +211,22 @@ def _read_tokens(seconds: tuple[int, int, int]) -> tuple[int, ...]:
     least, likely, most = (max(0, (one - _ALONE_SECONDS - 1) // _HALF_MINUTE) for one in seconds)
     # half minutes may end early, so that one more begins
     pieces = (least, likely, most + (seconds[2] > _HALF_MINUTE))
-    texts = (min(_TEXT_TOKENS, number * written) for number, written in zip(pieces, _WRITTEN, strict=True))
+    texts = (
+        min(_TEXT_TOKENS, number * written)
+        for number, written in zip(pieces, _WRITTEN, strict=True)
+    )
     return tuple(text + _TASK_TOKENS if text else _BEAMS for text in texts)
 
 
 def _compute(audio: Audio, vocabulary: int, seconds: tuple[int, int, int], states: int) -> Term:
-    """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention, cross attention, decoder.
+    """The buffers of four graphs, which stay apart: convolutions, encoder with flash attention,
+    cross attention, decoder.
 
-    The first convolution holds its input, those numbers unfolded in 16 bits, and two results; the encoder's widest moment is
-    a feed-forward of 4, its input, the normed input and the result before. The decoder has room for logits of 448 tokens and for a
-    copy of them; of both are resident those of the tokens it reads at once. Beside the graphs lie the feed-forward's input in 16 bits
-    (ggml_graph_plan) and what each beam keeps of every word.
+    The first convolution holds its input, those numbers unfolded in 16 bits, and two results; the
+    encoder's widest moment is a feed-forward of 4, its input, the normed input and the result
+    before. The decoder has room for logits of 448 tokens and for a copy of them; of both are
+    resident those of the tokens it reads at once. Beside the graphs lie the feed-forward's input in
+    16 bits (ggml_graph_plan) and what each beam keeps of every word.
     """
     wide, heard = audio.embedding_length, audio.positions
     frames = 2 * heard
@@ -168,15 +238,19 @@ def _compute(audio: Audio, vocabulary: int, seconds: tuple[int, int, int], state
     least, likely, most = (states * (graphs + beside + read * of_a_token) for read in tokens_read)
     read = tokens_read[1]
     line = (
-        f"{frames:,} frames × ({audio.mel_bins:,} × 10 + 2 × {wide:,} × 4 bytes) + 8 × {heard:,} × {wide:,} × 4 bytes"
-        f" + 4 × {_GRAPH_BYTES:,} bytes + {heard:,} × 4 × {wide:,} × 2 bytes + {_BEAMS} beams × {vocabulary:,} × {_BEAM_BYTES} bytes"
-        f" + {times(read, 'token')} × 2 × ({wide:,} + {vocabulary:,}) × 4 bytes"
+        f"{frames:,} frames × ({audio.mel_bins:,} × 10 + 2 × {wide:,} × 4 bytes) + 8 × {heard:,} ×"
+        f" {wide:,} × 4 bytes + 4 × {_GRAPH_BYTES:,} bytes + {heard:,} × 4 × {wide:,} × 2 bytes +"
+        f" {_BEAMS} beams × {vocabulary:,} × {_BEAM_BYTES} bytes + {times(read, 'token')} × 2 ×"
+        f" ({wide:,} + {vocabulary:,}) × 4 bytes"
     )
     if states > 1:
         line = f"({line}) × {states:,}"
     less = (read - _BEAMS) * of_a_token * states
     if less:
-        line += f"; with the text before, without which audio of {_HALF_MINUTE} seconds takes {less:,} bytes less"
+        line += (
+            f"; with the text before, without which audio of {_HALF_MINUTE} seconds takes {less:,}"
+            " bytes less"
+        )
     made_of = term("compute", likely, How.COMPUTED, _SOURCE, line, low=least, high=most)
     # beside a GPU inputs are there twice: five rows more were printed with Vulkan
     return made_of.replace(on_device=made_of.replace(high_bytes=most + 5 * row * states))

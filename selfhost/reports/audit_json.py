@@ -1,4 +1,6 @@
-"""An audit for programs: `selfhost.audit/1`, and its rows as JSON lines. The keys do not depend on the options."""
+"""An audit for programs: `selfhost.audit/1`, and its rows as JSON lines. The keys do not depend
+on the options.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,15 @@ def render(audit: Audit) -> dict[str, Any]:
         "policy": _policy(audit.policy),
         "today": audit.today,
         "machines": audit.machines,
-        "classes": [{"name": group.name, "count": group.count, "names": list(group.names)} for group in audit.groups],
+        "classes": [
+            {"name": group.name, "count": group.count, "names": list(group.names)}
+            for group in audit.groups
+        ],
         "verdicts": [_verdict(group, row) for group in audit.groups for row in group.rows],
-        "exceptions": {use.value: [_exception(each) for each in audit.exceptions if each.use is use] for use in Use},
+        "exceptions": {
+            use.value: [_exception(each) for each in audit.exceptions if each.use is use]
+            for use in Use
+        },
         "results": {result.value: audit.count(result) for result in Result},
         "problems": [_problem(each) for each in audit.problems],
         "outcome": audit.outcome.value,
@@ -40,7 +48,13 @@ def jsonl(audit: Audit) -> str:
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
-    return {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message, "remedy": problem.remedy}
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "key": problem.key,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }
 
 
 def _line(row: Row) -> dict[str, Any]:
@@ -91,7 +105,9 @@ def _wanted(wanted: Wanted) -> dict[str, Any]:
 
 
 def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
-    """`findings` and `reasons` are those of `example`, the machine of the class with the largest shortfall."""
+    """`findings` and `reasons` are those of `example`, the machine of the class with the
+    largest shortfall.
+    """
     return {
         "class": group.name,
         "example": row.machine,
@@ -105,7 +121,10 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
         "failed": list(row.failed),
         "unknown": list(row.undecided),
         "excepted": [{"rule": check, "expires": each.expires} for check, each in row.excepted],
-        "reasons": [{"check": each.check, "reason": each.text, "remedy": each.remedy} for each in row.reasons],
+        "reasons": [
+            {"check": each.check, "reason": each.text, "remedy": each.remedy}
+            for each in row.reasons
+        ],
         "findings": _findings(row.findings),
     }
 

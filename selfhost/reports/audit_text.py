@@ -9,7 +9,12 @@ from ..verdict.findings import Outcome
 from .layout import Blank, Block, Document, Paragraph, Span, plain
 
 # the outcome words of findings that the same colours suit
-_STYLES = {Result.PASS: "pass", Result.FAIL: "fail", Result.UNKNOWN: "unknown", Result.EXCEPTED: "warn"}
+_STYLES = {
+    Result.PASS: "pass",
+    Result.FAIL: "fail",
+    Result.UNKNOWN: "unknown",
+    Result.EXCEPTED: "warn",
+}
 _TITLES = {
     Result.FAIL: "Does not run",
     Result.UNKNOWN: "Cannot be told",
@@ -24,7 +29,9 @@ _ANSWERS = {
 
 
 def render(audit: Audit, width: int | None = None) -> str:
-    """Lines that end in a newline, without colour. `width` None: nothing is wrapped, as a pipe wants it."""
+    """Lines that end in a newline, without colour. `width` None: nothing is wrapped, as a pipe
+    wants it.
+    """
     return plain(document(audit), width)
 
 
@@ -36,29 +43,51 @@ def document(audit: Audit) -> Document:
 def _blocks(audit: Audit) -> Iterator[Block]:
     code = audit.exit_code
     word, style, sentence = _ANSWERS[code]
-    yield Paragraph(spans=(Span(text=word, style=style), Span(text=f": {sentence} (exit code {code})")), hang=2)
-    results = ", ".join(f"{audit.count(result):,} {result}" for result in Result if audit.count(result))
+    yield Paragraph(
+        spans=(Span(text=word, style=style), Span(text=f": {sentence} (exit code {code})")), hang=2
+    )
+    results = ", ".join(
+        f"{audit.count(result):,} {result}" for result in Result if audit.count(result)
+    )
     spread = f"{_many(len(audit.policy.models), 'model')}, {_many(audit.machines, 'machine')}"
-    yield Paragraph(spans=(Span(text=f"{audit.policy.file} on {audit.today} (UTC): {spread}: {results or 'nothing judged'}"),), hang=2)
+    yield Paragraph(
+        spans=(
+            Span(
+                text=(
+                    f"{audit.policy.file} on {audit.today} (UTC): {spread}:"
+                    f" {results or 'nothing judged'}"
+                )
+            ),
+        ),
+        hang=2,
+    )
     if audit.problems:
         yield Blank()
         for problem in audit.problems:
             yield Paragraph(spans=(Span(text=str(problem)),), hang=2)
     for result, title in _TITLES.items():
-        told = [(group, row) for group in audit.groups for row in group.rows if row.result is result]
+        told = [
+            (group, row) for group in audit.groups for row in group.rows if row.result is result
+        ]
         told.sort(key=lambda each: each[1].exit_code == 0)
         if told:
             yield Blank()
             yield Paragraph(spans=(Span(text=title, style="strong"),))
         for group, row in told:
             yield from _row(group, row)
-    passing = [(group, [row for row in group.rows if row.result is Result.PASS]) for group in audit.groups]
+    passing = [
+        (group, [row for row in group.rows if row.result is Result.PASS]) for group in audit.groups
+    ]
     if any(rows for _, rows in passing):
         yield Blank()
         yield Paragraph(spans=(Span(text="Runs", style="strong"),))
     for group, rows in passing:
         if rows:
-            yield Paragraph(spans=(Span(text=f"{group.name}: "), Span(text="; ".join(map(_passed, rows)))), indent=2, hang=2)
+            yield Paragraph(
+                spans=(Span(text=f"{group.name}: "), Span(text="; ".join(map(_passed, rows)))),
+                indent=2,
+                hang=2,
+            )
     if audit.exceptions:
         yield Blank()
         yield Paragraph(spans=(Span(text="Exceptions", style="strong"),))
@@ -67,7 +96,10 @@ def _blocks(audit: Audit) -> Iterator[Block]:
 
 
 def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
-    spans = [Span(text=row.result, style=_STYLES[row.result]), Span(text=f" {group.name}: {row.wanted.label}")]
+    spans = [
+        Span(text=row.result, style=_STYLES[row.result]),
+        Span(text=f" {group.name}: {row.wanted.label}"),
+    ]
     if row.result in (Result.FAIL, Result.UNKNOWN) and row.exit_code == 0:
         spans.append(Span(text=" (not counted)"))
     yield Paragraph(spans=tuple(spans), indent=2, hang=2)
@@ -79,7 +111,15 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
             yield Paragraph(spans=(Span(text=f"to do: {reason.remedy}"),), indent=4, hang=2)
     for check, exemption in row.excepted:
         owner = f", {exemption.owner}" if exemption.owner else ""
-        yield Paragraph(spans=(Span(text=f"{check}: excepted until {exemption.expires}: {exemption.reason}{owner}"),), indent=4, hang=2)
+        yield Paragraph(
+            spans=(
+                Span(
+                    text=f"{check}: excepted until {exemption.expires}: {exemption.reason}{owner}"
+                ),
+            ),
+            indent=4,
+            hang=2,
+        )
 
 
 def _passed(row: Row) -> str:
@@ -103,8 +143,21 @@ def _exception(use: ExemptionUse) -> Paragraph:
             text = f"ended on {each.expires}, and concerns no machine of this audit"
         case _:
             text = f"concerns no machine of this audit (it ends on {each.expires})"
-    style = "fail" if use.use is Use.EXPIRED and use.rows else "warn" if use.use is not Use.USED and use.concerned else ""
-    return Paragraph(spans=(Span(text=use.use, style=style), Span(text=f" {each.rule} of {each.model}{where}: {text}")), indent=2, hang=2)
+    style = (
+        "fail"
+        if use.use is Use.EXPIRED and use.rows
+        else "warn"
+        if use.use is not Use.USED and use.concerned
+        else ""
+    )
+    return Paragraph(
+        spans=(
+            Span(text=use.use, style=style),
+            Span(text=f" {each.rule} of {each.model}{where}: {text}"),
+        ),
+        indent=2,
+        hang=2,
+    )
 
 
 def _many(number: int, what: str) -> str:

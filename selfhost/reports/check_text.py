@@ -38,16 +38,25 @@ from .words import (
     why_not,
 )
 
-_HEADINGS = {Outcome.FAIL: "Why not", Outcome.UNKNOWN: "Not known", Outcome.WARN: "Worth knowing", Outcome.PASS: "Fine"}
+_HEADINGS = {
+    Outcome.FAIL: "Why not",
+    Outcome.UNKNOWN: "Not known",
+    Outcome.WARN: "Worth knowing",
+    Outcome.PASS: "Fine",
+}
 _CELL = 30
 
 
-def check_document(verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "", today: str | None = None) -> Document:
-    """The answer for one model in full, or for several as a table and then what stands in the way of each.
+def check_document(
+    verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "", today: str | None = None
+) -> Document:
+    """The answer for one model in full, or for several as a table and then what stands in the way
+    of each.
 
-    The first line holds the route. `verbose` adds every memory term, every finding that passed and where the facts come from.
-    `carry` goes behind every `selfhost check …` that is proposed: the machine and the specs that were judged with. `today` is the
-    day, `YYYY-MM-DD`, on which the age of prices is told.
+    The first line holds the route. `verbose` adds every memory term, every finding that passed and
+    where the facts come from. `carry` goes behind every `selfhost check …` that is proposed: the
+    machine and the specs that were judged with. `today` is the day, `YYYY-MM-DD`, on which the age
+    of prices is told.
     """
     blocks: list[Block] = []
     if len(verdicts) == 1:
@@ -65,7 +74,9 @@ def one_after_the_other(documents: Sequence[Document]) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None) -> None:
+def _one(
+    blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
+) -> None:
     blocks.append(headline(verdict))
     if asked := asked_words(verdict):
         blocks.append(say(asked))
@@ -84,7 +95,14 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
         _alternatives(blocks, verdict, carry)
     cost = verdict.monthly_cost
     if verdict.route is not Route.LOCAL or cost is not None:
-        offers_blocks(blocks, verdict.api_offers, verdict.model.modality, verbose=verbose, today=today, cost=cost)
+        offers_blocks(
+            blocks,
+            verdict.api_offers,
+            verdict.model.modality,
+            verbose=verbose,
+            today=today,
+            cost=cost,
+        )
     month_blocks(blocks, verdict, verbose=verbose)
     if verdict.commands:
         section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
@@ -102,7 +120,11 @@ def _one(blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today
 def _to_run(commands: Sequence[str]) -> str:
     if len(commands) == 1:
         return "To run it"
-    return "To run it, in two terminals: the first line keeps running" if commands[0].endswith(" serve") else "To run it, one of"
+    return (
+        "To run it, in two terminals: the first line keeps running"
+        if commands[0].endswith(" serve")
+        else "To run it, one of"
+    )
 
 
 def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
@@ -110,11 +132,17 @@ def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
     if verdict.alternatives:
         first = verdict.alternatives[0]
         blocks.append(
-            line(f"Runs {on_machine(verdict.machine, short=True)}: ", Span(text=_alternative(verdict, first), style="strong"), hang=2)
+            line(
+                f"Runs {on_machine(verdict.machine, short=True)}: ",
+                Span(text=_alternative(verdict, first), style="strong"),
+                hang=2,
+            )
         )
     if verdict.route is Route.API and verdict.api_offers:
         offer = verdict.api_offers[0]
-        what = f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+        what = (
+            f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+        )
         prices = price_words(offer, today) or "at a price that is not known here"
         blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}", hang=2))
     elif verdict.route is Route.NEITHER:
@@ -125,13 +153,19 @@ def _alternative(verdict: Verdict, other: Alternative) -> str:
     """`Mistral 7B in IQ2_M, 2,048 tokens of context`."""
     text = f"{other.name} in {other.quantization}" if other.quantization else other.name
     text += f" by {other.finetune_method}" if other.finetune_method else ""
-    return f"{text}, {units.tokens(other.context_tokens)} of context" if _other_context(verdict, other) and other.context_tokens else text
+    return (
+        f"{text}, {units.tokens(other.context_tokens)} of context"
+        if _other_context(verdict, other) and other.context_tokens
+        else text
+    )
 
 
 def _other_context(verdict: Verdict, other: Alternative) -> bool:
     """Whether the alternative is for another context than the one that was judged."""
     judged = verdict.workload.context_tokens
-    return judged is not None and other.context_tokens is not None and other.context_tokens != judged
+    return (
+        judged is not None and other.context_tokens is not None and other.context_tokens != judged
+    )
 
 
 def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measured: bool) -> None:
@@ -175,8 +209,16 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
         # what is measured is the RAM
         on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
         measurable = is_here(verdict.machine)
-        measure = "" if not measurable or on_card or measured or said else "; --measure narrows the range"
-        blocks.append(say(f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.", indent=2, hang=2))
+        measure = (
+            "" if not measurable or on_card or measured or said else "; --measure narrows the range"
+        )
+        blocks.append(
+            say(
+                f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.",
+                indent=2,
+                hang=2,
+            )
+        )
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
         reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
@@ -197,25 +239,40 @@ def _room_for(verdict: Verdict) -> str:
     if room is None:
         return ""
     longest, parallel = room.longest_context_tokens, room.most_parallel
-    scaled = verdict.model.architecture.scaled_context_tokens if verdict.model.architecture else None
-    known = {verdict.trained_tokens: ", all it was trained for", scaled: ", with its documented scaling"}
+    scaled = (
+        verdict.model.architecture.scaled_context_tokens if verdict.model.architecture else None
+    )
+    known = {
+        verdict.trained_tokens: ", all it was trained for",
+        scaled: ", with its documented scaling",
+    }
     parts: dict[str, str] = {}
     if longest is not None and longest > (asked.context_tokens or 0):
-        parts["longest_context_tokens"] = f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
+        parts["longest_context_tokens"] = (
+            f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
+        )
     if parallel is not None and parallel > asked.parallel:
         parts["most_parallel"] = f"{parallel:,} sequences at once"
     if room.best_quantization not in (None, asked.quantization):
         parts["best_quantization"] = f"{room.best_quantization} weights"
     # what is free stands in the table above
     later = [name for name in parts if name in room.not_now]
-    told = "; ".join(f"{part} ({_CLOSED})" if name in later and len(later) < len(parts) else part for name, part in parts.items())
+    told = "; ".join(
+        f"{part} ({_CLOSED})" if name in later and len(later) < len(parts) else part
+        for name, part in parts.items()
+    )
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
     whole = f" {_CLOSED}," if later and len(later) == len(parts) else ""
     return f"{_ALLOWS[placement]},{whole} one at a time: {told}." if told else ""
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
-    if finding.check == "speed" and verdict.speed is not None and verdict.speed.decode is not None and finding.unit == "tokens_per_second":
+    if (
+        finding.check == "speed"
+        and verdict.speed is not None
+        and verdict.speed.decode is not None
+        and finding.unit == "tokens_per_second"
+    ):
         wanted = verdict.workload.min_tokens_per_second
         return (
             f"{_quantity(wanted, finding)}" if wanted else "",
@@ -229,7 +286,9 @@ def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
 
 
 def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> str:
-    """A finding's number in the unit people know it by: memory in GiB, disks in GB; with so many digits `more`."""
+    """A finding's number in the unit people know it by: memory in GiB, disks in GB; with so
+    many digits `more`.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
@@ -250,11 +309,19 @@ def _cut(text: str, size: int) -> str:
 
 
 def _short(finding: Finding) -> str:
-    return f"{_quantity(finding.short, finding)} short" if finding.short and finding.check != "speed" else ""
+    return (
+        f"{_quantity(finding.short, finding)} short"
+        if finding.short and finding.check != "speed"
+        else ""
+    )
 
 
 def _finding_bar(finding: Finding) -> Span | Bar:
-    if finding.unit == "bytes" and isinstance(finding.needs, int | float) and isinstance(finding.has, int | float):
+    if (
+        finding.unit == "bytes"
+        and isinstance(finding.needs, int | float)
+        and isinstance(finding.has, int | float)
+    ):
         return Bar(needs=finding.needs, has=finding.has, style=finding.outcome)
     return Span(text="")
 
@@ -271,10 +338,19 @@ def _findings(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
 
 
 def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
-    """What would run, and of a closed model the open-weight models that its spec names beside them, each with its license."""
+    """What would run, and of a closed model the open-weight models that its spec names beside
+    them, each with its license.
+    """
     where = on_machine(verdict.machine, short=True)
     if verdict.alternatives:
-        section(blocks, f"What would run {where}" if verdict.route is Route.UNKNOWN else f"What runs {where} instead")
+        section(
+            blocks,
+            (
+                f"What would run {where}"
+                if verdict.route is Route.UNKNOWN
+                else f"What runs {where} instead"
+            ),
+        )
     for other in verdict.alternatives:
         terms = f", {other.license}" if other.license and other.id != verdict.model.id else ""
         blocks.append(say(f"{_alternative(verdict, other)}{terms}: {other.why}", indent=2, hang=2))
@@ -291,7 +367,13 @@ def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
             None: f"not known whether it runs {where}",
         }
         terms = named.license or "license not known"
-        blocks.append(say(f"{'Also published: ' if told else ''}{named.name}, {terms} ({state[named.fits]})", indent=2, hang=2))
+        blocks.append(
+            say(
+                f"{'Also published: ' if told else ''}{named.name}, {terms} ({state[named.fits]})",
+                indent=2,
+                hang=2,
+            )
+        )
 
 
 def _placements(blocks: list[Block], verdict: Verdict) -> None:
@@ -302,15 +384,35 @@ def _placements(blocks: list[Block], verdict: Verdict) -> None:
     devices = verdict.machine.accelerators or ()
     rows = []
     for one in verdict.placements:
-        names = [devices[number].name if number < len(devices) else "an accelerator" for number in one.accelerators]
+        names = [
+            devices[number].name if number < len(devices) else "an accelerator"
+            for number in one.accelerators
+        ]
         counts = {name: names.count(name) for name in names}
-        where = " and ".join(f"{count} × {name}" if count > 1 else name for name, count in counts.items())
+        where = " and ".join(
+            f"{count} × {name}" if count > 1 else name for name, count in counts.items()
+        )
         where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(one.placement, where)
         on_card = units.binary(one.accelerator_high_bytes) if one.accelerators else ""
         pace = "" if one.decode is None else units.speed(one.decode.low, one.decode.high)
-        state = "judged here" if one.judged else {True: "would do", False: "does not do", None: "cannot be told"}[one.fits]
-        rows.append(tuple(Span(text=text) for text in (where, on_card, units.binary(one.host_high_bytes), pace, state)))
-    columns = (Column(wrap=True), Column(title="on it", right=True), Column(title="RAM", right=True), Column(title="pace"), Column())
+        state = (
+            "judged here"
+            if one.judged
+            else {True: "would do", False: "does not do", None: "cannot be told"}[one.fits]
+        )
+        rows.append(
+            tuple(
+                Span(text=text)
+                for text in (where, on_card, units.binary(one.host_high_bytes), pace, state)
+            )
+        )
+    columns = (
+        Column(wrap=True),
+        Column(title="on it", right=True),
+        Column(title="RAM", right=True),
+        Column(title="pace"),
+        Column(),
+    )
     blocks.append(Table(columns=columns, rows=tuple(rows)))
 
 
@@ -321,7 +423,13 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
         memory_blocks(blocks, needs)
         found = verdict.finding("memory")
         if needs.memory is not None and found is not None and found.reserve_bytes is not None:
-            blocks.append(say(f"{units.binary(found.reserve_bytes)} is kept for the system itself.", indent=2, hang=2))
+            blocks.append(
+                say(
+                    f"{units.binary(found.reserve_bytes)} is kept for the system itself.",
+                    indent=2,
+                    hang=2,
+                )
+            )
     if needs is not None and needs.download_bytes is not None:
         how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)
         blocks.append(BLANK)
@@ -343,13 +451,28 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
         reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
     if verdict.speed is not None:
         reads = verdict.speed.prompt
-        prompt = f"; a prompt is read at {units.speed(reads.low, reads.high)}" if reads is not None else ""
-        blocks.append(line(Span(text="speed", style="strong"), f": {verdict.speed.how}{prompt}", indent=2, hang=2))
+        prompt = (
+            f"; a prompt is read at {units.speed(reads.low, reads.high)}"
+            if reads is not None
+            else ""
+        )
+        blocks.append(
+            line(
+                Span(text="speed", style="strong"),
+                f": {verdict.speed.how}{prompt}",
+                indent=2,
+                hang=2,
+            )
+        )
 
 
-def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, today: str | None) -> None:
+def _several(
+    blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, today: str | None
+) -> None:
     counts = {route: sum(verdict.route is route for verdict in verdicts) for route in Route}
-    spans: list[Span | str] = [f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "]
+    spans: list[Span | str] = [
+        f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "
+    ]
     for route, number in counts.items():
         if number:
             spans += [", " if len(spans) > 1 else "", f"{number} ", Span(text=route, style=route)]
@@ -393,7 +516,9 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
             before = len(blocks)
             _instead(blocks, verdict, today)
             blocks[before:] = [_shifted(block) for block in blocks[before:]]
-    served = dict.fromkeys(verdict.model.modality for verdict in verdicts if verdict.route is Route.API)
+    served = dict.fromkeys(
+        verdict.model.modality for verdict in verdicts if verdict.route is Route.API
+    )
     if served:
         blocks.append(BLANK)
         blocks.extend(api_words(served))
@@ -403,11 +528,18 @@ def _several(blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, to
     for verdict in local if not verbose else ():
         for finding in ordered(verdict):
             if finding.outcome is Outcome.WARN:
-                warned.setdefault((finding.check, finding.reason, finding.remedy), []).append(verdict.model.id)
+                warned.setdefault((finding.check, finding.reason, finding.remedy), []).append(
+                    verdict.model.id
+                )
     if warned:
         section(blocks, _HEADINGS[Outcome.WARN])
         for (check, reason, remedy), ids in warned.items():
-            reason_blocks(blocks, check if len(ids) == len(local) else f"{check} ({', '.join(ids)})", reason, remedy)
+            reason_blocks(
+                blocks,
+                check if len(ids) == len(local) else f"{check} ({', '.join(ids)})",
+                reason,
+                remedy,
+            )
     commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
     if commands:
         section(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
@@ -420,7 +552,11 @@ def _shifted(block: Block) -> Block:
 
 def _judged(verdict: Verdict) -> str:
     context = verdict.workload.context_tokens
-    return " ".join(part for part in (verdict.workload.quantization, f"{context:,}" if context is not None else "") if part)
+    return " ".join(
+        part
+        for part in (verdict.workload.quantization, f"{context:,}" if context is not None else "")
+        if part
+    )
 
 
 def _remark(verdict: Verdict) -> str:
@@ -436,5 +572,7 @@ def _remark(verdict: Verdict) -> str:
 def _sources(blocks: list[Block], machine: Machine) -> None:
     from .machine_text import unread_blocks
 
-    blocks.extend(say(f"{fact}: {source}", indent=2, hang=2) for fact, source in machine.sources.items())
+    blocks.extend(
+        say(f"{fact}: {source}", indent=2, hang=2) for fact, source in machine.sources.items()
+    )
     unread_blocks(blocks, machine)

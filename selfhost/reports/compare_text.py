@@ -29,9 +29,11 @@ from .words import (
 SIDE_BY_SIDE = 3
 
 
-def compare_document(verdicts: Sequence[Verdict], *, carry: str = "", today: str | None = None) -> Document:
-    """The models in the order given, three to a table, each under its id. `carry` goes behind the commands that are proposed; by
-    `today` prices show their age.
+def compare_document(
+    verdicts: Sequence[Verdict], *, carry: str = "", today: str | None = None
+) -> Document:
+    """The models in the order given, three to a table, each under its id. `carry` goes behind the
+    commands that are proposed; by `today` prices show their age.
     """
     if not verdicts:
         return Document(blocks=())
@@ -40,7 +42,10 @@ def compare_document(verdicts: Sequence[Verdict], *, carry: str = "", today: str
     blocks: list[Block] = [say(f"{fits} of {len(verdicts)} models run {on_machine(machine)}.")]
     if planned := planned_words(machine):
         blocks.append(say(planned))
-    if len({verdict.workload.private for verdict in verdicts}) == 1 and verdicts[0].workload.private:
+    if (
+        len({verdict.workload.private for verdict in verdicts}) == 1
+        and verdicts[0].workload.private
+    ):
         blocks.append(say("private: nothing may leave the machine, so an API is no answer"))
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
         blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], today)]
@@ -48,11 +53,16 @@ def compare_document(verdicts: Sequence[Verdict], *, carry: str = "", today: str
     notes = [(verdict.asked, note) for verdict in verdicts for note in verdict.notes]
     if notes:
         section(blocks, "Notes")
-        blocks.extend(say(f"{asked}: {note}", indent=2, hang=2) for asked, note in dict.fromkeys(notes))
+        blocks.extend(
+            say(f"{asked}: {note}", indent=2, hang=2) for asked, note in dict.fromkeys(notes)
+        )
     if any(one.assumed for verdict in verdicts for one in openness.rows(verdict.model)):
         blocks += [
             BLANK,
-            say("* by general knowledge, which no source here confirms; `selfhost show` gives why and whence of each answer."),
+            say(
+                "* by general knowledge, which no source here confirms; `selfhost show` gives why"
+                " and whence of each answer."
+            ),
         ]
     section(blocks, "Ask about one")
     for verdict in verdicts:
@@ -66,7 +76,9 @@ def _side_by_side(verdicts: Sequence[Verdict], today: str | None) -> Table:
 
     def add(name: str, cells: Sequence[Span]) -> None:
         if any(cell.text for cell in cells):
-            rows.append((Span(text=name), *(cell if cell.text else Span(text="-") for cell in cells)))
+            rows.append(
+                (Span(text=name), *(cell if cell.text else Span(text="-") for cell in cells))
+            )
 
     add("route", [_route(verdict) for verdict in verdicts])
     for name, words in (
@@ -82,7 +94,10 @@ def _side_by_side(verdicts: Sequence[Verdict], today: str | None) -> Table:
         ("license", _license),
     ):
         add(name, [Span(text=words(verdict)) for verdict in verdicts])
-    answers = [(*openness.permissions(verdict.model), *openness.rows(verdict.model)) for verdict in verdicts]
+    answers = [
+        (*openness.permissions(verdict.model), *openness.rows(verdict.model))
+        for verdict in verdicts
+    ]
     for name in (*openness.PERMISSIONS, *openness.ROWS):
         add(name, [_answer(told, name) for told in answers])
     return Table(columns=columns, rows=tuple(rows), indent=0)
@@ -94,16 +109,25 @@ def _answer(told: Sequence[openness.Row], name: str) -> Span:
     if row is None:
         return Span(text="")
     word = answer_word(row)
-    text = f"no: {row.why.partition(':')[0]}" if name == "current" and row.answer == "no" else word.text
+    text = (
+        f"no: {row.why.partition(':')[0]}"
+        if name == "current" and row.answer == "no"
+        else word.text
+    )
     return Span(text=f"{text}*" if row.assumed else text, style=word.style)
 
 
 def _route(verdict: Verdict) -> Span:
     if verdict.route is Route.UNKNOWN:
         missing = undecided_checks(verdict)
-        return Span(text=f"unknown: {', '.join(missing)} not known" if missing else "unknown", style=verdict.route)
+        return Span(
+            text=f"unknown: {', '.join(missing)} not known" if missing else "unknown",
+            style=verdict.route,
+        )
     causes = why_not(verdict)
-    return Span(text=f"{verdict.route}: {causes}" if causes else verdict.route.value, style=verdict.route)
+    return Span(
+        text=f"{verdict.route}: {causes}" if causes else verdict.route.value, style=verdict.route
+    )
 
 
 def _judged(verdict: Verdict) -> str:
@@ -115,7 +139,11 @@ def _parameters(verdict: Verdict) -> str:
     total, active = verdict.model.parameters.total, verdict.model.parameters.active
     if total is None:
         return ""
-    used = "" if active is None or active == total else f", {units.count(active)} used per token (token table counted)"
+    used = (
+        ""
+        if active is None or active == total
+        else f", {units.count(active)} used per token (token table counted)"
+    )
     return units.count(total) + used
 
 
@@ -134,7 +162,11 @@ def _context(verdict: Verdict) -> str:
     """What was judged, and what it was trained for; of a closed model what its offers take."""
     trained, asked = verdict.trained_tokens, verdict.workload.context_tokens
     if trained is None or asked is None:
-        served = [offer.context_tokens for offer in verdict.api_offers if offer.context_tokens is not None and not offer.stands_in]
+        served = [
+            offer.context_tokens
+            for offer in verdict.api_offers
+            if offer.context_tokens is not None and not offer.stands_in
+        ]
         return f"{max(served):,} by API" if served else ""
     return f"{asked:,}, trained for {trained:,}"
 
@@ -143,7 +175,9 @@ def _longest(verdict: Verdict) -> str:
     longest = verdict.room.longest_context_tokens if verdict.room is not None else None
     if verdict.room is None or longest is None:
         return ""
-    closed = ", with other programs closed" if "longest_context_tokens" in verdict.room.not_now else ""
+    closed = (
+        ", with other programs closed" if "longest_context_tokens" in verdict.room.not_now else ""
+    )
     return f"{units.tokens(longest)}{closed}"
 
 

@@ -1,6 +1,8 @@
-"""The catalogue as one page of HTML: nothing is loaded from anywhere, and without JavaScript every row is there.
+"""The catalogue as one page of HTML: nothing is loaded from anywhere, and without JavaScript every
+row is there.
 
-Layout, style and script are in `catalogue.html`; the policy in its head allows that one style and that one script.
+Layout, style and script are in `catalogue.html`; the policy in its head allows that one style and
+that one script.
 """
 
 from __future__ import annotations
@@ -23,44 +25,70 @@ from .list_text import license_words, summary
 from .words import causes, on_machine, planned_words
 
 ROUTES: Mapping[Route, str] = {
-    Route.LOCAL: "It runs on the machine judged: what it takes was held against memory, disk, processor and runtimes.",
-    Route.UNKNOWN: "Nothing rules it out, but something that decides is not known, or the memory is too close to call.",
+    Route.LOCAL: (
+        "It runs on the machine judged: what it takes was held against memory, disk, processor and"
+        " runtimes."
+    ),
+    Route.UNKNOWN: (
+        "Nothing rules it out, but something that decides is not known, or the memory is too close"
+        " to call."
+    ),
     Route.API: "It does not run there; an API offers it, or a named stand-in for it.",
-    Route.NEITHER: "It does not run there, and no API that meets what was asked offers it or a stand-in.",
+    Route.NEITHER: (
+        "It does not run there, and no API that meets what was asked offers it or a stand-in."
+    ),
 }
 _COLUMNS_MEAN = {
     "Memory": "The most it may take: weights, cache and program together.",
     "Tokens/s": "An estimate, from its slow end to its fast end; sorted by the likely figure.",
-    "API price": "The cheapest known offer of this very model, in US dollars, with the day on which it was listed: per million tokens in "
-    f"and out, where a long prompt may cost more, per minute or per image. Sorted at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out.",
-    "Why not": "What rules it out, or what is not known, and since when a hosted model is retired and what follows it; "
-    "`selfhost check MODEL` gives the figures and what would fit instead.",
+    "API price": (
+        "The cheapest known offer of this very model, in US dollars, with the day on which it was"
+        " listed: per million tokens in and out, where a long prompt may cost more, per minute or"
+        f" per image. Sorted at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out."
+    ),
+    "Why not": (
+        "What rules it out, or what is not known, and since when a hosted model is retired and what"
+        " follows it; `selfhost check MODEL` gives the figures and what would fit instead."
+    ),
 }
 _ORDER = (
-    "What runs comes first, then what cannot be told, then the rest; the fast before the slow, the recent before the old, the large "
-    "before the small: `selfhost list --help` states it in full. It is a rule of thumb, and no benchmark has a part in it."
+    "What runs comes first, then what cannot be told, then the rest; the fast before the slow, the"
+    " recent before the old, the large before the small: `selfhost list --help` states it in full."
+    " It is a rule of thumb, and no benchmark has a part in it."
 )
 _UNITS = (
-    "Memory is counted in GiB (1 GiB is 1,073,741,824 bytes), files in GB (1 GB is 1,000,000,000 bytes). After a number of parameters "
-    "B stands for thousand million, M for million."
+    "Memory is counted in GiB (1 GiB is 1,073,741,824 bytes), files in GB (1 GB is 1,000,000,000"
+    " bytes). After a number of parameters B stands for thousand million, M for million."
 )
 # a spec may come from anybody: a link leads to a web page or nowhere
 _WEB = ("https://", "http://")
 _REPOSITORIES = "https://huggingface.co/"
 
 
-def catalogue_page(rows: Sequence[Answer], machine: Machine, prices: Mapping[str, Offer], *, asked: str = "") -> str:
-    """The whole page, in ASCII for any pipe. `prices`: the cheapest offer by a model's id; `asked`: the options beside the defaults."""
+def catalogue_page(
+    rows: Sequence[Answer], machine: Machine, prices: Mapping[str, Offer], *, asked: str = ""
+) -> str:
+    """The whole page, in ASCII for any pipe. `prices`: the cheapest offer by a model's id;
+    `asked`: the options beside the defaults.
+    """
     template = _template()
-    style, script = (template.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0] for tag in ("style", "script"))
+    style, script = (
+        template.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0] for tag in ("style", "script")
+    )
     title = f"Language, speech and image models {on_machine(machine)}"
     dates = _dates(prices)
     blanks = {
-        "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
+        "policy": (
+            f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri"
+            " 'none'; form-action 'none'"
+        ),
         "version": _text(__version__),
         "title": _text(title),
         "summary": _text(summary(rows, machine)),
-        "facts": "\n".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in _facts(machine, asked, dates)),
+        "facts": "\n".join(
+            f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
+            for name, value in _facts(machine, asked, dates)
+        ),
         "legend": "\n".join(
             f"<dt>{term}</dt><dd>{_text(words)}</dd>"
             for term, words in (
@@ -70,11 +98,14 @@ def catalogue_page(rows: Sequence[Answer], machine: Machine, prices: Mapping[str
         ),
         "order": _text(_ORDER),
         "units": _text(_UNITS),
-        "filters": "\n".join(_filter(label, key, value, order, rows) for label, key, value, order in _FILTERS),
+        "filters": "\n".join(
+            _filter(label, key, value, order, rows) for label, key, value, order in _FILTERS
+        ),
         "head": "\n".join(_heading(*column) for column in _COLUMNS),
         "rows": "\n".join(_row(answer, prices.get(answer.model.id)) for answer in rows),
         "footer": _text(
-            f"Made by selfhost {__version__}; prices {dates}. Speeds and computed sizes are estimates: check a model by itself."
+            f"Made by selfhost {__version__}; prices {dates}. Speeds and computed sizes are"
+            " estimates: check a model by itself."
         ),
     }
     # in one go: what a spec says is never a blank to fill
@@ -83,7 +114,9 @@ def catalogue_page(rows: Sequence[Answer], machine: Machine, prices: Mapping[str
 
 
 def _template() -> str:
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue.html"), encoding="ascii") as file:
+    with open(
+        os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue.html"), encoding="ascii"
+    ) as file:
         return file.read()
 
 
@@ -103,18 +136,28 @@ def _text(words: str) -> str:
 
 def _dates(prices: Mapping[str, Offer]) -> str:
     days = sorted({offer.as_of for offer in prices.values()})
-    return "none known" if not days else f"listed {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
+    return (
+        "none known"
+        if not days
+        else f"listed {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "")
+    )
 
 
 def _facts(machine: Machine, asked: str, dates: str) -> list[tuple[str, str]]:
     """What was judged, and when; what was not read says so."""
     cores = "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
     total, free = (
-        "not read" if size is None else units.binary(size) for size in (machine.memory_limit_bytes, machine.memory_available_bytes)
+        "not read" if size is None else units.binary(size)
+        for size in (machine.memory_limit_bytes, machine.memory_available_bytes)
     )
     devices = machine.accelerators
     cards = [
-        device.name + ("" if device.memory_total_bytes is None else f", {units.binary(device.memory_total_bytes)}")
+        device.name
+        + (
+            ""
+            if device.memory_total_bytes is None
+            else f", {units.binary(device.memory_total_bytes)}"
+        )
         for device in devices or ()
     ]
     planned = planned_words(machine)
@@ -151,16 +194,31 @@ _FILTERS: tuple[tuple[str, str, Callable[[Answer], str], Sequence[str] | None], 
 )
 
 
-def _filter(label: str, key: str, value: Callable[[Answer], str], order: Sequence[str] | None, rows: Sequence[Answer]) -> str:
+def _filter(
+    label: str,
+    key: str,
+    value: Callable[[Answer], str],
+    order: Sequence[str] | None,
+    rows: Sequence[Answer],
+) -> str:
     counts: dict[str, int] = {}
     for answer in rows:
         found = value(answer)
         counts[found] = counts.get(found, 0) + 1
-    names = sorted(counts, key=str.lower) if order is None else [name for name in order if name in counts]
-    options = "".join(
-        f'<option value="{_text(name)}">{_text("not known" if name == "-" else name)} ({counts[name]})</option>' for name in names
+    names = (
+        sorted(counts, key=str.lower)
+        if order is None
+        else [name for name in order if name in counts]
     )
-    return f'<label>{_text(label)} <select id="{key}"><option value="">all</option>{options}</select></label>'
+    options = "".join(
+        f'<option value="{_text(name)}">{_text("not known" if name == "-" else name)}'
+        f" ({counts[name]})</option>"
+        for name in names
+    )
+    return (
+        f'<label>{_text(label)} <select id="{key}"><option'
+        f' value="">all</option>{options}</select></label>'
+    )
 
 
 # ------------------------------------------------------------------ the table
@@ -185,13 +243,19 @@ _RIGHT = ("Parameters", "Memory", "Download", "Tokens/s")
 
 def _heading(title: str, kind: str, first: str) -> str:
     name, side = re.sub(r"\W", "-", title.lower()), ' class="n"' if title in _RIGHT else ""
-    return f'<th scope="col" id="by-{name}" data-kind="{kind}" data-first="{first}"{side}>{title}</th>'
+    return (
+        f'<th scope="col" id="by-{name}" data-kind="{kind}" data-first="{first}"{side}>{title}</th>'
+    )
 
 
 def _row(answer: Answer, offer: Offer | None) -> str:
     model = answer.model
     total, pace = model.parameters.total, answer.speed.decode if answer.speed is not None else None
-    memory = answer.needs.memory.high_bytes if answer.needs is not None and answer.needs.memory is not None else None
+    memory = (
+        answer.needs.memory.high_bytes
+        if answer.needs is not None and answer.needs.memory is not None
+        else None
+    )
     download = answer.needs.download_bytes if answer.needs is not None else None
     own = _text(model.name)
     if model.repository:
@@ -205,7 +269,11 @@ def _row(answer: Answer, offer: Offer | None) -> str:
     cells = (
         _cell(_badge(answer.route), tuple(ROUTES).index(answer.route)),
         _cell("" if memory is None else units.binary(memory), memory, "n"),
-        _cell("" if pace is None else _text(units.pace(pace.low, pace.high)), None if pace is None else round(pace.likely, 2), "n"),
+        _cell(
+            "" if pace is None else _text(units.pace(pace.low, pace.high)),
+            None if pace is None else round(pace.likely, 2),
+            "n",
+        ),
         _cell("" if download is None else units.decimal(download), download, "n"),
         _cell("" if total is None else units.count(total), total, "n"),
         _cell(_text(answer.workload.quantization or "")),
@@ -215,11 +283,16 @@ def _row(answer: Answer, offer: Offer | None) -> str:
         _cell(*_price(offer)),
         _cell(_text("; ".join(filter(None, (causes(answer), _retired(model))))), kind="why"),
     )
-    return f'<tr{data} data-words="{_text(words)}"><th scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
+    return (
+        f'<tr{data} data-words="{_text(words)}"><th'
+        f' scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
+    )
 
 
 def _cell(content: str, value: float | None = None, kind: str = "") -> str:
-    """`value` is what it sorts by. An empty cell is not known, or makes no sense for that kind of model."""
+    """`value` is what it sorts by. An empty cell is not known, or makes no sense for that kind
+    of model.
+    """
     side = f' class="{kind}"' if kind else ""
     own = "" if value is None else f' data-v="{value}"'
     return f"<td{side}{own}>{content}</td>"
@@ -230,17 +303,28 @@ def _retired(model: ModelSpec) -> str:
     served = model.availability
     if served is None or served.retired is None:
         return ""
-    return f"retired on {served.retired}" + (f", {served.successor} follows it" if served.successor else "")
+    return f"retired on {served.retired}" + (
+        f", {served.successor} follows it" if served.successor else ""
+    )
 
 
 def _price(offer: Offer | None) -> tuple[str, float | None]:
-    """The price with its day, and what it sorts by: that of INPUT_PER_OUTPUT_TOKEN tokens in for one out, as offers are ordered."""
+    """The price with its day, and what it sorts by: that of INPUT_PER_OUTPUT_TOKEN tokens in
+    for one out, as offers are ordered.
+    """
     if offer is None:
         return "", None
     into, out = offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens
     tokens = " / ".join(units.dollars(price) for price in (into, out) if price is not None)
-    for price, unit in ((offer.usd_per_audio_minute, "a minute"), (offer.usd_per_image, "an image")):
+    for price, unit in (
+        (offer.usd_per_audio_minute, "a minute"),
+        (offer.usd_per_image, "an image"),
+    ):
         if not tokens and price is not None:
             tokens = f"{units.dollars(price)} {unit}"
     value = None if into is None else round(INPUT_PER_OUTPUT_TOKEN * into + (out or 0), 4)
-    return (f"{_text(tokens)} <small>{_text(offer.provider)}, {_text(offer.as_of)}</small>" if tokens else ""), value
+    return (
+        f"{_text(tokens)} <small>{_text(offer.provider)}, {_text(offer.as_of)}</small>"
+        if tokens
+        else ""
+    ), value

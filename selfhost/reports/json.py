@@ -1,4 +1,5 @@
-"""Verdicts, lists and models as JSON values: the keys of the contract, always all of them, whatever was asked.
+"""Verdicts, lists and models as JSON values: the keys of the contract, always all of them, whatever
+was asked.
 
 The layout is written out here so that the records behind it may change.
 """
@@ -37,8 +38,11 @@ def dumps(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def check(verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()) -> dict[str, Any]:
-    """One verdict for one model, `selfhost.verdicts/1` for several; `errors` are those of names that could not be judged.
+def check(
+    verdicts: Sequence[Verdict], errors: Mapping[str, SelfhostError] = FrozenDict()
+) -> dict[str, Any]:
+    """One verdict for one model, `selfhost.verdicts/1` for several; `errors` are those of names
+    that could not be judged.
 
     The first errors are listed; `errors_not_listed` counts the others.
     """
@@ -69,7 +73,9 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "can_run": answer.can_run,
         "can_download": answer.can_download,
         "exit_code": answer.exit_code,
-        "needs": None if answer.needs is None else _needs(answer.needs, answer.machine.architecture),
+        "needs": (
+            None if answer.needs is None else _needs(answer.needs, answer.machine.architecture)
+        ),
         "download_seconds": _rounded(answer.download_seconds),
         "here": None if answer.here is None else record(answer.here),
         "speed": None if answer.speed is None else _speed(answer.speed),
@@ -197,12 +203,22 @@ def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
         "cpu": {
             "architectures": list(needs.cpu.architectures),
             # those of the machine's own architecture; of all, where that is not known
-            "instruction_sets": sorted({name for own, names in sets.items() if architecture in (None, own) for name in names}),
+            "instruction_sets": sorted(
+                {
+                    name
+                    for own, names in sets.items()
+                    if architecture in (None, own)
+                    for name in names
+                }
+            ),
         },
         "placement": needs.placement,
         "memory": None if needs.memory is None else _memory(needs.memory),
         "known_terms": [_term(term) for term in needs.known_terms],
-        "unknown": [{"fact": entry.fact, "reason": entry.reason, "remedy": entry.remedy} for entry in needs.unknown],
+        "unknown": [
+            {"fact": entry.fact, "reason": entry.reason, "remedy": entry.remedy}
+            for entry in needs.unknown
+        ],
     }
 
 
@@ -241,7 +257,12 @@ def _term(term: Term) -> dict[str, Any]:
 
 
 def _speed(speed: Speed) -> dict[str, Any]:
-    return {"decode": _pace(speed.decode), "prompt": _pace(speed.prompt), "unit": speed.unit, "how": speed.how}
+    return {
+        "decode": _pace(speed.decode),
+        "prompt": _pace(speed.prompt),
+        "unit": speed.unit,
+        "how": speed.how,
+    }
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -249,7 +270,15 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _pace(pace: PaceRange | None) -> dict[str, float] | None:
-    return None if pace is None else {"low": round(pace.low, 3), "likely": round(pace.likely, 3), "high": round(pace.high, 3)}
+    return (
+        None
+        if pace is None
+        else {
+            "low": round(pace.low, 3),
+            "likely": round(pace.likely, 3),
+            "high": round(pace.high, 3),
+        }
+    )
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -276,14 +305,21 @@ def listing(verdicts: Sequence[Answer], computer: Machine) -> dict[str, Any]:
             "quantization": answer.workload.quantization,
             "runtime": answer.workload.runtime,
             "context_tokens": answer.workload.context_tokens,
-            "memory_high_bytes": answer.needs.memory.high_bytes if answer.needs and answer.needs.memory else None,
+            "memory_high_bytes": (
+                answer.needs.memory.high_bytes if answer.needs and answer.needs.memory else None
+            ),
             "download_bytes": answer.needs.download_bytes if answer.needs else None,
             "decode_tokens_per_second": _pace(answer.speed.decode) if answer.speed else None,
             "failed": [finding.check for finding in answer.findings if finding.outcome == "fail"],
         }
         for answer in verdicts
     ]
-    return {"schema": "selfhost.list/1", "selfhost_version": __version__, "machine": machine(computer), "models": rows}
+    return {
+        "schema": "selfhost.list/1",
+        "selfhost_version": __version__,
+        "machine": machine(computer),
+        "models": rows,
+    }
 
 
 def shown(about: Shown) -> dict[str, Any]:
@@ -335,7 +371,11 @@ def plan(answer: Plan) -> dict[str, Any]:
         "workload": workload(answer.workload),
         "exit_code": answer.exit_code,
         "needs": None if answer.needs is None else _needs(answer.needs, architecture),
-        "download_seconds": _rounded(answer.workload.seconds_to_download(answer.needs.download_bytes if answer.needs else None)),
+        "download_seconds": _rounded(
+            answer.workload.seconds_to_download(
+                answer.needs.download_bytes if answer.needs else None
+            )
+        ),
         "least": None if least is None else _least(least),
         "reasons": [_finding(finding) for finding in answer.reasons],
         "machines": [_known(one) for one in answer.known],
@@ -381,14 +421,29 @@ def _known(one: Known) -> dict[str, Any]:
 
 def profiles(known: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
-    listed = [{**_profile_summary(one), "source": one.source, "note": one.note, "machine": machine(one.machine)} for one in known]
+    listed = [
+        {
+            **_profile_summary(one),
+            "source": one.source,
+            "note": one.note,
+            "machine": machine(one.machine),
+        }
+        for one in known
+    ]
     return {"schema": "selfhost.profiles/1", "selfhost_version": __version__, "profiles": listed}
 
 
 def _profile_summary(one: Profile) -> dict[str, Any]:
     sure = one.machine.confidence
     advice = None if sure == "high" else "check your configuration"
-    return {"name": one.name, "short": one.short, "title": one.title, "kind": one.kind, "confidence": sure, "advice": advice}
+    return {
+        "name": one.name,
+        "short": one.short,
+        "title": one.title,
+        "kind": one.kind,
+        "confidence": sure,
+        "advice": advice,
+    }
 
 
 def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int) -> dict[str, Any]:
@@ -416,7 +471,12 @@ def record(value: Any) -> Any:
 
 def error(problem: BaseException, code: int) -> dict[str, Any]:
     """`selfhost.error/1`: what goes to standard error under `--format json`."""
-    return {"schema": "selfhost.error/1", "selfhost_version": __version__, **_error(problem), "exit_code": code}
+    return {
+        "schema": "selfhost.error/1",
+        "selfhost_version": __version__,
+        **_error(problem),
+        "exit_code": code,
+    }
 
 
 def _error(problem: BaseException) -> dict[str, Any]:

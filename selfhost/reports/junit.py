@@ -1,8 +1,8 @@
 """An audit as JUnit XML, within the schema of Jenkins' xUnit plugin, the strictest of its readers.
 
-A test suite is a machine, or several that fare alike; a test case is a model. The report is red exactly where the exit
-code is not 0: what the policy does not count is skipped, with the reason. GitLab keeps the first of two equal names, so
-no two are.
+A test suite is a machine, or several that fare alike; a test case is a model. The report is red
+exactly where the exit code is not 0: what the policy does not count is skipped, with the reason.
+GitLab keeps the first of two equal names, so no two are.
 """
 
 from __future__ import annotations
@@ -80,20 +80,30 @@ def _type(row: Row) -> str:
 
 def _message(row: Row) -> str:
     if row.result is Result.EXCEPTED:
-        return clean("; ".join(f"{check} is excepted until {each.expires}: {each.reason}" for check, each in row.excepted))
+        return clean(
+            "; ".join(
+                f"{check} is excepted until {each.expires}: {each.reason}"
+                for check, each in row.excepted
+            )
+        )
     reason = row.reasons[0].text if row.reasons else ""
     return clean(reason if row.exit_code else f"not counted: {reason}")
 
 
 def _body(group: MachineGroup, row: Row) -> str:
-    """Every reason with its remedy; the figures are those of one machine, so a group says of which."""
+    """Every reason with its remedy; the figures are those of one machine, so a group says of
+    which.
+    """
     lines = [f"figures of {row.machine}"] if group.count > 1 and row.reasons else []
     for reason in row.reasons:
         lines.append(str(reason))
         if reason.remedy:
             lines.append(f"to do: {reason.remedy}")
     for check, each in row.excepted:
-        lines.append(f"{check}: excepted until {each.expires}: {each.reason}" + (f" ({each.owner})" if each.owner else ""))
+        lines.append(
+            f"{check}: excepted until {each.expires}: {each.reason}"
+            + (f" ({each.owner})" if each.owner else "")
+        )
     return "\n".join(map(clean, lines))
 
 

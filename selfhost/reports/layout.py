@@ -1,6 +1,8 @@
-"""What a person reads, as blocks; and their layout into lines, for a pipe and for a terminal of any width.
+"""What a person reads, as blocks; and their layout into lines, for a pipe and for a terminal of any
+width.
 
-A Document is laid out once (`lay_out`): `plain` joins the lines, `terminal.print_document` colours them. Widths count characters.
+A Document is laid out once (`lay_out`): `plain` joins the lines, `terminal.print_document` colours
+them. Widths count characters.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ from ..core.records import Record
 
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = {
-    "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "→": "->", "·": "*", "•": "*", "≈": "~",
+    "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "→": "->", "·": "*",
+    "•": "*", "≈": "~",
     "‘": "'", "’": "'", "“": '"', "”": '"',
 }  # fmt: skip
 # bars: taken, free, missing
 _BAR, _ASCII_BAR = ("━", "─", "╍"), ("#", "-", "!")
 BAR_WIDTH, _LEAST_BAR = 20, 8
-# a wrapping column gives way down to the first before other columns are folded away, then down to the second
+# a wrapping column gives way down to the first before other columns are folded away, then down to
+# the second
 _COMFORTABLE, _LEAST = 24, 12
 _GAP = 2
 
@@ -27,7 +31,9 @@ _END = "\n", ""
 
 
 class Span(Record):
-    """Text in one style: "", "strong", "command", or an outcome or route word. Control characters are neutralised on layout."""
+    """Text in one style: "", "strong", "command", or an outcome or route word. Control
+    characters are neutralised on layout.
+    """
 
     text: str
     style: str = ""
@@ -42,7 +48,9 @@ class Bar(Record):
 
 
 class Paragraph(Record):
-    """Spans that wrap at `indent`, further lines at `indent + hang`; `verbatim` is never wrapped, so that it can be copied."""
+    """Spans that wrap at `indent`, further lines at `indent + hang`; `verbatim` is never
+    wrapped, so that it can be copied.
+    """
 
     spans: tuple[Span, ...]
     indent: int = 0
@@ -57,9 +65,9 @@ class Blank(Record):
 class Column(Record):
     """How a column gives way where the table is too wide.
 
-    `fold`: columns leave the row from the highest number down, for a line of their own below it; 0 stays, as does the first column.
-    `wrap`: its cells may wrap.
-    `cut`: its cells may be cut to so many characters, and end in an ellipsis; 0 for never. `most`: longer cells wrap at so many
+    `fold`: columns leave the row from the highest number down, for a line of their own below it; 0
+    stays, as does the first column. `wrap`: its cells may wrap. `cut`: its cells may be cut to so
+    many characters, and end in an ellipsis; 0 for never. `most`: longer cells wrap at so many
     characters everywhere, so that one of them does not push the next column away; 0 for never.
     """
 
@@ -72,7 +80,9 @@ class Column(Record):
 
 
 class Table(Record):
-    """Rows of one cell per column. Too narrow even with columns folded and wrapped, each row becomes a short list."""
+    """Rows of one cell per column. Too narrow even with columns folded and wrapped, each row
+    becomes a short list.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Span | Bar, ...], ...]
@@ -89,9 +99,11 @@ class Document(Record):
 
 
 def clean(text: str, encoding: str | None = None) -> str:
-    """`text` on one line, safe to print: escape sequences, bidirectional overrides and lone surrogates become visible (`\\x1b`).
+    """`text` on one line, safe to print: escape sequences, bidirectional overrides and lone
+    surrogates become visible (`\\x1b`).
 
-    With an `encoding` the characters it lacks are replaced by what says the same in ASCII, or else by their escapes.
+    With an `encoding` the characters it lacks are replaced by what says the same in ASCII, or else
+    by their escapes.
     """
     if not text.isprintable():
         text = "".join(_visible(letter) for letter in text)
@@ -113,7 +125,13 @@ def _visible(letter: str) -> str:
     if letter in " \t\n\r\v\f\N{NO-BREAK SPACE}\u2028\u2029":
         return " "
     number = ord(letter)
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+    return (
+        f"\\x{number:02x}"
+        if number < 256
+        else f"\\u{number:04x}"
+        if number < 65536
+        else f"\\U{number:08x}"
+    )
 
 
 def _encodable(letter: str, encoding: str) -> str:
@@ -124,8 +142,11 @@ def _encodable(letter: str, encoding: str) -> str:
         return _ASCII.get(letter) or letter.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def plain(document: Document, width: int | None = None, *, encoding: str | None = None, bars: bool = False) -> str:
-    """The document without colour, each line ended by a newline. `width` None: nothing is wrapped, tables stay aligned.
+def plain(
+    document: Document, width: int | None = None, *, encoding: str | None = None, bars: bool = False
+) -> str:
+    """The document without colour, each line ended by a newline. `width` None: nothing is wrapped,
+    tables stay aligned.
 
     `encoding` is the stream's; None keeps every character.
     """
@@ -133,15 +154,23 @@ def plain(document: Document, width: int | None = None, *, encoding: str | None 
     return "".join([text for line in lines for text, _ in (*line, _END)])
 
 
-def lay_out(document: Document, width: int | None, *, encoding: str | None = None, bars: bool = False) -> list[Line]:
-    """The document as lines of (text, style), none longer than `width` unless a single word or a verbatim line is."""
+def lay_out(
+    document: Document, width: int | None, *, encoding: str | None = None, bars: bool = False
+) -> list[Line]:
+    """The document as lines of (text, style), none longer than `width` unless a single word or
+    a verbatim line is.
+    """
     lines: list[Line] = []
     for block in document.blocks:
         if isinstance(block, Blank):
             if lines and lines[-1]:
                 lines.append([])
         else:
-            made = _table(block, width, encoding, bars) if isinstance(block, Table) else _paragraph(block, width, encoding)
+            made = (
+                _table(block, width, encoding, bars)
+                if isinstance(block, Table)
+                else _paragraph(block, width, encoding)
+            )
             lines.extend(line for line in map(_trimmed, made) if line)
     while lines and not lines[-1]:
         lines.pop()
@@ -175,7 +204,8 @@ def _indented(line: Line, indent: int) -> Line:
 
 
 def _wrap(pieces: Line, first: int, rest: int) -> list[Line]:
-    """Pieces broken at spaces into lines of `first`, then `rest` characters; a longer word stands alone.
+    """Pieces broken at spaces into lines of `first`, then `rest` characters; a longer word stands
+    alone.
 
     A command between backquotes stays on one line where one line can hold it.
     """
@@ -245,12 +275,25 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     keep = [number for number in range(len(table.columns)) if bars or number not in drawn]
     titles = [clean(column.title, encoding) for column in table.columns]
     # a column with nothing in it is not shown
-    keep = [number for number in keep if number == 0 or number in drawn or any(_size(row[number]) for row in cells)]
+    keep = [
+        number
+        for number in keep
+        if number == 0 or number in drawn or any(_size(row[number]) for row in cells)
+    ]
     sizes = {
-        number: BAR_WIDTH if number in drawn else max(len(titles[number]), *[_size(row[number]) for row in cells], 0) for number in keep
+        number: (
+            BAR_WIDTH
+            if number in drawn
+            else max(len(titles[number]), *[_size(row[number]) for row in cells], 0)
+        )
+        for number in keep
     }
     folded: list[int] = []
-    sizes |= {number: min(size, most) for number, size in sizes.items() if (most := table.columns[number].most)}
+    sizes |= {
+        number: min(size, most)
+        for number, size in sizes.items()
+        if (most := table.columns[number].most)
+    }
     if room is not None:
         for number in drawn & set(sizes):
             sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))
@@ -258,9 +301,19 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         whole = dict(sizes)
         for number in sizes:
             if table.columns[number].cut:
-                sizes[number] = max(min(sizes[number], table.columns[number].cut), sizes[number] - max(0, _total(sizes) - room))
-        while _total(sizes) > room and any(table.columns[number].fold for number in sizes if number):
-            folded.append(max((number for number in sizes if number), key=lambda number: table.columns[number].fold))
+                sizes[number] = max(
+                    min(sizes[number], table.columns[number].cut),
+                    sizes[number] - max(0, _total(sizes) - room),
+                )
+        while _total(sizes) > room and any(
+            table.columns[number].fold for number in sizes if number
+        ):
+            folded.append(
+                max(
+                    (number for number in sizes if number),
+                    key=lambda number: table.columns[number].fold,
+                )
+            )
             del sizes[folded[-1]]
         for number in sizes:
             if table.columns[number].cut:
@@ -269,7 +322,14 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
                     row[number] = _cut(row[number], sizes[number], encoding)
         _shrink(table, sizes, room, _LEAST)
         if _total(sizes) > room:
-            return _stacked([number for number in sizes if number not in drawn], folded, cells, titles, room, indent)
+            return _stacked(
+                [number for number in sizes if number not in drawn],
+                folded,
+                cells,
+                titles,
+                room,
+                indent,
+            )
     for row, drawing in zip(cells, table.rows, strict=True):
         for number in drawn & set(sizes):
             bar = drawing[number]
@@ -304,7 +364,10 @@ def _below(entry: Line, room: int | None, indent: int) -> list[Line]:
         return []
     step = min(2, room // 10)
     wrapped = _wrap(entry, room - step, room - 2 * step)
-    return [_indented(line, indent + step + (step if number else 0)) for number, line in enumerate(wrapped)]
+    return [
+        _indented(line, indent + step + (step if number else 0))
+        for number, line in enumerate(wrapped)
+    ]
 
 
 def _cut(cell: Line, size: int, encoding: str | None) -> Line:
@@ -316,10 +379,18 @@ def _cut(cell: Line, size: int, encoding: str | None) -> Line:
 def _shrink(table: Table, sizes: dict[int, int], room: int, least: int) -> None:
     """Takes from the widest wrapping column until the row fits or each is down to `least`."""
     while _total(sizes) > room:
-        widest = max((number for number in sizes if table.columns[number].wrap), key=sizes.__getitem__, default=None)
+        widest = max(
+            (number for number in sizes if table.columns[number].wrap),
+            key=sizes.__getitem__,
+            default=None,
+        )
         if widest is None or sizes[widest] <= least:
             return
-        others = [size for number, size in sizes.items() if table.columns[number].wrap and size < sizes[widest]]
+        others = [
+            size
+            for number, size in sizes.items()
+            if table.columns[number].wrap and size < sizes[widest]
+        ]
         sizes[widest] = max(least, sizes[widest] - (_total(sizes) - room), max(others, default=0))
 
 
@@ -333,7 +404,13 @@ def _bar(bar: Bar, width: int, encoding: str | None) -> Line:
     # a need is never drawn as nothing, a shortfall or a margin neither
     filled = min(max(round(part * width), 1), width - (part < 1)) if part > 0 else 0
     rest = width - filled
-    return [(taken * filled, bar.style), ((missing if bar.needs > bar.has else free) * rest, bar.style if bar.needs > bar.has else "")]
+    return [
+        (taken * filled, bar.style),
+        (
+            (missing if bar.needs > bar.has else free) * rest,
+            bar.style if bar.needs > bar.has else "",
+        ),
+    ]
 
 
 def _size(cell: Line) -> int:
@@ -353,7 +430,9 @@ def _row(table: Table, sizes: dict[int, int], cells: list[Line], indent: int) ->
     return [_row_line(table, sizes, dict(zip(sizes, part, strict=True)), indent) for part in parts]
 
 
-def _row_line(table: Table, sizes: dict[int, int], cells: Mapping[int, Line] | Sequence[Line], indent: int) -> Line:
+def _row_line(
+    table: Table, sizes: dict[int, int], cells: Mapping[int, Line] | Sequence[Line], indent: int
+) -> Line:
     line: Line = []
     due = indent
     for number, size in sizes.items():
@@ -371,7 +450,9 @@ def _row_line(table: Table, sizes: dict[int, int], cells: Mapping[int, Line] | S
 
 
 def _cell_lines(cell: Line, size: int) -> list[Line]:
-    """A cell in lines of at most `size`: at spaces, and inside a longer word after its punctuation, so that columns hold."""
+    """A cell in lines of at most `size`: at spaces, and inside a longer word after its
+    punctuation, so that columns hold.
+    """
     if _size(cell) <= size:
         return [cell]
     pieces: Line = []
@@ -388,9 +469,17 @@ def _cell_lines(cell: Line, size: int) -> list[Line]:
     return _wrap(pieces, size, size)
 
 
-def _stacked(numbers: list[int], folded: list[int], cells: list[list[Line]], titles: list[str], room: int, indent: int) -> list[Line]:
-    """Each row as a list: the first cell and those without a title on one line, under it the others, each after its title, and on
-    the last what was folded away."""
+def _stacked(
+    numbers: list[int],
+    folded: list[int],
+    cells: list[list[Line]],
+    titles: list[str],
+    room: int,
+    indent: int,
+) -> list[Line]:
+    """Each row as a list: the first cell and those without a title on one line, under it the
+    others, each after its title, and on the last what was folded away.
+    """
     lines: list[Line] = []
     step = min(2, room // 10)
     for row in cells:
@@ -398,10 +487,18 @@ def _stacked(numbers: list[int], folded: list[int], cells: list[list[Line]], tit
         head = list(row[numbers[0]])
         for number in filled:
             if number != numbers[0] and not titles[number]:
-                head.extend([(", " if len(head) > len(row[numbers[0]]) else ": ", ""), *row[number]])
-        below = [_told([number], row, titles) for number in filled if titles[number] and number != numbers[0]]
+                head.extend(
+                    [(", " if len(head) > len(row[numbers[0]]) else ": ", ""), *row[number]]
+                )
+        below = [
+            _told([number], row, titles)
+            for number in filled
+            if titles[number] and number != numbers[0]
+        ]
         wrapped = _wrap(head, room, room - step)
-        lines.extend(_indented(line, indent + (step if number else 0)) for number, line in enumerate(wrapped))
+        lines.extend(
+            _indented(line, indent + (step if number else 0)) for number, line in enumerate(wrapped)
+        )
         for entry in (*below, _told(folded, row, titles)):
             lines.extend(_below(entry, room, indent))
     return lines

@@ -11,11 +11,22 @@ from ..machine.record import Machine
 from ..verdict.findings import reserve_of
 from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table
-from .words import BLANK, command_line, download_of, memory_of, on_machine, planned_words, say, section
+from .words import (
+    BLANK,
+    command_line,
+    download_of,
+    memory_of,
+    on_machine,
+    planned_words,
+    say,
+    section,
+)
 
 
 def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
-    """One line a model, in the order given. Columns go, the least telling first, where the width is small."""
+    """One line a model, in the order given. Columns go, the least telling first, where the
+    width is small.
+    """
     if not rows:
         return Document(blocks=(say("No model matches."),))
     blocks: list[Block] = [say(summary(rows, machine))]
@@ -41,7 +52,10 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
     routes = {route: Span(text=route, style=route) for route in Route}
     cells = []
     for row in rows:
-        total, pace = row.model.parameters.total, row.speed.decode if row.speed is not None else None
+        total, pace = (
+            row.model.parameters.total,
+            row.speed.decode if row.speed is not None else None,
+        )
         cells.append(
             (
                 Span(text=row.model.id, style="strong"),
@@ -82,6 +96,14 @@ def _room(machine: Machine, asked: Workload) -> str:
     if machine.memory_limit_bytes is not None:
         kept, _ = reserve_of(machine, asked)
         given = units.binary(max(0, machine.memory_limit_bytes - kept))
-        less = f": {units.binary(machine.memory_limit_bytes)} less {units.binary(kept)} kept back" if kept else ""
+        less = (
+            f": {units.binary(machine.memory_limit_bytes)} less {units.binary(kept)} kept back"
+            if kept
+            else ""
+        )
         return f"{given} of memory at most for models{less}"
-    return "" if machine.memory_total_bytes is None else f"{units.binary(machine.memory_total_bytes)} of memory in all"
+    return (
+        ""
+        if machine.memory_total_bytes is None
+        else f"{units.binary(machine.memory_total_bytes)} of memory in all"
+    )

@@ -15,8 +15,12 @@ _VALUE = 46
 
 def machine_document(machine: Machine) -> Document:
     """What was read and from where, then what could not be read and what to do about it."""
-    place = ", ".join(part for part in (machine.system, machine.architecture, machine.scope) if part)
-    blocks: list[Block] = [line(Span(text=machine.name, style="strong"), f": {place}" if place else "")]
+    place = ", ".join(
+        part for part in (machine.system, machine.architecture, machine.scope) if part
+    )
+    blocks: list[Block] = [
+        line(Span(text=machine.name, style="strong"), f": {place}" if place else "")
+    ]
     if machine.labels:
         blocks.append(say(", ".join(f"{key}={value}" for key, value in machine.labels.items())))
     if machine.read_at:
@@ -28,47 +32,116 @@ def machine_document(machine: Machine) -> Document:
     blocks.append(BLANK)
     columns = (Column(), Column(wrap=True, most=_VALUE), Column(title="read from", wrap=True))
     blocks.append(
-        Table(columns=columns, rows=tuple((Span(text=a), Span(text=b, style="strong"), Span(text=c)) for a, b, c in rows), indent=0)
+        Table(
+            columns=columns,
+            rows=tuple(
+                (Span(text=a), Span(text=b, style="strong"), Span(text=c)) for a, b, c in rows
+            ),
+            indent=0,
+        )
     )
     if machine.disks:
         section(blocks, "Where models would be stored")
         cells = []
         for disk in machine.disks:
-            free = "free space not read" if disk.free_bytes is None else f"{units.decimal(disk.free_bytes)} free"
+            free = (
+                "free space not read"
+                if disk.free_bytes is None
+                else f"{units.decimal(disk.free_bytes)} free"
+            )
             whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
-            writable = "not writable" if disk.writable is False else f"{disk.quota}'s quota" if disk.quota else ""
-            where = disk.path if disk.path == disk.shown else f"{disk.shown}: {disk.purpose} has none of its own"
-            cells.append(tuple(Span(text=text) for text in (disk.purpose, free, whole, disk.filesystem or "", writable, where)))
-        sides = (Column(), Column(right=True), Column(right=True), Column(fold=1), Column(), Column(wrap=True))
+            writable = (
+                "not writable"
+                if disk.writable is False
+                else f"{disk.quota}'s quota"
+                if disk.quota
+                else ""
+            )
+            where = (
+                disk.path
+                if disk.path == disk.shown
+                else f"{disk.shown}: {disk.purpose} has none of its own"
+            )
+            cells.append(
+                tuple(
+                    Span(text=text)
+                    for text in (disk.purpose, free, whole, disk.filesystem or "", writable, where)
+                )
+            )
+        sides = (
+            Column(),
+            Column(right=True),
+            Column(right=True),
+            Column(fold=1),
+            Column(),
+            Column(wrap=True),
+        )
         blocks.append(Table(columns=sides, rows=tuple(cells)))
     if machine.accelerators:
         section(blocks, "Accelerators")
         for card in machine.accelerators:
-            total = "memory not read" if card.memory_total_bytes is None else units.binary(card.memory_total_bytes)
-            free = "" if card.memory_free_bytes is None else f", {units.binary(card.memory_free_bytes)} free"
+            total = (
+                "memory not read"
+                if card.memory_total_bytes is None
+                else units.binary(card.memory_total_bytes)
+            )
+            free = (
+                ""
+                if card.memory_free_bytes is None
+                else f", {units.binary(card.memory_free_bytes)} free"
+            )
             shared = ", shared with the machine" if card.unified else ""
             rate = card.memory_bandwidth_bytes_per_second
             pace = "" if rate is None else f", {units.decimal(rate)}/s"
             kind = f", {card.compute_capability}" if card.compute_capability else ""
             kind = kind.replace(", ", ", compute capability ") if card.vendor == "nvidia" else kind
             driver = f", driver {card.driver}" if card.driver else ""
-            name = card.name if card.vendor.lower() in card.name.lower() else f"{card.vendor} {card.name}"
-            blocks.append(say(f"{name}: {total}{free}{shared}{pace}{kind}{driver}", indent=2, hang=2))
+            name = (
+                card.name
+                if card.vendor.lower() in card.name.lower()
+                else f"{card.vendor} {card.name}"
+            )
+            blocks.append(
+                say(f"{name}: {total}{free}{shared}{pace}{kind}{driver}", indent=2, hang=2)
+            )
         if source := machine.sources.get("accelerators"):
             blocks.append(say(f"read from {source}", indent=2, hang=2))
     if machine.runtimes:
         section(blocks, "Runtimes")
         for runtime in machine.runtimes:
             path = f" ({runtime.path})" if runtime.path else ""
-            blocks.append(say(f"{runtime.id} {runtime.version or 'of unknown version'}{path}", indent=2, hang=2))
+            blocks.append(
+                say(
+                    f"{runtime.id} {runtime.version or 'of unknown version'}{path}",
+                    indent=2,
+                    hang=2,
+                )
+            )
     if machine.models_present:
         section(blocks, "Models already here")
         for model in machine.models_present:
-            whole = f" of {units.decimal(model.total_bytes)}" if model.total_bytes and model.complete is False else ""
+            whole = (
+                f" of {units.decimal(model.total_bytes)}"
+                if model.total_bytes and model.complete is False
+                else ""
+            )
             part = ", incomplete" if model.complete is False else ""
             # the folder of a repository may hold several files
-            name = next((f" {name}" for name in (model.tag, model.file) if name and not model.path.endswith(name)), "")
-            blocks.append(say(f"{model.path}{name}: {units.decimal(model.size_bytes)}{whole}{part}", indent=2, hang=2))
+            name = next(
+                (
+                    f" {name}"
+                    for name in (model.tag, model.file)
+                    if name and not model.path.endswith(name)
+                ),
+                "",
+            )
+            blocks.append(
+                say(
+                    f"{model.path}{name}: {units.decimal(model.size_bytes)}{whole}{part}",
+                    indent=2,
+                    hang=2,
+                )
+            )
     unread_blocks(blocks, machine)
     return Document(blocks=tuple(blocks))
 
@@ -89,15 +162,31 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
     yield "largest file", "file_size_limit_bytes", "" if largest is None else units.decimal(largest)
     yield "processor", "cpu_model", machine.cpu_model or ""
     yield "emulated on", "emulated_on", machine.emulated_on or ""
-    yield "cores usable", "cpu_cores_usable", "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable)
-    yield "cores physical", "cpu_cores_physical", "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical)
+    yield (
+        "cores usable",
+        "cpu_cores_usable",
+        "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable),
+    )
+    yield (
+        "cores physical",
+        "cpu_cores_physical",
+        "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical),
+    )
     fast = machine.cpu_cores_performance
     # where all are alike the line above says it
-    yield "performance cores", "cpu_cores_performance", "" if fast in (None, machine.cpu_cores_physical) else units.cores(fast)
+    yield (
+        "performance cores",
+        "cpu_cores_performance",
+        "" if fast in (None, machine.cpu_cores_physical) else units.cores(fast),
+    )
     sets = machine.instruction_sets
     yield "instructions", "instruction_sets", "" if sets is None else _instructions(sets)
     pace = machine.memory_bandwidth_bytes_per_second
-    yield "memory bandwidth", "memory_bandwidth_bytes_per_second", "" if pace is None else f"{units.decimal(pace)}/s"
+    yield (
+        "memory bandwidth",
+        "memory_bandwidth_bytes_per_second",
+        "" if pace is None else f"{units.decimal(pace)}/s",
+    )
     if machine.accelerators is not None and not machine.accelerators:
         yield "accelerators", "accelerators", "none"
     if machine.runtimes is not None and not machine.runtimes:
@@ -140,4 +229,9 @@ def unread_blocks(blocks: list[Block], machine: Machine) -> None:
         section(blocks, "Not read")
         labels = {fact: label for label, fact, _ in _facts(machine)}
         for entry in machine.unread:
-            reason_blocks(blocks, labels.get(entry.fact, entry.fact.replace("_", " ")), entry.reason, entry.remedy)
+            reason_blocks(
+                blocks,
+                labels.get(entry.fact, entry.fact.replace("_", " ")),
+                entry.reason,
+                entry.remedy,
+            )

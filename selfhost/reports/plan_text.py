@@ -18,7 +18,8 @@ _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 
 
 def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Document:
-    """The least machine, what rules it out where none would do, then the known machines, some of each kind or with `verbose` all.
+    """The least machine, what rules it out where none would do, then the known machines, some of
+    each kind or with `verbose` all.
 
     `carry` goes behind the `selfhost check …` that is proposed.
     """
@@ -39,7 +40,10 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     if fitting:
         _known(blocks, plan, verbose)
         section(blocks, "Ask about one")
-        command = f"selfhost check {plan.model.id}{carry} --machine {next(filter(plan.fast_enough, fitting), fitting[0]).profile.name}"
+        command = (
+            f"selfhost check {plan.model.id}{carry} --machine"
+            f" {next(filter(plan.fast_enough, fitting), fitting[0]).profile.name}"
+        )
         blocks.append(command_line(command))
     return Document(blocks=tuple(blocks))
 
@@ -52,15 +56,30 @@ def _headline(plan: Plan) -> Paragraph:
         of = f"of {len(plan.known)} known machines"
         if not sure:
             return line(name, f" may run on {perhaps} {of}, on none for sure as fast as wanted")
-        return line(name, f" runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else ""))
+        return line(
+            name, f" runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else "")
+        )
     if any(one.route is Route.UNKNOWN for one in plan.known):
         return line(name, ": no known machine runs it for sure")
-    return line(name, " runs on no known machine" if plan.least is not None else " runs on no machine, however large")
+    return line(
+        name,
+        (
+            " runs on no known machine"
+            if plan.least is not None
+            else " runs on no machine, however large"
+        ),
+    )
 
 
 def _asked(plan: Plan) -> str:
     asked = plan.workload
-    parts = [f"{asked.quantization} in {asked.runtime}" if asked.quantization and asked.runtime else asked.runtime or ""]
+    parts = [
+        (
+            f"{asked.quantization} in {asked.runtime}"
+            if asked.quantization and asked.runtime
+            else asked.runtime or ""
+        )
+    ]
     if asked.context_tokens is not None:
         each = f" for each of {asked.parallel} sequences" if asked.parallel > 1 else ""
         parts.append(f"{units.tokens(asked.context_tokens)} of context{each}")
@@ -74,7 +93,10 @@ def _asked(plan: Plan) -> str:
         parts.append(f"at least {asked.min_tokens_per_second:g} tokens/s")
     seconds = asked.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
     if seconds is not None and plan.needs is not None:
-        parts.append(f"{units.decimal(plan.needs.download_bytes or 0)} to download in about {units.duration(seconds)}")
+        parts.append(
+            f"{units.decimal(plan.needs.download_bytes or 0)} to download in about"
+            f" {units.duration(seconds)}"
+        )
     return ", ".join(part for part in parts if part)
 
 
@@ -85,13 +107,33 @@ def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
     model = units.binary_at_least(least.memory_bytes - least.reserve_bytes)
     kept = f"{units.binary(least.reserve_bytes)} for {system} itself"
     rows: list[tuple[str, str, str]] = []
-    if least.accelerator_required and not any(card.unified for card in least.machine.accelerators or ()):
-        rows.append(("GPU memory", units.binary_at_least(least.accelerator_bytes), "on one accelerator, which the runtime needs"))
-        rows.append(("RAM", units.binary_at_least(least.memory_bytes), f"{model} beside the accelerator, {kept}"))
-    else:
-        rows.append(("RAM", units.binary_at_least(least.memory_bytes), f"{model} for the model, {kept}"))
+    if least.accelerator_required and not any(
+        card.unified for card in least.machine.accelerators or ()
+    ):
         rows.append(
-            ("or GPU memory", units.binary_at_least(least.accelerator_bytes), f"to hold all of it on one accelerator, with {beside} of RAM")
+            (
+                "GPU memory",
+                units.binary_at_least(least.accelerator_bytes),
+                "on one accelerator, which the runtime needs",
+            )
+        )
+        rows.append(
+            (
+                "RAM",
+                units.binary_at_least(least.memory_bytes),
+                f"{model} beside the accelerator, {kept}",
+            )
+        )
+    else:
+        rows.append(
+            ("RAM", units.binary_at_least(least.memory_bytes), f"{model} for the model, {kept}")
+        )
+        rows.append(
+            (
+                "or GPU memory",
+                units.binary_at_least(least.accelerator_bytes),
+                f"to hold all of it on one accelerator, with {beside} of RAM",
+            )
         )
     size = plan.needs.disk_bytes if plan.needs is not None else None
     if least.disk_bytes is None or size is None:
@@ -101,11 +143,24 @@ def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
         told = f"free on a disk of that size, a margin included; {anywhere} on a large one"
         rows.append(("disk", units.decimal_at_least(least.disk_bytes), told))
     sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
-    faster = f"well with {', '.join(least.recommended_instruction_sets)}" if least.recommended_instruction_sets else ""
+    faster = (
+        f"well with {', '.join(least.recommended_instruction_sets)}"
+        if least.recommended_instruction_sets
+        else ""
+    )
     told = "; ".join(part for part in (sets, faster) if part)
-    rows.append(("processor", " or ".join(least.architectures) or "any", f"{told} ({least.machine.architecture})" if told else ""))
+    rows.append(
+        (
+            "processor",
+            " or ".join(least.architectures) or "any",
+            f"{told} ({least.machine.architecture})" if told else "",
+        )
+    )
     rows += _pace(plan, least)
-    cells = tuple((Span(text=label), Span(text=figure, style="strong"), Span(text=why)) for label, figure, why in rows)
+    cells = tuple(
+        (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
+        for label, figure, why in rows
+    )
     section(blocks, "The least machine")
     blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
 
@@ -116,20 +171,37 @@ def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
         return
     if least.bandwidth_bytes_per_second is None or least.cores is None:
         if not least.accelerator_required:
-            yield "bandwidth", "not known", f"what RAM would reach {wanted:g} tokens/s cannot be told, or none does; an accelerator may"
+            yield (
+                "bandwidth",
+                "not known",
+                (
+                    f"what RAM would reach {wanted:g} tokens/s cannot be told, or none does; an"
+                    " accelerator may"
+                ),
+            )
         return
     yield "cores", f"{least.cores:g}", "so that the memory sets the pace, not the arithmetic"
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
-    less = f"; {units.decimal_at_least(perhaps)}/s may do" if perhaps is not None and perhaps < sure else ""
+    less = (
+        f"; {units.decimal_at_least(perhaps)}/s may do"
+        if perhaps is not None and perhaps < sure
+        else ""
+    )
     rate = f"{units.decimal_at_least(sure)}/s"
     said = f"bandwidth={rate.replace(' ', '')}:measured"
-    yield "bandwidth", rate, f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}; --set {said}"
+    yield (
+        "bandwidth",
+        rate,
+        f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}; --set {said}",
+    )
 
 
 def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     fitting = plan.fitting
     shown = list(fitting) if verbose else _some_of_each(plan)
-    sure, perhaps = (any(plan.fast_enough(one) is answer for one in fitting) for answer in (True, False))
+    sure, perhaps = (
+        any(plan.fast_enough(one) is answer for one in fitting) for answer in (True, False)
+    )
     does = "run it, or may" if sure and perhaps else "run it" if sure else "may run it"
     section(blocks, f"Known machines that {does}, smallest first")
     columns = (
@@ -148,22 +220,39 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
         where = {"host": "RAM", "accelerator": "GPU", "split": "both"}.get(one.placement or "", "-")
         where = "GPU" if one.by_shared_gpu else where
         texts = (one.profile.kind, *_memory(machine), pace, where, machine.confidence or "")
-        rows.append((Span(text=one.profile.name, style="strong"), *(Span(text=text) for text in texts)))
+        rows.append(
+            (Span(text=one.profile.name, style="strong"), *(Span(text=text) for text in texts))
+        )
     blocks.append(Table(columns=columns, rows=tuple(rows)))
     if len(fitting) > len(shown):
         blocks.append(say(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
-    unsure = sorted({one.profile.machine.confidence or "" for one in shown} & {"medium", "low"}, reverse=True)
+    unsure = sorted(
+        {one.profile.machine.confidence or "" for one in shown} & {"medium", "low"}, reverse=True
+    )
     if unsure:
-        blocks.append(say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2))
+        blocks.append(
+            say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2)
+        )
     if perhaps:
-        blocks.append(say("Where the range begins below the wanted speed, it may be too slow.", indent=2))
+        blocks.append(
+            say("Where the range begins below the wanted speed, it may be too slow.", indent=2)
+        )
     _limits(blocks, [one.profile for one in shown], indent=2)
-    if any(finding.code == "disk-assumed" for one in shown for finding in one.findings if finding.outcome is Outcome.WARN):
-        blocks.append(say("Where a profile does not state the free space, enough of it is assumed.", indent=2))
+    if any(
+        finding.code == "disk-assumed"
+        for one in shown
+        for finding in one.findings
+        if finding.outcome is Outcome.WARN
+    ):
+        blocks.append(
+            say("Where a profile does not state the free space, enough of it is assumed.", indent=2)
+        )
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The smallest, but not more than a few of one kind: among them the smallest that is fast enough for sure."""
+    """The smallest, but not more than a few of one kind: among them the smallest that is fast
+    enough for sure.
+    """
     kept = set()
     for kind in dict.fromkeys(one.profile.kind for one in plan.fitting):
         own = [one for one in plan.fitting if one.profile.kind == kind]
@@ -183,7 +272,10 @@ def _limits(blocks: list[Block], shown: Sequence[Profile], *, indent: int = 0) -
     """What a star behind the RAM means."""
     for one in shown:
         if _limited(one.machine):
-            told = f"* what a limit leaves to programs, of {units.binary(one.machine.memory_total_bytes or 0)}: {one.name}"
+            told = (
+                "* what a limit leaves to programs, of"
+                f" {units.binary(one.machine.memory_total_bytes or 0)}: {one.name}"
+            )
             blocks.append(say(told, indent=indent, hang=2))
 
 
@@ -192,7 +284,11 @@ def _memory(machine: Machine) -> tuple[str, str]:
     ram = "-"
     if machine.memory_limit_bytes is not None:
         ram = units.binary(machine.memory_limit_bytes) + ("*" if _limited(machine) else "")
-    cards = [card for card in machine.accelerators or () if card.memory_total_bytes is not None and not card.unified]
+    cards = [
+        card
+        for card in machine.accelerators or ()
+        if card.memory_total_bytes is not None and not card.unified
+    ]
     if not cards:
         return ram, "shared" if any(card.unified for card in machine.accelerators or ()) else ""
     each = units.binary(cards[0].memory_total_bytes or 0)
@@ -201,7 +297,13 @@ def _memory(machine: Machine) -> tuple[str, str]:
 
 def profiles_document(profiles: Sequence[Profile]) -> Document:
     """Every known machine, a line each."""
-    blocks: list[Block] = [say(f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left out."), BLANK]
+    blocks: list[Block] = [
+        say(
+            f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left"
+            " out."
+        ),
+        BLANK,
+    ]
     columns = (
         Column(title="machine"),
         Column(title="cores", right=True, fold=2),
@@ -226,5 +328,9 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
     blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
     blocks.append(BLANK)
     _limits(blocks, profiles)
-    blocks += [say("Of medium and low confidence: check your configuration. --format json has the sources.")]
+    blocks += [
+        say(
+            "Of medium and low confidence: check your configuration. --format json has the sources."
+        )
+    ]
     return Document(blocks=tuple(blocks))

@@ -39,11 +39,20 @@ def show_document(
     today: str | None = None,
     loss_by_size: tuple[str, str] = ("", ""),
 ) -> Document:
-    """What is known of a model. `sizes` are listed by family, in the order given; with `verbose` each with what it costs and why, and
-    `loss_by_size`, how that depends on the model's size, with its source.
+    """What is known of a model. `sizes` are listed by family, in the order given; with `verbose`
+    each with what it costs and why, and `loss_by_size`, how that depends on the model's size, with
+    its source.
     """
     blocks: list[Block] = [line(Span(text=spec.name, style="strong"), _by(spec))]
-    blocks.append(say(", ".join(part for part in (spec.id, spec.modality, f"family {spec.family}" if spec.family else "") if part)))
+    blocks.append(
+        say(
+            ", ".join(
+                part
+                for part in (spec.id, spec.modality, f"family {spec.family}" if spec.family else "")
+                if part
+            )
+        )
+    )
     if spec.aliases:
         blocks.append(say(f"also called {', '.join(spec.aliases)}", hang=2))
     if spec.overrides:
@@ -58,7 +67,11 @@ def show_document(
     told = _open(blocks, spec)
     _inside(blocks, spec, rewrites=verdict is not None and verdict.rewrites)
     _sizes(blocks, sizes, verdict, spec.modality, verbose=verbose, loss_by_size=loss_by_size)
-    if verdict is not None and verdict.needs is not None and (verdict.needs.memory is not None or verdict.needs.known_terms):
+    if (
+        verdict is not None
+        and verdict.needs is not None
+        and (verdict.needs.memory is not None or verdict.needs.known_terms)
+    ):
         memory_blocks(blocks, verdict.needs)
     elif spec.needs is not None:
         _stated(blocks, spec)
@@ -66,7 +79,9 @@ def show_document(
     offers_blocks(blocks, offers, spec.modality, verbose=verbose, today=today, cost=cost)
     if verdict is not None:
         month_blocks(blocks, verdict, verbose=verbose)
-    pairs_block(blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told})
+    pairs_block(
+        blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told}
+    )
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
@@ -90,7 +105,9 @@ def _sizes(
     verbose: bool,
     loss_by_size: tuple[str, str],
 ) -> None:
-    """One table a family: what travels, what it takes, whether it fits here, what it costs in quality."""
+    """One table a family: what travels, what it takes, whether it fits here, what it costs in
+    quality.
+    """
     families = tuple(dict.fromkeys(size.family for size in sizes))
     if families:
         section(blocks, "Sizes")
@@ -103,7 +120,13 @@ def _sizes(
             Column(title="quant"),
             Column(title="download", right=True),
             Column(title="memory", right=True, fold=2),
-            Column(title="fits here" if verdict is None else f"fits {on_machine(verdict.machine, short=True)}"),
+            Column(
+                title=(
+                    "fits here"
+                    if verdict is None
+                    else f"fits {on_machine(verdict.machine, short=True)}"
+                )
+            ),
             Column(title="loss of quality"),
             Column(title="with" if several else "", fold=1),
             Column(title="known as", fold=3),
@@ -111,7 +134,13 @@ def _sizes(
         rows = []
         for size in listed:
             word = "not known" if size.fits is None else "yes" if size.fits else "no"
-            style = Outcome.UNKNOWN if size.fits is None else Outcome.PASS if size.fits else Outcome.FAIL
+            style = (
+                Outcome.UNKNOWN
+                if size.fits is None
+                else Outcome.PASS
+                if size.fits
+                else Outcome.FAIL
+            )
             texts = (
                 Span(text=size.quantization),
                 Span(text=units.decimal(size.bytes)),
@@ -127,10 +156,16 @@ def _sizes(
         for size in listed if verbose else ():
             cost = size.quality
             text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
-            blocks.append(line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2))
-            blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
+            blocks.append(
+                line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2)
+            )
+            blocks.extend(
+                say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part
+            )
     if families:
-        others = "other models" if modality in ("text", "vision") else "models that write text alone"
+        others = (
+            "other models" if modality in ("text", "vision") else "models that write text alone"
+        )
         why = f"Losses were measured with {others}{'' if verbose else ', see --verbose'}"
         blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
         blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
@@ -142,12 +177,21 @@ def _sources_of(sizes: Sequence[Size]) -> list[Block]:
     for size in sizes:
         by_source.setdefault(size.source, []).append(size.quantization)
     *few, (common, _) = sorted(by_source.items(), key=lambda item: len(item[1]))
-    named = [say(f"{', '.join(names)}: {source}", indent=2, hang=2) for source, names in few if source]
-    return [*named, say(f"{'the others: ' if named else ''}{common}", indent=2, hang=2)] if common else list(named)
+    named = [
+        say(f"{', '.join(names)}: {source}", indent=2, hang=2) for source, names in few if source
+    ]
+    return (
+        [*named, say(f"{'the others: ' if named else ''}{common}", indent=2, hang=2)]
+        if common
+        else list(named)
+    )
 
 
 def _by(spec: ModelSpec) -> str:
-    parts = [f" by {spec.developer}" if spec.developer else "", f" released {spec.released}" if spec.released else ""]
+    parts = [
+        f" by {spec.developer}" if spec.developer else "",
+        f" released {spec.released}" if spec.released else "",
+    ]
     return ",".join(part for part in parts if part)
 
 
@@ -167,31 +211,54 @@ def _closed(blocks: list[Block], spec: ModelSpec) -> None:
     if served.free_tier:
         blocks.append(say(f"free tier: {served.free_tier}", indent=2, hang=2))
     if served.open_alternatives:
-        blocks.append(say(f"nearest with published weights: {', '.join(served.open_alternatives)}", indent=2, hang=2))
+        blocks.append(
+            say(
+                f"nearest with published weights: {', '.join(served.open_alternatives)}",
+                indent=2,
+                hang=2,
+            )
+        )
 
 
 def _open(blocks: list[Block], spec: ModelSpec) -> Collection[str]:
-    """The table of openness, then what the license allows; sources are numbered and stand below, each once. Returns them."""
+    """The table of openness, then what the license allows; sources are numbered and stand
+    below, each once. Returns them.
+    """
     numbers: dict[str, int] = {}
     section(blocks, "Openness")
     rows = [
-        cells for row in openness.rows(spec) for cells in (_answered(row, numbers), *(_answered(part, numbers, 1) for part in row.parts))
+        cells
+        for row in openness.rows(spec)
+        for cells in (_answered(row, numbers), *(_answered(part, numbers, 1) for part in row.parts))
     ]
     blocks.append(_answers(rows))
-    blocks.append(say(f"{openness.DEFINITION} ({', '.join(openness.DEFINITION_SOURCES)})", indent=2))
+    blocks.append(
+        say(f"{openness.DEFINITION} ({', '.join(openness.DEFINITION_SOURCES)})", indent=2)
+    )
     terms = spec.license
     if terms is not None:
         section(blocks, f"License: {terms.id or 'not known'}")
         blocks.append(_answers([_answered(row, numbers) for row in openness.permissions(spec)]))
-        blocks.extend(say(f"condition: {condition}", indent=2, hang=2) for condition in terms.conditions)
+        blocks.extend(
+            say(f"condition: {condition}", indent=2, hang=2) for condition in terms.conditions
+        )
         blocks.extend(say(f"duty: {duty}", indent=2, hang=2) for duty in terms.duties)
         if terms.url:
             blocks.append(say(terms.url, indent=2))
     if numbers:
         section(blocks, "Openness and license known from")
-        blocks.extend(say(f"[{number}] {source}", indent=2, hang=4) for source, number in numbers.items())
+        blocks.extend(
+            say(f"[{number}] {source}", indent=2, hang=4) for source, number in numbers.items()
+        )
         if any(cells[3].text.endswith("assumed") for cells in rows):
-            blocks.append(say("assumed: by general knowledge of the model or the license, which no source here confirms", indent=2, hang=2))
+            blocks.append(
+                say(
+                    "assumed: by general knowledge of the model or the license, which no source"
+                    " here confirms",
+                    indent=2,
+                    hang=2,
+                )
+            )
     return numbers
 
 
@@ -201,9 +268,17 @@ def _answers(rows: Sequence[tuple[Span, ...]]) -> Table:
 
 def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Span, ...]:
     # the sources of a row with parts stand beside the parts
-    known = [f"[{numbers.setdefault(source, len(numbers) + 1)}]" for source in (() if row.parts else row.sources)]
+    known = [
+        f"[{numbers.setdefault(source, len(numbers) + 1)}]"
+        for source in (() if row.parts else row.sources)
+    ]
     known += ["assumed"] if row.assumed else []
-    return Span(text="  " * depth + row.name), answer_word(row), Span(text=row.why), Span(text=" ".join(known))
+    return (
+        Span(text="  " * depth + row.name),
+        answer_word(row),
+        Span(text=row.why),
+        Span(text=" ".join(known)),
+    )
 
 
 def _inside(blocks: list[Block], spec: ModelSpec, *, rewrites: bool) -> None:
@@ -211,32 +286,57 @@ def _inside(blocks: list[Block], spec: ModelSpec, *, rewrites: bool) -> None:
     lines: list[str] = []
     total, active = spec.parameters.total, spec.parameters.active
     if total is not None:
-        counted = "the token table and the encoders" if spec.parameters.encoders else "the token table"
+        counted = (
+            "the token table and the encoders" if spec.parameters.encoders else "the token table"
+        )
         used = (
             f", {units.count(active)} used per token with {counted}, which not all publishers count"
             if active is not None and active != total
             else ""
         )
-        encoders = f", {units.count(spec.parameters.encoders)} of them encoders" if spec.parameters.encoders else ""
+        encoders = (
+            f", {units.count(spec.parameters.encoders)} of them encoders"
+            if spec.parameters.encoders
+            else ""
+        )
         lines.append(f"{units.count(total)} parameters{encoders}{used}")
     if spec.architecture is not None:
         lines.extend(_layers(spec.architecture, rewrites=rewrites))
     if spec.embedding_length is not None:
         lines.append(f"embeddings of {spec.embedding_length:,} numbers")
-    lines.extend(f"{name.replace('_', ' ')}: {units.count(number)} parameters" for name, number in spec.components.items())
+    lines.extend(
+        f"{name.replace('_', ' ')}: {units.count(number)} parameters"
+        for name, number in spec.components.items()
+    )
     if lines:
-        section(blocks, "Architecture" if spec.architecture is None else f"Architecture: {spec.architecture.row}")
+        section(
+            blocks,
+            (
+                "Architecture"
+                if spec.architecture is None
+                else f"Architecture: {spec.architecture.row}"
+            ),
+        )
         blocks.extend(say(line, indent=2, hang=2) for line in lines)
 
 
 def _layers(inside: Architecture, *, rewrites: bool) -> list[str]:
     lines = [
-        f"{inside.layers} layers, {inside.embedding_length:,} wide" + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
+        f"{inside.layers} layers, {inside.embedding_length:,} wide"
+        + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
     ]
     alike: dict[tuple[str, str], int] = {}
     for group in inside.attention:
-        heads = f"{group.heads} heads" if group.heads == group.kv_heads else f"{group.heads} heads sharing {group.kv_heads} KV heads"
-        window = f", window of {units.tokens(group.window_tokens)}" if group.window_tokens is not None else ""
+        heads = (
+            f"{group.heads} heads"
+            if group.heads == group.kv_heads
+            else f"{group.heads} heads sharing {group.kv_heads} KV heads"
+        )
+        window = (
+            f", window of {units.tokens(group.window_tokens)}"
+            if group.window_tokens is not None
+            else ""
+        )
         if group.kind == "latent":
             heads = f"{group.heads} heads over {group.latent_length or 0:,} cached numbers"
         told = "", f" of {group.kind} attention: {heads}{window}"
@@ -248,16 +348,27 @@ def _layers(inside: Architecture, *, rewrites: bool) -> list[str]:
         if block.experts:
             told = "", f" of {block.experts} experts, {block.used} used per token"
             alike[told] = alike.get(told, 0) + len(block.layers)
-    lines.extend(f"{number} {kind}layer{'' if number == 1 else 's'}{what}" for (kind, what), number in alike.items())
+    lines.extend(
+        f"{number} {kind}layer{'' if number == 1 else 's'}{what}"
+        for (kind, what), number in alike.items()
+    )
     if inside.audio is not None:
-        lines.append(f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide")
+        lines.append(
+            f"audio encoder: {inside.audio.layers} layers, {inside.audio.embedding_length:,} wide"
+        )
     if inside.context_tokens is not None:
         used = "to read and as many to write" if rewrites else "of context"
         lines.append(f"trained for {units.tokens(inside.context_tokens)} {used}")
-    narrow = [(what, type) for what, type in (("experts", inside.expert_dtype), ("matrices", inside.matrix_dtype)) if type is not None]
+    narrow = [
+        (what, type)
+        for what, type in (("experts", inside.expert_dtype), ("matrices", inside.matrix_dtype))
+        if type is not None
+    ]
     if narrow:
         rest = f", the rest in {inside.dtype}" if inside.dtype is not None else ""
-        lines.append(f"published with {' and '.join(f'{what} in {type}' for what, type in narrow)}{rest}")
+        lines.append(
+            f"published with {' and '.join(f'{what} in {type}' for what, type in narrow)}{rest}"
+        )
     elif inside.dtype is not None:
         lines.append(f"published as {inside.dtype}")
     return lines

@@ -6,8 +6,8 @@ from typing import TextIO
 
 from .layout import Document, lay_out, plain
 
-# named ANSI colours follow the terminal's theme, nothing is dimmed; yellow and cyan fade on some light themes, so they colour
-# single words and bars only, never a sentence or a command
+# named ANSI colours follow the terminal's theme, nothing is dimmed; yellow and cyan fade on some
+# light themes, so they colour single words and bars only, never a sentence or a command
 _STYLES = {
     "strong": "bold", "command": "bold",
     "local": "bold green", "api": "bold yellow", "neither": "bold red",
@@ -16,9 +16,11 @@ _STYLES = {
 
 
 def print_document(document: Document, file: TextIO, width: int, color: bool) -> None:
-    """Writes the document to a terminal of `width` columns, with bars; without escape codes where `color` is False.
+    """Writes the document to a terminal of `width` columns, with bars; without escape codes where
+    `color` is False.
 
-    The caller decides about `color` (NO_COLOR, --no-color, TERM=dumb). OSError of the stream passes through.
+    The caller decides about `color` (NO_COLOR, --no-color, TERM=dumb). OSError of the stream passes
+    through.
     """
     encoding = getattr(file, "encoding", None) or "utf-8"
     if not color:
@@ -27,6 +29,15 @@ def print_document(document: Document, file: TextIO, width: int, color: bool) ->
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=file, width=width, force_terminal=True, color_system="standard", highlight=False, soft_wrap=True)
+    console = Console(
+        file=file,
+        width=width,
+        force_terminal=True,
+        color_system="standard",
+        highlight=False,
+        soft_wrap=True,
+    )
     for line in lay_out(document, width, encoding=encoding, bars=True):
-        console.print(Text.assemble(*((text, _STYLES.get(style, "")) for text, style in line)), soft_wrap=True)
+        console.print(
+            Text.assemble(*((text, _STYLES.get(style, "")) for text, style in line)), soft_wrap=True
+        )

@@ -9,18 +9,31 @@ from .layout import clean
 
 
 def problems_text(problems: Iterable[Problem], *, encoding: str | None = None) -> str:
-    """One line a fault, `file:line: key: message`, what to write instead under it; every line ends in a newline."""
+    """One line a fault, `file:line: key: message`, what to write instead under it; every line
+    ends in a newline.
+    """
     lines = []
     for problem in problems:
         place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
-        lines.append(clean(f"{place}: {problem.key}: {problem.message}" if problem.key else f"{place}: {problem.message}", encoding))
+        lines.append(
+            clean(
+                (
+                    f"{place}: {problem.key}: {problem.message}"
+                    if problem.key
+                    else f"{place}: {problem.message}"
+                ),
+                encoding,
+            )
+        )
         if problem.remedy:
             lines.append(clean(f"  {problem.remedy}", encoding))
     return "".join(f"{line}\n" for line in lines)
 
 
 def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:
-    """What went wrong, the nearest names, and what to type instead; every line ends in a newline."""
+    """What went wrong, the nearest names, and what to type instead; every line ends in a
+    newline.
+    """
     if isinstance(error, InputError) and error.problems:
         text = problems_text(error.problems, encoding=encoding)
     else:

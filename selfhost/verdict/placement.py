@@ -7,25 +7,41 @@ from collections.abc import Iterator, Sequence
 from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
-from ..needs.records import SHARED_OUT, How, MemoryNeed, Needs, Offload, Term, share_of, summed, taken_off
+from ..needs.records import (
+    SHARED_OUT,
+    How,
+    MemoryNeed,
+    Needs,
+    Offload,
+    Term,
+    share_of,
+    summed,
+    taken_off,
+)
 
-# llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp 0c1e5709)
+# llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
+# 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB
-# vLLM takes this share of each device and fails where that is not enough (vllm 0.33.0, vllm/config/cache.py lines 215-223)
+# vLLM takes this share of each device and fails where that is not enough (vllm 0.33.0,
+# vllm/config/cache.py lines 215-223)
 GPU_ONLY_SHARE = 0.92
-# from here on, but for an A100 and a GB10, it works on four times as much at once (vllm/engine/arg_utils.py, get_batch_defaults)
+# from here on, but for an A100 and a GB10, it works on four times as much at once
+# (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
-# of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128 GB
-# (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
+# of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128
+# GB (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
 METAL_SHARE = (0.66, 0.85)
-# grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's layout of the weights
+# grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's
+# layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
 _ONCE = ("projector", "draft_", "mtp_")
 
 
 class Place(Record):
-    """One accelerator with memory of its own: its number in the machine's list and what it can give; None is unread."""
+    """One accelerator with memory of its own: its number in the machine's list and what it can
+    give; None is unread.
+    """
 
     index: int
     room_bytes: int | None
@@ -49,24 +65,41 @@ def places(machine: Machine) -> tuple[Place, ...]:
 
 
 def free_bytes(device: Accelerator) -> int | None:
-    """What a device could give now; all of it where only its total is known; None where neither was read."""
-    size = device.memory_free_bytes if device.memory_free_bytes is not None else device.memory_total_bytes
+    """What a device could give now; all of it where only its total is known; None where neither
+    was read.
+    """
+    size = (
+        device.memory_free_bytes
+        if device.memory_free_bytes is not None
+        else device.memory_total_bytes
+    )
     return None if size is None else max(0, size - DEVICE_MARGIN_BYTES)
 
 
 def emptied(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
     """The same accelerators with nothing else running on them."""
-    return tuple(device.replace(memory_free_bytes=None) if device.memory_total_bytes is not None else device for device in devices)
+    return tuple(
+        device.replace(memory_free_bytes=None) if device.memory_total_bytes is not None else device
+        for device in devices
+    )
 
 
 def placements(
-    needs: Needs, machine: Machine, layers: int | None, *, splits: bool, gpu_only: bool = False, gathered: Term | None = None
+    needs: Needs,
+    machine: Machine,
+    layers: int | None,
+    *,
+    splits: bool,
+    gpu_only: bool = False,
+    gathered: Term | None = None,
 ) -> Iterator[Needs]:
-    """The same needs with their terms placed, in the order they are to be judged: accelerators, split, host, unread accelerator.
+    """The same needs with their terms placed, in the order they are to be judged: accelerators,
+    split, host, unread accelerator.
 
-    Before the last come the accelerators once others have left them. `splits`: the runtime shares layers out, over
-    several accelerators and with the RAM. `gpu_only`: it runs on accelerators alone, one or several alike. `gathered`: what each
-    of several accelerators holds whole where training shares the rest out.
+    Before the last come the accelerators once others have left them. `splits`: the runtime shares
+    layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
+    alone, one or several alike. `gathered`: what each of several accelerators holds whole where
+    training shares the rest out.
     """
     if needs.memory is None:
         yield needs
@@ -75,7 +108,11 @@ def placements(
         yield from _gpu_only(needs, needs.memory, machine)
         return
     now = places(machine)
-    later = places(machine.replace(accelerators=emptied(machine.accelerators))) if machine.accelerators else now
+    later = (
+        places(machine.replace(accelerators=emptied(machine.accelerators)))
+        if machine.accelerators
+        else now
+    )
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once and gathered is not None:
@@ -94,22 +131,38 @@ def placements(
             yield on_one(needs, place.where)
 
 
-def _on_accelerators(needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None) -> Iterator[Needs]:
-    """All of it on the one with most room, else its `layers` shared out; nothing where neither holds a layer."""
+def _on_accelerators(
+    needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None
+) -> Iterator[Needs]:
+    """All of it on the one with most room, else its `layers` shared out; nothing where neither
+    holds a layer.
+    """
     known = [place for place in found if place.room_bytes is not None]
     if not known:
         return
-    moving = sum(_moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program)
+    moving = sum(
+        _moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program
+    )
     one = max(known, key=lambda place: place.room_bytes or 0)
     if moving <= (one.room_bytes or 0):
         yield on_one(needs, one.where)
     elif layers:
         # a program gets one instance of MIG, and no other accelerator beside it
-        parts = [place for place in known if machine.accelerators and machine.accelerators[place.index].is_part]
-        yield from _shared_out(needs, memory, [one] if one in parts else [place for place in known if place not in parts], layers)
+        parts = [
+            place
+            for place in known
+            if machine.accelerators and machine.accelerators[place.index].is_part
+        ]
+        yield from _shared_out(
+            needs,
+            memory,
+            [one] if one in parts else [place for place in known if place not in parts],
+            layers,
+        )
 
 
-# names of NVIDIA GPUs and the compute capability of their chips: https://developer.nvidia.com/cuda-gpus (read 2026-11)
+# names of NVIDIA GPUs and the compute capability of their chips:
+# https://developer.nvidia.com/cuda-gpus (read 2026-11)
 _CAPABILITIES = (
     ("12.0", r"rtx 50\d\d|rtx pro"),
     ("12.1", r"gb10|dgx spark"),
@@ -128,27 +181,44 @@ _CAPABILITIES = (
 
 
 def capability_by_name(name: str) -> str | None:
-    """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is not known."""
+    """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
+    not known.
+    """
     import re
 
     plain = name.lower().replace("-", " ")
-    return next((capability for capability, names in _CAPABILITIES if re.search(rf"\b(?:{names})\b", plain)), None)
+    return next(
+        (
+            capability
+            for capability, names in _CAPABILITIES
+            if re.search(rf"\b(?:{names})\b", plain)
+        ),
+        None,
+    )
 
 
 def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS lets the GPU use, least and most; None where nothing tells. Equal where it was read or set."""
+    """Bytes of the RAM that macOS lets the GPU use, least and most; None where nothing tells.
+    Equal where it was read or set.
+    """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     total = machine.memory_total_bytes
     return None if total is None else (int(total * METAL_SHARE[0]), int(total * METAL_SHARE[1]))
 
 
-def share_on_shared(needs: Needs, machine: Machine, layers: int | None) -> tuple[float, float, float]:
-    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end. 1 wherever nothing limits it.
+def share_on_shared(
+    needs: Needs, machine: Machine, layers: int | None
+) -> tuple[float, float, float]:
+    """Of the layers, what a GPU that shares the RAM is let to hold: slow end, likely, fast end. 1
+    wherever nothing limits it.
 
-    The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter does; whole layers move.
+    The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
+    does; whole layers move.
     """
-    device = next((one for one in machine.accelerators or () if one.unified and one.vendor == "apple"), None)
+    device = next(
+        (one for one in machine.accelerators or () if one.unified and one.vendor == "apple"), None
+    )
     limits = None if device is None else metal_limits(device, machine)
     if limits is None or needs.memory is None or not layers:
         return 1.0, 1.0, 1.0
@@ -162,12 +232,18 @@ def share_on_shared(needs: Needs, machine: Machine, layers: int | None) -> tuple
         return max(0, int(layers * (1 - over / moving))) / layers
 
     least, most = limits
-    slow, likely, fast = share("high_bytes", least), share("bytes", (least + most) / 2), share("low_bytes", most)
+    slow, likely, fast = (
+        share("high_bytes", least),
+        share("bytes", (least + most) / 2),
+        share("low_bytes", most),
+    )
     return min(slow, likely), likely, max(likely, fast)
 
 
 def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
-    """What a runtime may take of a device: llama.cpp leaves a gigabyte free, one that needs it all takes its share."""
+    """What a runtime may take of a device: llama.cpp leaves a gigabyte free, one that needs it
+    all takes its share.
+    """
     if not gpu_only:
         return free_bytes(device)
     total = device.memory_total_bytes
@@ -178,8 +254,13 @@ def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
 
 
 def is_large(device: Accelerator) -> bool:
-    """True where vLLM works on more at once: on a device of 70 GiB or more, but for an A100 and a GB10."""
-    small = "a100" in device.name.lower() or (device.compute_capability or capability_by_name(device.name)) == "12.1"
+    """True where vLLM works on more at once: on a device of 70 GiB or more, but for an A100 and
+    a GB10.
+    """
+    small = (
+        "a100" in device.name.lower()
+        or (device.compute_capability or capability_by_name(device.name)) == "12.1"
+    )
     return (device.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES and not small
 
 
@@ -205,25 +286,39 @@ def _with_share(high_bytes: int) -> int:
 
 
 def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
-    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing was read; the RAM last.
+    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing
+    was read; the RAM last.
 
-    Where it fits on none, on the number of them that lack least: more context never looks as if it took less.
+    Where it fits on none, on the number of them that lack least: more context never looks as if it
+    took less.
     """
     owned = machine.accelerators or ()
     devices = [(place, owned[place.index]) for place in places(machine)]
     nearest: list[Place] = []
     least: int | None = None
     for cards in (owned, emptied(owned)):
-        rooms = [(place, room_of(cards[place.index], gpu_only=True)) for place, device in devices if device.unified is False]
-        known = sorted([(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1])
+        rooms = [
+            (place, room_of(cards[place.index], gpu_only=True))
+            for place, device in devices
+            if device.unified is False
+        ]
+        known = sorted(
+            [(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1]
+        )
         for number in (1, *needs.tensor_parallel):
             # a program gets one instance of MIG, and no other accelerator beside it
-            chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][:number]
+            chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][
+                :number
+            ]
             if len(chosen) < number:
                 continue
-            lacking = max(_held(memory, owned[place.index], number) - room for place, room in chosen)
+            lacking = max(
+                _held(memory, owned[place.index], number) - room for place, room in chosen
+            )
             if lacking <= 0:
-                yield _tensor_parallel(needs, memory, [(place.where, owned[place.index]) for place, _ in chosen])
+                yield _tensor_parallel(
+                    needs, memory, [(place.where, owned[place.index]) for place, _ in chosen]
+                )
                 return
             if least is None or lacking < least:
                 nearest, least = [place for place, _ in chosen], lacking
@@ -233,18 +328,27 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         if device.unified is None or device.memory_total_bytes is None:
             yield _tensor_parallel(needs, memory, [(place.where, device)])
     if nearest:
-        yield _tensor_parallel(needs, memory, [(place.where, owned[place.index]) for place in nearest])
+        yield _tensor_parallel(
+            needs, memory, [(place.where, owned[place.index]) for place in nearest]
+        )
     else:
         yield needs
 
 
 def _held(memory: MemoryNeed, device: Accelerator, number: int) -> int:
     """The most that this one of so many devices holds."""
-    return sum(_for(term.on_device or term, device).on_one_of(number).high_bytes for term in _of_devices(memory))
+    return sum(
+        _for(term.on_device or term, device).on_one_of(number).high_bytes
+        for term in _of_devices(memory)
+    )
 
 
-def _tensor_parallel(needs: Needs, memory: MemoryNeed, devices: Sequence[tuple[str, Accelerator | None]]) -> Needs:
-    """Each device's part of every term. A process takes memory on both sides: libraries in RAM, graphs and more on its device."""
+def _tensor_parallel(
+    needs: Needs, memory: MemoryNeed, devices: Sequence[tuple[str, Accelerator | None]]
+) -> Needs:
+    """Each device's part of every term. A process takes memory on both sides: libraries in RAM,
+    graphs and more on its device.
+    """
     number = len(devices)
     terms: list[Term] = []
     for term in memory.terms:
@@ -258,9 +362,15 @@ def _tensor_parallel(needs: Needs, memory: MemoryNeed, devices: Sequence[tuple[s
 
 
 def _of_devices(memory: MemoryNeed) -> list[Term]:
-    """What devices hold under a program that needs them: its context and graphs too, but where that is in another term's figure."""
-    told = any(term.on_device is not None and term.on_device.beside is not None for term in memory.terms)
-    return [term for term in memory.terms if term.name != "tokenizer" and not (told and term.is_program)]
+    """What devices hold under a program that needs them: its context and graphs too, but where
+    that is in another term's figure.
+    """
+    told = any(
+        term.on_device is not None and term.on_device.beside is not None for term in memory.terms
+    )
+    return [
+        term for term in memory.terms if term.name != "tokenizer" and not (told and term.is_program)
+    ]
 
 
 def _processes(term: Term, number: int) -> Term:
@@ -272,13 +382,23 @@ def _processes(term: Term, number: int) -> Term:
 
 
 def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term) -> Iterator[Needs]:
-    """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal parts (ZeRO, arXiv 1910.02054,
-    section 5), the rest whole on each, and a process in RAM for each."""
+    """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal
+    parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
+    each.
+    """
     owned = machine.accelerators or ()
-    known = [place for place in places(machine) if place.room_bytes is not None and not owned[place.index].is_part]
+    known = [
+        place
+        for place in places(machine)
+        if place.room_bytes is not None and not owned[place.index].is_part
+    ]
     known.sort(key=lambda place: -(place.room_bytes or 0))
     shared = sum(term.high_bytes for term in memory.terms if term.name in SHARED_OUT)
-    whole = gathered.high_bytes + sum(term.high_bytes for term in memory.terms if term.name not in SHARED_OUT and not term.is_program)
+    whole = gathered.high_bytes + sum(
+        term.high_bytes
+        for term in memory.terms
+        if term.name not in SHARED_OUT and not term.is_program
+    )
     for number in range(2, len(known) + 1):
         if -(-shared // number) + whole <= (known[number - 1].room_bytes or 0):
             break
@@ -294,7 +414,8 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
             if term.name in SHARED_OUT:
                 part = {name: (size + index) // number for name, size in sizes.items()}
                 if term.name == "gradients":
-                    # what activations let go stays whole on each device, however few gradients it keeps
+                    # what activations let go stays whole on each device, however few gradients it
+                    # keeps
                     part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
                 line = share_of(f"1/{number} of the devices", term.arithmetic)
                 terms.append(term.replace(where=place.where, arithmetic=line, **part))
@@ -306,15 +427,22 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
 def on_one(needs: Needs, where: str) -> Needs:
     """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
     terms = needs.memory.terms if needs.memory else ()
-    stored = _as_stored([term.beside or term if term.is_program else term.replace(where=where) for term in terms])
-    # the originals of repacked weights are a matter of the page cache: none lie there once the weights are on the device
+    stored = _as_stored(
+        [term.beside or term if term.is_program else term.replace(where=where) for term in terms]
+    )
+    # the originals of repacked weights are a matter of the page cache: none lie there once the
+    # weights are on the device
     return _placed(needs, "accelerator", [part for term in stored for part in _whole(term)], 0)
 
 
 def _moving_bytes(term: Term) -> int:
     """The most that a device holds of a term that is given to it whole."""
     parts = term.offload
-    return term.high_bytes if parts is None else term.high_bytes - term.bytes + parts.layer_bytes + parts.output_bytes
+    return (
+        term.high_bytes
+        if parts is None
+        else term.high_bytes - term.bytes + parts.layer_bytes + parts.output_bytes
+    )
 
 
 def _whole(term: Term) -> Iterator[Term]:
@@ -336,34 +464,57 @@ def _resized(term: Term, size: int, line: str) -> Term:
     """The term with another size; its range is as wide as before."""
     change = size - term.bytes
     return term.replace(
-        bytes=size, low_bytes=max(0, term.low_bytes + change), high_bytes=term.high_bytes + change, arithmetic=line, offload=None
+        bytes=size,
+        low_bytes=max(0, term.low_bytes + change),
+        high_bytes=term.high_bytes + change,
+        arithmetic=line,
+        offload=None,
     )
 
 
 def _embeddings(term: Term, size: int) -> Term:
-    """Tables that are mapped from the file: a token reads one row of each, and the system may drop the others."""
+    """Tables that are mapped from the file: a token reads one row of each, and the system may
+    drop the others.
+    """
     return term.replace(
         name=term.name.replace("weights", "embeddings"),
         bytes=size,
         low_bytes=0,
         high_bytes=size,
         where="host",
-        source=f"{term.source}; llama.cpp keeps the input layer in RAM (src/llama-model.cpp, load_tensors)",
-        arithmetic=f"{size:,} bytes of tables, mapped; a token reads a row of each, the rest may be dropped",
+        source=(
+            f"{term.source}; llama.cpp keeps the input layer in RAM (src/llama-model.cpp,"
+            " load_tensors)"
+        ),
+        arithmetic=(
+            f"{size:,} bytes of tables, mapped; a token reads a row of each, the rest may be"
+            " dropped"
+        ),
         offload=None,
     )
 
 
-def _shared_out(needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int) -> Iterator[Needs]:
-    """Whole layers on each accelerator, as many as fit what it can give, the first ones first; what is left stays in RAM.
+def _shared_out(
+    needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int
+) -> Iterator[Needs]:
+    """Whole layers on each accelerator, as many as fit what it can give, the first ones first; what
+    is left stays in RAM.
 
     llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
     """
     there = [term.on_device or term for term in memory.terms if not term.is_program]
     by_layer = [_of_layers(term) for term in there if term.name in _BY_LAYER]
     once = sum(_moving_bytes(term) for term in there if term.name.startswith(_ONCE))
-    each = sum(term.high_bytes for term in there if term.name not in _BY_LAYER and not term.name.startswith(_ONCE))
-    output = sum(term.offload.output_bytes for term in there if term.name in _BY_LAYER and term.offload is not None)
+    each = sum(
+        term.high_bytes
+        for term in there
+        if term.name not in _BY_LAYER and not term.name.startswith(_ONCE)
+    )
+    output = sum(
+        term.offload.output_bytes
+        for term in there
+        if term.name in _BY_LAYER and term.offload is not None
+    )
     left = layers
     shares: list[tuple[str, int]] = []
     for place in known:
@@ -394,7 +545,9 @@ def _most_layers(terms: Sequence[Term], left: int, layers: int, room: int) -> in
 
 
 def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:
-    """What some of the layers take of a term; those of all together are the term, whatever rounding does to each."""
+    """What some of the layers take of a term; those of all together are the term, whatever
+    rounding does to each.
+    """
     size: int = getattr(term, end)
     return size * stop // layers - size * start // layers
 
@@ -404,7 +557,9 @@ def _of_layers(term: Term) -> Term:
     if term.offload is None or term.offload.layer_bytes == term.bytes:
         return term
     apart = term.bytes - term.offload.layer_bytes
-    return _resized(term, term.offload.layer_bytes, taken_off(term.arithmetic, apart, "outside the layers"))
+    return _resized(
+        term, term.offload.layer_bytes, taken_off(term.arithmetic, apart, "outside the layers")
+    )
 
 
 def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int) -> Iterator[Term]:
@@ -428,13 +583,18 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
     for where, count in (*shares, ("host", left)):
         if not count:
             continue
-        part = {name: _share(shared, name, stop - count, stop, layers) for name in ("bytes", "low_bytes", "high_bytes")}
+        part = {
+            name: _share(shared, name, stop - count, stop, layers)
+            for name in ("bytes", "low_bytes", "high_bytes")
+        }
         # layers that differ are taken to lie evenly
         how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
         line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
         made = shared.replace(where=where, how=how, arithmetic=line, offload=None, **part)
         if output and stop == layers:
-            made = _resized(made, made.bytes + output, summed(f"{output:,} bytes of output matrix", line))
+            made = _resized(
+                made, made.bytes + output, summed(f"{output:,} bytes of output matrix", line)
+            )
         yield made
         stop -= count
     if term.offload is not None and term.offload.table_bytes:
@@ -443,11 +603,16 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
     there = [part for term in terms for part in _of_a_device(term, placement == "accelerator")]
-    return needs.replace(placement=placement, memory=MemoryNeed(terms=tuple(_as_stored(there)), evictable_bytes=evictable_bytes))
+    return needs.replace(
+        placement=placement,
+        memory=MemoryNeed(terms=tuple(_as_stored(there)), evictable_bytes=evictable_bytes),
+    )
 
 
 def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
-    """A term as it is where the model lies on an accelerator; the program stays in RAM, and is another build then."""
+    """A term as it is where the model lies on an accelerator; the program stays in RAM, and is
+    another build then.
+    """
     made = term.on_device
     if made is None or (term.where == "host" and not (away and term.is_program)):
         yield term
@@ -458,14 +623,25 @@ def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
-    """On a device weights lie as they are stored: what only a CPU has in a second layout is part of them."""
-    copies = {(term.name.replace("repacked_", ""), term.where): term for term in terms if term.is_copy and term.where != "host"}
+    """On a device weights lie as they are stored: what only a CPU has in a second layout is
+    part of them.
+    """
+    copies = {
+        (term.name.replace("repacked_", ""), term.where): term
+        for term in terms
+        if term.is_copy and term.where != "host"
+    }
     for term in terms:
         copy = copies.get((term.name, term.where))
         if copy is not None:
-            sizes = {name: getattr(term, name) + getattr(copy, name) for name in ("bytes", "low_bytes", "high_bytes")}
+            sizes = {
+                name: getattr(term, name) + getattr(copy, name)
+                for name in ("bytes", "low_bytes", "high_bytes")
+            }
             line = summed(term.arithmetic, copy.arithmetic)
-            yield term.replace(arithmetic=line, offload=_together(term.offload, copy.offload), **sizes)
+            yield term.replace(
+                arithmetic=line, offload=_together(term.offload, copy.offload), **sizes
+            )
         elif not term.is_copy or term.where == "host":
             yield term
 

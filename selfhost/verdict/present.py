@@ -1,4 +1,6 @@
-"""Which of the models that lie on the machine is the one asked for, and how much of it is still to be downloaded."""
+"""Which of the models that lie on the machine is the one asked for, and how much of it is still
+to be downloaded.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ from ..core.workload import Workload
 from ..machine.record import LM_STUDIO, Machine, PresentModel
 from ..needs.records import How, Needs
 
-# Two conversions to one quantization differ by some per cent at most (importance matrix, token table, header): what is further
-# off is another model. Where nothing says that a file is whole, it must be as large as the need, but for the header.
+# Two conversions to one quantization differ by some per cent at most (importance matrix, token
+# table, header): what is further off is another model. Where nothing says that a file is whole, it
+# must be as large as the need, but for the header.
 SAME_MODEL_SHARE = 0.12
 SAME_SIZE_SHARE = 0.005
 
@@ -23,8 +26,9 @@ SAME_SIZE_SHARE = 0.005
 class Here(Record):
     """What of the files asked for is on the machine: `size_bytes` of them at `path`.
 
-    `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not find it by
-    itself, nor the `projector` beside it, the path of the file for pictures or sound. `missing_files` are named where they are known.
+    `missing_bytes` are still to be downloaded (None: not known). `by_path`: the runtime does not
+    find it by itself, nor the `projector` beside it, the path of the file for pictures or sound.
+    `missing_files` are named where they are known.
     """
 
     path: str
@@ -38,28 +42,51 @@ class Here(Record):
     missing_files: tuple[str, ...] = ()
 
 
-def here(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs, machine: Machine, shelf: Catalogue) -> Here | None:
-    """The files of that format and quantization, as far as they lie where that runtime finds them; None where none does.
+def here(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    needs: Needs,
+    machine: Machine,
+    shelf: Catalogue,
+) -> Here | None:
+    """The files of that format and quantization, as far as they lie where that runtime finds them;
+    None where none does.
 
-    What is not known to be whole is never taken for it, so the most that is claimed to be here is what was read.
+    What is not known to be whole is never taken for it, so the most that is claimed to be here is
+    what was read.
     """
     if not machine.models_present:
         return None
-    return min(_found(spec, runtime, workload, needs, machine, shelf), key=lambda one: one.missing_bytes or 0, default=None)
+    return min(
+        _found(spec, runtime, workload, needs, machine, shelf),
+        key=lambda one: one.missing_bytes or 0,
+        default=None,
+    )
 
 
 def unseen(machine: Machine, purpose: str) -> Unread | None:
-    """Why models that lie where that runtime looks may have been missed; None where all were looked at."""
+    """Why models that lie where that runtime looks may have been missed; None where all were
+    looked at.
+    """
     place = machine.disk_for(purpose)
-    same = {disk.purpose for disk in machine.disks or () if place is not None and disk.path == place.path} | {purpose}
+    same = {
+        disk.purpose
+        for disk in machine.disks or ()
+        if place is not None and disk.path == place.path
+    } | {purpose}
     # llama.cpp is given LM Studio's files by their path
     same |= {LM_STUDIO} if purpose == "llama.cpp" else set()
     facts = {"models_present", *(f"models_present.{store}" for store in same)}
     return next((entry for entry in machine.unread if entry.fact in facts), None)
 
 
-def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Catalogue) -> str | None:
-    """A sentence where the model is here, whole, for another runtime or in another quantization than the one asked about."""
+def elsewhere(
+    spec: ModelSpec, workload: Workload, machine: Machine, shelf: Catalogue
+) -> str | None:
+    """A sentence where the model is here, whole, for another runtime or in another quantization
+    than the one asked about.
+    """
     from ..needs import canonical_quantization
 
     for model in machine.models_present or ():
@@ -72,38 +99,75 @@ def elsewhere(spec: ModelSpec, workload: Workload, machine: Machine, shelf: Cata
             quantization = canonical_quantization(model.quantization or "")
             wanted = workload.replace(format="gguf")
         same = runtime == workload.runtime and quantization in (None, workload.quantization)
-        if same or (quantization is None and runtime != "transformers") or not _reached(model, program := shelf.runtime(runtime), machine):
+        if (
+            same
+            or (quantization is None and runtime != "transformers")
+            or not _reached(model, program := shelf.runtime(runtime), machine)
+        ):
             continue
-        if runtime == "llama.cpp" and spec.modality == "vision" and _projector(model, machine) is None:
+        if (
+            runtime == "llama.cpp"
+            and spec.modality == "vision"
+            and _projector(model, machine) is None
+        ):
             continue
         if not _is(model, spec, program, wanted, shelf):
             continue
         asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
-        return f"It is here already {what} for {runtime} ({model.path}, {units.decimal(model.size_bytes)}): {asked} downloads nothing."
+        return (
+            f"It is here already {what} for {runtime} ({model.path},"
+            f" {units.decimal(model.size_bytes)}): {asked} downloads nothing."
+        )
     return None
 
 
-def begun(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs, machine: Machine, shelf: Catalogue) -> str | None:
-    """A sentence where a file of that model and quantization is here, by its name, and smaller than it must be.
+def begun(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    needs: Needs,
+    machine: Machine,
+    shelf: Catalogue,
+) -> str | None:
+    """A sentence where a file of that model and quantization is here, by its name, and smaller than
+    it must be.
 
-    In stores where a file has its last name from the first byte on nothing else tells that a download did not finish, and no
-    program is known to go on with one.
+    In stores where a file has its last name from the first byte on nothing else tells that a
+    download did not finish, and no program is known to go on with one.
     """
     wanted = needs.download_bytes
     if wanted is None or workload.format not in ("gguf", "ggml"):
         return None
     weights = wanted - (_projector_bytes(needs) if workload.format == "gguf" else 0)
     for model in machine.models_present or ():
-        if model.complete is not None or model.size_bytes >= weights or not _reached(model, runtime, machine):
+        if (
+            model.complete is not None
+            or model.size_bytes >= weights
+            or not _reached(model, runtime, machine)
+        ):
             continue
-        if _of_format(model, workload) and _missing(model, workload, needs, machine) is None and _is(model, spec, runtime, workload, shelf):
+        if (
+            _of_format(model, workload)
+            and _missing(model, workload, needs, machine) is None
+            and _is(model, spec, runtime, workload, shelf)
+        ):
             sizes = f"{units.decimal(model.size_bytes)} of {units.decimal(weights)}"
-            return f"{model.path} has {sizes}: a download that did not finish, or another conversion. It does not count as here."
+            return (
+                f"{model.path} has {sizes}: a download that did not finish, or another conversion."
+                " It does not count as here."
+            )
     return None
 
 
-def _found(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, needs: Needs, machine: Machine, shelf: Catalogue) -> Iterator[Here]:
+def _found(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    needs: Needs,
+    machine: Machine,
+    shelf: Catalogue,
+) -> Iterator[Here]:
     for model in machine.models_present or ():
         if not _reached(model, runtime, machine) or not _of_format(model, workload):
             continue
@@ -143,11 +207,17 @@ def _of_format(model: PresentModel, workload: Workload) -> bool:
 def _plain(quantization: str | None) -> str | None:
     from ..needs import canonical_quantization
 
-    return None if quantization is None else (canonical_quantization(quantization) or quantization).upper()
+    return (
+        None
+        if quantization is None
+        else (canonical_quantization(quantization) or quantization).upper()
+    )
 
 
 def _missing(model: PresentModel, workload: Workload, needs: Needs, machine: Machine) -> int | None:
-    """Bytes still to be downloaded; None where it is another model, or nothing says how much is missing."""
+    """Bytes still to be downloaded; None where it is another model, or nothing says how much is
+    missing.
+    """
     wanted = needs.download_bytes
     if model.complete is False:
         total = model.total_bytes or wanted
@@ -161,17 +231,25 @@ def _missing(model: PresentModel, workload: Workload, needs: Needs, machine: Mac
         whole = needs.download_how is How.STATED and model.size_bytes == weights
         return 0 if whole else None
     low = weights * (1 - (SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE))
-    if model.size_bytes < low or (workload.format == "gguf" and model.size_bytes > wanted * (1 + SAME_MODEL_SHARE)):
+    if model.size_bytes < low or (
+        workload.format == "gguf" and model.size_bytes > wanted * (1 + SAME_MODEL_SHARE)
+    ):
         return None
     return projector if projector and _projector(model, machine) is None else 0
 
 
 def _projector_bytes(needs: Needs) -> int:
-    return sum(term.bytes for term in needs.memory.terms if term.name == "projector") if needs.memory else 0
+    return (
+        sum(term.bytes for term in needs.memory.terms if term.name == "projector")
+        if needs.memory
+        else 0
+    )
 
 
 def _projector(model: PresentModel, machine: Machine) -> str | None:
-    """The path of the file that turns pictures or sound into tokens, `mmproj…`, beside the weights; None where there is none."""
+    """The path of the file that turns pictures or sound into tokens, `mmproj…`, beside the
+    weights; None where there is none.
+    """
     for other in machine.models_present or ():
         if (
             other.complete is not False
@@ -183,11 +261,20 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
     return None
 
 
-def _is(model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, shelf: Catalogue) -> bool:
+def _is(
+    model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, shelf: Catalogue
+) -> bool:
     """Whether it is that model, by the names that the catalogue knows."""
-    own = {name.lower() for name in (spec.repository, *(files.repository for files in spec.files)) if name}
+    own = {
+        name.lower()
+        for name in (spec.repository, *(files.repository for files in spec.files))
+        if name
+    }
     if workload.format not in ("gguf", "ggml"):
-        return bool(model.repository) and (model.repository or "").lower() == _repository_of(spec, runtime, workload).lower()
+        return (
+            bool(model.repository)
+            and (model.repository or "").lower() == _repository_of(spec, runtime, workload).lower()
+        )
     if workload.format == "ggml":
         size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
         size = re.sub(r"-q\d_\d$", "", size)
@@ -200,12 +287,18 @@ def _is(model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Wo
         return True
     # names of models begin with their family's: no need to look others up
     family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
-    name = model.repository or model.tag or re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
+    name = (
+        model.repository
+        or model.tag
+        or re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
+    )
     return family in name.lower() and id_of(name, shelf) == spec.id
 
 
 def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> str:
-    """Where that runtime would download the files from; empty where this catalogue knows of no files of that quantization."""
+    """Where that runtime would download the files from; empty where this catalogue knows of no
+    files of that quantization.
+    """
     from ..needs import published
 
     format, quantization = workload.format or "", workload.quantization or ""

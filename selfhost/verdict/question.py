@@ -1,4 +1,6 @@
-"""What is asked, with every default filled in: the question that `verdict.judge` holds against a machine."""
+"""What is asked, with every default filled in: the question that `verdict.judge` holds against
+a machine.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,14 @@ RUNTIMES_BY_MODALITY = {
 # the one that trains, with peft
 FINETUNING_RUNTIME = "transformers"
 # one stored type under the names that two formats have for it
-SAME_TYPE = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+SAME_TYPE = {
+    "BF16": "bfloat16",
+    "F16": "float16",
+    "F32": "float32",
+    "bfloat16": "BF16",
+    "float16": "F16",
+    "float32": "F32",
+}
 _IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # for a quantization that the usual runtime does not load: the first that takes it
@@ -56,18 +65,22 @@ def ask(
     part: Here | None = None,
     in_memory: bool | None = False,
 ) -> Question:
-    """The question with every default filled in. `formats` are those the files on this machine have, where they are here; `part`
-    is what there is of files that were named and are here in part. `in_memory`: files that were named lie on a volume that is RAM.
+    """The question with every default filled in. `formats` are those the files on this machine
+    have, where they are here; `part` is what there is of files that were named and are here in
+    part. `in_memory`: files that were named lie on a volume that is RAM.
 
-    Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does not exist or that this
-    model does not come in, a cache type of a model without a cache, a license expression that is none.
+    Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does
+    not exist or that this model does not come in, a cache type of a model without a cache, a
+    license expression that is none.
     """
     workload, runtime, quantization = _understood(spec, workload, shelf, formats)
     asked, opened = workload.context_tokens is not None, openness_check(spec, workload)
     guessed = license_guessed(spec) if workload.commercial or workload.license else None
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
-        return Question(spec=spec, workload=bare, context_asked=asked, opened=opened, license_guessed=guessed)
+        return Question(
+            spec=spec, workload=bare, context_asked=asked, opened=opened, license_guessed=guessed
+        )
     if runtime is not None and _needs_other_files(spec, runtime, formats):
         if quantization in DTYPES:
             # converters read it, and write another
@@ -76,7 +89,11 @@ def ask(
         local_files = False
     loads, mend = _refusal(spec, workload, runtime, quantization, formats)
     if runtime is None and quantization is not None:
-        raise _problem("quantization", f"{spec.name} states its needs, not its quantizations", "leave --quant out")
+        raise _problem(
+            "quantization",
+            f"{spec.name} states its needs, not its quantizations",
+            "leave --quant out",
+        )
     if runtime is not None and loads is not None:
         named = workload.replace(runtime=runtime.id)
         return Question(
@@ -94,36 +111,75 @@ def ask(
     if runtime is not None:
         file_format, default = need.default_format_and_quantization(spec, runtime)
         if quantization is not None and not local_files:
-            # of files that are here the type is a fact; where its size cannot be told the needs say so
+            # of files that are here the type is a fact; where its size cannot be told the needs say
+            # so
             quantization = _had_in(spec, runtime, file_format, quantization, rows, shelf)
-        workload = workload.replace(runtime=runtime.id, format=file_format, quantization=quantization or default)
+        workload = workload.replace(
+            runtime=runtime.id, format=file_format, quantization=quantization or default
+        )
     cache_asked = workload.kv_cache_type is not None
     row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
     workload = _in_tokens(spec, row, workload)
-    companions = _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
+    companions = (
+        _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
+    )
     layout = instruction_sets_for_layout(machine)
-    needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=layout, companions=companions)
-    if runtime is not None and needs.memory is not None and not any(term.name == "kv_cache" for term in needs.memory.terms):
+    needs = need.needs_of(
+        spec, runtime, workload, rows, instruction_sets=layout, companions=companions
+    )
+    if (
+        runtime is not None
+        and needs.memory is not None
+        and not any(term.name == "kv_cache" for term in needs.memory.terms)
+    ):
         if cache_asked and not runtime.kv_cache_types:
-            raise _problem("kv_cache_type", f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen", "leave it out")
-        if cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None:
+            raise _problem(
+                "kv_cache_type",
+                f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen",
+                "leave it out",
+            )
+        if (
+            cache_asked
+            and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None
+        ):
             raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
         if cache_asked:
-            needs = need.needs_of(spec, runtime, workload, rows, instruction_sets=layout, companions=companions)
-    elif cache_asked and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None:
+            needs = need.needs_of(
+                spec, runtime, workload, rows, instruction_sets=layout, companions=companions
+            )
+    elif (
+        cache_asked
+        and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None
+    ):
         raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
     alone = needs
     if companions is not None:
-        alone = need.needs_of(spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine))
+        alone = need.needs_of(
+            spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine)
+        )
     read = None
     if spec.modality in GENERATING and workload.task == "generate":
-        read = need.decode_bytes_by_type(spec, runtime, workload.format or "", workload.quantization or "", rows) if runtime else {}
-    if part is not None and part.missing_bytes is None and (alone.download_bytes or 0) > part.size_bytes:
+        read = (
+            need.decode_bytes_by_type(
+                spec, runtime, workload.format or "", workload.quantization or "", rows
+            )
+            if runtime
+            else {}
+        )
+    if (
+        part is not None
+        and part.missing_bytes is None
+        and (alone.download_bytes or 0) > part.size_bytes
+    ):
         part = part.replace(missing_bytes=(alone.download_bytes or 0) - part.size_bytes)
     made = spec.architecture
-    known = made is None or made.row.removesuffix(INCOMPLETE) in rows.get("architecture", {}) or not local_files
+    known = (
+        made is None
+        or made.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
+        or not local_files
+    )
     return Question(
         unfamiliar=None if made is None or known else made.row,
         spec=spec,
@@ -139,19 +195,28 @@ def ask(
         beside_bytes=max(0, (needs.download_bytes or 0) - (alone.download_bytes or 0)),
         opened=opened,
         license_guessed=guessed,
-        here=part or (here(spec, runtime, workload, alone, machine, shelf) if runtime is not None and not local_files else None),
+        here=part
+        or (
+            here(spec, runtime, workload, alone, machine, shelf)
+            if runtime is not None and not local_files
+            else None
+        ),
     )
 
 
 class Asker:
-    """Asks of the models of one catalogue on one machine. `questions.ReadyAsker` has most of the answers at hand."""
+    """Asks of the models of one catalogue on one machine. `questions.ReadyAsker` has most of
+    the answers at hand.
+    """
 
     def __init__(self, shelf: Catalogue, machine: Machine) -> None:
         self.shelf = shelf
         self.machine = machine
 
     def spec(self, id: str, workload: Workload) -> ModelSpec:
-        """The spec of that id, to be asked about under that workload. Raises as `Catalogue.spec`."""
+        """The spec of that id, to be asked about under that workload. Raises as
+        `Catalogue.spec`.
+        """
         return self.shelf.spec(id)
 
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
@@ -162,13 +227,17 @@ class Asker:
 def _understood(
     spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
-    """The workload under canonical names, its runtime and its quantization; raises `WorkloadError` with everything that makes no sense."""
+    """The workload under canonical names, its runtime and its quantization; raises
+    `WorkloadError` with everything that makes no sense.
+    """
     found: list[Problem] = []
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
     try:
         if workload.license is not None:
-            workload = workload.replace(license=canonical_expression(workload.license, shelf.license_ids))
+            workload = workload.replace(
+                license=canonical_expression(workload.license, shelf.license_ids)
+            )
     except WorkloadError as error:
         found += error.problems
     try:
@@ -179,13 +248,20 @@ def _understood(
         quantization = _known_quantization(spec, workload, runtime)
     except WorkloadError as error:
         found += error.problems
-    if quantization in PACKED and workload.runtime is None and runtime is not None and runtime.rule_of(quantization) is None:
+    if (
+        quantization in PACKED
+        and workload.runtime is None
+        and runtime is not None
+        and runtime.rule_of(quantization) is None
+    ):
         runtime = _runtime_for(spec, quantization, shelf) or runtime
     if runtime is not None and workload.task == "generate":
         found += beyond(workload, runtime, shelf)
     if workload.audio_seconds is not None and spec.modality != "speech":
         message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
-        found.append(Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out"))
+        found.append(
+            Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out")
+        )
     if found:
         raise WorkloadError(found)
     return workload, runtime, quantization
@@ -193,36 +269,59 @@ def _understood(
 
 def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str, ...]) -> bool:
     """The files that are here are of no format that the program loads."""
-    return bool(formats) and not set(formats) & set(runtime.formats) and need.why_not_loaded(spec, runtime) is None
+    return (
+        bool(formats)
+        and not set(formats) & set(runtime.formats)
+        and need.why_not_loaded(spec, runtime) is None
+    )
 
 
 def _refusal(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, quantization: str | None, formats: tuple[str, ...]
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec | None,
+    quantization: str | None,
+    formats: tuple[str, ...],
 ) -> tuple[str | None, str | None]:
-    """Why the program does not run or train these files, and what to do where no other would; None and None where it does."""
+    """Why the program does not run or train these files, and what to do where no other would;
+    None and None where it does.
+    """
     mend = None if spec.refused is None else "download it again, as it was published"
     if runtime is None:
         return None, mend
     loads = need.why_not_loaded(spec, runtime)
     packed = quantization in PACKED and "gguf" in runtime.formats
     if _needs_other_files(spec, runtime, formats) and ("mlx" in formats or packed):
-        kind = f"{' or '.join(formats)}, quantized as {quantization}," if packed else " or ".join(formats)
+        kind = (
+            f"{' or '.join(formats)}, quantized as {quantization},"
+            if packed
+            else " or ".join(formats)
+        )
         loads = f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
     if workload.task != "finetune":
         return loads, mend
     if runtime.id != FINETUNING_RUNTIME:
-        return f"{runtime.name} does not train; fine-tuning is judged for transformers with peft.", mend
+        return (
+            f"{runtime.name} does not train; fine-tuning is judged for transformers with peft.",
+            mend,
+        )
     if loads is not None:
         # no other program is judged for training
         requantized = spec.architecture is not None and spec.architecture.quantizer is not None
-        own = "train the weights that these were quantized from" if requantized else "train the published weights, a folder of safetensors"
+        own = (
+            "train the weights that these were quantized from"
+            if requantized
+            else "train the published weights, a folder of safetensors"
+        )
         return loads, mend or own
     from ..needs.torch.finetune import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)
 
 
-def needs_under(question: Question, workload: Workload, shelf: Catalogue, machine: Machine) -> Needs:
+def needs_under(
+    question: Question, workload: Workload, shelf: Catalogue, machine: Machine
+) -> Needs:
     """What the same question takes under another workload."""
     return need.needs_of(
         question.spec,
@@ -255,16 +354,26 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
     return workload
 
 
-def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, shelf: Catalogue) -> need.Companions:
-    """The draft model and the adapter that were named. `WorkloadError` for what that runtime or that model cannot take."""
+def _companions(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, shelf: Catalogue
+) -> need.Companions:
+    """The draft model and the adapter that were named. `WorkloadError` for what that runtime or
+    that model cannot take.
+    """
     made = need.Companions()
     if runtime is None:
-        raise _problem("draft" if workload.draft else "adapter", f"{spec.name} states its needs, not its runtime", "leave it out")
+        raise _problem(
+            "draft" if workload.draft else "adapter",
+            f"{spec.name} states its needs, not its runtime",
+            "leave it out",
+        )
     if workload.draft:
         kind = "mtp" if workload.draft == need.OWN_BLOCK else "draft"
         what = "the model's own block" if kind == "mtp" else "a draft model"
         if kind not in runtime.companions:
-            raise _problem("draft", f"{runtime.name} does not draft with {what}", _takes(shelf, kind))
+            raise _problem(
+                "draft", f"{runtime.name} does not draft with {what}", _takes(shelf, kind)
+            )
         if kind == "draft":
             made = _draft(spec, runtime, workload.draft, workload.quantization, shelf)
         elif spec.architecture is None or not spec.architecture.mtp_layers:
@@ -280,24 +389,47 @@ def _companions(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
 
 
 def beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterator[Problem]:
-    """What that program cannot be asked for, whatever the model: more sequences than it serves, a type its cache does not take."""
+    """What that program cannot be asked for, whatever the model: more sequences than it serves,
+    a type its cache does not take.
+    """
     most, wanted = runtime.most_sequences or workload.parallel, workload.parallel
     if wanted > most:
         message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
-        others = [name for name in PACKED_RUNTIMES if (shelf.runtime(name).most_sequences or wanted) >= wanted]
-        yield Problem(file="workload", key="parallel", message=message, remedy=f"ask for {most:,}, or take --runtime {', '.join(others)}")
+        others = [
+            name
+            for name in PACKED_RUNTIMES
+            if (shelf.runtime(name).most_sequences or wanted) >= wanted
+        ]
+        yield Problem(
+            file="workload",
+            key="parallel",
+            message=message,
+            remedy=f"ask for {most:,}, or take --runtime {', '.join(others)}",
+        )
     type = workload.kv_cache_type
     if type not in (None, "f16", *runtime.kv_cache_types):
         message = f"{runtime.name} keeps its cache in the type of the model and takes no {type}"
-        others = [name for name in shelf.runtime_ids() if type in shelf.runtime(name).kv_cache_types]
-        yield Problem(file="workload", key="kv_cache_type", message=message, remedy=f"leave it out; these take it: {', '.join(others)}")
+        others = [
+            name for name in shelf.runtime_ids() if type in shelf.runtime(name).kv_cache_types
+        ]
+        yield Problem(
+            file="workload",
+            key="kv_cache_type",
+            message=message,
+            remedy=f"leave it out; these take it: {', '.join(others)}",
+        )
 
 
 def _takes(shelf: Catalogue, kind: str) -> str:
-    return f"these do: {', '.join(name for name in shelf.runtime_ids() if kind in shelf.runtime(name).companions)}"
+    return (
+        "these do:"
+        f" {', '.join(name for name in shelf.runtime_ids() if kind in shelf.runtime(name).companions)}"  # noqa: E501
+    )
 
 
-def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: str | None, shelf: Catalogue) -> need.Companions:
+def _draft(
+    spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: str | None, shelf: Catalogue
+) -> need.Companions:
     from ..catalogue.names import is_path, resolve
 
     if is_path(typed):
@@ -310,16 +442,32 @@ def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: s
         draft, quantization, here = shelf.spec(found.spec_id), found.quantization, False
     for one in (spec, draft):
         if one.modality not in GENERATING:
-            raise _problem("draft", f"{one.name} writes no text, so nothing can be drafted", "leave --draft out")
+            raise _problem(
+                "draft",
+                f"{one.name} writes no text, so nothing can be drafted",
+                "leave --draft out",
+            )
     if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
-        raise _problem("draft", f"{draft.name} cannot draft: {why if not draft.closed else 'its weights are not published'}", None)
+        raise _problem(
+            "draft",
+            f"{draft.name} cannot draft:"
+            f" {why if not draft.closed else 'its weights are not published'}",
+            None,
+        )
     apart = need.vocabularies_differ(spec, draft)
     if apart is not None:
-        message = f"{draft.name} cannot draft for {spec.name}: their vocabularies differ, {apart[1]:,} tokens and {apart[0]:,}"
+        message = (
+            f"{draft.name} cannot draft for {spec.name}: their vocabularies differ, {apart[1]:,}"
+            f" tokens and {apart[0]:,}"
+        )
         raise _problem("draft", message, "name a small model of the same family")
     quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
     if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
-        raise _problem("draft", f"{draft.name} in {quantization} is the model itself", "name a smaller model of the same family")
+        raise _problem(
+            "draft",
+            f"{draft.name} in {quantization} is the model itself",
+            "name a smaller model of the same family",
+        )
     return need.Companions(
         draft=draft,
         draft_quantization=quantization,
@@ -327,7 +475,9 @@ def _draft(spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: s
     )
 
 
-def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue) -> Mapping[str, Any]:
+def _adapter(
+    spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
+) -> Mapping[str, Any]:
     import re
 
     ranked = re.fullmatch(r"rank=(.*)", typed, re.DOTALL)
@@ -336,18 +486,35 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
 
         found = read_adapter(typed)
         if found.format not in runtime.formats:
-            fix = "convert it with llama.cpp's convert_lora_to_gguf.py" if "gguf" in runtime.formats else "give it as peft wrote it"
-            raise _problem("adapter", f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is {found.format}", fix)
-        why = need.why_adapter_differs(spec, architectures(shelf), found.architecture, found.pairs) or _other_base(
-            spec, found.base_model, shelf
-        )
+            fix = (
+                "convert it with llama.cpp's convert_lora_to_gguf.py"
+                if "gguf" in runtime.formats
+                else "give it as peft wrote it"
+            )
+            raise _problem(
+                "adapter",
+                f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is"
+                f" {found.format}",
+                fix,
+            )
+        why = need.why_adapter_differs(
+            spec, architectures(shelf), found.architecture, found.pairs
+        ) or _other_base(spec, found.base_model, shelf)
         if why is not None:
-            raise _problem("adapter", f"{runtime.name} refuses this adapter: {why}", "give the model that it was trained on")
+            raise _problem(
+                "adapter",
+                f"{runtime.name} refuses this adapter: {why}",
+                "give the model that it was trained on",
+            )
         rank = max((min(*first, *second) for first, second in found.pairs.values()), default=0)
         return {"adapter": found.size, "adapter_rank": rank, "adapter_is_here": True}
     widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
     if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
-        raise _problem("adapter", f'"{typed[:40]}" names no rank', f"a rank is a whole number from 1 to {widest:,}, for example rank=16")
+        raise _problem(
+            "adapter",
+            f'"{typed[:40]}" names no rank',
+            f"a rank is a whole number from 1 to {widest:,}, for example rank=16",
+        )
     sized = need.adapter_of_rank(spec, architectures(shelf), int(ranked[1]))
     if not isinstance(sized, SizedWeights):
         raise _problem("adapter", sized.reason, sized.remedy)
@@ -355,7 +522,9 @@ def _adapter(spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
 
 
 def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | None:
-    """Why an adapter of that base is not for the model: the base is known, and of another architecture."""
+    """Why an adapter of that base is not for the model: the base is known, and of another
+    architecture.
+    """
     from ..catalogue.names import id_of
 
     # peft writes the folder where a model was trained from one
@@ -366,15 +535,22 @@ def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | No
     made, own = trained.architecture, spec.architecture
     if made is None or own is None or made.row == own.row:
         return None
-    return f"it was trained on {trained.name}, whose architecture is {made.row}, and {spec.name} is {own.row}"
+    return (
+        f"it was trained on {trained.name}, whose architecture is {made.row}, and {spec.name} is"
+        f" {own.row}"
+    )
 
 
 def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:
     return WorkloadError([Problem(file="workload", key=key, message=message, remedy=remedy)])
 
 
-def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]) -> RuntimeSpec | None:
-    """The runtime asked for, or the first of its modality that loads the model; None where the spec names no files at all."""
+def _runtime(
+    spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]
+) -> RuntimeSpec | None:
+    """The runtime asked for, or the first of its modality that loads the model; None where the
+    spec names no files at all.
+    """
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
     if workload.runtime is not None:
@@ -384,9 +560,18 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
             from ..core.spelling import nearest
 
             guess = nearest(wanted, known)
-            raise _problem("runtime", f'"{workload.runtime}" is not one of {", ".join(known)}', f"did you mean {guess}?" if guess else None)
+            raise _problem(
+                "runtime",
+                f'"{workload.runtime}" is not one of {", ".join(known)}',
+                f"did you mean {guess}?" if guess else None,
+            )
         return shelf.runtime(wanted)
-    if spec.closed or (spec.architecture is None and not spec.files and not spec.components and spec.needs is not None):
+    if spec.closed or (
+        spec.architecture is None
+        and not spec.files
+        and not spec.components
+        and spec.needs is not None
+    ):
         return None
     if workload.task == "finetune":
         return shelf.runtime(FINETUNING_RUNTIME)
@@ -394,7 +579,10 @@ def _runtime(spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tup
     fitting = [runtime for runtime in candidates if need.why_not_loaded(spec, runtime) is None]
     # files in a format of their own go before what the modality usually runs in
     others = (shelf.runtime(name) for name in PACKED_RUNTIMES) if formats else ()
-    for runtime in (*fitting, *(other for other in others if need.why_not_loaded(spec, other) is None)):
+    for runtime in (
+        *fitting,
+        *(other for other in others if need.why_not_loaded(spec, other) is None),
+    ):
         if not formats or set(formats) & set(runtime.formats):
             return runtime
     return fitting[0] if fitting else candidates[0]
@@ -409,71 +597,142 @@ def _runtime_for(spec: ModelSpec, quantization: str, shelf: Catalogue) -> Runtim
     return None
 
 
-def _known_quantization(spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None) -> str | None:
+def _known_quantization(
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None
+) -> str | None:
     typed = workload.quantization
     if typed is None:
         return None
     # a publisher's own mix has the name under which the spec lists it
-    if any(typed in files.bytes for files in spec.files) and need.canonical_quantization(typed) is None:
+    if (
+        any(typed in files.bytes for files in spec.files)
+        and need.canonical_quantization(typed) is None
+    ):
         return typed
-    known = (runtime.named(typed) if runtime is not None else None) or need.canonical_quantization(typed)
+    known = (runtime.named(typed) if runtime is not None else None) or need.canonical_quantization(
+        typed
+    )
     if known is None:
         raise _problem("quantization", *_no_quantization(typed))
     return known
 
 
 def _no_quantization(typed: str) -> tuple[str, str | None]:
-    """What to say of a name whose size cannot be computed: a retired type, a publisher's own mix, or no name at all."""
+    """What to say of a name whose size cannot be computed: a retired type, a publisher's own
+    mix, or no name at all.
+    """
     import re
 
     from ..core.spelling import nearest
 
     name = re.sub(r"[-.]", "_", typed.strip().upper())
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
-        return f'"{typed}" is a layout that llama.cpp no longer loads', "take Q4_0: it is brought into that layout while loading"
+        return (
+            f'"{typed}" is a layout that llama.cpp no longer loads',
+            "take Q4_0: it is brought into that layout while loading",
+        )
     own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
-    if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL")) or name in ("Q2_K_L", "Q4_K_L", "Q5_K_L", "Q6_K_L")):
+    if own is not None and (
+        name.startswith("UD_")
+        or name.endswith(("_XL", "_XXL"))
+        or name in ("Q2_K_L", "Q4_K_L", "Q5_K_L", "Q6_K_L")
+    ):
         base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
         like = f", or judge the nearest recipe of llama.cpp: --quant {base}" if base else ""
         return (
             f'"{typed}" is a publisher\'s own mix, whose size no rule gives and nobody states here',
-            f"judge the file itself, `selfhost check ./model.gguf`; state its size under [[files]] of a spec{like}",
+            (
+                "judge the file itself, `selfhost check ./model.gguf`; state its size under"
+                f" [[files]] of a spec{like}"
+            ),
         )
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
     mix = f"Q{bits[1]}_K_M" if bits else ""
-    guess = next((name for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0") if name in need.QUANTIZATIONS), None) if bits else None
+    guess = (
+        next(
+            (
+                name
+                for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0")
+                if name in need.QUANTIZATIONS
+            ),
+            None,
+        )
+        if bits
+        else None
+    )
     guess = guess or nearest(typed, need.QUANTIZATIONS)
-    return f'"{typed}" is no quantization', f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}"
+    return (
+        f'"{typed}" is no quantization',
+        f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}",
+    )
 
 
-def _had_in(spec: ModelSpec, runtime: RuntimeSpec, file_format: str, quantization: str, rows: Mapping[str, Any], shelf: Catalogue) -> str:
-    """The name under which that runtime's format has the quantization. `WorkloadError` where its size cannot be told."""
+def _had_in(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    file_format: str,
+    quantization: str,
+    rows: Mapping[str, Any],
+    shelf: Catalogue,
+) -> str:
+    """The name under which that runtime's format has the quantization. `WorkloadError` where
+    its size cannot be told.
+    """
     listed = need.quantizations_of(spec, runtime, rows)
     own = need.default_format_and_quantization(spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
         return own
     same = SAME_TYPE.get(quantization, quantization)
-    for name in (quantization, same, _IN_MLX.get(quantization, same), "fp8" if quantization in _FLOAT8 else quantization):
+    for name in (
+        quantization,
+        same,
+        _IN_MLX.get(quantization, same),
+        "fp8" if quantization in _FLOAT8 else quantization,
+    ):
         # what is taken unless another is asked for may be asked for, its size told or not
         known = next((one for one in (*listed, own) if one.lower() == name.lower()), None)
         if known is not None:
             return known
         sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
-        if sized and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights) and _makes(spec, runtime, name):
+        if (
+            sized
+            and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
+            and _makes(spec, runtime, name)
+        ):
             return name
     message = f"{spec.name} does not come in {quantization} for {runtime.name}"
-    untold = need.weights_bytes(spec, file_format, quantization, rows) if runtime.rule_of(quantization) is not None else None
+    untold = (
+        need.weights_bytes(spec, file_format, quantization, rows)
+        if runtime.rule_of(quantization) is not None
+        else None
+    )
     if isinstance(untold, Unread):
         message += f": {untold.reason}"
-    others = [name for name in PACKED_RUNTIMES if name != runtime.id and _had_with(spec, shelf.runtime(name), quantization, rows)]
+    others = [
+        name
+        for name in PACKED_RUNTIMES
+        if name != runtime.id and _had_with(spec, shelf.runtime(name), quantization, rows)
+    ]
     remedy = f"it comes in {', '.join(listed)}" if listed else "leave --quant out"
-    raise _problem("quantization", message, f"take it with --runtime {', '.join(others)}; here {remedy}" if others else remedy)
+    raise _problem(
+        "quantization",
+        message,
+        f"take it with --runtime {', '.join(others)}; here {remedy}" if others else remedy,
+    )
 
 
-def _had_with(spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]) -> bool:
+def _had_with(
+    spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]
+) -> bool:
     """Would another runtime have it, by that name or by what people call it there?"""
-    name = runtime.named(quantization) or (quantization if runtime.rule_of(quantization) is not None else None)
-    if name is None or need.why_not_loaded(spec, runtime) is not None or not _makes(spec, runtime, name):
+    name = runtime.named(quantization) or (
+        quantization if runtime.rule_of(quantization) is not None else None
+    )
+    if (
+        name is None
+        or need.why_not_loaded(spec, runtime) is not None
+        or not _makes(spec, runtime, name)
+    ):
         return False
     file_format = need.default_format_and_quantization(spec, runtime)[0]
     return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)

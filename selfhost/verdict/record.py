@@ -1,4 +1,6 @@
-"""Needs held against a machine -> Verdict: the findings, the route that follows, and the one place that decides the exit code."""
+"""Needs held against a machine -> Verdict: the findings, the route that follows, and the one
+place that decides the exit code.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ class Route(StrEnum):
 
 
 class Alternative(Record):
-    """Something that would fit instead: the same model smaller or with a shorter context, or another model.
+    """Something that would fit instead: the same model smaller or with a shorter context, or
+    another model.
 
     `command` asks about it with everything that was asked before.
     """
@@ -76,8 +79,9 @@ class Alternative(Record):
 class OpenAlternative(Record):
     """An open-weight model that the spec of a closed one names, whether it runs here or not.
 
-    `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out; `license` is None where it is not known.
-    `quantization` is the one that it fits in where its default does not.
+    `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out;
+    `license` is None where it is not known. `quantization` is the one that it fits in where its
+    default does not.
     """
 
     id: str
@@ -89,12 +93,14 @@ class OpenAlternative(Record):
 
 
 class Room(Record):
-    """How far one could go on this machine, each with everything else as judged; None where it makes no sense or nothing fits.
+    """How far one could go on this machine, each with everything else as judged; None where it
+    makes no sense or nothing fits.
 
-    Where it runs, none of that moves it off the accelerators: what it takes there must fit there. The pace is not asked again.
-    `longest_context_tokens` is per sequence and at most what the model can use: one token more does not fit or is beyond
-    that. `best_quantization` is the one that keeps most quality, `most_parallel` the number of sequences at once. `not_now` are
-    those of these fields that take more than is free now: other programs would have to be closed.
+    Where it runs, none of that moves it off the accelerators: what it takes there must fit there.
+    The pace is not asked again. `longest_context_tokens` is per sequence and at most what the model
+    can use: one token more does not fit or is beyond that. `best_quantization` is the one that
+    keeps most quality, `most_parallel` the number of sequences at once. `not_now` are those of
+    these fields that take more than is free now: other programs would have to be closed.
     """
 
     longest_context_tokens: int | None = None
@@ -106,8 +112,9 @@ class Room(Record):
 class Placement(Record):
     """One way to lay the model out on this machine, in the order they are judged.
 
-    `placement` is host, accelerator or split, `accelerators` the numbers of those it takes. `fits` is whether memory, accelerator and
-    speed allow it, None where that cannot be told; `judged`: the verdict is about this one.
+    `placement` is host, accelerator or split, `accelerators` the numbers of those it takes. `fits`
+    is whether memory, accelerator and speed allow it, None where that cannot be told; `judged`: the
+    verdict is about this one.
     """
 
     placement: str
@@ -120,10 +127,12 @@ class Placement(Record):
 
 
 class Size(Record):
-    """One quantization of a model with one runtime: what travels, what it takes, whether it would run, what it costs in quality.
+    """One quantization of a model with one runtime: what travels, what it takes, whether it would
+    run, what it costs in quality.
 
-    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are known; `memory_bytes` the most
-    it may take, None where that is not known; `fits` is None where it cannot be told.
+    `family` is gguf, safetensors, mlx or another format; `bytes` the download's, `how` they are
+    known; `memory_bytes` the most it may take, None where that is not known; `fits` is None where
+    it cannot be told.
     """
 
     quantization: str
@@ -138,16 +147,19 @@ class Size(Record):
 
 
 class Question(Record):
-    """All that is asked of one model, every default filled in: what `judge` takes beside the machine.
+    """All that is asked of one model, every default filled in: what `judge` takes beside the
+    machine.
 
-    `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the weights read for one token by
-    stored type, {} where that is not known and None where a pace makes no sense; `loads` is the sentence why `runtime` does
-    not load the model, None when it does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
-    describes. `context_asked`: the context was given, not taken by default. `rewriting`: the row of an
-    encoder with a decoder. `local_files`: the files were named, so they are on this
-    machine, and where they lie on a volume that is RAM `in_memory` (None: not told). `here`: those asked for lie on it, whole or in
-    part. `companions` are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as was asked
-    (`findings.openness_check`)? `license_guessed`: what the function of that name gives, if it was asked.
+    `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
+    weights read for one token by stored type, {} where that is not known and None where a pace
+    makes no sense; `loads` is the sentence why `runtime` does not load the model, None when it
+    does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
+    describes. `context_asked`: the context was given, not taken by default. `rewriting`: the row of
+    an encoder with a decoder. `local_files`: the files were named, so they are on this machine, and
+    where they lie on a volume that is RAM `in_memory` (None: not told). `here`: those asked for lie
+    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them
+    have to be downloaded. `opened`: is it as open as was asked (`findings.openness_check`)?
+    `license_guessed`: what the function of that name gives, if it was asked.
     """
 
     spec: ModelSpec
@@ -170,13 +182,17 @@ class Question(Record):
 
     @property
     def missing_bytes(self) -> int | None:
-        """What is still to be downloaded where the model is here, whole or in part; None where all of it is, or it is not known."""
+        """What is still to be downloaded where the model is here, whole or in part; None where
+        all of it is, or it is not known.
+        """
         own = 0 if self.local_files else self.here.missing_bytes if self.here else None
         return None if own is None else own + self.beside_bytes
 
 
 class Judged(Record):
-    """What the machine's side of the verdict is: findings in the order of CHECKS, the needs and the speed as placed."""
+    """What the machine's side of the verdict is: findings in the order of CHECKS, the needs and
+    the speed as placed.
+    """
 
     findings: tuple[Finding, ...]
     needs: Needs | None
@@ -195,7 +211,10 @@ class Judged(Record):
     @property
     def unknown(self) -> bool:
         """Something that decides is not known; an unknown speed never decides."""
-        return any(finding.outcome is Outcome.UNKNOWN and finding.check != "speed" for finding in self.findings)
+        return any(
+            finding.outcome is Outcome.UNKNOWN and finding.check != "speed"
+            for finding in self.findings
+        )
 
     def route(self, offered: bool) -> Route:
         """The route, given whether an API may be used and one is offered."""
@@ -205,10 +224,11 @@ class Judged(Record):
 
 
 class Answer(Record):
-    """What was found for one model on one machine, and nothing beyond: of the whole catalogue `list` prints these.
+    """What was found for one model on one machine, and nothing beyond: of the whole catalogue
+    `list` prints these.
 
-    `workload` is the one judged, every default filled in, `here` what of the files lies on the machine already. It has no truth
-    value: ask `route` or `can_run`.
+    `workload` is the one judged, every default filled in, `here` what of the files lies on the
+    machine already. It has no truth value: ask `route` or `can_run`.
     """
 
     model: ModelSpec
@@ -242,7 +262,9 @@ class Answer(Record):
 
     @property
     def download_seconds(self) -> float | None:
-        """How long the download takes at the speed that was stated; None where no speed was, or the size is not known."""
+        """How long the download takes at the speed that was stated; None where no speed was, or
+        the size is not known.
+        """
         return self.workload.seconds_to_download(self.needs.download_bytes if self.needs else None)
 
     def finding(self, name: str) -> Finding | None:
@@ -253,16 +275,21 @@ class Answer(Record):
         return None
 
     def __bool__(self) -> bool:
-        raise TypeError(f"a {type(self).__name__} has no truth value: ask can_run, or route for the four answers")
+        raise TypeError(
+            f"a {type(self).__name__} has no truth value: ask can_run, or route for the four"
+            " answers"
+        )
 
 
 class Verdict(Answer):
-    """The answer for one model on one machine, with what to do about it. It has no truth value: ask `route` or `can_run`.
+    """The answer for one model on one machine, with what to do about it. It has no truth value: ask
+    `route` or `can_run`.
 
-    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out that were compared, () where there
-    is but one. `commands` are lines to type next, `notes` sentences about how the name was understood, `advice` what measurements
-    say would make it faster here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no load.
-    `rewrites`: an encoder with a decoder, whose context is what is read and written together.
+    `workload` is the one judged, every default filled in. `placements` are the ways to lay it out
+    that were compared, () where there is but one. `commands` are lines to type next, `notes`
+    sentences about how the name was understood, `advice` what measurements say would make it faster
+    here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
+    load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
     """
 
     asked: str
@@ -293,37 +320,68 @@ _PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
 def judge(question: Question, machine: Machine) -> Judged:
     """Every finding for that question on that machine.
 
-    A closed model gets only `weights` and the findings that were asked for, one that the runtime does not load `runtime` too.
-    The placement judged is the first of accelerator, split, host without a `fail` of memory, accelerator or speed, then an
-    accelerator that others hold now, then one that is unread; where all fail, the first that has the memory, else the host's.
+    A closed model gets only `weights` and the findings that were asked for, one that the runtime
+    does not load `runtime` too. The placement judged is the first of accelerator, split, host
+    without a `fail` of memory, accelerator or speed, then an accelerator that others hold now, then
+    one that is unread; where all fail, the first that has the memory, else the host's.
     """
     spec, workload = question.spec, question.workload
     needs = question.needs
     about: list[Finding | None] = [
-        check.weights(spec, format=workload.format, local_files=question.local_files, here=question.here),
+        check.weights(
+            spec, format=workload.format, local_files=question.local_files, here=question.here
+        ),
         check.license_check(spec, workload, question.license_guessed),
         question.opened,
     ]
     if needs is None:
         if question.loads is not None:
-            about.append(check.runtime_check(machine, question.runtime, loads=question.loads, mend=question.mend))
-        return Judged(findings=tuple([finding for finding in about if finding is not None]), needs=None, speed=None)
-    about.append(check.context(spec, workload, asked=question.context_asked, row=question.rewriting))
+            about.append(
+                check.runtime_check(
+                    machine, question.runtime, loads=question.loads, mend=question.mend
+                )
+            )
+        return Judged(
+            findings=tuple([finding for finding in about if finding is not None]),
+            needs=None,
+            speed=None,
+        )
+    about.append(
+        check.context(spec, workload, asked=question.context_asked, row=question.rewriting)
+    )
     purpose = question.runtime.store if question.runtime else "huggingface"
-    about.append(check.disk(needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here))
+    about.append(
+        check.disk(
+            needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
+        )
+    )
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
     about.append(check.cpu(needs.cpu, machine, question.runtime))
     # code that comes with the model needs no release that knows it
     made = None if spec.safety.remote_code else spec.architecture
     row = made.row if made else None
-    about.append(check.runtime_check(machine, question.runtime, loads=question.loads, unfamiliar=question.unfamiliar, architecture=row))
+    about.append(
+        check.runtime_check(
+            machine,
+            question.runtime,
+            loads=question.loads,
+            unfamiliar=question.unfamiliar,
+            architecture=row,
+        )
+    )
     about.append(speed)
-    return Judged(findings=tuple([finding for finding in about if finding is not None]), needs=_to_come(question, placed), speed=pace)
+    return Judged(
+        findings=tuple([finding for finding in about if finding is not None]),
+        needs=_to_come(question, placed),
+        speed=pace,
+    )
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
-    """Where the memory would lie, however fast, and the findings of memory and accelerator for that place."""
+    """Where the memory would lie, however fast, and the findings of memory and accelerator for
+    that place.
+    """
     seen = []
     for candidate, held in _held(question, needs, machine):
         if not _failed(held):
@@ -332,8 +390,12 @@ def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, li
     return _least_bad(question, seen)
 
 
-def _least_bad(question: Question, seen: Sequence[tuple[Needs, list[Finding]]]) -> tuple[Needs, list[Finding]]:
-    """Of placements that all fail: the host's, else the first; the last of a runtime that works on accelerators alone."""
+def _least_bad(
+    question: Question, seen: Sequence[tuple[Needs, list[Finding]]]
+) -> tuple[Needs, list[Finding]]:
+    """Of placements that all fail: the host's, else the first; the last of a runtime that works
+    on accelerators alone.
+    """
     hosts = [one for one in seen if one[0].placement == "host"]
     return seen[-1] if _gpu_only(question) else hosts[-1] if hosts else seen[0]
 
@@ -345,17 +407,29 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
     found = []
     for candidate, held in _held(question, question.needs, machine):
         pace, speed = _pace(question, candidate, machine)
-        outcomes = {finding.outcome for finding in (*held, speed) if finding is not None and finding.code != "speed-not-known"}
+        outcomes = {
+            finding.outcome
+            for finding in (*held, speed)
+            if finding is not None and finding.code != "speed-not-known"
+        }
         terms = candidate.memory.terms if candidate.memory else ()
         places = dict.fromkeys(term.where for term in terms if term.where != "host")
         found.append(
             Placement(
                 placement=candidate.placement,
                 accelerators=tuple(int(where.partition(":")[2]) for where in places),
-                accelerator_high_bytes=sum(term.high_bytes for term in terms if term.where != "host"),
+                accelerator_high_bytes=sum(
+                    term.high_bytes for term in terms if term.where != "host"
+                ),
                 host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
                 decode=pace.decode if pace else None,
-                fits=False if Outcome.FAIL in outcomes else None if Outcome.UNKNOWN in outcomes else True,
+                fits=(
+                    False
+                    if Outcome.FAIL in outcomes
+                    else None
+                    if Outcome.UNKNOWN in outcomes
+                    else True
+                ),
                 judged=_to_come(question, candidate) == judged.needs,
             )
         )
@@ -364,33 +438,56 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
 
 def _to_come(question: Question, needs: Needs) -> Needs:
     """The needs with what still has to be downloaded, where some of the files are here."""
-    return needs if question.missing_bytes is None else needs.replace(download_bytes=question.missing_bytes)
+    return (
+        needs
+        if question.missing_bytes is None
+        else needs.replace(download_bytes=question.missing_bytes)
+    )
 
 
 def _gpu_only(question: Question) -> bool:
-    return question.runtime is not None and question.runtime.wants_gpu(question.workload.quantization)
+    return question.runtime is not None and question.runtime.wants_gpu(
+        question.workload.quantization
+    )
 
 
 def _rule(question: Question) -> QuantizationRule | None:
-    return question.runtime.rule_of(question.workload.quantization) if question.runtime is not None else None
+    return (
+        question.runtime.rule_of(question.workload.quantization)
+        if question.runtime is not None
+        else None
+    )
 
 
 def _failed(held: Iterable[Finding | None]) -> bool:
     return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few
 
 
-def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[Needs, list[Finding]]]:
-    """Each placement with the findings of memory and accelerator. Planning is for accelerators that nothing else holds."""
+def _held(
+    question: Question, needs: Needs, machine: Machine
+) -> Iterator[tuple[Needs, list[Finding]]]:
+    """Each placement with the findings of memory and accelerator. Planning is for accelerators
+    that nothing else holds.
+    """
     basis = question.workload.memory_basis
     if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
         machine = machine.replace(accelerators=emptied(machine.accelerators))
     layers = question.spec.architecture.layers if question.spec.architecture else None
-    splits = question.runtime is not None and question.runtime.splits_layers and question.workload.task == "generate"
+    splits = (
+        question.runtime is not None
+        and question.runtime.splits_layers
+        and question.workload.task == "generate"
+    )
     purpose = question.runtime.store if question.runtime else "huggingface"
     stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
     kept = check.held_in_memory(question.here, machine, purpose)
-    stores = [purpose] * bool(stored) + ([question.here.store or purpose] if question.here is not None and kept else [])
-    surely = None not in (question.in_memory, *(check.lies_in_memory(machine, store) for store in stores))
+    stores = [purpose] * bool(stored) + (
+        [question.here.store or purpose] if question.here is not None and kept else []
+    )
+    surely = None not in (
+        question.in_memory,
+        *(check.lies_in_memory(machine, store) for store in stores),
+    )
     if question.in_memory is not False:
         kept += max(0, (needs.download_bytes or 0) - question.beside_bytes)
     whole: Term | None = None
@@ -398,22 +495,47 @@ def _held(question: Question, needs: Needs, machine: Machine) -> Iterator[tuple[
     if question.workload.task == "finetune":
         from ..needs.torch.finetune import gathered, why_not_shared_out
 
-        whole, alone = gathered(question.spec, question.workload), why_not_shared_out(question.workload)
-    for candidate in placements(needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole):
-        accelerator = check.accelerator(candidate, machine, question.runtime, _rule(question), now_only=basis == "available", alone=alone)
-        yield candidate, [check.memory(candidate, machine, question.workload, stored, kept, surely=surely), accelerator]
+        whole, alone = (
+            gathered(question.spec, question.workload),
+            why_not_shared_out(question.workload),
+        )
+    for candidate in placements(
+        needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole
+    ):
+        accelerator = check.accelerator(
+            candidate,
+            machine,
+            question.runtime,
+            _rule(question),
+            now_only=basis == "available",
+            alone=alone,
+        )
+        yield (
+            candidate,
+            [
+                check.memory(candidate, machine, question.workload, stored, kept, surely=surely),
+                accelerator,
+            ],
+        )
 
 
-def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, Finding | None]:
+def _pace(
+    question: Question, placed: Needs, machine: Machine
+) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
     pace, why = None, "there is nothing to estimate it from"
-    if placed.memory is None and (machine.accelerators is None or any(card.unified is not True for card in machine.accelerators)):
+    if placed.memory is None and (
+        machine.accelerators is None
+        or any(card.unified is not True for card in machine.accelerators)
+    ):
         # an accelerator with memory of its own may hold what does not say how much it takes
         why = "where it would lie is not, for what it takes is not known"
     elif question.read_bytes is not None:
         # only a program that shares layers out leaves some of them to the processor
         splits = question.runtime is None or question.runtime.splits_layers
-        layers = question.spec.architecture.layers if splits and question.spec.architecture else None
+        layers = (
+            question.spec.architecture.layers if splits and question.spec.architecture else None
+        )
         pace = predict(
             machine,
             question.spec.architecture,
@@ -423,21 +545,42 @@ def _pace(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | 
             offloaded=shares_of(placed) if placed.placement != "host" else None,
             on_shared=share_on_shared(placed, machine, layers),
         )
-        if pace is not None and question.companions is not None and question.companions.drafted_tokens:
+        if (
+            pace is not None
+            and question.companions is not None
+            and question.companions.drafted_tokens
+        ):
             pace = with_draft(pace, question.companions.drafted_tokens)
     decode = pace.decode if pace else None
     in_ram = placed.placement != "accelerator"
     guessed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    untold = machine.why_unread("memory_bandwidth_bytes_per_second") if machine.memory_bandwidth_bytes_per_second is None else None
+    untold = (
+        machine.why_unread("memory_bandwidth_bytes_per_second")
+        if machine.memory_bandwidth_bytes_per_second is None
+        else None
+    )
     # where it was tried in vain the remedy is another
-    measurable = in_ram and not machine.planning and untold is not None and "--measure" in (untold.remedy or "")
-    measure = "`--measure`" if machine.is_this_one else "a record that `selfhost machine --measure --format json` makes there"
+    measurable = (
+        in_ram
+        and not machine.planning
+        and untold is not None
+        and "--measure" in (untold.remedy or "")
+    )
+    measure = (
+        "`--measure`"
+        if machine.is_this_one
+        else "a record that `selfhost machine --measure --format json` makes there"
+    )
     found = (decode.low, decode.high) if decode else None
     why = "" if decode else pace.how if pace else why
-    return pace, check.speed(found, question.workload, why, assumed=guessed, measure=measure if measurable else None)
+    return pace, check.speed(
+        found, question.workload, why, assumed=guessed, measure=measure if measurable else None
+    )
 
 
-def _first_without_a_fail(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
+def _first_without_a_fail(
+    question: Question, needs: Needs, machine: Machine
+) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
     slow: tuple[Needs, list[Finding], Speed | None, Finding | None] | None = None
     seen = []
     every = _held(question, needs, machine)
@@ -458,20 +601,45 @@ def _first_without_a_fail(question: Question, needs: Needs, machine: Machine) ->
 
 
 def _once_idle(
-    question: Question, machine: Machine, chosen: Finding, pace: Speed | None, others: Iterator[tuple[Needs, list[Finding]]]
+    question: Question,
+    machine: Machine,
+    chosen: Finding,
+    pace: Speed | None,
+    others: Iterator[tuple[Needs, list[Finding]]],
 ) -> Finding:
-    """The accelerator's finding, with what an accelerator that others hold now would give, where that is faster."""
+    """The accelerator's finding, with what an accelerator that others hold now would give,
+    where that is faster.
+    """
     for candidate, held in others:
-        if held[1].code == "accelerator-not-now" and candidate.placement == "accelerator" and not _failed(held):
+        if (
+            held[1].code == "accelerator-not-now"
+            and candidate.placement == "accelerator"
+            and not _failed(held)
+        ):
             there = _pace(question, candidate, machine)[0]
             decode = there.decode if there else None
-            if decode is None or pace is None or pace.decode is None or decode.likely > pace.decode.likely:
-                return check.once_idle(chosen, held[1], (decode.low, decode.high) if decode else None)
+            if (
+                decode is None
+                or pace is None
+                or pace.decode is None
+                or decode.likely > pace.decode.likely
+            ):
+                return check.once_idle(
+                    chosen, held[1], (decode.low, decode.high) if decode else None
+                )
     return chosen
 
 
-def exit_code(routes: Iterable[Route], *, no_answer: bool = False, crashed: bool = False, interrupted: bool = False) -> int:
-    """The process's exit code: 130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0. Nothing judged is 2, never 0."""
+def exit_code(
+    routes: Iterable[Route],
+    *,
+    no_answer: bool = False,
+    crashed: bool = False,
+    interrupted: bool = False,
+) -> int:
+    """The process's exit code: 130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0.
+    Nothing judged is 2, never 0.
+    """
     if interrupted:
         return 130
     if crashed:

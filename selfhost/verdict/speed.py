@@ -1,9 +1,10 @@
 """How fast a model would go on a processor: prompt and decode in tokens per second, as ranges.
 
-The rules and their constants were measured with llama.cpp 0c1e570, CPU backend, on two threads of an x86-64 server (Zen 5,
-AVX-512): 32 decode runs, median error 6 %, worst 17 %; on a second host 93 readings of the bandwidth beside 56 runs, median 5 %, 89
-within 20 %. How other processors compare, and what memory bandwidth a machine has
-that was not measured, are wide bounds that hold runs other people published. Both sets are in `tests/truth/speed.json`.
+The rules and their constants were measured with llama.cpp 0c1e570, CPU backend, on two threads of
+an x86-64 server (Zen 5, AVX-512): 32 decode runs, median error 6 %, worst 17 %; on a second host 93
+readings of the bandwidth beside 56 runs, median 5 %, 89 within 20 %. How other processors compare,
+and what memory bandwidth a machine has that was not measured, are wide bounds that hold runs other
+people published. Both sets are in `tests/truth/speed.json`.
 """
 
 from __future__ import annotations
@@ -29,45 +30,62 @@ BANDWIDTH_SHARE = 0.86
 LAYER_SECONDS = 0.0002
 # bytes per second that one core unpacks, by type; for the others no limit was seen
 UNPACKED_PER_SECOND: Mapping[str, float] = {
-    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9, "Q5_1": 41e9, "MXFP4": 11.6e9,
+    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
+    "Q5_1": 41e9, "MXFP4": 11.6e9,
     # not measured: they look their values up in tables as IQ4_XS does
-    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9, "IQ1_S": 41e9,
+    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9,
+    "IQ1_S": 41e9,
 }  # fmt: skip
-# bytes per second that one core gets through when it works alone and memory has more to give: llama-bench on one thread, 33 runs of
-# 13 files on two hosts (Zen 5), which lie up to 10 % to either side. Two threads at 80 GB/s of memory got twice this and no more
+# bytes per second that one core gets through when it works alone and memory has more to give:
+# llama-bench on one thread, 33 runs of 13 files on two hosts (Zen 5), which lie up to 10 % to
+# either side. Two threads at 80 GB/s of memory got twice this and no more
 ALONE_PER_SECOND: Mapping[str, float] = {
-    "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9, "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
+    "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9,
+    "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
     "IQ4_XS": 19e9, "MXFP4": 8.4e9,
     # not measured: as the type that is stored most like it
-    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9, "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
+    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9,
+    "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
     "IQ1_M": 19e9, "IQ1_S": 19e9,
     # any other type: as F16, the fastest that was measured
 }  # fmt: skip
-# of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is what it takes
+# of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is
+# what it takes
 ATTENTION_FLOPS = 12e9
-# of one core on a long prompt, by type, in the layout that llama.cpp gives the weights by default; half of it for experts, that see
-# few tokens each (Qwen3 30B-A3B; that run is not among the recorded ones)
+# of one core on a long prompt, by type, in the layout that llama.cpp gives the weights by default;
+# half of it for experts, that see few tokens each (Qwen3 30B-A3B; that run is not among the
+# recorded ones)
 PROMPT_FLOPS: Mapping[str, float] = {
-    "Q4_0": 280e9, "Q4_K": 242e9, "Q2_K": 214e9, "Q3_K": 299e9, "Q5_K": 358e9, "Q6_K": 318e9, "Q8_0": 155e9, "F16": 193e9,
+    "Q4_0": 280e9, "Q4_K": 242e9, "Q2_K": 214e9, "Q3_K": 299e9, "Q5_K": 358e9, "Q6_K": 318e9,
+    "Q8_0": 155e9, "F16": 193e9,
     "IQ4_XS": 391e9, "IQ4_NL": 280e9, "MXFP4": 31e9, "Q5_0": 125e9, "Q5_1": 125e9,
 }  # fmt: skip
 EXPERT_PROMPT_SHARE = 0.5
 
-# A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2 Ultra, 24 cores) to 0.67
-# (Core i9-13900K), Apple's GPUs 0.53 to 0.80
+# A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
+# Ultra, 24 cores) to 0.67 (Core i9-13900K), Apple's GPUs 0.53 to 0.80
 STATED_SHARE = (0.3, 0.6, 1.0)
 # measured with at most 16 threads; all cores of a larger machine may read more
 MORE_CORES = 1.6
 MEASURED_WITH_CORES = 16
 
 _GB = units.GB
-# One core of a current server reads 42 GB/s (measured, Zen 5). Memory by arithmetic, transfers per second x 8 bytes x channels:
-# two sockets of twelve DDR5-6400 channels 1,229, one socket 614; LPDDR5X-8533 on 128 bits 136; DDR3-1866 on four channels 60
-_CORE_HIGH, _SOCKETS_HIGH, _SOCKET_HIGH, _CLIENT_HIGH, _OLD_HIGH = 50 * _GB, 1229 * _GB, 614 * _GB, 136 * _GB, 60 * _GB
-# a fair share of a crowded cloud host leaves each core 2 (Xeon 8259CL: 2.7); programs that ignore NUMA nodes got 32 out of two
-# Xeons (4 channels of DDR3 each) and 47 out of 192 cores (AmpereOne), both with cost other than memory in it
+# One core of a current server reads 42 GB/s (measured, Zen 5). Memory by arithmetic, transfers per
+# second x 8 bytes x channels: two sockets of twelve DDR5-6400 channels 1,229, one socket 614;
+# LPDDR5X-8533 on 128 bits 136; DDR3-1866 on four channels 60
+_CORE_HIGH, _SOCKETS_HIGH, _SOCKET_HIGH, _CLIENT_HIGH, _OLD_HIGH = (
+    50 * _GB,
+    1229 * _GB,
+    614 * _GB,
+    136 * _GB,
+    60 * _GB,
+)
+# a fair share of a crowded cloud host leaves each core 2 (Xeon 8259CL: 2.7); programs that ignore
+# NUMA nodes got 32 out of two Xeons (4 channels of DDR3 each) and 47 out of 192 cores (AmpereOne),
+# both with cost other than memory in it
 _SHARE_LOW, _SERVER_LOW = 2 * _GB, 40 * _GB
-# one channel of DDR3-1600 is 12.8; without AVX2 a Core 2 Quad got 2.2 from its memory; four RISC-V cores (P550) 0.48
+# one channel of DDR3-1600 is 12.8; without AVX2 a Core 2 Quad got 2.2 from its memory; four RISC-V
+# cores (P550) 0.48
 _CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB), _GB // 2, 5 * _GB
 
 
@@ -88,26 +106,34 @@ class Speed(Record):
     how: str
 
 
-# a guess: the draft's own work and the check of tokens that are then thrown away cost no more than the model's own step again
+# a guess: the draft's own work and the check of tokens that are then thrown away cost no more than
+# the model's own step again
 _DRAFTING_IN_VAIN = 0.5
 
 
 def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
-    """The same with `drafted_tokens` proposed for each step: none or all of them are accepted, and one more comes with them.
+    """The same with `drafted_tokens` proposed for each step: none or all of them are accepted, and
+    one more comes with them.
 
-    Leviathan et al. 2023, arXiv:2211.17192, section 3: between 1 and `drafted_tokens + 1` tokens a step.
+    Leviathan et al. 2023, arXiv:2211.17192, section 3: between 1 and `drafted_tokens + 1` tokens a
+    step.
     """
     if alone.decode is None:
         return alone
-    decode = alone.decode.replace(low=alone.decode.low * _DRAFTING_IN_VAIN, high=alone.decode.high * (1 + drafted_tokens))
+    decode = alone.decode.replace(
+        low=alone.decode.low * _DRAFTING_IN_VAIN, high=alone.decode.high * (1 + drafted_tokens)
+    )
     how = (
-        f"{alone.how}; with a draft from half of that pace, where no token of it is accepted, to {1 + drafted_tokens} times, where all are"
+        f"{alone.how}; with a draft from half of that pace, where no token of it is accepted, to"
+        f" {1 + drafted_tokens} times, where all are"
     )
     return alone.replace(decode=decode, how=how)
 
 
 class Bandwidth(Record):
-    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a clause."""
+    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a
+    clause.
+    """
 
     low: float
     likely: float
@@ -117,19 +143,23 @@ class Bandwidth(Record):
 
 
 class _Kind(Record):
-    """How a processor compares with the one measured on: its use of a measured bandwidth, its cores in decoding, and on prompts."""
+    """How a processor compares with the one measured on: its use of a measured bandwidth, its
+    cores in decoding, and on prompts.
+    """
 
     memory: tuple[float, float]
     cores: tuple[float, float, float]
     prompt: tuple[float, float, float]
 
 
-# From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores of a Core i5-1135G7 reached
-# 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28; the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03.
-# Decode: of its memory a Core i5-6500 used what the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half
-# The ends of _ZEN5: 53 of 54 runs lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted while
-# neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not; prompts at 0.36 to 0.65 of the rates above
-# (26 runs, 12 quantizations): its vector units work on half as many bits at once
+# From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores
+# of a Core i5-1135G7 reached 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28;
+# the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03. Decode: of its memory a Core i5-6500 used what
+# the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half The ends of _ZEN5: 53 of 54 runs
+# lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted
+# while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not;
+# prompts at 0.36 to 0.65 of the rates above (26 runs, 12 quantizations): its vector units work on
+# half as many bits at once
 _ZEN5 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
 _ZEN4 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.33, 0.48, 0.7))
 _AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
@@ -140,20 +170,26 @@ _OLD = _Kind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.
 _SCALAR = _Kind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
 _UNREAD = _Kind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
 
-# Chips whose memory is soldered beside them, so that the name tells its bandwidth: words that the name must hold -> GB/s, the
-# least that decoding has been seen to use of it and its peak. Peaks of Apple chips and Strix Halo: AlexsJones/llmfit
-# llmfit-core/src/hardware.rs and Andyyyy64/whichllm data/gpu.py, M3 Ultra Apple's own; GB10: whichllm; Raspberry Pi 5 and 4: by
-# arithmetic from LPDDR4X-4267 and LPDDR4-3200 on 32 bits. What was used: Apple's cores alone reached 53 of 68 (M1), 112 of 200
-# (M2 Pro), 100 of 400 (M1 Max), 204 of 800 (M2 Ultra); Strix Halo 98; a Raspberry Pi 5 10 to 11, a Pi 400 3.2
+# Chips whose memory is soldered beside them, so that the name tells its bandwidth: words that the
+# name must hold -> GB/s, the least that decoding has been seen to use of it and its peak. Peaks of
+# Apple chips and Strix Halo: AlexsJones/llmfit llmfit-core/src/hardware.rs and Andyyyy64/whichllm
+# data/gpu.py, M3 Ultra Apple's own; GB10: whichllm; Raspberry Pi 5 and 4: by arithmetic from
+# LPDDR4X-4267 and LPDDR4-3200 on 32 bits. What was used: Apple's cores alone reached 53 of 68 (M1),
+# 112 of 200 (M2 Pro), 100 of 400 (M1 Max), 204 of 800 (M2 Ultra); Strix Halo 98; a Raspberry Pi 5
+# 10 to 11, a Pi 400 3.2
 _APPLE_PEAK: Mapping[tuple[str, str], float] = {
     ("m1", ""): 68.25, ("m1", "pro"): 200, ("m1", "max"): 400, ("m1", "ultra"): 800,
     ("m2", ""): 100, ("m2", "pro"): 200, ("m2", "max"): 400, ("m2", "ultra"): 800,
     ("m3", ""): 100, ("m3", "pro"): 150, ("m3", "max"): 400, ("m3", "ultra"): 819,
     ("m4", ""): 120, ("m4", "pro"): 273, ("m4", "max"): 546, ("m5", ""): 153.6,
 }  # fmt: skip
-# chips that are made with two widths of memory, by the cores of the smaller one: those cores and its GB/s (Apple's technical
-# specifications of the MacBook Pro: support.apple.com/en-us/117736 and 121553)
-_APPLE_SMALLER: Mapping[tuple[str, str], tuple[int, float]] = {("m3", "max"): (14, 300), ("m4", "max"): (14, 410)}
+# chips that are made with two widths of memory, by the cores of the smaller one: those cores and
+# its GB/s (Apple's technical specifications of the MacBook Pro: support.apple.com/en-us/117736 and
+# 121553)
+_APPLE_SMALLER: Mapping[tuple[str, str], tuple[int, float]] = {
+    ("m3", "max"): (14, 300),
+    ("m4", "max"): (14, 410),
+}
 _APPLE_LEAST: Mapping[str, float] = {"": 0.6, "pro": 0.45, "max": 0.3, "ultra": 0.25}
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
@@ -167,80 +203,136 @@ _FIXED: tuple[tuple[frozenset[str], str, float, float], ...] = (
     (frozenset(("raspberry", "a72")), "Raspberry Pi 4", 3.5, 12.8),
 )
 _SERVER_WORDS = frozenset((
-    "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan", "power8", "power9", "power10",
+    "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
+    "power8", "power9", "power10",
 ))  # fmt: skip
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
-# Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm data/gpu.py, llmfit hardware.rs and the
-# pages of the clouds that rent them; H100: 2,619 MHz x 2 x 5,120 bits, as one reports, PCIe: NVIDIA PB-11133; RTX 6000 Ada:
-# grafikkarten.com; RX 9070: 256 bits x 20 Gbit/s, RTX PRO 6000 Workstation: 512 x 28. Where a row is wanted, these words must be
+# Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm
+# data/gpu.py, llmfit hardware.rs and the pages of the clouds that rent them; H100: 2,619 MHz x 2 x
+# 5,120 bits, as one reports, PCIe: NVIDIA PB-11133; RTX 6000 Ada: grafikkarten.com; RX 9070: 256
+# bits x 20 Gbit/s, RTX PRO 6000 Workstation: 512 x 28. Where a row is wanted, these words must be
 # the same in both: a 4090 Laptop is no 4090
 _GPU_VARIANTS = frozenset((
-    "ti", "super", "laptop", "mobile", "max", "xt", "xtx", "gre", "d", "nvl", "pcie", "sxm4", "sxm5", "40gb", "hbm3", "mig", "ada",
+    "ti", "super", "laptop", "mobile", "max", "xt", "xtx", "gre", "d", "nvl", "pcie", "sxm4",
+    "sxm5", "40gb", "hbm3", "mig", "ada",
 ))  # fmt: skip
-_GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), peak) for name, peak in (
-    ("gtx 1650", 128), ("gtx 1660", 192), ("gtx 1660 super", 336), ("gtx 1660 ti", 288), ("rtx 2060", 336), ("rtx 2060 super", 448),
-    ("rtx 2070", 448), ("rtx 2070 super", 448), ("rtx 2080", 448), ("rtx 2080 super", 496), ("rtx 2080 ti", 616), ("rtx 3050", 224),
-    ("rtx 3060", 360), ("rtx 3060 ti", 448), ("rtx 3070", 448), ("rtx 3070 ti", 608), ("rtx 3080", 760), ("rtx 3080 ti", 912),
-    ("rtx 3090", 936), ("rtx 3090 ti", 1008), ("rtx 4060", 272), ("rtx 4060 laptop", 256), ("rtx 4060 ti", 288), ("rtx 4070", 504),
-    ("rtx 4070 super", 504), ("rtx 4070 ti", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717), ("rtx 4080 super", 736),
-    ("rtx 4090", 1008), ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti", 896), ("rtx 5080", 960),
-    ("rtx 5090", 1792), ("rtx pro 6000 blackwell", 1597), ("rtx pro 6000 blackwell workstation", 1792),
+_GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()),
+    peak) for name, peak in (
+    ("gtx 1650", 128), ("gtx 1660", 192), ("gtx 1660 super", 336), ("gtx 1660 ti", 288),
+    ("rtx 2060", 336), ("rtx 2060 super", 448),
+    ("rtx 2070", 448), ("rtx 2070 super", 448), ("rtx 2080", 448), ("rtx 2080 super", 496),
+    ("rtx 2080 ti", 616), ("rtx 3050", 224),
+    ("rtx 3060", 360), ("rtx 3060 ti", 448), ("rtx 3070", 448), ("rtx 3070 ti", 608), ("rtx 3080",
+    760), ("rtx 3080 ti", 912),
+    ("rtx 3090", 936), ("rtx 3090 ti", 1008), ("rtx 4060", 272), ("rtx 4060 laptop", 256),
+    ("rtx 4060 ti", 288), ("rtx 4070", 504),
+    ("rtx 4070 super", 504), ("rtx 4070 ti", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717),
+    ("rtx 4080 super", 736),
+    ("rtx 4090", 1008), ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti",
+    896), ("rtx 5080", 960),
+    ("rtx 5090", 1792), ("rtx pro 6000 blackwell", 1597), ("rtx pro 6000 blackwell workstation",
+    1792),
     ("rtx a4000", 448), ("rtx a5000", 768), ("rtx a6000", 768), ("rtx 6000 ada", 960),
-    ("tesla t4", 320), ("tesla v100", 900), ("a10g", 600), ("l4", 300), ("l40", 864), ("l40s", 864), ("a100 sxm4 40gb", 1555),
+    ("tesla t4", 320), ("tesla v100", 900), ("a10g", 600), ("l4", 300), ("l40", 864), ("l40s", 864),
+    ("a100 sxm4 40gb", 1555),
     ("a100 sxm4 80gb", 2039),
-    ("a100 pcie 80gb", 1935), ("h100 pcie", 2000), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900), ("h200", 4800), ("h200 nvl", 4800),
-    ("b200", 8000), ("gh200", 4000), ("mi210", 1638), ("mi300x", 5300), ("radeon 6600", 224), ("radeon 6600 xt", 256),
-    ("radeon 6700 xt", 384), ("radeon 6750 xt", 432), ("radeon 6800", 512), ("radeon 6800 xt", 512), ("radeon 6900 xt", 512),
-    ("radeon 6950 xt", 576), ("radeon 7600", 288), ("radeon 7700 xt", 432), ("radeon 7800 xt", 624), ("radeon 7900 xt", 800),
-    ("radeon 7900 xtx", 960), ("radeon 9060 xt", 320), ("radeon 9070", 640), ("radeon 9070 xt", 640), ("arc b580", 456),
-    # of the RAM beside them: Ryzen AI Max, DGX Spark, Jetson by the name of its board (specs/machines)
-    ("radeon 8060s", 256), ("radeon 8050s", 256), ("gb10", 273), ("jetson agx orin", 204.8), ("jetson orin nx", 102.4),
+    ("a100 pcie 80gb", 1935), ("h100 pcie", 2000), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900),
+    ("h200", 4800), ("h200 nvl", 4800),
+    ("b200", 8000), ("gh200", 4000), ("mi210", 1638), ("mi300x", 5300), ("radeon 6600", 224),
+    ("radeon 6600 xt", 256),
+    ("radeon 6700 xt", 384), ("radeon 6750 xt", 432), ("radeon 6800", 512), ("radeon 6800 xt", 512),
+    ("radeon 6900 xt", 512),
+    ("radeon 6950 xt", 576), ("radeon 7600", 288), ("radeon 7700 xt", 432), ("radeon 7800 xt", 624),
+    ("radeon 7900 xt", 800),
+    ("radeon 7900 xtx", 960), ("radeon 9060 xt", 320), ("radeon 9070", 640), ("radeon 9070 xt",
+    640), ("arc b580", 456),
+    # of the RAM beside them: Ryzen AI Max, DGX Spark, Jetson by the name of its board
+    # (specs/machines)
+    ("radeon 8060s", 256), ("radeon 8050s", 256), ("gb10", 273), ("jetson agx orin", 204.8),
+    ("jetson orin nx", 102.4),
 ))  # fmt: skip
 
 
-# What GPUs did on prompts of 512 to 2,048 tokens of dense models, in 10^12 operations a second: two for each parameter but the token
-# table and the output matrix. From runs that others published (tests/truth/speed.json), with CUDA, Metal or ROCm; a GPU of which no
-# run was found has no figure. Builds of 2023 were half as fast as ones of 2024, on data centre cards a third
-_GPU_PROMPT: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()), rate) for name, rate in (
-    ("rtx 2080 ti", 38), ("rtx 3070", 33), ("rtx 3080", 52), ("rtx 3080 ti", 52), ("rtx 3090", 58), ("rtx 4070 ti", 55), ("rtx 4080", 85),
+# What GPUs did on prompts of 512 to 2,048 tokens of dense models, in 10^12 operations a second: two
+# for each parameter but the token table and the output matrix. From runs that others published
+# (tests/truth/speed.json), with CUDA, Metal or ROCm; a GPU of which no run was found has no figure.
+# Builds of 2023 were half as fast as ones of 2024, on data centre cards a third
+_GPU_PROMPT: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()),
+    rate) for name, rate in (
+    ("rtx 2080 ti", 38), ("rtx 3070", 33), ("rtx 3080", 52), ("rtx 3080 ti", 52), ("rtx 3090", 58),
+    ("rtx 4070 ti", 55), ("rtx 4080", 85),
     ("rtx 4090", 115), ("rtx a6000", 44), ("rtx 6000 ada", 60), ("a100 sxm4 80gb", 75),
-    ("a100 pcie 80gb", 80), ("h100 pcie", 100), ("radeon 7900 xtx", 45), ("radeon 8060s", 17.5), ("gb10", 31),
+    ("a100 pcie 80gb", 80), ("h100 pcie", 100), ("radeon 7900 xtx", 45), ("radeon 8060s", 17.5),
+    ("gb10", 31),
     ("apple m1 gpu", 1.5), ("apple m1 max gpu", 5),
-    ("apple m1 ultra gpu", 11.5), ("apple m2 ultra gpu", 15), ("apple m3 gpu", 2.5), ("apple m3 max gpu", 9.5), ("apple m4 gpu", 3.1),
+    ("apple m1 ultra gpu", 11.5), ("apple m2 ultra gpu", 15), ("apple m3 gpu", 2.5),
+    ("apple m3 max gpu", 9.5), ("apple m4 gpu", 3.1),
 ))  # fmt: skip
-# of that, slow end, likely, fast end; experts see few tokens of a prompt each: of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512
-# tokens, 0.55 to 0.75 on 2,048. A context filled before halves it at 8,000 to 32,000 tokens
+# of that, slow end, likely, fast end; experts see few tokens of a prompt each: of a GB10's rate
+# gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55 to 0.75 on 2,048. A context filled before
+# halves it at 8,000 to 32,000 tokens
 _PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
 
 
-# Cards of one name and two memories: that of the smaller or the larger, in GiB, by the width and rate of its memory (general knowledge)
-_GPU_PEAK_WITH: Mapping[tuple[str, int], float] = {("rtx 3080", 12): 912, ("rtx 3060", 8): 240, ("rtx 3050", 6): 168}
+# Cards of one name and two memories: that of the smaller or the larger, in GiB, by the width and
+# rate of its memory (general knowledge)
+_GPU_PEAK_WITH: Mapping[tuple[str, int], float] = {
+    ("rtx 3080", 12): 912,
+    ("rtx 3060", 8): 240,
+    ("rtx 3050", 6): 168,
+}
 
 
 class _Gpu(Record):
-    """How a GPU decodes, slow end, likely, fast end: of the peak of its memory what reaches weights and a filled context; one layer."""
+    """How a GPU decodes, slow end, likely, fast end: of the peak of its memory what reaches
+    weights and a filled context; one layer.
+    """
 
     weights: tuple[float, float, float]
     cache: tuple[float, float, float]
     layer_seconds: tuple[float, float, float]
 
 
-# From runs that others published (tests/truth/speed.json). What they took beyond reading the weights at the fast end's share, by layer:
-# 25 to 130 us on GeForce cards, 67 to 240 on those with HBM (A100, H100, H200), 40 to 200 where the GPU shares the RAM (Apple, GB10,
-# Orin), 270 to 580 on an RX 9070 XT and an Arc B580. Of the peak, large dense models got 0.66 to 0.85, 0.36 to 0.54, 0.40 to 0.89 and
-# 0.21 to 0.28. A filled context was read at 0.19 (RTX 3090) to 0.49 (RTX 4080), on Apple's GPUs at 0.11 without flash attention, on a
-# GB10 with it at 0.74
+# From runs that others published (tests/truth/speed.json). What they took beyond reading the
+# weights at the fast end's share, by layer: 25 to 130 us on GeForce cards, 67 to 240 on those with
+# HBM (A100, H100, H200), 40 to 200 where the GPU shares the RAM (Apple, GB10, Orin), 270 to 580 on
+# an RX 9070 XT and an Arc B580. Of the peak, large dense models got 0.66 to 0.85, 0.36 to 0.54,
+# 0.40 to 0.89 and 0.21 to 0.28. A filled context was read at 0.19 (RTX 3090) to 0.49 (RTX 4080), on
+# Apple's GPUs at 0.11 without flash attention, on a GB10 with it at 0.74
 _GDDR = _Gpu(weights=(0.7, 0.8, 0.95), cache=(0.18, 0.4, 0.9), layer_seconds=(120e-6, 60e-6, 20e-6))
 _HBM = _Gpu(weights=(0.6, 0.75, 0.9), cache=(0.18, 0.4, 0.9), layer_seconds=(220e-6, 110e-6, 60e-6))
-_OTHER_CARD = _Gpu(weights=(0.4, 0.7, 0.95), cache=(0.1, 0.4, 0.9), layer_seconds=(400e-6, 100e-6, 20e-6))
-_SHARED = _Gpu(weights=(0.4, 0.7, 0.95), cache=(0.1, 0.5, 0.9), layer_seconds=(200e-6, 100e-6, 40e-6))
-_HBM_WORDS = frozenset(("p100", "v100", "a30", "a100", "a800", "h20", "h100", "h200", "h800", "gh200", "b200", "gb200", "b300", "gb300"))
-# their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and programs it is not known
+_OTHER_CARD = _Gpu(
+    weights=(0.4, 0.7, 0.95), cache=(0.1, 0.4, 0.9), layer_seconds=(400e-6, 100e-6, 20e-6)
+)
+_SHARED = _Gpu(
+    weights=(0.4, 0.7, 0.95), cache=(0.1, 0.5, 0.9), layer_seconds=(200e-6, 100e-6, 40e-6)
+)
+_HBM_WORDS = frozenset(
+    (
+        "p100",
+        "v100",
+        "a30",
+        "a100",
+        "a800",
+        "h20",
+        "h100",
+        "h200",
+        "h800",
+        "gh200",
+        "b200",
+        "gb200",
+        "b300",
+        "gb300",
+    )
+)
+# their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and
+# programs it is not known
 _SHARED_VENDORS = ("apple", "nvidia")
 _RUNS_ON_SHARED = (None, "llama.cpp", "ollama", "llama-cpp-python", "mlx", "vllm")
 
 
-# the smallest model measured reads over 100 times as much; below, what a program does beside it decides
+# the smallest model measured reads over 100 times as much; below, what a program does beside it
+# decides
 _LEAST_READ_BYTES = 1 << 20
 
 
@@ -254,45 +346,84 @@ def predict(
     offloaded: Mapping[int, float] | None = None,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
-    """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of what is offloaded is in RAM.
+    """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of
+    what is offloaded is in RAM.
 
-    `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`); {} gives no range. Without an
-    architecture the cost of layers and context is not known and the slow end is lower. `runtime` is the id of a `RuntimeSpec`.
-    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on it (`shares_of`). `on_shared`: share
-    of the layers that a GPU which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
+    `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
+    {} gives no range. Without an architecture the cost of layers and context is not known and the
+    slow end is lower. `runtime` is the id of a `RuntimeSpec`. `offloaded`: number of an accelerator
+    in the machine's list -> share of the layers that lie on it (`shares_of`). `on_shared`: share of
+    the layers that a GPU which shares the RAM computes, slow end, likely, fast end
+    (`placement.share_on_shared`).
     """
     size = sum(read_bytes.values())
     if size <= 0:
         return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
     if size < _LEAST_READ_BYTES:
-        return Speed(decode=None, prompt=None, how="so small a model is paced by its program, not by its weights")
+        return Speed(
+            decode=None,
+            prompt=None,
+            how="so small a model is paced by its program, not by its weights",
+        )
     if machine.emulated_on is not None:
-        return Speed(decode=None, prompt=None, how=f"programs are emulated here, on {machine.emulated_on}, at a pace that nothing tells")
+        return Speed(
+            decode=None,
+            prompt=None,
+            how=(
+                f"programs are emulated here, on {machine.emulated_on}, at a pace that nothing"
+                " tells"
+            ),
+        )
     depth = (context_tokens or 0) / 2
     foreign = runtime not in (None, *_SAME_RULES)
     if offloaded:
-        return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, runtime if foreign else None)
+        return _with_accelerators(
+            machine, architecture, read_bytes, depth, offloaded, runtime if foreign else None
+        )
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
-        return _on_shared_gpu(machine, shared, architecture, read_bytes, depth, runtime if foreign else None, on_shared)
+        return _on_shared_gpu(
+            machine,
+            shared,
+            architecture,
+            read_bytes,
+            depth,
+            runtime if foreign else None,
+            on_shared,
+        )
     memory = bandwidth(machine)
     if memory is None:
-        return Speed(decode=None, prompt=None, how="neither the memory bandwidth nor the number of cores was read")
+        return Speed(
+            decode=None,
+            prompt=None,
+            how="neither the memory bandwidth nor the number of cores was read",
+        )
     kind, threads = _kind(machine), _threads(machine)
     slow, likely, fast = kind.cores
     ends = ((memory.low, slow), (memory.likely, likely), (memory.high, fast))
     attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
     read = _rated(read_bytes)
-    paces = [1 / _seconds(architecture, read, rate, threads * cores, cores, attending) for rate, cores in ends]
+    paces = [
+        1 / _seconds(architecture, read, rate, threads * cores, cores, attending)
+        for rate, cores in ends
+    ]
     if architecture is None or foreign:
         paces[0] *= 0.5
     if shared is not None:
-        paces[2] = max(paces[2], 1 / _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, depth, foreign)[2])
-    # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth hold the rest
+        paces[2] = max(
+            paces[2],
+            1 / _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, depth, foreign)[2],
+        )
+    # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth
+    # hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
 
     def whole() -> Speed:
-        prompt = None if foreign or _on_apple_gpu(machine) else _prompt(architecture, read_bytes, threads, kind)
+        prompt = (
+            None
+            if foreign or _on_apple_gpu(machine)
+            else _prompt(architecture, read_bytes, threads, kind)
+        )
         if prompt is not None and shared is not None:
             beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
             prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
@@ -303,11 +434,16 @@ def predict(
             how += "; with an empty context, as its layers are not known"
         elif depth:
             found = (_attention_flops(architecture, at) for at in (0.0, 2 * depth))
-            empty, full = (1 / _seconds(architecture, read, memory.likely, threads * likely, likely, flops) for flops in found)
+            empty, full = (
+                1 / _seconds(architecture, read, memory.likely, threads * likely, likely, flops)
+                for flops in found
+            )
             how += _in_context(depth, empty, full)
         if shared is not None:
             how += f"; up to the pace of {shared.name}, if it is used"
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None))
+        return Speed(
+            decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None)
+        )
 
     # hundreds of models are judged at once, and of few somebody asks for more
     return Speed.partly({"decode": decode}, whole)
@@ -315,13 +451,21 @@ def predict(
 
 def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
     """A prompt can be read one token at a time."""
-    return PaceRange(**{end: max(getattr(prompt, end), getattr(decode, end)) for end in ("low", "likely", "high")})
+    return PaceRange(
+        **{
+            end: max(getattr(prompt, end), getattr(decode, end))
+            for end in ("low", "likely", "high")
+        }
+    )
 
 
 def _in_context(depth: float, empty: float, full: float) -> str:
     how = f"; with half of the {units.tokens(int(2 * depth))} of context in use"
     if full < 0.9 * empty:
-        how += f": likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when full"
+        how += (
+            f": likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when"
+            " full"
+        )
     return how
 
 
@@ -333,7 +477,9 @@ _SAME_RULES = ("llama.cpp", "ollama", "llama-cpp-python")
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
-    """Number of an accelerator -> share of the weights that `needs`, as placed, puts on it; {} for a model in RAM."""
+    """Number of an accelerator -> share of the weights that `needs`, as placed, puts on it; {}
+    for a model in RAM.
+    """
     held: dict[int, int] = {}
     total = 0
     for term in needs.memory.terms if needs.memory else ():
@@ -348,24 +494,36 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 
 def gpu_bandwidth(name: str) -> float | None:
-    """Peak bytes per second of a GPU's memory, by the name its driver gives; None for one that is not in the table."""
+    """Peak bytes per second of a GPU's memory, by the name its driver gives; None for one that
+    is not in the table.
+    """
     peak = gpu_entry(name, _GPU_PEAK)
     return None if peak is None else peak * _GB
 
 
 def gpu_entry(name: str, rows: Iterable[tuple[frozenset[str], Entry]]) -> Entry | None:
-    """What a table by words of names holds for the name that a GPU's driver gives; None for one that is not in it."""
+    """What a table by words of names holds for the name that a GPU's driver gives; None for one
+    that is not in it.
+    """
     words = _split(name)
-    found = [row for row in rows if row[0] <= words and row[0] & _GPU_VARIANTS == words & _GPU_VARIANTS]
+    found = [
+        row for row in rows if row[0] <= words and row[0] & _GPU_VARIANTS == words & _GPU_VARIANTS
+    ]
     return max(found, key=lambda row: len(row[0]))[1] if found else None
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
-    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name; None where neither does."""
+    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name;
+    None where neither does.
+    """
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
     size = round((device.memory_total_bytes or 0) / units.GIB)
-    rows = [(frozenset(name.split()), peak) for (name, memory), peak in _GPU_PEAK_WITH.items() if memory == size]
+    rows = [
+        (frozenset(name.split()), peak)
+        for (name, memory), peak in _GPU_PEAK_WITH.items()
+        if memory == size
+    ]
     found = gpu_entry(device.name, rows)
     return gpu_bandwidth(device.name) if found is None else found * _GB
 
@@ -386,12 +544,16 @@ def _gpu_seconds(
     depth: float,
     foreign: bool,
 ) -> list[float]:
-    """Of one token on a GPU, slow end, likely, fast end: the weights, what is in the context, the launches of each layer."""
+    """Of one token on a GPU, slow end, likely, fast end: the weights, what is in the context,
+    the launches of each layer.
+    """
     size, layers = sum(read_bytes.values()), 0 if architecture is None else architecture.layers
     on_board = _cache_bytes(architecture, depth) if architecture is not None else 0.0
     found = [
         size / (peak * weights) + on_board / (peak * cache) + layers * each
-        for peak, weights, cache, each in zip(peaks, kind.weights, kind.cache, kind.layer_seconds, strict=True)
+        for peak, weights, cache, each in zip(
+            peaks, kind.weights, kind.cache, kind.layer_seconds, strict=True
+        )
     ]
     if foreign:
         # another program may put all launches of a token into one graph
@@ -409,7 +571,9 @@ def _with_accelerators(
     offloaded: Mapping[int, float],
     foreign: str | None,
 ) -> Speed:
-    """Accelerators one after the other, then the layers in RAM. Prompts are estimated where nothing is left for the RAM."""
+    """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
+    nothing is left for the RAM.
+    """
     devices = machine.accelerators or ()
     seconds = [0.0, 0.0, 0.0]
     names, shares = [], []
@@ -418,12 +582,16 @@ def _with_accelerators(
         peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
-            return Speed(decode=None, prompt=None, how=f"the bandwidth of {name}'s memory is not known")
+            return Speed(
+                decode=None, prompt=None, how=f"the bandwidth of {name}'s memory is not known"
+            )
         kind = _gpu_kind(devices[number])
         held[devices[number].name] = held.get(devices[number].name, 0.0) + share
         names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
         shares += [kind.weights[0], kind.weights[2]]
-        own = _gpu_seconds(kind, (peak, peak, peak), architecture, read_bytes, depth, foreign is not None)
+        own = _gpu_seconds(
+            kind, (peak, peak, peak), architecture, read_bytes, depth, foreign is not None
+        )
         for end in range(3):
             seconds[end] += share * own[end]
     rest = max(0.0, 1 - sum(offloaded.values()))
@@ -431,15 +599,27 @@ def _with_accelerators(
     if rest > 1e-6:
         memory = bandwidth(machine)
         if memory is None:
-            return Speed(decode=None, prompt=None, how="a part of it is in RAM, and neither its bandwidth nor the number of cores was read")
+            return Speed(
+                decode=None,
+                prompt=None,
+                how=(
+                    "a part of it is in RAM, and neither its bandwidth nor the number of cores was"
+                    " read"
+                ),
+            )
         threads, cores = _threads(machine), _kind(machine).cores
         attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
         read = _rated(read_bytes)
         for end, rate in enumerate((memory.low, memory.likely, memory.high)):
-            seconds[end] += rest * _seconds(architecture, read, rate, threads * cores[end], cores[end], attending)
+            seconds[end] += rest * _seconds(
+                architecture, read, rate, threads * cores[end], cores[end], attending
+            )
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
-        how = f"on {how}, of which decoding has been seen to use {_percent(min(shares), max(shares))}; launching each layer takes time too"
+        how = (
+            f"on {how}, of which decoding has been seen to use"
+            f" {_percent(min(shares), max(shares))}; launching each layer takes time too"
+        )
         if architecture is not None and depth:
             how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
     slow, likely, fast = (1 / taken for taken in seconds)
@@ -457,7 +637,9 @@ def _percent(low: float, high: float) -> str:
 
 
 class _SharedGpu(Record):
-    """A GPU that reads the RAM: the peak that it may have, and whether the runtime uses it for sure."""
+    """A GPU that reads the RAM: the peak that it may have, and whether the runtime uses it for
+    sure.
+    """
 
     name: str
     peaks: tuple[float, float, float]
@@ -472,7 +654,12 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     peaks = _shared_peaks(machine, device)
     if peaks is None:
         return None
-    used = device is not None and device.vendor.lower() in _SHARED_VENDORS and runtime in _RUNS_ON_SHARED and not _is_guest(machine)
+    used = (
+        device is not None
+        and device.vendor.lower() in _SHARED_VENDORS
+        and runtime in _RUNS_ON_SHARED
+        and not _is_guest(machine)
+    )
     return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
 
 
@@ -483,15 +670,23 @@ def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
 
 
 def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
-    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU that shares the RAM reads them as they are."""
+    """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU
+    that shares the RAM reads them as they are.
+    """
     return () if uses_shared_gpu(machine, "llama.cpp") else machine.instruction_sets
 
 
-def _shared_peaks(machine: Machine, device: Accelerator | None) -> tuple[float, float, float] | None:
+def _shared_peaks(
+    machine: Machine, device: Accelerator | None
+) -> tuple[float, float, float] | None:
     told = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"
     known = machine.memory_bandwidth_bytes_per_second
-    if told is None and known is not None and not machine.sources.get(fact, "").startswith("measured"):
+    if (
+        told is None
+        and known is not None
+        and not machine.sources.get(fact, "").startswith("measured")
+    ):
         told = known
     if told is not None:
         return told, told, told
@@ -514,12 +709,19 @@ def _on_shared_gpu(
     foreign: str | None,
     held: tuple[float, float, float],
 ) -> Speed:
-    """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the processor's, one after the other."""
+    """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the
+    processor's, one after the other.
+    """
     whole = min(held) >= 1
     memory = None if whole else bandwidth(machine)
     if not whole and memory is None:
         return Speed(
-            decode=None, prompt=None, how="a part of it is left to the processor, and neither its bandwidth nor its cores were read"
+            decode=None,
+            prompt=None,
+            how=(
+                "a part of it is left to the processor, and neither its bandwidth nor its cores"
+                " were read"
+            ),
         )
 
     def paces(at: float, strange: bool) -> list[float]:
@@ -527,19 +729,37 @@ def _on_shared_gpu(
         if memory is not None:
             threads, cores = _threads(machine), _kind(machine).cores
             rates = (memory.low, memory.likely, memory.high)
-            read, attending = _rated(read_bytes), 0.0 if architecture is None else _attention_flops(architecture, at)
+            read, attending = (
+                _rated(read_bytes),
+                0.0 if architecture is None else _attention_flops(architecture, at),
+            )
             ends = zip(rates, cores, strict=True)
-            beside = [_seconds(architecture, read, rate, threads * core, core, attending) for rate, core in ends]
-            taken = [share * own + (1 - share) * other for share, own, other in zip(held, taken, beside, strict=True)]
+            beside = [
+                _seconds(architecture, read, rate, threads * core, core, attending)
+                for rate, core in ends
+            ]
+            taken = [
+                share * own + (1 - share) * other
+                for share, own, other in zip(held, taken, beside, strict=True)
+            ]
         return [1 / one for one in taken]
 
     slow, likely, fast = paces(depth, foreign is not None)
     low, high = gpu.peaks[0], gpu.peaks[2]
-    rate = f"{units.decimal(int(high))}/s" if low == high else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
+    rate = (
+        f"{units.decimal(int(high))}/s"
+        if low == high
+        else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
+    )
     used = _percent(_SHARED.weights[0], _SHARED.weights[2])
-    how = f"on {gpu.name}, which shares the RAM ({rate} at most), of which decoding has been seen to use {used}"
+    how = (
+        f"on {gpu.name}, which shares the RAM ({rate} at most), of which decoding has been seen to"
+        f" use {used}"
+    )
     if memory is not None:
-        part = _percent(held[0], held[2]) if f"{held[0]:.0%}" != f"{held[2]:.0%}" else f"{held[0]:.0%}"
+        part = (
+            _percent(held[0], held[2]) if f"{held[0]:.0%}" != f"{held[2]:.0%}" else f"{held[0]:.0%}"
+        )
         how = f"{part} of the layers {how}, the rest on the processor: {memory.how}"
     if architecture is not None and depth:
         empty, full = (paces(at, False)[1] for at in (0.0, 2 * depth))
@@ -547,7 +767,9 @@ def _on_shared_gpu(
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def told() -> Speed:
-        prompt = None if foreign or not whole else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+        prompt = (
+            None if foreign or not whole else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+        )
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
     return Speed.partly({"decode": decode}, told)
@@ -566,7 +788,12 @@ def _cache_bytes(architecture: Architecture, depth: float) -> float:
 
 
 def advice(
-    machine: Machine, architecture: Architecture | None, read_bytes: Mapping[str, int], *, context_tokens: int | None, runtime: str | None
+    machine: Machine,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    *,
+    context_tokens: int | None,
+    runtime: str | None,
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
     lines = []
@@ -574,37 +801,53 @@ def advice(
     if size and runtime == "llama.cpp" and "avx512f" in (machine.instruction_sets or ()):
         share = {name: count / size for name, count in read_bytes.items()}
         if share.get("MXFP4", 0) > 0.3:
-            lines.append("--no-repack makes llama.cpp faster with MXFP4: prompts by 79 %, decoding by 21 % (measured on Zen 5, 2 threads)")
+            lines.append(
+                "--no-repack makes llama.cpp faster with MXFP4: prompts by 79 %, decoding by 21 %"
+                " (measured on Zen 5, 2 threads)"
+            )
         elif share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
             lines.append(
-                "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy of the weights, and decode 11 to 20 % "
-                "slower (measured on Zen 5, 2 threads)"
+                "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy"
+                " of the weights, and decode 11 to 20 % slower (measured on Zen 5, 2 threads)"
             )
     shared, memory = _shared_gpu(machine, runtime), bandwidth(machine)
-    if size and architecture is not None and context_tokens and (memory is not None or shared is not None):
+    if (
+        size
+        and architecture is not None
+        and context_tokens
+        and (memory is not None or shared is not None)
+    ):
         at_ends = (0.0, float(context_tokens))
         if shared is not None and shared.used:
-            empty, full = (_gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1] for at in at_ends)
+            empty, full = (
+                _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1]
+                for at in at_ends
+            )
         elif memory is not None:
             threads, cores = _threads(machine), _kind(machine).cores[1]
             found = (_attention_flops(architecture, at) for at in at_ends)
             read = _rated(read_bytes)
-            empty, full = (_seconds(architecture, read, memory.likely, threads * cores, cores, flops) for flops in found)
+            empty, full = (
+                _seconds(architecture, read, memory.likely, threads * cores, cores, flops)
+                for flops in found
+            )
         else:
             empty = full = 1.0
         if full > 2 * empty:
             lines.append(
-                f"a shorter --context keeps it fast: once all {units.tokens(context_tokens)} are in use decoding takes "
-                f"{full / empty:.1f} times as long as with few"
+                f"a shorter --context keeps it fast: once all {units.tokens(context_tokens)} are in"
+                f" use decoding takes {full / empty:.1f} times as long as with few"
             )
     return tuple(lines)
 
 
 @lru_cache(maxsize=8)
 def bandwidth(machine: Machine) -> Bandwidth | None:
-    """What memory bandwidth `machine` has to decode with: measured, stated in its record, told by the chip's name, or assumed.
+    """What memory bandwidth `machine` has to decode with: measured, stated in its record, told by
+    the chip's name, or assumed.
 
-    None when there is nothing to assume from: the number of cores was not read, or the processor is emulated.
+    None when there is nothing to assume from: the number of cores was not read, or the processor is
+    emulated.
     """
     if machine.emulated_on is not None:
         return None
@@ -618,26 +861,41 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
             fast, how = known * high * more, f"{rate}, measured"
             chip = _chip(machine) if _shares_memory_with_gpu(machine) else None
             if chip is not None and chip[1] > fast:
-                fast, how = float(chip[1]), f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s"
+                fast, how = (
+                    float(chip[1]),
+                    f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s",
+                )
             return Bandwidth(low=known * low, likely=known, high=fast, measured=True, how=how)
         low, likely, high = STATED_SHARE
         how = f"{rate} as stated, of which processors use a third to all"
         cores = machine.cpu_cores_usable
         if cores is not None and _chip(machine) is None and _CORE_HIGH * cores < known:
             known = int(_CORE_HIGH * cores)
-            how = f"{rate} as stated, of which {units.cores(cores)} read {units.decimal(known)}/s at most"
-        return Bandwidth(low=known * low, likely=known * likely, high=known * high, measured=False, how=how)
+            how = (
+                f"{rate} as stated, of which {units.cores(cores)} read {units.decimal(known)}/s at"
+                " most"
+            )
+        return Bandwidth(
+            low=known * low, likely=known * likely, high=known * high, measured=False, how=how
+        )
     assumed = assumed_bandwidth(machine)
     if assumed is None:
         return None
     low, high, what = assumed
-    how = f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, {what}, not measured"
+    how = (
+        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, {what},"
+        " not measured"
+    )
     # the rules add an error of their own
-    return Bandwidth(low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how)
+    return Bandwidth(
+        low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how
+    )
 
 
 def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
-    """Bytes per second that a machine of this class may have, low and high, and the class as a clause; None where its cores are unread."""
+    """Bytes per second that a machine of this class may have, low and high, and the class as a
+    clause; None where its cores are unread.
+    """
     chip = _chip(machine)
     if chip is not None:
         return chip
@@ -650,23 +908,46 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
     server = bool(words & _SERVER_WORDS)
     count = units.cores(cores)
     if server or guest:
-        where = "a server" if server and not guest else "a virtual machine" if machine.scope == "vm" else "a container"
+        where = (
+            "a server"
+            if server and not guest
+            else "a virtual machine"
+            if machine.scope == "vm"
+            else "a container"
+        )
         cap = _SOCKETS_HIGH if server else _CLIENT_HIGH if _client(words) else _SOCKET_HIGH
-        return int(min(_SHARE_LOW * cores, _SERVER_LOW)), int(min(high, cap)), f"as {count} of {where} may have"
+        return (
+            int(min(_SHARE_LOW * cores, _SERVER_LOW)),
+            int(min(high, cap)),
+            f"as {count} of {where} may have",
+        )
     if machine.architecture == "x86_64":
         sets = machine.instruction_sets
         if sets is not None and "avx2" not in sets:
-            return int(min(_OLD_LOW, _OLD_LOW * cores)), int(min(high, _OLD_HIGH)), "as an old computer may have"
+            return (
+                int(min(_OLD_LOW, _OLD_LOW * cores)),
+                int(min(high, _OLD_HIGH)),
+                "as an old computer may have",
+            )
         # a name that says neither, such as that of a machine file, may be a server's
         cap = _CLIENT_HIGH if _client(words) else _SOCKETS_HIGH
         least = _CLIENT_LOW if sets is not None else _OLD_LOW
-        return int(min(least, least * cores)), int(min(high, cap)), f"as {count} of a computer of its kind may have"
+        return (
+            int(min(least, least * cores)),
+            int(min(high, cap)),
+            f"as {count} of a computer of its kind may have",
+        )
     if machine.architecture in ("aarch64", "armv7l", "armv6l"):
-        # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135 (LPDDR5X-8448 on 128)
+        # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135
+        # (LPDDR5X-8448 on 128)
         return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"as {count} of a board or laptop may have"
     if machine.architecture == "riscv64":
         return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * cores), f"as {count} of a RISC-V board may have"
-    return _RISC_V_LOW, int(min(high, _SOCKETS_HIGH)), f"as {count} of a computer of its kind may have"
+    return (
+        _RISC_V_LOW,
+        int(min(high, _SOCKETS_HIGH)),
+        f"as {count} of a computer of its kind may have",
+    )
 
 
 def _words(machine: Machine) -> frozenset[str]:
@@ -674,7 +955,9 @@ def _words(machine: Machine) -> frozenset[str]:
 
 
 def _split(name: str) -> frozenset[str]:
-    return frozenset("".join(letter if letter.isalnum() else " " for letter in name.lower()).split())
+    return frozenset(
+        "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
+    )
 
 
 def _is_guest(machine: Machine) -> bool:
@@ -685,21 +968,44 @@ def _chip(machine: Machine) -> tuple[int, int, str] | None:
     """As `assumed_bandwidth`, for a chip whose name tells it."""
     words = _words(machine)
     if "apple" in words or _on_apple_gpu(machine):
-        return _apple(words, _is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable)
+        return _apple(
+            words, _is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable
+        )
     for needed, name, least, peak in _FIXED:
         if needed <= words:
-            return int(least * (_GUEST_SHARE if _is_guest(machine) else 1) * _GB), int(peak * _GB), f"as a {name} has"
+            return (
+                int(least * (_GUEST_SHARE if _is_guest(machine) else 1) * _GB),
+                int(peak * _GB),
+                f"as a {name} has",
+            )
     return None
 
 
 def _client(words: frozenset[str]) -> bool:
     return bool(
-        words & {"core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon"}
+        words
+        & {
+            "core",
+            "ryzen",
+            "celeron",
+            "pentium",
+            "athlon",
+            "atom",
+            "n95",
+            "n97",
+            "n100",
+            "n150",
+            "n200",
+            "n305",
+            "snapdragon",
+        }
     )
 
 
 def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
-    chip = next((word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), "")
+    chip = next(
+        (word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), ""
+    )
     variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
     peak = _APPLE_PEAK.get((chip, variant))
     if peak is None:
@@ -735,7 +1041,8 @@ def _kind(machine: Machine) -> _Kind:
     if sets is None:
         return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
     if machine.assumes("instruction_sets"):
-        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0, which few still have
+        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0,
+        # which few still have
         return _AT_LEAST_AVX2 if "avx2" in sets else _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _OLD
@@ -746,30 +1053,50 @@ def _kind(machine: Machine) -> _Kind:
 
 
 def _threads(machine: Machine) -> float:
-    """Cores that work at once: runtimes take one thread per physical core of the fastest kind (llama.cpp: common_cpu_get_num_math)."""
-    usable, physical = machine.cpu_cores_usable, machine.cpu_cores_performance or machine.cpu_cores_physical
+    """Cores that work at once: runtimes take one thread per physical core of the fastest kind
+    (llama.cpp: common_cpu_get_num_math).
+    """
+    usable, physical = (
+        machine.cpu_cores_usable,
+        machine.cpu_cores_performance or machine.cpu_cores_physical,
+    )
     if usable is None and physical is None:
-        # of a record that states a bandwidth and no cores; the slow end of an unread processor covers fewer
+        # of a record that states a bandwidth and no cores; the slow end of an unread processor
+        # covers fewer
         return 4.0
     return min(value for value in (usable, physical) if value is not None)
 
 
-# of what is read for one token the bytes, those of them that a limit was seen for with what one core unpacks of them a second, and
-# all of them with what one core gets through alone
+# of what is read for one token the bytes, those of them that a limit was seen for with what one
+# core unpacks of them a second, and all of them with what one core gets through alone
 _Read = tuple[int, Iterable[tuple[int, float]], Iterable[tuple[int, float]]]
 
 
 def _rated(read_bytes: Mapping[str, int]) -> _Read:
-    unpacked = [(size, UNPACKED_PER_SECOND[name]) for name, size in read_bytes.items() if name in UNPACKED_PER_SECOND]
-    alone = [(size, ALONE_PER_SECOND.get(name, ALONE_PER_SECOND["F16"])) for name, size in read_bytes.items()]
+    unpacked = [
+        (size, UNPACKED_PER_SECOND[name])
+        for name, size in read_bytes.items()
+        if name in UNPACKED_PER_SECOND
+    ]
+    alone = [
+        (size, ALONE_PER_SECOND.get(name, ALONE_PER_SECOND["F16"]))
+        for name, size in read_bytes.items()
+    ]
     return sum(read_bytes.values()), unpacked, alone
 
 
-def _seconds(architecture: Architecture | None, read: _Read, rate: float, threads: float, cores: float, attending: float) -> float:
+def _seconds(
+    architecture: Architecture | None,
+    read: _Read,
+    rate: float,
+    threads: float,
+    cores: float,
+    attending: float,
+) -> float:
     """Of one token: memory, unpacking, the layers themselves, attention, of `attending` operations.
 
-    Where memory is faster than the cores are, what they get through alone is what it takes. `threads` are in cores of the processor
-    measured on.
+    Where memory is faster than the cores are, what they get through alone is what it takes.
+    `threads` are in cores of the processor measured on.
     """
     size, unpacked, alone = read
     taken = size / (BANDWIDTH_SHARE * rate)
@@ -782,7 +1109,9 @@ def _seconds(architecture: Architecture | None, read: _Read, rate: float, thread
 
 
 def _attention_flops(architecture: Architecture, depth: float) -> float:
-    """Multiplications and additions of one token that attends to `depth` others; windows end what a layer sees."""
+    """Multiplications and additions of one token that attends to `depth` others; windows end
+    what a layer sees.
+    """
     found = 0.0
     for group in architecture.attention:
         if group.kind == "cross":
@@ -795,21 +1124,35 @@ def _attention_flops(architecture: Architecture, depth: float) -> float:
     return found
 
 
-def _prompt_parameters(architecture: Architecture | None, read_bytes: Mapping[str, int]) -> dict[str, float]:
+def _prompt_parameters(
+    architecture: Architecture | None, read_bytes: Mapping[str, int]
+) -> dict[str, float]:
     """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
 
     The output matrix is not among them: only the last token needs it.
     """
     from ..needs.quantization import BLOCKS
 
-    if architecture is None or architecture.vocabulary is None or not all(name in BLOCKS for name in read_bytes):
+    if (
+        architecture is None
+        or architecture.vocabulary is None
+        or not all(name in BLOCKS for name in read_bytes)
+    ):
         return {}
-    left = {name: size / BLOCKS[name][1] * BLOCKS[name][0] for name, size in read_bytes.items() if name != "F32"}
+    left = {
+        name: size / BLOCKS[name][1] * BLOCKS[name][0]
+        for name, size in read_bytes.items()
+        if name != "F32"
+    }
     # llama-quantize gives the output matrix one of these types, else the file's main one
-    output = architecture.vocabulary * architecture.embedding_length if architecture.output_matrix else 0
+    output = (
+        architecture.vocabulary * architecture.embedding_length if architecture.output_matrix else 0
+    )
     if left:
         largest = max(left, key=lambda name: left[name])
-        holder = next((name for name in ("Q6_K", "Q8_0") if name in left and left[name] >= output), largest)
+        holder = next(
+            (name for name in ("Q6_K", "Q8_0") if name in left and left[name] >= output), largest
+        )
         left[holder] = max(0.0, left[holder] - output)
     return left
 
@@ -818,7 +1161,9 @@ def _has_experts(architecture: Architecture | None) -> bool:
     return architecture is not None and any(group.experts for group in architecture.feed_forward)
 
 
-def _prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], threads: float, kind: _Kind) -> PaceRange | None:
+def _prompt(
+    architecture: Architecture | None, read_bytes: Mapping[str, int], threads: float, kind: _Kind
+) -> PaceRange | None:
     """A prompt of some hundred tokens, on the processor."""
     taken = 0.0
     for name, count in _prompt_parameters(architecture, read_bytes).items():
@@ -830,8 +1175,12 @@ def _prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], th
     return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)
 
 
-def _gpu_prompt(architecture: Architecture | None, read_bytes: Mapping[str, int], shares: Mapping[str, float]) -> PaceRange | None:
-    """A prompt of some hundred tokens, on GPUs that hold all of it: name -> share of the layers. None where one was not measured."""
+def _gpu_prompt(
+    architecture: Architecture | None, read_bytes: Mapping[str, int], shares: Mapping[str, float]
+) -> PaceRange | None:
+    """A prompt of some hundred tokens, on GPUs that hold all of it: name -> share of the
+    layers. None where one was not measured.
+    """
     count = sum(_prompt_parameters(architecture, read_bytes).values())
     taken = 0.0
     for name, share in shares.items():

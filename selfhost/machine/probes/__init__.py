@@ -1,4 +1,6 @@
-"""The only room that touches the machine. It opens no socket, writes nothing, and starts no program but one that asks NVIDIA's driver."""
+"""The only room that touches the machine. It opens no socket, writes nothing, and starts no
+program but one that asks NVIDIA's driver.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from .cpu import (
 )
 from .disk import read_disks
 from .host import MEASURE, NATIVE, Found, Host
-from .memory import Limits, read_available, read_limit, read_limits, read_process_limits, read_swap, read_total
+from .memory import (
+    Limits,
+    read_available,
+    read_limit,
+    read_limits,
+    read_process_limits,
+    read_swap,
+    read_total,
+)
 from .present import read_models
 from .software import read_runtimes
 
@@ -27,9 +37,11 @@ __all__ = ["Host", "read_machine"]
 
 
 def read_machine(host: Host | None = None) -> Machine:
-    """This computer, or the one `host` stands for. Never raises for what it cannot read: that becomes None with its reason.
+    """This computer, or the one `host` stands for. Never raises for what it cannot read: that
+    becomes None with its reason.
 
-    Takes a few milliseconds; at most some seconds where a network mount or a driver does not answer.
+    Takes a few milliseconds; at most some seconds where a network mount or a driver does not
+    answer.
     """
     host = host or Host()
     found = Found(host)
@@ -64,20 +76,33 @@ def read_machine(host: Host | None = None) -> Machine:
     )
     found.put("system", host.system, "sys.platform")
     for fact, probe in probes:
-        # whatever goes wrong with one fact, psutil's own errors and a missing system library included, spoils no other
+        # whatever goes wrong with one fact, psutil's own errors and a missing system library
+        # included, spoils no other
         try:
             probe(host, found)
         except Exception as error:
             if not found.settled(fact):
                 found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
     if EMULATED in found.values:
-        found.miss("memory_bandwidth_bytes_per_second", "an emulated processor is not paced by its memory", NATIVE)
+        found.miss(
+            "memory_bandwidth_bytes_per_second",
+            "an emulated processor is not paced by its memory",
+            NATIVE,
+        )
     else:
-        found.miss("memory_bandwidth_bytes_per_second", "it is not stated by the system and was not measured", MEASURE)
+        found.miss(
+            "memory_bandwidth_bytes_per_second",
+            "it is not stated by the system and was not measured",
+            MEASURE,
+        )
     for fact in FACTS:
         if not found.settled(fact):
             found.miss(fact, "it could not be read")
-    return Machine(**found.values, sources=found.sources, unread=tuple(found.unread[fact] for fact in sorted(found.unread)))
+    return Machine(
+        **found.values,
+        sources=found.sources,
+        unread=tuple(found.unread[fact] for fact in sorted(found.unread)),
+    )
 
 
 def _limits(host: Host) -> Limits:

@@ -1,4 +1,6 @@
-"""Accelerators: which are there and what memory they have, from files; NVIDIA's driver alone is asked (`nvidia.py`)."""
+"""Accelerators: which are there and what memory they have, from files; NVIDIA's driver alone is
+asked (`nvidia.py`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ PCI = "/sys/bus/pci/devices"
 DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
 UNIFIED = f"{ACCELERATORS}.unified"
-# names of AMD's cards by device and revision, of libdrm; names of all devices, of the package hwdata or pciutils
+# names of AMD's cards by device and revision, of libdrm; names of all devices, of the package
+# hwdata or pciutils
 AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
 PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
 _MAX_NAMES_BYTES = 4 * 2**20
@@ -28,7 +31,9 @@ def _word(host: Host, path: str) -> str | None:
 
 
 def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
-    """(slot, vendor) of PCI display adapters and accelerators, and why one could not be told, if so."""
+    """(slot, vendor) of PCI display adapters and accelerators, and why one could not be told,
+    if so.
+    """
     names = host.listdir(PCI)
     if names is None:
         # a board or small virtual machine without a PCI bus has /sys/bus all the same
@@ -51,11 +56,18 @@ def read_accelerators(host: Host, found: Found) -> None:
     if host.system == "linux":
         devices, why = _display_devices(host)
         nvidia = read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
-        _put(found, [nvidia, _amd(host, found, devices), _intel(host, devices)], why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
+        _put(
+            found,
+            [nvidia, _amd(host, found, devices), _intel(host, devices)],
+            why,
+            f"{PCI}: no GPU of NVIDIA, AMD or Intel",
+        )
     elif host.system == "windows":
         nvidia = read_nvidia(host, ()) if driver_present(host) else None
         told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
-        others, why = _windows(host, with_nvidia=not told and host.env.get("CUDA_VISIBLE_DEVICES") is None)
+        others, why = _windows(
+            host, with_nvidia=not told and host.env.get("CUDA_VISIBLE_DEVICES") is None
+        )
         if others is not None and any(card.vendor == "nvidia" for card in others.cards):
             # the registry has the memory where the driver did not answer
             nvidia = None
@@ -63,7 +75,11 @@ def read_accelerators(host: Host, found: Found) -> None:
     elif host.system == "macos" and (host.sysctl("hw.optional.arm64") == "1"):
         _apple(host, found)
     else:
-        found.miss(ACCELERATORS, f"GPUs are not looked for on this kind of {host.system} machine by this version", FILL_IN)
+        found.miss(
+            ACCELERATORS,
+            f"GPUs are not looked for on this kind of {host.system} machine by this version",
+            FILL_IN,
+        )
 
 
 def _put(found: Found, parts: Sequence[Read | None], why: str | None, none: str) -> None:
@@ -73,22 +89,43 @@ def _put(found: Found, parts: Sequence[Read | None], why: str | None, none: str)
         found.miss(ACCELERATORS, why, FILL_IN)
         return
     found.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
-    blank = [part for part in read if part.reason and any(card.memory_total_bytes is None for card in part.cards)]
+    blank = [
+        part
+        for part in read
+        if part.reason and any(card.memory_total_bytes is None for card in part.cards)
+    ]
     if blank:
         remedies = dict.fromkeys(part.remedy for part in blank if part.remedy)
-        found.miss(MEMORY, "; ".join(part.reason or "" for part in blank), "; ".join(remedies) or None)
+        found.miss(
+            MEMORY, "; ".join(part.reason or "" for part in blank), "; ".join(remedies) or None
+        )
     if any(card.unified is None for card in cards):
-        found.miss(UNIFIED, "whether the GPU shares the machine's RAM is told by its name or its driver, and neither was read", FILL_IN)
+        found.miss(
+            UNIFIED,
+            "whether the GPU shares the machine's RAM is told by its name or its driver, and"
+            " neither was read",
+            FILL_IN,
+        )
 
 
-def masked(cards: Sequence[Accelerator], mask: str | None, names: Sequence[str | None] = ()) -> tuple[Accelerator, ...]:
-    """What a mask of numbers or `names` leaves, in its order; all of them without one. The first word that names none ends the list."""
+def masked(
+    cards: Sequence[Accelerator], mask: str | None, names: Sequence[str | None] = ()
+) -> tuple[Accelerator, ...]:
+    """What a mask of numbers or `names` leaves, in its order; all of them without one. The
+    first word that names none ends the list.
+    """
     if not mask:
         return tuple(cards)
     chosen: list[int] = []
     for word in (part.strip() for part in mask.split(",")):
         known = [index for index, name in enumerate(names) if name and name.lower() == word.lower()]
-        index = int(word) if word.isdecimal() and word.isascii() and len(word) < 6 else known[0] if known else -1
+        index = (
+            int(word)
+            if word.isdecimal() and word.isascii() and len(word) < 6
+            else known[0]
+            if known
+            else -1
+        )
         if not 0 <= index < len(cards) or index in chosen:
             break
         chosen.append(index)
@@ -100,17 +137,27 @@ def masked(cards: Sequence[Accelerator], mask: str | None, names: Sequence[str |
 
 def _size(host: Host, path: str) -> int | None:
     word = _word(host, path)
-    return int(word) if word and word.isdecimal() and word.isascii() and 0 < int(word) <= _MAX_BYTES else None
+    return (
+        int(word)
+        if word and word.isdecimal() and word.isascii() and 0 < int(word) <= _MAX_BYTES
+        else None
+    )
 
 
 def parse_properties(text: str) -> dict[str, int]:
     """`name number` lines of a KFD node."""
     pairs = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal() and len(pair[1]) < 25}
+    return {
+        pair[0]: int(pair[1])
+        for pair in pairs
+        if len(pair) == 2 and pair[1].isdecimal() and len(pair[1]) < 25
+    }
 
 
 def parse_amd_names(text: str, device: str, revision: str) -> str | None:
-    """amdgpu.ids of libdrm -> the name of a card by its PCI device and revision, both as `0x744c`."""
+    """amdgpu.ids of libdrm -> the name of a card by its PCI device and revision, both as
+    `0x744c`.
+    """
     wanted = device.removeprefix("0x").lower(), revision.removeprefix("0x").lower()
     for line in text.splitlines():
         fields = [field.strip() for field in line.split(",", 2)]
@@ -120,7 +167,9 @@ def parse_amd_names(text: str, device: str, revision: str) -> str | None:
 
 
 def gfx_name(version: int) -> str | None:
-    """KFD's gfx_target_version, decimal pairs -> the name compilers use: 110000 is gfx1100, 90010 gfx90a."""
+    """KFD's gfx_target_version, decimal pairs -> the name compilers use: 110000 is gfx1100,
+    90010 gfx90a.
+    """
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else None
 
 
@@ -133,13 +182,17 @@ def _kfd(host: Host) -> dict[str, tuple[int, dict[str, int]]]:
         values = parse_properties(host.read_text(f"{KFD}/{name}/properties") or "")
         at = values.get("location_id", 0)
         if values.get("simd_count"):
-            slot = f"{values.get('domain', 0):04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
+            slot = (
+                f"{values.get('domain', 0):04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
+            )
             found[slot] = int(name), values
     return found
 
 
 def _shares_ram(host: Host, folder: str) -> bool | None:
-    """Whether it is a processor's own graphics: their metrics are of revision 2 or 3, those of cards 1 (Linux, kgd_pp_interface.h)."""
+    """Whether it is a processor's own graphics: their metrics are of revision 2 or 3, those of
+    cards 1 (Linux, kgd_pp_interface.h).
+    """
     try:
         head = host.read_bytes(f"{folder}/gpu_metrics", 4)
     except (OSError, ValueError):
@@ -154,17 +207,29 @@ def _amd(host: Host, found: Found, devices: list[tuple[str, str]]) -> Read | Non
         folder = f"{DRM}/{name}/device"
         if not re.fullmatch(r"card\d+", name) or _word(host, f"{folder}/vendor") != AMD:
             continue
-        match = re.search(r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE)
+        match = re.search(
+            r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE
+        )
         number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
         code = _word(host, f"{folder}/unique_id")
-        seen.append((number, _amd_card(host, folder, node, found.values.get("memory_total_bytes")), f"GPU-{code}" if code else None))
+        seen.append(
+            (
+                number,
+                _amd_card(host, folder, node, found.values.get("memory_total_bytes")),
+                f"GPU-{code}" if code else None,
+            )
+        )
     seen.sort(key=lambda one: one[0])
     cards = [card for _, card, _ in seen]
     # ROCm hides first what its own variable leaves out, then HIP counts what is left
     visible = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [code for _, _, code in seen])
     visible = masked(visible, host.env.get("HIP_VISIBLE_DEVICES"))
     count = sum(vendor == AMD for _, vendor in devices)
-    source = DRM if len(visible) == len(cards) else f"{DRM}, as ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES select"
+    source = (
+        DRM
+        if len(visible) == len(cards)
+        else f"{DRM}, as ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES select"
+    )
     visible += tuple(Accelerator(vendor="amd", name="AMD GPU") for _ in range(count - len(cards)))
     if not cards and not visible:
         return None
@@ -175,15 +240,24 @@ def _amd(host: Host, found: Found, devices: list[tuple[str, str]]) -> Read | Non
 
 
 def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | None) -> Accelerator:
-    total, used = _size(host, f"{folder}/mem_info_vram_total"), _size(host, f"{folder}/mem_info_vram_used")
-    device, revision = _word(host, f"{folder}/device") or "", _word(host, f"{folder}/revision") or ""
+    total, used = (
+        _size(host, f"{folder}/mem_info_vram_total"),
+        _size(host, f"{folder}/mem_info_vram_used"),
+    )
+    device, revision = (
+        _word(host, f"{folder}/device") or "",
+        _word(host, f"{folder}/revision") or "",
+    )
     name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
     for path in AMD_NAMES if not name and device else ():
-        name = parse_amd_names(host.read_text(path, _MAX_NAMES_BYTES) or "", device, revision) or name
+        name = (
+            parse_amd_names(host.read_text(path, _MAX_NAMES_BYTES) or "", device, revision) or name
+        )
     own: bool | None = None if total is None else False
     if _shares_ram(host, folder):
-        # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it may borrow of the RAM, that can
-        # be stated larger than the RAM is (96 GiB and 105 GiB of 128: GpuZelenograd/memtest_vulkan#66)
+        # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
+        # may borrow of the RAM, that can be stated larger than the RAM is (96 GiB and 105 GiB of
+        # 128: GpuZelenograd/memtest_vulkan#66)
         borrowed = min(_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes or 2**60)
         own = (total or 0) <= borrowed
         if own:
@@ -205,7 +279,10 @@ def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | No
 def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
     """pci.ids -> what people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`."""
     inside = False
-    head, own = vendor.removeprefix("0x").lower() + " ", "\t" + device.removeprefix("0x").lower() + " "
+    head, own = (
+        vendor.removeprefix("0x").lower() + " ",
+        "\t" + device.removeprefix("0x").lower() + " ",
+    )
     for line in text.splitlines():
         if not line.startswith(("\t", "#")):
             if inside:
@@ -219,26 +296,49 @@ def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
 
 
 def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
-    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded trees leave colons out
-    slots = [slot for slot, vendor in devices if vendor == INTEL and not re.match(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.", slot)]
+    # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
+    # trees leave colons out
+    slots = [
+        slot
+        for slot, vendor in devices
+        if vendor == INTEL and not re.match(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.", slot)
+    ]
     cards = []
     for slot in slots:
         name = None
         device = _word(host, f"{PCI}/{slot}/device")
         for path in PCI_NAMES if device else ():
-            name = name or parse_pci_name(host.read_text(path, _MAX_NAMES_BYTES) or "", INTEL, device or "")
+            name = name or parse_pci_name(
+                host.read_text(path, _MAX_NAMES_BYTES) or "", INTEL, device or ""
+            )
         total = _intel_memory(host, f"{PCI}/{slot}")
-        cards.append(Accelerator(vendor="intel", name=host.clean(f"Intel {name or 'GPU'}"), memory_total_bytes=total, unified=False))
+        cards.append(
+            Accelerator(
+                vendor="intel",
+                name=host.clean(f"Intel {name or 'GPU'}"),
+                memory_total_bytes=total,
+                unified=False,
+            )
+        )
     if not cards:
         return None
     whole = sum(vendor == INTEL for _, vendor in devices)
     mask = host.env.get("ZE_AFFINITY_MASK")
     if mask and whole == len(cards):
-        # a part of a card counts as the card; beside a processor's own graphics the numbers do not tell which is which
-        chosen, source = masked(cards, ",".join(word.partition(".")[0] for word in mask.split(","))), f"{PCI}, as ZE_AFFINITY_MASK selects"
+        # a part of a card counts as the card; beside a processor's own graphics the numbers do not
+        # tell which is which
+        chosen, source = (
+            masked(cards, ",".join(word.partition(".")[0] for word in mask.split(","))),
+            f"{PCI}, as ZE_AFFINITY_MASK selects",
+        )
     else:
         chosen, source = tuple(cards), PCI
-    return Read(cards=chosen, source=source, reason="an Intel GPU's driver does not tell its memory in files", remedy=FILL_IN)
+    return Read(
+        cards=chosen,
+        source=source,
+        reason="an Intel GPU's driver does not tell its memory in files",
+        remedy=FILL_IN,
+    )
 
 
 def _intel_memory(host: Host, folder: str) -> int | None:
@@ -269,11 +369,16 @@ def _apple(host: Host, found: Found) -> None:
     name = host.clean((host.sysctl("machdep.cpu.brand_string") or "").strip() or "Apple silicon")
     limit = host.sysctl("iogpu.wired_limit_mb") or ""
     own = int(limit) * _MIB if limit.isdecimal() and 0 < int(limit) * _MIB <= _MAX_BYTES else None
-    found.put(ACCELERATORS, (Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=own),), "sysctl hw.optional.arm64")
+    found.put(
+        ACCELERATORS,
+        (Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=own),),
+        "sysctl hw.optional.arm64",
+    )
     if own is None:
         found.miss(
             MEMORY,
-            "the GPU shares the machine's RAM, and only Metal tells how much of it the GPU may use: by default two thirds to five sixths",
+            "the GPU shares the machine's RAM, and only Metal tells how much of it the GPU may use:"
+            " by default two thirds to five sixths",
             "`sudo sysctl iogpu.wired_limit_mb=N` sets it",
         )
     else:
@@ -283,7 +388,9 @@ def _apple(host: Host, found: Found) -> None:
 # ------------------------------------------------------------------ Windows
 
 # AMD's own cards; other names of its are graphics of a processor
-_AMD_CARD = r"(?i)\bRX\b|\bPro\s+(W|V|VII)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
+_AMD_CARD = (
+    r"(?i)\bRX\b|\bPro\s+(W|V|VII)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
+)
 _INTEL_CARD = r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b"
 _WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("ven_10de", "nvidia", lambda name: True),
@@ -293,22 +400,47 @@ _WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
 
 
 def _windows(host: Host, *, with_nvidia: bool) -> tuple[Read | None, str | None]:
-    """Cards by the registry. Graphics of processors share the RAM: AMD's are named, Intel's speed nothing up."""
+    """Cards by the registry. Graphics of processors share the RAM: AMD's are named, Intel's
+    speed nothing up.
+    """
     adapters = host.display_adapters()
     if adapters is None:
         return None, "the registry's list of display adapters could not be read"
     cards = []
     for adapter in adapters:
         code, name = str(adapter.get("id") or "").lower(), str(adapter.get("name") or "").strip()
-        vendor, is_card = next(((vendor, test(name)) for mark, vendor, test in _WINDOWS if mark in code), ("", False))
-        if not vendor or (vendor == "nvidia" and not with_nvidia) or (vendor == "intel" and not is_card):
+        vendor, is_card = next(
+            ((vendor, test(name)) for mark, vendor, test in _WINDOWS if mark in code), ("", False)
+        )
+        if (
+            not vendor
+            or (vendor == "nvidia" and not with_nvidia)
+            or (vendor == "intel" and not is_card)
+        ):
             continue
         size = adapter.get("memory")
         total = size if is_card and type(size) is int and 0 < size <= _MAX_BYTES else None
-        made = Accelerator(vendor=vendor, name=host.clean(name or f"{vendor} GPU"), memory_total_bytes=total, unified=not is_card)
+        made = Accelerator(
+            vendor=vendor,
+            name=host.clean(name or f"{vendor} GPU"),
+            memory_total_bytes=total,
+            unified=not is_card,
+        )
         cards.append(made)
     if not cards:
         return None, None
     shared = all(card.unified for card in cards if card.memory_total_bytes is None)
-    reason = "the GPU shares the machine's RAM" if shared else "the registry does not state the memory of a GPU"
-    return Read(cards=tuple(cards), source="the registry's display adapters", reason=reason, remedy=FILL_IN), None
+    reason = (
+        "the GPU shares the machine's RAM"
+        if shared
+        else "the registry does not state the memory of a GPU"
+    )
+    return (
+        Read(
+            cards=tuple(cards),
+            source="the registry's display adapters",
+            reason=reason,
+            remedy=FILL_IN,
+        ),
+        None,
+    )

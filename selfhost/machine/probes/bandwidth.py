@@ -1,8 +1,10 @@
-"""Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds. Only `--measure` asks for it.
+"""Memory bandwidth, measured: how fast the usable cores together read memory that no cache holds.
+Only `--measure` asks for it.
 
-Each thread runs over its own part of a buffer with the C library's memchr, a vectorised read that lets other threads run.
-The figure is the ninth decile over windows of 20 ms in which all threads ran. With glibc it is that of a C probe within 20 %
-(measured: 1.0 to 1.2 times a sum over the same memory, gcc -O3, two x86-64 virtual machines).
+Each thread runs over its own part of a buffer with the C library's memchr, a vectorised read that
+lets other threads run. The figure is the ninth decile over windows of 20 ms in which all threads
+ran. With glibc it is that of a C probe within 20 % (measured: 1.0 to 1.2 times a sum over the same
+memory, gcc -O3, two x86-64 virtual machines).
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 FACT = "memory_bandwidth_bytes_per_second"
 # more threads than this add nothing on a desktop and some seconds of start-up on a server
 MAX_THREADS = 16
-# a cache of a quarter of the buffer may still answer a few reads in a hundred, of an eighth hardly any
+# a cache of a quarter of the buffer may still answer a few reads in a hundred, of an eighth hardly
+# any
 LEAST_BYTES, GOOD_BYTES, MOST_BYTES = 128 * units.MIB, 256 * units.MIB, 4 * units.GIB
 LEAST_CACHES, GOOD_CACHES = 4, 8
 # what a measurement may take of the memory that is free
@@ -35,13 +38,16 @@ CHUNK_BYTES = 4 * units.MIB
 WINDOW_SECONDS = 0.02
 ALONE_SECONDS, READ_SECONDS, COPY_SECONDS = 0.08, 0.18, 0.1
 DEADLINE_SECONDS = 10.0
-# /proc/pressure/cpu, "some avg10", in percent: 1 to 3 on a quiet machine, 8 to 98 on a busy one (measured)
+# /proc/pressure/cpu, "some avg10", in percent: 1 to 3 on a quiet machine, 8 to 98 on a busy one
+# (measured)
 BUSY_PERCENT = 10.0
-# of all processors, what other programs may use meanwhile: as many programs as processors leave nobody waiting, so no pressure
+# of all processors, what other programs may use meanwhile: as many programs as processors leave
+# nobody waiting, so no pressure
 MOST_OTHERS = 0.25
 # of its processor, what an undisturbed thread gets
 LEAST_CPU_SHARE = 0.95
-# between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within seconds (measured, Zen 4, 2 vCPUs)
+# between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
+# seconds (measured, Zen 4, 2 vCPUs)
 MOST_CHANGE = 1.2
 # memchr without vector instructions (musl) is slower than memory: a copy then moves more
 COPY_WINS = 1.25
@@ -49,7 +55,9 @@ AGAIN = "run it again when the machine is idle"
 
 
 class Trace(Record):
-    """What one thread did: when it began, when each chunk was done (seconds), bytes to a chunk, its share of a processor."""
+    """What one thread did: when it began, when each chunk was done (seconds), bytes to a chunk,
+    its share of a processor.
+    """
 
     began: float
     done: tuple[float, ...]
@@ -58,7 +66,9 @@ class Trace(Record):
 
 
 class Measured(Record):
-    """Bytes read per second by `threads` together and by one alone. With `confidence` "low" the notes say what disturbed it."""
+    """Bytes read per second by `threads` together and by one alone. With `confidence` "low" the
+    notes say what disturbed it.
+    """
 
     bytes_per_second: int
     single_thread_bytes_per_second: int
@@ -71,12 +81,17 @@ class Measured(Record):
     def source(self) -> str:
         """How it is known, as it stands in a machine's `sources`."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        text = f"measured: {threads} reading {units.binary(self.buffer_bytes)}, {self.confidence} confidence"
+        text = (
+            f"measured: {threads} reading {units.binary(self.buffer_bytes)}, {self.confidence}"
+            " confidence"
+        )
         return "; ".join((text, *self.notes))
 
 
 class Plan(Record):
-    """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the buffer of all; what is doubtful already."""
+    """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the
+    buffer of all; what is doubtful already.
+    """
 
     threads: int
     cpus: tuple[int, ...]
@@ -86,7 +101,8 @@ class Plan(Record):
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth measured; takes under a second on a quiet machine.
+    """`machine`, which must be this computer, with its bandwidth measured; takes under a second on
+    a quiet machine.
 
     A figure of low confidence is not taken: it stands in the reason why the fact is unread.
     """
@@ -99,19 +115,27 @@ def apply(machine: Machine, result: Measured | Unread) -> Machine:
     sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
     if isinstance(result, Measured) and result.confidence == "high":
         figure, sources[FACT] = result.bytes_per_second, result.source
-        return machine.replace(memory_bandwidth_bytes_per_second=figure, sources=sources, unread=others)
+        return machine.replace(
+            memory_bandwidth_bytes_per_second=figure, sources=sources, unread=others
+        )
     if isinstance(result, Measured):
         rate = f"{units.decimal(result.bytes_per_second)}/s"
-        result = Unread(fact=FACT, reason=f"measured {rate} with low confidence, not used: {'; '.join(result.notes)}", remedy=AGAIN)
+        result = Unread(
+            fact=FACT,
+            reason=f"measured {rate} with low confidence, not used: {'; '.join(result.notes)}",
+            remedy=AGAIN,
+        )
     unread = tuple(sorted((*others, result), key=lambda entry: entry.fact))
     return machine.replace(memory_bandwidth_bytes_per_second=None, sources=sources, unread=unread)
 
 
 def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
-    """The read bandwidth of this computer, which `machine` describes (cores and free memory are taken from it).
+    """The read bandwidth of this computer, which `machine` describes (cores and free memory are
+    taken from it).
 
-    Low confidence where the machine was busy, a thread did not have a processor to itself, or the buffer is small next to the
-    cache. Unread where a measurement could only mislead: less than one CPU, too little free memory, a recorded tree.
+    Low confidence where the machine was busy, a thread did not have a processor to itself, or the
+    buffer is small next to the cache. Unread where a measurement could only mislead: less than one
+    CPU, too little free memory, a recorded tree.
     """
     host = host or Host()
     plan = plan_for(machine, host)
@@ -121,37 +145,61 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
     try:
         alone, reads, copy = _run(plan)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
-        return _unread(f"the measurement failed: {getattr(error, 'strerror', None) or error or type(error).__name__}")
+        return _unread(
+            "the measurement failed:"
+            f" {getattr(error, 'strerror', None) or error or type(error).__name__}"
+        )
     others = used_by_others(before, _processors(host))
     if others is not None and others > MOST_OTHERS:
-        plan = plan.replace(doubts=(*plan.doubts, f"other programs used {others:.0%} of the processors meanwhile"))
+        plan = plan.replace(
+            doubts=(*plan.doubts, f"other programs used {others:.0%} of the processors meanwhile")
+        )
     return judged(plan, alone, reads, copy)
 
 
 def plan_for(machine: Machine, host: Host) -> Plan | Unread:
     """Threads, processors and buffer for `machine`; Unread where there is no sense in measuring."""
     if not host.live:
-        return _unread("a recorded machine cannot be measured", "measure on the machine itself: selfhost machine --measure --format json")
+        return _unread(
+            "a recorded machine cannot be measured",
+            "measure on the machine itself: selfhost machine --measure --format json",
+        )
     if machine.emulated_on is not None:
         return _unread("an emulated processor is not paced by its memory", NATIVE)
     usable = machine.cpu_cores_usable
     if usable is None:
         return _unread("how many processors may be used was not read")
     if usable < 1:
-        return _unread(f"a quota of {units.cores(usable)} interrupts every measurement", "measure outside the quota")
+        return _unread(
+            f"a quota of {units.cores(usable)} interrupts every measurement",
+            "measure outside the quota",
+        )
     free = machine.memory_available_bytes
     if free is None:
         return _unread("how much memory is free was not read")
     cpus = one_per_core(host)
-    threads = max(1, min(int(usable), machine.cpu_cores_physical or int(usable), len(cpus) or MAX_THREADS, MAX_THREADS))
+    threads = max(
+        1,
+        min(
+            int(usable),
+            machine.cpu_cores_physical or int(usable),
+            len(cpus) or MAX_THREADS,
+            MAX_THREADS,
+        ),
+    )
     cache = cache_bytes(host)
     most = min(free // SHARE_OF_AVAILABLE, MOST_BYTES if sys.maxsize > 2**32 else GOOD_BYTES)
     size = min(most, max(GOOD_BYTES, GOOD_CACHES * (cache or 0)))
     if size < LEAST_BYTES // 2:
-        return _unread(f"{units.binary(free)} of free memory is too little to measure beyond the caches", "close other programs")
+        return _unread(
+            f"{units.binary(free)} of free memory is too little to measure beyond the caches",
+            "close other programs",
+        )
     doubts = []
     if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
-        doubts.append(f"{units.binary(size)} is small next to the caches: more free memory is needed")
+        doubts.append(
+            f"{units.binary(size)} is small next to the caches: more free memory is needed"
+        )
     if (busy := _busy(host, usable)) is not None:
         doubts.append(busy)
     notes = []
@@ -171,8 +219,12 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
     )
 
 
-def judged(plan: Plan, alone: Trace, reads: Sequence[Sequence[Trace]], copy: Sequence[Trace]) -> Measured | Unread:
-    """The figure that the traces support. `reads` are attempts of all threads; the one disturbed least counts."""
+def judged(
+    plan: Plan, alone: Trace, reads: Sequence[Sequence[Trace]], copy: Sequence[Trace]
+) -> Measured | Unread:
+    """The figure that the traces support. `reads` are attempts of all threads; the one
+    disturbed least counts.
+    """
     best: tuple[int, float, tuple[str, ...]] | None = None
     single = rate([alone])
     undisturbed = []
@@ -191,15 +243,24 @@ def judged(plan: Plan, alone: Trace, reads: Sequence[Sequence[Trace]], copy: Seq
         if best is None or (-len(doubts), found) > (-best[0], best[1]):
             best = len(doubts), found, tuple(doubts)
     if best is None or single is None:
-        return _unread("the threads did not run at the same time, so nothing can be told from them", AGAIN)
+        return _unread(
+            "the threads did not run at the same time, so nothing can be told from them", AGAIN
+        )
     _, figure, doubts_left = best
     if undisturbed and max(undisturbed) > MOST_CHANGE * min(undisturbed):
         low, high = (units.decimal(int(value)) for value in (min(undisturbed), max(undisturbed)))
-        doubts_left = (*doubts_left, f"it changes, {low}/s and {high}/s within a second: others may share this memory")
+        doubts_left = (
+            *doubts_left,
+            f"it changes, {low}/s and {high}/s within a second: others may share this memory",
+        )
     notes = (*doubts_left, *plan.notes)
     moved = rate(copy)
     if moved is not None and moved > COPY_WINS * figure:
-        single, figure, notes = single * moved / figure, moved, (*notes, "by copying: searching is slow here")
+        single, figure, notes = (
+            single * moved / figure,
+            moved,
+            (*notes, "by copying: searching is slow here"),
+        )
     if not 0 < figure < MAX_MEMORY_BYTES:
         return _unread("the clock of this system is too coarse")
     return Measured(
@@ -213,7 +274,9 @@ def judged(plan: Plan, alone: Trace, reads: Sequence[Sequence[Trace]], copy: Seq
 
 
 def rate(traces: Sequence[Trace]) -> float | None:
-    """Bytes per second of all threads together, the ninth decile over windows; None where they ran together for less than half the time."""
+    """Bytes per second of all threads together, the ninth decile over windows; None where they
+    ran together for less than half the time.
+    """
     if not traces or not all(trace.done for trace in traces):
         return None
     start, end = max(trace.began for trace in traces), min(trace.done[-1] for trace in traces)
@@ -223,7 +286,9 @@ def rate(traces: Sequence[Trace]) -> float | None:
     steps = int((end - start - WINDOW_SECONDS) / (WINDOW_SECONDS / 4)) + 1
     begins = [start + step * WINDOW_SECONDS / 4 for step in range(steps)]
     found = sorted(
-        sum(_done_by(trace, begin + WINDOW_SECONDS) - _done_by(trace, begin) for trace in traces) / WINDOW_SECONDS for begin in begins
+        sum(_done_by(trace, begin + WINDOW_SECONDS) - _done_by(trace, begin) for trace in traces)
+        / WINDOW_SECONDS
+        for begin in begins
     )
     return found[len(found) * 9 // 10]
 
@@ -242,7 +307,9 @@ def _done_by(trace: Trace, moment: float) -> float:
 
 
 def parse_pressure(text: str) -> float | None:
-    """/proc/pressure/cpu: percent of the last ten seconds in which some program waited for a processor."""
+    """/proc/pressure/cpu: percent of the last ten seconds in which some program waited for a
+    processor.
+    """
     for line in text.splitlines():
         words = line.split()
         if words[:1] == ["some"]:
@@ -257,7 +324,11 @@ def _busy(host: Host, usable: float) -> str | None:
     text = host.read_text("/proc/pressure/cpu") if host.system == "linux" else None
     percent = parse_pressure(text) if text else None
     if percent is not None:
-        return f"other programs wait for the processors {percent:.0f} % of the time" if percent > BUSY_PERCENT else None
+        return (
+            f"other programs wait for the processors {percent:.0f} % of the time"
+            if percent > BUSY_PERCENT
+            else None
+        )
     try:
         load = os.getloadavg()[0]
     except (AttributeError, OSError):
@@ -266,9 +337,15 @@ def _busy(host: Host, usable: float) -> str | None:
 
 
 def parse_stat(text: str) -> tuple[float, float] | None:
-    """First line of /proc/stat: seconds that all processors together were busy, and seconds in all; None for another shape."""
+    """First line of /proc/stat: seconds that all processors together were busy, and seconds in
+    all; None for another shape.
+    """
     words = text.partition("\n")[0].split()
-    if len(words) < 6 or words[0] != "cpu" or not all(word.isdecimal() and word.isascii() and len(word) < 20 for word in words[1:]):
+    if (
+        len(words) < 6
+        or words[0] != "cpu"
+        or not all(word.isdecimal() and word.isascii() and len(word) < 20 for word in words[1:])
+    ):
         return None
     # user nice system idle iowait irq softirq steal; guests' time is in user's and nice's already
     ticks = [int(word) / 100 for word in words[1:9]]
@@ -276,7 +353,9 @@ def parse_stat(text: str) -> tuple[float, float] | None:
 
 
 def _processors(host: Host) -> tuple[float, float, float] | None:
-    """Busy seconds of all processors, seconds in all, and those of this process; None where the system does not say."""
+    """Busy seconds of all processors, seconds in all, and those of this process; None where the
+    system does not say.
+    """
     from time import process_time
 
     if host.system != "linux":
@@ -288,8 +367,12 @@ def _processors(host: Host) -> tuple[float, float, float] | None:
     return None if found is None else (*found, process_time())
 
 
-def used_by_others(before: tuple[float, float, float] | None, after: tuple[float, float, float] | None) -> float | None:
-    """Of all processors, the share that other programs used between two readings; None where one is missing or no time has passed."""
+def used_by_others(
+    before: tuple[float, float, float] | None, after: tuple[float, float, float] | None
+) -> float | None:
+    """Of all processors, the share that other programs used between two readings; None where
+    one is missing or no time has passed.
+    """
     if before is None or after is None or after[1] <= before[1]:
         return None
     return max(0.0, (after[0] - before[0] - (after[2] - before[2])) / (after[1] - before[1]))
@@ -298,11 +381,16 @@ def used_by_others(before: tuple[float, float, float] | None, after: tuple[float
 def _on_battery(host: Host) -> bool:
     folder = "/sys/class/power_supply"
     names = host.listdir(folder) if host.system == "linux" else None
-    return any((host.read_text(f"{folder}/{name}/status") or "").strip() == "Discharging" for name in names or ())
+    return any(
+        (host.read_text(f"{folder}/{name}/status") or "").strip() == "Discharging"
+        for name in names or ()
+    )
 
 
 def one_per_core(host: Host) -> tuple[int, ...]:
-    """One CPU of each core this process may use, where they can be told apart and pinned to; empty elsewhere."""
+    """One CPU of each core this process may use, where they can be told apart and pinned to;
+    empty elsewhere.
+    """
     allowed = host.affinity()
     if allowed is None or not hasattr(os, "sched_setaffinity"):
         return ()
@@ -317,9 +405,14 @@ def one_per_core(host: Host) -> tuple[int, ...]:
 
 
 def cache_bytes(host: Host) -> int | None:
-    """The last-level caches of the CPUs this process may use, added up; None where the system does not say."""
+    """The last-level caches of the CPUs this process may use, added up; None where the system
+    does not say.
+    """
     if host.system == "macos":
-        words = [host.sysctl(name) for name in ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")]
+        words = [
+            host.sysctl(name)
+            for name in ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
+        ]
         return next((int(word) for word in words if word and word.isdecimal()), None)
     if host.system != "linux":
         return None
@@ -347,7 +440,11 @@ def _size(text: str) -> int | None:
     word = text.strip()
     factor = {"K": units.KIB, "M": units.MIB, "G": units.GIB}.get(word[-1:], 1)
     digits = word.rstrip("KMG")
-    return int(digits) * factor if digits.isdecimal() and digits.isascii() and len(digits) <= 12 else None
+    return (
+        int(digits) * factor
+        if digits.isdecimal() and digits.isascii() and len(digits) <= 12
+        else None
+    )
 
 
 def _unread(reason: str, remedy: str | None = None) -> Unread:
@@ -382,7 +479,9 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
             failed.append(error)
             gate.abort()
 
-    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(plan.threads)]
+    threads = [
+        threading.Thread(target=work, args=(number,), daemon=True) for number in range(plan.threads)
+    ]
     try:
         for thread in threads:
             thread.start()
@@ -395,15 +494,25 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
                 thread.join(2 * DEADLINE_SECONDS)
     if failed or any(len(traces) < len(phases) - 1 for traces in found):
         # the first one broke the gate for the others
-        raise failed[0] if failed and isinstance(failed[0], Exception) else RuntimeError("a thread did not finish")
+        raise (
+            failed[0]
+            if failed and isinstance(failed[0], Exception)
+            else RuntimeError("a thread did not finish")
+        )
     shared = [traces[-3:] for traces in found]
-    return found[0][0], [[traces[0] for traces in shared], [traces[2] for traces in shared]], [traces[1] for traces in shared]
+    return (
+        found[0][0],
+        [[traces[0] for traces in shared], [traces[2] for traces in shared]],
+        [traces[1] for traces in shared],
+    )
 
 
 _Pass = Callable[[int, int, int], int]
 
 
-def _thread(number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]) -> list[Trace]:
+def _thread(
+    number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
+) -> list[Trace]:
     import ctypes
     import mmap
     from time import perf_counter, thread_time
@@ -428,7 +537,11 @@ def _thread(number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, flo
                     now = perf_counter()
                     done.append(now)
                 share = (thread_time() - used) / (now - began)
-                traces.append(Trace(began=began, done=tuple(done), chunk_bytes=chunk, cpu_share=min(1.0, share)))
+                traces.append(
+                    Trace(
+                        began=began, done=tuple(done), chunk_bytes=chunk, cpu_share=min(1.0, share)
+                    )
+                )
         finally:
             # the area cannot be closed while something points into it
             del view
@@ -436,7 +549,9 @@ def _thread(number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, flo
 
 
 def _tools() -> tuple[_Pass | None, _Pass]:
-    """Two ways over a buffer, each (address, size, number of the step) -> bytes moved: a search, None without memchr, and a copy."""
+    """Two ways over a buffer, each (address, size, number of the step) -> bytes moved: a
+    search, None without memchr, and a copy.
+    """
     import ctypes
 
     def copy(address: int, size: int, step: int) -> int:

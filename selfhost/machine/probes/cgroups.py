@@ -1,19 +1,23 @@
-"""Control groups: which groups hold this process, from its own up to the top of what is mounted here (versions 1, 2 and both)."""
+"""Control groups: which groups hold this process, from its own up to the top of what is mounted
+here (versions 1, 2 and both).
+"""
 
 from __future__ import annotations
 
 from ...core.records import Record
 from .host import Host, Mount
 
-# limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever the page size
+# limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
+# the page size
 NO_LIMIT = 2**60
 
 
 class Groups(Record):
-    """The folders of the groups that hold this process for one controller, its own first, and their names as the system shows them.
+    """The folders of the groups that hold this process for one controller, its own first, and their
+    names as the system shows them.
 
-    `version` is 1 or 2. Empty `folders` with no `why`: the system does not use this controller. `why` is set where the groups could
-    not be read, so that limits may exist unseen.
+    `version` is 1 or 2. Empty `folders` with no `why`: the system does not use this controller.
+    `why` is set where the groups could not be read, so that limits may exist unseen.
     """
 
     version: int = 2
@@ -23,7 +27,8 @@ class Groups(Record):
 
 
 class Level(Record):
-    """One limit: its bytes, the group and file it stands in, what the group uses of it (None: not readable).
+    """One limit: its bytes, the group and file it stands in, what the group uses of it (None: not
+    readable).
 
     `dirty_bytes` of the rest is cache that must be written to disk before it can be dropped.
     """
@@ -36,7 +41,9 @@ class Level(Record):
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
-    """/proc/self/cgroup: controller to path; version 2's path stands under the empty name. Lines of another shape are left out."""
+    """/proc/self/cgroup: controller to path; version 2's path stands under the empty name.
+    Lines of another shape are left out.
+    """
     found: dict[str, str] = {}
     for line in text.splitlines():
         number, _, rest = line.partition(":")
@@ -48,7 +55,9 @@ def parse_cgroup(text: str) -> dict[str, str]:
 
 
 def parse_number(text: str) -> int | None:
-    """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else None."""
+    """A file of one number, which ends its line; `max` and -1 give `NO_LIMIT`, anything else
+    None.
+    """
     if not text.endswith("\n"):
         return None
     word = text.strip()
@@ -68,9 +77,11 @@ def parse_pairs(text: str) -> dict[str, int]:
 
 
 def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """From the process's group up to the mount point, and the names to show for them; None where the group is not below what is mounted.
+    """From the process's group up to the mount point, and the names to show for them; None where
+    the group is not below what is mounted.
 
-    Both paths are relative to the root of the process's namespace, and may lead out of it (cgroup_namespaces(7)).
+    Both paths are relative to the root of the process's namespace, and may lead out of it
+    (cgroup_namespaces(7)).
     """
     root, point = mount.root.rstrip("/"), mount.point.rstrip("/")
     if path != root and not path.startswith(root + "/"):
@@ -90,23 +101,30 @@ def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
             return Groups(version=version, folders=found[0], names=found[1])
     shown = f"{mounts[0].point} shows the groups of {mounts[0].root}"
     if ".." in mounts[0].root.split("/"):
-        return Groups(why=f"{shown}, above this process's namespace, and not which of them is its own")
+        return Groups(
+            why=f"{shown}, above this process's namespace, and not which of them is its own"
+        )
     return Groups(why=f"{shown}, and this process is in {path}, which is not below it")
 
 
-# who made the container, for whom it is to know (systemd's CONTAINER_INTERFACE): systemd's own word for it, and the maker's
+# who made the container, for whom it is to know (systemd's CONTAINER_INTERFACE): systemd's own word
+# for it, and the maker's
 _MAKERS = ("/run/systemd/container", "/run/host/container-manager")
 
 
 def _in_nspawn(host: Host) -> bool:
-    """systemd-nspawn puts what it runs into `payload`, below the group that its unit limits (systemd's src/nspawn/nspawn-cgroup.c)."""
+    """systemd-nspawn puts what it runs into `payload`, below the group that its unit limits
+    (systemd's src/nspawn/nspawn-cgroup.c).
+    """
     if host.env.get("container") == "systemd-nspawn":
         return True
     return any((host.read_text(path) or "").strip() == "systemd-nspawn" for path in _MAKERS)
 
 
 def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
-    """The groups of one controller. `files` are names of which one exists in every version 2 group under that controller."""
+    """The groups of one controller. `files` are names of which one exists in every version 2
+    group under that controller.
+    """
     text = host.read_text("/proc/self/cgroup")
     if text is None:
         return Groups(why=host.why("/proc/self/cgroup"))
@@ -120,11 +138,20 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
         return Groups(why=host.why("/proc/self/mountinfo"))
     # of two mounts on one point the later one is seen
     mounts = tuple({mount.point: mount for mount in host.mounts()}.values())
-    old = [mount for mount in mounts if mount.filesystem == "cgroup" and controller in mount.options.split(",")]
+    old = [
+        mount
+        for mount in mounts
+        if mount.filesystem == "cgroup" and controller in mount.options.split(",")
+    ]
     if controller in paths and old:
         return _chain(1, old, paths[controller])
     if old:
-        return Groups(why=f"/proc/self/cgroup does not name the {controller} group, and {old[0].point} is mounted")
+        return Groups(
+            why=(
+                f"/proc/self/cgroup does not name the {controller} group, and {old[0].point} is"
+                " mounted"
+            )
+        )
     if controller in paths:
         # a controller of version 1 is none of version 2, whatever else is mounted
         return Groups(why=f"the {controller} control groups are not mounted here")
@@ -134,14 +161,25 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
         if chain.why:
             return chain
         if _in_nspawn(host):
-            return Groups(why="systemd-nspawn sets its limits on the group above the one that shows here as the top")
+            return Groups(
+                why=(
+                    "systemd-nspawn sets its limits on the group above the one that shows here as"
+                    " the top"
+                )
+            )
         listing = f"{chain.folders[-1]}/cgroup.controllers"
         known = host.read_text(listing)
         listed = known is not None and controller in known.split()
-        if listed or not all(host.missing(f"{folder}/{file}") for folder in chain.folders for file in files):
+        if listed or not all(
+            host.missing(f"{folder}/{file}") for folder in chain.folders for file in files
+        ):
             return chain
         # an empty list is an answer: version 2 limits nothing here
-        return Groups() if known is not None or host.why(listing).endswith("is empty") else Groups(why=host.why(listing))
+        return (
+            Groups()
+            if known is not None or host.why(listing).endswith("is empty")
+            else Groups(why=host.why(listing))
+        )
     if "" in paths:
         return Groups(why="the control groups are not mounted here")
     return Groups()

@@ -1,4 +1,6 @@
-"""One child process, for what may hang or crash: a driver's library. The only place that starts one."""
+"""One child process, for what may hang or crash: a driver's library. The only place that starts
+one.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,12 @@ class ChildError(Exception):
 
 
 def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int) -> bytes:
-    """What the Python program in the file `program` prints, at most `limit_bytes`. `ChildError` for any other end.
+    """What the Python program in the file `program` prints, at most `limit_bytes`. `ChildError` for
+    any other end.
 
-    It runs with this interpreter, isolated from the folder, variables and packages of the caller, and writes no byte code. It is killed
-    after `seconds`, and not waited for: a process that waits inside a driver ends only when the driver lets it.
+    It runs with this interpreter, isolated from the folder, variables and packages of the caller,
+    and writes no byte code. It is killed after `seconds`, and not waited for: a process that waits
+    inside a driver ends only when the driver lets it.
     """
     if not sys.executable or getattr(sys, "frozen", False) or not os.path.isfile(program):
         raise ChildError("this program runs without a Python interpreter of its own")
@@ -28,7 +32,9 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
     import subprocess
 
     python = os.path.abspath(sys.executable)
-    quiet: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}  # CREATE_NO_WINDOW
+    quiet: dict[str, Any] = (
+        {"creationflags": 0x08000000} if sys.platform == "win32" else {}
+    )  # CREATE_NO_WINDOW
     try:
         child = subprocess.Popen(
             [python, "-I", "-S", "-B", program, *words],
@@ -39,17 +45,22 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
             **quiet,
         )
     except (OSError, ValueError) as error:
-        raise ChildError(f"no process could be started ({getattr(error, 'strerror', None) or error})") from None
+        raise ChildError(
+            f"no process could be started ({getattr(error, 'strerror', None) or error})"
+        ) from None
     done = _thread.allocate_lock()
     done.acquire()
     parts: list[bytes] = []
     ended: list[int] = []
 
     def read() -> None:
-        # in a thread of its own: Windows cannot wait for a pipe with a deadline, and a stuck child keeps its end open
+        # in a thread of its own: Windows cannot wait for a pipe with a deadline, and a stuck child
+        # keeps its end open
         pipe, left = child.stdout, limit_bytes + 1
         try:
-            while pipe is not None and left > 0 and (part := os.read(pipe.fileno(), min(left, 65536))):
+            while (
+                pipe is not None and left > 0 and (part := os.read(pipe.fileno(), min(left, 65536)))
+            ):
                 parts.append(part)
                 left -= len(part)
             if left <= 0:
@@ -76,6 +87,12 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
     if len(text) > limit_bytes:
         raise ChildError(f"its answer is longer than {limit_bytes:,} bytes")
     if ended != [0]:
-        how = f"by signal {-ended[0]}" if ended and ended[0] < 0 else f"with status {ended[0]}" if ended else "unseen"
+        how = (
+            f"by signal {-ended[0]}"
+            if ended and ended[0] < 0
+            else f"with status {ended[0]}"
+            if ended
+            else "unseen"
+        )
         raise ChildError(f"the process that asked it ended {how}")
     return text

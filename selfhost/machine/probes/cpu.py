@@ -1,4 +1,6 @@
-"""CPU: what it is called, its cores, how many of them this process may use, and its instruction sets."""
+"""CPU: what it is called, its cores, how many of them this process may use, and its instruction
+sets.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,12 @@ from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, NATIVE, Found, Host
 from .memory import parse_list, parse_status
 
-MODEL, PHYSICAL, USABLE, SETS = "cpu_model", "cpu_cores_physical", "cpu_cores_usable", "instruction_sets"
+MODEL, PHYSICAL, USABLE, SETS = (
+    "cpu_model",
+    "cpu_cores_physical",
+    "cpu_cores_usable",
+    "instruction_sets",
+)
 PERFORMANCE = "cpu_cores_performance"
 UNALLOWED = "which CPUs this process may use is not known"
 CPUINFO = "/proc/cpuinfo"
@@ -27,60 +34,112 @@ _WIDE = {narrow: wide for wide, narrow in _NARROW.items()}
 
 # processors whose kernels run each other's programs: by how their names begin
 _FAMILIES = {
-    "x86": "x86", "i686": "x86", "aarch64": "arm", "arm": "arm", "s390": "s390", "riscv": "riscv", "ppc": "ppc", "loongarch": "loongarch",
+    "x86": "x86", "i686": "x86", "aarch64": "arm", "arm": "arm", "s390": "s390", "riscv": "riscv",
+    "ppc": "ppc", "loongarch": "loongarch",
     "mips": "mips",
 }  # fmt: skip
-# how emulators of programs name themselves where they write /proc/cpuinfo: QEMU for RISC-V and 32-bit Arm (linux-user/*/target_proc.h),
-# and Rosetta
-_EMULATORS = (("uarch", "qemu", "QEMU"), ("Hardware", "QEMU ", "QEMU"), ("model name", "VirtualApple", "aarch64"))
+# how emulators of programs name themselves where they write /proc/cpuinfo: QEMU for RISC-V and
+# 32-bit Arm (linux-user/*/target_proc.h), and Rosetta
+_EMULATORS = (
+    ("uarch", "qemu", "QEMU"),
+    ("Hardware", "QEMU ", "QEMU"),
+    ("model name", "VirtualApple", "aarch64"),
+)
 
 # MIDR implementer and part numbers, as util-linux sys-utils/lscpu-arm.c lists them
 _ARM_PARTS = {
     "0x41": {
-        "0xb76": "Arm ARM1176", "0xc07": "Arm Cortex-A7", "0xc08": "Arm Cortex-A8", "0xc09": "Arm Cortex-A9", "0xc0f": "Arm Cortex-A15",
-        "0xd03": "Arm Cortex-A53", "0xd04": "Arm Cortex-A35", "0xd05": "Arm Cortex-A55", "0xd07": "Arm Cortex-A57",
-        "0xd08": "Arm Cortex-A72", "0xd09": "Arm Cortex-A73", "0xd0a": "Arm Cortex-A75", "0xd0b": "Arm Cortex-A76",
-        "0xd0c": "Arm Neoverse-N1", "0xd0d": "Arm Cortex-A77", "0xd40": "Arm Neoverse-V1", "0xd41": "Arm Cortex-A78",
-        "0xd42": "Arm Cortex-A78AE", "0xd44": "Arm Cortex-X1", "0xd46": "Arm Cortex-A510", "0xd47": "Arm Cortex-A710",
-        "0xd48": "Arm Cortex-X2", "0xd49": "Arm Neoverse-N2", "0xd4b": "Arm Cortex-A78C", "0xd4c": "Arm Cortex-X1C",
-        "0xd4d": "Arm Cortex-A715", "0xd4e": "Arm Cortex-X3", "0xd4f": "Arm Neoverse-V2", "0xd80": "Arm Cortex-A520",
-        "0xd81": "Arm Cortex-A720", "0xd82": "Arm Cortex-X4", "0xd83": "Arm Neoverse-V3AE", "0xd84": "Arm Neoverse-V3",
+        "0xb76": "Arm ARM1176", "0xc07": "Arm Cortex-A7", "0xc08": "Arm Cortex-A8",
+        "0xc09": "Arm Cortex-A9", "0xc0f": "Arm Cortex-A15",
+        "0xd03": "Arm Cortex-A53", "0xd04": "Arm Cortex-A35", "0xd05": "Arm Cortex-A55",
+        "0xd07": "Arm Cortex-A57",
+        "0xd08": "Arm Cortex-A72", "0xd09": "Arm Cortex-A73", "0xd0a": "Arm Cortex-A75",
+        "0xd0b": "Arm Cortex-A76",
+        "0xd0c": "Arm Neoverse-N1", "0xd0d": "Arm Cortex-A77", "0xd40": "Arm Neoverse-V1",
+        "0xd41": "Arm Cortex-A78",
+        "0xd42": "Arm Cortex-A78AE", "0xd44": "Arm Cortex-X1", "0xd46": "Arm Cortex-A510",
+        "0xd47": "Arm Cortex-A710",
+        "0xd48": "Arm Cortex-X2", "0xd49": "Arm Neoverse-N2", "0xd4b": "Arm Cortex-A78C",
+        "0xd4c": "Arm Cortex-X1C",
+        "0xd4d": "Arm Cortex-A715", "0xd4e": "Arm Cortex-X3", "0xd4f": "Arm Neoverse-V2",
+        "0xd80": "Arm Cortex-A520",
+        "0xd81": "Arm Cortex-A720", "0xd82": "Arm Cortex-X4", "0xd83": "Arm Neoverse-V3AE",
+        "0xd84": "Arm Neoverse-V3",
         "0xd85": "Arm Cortex-X925", "0xd87": "Arm Cortex-A725", "0xd8e": "Arm Neoverse-N3",
     },
     "0x46": {"0x001": "Fujitsu A64FX"},
     "0x48": {"0xd01": "HiSilicon TaiShan-v110"},
     "0x51": {"0x001": "Qualcomm Oryon"},
     "0x61": {
-        "0x022": "Apple M1 (Icestorm)", "0x023": "Apple M1 (Firestorm)", "0x024": "Apple M1 Pro (Icestorm)",
-        "0x025": "Apple M1 Pro (Firestorm)", "0x028": "Apple M1 Max (Icestorm)", "0x029": "Apple M1 Max (Firestorm)",
+        "0x022": "Apple M1 (Icestorm)", "0x023": "Apple M1 (Firestorm)",
+        "0x024": "Apple M1 Pro (Icestorm)",
+        "0x025": "Apple M1 Pro (Firestorm)", "0x028": "Apple M1 Max (Icestorm)",
+        "0x029": "Apple M1 Max (Firestorm)",
         "0x032": "Apple M2 (Blizzard)", "0x033": "Apple M2 (Avalanche)",
     },
     "0xc0": {"0xac3": "Ampere-1", "0xac4": "Ampere-1A"},
 }  # fmt: skip
 
-# macOS's names -> the Linux kernel's (arch/x86/include/asm/cpufeatures.h, arch/arm64/kernel/cpuinfo.c)
-_MAC_X86 = {"avx1.0": "avx", "sse3": "pni", "sse4.1": "sse4_1", "sse4.2": "sse4_2", "sse4_1": "sse4_1", "avx512vnni": "avx512_vnni"}
+# macOS's names -> the Linux kernel's (arch/x86/include/asm/cpufeatures.h,
+# arch/arm64/kernel/cpuinfo.c)
+_MAC_X86 = {
+    "avx1.0": "avx",
+    "sse3": "pni",
+    "sse4.1": "sse4_1",
+    "sse4.2": "sse4_2",
+    "sse4_1": "sse4_1",
+    "avx512vnni": "avx512_vnni",
+}
 _MAC_ARM = {
-    "hw.optional.arm.AdvSIMD": "asimd", "hw.optional.neon": "asimd", "hw.optional.neon_fp16": "asimdhp",
-    "hw.optional.arm.FEAT_FP16": "asimdhp", "hw.optional.arm.FEAT_DotProd": "asimddp", "hw.optional.arm.FEAT_FHM": "asimdfhm",
-    "hw.optional.arm.FEAT_I8MM": "i8mm", "hw.optional.arm.FEAT_BF16": "bf16", "hw.optional.arm.FEAT_LSE": "atomics",
-    "hw.optional.armv8_1_atomics": "atomics", "hw.optional.armv8_crc32": "crc32", "hw.optional.armv8_2_fhm": "asimdfhm",
+    "hw.optional.arm.AdvSIMD": "asimd", "hw.optional.neon": "asimd",
+    "hw.optional.neon_fp16": "asimdhp",
+    "hw.optional.arm.FEAT_FP16": "asimdhp", "hw.optional.arm.FEAT_DotProd": "asimddp",
+    "hw.optional.arm.FEAT_FHM": "asimdfhm",
+    "hw.optional.arm.FEAT_I8MM": "i8mm", "hw.optional.arm.FEAT_BF16": "bf16",
+    "hw.optional.arm.FEAT_LSE": "atomics",
+    "hw.optional.armv8_1_atomics": "atomics", "hw.optional.armv8_crc32": "crc32",
+    "hw.optional.armv8_2_fhm": "asimdfhm",
     "hw.optional.arm.FEAT_SME": "sme", "hw.optional.arm.FEAT_SME2": "sme2",
 }  # fmt: skip
 # winnt.h, PF_…_AVAILABLE
-_WINDOWS_X86 = {6: "sse", 10: "sse2", 13: "pni", 36: "ssse3", 37: "sse4_1", 38: "sse4_2", 39: "avx", 40: "avx2", 41: "avx512f"}
+_WINDOWS_X86 = {
+    6: "sse",
+    10: "sse2",
+    13: "pni",
+    36: "ssse3",
+    37: "sse4_1",
+    38: "sse4_2",
+    39: "avx",
+    40: "avx2",
+    41: "avx512f",
+}
 _WINDOWS_ARM = {19: "asimd", 30: "aes", 31: "crc32", 34: "atomics", 43: "asimddp"}
 
 # who makes virtual machines, as the firmware names itself
 _VIRTUAL = (
-    "qemu", "kvm", "vmware", "virtualbox", "innotek", "bochs", "xen", "parallels", "bhyve", "amazon ec2", "google compute", "openstack",
-    "virtual machine", "apple virtualization", "droplet", "vserver", "alibaba cloud", "nutanix", "rhev", "ovirt", "cloud hypervisor",
+    "qemu", "kvm", "vmware", "virtualbox", "innotek", "bochs", "xen", "parallels", "bhyve",
+    "amazon ec2", "google compute", "openstack",
+    "virtual machine", "apple virtualization", "droplet", "vserver", "alibaba cloud", "nutanix",
+    "rhev", "ovirt", "cloud hypervisor",
     "firecracker", "kubevirt", "hyper-v", "dummy-virt", "riscv-virtio",
 )  # fmt: skip
-# device trees that only virtual machines have: QEMU, crosvm, Firecracker and Cloud Hypervisor on Arm; QEMU on RISC-V and POWER
+# device trees that only virtual machines have: QEMU, crosvm, Firecracker and Cloud Hypervisor on
+# Arm; QEMU on RISC-V and POWER
 _VIRTUAL_TREES = ("linux,dummy-virt", "riscv-virtio", "qemu,pseries")
 DEVICE_TREE, SYSINFO = "/proc/device-tree", "/proc/sysinfo"
-CONTAINER = ("docker", "kubepods", "containerd", "libpod", "crio", "/lxc", ".lxc", "lxc.payload", "garden", "buildkit", "nspawn")
+CONTAINER = (
+    "docker",
+    "kubepods",
+    "containerd",
+    "libpod",
+    "crio",
+    "/lxc",
+    ".lxc",
+    "lxc.payload",
+    "garden",
+    "buildkit",
+    "nspawn",
+)
 
 
 def read_architecture(host: Host, found: Found) -> None:
@@ -89,18 +148,35 @@ def read_architecture(host: Host, found: Found) -> None:
     if host.system == "macos" and host.sysctl("hw.optional.arm64") == "1":
         translated = host.sysctl("sysctl.proc_translated") == "1"
         source = "sysctl hw.optional.arm64"
-        found.put("architecture", "aarch64", source + "; this Python is an x86_64 one under Rosetta: install an arm64 one" * translated)
+        found.put(
+            "architecture",
+            "aarch64",
+            source
+            + "; this Python is an x86_64 one under Rosetta: install an arm64 one" * translated,
+        )
         return
     if not word:
         found.miss("architecture", "the system did not say what processor it has")
         return
     name = normal_architecture(word)
     if host.system == "linux" and host.pointer_bits() == 32 and name in _NARROW:
-        found.put("architecture", _NARROW[name], f"uname, {name}; this Python, and so most likely the system, is a 32-bit one")
+        found.put(
+            "architecture",
+            _NARROW[name],
+            f"uname, {name}; this Python, and so most likely the system, is a 32-bit one",
+        )
     elif host.system == "linux" and host.pointer_bits() == 64 and name in _WIDE:
-        found.put("architecture", _WIDE[name], f"this Python is a 64-bit one, though uname says {name} (setarch)")
+        found.put(
+            "architecture",
+            _WIDE[name],
+            f"this Python is a 64-bit one, though uname says {name} (setarch)",
+        )
     else:
-        found.put("architecture", name, "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname")
+        found.put(
+            "architecture",
+            name,
+            "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname",
+        )
 
 
 def _cpuinfo(host: Host) -> str | None:
@@ -118,7 +194,9 @@ def parse_cpuinfo(text: str) -> dict[str, list[str]]:
 
 
 def parse_architecture(text: str) -> str | None:
-    """The processor that a kernel's /proc/cpuinfo describes, told by the lines that only that kind's has; None where none tells."""
+    """The processor that a kernel's /proc/cpuinfo describes, told by the lines that only that
+    kind's has; None where none tells.
+    """
     info = parse_cpuinfo(text)
     isa, power = info.get("isa", [""])[0], info.get("cpu", [""])[0]
     if "flags" in info and "cpu family" in info:
@@ -139,10 +217,11 @@ def _family(name: str) -> str | None:
 
 
 def read_emulation(host: Host, found: Found) -> None:
-    """What emulates the processor that programs here are made for: a container of another platform under qemu-user or Rosetta.
+    """What emulates the processor that programs here are made for: a container of another platform
+    under qemu-user or Rosetta.
 
-    The emulator answers uname with the word of the programs. The kernel's own word, and its /proc/cpuinfo unless the emulator
-    writes that as well, tell the computer.
+    The emulator answers uname with the word of the programs. The kernel's own word, and its
+    /proc/cpuinfo unless the emulator writes that as well, tell the computer.
     """
     own = _family(normal_architecture(host.machine() or "")) if host.system == "linux" else None
     if own is None:
@@ -168,20 +247,27 @@ def _emulated(found: Found) -> Unread | None:
     if beneath is None:
         return None
     own = found.values.get("architecture", "another processor")
-    return Unread(fact=EMULATED, reason=f"programs for {own} are emulated here, on {beneath}", remedy=NATIVE)
+    return Unread(
+        fact=EMULATED, reason=f"programs for {own} are emulated here, on {beneath}", remedy=NATIVE
+    )
 
 
 def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     """The kernel's names of what every listed CPU can do, sorted.
 
-    None for a processor family whose kernel lists none (RISC-V, POWER) and where the words are no names.
+    None for a processor family whose kernel lists none (RISC-V, POWER) and where the words are no
+    names.
     """
     info = parse_cpuinfo(text)
     lists = info.get("flags") or info.get("Features") or info.get("features")
     if not lists:
         return None
     names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
-    return tuple(names) if all(len(name) <= MAX_WORD and name.isprintable() for name in names) else None
+    return (
+        tuple(names)
+        if all(len(name) <= MAX_WORD and name.isprintable() for name in names)
+        else None
+    )
 
 
 def parse_model(text: str) -> str | None:
@@ -198,7 +284,8 @@ def parse_model(text: str) -> str | None:
         names = " + ".join(parts)
         return f"{names} ({board})" if board else names
     for key in ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware", "machine"):
-        # x86 virtual machines may be given an empty or made-up name; POWER has "cpu", x86 "cpu family"
+        # x86 virtual machines may be given an empty or made-up name; POWER has "cpu", x86 "cpu
+        # family"
         if info.get(key):
             return " ".join(info[key][0].split())
     return None
@@ -209,14 +296,20 @@ def read_model(host: Host, found: Found) -> None:
     if host.system == "macos":
         name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
     elif host.system == "windows":
-        name = host.registry(r"HARDWARE\DESCRIPTION\System\CentralProcessor\0", "ProcessorNameString")
+        name = host.registry(
+            r"HARDWARE\DESCRIPTION\System\CentralProcessor\0", "ProcessorNameString"
+        )
         source = "registry, ProcessorNameString"
     else:
         text = _cpuinfo(host)
         name, source = parse_model(text) if text else None, CPUINFO
         emulated = _emulated(found)
-        if emulated is not None and _family(parse_architecture(text or "") or "") == _family(found.values.get("architecture", "")):
-            found.miss(MODEL, f"{emulated.reason}, and {CPUINFO} is the emulator's", emulated.remedy)
+        if emulated is not None and _family(parse_architecture(text or "") or "") == _family(
+            found.values.get("architecture", "")
+        ):
+            found.miss(
+                MODEL, f"{emulated.reason}, and {CPUINFO} is the emulator's", emulated.remedy
+            )
             return
         if emulated is not None:
             source += ": the computer's, which emulates another"
@@ -229,7 +322,9 @@ def read_model(host: Host, found: Found) -> None:
 
 
 def read_instruction_sets(host: Host, found: Found) -> None:
-    """What the processor can do, as the kernel lets programs use it, in the Linux kernel's words."""
+    """What the processor can do, as the kernel lets programs use it, in the Linux kernel's
+    words.
+    """
     emulated = _emulated(found)
     if emulated is not None:
         found.miss(SETS, emulated.reason, emulated.remedy)
@@ -245,20 +340,38 @@ def read_instruction_sets(host: Host, found: Found) -> None:
         elif text is None:
             found.miss(SETS, host.why(CPUINFO))
         else:
-            found.miss(SETS, f"{CPUINFO} lists no instruction sets for this kind of processor, or none that can be read")
+            found.miss(
+                SETS,
+                f"{CPUINFO} lists no instruction sets for this kind of processor, or none that can"
+                " be read",
+            )
 
 
 def _mac_instruction_sets(host: Host, found: Found) -> None:
-    lists = {name: (host.sysctl(f"machdep.cpu.{name}") or "").lower().split() for name in ("features", "leaf7_features", "extfeatures")}
+    lists = {
+        name: (host.sysctl(f"machdep.cpu.{name}") or "").lower().split()
+        for name in ("features", "leaf7_features", "extfeatures")
+    }
     if any(lists.values()):
-        # every 64-bit Mac has these; leaf7_features is missing where it would be empty, but what has FMA has AVX2 too (Haswell)
-        signs = {"features": "fpu", "extfeatures": "em64t", **({"leaf7_features": "avx2"} if "fma" in lists["features"] else {})}
+        # every 64-bit Mac has these; leaf7_features is missing where it would be empty, but what
+        # has FMA has AVX2 too (Haswell)
+        signs = {
+            "features": "fpu",
+            "extfeatures": "em64t",
+            **({"leaf7_features": "avx2"} if "fma" in lists["features"] else {}),
+        }
         lacking = next((name for name, sign in signs.items() if sign not in lists[name]), None)
         if lacking:
-            found.miss(SETS, f"sysctl machdep.cpu.{lacking} is not there or names no {signs[lacking]}")
+            found.miss(
+                SETS, f"sysctl machdep.cpu.{lacking} is not there or names no {signs[lacking]}"
+            )
             return
         words = {word for words in lists.values() for word in words}
-        found.put(SETS, tuple(sorted({_MAC_X86.get(word, word) for word in words})), "sysctl machdep.cpu.features, leaf7_features")
+        found.put(
+            SETS,
+            tuple(sorted({_MAC_X86.get(word, word) for word in words})),
+            "sysctl machdep.cpu.features, leaf7_features",
+        )
         return
     names = {linux for name, linux in _MAC_ARM.items() if host.sysctl(name) == "1"}
     if names:
@@ -272,7 +385,11 @@ def _windows_instruction_sets(host: Host, found: Found) -> None:
     table = _WINDOWS_ARM if arm else _WINDOWS_X86
     answers = {name: host.processor_feature(number) for number, name in table.items()}
     if any(answers.values()):
-        found.put(SETS, tuple(sorted(name for name, there in answers.items() if there)), "IsProcessorFeaturePresent")
+        found.put(
+            SETS,
+            tuple(sorted(name for name, there in answers.items() if there)),
+            "IsProcessorFeaturePresent",
+        )
         # asked by nobody: a list without them does not say that they are missing
         for name in ("i8mm", "bf16", "sve") if arm else ("fma", "f16c", "bmi2"):
             found.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
@@ -287,7 +404,9 @@ def _allowed(host: Host) -> tuple[frozenset[int], str] | None:
         return allowed, "sched_getaffinity"
     # the kernel's mask may name CPUs that are not there
     online = parse_list(host.read_text("/sys/devices/system/cpu/online") or "")
-    listed = parse_list(parse_status(host.read_text("/proc/self/status") or "").get("Cpus_allowed_list", ""))
+    listed = parse_list(
+        parse_status(host.read_text("/proc/self/status") or "").get("Cpus_allowed_list", "")
+    )
     if listed is None or online is None or not listed & online:
         return None
     return listed & online, "/proc/self/status, Cpus_allowed_list"
@@ -308,22 +427,38 @@ def parse_cpu_max(text: str) -> float | None:
     return None
 
 
-def _count(host: Host, found: Found, fact: str, kind: str, name: str, source: str, otherwise: str) -> None:
+def _count(
+    host: Host, found: Found, fact: str, kind: str, name: str, source: str, otherwise: str
+) -> None:
     """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
     count = (host.other_cores() or {}).get(kind)
     if count is None:
         word = host.sysctl(name) or ""
         count = int(word) if word.isdecimal() and len(word) <= 9 else None
     if count:
-        found.put(fact, float(count) if fact == USABLE else count, source if host.system == "windows" else f"sysctl {name}")
+        found.put(
+            fact,
+            float(count) if fact == USABLE else count,
+            source if host.system == "windows" else f"sysctl {name}",
+        )
     else:
         found.miss(fact, otherwise)
 
 
 def read_usable(host: Host, found: Found) -> None:
-    """CPUs this process may use at once: affinity and the quota of every control group; may be a fraction."""
+    """CPUs this process may use at once: affinity and the quota of every control group; may be
+    a fraction.
+    """
     if host.system != "linux":
-        _count(host, found, USABLE, "usable", "hw.logicalcpu", "process affinity", "the system did not say how many CPUs it has")
+        _count(
+            host,
+            found,
+            USABLE,
+            "usable",
+            "hw.logicalcpu",
+            "process affinity",
+            "the system did not say how many CPUs it has",
+        )
         return
     allowed = _allowed(host)
     if allowed is None:
@@ -338,11 +473,18 @@ def read_usable(host: Host, found: Found) -> None:
         return
     # what is mounted over a folder above hides the groups, which the list of mounts still names
     if chain.folders and not host.exists(chain.folders[-1]):
-        found.miss(USABLE, f"a limit may exist unseen: the control groups at {chain.folders[-1]} cannot be seen from here")
+        found.miss(
+            USABLE,
+            f"a limit may exist unseen: the control groups at {chain.folders[-1]} cannot be seen"
+            " from here",
+        )
         return
     for folder, name in zip(chain.folders, chain.names, strict=True):
         # files that exist together, so that one without the other is no answer
-        path, sibling = (f"{folder}/{file}" for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES))
+        path, sibling = (
+            f"{folder}/{file}"
+            for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES)
+        )
         text, beside = host.read_text(path), host.read_text(sibling)
         quota, wrong = None, f"{path} is not a quota" if text else host.why(path)
         # a number that does not end its line was cut off
@@ -356,36 +498,59 @@ def read_usable(host: Host, found: Found) -> None:
                 wrong = f"{sibling} is not a period" if beside else host.why(sibling)
         counted = counted or quota is not None
         if quota is None:
-            # a kernel without quotas has no such file, nor has the top; a group without them has none below it
+            # a kernel without quotas has no such file, nor has the top; a group without them has
+            # none below it
             below_quota = counted and folder != chain.folders[-1]
-            if text is not None or not host.missing(path) or beside is not None or below_quota or _has_controller(host, chain, folder):
+            if (
+                text is not None
+                or not host.missing(path)
+                or beside is not None
+                or below_quota
+                or _has_controller(host, chain, folder)
+            ):
                 found.miss(USABLE, wrong)
                 return
         elif quota < best:
-            best, source = quota, f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({path.rpartition('/')[2]})"
+            best, source = (
+                quota,
+                (
+                    f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs"
+                    f" ({path.rpartition('/')[2]})"
+                ),
+            )
     found.put(USABLE, best, source)
 
 
 def _has_controller(host: Host, chain: Groups, folder: str) -> bool:
-    """Whether a version 2 group must have files of this controller: it lists it, and is not the top of the hierarchy itself.
+    """Whether a version 2 group must have files of this controller: it lists it, and is not the top
+    of the hierarchy itself.
 
-    That one has none of any controller (Documentation/admin-guide/cgroup-v2.rst); the top that a container sees has them.
+    That one has none of any controller (Documentation/admin-guide/cgroup-v2.rst); the top that a
+    container sees has them.
     """
     listed = (host.read_text(f"{folder}/cgroup.controllers") or "").split()
     own = ("cgroup.type", "memory.max", "memory.current")
-    return chain.version == 2 and "cpu" in listed and not all(host.missing(f"{folder}/{file}") for file in own)
+    return (
+        chain.version == 2
+        and "cpu" in listed
+        and not all(host.missing(f"{folder}/{file}") for file in own)
+    )
 
 
 _QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 
 def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str] | None:
-    """The hardware threads of each core among `cpus`, and where that was read; None where the kernel does not tell."""
+    """The hardware threads of each core among `cpus`, and where that was read; None where the
+    kernel does not tell.
+    """
     left, cores = set(cpus), []
     while left:
         first = min(left)
         folder = f"/sys/devices/system/cpu/cpu{first}/topology"
-        text = host.read_text(f"{folder}/thread_siblings_list") or host.read_text(f"{folder}/core_cpus_list")
+        text = host.read_text(f"{folder}/thread_siblings_list") or host.read_text(
+            f"{folder}/core_cpus_list"
+        )
         # a list that does not end its line was cut off
         siblings = parse_list(text) if text and text.endswith("\n") else None
         if siblings is None or first not in siblings:
@@ -397,32 +562,57 @@ def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str]
     pairs = parse_core_ids(_cpuinfo(host) or "")
     if not cpus <= pairs.keys():
         return None
-    return [frozenset(cpu for cpu in pairs if pairs[cpu] == core) for core in {pairs[cpu] for cpu in cpus}], f"{CPUINFO}, distinct core ids"
+    return [
+        frozenset(cpu for cpu in pairs if pairs[cpu] == core)
+        for core in {pairs[cpu] for cpu in cpus}
+    ], f"{CPUINFO}, distinct core ids"
 
 
 def read_physical(host: Host, found: Found) -> None:
-    """Distinct cores among the CPUs this process may use: two hardware threads of one core count once."""
+    """Distinct cores among the CPUs this process may use: two hardware threads of one core
+    count once.
+    """
     if host.system != "linux":
-        _count(host, found, PHYSICAL, "physical", "hw.physicalcpu", "psutil.cpu_count", "the system does not tell cores from threads")
+        _count(
+            host,
+            found,
+            PHYSICAL,
+            "physical",
+            "hw.physicalcpu",
+            "psutil.cpu_count",
+            "the system does not tell cores from threads",
+        )
         return
     allowed = _allowed(host)
     cores = _cores(host, allowed[0]) if allowed else None
     if cores and allowed:
         online = parse_list(host.read_text("/sys/devices/system/cpu/online") or "") or frozenset()
-        narrowed = f"; only of the {len(allowed[0])} of {len(online)} CPUs that this process may use" if allowed[0] < online else ""
+        narrowed = (
+            f"; only of the {len(allowed[0])} of {len(online)} CPUs that this process may use"
+            if allowed[0] < online
+            else ""
+        )
         found.put(PHYSICAL, len(cores[0]), cores[1] + narrowed)
     else:
-        found.miss(PHYSICAL, "the kernel does not tell cores from threads" if allowed else UNALLOWED)
+        found.miss(
+            PHYSICAL, "the kernel does not tell cores from threads" if allowed else UNALLOWED
+        )
 
 
 def read_performance(host: Host, found: Found) -> None:
-    """Cores of the fastest kind among those this process may use; all of them where they are alike. Needs the physical cores."""
+    """Cores of the fastest kind among those this process may use; all of them where they are
+    alike. Needs the physical cores.
+    """
     if host.system == "macos":
         _mac_performance(host, found)
     elif host.system == "windows":
         kinds = parse_efficiency_classes(host.processor_information() or b"")
         if kinds:
-            found.put(PERFORMANCE, sum(kind == max(kinds) for kind in kinds), "GetLogicalProcessorInformationEx, EfficiencyClass")
+            found.put(
+                PERFORMANCE,
+                sum(kind == max(kinds) for kind in kinds),
+                "GetLogicalProcessorInformationEx, EfficiencyClass",
+            )
         else:
             found.miss(PERFORMANCE, "Windows did not say of which kind its cores are")
     else:
@@ -463,14 +653,28 @@ def _linux_performance(host: Host, found: Found) -> None:
         sizes = {cpu: parse_number(host.read_text(path) or "") for cpu, path in paths.items()}
         lost = [cpu for cpu, size in sizes.items() if size is None]
         if lost or not cpus <= parts.keys():
-            found.miss(PERFORMANCE, host.why(paths[lost[0]]) if lost else f"{CPUINFO} does not say of which kind each CPU is")
+            found.miss(
+                PERFORMANCE,
+                (
+                    host.why(paths[lost[0]])
+                    if lost
+                    else f"{CPUINFO} does not say of which kind each CPU is"
+                ),
+            )
             return
         best = parts[max(cpus, key=lambda cpu: sizes[cpu] or 0)]
-        fast, source = frozenset(cpu for cpu in cpus if parts[cpu] == best), f"{CPUINFO}, CPU part, by cpu_capacity"
+        fast, source = (
+            frozenset(cpu for cpu in cpus if parts[cpu] == best),
+            f"{CPUINFO}, CPU part, by cpu_capacity",
+        )
     else:
-        # a kernel that does not name the kinds shows them by their threads: Intel's small cores have one where the large have two
+        # a kernel that does not name the kinds shows them by their threads: Intel's small cores
+        # have one where the large have two
         most = max(len(threads) for threads in whole[0])
-        fast, source = frozenset().union(*(threads for threads in whole[0] if len(threads) == most)) & cpus, whole[1]
+        fast, source = (
+            frozenset().union(*(threads for threads in whole[0] if len(threads) == most)) & cpus,
+            whole[1],
+        )
     cores = _cores(host, fast or cpus)
     if cores:
         found.put(PERFORMANCE, len(cores[0]), source)
@@ -479,12 +683,16 @@ def _linux_performance(host: Host, found: Found) -> None:
 
 
 def parse_parts(text: str) -> dict[int, tuple[str, str]]:
-    """/proc/cpuinfo of Arm: CPU number to (implementer, part), which is the kind of core; CPUs without both are left out."""
+    """/proc/cpuinfo of Arm: CPU number to (implementer, part), which is the kind of core; CPUs
+    without both are left out.
+    """
     return _by_cpu(text, "CPU implementer", "CPU part")
 
 
 def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
-    """Each core's EfficiencyClass, the fastest highest, in SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX of RelationProcessorCore (winnt.h)."""
+    """Each core's EfficiencyClass, the fastest highest, in
+    SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX of RelationProcessorCore (winnt.h).
+    """
     found, at = [], 0
     while at + 10 <= len(raw):
         size = int.from_bytes(raw[at + 4 : at + 8], "little")
@@ -504,7 +712,11 @@ def parse_core_ids(text: str) -> dict[int, tuple[str, str]]:
 def _by_cpu(text: str, first: str, second: str) -> dict[int, tuple[str, str]]:
     found = {}
     for block in text.split("\n\n"):
-        values = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in block.splitlines()) if colon}
+        values = {
+            key.strip(): value.strip()
+            for key, colon, value in (line.partition(":") for line in block.splitlines())
+            if colon
+        }
         number = values.get("processor", "")
         if number.isdecimal() and len(number) <= 6 and first in values and second in values:
             found[int(number)] = (values[first], values[second])
@@ -512,18 +724,27 @@ def _by_cpu(text: str, first: str, second: str) -> dict[int, tuple[str, str]]:
 
 
 def _whole_disk_root(host: Host) -> bool:
-    """The root folder is a disk of its own: an image's /.dockerenv is still there after a virtual machine was made from it."""
+    """The root folder is a disk of its own: an image's /.dockerenv is still there after a
+    virtual machine was made from it.
+    """
     mount = host.mount_of("/")
-    return mount is not None and mount.root == "/" and mount.filesystem in ("ext3", "ext4", "xfs", "f2fs")
+    return (
+        mount is not None
+        and mount.root == "/"
+        and mount.filesystem in ("ext3", "ext4", "xfs", "f2fs")
+    )
 
 
 def _hypervisor(host: Host) -> str | None:
-    """Where it shows that a hypervisor runs this system, beside x86's flag and the firmware's names; None where it does not show.
+    """Where it shows that a hypervisor runs this system, beside x86's flag and the firmware's
+    names; None where it does not show.
 
     What systemd's detect_vm looks at (src/basic/virt.c).
     """
     # the first domain of Xen drives the hardware itself
-    if host.exists("/sys/hypervisor/type") and "control_d" not in (host.read_text("/proc/xen/capabilities") or ""):
+    if host.exists("/sys/hypervisor/type") and "control_d" not in (
+        host.read_text("/proc/xen/capabilities") or ""
+    ):
         return "/sys/hypervisor"
     if host.exists(f"{DEVICE_TREE}/hypervisor"):
         return f"{DEVICE_TREE}/hypervisor"
@@ -533,7 +754,9 @@ def _hypervisor(host: Host) -> str | None:
     if host.listdir(DEVICE_TREE, ".*fw-cfg"):
         return f"{DEVICE_TREE}: QEMU's fw-cfg"
     # a logical partition of POWER has no hypervisor node
-    if host.exists(f"{DEVICE_TREE}/ibm,partition-name") and host.exists(f"{DEVICE_TREE}/hmc-managed?"):
+    if host.exists(f"{DEVICE_TREE}/ibm,partition-name") and host.exists(
+        f"{DEVICE_TREE}/hmc-managed?"
+    ):
         return f"{DEVICE_TREE}/ibm,partition-name"
     if re.search(r"(?m)^VM00 Control Program:", host.read_text(SYSINFO) or ""):
         return f"{SYSINFO}, VM00 Control Program"
@@ -552,17 +775,27 @@ def read_scope(host: Host, found: Found) -> None:
         ("/run/.containerenv", host.exists("/run/.containerenv")),
         # systemd inside writes it, whoever made the container
         ("/run/systemd/container", host.exists("/run/systemd/container")),
-        ("/proc/self/cgroup", any(word in (host.read_text("/proc/self/cgroup") or "") for word in CONTAINER)),
+        (
+            "/proc/self/cgroup",
+            any(word in (host.read_text("/proc/self/cgroup") or "") for word in CONTAINER),
+        ),
         (
             "/proc/self/mountinfo, lxcfs",
-            any(mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo" for mount in host.mounts()),
+            any(
+                mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo"
+                for mount in host.mounts()
+            ),
         ),
     ):
         if host.system == "linux" and inside:
             found.put("scope", "container", reason)
             return
     if marked and not host.mounts():
-        found.miss("scope", f"there is a /.dockerenv, which a virtual machine's image may have too, and {host.why('/proc/self/mountinfo')}")
+        found.miss(
+            "scope",
+            "there is a /.dockerenv, which a virtual machine's image may have too, and"
+            f" {host.why('/proc/self/mountinfo')}",
+        )
         return
     if host.system == "macos":
         answer = host.sysctl("kern.hv_vmm_present")
@@ -570,17 +803,30 @@ def read_scope(host: Host, found: Found) -> None:
         if answer in ("0", "1"):
             found.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
         elif features:
-            found.put("scope", "vm" if "VMM" in features.split() else "host", "sysctl machdep.cpu.features")
+            found.put(
+                "scope",
+                "vm" if "VMM" in features.split() else "host",
+                "sysctl machdep.cpu.features",
+            )
         else:
             found.miss("scope", "sysctl has no kern.hv_vmm_present")
         return
     if host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\BIOS"
-        firmware = " ".join(filter(None, (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))))
+        firmware = " ".join(
+            filter(
+                None,
+                (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName")),
+            )
+        )
         source = "registry, SystemManufacturer and SystemProductName"
     else:
         release = host.release().lower()
-        for word, title in (("microsoft", "WSL2"), ("linuxkit", "Docker Desktop"), ("orbstack", "OrbStack")):
+        for word, title in (
+            ("microsoft", "WSL2"),
+            ("linuxkit", "Docker Desktop"),
+            ("orbstack", "OrbStack"),
+        ):
             if word in release:
                 found.put("scope", "vm", f"kernel release: {title}")
                 return
@@ -593,7 +839,12 @@ def read_scope(host: Host, found: Found) -> None:
             found.put("scope", "vm", beneath)
             return
         folder = "/sys/class/dmi/id"
-        firmware = " ".join(filter(None, (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name"))))
+        firmware = " ".join(
+            filter(
+                None,
+                (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name")),
+            )
+        )
         source = f"{folder}/sys_vendor and product_name"
         if not firmware and "sse2" in names:
             # x86 kernels always show the flag to a guest
@@ -601,12 +852,15 @@ def read_scope(host: Host, found: Found) -> None:
         if not firmware:
             firmware, source = host.read_text(f"{DEVICE_TREE}/model") or "", f"{DEVICE_TREE}/model"
         if not firmware:
-            # the firmware of a mainframe: an LPAR of the machine itself, for no guest's lines stand in it
+            # the firmware of a mainframe: an LPAR of the machine itself, for no guest's lines stand
+            # in it
             firmware, source = host.read_text(SYSINFO) or "", f"{SYSINFO}, no VM00"
         if "amazon ec2" in firmware.lower() and ".metal" in firmware:
             found.put("scope", "host", source)
             return
     if firmware:
-        found.put("scope", "vm" if any(word in firmware.lower() for word in _VIRTUAL) else "host", source)
+        found.put(
+            "scope", "vm" if any(word in firmware.lower() for word in _VIRTUAL) else "host", source
+        )
     else:
         found.miss("scope", "nothing tells whether this is a virtual machine")

@@ -12,9 +12,11 @@ from .medium import Medium, medium_of_folder
 from .stores import PLACES, Place, lm_studio
 
 DISKS = "disks"
-# options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5)); of a project's quota statvfs knows
+# options of a mounted file system that hold accounts to less than what is free (mount(8), xfs(5));
+# of a project's quota statvfs knows
 QUOTAS = ("usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grpjquota")
-# file systems whose quotas may be on although no option of the mount says so: quotaon(8) of a hidden file; btrfs' quota groups
+# file systems whose quotas may be on although no option of the mount says so: quotaon(8) of a
+# hidden file; btrfs' quota groups
 QUIET_QUOTAS = frozenset(("ext2", "ext3", "ext4", "f2fs", "btrfs", "bcachefs"))
 MAX_SHOWN = 300
 
@@ -38,7 +40,9 @@ def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
 
 
 def _windows_drive_free(host: Host, space: Space) -> Space:
-    """Under WSL2 the disk is a file that grows on the Windows drive: no more is free than there (microsoft/WSL#4373)."""
+    """Under WSL2 the disk is a file that grows on the Windows drive: no more is free than there
+    (microsoft/WSL#4373).
+    """
     try:
         outer = host.space("/mnt/c") if host.exists("/mnt/c") else None
     except OSError:
@@ -69,16 +73,25 @@ def read_disks(host: Host, found: Found) -> None:
 
 
 def has_quotas(options: str) -> bool:
-    """Whether quotas of users or groups are on, by a mount's own options: `rw,usrquota`, `rw,usrjquota=aquota.user,jqfmt=vfsv1`."""
+    """Whether quotas of users or groups are on, by a mount's own options: `rw,usrquota`,
+    `rw,usrjquota=aquota.user,jqfmt=vfsv1`.
+    """
     return any(option.partition("=")[0] in QUOTAS for option in options.split(","))
 
 
-def _quota(host: Host, found: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space) -> tuple[Quota | None, str]:
-    """The quota that leaves less than is free, None without one; and why quotas that no option of the mount states were not asked."""
+def _quota(
+    host: Host, found: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space
+) -> tuple[Quota | None, str]:
+    """The quota that leaves less than is free, None without one; and why quotas that no option
+    of the mount states were not asked.
+    """
     stated, groups = has_quotas(mount.options), mount.filesystem == "btrfs"
     if not stated and mount.filesystem not in QUIET_QUOTAS:
         return None, ""
-    reason = f"{mount.point} has quotas, and what they leave to {'that service' if place.account else 'this'} account is not read"
+    reason = (
+        f"{mount.point} has quotas, and what they leave to"
+        f" {'that service' if place.account else 'this'} account is not read"
+    )
     remedy = "`quota -s` tells it"
     try:
         if place.account is not None and not groups:
@@ -93,14 +106,30 @@ def _quota(host: Host, found: Found, fact: str, place: Place, folder: str, mount
             return None, ""
         if stated:
             found.miss(fact, f"{reason}: {_said(error)}", remedy)
-        return None, "" if stated or number == errno.ENODATA else f"whether quotas are on could not be asked: {_said(error)}"
-    tightest = min((limit for limit in limits if limit.kind != PERHAPS), key=lambda limit: limit.left_bytes, default=None)
+        return (
+            None,
+            (
+                ""
+                if stated or number == errno.ENODATA
+                else f"whether quotas are on could not be asked: {_said(error)}"
+            ),
+        )
+    tightest = min(
+        (limit for limit in limits if limit.kind != PERHAPS),
+        key=lambda limit: limit.left_bytes,
+        default=None,
+    )
     if tightest is not None and tightest.left_bytes >= space.free_bytes:
         tightest = None
     left_bytes = tightest.left_bytes if tightest is not None else space.free_bytes
-    perhaps = min((limit.left_bytes for limit in limits if limit.kind == PERHAPS), default=left_bytes)
+    perhaps = min(
+        (limit.left_bytes for limit in limits if limit.kind == PERHAPS), default=left_bytes
+    )
     if perhaps < left_bytes:
-        reason = f"a quota group on {mount.point} leaves {decimal(perhaps)} to what belongs to it, and whether this folder does is not told"
+        reason = (
+            f"a quota group on {mount.point} leaves {decimal(perhaps)} to what belongs to it, and"
+            " whether this folder does is not told"
+        )
         found.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
     return tightest, ""
 
@@ -110,7 +139,13 @@ def _said(error: Exception) -> str:
 
 
 def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
-    folder, space, writable, failure, remedy = place.path, None, None, "the volume did not say", SET_DISK
+    folder, space, writable, failure, remedy = (
+        place.path,
+        None,
+        None,
+        "the volume did not say",
+        SET_DISK,
+    )
     # TimeoutError is an OSError
     try:
         folder, space, writable = host.within(lambda: _look(host, place))
@@ -123,10 +158,13 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         failure = _said(error)
         if getattr(error, "errno", None) == errno.ENOLINK:
             remedy = "make that folder, or remove the link"
-    # a folder that could not be looked up is on the mount its name tells, if its name is a whole one
+    # a folder that could not be looked up is on the mount its name tells, if its name is a whole
+    # one
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
     # macOS mounts / read-only and yet stores under it: there the volume's own word counts
-    read_only = bool(space and space.read_only) or bool(mount and mount.read_only and host.system == "linux")
+    read_only = bool(space and space.read_only) or bool(
+        mount and mount.read_only and host.system == "linux"
+    )
     if read_only:
         writable = False
     elif place.account is not None and space is not None:
@@ -137,23 +175,37 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     free_files = space.free_files if space else None
     if space is not None and space.total_bytes == 0:
         # what has no size has no room that could be counted (statfs(2): "undefined" fields are 0)
-        space, failure = None, "its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do"
+        space, failure = (
+            None,
+            "its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do",
+        )
     if space is None:
         found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
     beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
     if beneath is not None and beneath.in_memory is None:
         reason = f"whether files in {shown} take RAM is not told: {beneath.why}"
-        found.miss(f"{fact}.backing", reason, "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk")
+        found.miss(
+            f"{fact}.backing",
+            reason,
+            "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk",
+        )
     quota, unasked = None, ""
     if space is not None and mount is not None:
         quota, unasked = _quota(host, found, f"{fact}.quota", place, folder, mount, space)
     if quota is not None:
         # as statvfs does for a project's
-        space = space and space.replace(free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes))
+        space = space and space.replace(
+            free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes)
+        )
     if writable is None:
         reason = "is not told by the system" if answered else f"is not known: {failure}"
-        found.miss(f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy)
-    words = [f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of {folder}"]
+        found.miss(
+            f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy
+        )
+    words = [
+        f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of"
+        f" {folder}"
+    ]
     if mount:
         kind = mount.filesystem
         words.append(
@@ -164,7 +216,8 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         )
     if quota is not None:
         words.append(
-            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of {decimal(quota.limit_bytes)} are taken"
+            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of"
+            f" {decimal(quota.limit_bytes)} are taken"
             f" ({'/sys/fs/btrfs' if quota.kind == 'subvolume' else 'quotactl'})"
         )
     if unasked:

@@ -1,6 +1,7 @@
 """Host: the one way the probes look at a computer, so that a recorded one can stand in for it.
 
-`Host()` is this computer; `recorded.RecordedHost(DIR)` a tree of its files; `recorder.Recorder(host)` one that notes what was asked.
+`Host()` is this computer; `recorded.RecordedHost(DIR)` a tree of its files;
+`recorder.Recorder(host)` one that notes what was asked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from types import ModuleType
 
 from ...core.reading import Unreadable, descriptor_of
 from ...core.records import Record, Unread
-from ..record import MAX_CORES, MAX_DISK_BYTES, MAX_MEMORY_BYTES, MIN_CORES, NETWORK_FILESYSTEMS, UNPRINTABLE, normal_system
+from ..record import (
+    MAX_CORES,
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    MIN_CORES,
+    NETWORK_FILESYSTEMS,
+    UNPRINTABLE,
+    normal_system,
+)
 from .limit import Quota
 
 TYPE_CHECKING = False
@@ -25,35 +34,48 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 DEADLINE_SECONDS = 2.0
-# once one volume has not answered, the next ones get less: the whole reading stays within a few seconds
+# once one volume has not answered, the next ones get less: the whole reading stays within a few
+# seconds
 IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
-# a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy ones took over two (NordicHPC/sonar#92)
+# a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy
+# ones took over two (NordicHPC/sonar#92)
 NVML_SECONDS = 10.0
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
 
-# names of accounts, computers and folders that tell nothing about a person, or that paths everywhere are made of
+# names of accounts, computers and folders that tell nothing about a person, or that paths
+# everywhere are made of
 COMMON_NAMES = (
-    "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu", "debian", "ec2-user", "runner", "vagrant",
-    "linuxbrew", "Shared", "Public", "localhost", "nvidia", "node", "core", "app", "dev", "proc", "sys", "etc", "usr", "var", "opt", "tmp",
-    "run", "bin", "lib", "mnt", "srv", "snap", "data", "work", "test", "local", "share", "cache", "model", "models", "hub", "llama", "vllm",
-    "whisper", "shared", "public", "common", "python", "conda", "linux", "centos", "fedora", "rocky", "azureuser",
+    "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu",
+    "debian", "ec2-user", "runner", "vagrant",
+    "linuxbrew", "Shared", "Public", "localhost", "nvidia", "node", "core", "app", "dev", "proc",
+    "sys", "etc", "usr", "var", "opt", "tmp",
+    "run", "bin", "lib", "mnt", "srv", "snap", "data", "work", "test", "local", "share", "cache",
+    "model", "models", "hub", "llama", "vllm",
+    "whisper", "shared", "public", "common", "python", "conda", "linux", "centos", "fedora",
+    "rocky", "azureuser",
     "codespace", "vscode", "jovyan", "nobody", "guest",
 )  # fmt: skip
 # whose folder it is: the next name after these
-PEOPLES = re.compile(r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])((?:[^/\\\s:;,]+ )*[^/\\\s:;,]+(?=[/\\])|[^/\\\s:;,]+)")
+PEOPLES = re.compile(
+    r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])((?:[^/\\\s:;,]+"
+    r" )*[^/\\\s:;,]+(?=[/\\])|[^/\\\s:;,]+)"
+)
 # the server of a share, as Windows names it and as it may be mounted; no address of the web
 SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
-# paths and files of the kernel's own naming, which an account may be called as well (`max`); of control groups people name the folders
+# paths and files of the kernel's own naming, which an account may be called as well (`max`); of
+# control groups people name the folders
 _KERNELS = re.compile(
     r"((?<![\w.~-])/(?:proc|sys)/(?!fs/cgroup)[^\s;,'\"]*|/sys/fs/cgroup(?:/(?:memory|cpu|cpuset|unified|systemd)(?=/))?"
     r"|(?<![\w.-])(?:memory|cpu|cpuset|cgroup)\.[a-z][\w.]*)"
 )
-# a container's id begins with its host name, a pod's is a serial number: any long run of hexadecimal digits
+# a container's id begins with its host name, a pod's is a serial number: any long run of
+# hexadecimal digits
 ID = r"(?:(?<![0-9a-zA-Z])|(?<=pod))[0-9a-f]{8}[0-9a-f_-]{4,}(?![0-9a-zA-Z])"
 ADDRESSES = (
-    # version 4, MAC and version 6; a PCI slot has two colons, a kernel's version goes on after its numbers
+    # version 4, MAC and version 6; a PCI slot has two colons, a kernel's version goes on after its
+    # numbers
     r"(?<![\w.-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.-])",
     r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])",
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service|slice|scope)[a-z]{2,}\b",
@@ -65,11 +87,12 @@ MAX_NAME_BYTES = 255
 # errors of a path at which nothing can be made
 UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
 
-# What to do about an unread fact is shown for this machine and for records of others, by `machine`, which states nothing, and by commands
-# that judge: so each says where it is typed. Facts that no option states people may write down themselves.
+# What to do about an unread fact is shown for this machine and for records of others, by `machine`,
+# which states nothing, and by commands that judge: so each says where it is typed. Facts that no
+# option states people may write down themselves.
 FILL_IN = (
-    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR` of a recorded tree), edit m.json, "
-    "then add `--machine m.json` to `selfhost check`"
+    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
+    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
 )
 SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
 SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
@@ -83,9 +106,11 @@ def dangling(target: str) -> OSError:
 
 
 class Space(Record):
-    """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted read-only.
+    """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted
+    read-only.
 
-    `total_bytes` is 0 where the file system does not tell its size. `free_files`: how many files may still be made; None: no limit.
+    `total_bytes` is 0 where the file system does not tell its size. `free_files`: how many files
+    may still be made; None: no limit.
     """
 
     free_bytes: int
@@ -95,9 +120,11 @@ class Space(Record):
 
 
 class Mount(Record):
-    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those of the file system itself.
+    """One line of mountinfo. `root` is the part of the file system that is mounted, `options` those
+    of the file system itself.
 
-    `device` is its number (`8:1`), `source` what was mounted; both are empty where they are not told.
+    `device` is its number (`8:1`), `source` what was mounted; both are empty where they are not
+    told.
     """
 
     root: str
@@ -119,7 +146,9 @@ class Found:
         self.unread: dict[str, Unread] = {}
 
     def put(self, fact: str, value: Any, source: str) -> None:
-        """A value and where it was read. A size or a number of CPUs that no machine has is taken as not read."""
+        """A value and where it was read. A size or a number of CPUs that no machine has is
+        taken as not read.
+        """
         if fact.endswith("_bytes") and not 0 <= value <= MAX_MEMORY_BYTES:
             self.miss(fact, f"{source} gives a size no machine has")
             return
@@ -146,28 +175,41 @@ def outside_kernel(text: str, change: Callable[[str], str]) -> str:
     """`text` with `change` made to all of it but the names that the kernel gives."""
     if _KERNELS.search(text) is None:
         return change(text)
-    return "".join(part if number % 2 else change(part) for number, part in enumerate(_KERNELS.split(text)))
+    return "".join(
+        part if number % 2 else change(part) for number, part in enumerate(_KERNELS.split(text))
+    )
 
 
 def name_pattern(name: str, system: str) -> re.Pattern[str]:
-    """An account's name in a path, an address or the name of a unit, where systemd writes `-` as `\\x2d`."""
+    """An account's name in a path, an address or the name of a unit, where systemd writes `-`
+    as `\\x2d`.
+    """
     written = "|".join(dict.fromkeys(re.escape(one) for one in (name, name.replace("-", r"\x2d"))))
-    return re.compile(rf"(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])", re.IGNORECASE if system == "windows" else 0)
+    return re.compile(
+        rf"(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])", re.IGNORECASE if system == "windows" else 0
+    )
 
 
 def home_pattern(home: str, system: str) -> re.Pattern[str]:
     """The home folder in a path; Windows takes any case for the same."""
-    return re.compile(r"(?<![\w.~-])" + re.escape(home) + r"(?![\w.-])", re.IGNORECASE if system == "windows" else 0)
+    return re.compile(
+        r"(?<![\w.~-])" + re.escape(home) + r"(?![\w.-])",
+        re.IGNORECASE if system == "windows" else 0,
+    )
 
 
 def host_pattern(host: str) -> re.Pattern[str]:
-    """What the computer calls itself, in a path or the name of a unit: it may be a word that sentences are made of."""
+    """What the computer calls itself, in a path or the name of a unit: it may be a word that
+    sentences are made of.
+    """
     return re.compile(r"(?:(?<=[/\\@.=:~_-])|^)" + re.escape(host) + r"(?![^\W_])")
 
 
 def unescape(text: str) -> str:
     """A name as /proc writes it, with spaces and the like in octal."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text) if "\\" in text else text
+    return (
+        re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text) if "\\" in text else text
+    )
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
@@ -192,9 +234,11 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
 
 
 class Host:
-    """This computer. `env` stands in for the environment variables, `system` for the name of the operating system (linux, macos, windows).
+    """This computer. `env` stands in for the environment variables, `system` for the name of the
+    operating system (linux, macos, windows).
 
-    What is asked of the computer itself is a method of its own, which `recorder.Recorder` notes and `recorded.RecordedHost` answers.
+    What is asked of the computer itself is a method of its own, which `recorder.Recorder` notes and
+    `recorded.RecordedHost` answers.
     """
 
     live = True
@@ -217,7 +261,9 @@ class Host:
         return path
 
     def read_text(self, path: str, limit: int = MAX_READ_BYTES) -> str | None:
-        """At most `limit` bytes of a file as text, read once per host; None where it cannot be read or is empty: `why` then says why."""
+        """At most `limit` bytes of a file as text, read once per host; None where it cannot be
+        read or is empty: `why` then says why.
+        """
         if path not in self._texts:
             self._texts[path] = self._read_text(path, limit)
         return self._texts[path]
@@ -227,19 +273,29 @@ class Host:
             text = self.read_bytes(path, limit).decode("utf-8", "replace")
         except (OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            self._why[path] = "is not there" if missing else f"cannot be read ({getattr(error, 'strerror', None) or 'unusable name'})"
+            self._why[path] = (
+                "is not there"
+                if missing
+                else f"cannot be read ({getattr(error, 'strerror', None) or 'unusable name'})"
+            )
             return None
         if not text.strip():
             self._why[path] = "is empty"
             return None
         # device tree files end in a zero; names of firmware may be in an encoding of their own
-        if "\0" in text.rstrip("\0\n") or not text.rstrip("\0\n") or text.count("\ufffd") > len(text) // 4:
+        if (
+            "\0" in text.rstrip("\0\n")
+            or not text.rstrip("\0\n")
+            or text.count("\ufffd") > len(text) // 4
+        ):
             self._why[path] = "is not text"
             return None
         return text
 
     def read_bytes(self, path: str, limit: int) -> bytes:
-        """At most `limit` bytes of an ordinary file. `OSError`, or `ValueError` for a name no file can have."""
+        """At most `limit` bytes of an ordinary file. `OSError`, or `ValueError` for a name no
+        file can have.
+        """
         parts: list[bytes] = []
         try:
             number, _ = descriptor_of(self.real(path))
@@ -259,21 +315,28 @@ class Host:
         return f"{path} {self._why.get(path, 'does not say')}"
 
     def missing(self, path: str) -> bool:
-        """Whether `read_text` gave None because there is no such file; False where it is there and could not be read."""
+        """Whether `read_text` gave None because there is no such file; False where it is there
+        and could not be read.
+        """
         return self.read_text(path) is None and self._why.get(path) == "is not there"
 
     def listdir(self, path: str, pattern: str = "") -> list[str] | None:
-        """The names in a folder that `pattern` matches from their beginning, sorted; None where it cannot be listed."""
+        """The names in a folder that `pattern` matches from their beginning, sorted; None where
+        it cannot be listed.
+        """
         try:
             return sorted(name for name in os.listdir(self.real(path)) if re.match(pattern, name))
         except (OSError, ValueError):
             return None
 
-    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
-        """What a folder holds, links followed: bytes of a file, None of a folder, -1 of what leads nowhere or is neither.
+    def sizes(
+        self, path: str, start: str = "", ends: tuple[str, ...] = ()
+    ) -> dict[str, int | None]:
+        """What a folder holds, links followed: bytes of a file, None of a folder, -1 of what leads
+        nowhere or is neither.
 
-        Names without that start, and files and links without one of those ends, are left out. `OSError` from the system, and for
-        more than MAX_NAMES names.
+        Names without that start, and files and links without one of those ends, are left out.
+        `OSError` from the system, and for more than MAX_NAMES names.
         """
         found: dict[str, int | None] = {}
         with os.scandir(self.real(path)) as entries:
@@ -282,11 +345,25 @@ class Host:
                     raise OSError(errno.EOVERFLOW, f"more than {MAX_NAMES:,} names")
                 if start and not entry.name.startswith(start):
                     continue
-                if ends and not entry.name.lower().endswith(ends) and not entry.is_dir(follow_symlinks=False):
+                if (
+                    ends
+                    and not entry.name.lower().endswith(ends)
+                    and not entry.is_dir(follow_symlinks=False)
+                ):
                     continue
                 try:
                     inside = not entry.is_symlink() or self.inside(entry.path)
-                    found[entry.name] = -1 if not inside else None if entry.is_dir() else entry.stat().st_size if entry.is_file() else -1
+                    found[entry.name] = (
+                        -1
+                        if not inside
+                        else (
+                            None
+                            if entry.is_dir()
+                            else entry.stat().st_size
+                            if entry.is_file()
+                            else -1
+                        )
+                    )
                 except OSError:
                     found[entry.name] = -1
         return found
@@ -321,12 +398,15 @@ class Host:
             return False
 
     def resolve(self, path: str) -> str:
-        """`path` made absolute, with links followed as far as it exists. `OSError` where nothing could be made there.
+        """`path` made absolute, with links followed as far as it exists. `OSError` where nothing
+        could be made there.
 
         That is a link that leads nowhere or in a circle, and a name longer than the system allows.
         """
         at = os.path.abspath(path)
-        if os.name != "nt" and any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in at.split(os.sep)):
+        if os.name != "nt" and any(
+            len(os.fsencode(name)) > MAX_NAME_BYTES for name in at.split(os.sep)
+        ):
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), at)
         while True:
             try:
@@ -372,12 +452,20 @@ class Host:
         except (OSError, RuntimeError):
             return ()
         return tuple(
-            Mount(root="/", point=part.mountpoint, filesystem=part.fstype, options="", read_only="ro" in part.opts.split(","))
+            Mount(
+                root="/",
+                point=part.mountpoint,
+                filesystem=part.fstype,
+                options="",
+                read_only="ro" in part.opts.split(","),
+            )
             for part in parts
         )
 
     def mount_of(self, path: str) -> Mount | None:
-        """The mount that holds an absolute path: the longest mount point it begins with, the latest where two are alike."""
+        """The mount that holds an absolute path: the longest mount point it begins with, the
+        latest where two are alike.
+        """
         best: Mount | None = None
         windows = self.system == "windows"
         wanted = path.lower().rstrip("\\") if windows else path
@@ -387,16 +475,23 @@ class Host:
             if inside and (best is None or len(mount.point) >= len(best.point)):
                 best = mount
         if self.system == "macos" and best is not None and best.point == "/":
-            # the sealed system volume is mounted on /, but what people write to lies on the data volume
-            best = next((mount for mount in self.mounts() if mount.point == "/System/Volumes/Data"), best)
+            # the sealed system volume is mounted on /, but what people write to lies on the data
+            # volume
+            best = next(
+                (mount for mount in self.mounts() if mount.point == "/System/Volumes/Data"), best
+            )
         return best
 
     def layer(self, path: str) -> Mount | None:
-        """The mount that holds a file or folder in which another file system lies; None where it is not there to be seen."""
+        """The mount that holds a file or folder in which another file system lies; None where
+        it is not there to be seen.
+        """
         return self.mount_of(path) if self.exists(path) else None
 
     def within(self, work: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
-        """`work()`, in a thread with a deadline where a dead network mount could hang it. `TimeoutError` when it has passed."""
+        """`work()`, in a thread with a deadline where a dead network mount could hang it.
+        `TimeoutError` when it has passed.
+        """
         if not self._may_hang():
             return work()
         import _thread
@@ -426,10 +521,15 @@ class Host:
         if not self.live:
             return False
         mounts = self.mounts() if self.system == "linux" else ()
-        return not mounts or any(mount.filesystem in NETWORK_FILESYSTEMS or mount.filesystem == "autofs" for mount in mounts)
+        return not mounts or any(
+            mount.filesystem in NETWORK_FILESYSTEMS or mount.filesystem == "autofs"
+            for mount in mounts
+        )
 
     def space(self, path: str) -> Space | None:
-        """Of the volume that holds an existing folder. None where it is not known. `OSError` from the system."""
+        """Of the volume that holds an existing folder. None where it is not known. `OSError`
+        from the system.
+        """
         if hasattr(os, "statvfs"):
             found = os.statvfs(path)
             # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
@@ -446,7 +546,9 @@ class Host:
         return Space(free_bytes=usage.free, total_bytes=usage.total, read_only=False)
 
     def quotas(self, path: str) -> tuple[Quota, ...]:
-        """The limits that hold for what this account stores in an existing folder; () where none does. `OSError` where it is not told."""
+        """The limits that hold for what this account stores in an existing folder; () where
+        none does. `OSError` where it is not told.
+        """
         mount = self.mount_of(path)
         if mount is not None and mount.filesystem == "btrfs":
             from .quota_groups import ask_groups
@@ -457,13 +559,17 @@ class Host:
         return ask(path)
 
     def quotas_on(self, path: str) -> tuple[str, ...]:
-        """Which quotas of accounts are enforced where an existing folder lies: `user`, `group`. `OSError` where it is not told."""
+        """Which quotas of accounts are enforced where an existing folder lies: `user`, `group`.
+        `OSError` where it is not told.
+        """
         from .quota import kinds_on
 
         return kinds_on(path)
 
     def can_write(self, path: str) -> bool | None:
-        """Whether this account may create files in an existing folder; None where it is not known."""
+        """Whether this account may create files in an existing folder; None where it is not
+        known.
+        """
         allowed = os.access(path, os.W_OK | os.X_OK)
         # on Windows only the read-only mark is looked at, not who may do what
         return None if allowed and self.system == "windows" else allowed
@@ -478,8 +584,13 @@ class Host:
 
     def _windows_machine(self) -> str | None:
         # what the registry says is the computer's, also for an emulated or 32-bit Python
-        name = self.registry(r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment", "PROCESSOR_ARCHITECTURE")
-        return name or self.env.get("PROCESSOR_ARCHITEW6432") or self.env.get("PROCESSOR_ARCHITECTURE")
+        name = self.registry(
+            r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment",
+            "PROCESSOR_ARCHITECTURE",
+        )
+        return (
+            name or self.env.get("PROCESSOR_ARCHITEW6432") or self.env.get("PROCESSOR_ARCHITECTURE")
+        )
 
     def release(self) -> str:
         """The kernel's version text; empty where it is not known."""
@@ -527,7 +638,9 @@ class Host:
         return home if home and home.startswith("/") else None
 
     def python_path(self) -> list[str] | None:
-        """The folders this interpreter imports from; None of a tree in which nobody looked for packages."""
+        """The folders this interpreter imports from; None of a tree in which nobody looked for
+        packages.
+        """
         return [folder for folder in sys.path if folder]
 
     def read_at(self) -> str | None:
@@ -549,7 +662,9 @@ class Host:
         return self._psutil
 
     def other_memory(self) -> Mapping[str, int] | None:
-        """`total` and `available` bytes where the system has no /proc; on Windows also `commit`, what it still promises to this process."""
+        """`total` and `available` bytes where the system has no /proc; on Windows also
+        `commit`, what it still promises to this process.
+        """
         tool = self.psutil()
         if tool is None:
             return None
@@ -558,14 +673,17 @@ class Host:
         if self.system == "windows":
             import ctypes
 
-            # MEMORYSTATUSEX (sysinfoapi.h): dwLength, dwMemoryLoad, then seven 64-bit sizes, the fourth ullAvailPageFile
+            # MEMORYSTATUSEX (sysinfoapi.h): dwLength, dwMemoryLoad, then seven 64-bit sizes, the
+            # fourth ullAvailPageFile
             buffer = ctypes.create_string_buffer((64).to_bytes(4, "little"), 64)
             if ctypes.__dict__["windll"].kernel32.GlobalMemoryStatusEx(buffer):
                 found["commit"] = int.from_bytes(buffer.raw[32:40], "little")
         return found
 
     def other_swap_free(self) -> int | None:
-        """Free swap where the system has no /proc; apart from `other_memory`, for it fails on its own."""
+        """Free swap where the system has no /proc; apart from `other_memory`, for it fails on
+        its own.
+        """
         tool = self.psutil()
         return None if tool is None else int(tool.swap_memory().free)
 
@@ -587,7 +705,10 @@ class Host:
 
         ask = ctypes.CDLL(None).sysctlbyname
         size = ctypes.c_size_t(0)
-        if ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)) or not 0 < size.value <= 65536:
+        if (
+            ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0))
+            or not 0 < size.value <= 65536
+        ):
             return None
         buffer = ctypes.create_string_buffer(size.value)
         if ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0)):
@@ -614,9 +735,11 @@ class Host:
         return found if isinstance(found, str) else None
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
-        """Windows' display adapters in use: `id` (PCI), `name`, `memory` bytes, each None where it is not told; None where unread.
+        """Windows' display adapters in use: `id` (PCI), `name`, `memory` bytes, each None where it
+        is not told; None where unread.
 
-        The list of adapters that this start of Windows made: the class key alone keeps those that were taken out as well.
+        The list of adapters that this start of Windows made: the class key alone keeps those that
+        were taken out as well.
         """
         if not self.live or self.system != "windows":
             return None
@@ -626,7 +749,9 @@ class Host:
         found: dict[str, Mapping[str, Any]] = {}
         try:
             with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, r"HARDWARE\DEVICEMAP\VIDEO") as key:
-                paths = [str(tool.EnumValue(key, index)[1]) for index in range(tool.QueryInfoKey(key)[1])]
+                paths = [
+                    str(tool.EnumValue(key, index)[1]) for index in range(tool.QueryInfoKey(key)[1])
+                ]
         except OSError:
             return None
         for path in paths:
@@ -638,7 +763,11 @@ class Host:
             values: dict[str, Any] = {}
             try:
                 with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, own) as key:
-                    for name, value in (("id", "MatchingDeviceId"), ("name", "DriverDesc"), ("memory", "HardwareInformation.qwMemorySize")):
+                    for name, value in (
+                        ("id", "MatchingDeviceId"),
+                        ("name", "DriverDesc"),
+                        ("memory", "HardwareInformation.qwMemorySize"),
+                    ):
                         try:
                             values[name] = tool.QueryValueEx(key, value)[0]
                         except OSError:
@@ -658,7 +787,9 @@ class Host:
         return bool(library.windll.kernel32.IsProcessorFeaturePresent(number))
 
     def processor_information(self) -> bytes | None:
-        """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore; None where it cannot be asked."""
+        """Windows' GetLogicalProcessorInformationEx of RelationProcessorCore; None where it
+        cannot be asked.
+        """
         if self.system != "windows":
             return None
         import ctypes
@@ -670,7 +801,9 @@ class Host:
         return buffer.raw if ask(0, buffer, ctypes.byref(size)) else None
 
     def job_limits(self) -> bytes | None:
-        """Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job, None where it cannot be asked."""
+        """Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION of this process; empty without a job,
+        None where it cannot be asked.
+        """
         if self.system != "windows" or sys.maxsize <= 2**32:
             return None
         import ctypes
@@ -678,7 +811,9 @@ class Host:
         kernel: Any = ctypes.__dict__["windll"].kernel32
         inside = ctypes.c_int(0)
         kernel.GetCurrentProcess.restype = ctypes.c_void_p
-        if not kernel.IsProcessInJob(ctypes.c_void_p(kernel.GetCurrentProcess()), None, ctypes.byref(inside)):
+        if not kernel.IsProcessInJob(
+            ctypes.c_void_p(kernel.GetCurrentProcess()), None, ctypes.byref(inside)
+        ):
             return None
         if not inside.value:
             return b""
@@ -686,7 +821,9 @@ class Host:
         return buffer.raw if kernel.QueryInformationJobObject(None, 9, buffer, 144, None) else None
 
     def nvml(self) -> Mapping[str, Any] | None:
-        """What NVIDIA's library says, the JSON of `nvml.py` run as a child process, or `why` it says nothing; None of a recorded tree."""
+        """What NVIDIA's library says, the JSON of `nvml.py` run as a child process, or `why` it
+        says nothing; None of a recorded tree.
+        """
         if not self.live:
             return None
         import json
@@ -704,7 +841,14 @@ class Host:
             folder = os.path.dirname(folder)
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
         try:
-            answer = json.loads(ask(program, [folder] if folder else [], seconds=NVML_SECONDS, limit_bytes=MAX_READ_BYTES))
+            answer = json.loads(
+                ask(
+                    program,
+                    [folder] if folder else [],
+                    seconds=NVML_SECONDS,
+                    limit_bytes=MAX_READ_BYTES,
+                )
+            )
         except ChildError as error:
             return {"why": str(error)}
         except (ValueError, RecursionError):
@@ -714,7 +858,9 @@ class Host:
     # what may be shown
 
     def clean(self, text: str) -> str:
-        """`text` without what tells who or where: the home folder as `~`, user and host names, container ids; one printable line."""
+        """`text` without what tells who or where: the home folder as `~`, user and host names,
+        container ids; one printable line.
+        """
         return UNPRINTABLE.sub("?", outside_kernel(text, self._masked))[:1000]
 
     def _masked(self, text: str) -> str:
@@ -739,7 +885,11 @@ class Host:
     def host_names(self) -> list[str]:
         """What `clean` takes out of the computer's own names: with its domain, and without."""
         host = self.hostname() or ""
-        return [name for name in dict.fromkeys((host, host.partition(".")[0])) if len(name) > 2 and name not in COMMON_NAMES]
+        return [
+            name
+            for name in dict.fromkeys((host, host.partition(".")[0]))
+            if len(name) > 2 and name not in COMMON_NAMES
+        ]
 
     def _make_masks(self) -> list[tuple[re.Pattern[str], Any]]:
         masks: list[tuple[re.Pattern[str], Any]] = []
@@ -749,7 +899,9 @@ class Host:
         for name in sorted(self.names(), key=len, reverse=True):
             masks.append((name_pattern(name, self.system), "USER"))
         masks += [(host_pattern(host), "HOST") for host in self.host_names()]
-        masks.append((PEOPLES, lambda match: match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER"))
+        masks.append(
+            (PEOPLES, lambda match: match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER")
+        )
         masks.append((SERVER, r"\1HOST"))
         masks.append((re.compile(ID), "ID"))
         masks.append((re.compile(LXC_NAME), r"\1ID"))

@@ -11,7 +11,8 @@ PERHAPS = "quota group"
 class Quota(Record):
     """What an account may store on a volume at most, and what it has there.
 
-    `kind` is `user` or `group`; on btrfs `subvolume`, or PERHAPS for one that may hold for that subvolume or not.
+    `kind` is `user` or `group`; on btrfs `subvolume`, or PERHAPS for one that may hold for that
+    subvolume or not.
     """
 
     kind: str

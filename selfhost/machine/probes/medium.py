@@ -1,4 +1,6 @@
-"""What holds the bytes of a file system: a disk, or RAM, which a layer, a loop device or a block device in memory may hide."""
+"""What holds the bytes of a file system: a disk, or RAM, which a layer, a loop device or a
+block device in memory may hide.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ MAX_LAYERS = 16
 class Medium(Record):
     """`in_memory`: the files take RAM; None where that is not told, and `why`.
 
-    `backing` is the file system or device at the bottom, None where the file system itself is that, or where it is not told.
+    `backing` is the file system or device at the bottom, None where the file system itself is that,
+    or where it is not told.
     """
 
     in_memory: bool | None
@@ -27,23 +30,31 @@ class Medium(Record):
 
 
 def option_of(mount: Mount, name: str) -> tuple[str, ...]:
-    """The values of an option of the file system itself, in which the kernel writes commas and spaces in octal (seq_show_option)."""
+    """The values of an option of the file system itself, in which the kernel writes commas and
+    spaces in octal (seq_show_option).
+    """
     pairs = (word.partition("=") for word in mount.options.split(","))
     return tuple(unescape(value) for key, sign, value in pairs if sign and key == name)
 
 
 def as_typed(layer: str) -> str:
-    """A layer's name without the backslashes that overlayfs wants before commas and colons, and shows again."""
+    """A layer's name without the backslashes that overlayfs wants before commas and colons, and
+    shows again.
+    """
     return re.sub(r"\\(.)", r"\1", layer)
 
 
 def medium_of_folder(host: Host, mount: Mount, space: Space | None) -> Medium:
-    """Where files that are stored on `mount` from now on lie. `space` is that of the folder, None where it is not read."""
+    """Where files that are stored on `mount` from now on lie. `space` is that of the folder,
+    None where it is not read.
+    """
     return _settled(host, _of_mount(host, mount, None, ()), space)
 
 
 def medium_of_file(host: Host, path: str) -> Medium | None:
-    """Where an existing file or folder lies, by its resolved path; None where no mount table tells. `OSError` from the system."""
+    """Where an existing file or folder lies, by its resolved path; None where no mount table
+    tells. `OSError` from the system.
+    """
     mount = host.mount_of(path)
     if mount is None:
         return None
@@ -52,7 +63,9 @@ def medium_of_file(host: Host, path: str) -> Medium | None:
 
 
 def _settled(host: Host, made: Medium, space: Space | None) -> Medium:
-    """`made`; where it tells nothing, a volume larger than RAM and swap together lies on a disk: no memory could hold it."""
+    """`made`; where it tells nothing, a volume larger than RAM and swap together lies on a
+    disk: no memory could hold it.
+    """
     if made.in_memory is not None or space is None or space.total_bytes == 0:
         return made
     from .memory import MEMINFO, parse_meminfo
@@ -63,7 +76,11 @@ def _settled(host: Host, made: Medium, space: Space | None) -> Medium:
         return made
     info = parse_meminfo(host.read_text(MEMINFO) or "")
     memory = info.get("MemTotal")
-    return Medium(in_memory=False) if memory and space.total_bytes > memory + info.get("SwapTotal", 0) else made
+    return (
+        Medium(in_memory=False)
+        if memory and space.total_bytes > memory + info.get("SwapTotal", 0)
+        else made
+    )
 
 
 def _of_mount(host: Host, mount: Mount, path: str | None, above: tuple[Mount, ...]) -> Medium:
@@ -77,7 +94,9 @@ def _of_mount(host: Host, mount: Mount, path: str | None, above: tuple[Mount, ..
     if kind in ("overlay", "overlayfs"):
         return _of_overlay(host, mount, path, above)
     if kind in _STACKED or (kind.startswith("fuse.") and kind not in NETWORK_FILESYSTEMS):
-        return _unseen(f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files")
+        return _unseen(
+            f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
+        )
     made = None if kind in NETWORK_FILESYSTEMS else _of_device(host, _device(mount), above)
     return made or Medium(in_memory=False, backing=kind if len(above) > 1 else None)
 
@@ -87,14 +106,18 @@ def _unseen(why: str) -> Medium:
 
 
 def _of_overlay(host: Host, mount: Mount, path: str | None, above: tuple[Mount, ...]) -> Medium:
-    """By its upper folder, where new files go. An existing file lies in the first layer that has it."""
+    """By its upper folder, where new files go. An existing file lies in the first layer that
+    has it.
+    """
     layers = option_of(mount, "upperdir")
     if not layers and path is None:
         # without one nothing is stored
         return Medium(in_memory=False)
     inside = ""
     if path is not None:
-        inside = host.paths.join(mount.root, path[len(mount.point.rstrip("/")) :].lstrip("/")).strip("/")
+        inside = host.paths.join(
+            mount.root, path[len(mount.point.rstrip("/")) :].lstrip("/")
+        ).strip("/")
         lower = ":".join(option_of(mount, "lowerdir"))
         layers += tuple(part for part in re.split(r"(?<!\\):+", lower) if part)
         layers += option_of(mount, "lowerdir+")
@@ -104,11 +127,18 @@ def _of_overlay(host: Host, mount: Mount, path: str | None, above: tuple[Mount, 
             layer = as_typed(layer)
             beneath = host.layer(layer)
         if beneath is None or beneath == mount:
-            # it was mounted where the names are others: what has that name here, if anything, is another folder
-            return _unseen(f"{mount.point} is an overlay, and the folder in which its files lie is not to be seen from here")
+            # it was mounted where the names are others: what has that name here, if anything, is
+            # another folder
+            return _unseen(
+                f"{mount.point} is an overlay, and the folder in which its files lie is not to be"
+                " seen from here"
+            )
         if path is None or host.exists(host.paths.join(layer, inside)):
             return _of_mount(host, beneath, host.paths.join(layer, inside) if path else None, above)
-    return _unseen(f"{mount.point} is an overlay, and which of its layers has the file is not to be seen from here")
+    return _unseen(
+        f"{mount.point} is an overlay, and which of its layers has the file is not to be seen from"
+        " here"
+    )
 
 
 def _device(mount: Mount) -> str | None:
@@ -133,7 +163,10 @@ def _of_device(host: Host, device: str | None, above: tuple[Mount, ...]) -> Medi
     if file:
         beneath = None if file.endswith(" (deleted)") else host.layer(file)
         if beneath is None:
-            return _unseen(f"{above[-1].point} is a loop device, and the file that it stands for is not to be seen from here")
+            return _unseen(
+                f"{above[-1].point} is a loop device, and the file that it stands for is not to be"
+                " seen from here"
+            )
         return _of_mount(host, beneath, file, above)
     return _of_parts(host, device, above)
 

@@ -1,4 +1,6 @@
-"""Memory: the hardware's, what this process may ever have, and what it could have now. Containers' limits come before the machine's."""
+"""Memory: the hardware's, what this process may ever have, and what it could have now.
+Containers' limits come before the machine's.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,39 @@ from .cgroups import NO_LIMIT, Groups, Level, groups, parse_number, parse_pairs
 from .host import SET_MEMORY, Found, Host
 from .nvidia import GPUS
 
-ADDRESS_SPACE, PRIVATE, FILE_SIZE = "address_space_bytes", "private_memory_bytes", "file_size_limit_bytes"
-TOTAL, LIMIT, AVAILABLE, SWAP = "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"
+ADDRESS_SPACE, PRIVATE, FILE_SIZE = (
+    "address_space_bytes",
+    "private_memory_bytes",
+    "file_size_limit_bytes",
+)
+TOTAL, LIMIT, AVAILABLE, SWAP = (
+    "memory_total_bytes",
+    "memory_limit_bytes",
+    "memory_available_bytes",
+    "swap_free_bytes",
+)
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
-OVERCOMMIT, NODES, PCI = "/proc/sys/vm/overcommit_memory", "/sys/devices/system/node", "/sys/bus/pci/devices"
+OVERCOMMIT, NODES, PCI = (
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/node",
+    "/sys/bus/pci/devices",
+)
 UNSEEN_ABOVE = "groups above do not show inside the container, and may allow less"
 NUMA_MAPS = "/proc/self/numa_maps"
 # its first line is some 120 bytes, and each further one costs the kernel a walk over pages
 _FIRST_LINE_BYTES = 4096
-# `55b2ae438000 bind=static:0-1 file=/usr/bin/python3 …`: where the mapping lies, and the policy that holds there
-POLICY = re.compile(r"[0-9a-f]+ (?P<text>(?P<mode>[a-z]+|prefer \(many\)|weighted interleave)(?:=[a-z|]+)?(?::(?P<nodes>[0-9,-]+))?)(?=\s)")
+# `55b2ae438000 bind=static:0-1 file=/usr/bin/python3 …`: where the mapping lies, and the policy
+# that holds there
+POLICY = re.compile(
+    r"[0-9a-f]+ (?P<text>(?P<mode>[a-z]+|prefer \(many\)|weighted"
+    r" interleave)(?:=[a-z|]+)?(?::(?P<nodes>[0-9,-]+))?)(?=\s)"
+)
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out, and a last one that was cut off."""
+    """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out,
+    and a last one that was cut off.
+    """
     found = {}
     for line in text[: text.rfind("\n") + 1].splitlines():
         name, colon, rest = line.partition(":")
@@ -36,7 +57,8 @@ def parse_meminfo(text: str) -> dict[str, int]:
 
 
 def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
-    """A soft limit in /proc/self/limits, as "Max address space": bytes, -1 for unlimited, and whether the hard limit is above it.
+    """A soft limit in /proc/self/limits, as "Max address space": bytes, -1 for unlimited, and
+    whether the hard limit is above it.
 
     None where the line is missing.
     """
@@ -51,7 +73,11 @@ def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
 
 def parse_status(text: str) -> dict[str, str]:
     """/proc/self/status: name to value."""
-    return {name: rest.strip() for name, colon, rest in (line.partition(":") for line in text.splitlines()) if colon}
+    return {
+        name: rest.strip()
+        for name, colon, rest in (line.partition(":") for line in text.splitlines())
+        if colon
+    }
 
 
 def parse_list(text: str) -> frozenset[int] | None:
@@ -59,7 +85,10 @@ def parse_list(text: str) -> frozenset[int] | None:
     numbers: set[int] = set()
     for part in text.strip().split(","):
         first, dash, last = part.partition("-")
-        if not all(word.isdecimal() and word.isascii() and len(word) <= 6 for word in ((first, last) if dash else (first,))):
+        if not all(
+            word.isdecimal() and word.isascii() and len(word) <= 6
+            for word in ((first, last) if dash else (first,))
+        ):
             return None
         low, high = int(first), int(last if dash else first)
         if not low <= high < 65536:
@@ -69,11 +98,12 @@ def parse_list(text: str) -> frozenset[int] | None:
 
 
 def parse_bound_nodes(text: str) -> frozenset[int] | None:
-    """The nodes that the policy in the first line of /proc/self/numa_maps confines memory to; None where it confines to none.
+    """The nodes that the policy in the first line of /proc/self/numa_maps confines memory to; None
+    where it confines to none.
 
-    The first mapping is the program itself, to which nobody gives a policy of its own, so that its line shows the process's
-    (mpol_to_str in the kernel's mm/mempolicy.c). Only `bind` is strict: the others name nodes they begin with. `ValueError` for
-    another shape.
+    The first mapping is the program itself, to which nobody gives a policy of its own, so that its
+    line shows the process's (mpol_to_str in the kernel's mm/mempolicy.c). Only `bind` is strict:
+    the others name nodes they begin with. `ValueError` for another shape.
     """
     policy = POLICY.match(text)
     if policy is None:
@@ -88,25 +118,41 @@ def parse_bound_nodes(text: str) -> frozenset[int] | None:
 
 def parse_low_watermarks(text: str) -> int | None:
     """Pages that /proc/zoneinfo keeps back, over all zones."""
-    pages = [line.split()[1] for line in text.splitlines() if line.split()[:1] == ["low"] and len(line.split()) == 2]
-    return sum(map(int, pages)) if pages and all(page.isdecimal() and len(page) <= 12 for page in pages) else None
+    pages = [
+        line.split()[1]
+        for line in text.splitlines()
+        if line.split()[:1] == ["low"] and len(line.split()) == 2
+    ]
+    return (
+        sum(map(int, pages))
+        if pages and all(page.isdecimal() and len(page) <= 12 for page in pages)
+        else None
+    )
 
 
 def parse_job_limits(raw: bytes) -> int | None:
-    """The memory ceiling in Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION (64-bit layout, winnt.h); None where none is set."""
+    """The memory ceiling in Windows' JOBOBJECT_EXTENDED_LIMIT_INFORMATION (64-bit layout,
+    winnt.h); None where none is set.
+    """
     if len(raw) < 128:
         return None
     flags = int.from_bytes(raw[16:20], "little")
-    # a field counts only where its flag is set: JOB_OBJECT_LIMIT_PROCESS_MEMORY, JOB_OBJECT_LIMIT_JOB_MEMORY
-    limits = [int.from_bytes(raw[at : at + 8], "little") for flag, at in ((0x100, 112), (0x200, 120)) if flags & flag]
+    # a field counts only where its flag is set: JOB_OBJECT_LIMIT_PROCESS_MEMORY,
+    # JOB_OBJECT_LIMIT_JOB_MEMORY
+    limits = [
+        int.from_bytes(raw[at : at + 8], "little")
+        for flag, at in ((0x100, 112), (0x200, 120))
+        if flags & flag
+    ]
     return min(limits) if limits else None
 
 
 class Ulimit(Record):
-    """A limit of the shell: its name for people, and what the process already takes of it (None: not readable).
+    """A limit of the shell: its name for people, and what the process already takes of it (None:
+    not readable).
 
-    `mapped`: model files that are mapped count too, so that nothing larger loads at all. `lift` is a clause that says how to lift
-    a limit that may be lifted.
+    `mapped`: model files that are mapped count too, so that nothing larger loads at all. `lift` is
+    a clause that says how to lift a limit that may be lifted.
     """
 
     limit_bytes: int
@@ -122,9 +168,11 @@ class Ulimit(Record):
 
 
 class Limits:
-    """What control groups and rlimits say about memory; `why` is set where a limit may exist unseen.
+    """What control groups and rlimits say about memory; `why` is set where a limit may exist
+    unseen.
 
-    `inside`: what shows as the top is a group of its own, a container's, and those above it do not show.
+    `inside`: what shows as the top is a group of its own, a container's, and those above it do not
+    show.
     """
 
     def __init__(self) -> None:
@@ -137,7 +185,8 @@ class Limits:
         self.swap_why: str | None = None
 
 
-# the line of /proc/self/limits, how people know it, the line of /proc/self/status that counts against it, and whether mapped files do
+# the line of /proc/self/limits, how people know it, the line of /proc/self/status that counts
+# against it, and whether mapped files do
 _ULIMITS = (
     ("Max address space", "ulimit -v (RLIMIT_AS)", "VmSize", True),
     # since Linux 4.7 all private memory (commit 8463833590be)
@@ -162,10 +211,20 @@ def read_limits(host: Host) -> Limits:
         if soft is None and mapped and (fallback := host.address_space_bytes()) is not None:
             soft = fallback, False
         if soft is None:
-            found.why = found.why or (host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}")
+            found.why = found.why or (
+                host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}"
+            )
         elif soft[0] >= 0:
             lift = _lift(name, soft[1])
-            found.ulimits.append(Ulimit(limit_bytes=soft[0], name=name, used_bytes=used.get(taken), mapped=mapped, lift=lift))
+            found.ulimits.append(
+                Ulimit(
+                    limit_bytes=soft[0],
+                    name=name,
+                    used_bytes=used.get(taken),
+                    mapped=mapped,
+                    lift=lift,
+                )
+            )
     largest = parse_limit(text or "", "Max file size")
     if largest is not None and largest[0] >= 0:
         name = "ulimit -f (RLIMIT_FSIZE)"
@@ -177,8 +236,17 @@ def _lift(name: str, possible: bool) -> str:
     return f"; `ulimit {name[7:9]} unlimited` lifts it" if possible else ""
 
 
-# what every group has under the memory controller but the hierarchy's own top (CFTYPE_NOT_ON_ROOT in mm/memcontrol.c)
-_TOGETHER = ("memory.max", "memory.high", "memory.current", "memory.low", "memory.events", "memory.swap.max", "memory.swap.current")
+# what every group has under the memory controller but the hierarchy's own top (CFTYPE_NOT_ON_ROOT
+# in mm/memcontrol.c)
+_TOGETHER = (
+    "memory.max",
+    "memory.high",
+    "memory.current",
+    "memory.low",
+    "memory.events",
+    "memory.swap.max",
+    "memory.swap.current",
+)
 
 
 def _version_2(host: Host, chain: Groups, found: Limits) -> None:
@@ -210,7 +278,15 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
             pairs = parse_pairs(stat or "")
             used = _in_use(current, pairs, "")
             dirty = pairs.get("file_dirty", 0) + pairs.get("file_writeback", 0)
-            found.levels.append(Level(limit_bytes=lowest[0], group=name, file=lowest[1], used_bytes=used, dirty_bytes=dirty))
+            found.levels.append(
+                Level(
+                    limit_bytes=lowest[0],
+                    group=name,
+                    file=lowest[1],
+                    used_bytes=used,
+                    dirty_bytes=dirty,
+                )
+            )
         swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
         if swap is not None and taken is not None and swap < NO_LIMIT:
             found.swap.append(max(0, swap - taken))
@@ -227,10 +303,12 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
 
 
 def _in_use(current: int | None, stat: Mapping[str, int], prefix: str) -> int | None:
-    """What a group could not give up: its use less file pages, active or not, and slab that says it is reclaimable.
+    """What a group could not give up: its use less file pages, active or not, and slab that says it
+    is reclaimable.
 
-    What MemAvailable counts, but that a group has no watermarks to keep back. tmpfs, shared memory and locked pages are on other
-    lists; dirty pages are written first (700 of 754 MB in use dirty in a group of 1 GiB: 900 MiB were then had, none killed).
+    What MemAvailable counts, but that a group has no watermarks to keep back. tmpfs, shared memory
+    and locked pages are on other lists; dirty pages are written first (700 of 754 MB in use dirty
+    in a group of 1 GiB: 900 MiB were then had, none killed).
     """
     inactive, active = (stat.get(f"{prefix}{kind}_file") for kind in ("inactive", "active"))
     if current is None or inactive is None or active is None:
@@ -238,8 +316,12 @@ def _in_use(current: int | None, stat: Mapping[str, int], prefix: str) -> int | 
     return max(0, current - inactive - active - stat.get("slab_reclaimable", 0))
 
 
-def _pair(host: Host, folder: str, limit: str, used: str, found: Limits) -> tuple[int | None, int | None]:
-    """A limit of swap and its use: files that exist together, or not at all in a kernel that does not count swap."""
+def _pair(
+    host: Host, folder: str, limit: str, used: str, found: Limits
+) -> tuple[int | None, int | None]:
+    """A limit of swap and its use: files that exist together, or not at all in a kernel that
+    does not count swap.
+    """
     numbers = []
     for name in (limit, used):
         path = f"{folder}/{name}"
@@ -263,32 +345,73 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
         own = None if text is None else parse_number(text)
         seen = seen or own is not None or inherited is not None
         covered = covered or inherited is not None
-        if own is None and not covered and (text is not None or not host.missing(path) or host.exists(folder)):
+        if (
+            own is None
+            and not covered
+            and (text is not None or not host.missing(path) or host.exists(folder))
+        ):
             found.why = f"{path} is not a number" if text else host.why(path)
         if own is not None and own < NO_LIMIT:
             current = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
             used = _in_use(current, stat, "total_")
             dirty = stat.get("total_dirty", 0) + stat.get("total_writeback", 0)
-            found.levels.append(Level(limit_bytes=own, group=name, file="memory.limit_in_bytes", used_bytes=used, dirty_bytes=dirty))
-        if inherited is not None and inherited < min([NO_LIMIT, *(level.limit_bytes for level in found.levels)]):
-            found.levels.append(Level(limit_bytes=inherited, group=f"above {name}", file="hierarchical_memory_limit", used_bytes=None))
+            found.levels.append(
+                Level(
+                    limit_bytes=own,
+                    group=name,
+                    file="memory.limit_in_bytes",
+                    used_bytes=used,
+                    dirty_bytes=dirty,
+                )
+            )
+        if inherited is not None and inherited < min(
+            [NO_LIMIT, *(level.limit_bytes for level in found.levels)]
+        ):
+            found.levels.append(
+                Level(
+                    limit_bytes=inherited,
+                    group=f"above {name}",
+                    file="hierarchical_memory_limit",
+                    used_bytes=None,
+                )
+            )
         # memory and swap together
-        both, taken = _pair(host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", found)
-        if both is not None and taken is not None and own is not None and both < NO_LIMIT and own < NO_LIMIT:
+        both, taken = _pair(
+            host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", found
+        )
+        if (
+            both is not None
+            and taken is not None
+            and own is not None
+            and both < NO_LIMIT
+            and own < NO_LIMIT
+        ):
             usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-            found.swap.append(max(0, both - own - max(0, taken - usage)) if usage is not None else 0)
+            found.swap.append(
+                max(0, both - own - max(0, taken - usage)) if usage is not None else 0
+            )
     if not seen and found.why is None:
         found.why = "no memory control group could be read"
     if not found.levels and not host.exists(chain.folders[0]):
         found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
     # an ancestor that was read itself tells more than the same limit seen from below
-    readable = {level.limit_bytes for level in found.levels if level.file != "hierarchical_memory_limit"}
-    found.levels = [level for level in found.levels if level.file != "hierarchical_memory_limit" or level.limit_bytes not in readable]
+    readable = {
+        level.limit_bytes for level in found.levels if level.file != "hierarchical_memory_limit"
+    }
+    found.levels = [
+        level
+        for level in found.levels
+        if level.file != "hierarchical_memory_limit" or level.limit_bytes not in readable
+    ]
 
 
 def _emulated(host: Host) -> bool:
-    """lxcfs puts a container's figures in place of some lines of /proc/meminfo and leaves others the host's."""
-    return any(mount.point == MEMINFO and mount.filesystem == "fuse.lxcfs" for mount in host.mounts())
+    """lxcfs puts a container's figures in place of some lines of /proc/meminfo and leaves
+    others the host's.
+    """
+    return any(
+        mount.point == MEMINFO and mount.filesystem == "fuse.lxcfs" for mount in host.mounts()
+    )
 
 
 def _whose(host: Host) -> str:
@@ -297,7 +420,10 @@ def _whose(host: Host) -> str:
     if _emulated(host):
         return " as lxcfs shows it to this container"
     if "microsoft" in release:
-        return ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets (default: half)"
+        return (
+            ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets (default:"
+            " half)"
+        )
     if "linuxkit" in release or "orbstack" in release:
         return ": what the settings of Docker Desktop or OrbStack give their virtual machine"
     return ""
@@ -314,16 +440,32 @@ def read_total(host: Host, found: Found) -> None:
                 found.miss(TOTAL, str(error), SET_MEMORY)
                 return
             if graphics >= total:
-                found.miss(TOTAL, f"{MEMINFO} has less memory than the GPUs' own, which it counts", SET_MEMORY)
+                found.miss(
+                    TOTAL,
+                    f"{MEMINFO} has less memory than the GPUs' own, which it counts",
+                    SET_MEMORY,
+                )
                 return
             less = f" less {binary(graphics)} that are GPUs' own" if graphics else ""
             found.put(TOTAL, total - graphics, f"{MEMINFO}, MemTotal{less}{_whose(host)}")
         else:
-            found.miss(TOTAL, host.why(MEMINFO) if host.read_text(MEMINFO) is None else f"{MEMINFO} has no MemTotal", SET_MEMORY)
+            found.miss(
+                TOTAL,
+                (
+                    host.why(MEMINFO)
+                    if host.read_text(MEMINFO) is None
+                    else f"{MEMINFO} has no MemTotal"
+                ),
+                SET_MEMORY,
+            )
         return
     memory = host.other_memory()
     if memory and memory["total"] > 0:
-        found.put(TOTAL, memory["total"], "GlobalMemoryStatusEx" if host.system == "windows" else "sysctl hw.memsize")
+        found.put(
+            TOTAL,
+            memory["total"],
+            "GlobalMemoryStatusEx" if host.system == "windows" else "sysctl hw.memsize",
+        )
         return
     size = host.sysctl("hw.memsize") or ""
     if size.isdecimal() and int(size):
@@ -337,7 +479,8 @@ def _hugetlb(info: dict[str, int]) -> int:
 
 
 class Nodes(Record):
-    """The memory nodes whose memory this process may use: what node*/meminfo says of all of them together, and how many they are.
+    """The memory nodes whose memory this process may use: what node*/meminfo says of all of them
+    together, and how many they are.
 
     `bound`: it may not use all RAM there is.
     """
@@ -362,15 +505,19 @@ def _node(host: Host, node: int) -> dict[str, int]:
 
 
 def parse_numa_status(text: str) -> int | None:
-    """The memory node in /proc/driver/nvidia/gpus/*/numa_status; None where the GPU's memory is none (nv-procfs.c of NVIDIA's driver)."""
+    """The memory node in /proc/driver/nvidia/gpus/*/numa_status; None where the GPU's memory is
+    none (nv-procfs.c of NVIDIA's driver).
+    """
     match = re.search(r"^Node:\s*(\d{1,5})$", text, re.MULTILINE)
     return int(match[1]) if match else None
 
 
 def _gpu_nodes(host: Host) -> frozenset[int]:
-    """Memory nodes that are a GPU's own: the kernel counts them in MemTotal (Grace Hopper, Grace Blackwell, POWER9).
+    """Memory nodes that are a GPU's own: the kernel counts them in MemTotal (Grace Hopper, Grace
+    Blackwell, POWER9).
 
-    NVIDIA's driver names them; open-mpi/hwloc asks it the same way. `ValueError` where a node may be a GPU's and nothing tells.
+    NVIDIA's driver names them; open-mpi/hwloc asks it the same way. `ValueError` where a node may
+    be a GPU's and nothing tells.
     """
     online = _online(host)
     if len(online) < 2:
@@ -385,33 +532,50 @@ def _gpu_nodes(host: Host) -> frozenset[int]:
         elif text is None and not host.missing(path):
             raise ValueError(f"which memory nodes are a GPU's is not known: {host.why(path)}")
     # memory of a card on any other bus is never a node
-    if normal_architecture(host.machine() or "") not in ("aarch64", "ppc64le") or not _has_nvidia(host):
+    if normal_architecture(host.machine() or "") not in ("aarch64", "ppc64le") or not _has_nvidia(
+        host
+    ):
         return online & named
     with_memory, with_cpus = f"{NODES}/has_memory", f"{NODES}/has_cpu"
     memory, cpus = (parse_list(host.read_text(path) or "") for path in (with_memory, with_cpus))
     if memory is None or cpus is None:
-        raise ValueError(f"which memory nodes are a GPU's is not known: {host.why(with_memory if memory is None else with_cpus)}")
+        raise ValueError(
+            "which memory nodes are a GPU's is not known:"
+            f" {host.why(with_memory if memory is None else with_cpus)}"
+        )
     if bare := memory - cpus - named:
-        raise ValueError(f"memory node {min(bare)} has no CPUs, and NVIDIA's driver does not tell here whether it is a GPU's own memory")
+        raise ValueError(
+            f"memory node {min(bare)} has no CPUs, and NVIDIA's driver does not tell here whether"
+            " it is a GPU's own memory"
+        )
     return online & named
 
 
 def _has_nvidia(host: Host) -> bool:
-    return host.exists(GPUS) or any(host.read_text(f"{PCI}/{slot}/vendor", 256) == "0x10de\n" for slot in host.listdir(PCI) or ())
+    return host.exists(GPUS) or any(
+        host.read_text(f"{PCI}/{slot}/vendor", 256) == "0x10de\n"
+        for slot in host.listdir(PCI) or ()
+    )
 
 
 def _nodes(host: Host) -> Nodes | None:
-    """The nodes that count for this process; None where all memory does. `ValueError` where that cannot be told."""
+    """The nodes that count for this process; None where all memory does. `ValueError` where
+    that cannot be told.
+    """
     online = _online(host)
     if len(online) < 2:
         return None
     allowed = parse_list(parse_status(host.read_text(STATUS) or "").get("Mems_allowed_list", ""))
     if allowed is None:
-        raise ValueError(f"there are {len(online)} memory nodes, and which of them this process may use is not known")
+        raise ValueError(
+            f"there are {len(online)} memory nodes, and which of them this process may use is not"
+            " known"
+        )
     policy = host.read_text(NUMA_MAPS, _FIRST_LINE_BYTES)
     if policy is None:
         raise ValueError(
-            f"there are {len(online)} memory nodes, and the policy that chooses among them is not known: {host.why(NUMA_MAPS)}"
+            f"there are {len(online)} memory nodes, and the policy that chooses among them is not"
+            f" known: {host.why(NUMA_MAPS)}"
         )
     bound = parse_bound_nodes(policy)
     if bound is not None:
@@ -440,26 +604,56 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
         return
     info = parse_meminfo(host.read_text(MEMINFO) or "")
     reserved = _hugetlb(info)
-    shared = "; the pod has no limit: the node's memory is shared, and what takes more than its request is ended first"
+    shared = (
+        "; the pod has no limit: the node's memory is shared, and what takes more than its request"
+        " is ended first"
+    )
     pod = shared if "KUBERNETES_SERVICE_HOST" in host.env else ""
     shown = " that shows inside the container" if limits.inside else ""
     ceilings = [(total, f"{MEMINFO}, MemTotal: no lower limit in any control group{shown}{pod}")]
     if reserved:
-        ceilings.append((max(0, total - reserved), f"MemTotal less {binary(reserved)} set aside as huge pages"))
+        ceilings.append(
+            (max(0, total - reserved), f"MemTotal less {binary(reserved)} set aside as huge pages")
+        )
     try:
         nodes = _nodes(host)
     except ValueError as error:
         found.miss(LIMIT, str(error), SET_MEMORY)
         return
     if nodes and nodes.bound:
-        size = max(0, nodes.info["MemTotal"] - nodes.info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0))
-        ceilings.append((size, f"limited by the memory nodes this process is bound to ({nodes.count}): {binary(size)}"))
+        size = max(
+            0,
+            nodes.info["MemTotal"]
+            - nodes.info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0),
+        )
+        ceilings.append(
+            (
+                size,
+                (
+                    f"limited by the memory nodes this process is bound to ({nodes.count}):"
+                    f" {binary(size)}"
+                ),
+            )
+        )
     for limit in limits.ulimits:
         if limit.mapped:
-            ceilings.append((limit.limit_bytes, f"limited by {limit.name}: {binary(limit.limit_bytes)}{limit.lift}"))
+            ceilings.append(
+                (
+                    limit.limit_bytes,
+                    f"limited by {limit.name}: {binary(limit.limit_bytes)}{limit.lift}",
+                )
+            )
     above = f"; {UNSEEN_ABOVE}" if limits.inside else ""
     for level in limits.levels:
-        ceilings.append((level.limit_bytes, f"limited by control group {level.group}: {level.file} {binary(level.limit_bytes)}{above}"))
+        ceilings.append(
+            (
+                level.limit_bytes,
+                (
+                    f"limited by control group {level.group}: {level.file}"
+                    f" {binary(level.limit_bytes)}{above}"
+                ),
+            )
+        )
     size, source = min(ceilings, key=lambda pair: pair[0])
     found.put(LIMIT, size, source)
 
@@ -470,7 +664,11 @@ def _other_limit(host: Host, found: Found, total: int) -> None:
     elif host.system == "windows":
         raw = host.job_limits()
         if raw is None:
-            found.miss(LIMIT, "the job object this process runs in could not be asked for its limits", SET_MEMORY)
+            found.miss(
+                LIMIT,
+                "the job object this process runs in could not be asked for its limits",
+                SET_MEMORY,
+            )
             return
         ceiling = parse_job_limits(raw)
         if ceiling is not None and ceiling < total:
@@ -485,7 +683,8 @@ _FREE_AND_FILES = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
 
 
 def _free_estimate(host: Host, info: Mapping[str, int]) -> int | None:
-    """What could be had without swapping, by the kernel's own formula (its commit 34e431b0ae39); None where something is missing.
+    """What could be had without swapping, by the kernel's own formula (its commit 34e431b0ae39);
+    None where something is missing.
 
     For some nodes the watermarks of all are kept back.
     """
@@ -509,7 +708,11 @@ def read_available(host: Host, found: Found, limits: Limits | None) -> None:
         return
     ceiling = found.values.get(LIMIT)
     if ceiling is None:
-        found.miss(AVAILABLE, found.unread[LIMIT].reason if LIMIT in found.unread else "the limit could not be read", SET_MEMORY)
+        found.miss(
+            AVAILABLE,
+            found.unread[LIMIT].reason if LIMIT in found.unread else "the limit could not be read",
+            SET_MEMORY,
+        )
         return
     try:
         rooms = _rooms(host, limits, found.values[TOTAL])
@@ -521,10 +724,12 @@ def read_available(host: Host, found: Found, limits: Limits | None) -> None:
 
 
 def read_process_limits(host: Host, found: Found, limits: Limits | None) -> None:
-    """What the shell's limits and the kernel's promises leave to this process; nothing where none is set.
+    """What the shell's limits and the kernel's promises leave to this process; nothing where none
+    is set.
 
-    In overcommit mode 2 all private memory of the machine is at most CommitLimit, whatever else is closed; maps of files that are
-    read-only or shared are charged nothing (the kernel's Documentation/mm/overcommit-accounting.rst).
+    In overcommit mode 2 all private memory of the machine is at most CommitLimit, whatever else is
+    closed; maps of files that are read-only or shared are charged nothing (the kernel's
+    Documentation/mm/overcommit-accounting.rst).
     """
     for limit in limits.ulimits if limits else ():
         if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
@@ -546,14 +751,22 @@ def _other_available(host: Host, found: Found) -> None:
     rooms = [(memory["available"], "psutil.virtual_memory().available")]
     if "commit" in memory:
         rooms.append(
-            (memory["commit"], "GlobalMemoryStatusEx, ullAvailPageFile: what Windows still promises; a larger page file gives more")
+            (
+                memory["commit"],
+                (
+                    "GlobalMemoryStatusEx, ullAvailPageFile: what Windows still promises; a larger"
+                    " page file gives more"
+                ),
+            )
         )
     size, source = min(rooms, key=lambda pair: pair[0])
     found.put(AVAILABLE, min(size, found.values.get(LIMIT, found.values.get(TOTAL, size))), source)
 
 
 def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
-    """What each limit leaves, and where that was read; the machine's own free memory is one. `ValueError` where one is unreadable."""
+    """What each limit leaves, and where that was read; the machine's own free memory is one.
+    `ValueError` where one is unreadable.
+    """
     text = host.read_text(MEMINFO)
     if text is None:
         raise ValueError(host.why(MEMINFO))
@@ -565,29 +778,44 @@ def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
             continue
         if level.used_bytes is None:
             raise ValueError(f"what control group {level.group} uses could not be read")
-        source = f"room in control group {level.group}: {level.file} less what is in use besides file cache"
+        source = (
+            f"room in control group {level.group}: {level.file} less what is in use besides file"
+            " cache"
+        )
         if level.dirty_bytes > level.limit_bytes // 5:
             source += f"; {binary(level.dirty_bytes)} must be written to disk first"
         rooms.append((max(0, level.limit_bytes - level.used_bytes), source))
     for limit in limits.ulimits:
         if limit.used_bytes is None:
             raise ValueError(f"{limit.name} is set, and {host.why(STATUS)}")
-        # what is mapped, as the weights may be, does not count against the other one: it bounds no memory as such
+        # what is mapped, as the weights may be, does not count against the other one: it bounds no
+        # memory as such
         if limit.mapped:
             rooms.append((max(0, limit.limit_bytes - limit.used_bytes), limit.room))
     if nodes := _nodes(host):
         free = _free_estimate(host, nodes.info)
         if free is None:
-            raise ValueError("what is free on the memory nodes that count for this process could not be read")
+            raise ValueError(
+                "what is free on the memory nodes that count for this process could not be read"
+            )
         rooms.append(
-            (free, "free and file pages of the memory nodes " + ("this process is bound to" if nodes.bound else "that are no GPU's"))
+            (
+                free,
+                "free and file pages of the memory nodes "
+                + ("this process is bound to" if nodes.bound else "that are no GPU's"),
+            )
         )
     if not _emulated(host):
         rooms.append(_free(host, info))
     elif not rooms:
         if not {"MemFree", "Cached", "Shmem"} <= info.keys():
             raise ValueError(f"{MEMINFO} (lxcfs) does not say enough")
-        rooms.append((max(0, info["MemFree"] + info["Cached"] - info["Shmem"]), f"{MEMINFO} (lxcfs): MemFree + Cached - Shmem"))
+        rooms.append(
+            (
+                max(0, info["MemFree"] + info["Cached"] - info["Shmem"]),
+                f"{MEMINFO} (lxcfs): MemFree + Cached - Shmem",
+            )
+        )
     promised = _promised(host, info, min(rooms)[0])
     return [*rooms, promised] if promised else rooms
 
@@ -595,15 +823,23 @@ def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
 def _free(host: Host, info: dict[str, int]) -> tuple[int, str]:
     if "MemAvailable" in info:
         arc = _arc(host)
-        return info["MemAvailable"] + arc, f"{MEMINFO}, MemAvailable" + " and ZFS's shrinkable cache" * bool(arc)
+        return info[
+            "MemAvailable"
+        ] + arc, f"{MEMINFO}, MemAvailable" + " and ZFS's shrinkable cache" * bool(arc)
     estimate = _free_estimate(host, info)
     if estimate is None:
-        raise ValueError(f"{MEMINFO} has no MemAvailable (kernel before 3.14), nor enough to work it out")
-    return estimate, f"{MEMINFO} without MemAvailable: free and file pages less /proc/zoneinfo's low watermarks"
+        raise ValueError(
+            f"{MEMINFO} has no MemAvailable (kernel before 3.14), nor enough to work it out"
+        )
+    return (
+        estimate,
+        f"{MEMINFO} without MemAvailable: free and file pages less /proc/zoneinfo's low watermarks",
+    )
 
 
 def _promised(host: Host, info: dict[str, int], room: int) -> tuple[int, str] | None:
-    """In overcommit mode 2 the kernel promises no more than CommitLimit (its Documentation/mm/overcommit-accounting).
+    """In overcommit mode 2 the kernel promises no more than CommitLimit (its
+    Documentation/mm/overcommit-accounting).
 
     None in the other modes. `ValueError` where the mode is not known and would decide.
     """
@@ -611,23 +847,42 @@ def _promised(host: Host, info: dict[str, int], room: int) -> tuple[int, str] | 
     mode = (text or "").strip()
     if mode in ("0", "1"):
         return None
-    left = info["CommitLimit"] - info["Committed_AS"] if {"CommitLimit", "Committed_AS"} <= info.keys() else None
+    left = (
+        info["CommitLimit"] - info["Committed_AS"]
+        if {"CommitLimit", "Committed_AS"} <= info.keys()
+        else None
+    )
     if mode == "2":
         if left is None:
             raise ValueError(f"{OVERCOMMIT} is 2, and {MEMINFO} does not say how much is promised")
-        return max(0, left), f"{MEMINFO}, CommitLimit less Committed_AS: {OVERCOMMIT} is 2; model files that are mapped do not count"
+        return (
+            max(0, left),
+            (
+                f"{MEMINFO}, CommitLimit less Committed_AS: {OVERCOMMIT} is 2; model files that are"
+                " mapped do not count"
+            ),
+        )
     # in mode 2 no more than the limit is ever promised
     if left is not None and 0 <= left < room:
         raise ValueError(
-            f"whether the kernel promises more memory than it has is not known: {host.why(OVERCOMMIT) if text is None else text}"
+            "whether the kernel promises more memory than it has is not known:"
+            f" {host.why(OVERCOMMIT) if text is None else text}"
         )
     return None
 
 
 def _arc(host: Host) -> int:
-    """Bytes that ZFS would give back: its cache counts as used in /proc/meminfo (openzfs/zfs#10255)."""
-    rows = [line.split() for line in (host.read_text("/proc/spl/kstat/zfs/arcstats") or "").splitlines()]
-    values = {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[2].isdecimal() and len(row[2]) <= 15}
+    """Bytes that ZFS would give back: its cache counts as used in /proc/meminfo
+    (openzfs/zfs#10255).
+    """
+    rows = [
+        line.split() for line in (host.read_text("/proc/spl/kstat/zfs/arcstats") or "").splitlines()
+    ]
+    values = {
+        row[0]: int(row[2])
+        for row in rows
+        if len(row) == 3 and row[2].isdecimal() and len(row[2]) <= 15
+    }
     return max(0, values.get("size", 0) - values["c_min"]) if "c_min" in values else 0
 
 
@@ -636,7 +891,13 @@ def parse_swaps(text: str) -> dict[str, int]:
     found = {}
     for line in text.splitlines()[1:]:
         words = line.split()
-        if len(words) == 5 and words[2].isdecimal() and words[3].isdecimal() and len(words[2]) <= 15 and len(words[3]) <= 15:
+        if (
+            len(words) == 5
+            and words[2].isdecimal()
+            and words[3].isdecimal()
+            and len(words[2]) <= 15
+            and len(words[3]) <= 15
+        ):
             found[words[0]] = max(0, int(words[2]) - int(words[3])) * 1024
     return found
 
@@ -659,9 +920,14 @@ def read_swap(host: Host, found: Found, limits: Limits | None) -> None:
     if info["SwapTotal"]:
         swaps = host.read_text("/proc/swaps")
         if swaps is None:
-            found.miss(SWAP, f"whether swap is on zram, which is RAM, is not known: {host.why('/proc/swaps')}")
+            found.miss(
+                SWAP,
+                f"whether swap is on zram, which is RAM, is not known: {host.why('/proc/swaps')}",
+            )
             return
-        compressed = sum(size for device, size in parse_swaps(swaps).items() if device.startswith("/dev/zram"))
+        compressed = sum(
+            size for device, size in parse_swaps(swaps).items() if device.startswith("/dev/zram")
+        )
         if compressed:
             free, source = max(0, free - compressed), source + " without zram"
     if free and (unseen := limits.swap_why or limits.why):

@@ -1,4 +1,6 @@
-"""NVIDIA GPUs: how many files show, and what the driver's library says of them where a driver is there."""
+"""NVIDIA GPUs: how many files show, and what the driver's library says of them where a driver
+is there.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 UNNAMED = "NVIDIA GPU"
 VERSION, GPUS = "/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"
 WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
-# the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards (Thor's Blackwell too)
+# the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
+# (Thor's Blackwell too)
 _UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
@@ -26,14 +29,26 @@ _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does no
 
 # NVML's error numbers (nvml.h, nvmlReturn_t) that people meet -> why, and what to do about it
 _ERRORS: Mapping[int | None, tuple[str, str]] = {
-    4: ("this account may not ask the NVIDIA driver", "run it as an account that may open /dev/nvidiactl and /dev/nvidia0"),
-    9: ("the NVIDIA driver is installed, but not loaded", "load it with `modprobe nvidia`, or restart the machine"),
+    4: (
+        "this account may not ask the NVIDIA driver",
+        "run it as an account that may open /dev/nvidiactl and /dev/nvidia0",
+    ),
+    9: (
+        "the NVIDIA driver is installed, but not loaded",
+        "load it with `modprobe nvidia`, or restart the machine",
+    ),
     12: (
         "the NVIDIA driver's library, libnvidia-ml, was not found",
-        "install the driver's libraries; for a container set NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        (
+            "install the driver's libraries; for a container set"
+            " NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+        ),
     ),
     15: ("a GPU no longer answers its driver (it fell off the bus)", "restart the machine"),
-    18: ("the NVIDIA driver and its library are of different versions, as after an update", "restart the machine"),
+    18: (
+        "the NVIDIA driver and its library are of different versions, as after an update",
+        "restart the machine",
+    ),
 }
 
 
@@ -47,7 +62,9 @@ class Read(Record):
 
 
 class _Gpu(Record):
-    """One GPU or MIG instance as NVML tells of it. `parent` is the number of the GPU itself, or of the one an instance is a part of."""
+    """One GPU or MIG instance as NVML tells of it. `parent` is the number of the GPU itself, or
+    of the one an instance is a part of.
+    """
 
     card: Accelerator
     uuid: str | None
@@ -69,7 +86,9 @@ def parse_information(text: str) -> str | None:
 
 
 def memory_bandwidth(clock_mhz: int, bus_width_bits: int) -> int:
-    """Peak bytes per second of memory that transfers twice a clock, as NVML counts clocks (NVIDIA's deviceQuery does this sum)."""
+    """Peak bytes per second of memory that transfers twice a clock, as NVML counts clocks
+    (NVIDIA's deviceQuery does this sum).
+    """
     return 2 * clock_mhz * 1_000_000 * bus_width_bits // 8
 
 
@@ -83,7 +102,9 @@ def driver_present(host: Host) -> bool:
 
 
 def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
-    """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where there are none."""
+    """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where
+    there are none.
+    """
     board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
     if "jetson" in board.lower():
         version = host.read_text(VERSION)
@@ -93,7 +114,11 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     if not driver_present(host):
         return _without_driver(host, slots)
     answer = host.nvml()
-    if answer is None or answer.get("error") is not None or not isinstance(answer.get("devices"), list):
+    if (
+        answer is None
+        or answer.get("error") is not None
+        or not isinstance(answer.get("devices"), list)
+    ):
         return _from_files(host, slots, answer or {})
     return _visible(host, answer)
 
@@ -104,7 +129,14 @@ def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
     if host.env.get("NVIDIA_VISIBLE_DEVICES") in ("void", "none"):
         return Read(cards=(), source="NVIDIA_VISIBLE_DEVICES hands this container no GPU")
     reason = "an NVIDIA GPU is there, but no driver for it, or it was not handed to this container"
-    return _unread(host, slots, len(slots), "/sys/bus/pci/devices", reason, "install its driver; start a container with `--gpus all`")
+    return _unread(
+        host,
+        slots,
+        len(slots),
+        "/sys/bus/pci/devices",
+        reason,
+        "install its driver; start a container with `--gpus all`",
+    )
 
 
 def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> Read:
@@ -118,31 +150,52 @@ def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> 
     elif number in _ERRORS:
         reason, remedy = _ERRORS[number]
     elif not answer:
-        reason, remedy = "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
+        reason, remedy = (
+            "a recorded tree does not hold what the NVIDIA driver's library says",
+            FILL_IN,
+        )
     else:
         reason, remedy = (
-            f"the NVIDIA driver's library gave {f'error {number}' if number else 'no usable answer'}",
+            (
+                "the NVIDIA driver's library gave"
+                f" {f'error {number}' if number else 'no usable answer'}"
+            ),
             _LOOK,
         )
     # a container is handed device nodes, while the bus shows it every card of the host
-    source = "/dev/nvidia*" if nodes else "/sys/bus/pci/devices" if slots else "/dev/dxg" if host.exists("/dev/dxg") else VERSION
+    source = (
+        "/dev/nvidia*"
+        if nodes
+        else "/sys/bus/pci/devices"
+        if slots
+        else "/dev/dxg"
+        if host.exists("/dev/dxg")
+        else VERSION
+    )
     if host.system == "windows":
         source = "nvml.dll"
     return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)
 
 
-def _unread(host: Host, slots: Sequence[str], count: int, source: str, reason: str, remedy: str) -> Read:
+def _unread(
+    host: Host, slots: Sequence[str], count: int, source: str, reason: str, remedy: str
+) -> Read:
     version = host.read_text(VERSION)
     driver = parse_driver(version) if version else None
-    names = [parse_information(host.read_text(f"{GPUS}/{slot}/information") or "") for slot in slots]
+    names = [
+        parse_information(host.read_text(f"{GPUS}/{slot}/information") or "") for slot in slots
+    ]
     seen = [name for name in names if name]
     cards = []
     for index in range(count):
         name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else UNNAMED
-        # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of its own
+        # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
+        # its own
         own = name != UNNAMED or normal_architecture(host.machine() or "") == "x86_64"
         unified = True if re.search(_UNIFIED_CHIP, name) else False if own else None
-        cards.append(Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified))
+        cards.append(
+            Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified)
+        )
     return Read(cards=tuple(cards), source=source, reason=reason, remedy=remedy)
 
 
@@ -161,12 +214,28 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
     mask = host.env.get("CUDA_VISIBLE_DEVICES")
     if mask is not None:
         source += ", as CUDA_VISIBLE_DEVICES selects"
-        chosen = select(gpus, len(answer["devices"]), mask, by_bus=host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID")
+        chosen = select(
+            gpus,
+            len(answer["devices"]),
+            mask,
+            by_bus=host.env.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID",
+        )
     if chosen is None:
         wanted = len({word.strip() for word in (mask or "").split(",")})
-        cards = tuple(Accelerator(vendor="nvidia", name=UNNAMED, driver=driver, unified=False) for _ in range(wanted))
-        reason = "CUDA_VISIBLE_DEVICES selects by number, and CUDA numbers unlike GPUs from the fastest on, as only CUDA itself can tell"
-        return Read(cards=cards, source=source, reason=reason, remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, or select by UUID")
+        cards = tuple(
+            Accelerator(vendor="nvidia", name=UNNAMED, driver=driver, unified=False)
+            for _ in range(wanted)
+        )
+        reason = (
+            "CUDA_VISIBLE_DEVICES selects by number, and CUDA numbers unlike GPUs from the fastest"
+            " on, as only CUDA itself can tell"
+        )
+        return Read(
+            cards=cards,
+            source=source,
+            reason=reason,
+            remedy="set CUDA_DEVICE_ORDER=PCI_BUS_ID, or select by UUID",
+        )
     cards = tuple(gpu.card for gpu in chosen)
     blank = [gpu for gpu in chosen if gpu.card.memory_total_bytes is None]
     if not blank:
@@ -175,20 +244,29 @@ def _visible(host: Host, answer: Mapping[str, Any]) -> Read:
     untold = next((gpu for gpu in blank if not gpu.card.unified), None)
     if untold is None:
         return Read(cards=cards, source=source, reason=_SHARES, remedy=None)
-    reason, remedy = _ERRORS.get(untold.refused, ("the NVIDIA driver does not tell this GPU's memory", _LOOK))
+    reason, remedy = _ERRORS.get(
+        untold.refused, ("the NVIDIA driver does not tell this GPU's memory", _LOOK)
+    )
     return Read(cards=cards, source=source, reason=reason, remedy=remedy)
 
 
 def _gpus(host: Host, devices: Sequence[Any], driver: str | None) -> Iterator[_Gpu]:
-    """Every GPU in the driver's order; in MIG mode its instances in its place, for nothing runs on the whole of it then."""
+    """Every GPU in the driver's order; in MIG mode its instances in its place, for nothing runs
+    on the whole of it then.
+    """
     for number, device in enumerate(devices):
         if not isinstance(device, Mapping):
             continue
         major_minor = device.get("compute_capability")
-        pair = major_minor if isinstance(major_minor, list) and len(major_minor) == 2 else [None, None]
+        pair = (
+            major_minor if isinstance(major_minor, list) and len(major_minor) == 2 else [None, None]
+        )
         major, minor = (_whole(value, 0, 1000) for value in pair)
         capability = f"{major}.{minor}" if major is not None and minor is not None else None
-        clock, width = _whole(device.get("memory_clock_mhz"), 1, 10**6), _whole(device.get("bus_width_bits"), 1, 10**6)
+        clock, width = (
+            _whole(device.get("memory_clock_mhz"), 1, 10**6),
+            _whole(device.get("bus_width_bits"), 1, 10**6),
+        )
         bandwidth = memory_bandwidth(clock, width) if clock and width else None
         if device.get("mig") is True:
             whole, parts = _size(device.get("memory_total_bytes")), device.get("instances")
@@ -196,8 +274,13 @@ def _gpus(host: Host, devices: Sequence[Any], driver: str | None) -> Iterator[_G
                 if not isinstance(part, Mapping):
                     continue
                 total = _size(part.get("memory_total_bytes"))
-                # an instance has its eighths of the memory and as many of its channels (NVIDIA's MIG user guide)
-                share = bandwidth * max(1, round(8 * total / whole)) // 8 if bandwidth and total and whole else None
+                # an instance has its eighths of the memory and as many of its channels (NVIDIA's
+                # MIG user guide)
+                share = (
+                    bandwidth * max(1, round(8 * total / whole)) // 8
+                    if bandwidth and total and whole
+                    else None
+                )
                 yield _gpu(host, part, device, number, driver, capability, share)
             continue
         yield _gpu(host, device, device, number, driver, capability, bandwidth)
@@ -217,10 +300,16 @@ def _gpu(
         name += " MIG"
     total, free = _size(device.get("memory_total_bytes")), _size(device.get("memory_free_bytes"), 0)
     told = device.get("refused")
-    refused = _whole(told.get("memory", told.get("handle")), 0, 10**6) if isinstance(told, Mapping) else None
+    refused = (
+        _whole(told.get("memory", told.get("handle")), 0, 10**6)
+        if isinstance(told, Mapping)
+        else None
+    )
     # an Arm chip that says it has no frame buffer shares the RAM; its name tells most of them
     unified = bool(re.search(_UNIFIED_CHIP, name)) or (
-        total is None and refused == _NOT_SUPPORTED and normal_architecture(host.machine() or "") == "aarch64"
+        total is None
+        and refused == _NOT_SUPPORTED
+        and normal_architecture(host.machine() or "") == "aarch64"
     )
     if unified:
         total = free = None
@@ -234,21 +323,31 @@ def _gpu(
         compute_capability=capability,
         memory_bandwidth_bytes_per_second=bandwidth,
     )
-    own, whole = (uuid if isinstance(uuid, str) else None for uuid in (device.get("uuid"), parent.get("uuid")))
+    own, whole = (
+        uuid if isinstance(uuid, str) else None for uuid in (device.get("uuid"), parent.get("uuid"))
+    )
     return _Gpu(card=card, uuid=own, parent=number, parent_uuid=whole, refused=refused)
 
 
 def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list[_Gpu] | None:
-    """What CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order. The first word that names none, or one again, ends it.
+    """What CUDA_VISIBLE_DEVICES leaves of `count` GPUs, in its order. The first word that names
+    none, or one again, ends it.
 
-    Words are numbers, or the beginning of one UUID alone (CUDA C++ Programming Guide, environment variables). None where numbers were
-    given and which GPU has which is not known: by default CUDA puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID. Numbers
-    that name every GPU need no order.
+    Words are numbers, or the beginning of one UUID alone (CUDA C++ Programming Guide, environment
+    variables). None where numbers were given and which GPU has which is not known: by default CUDA
+    puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID. Numbers that name every GPU
+    need no order.
     """
     chosen: list[_Gpu] = []
-    sure = by_bus or count == 1 or len({(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}) <= 1
+    sure = (
+        by_bus
+        or count == 1
+        or len({(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}) <= 1
+    )
     first = [part.strip() for part in mask.split(",")][:count]
-    if not sure and {word.lstrip("0") or "0" for word in first if word} == set(map(str, range(count))):
+    if not sure and {word.lstrip("0") or "0" for word in first if word} == set(
+        map(str, range(count))
+    ):
         return list(gpus)
     for word in (part.strip() for part in mask.split(",")):
         if word.isdecimal() and word.isascii():

@@ -1,7 +1,9 @@
-"""Asks NVIDIA's management library (NVML) which GPUs there are, and prints one JSON object. A program of its own, run by `nvidia.py`.
+"""Asks NVIDIA's management library (NVML) which GPUs there are, and prints one JSON object. A
+program of its own, run by `nvidia.py`.
 
-It is a process apart because a driver can hang or crash, and everything in its process with it. Python's standard library alone:
-it runs isolated, with the folder of nvidia-ml-py as its one argument, or without one; then the driver's own library is called.
+It is a process apart because a driver can hang or crash, and everything in its process with it.
+Python's standard library alone: it runs isolated, with the folder of nvidia-ml-py as its one
+argument, or without one; then the driver's own library is called.
 """
 
 from __future__ import annotations
@@ -18,7 +20,19 @@ if TYPE_CHECKING:
 
 # nvml.h: a version number in a structure is its size and, above 24 bits, its number
 MEMORY_V2, CLOCK_MEMORY = 0x02000028, 2
-INVALID_ARGUMENT, NOT_SUPPORTED, LIBRARY_NOT_FOUND, FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH = 2, 3, 12, 13, 25
+(
+    INVALID_ARGUMENT,
+    NOT_SUPPORTED,
+    LIBRARY_NOT_FOUND,
+    FUNCTION_NOT_FOUND,
+    ARGUMENT_VERSION_MISMATCH,
+) = (
+    2,
+    3,
+    12,
+    13,
+    25,
+)
 MAX_DEVICES = 256
 _TEXT_BYTES = 96
 
@@ -32,7 +46,11 @@ class Refused(Exception):
 
 
 class _Memory(ctypes.Structure):
-    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+    _fields_ = [
+        ("total", ctypes.c_ulonglong),
+        ("free", ctypes.c_ulonglong),
+        ("used", ctypes.c_ulonglong),
+    ]
 
 
 class _MemoryV2(ctypes.Structure):
@@ -46,14 +64,21 @@ class _MemoryV2(ctypes.Structure):
 
 
 class Bare:
-    """What is asked of nvidia-ml-py, by its names and with its results, from the driver's library itself."""
+    """What is asked of nvidia-ml-py, by its names and with its results, from the driver's
+    library itself.
+    """
 
     def __init__(self) -> None:
         if sys.platform == "win32":
             # where current drivers put it, then older ones
             places = (
                 os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvml.dll"),
-                os.path.join(os.environ.get("PROGRAMFILES", r"C:\Program Files"), "NVIDIA Corporation", "NVSMI", "nvml.dll"),
+                os.path.join(
+                    os.environ.get("PROGRAMFILES", r"C:\Program Files"),
+                    "NVIDIA Corporation",
+                    "NVSMI",
+                    "nvml.dll",
+                ),
             )
         else:
             places = ("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
@@ -110,9 +135,15 @@ class Bare:
     def nvmlDeviceGetUUID(self, handle: ctypes.c_void_p) -> str:  # noqa: N802
         return self._text("nvmlDeviceGetUUID", handle)
 
-    def nvmlDeviceGetMemoryInfo(self, handle: ctypes.c_void_p, version: int | None = None) -> ctypes.Structure:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(  # noqa: N802
+        self, handle: ctypes.c_void_p, version: int | None = None
+    ) -> ctypes.Structure:
         memory = _MemoryV2(version=version) if version else _Memory()
-        self._call("nvmlDeviceGetMemoryInfo_v2" if version else "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
+        self._call(
+            "nvmlDeviceGetMemoryInfo_v2" if version else "nvmlDeviceGetMemoryInfo",
+            handle,
+            ctypes.byref(memory),
+        )
         return memory
 
     def nvmlDeviceGetCudaComputeCapability(self, handle: ctypes.c_void_p) -> list[int]:  # noqa: N802
@@ -130,12 +161,16 @@ class Bare:
     def nvmlDeviceGetMaxMigDeviceCount(self, handle: ctypes.c_void_p) -> int:  # noqa: N802
         return self._numbers("nvmlDeviceGetMaxMigDeviceCount", handle)[0]
 
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: ctypes.c_void_p, index: int) -> ctypes.c_void_p:  # noqa: N802
+    def nvmlDeviceGetMigDeviceHandleByIndex(  # noqa: N802
+        self, handle: ctypes.c_void_p, index: int
+    ) -> ctypes.c_void_p:
         return self._handle("nvmlDeviceGetMigDeviceHandleByIndex", handle, ctypes.c_uint(index))
 
 
 def library(folder: str | None) -> tuple[Any, str]:
-    """nvidia-ml-py from `folder` if that has it, else the driver's library; and which of them it is."""
+    """nvidia-ml-py from `folder` if that has it, else the driver's library; and which of them
+    it is.
+    """
     if folder:
         # last: nothing there may stand in for the standard library
         sys.path.append(folder)
@@ -149,7 +184,9 @@ def library(folder: str | None) -> tuple[Any, str]:
 
 
 def describe(nvml: Any) -> dict[str, Any]:
-    """All GPUs with what each tells. A question that NVML refuses is None, its number in `refused`."""
+    """All GPUs with what each tells. A question that NVML refuses is None, its number in
+    `refused`.
+    """
     nvml.nvmlInit()
     unused: dict[str, int | None] = {}
     out: dict[str, Any] = {
@@ -165,9 +202,15 @@ def describe(nvml: Any) -> dict[str, Any]:
             continue
         card = _device(nvml, handle)
         refused = card["refused"]
-        card["compute_capability"] = _asked(refused, "compute_capability", nvml, "nvmlDeviceGetCudaComputeCapability", handle)
-        card["bus_width_bits"] = _asked(refused, "bus_width_bits", nvml, "nvmlDeviceGetMemoryBusWidth", handle)
-        card["memory_clock_mhz"] = _asked(refused, "memory_clock_mhz", nvml, "nvmlDeviceGetMaxClockInfo", handle, CLOCK_MEMORY)
+        card["compute_capability"] = _asked(
+            refused, "compute_capability", nvml, "nvmlDeviceGetCudaComputeCapability", handle
+        )
+        card["bus_width_bits"] = _asked(
+            refused, "bus_width_bits", nvml, "nvmlDeviceGetMemoryBusWidth", handle
+        )
+        card["memory_clock_mhz"] = _asked(
+            refused, "memory_clock_mhz", nvml, "nvmlDeviceGetMaxClockInfo", handle, CLOCK_MEMORY
+        )
         mode = _asked(unused, "mig", nvml, "nvmlDeviceGetMigMode", handle)
         card["mig"] = bool(mode and mode[0] == 1)
         card["instances"] = list(_instances(nvml, handle)) if card["mig"] else []
@@ -188,7 +231,12 @@ def _instances(nvml: Any, handle: Any) -> Iterator[dict[str, Any]]:
 def _device(nvml: Any, handle: Any) -> dict[str, Any]:
     refused: dict[str, int | None] = {}
     memory = _asked(refused, "memory", nvml, "nvmlDeviceGetMemoryInfo", handle, MEMORY_V2)
-    if memory is None and refused["memory"] in (FUNCTION_NOT_FOUND, ARGUMENT_VERSION_MISMATCH, NOT_SUPPORTED, INVALID_ARGUMENT):
+    if memory is None and refused["memory"] in (
+        FUNCTION_NOT_FOUND,
+        ARGUMENT_VERSION_MISMATCH,
+        NOT_SUPPORTED,
+        INVALID_ARGUMENT,
+    ):
         # drivers before 510 know the first version only
         refused.clear()
         memory = _asked(refused, "memory", nvml, "nvmlDeviceGetMemoryInfo", handle)
@@ -201,7 +249,9 @@ def _device(nvml: Any, handle: Any) -> dict[str, Any]:
     }
 
 
-def _asked(refused: dict[str, int | None], name: str, nvml: Any, question: str, *values: Any) -> Any:
+def _asked(
+    refused: dict[str, int | None], name: str, nvml: Any, question: str, *values: Any
+) -> Any:
     try:
         value = getattr(nvml, question)(*values)
     except Exception as error:

@@ -1,7 +1,8 @@
 """Models already here: what lies in the folders of each runtime, by names and sizes alone.
 
-No file of weights is opened. What is read besides names: Hugging Face's refs and indices, Ollama's manifests and their small
-configurations. Time and number are bounded: what was not looked at is told as unread.
+No file of weights is opened. What is read besides names: Hugging Face's refs and indices, Ollama's
+manifests and their small configurations. Time and number are bounded: what was not looked at is
+told as unread.
 """
 
 from __future__ import annotations
@@ -33,12 +34,26 @@ MAX_SHARDS = 10_000
 MAX_DEPTH = 2
 
 _SHARD = r"(.*)-(\d{5})-of-(\d{5})(\.[a-z]+)"
-_NOT_THE_MODEL = ("consolidated", "adapter_model", "optimizer", "training_args", "scheduler", "rng_state")
+_NOT_THE_MODEL = (
+    "consolidated",
+    "adapter_model",
+    "optimizer",
+    "training_args",
+    "scheduler",
+    "rng_state",
+)
 _PICKLES = (".bin", ".pt", ".pth")
 # the ends of names that say what weights there are; nothing else of a snapshot is looked at
 _TELLING = (".gguf", ".safetensors", *_PICKLES, "index.json", "config.json")
 # parts of a diffusers pipeline that have no weights, by the ends of their classes' names
-_WEIGHTLESS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor", "ImageProcessor")
+_WEIGHTLESS = (
+    "Tokenizer",
+    "TokenizerFast",
+    "Scheduler",
+    "Processor",
+    "FeatureExtractor",
+    "ImageProcessor",
+)
 # blobs that Hugging Face's clients have not finished yet
 _UNFINISHED = ".incomplete"
 
@@ -56,8 +71,12 @@ class _Search:
         self.found: list[PresentModel] = []
         self.faulty = 0
 
-    def names(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
-        """Of a folder: bytes of a file, None of a folder, -1 of what leads nowhere; empty where there is none. `OSError` otherwise."""
+    def names(
+        self, path: str, start: str = "", ends: tuple[str, ...] = ()
+    ) -> dict[str, int | None]:
+        """Of a folder: bytes of a file, None of a folder, -1 of what leads nowhere; empty where
+        there is none. `OSError` otherwise.
+        """
         if monotonic() > self.until:
             raise _Enough("the time for it was up")
         try:
@@ -80,9 +99,15 @@ class _Search:
 
 
 def quantization_in(name: str) -> str | None:
-    """`Mistral-7B-Q4_K_M.gguf`, `x-UD-IQ2_XXS-00001-of-00002.gguf` -> Q4_K_M, UD-IQ2_XXS; None where the name has none."""
+    """`Mistral-7B-Q4_K_M.gguf`, `x-UD-IQ2_XXS-00001-of-00002.gguf` -> Q4_K_M, UD-IQ2_XXS; None
+    where the name has none.
+    """
     stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", name, flags=re.IGNORECASE)
-    match = re.search(r"(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))$", stem, re.IGNORECASE)
+    match = re.search(
+        r"(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))$",
+        stem,
+        re.IGNORECASE,
+    )
     return match[1].upper().replace("FP16", "F16") if match else None
 
 
@@ -90,23 +115,34 @@ def quantization_in(name: str) -> str | None:
 
 
 def _hub(search: _Search, hub: str, store: str) -> None:
-    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide to its cache)."""
+    """`models--ORG--NAME`, each with `refs`, `blobs` and `snapshots` (huggingface_hub's guide
+    to its cache).
+    """
     for name, size in sorted(search.names(hub, "models--").items()):
         if size is None:
             try:
-                _repository(search, search.join(hub, name), name[len("models--") :].replace("--", "/"), store)
+                _repository(
+                    search,
+                    search.join(hub, name),
+                    name[len("models--") :].replace("--", "/"),
+                    store,
+                )
             except OSError:
                 search.faulty += 1
 
 
 def _repository(search: _Search, folder: str, repository: str, store: str) -> None:
     made = _sets(search, _snapshot(search, folder))
-    if not made and any(name.endswith(_UNFINISHED) for name in search.names(search.join(folder, "blobs"))):
+    if not made and any(
+        name.endswith(_UNFINISHED) for name in search.names(search.join(folder, "blobs"))
+    ):
         # nothing of the weights is whole yet
         made = [(None, 0, False, None)]
     shown = search.host.clean("/" + repository)[1:]
     if shown != repository:
-        folder = search.join(search.host.paths.dirname(folder), "models--" + shown.replace("/", "--"))
+        folder = search.join(
+            search.host.paths.dirname(folder), "models--" + shown.replace("/", "--")
+        )
     for file, size, complete, total in made:
         search.add(
             folder,
@@ -137,7 +173,10 @@ def _snapshot(search: _Search, folder: str) -> dict[str, _File]:
     main = (search.host.read_text(search.join(folder, "refs", "main"), 100) or "").strip()
     if main in names:
         names = [main]
-    every = [_below(search, search.join(snapshots, name), MAX_DEPTH) for name in sorted(names)[:MAX_SNAPSHOTS]]
+    every = [
+        _below(search, search.join(snapshots, name), MAX_DEPTH)
+        for name in sorted(names)[:MAX_SNAPSHOTS]
+    ]
     return max(every, key=lambda files: sum(file.size for file in files.values()))
 
 
@@ -152,7 +191,8 @@ def _below(search: _Search, folder: str, depth: int, inside: str = "") -> dict[s
     return found
 
 
-# name of the file, or None for a whole repository; bytes that are there; whether all are; bytes in all
+# name of the file, or None for a whole repository; bytes that are there; whether all are; bytes in
+# all
 _Set = tuple[str | None, int, bool, int | None]
 
 
@@ -180,20 +220,36 @@ def _parts_of(name: str) -> list[str]:
     match = re.fullmatch(_SHARD, name, re.IGNORECASE | re.DOTALL)
     if match is None or not 1 <= int(match[3]) <= 9999:
         return [name]
-    return [f"{match[1]}-{number:05d}-of-{match[3]}{match[4]}" for number in range(1, int(match[3]) + 1)]
+    return [
+        f"{match[1]}-{number:05d}-of-{match[3]}{match[4]}" for number in range(1, int(match[3]) + 1)
+    ]
 
 
 def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     """The weights of a repository that is loaded as a whole; None where it holds none."""
-    indices = [name for name in files if name.endswith((".safetensors.index.json", ".bin.index.json"))]
-    weights = {name for name in files if name.endswith(".safetensors") and not _base(name).startswith(_NOT_THE_MODEL)}
+    indices = [
+        name for name in files if name.endswith((".safetensors.index.json", ".bin.index.json"))
+    ]
+    weights = {
+        name
+        for name in files
+        if name.endswith(".safetensors") and not _base(name).startswith(_NOT_THE_MODEL)
+    }
     if not weights and not any(name.endswith(".safetensors.index.json") for name in indices):
-        weights = {name for name in files if name.endswith(_PICKLES) and not _base(name).startswith(_NOT_THE_MODEL)}
+        weights = {
+            name
+            for name in files
+            if name.endswith(_PICKLES) and not _base(name).startswith(_NOT_THE_MODEL)
+        }
         indices = [name for name in indices if name.endswith(".bin.index.json")]
     else:
         indices = [name for name in indices if name.endswith(".safetensors.index.json")]
     if not weights and not indices:
-        weights = {name for name in files if name.startswith("consolidated") and name.endswith(".safetensors")}
+        weights = {
+            name
+            for name in files
+            if name.startswith("consolidated") and name.endswith(".safetensors")
+        }
         if not weights:
             return None
     wanted = {part for name in weights for part in _parts_of(name)}
@@ -207,7 +263,11 @@ def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
         sure = sure and bool(named)
         total += bytes_in_all or 0
     sizes = [files[name].size if name in files else 0 for name in sorted(wanted)]
-    described = "config.json" in files or "model_index.json" in files or any(_base(name).startswith("consolidated") for name in weights)
+    described = (
+        "config.json" in files
+        or "model_index.json" in files
+        or any(_base(name).startswith("consolidated") for name in weights)
+    )
     complete = sure and described and all(sizes) and _pipeline_is_whole(search, files, wanted)
     return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
 
@@ -217,9 +277,13 @@ def _base(name: str) -> str:
 
 
 def _index(search: _Search, index: _File) -> tuple[set[str], int | None]:
-    """The files that an index of shards names, beside it, and `total_size`: by a search in the text, which takes 1 ms for 1 MB."""
+    """The files that an index of shards names, beside it, and `total_size`: by a search in the
+    text, which takes 1 ms for 1 MB.
+    """
     try:
-        text = search.host.read_bytes(index.path, min(index.size, MAX_INDEX_BYTES)).decode("utf-8", "replace")
+        text = search.host.read_bytes(index.path, min(index.size, MAX_INDEX_BYTES)).decode(
+            "utf-8", "replace"
+        )
     except (OSError, ValueError):
         return set(), None
     size = re.search(r'"total_size"\s*:\s*(\d{1,18})\b', text)
@@ -238,7 +302,11 @@ def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set
     parts = _json(search, files["model_index.json"].path, MAX_MANIFEST_BYTES)
     for name, kind in parts.items():
         made = kind[1] if isinstance(kind, list) and len(kind) == 2 else None
-        if isinstance(made, str) and not made.endswith(_WEIGHTLESS) and not any(file.startswith(f"{name}/") for file in weights):
+        if (
+            isinstance(made, str)
+            and not made.endswith(_WEIGHTLESS)
+            and not any(file.startswith(f"{name}/") for file in weights)
+        ):
             return False
     return bool(parts)
 
@@ -258,10 +326,12 @@ def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
 
 
 def _flat(search: _Search, folder: str) -> None:
-    """llama.cpp before its move to Hugging Face's layout: `ORG_NAME_FILE.gguf`, and `manifest=ORG=NAME=TAG.json` beside it.
+    """llama.cpp before its move to Hugging Face's layout: `ORG_NAME_FILE.gguf`, and
+    `manifest=ORG=NAME=TAG.json` beside it.
 
-    A file has its name only when it is whole: before, it ends in `.downloadInProgress` (common/download.cpp). `-hf` finds those that a
-    manifest names, no others (common/hf-cache.cpp, migrate_old_cache_to_hf_cache).
+    A file has its name only when it is whole: before, it ends in `.downloadInProgress`
+    (common/download.cpp). `-hf` finds those that a manifest names, no others (common/hf-cache.cpp,
+    migrate_old_cache_to_hf_cache).
     """
     sizes = search.names(folder)
     known = {}
@@ -272,8 +342,14 @@ def _flat(search: _Search, folder: str) -> None:
             begin = f"{fields[1]}_{fields[2]}_"
             known[begin] = f"{fields[1]}/{fields[2]}"
             tags.add((begin, fields[3].removesuffix(".json").upper()))
-    files = {name: _File(search.join(folder, name), size) for name, size in sizes.items() if size and size > 0}
-    for file, size, complete, _ in _sets(search, {name: file for name, file in files.items() if name.lower().endswith(".gguf")}):
+    files = {
+        name: _File(search.join(folder, name), size)
+        for name, size in sizes.items()
+        if size and size > 0
+    }
+    for file, size, complete, _ in _sets(
+        search, {name: file for name, file in files.items() if name.lower().endswith(".gguf")}
+    ):
         if file is not None:
             start = next((start for start in known if file.startswith(start)), None)
             match = None if start else re.match(r"([^_/]+)_(.+?-GGUF)_", file, re.IGNORECASE)
@@ -282,18 +358,22 @@ def _flat(search: _Search, folder: str) -> None:
             quantization = quantization_in(file)
             search.add(
                 files[file].path if file in files else folder,
-                size_bytes=size, repository=repository, file=own, complete=complete, store="llama.cpp", quantization=quantization,
+                size_bytes=size, repository=repository, file=own, complete=complete,
+                    store="llama.cpp", quantization=quantization,
                 by_path=not tags & {(start, quantization), (start, "LATEST")},
             )  # fmt: skip
 
 
 def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
-    """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by hand; so no file is known to be whole.
+    """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by
+    hand; so no file is known to be whole.
 
     `unsure`: why they may lie elsewhere, which is told after those that were found.
     """
     for publisher, size in sorted(search.names(folder).items()):
-        for name, inner in sorted(search.names(search.join(folder, publisher)).items()) if size is None else ():
+        for name, inner in (
+            sorted(search.names(search.join(folder, publisher)).items()) if size is None else ()
+        ):
             if inner is not None:
                 continue
             place = search.join(folder, publisher, name)
@@ -301,27 +381,39 @@ def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
             for file, bytes_here, complete, total in _sets(search, files):
                 search.add(
                     files[file].path if file in files else place,
-                    size_bytes=bytes_here, repository=f"{publisher}/{name}", file=file, complete=None if complete else False,
-                    store=LM_STUDIO, total_bytes=total, quantization=quantization_in(file) if file else None,
+                    size_bytes=bytes_here, repository=f"{publisher}/{name}", file=file,
+                        complete=None if complete else False,
+                    store=LM_STUDIO, total_bytes=total,
+                        quantization=quantization_in(file) if file else None,
                 )  # fmt: skip
     if unsure:
         raise _Enough(unsure)
 
 
 def _whisper(search: _Search, folder: str) -> None:
-    """`ggml-SIZE.bin`, loaded by its path. The download script writes under that name from the first byte on: none is known to be whole."""
+    """`ggml-SIZE.bin`, loaded by its path. The download script writes under that name from the
+    first byte on: none is known to be whole.
+    """
     place = search.join(search.host.cwd(), folder) if folder else search.host.cwd()
     for name, size in sorted(search.names(place, "ggml-").items()):
         match = re.fullmatch(r"ggml-(.+?)(?:-(q\d_\d))?\.bin", name)
         if match is not None and size and size > 0:
             path = f"{folder}/{name}" if folder else name
-            search.add(path, size_bytes=size, file=name, store="whisper.cpp", quantization=(match[2] or "F16").upper())
+            search.add(
+                path,
+                size_bytes=size,
+                file=name,
+                store="whisper.cpp",
+                quantization=(match[2] or "F16").upper(),
+            )
 
 
 def _ollama(search: _Search, folder: str) -> None:
-    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as `sha256-…`, whole under that name alone.
+    """`manifests/REGISTRY/NAMESPACE/NAME/TAG`, each a list of layers that lie in `blobs` as
+    `sha256-…`, whole under that name alone.
 
-    ollama/ollama: types/model/name.go and server/manifest.go for the folders; server/download.go for `-partial`.
+    ollama/ollama: types/model/name.go and server/manifest.go for the folders; server/download.go
+    for `-partial`.
     """
     manifests = list(_manifests(search, search.join(folder, "manifests"), ()))
     if not manifests:
@@ -330,11 +422,18 @@ def _ollama(search: _Search, folder: str) -> None:
     for parts in manifests:
         path = search.join(folder, "manifests", *parts)
         read = _json(search, path, MAX_MANIFEST_BYTES)
-        layers = [*(read.get("layers") or ()), read.get("config")] if isinstance(read.get("layers"), list | None) else []
+        layers = (
+            [*(read.get("layers") or ()), read.get("config")]
+            if isinstance(read.get("layers"), list | None)
+            else []
+        )
         known = [
             (layer["digest"].replace(":", "-"), layer["size"], str(layer.get("mediaType")))
             for layer in layers
-            if isinstance(layer, dict) and _is_digest(layer.get("digest")) and type(layer.get("size")) is int and layer["size"] >= 0
+            if isinstance(layer, dict)
+            and _is_digest(layer.get("digest"))
+            and type(layer.get("size")) is int
+            and layer["size"] >= 0
         ]
         if not known or len(known) < len(layers):
             search.faulty += 1
@@ -344,9 +443,17 @@ def _ollama(search: _Search, folder: str) -> None:
             continue
         here = [size for name, size, _ in known if blobs.get(name) == size]
         registry, *names, tag = parts
-        name = "/".join(names).removeprefix("library/") if registry == "registry.ollama.ai" else "/".join((registry, *names))
+        name = (
+            "/".join(names).removeprefix("library/")
+            if registry == "registry.ollama.ai"
+            else "/".join((registry, *names))
+        )
         config = known[-1][0] if blobs.get(known[-1][0]) == known[-1][1] else None
-        kind = _json(search, search.join(folder, "blobs", config), MAX_MANIFEST_BYTES).get("file_type") if config else None
+        kind = (
+            _json(search, search.join(folder, "blobs", config), MAX_MANIFEST_BYTES).get("file_type")
+            if config
+            else None
+        )
         search.add(
             path,
             size_bytes=sum(here),
@@ -355,7 +462,9 @@ def _ollama(search: _Search, folder: str) -> None:
             tag=f"{name}:{tag}",
             complete=len(here) == len(known),
             store="ollama",
-            quantization=kind[:40] if isinstance(kind, str) and kind.isprintable() and kind.strip() else None,
+            quantization=(
+                kind[:40] if isinstance(kind, str) and kind.isprintable() and kind.strip() else None
+            ),
         )
 
 
@@ -369,14 +478,22 @@ def _manifests(search: _Search, folder: str, inside: tuple[str, ...]) -> Iterato
 
 def _is_digest(value: object) -> bool:
     # 64 hexadecimal digits, for which another word stands in a recorded tree
-    return isinstance(value, str) and len(value) <= 71 and value.startswith("sha256:") and value[7:].isalnum() and value.isascii()
+    return (
+        isinstance(value, str)
+        and len(value) <= 71
+        and value.startswith("sha256:")
+        and value[7:].isalnum()
+        and value.isascii()
+    )
 
 
 # ------------------------------------------------------------------ all of them
 
 
 def _flat_place(host: Host) -> str | None:
-    """Where llama.cpp kept its downloads before, by system (common/common.cpp, fs_get_cache_directory)."""
+    """Where llama.cpp kept its downloads before, by system (common/common.cpp,
+    fs_get_cache_directory).
+    """
     if host.env.get("LLAMA_CACHE"):
         return host.env["LLAMA_CACHE"]
     if host.system == "windows":
@@ -390,7 +507,9 @@ def _flat_place(host: Host) -> str | None:
 
 
 def _ollama_store(host: Host) -> str | None:
-    """The service's folder; one that was never written to leaves the account's own, of a server started by hand."""
+    """The service's folder; one that was never written to leaves the account's own, of a server
+    started by hand.
+    """
     place, home = ollama(host), host.home()
     own = str(host.paths.join(home, ".ollama", "models")) if home else None
     if place is not None and place.account is not None and own is not None:
@@ -407,7 +526,9 @@ _Store = tuple[str, tuple[str, ...], Callable[["_Search"], None]]
 
 
 def _stores(host: Host) -> Iterator[_Store]:
-    """Each store, its folders and how they are searched; one that has no place on this machine is left out."""
+    """Each store, its folders and how they are searched; one that has no place on this machine
+    is left out.
+    """
 
     def path_of(place: Place | None) -> str | None:
         return place.path if place else None
@@ -415,7 +536,12 @@ def _stores(host: Host) -> Iterator[_Store]:
     def joined(*parts: str) -> str:
         return str(host.paths.join(*parts))
 
-    hub, own, flat, store = path_of(huggingface(host)), path_of(llama_cpp(host)), _flat_place(host), _ollama_store(host)
+    hub, own, flat, store = (
+        path_of(huggingface(host)),
+        path_of(llama_cpp(host)),
+        _flat_place(host),
+        _ollama_store(host),
+    )
     if hub:
         yield "huggingface", (hub,), lambda search: _hub(search, hub, "huggingface")
 
@@ -442,7 +568,9 @@ def _stores(host: Host) -> Iterator[_Store]:
 
 
 def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
-    """Every model that lies in a store; () where none does. `models_present.<store>` says why one was not read whole."""
+    """Every model that lies in a store; () where none does. `models_present.<store>` says why
+    one was not read whole.
+    """
     until = monotonic() + seconds
     every: list[PresentModel] = []
     try:
@@ -451,10 +579,22 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
             # what a recorded tree does not hold is not known to be missing on its machine
             stores = [entry for entry in stores if any(map(host.knows, entry[1]))]
     except (OSError, ValueError) as error:
-        found.miss(MODELS, f"where they are stored could not be looked up: {getattr(error, 'strerror', None) or error}", _REMEDY)
+        found.miss(
+            MODELS,
+            "where they are stored could not be looked up:"
+            f" {getattr(error, 'strerror', None) or error}",
+            _REMEDY,
+        )
         return
     if not stores:
-        found.miss(MODELS, "no home folder is set" if host.live else "the recorded tree has none of the folders where models are stored")
+        found.miss(
+            MODELS,
+            (
+                "no home folder is set"
+                if host.live
+                else "the recorded tree has none of the folders where models are stored"
+            ),
+        )
         return
     for store, _, look in stores:
         search = _Search(host, until)
@@ -466,8 +606,16 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
         if why:
             found.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in every):
-        found.miss(f"{MODELS}.complete", "nothing says whether a file put there by hand is whole: its size is held against the need")
-    found.put(MODELS, tuple(every), f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}")
+        found.miss(
+            f"{MODELS}.complete",
+            "nothing says whether a file put there by hand is whole: its size is held against the"
+            " need",
+        )
+    found.put(
+        MODELS,
+        tuple(every),
+        f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}",
+    )
 
 
 def _searched(search: _Search, look: Callable[[_Search], None]) -> str:

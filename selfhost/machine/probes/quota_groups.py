@@ -1,4 +1,6 @@
-"""btrfs' quota groups: what they leave to a subvolume, read without privileges from sysfs (Linux 5.9, fs/btrfs/sysfs.c)."""
+"""btrfs' quota groups: what they leave to a subvolume, read without privileges from sysfs
+(Linux 5.9, fs/btrfs/sysfs.c).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ _OTHER_NUMBERS = ("ppc", "mips", "alpha", "sparc")
 
 
 def ask_groups(folder: str) -> tuple[Quota, ...]:
-    """The limits of the subvolume that holds an existing folder, and those that may hold for it; () where none does.
+    """The limits of the subvolume that holds an existing folder, and those that may hold for it; ()
+    where none does.
 
     `OSError` from the system. Which groups a subvolume's own one belongs to only root may ask.
     """
@@ -29,7 +32,9 @@ def ask_groups(folder: str) -> tuple[Quota, ...]:
         names = os.listdir(groups)
     except FileNotFoundError:
         numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
-        if not os.path.isdir(f"{SYSFS}/{identity}") or (numbers and (int(numbers[1]), int(numbers[2])) < (5, 9)):
+        if not os.path.isdir(f"{SYSFS}/{identity}") or (
+            numbers and (int(numbers[1]), int(numbers[2])) < (5, 9)
+        ):
             raise OSError(errno.EOPNOTSUPP, f"{SYSFS} does not tell the quota groups") from None
         return ()
     limits = []
@@ -52,7 +57,8 @@ _KEYS = ("limit_flags", "referenced", "max_referenced", "exclusive", "max_exclus
 
 
 def limit_of(group: dict[str, int]) -> tuple[int, int] | None:
-    """The bytes that may not be exceeded, and those in use, of the tighter limit of a group; None without one.
+    """The bytes that may not be exceeded, and those in use, of the tighter limit of a group; None
+    without one.
 
     What writes have reserved counts as well (fs/btrfs/qgroup.c, qgroup_check_limits).
     """
@@ -72,7 +78,9 @@ def _number(path: str) -> int:
 
 
 def _place(folder: str) -> tuple[str, int | None]:
-    """The file system's UUID, and the number of the folder's subvolume: None where it is not told."""
+    """The file system's UUID, and the number of the folder's subvolume: None where it is not
+    told.
+    """
     # not there on Windows
     import fcntl
 

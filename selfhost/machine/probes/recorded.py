@@ -1,4 +1,6 @@
-"""A recorded tree in place of a computer: DIR/proc, DIR/sys, … and beside them what is not a file."""
+"""A recorded tree in place of a computer: DIR/proc, DIR/sys, … and beside them what is not a
+file.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ RECORD_ONE = "write one with `selfhost machine --record DIR`"
 
 
 def file_name(path: str) -> str:
-    """Where the file `path` of a computer lies in a tree, on every system: `0000:00:1f.0` becomes `0000%3A00%3A1f.0`."""
+    """Where the file `path` of a computer lies in a tree, on every system: `0000:00:1f.0`
+    becomes `0000%3A00%3A1f.0`.
+    """
     return _AWKWARD.sub(lambda match: f"%{ord(match[0]):02X}", path.replace("\\", "/")).lstrip("/")
 
 
@@ -34,15 +38,19 @@ def _listed(name: str) -> str:
 
 
 class RecordedHost(Host):
-    """Answers from a tree and asks the running system nothing: what is not there is unread. `MachineFileError` where DIR is no tree.
+    """Answers from a tree and asks the running system nothing: what is not there is unread.
+    `MachineFileError` where DIR is no tree.
 
-    Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`, whose keys are all optional: `system`,
-    `machine`, `release`, `pointer_bits`, `page_bytes`, `affinity` (CPU numbers), `address_space_bytes` (-1: unlimited), `cwd`,
-    `python_path`, `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` and `processor_information`
-    (hexadecimal), `space` and `writable` (by folder), `quotas` (by folder: a list, or the name of the error), `quotas_on` (likewise),
-    `sizes` (by folder: bytes by name, null for a folder in it; null where there is no such folder), `mounts` (folder to file system),
-    `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of the error, such as EACCES),
-    `processor_features` (numbers), `registry` (`key\\value` to text), `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
+    Beside the files may lie `env.json` (variables), `sysctl.txt` (`name: value`) and `facts.json`,
+    whose keys are all optional: `system`, `machine`, `release`, `pointer_bits`, `page_bytes`,
+    `affinity` (CPU numbers), `address_space_bytes` (-1: unlimited), `cwd`, `python_path`,
+    `read_at`, `memory`, `swap_free` and `cores` (as psutil gives them), `job_limits` and
+    `processor_information` (hexadecimal), `space` and `writable` (by folder), `quotas` (by folder:
+    a list, or the name of the error), `quotas_on` (likewise), `sizes` (by folder: bytes by name,
+    null for a folder in it; null where there is no such folder), `mounts` (folder to file system),
+    `links` (path to what it leads to), `runnable` (paths), `errors` (path to the name of the error,
+    such as EACCES), `processor_features` (numbers), `registry` (`key\\value` to text),
+    `display_adapters` (Windows' list), `nvml` (what `nvml.py` prints).
     """
 
     live = False
@@ -51,11 +59,20 @@ class RecordedHost(Host):
         self.folder = os.path.realpath(folder)
         if not os.path.isdir(self.folder):
             raise _fault(folder, "is not a folder" if os.path.lexists(folder) else "does not exist")
-        if not any(os.path.exists(os.path.join(self.folder, name)) for name in ("proc", "sys", FACTS_FILE, SYSCTL_FILE)):
-            raise _fault(folder, f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}")
+        if not any(
+            os.path.exists(os.path.join(self.folder, name))
+            for name in ("proc", "sys", FACTS_FILE, SYSCTL_FILE)
+        ):
+            raise _fault(
+                folder, f"holds no recorded machine: neither proc nor sys nor {FACTS_FILE}"
+            )
         self._facts = _json(self.folder, FACTS_FILE)
         env = _json(self.folder, ENV_FILE)
-        faults = [] if _named(env, str) else [_problem(os.path.join(folder, ENV_FILE), "does not hold names and texts alone")]
+        faults = (
+            []
+            if _named(env, str)
+            else [_problem(os.path.join(folder, ENV_FILE), "does not hold names and texts alone")]
+        )
         for key, (suits, kind) in _KINDS.items():
             if self._facts.get(key) is not None and not suits(self._facts[key]):
                 faults.append(_problem(os.path.join(folder, FACTS_FILE), f"is not {kind}", key=key))
@@ -63,7 +80,10 @@ class RecordedHost(Host):
             raise MachineFileError(faults)
         super().__init__(env, normal_system(self._facts.get("system") or "linux"))
         lines = (_text(self.folder, SYSCTL_FILE) or "").splitlines()
-        self._sysctl = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self._sysctl = {
+            name.strip(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
 
     def _at(self, kind: str) -> Mapping[str, Any]:
         return self._facts.get(kind) or {}
@@ -84,7 +104,9 @@ class RecordedHost(Host):
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
         plain = os.path.join(self.folder, path.replace("\\", "/").lstrip("/"))
-        place = os.path.realpath(plain if os.path.lexists(plain) else os.path.join(self.folder, file_name(path)))
+        place = os.path.realpath(
+            plain if os.path.lexists(plain) else os.path.join(self.folder, file_name(path))
+        )
         if place != self.folder and not place.startswith(self.folder + os.sep):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
@@ -97,9 +119,15 @@ class RecordedHost(Host):
         if path in self._at("errors"):
             return None
         names = super().listdir(path)
-        return None if names is None else sorted(name for name in map(_listed, names) if re.match(pattern, name))
+        return (
+            None
+            if names is None
+            else sorted(name for name in map(_listed, names) if re.match(pattern, name))
+        )
 
-    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+    def sizes(
+        self, path: str, start: str = "", ends: tuple[str, ...] = ()
+    ) -> dict[str, int | None]:
         self._fail(path)
         noted = self._at("sizes")
         if path not in noted:
@@ -108,7 +136,11 @@ class RecordedHost(Host):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         known: dict[str, int | None] = noted[path]
         kept = {name: size for name, size in known.items() if name.startswith(start)}
-        return {name: size for name, size in kept.items() if size is None or not ends or name.lower().endswith(ends)}
+        return {
+            name: size
+            for name, size in kept.items()
+            if size is None or not ends or name.lower().endswith(ends)
+        }
 
     def inside(self, place: str) -> bool:
         return os.path.realpath(place).startswith(self.folder + os.sep)
@@ -140,7 +172,8 @@ class RecordedHost(Host):
         if self.system == "linux":
             return super()._read_mounts()
         return tuple(
-            Mount(root="/", point=point, filesystem=kind, options="", read_only=False) for point, kind in self._at("mounts").items()
+            Mount(root="/", point=point, filesystem=kind, options="", read_only=False)
+            for point, kind in self._at("mounts").items()
         )
 
     def _of_folder(self, kind: str, path: str) -> Any:
@@ -156,7 +189,9 @@ class RecordedHost(Host):
         return Space(**found) if found else None
 
     def _answer(self, kind: str, path: str) -> list[Any]:
-        """The list noted for a folder. `OSError` for an error noted instead, and where nothing is."""
+        """The list noted for a folder. `OSError` for an error noted instead, and where nothing
+        is.
+        """
         noted = self._at(kind).get(path)
         if noted is None:
             raise OSError(errno.ENODATA, "the recorded tree does not say")
@@ -179,7 +214,10 @@ class RecordedHost(Host):
         return self._facts.get("machine")
 
     def release(self) -> str:
-        return self._facts.get("release") or (self.read_text("/proc/sys/kernel/osrelease") or "").strip()
+        return (
+            self._facts.get("release")
+            or (self.read_text("/proc/sys/kernel/osrelease") or "").strip()
+        )
 
     def pointer_bits(self) -> int | None:
         return self._facts.get("pointer_bits")
@@ -268,7 +306,8 @@ _SPACE_OPTIONAL = {"free_files": int}
 def _spaces(value: object) -> bool:
     whole = _SPACE | _SPACE_OPTIONAL
     return isinstance(value, dict) and all(
-        isinstance(item, dict) and {name: type(item.get(name)) for name in _SPACE.keys() | item.keys()} in (_SPACE, whole)
+        isinstance(item, dict)
+        and {name: type(item.get(name)) for name in _SPACE.keys() | item.keys()} in (_SPACE, whole)
         for item in value.values()
     )
 
@@ -281,7 +320,10 @@ def _quotas(value: object) -> bool:
         isinstance(item, str)
         or (
             isinstance(item, list)
-            and all(isinstance(one, dict) and {name: type(part) for name, part in one.items()} == _QUOTA for one in item)
+            and all(
+                isinstance(one, dict) and {name: type(part) for name, part in one.items()} == _QUOTA
+                for one in item
+            )
         )
         for item in value.values()
     )
@@ -289,7 +331,11 @@ def _quotas(value: object) -> bool:
 
 def _folders(value: object) -> bool:
     return isinstance(value, dict) and all(
-        item is None or (isinstance(item, dict) and all(size is None or type(size) is int for size in item.values()))
+        item is None
+        or (
+            isinstance(item, dict)
+            and all(size is None or type(size) is int for size in item.values())
+        )
         for item in value.values()
     )
 
@@ -297,33 +343,54 @@ def _folders(value: object) -> bool:
 _TEXT = (lambda value: isinstance(value, str), "a text")
 _WHOLE = (lambda value: type(value) is int, "a whole number")
 _TEXTS = (lambda value: _listed_as(value, str), "a list of texts")
-_NUMBERS = (lambda value: _listed_as(value, int) and all(0 <= number < 2**20 for number in value), "a list of numbers")
+_NUMBERS = (
+    lambda value: _listed_as(value, int) and all(0 <= number < 2**20 for number in value),
+    "a list of numbers",
+)
 _NAMED_TEXTS = (lambda value: _named(value, str), "an object of texts")
 _HEXADECIMAL = (
     lambda value: isinstance(value, str) and re.fullmatch(r"(?:[0-9a-f]{2})*", value) is not None,
     "a text of hexadecimal bytes",
 )
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "system": (lambda value: isinstance(value, str) and 0 < len(value) <= 20 and value.isalnum(), "the name of a system, such as linux"),
+    "system": (
+        lambda value: isinstance(value, str) and 0 < len(value) <= 20 and value.isalnum(),
+        "the name of a system, such as linux",
+    ),
     "read_at": (
-        lambda value: isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is not None,
+        lambda value: (
+            isinstance(value, str)
+            and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is not None
+        ),
         "a time in UTC",
     ),
     **dict.fromkeys(("job_limits", "processor_information"), _HEXADECIMAL),
     "sizes": (_folders, "an object of objects of bytes"),
     "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
     "quotas_on": (
-        lambda value: isinstance(value, dict) and all(isinstance(item, str) or _listed_as(item, str) for item in value.values()),
+        lambda value: (
+            isinstance(value, dict)
+            and all(isinstance(item, str) or _listed_as(item, str) for item in value.values())
+        ),
         "an object of lists of kinds",
     ),
     "quotas": (_quotas, f"an object of lists of {', '.join(_QUOTA)}"),
     "writable": (lambda value: _named(value, bool), "an object of true and false"),
-    "memory": (lambda value: _named(value, int) and "total" in value, "an object of bytes with a total"),
+    "memory": (
+        lambda value: _named(value, int) and "total" in value,
+        "an object of bytes with a total",
+    ),
     "cores": (
-        lambda value: isinstance(value, dict) and all(type(item) in (int, type(None)) for item in value.values()),
+        lambda value: (
+            isinstance(value, dict)
+            and all(type(item) in (int, type(None)) for item in value.values())
+        ),
         "an object of numbers",
     ),
-    "display_adapters": (lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value), "a list of objects"),
+    "display_adapters": (
+        lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
+        "a list of objects",
+    ),
     "nvml": (lambda value: isinstance(value, dict), "an object"),
     **dict.fromkeys(("machine", "release", "cwd"), _TEXT),
     **dict.fromkeys(("pointer_bits", "page_bytes", "address_space_bytes", "swap_free"), _WHOLE),

@@ -1,4 +1,6 @@
-"""Recorder: notes what the probes ask of a computer and writes a tree that answers the same, free of names and addresses."""
+"""Recorder: notes what the probes ask of a computer and writes a tree that answers the same,
+free of names and addresses.
+"""
 
 from __future__ import annotations
 
@@ -35,55 +37,86 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# a whole record: a machine of 1,024 CPUs has about 2 MiB of /proc/cpuinfo and some 3,000 small files
+# a whole record: a machine of 1,024 CPUs has about 2 MiB of /proc/cpuinfo and some 3,000 small
+# files
 MAX_BYTES = 8 * 2**20
 MAX_FILES = 10_000
 
 # where home folders usually lie; one elsewhere keeps its place, for that may be a volume of its own
 _HOMES = {"windows": "C:\\Users", "macos": "/Users"}
 # whom and which unit a file of the kernel may name that a probe could come to read
-_NUMBERS_OF_UNITS = ("serial", "uuid", "unique_id", "address", "machine-id", "boot_id", "cmdline", "hostname")
+_NUMBERS_OF_UNITS = (
+    "serial",
+    "uuid",
+    "unique_id",
+    "address",
+    "machine-id",
+    "boot_id",
+    "cmdline",
+    "hostname",
+)
 # of the kernel's files only these hold names, and are looked through
-_NAMING = re.compile(r"/proc/(?:self/(?:cgroup|mountinfo)|swaps)$|/sys/.*/loop/backing_file$|/(?!proc/|sys/)")
-# names of folders that say nothing of whose they are; any other in the way to the current folder or to models may be a client's
+_NAMING = re.compile(
+    r"/proc/(?:self/(?:cgroup|mountinfo)|swaps)$|/sys/.*/loop/backing_file$|/(?!proc/|sys/)"
+)
+# names of folders that say nothing of whose they are; any other in the way to the current folder or
+# to models may be a client's
 _PLAIN_FOLDERS = {
-    *COMMON_NAMES, "", ".", "..", "~", "tmp", "temp", "var", "opt", "srv", "mnt", "media", "run", "usr", "etc", "dev", "lib", "local",
-    "share", "data", "disk", "ssd", "nvme", "scratch", "storage", "volumes", "cache", "caches", ".cache", "library", "appdata", "roaming",
-    "programs", "documents", "desktop", "downloads", "models", "model", "hub", "huggingface", "llama.cpp", "ollama", ".ollama", "snap",
-    "common", "project", "content", "github", "home", "lm-studio", ".lmstudio", "whisper", "work", "workspace", "workspaces", "projects",
-    "src", "code", "repos", "git", "app", "build", "builds", "private", "folders", "system", "containers", "shm",
-    "bin", "sbin", "lib64", "games", "site-packages", "dist-packages", "venv", ".venv", "env", "envs", ".local", "pipx", "venvs", "uv",
-    "tools", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "homebrew", ".linuxbrew", "cellar", "caskroom", "nix", "store",
-    "current", "applications", "contents", "resources", "frameworks", "python.framework", "versions", "winget", "links", "microsoft",
+    *COMMON_NAMES, "", ".", "..", "~", "tmp", "temp", "var", "opt", "srv", "mnt", "media", "run",
+        "usr", "etc", "dev", "lib", "local",
+    "share", "data", "disk", "ssd", "nvme", "scratch", "storage", "volumes", "cache", "caches",
+    ".cache", "library", "appdata", "roaming",
+    "programs", "documents", "desktop", "downloads", "models", "model", "hub", "huggingface",
+    "llama.cpp", "ollama", ".ollama", "snap",
+    "common", "project", "content", "github", "home", "lm-studio", ".lmstudio", "whisper", "work",
+    "workspace", "workspaces", "projects",
+    "src", "code", "repos", "git", "app", "build", "builds", "private", "folders", "system",
+    "containers", "shm",
+    "bin", "sbin", "lib64", "games", "site-packages", "dist-packages", "venv", ".venv", "env",
+    "envs", ".local", "pipx", "venvs", "uv",
+    "tools", "miniconda3", "anaconda3", "miniforge3", "mambaforge", "homebrew", ".linuxbrew",
+    "cellar", "caskroom", "nix", "store",
+    "current", "applications", "contents", "resources", "frameworks", "python.framework",
+    "versions", "winget", "links", "microsoft",
 }  # fmt: skip
 # names that state a version: `python3.12`, `6641`, `llama-b6641`
 _VERSIONS = re.compile(
     r"(?:python|llama-b?|whisper-v?|[a-z.-]*cpp-|ollama-|vllm-)?\d[\d.]*(?:-bin-.*)?|[0-9a-z]{32}-[a-z-]*(?:cpp|ollama|vllm)-\d.*"
 )
 _FOLDER_VARIABLES = (
-    "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "LLAMA_CACHE", "OLLAMA_MODELS", "VIRTUAL_ENV", "CONDA_PREFIX",
+    "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "LLAMA_CACHE",
+    "OLLAMA_MODELS", "VIRTUAL_ENV", "CONDA_PREFIX",
     "XDG_DATA_HOME", "UV_TOOL_DIR", "PIPX_HOME",
 )  # fmt: skip
 # a layer that was not to be seen, and block devices that may be RAM, which the kernel names itself
 _UNSEEN = "/not/to/be/seen"
 _MEMORY_DEVICE = re.compile(r"/dev/(?:loop|zram|ram)\d+")
 _CONTROL_GROUPS = ("cgroup", "cgroup2", "fuse.lxcfs")
-# words that names of control groups are made of: systemd's own units, the makers of containers, and what stands for names in a record
+# words that names of control groups are made of: systemd's own units, the makers of containers, and
+# what stands for names in a record
 _GROUP_WORDS = {
-    "", "..", "service", "scope", "slice", "init", "user", "system", "machine", "app", "background", "session", "payload", "supervisor",
-    "docker", "kubepods", "kubelet", "burstable", "besteffort", "guaranteed", "pod", "cri", "containerd", "libpod", "conmon",
-    "crio", "lxc", "garden", "buildkit", "podman", "systemd", "nspawn", "ssh", "sshd", "cron", "ollama", "job", "parent", "child",
+    "", "..", "service", "scope", "slice", "init", "user", "system", "machine", "app", "background",
+    "session", "payload", "supervisor",
+    "docker", "kubepods", "kubelet", "burstable", "besteffort", "guaranteed", "pod", "cri",
+    "containerd", "libpod", "conmon",
+    "crio", "lxc", "garden", "buildkit", "podman", "systemd", "nspawn", "ssh", "sshd", "cron",
+    "ollama", "job", "parent", "child",
     "outer", "inner",
 }  # fmt: skip
 # words of files and folders of models that say nothing of which model it is, nor of whose
 _MODEL_WORDS = {
-    "", "adapter", "autoencoder", "bin", "blobs", "co", "config", "consolidated", "controlnet", "decoder", "diffusion", "encoder", "ggml",
-    "generation", "gguf", "hf", "huggingface", "image", "incomplete", "index", "json", "latest", "library", "main", "manifests", "mmproj",
-    "model", "models", "of", "ollama", "onnx", "optimizer", "partial", "preprocessor", "processor", "pt", "pth", "pytorch", "refs",
-    "registry",    "ai", "safetensors", "scheduler", "sha256", "snapshots", "text", "tokenizer", "transformer", "unet", "vae", "weights",
+    "", "adapter", "autoencoder", "bin", "blobs", "co", "config", "consolidated", "controlnet",
+    "decoder", "diffusion", "encoder", "ggml",
+    "generation", "gguf", "hf", "huggingface", "image", "incomplete", "index", "json", "latest",
+    "library", "main", "manifests", "mmproj",
+    "model", "models", "of", "ollama", "onnx", "optimizer", "partial", "preprocessor", "processor",
+    "pt", "pth", "pytorch", "refs",
+    "registry",    "ai", "safetensors", "scheduler", "sha256", "snapshots", "text", "tokenizer",
+    "transformer", "unet", "vae", "weights",
 }  # fmt: skip
 _MODEL_WORD = re.compile(r"\d+|(?:MODEL|USER|ID|HOST|FOLDER)\d*|ADDRESS")
-# what a model's file is read by besides its name: a projector's or Whisper's start, quantization, part, format
+# what a model's file is read by besides its name: a projector's or Whisper's start, quantization,
+# part, format
 _MODEL_FILE = re.compile(
     r"((?:mmproj|ggml)-)?(.*?)((?:-GGUF)?(?:-\d{5}-of-\d{5})?(?:\.(?:gguf|safetensors|bin|pt|pth))?(?:\.index\.json|\.incomplete)?)",
     re.IGNORECASE | re.DOTALL,
@@ -110,7 +143,9 @@ class NotedEnvironment(Mapping[str, str]):
 
 
 class Recorder(Host):
-    """`inner`, with every answer noted. `write(DIR)` makes a tree of what was asked so far, and of nothing else."""
+    """`inner`, with every answer noted. `write(DIR)` makes a tree of what was asked so far, and
+    of nothing else.
+    """
 
     def __init__(self, inner: Host, known: Callable[[str], bool] | None = None) -> None:
         """`known`: whether a model's name may stand in the record as it is."""
@@ -134,7 +169,9 @@ class Recorder(Host):
         self._layers: dict[str, str | None] = {}
 
     def _ask(self, path: str, work: Callable[[], T]) -> T:
-        """`work()`; an error other than a missing file is noted, and a path that never answers stays pending."""
+        """`work()`; an error other than a missing file is noted, and a path that never answers
+        stays pending.
+        """
         self._pending.append(path)
         try:
             answer = work()
@@ -185,7 +222,9 @@ class Recorder(Host):
             self._at("errors")[path] = "EACCES"
         return names
 
-    def sizes(self, path: str, start: str = "", ends: tuple[str, ...] = ()) -> dict[str, int | None]:
+    def sizes(
+        self, path: str, start: str = "", ends: tuple[str, ...] = ()
+    ) -> dict[str, int | None]:
         noted = self._at("sizes")
         try:
             found = self._ask(path, lambda: self.inner.sizes(path, start, ends))
@@ -242,12 +281,15 @@ class Recorder(Host):
         return found
 
     def space(self, path: str) -> Space | None:
-        # asked twice, a volume that others write to would give two answers, of which a record holds one
+        # asked twice, a volume that others write to would give two answers, of which a record holds
+        # one
         noted = self._at("space").get(path)
         found = Space(**noted) if noted else self._ask(path, lambda: self.inner.space(path))
         if found is not None:
             noted = {name: getattr(found, name) for name in Space._fields}
-            self._at("space")[path] = {name: value for name, value in noted.items() if value is not None}
+            self._at("space")[path] = {
+                name: value for name, value in noted.items() if value is not None
+            }
             self.folders.add(path)
         return found
 
@@ -373,7 +415,9 @@ class Recorder(Host):
     # writing
 
     def write(self, folder: str) -> tuple[int, int]:
-        """The tree, in a folder that is empty or not there yet: how many files and bytes it has. `MachineFileError` where that fails."""
+        """The tree, in a folder that is empty or not there yet: how many files and bytes it
+        has. `MachineFileError` where that fails.
+        """
         replace = self._replacements()
 
         def change(text: str) -> str:
@@ -383,7 +427,12 @@ class Recorder(Host):
 
         renamed = self._named_models(change)
         # whole names alone, in a path or in the quotes of an index
-        replace.append((re.compile(r'(?<=[/\\"])[^/\\"]+(?=[/\\"]|$)'), lambda match: renamed.get(match[0], match[0])))
+        replace.append(
+            (
+                re.compile(r'(?<=[/\\"])[^/\\"]+(?=[/\\"]|$)'),
+                lambda match: renamed.get(match[0], match[0]),
+            )
+        )
 
         def clean(text: str) -> str:
             return outside_kernel(text, change)
@@ -405,7 +454,9 @@ class Recorder(Host):
                 errors[path] = "EFBIG"
                 del contents[path]
         contents = {clean(path): raw for path, raw in contents.items()}
-        listed = sorted({clean(path) for path in self.there} - contents.keys())[: max(0, MAX_FILES - len(contents))]
+        listed = sorted({clean(path) for path in self.there} - contents.keys())[
+            : max(0, MAX_FILES - len(contents))
+        ]
         folders = {clean(path) for path in self.folders}
         for path in (*contents, *listed, *tuple(folders)):
             while self.paths.dirname(path) != path:
@@ -416,12 +467,21 @@ class Recorder(Host):
         facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
         if "sizes" in facts:
             sizes = facts["sizes"].items()
-            facts["sizes"] = {path: held and {renamed.get(name, name): size for name, size in held.items()} for path, held in sizes}
+            facts["sizes"] = {
+                path: held and {renamed.get(name, name): size for name, size in held.items()}
+                for path, held in sizes
+            }
         if "python_path" in facts:
             facts["python_path"] = self._holding(facts["python_path"])
         if self.system != "linux":
-            facts["mounts"] = {mount.point: mount.filesystem for mount in self.mounts() if self._matters(mount.point, mount.filesystem)}
-        out[FACTS_FILE] = _json({name: _cleaned(value, clean) for name, value in facts.items() if value != {}})
+            facts["mounts"] = {
+                mount.point: mount.filesystem
+                for mount in self.mounts()
+                if self._matters(mount.point, mount.filesystem)
+            }
+        out[FACTS_FILE] = _json(
+            {name: _cleaned(value, clean) for name, value in facts.items() if value != {}}
+        )
         out[ENV_FILE] = _json({name: clean(value) for name, value in self._variables().items()})
         if self.kernel_values:
             lines = [f"{name}: {value}\n" for name, value in sorted(self.kernel_values.items())]
@@ -435,21 +495,36 @@ class Recorder(Host):
         return [path for path in folders if path in holding]
 
     def _variables(self) -> dict[str, str]:
-        found = {name: self.inner.env[name] for name in sorted(self.noted_env.asked) if name in self.inner.env}
+        found = {
+            name: self.inner.env[name]
+            for name in sorted(self.noted_env.asked)
+            if name in self.inner.env
+        }
         home = self.inner.home()
         if home is not None:
             found["USERPROFILE" if self.system == "windows" else "HOME"] = home
         if "PATH" in found:
-            sign, holding = ";" if self.system == "windows" else ":", {self.paths.dirname(path) for path in self.facts.get("runnable", ())}
-            found["PATH"] = sign.join(path for path in dict.fromkeys(found["PATH"].split(sign)) if path in holding)
+            sign, holding = (
+                ";" if self.system == "windows" else ":",
+                {self.paths.dirname(path) for path in self.facts.get("runnable", ())},
+            )
+            found["PATH"] = sign.join(
+                path for path in dict.fromkeys(found["PATH"].split(sign)) if path in holding
+            )
         return found
 
     def _matters(self, point: str, filesystem: str) -> bool:
         """Whether a mount decided something; macOS' two volumes stand for each other."""
-        return point in self.asked_mounts or point in ("/", "/System/Volumes/Data", "/proc/meminfo") or filesystem in _CONTROL_GROUPS
+        return (
+            point in self.asked_mounts
+            or point in ("/", "/System/Volumes/Data", "/proc/meminfo")
+            or filesystem in _CONTROL_GROUPS
+        )
 
     def _replacements(self) -> list[tuple[re.Pattern[str], Any]]:
-        """What `Host.clean` leaves out of what is shown, and addresses; an id keeps being told from another."""
+        """What `Host.clean` leaves out of what is shown, and addresses; an id keeps being told
+        from another.
+        """
         # before the rest, which would change the folders' own paths
         found = [*self._named_folders(), *self._named_groups()]
         home = self._usual_home()
@@ -461,7 +536,16 @@ class Recorder(Host):
             found.append((name_pattern(name, self.system), "USER"))
             # somebody's own repositories, as the stores of models write them
             found.append(
-                (re.compile(r"(?:(?<=models--)" + re.escape(name) + r"(?=--)|(?:(?<=[/=])|^)" + re.escape(name) + r"(?=[_=]|$))"), "USER")
+                (
+                    re.compile(
+                        r"(?:(?<=models--)"
+                        + re.escape(name)
+                        + r"(?=--)|(?:(?<=[/=])|^)"
+                        + re.escape(name)
+                        + r"(?=[_=]|$))"
+                    ),
+                    "USER",
+                )
             )
         found += [(host_pattern(host), "HOST") for host in self.host_names()]
         found.append((re.compile(ID), self._id))
@@ -474,14 +558,22 @@ class Recorder(Host):
     def _usual_home(self) -> str | None:
         """The home folder, where it lies in the usual place."""
         home = self.inner.home()
-        return home if home and self.paths.dirname(home) == _HOMES.get(self.system, "/home") else None
+        return (
+            home if home and self.paths.dirname(home) == _HOMES.get(self.system, "/home") else None
+        )
 
     def _named_folders(self) -> Iterator[tuple[re.Pattern[str], Any]]:
-        """The current folder, those of models and programs and all above them: what is no plain name becomes FOLDER1, FOLDER2, …"""
+        """The current folder, those of models and programs and all above them: what is no plain
+        name becomes FOLDER1, FOLDER2, …
+        """
         from .stores import PLACES, lm_studio_models
 
         home, cwd = self.inner.home(), self.inner.cwd()
-        stated = [self.inner.env[name] for name in _FOLDER_VARIABLES if name in self.noted_env.asked and self.inner.env.get(name)]
+        stated = [
+            self.inner.env[name]
+            for name in _FOLDER_VARIABLES
+            if name in self.noted_env.asked and self.inner.env.get(name)
+        ]
         finders: tuple[Callable[[Host], Any], ...] = (*PLACES.values(), lm_studio_models)
         places = []
         for find in finders:
@@ -491,12 +583,27 @@ class Recorder(Host):
             except (OSError, ValueError):
                 continue
         # a path may stand as it was given, from the current folder or from the home folder
-        given = [cwd, *stated, *places, *(self.paths.join(cwd, path) for path in (*stated, *places) if not self.paths.isabs(path))]
+        given = [
+            cwd,
+            *stated,
+            *places,
+            *(
+                self.paths.join(cwd, path)
+                for path in (*stated, *places)
+                if not self.paths.isabs(path)
+            ),
+        ]
         given += [home + path[1:] for path in stated if home and path.startswith("~")]
         # where links lead, and where programs and packages were found
         programs = set(self.facts.get("runnable", ()))
-        given += [self.paths.dirname(real) if path in programs else real for path, real in self._at("links").items()]
-        given += [*map(self.paths.dirname, programs), *self._holding(self.facts.get("python_path", ()))]
+        given += [
+            self.paths.dirname(real) if path in programs else real
+            for path, real in self._at("links").items()
+        ]
+        given += [
+            *map(self.paths.dirname, programs),
+            *self._holding(self.facts.get("python_path", ())),
+        ]
         given += [point for point in self._layers.values() if point]
         # people's own names have other words in their place
         people, replaced = self.inner.names(), dict[str, str]()
@@ -506,27 +613,43 @@ class Recorder(Host):
             above = ""
             for separator, name in re.findall(r"([/\\]*)([^/\\]*)", path[len(before) :]):
                 before += separator + name
-                plain = len(name) <= 2 or name.lower() in _PLAIN_FOLDERS or name.startswith(("models--", "$", "%"))
+                plain = (
+                    len(name) <= 2
+                    or name.lower() in _PLAIN_FOLDERS
+                    or name.startswith(("models--", "$", "%"))
+                )
                 plain = plain or _VERSIONS.fullmatch(name) is not None
                 plain = plain or name in people or above in ("home", "Users", "media")
-                after += separator + (name if plain else self._named.setdefault(name, f"FOLDER{len(self._named) + 1}"))
+                after += separator + (
+                    name if plain else self._named.setdefault(name, f"FOLDER{len(self._named) + 1}")
+                )
                 above = name
                 if before != after:
                     replaced[before] = after
-        # of several files beside a unit the last one wins: what they are called does not matter, their order does
+        # of several files beside a unit the last one wins: what they are called does not matter,
+        # their order does
         drops = sorted(path for path in self.files if re.search(r"\.service\.d/[^/]+\.conf$", path))
-        replaced |= {path: f"{self.paths.dirname(path)}/{number:02d}.conf" for number, path in enumerate(drops, 1)}
+        replaced |= {
+            path: f"{self.paths.dirname(path)}/{number:02d}.conf"
+            for number, path in enumerate(drops, 1)
+        }
         for path in sorted(replaced, key=len, reverse=True):
             # mountinfo writes a space as \040
             for written in dict.fromkeys((path, path.replace(" ", "\\040"))):
-                yield re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"), lambda _, after=replaced[path]: after
+                yield (
+                    re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"),
+                    lambda _, after=replaced[path]: after,
+                )
 
     def _named_groups(self) -> Iterator[tuple[re.Pattern[str], Any]]:
-        """The control groups that hold this process: what is no word of systemd or of a container's maker becomes GROUP1, GROUP2, …"""
+        """The control groups that hold this process: what is no word of systemd or of a
+        container's maker becomes GROUP1, GROUP2, …
+        """
         from .cgroups import parse_cgroup
 
         mounts = [mount for mount in self.mounts() if mount.filesystem in ("cgroup", "cgroup2")]
-        # where the groups lie below a mount; of the kernel's own folder only what follows is looked through
+        # where the groups lie below a mount; of the kernel's own folder only what follows is looked
+        # through
         points = {"", *(mount.point.rstrip("/").removeprefix("/sys/fs/cgroup") for mount in mounts)}
         text = self.files.get("/proc/self/cgroup", b"").decode("utf-8", "replace")
         replaced: dict[str, str] = {}
@@ -540,21 +663,33 @@ class Recorder(Host):
                     replaced |= {point + before: point + after for point in points}
         for path in sorted(replaced, key=len, reverse=True):
             for written in dict.fromkeys((path, path.replace("\\", "\\134").replace(" ", "\\040"))):
-                yield re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"), lambda _, after=replaced[path]: after
+                yield (
+                    re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"),
+                    lambda _, after=replaced[path]: after,
+                )
 
     def _group(self, name: str, above: str) -> str:
-        """What a group is called in the record: systemd's kind of unit and the container's maker, which tell the scope, stay."""
+        """What a group is called in the record: systemd's kind of unit and the container's
+        maker, which tell the scope, stay.
+        """
         from .cpu import CONTAINER
 
         left = re.split(r"[-_.@:\\]", re.sub(ID, "", name))
-        if all(word in _GROUP_WORDS or _GROUP_WORD.fullmatch(word) for word in left) or re.search(LXC_NAME, f"/{above}/{name}"):
+        if all(word in _GROUP_WORDS or _GROUP_WORD.fullmatch(word) for word in left) or re.search(
+            LXC_NAME, f"/{above}/{name}"
+        ):
             return name
         maker = next((f"{word}-" for word in CONTAINER if word in name), "")
         kind = re.search(r"\.(?:service|scope|slice)$", name)
-        return maker + self._groups.setdefault(name, f"GROUP{len(self._groups) + 1}") + (kind[0] if kind else "")
+        return (
+            maker
+            + self._groups.setdefault(name, f"GROUP{len(self._groups) + 1}")
+            + (kind[0] if kind else "")
+        )
 
     def _named_models(self, change: Callable[[str], str]) -> dict[str, str]:
-        """What is called otherwise in the record of all that the stores of models hold; what the catalogue knows keeps its name.
+        """What is called otherwise in the record of all that the stores of models hold; what the
+        catalogue knows keeps its name.
 
         `change` takes out people's names, which it does from paths before these are looked up.
         """
@@ -562,19 +697,35 @@ class Recorder(Host):
         sizes = self._at("sizes")
         for folder, held in sizes.items():
             # llama.cpp's own older names: `manifest=ORG=NAME=TAG.json`, `ORG_NAME_FILE.gguf`
-            parts = [name.split("=") for name in held or () if name.startswith("manifest=") and name.count("=") == 3]
-            stated = {f"{publisher}_{model}_": (publisher, model) for _, publisher, model, _ in parts}
+            parts = [
+                name.split("=")
+                for name in held or ()
+                if name.startswith("manifest=") and name.count("=") == 3
+            ]
+            stated = {
+                f"{publisher}_{model}_": (publisher, model) for _, publisher, model, _ in parts
+            }
             for name in held or ():
                 start = next((start for start in stated if name.startswith(start)), None)
                 flat = re.match(r"([^_/]+)_(.+?-GGUF)_", name, re.IGNORECASE)
                 if name.startswith("models--"):
-                    new = "--".join(("models", *self._repository(*name[len("models--") :].split("--"))))
+                    new = "--".join(
+                        ("models", *self._repository(*name[len("models--") :].split("--")))
+                    )
                 elif name.startswith("manifest=") and name.count("=") == 3:
                     _, publisher, model, tag = name.split("=")
                     new = "=".join(("manifest", *self._repository(publisher, model), tag))
                 elif start is not None or flat is not None:
-                    own = stated[start] if start is not None else flat.groups() if flat is not None else ()
-                    new = "_".join((*self._repository(*own), self._model(name[sum(map(len, own)) + 2 :], "")))
+                    own = (
+                        stated[start]
+                        if start is not None
+                        else flat.groups()
+                        if flat is not None
+                        else ()
+                    )
+                    new = "_".join(
+                        (*self._repository(*own), self._model(name[sum(map(len, own)) + 2 :], ""))
+                    )
                 else:
                     below = sizes.get(str(self.paths.join(folder, name))) or ()
                     publishes = any(self.known(f"{name}/{model}") for model in below)
@@ -592,7 +743,9 @@ class Recorder(Host):
         return names if self.known("/".join(names)) else [self._model(name, "") for name in names]
 
     def _model(self, name: str, above: str) -> str:
-        """A file or folder of a store, below the folder `above`: what it is read by besides its name stays."""
+        """A file or folder of a store, below the folder `above`: what it is read by besides its
+        name stays.
+        """
         from .present import quantization_in
 
         words = re.split(r"[-_.]", re.sub(ID, "", name))
@@ -651,7 +804,9 @@ class Recorder(Host):
         return raw
 
     def _mount_lines(self, text: str) -> Iterator[str]:
-        """The mounts that decided something, without what is mounted there: servers, disks and keys stand in those fields."""
+        """The mounts that decided something, without what is mounted there: servers, disks and
+        keys stand in those fields.
+        """
         from .disk import has_quotas
         from .host import parse_mountinfo, unescape
 
@@ -659,19 +814,33 @@ class Recorder(Host):
             parsed = parse_mountinfo(line)
             if parsed and self._matters(parsed[0].point, parsed[0].filesystem):
                 head, _, tail = line.partition(" - ")
-                kind, _, options = tail.split(" ", 2) if tail.count(" ") > 1 else (tail.split(" ")[0], "", "rw")
+                kind, _, options = (
+                    tail.split(" ", 2) if tail.count(" ") > 1 else (tail.split(" ")[0], "", "rw")
+                )
                 grouped = kind in ("cgroup", "cgroup2")
                 words = [word.partition("=")[0] for word in options.split(",")]
-                layers = [f"upperdir={self._layer(unescape(path))}" for path in re.findall(r"(?:^|,)upperdir=([^,]*)", options)]
-                kept = options if grouped else ",".join([words[0], *(word for word in words[1:] if has_quotas(word)), *layers])
+                layers = [
+                    f"upperdir={self._layer(unescape(path))}"
+                    for path in re.findall(r"(?:^|,)upperdir=([^,]*)", options)
+                ]
+                kept = (
+                    options
+                    if grouped
+                    else ",".join(
+                        [words[0], *(word for word in words[1:] if has_quotas(word)), *layers]
+                    )
+                )
                 source = parsed[0].source if _MEMORY_DEVICE.fullmatch(parsed[0].source) else "none"
                 fields = head.split(" ")[:6]
-                # of what is bound from elsewhere the folder there decides nothing, but for control groups
+                # of what is bound from elsewhere the folder there decides nothing, but for control
+                # groups
                 fields[3] = fields[3] if grouped else "/"
                 yield f"{' '.join(fields)} - {kind} {source} {kept}\n"
 
     def _layer(self, path: str) -> str:
-        """What stands in the record for a file or folder in which a file system lies, as the mount table writes it."""
+        """What stands in the record for a file or folder in which a file system lies, as the
+        mount table writes it.
+        """
         from .medium import as_typed
 
         point = self._layers.get(path) or self._layers.get(as_typed(path)) or _UNSEEN
@@ -679,7 +848,9 @@ class Recorder(Host):
 
     def _accounts(self, text: str) -> Iterator[str]:
         """The accounts that units name, without the people's names."""
-        units = [raw.decode("utf-8", "replace") for path, raw in self.files.items() if ".service" in path]
+        units = [
+            raw.decode("utf-8", "replace") for path, raw in self.files.items() if ".service" in path
+        ]
         wanted = {match for unit in units for match in re.findall(r"(?m)^\s*User=(\S+)", unit)}
         for line in text.splitlines():
             fields = line.split(":")
@@ -709,7 +880,9 @@ def _policy(text: str) -> str:
 
 
 def _unit(text: str) -> str:
-    """Of a systemd unit the account and the two variables that tell a folder; others may hold keys."""
+    """Of a systemd unit the account and the two variables that tell a folder; others may hold
+    keys.
+    """
     kept = []
     for line in text.splitlines():
         key, _, value = line.strip().partition("=")
@@ -717,7 +890,10 @@ def _unit(text: str) -> str:
             name = line.partition("=")[2].strip()
             kept.append(line if key != "User" or name in COMMON_NAMES else "User=USER")
         elif key == "Environment":
-            words = re.findall(r'"(?:OLLAMA_MODELS|HOME)=(?:[^"\\]|\\.)*"|(?<!\S)(?:OLLAMA_MODELS|HOME)=[^\s"]+', value)
+            words = re.findall(
+                r'"(?:OLLAMA_MODELS|HOME)=(?:[^"\\]|\\.)*"|(?<!\S)(?:OLLAMA_MODELS|HOME)=[^\s"]+',
+                value,
+            )
             kept.extend(f"Environment={word}" for word in words)
     return "".join(line + "\n" for line in kept)
 
@@ -729,13 +905,28 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     (r"/proc/swaps", _swaps),
     (r"/proc/self/numa_maps", _policy),
     # the mainframe's serial number and the names of its partition and guest stand in the others
-    (r"/proc/sysinfo", lambda text: _lines(text, lambda line: line.startswith(("Manufacturer:", "Type:", "VM00 Control Program:")))),
-    (r"/proc/driver/nvidia/gpus/.*", lambda text: _lines(text, lambda line: line.startswith(("Model:", "Node:", "Status:")))),
+    (
+        r"/proc/sysinfo",
+        lambda text: _lines(
+            text, lambda line: line.startswith(("Manufacturer:", "Type:", "VM00 Control Program:"))
+        ),
+    ),
+    (
+        r"/proc/driver/nvidia/gpus/.*",
+        lambda text: _lines(text, lambda line: line.startswith(("Model:", "Node:", "Status:"))),
+    ),
     # the line ends in who built it, and where
     (r"/proc/driver/nvidia/version", lambda text: re.sub(r"(?m)\s\(\S+@\S+\)|^GCC.*\n", "", text)),
     (r".*\.service(?:\.d/.*)?", _unit),
     # LM Studio's: what else it holds is nobody's business
-    (r".*[/\\]settings\.json", lambda text: "{" + (re.findall(r'"downloadsFolder"\s*:\s*"(?:[^"\\]|\\.)*"', text) or [""])[0] + "}\n"),
+    (
+        r".*[/\\]settings\.json",
+        lambda text: (
+            "{"
+            + (re.findall(r'"downloadsFolder"\s*:\s*"(?:[^"\\]|\\.)*"', text) or [""])[0]
+            + "}\n"
+        ),
+    ),
 )
 
 
@@ -747,7 +938,10 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
         return clean(value)
     if isinstance(value, Mapping):
         # of what a path leads to the keys are ours
-        return {key if key in _OWN_KEYS else clean(key): _cleaned(item, clean) for key, item in value.items()}
+        return {
+            key if key in _OWN_KEYS else clean(key): _cleaned(item, clean)
+            for key, item in value.items()
+        }
     return [_cleaned(item, clean) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -758,13 +952,17 @@ def _json(value: Any) -> bytes:
 
 
 def empty_folder(folder: str) -> None:
-    """Makes `folder` where it is not there. `MachineFileError` where it is no folder, holds something or cannot be made."""
+    """Makes `folder` where it is not there. `MachineFileError` where it is no folder, holds
+    something or cannot be made.
+    """
     try:
         os.makedirs(folder, exist_ok=True)
         held = os.listdir(folder)
     except OSError as error:
         reason = (
-            "is there and is no folder" if os.path.lexists(folder) and not os.path.isdir(folder) else f"cannot be used: {error.strerror}"
+            "is there and is no folder"
+            if os.path.lexists(folder) and not os.path.isdir(folder)
+            else f"cannot be used: {error.strerror}"
         )
         raise _fault(folder, reason) from None
     except ValueError:
@@ -774,7 +972,13 @@ def empty_folder(folder: str) -> None:
 
 
 def _fault(folder: str, message: str) -> MachineFileError:
-    return MachineFileError([Problem(file=folder, message=message, remedy="name a new or empty folder you may write to")])
+    return MachineFileError(
+        [
+            Problem(
+                file=folder, message=message, remedy="name a new or empty folder you may write to"
+            )
+        ]
+    )
 
 
 def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> None:
@@ -801,7 +1005,11 @@ def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> N
 
 def _clear(folder: str, files: Iterable[str]) -> None:
     """Remove these files, and what folders are then empty."""
-    inside = [os.path.join(place, name) for place, names, _ in os.walk(folder, topdown=False) for name in names]
+    inside = [
+        os.path.join(place, name)
+        for place, names, _ in os.walk(folder, topdown=False)
+        for name in names
+    ]
     for remove, paths in ((os.unlink, files), (os.rmdir, inside)):
         for path in paths:
             try:  # noqa: SIM105 - contextlib would be loaded for this alone

@@ -1,4 +1,6 @@
-"""Software: which runtimes are installed, in which version. Nothing is run and nothing imported: names of files and folders say it."""
+"""Software: which runtimes are installed, in which version. Nothing is run and nothing
+imported: names of files and folders say it.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +11,53 @@ from ..record import LM_STUDIO, PresentRuntime
 from .host import FILL_IN, Found, Host
 
 RUNTIMES = "runtimes"
-# as `present` and `distributions` of specs/runtimes say, which are not read here: reading the machine needs no catalogue
+# as `present` and `distributions` of specs/runtimes say, which are not read here: reading the
+# machine needs no catalogue
 COMMANDS = {
-    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm", "mlx_lm.generate": "mlx",
+    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm",
+    "mlx_lm.generate": "mlx",
     "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
 DISTRIBUTIONS = {
-    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers", "faster-whisper": "faster-whisper",
+    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
+    "faster-whisper": "faster-whisper",
     "llama-cpp-python": "llama-cpp-python",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
-_DIST_INFO = "(?i)(?:" + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS) + r")-[^-]*\.dist-info$"
+_DIST_INFO = (
+    "(?i)(?:"
+    + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS)
+    + r")-[^-]*\.dist-info$"
+)
 _USUAL = {
-    "linux": ("/usr/local/bin", "/usr/bin", "/snap/bin", "/home/linuxbrew/.linuxbrew/bin", "~/.local/bin"),
-    "macos": ("/opt/homebrew/bin", "/usr/local/bin", "/Applications/Ollama.app/Contents/Resources", "~/.local/bin"),
+    "linux": (
+        "/usr/local/bin",
+        "/usr/bin",
+        "/snap/bin",
+        "/home/linuxbrew/.linuxbrew/bin",
+        "~/.local/bin",
+    ),
+    "macos": (
+        "/opt/homebrew/bin",
+        "/usr/local/bin",
+        "/Applications/Ollama.app/Contents/Resources",
+        "~/.local/bin",
+    ),
     "windows": ("$LOCALAPPDATA\\Programs\\Ollama", "$LOCALAPPDATA\\Microsoft\\WinGet\\Links"),
 }
-# the version in the path that a command's link leads to: Homebrew's Cellar and Caskroom, a Nix store, llama.cpp's own archives
+# the version in the path that a command's link leads to: Homebrew's Cellar and Caskroom, a Nix
+# store, llama.cpp's own archives
 _VERSION_IN_PATH = (
     r"/(?:Cellar|Caskroom)/[^/]+/([^/]+)/",
     r"/nix/store/[0-9a-z]{32}-[a-z-]*?(?:cpp|ollama|vllm)-([0-9][^/]*)/",
     r"[/\\](?:llama|whisper)-b?(\d[\d.]*)(?:-bin-[^/\\]+)?[/\\]",
 )
 # what distributions call the packages
-_PACKAGES = {"llama.cpp": ("llama.cpp", "llama-cpp"), "ollama": ("ollama",), "whisper.cpp": ("whisper.cpp", "whisper-cpp")}
+_PACKAGES = {
+    "llama.cpp": ("llama.cpp", "llama-cpp"),
+    "ollama": ("ollama",),
+    "whisper.cpp": ("whisper.cpp", "whisper-cpp"),
+}
 _PACMAN = "(?:" + "|".join(re.escape(name) for names in _PACKAGES.values() for name in names) + ")-"
 # dpkg's list of packages has 1 to 5 MB
 _MAX_STATUS_BYTES = 2**24
@@ -62,7 +87,9 @@ def parse_distribution(folder: str) -> tuple[str, str] | None:
 
 
 def version_in_path(path: str) -> str | None:
-    """The version in `…/Cellar/NAME/VERSION/…`, a Nix store's folder or that of llama.cpp's archive."""
+    """The version in `…/Cellar/NAME/VERSION/…`, a Nix store's folder or that of llama.cpp's
+    archive.
+    """
     for pattern in _VERSION_IN_PATH:
         match = re.search(pattern, path)
         if match:
@@ -71,7 +98,9 @@ def version_in_path(path: str) -> str | None:
 
 
 def parse_status(text: str, packages: tuple[str, ...]) -> str | None:
-    """The version that dpkg's status states of an installed package, without Debian's own part: `0.0.6641-1` -> `0.0.6641`."""
+    """The version that dpkg's status states of an installed package, without Debian's own part:
+    `0.0.6641-1` -> `0.0.6641`.
+    """
     for name in packages:
         start = f"\n{text}".find(f"\nPackage: {name}\n")
         if start < 0:
@@ -87,7 +116,11 @@ def _packaged(host: Host, runtime: str, path: str) -> str | None:
     """The version of a command that the system's own packages put there: dpkg, pacman, snap."""
     names = _PACKAGES.get(runtime, ())
     if path.startswith("/snap/"):
-        found = re.search(r"^version:\s*['\"]?([\w.+~-]+)", host.read_text(f"/snap/{runtime}/current/meta/snap.yaml") or "", re.MULTILINE)
+        found = re.search(
+            r"^version:\s*['\"]?([\w.+~-]+)",
+            host.read_text(f"/snap/{runtime}/current/meta/snap.yaml") or "",
+            re.MULTILINE,
+        )
         return found[1] if found else None
     if not path.startswith("/usr/bin/"):
         return None
@@ -97,14 +130,20 @@ def _packaged(host: Host, runtime: str, path: str) -> str | None:
         if name in names and rest:
             return version
     try:
-        text = host.read_bytes("/var/lib/dpkg/status", _MAX_STATUS_BYTES).decode("utf-8", "replace") if names else ""
+        text = (
+            host.read_bytes("/var/lib/dpkg/status", _MAX_STATUS_BYTES).decode("utf-8", "replace")
+            if names
+            else ""
+        )
     except (OSError, ValueError):
         return None
     return parse_status(text, names)
 
 
 def _bundle_version(host: Host, app: str) -> str | None:
-    """`CFBundleShortVersionString` of a macOS application; a binary property list says nothing here."""
+    """`CFBundleShortVersionString` of a macOS application; a binary property list says nothing
+    here.
+    """
     text = host.read_text(f"{app}/Contents/Info.plist") or ""
     found = re.search(r"<key>CFBundleShortVersionString</key>\s*<string>([\w.+-]+)</string>", text)
     return found[1] if found else None
@@ -120,16 +159,27 @@ def _packages_of(host: Host, prefix: str) -> list[str]:
 
 
 def _environments(host: Host) -> Iterator[str]:
-    """Other Python environments than this one: active, beside the work, and those that pipx and uv made for one tool."""
+    """Other Python environments than this one: active, beside the work, and those that pipx and
+    uv made for one tool.
+    """
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if host.paths.isabs(host.env.get(name, "")):
             yield host.env[name]
     yield str(host.paths.join(host.cwd(), ".venv"))
     home = host.home()
-    data = host.env.get("XDG_DATA_HOME") or (host.paths.join(home, ".local", "share") if home else None)
+    data = host.env.get("XDG_DATA_HOME") or (
+        host.paths.join(home, ".local", "share") if home else None
+    )
     tools = [host.env.get("UV_TOOL_DIR"), host.paths.join(data, "uv", "tools") if data else None]
     own = host.env.get("PIPX_HOME")
-    for pipx in (own, *(() if own or not home else (host.paths.join(data, "pipx"), host.paths.join(home, ".local", "pipx")))):
+    for pipx in (
+        own,
+        *(
+            ()
+            if own or not home
+            else (host.paths.join(data, "pipx"), host.paths.join(home, ".local", "pipx"))
+        ),
+    ):
         tools.append(host.paths.join(pipx, "venvs") if pipx else None)
     for folder in tools:
         for tool in DISTRIBUTIONS if folder and host.exists(folder) else ():
@@ -141,7 +191,11 @@ def _distributions(host: Host, folder: str) -> Iterator[tuple[str, str, str]]:
     for name in host.listdir(folder, _DIST_INFO) or ():
         known = parse_distribution(name)
         if known is not None and known[0] in DISTRIBUTIONS:
-            yield DISTRIBUTIONS[known[0]], host.clean(known[1]), host.clean(host.paths.join(folder, name))
+            yield (
+                DISTRIBUTIONS[known[0]],
+                host.clean(known[1]),
+                host.clean(host.paths.join(folder, name)),
+            )
 
 
 def _version_of(host: Host, runtime: str, path: str) -> str | None:
@@ -151,7 +205,9 @@ def _version_of(host: Host, runtime: str, path: str) -> str | None:
     if found is None and runtime in DISTRIBUTIONS.values():
         # the command of an environment lies beside the packages of that environment
         prefix = host.paths.dirname(host.paths.dirname(real))
-        every = (entry for folder in _packages_of(host, prefix) for entry in _distributions(host, folder))
+        every = (
+            entry for folder in _packages_of(host, prefix) for entry in _distributions(host, folder)
+        )
         found = next((version for id, version, _ in every if id == runtime), None)
     if found is None and ".app/Contents/" in real:
         found = _bundle_version(host, real.partition("/Contents/")[0])
@@ -166,7 +222,11 @@ def _look(host: Host) -> dict[str, PresentRuntime]:
             path = host.paths.join(folder, command + suffix)
             if runtime not in found and host.runnable(path):
                 version = _version_of(host, runtime, path)
-                found[runtime] = PresentRuntime(id=runtime, version=host.clean(version) if version else None, path=host.clean(path))
+                found[runtime] = PresentRuntime(
+                    id=runtime,
+                    version=host.clean(version) if version else None,
+                    path=host.clean(path),
+                )
     for folder in host.python_path() or ():
         _put(found, _distributions(host, folder))
     for prefix in _environments(host):
@@ -193,7 +253,10 @@ def _lm_studio(host: Host) -> PresentRuntime | None:
     if host.system == "macos" and host.exists(app):
         return PresentRuntime(id=LM_STUDIO, version=_bundle_version(host, app), path=app)
     if host.system == "windows":
-        places = [f"{home}\\.lmstudio\\bin\\lms.exe" if home else "", f"{local}\\Programs\\LM Studio\\LM Studio.exe" if local else ""]
+        places = [
+            f"{home}\\.lmstudio\\bin\\lms.exe" if home else "",
+            f"{local}\\Programs\\LM Studio\\LM Studio.exe" if local else "",
+        ]
     else:
         places = [f"{home}/.lmstudio/bin/lms" if home else ""]
     path = next((place for place in places if place and host.exists(place)), None)
@@ -201,11 +264,24 @@ def _lm_studio(host: Host) -> PresentRuntime | None:
 
 
 def read_runtimes(host: Host, found: Found) -> None:
-    """The runtimes that are here; () where none was seen, unread where nothing could be searched."""
+    """The runtimes that are here; () where none was seen, unread where nothing could be
+    searched.
+    """
     present = host.within(lambda: _look(host))
-    if not present and host.python_path() is None and not host.within(lambda: any(map(host.exists, folders(host)))):
+    if (
+        not present
+        and host.python_path() is None
+        and not host.within(lambda: any(map(host.exists, folders(host))))
+    ):
         # what a recorded tree does not hold is not known to be missing on its machine
-        found.miss(RUNTIMES, "the recorded tree has none of the folders where runtimes are installed", FILL_IN)
+        found.miss(
+            RUNTIMES,
+            "the recorded tree has none of the folders where runtimes are installed",
+            FILL_IN,
+        )
         return
-    where = "commands in PATH and the usual folders; packages of this Python, of the active environment, pipx and uv"
+    where = (
+        "commands in PATH and the usual folders; packages of this Python, of the active"
+        " environment, pipx and uv"
+    )
     found.put(RUNTIMES, tuple(present[name] for name in sorted(present)), where)

@@ -1,4 +1,6 @@
-"""Where each runtime stores its models: by its own variables, its service's unit files and the folders it takes by default."""
+"""Where each runtime stores its models: by its own variables, its service's unit files and the
+folders it takes by default.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,22 @@ from .host import Host
 
 TYPE_CHECKING = False
 
-UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+UNITS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 SNAP_MODELS = "/var/snap/ollama/common/models"
 # LM Studio's settings have a few kB
 MAX_SETTINGS_BYTES = 2**18
 
 
 class Place(Record):
-    """Where models of one purpose go, and what decided it. `account` stores them, where it is not the one asking."""
+    """Where models of one purpose go, and what decided it. `account` stores them, where it is
+    not the one asking.
+    """
 
     path: str
     why: str
@@ -32,7 +42,9 @@ def _expand(host: Host, text: str) -> str:
     home = host.home()
     if home and (text == "~" or text.startswith(("~/", "~\\"))):
         text = home + text[1:]
-    return re.sub(r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text)
+    return re.sub(
+        r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text
+    )
 
 
 def _cache(host: Host) -> Place | None:
@@ -49,15 +61,22 @@ def _hub(host: Host, expand: bool) -> Place | None:
             return Place(path=_expand(host, host.env[name]) if expand else host.env[name], why=name)
     if host.env.get("HF_HOME"):
         home = host.env["HF_HOME"]
-        return Place(path=_join(host, _expand(host, home) if expand else home, "hub"), why="HF_HOME")
+        return Place(
+            path=_join(host, _expand(host, home) if expand else home, "hub"), why="HF_HOME"
+        )
     cache = _cache(host)
     if cache is None:
         return None
-    return Place(path=_join(host, _expand(host, cache.path) if expand else cache.path, "huggingface", "hub"), why=cache.why)
+    return Place(
+        path=_join(host, _expand(host, cache.path) if expand else cache.path, "huggingface", "hub"),
+        why=cache.why,
+    )
 
 
 def huggingface(host: Host) -> Place | None:
-    """Order of huggingface_hub 2.4.0 (its constants.py); transformers, vLLM, diffusers and MLX use it."""
+    """Order of huggingface_hub 2.4.0 (its constants.py); transformers, vLLM, diffusers and MLX
+    use it.
+    """
     return _hub(host, True)
 
 
@@ -92,7 +111,9 @@ def _home_of(host: Host, account: str) -> str | None:
 
 
 def ollama(host: Host) -> Place | None:
-    """The server's folder: as a service it has its own account and variables, which this shell does not see (ollama/ollama#2676)."""
+    """The server's folder: as a service it has its own account and variables, which this shell
+    does not see (ollama/ollama#2676).
+    """
     if host.system == "linux":
         for folder in UNITS:
             text = host.read_text(f"{folder}/ollama.service")
@@ -104,14 +125,27 @@ def ollama(host: Host) -> Place | None:
             account = unit.get("User", "root")
             host.hide(account)
             if unit.get("$OLLAMA_MODELS"):
-                return Place(path=unit["$OLLAMA_MODELS"], why=f"OLLAMA_MODELS in {folder}/ollama.service", account=account)
+                return Place(
+                    path=unit["$OLLAMA_MODELS"],
+                    why=f"OLLAMA_MODELS in {folder}/ollama.service",
+                    account=account,
+                )
             home = unit.get("$HOME") or _home_of(host, account)
             if home:
-                return Place(path=_join(host, home, ".ollama", "models"), why=f"home of {folder}/ollama.service's account", account=account)
+                return Place(
+                    path=_join(host, home, ".ollama", "models"),
+                    why=f"home of {folder}/ollama.service's account",
+                    account=account,
+                )
             return None
         if host.exists("/snap/ollama/current"):
-            # the snap's service makes it when it is installed (ollama/ollama#2432: snap/hooks/install)
-            return Place(path=SNAP_MODELS, why="the snap's own folder, unless `snap get ollama models` says another", account="root")
+            # the snap's service makes it when it is installed (ollama/ollama#2432:
+            # snap/hooks/install)
+            return Place(
+                path=SNAP_MODELS,
+                why="the snap's own folder, unless `snap get ollama models` says another",
+                account="root",
+            )
     if host.env.get("OLLAMA_MODELS"):
         return Place(path=host.env["OLLAMA_MODELS"], why="OLLAMA_MODELS")
     home = host.home()
@@ -131,17 +165,30 @@ def lm_studio(host: Host) -> Place | None:
 
 
 # by the names that `store` has in specs/runtimes
-PLACES = {"huggingface": huggingface, "llama.cpp": llama_cpp, "ollama": ollama, "whisper.cpp": whisper_cpp}
+PLACES = {
+    "huggingface": huggingface,
+    "llama.cpp": llama_cpp,
+    "ollama": ollama,
+    "whisper.cpp": whisper_cpp,
+}
 
 
 def lm_studio_home(host: Host) -> str | None:
-    """As the public SDK of LM Studio finds it: a pointer file, the older folder if it is there, the newer one."""
+    """As the public SDK of LM Studio finds it: a pointer file, the older folder if it is there,
+    the newer one.
+    """
     home = host.home()
     if home is None:
         return None
     pointer = (host.read_text(host.paths.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
     older = str(host.paths.join(home, ".cache", "lm-studio"))
-    return pointer if host.paths.isabs(pointer) else older if host.exists(older) else str(host.paths.join(home, ".lmstudio"))
+    return (
+        pointer
+        if host.paths.isabs(pointer)
+        else older
+        if host.exists(older)
+        else str(host.paths.join(home, ".lmstudio"))
+    )
 
 
 def lm_studio_models(host: Host) -> str | None:
@@ -153,9 +200,13 @@ def lm_studio_models(host: Host) -> str | None:
 def models_of_lm_studio(host: Host, home: str) -> tuple[str, str]:
     """Its folder of models, and why there may be another one; empty where that is known.
 
-    The folder may be moved: `downloadsFolder` in settings.json (lmstudio-ai/lmstudio-bug-tracker#1601, v1ckxy/LMSPLS#2).
+    The folder may be moved: `downloadsFolder` in settings.json
+    (lmstudio-ai/lmstudio-bug-tracker#1601, v1ckxy/LMSPLS#2).
     """
-    own, settings = str(host.paths.join(home, "models")), str(host.paths.join(home, "settings.json"))
+    own, settings = (
+        str(host.paths.join(home, "models")),
+        str(host.paths.join(home, "settings.json")),
+    )
     text = host.read_text(settings, MAX_SETTINGS_BYTES)
     if text is None:
         return own, "" if host.missing(settings) else host.why(settings)

@@ -1,8 +1,9 @@
 """ggml's graph allocator: how large one buffer must be for the results of a whole graph.
 
-Read from ggml-alloc.c (llama.cpp 0c1e570) and restated. A graph here is what the allocator sees of it: sizes, order, views,
-and which operations may write over their input. It is built in parts, one a kind of layer; a part that finds the memory as it
-was left for it once before is not replayed again, so a model costs what its first layers cost.
+Read from ggml-alloc.c (llama.cpp 0c1e570) and restated. A graph here is what the allocator sees of
+it: sizes, order, views, and which operations may write over their input. It is built in parts, one
+a kind of layer; a part that finds the memory as it was left for it once before is not replayed
+again, so a model costs what its first layers cost.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ FULL_CELLS, WINDOW_CELLS, LOGITS_ROWS, CHOSEN, POSITIONS, BLOCKS = -1, -2, -3, -
 
 
 class Arena:
-    """One growing stretch of memory and its holes. Best fit, of two equal holes the later; else the end grows."""
+    """One growing stretch of memory and its holes. Best fit, of two equal holes the later; else
+    the end grows.
+    """
 
     __slots__ = ("ends", "starts", "top")
 
@@ -76,7 +79,9 @@ def aligned(size: int) -> int:
 
 
 class Tensor:
-    """One result, input or view. `layout`: bytes of one element, then the sides; of a view None, nothing is written over it."""
+    """One result, input or view. `layout`: bytes of one element, then the sides; of a view
+    None, nothing is written over it.
+    """
 
     __slots__ = (
         "each",
@@ -94,12 +99,17 @@ class Tensor:
         "views",
     )
 
-    def __init__(self, layout: tuple[int, ...] | None, sources: tuple[Tensor, ...], owner: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        layout: tuple[int, ...] | None,
+        sources: tuple[Tensor, ...],
+        owner: Tensor | None = None,
+    ) -> None:
         self.layout = layout
         self.sources = sources
         self.owner = owner
-        # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read by several parts;
-        # each: an input that every layer has one of
+        # reuses: may write over a source; kept: an output; placed: already in a graph; shared: read
+        # by several parts; each: an input that every layer has one of
         self.reuses = self.kept = self.placed = self.shared = self.strided = self.each = False
         self.moment = ""
         self.readers = self.views = 0
@@ -107,7 +117,9 @@ class Tensor:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Bytes as (factor, unit): the factor counts units of 1, or of the side that is filled in at replay."""
+        """Bytes as (factor, unit): the factor counts units of 1, or of the side that is filled
+        in at replay.
+        """
         assert self.layout is not None
         unknown = min(self.layout)
         return (prod(self.layout), 0) if unknown > 0 else (prod(self.layout) // unknown, -unknown)
@@ -134,12 +146,16 @@ class Recorder:
 
     def result(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
         """An operation that needs memory of its own."""
-        tensor = Tensor((width, *sides), tuple([source for source in sources if source is not None]))
+        tensor = Tensor(
+            (width, *sides), tuple([source for source in sources if source is not None])
+        )
         tensor.moment = self.moment
         return tensor
 
     def over(self, sides: tuple[int, ...], *sources: Tensor | None, width: int = 4) -> Tensor:
-        """An operation that writes over the first source of the same layout that nobody else reads."""
+        """An operation that writes over the first source of the same layout that nobody else
+        reads.
+        """
         tensor = self.result(sides, *sources, width=width)
         tensor.reuses = True
         return tensor
@@ -187,14 +203,21 @@ class Recorder:
 
 
 class Section:
-    """What was recorded of one kind of layer, or of what comes before and after all layers. `entries` stand for what it is given.
+    """What was recorded of one kind of layer, or of what comes before and after all layers.
+    `entries` stand for what it is given.
 
     `inputs` are those that no section before has used.
     """
 
     __slots__ = ("entries", "inputs", "nodes", "results", "uses")
 
-    def __init__(self, nodes: list[Tensor], inputs: list[Tensor], entries: tuple[Tensor, ...], results: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self,
+        nodes: list[Tensor],
+        inputs: list[Tensor],
+        entries: tuple[Tensor, ...],
+        results: tuple[Tensor, ...],
+    ) -> None:
         self.nodes = nodes
         self.inputs = inputs
         self.entries = entries
@@ -207,19 +230,29 @@ _CARRIED = 3
 
 
 class _Part:
-    """A section as takes and gives. An event is the slot that is taken, or its complement where the slot is given back."""
+    """A section as takes and gives. An event is the slot that is taken, or its complement where
+    the slot is given back.
+    """
 
     __slots__ = ("events", "moments", "results", "sizes")
 
     @classmethod
-    def unpacked(cls, events: Sequence[int], factors: Sequence[int], units: Sequence[int], results: Sequence[int]) -> _Part:
+    def unpacked(
+        cls,
+        events: Sequence[int],
+        factors: Sequence[int],
+        units: Sequence[int],
+        results: Sequence[int],
+    ) -> _Part:
         """What `Program.packed` holds of it; the moments are not among it."""
         made = cls.__new__(cls)
         made.events, made.results, made.moments = list(events), list(results), []
         made.sizes = list(zip(factors, units, strict=True))
         return made
 
-    def __init__(self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int) -> None:
+    def __init__(
+        self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int
+    ) -> None:
         """`slots`: the first that is free for its own results."""
         nodes = section.nodes
         for node in nodes:
@@ -247,8 +280,11 @@ class _Part:
             if node.owner is None:
                 self._place(node, numbers.get(node, slots))
                 if node in numbers and node.slot in self.events:
-                    # written over a result of this section: other sections ask for it by its own number
-                    self.events = [numbers[node] if slot == node.slot else slot for slot in self.events]
+                    # written over a result of this section: other sections ask for it by its own
+                    # number
+                    self.events = [
+                        numbers[node] if slot == node.slot else slot for slot in self.events
+                    ]
                     node.slot = numbers[node]
                 slots += 1
             for source in node.sources:
@@ -261,7 +297,13 @@ class _Part:
     def _place(self, node: Tensor, slot: int) -> None:
         if node.reuses:
             for source in node.sources:
-                if source.layout == node.layout and source.slot >= 0 and source.readers == 1 and not source.views and not source.kept:
+                if (
+                    source.layout == node.layout
+                    and source.slot >= 0
+                    and source.readers == 1
+                    and not source.views
+                    and not source.kept
+                ):
                     node.slot, source.slot = source.slot, -1
                     return
         node.slot = slot
@@ -282,7 +324,9 @@ class _Part:
 
 
 class Peak:
-    """The most that is ever in use: `bytes`, and where: position in the order of sections, and event in there."""
+    """The most that is ever in use: `bytes`, and where: position in the order of sections, and
+    event in there.
+    """
 
     __slots__ = ("bytes", "event", "position")
 
@@ -311,7 +355,10 @@ class Program:
                 else:
                     numbers[tensor] = _CARRIED + len(self._inputs)
                 self._inputs.append(tensor.size)
-        numbers |= {tensor: number for number, tensor in enumerate(record.results, _CARRIED + len(self._inputs))}
+        numbers |= {
+            tensor: number
+            for number, tensor in enumerate(record.results, _CARRIED + len(self._inputs))
+        }
         free = _CARRIED + len(self._inputs) + len(record.results)
         last: dict[Tensor, int] = {}
         for position, number in enumerate(order):
@@ -334,14 +381,25 @@ class Program:
     def packed(self) -> list[Any]:
         """Lists of numbers: all that `peak` needs."""
         parts = list(dict.fromkeys(self._order))
-        listed = [[part.events, [factor for factor, _ in part.sizes], [unit for _, unit in part.sizes], part.results] for part in parts]
+        listed = [
+            [
+                part.events,
+                [factor for factor, _ in part.sizes],
+                [unit for _, unit in part.sizes],
+                part.results,
+            ]
+            for part in parts
+        ]
         return [self._inputs, [parts.index(part) for part in self._order], self._slots, listed]
 
     @classmethod
     def unpacked(cls, packed: Sequence[Any]) -> Program:
         """A program for `peak` alone: what is computed when is not in `packed`."""
         made = cls.__new__(cls)
-        made._inputs, order, made._slots, listed = [tuple(entry) for entry in packed[0]], *packed[1:]
+        made._inputs, order, made._slots, listed = (
+            [tuple(entry) for entry in packed[0]],
+            *packed[1:],
+        )
         parts = [_Part.unpacked(*part) for part in listed]
         made._order = [parts[number] for number in order]
         return made
@@ -351,14 +409,20 @@ class Program:
         return self._replay(lengths, None)[0]
 
     def alive(self, lengths: tuple[int, ...], peak: Peak) -> tuple[str, int, list[tuple[int, int]]]:
-        """At the peak: what is being computed, the bytes of holes below the top, and each buffer in use as (factor, unit)."""
+        """At the peak: what is being computed, the bytes of holes below the top, and each
+        buffer in use as (factor, unit).
+        """
         _, arena, held = self._replay(lengths, peak)
-        holes = sum(end - start for start, end in zip(arena.starts[:-1], arena.ends[:-1], strict=True))
+        holes = sum(
+            end - start for start, end in zip(arena.starts[:-1], arena.ends[:-1], strict=True)
+        )
         part = self._order[peak.position]
         taken = sum(event >= 0 for event in part.events[: peak.event])
         return part.moments[taken] if part.moments else "", holes, held
 
-    def _replay(self, lengths: tuple[int, ...], until: Peak | None) -> tuple[Peak, Arena, list[tuple[int, int]]]:
+    def _replay(
+        self, lengths: tuple[int, ...], until: Peak | None
+    ) -> tuple[Peak, Arena, list[tuple[int, int]]]:
         arena, peak = Arena(), Peak()
         starts, ends = [0] * self._slots, [0] * self._slots
         held: dict[int, tuple[int, int]] = {}

@@ -1,7 +1,7 @@
 """What llama.cpp allocates on a CPU for a model it has loaded.
 
-Read from its source and compared with measurements (llama.cpp 0c1e570, 2026): cache and state to the byte, the compute buffer
-by a closed form whose error is stated. Ollama runs the same code.
+Read from its source and compared with measurements (llama.cpp 0c1e570, 2026): cache and state to
+the byte, the compute buffer by a closed form whose error is stated. Ollama runs the same code.
 """
 
 from __future__ import annotations
@@ -25,17 +25,33 @@ _CELL_STEP = 256
 INDEXER_VALUES = frozenset({"minimax-m3"})
 # whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
 _WINDOWED = frozenset({
-    "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss", "granite_swa",
-    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3", "smallthinker", "spark2_5", "step35", "dots3note",
+    "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n",
+    "gemma4", "gpt-oss", "granite_swa",
+    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3",
+    "smallthinker", "spark2_5", "step35", "dots3note",
 })  # fmt: skip
 # whose config.json has a window that llama.cpp ignores: it caches every token
-_UNWINDOWED = frozenset({"deepseek2-ocr", "llama", "qwen2", "qwen2vl", "mistral3", "minicpm", "phi3", "plamo2", "starcoder2"})
+_UNWINDOWED = frozenset(
+    {
+        "deepseek2-ocr",
+        "llama",
+        "qwen2",
+        "qwen2vl",
+        "mistral3",
+        "minicpm",
+        "phi3",
+        "plamo2",
+        "starcoder2",
+    }
+)
 
 
 class Cells(Record):
-    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no longer than the context.
+    """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no
+    longer than the context.
 
-    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the library starts from, its programs not).
+    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the
+    library starts from, its programs not).
     """
 
     full: int
@@ -49,11 +65,15 @@ class Cells(Record):
 
     @property
     def encoded(self) -> int:
-        """Tokens of one batch of an encoder: bounded by the padded context, not by the one asked for."""
+        """Tokens of one batch of an encoder: bounded by the padded context, not by the one
+        asked for.
+        """
         return min(self.batch, self.full * self.streams)
 
     def of(self, window_tokens: int | None, tokens_per_row: int = 1) -> int:
-        """Cells of a layer with that window, None for one that keeps everything, `tokens_per_row` in each."""
+        """Cells of a layer with that window, None for one that keeps everything,
+        `tokens_per_row` in each.
+        """
         if tokens_per_row > 1:
             return padded(-(-self.full // tokens_per_row))
         if window_tokens is None or self.whole_windows:
@@ -68,7 +88,9 @@ def padded(tokens: int) -> int:
 
 
 def batch_of(row: ArchitectureRow, context_tokens: int) -> int:
-    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp: n_ubatch >= n_tokens)."""
+    """`n_ubatch` for texts of that length: an encoder takes each whole (src/llama-context.cpp:
+    n_ubatch >= n_tokens).
+    """
     return max(MICRO_BATCH_TOKENS, context_tokens) if row.encoder else MICRO_BATCH_TOKENS
 
 
@@ -80,7 +102,9 @@ def cells(
     micro_batch: int = MICRO_BATCH_TOKENS,
     whole_windows: bool = False,
 ) -> Cells:
-    """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream that all share."""
+    """`context_tokens` is `n_ctx`: of all sequences together. A unified cache is one stream
+    that all share.
+    """
     total = padded(context_tokens)
     full = total if unified else padded(total // sequences)
     return Cells(
@@ -96,8 +120,14 @@ def cells(
 
 
 def room_of(architecture: Architecture, room: Cells) -> Cells:
-    """That of this architecture: DeepSeek V4's cache is apart for each sequence, asked for or not (src/llama-kv-cache-dsv4.cpp)."""
-    return room.replace(unified=False, streams=room.sequences) if keeps_compressed(architecture) else room
+    """That of this architecture: DeepSeek V4's cache is apart for each sequence, asked for or
+    not (src/llama-kv-cache-dsv4.cpp).
+    """
+    return (
+        room.replace(unified=False, streams=room.sequences)
+        if keeps_compressed(architecture)
+        else room
+    )
 
 
 def window_of(architecture: Architecture, group: CacheGroup) -> int | None:
@@ -115,54 +145,81 @@ def window_known(architecture: Architecture, group: CacheGroup) -> bool:
     return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
 
 
-def cached_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
-    """What has room in llama.cpp's cache: for some encoders too, which read none, and of Ling 3 the multi-token-prediction blocks
-    as well (src/llama-model.cpp filters no layer)."""
+def cached_groups(
+    architecture: Architecture, row: ArchitectureRow | None
+) -> tuple[CacheGroup, ...]:
+    """What has room in llama.cpp's cache: for some encoders too, which read none, and of Ling 3 the
+    multi-token-prediction blocks as well (src/llama-model.cpp filters no layer).
+    """
     groups = cache_groups(architecture, None if row is not None and row.idle_cache else row)
     if row is None or not row.mtp_cached or not groups:
         return groups
-    return *groups[:-1], groups[-1].replace(layers=groups[-1].layers + (architecture.mtp_layers or 0))
+    return *groups[:-1], groups[-1].replace(
+        layers=groups[-1].layers + (architecture.mtp_layers or 0)
+    )
 
 
 def cache_bytes(
-    architecture: Architecture, row: ArchitectureRow, room: Cells, *, key_type: str, value_type: str, flash_attention: bool = True
+    architecture: Architecture,
+    row: ArchitectureRow,
+    room: Cells,
+    *,
+    key_type: str,
+    value_type: str,
+    flash_attention: bool = True,
 ) -> int:
-    """The KV cache. Without flash attention every V row of a model with several widths gets the largest, and so do idle layers."""
+    """The KV cache. Without flash attention every V row of a model with several widths gets the
+    largest, and so do idle layers.
+    """
     groups, room = cached_groups(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
         room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers
-        * (row_bytes(key_type, group.key_elements) + row_bytes(value_type, group.value_elements if widest is None else widest))
+        * (row_bytes(key_type, group.key_elements) + row_bytes(value_type,
+            group.value_elements if widest is None else widest))
         for group in groups
     )  # fmt: skip
-    return size + room.full * room.streams * idle_layers(architecture) * row_bytes(value_type, widest or 0)
+    return size + room.full * room.streams * idle_layers(architecture) * row_bytes(
+        value_type, widest or 0
+    )
 
 
-def indexer_bytes(architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str) -> int:
+def indexer_bytes(
+    architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str
+) -> int:
     """What sparse indexers keep beside the cache of these layers."""
     size = row_bytes(key_type, group.indexer_elements)
-    size += row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
+    size += (
+        row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
+    )
     return room.full * room.streams * group.layers * size
 
 
 def idle_layers(architecture: Architecture) -> int:
-    """Layers that do not attend and yet have a V row without flash attention: of a model without a state, whose cache leaves out none."""
+    """Layers that do not attend and yet have a V row without flash attention: of a model
+    without a state, whose cache leaves out none.
+    """
     attending = {layer for group in architecture.attention for layer in group.layers}
     return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
 
 
 def state_bytes(architecture: Architecture, sequences: int) -> int:
-    """The recurrent state: always 32-bit floats, one per sequence, whatever the context and the cache type."""
+    """The recurrent state: always 32-bit floats, one per sequence, whatever the context and the
+    cache type.
+    """
     kept = (*states(architecture), *compressors(architecture))
     return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
 
 
 # ------------------------------------------------------------------ compute buffer
 
-# elements per token that stay alive beside the feed-forward, in units of the model's width, by architecture; others 3
+# elements per token that stay alive beside the feed-forward, in units of the model's width, by
+# architecture; others 3
 _BESIDE = {
-    "phi2": 4.0, "cohere2": 4.0, "cohere2moe": 6.0, "seed_oss": 4.0, "chatglm": 2.0, "qwen35": 2.0, "lfm2": 2.0, "lfm2moe": 2.0,
-    "jamba": 2.0, "granitehybrid": 4.0, "gemma3n": 4.0, "minimax-m2": 4.0, "glm4moe": 4.0, "qwen2moe": 5.0, "nemotron_h_moe": 4.0,
+    "phi2": 4.0, "cohere2": 4.0, "cohere2moe": 6.0, "seed_oss": 4.0, "chatglm": 2.0, "qwen35": 2.0,
+    "lfm2": 2.0, "lfm2moe": 2.0,
+    "jamba": 2.0, "granitehybrid": 4.0, "gemma3n": 4.0, "minimax-m2": 4.0, "glm4moe": 4.0,
+    "qwen2moe": 5.0, "nemotron_h_moe": 4.0,
     "mistral4": 3.5, "nomic-bert": 2.0, "bert": 2.0, "kimi-linear": 4.0, "deepseek2": 4.5,
 }  # fmt: skip
 
@@ -183,10 +240,15 @@ def compute(
     flash_attention: bool = True,
     key_type: str = "f16",
 ) -> Compute:
-    """The compute buffer, by a closed form: the largest of the moments when logits, feed-forward, attention or state are alive."""
+    """The compute buffer, by a closed form: the largest of the moments when logits,
+    feed-forward, attention or state are alive.
+    """
     if keeps_compressed(architecture):
         return _compressed(architecture, room_of(architecture, room), flash_attention, key_type)
-    width, vocabulary = architecture.embedding_length, architecture.vocabulary_gguf or architecture.vocabulary or 0
+    width, vocabulary = (
+        architecture.embedding_length,
+        architecture.vocabulary_gguf or architecture.vocabulary or 0,
+    )
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = min(room.micro_batch, logits_rows)
     groups = cache_groups(architecture, row)
@@ -194,7 +256,13 @@ def compute(
     mask_width = 2 if flash_attention else 4
     windowed = any(window_of(architecture, group) is not None for group in groups)
     per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
-    inputs = width + 6 + (4 if windowed else 0) + 2 * per_layer + 2 * (architecture.deepstack_layers or 0) * width
+    inputs = (
+        width
+        + 6
+        + (4 if windowed else 0)
+        + 2 * per_layer
+        + 2 * (architecture.deepstack_layers or 0) * width
+    )
     feed_forward = _feed_forward(architecture, row, per_layer)
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
@@ -209,18 +277,30 @@ def compute(
     if logits > body:
         last = "" if row.encoder else f" + {rows:,} rows of logits × ({vocabulary:,} + {width:,})"
         return Compute(bytes=logits, arithmetic=f"4 bytes × ({tokens:,} tokens × {width:,}{last})")
-    line = f"{tokens:,} tokens × {masked:,} cells × {mask_width} bytes of mask + {live:,} numbers alive × 4 bytes"
+    line = (
+        f"{tokens:,} tokens × {masked:,} cells × {mask_width} bytes of mask + {live:,} numbers"
+        " alive × 4 bytes"
+    )
     return Compute(bytes=body, arithmetic=line)
 
 
 def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: str) -> Compute:
-    """DeepSeek V4: parallel streams, of which a layer holds three copies, experts four; the rows of window and context are joined.
+    """DeepSeek V4: parallel streams, of which a layer holds three copies, experts four; the rows of
+    window and context are joined.
 
-    Read from src/models/deepseek4.cpp; the copies were told by how the buffer changes with width, heads and experts.
+    Read from src/models/deepseek4.cpp; the copies were told by how the buffer changes with width,
+    heads and experts.
     """
-    width, streams, tokens = architecture.embedding_length, architecture.altup_inputs or 1, room.micro_batch
+    width, streams, tokens = (
+        architecture.embedding_length,
+        architecture.altup_inputs or 1,
+        room.micro_batch,
+    )
     heads = max(group.heads * group.key_length for group in architecture.attention)
-    expert = max(((group.used or 1) * (group.length + width) for group in architecture.feed_forward), default=0)
+    expert = max(
+        ((group.used or 1) * (group.length + width) for group in architecture.feed_forward),
+        default=0,
+    )
     live = max(2 * heads + (3 * streams + 3) * width, expert + (4 * streams + 3) * width)
     kinds = {group.compression: group for group in architecture.attention}
     near = room.of(next(iter(kinds.values())).window_tokens)
@@ -228,16 +308,33 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     indexed = [every for every, group in kinds.items() if every and group.indexer_heads]
     masked = near + sum(rows.values()) + sum(rows[every] for every in indexed)
     # every layer with an indexer has zeros for the rows it may choose, as wide as a mask
-    zeros = sum(min(rows[every], kinds[every].indexer_rows or 0) * len(kinds[every].layers) for every in indexed)
-    joined, key = near + max(rows.values(), default=0), max(group.key_length for group in architecture.attention)
+    zeros = sum(
+        min(rows[every], kinds[every].indexer_rows or 0) * len(kinds[every].layers)
+        for every in indexed
+    )
+    joined, key = (
+        near + max(rows.values(), default=0),
+        max(group.key_length for group in architecture.attention),
+    )
     scores = 0 if flash else joined * max(group.heads for group in architecture.attention)
-    # what is read is 16 bits wide, so rows of 32 are copied twice; the queries of quantized rows are rotated
-    copied = room.streams * joined * (row_bytes(key_type, key) + (2 * key if flash and key_type == "f32" else 0))
+    # what is read is 16 bits wide, so rows of 32 are copied twice; the queries of quantized rows
+    # are rotated
+    copied = (
+        room.streams
+        * joined
+        * (row_bytes(key_type, key) + (2 * key if flash and key_type == "f32" else 0))
+    )
     copied += tokens * joined * (2 if flash else 4) * 2
     turned = 2 if key_type in ("f16", "bf16", "f32") else 3
     mask = tokens * (masked + zeros) * (2 if flash else 4)
-    body = max(4 * tokens * (live + scores), 4 * tokens * (turned * heads + (2 * streams + 1) * width + scores) + copied)
-    line = f"{tokens:,} tokens × {body // tokens // 4:,} numbers alive × 4 bytes + {mask:,} bytes of masks"
+    body = max(
+        4 * tokens * (live + scores),
+        4 * tokens * (turned * heads + (2 * streams + 1) * width + scores) + copied,
+    )
+    line = (
+        f"{tokens:,} tokens × {body // tokens // 4:,} numbers alive × 4 bytes + {mask:,} bytes of"
+        " masks"
+    )
     return Compute(bytes=body + mask, arithmetic=line)
 
 
@@ -251,7 +348,9 @@ def _masks(room: Cells, architecture: Architecture, groups: Iterable[CacheGroup]
 
 def _feed_forward(architecture: Architecture, row: ArchitectureRow, per_layer: int) -> float:
     name, width = architecture.row, architecture.embedding_length
-    dense = max((group.length for group in architecture.feed_forward if not group.experts), default=0)
+    dense = max(
+        (group.length for group in architecture.feed_forward if not group.experts), default=0
+    )
     experts = [group for group in architecture.feed_forward if group.experts]
     beside = _BESIDE.get(name, 3.0)
     if name == "gemma4":
@@ -275,7 +374,13 @@ def _feed_forward(architecture: Architecture, row: ArchitectureRow, per_layer: i
 
 
 def _attention(
-    architecture: Architecture, row: ArchitectureRow, groups: tuple[CacheGroup, ...], room: Cells, tokens: int, inputs: int, flash: bool
+    architecture: Architecture,
+    row: ArchitectureRow,
+    groups: tuple[CacheGroup, ...],
+    room: Cells,
+    tokens: int,
+    inputs: int,
+    flash: bool,
 ) -> tuple[float, int]:
     width = architecture.embedding_length
     if not architecture.attention:
@@ -293,18 +398,31 @@ def _attention(
     else:
         live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
     if row.relative_positions:
-        # distances, their weights twice, the scores and what is made of them: flash attention knows no such weights
-        span = tokens if row.encoder else room.full if flash else max(room.full, architecture.context_tokens or 0)
+        # distances, their weights twice, the scores and what is made of them: flash attention knows
+        # no such weights
+        span = (
+            tokens
+            if row.encoder
+            else room.full
+            if flash
+            else max(room.full, architecture.context_tokens or 0)
+        )
         return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span
     if flash:
         return float(live), inputs
     span = tokens if row.encoder else room.full
-    return float(max(live, span * heads + unfused)), inputs + (0 if latent is not None else 2 * keys)
+    return float(max(live, span * heads + unfused)), inputs + (
+        0 if latent is not None else 2 * keys
+    )
 
 
 def _recurrent(architecture: Architecture, room: Cells, tokens: int) -> float:
     width, live = architecture.embedding_length, 0.0
-    for group, state in zip([group for group in architecture.recurrent if group.layers], states(architecture), strict=True):
+    for group, state in zip(
+        [group for group in architecture.recurrent if group.layers],
+        states(architecture),
+        strict=True,
+    ):
         share = room.sequences / tokens
         per_sequence = (state.memory + 2 * state.convolution) * share
         if group.kind == "mamba":
@@ -314,9 +432,18 @@ def _recurrent(architecture: Architecture, room: Cells, tokens: int) -> float:
             projected, convolved = 2 * inner + 2 * mixed + (group.heads or 0), inner + 2 * mixed
             live = max(live, projected + 2 * convolved + 2 * inner + width + per_sequence)
         elif group.kind == "delta":
-            inner, keys = (group.heads or 0) * (group.value_length or 0), (group.key_heads or 0) * (group.key_length or 0)
+            inner, keys = (
+                (group.heads or 0) * (group.value_length or 0),
+                (group.key_heads or 0) * (group.key_length or 0),
+            )
             convolved = inner + 2 * keys
             first = 3 * convolved + 2 * width + 2 * state.convolution * share
-            second = 2 * convolved + 2 * keys + inner + width + (2 * state.memory + state.convolution) * share
+            second = (
+                2 * convolved
+                + 2 * keys
+                + inner
+                + width
+                + (2 * state.memory + state.convolution) * share
+            )
             live = max(live, first, second)
     return live

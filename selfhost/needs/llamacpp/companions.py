@@ -1,8 +1,10 @@
-"""What a runtime loads beside the model: a draft model, the model's own multi-token-prediction block, an adapter.
+"""What a runtime loads beside the model: a draft model, the model's own multi-token-prediction
+block, an adapter.
 
-Speculative decoding as llama.cpp 0c1e570 sets it up (common/speculative.cpp, common_speculative_init_result; common/common.h):
-the draft's context holds as many tokens as the model's, its cache is f16 whatever the model's is, it asks for one row of logits
-per sequence, and the model for `1 + DRAFTED_TOKENS`. An adapter's tensors are copied into memory as they are stored
+Speculative decoding as llama.cpp 0c1e570 sets it up (common/speculative.cpp,
+common_speculative_init_result; common/common.h): the draft's context holds as many tokens as the
+model's, its cache is f16 whatever the model's is, it asks for one row of logits per sequence, and
+the model for `1 + DRAFTED_TOKENS`. An adapter's tensors are copied into memory as they are stored
 (src/llama-adapter.cpp).
 """
 
@@ -28,33 +30,59 @@ if TYPE_CHECKING:
 OWN_BLOCK = "mtp"
 """What is typed for the block that the model itself brings."""
 
-# the block's compute buffer over the model's: 0.48 to 0.93 in 36 measured cases of 6 models, their median 0.82
+# the block's compute buffer over the model's: 0.48 to 0.93 in 36 measured cases of 6 models, their
+# median 0.82
 _BLOCK_COMPUTE, _BLOCK_COMPUTE_LOW = 0.82, 0.45
 # what loading two adapters of 224 matrices added to their tensors: 1.5 MB each (the same build)
 _ADAPTER_TABLES_BYTES, _ADAPTER_TABLES_HIGH_BYTES = 1_500_000, 4_194_304
 # what --max-lora-rank takes, from its default on (vllm/config/lora.py)
 _LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)
 # linear layers that most models in transformers have under the same names
-_ADAPTED = {MODULES[name][0]: name for name in ("attn_q", "attn_k", "attn_v", "attn_output", "attn_qkv", "ffn_gate", "ffn_up", "ffn_down")}
+_ADAPTED = {
+    MODULES[name][0]: name
+    for name in (
+        "attn_q",
+        "attn_k",
+        "attn_v",
+        "attn_output",
+        "attn_qkv",
+        "ffn_gate",
+        "ffn_up",
+        "ffn_down",
+    )
+}
 _SOURCE = f"{llamacpp.SOURCE}: common/speculative.cpp"
 
 
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
-    """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart (SPEC_VOCAB_MAX_SIZE_DIFFERENCE)."""
-    sizes = [(made.vocabulary_gguf or made.vocabulary) if (made := spec.architecture) is not None else None for spec in (model, draft)]
+    """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart
+    (SPEC_VOCAB_MAX_SIZE_DIFFERENCE).
+    """
+    sizes = [
+        (
+            (made.vocabulary_gguf or made.vocabulary)
+            if (made := spec.architecture) is not None
+            else None
+        )
+        for spec in (model, draft)
+    ]
     if sizes[0] is None or sizes[1] is None or abs(sizes[0] - sizes[1]) <= 128:
         return None
     return sizes[0], sizes[1]
 
 
 def why_adapter_differs(
-    model: ModelSpec, architectures: Mapping[str, Any], made_for: str | None, pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    model: ModelSpec,
+    architectures: Mapping[str, Any],
+    made_for: str | None,
+    pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
 ) -> str | None:
     """Why the adapter is not for the model, None where it is or the model's tensors are not known.
 
-    `made_for` is the architecture of a GGUF adapter, which llama.cpp compares with the model's (0c1e570, src/llama-adapter.cpp): the
-    same architecture, every changed tensor in the model, both matrices of its shape. None of what peft wrote: `pairs` go by module
-    then, and peft compares the shapes of those that are there (torch's load_state_dict: "size mismatch").
+    `made_for` is the architecture of a GGUF adapter, which llama.cpp compares with the model's
+    (0c1e570, src/llama-adapter.cpp): the same architecture, every changed tensor in the model, both
+    matrices of its shape. None of what peft wrote: `pairs` go by module then, and peft compares the
+    shapes of those that are there (torch's load_state_dict: "size mismatch").
     """
     from ..tensors import checkpoint_tensors, gguf_tensors, row_of
 
@@ -68,12 +96,19 @@ def why_adapter_differs(
         return None
     row = row or ArchitectureRow(name=made.row)
     groups = checkpoint_tensors(made, row) if made_for is None else gguf_tensors(made, row)
-    shapes = {group.name.replace("*", str(layer)): group.shape for group in groups for layer in group.layers or (0,)}
+    shapes = {
+        group.name.replace("*", str(layer)): group.shape
+        for group in groups
+        for layer in group.layers or (0,)
+    }
     for name, (first, second) in pairs.items():
         if made_for is None:
             layer, tensor = _of_module(name, row)
             if layer is not None and layer >= made.layers:
-                return f"it changes {name}, and {model.name} has {made.layers:,} layers, counted from 0"
+                return (
+                    f"it changes {name}, and {model.name} has {made.layers:,} layers, counted"
+                    " from 0"
+                )
             if tensor not in shapes:
                 # in modules of other names, or of a part that the specs do not list
                 continue
@@ -88,12 +123,17 @@ def why_adapter_differs(
             (into, rank), (rank_again, out) = (out, rank_again), (rank_again, rank)
         if (into, out) != (*shape, 1)[:2] or rank != rank_again:
             sizes = " and ".join(" × ".join(map(str, one)) for one in (first, second))
-            return f"its matrices for {name} are {sizes}, and that tensor of {model.name} is {' × '.join(map(str, shape))}"
+            return (
+                f"its matrices for {name} are {sizes}, and that tensor of {model.name} is"
+                f" {' × '.join(map(str, shape))}"
+            )
     return None
 
 
 def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
-    """The layer of a module of the language model, and the tensor that it is under the names of GGUF; "" where names do not tell."""
+    """The layer of a module of the language model, and the tensor that it is under the names of
+    GGUF; "" where names do not tell.
+    """
     found = re.search(r"(?:^|\.)layers\.(\d{1,6})\.([a-z_.]+)$", name)
     if found is None or re.search(r"vision|visual|audio|encoder|decoder|mtp", name):
         return None, ""
@@ -103,53 +143,93 @@ def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
     return int(found[1]), f"blk.{int(found[1])}.{tensor}.weight" if tensor else ""
 
 
-def joined(subject: Subject, model: Parts, draft: Parts | None, asked: Asked, runtime: RuntimeSpec, format: str) -> Parts:
-    """The model's parts with those of the draft and the adapter beside them. The draft shares the program, so of its own
-    overhead only what is not the program's counts.
+def joined(
+    subject: Subject,
+    model: Parts,
+    draft: Parts | None,
+    asked: Asked,
+    runtime: RuntimeSpec,
+    format: str,
+) -> Parts:
+    """The model's parts with those of the draft and the adapter beside them. The draft shares the
+    program, so of its own overhead only what is not the program's counts.
     """
-    terms, files, unknown, evictable = list(model.terms), model.files, model.unknown, model.evictable_bytes
+    terms, files, unknown, evictable = (
+        list(model.terms),
+        model.files,
+        model.unknown,
+        model.evictable_bytes,
+    )
     largest, companions, devices = model.largest_file_bytes, asked.companions, model.tensor_parallel
     source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
     if draft is not None and companions.draft is not None:
         name = companions.draft.name
-        unknown += tuple(entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown)
+        unknown += tuple(
+            entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown
+        )
         devices = tuple(number for number in devices if number in draft.tensor_parallel)
-        beside = (_without_program(item, runtime) if item.is_program else item for item in draft.terms if item.name != "activations")
+        beside = (
+            _without_program(item, runtime) if item.is_program else item
+            for item in draft.terms
+            if item.name != "activations"
+        )
         terms += [
-            _of_a_draft(item, name, source).replace(on_device=item.on_device and _of_a_draft(item.on_device, name, source))
+            _of_a_draft(item, name, source).replace(
+                on_device=item.on_device and _of_a_draft(item.on_device, name, source)
+            )
             for item in beside
             if item is not None
         ]
         evictable += draft.evictable_bytes
         if not companions.draft_is_here and isinstance(files, SizedWeights):
-            files = draft.files if isinstance(draft.files, Unread) else _with(files, draft.files, f"the draft, {name}")
+            files = (
+                draft.files
+                if isinstance(draft.files, Unread)
+                else _with(files, draft.files, f"the draft, {name}")
+            )
             largest = max(largest or 0, draft.largest_file_bytes or 0) or None
     if companions.own_block and format != "gguf":
         # divided over devices as the model's own are
         cut = next((item.cut for item in model.terms if item.name == "weights"), ())
-        terms += [item.replace(cut=cut) if item.name == "mtp_weights" else item for item in _block_of_a_checkpoint(subject, asked, source)]
+        terms += [
+            item.replace(cut=cut) if item.name == "mtp_weights" else item
+            for item in _block_of_a_checkpoint(subject, asked, source)
+        ]
     if companions.adapter is not None:
-        terms.append(_adapter(subject, companions.adapter, companions.adapter_rank, runtime, format, source))
+        terms.append(
+            _adapter(subject, companions.adapter, companions.adapter_rank, runtime, format, source)
+        )
         if not companions.adapter_is_here and isinstance(files, SizedWeights):
             files = _with(files, companions.adapter, "the adapter")
     return model.replace(
-        terms=tuple(terms), files=files, unknown=unknown, evictable_bytes=evictable, largest_file_bytes=largest, tensor_parallel=devices
+        terms=tuple(terms),
+        files=files,
+        unknown=unknown,
+        evictable_bytes=evictable,
+        largest_file_bytes=largest,
+        tensor_parallel=devices,
     )
 
 
 def _of_a_draft(item: Term, name: str, source: str) -> Term:
     line = f"{item.arithmetic}; of {name}"
-    return item.replace(name=f"draft_{item.name}", arithmetic=line, source=f"{item.source}; as a draft: {source}")
+    return item.replace(
+        name=f"draft_{item.name}", arithmetic=line, source=f"{item.source}; as a draft: {source}"
+    )
 
 
 def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:
-    """The block's weights, in the model's narrow type or in 16 bits, and a cache of its own as wide as a layer's."""
+    """The block's weights, in the model's narrow type or in 16 bits, and a cache of its own as
+    wide as a layer's.
+    """
     made, parameters = subject.architecture, subject.spec.parameters.mtp
     if made is None or not parameters or not made.mtp_layers:
         return []
     size = parameters * 2
     low = size if made.matrix_dtype is None and made.expert_dtype is None else parameters // 2
-    line = f"{parameters:,} parameters × 2 bytes" + ("" if low == size else "; less where the block is stored in the model's narrow type")
+    line = f"{parameters:,} parameters × 2 bytes" + (
+        "" if low == size else "; less where the block is stored in the model's narrow type"
+    )
     cached, cache_line = _block_cache(made, subject.row, asked.context_tokens, asked.parallel)
     group = _group_of_block(made, subject.row)
     cut = () if group.latent else ((1.0, group.kv_heads),)
@@ -159,12 +239,20 @@ def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[
     ]
 
 
-def _block_cache(architecture: Architecture, row: ArchitectureRow | None, tokens: int, sequences: int) -> tuple[int, str]:
-    """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token; bytes and arithmetic."""
+def _block_cache(
+    architecture: Architecture, row: ArchitectureRow | None, tokens: int, sequences: int
+) -> tuple[int, str]:
+    """A plain 16-bit cache of the block's layers, as wide as a layer that keeps every token;
+    bytes and arithmetic.
+    """
     group = _group_of_block(architecture, row)
     blocks = architecture.mtp_layers or 0
     size = blocks * 2 * (group.key_elements + group.value_elements) * tokens * sequences
-    shape = f"{group.key_length:,}" if group.latent else f"({group.key_elements:,} + {group.value_elements:,})"
+    shape = (
+        f"{group.key_length:,}"
+        if group.latent
+        else f"({group.key_elements:,} + {group.value_elements:,})"
+    )
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     return size, f"{times(blocks, 'block')} × {shape} × 2 bytes × {tokens:,} tokens{ending}"
 
@@ -175,7 +263,9 @@ def _group_of_block(architecture: Architecture, row: ArchitectureRow | None) -> 
 
 
 def _without_program(item: Term, runtime: RuntimeSpec) -> Term | None:
-    """What a second model adds to a program that runs already: its vocabulary and scratch; None where nothing is left."""
+    """What a second model adds to a program that runs already: its vocabulary and scratch; None
+    where nothing is left.
+    """
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     program = (low + high) // 2
     if item.bytes <= program:
@@ -201,11 +291,17 @@ def _with(files: SizedWeights, more: SizedWeights, what: str) -> SizedWeights:
 
 
 def block_terms(
-    architecture: Architecture, row: ArchitectureRow, room: llamacpp.Cells, weights: tuple[int, int, str], compute: Term
+    architecture: Architecture,
+    row: ArchitectureRow,
+    room: llamacpp.Cells,
+    weights: tuple[int, int, str],
+    compute: Term,
 ) -> list[Term]:
-    """llama.cpp with the model's own block: its tensors, a plain f16 cache for it, and a second, smaller compute buffer.
+    """llama.cpp with the model's own block: its tensors, a plain f16 cache for it, and a second,
+    smaller compute buffer.
 
-    `weights` are the bytes of its tensors, the error of that, and the arithmetic; `compute` is the model's own buffer.
+    `weights` are the bytes of its tensors, the error of that, and the arithmetic; `compute` is the
+    model's own buffer.
     """
     tensors, error, line = weights
     size, cache_line = _block_cache(architecture, row, room.full, room.streams)
@@ -232,8 +328,17 @@ def block_terms(
     ]
 
 
-def _adapter(subject: Subject, adapter: SizedWeights, rank: int, runtime: RuntimeSpec, format: str, source: str) -> Term:
-    """What a runtime keeps of an adapter: llama.cpp its tensors as they are stored, and tables for each of them, measured."""
+def _adapter(
+    subject: Subject,
+    adapter: SizedWeights,
+    rank: int,
+    runtime: RuntimeSpec,
+    format: str,
+    source: str,
+) -> Term:
+    """What a runtime keeps of an adapter: llama.cpp its tensors as they are stored, and tables
+    for each of them, measured.
+    """
     if runtime.id == "vllm" and subject.architecture is not None and subject.row is not None:
         return _adapter_slot(subject.architecture, subject.row, rank)
     tables = _ADAPTER_TABLES_BYTES
@@ -241,8 +346,19 @@ def _adapter(subject: Subject, adapter: SizedWeights, rank: int, runtime: Runtim
         # peft makes 32-bit weights of 16-bit ones (autocast_adapter_dtype of load_adapter)
         line, high = adapter.arithmetic, adapter.high_bytes + _ADAPTER_TABLES_HIGH_BYTES
         if adapter.how is not How.ASSUMED:
-            line, high = f"{line}; up to twice as much where 16-bit weights are made 32-bit ones", high + adapter.high_bytes
-        return term("adapter", adapter.bytes, How.ASSUMED, f"{adapter.source}; {source}", line, low=adapter.low_bytes, high=high)
+            line, high = (
+                f"{line}; up to twice as much where 16-bit weights are made 32-bit ones",
+                high + adapter.high_bytes,
+            )
+        return term(
+            "adapter",
+            adapter.bytes,
+            How.ASSUMED,
+            f"{adapter.source}; {source}",
+            line,
+            low=adapter.low_bytes,
+            high=high,
+        )
     return term(
         "adapter",
         adapter.bytes + tables,
@@ -255,9 +371,11 @@ def _adapter(subject: Subject, adapter: SizedWeights, rank: int, runtime: Runtim
 
 
 def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -> Term:
-    """vLLM's room for one adapter, reserved whole whatever the adapter changes: both matrices of every linear layer in 16 bits.
+    """vLLM's room for one adapter, reserved whole whatever the adapter changes: both matrices of
+    every linear layer in 16 bits.
 
-    Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed experts have room too: the high end.
+    Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed
+    experts have room too: the high end.
     """
     from ..torch.finetune import adapters
 
@@ -266,19 +384,24 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     wide = architecture.embedding_length
     tables = 2 * slot * (wide + (architecture.vocabulary or 0))
     experts = sum(
-        3 * slot * (wide + group.length) * group.experts * len(group.layers) for group in architecture.feed_forward if group.experts
+        3 * slot * (wide + group.length) * group.experts * len(group.layers)
+        for group in architecture.feed_forward
+        if group.experts
     )
     return term(
         "adapter",
         found.linear_parameters * 2,
         How.ASSUMED,
-        "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one adapter at once (max_loras)",
+        "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one"
+        " adapter at once (max_loras)",
         f"{found.linear_parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
         high=2 * (found.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
     )
 
 
-def adapter_of_rank(spec: ModelSpec, architectures: Mapping[str, Any], rank: int) -> SizedWeights | Unread:
+def adapter_of_rank(
+    spec: ModelSpec, architectures: Mapping[str, Any], rank: int
+) -> SizedWeights | Unread:
     """An adapter on every linear layer, as trainers write it: 32-bit at most, 16-bit at least."""
     from ..tensors import row_of
     from ..torch.finetune import adapters
@@ -297,7 +420,9 @@ def adapter_of_rank(spec: ModelSpec, architectures: Mapping[str, Any], rank: int
         low_bytes=found.linear_parameters * 2,
         high_bytes=found.high_parameters * 4,
         how=How.ASSUMED,
-        source="LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or 16; fewer layers take less, "
-        "adapted experts more",
+        source=(
+            "LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or"
+            " 16; fewer layers take less, adapted experts more"
+        ),
         arithmetic=f"{found.linear_parameters:,} parameters × 4 bytes",
     )

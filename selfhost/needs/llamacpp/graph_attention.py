@@ -1,4 +1,6 @@
-"""How llama.cpp computes attention, as the allocator sees it: src/llama-graph.cpp and src/models of llama.cpp 0c1e570."""
+"""How llama.cpp computes attention, as the allocator sees it: src/llama-graph.cpp and
+src/models of llama.cpp 0c1e570.
+"""
 
 from __future__ import annotations
 
@@ -25,37 +27,62 @@ class Attending(Graph):
                 block *= 2
             rotated = [
                 kind == "quantized" and not latent and length % _ROTATION == 0
-                for kind, length in zip(self.stored, (heads.key_length, heads.value_length), strict=True)
+                for kind, length in zip(
+                    self.stored, (heads.key_length, heads.value_length), strict=True
+                )
             ]
             self.attending[key] = Shared(
                 cells=cells,
                 key_places=record.input(tokens, width=8),
                 value_places=record.input(tokens if self.flash else tokens * value_width, width=8),
-                mask=record.input(cells, tokens // self.streams, self.streams, width=2 if self.flash else 4),
+                mask=record.input(
+                    cells, tokens // self.streams, self.streams, width=2 if self.flash else 4
+                ),
                 key_rotation=record.input(block, block) if rotated[0] else None,
                 value_rotation=record.input(_ROTATION, _ROTATION) if rotated[1] else None,
                 key_block=block,
             )
         return self.attending[key]
 
-    def attention(self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
+    def attention(
+        self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True
+    ) -> Tensor:
         record, tokens = self.record, self.tokens
-        count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
+        count, groups, size, value = (
+            heads.heads,
+            heads.kv_heads,
+            heads.key_length,
+            heads.value_length,
+        )
         unpacked = heads.kind == "full" and heads.latent_length
-        queries, keys, values, gate = self.unpacked(heads, normed) if unpacked else self.projected(heads, normed, rotated)
+        queries, keys, values, gate = (
+            self.unpacked(heads, normed) if unpacked else self.projected(heads, normed, rotated)
+        )
         if self.row.encoder:
             return self.without_cache(heads, queries, keys, values)
         # without flash attention every value row is as wide as the widest
-        widest = groups * value if self.flash else max(group.kv_heads * group.value_length for group in self.model.attention)
+        widest = (
+            groups * value
+            if self.flash
+            else max(group.kv_heads * group.value_length for group in self.model.attention)
+        )
         shared = self.shared(heads, widest)
         if shared.key_rotation is not None:
-            queries = self.hadamard(queries, count * size * tokens, shared.key_rotation, shared.key_block)
-            keys = self.hadamard(keys, groups * size * tokens, shared.key_rotation, shared.key_block)
+            queries = self.hadamard(
+                queries, count * size * tokens, shared.key_rotation, shared.key_block
+            )
+            keys = self.hadamard(
+                keys, groups * size * tokens, shared.key_rotation, shared.key_block
+            )
         if shared.value_rotation is not None:
-            values = self.hadamard(values, groups * value * tokens, shared.value_rotation, _ROTATION)
+            values = self.hadamard(
+                values, groups * value * tokens, shared.value_rotation, _ROTATION
+            )
         blocks = self.in_blocks(heads)
         indexed = self.indexed_blocks(heads, normed) if blocks else None
-        for tensor in (queries, keys, values) if self.windowed or blocks else (queries, values, keys):
+        for tensor in (
+            (queries, keys, values) if self.windowed or blocks else (queries, values, keys)
+        ):
             if cached or tensor is queries:
                 record.expand(tensor)
         if cached:
@@ -80,21 +107,32 @@ class Attending(Graph):
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
 
-    def projected(self, heads: Attention, normed: Tensor, rotated: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def projected(
+        self, heads: Attention, normed: Tensor, rotated: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries, keys and values; and the matrix product that holds the queries."""
         record, tokens = self.record, self.tokens
-        count, groups, size, value = heads.heads, heads.kv_heads, heads.key_length, heads.value_length
+        count, groups, size, value = (
+            heads.heads,
+            heads.kv_heads,
+            heads.key_length,
+            heads.value_length,
+        )
         norm = heads.query_key_norm or self.model.query_key_norm or self.row.query_key_norm
         if self.fused:
             joined = record.result(((count + groups) * size + groups * value, tokens), normed)
             queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
         else:
-            joined = record.result((count * size * (2 if self.row.gated_query else 1), tokens), normed)
+            joined = record.result(
+                (count * size * (2 if self.row.gated_query else 1), tokens), normed
+            )
             queries, keys = joined, record.result((groups * size, tokens), normed)
             if norm == "full":
                 queries = self.norm(queries, count * size, tokens)
                 keys = self.norm(keys, groups * size, tokens)
-            values = record.view(keys if heads.values_from_keys else record.result((groups * value, tokens), normed))
+            values = record.view(
+                keys if heads.values_from_keys else record.result((groups * value, tokens), normed)
+            )
             queries, keys = record.view(queries, strided=self.row.gated_query), record.view(keys)
         if norm in ("head", "per_head"):
             queries = self.norm(queries, size, count, tokens)
@@ -112,14 +150,20 @@ class Attending(Graph):
         """The same of a compressed key and value, cached as they are of plain attention."""
         record, tokens, count, size = self.record, self.tokens, heads.heads, heads.key_length
         rope, latent, value = heads.rope_length or 0, heads.latent_length or 0, heads.value_length
-        queries = record.view(record.result((count * size, tokens), self.packed_queries(heads, normed)))
+        queries = record.view(
+            record.result((count * size, tokens), self.packed_queries(heads, normed))
+        )
         queries = record.over((size, count, tokens), queries, self.positions)
         joined = record.result((latent + rope, tokens), normed)
         packed = self.norm(record.view(joined, strided=True), latent, tokens)
         both = record.result((count * (size - rope + value), tokens), packed)
         values = record.view(record.result((value, count, tokens), record.view(both, strided=True)))
         turned = record.over((rope, 1, tokens), record.view(joined, strided=True), self.positions)
-        keys = record.result((size, count, tokens), record.view(both, strided=True), record.result((rope, count, tokens), turned))
+        keys = record.result(
+            (size, count, tokens),
+            record.view(both, strided=True),
+            record.result((rope, count, tokens), turned),
+        )
         return queries, keys, values, joined
 
     def packed_queries(self, heads: Attention, normed: Tensor) -> Tensor:
@@ -133,30 +177,61 @@ class Attending(Graph):
         """What attention gives, scaled by a matrix of its own."""
         record, tokens = self.record, self.tokens
         if self.row.attention_gate == "element":
-            return record.over((count * value, tokens), looked, record.result((count * value, tokens), normed))
+            return record.over(
+                (count * value, tokens), looked, record.result((count * value, tokens), normed)
+            )
         if self.row.attention_gate != "head":
             return looked
         gate = record.view(record.result((count, tokens), normed))
         if self.style.gate_apart:
             gate = record.over((1, count, tokens), gate)
         looked = record.over((value, count, tokens), record.view(looked), gate)
-        return record.result((count * value, tokens), looked) if self.style.gate_apart else record.view(looked)
+        return (
+            record.result((count * value, tokens), looked)
+            if self.style.gate_apart
+            else record.view(looked)
+        )
 
     def in_blocks(self, heads: Attention) -> bool:
-        """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a cache apart for each sequence."""
-        return self.model.row == "minimax-m3" and bool(heads.indexer_heads) and self.flash and self.sequences == self.streams
+        """Whether llama.cpp looks at chosen blocks of cells alone: with flash attention, and a
+        cache apart for each sequence.
+        """
+        return (
+            self.model.row == "minimax-m3"
+            and bool(heads.indexer_heads)
+            and self.flash
+            and self.sequences == self.streams
+        )
 
     def indexed_blocks(self, heads: Attention, normed: Tensor) -> Tensor:
         """Queries of the indexer; its keys are kept."""
-        record, tokens, count, size = self.record, self.tokens, heads.indexer_heads or 1, heads.indexer_length or 0
+        record, tokens, count, size = (
+            self.record,
+            self.tokens,
+            heads.indexer_heads or 1,
+            heads.indexer_length or 0,
+        )
         if self.block_inputs is None:
             streams = self.streams
-            sides = (tokens,), (BLOCKS, tokens), (POSITIONS, tokens), (POSITIONS, streams), (FULL_CELLS, streams)
-            self.block_inputs = [record.input(*of, width=8 if number == 0 else 4) for number, of in enumerate(sides)]
+            sides = (
+                (tokens,),
+                (BLOCKS, tokens),
+                (POSITIONS, tokens),
+                (POSITIONS, streams),
+                (FULL_CELLS, streams),
+            )
+            self.block_inputs = [
+                record.input(*of, width=8 if number == 0 else 4) for number, of in enumerate(sides)
+            ]
         queries, keys = (
             record.over(
                 (size, number, tokens),
-                self.norm(record.view(record.result((number * size, tokens), normed)), size, number, tokens),
+                self.norm(
+                    record.view(record.result((number * size, tokens), normed)),
+                    size,
+                    number,
+                    tokens,
+                ),
                 self.positions,
             )
             for number in (count, 1)
@@ -164,8 +239,12 @@ class Attending(Graph):
         record.expand(record.elsewhere(record.view(keys), self.block_inputs[0]))
         return queries
 
-    def look_in_blocks(self, heads: Attention, shared: Shared, queries: Tensor, indexed: Tensor) -> Tensor:
-        """One sequence after the other: scores by position, the best blocks, a mask of them for every group of heads."""
+    def look_in_blocks(
+        self, heads: Attention, shared: Shared, queries: Tensor, indexed: Tensor
+    ) -> Tensor:
+        """One sequence after the other: scores by position, the best blocks, a mask of them for
+        every group of heads.
+        """
         record, groups, each = self.record, heads.indexer_heads or 1, self.tokens // self.streams
         assert self.block_inputs is not None
         _, bias, hidden, cells_of, blocks_of = self.block_inputs
@@ -177,26 +256,38 @@ class Attending(Graph):
             keys = record.result((heads.indexer_length or 0, POSITIONS), record.view(cells_of))
             scores = record.result((POSITIONS, many), keys, record.view(indexed))
             scores = record.within(scores, record.view(scores), record.view(hidden))
-            best = record.over((BLOCKS, many), record.result((BLOCKS, many), scores), record.view(bias))
+            best = record.over(
+                (BLOCKS, many), record.result((BLOCKS, many), scores), record.view(bias)
+            )
             chosen = record.result((CHOSEN, many), best)
             zeros = record.over((CHOSEN, many), record.result((CHOSEN, many), chosen))
-            closed = record.result((BLOCKS, each), record.result((BLOCKS, each), record.view(bias)), width=2)
+            closed = record.result(
+                (BLOCKS, each), record.result((BLOCKS, each), record.view(bias)), width=2
+            )
             closed = record.result((BLOCKS, many), closed, width=2)
-            opened = record.within(closed, record.view(zeros), record.view(chosen), record.view(closed))
+            opened = record.within(
+                closed, record.view(zeros), record.view(chosen), record.view(closed)
+            )
             opened = record.result((BLOCKS, many), record.view(opened), width=2)
             opened = record.result((BLOCKS, many), record.view(opened), width=2)
             mask = record.result((FULL_CELLS, many), opened, record.view(blocks_of))
             mask = record.result((FULL_CELLS, many), record.view(mask))
             mask = record.within(mask, record.view(mask), record.view(self.causal))
             mask = record.result((FULL_CELLS, many), record.view(mask), width=2)
-            looked = record.result((heads.value_length, heads.heads, each), record.view(queries), mask)
-            looked = record.view(record.result((heads.value_length, heads.heads, each), record.view(looked)))
+            looked = record.result(
+                (heads.value_length, heads.heads, each), record.view(queries), mask
+            )
+            looked = record.view(
+                record.result((heads.value_length, heads.heads, each), record.view(looked))
+            )
             length = heads.value_length * heads.heads, each * stream
             joined = looked if joined is None else record.result(length, joined, looked)
         assert joined is not None
         return joined
 
-    def without_cache(self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def without_cache(
+        self, heads: Attention, queries: Tensor, keys: Tensor, values: Tensor
+    ) -> Tensor:
         """Attention among the tokens of one batch, as encoders do it."""
         record, tokens, count = self.record, self.tokens, heads.heads
         for tensor in (queries, keys, values):
@@ -207,31 +298,58 @@ class Attending(Graph):
         mask = self.encoded[windowed]
         queries = record.view(record.view(queries))
         if self.flash and not self.row.relative_positions:
-            halved = (record.result((heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2) for tensor in (keys, values))
-            looked = record.view(record.result((heads.value_length, count, tokens), queries, *halved, mask))
+            halved = (
+                record.result(
+                    (heads.key_length, tokens, heads.kv_heads), record.view(tensor), width=2
+                )
+                for tensor in (keys, values)
+            )
+            looked = record.view(
+                record.result((heads.value_length, count, tokens), queries, *halved, mask)
+            )
         else:
             scores = record.result((tokens, tokens, count), record.view(keys), queries)
             if self.row.relative_positions:
                 if self.distances is None:
                     self.distances = record.input(tokens, tokens)
                 far = record.result((count, tokens, tokens), record.view(self.distances))
-                far = record.result((tokens, tokens, count), record.view(record.view(far), strided=True))
+                far = record.result(
+                    (tokens, tokens, count), record.view(record.view(far), strided=True)
+                )
                 scores = record.over((tokens, tokens, count), scores, far)
             scores = record.over((tokens, tokens, count), scores, mask)
-            turned = record.result((tokens, heads.value_length, heads.kv_heads), record.view(record.view(values)))
+            turned = record.result(
+                (tokens, heads.value_length, heads.kv_heads), record.view(record.view(values))
+            )
             looked = record.result((heads.value_length, tokens, count), turned, scores)
             looked = record.result((count * heads.value_length, tokens), record.view(looked))
         record.expand(looked)
         return record.result((self.width, tokens), looked)
 
     def hadamard(self, tensor: Tensor, elements: int, rotation: Tensor, block: int) -> Tensor:
-        """A rotation in blocks; rows that do not follow each other are copied first, and a single one does."""
+        """A rotation in blocks; rows that do not follow each other are copied first, and a
+        single one does.
+        """
         record, sides = self.record, (block, elements // block)
-        rows = record.result(sides, tensor) if tensor.strided and self.tokens > 1 else record.view(tensor)
+        rows = (
+            record.result(sides, tensor)
+            if tensor.strided and self.tokens > 1
+            else record.view(tensor)
+        )
         return record.view(record.result(sides, rotation, rows))
 
-    def look(self, shared: Shared, queries: Tensor, count: int, value: int, widths: tuple[int, int], unpacked: int = 0) -> Tensor:
-        """Attention itself. `widths` of a cell's keys and values; `unpacked`: the size to which latent values are multiplied out."""
+    def look(
+        self,
+        shared: Shared,
+        queries: Tensor,
+        count: int,
+        value: int,
+        widths: tuple[int, int],
+        unpacked: int = 0,
+    ) -> Tensor:
+        """Attention itself. `widths` of a cell's keys and values; `unpacked`: the size to which
+        latent values are multiplied out.
+        """
         record, tokens, streams = self.record, self.tokens, self.streams
         queries = record.view(record.view(queries))
         if self.flash:
@@ -249,7 +367,13 @@ class Attending(Graph):
         scores = record.result((shared.cells, tokens // streams, count, streams), queries)
         scores = record.over((shared.cells, tokens // streams, count, streams), scores, shared.mask)
         # the latent row is key and value, so the values have to be turned
-        turned = record.result((shared.cells, value, streams), width=4 if self.stored[0] == "32 bits" else 2) if unpacked else None
+        turned = (
+            record.result(
+                (shared.cells, value, streams), width=4 if self.stored[0] == "32 bits" else 2
+            )
+            if unpacked
+            else None
+        )
         found = record.result((value, tokens, count), turned, scores)
         if unpacked:
             found = record.result((unpacked, tokens, count), found)
@@ -283,9 +407,13 @@ class Attending(Graph):
         record.expand(record.elsewhere(record.view(keys), shared.key_places))
         if self.chosen is not None and heads.window_tokens is None:
             shared = shared.replace(mask=self.chosen_alone(shared.mask, self.chosen))
-        looked = self.look(shared, queries, count, latent, (latent + rope, latent), heads.value_length)
+        looked = self.look(
+            shared, queries, count, latent, (latent + rope, latent), heads.value_length
+        )
         record.expand(looked)
-        return record.result((self.width, tokens), self.gated(looked, normed, count, heads.value_length))
+        return record.result(
+            (self.width, tokens), self.gated(looked, normed, count, heads.value_length)
+        )
 
     def indexed(self, heads: Attention, normed: Tensor, packed: Tensor) -> Tensor:
         """Scores every cell by keys of the indexer's own, which it keeps, and names the highest."""
@@ -304,12 +432,19 @@ class Attending(Graph):
             keys = record.result((size, 1, tokens), rotation, keys)
         record.expand(record.elsewhere(record.view(keys), places))
         weights = record.over((count, tokens), record.view(record.result((count, tokens), normed)))
-        scores = record.result((FULL_CELLS, tokens // streams, streams), record.view(queries), weights, mask)
+        scores = record.result(
+            (FULL_CELLS, tokens // streams, streams), record.view(queries), weights, mask
+        )
         return record.result((CHOSEN, tokens), record.result((CHOSEN, tokens), scores))
 
     def chosen_alone(self, mask: Tensor, chosen: Tensor) -> Tensor:
         """A mask of the cells that were chosen, and of what the usual one hides."""
-        record, tokens, streams, width = self.record, self.tokens, self.streams, 2 if self.flash else 4
+        record, tokens, streams, width = (
+            self.record,
+            self.tokens,
+            self.streams,
+            2 if self.flash else 4,
+        )
         sides = FULL_CELLS, tokens // streams, streams
         hidden = record.over(sides, mask, width=width)
         zeros = record.over((CHOSEN, tokens), record.input(CHOSEN, tokens, each=True))

@@ -1,4 +1,6 @@
-"""What the graphs of all architectures share: how one is built, its inputs, and what its layers remember."""
+"""What the graphs of all architectures share: how one is built, its inputs, and what its layers
+remember.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,25 @@ from .buffers import window_of
 class Style(Record):
     """How llama.cpp builds one architecture.
 
-    `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are rotated: "all", "none",
-    "sliding", "three of four", "of 32 layers" (a model of so many). `positions`: numbers per position. `temperature`: queries are
-    scaled by position. `values_normed`: values have a norm. `residual_first`: what attention gives is added to the residual, not
-    the reverse. `beside`: what a feed-forward beside the attention reads: "norm" (that of the attention) or "input"; `sums`: what
-    is added to what at the end of a layer. `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is
-    over the experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are multiplied.
-    `before_experts`: they scale what the experts read. `divided_gate`: the gate of the shared expert is used twice. `late_rows`:
-    all tokens pass the last layer, and rows are chosen "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward
-    beside the experts is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per head, and what it
-    scales, are copied. `unfused`: never flash attention. `normed_first`: what attention gives is normed before rows are chosen.
-    `routed_early`: the router reads what the layer is given. `embedding_normed`: the embeddings are normed, without a weight.
-    `plain_index`: what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what the norm gave,
-    scaled. `scaled_last`: what the last norm gives is scaled before the output matrix reads it. `muted`: so many logits,
-    those of images, are hidden in a copy of all. `skip`: the embeddings are added to what each layer gives.
+    `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are
+    rotated: "all", "none", "sliding", "three of four", "of 32 layers" (a model of so many).
+    `positions`: numbers per position. `temperature`: queries are scaled by position.
+    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the
+    residual, not the reverse. `beside`: what a feed-forward beside the attention reads: "norm"
+    (that of the attention) or "input"; `sums`: what is added to what at the end of a layer.
+    `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is over the
+    experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are
+    multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the
+    shared expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen
+    "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward beside the experts
+    is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per
+    head, and what it scales, are copied. `unfused`: never flash attention. `normed_first`: what
+    attention gives is normed before rows are chosen. `routed_early`: the router reads what the
+    layer is given. `embedding_normed`: the embeddings are normed, without a weight. `plain_index`:
+    what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what
+    the norm gave, scaled. `scaled_last`: what the last norm gives is scaled before the output
+    matrix reads it. `muted`: so many logits, those of images, are hidden in a copy of all. `skip`:
+    the embeddings are added to what each layer gives.
     """
 
     centred: bool = False
@@ -58,7 +65,9 @@ class Style(Record):
 
 
 class Shared(Record):
-    """What layers share that attend alike: room in the cache, and the inputs that say where to write and what to look at."""
+    """What layers share that attend alike: room in the cache, and the inputs that say where to
+    write and what to look at.
+    """
 
     cells: int
     key_places: Tensor
@@ -70,7 +79,8 @@ class Shared(Record):
 
 
 class Layer:
-    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none. `cached`: it has a cache of its own.
+    """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none.
+    `cached`: it has a cache of its own.
 
     `normed`: by a norm in front of its attention.
     """
@@ -90,7 +100,13 @@ class Layer:
         normed: bool,
     ) -> None:
         self.heads, self.state, self.wide = heads, state, wide
-        self.rotated, self.last, self.deep, self.cached, self.sparse = rotated, last, deep, cached, sparse
+        self.rotated, self.last, self.deep, self.cached, self.sparse = (
+            rotated,
+            last,
+            deep,
+            cached,
+            sparse,
+        )
         self.normed = normed
 
 
@@ -112,11 +128,21 @@ class Graph:
         if row.norms_after:
             row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))
         self.model, self.row, self.style = model, row, style
-        self.tokens, self.streams, self.sequences, self.flash, self.stored = tokens, streams, sequences, flash, stored
+        self.tokens, self.streams, self.sequences, self.flash, self.stored = (
+            tokens,
+            streams,
+            sequences,
+            flash,
+            stored,
+        )
         self.width = model.embedding_length
         # some converters of some years join the three matrices
         self.fused = row.fused_qkv or (
-            not model.recurrent and any(group.name == "blk.*.attn_qkv.weight" and group.layers[0] < model.layers for group in model.tensors)
+            not model.recurrent
+            and any(
+                group.name == "blk.*.attn_qkv.weight" and group.layers[0] < model.layers
+                for group in model.tensors
+            )
         )
         self.record = Recorder()
         self.positions = self.record.input(tokens * style.positions)
@@ -124,7 +150,9 @@ class Graph:
         self.rows = self.record.input(LOGITS_ROWS)
         self.states = self.record.input(sequences)
         groups = [group for group in model.recurrent if group.layers]
-        self.memories = {id(group): state for group, state in zip(groups, states(model), strict=True)}
+        self.memories = {
+            id(group): state for group, state in zip(groups, states(model), strict=True)
+        }
         self.encoded: dict[bool, Tensor] = {}
         self.distances: Tensor | None = None
         self.embedded: Tensor | None = None
@@ -135,8 +163,11 @@ class Graph:
         # of a sparse indexer: rotation, places to write to, mask; and what it chose
         self.indexer: tuple[Tensor, Tensor, Tensor] | None = None
         self.chosen: Tensor | None = None
-        self.choosing = any(group.indexer_heads and group.kind == "latent" for group in model.attention)
-        # of an indexer of blocks: places to write to, what counts for each block, hidden positions, cells by position, blocks by cell
+        self.choosing = any(
+            group.indexer_heads and group.kind == "latent" for group in model.attention
+        )
+        # of an indexer of blocks: places to write to, what counts for each block, hidden positions,
+        # cells by position, blocks by cell
         self.block_inputs: list[Tensor] | None = None
         self.causal: Tensor | None = None
         # Kimi K3: the residuals kept so far
@@ -147,9 +178,20 @@ class Graph:
         self.attending: dict[tuple[int, int], Shared] = {}
 
     def norm(self, tensor: Tensor, *sides: int) -> Tensor:
-        return self.record.result(sides, tensor) if self.style.centred else self.record.over(sides, tensor)
+        return (
+            self.record.result(sides, tensor)
+            if self.style.centred
+            else self.record.over(sides, tensor)
+        )
 
 
 def window_kept(model: Architecture, heads: Attention) -> int | None:
-    """The window that llama.cpp gives the cache of these layers; None where it keeps every token."""
-    return window_of(model, CacheGroup(layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens))
+    """The window that llama.cpp gives the cache of these layers; None where it keeps every
+    token.
+    """
+    return window_of(
+        model,
+        CacheGroup(
+            layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens
+        ),
+    )

@@ -1,4 +1,6 @@
-"""How llama.cpp computes feed-forwards and experts, as the allocator sees them: src/llama-graph.cpp of llama.cpp 0c1e570."""
+"""How llama.cpp computes feed-forwards and experts, as the allocator sees them:
+src/llama-graph.cpp of llama.cpp 0c1e570.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from .graph_base import Graph
 class FeedingForward(Graph):
     """Dense, gated and sparse ones."""
 
-    def feed_forward(self, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None) -> Tensor:
+    def feed_forward(
+        self, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
+    ) -> Tensor:
         """`scores`: of the router, where it has read something else."""
         if not wide.experts:
             return self.dense(wide.length, read, side)
@@ -50,27 +54,51 @@ class FeedingForward(Graph):
         return record.result((self.width, side), made)
 
     def experts_beside_dense(self, wide: FeedForward, residual: Tensor) -> Tensor:
-        """Gemma 4: a dense feed-forward and experts, each with norms of its own; the router reads what comes before them."""
+        """Gemma 4: a dense feed-forward and experts, each with norms of its own; the router
+        reads what comes before them.
+        """
         record, width, tokens, experts = self.record, self.width, self.tokens, wide.experts or 1
-        dense = self.norm(self.dense(wide.beside_dense or 0, self.norm(residual, width, tokens), tokens), width, tokens)
+        dense = self.norm(
+            self.dense(wide.beside_dense or 0, self.norm(residual, width, tokens), tokens),
+            width,
+            tokens,
+        )
         read = self.norm(residual, width, tokens)
         scores = record.result((experts, tokens), self.norm(residual, width, tokens))
-        made = self.norm(self.experts(wide, experts, wide.used or 1, read, tokens, scores), width, tokens)
+        made = self.norm(
+            self.experts(wide, experts, wide.used or 1, read, tokens, scores), width, tokens
+        )
         return record.over((width, tokens), dense, made)
 
     def chunked(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
-        """GroveMoE: smaller experts, one for each two, read what the others gave, chosen anew by the same scores."""
+        """GroveMoE: smaller experts, one for each two, read what the others gave, chosen anew
+        by the same scores.
+        """
         record = self.record
         scores = record.result((count, side), read)
         made = self.experts(wide, count, used, read, side, scores)
-        beside = self.experts(wide, count, min(used, count // 2), made, side, scores, self.row.chunk_experts)
+        beside = self.experts(
+            wide, count, min(used, count // 2), made, side, scores, self.row.chunk_experts
+        )
         return record.over((self.width, side), made, beside)
 
     def experts(
-        self, wide: FeedForward, count: int, used: int, read: Tensor, side: int, scores: Tensor | None = None, chunk: int = 0
+        self,
+        wide: FeedForward,
+        count: int,
+        used: int,
+        read: Tensor,
+        side: int,
+        scores: Tensor | None = None,
+        chunk: int = 0,
     ) -> Tensor:
         """`chunk`: the width of those that are one for each two."""
-        record, width, style, length = self.record, wide.latent_length or self.width, self.style, chunk or wide.length
+        record, width, style, length = (
+            self.record,
+            wide.latent_length or self.width,
+            self.style,
+            chunk or wide.length,
+        )
         scores = scores or record.result((count, side), read)
         chances = record.over((count, side), scores) if not style.chosen_first else scores
         ranked = scores if style.before_experts else chances
@@ -95,7 +123,9 @@ class FeedingForward(Graph):
         record.expand(weights)
         read = record.view(record.result((width, side), read) if wide.latent_length else read)
         if style.before_experts:
-            read = record.over((width, used, side), record.result((width, used, side), read), weights)
+            read = record.over(
+                (width, used, side), record.result((width, used, side), read), weights
+            )
         up = record.result((length, used, side), read, chosen)
         if self.row.expert_bias:
             up = record.over((length, used, side), up, chosen)

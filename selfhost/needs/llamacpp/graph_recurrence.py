@@ -1,4 +1,6 @@
-"""How llama.cpp computes layers that keep a state, as the allocator sees them: src/models of llama.cpp 0c1e570."""
+"""How llama.cpp computes layers that keep a state, as the allocator sees them: src/models of
+llama.cpp 0c1e570.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +37,24 @@ class Recurring(Graph):
         return self.record.view(fetched)
 
     def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
-        """What a section hands over. A recurrent layer fetches its state before the layer before it has computed its last sum."""
+        """What a section hands over. A recurrent layer fetches its state before the layer
+        before it has computed its last sum.
+        """
         group = self.early.get(layer)
         if group is None:
             return (result,)
         if layer == 0:
             self.record.expand(result)
-        fetched = self.record.result((self.memories[id(group)].first, self.sequences), self.record.view(self.states))
+        fetched = self.record.result(
+            (self.memories[id(group)].first, self.sequences), self.record.view(self.states)
+        )
         self.record.expand(fetched)
         return result, fetched
 
     def convolved(self, past: Tensor, channels: int, taps: int, taken: Tensor) -> Tensor:
-        """The last inputs before the new ones, the last of which are kept, and the convolution over them."""
+        """The last inputs before the new ones, the last of which are kept, and the convolution
+        over them.
+        """
         record, each = self.record, self.tokens // self.sequences
         joined = record.result((taps + each, channels, self.sequences), past, taken)
         record.expand(record.elsewhere(record.view(joined, strided=True)))
@@ -55,14 +63,20 @@ class Recurring(Graph):
     def scanned(self, inner: int, memory: int, *sources: Tensor) -> Tensor:
         """The outputs and, behind them, the new states, which are kept."""
         record = self.record
-        made = record.result((inner * self.tokens + memory * self.sequences,), *sources, record.view(self.states))
+        made = record.result(
+            (inner * self.tokens + memory * self.sequences,), *sources, record.view(self.states)
+        )
         record.expand(made)
         record.expand(record.elsewhere(record.view(made)))
         return record.view(made)
 
     def mamba(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
-        inner, size, rank = group.inner_length or 0, group.state_length or 0, group.time_step_rank or 0
+        inner, size, rank = (
+            group.inner_length or 0,
+            group.state_length or 0,
+            group.time_step_rank or 0,
+        )
         sides = inner, tokens // self.sequences, self.sequences
         past = self.fetch(state.convolution)
         both = record.result((2 * inner, tokens), record.view(normed))
@@ -81,22 +95,35 @@ class Recurring(Graph):
             step = record.result((rank, tokens), step)
         step = record.result((group.heads or inner, tokens), step)
         outputs = self.scanned(inner, state.memory, record.view(taken), step, keys, queries)
-        outputs = record.over(sides, outputs, record.over(sides, record.view(taken) if group.heads else taken))
+        outputs = record.over(
+            sides, outputs, record.over(sides, record.view(taken) if group.heads else taken)
+        )
         gated = record.result(sides, record.result(sides, record.view(both, strided=True)), outputs)
         return record.view(record.result((self.width, tokens), gated))
 
     def mamba2(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
-        inner, heads, mixed = group.inner_length or 0, group.heads or 1, 2 * (group.groups or 0) * (group.state_length or 0)
+        inner, heads, mixed = (
+            group.inner_length or 0,
+            group.heads or 1,
+            2 * (group.groups or 0) * (group.state_length or 0),
+        )
         sides = inner // heads, heads, tokens // self.sequences, self.sequences
         past = self.fetch(state.convolution)
         all_of_it = record.view(record.result((2 * inner + mixed + heads, tokens), normed))
-        taken = self.convolved(past, inner + mixed, (group.convolution or 1) - 1, record.view(record.view(all_of_it, strided=True)))
+        taken = self.convolved(
+            past,
+            inner + mixed,
+            (group.convolution or 1) - 1,
+            record.view(record.view(all_of_it, strided=True)),
+        )
         step = record.result((heads, *sides[2:]), record.view(all_of_it, strided=True))
         read, keys, queries = (record.view(taken, strided=True) for _ in range(3))
         outputs = self.scanned(inner, state.memory, read, step, keys, queries)
         outputs = record.over(sides, outputs, record.over(sides, read))
-        gated = record.result(sides, record.result(sides, record.view(all_of_it, strided=True)), outputs)
+        gated = record.result(
+            sides, record.result(sides, record.view(all_of_it, strided=True)), outputs
+        )
         if group.norm is not False:
             gated = record.over((inner, tokens), record.view(gated))
         return record.result((self.width, tokens), record.view(gated))
@@ -122,7 +149,9 @@ class Recurring(Graph):
             mixed = self.convolved(record.view(past), inner, (group.convolution or 1) - 1, taken)
             parts.append(record.view(record.over((inner, tokens), record.view(mixed))))
         narrow = not self.row.wide_gates
-        decay = record.result((inner, tokens), record.result((size, tokens), normed) if narrow else normed)
+        decay = record.result(
+            (inner, tokens), record.result((size, tokens), normed) if narrow else normed
+        )
         decay = record.over(sides, record.view(decay))
         rate = record.over((heads, tokens), record.view(record.result((heads, tokens), normed)))
         memory = self.fetch(state.memory)
@@ -132,24 +161,36 @@ class Recurring(Graph):
         outputs = record.result(sides, record.view(made))
         record.expand(record.elsewhere(record.view(made)))
         read = record.view(record.view(normed)) if narrow else normed
-        gate = record.result((inner, tokens), record.result((size, tokens), read) if narrow and not self.row.full_rank_gate else read)
+        gate = record.result(
+            (inner, tokens),
+            record.result((size, tokens), read) if narrow and not self.row.full_rank_gate else read,
+        )
         gate = record.over(sides, record.view(gate))
         gated = record.over(sides, record.over(sides, record.view(outputs)), gate)
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
 
     def lightning(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        """MiniMax-Text-01: every token of the batch looks at those before it, with weights that fade, and all of them at the state."""
+        """MiniMax-Text-01: every token of the batch looks at those before it, with weights that
+        fade, and all of them at the state.
+        """
         record, tokens, each = self.record, self.tokens, self.tokens // self.sequences
         heads, size = group.heads or 1, group.key_length or 0
         inner, many = heads * size, (each, each, heads, self.sequences)
         rows, memory = (size, each, heads, self.sequences), (size, size, heads, self.sequences)
         if self.decays is None:
-            self.decays = record.input(heads), record.input(heads, tokens), record.input(heads, tokens), record.input(*many)
+            self.decays = (
+                record.input(heads),
+                record.input(heads, tokens),
+                record.input(heads, tokens),
+                record.input(*many),
+            )
         slopes, of_queries, of_keys, between = self.decays
         past = self.fetch(state.memory)
         joined = record.view(record.result((3 * inner, tokens), record.view(normed)))
         queries, keys, values = (record.view(joined, strided=True) for _ in range(3))
-        faded = record.over((size, heads, tokens), queries, record.over((heads, tokens), of_queries))
+        faded = record.over(
+            (size, heads, tokens), queries, record.over((heads, tokens), of_queries)
+        )
         before = record.result(rows, past, record.view(faded))
         turned = record.result((each, size, heads, self.sequences), record.view(values))
         scores = record.result(many, record.view(keys), record.view(queries))
@@ -158,30 +199,54 @@ class Recurring(Graph):
         record.expand(looked)
         rate = record.view(record.over((heads,), record.over((heads,), slopes)))
         faded = record.result((size, heads, tokens), keys, record.over((heads, tokens), of_keys))
-        added = record.result(memory, record.result((each, size, heads, self.sequences), record.view(faded)), turned)
+        added = record.result(
+            memory, record.result((each, size, heads, self.sequences), record.view(faded)), turned
+        )
         kept = record.over(memory, record.over(memory, past, rate), added)
         record.expand(record.elsewhere(kept))
-        looked = record.over((inner, tokens), record.view(record.result((inner, tokens), record.view(looked))))
-        gated = record.over((inner, tokens), record.result((inner, tokens), record.view(normed)), looked)
+        looked = record.over(
+            (inner, tokens), record.view(record.result((inner, tokens), record.view(looked)))
+        )
+        gated = record.over(
+            (inner, tokens), record.result((inner, tokens), record.view(normed)), looked
+        )
         return record.view(record.result((self.width, tokens), gated))
 
     def delta(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
-        heads, value, key_heads, key = group.heads or 1, group.value_length or 0, group.key_heads or 1, group.key_length or 0
+        heads, value, key_heads, key = (
+            group.heads or 1,
+            group.value_length or 0,
+            group.key_heads or 1,
+            group.key_length or 0,
+        )
         each, inner, keys = tokens // self.sequences, heads * value, key_heads * key
         mixed = record.view(record.result((inner + 2 * keys, tokens), normed))
         if self.row.fused_alpha_beta:
             joined = record.view(record.result((2 * heads, tokens), normed))
-            rate, decay = (record.result((heads, tokens), record.view(joined, strided=True)) for _ in range(2))
+            rate, decay = (
+                record.result((heads, tokens), record.view(joined, strided=True)) for _ in range(2)
+            )
         else:
-            rate, decay = (record.over((heads, tokens), record.view(record.result((heads, tokens), normed))) for _ in range(2))
+            rate, decay = (
+                record.over((heads, tokens), record.view(record.result((heads, tokens), normed)))
+                for _ in range(2)
+            )
         past = self.fetch(state.convolution)
-        taken = self.convolved(past, inner + 2 * keys, (group.convolution or 1) - 1, record.view(mixed, strided=True))
+        taken = self.convolved(
+            past, inner + 2 * keys, (group.convolution or 1) - 1, record.view(mixed, strided=True)
+        )
         memory = self.fetch(state.memory)
         queries, past_keys, values = (record.view(taken, strided=True) for _ in range(3))
-        queries, past_keys = (record.result((key, key_heads, each, self.sequences), tensor) for tensor in (queries, past_keys))
+        queries, past_keys = (
+            record.result((key, key_heads, each, self.sequences), tensor)
+            for tensor in (queries, past_keys)
+        )
         if self.row.fused_alpha_beta and key_heads != heads:
-            queries, past_keys = (record.view(record.result((key, heads, tokens), record.view(tensor))) for tensor in (queries, past_keys))
+            queries, past_keys = (
+                record.view(record.result((key, heads, tokens), record.view(tensor)))
+                for tensor in (queries, past_keys)
+            )
         sources = queries, past_keys, values, record.view(decay), record.view(rate), memory
         made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
         record.expand(record.elsewhere(record.view(made)))

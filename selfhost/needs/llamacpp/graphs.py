@@ -1,4 +1,5 @@
-"""The exact compute buffer: the graph that llama.cpp builds for a prompt, replayed by the rules of its allocator.
+"""The exact compute buffer: the graph that llama.cpp builds for a prompt, replayed by the rules of
+its allocator.
 
 `_STYLES` names the architectures whose every measured case is right to the byte (tests/truth).
 """
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # no model routes a token to more than 22 experts: bounds what a hostile file can ask for
 _MOST_EXPERTS = 64
-# what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5; `sparse_topk_blocks` blocks of
-# `sparse_block_size` positions of MiniMax M3 (their config.json)
+# what a sparse indexer lets a token look at: `index_topk` cells of DeepSeek V3.2 and of GLM 5;
+# `sparse_topk_blocks` blocks of `sparse_block_size` positions of MiniMax M3 (their config.json)
 _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
 _PLAIN = Style()
@@ -58,7 +59,9 @@ _STYLES = {
     "olmoe": _PLAIN,
     "command-r": Style(centred=True, beside="norm", sums=_COHERE),
     "cohere2": Style(centred=True, beside="norm", sums=_COHERE, rope="sliding"),
-    "cohere2moe": Style(centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows="after norm"),
+    "cohere2moe": Style(
+        centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows="after norm"
+    ),
     "glm4": _PLAIN,
     "chatglm": _PLAIN,
     "starcoder": _CENTRED_UNROTATED,
@@ -179,14 +182,16 @@ _STYLES = {
 }
 
 _BUILDERS = {
-    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": KimiK3, "rwkv6": Rwkv, "rwkv7": Rwkv, "rwkv6qwen2": Rwkv,
+    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": KimiK3, "rwkv6": Rwkv, "rwkv7": Rwkv,
+    "rwkv6qwen2": Rwkv,
     "arwkv7": Rwkv, "qwen3tts": Qwen3TTS,
 }  # fmt: skip
 
 # attention, recurrence or a feed-forward: each is a layer of its own
 _ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
 _RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next", "kimi-k3", "kimi-linear", "plamo2",
+    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next",
+    "kimi-k3", "kimi-linear", "plamo2",
     "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7", "bailingmoe3", "minimax-01",
 }  # fmt: skip
 # open sides that a buffer has beside the tokens
@@ -194,7 +199,8 @@ _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 
 
-# of models that were shipped the graph of one whole batch of one sequence, by model and row, as `Program.packed` writes it
+# of models that were shipped the graph of one whole batch of one sequence, by model and row, as
+# `Program.packed` writes it
 _PACKED: dict[tuple[Architecture, ArchitectureRow], Sequence[Any]] = {}
 _WHOLE_BATCH = MICRO_BATCH_TOKENS, 1, 1, True, ("16 bits", "16 bits")
 
@@ -206,16 +212,28 @@ def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | Non
 
 
 def remember(model: Architecture, row: ArchitectureRow, packed: Sequence[Any]) -> None:
-    """Have the graph of that model at hand, for the peaks of whole batches of one sequence; to write it down takes longer."""
+    """Have the graph of that model at hand, for the peaks of whole batches of one sequence; to
+    write it down takes longer.
+    """
     _PACKED[model, row] = packed
 
 
 @lru_cache(maxsize=1024)
 def _for_peaks(
-    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, stored: tuple[str, str]
+    model: Architecture,
+    row: ArchitectureRow,
+    tokens: int,
+    streams: int,
+    sequences: int,
+    flash: bool,
+    stored: tuple[str, str],
 ) -> Program | None:
     """The graph, of which `Program.alive` may not be asked."""
-    packed = _PACKED.get((model, row)) if (tokens, streams, sequences, flash, stored) == _WHOLE_BATCH else None
+    packed = (
+        _PACKED.get((model, row))
+        if (tokens, streams, sequences, flash, stored) == _WHOLE_BATCH
+        else None
+    )
     if packed is not None:
         return Program.unpacked(packed)
     found = _program(model, row, tokens, streams, sequences, flash, stored)
@@ -224,13 +242,21 @@ def _for_peaks(
 
 @lru_cache(maxsize=1024)
 def _program(
-    model: Architecture, row: ArchitectureRow, tokens: int, streams: int, sequences: int, flash: bool, stored: tuple[str, str]
+    model: Architecture,
+    row: ArchitectureRow,
+    tokens: int,
+    streams: int,
+    sequences: int,
+    flash: bool,
+    stored: tuple[str, str],
 ) -> tuple[Program, list[str]] | None:
     style = _STYLES.get(model.row)
     if style is None or not _covered(model, row):
         return None
     builder = _BUILDERS.get(model.row, Builder)
-    return builder(model, row, style, tokens, streams, sequences, flash and not style.unfused, stored).program()
+    return builder(
+        model, row, style, tokens, streams, sequences, flash and not style.unfused, stored
+    ).program()
 
 
 # programs and types of the cache that make the same graph ask for the same replay
@@ -240,23 +266,31 @@ def _peak(program: Program, lengths: tuple[int, ...]) -> Peak:
 
 
 @lru_cache(maxsize=256)
-def _alive(program: Program, lengths: tuple[int, ...], peak: Peak) -> tuple[str, int, list[tuple[int, int]]]:
+def _alive(
+    program: Program, lengths: tuple[int, ...], peak: Peak
+) -> tuple[str, int, list[tuple[int, int]]]:
     return program.alive(lengths, peak)
 
 
 def _covered(model: Architecture, row: ArchitectureRow) -> bool:
     """True where the layers are of the shape in which llama.cpp builds this architecture."""
     attention, recurrent, feed_forward = (
-        [layer for group in groups for layer in group.layers] for groups in (model.attention, model.recurrent, model.feed_forward)
+        [layer for group in groups for layer in group.layers]
+        for groups in (model.attention, model.recurrent, model.feed_forward)
     )
     layers = set(range(model.layers))
     mixing = set(attention) | set(recurrent)
     if any(len(set(found)) < len(found) for found in (attention, recurrent, feed_forward)):
         return False
     if model.row in _ONE_A_LAYER:
-        whole = mixing | set(feed_forward) == layers and len(attention) + len(recurrent) + len(feed_forward) == model.layers
+        whole = (
+            mixing | set(feed_forward) == layers
+            and len(attention) + len(recurrent) + len(feed_forward) == model.layers
+        )
     else:
-        whole = set(feed_forward) == layers and (mixing == layers or (model.row == "deci" and bool(mixing)))
+        whole = set(feed_forward) == layers and (
+            mixing == layers or (model.row == "deci" and bool(mixing))
+        )
     indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
     return (
         whole
@@ -271,7 +305,10 @@ def _covered(model: Architecture, row: ArchitectureRow) -> bool:
         and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (model.row in ("gemma4", "arctic", "grok") or not any(group.beside_dense for group in model.feed_forward))
+        and (
+            model.row in ("gemma4", "arctic", "grok")
+            or not any(group.beside_dense for group in model.feed_forward)
+        )
     )
 
 
@@ -288,10 +325,15 @@ def exact_compute_bytes(
 ) -> int | None:
     """The compute buffer to the byte; None where no graph of that architecture is written down.
 
-    `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once the context is full.
+    `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once
+    the context is full.
     """
     found = _for_peaks(model, row, *_asked_of(row, room, flash_attention, key_type, value_type))
-    return None if found is None else _peak(found, _lengths(model, row, room, logits_rows, empty)).bytes
+    return (
+        None
+        if found is None
+        else _peak(found, _lengths(model, row, room, logits_rows, empty)).bytes
+    )
 
 
 @lru_cache(maxsize=512)
@@ -304,7 +346,8 @@ def exact_compute(
     key_type: str = "f16",
     value_type: str = "f16",
 ) -> Compute | None:
-    """The same with its arithmetic: every buffer that is in use when most is, and the gaps between them.
+    """The same with its arithmetic: every buffer that is in use when most is, and the gaps between
+    them.
 
     To name them the graph is replayed once more, when somebody asks for the arithmetic.
     """
@@ -318,29 +361,47 @@ def exact_compute(
     def whole() -> Compute:
         written = _program(model, row, *asked)
         assert written is not None
-        return Compute(bytes=peak.bytes, arithmetic=_arithmetic(*written, lengths, peak, asked[0], model.layers))
+        return Compute(
+            bytes=peak.bytes,
+            arithmetic=_arithmetic(*written, lengths, peak, asked[0], model.layers),
+        )
 
     return Compute.partly({"bytes": peak.bytes}, whole)
 
 
-def _arithmetic(program: Program, names: list[str], lengths: tuple[int, ...], peak: Peak, tokens: int, layers: int) -> str:
+def _arithmetic(
+    program: Program,
+    names: list[str],
+    lengths: tuple[int, ...],
+    peak: Peak,
+    tokens: int,
+    layers: int,
+) -> str:
     moment, gaps, buffers = _alive(program, lengths, peak)
     numbers: tuple[list[int], ...] = tuple([] for _ in lengths)
     indices = peak.bytes - gaps
     for factor, unit in buffers:
-        # bytes of a mask or of scores per cell and token, else numbers per token or row; a few numbers are an index
+        # bytes of a mask or of scores per cell and token, else numbers per token or row; a few
+        # numbers are an index
         share, width = (tokens, 1) if unit in _BY_TOKEN else (tokens if unit == 0 else 1, 4)
         if factor % (share * width) == 0 and (unit in _BY_TOKEN or factor >= 8 * share * width):
             numbers[unit].append(factor // share // width)
             indices -= factor * lengths[unit]
     sums = [f"{tokens:,} tokens × {_added(numbers[0])} × 4 bytes"] if numbers[0] else []
     if numbers[3]:
-        sums.append(f"{lengths[3]:,} {'row' if lengths[3] == 1 else 'rows'} of logits × {_added(numbers[3])} × 4 bytes")
+        sums.append(
+            f"{lengths[3]:,} {'row' if lengths[3] == 1 else 'rows'} of logits ×"
+            f" {_added(numbers[3])} × 4 bytes"
+        )
     # a window that holds the whole context is as long as it
     alike: dict[tuple[int, str], list[int]] = {}
     for unit, what in _BY_TOKEN.items():
         alike.setdefault((lengths[unit], what), []).extend(numbers[unit])
-    sums += [f"{tokens:,} tokens × {long:,} {what} × {_added(found)} bytes" for (long, what), found in alike.items() if found]
+    sums += [
+        f"{tokens:,} tokens × {long:,} {what} × {_added(found)} bytes"
+        for (long, what), found in alike.items()
+        if found
+    ]
     sums.append(f"{indices:,} bytes of indices")
     if gaps:
         sums.append(f"{gaps:,} bytes of gaps")
@@ -353,7 +414,9 @@ def _added(numbers: list[int]) -> str:
     counts: dict[int, int] = {}
     for number in sorted(numbers, reverse=True):
         counts[number] = counts.get(number, 0) + 1
-    texts = [f"{number:,}" if count == 1 else f"{count} × {number:,}" for number, count in counts.items()]
+    texts = [
+        f"{number:,}" if count == 1 else f"{count} × {number:,}" for number, count in counts.items()
+    ]
     return texts[0] if len(texts) == 1 else f"({' + '.join(texts)})"
 
 
@@ -363,13 +426,28 @@ def _tokens(row: ArchitectureRow, room: Cells) -> int:
     return -(-batch // room.sequences) * room.sequences
 
 
-def _lengths(model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False) -> tuple[int, ...]:
-    window = next((window for window in (window_kept(model, heads) for heads in model.attention) if window is not None), None)
+def _lengths(
+    model: Architecture, row: ArchitectureRow, room: Cells, logits_rows: int, empty: bool = False
+) -> tuple[int, ...]:
+    window = next(
+        (
+            window
+            for window in (window_kept(model, heads) for heads in model.attention)
+            if window is not None
+        ),
+        None,
+    )
     # an encoder hands all its tokens to the pooling, less those that fill up the sequences
-    rows = room.encoded if row.embeds else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
+    rows = (
+        room.encoded
+        if row.embeds
+        else min(room.encoded if row.encoder else room.micro_batch, logits_rows)
+    )
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
-    chosen = min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)
+    chosen = (
+        min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)
+    )
     return 1, room.full, room.of(window), rows, chosen, positions, blocks
 
 

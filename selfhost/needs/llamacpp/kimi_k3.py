@@ -1,4 +1,6 @@
-"""Kimi K3's layers, as llama.cpp's allocator sees them: read from src/models/kimi-k3.cpp of llama.cpp 0c1e570."""
+"""Kimi K3's layers, as llama.cpp's allocator sees them: read from src/models/kimi-k3.cpp of
+llama.cpp 0c1e570.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,18 @@ from .layers import Builder
 
 
 class KimiK3(Builder):
-    """Every so many layers the residual is kept and begun anew, and what a layer reads is a mixture of those kept and its own."""
+    """Every so many layers the residual is kept and begun anew, and what a layer reads is a
+    mixture of those kept and its own.
+    """
 
     kept = 0
     keeping = False
     scores: Tensor | None = None
 
     def stage(self, layer: int) -> tuple[int, bool]:
-        """What tells this layer's graph from that of others of its kind: how many are kept, and whether it keeps one more."""
+        """What tells this layer's graph from that of others of its kind: how many are kept, and
+        whether it keeps one more.
+        """
         every = self.row.banked_layers
         self.kept, self.keeping = -(-layer // every), layer % every == 0
         return self.kept, self.keeping
@@ -32,7 +38,9 @@ class KimiK3(Builder):
         return section
 
     def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
-        """Scores of what is kept are wanted by the next layer's norm before the residual is, so they come before the last sum."""
+        """Scores of what is kept are wanted by the next layer's norm before the residual is, so
+        they come before the last sum.
+        """
         entry = self.stand_in(self.tokens)
         self.scores = self.given_scores() if self.kept else None
         entries = (entry,) if self.scores is None else (entry, self.scores)
@@ -50,7 +58,10 @@ class KimiK3(Builder):
         """Of the norm of each that is kept."""
         record = self.record
         assert self.bank is not None
-        return record.result((kept, self.tokens), record.result((self.width, kept, self.tokens), record.view(self.bank)))
+        return record.result(
+            (kept, self.tokens),
+            record.result((self.width, kept, self.tokens), record.view(self.bank)),
+        )
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, sides = self.record, (self.width, self.tokens)
@@ -64,14 +75,18 @@ class KimiK3(Builder):
         if self.keeping:
             kept += 1
             if self.kept:
-                self.bank = record.result((self.width, kept, self.tokens), record.view(self.bank), record.view(residual))
+                self.bank = record.result(
+                    (self.width, kept, self.tokens), record.view(self.bank), record.view(residual)
+                )
         normed = self.norm(read, *sides)
         record.expand(normed)
         made = self.mix(layer.heads, layer.state, normed, layer.rotated)
         total = made if self.keeping else record.over(sides, residual, made)
         record.moment = "the feed-forward"
         assert layer.wide is not None
-        made = self.feed_forward(layer.wide, self.norm(self.mixed(total, kept, self.scored(kept)), *sides), self.tokens)
+        made = self.feed_forward(
+            layer.wide, self.norm(self.mixed(total, kept, self.scored(kept)), *sides), self.tokens
+        )
         return record.over(sides, total, made)
 
     def mixed(self, residual: Tensor, kept: int, scores: Tensor) -> Tensor:
@@ -80,8 +95,14 @@ class KimiK3(Builder):
         assert self.bank is not None
         own = record.result((1, tokens), record.result((width, tokens), residual))
         shares = record.result((kept + 1, tokens), record.view(scores), own)
-        found = record.result((width, tokens), record.view(self.bank), record.result((kept, tokens), record.view(shares, strided=True)))
-        beside = record.over((width, tokens), residual, record.result((1, tokens), record.view(shares, strided=True)))
+        found = record.result(
+            (width, tokens),
+            record.view(self.bank),
+            record.result((kept, tokens), record.view(shares, strided=True)),
+        )
+        beside = record.over(
+            (width, tokens), residual, record.result((1, tokens), record.view(shares, strided=True))
+        )
         return record.over((width, tokens), found, beside)
 
     def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
@@ -97,6 +118,8 @@ class KimiK3(Builder):
         found = record.result((width, LOGITS_ROWS), self.mixed(entry, self.kept, scores), self.rows)
         found = self.norm(found, width, LOGITS_ROWS)
         found.kept = True
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        logits = record.result(
+            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found
+        )
         logits.kept = True
         return record.section((entry, scores), logits)

@@ -1,8 +1,9 @@
 """How llama.cpp computes a layer: attention, recurrence, experts, as the allocator sees them.
 
-Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What follows from a spec and its row (norms, fused matrices,
-windows, experts) is taken from there. Operations that write over their only source change nothing and are left out: scales,
-biases, activations, the weight of a norm. Attention, recurrence and feed-forwards have rooms of their own beside this one.
+Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What follows from a spec and its
+row (norms, fused matrices, windows, experts) is taken from there. Operations that write over their
+only source change nothing and are left out: scales, biases, activations, the weight of a norm.
+Attention, recurrence and feed-forwards have rooms of their own beside this one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from .graph_base import Layer, window_kept
 from .graph_experts import FeedingForward
 from .graph_recurrence import Recurring
 
-# Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices (gemma3n.cpp)
+# Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices
+# (gemma3n.cpp)
 _SPARSE_LAYERS = 10
 _LAUREL_RANK = 64
 # norms that a model has after its feed-forward, and then after its attention too
@@ -23,13 +25,21 @@ _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 
 
 class Builder(Attending, Recurring, FeedingForward):
-    """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart only where it matters."""
+    """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart
+    only where it matters.
+    """
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether the layers are of kinds that it knows, of GroveMoE with an expert more for each two."""
-        halved = not row.chunk_experts or all((group.experts or 2) >= 2 for group in model.feed_forward)
-        return halved and all("rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent)
+        """Whether the layers are of kinds that it knows, of GroveMoE with an expert more for
+        each two.
+        """
+        halved = not row.chunk_experts or all(
+            (group.experts or 2) >= 2 for group in model.feed_forward
+        )
+        return halved and all(
+            "rwkv" not in group.kind and group.kind != "rglru" for group in model.recurrent
+        )
 
     def program(self) -> tuple[Program, list[str]]:
         """The graph, and for each section the layers it is."""
@@ -38,22 +48,38 @@ class Builder(Attending, Recurring, FeedingForward):
         recurrent = {layer: group for group in model.recurrent for layer in group.layers}
         feed_forward = {layer: group for group in model.feed_forward for layer in group.layers}
         if not self.style.expanded:
-            self.early = {layer: group for layer, group in recurrent.items() if layer not in attention}
-        # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of its own, it joins the one before
+            self.early = {
+                layer: group for layer, group in recurrent.items() if layer not in attention
+            }
+        # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of
+        # its own, it joins the one before
         steps: list[list[Layer]] = []
         unlike: dict[tuple[object, ...], Layer] = {}
         for layer in range(model.layers):
             heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
-            # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one projects those of all layers
-            deep = layer if layer < (model.deepstack_layers or (1 if model.per_layer_embedding_length or self.style.skip else 0)) else -1
+            # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
+            # projects those of all layers
+            deep = (
+                layer
+                if layer
+                < (
+                    model.deepstack_layers
+                    or (1 if model.per_layer_embedding_length or self.style.skip else 0)
+                )
+                else -1
+            )
             sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
-            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (layer > 0 or self.row.first_norm)
+            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (
+                layer > 0 or self.row.first_norm
+            )
             key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
             alike = unlike.get(key)
             if alike is None:
-                alike = unlike[key] = Layer(heads, state, wide, rotated, last, deep, cached, sparse, normed)
+                alike = unlike[key] = Layer(
+                    heads, state, wide, rotated, last, deep, cached, sparse, normed
+                )
             if steps and heads is None and state is None and wide is not None and not wide.experts:
                 steps[-1].append(alike)
             else:
@@ -65,7 +91,13 @@ class Builder(Attending, Recurring, FeedingForward):
             first, layer = layer + 1, layer + len(step)
             follower = attention.get(layer)
             handed = self.follows(follower)
-            kind = (*step, id(self.early.get(layer)), handed, self.causal is None, *self.stage(first - 1))
+            kind = (
+                *step,
+                id(self.early.get(layer)),
+                handed,
+                self.causal is None,
+                *self.stage(first - 1),
+            )
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
@@ -85,7 +117,12 @@ class Builder(Attending, Recurring, FeedingForward):
 
     def follows(self, heads: Attention | None) -> bool:
         """Whether these layers look at what an indexer before them chose."""
-        return self.choosing and heads is not None and not heads.indexer_heads and heads.window_tokens is None
+        return (
+            self.choosing
+            and heads is not None
+            and not heads.indexer_heads
+            and heads.window_tokens is None
+        )
 
     def rotates(self, heads: Attention | None, layer: int) -> bool:
         """Whether this layer's attention rotates by position."""
@@ -93,7 +130,9 @@ class Builder(Attending, Recurring, FeedingForward):
             case "all":
                 return True
             case "sliding":
-                return not self.windowed or (heads is not None and window_kept(self.model, heads) is not None)
+                return not self.windowed or (
+                    heads is not None and window_kept(self.model, heads) is not None
+                )
             case "three of four":
                 return layer % 4 != 3
             case "of 32 layers":
@@ -154,12 +193,16 @@ class Builder(Attending, Recurring, FeedingForward):
         sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, side
         logits = record.result(sides, found)
         if self.style.muted:
-            logits = record.result(sides, logits, record.over((self.style.muted,), record.input(self.style.muted)))
+            logits = record.result(
+                sides, logits, record.over((self.style.muted,), record.input(self.style.muted))
+            )
         logits.kept = True
         return record.section((entry,), logits)
 
     def pooled(self, entry: Tensor) -> Section:
-        """One vector per sequence. Which pooling a model has is not in its spec; the other differs by 4 bytes per token and sequence."""
+        """One vector per sequence. Which pooling a model has is not in its spec; the other
+        differs by 4 bytes per token and sequence.
+        """
         record, tokens, sequences = self.record, self.tokens, self.sequences
         record.moment = "the pooling"
         found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
@@ -170,7 +213,9 @@ class Builder(Attending, Recurring, FeedingForward):
             vectors = record.result((self.width, sequences), found, record.input(sequences))
         else:
             turned = record.result((tokens, self.width), record.view(found, strided=True))
-            vectors = record.result((self.width, sequences), turned, record.input(tokens, sequences))
+            vectors = record.result(
+                (self.width, sequences), turned, record.input(tokens, sequences)
+            )
         vectors.kept = True
         return record.section((entry,), vectors)
 
@@ -204,19 +249,41 @@ class Builder(Attending, Recurring, FeedingForward):
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, style, norms = self.record, self.style, self.row.norms
-        heads, state, wide, rotated, last, deep = layer.heads, layer.state, layer.wide, layer.rotated, layer.last, layer.deep
+        heads, state, wide, rotated, last, deep = (
+            layer.heads,
+            layer.state,
+            layer.wide,
+            layer.rotated,
+            layer.last,
+            layer.deep,
+        )
         width, side = self.width, self.tokens
         if deep == 0 and self.embedded is not None and (self.model.deepstack_layers or style.skip):
             residual = self.embedded if style.skip else record.view(self.embedded, strided=True)
         residual_of_first = residual
-        record.moment = "the attention" if heads is not None else "the recurrence" if state is not None else "the feed-forward"
+        record.moment = (
+            "the attention"
+            if heads is not None
+            else "the recurrence"
+            if state is not None
+            else "the feed-forward"
+        )
         normed = self.norm(residual, width, side) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
-        if self.row.encoder and "layer_output_norm" in norms and heads is not None and wide is not None:
+        if (
+            self.row.encoder
+            and "layer_output_norm" in norms
+            and heads is not None
+            and wide is not None
+        ):
             return self.encoder(heads, wide, residual, rotated, last)
         if (wide is None or (heads is None and state is None)) and not style.beside:
-            made = self.mix(heads, state, normed, rotated) if wide is None else self.feed_forward(wide, normed, side)
+            made = (
+                self.mix(heads, state, normed, rotated)
+                if wide is None
+                else self.feed_forward(wide, normed, side)
+            )
             if last and not style.late_rows:
                 side = LOGITS_ROWS
                 made = record.result((width, side), made, self.rows)
@@ -225,13 +292,20 @@ class Builder(Attending, Recurring, FeedingForward):
         read = self.norm(residual, width, side) if self.model.parallel_norms == 2 else normed
         attended = self.mix(heads, state, read, rotated, layer.cached)
         if heads is not None and state is not None:
-            # Falcon-H1: attention and recurrence beside each other, each with the norm computed anew
+            # Falcon-H1: attention and recurrence beside each other, each with the norm computed
+            # anew
             beside = self.recurrence(state, self.norm(residual, width, side))
-            residual = record.over((width, side), record.over((width, side), attended, beside), residual)
+            residual = record.over(
+                (width, side), record.over((width, side), attended, beside), residual
+            )
         after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
         if after_attention and style.normed_first:
             attended = self.norm(attended, width, side)
-        scores = record.result((wide.experts or 1, side), residual) if style.routed_early and wide is not None else None
+        scores = (
+            record.result((wide.experts or 1, side), residual)
+            if style.routed_early and wide is not None
+            else None
+        )
         if last and not style.late_rows:
             side = LOGITS_ROWS
             attended = record.result((width, side), attended, self.rows)
@@ -243,7 +317,11 @@ class Builder(Attending, Recurring, FeedingForward):
         record.moment = "the feed-forward"
         entered = residual
         if style.normed_residual:
-            residual = read = self.norm(record.over((width, side), attended, record.over((width, side), normed)), width, side)
+            residual = read = self.norm(
+                record.over((width, side), attended, record.over((width, side), normed)),
+                width,
+                side,
+            )
         elif style.beside:
             read = normed if style.beside == "norm" else self.norm(residual, width, side)
         else:
@@ -252,7 +330,8 @@ class Builder(Attending, Recurring, FeedingForward):
             if heads is None or state is None:
                 pair = (residual, attended) if style.residual_first else (attended, residual)
                 residual = record.over((width, side), *pair)
-            # llama.cpp's Chameleon with norms after: the feed-forward reads what attention gives, not the sum
+            # llama.cpp's Chameleon with norms after: the feed-forward reads what attention gives,
+            # not the sum
             read = attended if self.row.norms_after else residual
             if not after_attention or "ffn_norm" in norms:
                 read = self.norm(residual, width, side)
@@ -260,7 +339,9 @@ class Builder(Attending, Recurring, FeedingForward):
         if not wide.beside_dense:
             made = self.feed_forward(wide, read, side, scores)
         elif style.dense_beside == "first":
-            residual = record.over((width, side), self.dense(wide.beside_dense, read, side), residual)
+            residual = record.over(
+                (width, side), self.dense(wide.beside_dense, read, side), residual
+            )
             made = self.feed_forward(wide, self.norm(entered, width, side), side)
         elif style.dense_beside == "last":
             made = self.feed_forward(wide, read, side)
@@ -274,9 +355,13 @@ class Builder(Attending, Recurring, FeedingForward):
         for term in rest:
             total = record.over((width, side), total, term)
         if self.model.per_layer_embedding_length:
-            return self.per_layer(self.model.per_layer_embedding_length, total, residual_of_first, deep == 0)
+            return self.per_layer(
+                self.model.per_layer_embedding_length, total, residual_of_first, deep == 0
+            )
         if style.skip and self.embedded is not None:
-            skipped = record.result((width, side), self.embedded, self.rows) if last else self.embedded
+            skipped = (
+                record.result((width, side), self.embedded, self.rows) if last else self.embedded
+            )
             return record.over((width, side), total, record.over((width, side), skipped))
         if deep >= 0 and self.embedded is not None:
             total = record.over((width, side), total, record.view(self.embedded, strided=True))
@@ -295,7 +380,11 @@ class Builder(Attending, Recurring, FeedingForward):
         if first:
             assert self.embedded is not None
             projected = record.view(record.result((length * layers, tokens), found))
-            projected = record.over((length, layers, tokens), record.over((length, layers, tokens), projected), self.embedded)
+            projected = record.over(
+                (length, layers, tokens),
+                record.over((length, layers, tokens), projected),
+                self.embedded,
+            )
             self.slices = record.result((length, tokens, layers), record.view(projected))
         assert self.slices is not None
         return record.view(self.slices, strided=True)
@@ -304,9 +393,15 @@ class Builder(Attending, Recurring, FeedingForward):
         record, width, tokens = self.record, self.width, self.tokens
         gate = record.result((length, tokens), total)
         gate = record.over((length, tokens), gate, self.slice_of(length, found, first))
-        return record.over((width, tokens), total, record.over((width, tokens), record.result((width, tokens), gate)))
+        return record.over(
+            (width, tokens),
+            total,
+            record.over((width, tokens), record.result((width, tokens), gate)),
+        )
 
-    def encoder(self, heads: Attention, wide: FeedForward, residual: Tensor, rotated: bool, last: bool) -> Tensor:
+    def encoder(
+        self, heads: Attention, wide: FeedForward, residual: Tensor, rotated: bool, last: bool
+    ) -> Tensor:
         """Norms come after the sums."""
         record, width, side = self.record, self.width, self.tokens
         attended = self.attention(heads, residual, rotated)
@@ -319,15 +414,28 @@ class Builder(Attending, Recurring, FeedingForward):
         made = self.feed_forward(wide, residual, side)
         return self.norm(record.over((width, side), made, residual), width, side)
 
-    def mix(self, heads: Attention | None, state: Recurrent | None, normed: Tensor, rotated: bool, cached: bool = True) -> Tensor:
+    def mix(
+        self,
+        heads: Attention | None,
+        state: Recurrent | None,
+        normed: Tensor,
+        rotated: bool,
+        cached: bool = True,
+    ) -> Tensor:
         if heads is None:
             assert state is not None
             return self.recurrence(state, normed)
-        return self.latent(heads, normed) if heads.kind == "latent" else self.attention(heads, normed, rotated, cached)
+        return (
+            self.latent(heads, normed)
+            if heads.kind == "latent"
+            else self.attention(heads, normed, rotated, cached)
+        )
 
 
 class Alternating(Builder):
-    """Gemma 3n: several versions of the hidden state, of which each layer computes one and corrects the others."""
+    """Gemma 3n: several versions of the hidden state, of which each layer computes one and
+    corrects the others.
+    """
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
@@ -350,9 +458,13 @@ class Alternating(Builder):
         record.expand(self.found)
         record.expand(record.input(width, tokens))
         self.look_up_slices(self.model.per_layer_embedding_length or 0)
-        added = record.result((width, tokens, others), record.result((width, tokens, others), self.found))
+        added = record.result(
+            (width, tokens, others), record.result((width, tokens, others), self.found)
+        )
         added = self.scaled(added, record.over((width, tokens), self.found))
-        section = record.section((), record.result((width, tokens, self.versions), self.found, added))
+        section = record.section(
+            (), record.result((width, tokens, self.versions), self.found, added)
+        )
         for tensor in (self.embedded, self.found):
             assert tensor is not None
             record.share(tensor)
@@ -377,7 +489,9 @@ class Alternating(Builder):
         predicted = record.over(every, record.result(every, record.view(predicted)), residual)
         active = record.view(predicted)
         normed = record.over(one, active)
-        narrow = record.over(one, record.result(one, record.result((_LAUREL_RANK, tokens), normed)), normed)
+        narrow = record.over(
+            one, record.result(one, record.result((_LAUREL_RANK, tokens), normed)), normed
+        )
         attended = self.attention(layer.heads, normed, layer.rotated, layer.cached)
         record.moment = "the feed-forward"
         attended = record.over(one, record.over(one, attended, active), narrow)
@@ -389,13 +503,17 @@ class Alternating(Builder):
         corrected = record.over(every, record.over(every, change, weights), predicted)
         length = self.model.per_layer_embedding_length or 0
         gate = record.result((length, tokens), record.over(one, record.view(corrected)))
-        gate = record.over((length, tokens), gate, self.slice_of(length, self.found, layer.deep == 0))
+        gate = record.over(
+            (length, tokens), gate, self.slice_of(length, self.found, layer.deep == 0)
+        )
         first = record.over(one, record.result(one, gate))
         rest = record.over((width, tokens, versions - 1), record.view(corrected), first)
         return record.result(every, record.view(corrected), rest)
 
     def routed(self, tensor: Tensor) -> Tensor:
-        return self.record.result((self.versions, self.tokens), self.record.over((self.width, self.tokens), tensor))
+        return self.record.result(
+            (self.versions, self.tokens), self.record.over((self.width, self.tokens), tensor)
+        )
 
     def sparse(self, length: int, read: Tensor, sparse: bool) -> Tensor:
         """The first layers keep the largest activations alone."""
@@ -418,13 +536,17 @@ class Alternating(Builder):
             found = record.over((width, tokens), found, record.view(unembedded))
         found = self.norm(record.result((width, LOGITS_ROWS), found, self.rows), width, LOGITS_ROWS)
         found.kept = True
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        logits = record.result(
+            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found
+        )
         logits.kept = True
         return record.section((entry,), logits)
 
 
 class Streams(Builder):
-    """Hy4: parallel streams, whose weighted sum attention and feed-forward read, and to each of which they add."""
+    """Hy4: parallel streams, whose weighted sum attention and feed-forward read, and to each of
+    which they add.
+    """
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
@@ -446,7 +568,9 @@ class Streams(Builder):
         found = record.result((self.width, tokens), record.input(tokens))
         record.expand(found)
         record.expand(record.input(self.width, tokens))
-        return record.section((), record.result((self.width, self.streams_beside, tokens), record.view(found)))
+        return record.section(
+            (), record.result((self.width, self.streams_beside, tokens), record.view(found))
+        )
 
     def mixed(self, streams: Tensor, side: int, ways: int) -> list[Tensor]:
         """Weights of the streams, so many of each."""
@@ -455,26 +579,38 @@ class Streams(Builder):
         weights = record.result((ways * beside, side), flat)
         if ways == 1:
             return [record.over((beside, side), weights)]
-        return [record.over((beside, side), record.view(weights, strided=True)) for _ in range(ways)]
+        return [
+            record.over((beside, side), record.view(weights, strided=True)) for _ in range(ways)
+        ]
 
     def summed(self, streams: Tensor, weights: Tensor, side: int) -> Tensor:
         record, sides = self.record, (self.width, side)
         copied = record.result((self.width, self.streams_beside, side), streams)
         total: Tensor | None = None
         for _ in range(self.streams_beside):
-            part = record.over(sides, record.view(copied, strided=True), record.view(weights, strided=True))
+            part = record.over(
+                sides, record.view(copied, strided=True), record.view(weights, strided=True)
+            )
             total = part if total is None else record.over(sides, total, part)
         return record.result(sides, total)
 
     def added(self, made: Tensor, streams: Tensor, weights: Tensor) -> Tensor:
         record, tokens, beside = self.record, self.tokens, self.streams_beside
         sides = self.width, tokens
-        copies = record.result(sides, made), record.result((beside, tokens), weights), record.result((self.width, beside, tokens), streams)
+        copies = (
+            record.result(sides, made),
+            record.result((beside, tokens), weights),
+            record.result((self.width, beside, tokens), streams),
+        )
         joined: Tensor | None = None
         for number in range(1, beside + 1):
             part = record.over(sides, copies[0], record.view(copies[1], strided=True))
             part = record.view(record.over(sides, record.view(copies[2], strided=True), part))
-            joined = part if joined is None else record.result((self.width, number, tokens), joined, part)
+            joined = (
+                part
+                if joined is None
+                else record.result((self.width, number, tokens), joined, part)
+            )
         return record.result((self.width, beside, tokens), joined)
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
@@ -483,21 +619,29 @@ class Streams(Builder):
         assert layer.wide is not None
         record.moment = "the attention"
         before, after = self.mixed(residual, tokens, 2)
-        made = self.latent(layer.heads, self.norm(self.summed(residual, before, tokens), self.width, tokens))
+        made = self.latent(
+            layer.heads, self.norm(self.summed(residual, before, tokens), self.width, tokens)
+        )
         residual = self.added(made, residual, after)
         record.moment = "the feed-forward"
         before, after = self.mixed(residual, tokens, 2)
-        made = self.feed_forward(layer.wide, self.norm(self.summed(residual, before, tokens), self.width, tokens), tokens)
+        made = self.feed_forward(
+            layer.wide, self.norm(self.summed(residual, before, tokens), self.width, tokens), tokens
+        )
         return self.added(made, residual, after)
 
     def after(self) -> Section:
         record, width = self.record, self.width
         record.moment = "the output matrix"
         entry = self.stand_in(self.tokens)
-        found = record.view(record.result((width * self.streams_beside, LOGITS_ROWS), record.view(entry), self.rows))
+        found = record.view(
+            record.result((width * self.streams_beside, LOGITS_ROWS), record.view(entry), self.rows)
+        )
         (weights,) = self.mixed(found, LOGITS_ROWS, 1)
         found = self.norm(self.summed(found, weights, LOGITS_ROWS), width, LOGITS_ROWS)
         found.kept = True
-        logits = record.result((self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found)
+        logits = record.result(
+            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found
+        )
         logits.kept = True
         return record.section((entry,), logits)

@@ -1,4 +1,6 @@
-"""RWKV's layers, as llama.cpp's allocator sees them: read from src/models/rwkv6-base.cpp and rwkv7-base.cpp of llama.cpp 0c1e570."""
+"""RWKV's layers, as llama.cpp's allocator sees them: read from src/models/rwkv6-base.cpp and
+rwkv7-base.cpp of llama.cpp 0c1e570.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from .layers import Builder
 
 
 class Rwkv(Builder):
-    """Each token is mixed with the one before it. RWKV 6 and 7, and Qwen 2.5 with their recurrence instead of attention."""
+    """Each token is mixed with the one before it. RWKV 6 and 7, and Qwen 2.5 with their
+    recurrence instead of attention.
+    """
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
@@ -24,19 +28,27 @@ class Rwkv(Builder):
 
     def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
         entry, state = self.stand_in(self.tokens), self.memories[id(layers[0].state)]
-        self.given = [Tensor((4, elements, self.sequences), ()) for elements in (state.convolution, state.memory)]
+        self.given = [
+            Tensor((4, elements, self.sequences), ())
+            for elements in (state.convolution, state.memory)
+        ]
         for tensor in self.given:
             tensor.placed = True
         total = self.layer(layers[0], entry)
         return self.record.section((entry, *self.given), *self.fetched_early(number + 1, total))
 
     def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
-        """Both parts of a layer's state are fetched before the layer before it has computed its feed-forward."""
+        """Both parts of a layer's state are fetched before the layer before it has computed its
+        feed-forward.
+        """
         group = self.early.get(layer)
         if group is None:
             return (result,)
         state, record = self.memories[id(group)], self.record
-        parts = [record.result((size, self.sequences), record.view(self.states)) for size in (state.convolution, state.memory)]
+        parts = [
+            record.result((size, self.sequences), record.view(self.states))
+            for size in (state.convolution, state.memory)
+        ]
         for part in parts:
             record.expand(part)
         return result, *parts
@@ -50,20 +62,32 @@ class Rwkv(Builder):
         shifted = record.view(self.given[0])
         normed = record.result(sides, record.view(residual))
         before = record.result(sides, shifted, record.view(normed, strided=True))
-        made = (self.sixth if state.kind in ("rwkv6", "qrwkv6") else self.seventh)(state, normed, before)
+        made = (self.sixth if state.kind in ("rwkv6", "qrwkv6") else self.seventh)(
+            state, normed, before
+        )
         channels = state.kind in ("rwkv6", "rwkv7")
         if not channels:
             record.expand(record.elsewhere(record.view(normed, strided=True)))
         entered = record.result(sides, record.view(made), record.view(residual))
         record.moment = "the feed-forward"
         if not channels:
-            entered = record.result((width, LOGITS_ROWS), record.view(entered), self.rows) if layer.last else record.view(entered)
+            entered = (
+                record.result((width, LOGITS_ROWS), record.view(entered), self.rows)
+                if layer.last
+                else record.view(entered)
+            )
             side = LOGITS_ROWS if layer.last else tokens
-            return record.over((width, side), self.feed_forward(wide, self.norm(entered, width, side), side), entered)
+            return record.over(
+                (width, side),
+                self.feed_forward(wide, self.norm(entered, width, side), side),
+                entered,
+            )
         read = record.result(sides, entered)
         before = record.result(sides, shifted, record.view(read, strided=True))
         last = [record.view(tensor, strided=True) for tensor in (normed, read)]
-        record.expand(record.elsewhere(record.view(record.result((width, 2, self.sequences), *last))))
+        record.expand(
+            record.elsewhere(record.view(record.result((width, 2, self.sequences), *last)))
+        )
         parts = [record.view(tensor) for tensor in (entered, read, before)]
         if layer.last:
             side = LOGITS_ROWS
@@ -77,7 +101,9 @@ class Rwkv(Builder):
         gate = None
         if self.row.gate == "channel_mix_gated":
             gate = record.result(sides, record.over(sides, record.over(sides, change), read))
-        key = record.result((wide.length, side), record.over(sides, record.over(sides, change), read))
+        key = record.result(
+            (wide.length, side), record.over(sides, record.over(sides, change), read)
+        )
         made = record.result(sides, key)
         return made if gate is None else record.over(sides, gate, made)
 
@@ -91,7 +117,9 @@ class Rwkv(Builder):
 
     def narrow(self, rank: int, read: Tensor) -> Tensor:
         """Two matrices with few numbers between them."""
-        return self.record.result((self.width, self.tokens), self.record.result((rank, self.tokens), read))
+        return self.record.result(
+            (self.width, self.tokens), self.record.result((rank, self.tokens), read)
+        )
 
     def sixth(self, group: Recurrent, normed: Tensor, before: Tensor) -> Tensor:
         record, tokens, plain = self.record, self.tokens, group.kind == "rwkv6"
@@ -99,8 +127,14 @@ class Rwkv(Builder):
         mix, decay = (group.ranks or (0, 0))[:2]
         change = record.over(sides, before, normed)
         mixed = record.over(sides, record.result(sides, record.view(change)), record.view(normed))
-        mixed = record.result((5 * mix, tokens), record.view(record.result((5 * mix, tokens), mixed)))
-        mixed = record.over(five, record.over(five, record.result(five, mixed), record.view(change)), record.view(normed))
+        mixed = record.result(
+            (5 * mix, tokens), record.view(record.result((5 * mix, tokens), mixed))
+        )
+        mixed = record.over(
+            five,
+            record.over(five, record.result(five, mixed), record.view(change)),
+            record.view(normed),
+        )
         one = [record.view(mixed, strided=True) for _ in range(5)]
         kept = (group.key_heads or 0) * (group.key_length or 0) or self.width
         keys, values = (record.result((kept, tokens), one[number]) for number in (1, 2))
@@ -129,14 +163,28 @@ class Rwkv(Builder):
         if self.first:
             self.bank = values
         elif self.bank is not None:
-            share = record.over(sides, record.over(sides, self.bank, values), self.narrow(first, one))
+            share = record.over(
+                sides, record.over(sides, self.bank, values), self.narrow(first, one)
+            )
             values = record.over(sides, values, share)
         rates = self.narrow(rate, one)
         turned = record.result(sides, record.view(record.over(sides, keys)))
         scaled = record.over(sides, keys)
-        keys = record.over(sides, keys, record.over(sides, record.over(sides, rates, scaled), scaled))
-        queries, fading, keys, values, rates = (record.view(tensor) for tensor in (queries, fading, keys, values, rates))
-        made = self.remembered(group, queries, fading, keys, values, record.over(sides, turned), record.over(sides, turned, rates))
+        keys = record.over(
+            sides, keys, record.over(sides, record.over(sides, rates, scaled), scaled)
+        )
+        queries, fading, keys, values, rates = (
+            record.view(tensor) for tensor in (queries, fading, keys, values, rates)
+        )
+        made = self.remembered(
+            group,
+            queries,
+            fading,
+            keys,
+            values,
+            record.over(sides, turned),
+            record.over(sides, turned, rates),
+        )
         if self.row.norm_bias:
             made = record.over(sides, record.view(record.result(sides, made)))
         bonus = record.result((heads, tokens), record.over(sides, keys, queries))

@@ -1,6 +1,7 @@
 """What MLX LM's classes keep of a text, where that is not what the model's own code keeps.
 
-Read in mlx_lm 0.32.2, models/*.py: `make_cache` of each module, and what its attention gives to `update_and_fetch`.
+Read in mlx_lm 0.32.2, models/*.py: `make_cache` of each module, and what its attention gives to
+`update_and_fetch`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from ..tensors import ArchitectureRow
 
 
 class Kept(Record):
-    """How the classes of one row differ from others, which give every layer a KVCache and store what is latent as one row.
+    """How the classes of one row differ from others, which give every layer a KVCache and store
+    what is latent as one row.
 
-    `windows`: layers with a window get a RotatingKVCache (Llama 4: a ChunkedKVCache): "all" of them, or only "mixed" with layers that
-    have none (llama.py, to which it maps mistral, goes by layer_types). `unpacked`: latent attention is stored as keys and values of
-    every head. `indexer_copies`: how often the keys of a sparse indexer are stored, in every layer.
+    `windows`: layers with a window get a RotatingKVCache (Llama 4: a ChunkedKVCache): "all" of
+    them, or only "mixed" with layers that have none (llama.py, to which it maps mistral, goes by
+    layer_types). `unpacked`: latent attention is stored as keys and values of every head.
+    `indexer_copies`: how often the keys of a sparse indexer are stored, in every layer.
     """
 
     module: str
@@ -32,7 +35,8 @@ class Kept(Record):
 _KEPT: Mapping[str, Kept] = {
     "afmoe": Kept(module="afmoe", windows="all"),
     "cohere2": Kept(module="cohere2", windows="all"),
-    # deepseek_v3.py, kimi_k25.py and glm4_moe_lite.py store one row; of them all DeepSeek V2 alone has no bias that picks experts
+    # deepseek_v3.py, kimi_k25.py and glm4_moe_lite.py store one row; of them all DeepSeek V2 alone
+    # has no bias that picks experts
     "deepseek2": Kept(module="deepseek_v2", unpacked=True),
     # its indexer gives its keys for values as well (cache.values = zeros_like(cache.keys))
     "deepseek32": Kept(module="deepseek_v32", indexer_copies=2),
@@ -59,37 +63,65 @@ _KEPT: Mapping[str, Kept] = {
     "youtu": Kept(module="youtu_llm", unpacked=True),
 }
 _AS_OTHERS = Kept(module="")
-# ArraysCache holds a convolution's inputs in the type of the model; the state is in float32 where a kernel or a scan makes it
-# (gated_delta.py, ssm.py, kimi_linear.py), else as wide (mamba.py, recurrent_gemma.py)
-_STATE_BYTES: Mapping[str, int | None] = {"delta": 4, "kda": 4, "mamba2": 4, "mamba": None, "rglru": None, "convolution": None}
+# ArraysCache holds a convolution's inputs in the type of the model; the state is in float32 where a
+# kernel or a scan makes it (gated_delta.py, ssm.py, kimi_linear.py), else as wide (mamba.py,
+# recurrent_gemma.py)
+_STATE_BYTES: Mapping[str, int | None] = {
+    "delta": 4,
+    "kda": 4,
+    "mamba2": 4,
+    "mamba": None,
+    "rglru": None,
+    "convolution": None,
+}
 
 
 def rotates(architecture: Architecture) -> bool:
     """Do layers with a window keep no more than its tokens?"""
     windows = _kept(architecture).windows
-    return windows == "all" or (windows == "mixed" and any(group.window_tokens is None for group in architecture.attention))
+    return windows == "all" or (
+        windows == "mixed" and any(group.window_tokens is None for group in architecture.attention)
+    )
 
 
 def as_kept(architecture: Architecture) -> Architecture:
-    """The model with its attention as it is stored: of an unpacked latent the keys and values of every head."""
+    """The model with its attention as it is stored: of an unpacked latent the keys and values
+    of every head.
+    """
     if not _unpacks(architecture):
         return architecture
-    return architecture.replace(attention=tuple(_unpacked(group) if group.kind == "latent" else group for group in architecture.attention))
+    return architecture.replace(
+        attention=tuple(
+            _unpacked(group) if group.kind == "latent" else group
+            for group in architecture.attention
+        )
+    )
 
 
 def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
     """Layers that cache alike, the keys of an indexer as groups of their own."""
     made = cache_groups(as_kept(architecture), row)
-    copies, length = _kept(architecture).indexer_copies, max((group.indexer_length or 0 for group in architecture.attention), default=0)
+    copies, length = (
+        _kept(architecture).indexer_copies,
+        max((group.indexer_length or 0 for group in architecture.attention), default=0),
+    )
     if not copies or not length:
         return made
     indexed = [group for group in made if group.indexer_elements or group.latent]
-    keys = CacheGroup(layers=sum(group.layers for group in indexed), kv_heads=1, key_length=copies * length, value_length=0, latent=True)
+    keys = CacheGroup(
+        layers=sum(group.layers for group in indexed),
+        kv_heads=1,
+        key_length=copies * length,
+        value_length=0,
+        latent=True,
+    )
     return (*(group.replace(indexer_elements=0) for group in made), keys)
 
 
 def state(architecture: Architecture, width: int, sequences: int) -> Term | None:
-    """What recurrent layers keep, `width` the bytes of a number of the model; None where there are none, or of a kind that was not read."""
+    """What recurrent layers keep, `width` the bytes of a number of the model; None where there
+    are none, or of a kind that was not read.
+    """
     groups = [group for group in architecture.recurrent if group.layers]
     if not groups or any(group.kind not in _STATE_BYTES for group in groups):
         return None
@@ -102,7 +134,10 @@ def state(architecture: Architecture, width: int, sequences: int) -> Term | None
         if wide != width:
             sums = f"({kept.convolution:,} × {width} bytes + {kept.memory:,} × {wide} bytes)"
         lines.append(("", kept.layers, f" × {sums}{ending}"))
-    source = "MLX LM: a convolution's last inputs in the type of the model, the rest in float32 but for Mamba and RG-LRU"
+    source = (
+        "MLX LM: a convolution's last inputs in the type of the model, the rest in float32 but for"
+        " Mamba and RG-LRU"
+    )
     return term("recurrent_state", size, How.COMPUTED, source, " + ".join(by_layers(lines)))
 
 
@@ -116,4 +151,6 @@ def _unpacks(architecture: Architecture) -> bool:
 
 
 def _unpacked(group: Attention) -> Attention:
-    return group.replace(kind="full", kv_heads=group.heads, key_length=group.key_length + (group.rope_length or 0))
+    return group.replace(
+        kind="full", kv_heads=group.heads, key_length=group.key_length + (group.rope_length or 0)
+    )

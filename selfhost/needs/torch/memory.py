@@ -1,8 +1,10 @@
-"""What PyTorch holds in the memory of a CPU while transformers loads a model, reads a prompt and answers.
+"""What PyTorch holds in the memory of a CPU while transformers loads a model, reads a prompt and
+answers.
 
-Measured with torch 2.13.0, transformers 5.23.0 and safetensors 0.8.0 on Linux with glibc, and read in their sources;
-`tests/truth/transformers.json` has the figures, `benchmarks/measure_transformers.py` makes them. Sizes are in bytes, `tokens` are
-those of one sequence, `width` is the bytes of one number in the type that the model runs in (2 or 4).
+Measured with torch 2.13.0, transformers 5.23.0 and safetensors 0.8.0 on Linux with glibc, and read
+in their sources; `tests/truth/transformers.json` has the figures,
+`benchmarks/measure_transformers.py` makes them. Sizes are in bytes, `tokens` are those of one
+sequence, `width` is the bytes of one number in the type that the model runs in (2 or 4).
 """
 
 from __future__ import annotations
@@ -19,65 +21,84 @@ from ..tensors import ArchitectureRow, checkpoint_tensors
 from .recurrent import Moment, scans
 
 MIB = 1 << 20
-# resident after a first short answer, less the weights that were read: 357 to 373 MiB over all dense models, types and 1 or 2 threads;
-# 10 to 16 MiB more after a longer prompt, however small its arrays; 351 where the first answer was the only one
+# resident after a first short answer, less the weights that were read: 357 to 373 MiB over all
+# dense models, types and 1 or 2 threads; 10 to 16 MiB more after a longer prompt, however small its
+# arrays; 351 where the first answer was the only one
 _OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
-# what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its lengths, up to 0.8 with what prepares it;
-# nothing in float16), and for how many at most (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
+# what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its
+# lengths, up to 0.8 with what prepares it; nothing in float16), and for how many at most
+# (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
 _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
-# where they hold their results in 32 bits: the peaks of ten answers of three mixtures were 0.01 to 0.20 MiB a product lower with a cache
-# for none (resident memory after them up to 0.39; single products 0.11 to 0.18, of long or large ones 0.75 and 1.8, which was not
-# told from holes of the heap); without AVX-512 that made one answer's peak 0.06 smaller, and single products kept nothing
+# where they hold their results in 32 bits: the peaks of ten answers of three mixtures were 0.01 to
+# 0.20 MiB a product lower with a cache for none (resident memory after them up to 0.39; single
+# products 0.11 to 0.18, of long or large ones 0.75 and 1.8, which was not told from holes of the
+# heap); without AVX-512 that made one answer's peak 0.06 smaller, and single products kept nothing
 _WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
 _PRODUCT_OF = {"avx512f": _PRODUCT, "avx512f wide": _WIDE_PRODUCT, "avx2": _NO_PRODUCT}
 # resident with sklearn.metrics, which transformers imports where it finds it
 _SKLEARN = 38 * MIB
-# glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay (mallopt(3), M_MMAP_THRESHOLD)
+# glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay
+# (mallopt(3), M_MMAP_THRESHOLD)
 MAPPED_BLOCK_BYTES = 32 * MIB
-# holes of the heap as a share of what a pass holds in it: least, likely, most. By bytes of a number up to 1.5 and 2.6 over 80 runs of 3
-# to 40 layers, 0.4 to 1.0 where layers scan, up to 0.6 where an encoder frees its blocks in order, 0.2 to 2.9 in chat models that embed
-# and fill a cache at once. How they come about cannot be foretold: the same prompt left 24, 135 and 150 MiB. glibc before 2.38 finds no
-# place for an aligned block where one of its size was freed (_int_memalign of malloc.c asks for more and cuts both ends), later ones do
+# holes of the heap as a share of what a pass holds in it: least, likely, most. By bytes of a number
+# up to 1.5 and 2.6 over 80 runs of 3 to 40 layers, 0.4 to 1.0 where layers scan, up to 0.6 where an
+# encoder frees its blocks in order, 0.2 to 2.9 in chat models that embed and fill a cache at once.
+# How they come about cannot be foretold: the same prompt left 24, 135 and 150 MiB. glibc before
+# 2.38 finds no place for an aligned block where one of its size was freed (_int_memalign of
+# malloc.c asks for more and cuts both ends), later ones do
 _HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.7)}
 _SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 1.3, 3.0)
 _IN_ORDER = frozenset({"bert", "nomic-bert"})
-# where products hold their result in 32 bits as well, what is put into their places is half as large: 0.7 to 1.65 over nine runs
-# (tests/truth/transformers_avx512.json)
+# where products hold their result in 32 bits as well, what is put into their places is half as
+# large: 0.7 to 1.65 over nine runs (tests/truth/transformers_avx512.json)
 _WIDE_HOLES = (0.5, 1.35, 1.9)
 # and never more than 221 MiB altogether, prompts of 8,000 tokens included; 294 with such a cache
 _HOLES_BYTES, _CACHED_HOLES_BYTES = 240 * MIB, 320 * MIB
 ENCODER_HOLES_HIGH = 3
-# what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them: estimate, low, high; right after
-# loading 0.22 to 0.34 in the type of the files (none of 64 experts of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
+# what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them:
+# estimate, low, high; right after loading 0.22 to 0.34 in the type of the files (none of 64 experts
+# of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
 _LEFT_BY_EXPERTS = (0.05, 0.0, 0.25)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
 # and of experts in FP8 that are made 16 bits: 0.36 in one run
 LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
-# a page of Linux on x86_64, and what it maps at once where a file is cached: 64 KiB (fault_around_bytes of mm/memory.c), from 6.18 on a
-# whole folio of up to 2 MiB (filemap_map_pages of mm/filemap.c): 512 rows of a table of 1 GB brought in 1.3 MB each
+# a page of Linux on x86_64, and what it maps at once where a file is cached: 64 KiB
+# (fault_around_bytes of mm/memory.c), from 6.18 on a whole folio of up to 2 MiB (filemap_map_pages
+# of mm/filemap.c): 512 rows of a table of 1 GB brought in 1.3 MB each
 _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
 # whose files hold them as the model does (conversion_mapping.py: no MergeModulelist)
-_STACKED_IN_FILES = frozenset({"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"})
-# architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss); transformers then takes "eager"
+_STACKED_IN_FILES = frozenset(
+    {"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"}
+)
+# architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss);
+# transformers then takes "eager"
 EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
-# numbers alive per token around and inside a feed-forward, as multiples of its input and of its length. Without a gate: GPT-2 and
-# StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square ReLU;
-# Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the attention and both norms,
-# OLMo 2 has no norm before
+# numbers alive per token around and inside a feed-forward, as multiples of its input and of its
+# length. Without a gate: GPT-2 and StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of
+# single operations (NewGELUActivation), others square ReLU; Apertus composes xIELU, with a byte for
+# each sign. StableLM keeps the output of the attention and both norms, OLMo 2 has no norm before
 _AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
-    "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3), "apertus": (4, 5.5), "stablelm": (6, 3),
+    "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3),
+    "apertus": (4, 5.5), "stablelm": (6, 3),
     "olmo2": (3, 3),
 }  # fmt: skip
 _UNGATED_OTHERS = (4, 2)
-# routers that give their weights in float32: so are the experts' weighted outputs, twice while they are ordered
-_FLOAT_ROUTERS = frozenset({"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"})
-# classes that store scores in other ways than Gemma 2: bytes per score, all that live at once, in a model of 16 and of 32 bits
+# routers that give their weights in float32: so are the experts' weighted outputs, twice while they
+# are ordered
+_FLOAT_ROUTERS = frozenset(
+    {"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"}
+)
+# classes that store scores in other ways than Gemma 2: bytes per score, all that live at once, in a
+# model of 16 and of 32 bits
 _SCORE_BYTES: dict[str, tuple[float, float]] = {
-    "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5), "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
+    "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5),
+    "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
 }  # fmt: skip
-# and numbers per token beside them, as multiples of the width: both as PyTorch's allocator counts 500 and 1,100 tokens
+# and numbers per token beside them, as multiples of the width: both as PyTorch's allocator counts
+# 500 and 1,100 tokens
 _BESIDE_SCORES: dict[str, tuple[float, float]] = {
-    "bloom": (6, 9), "mpt": (0.4, 2.2), "gptj": (14.4, 15.2), "gpt_neo": (9, 21.8), "falcon": (9.7, 6.3),
+    "bloom": (6, 9), "mpt": (0.4, 2.2), "gptj": (14.4, 15.2), "gpt_neo": (9, 21.8), "falcon": (9.7,
+    6.3),
 }  # fmt: skip
 # classes of transformers 5.23.0 without _supports_sdpa
 WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
@@ -92,7 +113,9 @@ Three = tuple[int, int, int]
 
 
 def kept_product(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> Three:
-    """What oneDNN keeps of one product in `dtype` on a processor; None: not known which. On ARM it was not measured."""
+    """What oneDNN keeps of one product in `dtype` on a processor; None: not known which. On ARM
+    it was not measured.
+    """
     if dtype is None:
         return _PRODUCT[0], 0, _PRODUCT[2]
     if dtype != "bfloat16":
@@ -100,11 +123,20 @@ def kept_product(instruction_sets: tuple[str, ...] | None, dtype: str | None) ->
     return _PRODUCT_OF.get(kind_of(instruction_sets), (_PRODUCT[0], 0, _PRODUCT[2]))
 
 
-def overhead(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, product: Three = _PRODUCT) -> Span:
-    """Interpreter, code and objects of PyTorch and transformers once it has answered a prompt of `tokens`, those of all sequences.
+def overhead(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    width: int,
+    tokens: int,
+    *,
+    product: Three = _PRODUCT,
+) -> Span:
+    """Interpreter, code and objects of PyTorch and transformers once it has answered a prompt of
+    `tokens`, those of all sequences.
 
-    Each expert reads another number of tokens, and oneDNN compiles its two products for each number: as many as there are among twice
-    the average of an expert, one for each of them, half and double that at the ends.
+    Each expert reads another number of tokens, and oneDNN compiles its two products for each
+    number: as many as there are among twice the average of an expert, one for each of them, half
+    and double that at the ends.
     """
     likely, low, high = _OVERHEAD
     line = f"{low // MIB:,} to {high // MIB:,} MiB were seen"
@@ -112,26 +144,41 @@ def overhead(architecture: Architecture, row: ArchitectureRow, width: int, token
         if group.experts and row.name != "llama4":
             pieces = group.experts * len(group.layers)
             average = max(1.0, tokens * (group.used or 1) / group.experts)
-            numbers = [int(most * -expm1(-pieces / most)) for most in (2 * average, average / 2, 4 * average)]
-            products = [min(_PRODUCTS, 2 * number) * each for number, each in zip(numbers, product, strict=True)]
+            numbers = [
+                int(most * -expm1(-pieces / most))
+                for most in (2 * average, average / 2, 4 * average)
+            ]
+            products = [
+                min(_PRODUCTS, 2 * number) * each
+                for number, each in zip(numbers, product, strict=True)
+            ]
             likely, low, high = likely + products[0], low + products[1], high + products[2]
             if product[2]:
-                line += f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of tokens"
+                line += (
+                    f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of"
+                    " tokens"
+                )
     line += f"; scikit-learn, where it is installed, adds {_SKLEARN:,}"
     return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
 def with_cache(row: ArchitectureRow) -> ArchitectureRow:
-    """EmbeddingGemma is a Gemma 3 that looks both ways: it fills a cache that nothing reads (Gemma3TextModel.forward)."""
+    """EmbeddingGemma is a Gemma 3 that looks both ways: it fills a cache that nothing reads
+    (Gemma3TextModel.forward).
+    """
     return row.replace(encoder=False) if row.name == "gemma-embedding" else row
 
 
-def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width: int, *, prompt: bool = False) -> int:
-    """Keys and values of a DynamicCache, with the storage behind them. The token answered last was never an input and is not in it.
+def cache_bytes(
+    groups: Iterable[CacheGroup], tokens: int, sequences: int, width: int, *, prompt: bool = False
+) -> int:
+    """Keys and values of a DynamicCache, with the storage behind them. The token answered last was
+    never an input and is not in it.
 
-    There is no rounding. A layer with a window keeps window − 1 tokens, and until the next step the storage of the one that was
-    pushed out (DynamicSlidingWindowLayer.update slices what torch.cat made). For the same reason all layers hold the whole prompt
-    of `tokens` while it is read and until the second answered token: `prompt`. Latent attention caches the latent and the one rope
+    There is no rounding. A layer with a window keeps window − 1 tokens, and until the next step the
+    storage of the one that was pushed out (DynamicSlidingWindowLayer.update slices what torch.cat
+    made). For the same reason all layers hold the whole prompt of `tokens` while it is read and
+    until the second answered token: `prompt`. Latent attention caches the latent and the one rope
     key, not the heads made of them (DeepseekV3Attention.forward).
     """
     return sum(
@@ -145,7 +192,9 @@ def cache_bytes(groups: Iterable[CacheGroup], tokens: int, sequences: int, width
 
 
 class Rows(Record):
-    """Tables that are mapped and read row by row: all their bytes, and what a text must have at hand: least, likely and most."""
+    """Tables that are mapped and read row by row: all their bytes, and what a text must have at
+    hand: least, likely and most.
+    """
 
     bytes: int
     low_bytes: int
@@ -154,15 +203,23 @@ class Rows(Record):
 
 
 def table_rows(
-    architecture: Architecture, row: ArchitectureRow, width: int, tokens: int, *, written: int = 0, encodes: bool = False
+    architecture: Architecture,
+    row: ArchitectureRow,
+    width: int,
+    tokens: int,
+    *,
+    written: int = 0,
+    encodes: bool = False,
 ) -> Rows:
-    """Tables of which `tokens` of one pass, those of all sequences, read single rows, where nothing is converted. `written`: so many
-    of each sequence a decoder writes at least, for its encoder cannot read them.
+    """Tables of which `tokens` of one pass, those of all sequences, read single rows, where nothing
+    is converted. `written`: so many of each sequence a decoder writes at least, for its encoder
+    cannot read them.
 
-    An untied token table, where the model `encodes`, answers with no token, a tied one too, and a table of positions, whose rows are
-    read from the first on. A text has one distinct token at least and as many as it is long at most; each row may lie across one
-    more page. How much of a table is resident is the system's: it brings in `_AROUND_A_ROW_BYTES` and more with a row, and may drop
-    all of it but the rows.
+    An untied token table, where the model `encodes`, answers with no token, a tied one too, and a
+    table of positions, whose rows are read from the first on. A text has one distinct token at
+    least and as many as it is long at most; each row may lie across one more page. How much of a
+    table is resident is the system's: it brings in `_AROUND_A_ROW_BYTES` and more with a row, and
+    may drop all of it but the rows.
     """
     found = low = likely = high = 0
     for group in checkpoint_tensors(architecture, row):
@@ -171,7 +228,12 @@ def table_rows(
             # a decoder beside an encoder reads a row of its own for each token that it writes
             read, writes = min(whole, tokens * each), group.name.startswith("dec.")
             least = min(whole, written * each) if writes else read
-            found, low, likely, high = found + whole, low + least, likely + least, high + min(whole, read + _PAGE_BYTES)
+            found, low, likely, high = (
+                found + whole,
+                low + least,
+                likely + least,
+                high + min(whole, read + _PAGE_BYTES),
+            )
         elif group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings):
             found += whole
             likely += min(whole, tokens * each)
@@ -179,15 +241,26 @@ def table_rows(
     return Rows(bytes=found, low_bytes=low, likely_bytes=likely, high_bytes=high)
 
 
-def left_by_experts(architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool) -> Span:
-    """What stacking experts into one array per layer (MergeModulelist) leaves in the heap: see `stacked_experts_bytes`.
+def left_by_experts(
+    architecture: Architecture, row: ArchitectureRow, width: int, *, converted: bool
+) -> Span:
+    """What stacking experts into one array per layer (MergeModulelist) leaves in the heap: see
+    `stacked_experts_bytes`.
 
-    The pieces stay where they are small enough for it: stacks of one matrix of all experts, in another type copies of single ones.
+    The pieces stay where they are small enough for it: stacks of one matrix of all experts, in
+    another type copies of single ones.
     """
     experts = stacked_experts_bytes(architecture, row, width)
-    together = [(1 if converted else group.experts or 0) * group.length for group in architecture.feed_forward if group.experts]
+    together = [
+        (1 if converted else group.experts or 0) * group.length
+        for group in architecture.feed_forward
+        if group.experts
+    ]
     mapped = max(together, default=0) * architecture.embedding_length * width >= MAPPED_BLOCK_BYTES
-    left, low, high = (0 if mapped else int(share * experts) for share in (_LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS))
+    left, low, high = (
+        0 if mapped else int(share * experts)
+        for share in (_LEFT_BY_CONVERTED_EXPERTS if converted else _LEFT_BY_EXPERTS)
+    )
     line = f"{left:,} bytes left in the heap by stacking experts; {low:,} to {high:,}"
     return Span(bytes=left, low_bytes=low, high_bytes=high, arithmetic=line)
 
@@ -218,20 +291,28 @@ def prompt_bytes(
 ) -> Span:
     """The most that one pass over a prompt (or an encoder's batch) holds beside weights and cache.
 
-    `low_bytes` is what PyTorch's allocator counts; the rest are holes of the C heap, none with `fixed_threshold`:
-    MALLOC_MMAP_THRESHOLD_ is set, say to 262144.
-    transformers reads a prompt in one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
-    `encodes`: it answers with no token. `eager`: attention that stores its scores was asked for. `padded`: prompts of different
-    lengths, so that there is a mask. `wide_results`: see `holds_wide_results`.
+    `low_bytes` is what PyTorch's allocator counts; the rest are holes of the C heap, none with
+    `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144. transformers reads a prompt in
+    one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
+    `encodes`: it answers with no token. `eager`: attention that stores its scores was asked for.
+    `padded`: prompts of different lengths, so that there is a mask. `wide_results`: see
+    `holds_wide_results`.
     """
-    stored, cached = eager or stores_scores(architecture, row), encodes and not with_cache(row).encoder
+    stored, cached = (
+        eager or stores_scores(architecture, row),
+        encodes and not with_cache(row).encoder,
+    )
     count = tokens * sequences
     masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
     moments = list(_feed_forwards(architecture, row, count, width, wide_results=wide_results))
     for group in architecture.attention:
         if group.kind != "cross":
             masked = padded or _windowed(group, tokens)
-            moments.append(_attention(architecture, row, group, tokens, sequences, width, stored=stored, masked=masked))
+            moments.append(
+                _attention(
+                    architecture, row, group, tokens, sequences, width, stored=stored, masked=masked
+                )
+            )
     if architecture.recurrent:
         moments += scans(architecture, row, tokens, sequences, width)
     most, line, _ = max(moments)
@@ -257,7 +338,9 @@ def with_holes(size: int, heap: int, width: int, line: str) -> Span:
     return _with_holes(size, heap, _HOLES[width], _HOLES_BYTES, line)
 
 
-def _with_holes(size: int, heap: int, shares: tuple[float, float, float], most: int, line: str) -> Span:
+def _with_holes(
+    size: int, heap: int, shares: tuple[float, float, float], most: int, line: str
+) -> Span:
     low, likely, high = (min(most, int(share * heap)) for share in shares)
     return Span(
         bytes=size + likely,
@@ -269,26 +352,45 @@ def _with_holes(size: int, heap: int, shares: tuple[float, float, float], most: 
 
 def stores_scores(architecture: Architecture, row: ArchitectureRow) -> bool:
     """Attention that keeps a score for every pair of tokens and every head."""
-    one_head = row.name == "falcon" and any(group.kv_heads == 1 < group.heads for group in architecture.attention)
+    one_head = row.name == "falcon" and any(
+        group.kv_heads == 1 < group.heads for group in architecture.attention
+    )
     return row.name in EAGER_ROWS or row.name in WITHOUT_SDPA or one_head
 
 
 def in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
     """Bytes of `arrays` that may leave holes: of each as much as glibc keeps in the heap."""
-    return sum(int(number * min(MAPPED_BLOCK_BYTES, length * count * width)) for number, length in arrays)
+    return sum(
+        int(number * min(MAPPED_BLOCK_BYTES, length * count * width)) for number, length in arrays
+    )
 
 
 def _windowed(group: Attention, tokens: int) -> bool:
-    return group.kind in ("sliding", "latent") and group.window_tokens is not None and tokens >= group.window_tokens
+    return (
+        group.kind in ("sliding", "latent")
+        and group.window_tokens is not None
+        and tokens >= group.window_tokens
+    )
 
 
 def _masks(
-    architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int, *, stored: bool, padded: bool
+    architecture: Architecture,
+    row: ArchitectureRow,
+    tokens: int,
+    sequences: int,
+    width: int,
+    *,
+    stored: bool,
+    padded: bool,
 ) -> Iterator[int]:
-    """One mask per kind of layer, alive through the pass: numbers of the model where scores are stored, else a byte where needed."""
+    """One mask per kind of layer, alive through the pass: numbers of the model where scores are
+    stored, else a byte where needed.
+    """
     cells = tokens * tokens * sequences
     attending = [group for group in architecture.attention if group.kind != "cross"]
-    kinds = {group.window_tokens if group.kind != "compressed" else None: group for group in attending}
+    kinds = {
+        group.window_tokens if group.kind != "compressed" else None: group for group in attending
+    }
     for group in kinds.values():
         if stored and not row.encoder:
             yield cells * width
@@ -298,27 +400,52 @@ def _masks(
 
 
 def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
-    """Numbers per position: cosine and sine of every head element, once for all sequences; Gemma 3 has two sets."""
+    """Numbers per position: cosine and sine of every head element, once for all sequences;
+    Gemma 3 has two sets.
+    """
     if row.positions:
         return 0
-    sizes = {group.kind: group.rope_length or group.key_length for group in architecture.attention if group.kind != "cross"}
-    return 2 * (sum(sizes.values()) if row.name in ("gemma3", "gemma-embedding") else max(sizes.values(), default=0))
+    sizes = {
+        group.kind: group.rope_length or group.key_length
+        for group in architecture.attention
+        if group.kind != "cross"
+    }
+    return 2 * (
+        sum(sizes.values())
+        if row.name in ("gemma3", "gemma-embedding")
+        else max(sizes.values(), default=0)
+    )
 
 
 def _feed_forwards(
-    architecture: Architecture, row: ArchitectureRow, count: int, width: int, *, wide_results: bool = False
+    architecture: Architecture,
+    row: ArchitectureRow,
+    count: int,
+    width: int,
+    *,
+    wide_results: bool = False,
 ) -> Iterator[Moment]:
-    """The moments in which a feed-forward holds most: around it the embedded input, the layer's input, the sum and the norm."""
+    """The moments in which a feed-forward holds most: around it the embedded input, the layer's
+    input, the sum and the norm.
+    """
     wide = architecture.embedding_length
     for group in architecture.feed_forward:
         dense = _feed_forward(group, row, wide, wide_results=wide_results)
         for arrays, line in _experts(group, row, wide, width) if group.experts else (dense,):
             numbers = sum(number * length for number, length in arrays)
-            yield int(numbers * count * width), f"{count:,} tokens × ({line}) × {width} bytes", in_heap(count, width, *arrays)
+            yield (
+                int(numbers * count * width),
+                f"{count:,} tokens × ({line}) × {width} bytes",
+                in_heap(count, width, *arrays),
+            )
 
 
-def _experts(group: FeedForward, row: ArchitectureRow, wide: int, width: int) -> Iterator[tuple[Arrays, str]]:
-    """Selected inputs beside gate and up in one, the activated gate and the product; four arrays of outputs while they are ordered."""
+def _experts(
+    group: FeedForward, row: ArchitectureRow, wide: int, width: int
+) -> Iterator[tuple[Arrays, str]]:
+    """Selected inputs beside gate and up in one, the activated gate and the product; four
+    arrays of outputs while they are ordered.
+    """
     # in llama4 every expert reads every token, and nothing is ordered
     used = (group.experts if row.name == "llama4" else group.used) or 1
     inputs, inside = used * (2 if row.name == "llama4" else 1), used * group.length
@@ -326,10 +453,15 @@ def _experts(group: FeedForward, row: ArchitectureRow, wide: int, width: int) ->
     yield ((4, wide), (1, inputs * wide), (1, 2 * inside), (2, inside)), line
     if row.name != "llama4":
         outputs = 2 + 8 // width if row.name in _FLOAT_ROUTERS else 4
-        yield ((4, wide), (outputs, used * wide)), f"4 × {wide:,} + {used} experts × {outputs * wide:,}"
+        yield (
+            ((4, wide), (outputs, used * wide)),
+            f"4 × {wide:,} + {used} experts × {outputs * wide:,}",
+        )
 
 
-def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, *, wide_results: bool = False) -> tuple[Arrays, str]:
+def _feed_forward(
+    group: FeedForward, row: ArchitectureRow, wide: int, *, wide_results: bool = False
+) -> tuple[Arrays, str]:
     around: float
     inside: float
     if row.name in _AROUND_AND_INSIDE:
@@ -341,7 +473,10 @@ def _feed_forward(group: FeedForward, row: ArchitectureRow, wide: int, *, wide_r
     if wide_results:
         # the widest product, in 16 and in 32 bits, beside the gate where that is another
         inside = max(inside, 3 if row.gate == "none" else 6 if row.gate == "fused" else 4)
-    return ((around, wide), (inside, group.length)), f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
+    return (
+        (around, wide),
+        (inside, group.length),
+    ), f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
 
 
 def _attention(
@@ -358,25 +493,36 @@ def _attention(
     wide, count = architecture.embedding_length, tokens * sequences
     cells = group.heads * tokens * tokens * sequences
     key = group.key_length + (group.rope_length or 0 if group.kind == "latent" else 0)
-    queries, keys, values = group.heads * key, group.kv_heads * key, group.kv_heads * group.value_length
+    queries, keys, values = (
+        group.heads * key,
+        group.kv_heads * key,
+        group.kv_heads * group.value_length,
+    )
     if group.kind == "latent":
-        # heads of unlike length take PyTorch's composed attention: scaled queries and keys, scores and their softmax in float32
+        # heads of unlike length take PyTorch's composed attention: scaled queries and keys, scores
+        # and their softmax in float32
         expanded = group.heads * (group.key_length + group.value_length)
         numbers = 3 * wide + 2 * queries + keys + expanded
         floats = queries + keys + (values if width == 2 else 0)
         each = 10 if width == 2 else 8
         size = count * (numbers * width + floats * 4) + cells * each + tokens * tokens * 4
-        line = f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} + {floats:,} × 4 bytes)"
+        line = (
+            f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} +"
+            f" {floats:,} × 4 bytes)"
+        )
         heap = in_heap(count, width, (3, wide), (2 + 8 / width, queries), (1, keys), (1, expanded))
         return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes", heap
     if stored:
-        # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their maximum, softmax
+        # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their
+        # maximum, softmax
         score = _SCORE_BYTES.get(row.name, (10, 8))[0 if width == 2 else 1]
         repeated = 2 * queries if group.heads != group.kv_heads else 0
         numbers = 3 * wide + queries + repeated
         if row.name in _BESIDE_SCORES:
             numbers = int(_BESIDE_SCORES[row.name][0 if width == 2 else 1] * wide)
-        line = f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
+        line = (
+            f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
+        )
         # scores leave room for the next ones, but for those that a sink makes one longer
         scores = score / width if row.attention_sinks else 0
         heap = in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
@@ -386,9 +532,17 @@ def _attention(
     heap = in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
-        # the mask as numbers; keys and values repeated for every head, but for those of one head, which are shown to all
+        # the mask as numbers; keys and values repeated for every head, but for those of one head,
+        # which are shown to all
         inner = 3 * wide + 2 * queries + (2 * queries if 1 < group.kv_heads < group.heads else 0)
         other = tokens * tokens * sequences * width + count * inner * width
         if other > count * numbers * width:
-            return other, f"{count:,} tokens × {inner:,} × {width} bytes + a mask of {tokens:,} × {count:,} × {width} bytes", heap
+            return (
+                other,
+                (
+                    f"{count:,} tokens × {inner:,} × {width} bytes + a mask of {tokens:,} ×"
+                    f" {count:,} × {width} bytes"
+                ),
+                heap,
+            )
     return count * numbers * width, line, heap

@@ -1,4 +1,6 @@
-"""The terms of transformers: the formulas for PyTorch on a CPU, where they are known to hold for a model."""
+"""The terms of transformers: the formulas for PyTorch on a CPU, where they are known to hold
+for a model.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +18,40 @@ from ..tensors import ArchitectureRow, checkpoint_tensors, count
 from . import memory as torch_memory
 from . import stacks as torch_stacks
 
-_TORCH = "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0, tests/truth/transformers.json"
+_TORCH = (
+    "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0,"
+    " tests/truth/transformers.json"
+)
 # whose weights and prompts were measured
 _MEASURED_ROWS = frozenset({
-    "llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2", "gpt-oss", "bert", "nomic-bert",
-    "gemma-embedding", "granite", "granitemoe", "gptneox", "gemma", "glm4", "glm4moe", "starcoder", "starcoder2", "smollm3", "seed_oss",
-    "olmo2", "olmoe", "nemotron", "arcee", "apertus", "stablelm", "ernie4_5", "cohere2", "phi2", "phimoe", "mistral3", "minimax-m2",
-    "falcon-h1", "granitehybrid", "lfm2", "lfm2moe", "mamba", "jamba", "nemotron_h", "qwen35", "qwen3next", "qwen2vl", "qwen3vl",
-    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper", "olmo_hybrid", "recurrent_gemma", "zamba", "zamba2", "t5", "bart", "mbart",
+    "llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2",
+    "gpt-oss", "bert", "nomic-bert",
+    "gemma-embedding", "granite", "granitemoe", "gptneox", "gemma", "glm4", "glm4moe", "starcoder",
+    "starcoder2", "smollm3", "seed_oss",
+    "olmo2", "olmoe", "nemotron", "arcee", "apertus", "stablelm", "ernie4_5", "cohere2", "phi2",
+    "phimoe", "mistral3", "minimax-m2",
+    "falcon-h1", "granitehybrid", "lfm2", "lfm2moe", "mamba", "jamba", "nemotron_h", "qwen35",
+    "qwen3next", "qwen2vl", "qwen3vl",
+    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper", "olmo_hybrid", "recurrent_gemma",
+    "zamba", "zamba2", "t5", "bart", "mbart",
     "m2m_100", "marian", "pegasus",
 })  # fmt: skip
 # rows whose prompts are known to hold more than the formulas say, and by how much at most
 _BEYOND = {"bitnet": 1.4, "command-r": 1.15, "olmo": 1.1, "qwen2moe": 1.1, "hunyuan-moe": 1.05}
-# narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4 (quantizer_mxfp4.py: on a CPU without
-# use_kernels=True), FP8 (quantizer_finegrained_fp8.py: without a GPU of compute capability 8.9)
+# narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4
+# (quantizer_mxfp4.py: on a CPU without use_kernels=True), FP8 (quantizer_finegrained_fp8.py:
+# without a GPU of compute capability 8.9)
 _WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
-# and those for which it has none: INT4 of compressed-tensors, decompressed when the model first answers or its experts are stacked
-# (quantizer_compressed_tensors.py), BitNet's packed weights (BitNetDeserialize of integrations/bitnet.py)
+# and those for which it has none: INT4 of compressed-tensors, decompressed when the model first
+# answers or its experts are stacked (quantizer_compressed_tensors.py), BitNet's packed weights
+# (BitNetDeserialize of integrations/bitnet.py)
 _WIDENED = frozenset({"int4_32", "ternary"})
-# whose class there keeps the latent of its keys and values (modeling_minicpm3.py), which neither llama.cpp nor its own code does
+# whose class there keeps the latent of its keys and values (modeling_minicpm3.py), which neither
+# llama.cpp nor its own code does
 _LATENT_HERE = frozenset({"minicpm3"})
-# patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of the measured kinds of encoders,
-# that of Qwen, which rotates in float32: 24 times its width, up to 1,280
+# patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of
+# the measured kinds of encoders, that of Qwen, which rotates in float32: 24 times its width, up to
+# 1,280
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
 
 
@@ -53,10 +67,16 @@ def known(subject: Subject, architecture: Architecture) -> bool:
 
 
 def terms(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, runtime: RuntimeSpec, asked: Asked
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    files: Term,
+    runtime: RuntimeSpec,
+    asked: Asked,
 ) -> tuple[list[Term], int]:
-    """The terms, and the evictable bytes; none where the formulas do not hold. `files` is the term for weights of which nothing but
-    the files is known."""
+    """The terms, and the evictable bytes; none where the formulas do not hold. `files` is the term
+    for weights of which nothing but the files is known.
+    """
     if not known(subject, architecture):
         return [], 0
     stored, loaded = loaded_type(runtime, subject.spec, asked.quantization)
@@ -65,7 +85,11 @@ def terms(
     type = architecture.dtype if narrow else loaded
     # bytes of a number in the model; both where the type is not stated
     widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
-    types = (architecture.matrix_dtype, architecture.expert_dtype) if asked.quantization == name_of(architecture) else ()
+    types = (
+        (architecture.matrix_dtype, architecture.expert_dtype)
+        if asked.quantization == name_of(architecture)
+        else ()
+    )
     own = {name for name in types if name is not None}
     widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
     measured = row.name in _MEASURED_ROWS and (widened or not narrow) and stated
@@ -78,7 +102,11 @@ def terms(
     else:
         weights = files
     made = [weights]
-    made += [found for found in (_cache(architecture, row, widths, asked), _state(architecture, widths, asked)) if found is not None]
+    made += [
+        found
+        for found in (_cache(architecture, row, widths, asked), _state(architecture, widths, asked))
+        if found is not None
+    ]
     made.append(_activations(subject, architecture, row, widths, runtime, asked, measured=measured))
     made.append(
         _program(
@@ -96,32 +124,56 @@ def terms(
         made = _together(made)
     made += words
     if widened:
-        # what is narrow in the mapped files stays resident beside the weights made of it: those pages may go
-        plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0) + 2 * (subject.spec.parameters.encoders or 0)
+        # what is narrow in the mapped files stays resident beside the weights made of it: those
+        # pages may go
+        plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0) + 2 * (
+            subject.spec.parameters.encoders or 0
+        )
         return made, max(0, int(files.bytes - plain))
     if converted:
         # mapped files and the weights made of them are resident together while it loads
         return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
-    # files map single experts, the model copies them into one array per layer: the mapped pages may go, as may what no text reads
-    return made, unread + (torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0)
+    # files map single experts, the model copies them into one array per layer: the mapped pages may
+    # go, as may what no text reads
+    return made, unread + (
+        torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
+    )
 
 
-def _counted(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> tuple[int, int, int]:
-    """Parameters of the language model, of the encoders, and how far both are from the published count."""
-    parameters, encoders = count(checkpoint_tensors(architecture, row)), subject.spec.parameters.encoders or 0
+def _counted(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow
+) -> tuple[int, int, int]:
+    """Parameters of the language model, of the encoders, and how far both are from the
+    published count.
+    """
+    parameters, encoders = (
+        count(checkpoint_tensors(architecture, row)),
+        subject.spec.parameters.encoders or 0,
+    )
     stated = subject.spec.parameters.total
     # the spec says how far its architecture is from the published count
     return parameters, encoders, abs(stated - parameters - encoders) if stated else 0
 
 
 def _weights(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, loaded: str, asked: Asked, *, converted: bool
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    loaded: str,
+    asked: Asked,
+    *,
+    converted: bool,
 ) -> tuple[Term, int]:
-    """In `loaded`, the type that the model runs in; `converted` where the files are of another one. And pages of tables that no text
-    needs."""
+    """In `loaded`, the type that the model runs in; `converted` where the files are of another one.
+    And pages of tables that no text needs.
+    """
     width = 4 if loaded == "float32" else 2
     parameters, encoders, apart = _counted(subject, architecture, row)
-    wide = count(group for group in checkpoint_tensors(architecture, row) if left_by_class(group.name, row.name))
+    wide = count(
+        group
+        for group in checkpoint_tensors(architecture, row)
+        if left_by_class(group.name, row.name)
+    )
     wide = wide if loaded == "float16" else 0
     whole = parameters * width + 2 * wide
     line, notes = f"{parameters:,} parameters × {width} bytes", ""
@@ -129,14 +181,26 @@ def _weights(
         line += f" + {wide:,} × 2 bytes of what its class keeps in 32 bits"
     full = line
     size, low, high, unread = whole, whole, whole, 0
-    written = asked.context_tokens - torch_stacks.read_tokens(architecture, row, asked.context_tokens) if row.rewrites else 0
+    written = (
+        asked.context_tokens - torch_stacks.read_tokens(architecture, row, asked.context_tokens)
+        if row.rewrites
+        else 0
+    )
     tokens = asked.context_tokens * asked.parallel
-    tables = torch_memory.table_rows(architecture, row, width, tokens, written=written, encodes=_encodes(subject, row))
+    tables = torch_memory.table_rows(
+        architecture, row, width, tokens, written=written, encodes=_encodes(subject, row)
+    )
     if tables.bytes and not converted:
         unread = tables.bytes - tables.high_bytes
-        size, low, high = (whole - tables.bytes + read for read in (tables.likely_bytes, tables.low_bytes, tables.high_bytes))
+        size, low, high = (
+            whole - tables.bytes + read
+            for read in (tables.likely_bytes, tables.low_bytes, tables.high_bytes)
+        )
         line += f" - {whole - size:,} bytes of tables"
-        notes = f"; of {tables.bytes:,} a text that fills the context reads {tables.low_bytes:,} to {tables.high_bytes:,}, row by row"
+        notes = (
+            f"; of {tables.bytes:,} a text that fills the context reads {tables.low_bytes:,} to"
+            f" {tables.high_bytes:,}, row by row"
+        )
     if encoders:
         line += f" + {encoders:,} × {width} bytes of encoders"
         notes += "; encoders are mapped and come in with the first picture"
@@ -152,7 +216,9 @@ def _weights(
     whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
     found = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
     whole += encoders * width + sines
-    full += (f" + {encoders:,} × {width} bytes of encoders" if encoders else "") + (f" + {made}" if sines else "")
+    full += (f" + {encoders:,} × {width} bytes of encoders" if encoders else "") + (
+        f" + {made}" if sines else ""
+    )
     ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
     device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
     return found.replace(on_device=device), unread
@@ -163,17 +229,31 @@ def _encodes(subject: Subject, row: ArchitectureRow) -> bool:
     return row.encoder or subject.spec.modality == "embedding"
 
 
-def _widened_weights(subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, *, always: bool) -> Term:
-    """Two bytes for each parameter, whatever the files hold; on a device as in the files where a kernel takes them."""
+def _widened_weights(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, *, always: bool
+) -> Term:
+    """Two bytes for each parameter, whatever the files hold; on a device as in the files where
+    a kernel takes them.
+    """
     parameters, encoders, apart = _counted(subject, architecture, row)
     size = 2 * (parameters + encoders)
-    line = f"{parameters + encoders:,} parameters × 2 bytes, for it has no kernel for {name_of(architecture)}"
-    source = f"transformers 5.23.0, quantizers: made bfloat16 {'when it loads or first answers' if always else 'on a CPU'}"
-    made = term("weights", size, How.COMPUTED, source, line, low=size - 2 * apart, high=size + 2 * apart)
+    line = (
+        f"{parameters + encoders:,} parameters × 2 bytes, for it has no kernel for"
+        f" {name_of(architecture)}"
+    )
+    source = (
+        "transformers 5.23.0, quantizers: made bfloat16"
+        f" {'when it loads or first answers' if always else 'on a CPU'}"
+    )
+    made = term(
+        "weights", size, How.COMPUTED, source, line, low=size - 2 * apart, high=size + 2 * apart
+    )
     if always:
         return made
     ends = {"low": files.low_bytes, "high": max(files.high_bytes, made.high_bytes)}
-    device = term("weights", files.bytes, files.how, files.source, f"{files.arithmetic}; up to {line}", **ends)
+    device = term(
+        "weights", files.bytes, files.how, files.source, f"{files.arithmetic}; up to {line}", **ends
+    )
     return made.replace(on_device=device)
 
 
@@ -187,11 +267,21 @@ def _program(
     stacked: bool,
     float8: bool,
 ) -> Term:
-    """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the weights go."""
-    product = torch_memory.kept_product(asked.instruction_sets, _computed_in(architecture, widths, asked))
+    """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the
+    weights go.
+    """
+    product = torch_memory.kept_product(
+        asked.instruction_sets, _computed_in(architecture, widths, asked)
+    )
     tokens = asked.context_tokens * asked.parallel
-    ends = [torch_memory.overhead(architecture, row, width, tokens, product=product) for width in widths]
-    size, low, high = ends[0].bytes, min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
+    ends = [
+        torch_memory.overhead(architecture, row, width, tokens, product=product) for width in widths
+    ]
+    size, low, high = (
+        ends[0].bytes,
+        min(end.low_bytes for end in ends),
+        max(end.high_bytes for end in ends),
+    )
     line, note = f"{size:,} bytes", f"; {ends[0].arithmetic}"
     if stacked:
         left = torch_memory.left_by_experts(architecture, row, widths[0], converted=False)
@@ -205,58 +295,109 @@ def _program(
         line += f" + {shares[0]:,} bytes left in the heap by widening experts"
         note += f", and {shares[1]:,} to {shares[2]:,} bytes left"
         size, low, high = size + shares[0], low + shares[1], high + shares[2]
-    return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(on_device=overhead(runtime))
+    return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(
+        on_device=overhead(runtime)
+    )
 
 
 def _together(made: list[Term]) -> list[Term]:
-    """The terms with ends so near that their sum goes as far as the root of the sum of squares: what is not known of the one has
-    nothing to do with the other, and 103 whole runs lay inside (tests/truth/transformers.json, transformers_avx512.json). A line's own
-    ends may be wider. On a device, where none of them was measured, a term stays as it was."""
+    """The terms with ends so near that their sum goes as far as the root of the sum of squares:
+    what is not known of the one has nothing to do with the other, and 103 whole runs lay inside
+    (tests/truth/transformers.json, transformers_avx512.json). A line's own ends may be wider. On a
+    device, where none of them was measured, a term stays as it was.
+    """
     ends = []
-    for far in ([item.bytes - item.low_bytes for item in made], [item.high_bytes - item.bytes for item in made]):
+    for far in (
+        [item.bytes - item.low_bytes for item in made],
+        [item.high_bytes - item.bytes for item in made],
+    ):
         whole = sum(far)
-        ends.append([-(-one * isqrt(sum(each * each for each in far)) // whole) if whole else 0 for one in far])
+        ends.append(
+            [
+                -(-one * isqrt(sum(each * each for each in far)) // whole) if whole else 0
+                for one in far
+            ]
+        )
     return [
-        item.replace(low_bytes=item.bytes - below, high_bytes=item.bytes + above, on_device=item.on_device or item)
+        item.replace(low_bytes=item.bytes - below, high_bytes=item.bytes + above,
+            on_device=item.on_device or item)
         if below or above else item
         for item, below, above in zip(made, *ends, strict=True)
     ]  # fmt: skip
 
 
-def _tokenizer(subject: Subject, architecture: Architecture, row: ArchitectureRow, made: list[Term], picture_bytes: int) -> list[Term]:
-    """The tokenizer that comes with the model; of a config.json alone at the high end, for a program may hand over numbers.
+def _tokenizer(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    made: list[Term],
+    picture_bytes: int,
+) -> list[Term]:
+    """The tokenizer that comes with the model; of a config.json alone at the high end, for a
+    program may hand over numbers.
 
-    Where the peak may be a picture's, at the high end only what the text takes more is sure to be put where the tokenizer was read.
+    Where the peak may be a picture's, at the high end only what the text takes more is sure to be
+    put where the tokenizer was read.
     """
     comes = subject.spec.tokenizer
     if comes is False or not architecture.vocabulary or architecture.audio is not None:
         return []
     (prompt,) = (item for item in made if item.name == "activations")
-    found = tokenizers.by_transformers(architecture, row, prompt.low_bytes, min(prompt.low_bytes, prompt.high_bytes - picture_bytes))
+    found = tokenizers.by_transformers(
+        architecture,
+        row,
+        prompt.low_bytes,
+        min(prompt.low_bytes, prompt.high_bytes - picture_bytes),
+    )
     source = "measured: tokenizers 0.23 beside transformers 5.23.0, tests/truth/tokenizers.json"
 
     def told(found: Span) -> Term:
         if comes:
-            return term("tokenizer", found.bytes, How.MEASURED, source, found.arithmetic, low=found.low_bytes, high=found.high_bytes)
+            return term(
+                "tokenizer",
+                found.bytes,
+                How.MEASURED,
+                source,
+                found.arithmetic,
+                low=found.low_bytes,
+                high=found.high_bytes,
+            )
         line = f"0 bytes; with a tokenizer, of which a config.json says nothing: {found.arithmetic}"
         return term("tokenizer", 0, How.MEASURED, source, line, high=found.high_bytes)
 
     # beside a GPU no prompt is put where it was read
-    return [told(found).replace(on_device=told(tokenizers.by_transformers(architecture, row, 0, 0)))]
+    return [
+        told(found).replace(on_device=told(tokenizers.by_transformers(architecture, row, 0, 0)))
+    ]
 
 
-def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked) -> Term | None:
+def _cache(
+    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked
+) -> Term | None:
     tokens, sequences, width = asked.context_tokens, asked.parallel, widths[0]
     if architecture.audio is not None:
         from . import speech as torch_speech
 
         audio, beams = architecture.audio, torch_speech.BEAMS
         size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
-        least, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams, answered=False)
+        least, _ = torch_speech.cache_bytes(
+            architecture, audio, sequences, width, beams=beams, answered=False
+        )
         most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
         alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
-        line += f"; so many beams are the pipeline's default, with generate() alone there is one and {alone:,} bytes"
-        return term("kv_cache", size, How.COMPUTED, f"EncoderDecoderCache; {_TORCH}", line, low=least, high=most)
+        line += (
+            "; so many beams are the pipeline's default, with generate() alone there is one and"
+            f" {alone:,} bytes"
+        )
+        return term(
+            "kv_cache",
+            size,
+            How.COMPUTED,
+            f"EncoderDecoderCache; {_TORCH}",
+            line,
+            low=least,
+            high=most,
+        )
     groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
@@ -268,21 +409,38 @@ def _cache(architecture: Architecture, row: ArchitectureRow, widths: tuple[int, 
         beams = architecture.beams or 1
         sequences *= beams
         ending += f" × {beams} beams" if beams > 1 else ""
-    lines = by_layers(("", group.layers, f" × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}") for group in groups)
-    indexed = sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
+    lines = by_layers(
+        ("", group.layers, f" × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}")
+        for group in groups
+    )
+    indexed = (
+        sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
+    )
     size = torch_memory.cache_bytes(groups, tokens, sequences, width, prompt=True)
     high = torch_memory.cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed
     note = ""
     if groups != unpacked:
         high = torch_memory.cache_bytes(unpacked, tokens, sequences, widths[-1], prompt=True)
-        note = f"; the publisher's own code (trust_remote_code) keeps keys and values of every head, {high:,} bytes"
+        note = (
+            "; the publisher's own code (trust_remote_code) keeps keys and values of every head,"
+            f" {high:,} bytes"
+        )
     if any(group.window_tokens is not None for group in groups):
         note = "; layers with a window hold the whole prompt while it is read"
     if row.rewrites:
-        note = "; of what is read and what is written together" + ("" if architecture.beams else ", in a search with one beam")
+        note = "; of what is read and what is written together" + (
+            "" if architecture.beams else ", in a search with one beam"
+        )
     how = How.EXACT if high == size else How.COMPUTED
     kind = "EncoderDecoderCache" if row.rewrites else "DynamicCache"
-    return term("kv_cache", size, how, f"{kind} in the type of the model; {_TORCH}", " + ".join(lines) + note, high=high)
+    return term(
+        "kv_cache",
+        size,
+        how,
+        f"{kind} in the type of the model; {_TORCH}",
+        " + ".join(lines) + note,
+        high=high,
+    )
 
 
 def _state(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term | None:
@@ -292,8 +450,18 @@ def _state(architecture: Architecture, widths: tuple[int, ...], asked: Asked) ->
 
     size, line = state_bytes(architecture, asked.parallel, widths[0])
     high, _ = state_bytes(architecture, asked.parallel, widths[-1])
-    source = f"LinearAttentionLayer: inputs of convolutions in the type of the model, states in float32; {_TORCH}"
-    return term("recurrent_state", size, How.EXACT if high == size else How.COMPUTED, source, line, high=high)
+    source = (
+        "LinearAttentionLayer: inputs of convolutions in the type of the model, states in float32;"
+        f" {_TORCH}"
+    )
+    return term(
+        "recurrent_state",
+        size,
+        How.EXACT if high == size else How.COMPUTED,
+        source,
+        line,
+        high=high,
+    )
 
 
 def _activations(
@@ -306,7 +474,9 @@ def _activations(
     *,
     measured: bool,
 ) -> Term:
-    """A prompt that fills the context, read in one pass; several have different lengths, hence a mask, at the high end."""
+    """A prompt that fills the context, read in one pass; several have different lengths, hence
+    a mask, at the high end.
+    """
     if architecture.audio is not None:
         return _speech_activations(architecture, widths, asked)
     encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
@@ -317,32 +487,58 @@ def _activations(
     perhaps = twice or (own == "bfloat16" and asked.instruction_sets is None)
     found = _prompt(architecture, row, widths[0], asked, encodes=encodes, wide_results=twice)
     # a picture among the text makes a mask too
-    most = _prompt(architecture, row, widths[-1], asked, padded=asked.parallel > 1 or seeing, encodes=encodes, wide_results=perhaps)
+    most = _prompt(
+        architecture,
+        row,
+        widths[-1],
+        asked,
+        padded=asked.parallel > 1 or seeing,
+        encodes=encodes,
+        wide_results=perhaps,
+    )
     more = "holes in the heap, and of results in 32 bits" if twice else "holes in the heap"
-    line = f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of {more}; the prompt fills the context"
+    line = (
+        f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of {more}; the prompt fills the"
+        " context"
+    )
     low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
     if seeing:
         picture = _picture_bytes(subject, widths, asked)
         high = max(high, picture)
-        line += f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before the text"
+        line += (
+            f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before"
+            " the text"
+        )
     wide = guessed_activations(architecture, runtime, asked)
     how, source = How.COMPUTED, _TORCH
     if not measured:
-        how, source = How.ASSUMED, "as measured for other architectures or types; not measured for this one"
+        how, source = (
+            How.ASSUMED,
+            "as measured for other architectures or types; not measured for this one",
+        )
         # of all that were measured none held a tenth less than the formulas say
-        low, high = int(0.9 * low), max(high, wide.high_bytes, int(_BEYOND.get(row.name, 1.0) * high))
+        low, high = (
+            int(0.9 * low),
+            max(high, wide.high_bytes, int(_BEYOND.get(row.name, 1.0) * high)),
+        )
     made = term("activations", found.bytes, how, source, line, low=low, high=high)
     # no heap has holes there, and kernels may hold less or more
     unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
     ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
-    return made.replace(on_device=term("activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends))
+    return made.replace(
+        on_device=term(
+            "activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends
+        )
+    )
 
 
 def _picture_bytes(subject: Subject, widths: tuple[int, ...], asked: Asked) -> int:
     """The most that the encoders hold of one picture in each sequence; 0 where there are none."""
     if subject.spec.modality != "vision":
         return 0
-    return min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
+    return (
+        min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
+    )
 
 
 def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> str | None:
@@ -352,13 +548,25 @@ def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Ask
     return architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
 
 
-def _prompt(architecture: Architecture, row: ArchitectureRow, width: int, asked: Asked, *, encodes: bool = False, **more: bool) -> Span:
+def _prompt(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    width: int,
+    asked: Asked,
+    *,
+    encodes: bool = False,
+    **more: bool,
+) -> Span:
     if row.rewrites:
         cache = _cache(architecture, row, (width,), asked)
         kept = cache.bytes if cache is not None else 0
-        return torch_stacks.activations(architecture, row, asked.context_tokens, asked.parallel, width, kept, **more)
+        return torch_stacks.activations(
+            architecture, row, asked.context_tokens, asked.parallel, width, kept, **more
+        )
     more["encodes"] = encodes
-    return torch_memory.prompt_bytes(architecture, row, asked.context_tokens, asked.parallel, width, **more)
+    return torch_memory.prompt_bytes(
+        architecture, row, asked.context_tokens, asked.parallel, width, **more
+    )
 
 
 def _speech_activations(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term:
@@ -368,4 +576,12 @@ def _speech_activations(architecture: Architecture, widths: tuple[int, ...], ask
     assert audio is not None
     found = torch_speech.activations(architecture, audio, asked.parallel, widths[0])
     most = torch_speech.activations(architecture, audio, asked.parallel, widths[-1])
-    return term("activations", found.bytes, How.COMPUTED, _TORCH, found.arithmetic, low=found.low_bytes, high=most.high_bytes)
+    return term(
+        "activations",
+        found.bytes,
+        How.COMPUTED,
+        _TORCH,
+        found.arithmetic,
+        low=found.low_bytes,
+        high=most.high_bytes,
+    )

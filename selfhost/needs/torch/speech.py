@@ -1,7 +1,8 @@
 """What Whisper holds in transformers on a CPU while it writes down half a minute of speech.
 
-Read in transformers 5.23.0 (`models/whisper`, `pipelines/automatic_speech_recognition.py`) and measured:
-`tests/truth/transformers.json`. Sizes are in bytes, `width` is the bytes of one number in the type that the model runs in.
+Read in transformers 5.23.0 (`models/whisper`, `pipelines/automatic_speech_recognition.py`) and
+measured: `tests/truth/transformers.json`. Sizes are in bytes, `width` is the bytes of one number in
+the type that the model runs in.
 """
 
 from __future__ import annotations
@@ -12,31 +13,48 @@ from ..records import Span
 from .memory import ENCODER_HOLES_HIGH, MAPPED_BLOCK_BYTES
 
 BEAMS = 5
-"""The pipeline searches with as many where a model's generation_config does not say (_default_generation_config); generate() with one."""
+"""The pipeline searches with as many where a model's generation_config does not say (_default_generation_config); generate() with one."""  # noqa: E501
 ANSWER_TOKENS = 256
 """Answered at most, by the same default."""
 # tokens that start an answer
 _PROMPT_TOKENS = 4
-# what the heap keeps of the caches of beams, as a share of those of the audio: least, likely, most; 0.7 to 0.9 after a first answer,
-# 0.8 to 1.0 after a second, over runs of tiny, base and small
+# what the heap keeps of the caches of beams, as a share of those of the audio: least, likely, most;
+# 0.7 to 0.9 after a first answer, 0.8 to 1.0 after a second, over runs of tiny, base and small
 _LEFT_BY_CACHES = (0.6, 0.9, 1.0)
 
 
 def cache_bytes(
-    architecture: Architecture, audio: Audio, sequences: int, width: int, *, beams: int, answered: bool = True
+    architecture: Architecture,
+    audio: Audio,
+    sequences: int,
+    width: int,
+    *,
+    beams: int,
+    answered: bool = True,
 ) -> tuple[int, str]:
-    """Keys and values of the audio and, once it was `answered`, of the longest answer: every beam has its own of both."""
-    tokens = min(ANSWER_TOKENS + _PROMPT_TOKENS, architecture.context_tokens or ANSWER_TOKENS) if answered else 0
+    """Keys and values of the audio and, once it was `answered`, of the longest answer: every
+    beam has its own of both.
+    """
+    tokens = (
+        min(ANSWER_TOKENS + _PROMPT_TOKENS, architecture.context_tokens or ANSWER_TOKENS)
+        if answered
+        else 0
+    )
     each = 2 * architecture.layers * architecture.embedding_length * width * beams * sequences
     line = (
-        f"2 × {times(architecture.layers, 'layer')} × {architecture.embedding_length:,} × {width} bytes"
-        f" × ({audio.positions:,} positions + {tokens:,} tokens) × {beams} beams"
+        f"2 × {times(architecture.layers, 'layer')} × {architecture.embedding_length:,} × {width}"
+        f" bytes × ({audio.positions:,} positions + {tokens:,} tokens) × {beams} beams"
     )
-    return each * (audio.positions + tokens), line + (f" × {sequences:,} sequences" if sequences > 1 else "")
+    return each * (audio.positions + tokens), line + (
+        f" × {sequences:,} sequences" if sequences > 1 else ""
+    )
 
 
-def beside_caches(architecture: Architecture, audio: Audio, sequences: int, width: int, *, beams: int) -> tuple[int, str]:
-    """The features, and what the encoder holds, or what it gave while keys and values of a layer are made, whichever is more.
+def beside_caches(
+    architecture: Architecture, audio: Audio, sequences: int, width: int, *, beams: int
+) -> tuple[int, str]:
+    """The features, and what the encoder holds, or what it gave while keys and values of a layer
+    are made, whichever is more.
 
     The encoder's is in place of the caches, which come after it.
     """
@@ -46,22 +64,29 @@ def beside_caches(architecture: Architecture, audio: Audio, sequences: int, widt
     kept, _ = cache_bytes(architecture, audio, sequences, width, beams=beams, answered=False)
     # what the encoder gave, keys and values, each for every beam
     most = max(encoding - kept, 3 * heard * beams)
-    line = f"{2 * positions * sequences:,} × {audio.mel_bins} features × {width} bytes + {most:,} bytes of one layer"
+    line = (
+        f"{2 * positions * sequences:,} × {audio.mel_bins} features × {width} bytes + {most:,}"
+        " bytes of one layer"
+    )
     return 2 * positions * audio.mel_bins * width * sequences + most, line
 
 
 def activations(architecture: Architecture, audio: Audio, sequences: int, width: int) -> Span:
-    """The same for the pipeline's beams, with what the heap keeps of caches from one half minute of speech to the next.
+    """The same for the pipeline's beams, with what the heap keeps of caches from one half minute of
+    speech to the next.
 
     Blocks of the encoder leave holes as those of other encoders do.
     """
     size, line = beside_caches(architecture, audio, sequences, width, beams=BEAMS)
     kept, _ = cache_bytes(architecture, audio, sequences, width, beams=BEAMS, answered=False)
-    # no block above the threshold stays, so with more sequences no more than this; of keys and values in every layer one each
+    # no block above the threshold stays, so with more sequences no more than this; of keys and
+    # values in every layer one each
     kept = min(kept, 2 * architecture.layers * MAPPED_BLOCK_BYTES)
     low, likely, high = (int(share * kept) for share in _LEFT_BY_CACHES)
     line += f" + {likely:,} bytes that earlier caches left in the heap"
-    high += ENCODER_HOLES_HIGH * min(MAPPED_BLOCK_BYTES, audio.feed_forward_length * audio.positions * width * sequences)
+    high += ENCODER_HOLES_HIGH * min(
+        MAPPED_BLOCK_BYTES, audio.feed_forward_length * audio.positions * width * sequences
+    )
     return Span(
         bytes=size + likely,
         low_bytes=size + low,

@@ -1,8 +1,10 @@
-"""What a model whose encoder reads a text and whose decoder writes one (T5, BART and their kin) holds in transformers on a CPU.
+"""What a model whose encoder reads a text and whose decoder writes one (T5, BART and their kin)
+holds in transformers on a CPU.
 
-Read in transformers 5.23.0 (models/t5, bart, mbart, m2m_100, marian, pegasus; EncoderDecoderCache of cache_utils.py) and measured:
-`tests/truth/transformers.json`, `rewrite`. The context is what is read and written together: each of its tokens has its keys and values
-once in every layer of the decoder, whichever stack it belongs to. Sizes are in bytes, `width` is the bytes of one number.
+Read in transformers 5.23.0 (models/t5, bart, mbart, m2m_100, marian, pegasus; EncoderDecoderCache
+of cache_utils.py) and measured: `tests/truth/transformers.json`, `rewrite`. The context is what is
+read and written together: each of its tokens has its keys and values once in every layer of the
+decoder, whichever stack it belongs to. Sizes are in bytes, `width` is the bytes of one number.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from ..records import Span
 from ..tensors import ArchitectureRow
 from .memory import in_heap, with_holes
 
-# of one position in the vocabulary while a token is chosen: logits in the model's type and in float32, and what is made of those
+# of one position in the vocabulary while a token is chosen: logits in the model's type and in
+# float32, and what is made of those
 _LOGIT_BYTES = 22
-# what Python's lists of sines leave in the heap for each number of a table (MarianSinusoidalPositionalEmbedding.create_weight): up to 26
+# what Python's lists of sines leave in the heap for each number of a table
+# (MarianSinusoidalPositionalEmbedding.create_weight): up to 26
 _SINE_BYTES = 26
 # rows whose tables are made so
 _LISTED_SINES = frozenset({"marian", "pegasus"})
@@ -32,14 +36,19 @@ def activations(
     fixed_threshold: bool = False,
     wide_results: bool = False,
 ) -> Span:
-    """The most of what is held beside the cache of `cache_bytes`: while as many of the `tokens` are read as can be, less the cache
-    that is filled later, or while keys and values of a layer are made of what was read."""
+    """The most of what is held beside the cache of `cache_bytes`: while as many of the `tokens` are
+    read as can be, less the cache that is filled later, or while keys and values of a layer are
+    made of what was read.
+    """
     read = read_tokens(architecture, row, tokens)
     count, wide = read * sequences, architecture.embedding_length
-    reading, line, heap = _reading(architecture, row, read, sequences, width, padded=padded, wide_results=wide_results)
+    reading, line, heap = _reading(
+        architecture, row, read, sequences, width, padded=padded, wide_results=wide_results
+    )
     beams = architecture.beams or 1
     logits = _LOGIT_BYTES * (architecture.vocabulary or 0) * sequences * beams
-    # by the time that the others are written, their cache is filled and what made that of the text is gone
+    # by the time that the others are written, their cache is filled and what made that of the text
+    # is gone
     made = max(0, 3 * wide * count * beams * width - cache_bytes * (tokens - read) // tokens)
     writing = made + logits
     size = max(reading - cache_bytes, writing)
@@ -50,7 +59,11 @@ def activations(
         line = f"{count:,} tokens{each} × 3 × {wide:,} × {width} bytes + {logits:,} bytes of logits"
         if read < tokens:
             line = f"{made:,} bytes of keys and values in the making + {logits:,} bytes of logits"
-    return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line) if fixed_threshold else with_holes(size, heap, width, line)
+    return (
+        Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
+        if fixed_threshold
+        else with_holes(size, heap, width, line)
+    )
 
 
 def read_tokens(architecture: Architecture, row: ArchitectureRow, tokens: int) -> int:
@@ -60,9 +73,18 @@ def read_tokens(architecture: Architecture, row: ArchitectureRow, tokens: int) -
 
 
 def _reading(
-    architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int, *, padded: bool, wide_results: bool
+    architecture: Architecture,
+    row: ArchitectureRow,
+    tokens: int,
+    sequences: int,
+    width: int,
+    *,
+    padded: bool,
+    wide_results: bool,
 ) -> tuple[int, str, int]:
-    """The encoder's pass: bytes, the line that makes them, and those that may leave holes in the heap."""
+    """The encoder's pass: bytes, the line that makes them, and those that may leave holes in
+    the heap.
+    """
     count, wide = tokens * sequences, architecture.embedding_length
     group, inside = architecture.attention[0], architecture.feed_forward[0]
     # norms before the layer keep its input beside the one that is added
@@ -72,11 +94,14 @@ def _reading(
     if wide_results and gated:
         arrays = 4
     numbers = around * wide + arrays * inside.length
-    line = f"{count:,} tokens × ({around} × {wide:,} + {arrays} × {inside.length:,}) × {width} bytes"
+    line = (
+        f"{count:,} tokens × ({around} × {wide:,} + {arrays} × {inside.length:,}) × {width} bytes"
+    )
     heap = in_heap(count, width, (around, wide), (arrays, inside.length))
     if not row.relative_positions:
         return numbers * count * width, line, heap
-    # a score for every pair of tokens and every head, the same for all sequences and layers; as attention takes it, once more
+    # a score for every pair of tokens and every head, the same for all sequences and layers; as
+    # attention takes it, once more
     scores = group.heads * tokens * tokens * width
     queries = group.heads * group.key_length
     attending = 2 * scores + (3 * wide + 4 * queries) * count * width
@@ -87,19 +112,34 @@ def _reading(
     if feeding > attending:
         return feeding, f"{pairs} + {line}", heap
     copies = 2 * sequences + 1 if padded and sequences > 1 else 2
-    line = f"{copies} × {pairs} + {count:,} tokens × (3 × {wide:,} + 4 × {queries:,}) × {width} bytes"
+    line = (
+        f"{copies} × {pairs} + {count:,} tokens × (3 × {wide:,} + 4 × {queries:,}) × {width} bytes"
+    )
     return attending, line, in_heap(count, width, (3, wide), (4, queries))
 
 
-def sines(architecture: Architecture, row: ArchitectureRow, width: int, tokens: int) -> tuple[int, int, str]:
-    """Tables of positions that are in no file: bytes, at most, and the line. Of some only the lists they were made of count, which may
-    stay in the heap, for the table itself is in the files or replaces that. A text of more `tokens` makes that of its stack longer."""
+def sines(
+    architecture: Architecture, row: ArchitectureRow, width: int, tokens: int
+) -> tuple[int, int, str]:
+    """Tables of positions that are in no file: bytes, at most, and the line. Of some only the lists
+    they were made of count, which may stay in the heap, for the table itself is in the files or
+    replaces that. A text of more `tokens` makes that of its stack longer.
+    """
     rows, wide = architecture.context_tokens or 0, architecture.embedding_length
     if row.sines:
-        # M2M100SinusoidalPositionalEmbedding.forward: rows for the tokens, the two before them and two more
+        # M2M100SinusoidalPositionalEmbedding.forward: rows for the tokens, the two before them and
+        # two more
         longer = tokens + 2 + row.sines - (rows + row.sines) if tokens > rows else 0
         size = (2 * (rows + row.sines) + longer) * wide * width
-        return size, size, f"{2 * (rows + row.sines) + longer:,} × {wide:,} × {width} bytes of computed positions"
+        return (
+            size,
+            size,
+            f"{2 * (rows + row.sines) + longer:,} × {wide:,} × {width} bytes of computed positions",
+        )
     if row.name in _LISTED_SINES:
-        return 0, _SINE_BYTES * rows * wide, f"up to {_SINE_BYTES * rows * wide:,} bytes left of computed positions"
+        return (
+            0,
+            _SINE_BYTES * rows * wide,
+            f"up to {_SINE_BYTES * rows * wide:,} bytes left of computed positions",
+        )
     return 0, 0, ""
