@@ -100,6 +100,8 @@ class ArchitectureRow(Record):
     window_rope: bool = False
     tokenizer: str = ""
     merges: int | None = None
+    # what transformers, peft, vLLM and MLX LM make of a model
+    torch_measured: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -22,20 +22,6 @@ _TORCH = (
     "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0,"
     " tests/truth/transformers.json"
 )
-# whose weights and prompts were measured
-_MEASURED_ROWS = frozenset({
-    "llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2",
-    "gpt-oss", "bert", "nomic-bert",
-    "gemma-embedding", "granite", "granitemoe", "gptneox", "gemma", "glm4", "glm4moe", "starcoder",
-    "starcoder2", "smollm3", "seed_oss",
-    "olmo2", "olmoe", "nemotron", "arcee", "apertus", "stablelm", "ernie4_5", "cohere2", "phi2",
-    "phimoe", "mistral3", "minimax-m2",
-    "falcon-h1", "granitehybrid", "lfm2", "lfm2moe", "mamba", "jamba", "nemotron_h", "qwen35",
-    "qwen3next", "qwen2vl", "qwen3vl",
-    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper", "olmo_hybrid", "recurrent_gemma",
-    "zamba", "zamba2", "t5", "bart", "mbart",
-    "m2m_100", "marian", "pegasus",
-})  # fmt: skip
 # rows whose prompts are known to hold more than the formulas say, and by how much at most
 _BEYOND = {"bitnet": 1.4, "command-r": 1.15, "olmo": 1.1, "qwen2moe": 1.1, "hunyuan-moe": 1.05}
 # narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4
@@ -61,9 +47,9 @@ def known(subject: Subject, architecture: Architecture) -> bool:
     if row is None or not subject.whole or why_no_encoders(spec) is not None:
         return False
     if architecture.audio is not None:
-        return row.name == "whisper"
+        return row.torch_measured
     crossing = any(group.kind == "cross" for group in architecture.attention)
-    return not crossing and (not row.encoder or row.name in _MEASURED_ROWS)
+    return not crossing and (not row.encoder or row.torch_measured)
 
 
 def terms(
@@ -92,7 +78,7 @@ def terms(
     )
     own = {name for name in types if name is not None}
     widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
-    measured = row.name in _MEASURED_ROWS and (widened or not narrow) and stated
+    measured = row.torch_measured and (widened or not narrow) and stated
     converted = stored != loaded
     unread = 0
     if widened:
