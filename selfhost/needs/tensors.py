@@ -102,6 +102,8 @@ class ArchitectureRow(Record):
     merges: int | None = None
     # what transformers, peft, vLLM and MLX LM make of a model
     torch_measured: bool = False
+    torch_prompt_share: float = 1.0
+    torch_latent: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -22,8 +22,6 @@ _TORCH = (
     "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0,"
     " tests/truth/transformers.json"
 )
-# rows whose prompts are known to hold more than the formulas say, and by how much at most
-_BEYOND = {"bitnet": 1.4, "command-r": 1.15, "olmo": 1.1, "qwen2moe": 1.1, "hunyuan-moe": 1.05}
 # narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4
 # (quantizer_mxfp4.py: on a CPU without use_kernels=True), FP8 (quantizer_finegrained_fp8.py:
 # without a GPU of compute capability 8.9)
@@ -32,9 +30,6 @@ _WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
 # answers or its experts are stacked (quantizer_compressed_tensors.py), BitNet's packed weights
 # (BitNetDeserialize of integrations/bitnet.py)
 _WIDENED = frozenset({"int4_32", "ternary"})
-# whose class there keeps the latent of its keys and values (modeling_minicpm3.py), which neither
-# llama.cpp nor its own code does
-_LATENT_HERE = frozenset({"minicpm3"})
 # patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of
 # the measured kinds of encoders, that of Qwen, which rotates in float32: 24 times its width, up to
 # 1,280
@@ -387,7 +382,7 @@ def _cache(
     groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
-    if row.name in _LATENT_HERE:
+    if row.torch_latent:
         packed = tuple(group.replace(kind="latent") for group in architecture.attention)
         groups = cache_groups(architecture.replace(attention=packed), row)
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
@@ -505,7 +500,7 @@ def _activations(
         # of all that were measured none held a tenth less than the formulas say
         low, high = (
             int(0.9 * low),
-            max(high, wide.high_bytes, int(_BEYOND.get(row.name, 1.0) * high)),
+            max(high, wide.high_bytes, int(row.torch_prompt_share * high)),
         )
     made = term("activations", found.bytes, how, source, line, low=low, high=high)
     # no heap has holes there, and kernels may hold less or more
