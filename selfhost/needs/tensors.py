@@ -104,6 +104,9 @@ class ArchitectureRow(Record):
     torch_measured: bool = False
     torch_prompt_share: float = 1.0
     torch_latent: bool = False
+    torch_scores: str = ""
+    torch_score_bytes: tuple[float, float] = (10, 8)
+    torch_beside_scores: tuple[float, ...] = ()
 
     @property
     def embeds(self) -> bool:

@@ -108,7 +108,6 @@ _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
 # saved per score where attention is not fused: soft-capping or sinks; float32 softmax, its 16-bit
 # copy, tanh of the cap
 _SCORE_BYTES, _SCORE_HIGH_BYTES = 10, 12
-_UNFUSED_ROWS = ("gemma2",)
 # what `target_modules="all-linear"` means to peft 0.21.2 with the classes of transformers 5.23.0,
 # each built on the meta device: tests/truth/adapters.json. Of these it takes routed experts and
 # routers too, as parameters (utils/transformers_weight_conversion.py, _convert_peft_config_moe),
@@ -1070,7 +1069,7 @@ def _activations(
 ) -> Term:
     trains_all = plan.method == "full"
     width = 4 if plan.method == "lora" and architecture.dtype == "float32" else 2
-    unfused = row.attention_sinks or row.name in _UNFUSED_ROWS
+    unfused = row.attention_sinks or row.torch_scores == "eager"
     made = adapters(architecture, row, plan.rank)
     folded = 0 if trains_all else made.folded
     saved = _saved(

@@ -70,9 +70,6 @@ _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
 _STACKED_IN_FILES = frozenset(
     {"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"}
 )
-# architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss);
-# transformers then takes "eager"
-EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
 # numbers alive per token around and inside a feed-forward, as multiples of its input and of its
 # length. Without a gate: GPT-2 and StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of
 # single operations (NewGELUActivation), others square ReLU; Apertus composes xIELU, with a byte for
@@ -88,20 +85,6 @@ _UNGATED_OTHERS = (4, 2)
 _FLOAT_ROUTERS = frozenset(
     {"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"}
 )
-# classes that store scores in other ways than Gemma 2: bytes per score, all that live at once, in a
-# model of 16 and of 32 bits
-_SCORE_BYTES: dict[str, tuple[float, float]] = {
-    "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5),
-    "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
-}  # fmt: skip
-# and numbers per token beside them, as multiples of the width: both as PyTorch's allocator counts
-# 500 and 1,100 tokens
-_BESIDE_SCORES: dict[str, tuple[float, float]] = {
-    "bloom": (6, 9), "mpt": (0.4, 2.2), "gptj": (14.4, 15.2), "gpt_neo": (9, 21.8), "falcon": (9.7,
-    6.3),
-}  # fmt: skip
-# classes of transformers 5.23.0 without _supports_sdpa
-WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
 
 
 Arrays = tuple[tuple[float, int], ...]
@@ -352,10 +335,9 @@ def _with_holes(
 
 def stores_scores(architecture: Architecture, row: ArchitectureRow) -> bool:
     """Attention that keeps a score for every pair of tokens and every head."""
-    one_head = row.name == "falcon" and any(
-        group.kv_heads == 1 < group.heads for group in architecture.attention
-    )
-    return row.name in EAGER_ROWS or row.name in WITHOUT_SDPA or one_head
+    if row.torch_scores == "one_head":
+        return any(group.kv_heads == 1 < group.heads for group in architecture.attention)
+    return bool(row.torch_scores)
 
 
 def in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
@@ -515,11 +497,11 @@ def _attention(
     if stored:
         # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their
         # maximum, softmax
-        score = _SCORE_BYTES.get(row.name, (10, 8))[0 if width == 2 else 1]
+        score = row.torch_score_bytes[0 if width == 2 else 1]
         repeated = 2 * queries if group.heads != group.kv_heads else 0
         numbers = 3 * wide + queries + repeated
-        if row.name in _BESIDE_SCORES:
-            numbers = int(_BESIDE_SCORES[row.name][0 if width == 2 else 1] * wide)
+        if row.torch_beside_scores:
+            numbers = int(row.torch_beside_scores[0 if width == 2 else 1] * wide)
         line = (
             f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
         )
