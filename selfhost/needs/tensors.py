@@ -107,6 +107,7 @@ class ArchitectureRow(Record):
     torch_scores: str = ""
     torch_score_bytes: tuple[float, float] = (10, 8)
     torch_beside_scores: tuple[float, ...] = ()
+    torch_feed_forward: tuple[float, ...] = ()
 
     @property
     def embeds(self) -> bool:

@@ -70,16 +70,12 @@ _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
 _STACKED_IN_FILES = frozenset(
     {"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"}
 )
-# numbers alive per token around and inside a feed-forward, as multiples of its input and of its
-# length. Without a gate: GPT-2 and StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of
-# single operations (NewGELUActivation), others square ReLU; Apertus composes xIELU, with a byte for
-# each sign. StableLM keeps the output of the attention and both norms, OLMo 2 has no norm before
-_AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
-    "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3),
-    "apertus": (4, 5.5), "stablelm": (6, 3),
-    "olmo2": (3, 3),
-}  # fmt: skip
-_UNGATED_OTHERS = (4, 2)
+# numbers alive per token around and inside a feed-forward without a gate, as multiples of its input
+# and of its length. `torch_feed_forward` of a row has others: GPT-2 and StarCoder keep their
+# positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square
+# ReLU; Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the
+# attention and both norms, OLMo 2 has no norm before
+_UNGATED = (4, 2)
 # routers that give their weights in float32: so are the experts' weighted outputs, twice while they
 # are ordered
 _FLOAT_ROUTERS = frozenset(
@@ -446,10 +442,10 @@ def _feed_forward(
 ) -> tuple[Arrays, str]:
     around: float
     inside: float
-    if row.name in _AROUND_AND_INSIDE:
-        around, inside = _AROUND_AND_INSIDE[row.name]
+    if row.torch_feed_forward:
+        around, inside = row.torch_feed_forward
     elif row.gate == "none":
-        around, inside = (3, 2) if row.encoder else _UNGATED_OTHERS
+        around, inside = (3, 2) if row.encoder else _UNGATED
     else:
         around, inside = 4, 4 if row.gate == "fused" else 3
     if wide_results:
