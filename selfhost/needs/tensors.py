@@ -108,6 +108,9 @@ class ArchitectureRow(Record):
     torch_score_bytes: tuple[float, float] = (10, 8)
     torch_beside_scores: tuple[float, ...] = ()
     torch_feed_forward: tuple[float, ...] = ()
+    torch_stacked: bool = False
+    torch_float_router: bool = False
+    torch_reads_all: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -66,21 +66,12 @@ LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
 # (fault_around_bytes of mm/memory.c), from 6.18 on a whole folio of up to 2 MiB (filemap_map_pages
 # of mm/filemap.c): 512 rows of a table of 1 GB brought in 1.3 MB each
 _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
-# whose files hold them as the model does (conversion_mapping.py: no MergeModulelist)
-_STACKED_IN_FILES = frozenset(
-    {"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"}
-)
 # numbers alive per token around and inside a feed-forward without a gate, as multiples of its input
 # and of its length. `torch_feed_forward` of a row has others: GPT-2 and StarCoder keep their
 # positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square
 # ReLU; Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the
 # attention and both norms, OLMo 2 has no norm before
 _UNGATED = (4, 2)
-# routers that give their weights in float32: so are the experts' weighted outputs, twice while they
-# are ordered
-_FLOAT_ROUTERS = frozenset(
-    {"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"}
-)
 
 
 Arrays = tuple[tuple[float, int], ...]
@@ -120,7 +111,7 @@ def overhead(
     likely, low, high = _OVERHEAD
     line = f"{low // MIB:,} to {high // MIB:,} MiB were seen"
     for group in architecture.feed_forward if width == 2 else ():
-        if group.experts and row.name != "llama4":
+        if group.experts and not row.torch_reads_all:
             pieces = group.experts * len(group.layers)
             average = max(1.0, tokens * (group.used or 1) / group.experts)
             numbers = [
@@ -249,7 +240,7 @@ def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, widt
 
     In the files' own type their pages stay mapped beside the copies: resident, but evictable.
     """
-    if row.name in _STACKED_IN_FILES:
+    if row.torch_stacked:
         return 0
     found = (group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name)
     return sum(prod(group.shape) * (len(group.layers) or 1) * width for group in found)
@@ -424,13 +415,12 @@ def _experts(
     """Selected inputs beside gate and up in one, the activated gate and the product; four
     arrays of outputs while they are ordered.
     """
-    # in llama4 every expert reads every token, and nothing is ordered
-    used = (group.experts if row.name == "llama4" else group.used) or 1
-    inputs, inside = used * (2 if row.name == "llama4" else 1), used * group.length
+    used = (group.experts if row.torch_reads_all else group.used) or 1
+    inputs, inside = used * (2 if row.torch_reads_all else 1), used * group.length
     line = f"4 × {wide:,} + {used} experts × {inputs // used * wide + 4 * group.length:,}"
     yield ((4, wide), (1, inputs * wide), (1, 2 * inside), (2, inside)), line
-    if row.name != "llama4":
-        outputs = 2 + 8 // width if row.name in _FLOAT_ROUTERS else 4
+    if not row.torch_reads_all:
+        outputs = 2 + 8 // width if row.torch_float_router else 4
         yield (
             ((4, wide), (outputs, used * wide)),
             f"4 × {wide:,} + {used} experts × {outputs * wide:,}",
