@@ -111,6 +111,10 @@ class ArchitectureRow(Record):
     torch_stacked: bool = False
     torch_float_router: bool = False
     torch_reads_all: bool = False
+    torch_in_order: bool = False
+    torch_angle_sets: bool = False
+    torch_fills_cache: bool = False
+    torch_query_arrays: int = 4
 
     @property
     def embeds(self) -> bool:

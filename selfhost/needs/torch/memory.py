@@ -48,7 +48,6 @@ MAPPED_BLOCK_BYTES = 32 * MIB
 # malloc.c asks for more and cuts both ends), later ones do
 _HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.7)}
 _SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 1.3, 3.0)
-_IN_ORDER = frozenset({"bert", "nomic-bert"})
 # where products hold their result in 32 bits as well, what is put into their places is half as
 # large: 0.7 to 1.65 over nine runs (tests/truth/transformers_avx512.json)
 _WIDE_HOLES = (0.5, 1.35, 1.9)
@@ -133,10 +132,8 @@ def overhead(
 
 
 def with_cache(row: ArchitectureRow) -> ArchitectureRow:
-    """EmbeddingGemma is a Gemma 3 that looks both ways: it fills a cache that nothing reads
-    (Gemma3TextModel.forward).
-    """
-    return row.replace(encoder=False) if row.name == "gemma-embedding" else row
+    """The row with the cache that its class fills, even where nothing reads it."""
+    return row.replace(encoder=False) if row.torch_fills_cache else row
 
 
 def cache_bytes(
@@ -295,7 +292,7 @@ def prompt_bytes(
     if fixed_threshold:
         return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
     heap = max(part for _, _, part in moments)
-    shares = _ENCODER_HOLES if row.name in _IN_ORDER else _CACHED_HOLES if cached else _HOLES[width]
+    shares = _ENCODER_HOLES if row.torch_in_order else _CACHED_HOLES if cached else _HOLES[width]
     if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
         shares = _SCAN_HOLES
     elif wide_results:
@@ -363,8 +360,7 @@ def _masks(
     for group in kinds.values():
         if stored and not row.encoder:
             yield cells * width
-        elif padded or _windowed(group, tokens) or row.name == "gemma-embedding":
-            # a Gemma that looks both ways never goes without
+        elif padded or _windowed(group, tokens) or row.torch_fills_cache:
             yield cells
 
 
@@ -379,11 +375,7 @@ def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
         for group in architecture.attention
         if group.kind != "cross"
     }
-    return 2 * (
-        sum(sizes.values())
-        if row.name in ("gemma3", "gemma-embedding")
-        else max(sizes.values(), default=0)
-    )
+    return 2 * (sum(sizes.values()) if row.torch_angle_sets else max(sizes.values(), default=0))
 
 
 def _feed_forwards(
@@ -495,8 +487,7 @@ def _attention(
         scores = score / width if row.attention_sinks else 0
         heap = in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
         return int(cells * score) + count * numbers * width, line, heap
-    # OLMo 2 norms all queries at once, in float32
-    numbers = 3 * wide + (7 if row.name == "olmo2" else 4) * queries + keys + values
+    numbers = 3 * wide + row.torch_query_arrays * queries + keys + values
     heap = in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
