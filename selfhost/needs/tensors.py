@@ -115,6 +115,10 @@ class ArchitectureRow(Record):
     torch_angle_sets: bool = False
     torch_fills_cache: bool = False
     torch_query_arrays: int = 4
+    torch_chunk: int = 256
+    torch_float_residual: bool = False
+    torch_by_head: bool = False
+    torch_listed_sines: bool = False
 
     @property
     def embeds(self) -> bool:
