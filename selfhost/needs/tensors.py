@@ -119,6 +119,9 @@ class ArchitectureRow(Record):
     torch_float_residual: bool = False
     torch_by_head: bool = False
     torch_listed_sines: bool = False
+    peft_experts: str = ""
+    linear_router: bool = False
+    peft_refuses: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -109,24 +109,11 @@ _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
 # copy, tanh of the cap
 _SCORE_BYTES, _SCORE_HIGH_BYTES = 10, 12
 # what `target_modules="all-linear"` means to peft 0.21.2 with the classes of transformers 5.23.0,
-# each built on the meta device: tests/truth/adapters.json. Of these it takes routed experts and
-# routers too, as parameters (utils/transformers_weight_conversion.py, _convert_peft_config_moe),
-# and leaves what else is called gate, up or down: dense layers, shared experts, gates of attention
-_EXPERTS_ADAPTED = frozenset({
-    "afmoe", "cohere2moe", "deepseek2", "deepseek32", "dots1", "ernie4_5-moe", "exaone-moe",
-    "flex_olmo", "glm-dsa", "glm4moe",
-    "hunyuan-moe", "llama", "mellum", "minimax-m2", "olmoe", "qwen3moe", "qwen3next",
-})  # fmt: skip
-# of these it leaves the experts, one tensor each and no linear layer
-_EXPERTS_LEFT = frozenset({
-    "gpt-oss", "granitehybrid", "granitemoe", "hy_v3", "hy_v4", "jamba", "jetmoe", "laguna",
-    "lfm2moe", "llama4", "mimo2", "mistral4",
-    "nemotron_h", "nemotron_h_moe", "phimoe", "qwen2moe", "qwen35moe", "qwen3vlmoe",
-})  # fmt: skip
-_LINEAR_ROUTERS = frozenset({"hunyuan-moe", "jetmoe", "llama4", "phimoe"})
-_GATED_SHARED_EXPERTS = frozenset({"qwen2moe", "qwen35moe", "qwen3next"})
-# out_proj of these is refused (tuners/tuners_utils.py, _check_lora_target_modules_mamba)
-_REFUSED = frozenset({"falcon-h1", "mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
+# each built on the meta device (tests/truth/adapters.json), stands in the rows. Of those with
+# `peft_experts = "adapted"` it takes routed experts and routers too, as parameters
+# (utils/transformers_weight_conversion.py, _convert_peft_config_moe), and leaves what else is
+# called gate, up or down: dense layers, shared experts, gates of attention. Of those with "left" it
+# leaves the experts, one tensor each and no linear layer.
 # linear layers outside the blocks
 _OUTSIDE = (
     "pooler.weight", "project_in.weight", "project_out.weight", "contact_head.weight",
@@ -179,7 +166,7 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
     """
     groups = checkpoint_tensors(architecture, row)
     routed = any("_exps." in group.name for group in groups)
-    fused = routed and row.name in _EXPERTS_ADAPTED
+    fused = routed and row.peft_experts == "adapted"
     taken = listed = extra = spared = matrices = largest = linear = experts = stacked = 0
     stacks: dict[str, int] = {}
     for group in groups:
@@ -203,9 +190,9 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
             and "shexp" not in group.name
         ):
             size = rank * sum(group.shape) * layers
-            if row.name in _LINEAR_ROUTERS:
+            if row.linear_router:
                 listed += size
-            if row.name in _LINEAR_ROUTERS or fused:
+            if row.linear_router or fused:
                 taken += size
                 matrices += layers
             continue
@@ -223,7 +210,7 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
         size = rank * (inputs * pieces + outputs) * number
         largest = max(largest, inputs * outputs)
         linear += inputs * outputs * (layers or 1)
-        if row.name in _REFUSED and "ssm_out" in group.name:
+        if row.peft_refuses and "ssm_out" in group.name:
             continue
         listed += size
         if (
@@ -243,10 +230,10 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
         ):
             # Bamba, of the same row, has two
             extra += rank * inputs * number
-    known = fused or not routed or row.name in _EXPERTS_LEFT
+    known = fused or not routed or row.peft_experts == "left"
     taken += stacked if fused else 0
     words = ""
-    if row.name in _REFUSED:
+    if row.peft_refuses:
         words = (
             "every linear layer but out_proj, which peft refuses for this class (exclude_modules)"
         )
@@ -276,7 +263,7 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
 def _linear(group: TensorGroup, row: ArchitectureRow) -> tuple[int, int] | None:
     """Inputs and outputs of a linear layer of the class, else None."""
     if "ffn_gate_inp_shexp" in group.name:
-        return (group.shape[0], 1) if row.name in _GATED_SHARED_EXPERTS else None
+        return (group.shape[0], 1) if row.shared_expert_gate else None
     # AltUp has linear layers that quantizers leave
     inside = (is_linear(group) and "_exps." not in group.name) or (
         group.name.startswith("blk.*.altup")
