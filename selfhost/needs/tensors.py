@@ -122,6 +122,11 @@ class ArchitectureRow(Record):
     peft_experts: str = ""
     linear_router: bool = False
     peft_refuses: bool = False
+    torch_parameters: tuple[str, ...] = ()
+    torch_split: str = ""
+    torch_fused: str = ""
+    torch_perhaps_fused: bool = False
+    torch_float_norm: bool = False
 
     @property
     def embeds(self) -> bool:

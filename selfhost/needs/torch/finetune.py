@@ -120,17 +120,8 @@ _OUTSIDE = (
     "per_layer_model_proj.weight", "altup_proj.weight",
     "altup_unembd_proj.weight",
 )  # fmt: skip
-# matrices that are parameters of a class and no layer of it
-_PARAMETERS: Mapping[str, tuple[str, ...]] = {"hy_v4": ("hc_",), "zamba": ("ssm_x", "ssm_dt")}
-# what a class has as several matrices, and how many
-_SPLIT: Mapping[str, tuple[str, int]] = {
-    "nomic-bert": ("attn_qkv", 3), "olmo_hybrid": ("attn_qkv", 3), "phi2": ("attn_qkv", 3),
-    "zamba": ("ffn_up", 2)
-}  # fmt: skip
-# what a class keeps in one matrix with the one before it
-_FUSED_GATES: Mapping[str, tuple[str, ...]] = {
-    "granitehybrid": ("ffn_gate",), "granitemoe": ("ffn_gate_shexp",), "qwen3next": ("attn_gate",)
-}  # fmt: skip
+# into how many matrices a class has what is one in GGUF files, by the row's `torch_split`
+_PIECES: Mapping[str, int] = {"attn_qkv": 3, "ffn_up": 2}
 
 
 class Adapters(Record):
@@ -202,11 +193,11 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
         inputs, outputs = made
         number = _times(group, architecture, groups)
         # keys and values of latent attention come from one matrix
-        apart = "attn_v_b" not in group.name and not group.name.removeprefix("blk.*.").startswith(
-            _FUSED_GATES.get(row.name, "-")
+        apart = "attn_v_b" not in group.name and not (
+            row.torch_fused and group.name.startswith(f"blk.*.{row.torch_fused}")
         )
-        split, pieces = _SPLIT.get(row.name, ("-", 1))
-        pieces = int(apart) * (pieces if split in group.name else 1)
+        split = bool(row.torch_split) and row.torch_split in group.name
+        pieces = int(apart) * (_PIECES[row.torch_split] if split else 1)
         size = rank * (inputs * pieces + outputs) * number
         largest = max(largest, inputs * outputs)
         linear += inputs * outputs * (layers or 1)
@@ -221,7 +212,7 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
             continue
         taken += size
         matrices += number * pieces
-        if row.name == "granite" and "ffn_gate" in group.name:
+        if row.torch_perhaps_fused and "ffn_gate" in group.name:
             spared += rank * inputs * number
         if "attn_qkv" in group.name and pieces == 1:
             extra += 2 * rank * inputs * number
@@ -271,7 +262,7 @@ def _linear(group: TensorGroup, row: ArchitectureRow) -> tuple[int, int] | None:
         and len(group.shape) == 2
     )
     if not (inside or group.name in _OUTSIDE) or any(
-        part in group.name for part in _PARAMETERS.get(row.name, ())
+        part in group.name for part in row.torch_parameters
     ):
         return None
     return matrix_of(group)[:2]
@@ -959,7 +950,7 @@ def _saved(
     # keeps in float32
     norm = width if row.norm_bias else 4
     if trains_all and not row.norm_bias:
-        norm += 4 if row.name.startswith("gemma") else width
+        norm += 4 if row.torch_float_norm else width
     for group in checkpoint_tensors(architecture, row):
         sides = _linear(group, row)
         # those that run through the weights of an earlier one keep what they read all the same
