@@ -183,13 +183,17 @@ def overhead(runtime: RuntimeSpec) -> Term:
     )
 
 
-def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
+def guessed_activations(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+) -> Term:
     """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
     width = width_of(architecture, runtime, asked.quantization)
     if runtime.id == "mlx":
         from .mlx import memory as mlx_memory
 
-        return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
+        return mlx_memory.activations(
+            architecture, row, asked.context_tokens, asked.parallel, width
+        )
     tokens = asked.context_tokens * asked.parallel
     inner = max(
         (group.length * (group.used or 1) for group in architecture.feed_forward),

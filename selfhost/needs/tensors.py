@@ -127,6 +127,9 @@ class ArchitectureRow(Record):
     torch_fused: str = ""
     torch_perhaps_fused: bool = False
     torch_float_norm: bool = False
+    mlx_windows: str = ""
+    mlx_unpacked: str = ""
+    mlx_indexer_copies: int = 0
 
     @property
     def embeds(self) -> bool:

@@ -490,7 +490,7 @@ def _activations(
             f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before"
             " the text"
         )
-    wide = guessed_activations(architecture, runtime, asked)
+    wide = guessed_activations(architecture, row, runtime, asked)
     how, source = How.COMPUTED, _TORCH
     if not measured:
         how, source = (
