@@ -130,6 +130,9 @@ class ArchitectureRow(Record):
     mlx_windows: str = ""
     mlx_unpacked: str = ""
     mlx_indexer_copies: int = 0
+    torch_wide_matrix: str = ""
+    mlx_in_8_bits: tuple[str, ...] = ()
+    mlx_ternary: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -151,9 +151,7 @@ def _weights(
     width = 4 if loaded == "float32" else 2
     parameters, encoders, apart = _counted(subject, architecture, row)
     wide = count(
-        group
-        for group in checkpoint_tensors(architecture, row)
-        if left_by_class(group.name, row.name)
+        group for group in checkpoint_tensors(architecture, row) if left_by_class(group.name, row)
     )
     wide = wide if loaded == "float16" else 0
     whole = parameters * width + 2 * wide
