@@ -796,7 +796,7 @@ def _vllm(
     seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
     width = width_of(architecture, runtime, asked.quantization)
     made = vllm_memory.activations(
-        architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing
+        architecture, row, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing
     )
     return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
 

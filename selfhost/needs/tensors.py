@@ -133,6 +133,7 @@ class ArchitectureRow(Record):
     torch_wide_matrix: str = ""
     mlx_in_8_bits: tuple[str, ...] = ()
     mlx_ternary: bool = False
+    vllm_pictures_logged: bool = False
 
     @property
     def embeds(self) -> bool:
