@@ -29,6 +29,7 @@ from selfhost.needs import estimate
 from selfhost.needs.mlx import cache as mlx_cache
 from selfhost.needs.mlx import memory as mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
+from selfhost.needs.tensors import ArchitectureRow, row_of
 from selfhost.verdict.placement import on_one
 
 ROOT = Path(__file__).parents[1]
@@ -651,9 +652,11 @@ def test_all_classes_of_mlx_that_rotate_are_known() -> None:
         made = Architecture(
             row=row, runs_in_gguf=True, layers=2, embedding_length=1, attention=(full, near)
         )
-        assert mlx_cache.rotates(made), row
+        values = row_of(made, rows())
+        assert values is not None
+        assert mlx_cache.rotates(made, values), row
         # llama.py and ministral3.py go by layer_types
-        assert mlx_cache.rotates(made.replace(attention=(near,))) == (
+        assert mlx_cache.rotates(made.replace(attention=(near,)), values) == (
             row not in ("llama", "mistral3")
         ), row
 
@@ -663,9 +666,11 @@ def test_scores_of_latent_attention_are_stored_in_mlx(id: str, heads: int) -> No
     """Keys of 192 and values of 128 have no kernel in Metal, and pe_scores of deepseek_v3.py are a mask as large as the scores."""
     made = Catalogue.open().spec(id).architecture
     assert made is not None
+    row = row_of(made, rows())
+    assert row is not None
     assert (
         f"{heads * 2048 * 16_384 * 2:,} bytes of scores"
-        in mlx_memory.activations(made, 16_384, 1, 2).arithmetic
+        in mlx_memory.activations(made, row, 16_384, 1, 2).arithmetic
     )
 
 
@@ -722,7 +727,10 @@ def test_a_scan_of_mlx_grows_with_the_piece_that_is_read(model: str) -> None:
         vocabulary=4000,
         recurrent=(group,),
     )
-    short, long = (mlx_memory.activations(made, tokens, 1, 2).arithmetic for tokens in (1024, 2048))
+    short, long = (
+        mlx_memory.activations(made, ArchitectureRow(name="mamba"), tokens, 1, 2).arithmetic
+        for tokens in (1024, 2048)
+    )
     one = 1024 * 1024 * 16 * 2 if model == "mamba-512" else 4 * 16 * 256 * 256 * 4
     assert {
         "mamba-512": f"{one:,} bytes of states",

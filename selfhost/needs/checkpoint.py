@@ -352,7 +352,7 @@ def _beside_of(
         from .mlx import memory as mlx_memory
 
         program = mlx_memory.program(architecture, program)
-    return [*made, guessed_activations(architecture, runtime, asked), program]
+    return [*made, guessed_activations(architecture, row, runtime, asked), program]
 
 
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
@@ -711,7 +711,7 @@ def _cached(
     width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
     tokens = -(-asked.context_tokens // step) * step
     for group in _groups(architecture, row, runtime):
-        kept, reach = _kept(architecture, group, runtime, tokens)
+        kept, reach = _kept(architecture, row, group, runtime, tokens)
         elements = cache_line(group)[0]
         # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest
         # (fp8_ds_mla)
@@ -751,7 +751,11 @@ def _groups(
 
 
 def _kept(
-    architecture: Architecture, group: CacheGroup, runtime: RuntimeSpec, tokens: int
+    architecture: Architecture,
+    row: ArchitectureRow,
+    group: CacheGroup,
+    runtime: RuntimeSpec,
+    tokens: int,
 ) -> tuple[int, int]:
     """Tokens for which a layer has room, and the most; `tokens` are those of the context, in
     steps of the runtime.
@@ -763,11 +767,11 @@ def _kept(
     if runtime.id == "mlx":
         from .mlx import cache as mlx_cache
 
-        if not mlx_cache.rotates(architecture):
+        if not mlx_cache.rotates(architecture, row):
             return tokens, tokens
         # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than
         # the window, in Llama 4's the whole
-        before = window if architecture.row == "llama4" else window - 1
+        before = window if row.mlx_windows == "chunked" else window - 1
         from .mlx.memory import PROMPT_STEP
 
         return min(tokens, window), min(tokens, before + PROMPT_STEP)
@@ -792,7 +796,7 @@ def _vllm(
     seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
     width = width_of(architecture, runtime, asked.quantization)
     made = vllm_memory.activations(
-        architecture, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing
+        architecture, row, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing
     )
     return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
 

@@ -48,20 +48,20 @@ def typed_tensors(
     """Tensors with their stored type and bytes, those of blocks that predict more tokens left
     out.
     """
-    return _typed(architecture, checkpoint_tensors(architecture, row))
+    return _typed(architecture, row, checkpoint_tensors(architecture, row))
 
 
 def block_bytes(architecture: Architecture, row: ArchitectureRow) -> float:
     """What the blocks that predict more tokens take in a published checkpoint."""
-    return sum(size for _, _, size in _typed(architecture, block_tensors(architecture, row)))
+    return sum(size for _, _, size in _typed(architecture, row, block_tensors(architecture, row)))
 
 
 def _typed(
-    architecture: Architecture, groups: Iterable[TensorGroup]
+    architecture: Architecture, row: ArchitectureRow, groups: Iterable[TensorGroup]
 ) -> Iterator[tuple[TensorGroup, str, float]]:
     plain, apart = architecture.dtype or "bfloat16", dict(architecture.apart)
     for group, own in (pair for whole in groups for pair in _split(whole, apart)):
-        type, number = own or _type_of(group, architecture, plain), len(group.layers) or 1
+        type, number = own or _type_of(group, architecture, row, plain), len(group.layers) or 1
         if type == plain:
             size = prod(group.shape) * DTYPES.get(type, 16.0) / 8
         else:
@@ -88,7 +88,9 @@ def _split(
         yield group.replace(layers=tuple(own)), type
 
 
-def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
+def _type_of(
+    group: TensorGroup, architecture: Architecture, row: ArchitectureRow, plain: str
+) -> str:
     if (
         not group.layers
         or len(group.shape) < 2
@@ -102,7 +104,7 @@ def _type_of(group: TensorGroup, architecture: Architecture, plain: str) -> str:
         return plain
     if scheme_of(architecture.matrix_dtype or "") is not None and not is_linear(group):
         return plain
-    if is_bitsandbytes(architecture.matrix_dtype) and left_by_class(group.name, architecture.row):
+    if is_bitsandbytes(architecture.matrix_dtype) and left_by_class(group.name, row):
         return "float32" if architecture.dtype == "float16" else plain
     if "_exps." in group.name and architecture.expert_dtype:
         return architecture.expert_dtype
@@ -183,13 +185,17 @@ def overhead(runtime: RuntimeSpec) -> Term:
     )
 
 
-def guessed_activations(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> Term:
+def guessed_activations(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+) -> Term:
     """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
     width = width_of(architecture, runtime, asked.quantization)
     if runtime.id == "mlx":
         from .mlx import memory as mlx_memory
 
-        return mlx_memory.activations(architecture, asked.context_tokens, asked.parallel, width)
+        return mlx_memory.activations(
+            architecture, row, asked.context_tokens, asked.parallel, width
+        )
     tokens = asked.context_tokens * asked.parallel
     inner = max(
         (group.length * (group.used or 1) for group in architecture.feed_forward),

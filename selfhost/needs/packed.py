@@ -199,15 +199,13 @@ def _scheme_bytes(scheme: Scheme, inputs: int, outputs: int) -> float:
             return weights * bits / 8 + groups * outputs * 4
 
 
-# types that bitsandbytes makes, and matrices that it leaves, as transformers has them in 32 bits
-# beside float16 (_keep_in_fp32_modules of modeling_t5.py)
+# types that bitsandbytes makes
 _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
-_LEFT_BY_CLASS = {"t5": "ffn_down", "t5encoder": "ffn_down"}
 
 
-def left_by_class(name: str, row: str) -> bool:
+def left_by_class(name: str, row: ArchitectureRow) -> bool:
     """A matrix of a model of that row that its class keeps out of bitsandbytes, and of float16."""
-    return row in _LEFT_BY_CLASS and _LEFT_BY_CLASS[row] in name
+    return bool(row.torch_wide_matrix) and row.torch_wide_matrix in name
 
 
 def is_bitsandbytes(type: str | None) -> bool:
@@ -340,9 +338,7 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
             )
     parameters = subject.spec.parameters
     narrow = [
-        one
-        for one in layers.linear
-        if not (is_bitsandbytes(name) and left_by_class(one.name, row.name))
+        one for one in layers.linear if not (is_bitsandbytes(name) and left_by_class(one.name, row))
     ]
     wide = sum(one.weights for one in layers.linear) - sum(one.weights for one in narrow)
     packed = sum(linear_bytes(name, one.inputs, one.outputs) * one.number for one in narrow)
@@ -476,9 +472,17 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         and scheme is not None
         and own is None
     ):
-        if scheme.bits < 8 and row.name in _MLX_IN_8_BITS:
+        if scheme.bits < 8 and row.mlx_in_8_bits:
             high = (
-                _mlx_bytes(*_mlx_parts(architecture, row, scheme, _MLX_IN_8_BITS[row.name]), width)
+                _mlx_bytes(
+                    *_mlx_parts(
+                        architecture,
+                        row,
+                        scheme,
+                        tuple((part, "8bit") for part in row.mlx_in_8_bits),
+                    ),
+                    width,
+                )
                 + encoders
             )
             line += (
@@ -508,20 +512,6 @@ def _mlx_bytes(weights: Mapping[float, int], vectors: int, width: int) -> int:
     return int(sum(count * bits / 8 for bits, count in weights.items())) + width * vectors
 
 
-# what classes of mlx_lm have in 8 bits whatever is asked for, since pull 1836 of 2026-09-03
-# (quant_predicate of granite.py and granitemoe.py); published files are older, and the class of
-# Granite 4 has nothing of the kind
-_MLX_IN_8_BITS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    row: tuple(
-        (name, "8bit")
-        for name in ("blk.*.attn_output.weight", f"blk.*.{down}.weight", "output.weight")
-    )
-    for row, down in (("granite", "ffn_down"), ("granitemoe", "ffn_down_exps"))
-}
-# mlx_lm/models/bitlinear_layers.py: four ternary weights in a byte, which nothing quantizes again
-_MLX_TERNARY = frozenset({"bitnet"})
-
-
 @lru_cache(maxsize=256)
 def _mlx_parts(
     architecture: Architecture,
@@ -547,7 +537,7 @@ def _mlx_parts(
             elements = prod(group.shape) * (len(group.layers) or 1) // len(names)
             plain = own is None and scheme is not None
             bits = _mlx_bits(own, wide=wide)
-            if row.name in _MLX_TERNARY and is_linear(group):
+            if row.mlx_ternary and is_linear(group):
                 weights[2.0] = weights.get(2.0, 0) + elements
             elif matrix and not plain and group.shape[0] % ((own.group if own else None) or 1) == 0:
                 weights[bits] = weights.get(bits, 0) + elements

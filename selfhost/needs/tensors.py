@@ -100,6 +100,40 @@ class ArchitectureRow(Record):
     window_rope: bool = False
     tokenizer: str = ""
     merges: int | None = None
+    # what transformers, peft, vLLM and MLX LM make of a model
+    torch_measured: bool = False
+    torch_prompt_share: float = 1.0
+    torch_latent: bool = False
+    torch_scores: str = ""
+    torch_score_bytes: tuple[float, float] = (10, 8)
+    torch_beside_scores: tuple[float, ...] = ()
+    torch_feed_forward: tuple[float, ...] = ()
+    torch_stacked: bool = False
+    torch_float_router: bool = False
+    torch_reads_all: bool = False
+    torch_in_order: bool = False
+    torch_angle_sets: bool = False
+    torch_fills_cache: bool = False
+    torch_query_arrays: int = 4
+    torch_chunk: int = 256
+    torch_float_residual: bool = False
+    torch_by_head: bool = False
+    torch_listed_sines: bool = False
+    peft_experts: str = ""
+    linear_router: bool = False
+    peft_refuses: bool = False
+    torch_parameters: tuple[str, ...] = ()
+    torch_split: str = ""
+    torch_fused: str = ""
+    torch_perhaps_fused: bool = False
+    torch_float_norm: bool = False
+    mlx_windows: str = ""
+    mlx_unpacked: str = ""
+    mlx_indexer_copies: int = 0
+    torch_wide_matrix: str = ""
+    mlx_in_8_bits: tuple[str, ...] = ()
+    mlx_ternary: bool = False
+    vllm_pictures_logged: bool = False
 
     @property
     def embeds(self) -> bool:

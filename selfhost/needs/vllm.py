@@ -14,6 +14,7 @@ from ..core.records import Record
 from ..core.units import GIB, MIB
 from .parts import term, times
 from .records import How, Term
+from .tensors import ArchitectureRow
 
 _SOURCE = (
     "vllm 0.33.0, profile_run and _dummy_sampler_run; logs of vLLM 0.19, tests/truth/vllm.json"
@@ -67,11 +68,16 @@ _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 # 3.1, six times; not of others, for whose pictures the largest may be many times as large. Of
 # LLaVA, with pictures of 336 points, no more
 _SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
-_LOGGED = ("gemma3", "llama", "mistral3")
 
 
 def _bytes_of(
-    architecture: Architecture, made: _Pass, width: int, *, encodes: bool, sees: bool
+    architecture: Architecture,
+    row: ArchitectureRow,
+    made: _Pass,
+    width: int,
+    *,
+    encodes: bool,
+    sees: bool,
 ) -> tuple[tuple[int, int, int], str]:
     """Least, likely and most that a pass holds, with the line that says so. `encodes`: no token
     is sampled.
@@ -121,7 +127,7 @@ def _bytes_of(
         most += 8 * tokens * states * 4
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
-    extra = (_SEEING_LOGGED if architecture.row in _LOGGED else _SEEING) if sees else (0, 0, 0)
+    extra = (_SEEING_LOGGED if row.vllm_pictures_logged else _SEEING) if sees else (0, 0, 0)
     if sees:
         line += f" + {extra[1]:,} bytes of the encoder"
     return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
@@ -129,6 +135,7 @@ def _bytes_of(
 
 def activations(
     architecture: Architecture,
+    row: ArchitectureRow,
     sequences: int,
     width: int,
     *,
@@ -143,10 +150,12 @@ def activations(
     for one, most_tokens in ((_SMALL, _SMALL.tokens), (_LARGE, _LARGEST_TOKENS)):
         asked = _Pass(tokens=max(one.tokens, whole_tokens), sequences=max(one.sequences, sequences))
         (low, likely, high), line = _bytes_of(
-            architecture, asked, width, encodes=encodes, sees=sees
+            architecture, row, asked, width, encodes=encodes, sees=sees
         )
         wider = _Pass(tokens=max(most_tokens, whole_tokens), sequences=asked.sequences)
-        high = max(high, _bytes_of(architecture, wider, width, encodes=encodes, sees=sees)[0][2])
+        high = max(
+            high, _bytes_of(architecture, row, wider, width, encodes=encodes, sees=sees)[0][2]
+        )
         guessed = sees or bool(architecture.recurrent)
         made.append(
             term(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from ...catalogue.spec import Architecture
 from ..parts import term, times
 from ..records import How, Term
+from ..tensors import ArchitectureRow
 from ..tokenizers import by_mlx
 from .cache import as_kept
 
@@ -44,7 +45,9 @@ _STATES = (1, 2, 4)
 _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.32"
 
 
-def activations(architecture: Architecture, tokens: int, sequences: int, width: int) -> Term:
+def activations(
+    architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int
+) -> Term:
     """The most that one piece of a prompt holds; `tokens` of one sequence, `width` the bytes of
     a number.
     """
@@ -61,7 +64,7 @@ def activations(architecture: Architecture, tokens: int, sequences: int, width: 
     # a short prompt has no more than all arrays of all layers
     every = piece * architecture.layers * (6 * wide + 3 * inner) * width
     logits = 4 * (architecture.vocabulary or 0) * sequences
-    stored, grown, mask = _scores(architecture, tokens, sequences, width)
+    stored, grown, mask = _scores(architecture, row, tokens, sequences, width)
     waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
     over = _OVER_SCORES if stored else _OVER
     fewest = 0 if tokens < PROMPT_STEP else over[0]
@@ -155,14 +158,14 @@ def program(architecture: Architecture, alone: Term) -> Term:
 
 
 def _scores(
-    architecture: Architecture, tokens: int, sequences: int, width: int
+    architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int
 ) -> tuple[int, int, int]:
     """Of the widest attention of one layer its scores, its keys and values once more while they are
     copied to where there is room for a piece more (mlx_lm/models/cache.py, KVCache), and its mask.
     Those of two layers do not wait at once: each of their arrays is more than a buffer may see.
     """
     piece, found = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
-    for group in as_kept(architecture).attention:
+    for group in as_kept(architecture, row).attention:
         latent = group.kind == "latent"
         fused = group.key_length in _FUSED and group.key_length == group.value_length and not latent
         if not fused and group.kind != "cross":

@@ -14,7 +14,7 @@ term for scores, which fused attention does not save. It equals the saved tensor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 
@@ -108,43 +108,20 @@ _LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
 # saved per score where attention is not fused: soft-capping or sinks; float32 softmax, its 16-bit
 # copy, tanh of the cap
 _SCORE_BYTES, _SCORE_HIGH_BYTES = 10, 12
-_UNFUSED_ROWS = ("gemma2",)
 # what `target_modules="all-linear"` means to peft 0.21.2 with the classes of transformers 5.23.0,
-# each built on the meta device: tests/truth/adapters.json. Of these it takes routed experts and
-# routers too, as parameters (utils/transformers_weight_conversion.py, _convert_peft_config_moe),
-# and leaves what else is called gate, up or down: dense layers, shared experts, gates of attention
-_EXPERTS_ADAPTED = frozenset({
-    "afmoe", "cohere2moe", "deepseek2", "deepseek32", "dots1", "ernie4_5-moe", "exaone-moe",
-    "flex_olmo", "glm-dsa", "glm4moe",
-    "hunyuan-moe", "llama", "mellum", "minimax-m2", "olmoe", "qwen3moe", "qwen3next",
-})  # fmt: skip
-# of these it leaves the experts, one tensor each and no linear layer
-_EXPERTS_LEFT = frozenset({
-    "gpt-oss", "granitehybrid", "granitemoe", "hy_v3", "hy_v4", "jamba", "jetmoe", "laguna",
-    "lfm2moe", "llama4", "mimo2", "mistral4",
-    "nemotron_h", "nemotron_h_moe", "phimoe", "qwen2moe", "qwen35moe", "qwen3vlmoe",
-})  # fmt: skip
-_LINEAR_ROUTERS = frozenset({"hunyuan-moe", "jetmoe", "llama4", "phimoe"})
-_GATED_SHARED_EXPERTS = frozenset({"qwen2moe", "qwen35moe", "qwen3next"})
-# out_proj of these is refused (tuners/tuners_utils.py, _check_lora_target_modules_mamba)
-_REFUSED = frozenset({"falcon-h1", "mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
+# each built on the meta device (tests/truth/adapters.json), stands in the rows. Of those with
+# `peft_experts = "adapted"` it takes routed experts and routers too, as parameters
+# (utils/transformers_weight_conversion.py, _convert_peft_config_moe), and leaves what else is
+# called gate, up or down: dense layers, shared experts, gates of attention. Of those with "left" it
+# leaves the experts, one tensor each and no linear layer.
 # linear layers outside the blocks
 _OUTSIDE = (
     "pooler.weight", "project_in.weight", "project_out.weight", "contact_head.weight",
     "per_layer_model_proj.weight", "altup_proj.weight",
     "altup_unembd_proj.weight",
 )  # fmt: skip
-# matrices that are parameters of a class and no layer of it
-_PARAMETERS: Mapping[str, tuple[str, ...]] = {"hy_v4": ("hc_",), "zamba": ("ssm_x", "ssm_dt")}
-# what a class has as several matrices, and how many
-_SPLIT: Mapping[str, tuple[str, int]] = {
-    "nomic-bert": ("attn_qkv", 3), "olmo_hybrid": ("attn_qkv", 3), "phi2": ("attn_qkv", 3),
-    "zamba": ("ffn_up", 2)
-}  # fmt: skip
-# what a class keeps in one matrix with the one before it
-_FUSED_GATES: Mapping[str, tuple[str, ...]] = {
-    "granitehybrid": ("ffn_gate",), "granitemoe": ("ffn_gate_shexp",), "qwen3next": ("attn_gate",)
-}  # fmt: skip
+# into how many matrices a class has what is one in GGUF files, by the row's `torch_split`
+_PIECES: Mapping[str, int] = {"attn_qkv": 3, "ffn_up": 2}
 
 
 class Adapters(Record):
@@ -173,6 +150,24 @@ class Adapters(Record):
     words: str
 
 
+class _Adapted(Record):
+    """What adapters add on one group of tensors that are no experts.
+
+    `taken`: parameters that all-linear adds; `listed`: those that a list of linear layers adds;
+    `extra`: more of them where published code keeps matrices apart; `spared`: fewer where a class
+    has one matrix of two. `weights` counts those of the linear layers themselves, `widest` those of
+    one of them.
+    """
+
+    taken: int = 0
+    listed: int = 0
+    extra: int = 0
+    spared: int = 0
+    matrices: int = 0
+    weights: int = 0
+    widest: int = 0
+
+
 @lru_cache(maxsize=512)
 def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Adapters:
     """LoRA of peft's all-linear: rank × (in + out) of each linear layer but the output, and of
@@ -180,104 +175,143 @@ def adapters(architecture: Architecture, row: ArchitectureRow, rank: int) -> Ada
     """
     groups = checkpoint_tensors(architecture, row)
     routed = any("_exps." in group.name for group in groups)
-    fused = routed and row.name in _EXPERTS_ADAPTED
-    taken = listed = extra = spared = matrices = largest = linear = experts = stacked = 0
+    experts = [group for group in groups if "_exps." in group.name and len(group.shape) == 3]
+    on_experts = routed and row.peft_experts == "adapted"
+    certain = on_experts or not routed or row.peft_experts == "left"
+    parts = [
+        _on_router(group, row, rank, on_experts)
+        if _is_router(group)
+        else _on_linear(group, architecture, row, rank, on_experts)
+        for group in groups
+        if "_exps." not in group.name
+    ]
+    of_experts = sum(_on_stack(group, rank) * len(group.layers) for group in experts)
+    taken = sum(part.taken for part in parts) + (of_experts if on_experts else 0)
+    listed = sum(part.listed for part in parts)
+    spared = sum(part.spared for part in parts)
+    matrices = sum(part.matrices for part in parts)
+    # groups of one name are of different layers
     stacks: dict[str, int] = {}
-    for group in groups:
-        layers = len(group.layers)
-        if "_exps." in group.name:
-            if len(group.shape) != 3:
-                continue
-            experts += prod(group.shape) * layers
-            # gate and up are one tensor in transformers 5, whose adapter has twice the rank
-            inputs, outputs, number = group.shape
-            size = rank * number * (inputs + (1 if "down" in group.name else 2) * outputs)
-            stacked += size * layers
-            if fused:
-                # groups of one name are of different layers
-                stacks[group.name] = max(stacks.get(group.name, 0), prod(group.shape) + size)
-                matrices += 0 if "gate" in group.name else layers
-            continue
-        if (
-            "gate_inp" in group.name
-            and group.name.endswith(".weight")
-            and "shexp" not in group.name
-        ):
-            size = rank * sum(group.shape) * layers
-            if row.name in _LINEAR_ROUTERS:
-                listed += size
-            if row.name in _LINEAR_ROUTERS or fused:
-                taken += size
-                matrices += layers
-            continue
-        made = _linear(group, row)
-        if made is None:
-            continue
-        inputs, outputs = made
-        number = _times(group, architecture, groups)
-        # keys and values of latent attention come from one matrix
-        apart = "attn_v_b" not in group.name and not group.name.removeprefix("blk.*.").startswith(
-            _FUSED_GATES.get(row.name, "-")
-        )
-        split, pieces = _SPLIT.get(row.name, ("-", 1))
-        pieces = int(apart) * (pieces if split in group.name else 1)
-        size = rank * (inputs * pieces + outputs) * number
-        largest = max(largest, inputs * outputs)
-        linear += inputs * outputs * (layers or 1)
-        if row.name in _REFUSED and "ssm_out" in group.name:
-            continue
-        listed += size
-        if (
-            fused
-            and ("ffn_" in group.name or (apart and "attn_gate" in group.name))
-            and "gate_inp" not in group.name
-        ):
-            continue
-        taken += size
-        matrices += number * pieces
-        if row.name == "granite" and "ffn_gate" in group.name:
-            spared += rank * inputs * number
-        if "attn_qkv" in group.name and pieces == 1:
-            extra += 2 * rank * inputs * number
-        elif (not apart and "ffn_gate." in group.name) or (
-            row.gate == "fused" and "ffn_up" in group.name
-        ):
-            # Bamba, of the same row, has two
-            extra += rank * inputs * number
-    known = fused or not routed or row.name in _EXPERTS_LEFT
-    taken += stacked if fused else 0
-    words = ""
-    if row.name in _REFUSED:
-        words = (
-            "every linear layer but out_proj, which peft refuses for this class (exclude_modules)"
-        )
-    elif fused:
-        words = (
-            "with routed experts and routers, as peft 0.21.2 has all-linear; at least: linear"
-            " layers alone, as a list of them has it"
-        )
-    elif spared:
-        words = "at least: gate and up in one matrix, as the class of Granite 4 has them"
-    elif not known:
-        words = "whether it takes experts too is not known"
+    for group in experts if on_experts else ():
+        folded = prod(group.shape) + _on_stack(group, rank)
+        stacks[group.name] = max(stacks.get(group.name, 0), folded)
+        matrices += 0 if "gate" in group.name else len(group.layers)
     return Adapters(
         parameters=taken,
         linear_parameters=listed,
-        low_parameters=min(listed, taken) if fused else taken - spared,
-        high_parameters=taken + extra + (0 if known else stacked),
+        low_parameters=min(listed, taken) if on_experts else taken - spared,
+        high_parameters=taken + sum(part.extra for part in parts) + (0 if certain else of_experts),
         matrices=matrices,
-        largest=largest,
-        frozen_linear=linear,
-        frozen_experts=experts,
+        largest=max((part.widest for part in parts), default=0),
+        frozen_linear=sum(part.weights for part in parts),
+        frozen_experts=sum(prod(group.shape) * len(group.layers) for group in experts),
         folded=sum(stacks.values()),
-        words=words,
+        words=_departure(row, on_experts=on_experts, spares=spared > 0, certain=certain),
     )
+
+
+def _departure(row: ArchitectureRow, *, on_experts: bool, spares: bool, certain: bool) -> str:
+    """How what all-linear takes departs from every linear layer; "" where it does not."""
+    if row.peft_refuses:
+        return (
+            "every linear layer but out_proj, which peft refuses for this class (exclude_modules)"
+        )
+    if on_experts:
+        return (
+            "with routed experts and routers, as peft 0.21.2 has all-linear; at least: linear"
+            " layers alone, as a list of them has it"
+        )
+    if spares:
+        return "at least: gate and up in one matrix, as the class of Granite 4 has them"
+    return "" if certain else "whether it takes experts too is not known"
+
+
+def _on_stack(group: TensorGroup, rank: int) -> int:
+    """Parameters of an adapter on the experts of one layer.
+
+    Gate and up are one tensor in transformers 5, whose adapter has twice the rank.
+    """
+    inputs, outputs, number = group.shape
+    return rank * number * (inputs + (1 if "down" in group.name else 2) * outputs)
+
+
+def _is_router(group: TensorGroup) -> bool:
+    return "gate_inp" in group.name and group.name.endswith(".weight") and "shexp" not in group.name
+
+
+def _on_router(group: TensorGroup, row: ArchitectureRow, rank: int, on_experts: bool) -> _Adapted:
+    layers = len(group.layers)
+    size, taken = rank * sum(group.shape) * layers, row.linear_router or on_experts
+    return _Adapted(
+        taken=size if taken else 0,
+        listed=size if row.linear_router else 0,
+        matrices=layers if taken else 0,
+    )
+
+
+def _on_linear(
+    group: TensorGroup,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    rank: int,
+    on_experts: bool,
+) -> _Adapted:
+    sides = _linear(group, row)
+    if sides is None:
+        return _Adapted()
+    inputs, outputs = sides
+    number = _times(group, architecture, checkpoint_tensors(architecture, row))
+    apart, pieces = _has_its_own_matrix(group, row), _pieces(group, row)
+    size = rank * (inputs * pieces + outputs) * number
+    layer = _Adapted(
+        weights=inputs * outputs * (len(group.layers) or 1), widest=inputs * outputs, listed=size
+    )
+    if row.peft_refuses and "ssm_out" in group.name:
+        return layer.replace(listed=0)
+    named_as_expert = "ffn_" in group.name or (apart and "attn_gate" in group.name)
+    if on_experts and named_as_expert and "gate_inp" not in group.name:
+        return layer
+    # an adapter on one more matrix that reads the same
+    another = rank * inputs * number
+    spares = row.torch_perhaps_fused and "ffn_gate" in group.name
+    return layer.replace(
+        taken=size,
+        matrices=number * pieces,
+        spared=another if spares else 0,
+        extra=another * _matrices_elsewhere(group, row),
+    )
+
+
+def _has_its_own_matrix(group: TensorGroup, row: ArchitectureRow) -> bool:
+    """False where the class has it in the matrix before it: keys and values of latent attention
+    come from one.
+    """
+    fused = bool(row.torch_fused) and group.name.startswith(f"blk.*.{row.torch_fused}")
+    return "attn_v_b" not in group.name and not fused
+
+
+def _pieces(group: TensorGroup, row: ArchitectureRow) -> int:
+    """Matrices of the class that the group is, 0 where it lies in another."""
+    if not _has_its_own_matrix(group, row):
+        return 0
+    split = bool(row.torch_split) and row.torch_split in group.name
+    return _PIECES[row.torch_split] if split else 1
+
+
+def _matrices_elsewhere(group: TensorGroup, row: ArchitectureRow) -> int:
+    """How many more matrices published code may have for it: Bamba, of a row whose gate and up are
+    one, has two.
+    """
+    if "attn_qkv" in group.name and _pieces(group, row) == 1:
+        return 2
+    joined = "ffn_gate." in group.name and not _has_its_own_matrix(group, row)
+    return int(joined or (row.gate == "fused" and "ffn_up" in group.name))
 
 
 def _linear(group: TensorGroup, row: ArchitectureRow) -> tuple[int, int] | None:
     """Inputs and outputs of a linear layer of the class, else None."""
     if "ffn_gate_inp_shexp" in group.name:
-        return (group.shape[0], 1) if row.name in _GATED_SHARED_EXPERTS else None
+        return (group.shape[0], 1) if row.shared_expert_gate else None
     # AltUp has linear layers that quantizers leave
     inside = (is_linear(group) and "_exps." not in group.name) or (
         group.name.startswith("blk.*.altup")
@@ -285,7 +319,7 @@ def _linear(group: TensorGroup, row: ArchitectureRow) -> tuple[int, int] | None:
         and len(group.shape) == 2
     )
     if not (inside or group.name in _OUTSIDE) or any(
-        part in group.name for part in _PARAMETERS.get(row.name, ())
+        part in group.name for part in row.torch_parameters
     ):
         return None
     return matrix_of(group)[:2]
@@ -941,6 +975,10 @@ class _Saved(Record):
     checked: bool
 
 
+_Share = tuple[tuple[int, ...], int, int, int]
+"""Layers, and what each of them keeps of one token in bytes: likely, least and most."""
+
+
 @lru_cache(maxsize=256)
 def _saved(
     architecture: Architecture,
@@ -958,22 +996,38 @@ def _saved(
     """
     number = architecture.layers
     best, low, high = [0] * number, [0] * number, [0] * number
-
-    def add(
-        layers: tuple[int, ...], size: int, least: int | None = None, most: int | None = None
-    ) -> None:
+    norm = _norm_bytes(row, trains_all, width)
+    for layers, size, least, most in (
+        *_saved_by_tensors(architecture, row, trains_all, rank, norm),
+        *_saved_by_attention(architecture, row, trains_all, width, norm, scores),
+        *_saved_by_states(architecture),
+        *_saved_by_feed_forwards(architecture, row, trains_all, width, folded),
+    ):
         for n in layers:
             if n < number:
                 best[n] += size
-                low[n] += size if least is None else least
-                high[n] += size if most is None else most
+                low[n] += least
+                high[n] += most
+    checked = not architecture.recurrent and row.gate != "none" and not row.altup and not scores
+    return _Saved(best=tuple(best), low=tuple(low), high=tuple(high), checked=checked)
 
-    hidden = architecture.embedding_length
-    # a norm keeps its input in float32; a trained one its normalized input as well, which Gemma
-    # keeps in float32
-    norm = width if row.norm_bias else 4
-    if trains_all and not row.norm_bias:
-        norm += 4 if row.name.startswith("gemma") else width
+
+def _norm_bytes(row: ArchitectureRow, trains_all: bool, width: int) -> int:
+    """Bytes that a norm keeps of each number: its input in float32; a trained one its normalized
+    input as well, which Gemma keeps in float32.
+    """
+    if row.norm_bias:
+        return width
+    if not trains_all:
+        return 4
+    return 4 + (4 if row.torch_float_norm else width)
+
+
+def _saved_by_tensors(
+    architecture: Architecture, row: ArchitectureRow, trains_all: bool, rank: int, norm: int
+) -> Iterator[_Share]:
+    """Inputs of norms, and of matrices with an adapter."""
+    hidden, number = architecture.embedding_length, architecture.layers
     for group in checkpoint_tensors(architecture, row):
         sides = _linear(group, row)
         # those that run through the weights of an earlier one keep what they read all the same
@@ -983,36 +1037,50 @@ def _saved(
             for n in group.layers
         )
         if group.shape == (hidden,) and "norm" in group.name and group.name.endswith(".weight"):
-            add(layers, norm * hidden)
+            yield layers, norm * hidden, norm * hidden, norm * hidden
         elif sides is not None and not trains_all:
             # peft casts the input of each adapted layer to float32 for itself; under autocast the
             # copy has 16 bits
             copied = (0 if "attn_v_b" in group.name else sides[0]) + rank
-            add(layers, 4 * copied, 2 * copied)
-    for attention in architecture.attention:
-        size = _attention(attention, architecture, row, trains_all, width, norm)
-        heads = attention.heads * scores
-        add(attention.layers, size + _SCORE_BYTES * heads, size, size + _SCORE_HIGH_BYTES * heads)
-    for recurrent in architecture.recurrent:
+            yield layers, 4 * copied, 2 * copied, 4 * copied
+
+
+def _saved_by_attention(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    trains_all: bool,
+    width: int,
+    norm: int,
+    scores: int,
+) -> Iterator[_Share]:
+    for group in architecture.attention:
+        size = _attention(group, architecture, row, trains_all, width, norm)
+        heads = group.heads * scores
+        yield group.layers, size + _SCORE_BYTES * heads, size, size + _SCORE_HIGH_BYTES * heads
+
+
+def _saved_by_states(architecture: Architecture) -> Iterator[_Share]:
+    """A fused scan keeps inputs and outputs; the plain one of transformers keeps the state of
+    every token.
+    """
+    for group in architecture.recurrent:
         inner = (
-            recurrent.inner_length
-            or (recurrent.heads or 0) * (recurrent.value_length or recurrent.key_length or 0)
-            or hidden
+            group.inner_length
+            or (group.heads or 0) * (group.value_length or group.key_length or 0)
+            or architecture.embedding_length
         )
-        state = recurrent.state_length or recurrent.key_length or 1
-        # a fused scan keeps inputs and outputs; the plain one of transformers keeps the state of
-        # every token
-        add(recurrent.layers, 16 * inner, 6 * inner, 16 * inner + 8 * inner * state)
-    for feed_forward in architecture.feed_forward:
-        expert = folded and bool(feed_forward.experts)
-        size, _ = _feed_forward(feed_forward, architecture, row, trains_all or expert, width)
-        add(
-            feed_forward.layers,
-            size,
-            _feed_forward(feed_forward, architecture, row, trains_all, width)[1],
-        )
-    checked = not architecture.recurrent and row.gate != "none" and not row.altup and not scores
-    return _Saved(best=tuple(best), low=tuple(low), high=tuple(high), checked=checked)
+        state = group.state_length or group.key_length or 1
+        yield group.layers, 16 * inner, 6 * inner, 16 * inner + 8 * inner * state
+
+
+def _saved_by_feed_forwards(
+    architecture: Architecture, row: ArchitectureRow, trains_all: bool, width: int, folded: bool
+) -> Iterator[_Share]:
+    for group in architecture.feed_forward:
+        with_experts = trains_all or (folded and bool(group.experts))
+        size, _ = _feed_forward(group, architecture, row, with_experts, width)
+        _, least = _feed_forward(group, architecture, row, trains_all, width)
+        yield group.layers, size, least, size
 
 
 def _attention(
@@ -1050,11 +1118,11 @@ def _feed_forward(
     least.
     """
     hidden = architecture.embedding_length
-    gated = row.gate != "none"
-    # without a gate: GELU written out in single steps (GPT-2, Phi-2) keeps five tensors, ReLU (OPT)
-    # one
-    inside = (4 if trains_all else 3) if gated else 5
-    least = inside if gated else 1
+    if row.gate == "none":
+        # GELU written out in single steps (GPT-2, Phi-2) keeps five tensors, ReLU (OPT) one
+        inside, least = 5, 1
+    else:
+        inside = least = 4 if trains_all else 3
     fixed = hidden if trains_all else 0
     if not group.experts:
         return width * (fixed + inside * group.length), width * (fixed + least * group.length)
@@ -1070,7 +1138,7 @@ def _activations(
 ) -> Term:
     trains_all = plan.method == "full"
     width = 4 if plan.method == "lora" and architecture.dtype == "float32" else 2
-    unfused = row.attention_sinks or row.name in _UNFUSED_ROWS
+    unfused = row.attention_sinks or row.torch_scores == "eager"
     made = adapters(architecture, row, plan.rank)
     folded = 0 if trains_all else made.folded
     saved = _saved(

@@ -48,7 +48,6 @@ MAPPED_BLOCK_BYTES = 32 * MIB
 # malloc.c asks for more and cuts both ends), later ones do
 _HOLES = {2: (0.0, 0.8, 1.6), 4: (0.0, 0.8, 2.7)}
 _SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (0.0, 1.3, 3.0)
-_IN_ORDER = frozenset({"bert", "nomic-bert"})
 # where products hold their result in 32 bits as well, what is put into their places is half as
 # large: 0.7 to 1.65 over nine runs (tests/truth/transformers_avx512.json)
 _WIDE_HOLES = (0.5, 1.35, 1.9)
@@ -66,42 +65,12 @@ LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
 # (fault_around_bytes of mm/memory.c), from 6.18 on a whole folio of up to 2 MiB (filemap_map_pages
 # of mm/filemap.c): 512 rows of a table of 1 GB brought in 1.3 MB each
 _PAGE_BYTES, _AROUND_A_ROW_BYTES = 4096, 2 * MIB
-# whose files hold them as the model does (conversion_mapping.py: no MergeModulelist)
-_STACKED_IN_FILES = frozenset(
-    {"gpt-oss", "granitemoe", "granitehybrid", "llama4", "gemma4", "mistral4"}
-)
-# architectures whose attention stores its scores: soft-capped (Gemma 2), or with sinks (gpt-oss);
-# transformers then takes "eager"
-EAGER_ROWS = frozenset({"gemma2", "gpt-oss"})
-# numbers alive per token around and inside a feed-forward, as multiples of its input and of its
-# length. Without a gate: GPT-2 and StarCoder keep their positions, GPT-2 and Phi-2 compose GELU of
-# single operations (NewGELUActivation), others square ReLU; Apertus composes xIELU, with a byte for
-# each sign. StableLM keeps the output of the attention and both norms, OLMo 2 has no norm before
-_AROUND_AND_INSIDE: dict[str, tuple[float, float]] = {
-    "gpt2": (6, 4), "phi2": (4, 4), "starcoder": (6, 2), "nemotron": (4, 3), "arcee": (4, 3),
-    "apertus": (4, 5.5), "stablelm": (6, 3),
-    "olmo2": (3, 3),
-}  # fmt: skip
-_UNGATED_OTHERS = (4, 2)
-# routers that give their weights in float32: so are the experts' weighted outputs, twice while they
-# are ordered
-_FLOAT_ROUTERS = frozenset(
-    {"deepseek2", "deepseek32", "glm-dsa", "glm4moe", "minimax-m2", "minimax-m3", "kimi-linear"}
-)
-# classes that store scores in other ways than Gemma 2: bytes per score, all that live at once, in a
-# model of 16 and of 32 bits
-_SCORE_BYTES: dict[str, tuple[float, float]] = {
-    "gpt-oss": (6, 12), "bloom": (14.0, 16.0), "mpt": (11.9, 11.7), "gptj": (10.2, 10.5),
-    "gpt_neo": (10.3, 8.2), "falcon": (9.3, 9.5),
-}  # fmt: skip
-# and numbers per token beside them, as multiples of the width: both as PyTorch's allocator counts
-# 500 and 1,100 tokens
-_BESIDE_SCORES: dict[str, tuple[float, float]] = {
-    "bloom": (6, 9), "mpt": (0.4, 2.2), "gptj": (14.4, 15.2), "gpt_neo": (9, 21.8), "falcon": (9.7,
-    6.3),
-}  # fmt: skip
-# classes of transformers 5.23.0 without _supports_sdpa
-WITHOUT_SDPA = frozenset({"bloom", "gpt_neo", "gptj", "mpt", "openai-gpt"})
+# numbers alive per token around and inside a feed-forward without a gate, as multiples of its input
+# and of its length. `torch_feed_forward` of a row has others: GPT-2 and StarCoder keep their
+# positions, GPT-2 and Phi-2 compose GELU of single operations (NewGELUActivation), others square
+# ReLU; Apertus composes xIELU, with a byte for each sign. StableLM keeps the output of the
+# attention and both norms, OLMo 2 has no norm before
+_UNGATED = (4, 2)
 
 
 Arrays = tuple[tuple[float, int], ...]
@@ -141,7 +110,7 @@ def overhead(
     likely, low, high = _OVERHEAD
     line = f"{low // MIB:,} to {high // MIB:,} MiB were seen"
     for group in architecture.feed_forward if width == 2 else ():
-        if group.experts and row.name != "llama4":
+        if group.experts and not row.torch_reads_all:
             pieces = group.experts * len(group.layers)
             average = max(1.0, tokens * (group.used or 1) / group.experts)
             numbers = [
@@ -163,10 +132,8 @@ def overhead(
 
 
 def with_cache(row: ArchitectureRow) -> ArchitectureRow:
-    """EmbeddingGemma is a Gemma 3 that looks both ways: it fills a cache that nothing reads
-    (Gemma3TextModel.forward).
-    """
-    return row.replace(encoder=False) if row.name == "gemma-embedding" else row
+    """The row with the cache that its class fills, even where nothing reads it."""
+    return row.replace(encoder=False) if row.torch_fills_cache else row
 
 
 def cache_bytes(
@@ -270,7 +237,7 @@ def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, widt
 
     In the files' own type their pages stay mapped beside the copies: resident, but evictable.
     """
-    if row.name in _STACKED_IN_FILES:
+    if row.torch_stacked:
         return 0
     found = (group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name)
     return sum(prod(group.shape) * (len(group.layers) or 1) * width for group in found)
@@ -325,7 +292,7 @@ def prompt_bytes(
     if fixed_threshold:
         return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
     heap = max(part for _, _, part in moments)
-    shares = _ENCODER_HOLES if row.name in _IN_ORDER else _CACHED_HOLES if cached else _HOLES[width]
+    shares = _ENCODER_HOLES if row.torch_in_order else _CACHED_HOLES if cached else _HOLES[width]
     if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
         shares = _SCAN_HOLES
     elif wide_results:
@@ -352,10 +319,9 @@ def _with_holes(
 
 def stores_scores(architecture: Architecture, row: ArchitectureRow) -> bool:
     """Attention that keeps a score for every pair of tokens and every head."""
-    one_head = row.name == "falcon" and any(
-        group.kv_heads == 1 < group.heads for group in architecture.attention
-    )
-    return row.name in EAGER_ROWS or row.name in WITHOUT_SDPA or one_head
+    if row.torch_scores == "one_head":
+        return any(group.kv_heads == 1 < group.heads for group in architecture.attention)
+    return bool(row.torch_scores)
 
 
 def in_heap(count: int, width: int, *arrays: tuple[float, int]) -> int:
@@ -394,8 +360,7 @@ def _masks(
     for group in kinds.values():
         if stored and not row.encoder:
             yield cells * width
-        elif padded or _windowed(group, tokens) or row.name == "gemma-embedding":
-            # a Gemma that looks both ways never goes without
+        elif padded or _windowed(group, tokens) or row.torch_fills_cache:
             yield cells
 
 
@@ -410,11 +375,7 @@ def _angles(architecture: Architecture, row: ArchitectureRow) -> int:
         for group in architecture.attention
         if group.kind != "cross"
     }
-    return 2 * (
-        sum(sizes.values())
-        if row.name in ("gemma3", "gemma-embedding")
-        else max(sizes.values(), default=0)
-    )
+    return 2 * (sum(sizes.values()) if row.torch_angle_sets else max(sizes.values(), default=0))
 
 
 def _feed_forwards(
@@ -446,13 +407,12 @@ def _experts(
     """Selected inputs beside gate and up in one, the activated gate and the product; four
     arrays of outputs while they are ordered.
     """
-    # in llama4 every expert reads every token, and nothing is ordered
-    used = (group.experts if row.name == "llama4" else group.used) or 1
-    inputs, inside = used * (2 if row.name == "llama4" else 1), used * group.length
+    used = (group.experts if row.torch_reads_all else group.used) or 1
+    inputs, inside = used * (2 if row.torch_reads_all else 1), used * group.length
     line = f"4 × {wide:,} + {used} experts × {inputs // used * wide + 4 * group.length:,}"
     yield ((4, wide), (1, inputs * wide), (1, 2 * inside), (2, inside)), line
-    if row.name != "llama4":
-        outputs = 2 + 8 // width if row.name in _FLOAT_ROUTERS else 4
+    if not row.torch_reads_all:
+        outputs = 2 + 8 // width if row.torch_float_router else 4
         yield (
             ((4, wide), (outputs, used * wide)),
             f"4 × {wide:,} + {used} experts × {outputs * wide:,}",
@@ -464,10 +424,10 @@ def _feed_forward(
 ) -> tuple[Arrays, str]:
     around: float
     inside: float
-    if row.name in _AROUND_AND_INSIDE:
-        around, inside = _AROUND_AND_INSIDE[row.name]
+    if row.torch_feed_forward:
+        around, inside = row.torch_feed_forward
     elif row.gate == "none":
-        around, inside = (3, 2) if row.encoder else _UNGATED_OTHERS
+        around, inside = (3, 2) if row.encoder else _UNGATED
     else:
         around, inside = 4, 4 if row.gate == "fused" else 3
     if wide_results:
@@ -515,11 +475,11 @@ def _attention(
     if stored:
         # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their
         # maximum, softmax
-        score = _SCORE_BYTES.get(row.name, (10, 8))[0 if width == 2 else 1]
+        score = row.torch_score_bytes[0 if width == 2 else 1]
         repeated = 2 * queries if group.heads != group.kv_heads else 0
         numbers = 3 * wide + queries + repeated
-        if row.name in _BESIDE_SCORES:
-            numbers = int(_BESIDE_SCORES[row.name][0 if width == 2 else 1] * wide)
+        if row.torch_beside_scores:
+            numbers = int(row.torch_beside_scores[0 if width == 2 else 1] * wide)
         line = (
             f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
         )
@@ -527,8 +487,7 @@ def _attention(
         scores = score / width if row.attention_sinks else 0
         heap = in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
         return int(cells * score) + count * numbers * width, line, heap
-    # OLMo 2 norms all queries at once, in float32
-    numbers = 3 * wide + (7 if row.name == "olmo2" else 4) * queries + keys + values
+    numbers = 3 * wide + row.torch_query_arrays * queries + keys + values
     heap = in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
     line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:

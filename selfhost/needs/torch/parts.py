@@ -22,22 +22,6 @@ _TORCH = (
     "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0,"
     " tests/truth/transformers.json"
 )
-# whose weights and prompts were measured
-_MEASURED_ROWS = frozenset({
-    "llama", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "gpt2", "opt", "phi3", "deepseek2",
-    "gpt-oss", "bert", "nomic-bert",
-    "gemma-embedding", "granite", "granitemoe", "gptneox", "gemma", "glm4", "glm4moe", "starcoder",
-    "starcoder2", "smollm3", "seed_oss",
-    "olmo2", "olmoe", "nemotron", "arcee", "apertus", "stablelm", "ernie4_5", "cohere2", "phi2",
-    "phimoe", "mistral3", "minimax-m2",
-    "falcon-h1", "granitehybrid", "lfm2", "lfm2moe", "mamba", "jamba", "nemotron_h", "qwen35",
-    "qwen3next", "qwen2vl", "qwen3vl",
-    "bloom", "gpt_neo", "gptj", "mpt", "falcon", "whisper", "olmo_hybrid", "recurrent_gemma",
-    "zamba", "zamba2", "t5", "bart", "mbart",
-    "m2m_100", "marian", "pegasus",
-})  # fmt: skip
-# rows whose prompts are known to hold more than the formulas say, and by how much at most
-_BEYOND = {"bitnet": 1.4, "command-r": 1.15, "olmo": 1.1, "qwen2moe": 1.1, "hunyuan-moe": 1.05}
 # narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4
 # (quantizer_mxfp4.py: on a CPU without use_kernels=True), FP8 (quantizer_finegrained_fp8.py:
 # without a GPU of compute capability 8.9)
@@ -46,9 +30,6 @@ _WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
 # answers or its experts are stacked (quantizer_compressed_tensors.py), BitNet's packed weights
 # (BitNetDeserialize of integrations/bitnet.py)
 _WIDENED = frozenset({"int4_32", "ternary"})
-# whose class there keeps the latent of its keys and values (modeling_minicpm3.py), which neither
-# llama.cpp nor its own code does
-_LATENT_HERE = frozenset({"minicpm3"})
 # patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of
 # the measured kinds of encoders, that of Qwen, which rotates in float32: 24 times its width, up to
 # 1,280
@@ -61,9 +42,9 @@ def known(subject: Subject, architecture: Architecture) -> bool:
     if row is None or not subject.whole or why_no_encoders(spec) is not None:
         return False
     if architecture.audio is not None:
-        return row.name == "whisper"
+        return row.torch_measured
     crossing = any(group.kind == "cross" for group in architecture.attention)
-    return not crossing and (not row.encoder or row.name in _MEASURED_ROWS)
+    return not crossing and (not row.encoder or row.torch_measured)
 
 
 def terms(
@@ -92,7 +73,7 @@ def terms(
     )
     own = {name for name in types if name is not None}
     widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
-    measured = row.name in _MEASURED_ROWS and (widened or not narrow) and stated
+    measured = row.torch_measured and (widened or not narrow) and stated
     converted = stored != loaded
     unread = 0
     if widened:
@@ -170,9 +151,7 @@ def _weights(
     width = 4 if loaded == "float32" else 2
     parameters, encoders, apart = _counted(subject, architecture, row)
     wide = count(
-        group
-        for group in checkpoint_tensors(architecture, row)
-        if left_by_class(group.name, row.name)
+        group for group in checkpoint_tensors(architecture, row) if left_by_class(group.name, row)
     )
     wide = wide if loaded == "float16" else 0
     whole = parameters * width + 2 * wide
@@ -401,7 +380,7 @@ def _cache(
     groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
-    if row.name in _LATENT_HERE:
+    if row.torch_latent:
         packed = tuple(group.replace(kind="latent") for group in architecture.attention)
         groups = cache_groups(architecture.replace(attention=packed), row)
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
@@ -509,7 +488,7 @@ def _activations(
             f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before"
             " the text"
         )
-    wide = guessed_activations(architecture, runtime, asked)
+    wide = guessed_activations(architecture, row, runtime, asked)
     how, source = How.COMPUTED, _TORCH
     if not measured:
         how, source = (
@@ -519,7 +498,7 @@ def _activations(
         # of all that were measured none held a tenth less than the formulas say
         low, high = (
             int(0.9 * low),
-            max(high, wide.high_bytes, int(_BEYOND.get(row.name, 1.0) * high)),
+            max(high, wide.high_bytes, int(row.torch_prompt_share * high)),
         )
     made = term("activations", found.bytes, how, source, line, low=low, high=high)
     # no heap has holes there, and kernels may hold less or more

@@ -20,11 +20,8 @@ from ..tensors import ArchitectureRow
 Moment = tuple[int, str, int]
 """Bytes that are held at a moment, the line that makes them, and how many of them may leave holes in the heap."""  # noqa: E501
 
-# tokens of a chunk: `mamba_chunk_size` and `chunk_size` of the published config.json (Falcon-H1,
-# Nemotron-H: 128; Granite 4.0 H: 256, the default of its class too); the delta rule has 64 in its
-# function
-_CHUNKS = {"falcon-h1": 128, "nemotron_h": 128, "nemotron_h_moe": 128}
-_CHUNK, _DELTA_CHUNK = 256, 64
+# tokens of a chunk of the delta rule, as its function has them
+_DELTA_CHUNK = 64
 
 
 def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple[int, str]:
@@ -101,11 +98,9 @@ def _mamba(
         group.state_length or 0,
         architecture.embedding_length,
     )
-    # Mamba's residual is in float32
-    around = 4 + 2 * width if row.name == "mamba" else 3 * width
+    around = 4 + 2 * width if row.torch_float_residual else 3 * width
     beside = inner * (3 * 4 + 7 * width) + wide * around
-    # Zamba scans one head after the other
-    scanned = inner // (group.heads or 1) if row.name == "zamba" else inner
+    scanned = inner // (group.heads or 1) if row.torch_by_head else inner
     # the products themselves are freed in order and leave no holes: 2 to 50 MiB over 200 and 600
     # tokens
     held, line = (
@@ -130,7 +125,7 @@ def _mamba2(
     then outputs of both parts.
     """
     inner, size, heads = group.inner_length or 0, group.state_length or 0, group.heads or 0
-    chunk = _CHUNKS.get(row.name, _CHUNK)
+    chunk = row.torch_chunk
     chunks = -(-tokens // chunk)
     padded, mixed = chunks * chunk * sequences, (group.groups or 1) * size
     # while scores meet the inputs there are four squares, while both outputs are added three
@@ -165,8 +160,8 @@ def _delta(
     floats = 4 * heads * (5 * key + 5 * value + 3 * _DELTA_CHUNK)
     keys, values = 2 * (group.key_heads or 0) * key, heads * value
     projected = keys + 2 * values + 3 * architecture.embedding_length
-    if row.name == "qwen3next":
-        # one matrix makes all, and its result stays
+    if row.fused_alpha_beta:
+        # one matrix makes all (Qwen3-Next), and its result stays
         projected += keys + values
     line = (
         f"{padded:,} tokens in chunks × {floats:,} bytes + {tokens * sequences:,} tokens ×"

@@ -20,8 +20,6 @@ _LOGIT_BYTES = 22
 # what Python's lists of sines leave in the heap for each number of a table
 # (MarianSinusoidalPositionalEmbedding.create_weight): up to 26
 _SINE_BYTES = 26
-# rows whose tables are made so
-_LISTED_SINES = frozenset({"marian", "pegasus"})
 
 
 def activations(
@@ -88,7 +86,7 @@ def _reading(
     count, wide = tokens * sequences, architecture.embedding_length
     group, inside = architecture.attention[0], architecture.feed_forward[0]
     # norms before the layer keep its input beside the one that is added
-    around = 5 if row.name != "t5" and row.output_norm else 4
+    around = 5 if row.output_norm and not row.relative_positions else 4
     gated = (architecture.gate or row.gate) != "none"
     arrays = 3 if gated or wide_results else 2
     if wide_results and gated:
@@ -136,7 +134,7 @@ def sines(
             size,
             f"{2 * (rows + row.sines) + longer:,} × {wide:,} × {width} bytes of computed positions",
         )
-    if row.name in _LISTED_SINES:
+    if row.torch_listed_sines:
         return (
             0,
             _SINE_BYTES * rows * wide,
