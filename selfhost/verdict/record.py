@@ -16,6 +16,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, Term
 from . import findings as check
+from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
@@ -24,7 +25,6 @@ from .speed import PaceRange, Speed, predict, shares_of, with_draft
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..advice.costs import MonthlyCost
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
 
