@@ -149,7 +149,7 @@ def work(**changes: Any) -> Question:
 
 
 def pace(low: float, high: float, wanted: float = 2.0) -> Finding:
-    finding = findings.speed((low, high), WORK.replace(min_tokens_per_second=wanted), "test")
+    finding = findings.speed_check((low, high), WORK.replace(min_tokens_per_second=wanted), "test")
     assert finding is not None
     return finding
 
@@ -1685,7 +1685,7 @@ def test_what_one_card_has_left_is_no_room_on_another() -> None:
         term(1 * GIB, 1 * GIB, where="accelerator:1"),
     )
     placed = needs_of().replace(placement="accelerator", memory=MemoryNeed(terms=terms))
-    judged = findings.accelerator(placed, cards, RUNTIME)
+    judged = findings.accelerator_check(placed, cards, RUNTIME)
     assert (judged.outcome, judged.code) == (Outcome.FAIL, "accelerator-too-small")
     assert (judged.needs, judged.has, judged.short) == (30 * GIB, 22 * GIB, 8 * GIB)
     assert "Test GPU" in judged.reason

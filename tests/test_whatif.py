@@ -372,11 +372,14 @@ def test_nothing_to_download_needs_no_assumed_disk() -> None:
     needs = check(MODEL, machine=HERE).needs
     assert needs is not None
     assert (
-        findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp", missing_bytes=0).code
+        findings.disk_check(
+            needs, HERE.replace(assumed=("disks",)), "llama.cpp", missing_bytes=0
+        ).code
         == "disk-nothing-missing"
     )
     assert (
-        findings.disk(needs, HERE.replace(assumed=("disks",)), "llama.cpp").code == "disk-assumed"
+        findings.disk_check(needs, HERE.replace(assumed=("disks",)), "llama.cpp").code
+        == "disk-assumed"
     )
 
 

@@ -12,7 +12,7 @@ from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.findings import Finding, Outcome, disk, openness_check
+from ..verdict.findings import Finding, Outcome, disk_check, openness_check
 from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, Asker, architectures, needs_under
@@ -602,5 +602,7 @@ def _held_under(
                 else None
             )
             missing = found.missing_bytes if found else None
-        held.append(disk(needs, machine, question.runtime.store, missing_bytes=missing, here=found))
+        held.append(
+            disk_check(needs, machine, question.runtime.store, missing_bytes=missing, here=found)
+        )
     return held

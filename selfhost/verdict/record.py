@@ -16,6 +16,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, Term
 from . import findings as check
+from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
@@ -24,7 +25,6 @@ from .speed import PaceRange, Speed, predict, shares_of, with_draft
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..advice.costs import MonthlyCost
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
 
@@ -328,7 +328,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     spec, workload = question.spec, question.workload
     needs = question.needs
     about: list[Finding | None] = [
-        check.weights(
+        check.weights_check(
             spec, format=workload.format, local_files=question.local_files, here=question.here
         ),
         check.license_check(spec, workload, question.license_guessed),
@@ -347,17 +347,17 @@ def judge(question: Question, machine: Machine) -> Judged:
             speed=None,
         )
     about.append(
-        check.context(spec, workload, asked=question.context_asked, row=question.rewriting)
+        check.context_check(spec, workload, asked=question.context_asked, row=question.rewriting)
     )
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(
-        check.disk(
+        check.disk_check(
             needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
         )
     )
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     about += held
-    about.append(check.cpu(needs.cpu, machine, question.runtime))
+    about.append(check.cpu_check(needs.cpu, machine, question.runtime))
     # code that comes with the model needs no release that knows it
     made = None if spec.safety.remote_code else spec.architecture
     row = made.row if made else None
@@ -502,7 +502,7 @@ def _held(
     for candidate in placements(
         needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole
     ):
-        accelerator = check.accelerator(
+        accelerator = check.accelerator_check(
             candidate,
             machine,
             question.runtime,
@@ -513,7 +513,9 @@ def _held(
         yield (
             candidate,
             [
-                check.memory(candidate, machine, question.workload, stored, kept, surely=surely),
+                check.memory_check(
+                    candidate, machine, question.workload, stored, kept, surely=surely
+                ),
                 accelerator,
             ],
         )
@@ -573,7 +575,7 @@ def _pace(
     )
     found = (decode.low, decode.high) if decode else None
     why = "" if decode else pace.how if pace else why
-    return pace, check.speed(
+    return pace, check.speed_check(
         found, question.workload, why, assumed=guessed, measure=measure if measurable else None
     )
 

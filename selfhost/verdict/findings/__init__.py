@@ -1,0 +1,55 @@
+"""One module per check: needs held against a machine. The branch that decides writes the outcome,
+the reason and the remedy.
+
+What the model is: `weights`, `license`, `openness`, `context`. What the machine gives: `disk`,
+`memory`, `cpu`. How it would run: `accelerator`, `runtime`, `speed`. Where several outcomes hold,
+the worst one wins, so each check looks for `fail` first. Every figure a person reads goes through
+`units`.
+"""
+
+from .accelerator import accelerator_check, once_idle
+from .context import context_check
+from .cpu import cpu_check
+from .disk import (
+    disk_check,
+    disk_margin_bytes,
+    held_in_memory,
+    lies_in_memory,
+    stored_in_memory,
+)
+from .license import license_check, license_guessed
+from .memory import memory_check, reserve_of
+from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
+from .record import CHECKS, CODES, Finding, Outcome
+from .runtime import runtime_check
+from .speed import WIDE_PACE, speed_check
+from .weights import weights_check
+
+__all__ = [
+    "CHECKS",
+    "CODES",
+    "OPEN_PURPOSES",
+    "WIDE_PACE",
+    "Finding",
+    "Outcome",
+    "accelerator_check",
+    "context_check",
+    "cpu_check",
+    "disk_check",
+    "disk_margin_bytes",
+    "held_in_memory",
+    "license_check",
+    "license_guessed",
+    "lies_in_memory",
+    "memory_check",
+    "once_idle",
+    "open_for",
+    "open_purposes",
+    "openness_check",
+    "reserve_of",
+    "runtime_check",
+    "speed_check",
+    "stored_in_memory",
+    "weights_check",
+    "worst_of",
+]

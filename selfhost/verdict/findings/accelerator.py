@@ -1,0 +1,389 @@
+"""Is an accelerator needed, and does it hold its share?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...catalogue.spec import QuantizationRule, RuntimeSpec
+from ...core import units
+from ...core.units import MIB, binary
+from ...machine.record import Accelerator, Machine
+from ...needs.records import Needs
+from ..placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
+from .memory import host_high
+from .record import Finding, Outcome, profile_doubt
+
+# what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on
+# installing for ROCm)
+_BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
+_NONE_NEEDED = Finding(
+    check="accelerator",
+    outcome=Outcome.PASS,
+    code="accelerator-not-needed",
+    reason="None is needed: judged in RAM.",
+)
+
+
+def accelerator_check(
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    rule: QuantizationRule | None = None,
+    *,
+    now_only: bool = False,
+    alone: tuple[str, str] | None = None,
+) -> Finding:
+    """Is an accelerator needed, and do those that `needs` names as places hold their share?
+
+    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
+    alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
+    `alone`: why it is not shared out over several, and what would be.
+    """
+    if runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only)):
+        if needs.placement == "host":
+            return _shared_and_needed(needs, machine, runtime, rule) or _missing(
+                needs, machine, runtime, rule
+            )
+        held = _Held(needs, machine, runtime, gpu_only=True)
+    else:
+        if needs.placement == "host":
+            return _in_ram(needs, machine, alone)
+        held = _Held(needs, machine, runtime, gpu_only=False)
+    return (
+        _unread_held(held, machine)
+        or _without_kernels(runtime, rule, held.devices)
+        or _too_small(held, now_only=now_only)
+        or _fits(held, needs, machine)
+    )
+
+
+# ------------------------------------------------------------------ judged in RAM
+
+
+def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Finding:
+    """Of a runtime that works without one: what the accelerators there are would change."""
+    devices = machine.accelerators or ()
+    if not devices:
+        return _NONE_NEEDED
+    if (unread := _unread_memory(machine)) is not None:
+        return unread
+    sharing = [device for device in devices if device.unified]
+    if sharing:
+        return _shared(sharing, needs, machine)
+    unused = max(devices, key=lambda device: free_bytes(device) or 0).name
+    if alone is not None and needs.memory is not None and len(devices) > 1:
+        why, remedy = alone
+        reason = f"{unused} holds too little of it, and {why}: judged in RAM."
+        return _uncounted(Outcome.WARN, "accelerator-not-needed", reason, remedy)
+    reason = f"{unused} is not needed, or holds too little of it: judged in RAM."
+    return _uncounted(Outcome.PASS, "accelerator-not-needed", reason)
+
+
+def _shared_and_needed(
+    needs: Needs, machine: Machine, runtime: RuntimeSpec, rule: QuantizationRule | None
+) -> Finding | None:
+    """Of a runtime that works on accelerators alone, on one that shares the RAM; None where there
+    is none that it is built for.
+    """
+    sharing = [
+        device
+        for device in machine.accelerators or ()
+        if device.unified and (device.vendor != "amd" or device.compute_capability in _BUILT_FOR)
+    ]
+    if not sharing:
+        return None
+    return _without_kernels(runtime, rule, sharing[:1]) or _shared(sharing, needs, machine)
+
+
+def _missing(
+    needs: Needs, machine: Machine, runtime: RuntimeSpec, rule: QuantizationRule | None
+) -> Finding:
+    """The runtime works on accelerators alone, and it is not known to have one."""
+    largest = max(
+        machine.accelerators or (), key=lambda device: free_bytes(device) or 0, default=None
+    )
+    if needs.memory is None and largest is not None and largest.unified is False:
+        return _without_kernels(runtime, rule, [largest]) or _uncounted(
+            Outcome.UNKNOWN,
+            "accelerator-unread",
+            f"How much it takes of {largest.name} is not known.",
+        )
+    if rule is not None and not runtime.gpu_only:
+        return _uncounted(
+            Outcome.FAIL,
+            "accelerator-missing",
+            f"{runtime.name} needs a GPU for that quantization, and none was found.",
+            "choose another quantization: leave --quant out",
+        )
+    return _uncounted(
+        Outcome.FAIL,
+        "accelerator-missing",
+        f"{runtime.name} needs a GPU, and none was found.",
+        "choose a runtime that works on a CPU: leave --runtime out",
+    )
+
+
+def _shared(sharing: Sequence[Accelerator], needs: Needs, machine: Machine) -> Finding:
+    metal = next((device for device in sharing if device.vendor == "apple"), None)
+    beyond = _beyond_metal(metal, needs, machine) if metal is not None else None
+    return beyond or _uncounted(
+        Outcome.PASS, "accelerator-fits", f"{sharing[0].name} shares the RAM: judged there."
+    )
+
+
+def _unread_memory(machine: Machine) -> Finding | None:
+    """That of some accelerator with memory of its own it was not read how much; None where each
+    says.
+    """
+    for device in machine.accelerators or ():
+        is_sized = device.memory_total_bytes is not None
+        if device.unified is True or (device.unified is False and is_sized):
+            continue
+        fact = "unified" if is_sized else "memory_total_bytes"
+        why = machine.why_unread(f"accelerators.{fact}")
+        reason = (
+            f"Whether {device.name} would hold it could not be read: {why.reason}. Judged in RAM."
+        )
+        return _uncounted(Outcome.WARN, "accelerator-unread", reason, why.remedy)
+    return None
+
+
+def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
+    """Where Metal may not let the GPU use as much of the RAM; None where it surely does, or
+    nothing can be said.
+    """
+    high, total = host_high(needs), machine.memory_total_bytes
+    limits = metal_limits(device, machine)
+    if high is None or limits is None or high <= limits[0]:
+        return None
+    least, most = limits
+    gives = f"lets its GPU use {binary(least)} of the RAM"
+    if least != most:
+        gives = f"lets its GPU use about {binary(least)} to {binary(most)} of the RAM by default"
+    remedy = "a smaller quantization, a shorter context or a smaller model needs less"
+    # no setting gives it more than there is
+    if total is None or high <= total:
+        remedy = f"give the GPU more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
+    return Finding(
+        check="accelerator",
+        outcome=Outcome.WARN,
+        code="accelerator-partly",
+        needs=high,
+        has=least,
+        short=high - least,
+        unit="bytes",
+        reason=(
+            f"It takes up to {binary(high)}, and macOS {gives}; what is left over runs on the CPU,"
+            " slower."
+        ),
+        remedy=remedy,
+    )
+
+
+# ------------------------------------------------------------------ judged on accelerators
+
+
+class _Held:
+    """What each accelerator in use is to hold, and what it can give."""
+
+    def __init__(
+        self, needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, gpu_only: bool
+    ) -> None:
+        self.program = runtime.name if runtime else "The runtime"
+        self.gpu_only = gpu_only
+        self.terms = (
+            [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
+        )
+        sizes: dict[str, int] = {}
+        for term in self.terms:
+            sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
+        self.sizes = list(sizes.values())
+        self.share = sum(self.sizes)
+        by_place = {
+            f"accelerator:{index}": device
+            for index, device in enumerate(machine.accelerators or ())
+        }
+        # None for one that is assumed to be there
+        self.places = [by_place.get(where) for where in sizes]
+        self.devices = [device for device in self.places if device is not None]
+        self.rooms = [
+            room_of(device, gpu_only=gpu_only)
+            if device is not None and device.unified is False
+            else None
+            for device in self.places
+        ]
+        known = [room for room in self.rooms if room is not None]
+        self.has = sum(known) if len(known) == len(self.rooms) else None
+
+    @property
+    def name(self) -> str:
+        """The accelerators in use, equal ones counted."""
+        names = [device.name for device in self.devices]
+        counted = [
+            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+            for name in dict.fromkeys(names)
+        ]
+        return " and ".join(counted) or "the accelerator"
+
+    def finding(
+        self, outcome: Outcome, code: str, reason: str, remedy: str | None = None
+    ) -> Finding:
+        """A finding of their whole share."""
+        return _counted(self.share, self.has, outcome, code, reason, remedy)
+
+
+def _unread_held(held: _Held, machine: Machine) -> Finding | None:
+    if held.has is not None:
+        return None
+    fact = "accelerators"
+    if machine.accelerators is not None:
+        is_sized = any(device.memory_total_bytes is not None for device in held.devices)
+        fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
+    why = machine.why_unread(fact)
+    reason = (
+        "Only an accelerator could hold it, or be fast enough, and that could not be read:"
+        f" {why.reason}."
+    )
+    return held.finding(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
+
+
+def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
+    """Some accelerator has too little, now or ever; what another has left over is no room on it."""
+    has = held.has
+    rooms = [room or 0 for room in held.rooms]
+    lacking = [size - room for size, room in zip(held.sizes, rooms, strict=True)]
+    if has is None or max(lacking, default=0) <= 0:
+        return None
+    idle = [room_of(device, gpu_only=held.gpu_only) or 0 for device in emptied(held.devices)]
+    could = all(size <= room for size, room in zip(held.sizes, idle, strict=True))
+    share, devices, name = held.share, held.devices, held.name
+    on = "a GPU" if len(held.devices) == 1 else f"{len(held.devices)} GPUs"
+    if share <= has:
+        # the sums say nothing: of the one that is to hold most beyond what it may
+        worst = lacking.index(max(lacking))
+        share, has, devices = held.sizes[worst], rooms[worst], [held.devices[worst]]
+        name, on = devices[0].name, f"one of {on}"
+    if could and not now_only:
+        free = sum(device.memory_free_bytes or 0 for device in devices)
+        reason = (
+            f"{name} can hold the {binary(share)} it takes there, but only {binary(free)} are free"
+            " now."
+        )
+        remedy = "end what else runs on it"
+        return _counted(share, has, Outcome.WARN, "accelerator-not-now", reason, remedy)
+    reason = f"{held.program} needs {binary(share)} on {on}, and may take {binary(has)} of {name}."
+    remedy = "a smaller quantization or a shorter context needs less"
+    return _counted(share, has, Outcome.FAIL, "accelerator-too-small", reason, remedy)
+
+
+def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
+    assert held.has is not None
+    if any(term.name == "gathered" for term in held.terms):
+        return held.finding(
+            Outcome.WARN,
+            "accelerator-shared-out",
+            f"No accelerator holds it alone; shared out over {len(held.places)} by FSDP or ZeRO-3"
+            f" it takes up to {binary(max(held.sizes))} of each.",
+            "train with `accelerate launch` and FSDP:"
+            " https://huggingface.co/docs/transformers/fsdp",
+        )
+    if needs.placement == "split":
+        return held.finding(
+            Outcome.WARN,
+            "accelerator-partly",
+            f"{binary(held.share)} of it fit on {held.name}; the rest stays in RAM.",
+            "a smaller quantization or a shorter context may fit whole",
+        )
+    reason = f"It all fits on {held.name}: {binary(held.share)} of {binary(held.has)}."
+    return held.finding(Outcome.PASS, "accelerator-fits", reason + profile_doubt(machine))
+
+
+def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) -> Finding:
+    """The accelerator's finding of what is judged, with that of the same accelerator once
+    others have left it, and its pace there.
+    """
+    there = held.reason + (f" Idle it would give {units.speed(*pace)}." if pace else "")
+    if chosen.outcome is Outcome.PASS:
+        return held.replace(reason=f"{there} Judged in RAM.")
+    return chosen.replace(reason=f"{chosen.reason} {there}", remedy=held.remedy)
+
+
+# ------------------------------------------------------------------ kernels of a quantization
+
+
+def _without_kernels(
+    runtime: RuntimeSpec | None, rule: QuantizationRule | None, devices: Sequence[Accelerator]
+) -> Finding | None:
+    """That a device runs no kernel of that quantization, or that it cannot be told; None where
+    each does.
+    """
+    if runtime is None or rule is None:
+        return None
+    for device in devices:
+        finding = _without_vendor(runtime, rule, device) or _below_capability(runtime, rule, device)
+        if finding is not None:
+            return finding
+    return None
+
+
+def _without_vendor(
+    runtime: RuntimeSpec, rule: QuantizationRule, device: Accelerator
+) -> Finding | None:
+    if not rule.vendors or device.vendor in rule.vendors:
+        return None
+    if device.vendor == "unknown":
+        reason = (
+            f"{runtime.name} has kernels of that quantization for GPUs of"
+            f" {' and '.join(rule.vendors)}, and the maker of {device.name} is not known."
+        )
+        remedy = "name the GPU's maker, or choose another quantization"
+        return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
+    reason = f"{runtime.name} has no kernels of that quantization for {device.name}."
+    return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
+
+
+def _below_capability(
+    runtime: RuntimeSpec, rule: QuantizationRule, device: Accelerator
+) -> Finding | None:
+    least = rule.compute_capability
+    if least is None or device.vendor != "nvidia":
+        return None
+    has = device.compute_capability or capability_by_name(device.name)
+    wants = f"{runtime.name} wants compute capability {least} for that quantization, and"
+    if has is None:
+        reason = f"{wants} that of {device.name} is not known."
+        remedy = "look it up at https://developer.nvidia.com/cuda-gpus"
+        return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
+    if _version(has) >= _version(least):
+        return None
+    reason = f"{wants} {device.name} has {has}."
+    return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
+
+
+def _choose_another(rule: QuantizationRule) -> str:
+    return f"choose another quantization, or another GPU ({rule.source})"
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in text.split("."))
+
+
+def _counted(
+    share: int, has: int | None, outcome: Outcome, code: str, reason: str, remedy: str | None
+) -> Finding:
+    """A finding of so many bytes that accelerators hold, against what they have."""
+    return Finding(
+        check="accelerator",
+        outcome=outcome,
+        code=code,
+        needs=share,
+        has=has,
+        short=None if has is None else max(0, share - has),
+        unit="bytes",
+        reason=reason,
+        remedy=remedy,
+    )
+
+
+def _uncounted(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
+    return Finding(check="accelerator", outcome=outcome, code=code, reason=reason, remedy=remedy)

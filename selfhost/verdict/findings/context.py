@@ -1,0 +1,113 @@
+"""Was the model trained for a context of that length?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ...catalogue.spec import ModelSpec
+from ...core import units
+from ...core.workload import Workload
+from .record import Finding, Outcome
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ...needs.tensors import ArchitectureRow
+
+
+def context_check(
+    spec: ModelSpec, workload: Workload, *, asked: bool, row: ArchitectureRow | None = None
+) -> Finding | None:
+    """Was it trained for that much? `asked`: the context was given, not taken by default. None
+    where tokens make no sense. `row`: of an encoder with a decoder, whose context is what is read
+    and written together.
+    """
+    architecture, wanted = spec.architecture, workload.context_tokens
+    if wanted is None:
+        return None
+    if architecture is None:
+        return _of_decoder(wanted, None, None, asked)
+    if row is not None and architecture.context_tokens is not None:
+        return _of_rewriter(wanted, architecture.context_tokens, bounded=row.bounds_texts)
+    return _of_decoder(
+        wanted, architecture.context_tokens, architecture.scaled_context_tokens, asked
+    )
+
+
+def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
+    """`each`: tokens that the encoder reads at most, or was trained to where nothing bounds it,
+    and the decoder writes.
+    """
+    most = 2 * each
+    both = f"{units.tokens(wanted)}, read and written together,"
+    limit, stacks = units.tokens(most), f"{units.tokens(each)} to read and as many to write"
+    if wanted <= most:
+        outcome, code, remedy = Outcome.PASS, "context-trained", None
+        reason = f"{both} is within the {limit} it was trained for, {stacks}."
+    elif bounded:
+        outcome, code, remedy = Outcome.FAIL, "context-too-long", f"--context {most}"
+        reason = f"{both} is beyond the {limit} the model can use, {stacks}."
+    else:
+        outcome, code = Outcome.WARN, "context-untrained"
+        remedy = "answers may get worse; a shorter text is what it was trained for"
+        reason = (
+            f"{both} is beyond the {limit} it was trained for, {stacks}; its positions set no"
+            " limit."
+        )
+    return Finding(
+        check="context",
+        outcome=outcome,
+        code=code,
+        needs=wanted,
+        has=most,
+        short=max(0, wanted - most) if bounded else 0,
+        unit="tokens",
+        reason=reason,
+        remedy=remedy,
+    )
+
+
+# many models were trained for as much
+@lru_cache(maxsize=256)
+def _of_decoder(wanted: int, trained: int | None, scaled: int | None, asked: bool) -> Finding:
+    limits = [limit for limit in (trained, scaled) if limit is not None]
+    most = max(limits, default=None)
+    remedy = None
+    if trained is not None and wanted <= trained:
+        outcome, code = Outcome.PASS, "context-trained"
+        reason = f"{units.tokens(wanted)} is within the {units.tokens(trained)} it was trained for."
+    elif scaled is not None and wanted <= scaled:
+        outcome, code = Outcome.WARN, "context-scaled"
+        beyond = "perhaps beyond what it was trained for, which is not known"
+        if trained:
+            beyond = f"beyond the {units.tokens(trained)} it was trained for"
+        reason = (
+            f"{units.tokens(wanted)} is {beyond}, within the {units.tokens(scaled)} its publisher"
+            " documents by scaling."
+        )
+        remedy = "set the scaling its publisher documents; answers may get worse"
+    elif most is not None:
+        outcome, code = Outcome.FAIL, "context-too-long"
+        reason = f"{units.tokens(wanted)} is beyond the {units.tokens(most)} the model can use."
+        remedy = f"--context {most}"
+    elif asked:
+        outcome, code = Outcome.UNKNOWN, "context-not-known"
+        reason = (
+            f"What context the model was trained for is not known, so {units.tokens(wanted)} cannot"
+            " be judged."
+        )
+        remedy = "leave --context out, or give the model's context_tokens in a spec"
+    else:
+        outcome, code = Outcome.PASS, "context-trained"
+        reason = f"No context was asked for; judged at {units.tokens(wanted)}."
+    return Finding(
+        check="context",
+        outcome=outcome,
+        code=code,
+        needs=wanted,
+        has=most,
+        short=None if most is None else max(0, wanted - most),
+        unit="tokens",
+        reason=reason,
+        remedy=remedy,
+    )

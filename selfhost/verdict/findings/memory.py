@@ -1,0 +1,432 @@
+"""Does the host's share of the need fit in the RAM?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...core.records import Unread
+from ...core.units import GIB, MIB, binary, decimal
+from ...core.workload import Workload
+from ...machine.record import Machine
+from ...needs.records import Needs
+from .record import Finding, Outcome, profile_doubt
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
+# idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
+# Inside a limit only what that leaves out is kept for the system, and a little for the other
+# processes in there.
+CONTAINER_RESERVE_BYTES = 64 * MIB
+SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+# what glibc sets aside for the stack of each thread: the usual soft limit of the stack
+# (pthread_create(3)). Both limits count all of it: 14 more threads of llama-bench took 118 and 121
+# MiB more (llama.cpp 0c1e5709, measured by bisection).
+STACK_BYTES = 8 * MIB
+# threads beside those that compute: of a server one a core and some more (llama.cpp 0c1e5709:
+# tools/server, n_threads_http): assumed
+OTHER_THREADS = 16
+
+
+def memory_check(
+    needs: Needs,
+    machine: Machine,
+    workload: Workload,
+    stored_bytes: int = 0,
+    held_bytes: int = 0,
+    *,
+    surely: bool = True,
+) -> Finding:
+    """The host's share of the need against what this machine gives now, and what it could give if
+    other programs closed.
+
+    A limit of the shell counts otherwise than memory does, and holds beside it: the worse of the
+    two is the finding. `stored_bytes` are files to come in RAM: they join the most that it may
+    take, and the least where copies are made of them; else they are mapped, not held twice.
+    `held_bytes` are files that lie in RAM already: what is free now lacks them, so they join only
+    against the limits. Not `surely`: whether those files lie in RAM is not known, so they join the
+    most alone.
+    """
+    sums = _Sums(needs, machine, workload, stored_bytes, held_bytes, surely)
+    finding = (
+        _need_not_known(sums, needs)
+        or _too_small(sums)
+        or _available_now(sums)
+        or _unread(sums)
+        or _too_close(sums)
+        or _not_now(sums)
+        or _fits(sums)
+    )
+    if machine.address_space_bytes is None and machine.private_memory_bytes is None:
+        return finding
+    return max(
+        (finding, *_shell_limits(needs, machine, finding)), key=lambda finding: finding.severity
+    )
+
+
+class _Sums:
+    """What it takes of the RAM (`low` to `high`), and what there is: `now`, and with other
+    programs closed (`could`). None is not known.
+    """
+
+    def __init__(
+        self,
+        needs: Needs,
+        machine: Machine,
+        workload: Workload,
+        stored_bytes: int,
+        held_bytes: int,
+        surely: bool,
+    ) -> None:
+        self.machine, self.surely = machine, surely
+        self.reserve, self.reserve_source = reserve_of(machine, workload)
+        self.is_reserve_asked = workload.reserve_bytes is not None
+        self.total, self.limit = machine.memory_total_bytes, machine.memory_limit_bytes
+        self.basis = workload.memory_basis
+        if self.basis == "default" and machine.planning:
+            self.basis = "total"
+        self.could = None if self.limit is None else max(0, self.limit - self.reserve)
+        self.now = machine.memory_available_bytes
+        # what was asked to stay free does, also where the memory is free now
+        if self.is_reserve_asked and self.now is not None and self.could is not None:
+            self.now = min(self.now, self.could)
+        self.low, self.high = host_low(needs), host_high(needs)
+        # what is free now lacks the files that are held, and the limits do not
+        fits_now = self.now is not None and (self.high or 0) + stored_bytes <= self.now
+        counts_now = self.basis == "available" or (self.basis == "default" and fits_now)
+        held = 0 if counts_now else held_bytes
+        self.ceiling = self._ceiling(held)
+        self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
+        if self.high is not None:
+            self.high += self.files
+        if self.low is not None and needs.memory is not None and surely:
+            # on a disk the originals of what a runtime copies may leave the page cache, in RAM
+            # they stay
+            self.low += min(self.files, needs.memory.evictable_bytes)
+
+    def _ceiling(self, held: int) -> int | None:
+        """The most that the machine gives on the basis that was asked for."""
+        if self.basis == "available":
+            return self.now
+        if self.basis == "total":
+            return self.could
+        most_now = None if self.now is None else self.now + (held if self.surely else 0)
+        return max((size for size in (most_now, self.could) if size is not None), default=None)
+
+    @property
+    def capacities(self) -> list[int]:
+        """What was read of the machine's memory and its limit."""
+        return [size for size in (self.total, self.limit) if size is not None]
+
+    @property
+    def kept_back(self) -> str:
+        return f"after {binary(self.reserve)} kept back, {self.reserve_source}"
+
+    @property
+    def aside(self) -> str:
+        """The reserve, where it was asked for."""
+        return f" {self.kept_back}" if self.is_reserve_asked and self.could is not None else ""
+
+    @property
+    def takes(self) -> str:
+        """What it takes, as a sentence begins."""
+        assert self.low is not None
+        assert self.high is not None
+        most, least = binary(self.high), binary(self.low)
+        need = most if most == least else f"{least} to {most}"
+        if not self.files:
+            return f"It takes {need}"
+        lie = "would lie" if self.are_files_to_come else "lie"
+        if not self.surely:
+            lie = "may lie"
+        return (
+            f"It takes {need} (with the {decimal(self.files)} of files, which {lie} in memory too)"
+        )
+
+    @property
+    def giver(self) -> str:
+        """The machine, with the limit that holds there."""
+        name = self.machine.name
+        if self.limit is not None and self.total is not None and self.limit < self.total:
+            name += f" (limited to {binary(self.limit)} of {binary(self.total)})"
+        return f"{name} now" if self.basis == "available" else name
+
+    @property
+    def smaller(self) -> str:
+        """The remedy where it is too large."""
+        smaller = "a smaller quantization, a shorter context or a smaller model needs less"
+        return f"with the files on a disk it takes less; {smaller}" if self.files else smaller
+
+    def finding(
+        self,
+        outcome: Outcome,
+        code: str,
+        has: int | None,
+        reason: Callable[[], str],
+        remedy: str | None = None,
+    ) -> Finding:
+        """A finding of the most that it takes against `has`."""
+        return Finding.worded_when_read(
+            {
+                "check": "memory",
+                "outcome": outcome,
+                "code": code,
+                "needs": self.high,
+                "has": has,
+                "short": None if has is None or self.high is None else max(0, self.high - has),
+                "unit": "bytes",
+                "reserve_bytes": self.reserve,
+            },
+            lambda: (reason() + profile_doubt(self.machine), remedy),
+        )
+
+
+def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
+    if sums.low is not None and sums.high is not None:
+        return None
+    why = next((entry for entry in needs.unknown if entry.fact.startswith("memory")), None)
+    cards = sums.machine.accelerators
+    is_host_alone = cards is not None and all(card.unified for card in cards)
+    known_bytes = sum(term.low_bytes for term in needs.known_terms)
+    most = min(sums.capacities, default=None)
+    if is_host_alone and most is not None and known_bytes > most and why is not None:
+        reason = (
+            f"It takes more than the {binary(most)} that {sums.giver} has; how much more is not"
+            f" known: {why.reason}."
+        )
+        return sums.finding(
+            Outcome.FAIL,
+            "memory-too-small",
+            most,
+            lambda: reason,
+            "a smaller quantization or a smaller model needs less",
+        )
+    if why is None:
+        why = Unread(
+            fact="memory",
+            reason="the spec states too little",
+            remedy="state it in [needs] of a spec",
+        )
+    reason = f"What the model takes is not known: {why.reason}."
+    return sums.finding(
+        Outcome.UNKNOWN,
+        "memory-need-not-known",
+        sums.ceiling,
+        lambda: reason,
+        why.remedy,
+    )
+
+
+def _too_small(sums: _Sums) -> Finding | None:
+    low, high, limit = sums.low, sums.high, sums.limit
+    assert low is not None
+    assert high is not None
+    # any ceiling that was read is enough to say no, even where the binding one was not
+    ceilings = sums.capacities
+    if sums.ceiling is not None and (sums.basis != "default" or limit is not None):
+        ceilings = [sums.ceiling, *ceilings]
+    has = min(ceilings, default=None)
+    if has is None or low <= has:
+        return None
+
+    def reason() -> str:
+        text = (
+            f"{sums.takes} of memory, and {sums.giver} can give {binary(has)} at most{sums.aside}."
+        )
+        if not sums.aside and has == sums.could and limit is not None and low <= limit:
+            # nothing but the reserve decides, and that is assumed
+            would = "would" if high <= limit else "might"
+            text += (
+                f" It {would} fit but for the {binary(sums.reserve)} kept back,"
+                f" {sums.reserve_source}: `--reserve SIZE` changes it."
+            )
+        return text
+
+    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, sums.smaller)
+
+
+def _available_now(sums: _Sums) -> Finding | None:
+    now, high = sums.now, sums.high
+    assert high is not None
+    if sums.basis != "default" or now is None or high > now:
+        return None
+    return sums.finding(
+        Outcome.PASS,
+        "memory-fits",
+        now,
+        lambda: f"{sums.takes}, and {binary(now)} are available now{sums.aside}.",
+    )
+
+
+def _unread(sums: _Sums) -> Finding | None:
+    size, fact = sums.limit, "memory_limit_bytes"
+    if sums.basis == "available":
+        size, fact = sums.now, "memory_available_bytes"
+    if size is not None:
+        return None
+    why = sums.machine.why_unread(fact)
+    reason = f"How much memory it may use could not be read: {why.reason}."
+    return sums.finding(Outcome.UNKNOWN, "memory-unread", sums.ceiling, lambda: reason, why.remedy)
+
+
+def _too_close(sums: _Sums) -> Finding | None:
+    ceiling, high = sums.ceiling, sums.high
+    assert ceiling is not None
+    assert high is not None
+    if high <= ceiling:
+        return None
+    return sums.finding(
+        Outcome.UNKNOWN,
+        "memory-close",
+        ceiling,
+        lambda: (
+            f"{sums.takes}, and {sums.giver} can give {binary(ceiling)}{sums.aside}: too close to"
+            " call."
+        ),
+        f"to be safe, {sums.smaller}",
+    )
+
+
+def _not_now(sums: _Sums) -> Finding | None:
+    """It fits once other programs are closed; what fits now is settled before."""
+    ceiling = sums.ceiling
+    assert ceiling is not None
+    if sums.basis != "default":
+        return None
+    if sums.now is None:
+        free = "how much is free now could not be read"
+        remedy = sums.machine.why_unread("memory_available_bytes").remedy
+    else:
+        free, remedy = f"only {binary(sums.now)} are free now", "close other programs first"
+    return sums.finding(
+        Outcome.WARN,
+        "memory-not-now",
+        ceiling,
+        lambda: (
+            f"{sums.takes}; {sums.giver} has {binary(ceiling)} for it ({sums.kept_back}), but"
+            f" {free}."
+        ),
+        remedy,
+    )
+
+
+def _fits(sums: _Sums) -> Finding:
+    ceiling = sums.ceiling
+    assert ceiling is not None
+    return sums.finding(
+        Outcome.PASS,
+        "memory-fits",
+        ceiling,
+        lambda: f"{sums.takes}, and {sums.giver} can give {binary(ceiling)}{sums.aside}.",
+    )
+
+
+def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
+    """Bytes kept for the system itself, and where the figure comes from."""
+    if workload.reserve_bytes is not None:
+        return workload.reserve_bytes, "as asked"
+    total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
+    amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
+    if total is not None and limit is not None and limit < total:
+        # what lies outside the limit serves the system already
+        return (
+            max(CONTAINER_RESERVE_BYTES, amount - (total - limit)),
+            "assumed for the other processes inside the limit",
+        )
+    return amount, f"assumed for {machine.system or 'the system'} itself"
+
+
+def host_low(needs: Needs) -> int | None:
+    """Least memory of the terms that stay in RAM."""
+    if needs.memory is None or needs.placement == "host":
+        return None if needs.memory is None else needs.memory.low_bytes
+    return sum(term.low_bytes for term in needs.memory.terms if term.where == "host")
+
+
+def host_high(needs: Needs) -> int | None:
+    """Most memory of the terms that stay in RAM."""
+    if needs.memory is None or needs.placement == "host":
+        return None if needs.memory is None else needs.memory.high_bytes
+    return sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
+
+
+def _stacks(machine: Machine) -> tuple[int, int]:
+    """Bytes of threads' stacks, low and high: one thread a core computes; a server has as many
+    again and OTHER_THREADS.
+    """
+    cores = math.ceil(machine.cpu_cores_usable or 1)
+    return (cores - 1) * STACK_BYTES, (2 * cores + OTHER_THREADS) * STACK_BYTES
+
+
+def _shell_limits(needs: Needs, machine: Machine, finding: Finding) -> Iterator[Finding]:
+    """Findings of `ulimit -v` and `ulimit -d` that are or may be too low: the first counts mapped
+    files, the second none. `finding` is that of the memory itself.
+
+    As the second counts the kernel's own limit on promises, CommitLimit. All count the stacks of
+    threads whole. What glibc reserves for arenas does not count: where it gets none it shares one.
+    """
+    low, high, memory = host_low(needs), host_high(needs), needs.memory
+    if low is None or high is None or memory is None:
+        return
+    few, many = _stacks(machine)
+    mapped = memory.evictable_bytes
+    host = [term for term in memory.terms if term.where == "host"]
+    left = machine.address_space_bytes
+    if left is not None:
+        least, most = low + mapped + few, high + mapped + many
+        what = " of address space"
+        if mapped:
+            what += f", the {binary(mapped)} that stay mapped included"
+        copied = sum(term.low_bytes for term in host if term.is_copy)
+        without = ""
+        if mapped and copied and most - copied <= left:
+            without = "; or run it with --no-repack, without a second copy of the weights"
+        limit, remedy = _limit(machine, "address_space_bytes", "-v")
+        yield from _beyond(finding, least, most, left, what, limit, remedy + without)
+    left = machine.private_memory_bytes
+    if left is not None:
+        # runtimes that map the weights need no private memory for them; which do is not known here
+        unmapped = sum(term.low_bytes for term in host if not term.may_be_mapped)
+        limit, remedy = _limit(machine, "private_memory_bytes", "-d")
+        yield from _beyond(
+            finding, unmapped + few, high + many, left, " of private memory", limit, remedy
+        )
+
+
+def _limit(machine: Machine, fact: str, option: str) -> tuple[str, str]:
+    """The name of the limit that fact is of, and how to raise it."""
+    if "CommitLimit" in machine.sources.get(fact, ""):
+        return (
+            "the kernel's CommitLimit",
+            "raise it: `sudo sysctl vm.overcommit_ratio=100`, or vm.overcommit_memory=0",
+        )
+    return f"`ulimit {option}`", f"lift it: `ulimit {option} unlimited`, or ask who set it"
+
+
+def _beyond(
+    finding: Finding, least: int, most: int, left: int, what: str, limit: str, remedy: str
+) -> Iterator[Finding]:
+    """The finding of a limit that leaves less than the most it takes; nothing where it leaves
+    enough.
+    """
+    if most <= left:
+        return
+    takes = f"It takes {binary(least)} to {binary(most)}{what}, and {limit} leaves {binary(left)}"
+    if least > left:
+        outcome, code, reason = Outcome.FAIL, "memory-too-small", f"{takes}."
+    else:
+        outcome, code = Outcome.UNKNOWN, "memory-close"
+        reason = f"{takes}: too close to call."
+    yield finding.replace(
+        outcome=outcome,
+        code=code,
+        needs=most,
+        has=left,
+        short=most - left,
+        reason=reason,
+        remedy=remedy,
+    )

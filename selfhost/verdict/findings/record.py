@@ -1,0 +1,173 @@
+"""What every check gives: a finding, with its outcome and one of a closed list of reason codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from ...core.records import Record
+from ...machine.record import Machine
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    # gives a reason and its remedy
+    Words = Callable[[], tuple[str, str | None]]
+
+
+class Outcome(StrEnum):
+    """Of one finding, from best to worst for the answer."""
+
+    PASS = "pass"
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+
+_SEVERITY = {outcome: severity for severity, outcome in enumerate(Outcome)}
+CHECKS = (
+    "weights",
+    "license",
+    "openness",
+    "context",
+    "disk",
+    "memory",
+    "accelerator",
+    "cpu",
+    "runtime",
+    "speed",
+)
+
+CODES: Mapping[str, str] = {
+    "weights-published": "the weights can be downloaded",
+    "weights-here": "the files are already on the machine",
+    "weights-stated": "somebody's own spec states what the model needs",
+    "weights-gated": "a login or an accepted form comes before the download",
+    "weights-unsafe": "published only as pickle, or loading runs remote code",
+    "weights-partial": "only part of the weights is published",
+    "weights-not-known": "whether they were published is not known",
+    "weights-closed": "the weights were never published",
+    "license-allows": "the license allows what was asked",
+    "license-conditional": "the license allows it under conditions",
+    "license-assumed": "the license allows it by general knowledge, which no source confirms",
+    "license-not-known": "whether the license allows it is not known",
+    "license-not-accepted": "the license is not among those asked for",
+    "license-forbids": "the license forbids what was asked",
+    "openness-open": "what was asked to be open is open",
+    "openness-partly": "what was asked to be open is open in part",
+    "openness-assumed": (
+        "what was asked to be open is open by general knowledge, which no source confirms"
+    ),
+    "openness-not-known": "whether it is open is not known",
+    "openness-closed": "what was asked to be open is closed",
+    "context-trained": "the context is within what the model was trained for",
+    "context-scaled": "beyond the training, within what the publisher documents by scaling",
+    "context-untrained": "beyond the training, and no table of positions sets a limit",
+    "context-not-known": "the trained context is not known",
+    "context-too-long": "the context is beyond what the model can use",
+    "disk-nothing-missing": "nothing has to be downloaded",
+    "disk-fits": "the download fits and the margin stays free",
+    "disk-tight": "the download fits, but little stays free",
+    "disk-slow-or-volatile": "the download fits on a network volume or in RAM",
+    "disk-assumed": (
+        "the free space is assumed: a profile does not state it, or a quota may leave less"
+    ),
+    "disk-unread": "the free space could not be read",
+    "disk-size-not-known": "the size of the download is not known",
+    "disk-too-small": "the download does not fit",
+    "disk-not-writable": "the folder cannot be written to",
+    "disk-file-too-large": "one file is larger than the file system, or `ulimit -f`, allows",
+    "memory-fits": "the memory is there now",
+    "memory-not-now": "the machine has it, but not free now",
+    "memory-close": "the need's range straddles what the machine can give",
+    "memory-unread": "the memory could not be read",
+    "memory-need-not-known": "what the model takes is not known",
+    "memory-too-small": "the machine can never give that much",
+    "accelerator-fits": "it all fits on the accelerator",
+    "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
+    "accelerator-not-needed": "the model runs without an accelerator",
+    "accelerator-partly": "some layers fit, the rest stays in RAM",
+    "accelerator-shared-out": (
+        "it fits only in parts on several accelerators, as FSDP or ZeRO-3 train"
+    ),
+    "accelerator-unread": "an accelerator is there but could not be read",
+    "accelerator-missing": "the runtime needs an accelerator that is not there",
+    "accelerator-too-small": "the runtime needs a larger accelerator",
+    "accelerator-unsuitable": "the runtime has no kernels of that quantization for the accelerator",
+    "cpu-suits": "the processor suits the runtime's build",
+    "cpu-slow": "it works, slowly: a recommended instruction set is missing",
+    "cpu-assumed": "the instruction sets are assumed: a profile does not state them",
+    "cpu-unread": "the processor could not be read",
+    "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",
+    "cpu-no-build": "the runtime has no build for this processor",
+    "runtime-present": "the runtime is installed",
+    "runtime-too-old": (
+        "the runtime is installed in a version that does not know this architecture yet"
+    ),
+    "runtime-any": "the spec names no runtime",
+    "runtime-not-installed": "the runtime is not installed yet",
+    "runtime-not-searched": "whether the runtime is installed was not read",
+    "runtime-unfamiliar": "whether the runtime knows this architecture is not known",
+    "runtime-cannot-load": "the runtime does not load this model",
+    "runtime-no-build": "the runtime does not exist for this system",
+    "runtime-other-byte-order": (
+        "the runtime loads files of another byte order here than those that are published"
+    ),
+    "speed-comfortable": "at least as fast as one reads, and as wanted",
+    "speed-slow": "slower than reading, or perhaps slower than wanted",
+    "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
+    "speed-not-known": "there is nothing to estimate the speed from",
+    "speed-too-slow": "slower than wanted even at best",
+}
+"""The closed list of reason codes; the README's table is compared with it."""
+
+
+class Finding(Record):
+    """One comparison, need against machine.
+
+    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
+    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES.
+    `reserve_bytes` is set for memory only.
+    """
+
+    check: str
+    outcome: Outcome
+    code: str
+    needs: int | float | str | None = None
+    has: int | float | str | None = None
+    short: int | float | None = None
+    unit: str | None = None
+    reserve_bytes: int | None = None
+    reason: str
+    remedy: str | None = None
+
+    @property
+    def severity(self) -> int:
+        """0 for a pass, more the worse the outcome is."""
+        return _SEVERITY[self.outcome]
+
+    @classmethod
+    def worded_when_read(cls, fields: Mapping[str, Any], words: Words) -> Finding:
+        """A finding of these fields, all but the reason and the remedy. `words` gives those two
+        when somebody reads them.
+
+        Hundreds of models are judged at once, and few of their reasons are read.
+        """
+
+        def whole() -> Finding:
+            reason, remedy = words()
+            return cls(**fields, reason=reason, remedy=remedy)
+
+        return cls.partly({**fields}, whole)
+
+
+def profile_doubt(machine: Machine) -> str:
+    """What follows a figure of a profile that is not sure; empty for one that is sure, and for a
+    machine that was read.
+    """
+    if machine.confidence in (None, "high"):
+        return ""
+    return f" That figure is of {machine.confidence} confidence: check your configuration."

@@ -1,0 +1,173 @@
+"""Can the weights be had at all, and does loading them run code?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ...catalogue.spec import ModelSpec
+from ..present import Here
+from .record import Finding, Outcome
+
+# file names that a reason lists; the others are counted
+_NAMED_FILES = 5
+
+
+def weights_check(
+    spec: ModelSpec,
+    *,
+    format: str | None = None,
+    local_files: bool = False,
+    here: Here | None = None,
+) -> Finding:
+    """Can the weights be had at all, and does loading them run code?
+
+    `format` is the files' that would be loaded, where one was chosen: GGUF and GGML hold no code
+    and call for none of the repository, MLX is never pickle. `local_files`: the model was read from
+    files on this machine; `here`: its files lie there.
+    """
+    if spec.openness.weights == "closed":
+        return _closed(spec)
+    if local_files:
+        return _finding(
+            spec, Outcome.PASS, "weights-here", "The files are already on this machine."
+        )
+    if here is not None and here.missing_files:
+        return _in_part_here(spec, here)
+    is_whole_here = here is not None and here.missing_bytes == 0
+    if (
+        spec.openness.weights == "unknown"
+        and not _states_needs_alone(spec)
+        and not spec.files
+        and not is_whole_here
+    ):
+        return _not_known(spec)
+    if (danger := _danger(spec, format)) is not None:
+        return _finding(
+            spec,
+            Outcome.WARN,
+            "weights-unsafe",
+            f"The weights are {'here' if is_whole_here else 'published'}, but {danger}.",
+            "load them only in a sandbox, from a publisher you trust",
+        )
+    if here is not None and is_whole_here:
+        return _finding(
+            spec, Outcome.PASS, "weights-here", f"The files are already there: {here.path}."
+        )
+    return _published(spec)
+
+
+def _closed(spec: ModelSpec) -> Finding:
+    available = spec.availability
+    if available is None:
+        reason = "The weights cannot be downloaded: the publisher keeps them."
+        return _finding(spec, Outcome.FAIL, "weights-closed", reason)
+    reason = f"The weights cannot be downloaded: {available.why}."
+    if available.retired:
+        reason += f" {available.provider} retired it on {available.retired}."
+    if not available.api:
+        reason += f" {available.provider} has no public API of it."
+    return _finding(spec, Outcome.FAIL, "weights-closed", reason)
+
+
+def _in_part_here(spec: ModelSpec, here: Here) -> Finding:
+    """Somebody has some of the files, and nobody knows where the others are."""
+    names = ", ".join(here.missing_files[:_NAMED_FILES])
+    if len(here.missing_files) > _NAMED_FILES:
+        names += f" and {len(here.missing_files) - _NAMED_FILES} more"
+    reason = (
+        f"Part of the weights is missing in {here.path}: {names}. Where they can be downloaded is"
+        " not known."
+    )
+    return _finding(
+        spec,
+        Outcome.UNKNOWN,
+        "weights-not-known",
+        reason,
+        f"download them into that folder: {names}",
+    )
+
+
+def _not_known(spec: ModelSpec) -> Finding:
+    stated_in = spec.origin if spec.origin.endswith(".toml") else "a spec of it"
+    return _finding(
+        spec,
+        Outcome.UNKNOWN,
+        "weights-not-known",
+        "Whether the weights were published is not known.",
+        f"look at the publisher's page, then set openness.weights in {stated_in}",
+    )
+
+
+def _states_needs_alone(spec: ModelSpec) -> bool:
+    return spec.needs is not None and spec.architecture is None
+
+
+def _danger(spec: ModelSpec, format: str | None) -> str | None:
+    """How loading the weights may run code; None where it runs none."""
+    if spec.safety.remote_code and format not in ("gguf", "ggml"):
+        return "loading them runs code from the repository"
+    if spec.safety.formats == ("pickle",) and format not in ("gguf", "ggml", "mlx"):
+        return "they come only as pickle files, which can run code"
+    return None
+
+
+def _published(spec: ModelSpec) -> Finding:
+    """Of weights that are not here: what stands before the download."""
+    state = spec.openness.weights
+    if spec.gated:
+        remedy = "accept the publisher's terms first"
+        if spec.repository:
+            remedy = (
+                f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth"
+                " login`"
+            )
+        reason = "The weights are published behind a login or a form."
+        return _finding(spec, Outcome.WARN, "weights-gated", reason, remedy)
+    if state == "partial":
+        return _finding(
+            spec,
+            Outcome.WARN,
+            "weights-partial",
+            "Only part of the weights is published.",
+            "check that the part you need is there",
+        )
+    if state == "unknown" and _states_needs_alone(spec):
+        return _finding(
+            spec,
+            Outcome.PASS,
+            "weights-stated",
+            "The spec states the model's needs; where to get the weights is its author's business.",
+        )
+    if state == "unknown" and not (
+        spec.repository or any(files.repository for files in spec.files)
+    ):
+        return _finding(
+            spec,
+            Outcome.PASS,
+            "weights-stated",
+            "The size of the weights is stated; where to get them is not.",
+        )
+    gate = "" if spec.gated is False else " Whether a login is needed is not known."
+    return _finding(spec, Outcome.PASS, "weights-published", f"The weights are published.{gate}")
+
+
+def _finding(
+    spec: ModelSpec, outcome: Outcome, code: str, reason: str, remedy: str | None = None
+) -> Finding:
+    return _shared_finding(outcome, code, spec.openness.weights, reason, remedy)
+
+
+# most models have the same finding
+@lru_cache(maxsize=256)
+def _shared_finding(
+    outcome: Outcome, code: str, state: str, reason: str, remedy: str | None
+) -> Finding:
+    return Finding(
+        check="weights",
+        outcome=outcome,
+        code=code,
+        needs="published",
+        has=state,
+        reason=reason,
+        remedy=remedy,
+    )
