@@ -762,7 +762,7 @@ def test_a_bug_is_70_and_no_traceback(
     def broken(_: list[str]) -> int:
         raise RuntimeError("boom")
 
-    monkeypatch.setitem(cli._HANDLERS, "check", broken)
+    monkeypatch.setattr("selfhost.cli.check.run", broken)
     code, out, err = run(capsys, "check", "gpt2")
     assert (code, out) == (70, "")
     assert "boom" in err
@@ -777,7 +777,7 @@ def test_an_interrupt_is_130(
     def interrupted(_: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli._HANDLERS, "check", interrupted)
+    monkeypatch.setattr("selfhost.cli.check.run", interrupted)
     assert run(capsys, "check", "gpt2") == (130, "", "")
 
 

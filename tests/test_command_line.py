@@ -339,7 +339,7 @@ def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -
 LOST = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import selfhost.cli.main
+import selfhost.cli.check
 class Cleared:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
@@ -349,7 +349,7 @@ def check(words):
     Cleared()
     import time
     time.sleep(30)
-selfhost.cli.main._HANDLERS["check"] = check
+selfhost.cli.check.run = check
 from selfhost.__main__ import start
 sys.argv[1:] = ["check"]
 start()

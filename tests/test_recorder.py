@@ -17,6 +17,7 @@ import pytest
 from goldens import Golden
 
 from selfhost.cli import main as cli
+from selfhost.cli.machine import public_models
 from selfhost.core.errors import MachineFileError
 from selfhost.machine.probes import Host, read_machine, recorder
 from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
@@ -221,7 +222,7 @@ def test_a_record_holds_no_names_of_folders(
         "HF_HOME": "../JaneShelf",
         "OLLAMA_MODELS": "~/SecretClient/models",
     }
-    noted = Recorder(Host(env, "linux"), cli._public_models())
+    noted = Recorder(Host(env, "linux"), public_models())
     first = read_machine(noted)
     noted.write(str(tmp_path / "record"))
     every = list((tmp_path / "record").rglob("*"))
@@ -714,7 +715,7 @@ def test_a_record_holds_no_names_of_models_but_public_ones(
     (home / ".ollama" / "models" / "blobs" / ("sha256-" + "ab12" * 16)).write_text("weights")
     monkeypatch.chdir(home / "cwd")
     env = {"HOME": str(home), "HF_HUB_CACHE": str(home / "hub"), "LLAMA_CACHE": str(home / "flat")}
-    noted = Recorder(Host(env, "linux"), cli._public_models())
+    noted = Recorder(Host(env, "linux"), public_models())
     first = read_machine(noted)
     noted.write(str(tmp_path / "new"))
     second = read_machine(RecordedHost(str(tmp_path / "new")))

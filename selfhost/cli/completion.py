@@ -1,8 +1,11 @@
-"""Shell completion: scripts for three shells, and the words they ask for."""
+"""`selfhost completion`: scripts for three shells, and the words they ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+from .arguments import Parser, parse
+from .output import write
 
 TYPE_CHECKING = False
 
@@ -38,6 +41,20 @@ complete -c selfhost -n '__fish_contains_opt machine machines specs output' -F
 """  # noqa: E501
     ),
 }
+
+
+def parser() -> Parser:
+    """The shell, and nothing else."""
+    parser = Parser("completion")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    return parser
+
+
+def run(words: list[str]) -> int:
+    """Print the script."""
+    options = parse(parser(), words)
+    write(script(options.shell))
+    return 0
 
 
 def script(shell: str) -> str:

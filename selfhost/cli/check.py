@@ -1,0 +1,60 @@
+"""`selfhost check`: one model or several on one machine or several."""
+
+from __future__ import annotations
+
+from ..verdict.record import exit_code
+from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
+from .errors import complain, together
+from .options import judge_each, machines_of, options_to_repeat
+from .output import deliver, flush, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    pass
+
+
+def parser() -> Parser:
+    """The positional names, what is shared with other commands, and a month's cost."""
+    parser = Parser("check")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id",
+    )
+    add_workload(parser)
+    add_machine(parser, "check")
+    add_cost(parser)
+    add_specs(parser)
+    add_output(parser, "check")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    by_machine, errors = judge_each(options, options.models, machines_of(options))
+    verdicts = [verdict for part in by_machine for verdict in part]
+    if not verdicts:
+        raise together(errors)
+    from ..api import utc_today
+
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.check(verdicts, errors)))
+    else:
+        from ..reports.check_text import check_document, one_after_the_other
+
+        carry = options_to_repeat(options)
+        documents = [
+            check_document(part, verbose=options.verbose, carry=carry, today=utc_today())
+            for part in by_machine
+            if part
+        ]
+        present(options, one_after_the_other(documents))
+    code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
+    if errors:
+        flush()
+        complain(together(errors), code, options.format == "json")
+    return code

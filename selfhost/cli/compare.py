@@ -1,0 +1,60 @@
+"""`selfhost compare`: models side by side."""
+
+from __future__ import annotations
+
+from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
+from .errors import together
+from .options import judge_each, one_machine, options_to_repeat, workload_of
+from .output import deliver, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    pass
+
+
+def parser() -> Parser:
+    """At least two positional names, what is shared with other commands, and a month's cost."""
+    parser = Parser("compare")
+    parser.add_argument("model", metavar="MODEL", help="a name as people type it")
+    parser.add_argument("others", nargs="+", metavar="MODEL", help="at least one more")
+    add_workload(parser)
+    add_machine(parser, "compare")
+    add_cost(parser)
+    add_specs(parser)
+    add_output(parser, "compare")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    names = [options.model, *options.others]
+    (verdicts,), errors = judge_each(options, names, (one_machine(options),))
+    if errors:
+        wrong = together(errors)
+        if judged := [name for name in names if name not in errors]:
+            # side by side means all of them: exit 2 is no answer, also of the names that are right
+            others = (
+                f"not compared because of {'it' if len(errors) == 1 else 'them'}:"
+                f" {', '.join(judged)}"
+            )
+            wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
+        raise wrong
+    from ..api import utc_today
+
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.compared(verdicts)))
+    else:
+        from ..reports.compare_text import compare_document
+
+        present(
+            options,
+            compare_document(
+                verdicts,
+                carry=workload_of(options).options() + options_to_repeat(options),
+                today=utc_today(),
+            ),
+        )
+    return 0

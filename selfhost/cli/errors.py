@@ -1,0 +1,110 @@
+"""What went wrong, said on standard error: as text, or as JSON where JSON was wanted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from ..core.errors import (
+    MAX_PROBLEMS,
+    Faults,
+    InputError,
+    Problem,
+    SelfhostError,
+    WorkloadError,
+)
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+class UsageError(SelfhostError):
+    """The command line makes no sense."""
+
+
+def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
+    """What went wrong, as a person or a program reads it."""
+    if wants_json:
+        from ..reports import json
+
+        to_standard_error(json.dumps(json.error(error, code)))
+    elif sys.stderr is not None:
+        from ..reports.text import error_text
+
+        to_standard_error(error_text(error, encoding=sys.stderr.encoding))
+
+
+def to_standard_error(text: str) -> None:
+    """Where there is one, and somebody reads it."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO | None) -> None:
+    """What is left in the buffer must not complain at exit."""
+    try:  # noqa: SIM105 - contextlib would be loaded for this alone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
+    except (OSError, ValueError, AttributeError):
+        pass
+
+
+def bug(error: BaseException) -> SelfhostError:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = (
+        f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})"
+        if trace
+        else ""
+    )
+    return SelfhostError(
+        f"a bug in selfhost: {type(error).__name__}: {error}{where}",
+        remedy="report it with the command you typed; SELFHOST_DEBUG=1 shows the traceback",
+    )
+
+
+def in_flags(error: WorkloadError) -> WorkloadError:
+    """The same faults under the names that somebody typed; once they bear those, nothing
+    changes.
+    """
+    from ..core.workload import FLAGS, LOAD_FLAGS
+
+    flags = {**FLAGS, **LOAD_FLAGS}
+    return WorkloadError(
+        (
+            problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
+            if problem.file == "workload"
+            else problem
+        )
+        for problem in error.problems
+    )
+
+
+def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
+    """One error for all that is wrong with the names: a single one as it is, several as
+    problems of one input.
+    """
+    if len(errors) == 1:
+        return next(iter(errors.values()))
+    problems: dict[Problem, None] = {}
+    for name, error in errors.items():
+        found = error.problems if isinstance(error, InputError) else ()
+        if not found:
+            # to find near names takes far longer than all else: only for what will be listed
+            near = error.nearest[:3] if len(problems) < MAX_PROBLEMS else ()
+            remedy = f"did you mean {' or '.join(near)}?" if near else error.remedy
+            found = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
+        problems.update(dict.fromkeys(found))
+    faults = Faults("command line", problems)
+    guesses = dict.fromkeys(
+        guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest
+    )
+    return InputError(faults.problems, nearest=guesses, unlisted=faults.more)

@@ -1,0 +1,131 @@
+"""`selfhost machine`: what was read of a machine, and the machines known by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .arguments import Parser, add_output, parse
+from .errors import UsageError
+from .output import deliver, note, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def parser() -> Parser:
+    """What to read, and what to put into the record beside it."""
+    parser = Parser("machine")
+    parser.add_argument(
+        "--profiles",
+        action="store_true",
+        help="list the machines that --machine NAME knows, instead of reading this one",
+    )
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="measure the memory bandwidth too, under a second",
+    )
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="read DIR/proc, DIR/sys, ... of a recorded tree instead of this machine",
+    )
+    parser.add_argument(
+        "--record",
+        metavar="DIR",
+        help=(
+            "also write what was read to a new folder, as such a tree, without names (but of"
+            " public models) and addresses"
+        ),
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="a name for the record (none is read from the machine)"
+    )
+    parser.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a label for policies to match (repeatable)",
+    )
+    add_output(parser, "machine")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    if options.profiles:
+        return _profiles(options)
+    from ..machine.reader import Machine
+    from ..machine.record import checked_name
+
+    labels = {}
+    for text in options.label:
+        key, found, value = text.partition("=")
+        if not found or not key.strip():
+            raise UsageError(
+                f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
+            )
+        labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
+    if options.measure and (options.root is not None or options.record is not None):
+        remedy = (
+            "leave --measure out; `selfhost machine --measure --format json` keeps what was"
+            " measured"
+        )
+        raise UsageError(
+            "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
+        )
+    known = public_models() if options.record is not None else None
+    machine = Machine.read(
+        measure=options.measure, root=options.root, record=options.record, known=known
+    ).replace(labels=labels)
+    if options.record is not None:
+        note(f"recorded in {options.record}; look through it before you pass it on\n")
+    if options.name is not None:
+        machine = machine.replace(name=checked_name(options.name))
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.machine(machine)))
+    else:
+        from ..reports.machine_text import machine_document
+
+        present(options, machine_document(machine))
+    return 0
+
+
+def public_models() -> Callable[[str], bool]:
+    """Whether the shipped catalogue knows a model by that name: a repository, a tag or a file's."""
+    from ..catalogue.index import Catalogue
+    from ..catalogue.names import id_of
+
+    catalogue = Catalogue.open()
+    return lambda name: id_of(name, catalogue) is not None
+
+
+def _profiles(options: argparse.Namespace) -> int:
+    from ..machine.profiles import all_profiles
+
+    if (
+        options.name is not None
+        or options.label
+        or options.measure
+        or options.root is not None
+        or options.record is not None
+    ):
+        raise UsageError(
+            "--profiles reads no machine",
+            remedy="leave --name, --label, --measure, --root and --record out",
+        )
+    known = all_profiles()
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.profiles(known)))
+    else:
+        from ..reports.plan_text import profiles_document
+
+        present(options, profiles_document(known))
+    return 0

@@ -1,0 +1,169 @@
+"""What the shared options mean: the workload, the machines, and the verdicts on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ..core.errors import MachineFileError, SelfhostError, WorkloadError
+from .errors import UsageError, in_flags
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..core.workload import Load, Workload
+    from ..machine.record import Machine
+    from ..verdict.record import Verdict
+
+
+def workload_of(options: argparse.Namespace) -> Workload:
+    from ..core.workload import FLAGS, Workload
+
+    asked = {
+        field: getattr(options, flag.removeprefix("--").replace("-", "_"))
+        for field, flag in FLAGS.items()
+    }
+    asked["memory_basis"] = options.memory or "default"
+    asked["checkpointing"] = False if options.no_checkpointing else None
+    asked["load"] = load_of(options)
+    return Workload(**asked)
+
+
+def load_of(options: argparse.Namespace) -> Load | None:
+    from ..core.workload import Load
+
+    if options.tokens_per_day is None:
+        alone = next(
+            (flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None
+        )
+        if alone:
+            raise UsageError(
+                f"--{alone} is for a load, and none is stated",
+                remedy="add for example --tokens-per-day 2M:500k",
+            )
+        return None
+    try:
+        return Load.parse(
+            options.tokens_per_day, watts=options.watts, electricity_per_kwh=options.electricity
+        )
+    except WorkloadError:
+        raise
+    except ValueError as error:
+        raise UsageError(
+            f"--tokens-per-day: {error}", remedy="2M:500k is two million in and 500,000 out a day"
+        ) from None
+
+
+def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
+    """The machine to judge, or each record of a folder, as --machine, --measure and --set say."""
+    from ..machine.reader import Machine
+
+    named: str | None = options.machine
+    if named is None:
+        found: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
+    elif options.measure:
+        raise UsageError(
+            "--measure measures this machine, and --machine judges another",
+            remedy="leave one of them out",
+        )
+    else:
+        found = _named_machines(named)
+    if options.set:
+        from ..machine.changes import apply
+
+        found = tuple(apply(machine, options.set) for machine in found)
+    return found
+
+
+def _named_machines(named: str) -> tuple[Machine, ...]:
+    """A path goes before a profile only where it looks like one: a file that happens to be
+    called as a profile changes nothing.
+    """
+    from ..machine.record import Machine
+
+    if named == "-":
+        return (Machine.from_file("/dev/stdin"),)
+    looks_like_a_path = (
+        named in ("", ".", "..")
+        or "/" in named
+        or os.sep in named
+        or named.endswith((".json", ".jsonl"))
+    )
+    if not looks_like_a_path:
+        from ..machine.profiles import UnknownMachineError, load
+
+        try:
+            return (load(named).machine,)
+        except UnknownMachineError as error:
+            if not os.path.lexists(named):
+                message = f"{error}, and there is no file or folder of that name"
+                raise UnknownMachineError(
+                    message, remedy=error.remedy, nearest=error.nearest
+                ) from None
+    if os.path.isdir(named):
+        from ..audit.fleet import load_machines
+
+        fleet = load_machines(named)
+        if fleet.problems:
+            raise MachineFileError(fleet.problems)
+        return fleet.machines
+    return (Machine.from_file(named),)
+
+
+def one_machine(options: argparse.Namespace) -> Machine:
+    found = machines_of(options)
+    if len(found) > 1:
+        remedy = (
+            "name one of its files; `selfhost check` and `selfhost audit --machines` judge them all"
+        )
+        raise UsageError(f"{options.machine} holds {len(found)} machines", remedy=remedy)
+    return found[0]
+
+
+def judge_each(
+    options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
+) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
+    """Every model on each machine, and by the name that was typed why one could not be judged."""
+    workload = workload_of(options)
+    from ..api import check_with, open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    by_machine: list[list[Verdict]] = []
+    errors: dict[str, SelfhostError] = {}
+    for machine in machines:
+        judged: list[Verdict] = []
+        for name in names:
+            if name in errors:
+                continue
+            try:
+                judged.append(
+                    check_with(
+                        catalogue,
+                        name,
+                        workload,
+                        machine,
+                        prices=getattr(options, "prices", "snapshot"),
+                    )
+                )
+            except SelfhostError as error:
+                errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
+        by_machine.append(judged)
+    return by_machine, errors
+
+
+def options_to_repeat(options: argparse.Namespace) -> str:
+    """The options of a call that a proposed next call needs too, beside those of the workload."""
+    words = [
+        *(["--measure"] if options.measure else []),
+        *(["--machine", options.machine] if options.machine else []),
+        *(
+            ["--prices", options.prices]
+            if getattr(options, "prices", "snapshot") != "snapshot"
+            else []
+        ),
+        *(word for text in options.set for word in ("--set", text)),
+        *(word for folder in options.specs for word in ("--specs", folder)),
+    ]
+    return "".join(f" '{word}'" if " " in word else f" {word}" for word in words)

@@ -1,0 +1,126 @@
+"""Where a report goes: standard output, a terminal or a file; and the notes beside it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from ..core.errors import Faults
+from .errors import UsageError, abandon, to_standard_error
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..catalogue.index import Catalogue
+    from ..reports.layout import Document
+
+
+def deliver(options: argparse.Namespace, text: str) -> None:
+    """To --output, else to standard output."""
+    if options.output is None:
+        write(text)
+        return
+    write_file(options.output, text)
+
+
+def present(options: argparse.Namespace, document: Document) -> None:
+    """A document for a person: drawn on a terminal, plain in a pipe or file."""
+    from ..reports.layout import plain
+
+    if options.output is not None:
+        write_file(options.output, plain(document))
+    elif sys.stdout is not None and sys.stdout.isatty():
+        from ..reports.terminal import print_document
+
+        color = not (
+            options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        )
+        try:
+            print_document(document, sys.stdout, columns(), color)
+        except OSError as error:
+            raise unwritable(error) from None
+    else:
+        write(plain(document, encoding=None if sys.stdout is None else sys.stdout.encoding))
+
+
+def write(text: str) -> None:
+    """To standard output; `UsageError` where there is none or it takes nothing."""
+    if sys.stdout is None:
+        raise UsageError(
+            "there is no standard output", remedy="--output FILE writes the report to a file"
+        )
+    try:
+        try:
+            sys.stdout.write(text)
+        except UnicodeEncodeError:
+            encoding = sys.stdout.encoding or "ascii"
+            sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    except OSError as error:
+        raise unwritable(error) from None
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a report where the user asked for it, whole or not at all; `WriteError` where that
+    cannot be.
+    """
+    from ..core.writing import write_whole
+
+    write_whole([(path, text)])
+
+
+def note(text: str) -> None:
+    """A remark beside the answer, after what of it is written so far; where nobody reads it the
+    answer stands.
+    """
+    flush()
+    from ..reports.layout import clean
+
+    to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
+
+
+def tell_left_aside(catalogue: Catalogue) -> None:
+    """What is wrong with the user's own specs, to standard error, where the answer itself has
+    no place for it.
+    """
+    if catalogue.own_faults and sys.stderr is not None:
+        from ..reports.text import problems_text
+
+        faults = Faults("--specs", catalogue.own_faults)
+        note(
+            "left aside, for this is wrong:\n"
+            + problems_text(faults.problems, encoding=sys.stderr.encoding)
+        )
+
+
+def flush() -> None:
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            raise unwritable(error) from None
+
+
+def unwritable(error: OSError) -> Exception:
+    """What to raise where standard output takes nothing more; a closed pipe stays what it is."""
+    # a pipe whose reader has gone is EINVAL on Windows
+    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
+        return BrokenPipeError()
+    abandon(sys.stdout)
+    return UsageError(
+        f"standard output cannot be written: {error.strerror or error}",
+        remedy="--output FILE writes the report to a file",
+    )
+
+
+def columns() -> int:
+    width = os.environ.get("COLUMNS", "")
+    # as shutil reads it: 0, and what is no number, say nothing
+    if width.isascii() and width.isdecimal() and len(width) <= 9 and int(width):
+        return int(width)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80

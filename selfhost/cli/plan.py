@@ -1,0 +1,59 @@
+"""`selfhost plan`: the least machine that runs a model."""
+
+from __future__ import annotations
+
+from .arguments import Parser, add_machine, add_output, add_specs, add_workload, parse
+from .options import options_to_repeat, workload_of
+from .output import deliver, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    pass
+
+
+def parser() -> Parser:
+    """The positional name, and what is shared with other commands."""
+    parser = Parser("plan")
+    parser.add_argument("model", metavar="MODEL", help="a name as people type it")
+    add_workload(parser)
+    add_machine(parser, "plan")
+    parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
+    add_specs(parser)
+    add_output(parser, "plan")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    workload = workload_of(options)
+    from ..advice.plan import make_plan
+    from ..api import check_with, open_catalogue
+    from ..machine.profiles import all_profiles
+    from ..machine.record import Machine
+    from ..verdict.question import ask
+
+    catalogue = open_catalogue(options.specs)
+    # how the name is understood; what would be here already does not matter elsewhere
+    anywhere = Machine(planning=True)
+    named = check_with(catalogue, options.model, workload, anywhere, instead=False)
+    plain = ask(named.model, workload, catalogue, anywhere).workload
+    said = {
+        key: value
+        for key in ("runtime", "quantization")
+        if (value := getattr(named.workload, key)) != getattr(plain, key)
+    }
+    wanted = workload.replace(**said)
+    plan = make_plan(
+        named.model, wanted, catalogue, all_profiles(), asked=named.asked, notes=named.notes
+    )
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.plan(plan)))
+    else:
+        from ..reports.plan_text import plan_document
+
+        carry = workload.options() + options_to_repeat(options)
+        present(options, plan_document(plan, verbose=options.verbose, carry=carry))
+    return plan.exit_code

@@ -1,0 +1,57 @@
+"""`selfhost show`: what is known of one model."""
+
+from __future__ import annotations
+
+from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
+from .options import one_machine, workload_of
+from .output import deliver, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    pass
+
+
+def parser() -> Parser:
+    """The positional name, what is shared with other commands, and a month's cost."""
+    parser = Parser("show")
+    parser.add_argument("model", metavar="MODEL", help="a name as people type it")
+    add_workload(parser)
+    add_machine(parser, "show")
+    add_cost(parser)
+    add_specs(parser)
+    add_output(parser, "show")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    workload = workload_of(options)
+    from ..api import describe, open_catalogue, utc_today
+
+    shown = describe(
+        open_catalogue(options.specs),
+        options.model,
+        workload,
+        one_machine(options),
+        prices=options.prices,
+    )
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.shown(shown)))
+    else:
+        from ..reports.show_text import show_document
+
+        about = shown.verdict
+        document = show_document(
+            about.model,
+            shown.sizes,
+            about.api_offers,
+            about,
+            verbose=options.verbose,
+            today=utc_today(),
+            loss_by_size=shown.loss_by_size,
+        )
+        present(options, document)
+    return 0

@@ -1,0 +1,113 @@
+"""`selfhost spec`: check specs of your own, and make one from a model file."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .arguments import Parser, add_output, add_specs, parse
+from .errors import UsageError
+from .output import deliver, note, tell_left_aside
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..catalogue.index import Catalogue
+
+
+def parser() -> Parser:
+    """What to do, and with which files."""
+    parser = Parser("spec")
+    parser.add_argument(
+        "action",
+        choices=("check", "new"),
+        help="check: every fault with file, line and key; new: a spec of a model file",
+    )
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="spec files; for new one GGUF file, config.json or model folder",
+    )
+    add_specs(parser)
+    add_output(parser, "spec")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    from ..api import open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    if options.action == "new":
+        return _spec_new(options, catalogue)
+    from ..modelfiles.speccheck import check_spec_files
+
+    problems, good = check_spec_files(
+        options.files, catalogue.specs(), catalogue.common("architectures")
+    )
+    code = 1 if problems else 0
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(options, json.dumps(json.spec_check(problems, good, code)))
+    else:
+        from ..reports.text import problems_text
+
+        encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
+        deliver(
+            options,
+            (
+                problems_text(problems, encoding=encoding)
+                if problems
+                else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good)
+            ),
+        )
+    if not code:
+        tell_left_aside(catalogue)
+    return code
+
+
+def _spec_new(options: argparse.Namespace, catalogue: Catalogue) -> int:
+    from ..modelfiles import read_local, spec_text
+
+    if len(options.files) != 1:
+        raise UsageError(
+            "a spec is made of one model", remedy="name one GGUF file, config.json or model folder"
+        )
+    local = read_local(options.files[0], catalogue.common("architectures"))
+    spec, notes = local.spec, local.notes
+    if options.output is not None and options.format != "json":
+        from ..catalogue.index import misnamed
+        from ..catalogue.spec import is_id
+
+        # folders of specs find a model by the name of its file
+        name, ending = os.path.splitext(os.path.basename(options.output))
+        if ending == ".toml" and is_id(name):
+            spec = spec.replace(id=name)
+        elif f"{spec.id}.toml" != f"{name}{ending}":
+            notes += (f"its id {': '.join(misnamed(spec.id, name + ending))}",)
+    taken = catalogue.named_so(spec.id)
+    if taken is not None:
+        what = (
+            "is that of a model of the catalogue, which this spec takes the place of under --specs"
+        )
+        if taken != spec.id:
+            what = f"already means {taken} of the catalogue, so that spec check refuses it"
+        notes += (f"its id {spec.id} {what}: --output OTHER-NAME.toml gives it another",)
+    if options.format == "json":
+        from ..reports import json
+
+        deliver(
+            options,
+            json.dumps(
+                {"schema": "selfhost.spec/1", "spec": json.record(spec), "notes": list(notes)}
+            ),
+        )
+        return 0
+    deliver(options, spec_text(spec))
+    for remark in notes:
+        note(f"{remark}\n")
+    return 0
