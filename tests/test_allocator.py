@@ -17,6 +17,7 @@ from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
 from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
+from selfhost.needs.tensors import ArchitectureRow
 
 MODELS = sorted(read("architectures.json")["architectures"])
 
@@ -244,8 +245,9 @@ def test_a_graph_that_nobody_wrote_down_is_not_guessed() -> None:
     crossing = Attention(
         kind="cross", layers=tuple(range(4)), heads=4, kv_heads=2, key_length=128, value_length=128
     )
+    unheard_of = ArchitectureRow(name="unheard-of")
+    assert graphs.exact_compute_bytes(plain(row="unheard-of"), unheard_of, cells, 1) is None
     for changes in (
-        {"row": "unheard-of"},
         {"feed_forward": ()},
         {"attention": ()},
         {"layers": 5},

@@ -8,6 +8,7 @@ from math import prod
 
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 from ..core.records import Record
+from .llamacpp.style import Style
 
 TYPE_CHECKING = False
 
@@ -100,6 +101,7 @@ class ArchitectureRow(Record):
     window_rope: bool = False
     tokenizer: str = ""
     merges: int | None = None
+    graph: Style | None = None
 
     @property
     def embeds(self) -> bool:
@@ -122,10 +124,21 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file. `TypeError` names a key that no row may have."""
-        given: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
+        given = _with_tuples(values)
+        for key, kind in _TABLES.items():
+            if key in given:
+                given[key] = kind(**_with_tuples(given[key]))
         return cls(name=name, **given)
+
+
+# keys of a row that are tables of their own
+_TABLES: Mapping[str, type[Record]] = {"graph": Style}
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
