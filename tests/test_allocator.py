@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_needs import calculate
-from test_needs_truth import architecture, read, records, room, row
+from test_needs_truth import architecture, read, records, room, row, rows
 
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
@@ -279,3 +279,13 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
+
+
+def test_every_graph_has_a_builder() -> None:
+    """What a row names as the builder of its graph is one."""
+    named = {
+        style.builder
+        for name, values in rows()["architecture"].items()
+        if (style := ArchitectureRow.from_values(name, values).graph) is not None
+    }
+    assert named == set(graphs._BUILDERS)

@@ -197,7 +197,7 @@ class Attending(Graph):
         cache apart for each sequence.
         """
         return (
-            self.model.row == "minimax-m3"
+            self.style.indexed_blocks
             and bool(heads.indexer_heads)
             and self.flash
             and self.sequences == self.streams

@@ -7,7 +7,7 @@ architecture is right to the byte (tests/truth).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import Architecture
@@ -19,6 +19,7 @@ from .kimi_k3 import KimiK3
 from .layers import Alternating, Builder, Streams
 from .qwen3_tts import Qwen3TTS
 from .rwkv import Rwkv
+from .style import Style
 
 TYPE_CHECKING = False
 
@@ -31,19 +32,14 @@ _MOST_EXPERTS = 64
 # `sparse_topk_blocks` blocks of `sparse_block_size` positions of MiniMax M3 (their config.json)
 _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
-_BUILDERS = {
-    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": KimiK3, "rwkv6": Rwkv, "rwkv7": Rwkv,
-    "rwkv6qwen2": Rwkv,
-    "arwkv7": Rwkv, "qwen3tts": Qwen3TTS,
-}  # fmt: skip
-
-# attention, recurrence or a feed-forward: each is a layer of its own
-_ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
-_RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next",
-    "kimi-k3", "kimi-linear", "plamo2",
-    "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7", "bailingmoe3", "minimax-01",
-}  # fmt: skip
+_BUILDERS: Mapping[str, type[Builder]] = {
+    "layers": Builder,
+    "alternating": Alternating,
+    "streams": Streams,
+    "banks": KimiK3,
+    "rwkv": Rwkv,
+    "speech_codes": Qwen3TTS,
+}
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
@@ -101,10 +97,9 @@ def _program(
     stored: tuple[str, str],
 ) -> tuple[Program, list[str]] | None:
     style = row.graph
-    if style is None or not _covered(model, row):
+    if style is None or not _covered(model, row, style):
         return None
-    builder = _BUILDERS.get(model.row, Builder)
-    return builder(
+    return _BUILDERS[style.builder](
         model, row, style, tokens, streams, sequences, flash and not style.unfused, stored
     ).program()
 
@@ -122,43 +117,50 @@ def _alive(
     return program.alive(lengths, peak)
 
 
-def _covered(model: Architecture, row: ArchitectureRow) -> bool:
+def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """True where the layers are of the shape in which llama.cpp builds this architecture."""
+    return (
+        _has_whole_layers(model, style)
+        and _has_known_parts(model, row, style)
+        and _BUILDERS[style.builder].writes(model, row)
+    )
+
+
+def _has_whole_layers(model: Architecture, style: Style) -> bool:
+    """True where each layer has the parts that a layer of this graph has, and each of them once."""
     attention, recurrent, feed_forward = (
         [layer for group in groups for layer in group.layers]
         for groups in (model.attention, model.recurrent, model.feed_forward)
     )
     layers = set(range(model.layers))
     mixing = set(attention) | set(recurrent)
-    if any(len(set(found)) < len(found) for found in (attention, recurrent, feed_forward)):
+    if any(len(set(part)) < len(part) for part in (attention, recurrent, feed_forward)):
         return False
-    if model.row in _ONE_A_LAYER:
-        whole = (
+    if style.one_part_a_layer:
+        return (
             mixing | set(feed_forward) == layers
             and len(attention) + len(recurrent) + len(feed_forward) == model.layers
         )
-    else:
-        whole = set(feed_forward) == layers and (
-            mixing == layers or (model.row == "deci" and bool(mixing))
-        )
+    return set(feed_forward) == layers and (
+        mixing == layers or (style.idle_layers and bool(mixing))
+    )
+
+
+def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+    """True where no layer has a part that this graph does not write."""
     indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
+    beside_dense = any(group.beside_dense for group in model.feed_forward)
     return (
-        whole
         # a layer without an indexer looks at what one before it chose
-        and (not indexed or 0 in indexed or model.row == "minimax-m3")
-        and (not recurrent or model.row in _RECURRENT)
+        (not indexed or 0 in indexed or style.indexed_blocks)
+        and (style.recurrent or not any(group.layers for group in model.recurrent))
         # a convolution of one input remembers none
         and all((group.convolution or 2) > 1 for group in model.recurrent)
-        and _BUILDERS.get(model.row, Builder).writes(model, row)
-        and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
-        and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
-        and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
+        and (style.deepstack or not model.deepstack_layers)
+        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (
-            model.row in ("gemma4", "arctic", "grok")
-            or not any(group.beside_dense for group in model.feed_forward)
-        )
+        and (bool(style.dense_beside) or row.expert_norms or not beside_dense)
     )
 
 
@@ -295,9 +297,8 @@ def _lengths(
     )
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
-    chosen = (
-        min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)
-    )
+    in_blocks = row.graph is not None and row.graph.indexed_blocks
+    chosen = min(blocks, _CHOSEN_BLOCKS) if in_blocks else min(room.full, _CHOSEN_CELLS)
     return 1, room.full, room.of(window), rows, chosen, positions, blocks
 
 

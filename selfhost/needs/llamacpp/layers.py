@@ -29,6 +29,9 @@ class Builder(Attending, Recurring, FeedingForward):
     only where it matters.
     """
 
+    # the first so many have sparse activations
+    sparse_layers = 0
+
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
         """Whether the layers are of kinds that it knows, of GroveMoE with an expert more for
@@ -68,7 +71,7 @@ class Builder(Attending, Recurring, FeedingForward):
                 )
                 else -1
             )
-            sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
+            sparse = layer < self.sparse_layers
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
             normed = ("attn_norm" in self.row.norms or not self.row.norms) and (
@@ -437,10 +440,12 @@ class Alternating(Builder):
     corrects the others.
     """
 
+    sparse_layers = _SPARSE_LAYERS
+
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether every layer attends."""
-        return not model.recurrent
+        """Whether every layer attends, and has a slice of the second token table."""
+        return not model.recurrent and bool(model.per_layer_embedding_length)
 
     @property
     def versions(self) -> int:

@@ -11,6 +11,12 @@ from ...core.records import Record
 class Style(Record):
     """`graph`: how llama.cpp builds the graph of one architecture."""
 
+    builder: str = "layers"
+    recurrent: bool = False
+    one_part_a_layer: bool = False
+    idle_layers: bool = False
+    deepstack: bool = False
+    indexed_blocks: bool = False
     centred: bool = False
     rope: str = "all"
     beside: str = ""
