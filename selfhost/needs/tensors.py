@@ -101,6 +101,9 @@ class ArchitectureRow(Record):
     window_rope: bool = False
     tokenizer: str = ""
     merges: int | None = None
+    window_cache: str = ""
+    window_cache_layers: int | None = None
+    indexer_values: bool = False
     graph: Style | None = None
 
     @property

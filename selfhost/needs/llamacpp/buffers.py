@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture
+from ...catalogue.spec import Architecture, Attention
 from ...core.records import Record
 from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from ..quantization import row_bytes
@@ -21,29 +21,6 @@ MICRO_BATCH_TOKENS = 512
 """`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
 
 _CELL_STEP = 256
-# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
-INDEXER_VALUES = frozenset({"minimax-m3"})
-# whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
-_WINDOWED = frozenset({
-    "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n",
-    "gemma4", "gpt-oss", "granite_swa",
-    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3",
-    "smallthinker", "spark2_5", "step35", "dots3note",
-})  # fmt: skip
-# whose config.json has a window that llama.cpp ignores: it caches every token
-_UNWINDOWED = frozenset(
-    {
-        "deepseek2-ocr",
-        "llama",
-        "qwen2",
-        "qwen2vl",
-        "mistral3",
-        "minicpm",
-        "phi3",
-        "plamo2",
-        "starcoder2",
-    }
-)
 
 
 class Cells(Record):
@@ -130,19 +107,18 @@ def room_of(architecture: Architecture, room: Cells) -> Cells:
     )
 
 
-def window_of(architecture: Architecture, group: CacheGroup) -> int | None:
-    """The window llama.cpp's cache really has for these layers."""
-    row = architecture.row
-    if group.window_tokens is None or row in _UNWINDOWED:
-        return None
-    if row == "exaone4" and architecture.layers != 64:
+def window_of(
+    architecture: Architecture, row: ArchitectureRow, group: CacheGroup | Attention
+) -> int | None:
+    """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
+    if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens
 
 
-def window_known(architecture: Architecture, group: CacheGroup) -> bool:
+def window_known(row: ArchitectureRow, group: CacheGroup) -> bool:
     """False for an architecture of which nobody checked whether llama.cpp follows its window."""
-    return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
+    return group.window_tokens is None or bool(row.window_cache)
 
 
 def cached_groups(
@@ -174,7 +150,8 @@ def cache_bytes(
     groups, room = cached_groups(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
-        room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers
+        room.of(window_of(architecture, row, group), group.tokens_per_row)
+        * room.streams * group.layers
         * (row_bytes(key_type, group.key_elements) + row_bytes(value_type,
             group.value_elements if widest is None else widest))
         for group in groups
@@ -185,13 +162,12 @@ def cache_bytes(
 
 
 def indexer_bytes(
-    architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str
+    row: ArchitectureRow, group: CacheGroup, room: Cells, key_type: str, value_type: str
 ) -> int:
     """What sparse indexers keep beside the cache of these layers."""
     size = row_bytes(key_type, group.indexer_elements)
-    size += (
-        row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
-    )
+    if row.indexer_values:
+        size += row_bytes(value_type, group.indexer_elements)
     return room.full * room.streams * group.layers * size
 
 
@@ -252,9 +228,9 @@ def compute(
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = min(room.micro_batch, logits_rows)
     groups = cache_groups(architecture, row)
-    masked = tokens if row.encoder else sum(_masks(room, architecture, groups))
+    masked = tokens if row.encoder else sum(_masks(room, architecture, row, groups))
     mask_width = 2 if flash_attention else 4
-    windowed = any(window_of(architecture, group) is not None for group in groups)
+    windowed = any(window_of(architecture, row, group) is not None for group in groups)
     per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
     inputs = (
         width
@@ -338,9 +314,11 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     return Compute(bytes=body + mask, arithmetic=line)
 
 
-def _masks(room: Cells, architecture: Architecture, groups: Iterable[CacheGroup]) -> list[int]:
+def _masks(
+    room: Cells, architecture: Architecture, row: ArchitectureRow, groups: Iterable[CacheGroup]
+) -> list[int]:
     """One mask for the layers that keep everything, one for those with a window."""
-    windows = [window_of(architecture, group) for group in groups]
+    windows = [window_of(architecture, row, group) for group in groups]
     found = [room.full] if None in windows else []
     sliding = [window for window in windows if window is not None]
     return [*found, room.of(sliding[0])] if sliding else found

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
-from ..cache import CacheGroup, states
+from ..cache import states
 from ..tensors import ArchitectureRow
 from .allocator import LOGITS_ROWS, Recorder, Tensor
 from .buffers import window_of
@@ -123,7 +123,7 @@ class Graph:
         self.bank: Tensor | None = None
         # of lightning attention: slopes, and how queries, keys and what is between them fade
         self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-        self.windowed = any(window_kept(model, group) is not None for group in model.attention)
+        self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], Shared] = {}
 
     def norm(self, tensor: Tensor, *sides: int) -> Tensor:
@@ -132,15 +132,3 @@ class Graph:
             if self.style.centred
             else self.record.over(sides, tensor)
         )
-
-
-def window_kept(model: Architecture, heads: Attention) -> int | None:
-    """The window that llama.cpp gives the cache of these layers; None where it keeps every
-    token.
-    """
-    return window_of(
-        model,
-        CacheGroup(
-            layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens
-        ),
-    )

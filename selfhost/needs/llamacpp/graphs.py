@@ -13,8 +13,7 @@ from functools import lru_cache
 from ...catalogue.spec import Architecture
 from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
-from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded
-from .graph_base import window_kept
+from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of
 from .kimi_k3 import KimiK3
 from .layers import Alternating, Builder, Streams
 from .qwen3_tts import Qwen3TTS
@@ -284,7 +283,7 @@ def _lengths(
     window = next(
         (
             window
-            for window in (window_kept(model, heads) for heads in model.attention)
+            for window in (window_of(model, row, heads) for heads in model.attention)
             if window is not None
         ),
         None,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ..tensors import ArchitectureRow
 from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
+from .buffers import window_of
 from .graph_attention import Attending
-from .graph_base import Layer, window_kept
+from .graph_base import Layer
 from .graph_experts import FeedingForward
 from .graph_recurrence import Recurring
 
@@ -134,7 +135,7 @@ class Builder(Attending, Recurring, FeedingForward):
                 return True
             case "sliding":
                 return not self.windowed or (
-                    heads is not None and window_kept(self.model, heads) is not None
+                    heads is not None and window_of(self.model, self.row, heads) is not None
                 )
             case "three of four":
                 return layer % 4 != 3

@@ -691,13 +691,13 @@ def _cache(
     notes: list[str] = []
     kept: list[tuple[str, int, str]] = []
     for group in groups:
-        window = llamacpp.window_of(architecture, group)
+        window = llamacpp.window_of(architecture, row, group)
         cells = room.of(window, group.tokens_per_row)
         per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(
             asked.value_type, group.value_elements
         )
         size += cells * room.streams * group.layers * per_token
-        if not llamacpp.window_known(architecture, group):
+        if not llamacpp.window_known(row, group):
             unsure += (room.full - cells) * room.streams * group.layers * per_token
         lines.append(_cache_line(group, asked, cells, room.streams))
         if group.value_elements < widest:
@@ -713,10 +713,8 @@ def _cache(
                 )
             )
         if group.indexer_elements:
-            both = architecture.row in llamacpp.INDEXER_VALUES
-            size += llamacpp.indexer_bytes(
-                architecture, group, room, asked.key_type, asked.value_type
-            )
+            both = row.indexer_values
+            size += llamacpp.indexer_bytes(row, group, room, asked.key_type, asked.value_type)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             shape = (
                 f"{'2 × ' if both else ''}{group.indexer_elements:,} ×"
@@ -802,9 +800,7 @@ def _of_slots(
     indexed = (
         group for group in llamacpp.cached_groups(architecture, row) if group.indexer_elements
     )
-    return size + sum(
-        llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in indexed
-    )
+    return size + sum(llamacpp.indexer_bytes(row, group, room, keys, values) for group in indexed)
 
 
 def more_in_slots(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
@@ -1261,7 +1257,7 @@ def _checkpoint(
         return 0
     size = llamacpp.state_bytes(architecture, 1)
     for group in cache_groups(architecture, row):
-        window = llamacpp.window_of(architecture, group)
+        window = llamacpp.window_of(architecture, row, group)
         if window is not None:
             per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(
                 asked.value_type, group.value_elements
