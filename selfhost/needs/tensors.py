@@ -8,7 +8,7 @@ from math import prod
 
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 from ..core.records import Record
-from .llamacpp.style import Style
+from .llamacpp.style import ClosedForm, Style
 
 TYPE_CHECKING = False
 
@@ -104,6 +104,7 @@ class ArchitectureRow(Record):
     window_cache: str = ""
     window_cache_layers: int | None = None
     indexer_values: bool = False
+    closed_form: ClosedForm = ClosedForm()
     graph: Style | None = None
 
     @property
@@ -135,7 +136,7 @@ class ArchitectureRow(Record):
 
 
 # keys of a row that are tables of their own
-_TABLES: Mapping[str, type[Record]] = {"graph": Style}
+_TABLES: Mapping[str, type[Record]] = {"graph": Style, "closed_form": ClosedForm}
 
 
 def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

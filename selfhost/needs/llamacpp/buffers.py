@@ -14,6 +14,7 @@ from ...core.records import Record
 from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from ..quantization import row_bytes
 from ..tensors import ArchitectureRow
+from .style import ClosedForm
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 
@@ -189,16 +190,6 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
 
 # ------------------------------------------------------------------ compute buffer
 
-# elements per token that stay alive beside the feed-forward, in units of the model's width, by
-# architecture; others 3
-_BESIDE = {
-    "phi2": 4.0, "cohere2": 4.0, "cohere2moe": 6.0, "seed_oss": 4.0, "chatglm": 2.0, "qwen35": 2.0,
-    "lfm2": 2.0, "lfm2moe": 2.0,
-    "jamba": 2.0, "granitehybrid": 4.0, "gemma3n": 4.0, "minimax-m2": 4.0, "glm4moe": 4.0,
-    "qwen2moe": 5.0, "nemotron_h_moe": 4.0,
-    "mistral4": 3.5, "nomic-bert": 2.0, "bert": 2.0, "kimi-linear": 4.0, "deepseek2": 4.5,
-}  # fmt: skip
-
 
 class Compute(Record):
     """The compute buffer, and the factors it is the product of."""
@@ -239,7 +230,7 @@ def compute(
         + 2 * per_layer
         + 2 * (architecture.deepstack_layers or 0) * width
     )
-    feed_forward = _feed_forward(architecture, row, per_layer)
+    feed_forward = _feed_forward(architecture, row)
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
     live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
@@ -324,31 +315,36 @@ def _masks(
     return [*found, room.of(sliding[0])] if sliding else found
 
 
-def _feed_forward(architecture: Architecture, row: ArchitectureRow, per_layer: int) -> float:
-    name, width = architecture.row, architecture.embedding_length
+def _feed_forward(architecture: Architecture, row: ArchitectureRow) -> float:
+    """Elements per token that are alive during the largest feed-forward."""
+    form, width = row.closed_form, architecture.embedding_length
     dense = max(
         (group.length for group in architecture.feed_forward if not group.experts), default=0
     )
     experts = [group for group in architecture.feed_forward if group.experts]
-    beside = _BESIDE.get(name, 3.0)
-    if name == "gemma4":
-        beside = 1.0 if per_layer else 4.0
-    elif name == "granitemoe" and not any(group.shared_length for group in experts):
-        beside = 2.0
-    elif name == "llama4" and not dense:
-        beside = 4.0
+    beside, gated = _beside(architecture, form), row.gate != "none"
     live = 0.0
-    if dense and not (name == "gemma4" and experts):
-        live = (1 if row.gate == "none" else 3) * dense + beside * width
+    if dense and not (form.experts_alone and experts):
+        live = (3 if gated else 1) * dense + beside * width
     for group in experts:
         used, length, inner = group.used or 1, group.length, group.latent_length or width
-        gated = row.gate != "none"
         need = float((3 if gated else 1) * used * length)
         # gate and up are free again: the result of down takes their room when it fits
-        if inner > 2 * length or not gated or name == "cohere2moe":
+        if inner > 2 * length or not gated or form.down_apart:
             need += used * inner
         live = max(live, need + beside * width)
     return live
+
+
+def _beside(architecture: Architecture, form: ClosedForm) -> float:
+    """Elements per token that stay alive beside the feed-forward, in units of the model's width."""
+    groups = architecture.feed_forward
+    cases = (
+        (form.beside_with_slices, bool(architecture.per_layer_embedding_length)),
+        (form.beside_unshared, not any(group.shared_length for group in groups if group.experts)),
+        (form.beside_without_dense, not any(group.length for group in groups if not group.experts)),
+    )
+    return next((beside for beside, holds in cases if holds and beside is not None), form.beside)
 
 
 def _attention(

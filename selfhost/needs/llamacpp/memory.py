@@ -119,22 +119,6 @@ _LARGEST_VOCABULARY = 262_144
 _BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
-# architectures whose compute buffer was measured
-_MEASURED = frozenset({
-    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r",
-    "deci", "deepseek2", "deepseek32",
-    "deepseek4", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma",
-    "gemma-embedding", "gemma2", "gemma3",
-    "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite",
-    "granitehybrid", "granitemoe",
-    "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4",
-    "mamba", "minicpm", "minimax-m2",
-    "minimax-m3", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe",
-    "nomic-bert", "olmo", "olmo2", "olmoe",
-    "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe",
-    "qwen3moe", "qwen3next", "qwen3vl",
-    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "t5",
-})  # fmt: skip
 # bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most
 # from 3 billion parameters on, most below (the token table weighs more); apart for files below 4.3
 # bits, where tables and odd rows weigh more still
@@ -968,7 +952,8 @@ def _compute(
         + scores
         - fewer
     )
-    error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
+    measured = known and row.closed_form.measured
+    error = _COMPUTE_ERROR if measured else _COMPUTE_ERROR_UNMEASURED
     line = summed(reserved.arithmetic, *told)
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
     if error != _COMPUTE_ERROR:

@@ -43,3 +43,15 @@ class Style(Record):
     scaled_last: bool = False
     muted: int = 0
     skip: bool = False
+
+
+class ClosedForm(Record):
+    """`closed_form`: what the closed form of the compute buffer knows of one architecture."""
+
+    measured: bool = False
+    beside: float = 3.0
+    beside_with_slices: float | None = None
+    beside_unshared: float | None = None
+    beside_without_dense: float | None = None
+    experts_alone: bool = False
+    down_apart: bool = False
