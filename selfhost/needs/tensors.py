@@ -104,6 +104,11 @@ class ArchitectureRow(Record):
     window_cache: str = ""
     window_cache_layers: int | None = None
     indexer_values: bool = False
+    rolls_back: bool = False
+    keys_stated_once: bool = False
+    falcon_types: bool = False
+    layers_of_70b: int | None = None
+    shared_keys_of_70b: bool = False
     closed_form: ClosedForm = ClosedForm()
     graph: Style | None = None
 

@@ -260,7 +260,7 @@ def _growing(
     )
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
-    made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
+    made += _state(architecture, asked.parallel, asked.companions.kept_states(row))
     made = [_with_slots(item, architecture, row, runtime, asked) for item in made]
     scratch = _scratch(architecture, room, quantization)
     compute, touched = _compute(subject, architecture, row, room, runtime, asked, scratch[0])
@@ -768,9 +768,7 @@ def _of_slots(
     Layers with a window have room for that of each sequence, and each has a state of its own.
     """
     if name == "recurrent_state":
-        return llamacpp.state_bytes(
-            architecture, runtime.slots * asked.companions.kept_states(architecture.row)
-        )
+        return llamacpp.state_bytes(architecture, runtime.slots * asked.companions.kept_states(row))
     total = asked.context_tokens * asked.parallel
     room = llamacpp.cells(
         total, sequences=runtime.slots, unified=True, whole_windows=runtime.whole_windows
@@ -902,7 +900,7 @@ def _compute(
             )
             less = (0 if least is None else max(0, replayed.bytes - least)) + fewer
             size = replayed.bytes + scores
-            high = size + _rolled_back(architecture, asked)
+            high = size + _rolled_back(architecture, row, asked)
             note = ""
             if less:
                 note = (
@@ -999,14 +997,14 @@ def _own_block(
     return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), line), compute)
 
 
-def _rolled_back(architecture: Architecture, asked: Asked) -> int:
+def _rolled_back(architecture: Architecture, row: ArchitectureRow, asked: Asked) -> int:
     """At most what the states of several sequences add to the buffer when each drafted token leaves
     one; of one sequence, nothing.
 
     A bound: 0.8 to 1.15 times the states of one layer were measured, on three models whose layers
     alternate (llama.cpp 0c1e570).
     """
-    kept = asked.companions.kept_states(architecture.row)
+    kept = asked.companions.kept_states(row)
     if kept == 1 or asked.parallel == 1:
         return 0
     return (
