@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_needs import calculate
-from test_needs_truth import architecture, read, records, room, row
+from test_needs_truth import architecture, read, records, room, row, rows
 
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
 from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
+from selfhost.needs.tensors import ArchitectureRow
 
 MODELS = sorted(read("architectures.json")["architectures"])
 
@@ -244,8 +245,9 @@ def test_a_graph_that_nobody_wrote_down_is_not_guessed() -> None:
     crossing = Attention(
         kind="cross", layers=tuple(range(4)), heads=4, kv_heads=2, key_length=128, value_length=128
     )
+    unheard_of = ArchitectureRow(name="unheard-of")
+    assert graphs.exact_compute_bytes(plain(row="unheard-of"), unheard_of, cells, 1) is None
     for changes in (
-        {"row": "unheard-of"},
         {"feed_forward": ()},
         {"attention": ()},
         {"layers": 5},
@@ -277,3 +279,13 @@ def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
     found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
     assert found is not None
     assert found >= 4 * cells.micro_batch * changed.embedding_length
+
+
+def test_every_graph_has_a_builder() -> None:
+    """What a row names as the builder of its graph is one."""
+    named = {
+        style.builder
+        for name, values in rows()["architecture"].items()
+        if (style := ArchitectureRow.from_values(name, values).graph) is not None
+    }
+    assert named == set(graphs._BUILDERS)

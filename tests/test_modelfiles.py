@@ -237,7 +237,7 @@ def kept(
     )
     groups = cache_groups(architecture, row)
     indexed = sum(
-        llamacpp.indexer_bytes(architecture, group, room, keys, values)
+        llamacpp.indexer_bytes(row, group, room, keys, values)
         for group in groups
         if group.indexer_elements
     )

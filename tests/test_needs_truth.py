@@ -27,6 +27,7 @@ from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp import memory as gguf
+from selfhost.needs.llamacpp.style import ClosedForm, Style
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
@@ -504,18 +505,25 @@ def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
 
 
 def test_every_row_documents_its_keys() -> None:
-    """Every key of a row is one the header of the file explains, with the default it states there."""
+    """Every key of a row, and of a table in it, is one the header of the file explains, with the default it states there."""
     text = (SPECS / "common" / "architectures.toml").read_text(encoding="utf-8")
-    explained = dict(re.findall(r"^# (\w+)  +(\S.*?)  +\S", text, re.MULTILINE))
-    explained.pop("key")
-    defaults = {"false": False, "true": True, '""': "", "0": 0, "none": None, "unknown": None}
-    fields = [name for name in ArchitectureRow._fields if name != "name"]
-    assert sorted(explained) == sorted(fields)
-    for name in fields:
-        written = explained[name]
-        value = defaults[written] if written in defaults else json.loads(written)
-        given = ArchitectureRow._defaults[name]
-        assert (list(given) if isinstance(given, tuple) else given) == value, name
+    for prefix, kind in (("", ArchitectureRow), ("closed_form.", ClosedForm), ("graph.", Style)):
+        explained = dict(
+            re.findall(rf"^# {re.escape(prefix)}(\w+) +(\S.*?)  +\S", text, re.MULTILINE)
+            if prefix
+            else re.findall(r"^# (\w+)  +(\S.*?)  +\S", text, re.MULTILINE)
+        )
+        explained.pop("key", None)
+        defaults = {"false": False, "true": True, '""': "", "0": 0, "none": None, "unknown": None}
+        fields = [name for name in kind._fields if name != "name"]
+        assert sorted(explained) == sorted(fields)
+        for name in fields:
+            written = explained[name]
+            value = defaults[written] if written in defaults else json.loads(written)
+            given = kind._defaults[name]
+            if given == ClosedForm():
+                given = {}
+            assert (list(given) if isinstance(given, tuple) else given) == value, name
     for name, values in rows()["architecture"].items():
         assert ArchitectureRow.from_values(name, values).name == name
 

@@ -77,10 +77,6 @@ class Subject(Record):
 DRAFTED_TOKENS = 3
 """Tokens drafted at once unless told: `n_max` of llama.cpp 0c1e570, common/common.h."""
 
-# recurrent states are kept for every drafted token, to roll back to (src/llama-arch.cpp,
-# llm_arch_supports_rs_rollback)
-_ROLLS_BACK = frozenset({"qwen35", "qwen35moe", "nemotron_h", "nemotron_h_moe", "lfm2", "lfm2moe"})
-
 
 class Companions(Record):
     """What goes with the model. `own_block`: it drafts with its own block; else `draft` is the
@@ -101,11 +97,11 @@ class Companions(Record):
         """Tokens proposed at once."""
         return DRAFTED_TOKENS if self.draft is not None or self.own_block else 0
 
-    def kept_states(self, row: str) -> int:
+    def kept_states(self, row: ArchitectureRow) -> int:
         """Recurrent states of one sequence: one, or with the model's own block one for each
         token to roll back to.
         """
-        return 1 + DRAFTED_TOKENS if self.own_block and row in _ROLLS_BACK else 1
+        return 1 + DRAFTED_TOKENS if self.own_block and row.rolls_back else 1
 
 
 class Asked(Record):

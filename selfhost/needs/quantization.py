@@ -64,8 +64,6 @@ _FALLBACK = {
     "IQ2_S": "IQ4_NL",
     "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
 }  # fmt: skip
-# hybrids whose header has one number of key heads for all layers, those without attention too
-_KEYS_STATED_ONCE = frozenset({"qwen35", "qwen35moe", "qwen3next"})
 # fused queries, keys and values, which since March 2026 are typed as values are (llama.cpp pull
 # 19770, commit 1dab5f5a44, mended by pull 20357 of that day); in every release before they had
 # these, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
@@ -219,7 +217,7 @@ class _Recipe:
         self.earlier = earlier
         self.base = _BASE[quantization]
         self.importance_matrix = importance_matrix
-        self.falcon = row.name == "falcon"
+        self.falcon = row.falcon_types
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
@@ -229,7 +227,7 @@ class _Recipe:
             (
                 group
                 for group in architecture.attention
-                if 0 in group.layers or row.name in _KEYS_STATED_ONCE
+                if 0 in group.layers or row.keys_stated_once
             ),
             None,
         )
@@ -240,12 +238,8 @@ class _Recipe:
             if first.kind == "latent"
             else first.heads // max(1, first.kv_heads)
         )
-        # what llama.cpp takes for a model of 70B (src/models)
-        named = row.name in ("qwen2", "deci", "olmo") or (row.name == "llama" and self.sharing != 1)
-        self.seventy = (
-            architecture.layers == 68
-            if row.name == "jais2"
-            else architecture.layers == 80 and named
+        self.seventy = architecture.layers == row.layers_of_70b and (
+            self.sharing != 1 or not row.shared_keys_of_70b
         )
         values = [
             (layer, group.name)

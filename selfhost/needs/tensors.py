@@ -8,6 +8,7 @@ from math import prod
 
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
 from ..core.records import Record
+from .llamacpp.style import ClosedForm, Style
 
 TYPE_CHECKING = False
 
@@ -134,6 +135,16 @@ class ArchitectureRow(Record):
     mlx_in_8_bits: tuple[str, ...] = ()
     mlx_ternary: bool = False
     vllm_pictures_logged: bool = False
+    window_cache: str = ""
+    window_cache_layers: int | None = None
+    indexer_values: bool = False
+    rolls_back: bool = False
+    keys_stated_once: bool = False
+    falcon_types: bool = False
+    layers_of_70b: int | None = None
+    shared_keys_of_70b: bool = False
+    closed_form: ClosedForm = ClosedForm()
+    graph: Style | None = None
 
     @property
     def embeds(self) -> bool:
@@ -156,10 +167,21 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file. `TypeError` names a key that no row may have."""
-        given: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
+        given = _with_tuples(values)
+        for key, kind in _TABLES.items():
+            if key in given:
+                given[key] = kind(**_with_tuples(given[key]))
         return cls(name=name, **given)
+
+
+# keys of a row that are tables of their own
+_TABLES: Mapping[str, type[Record]] = {"graph": Style, "closed_form": ClosedForm}
+
+
+def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture
+from ...catalogue.spec import Architecture, Attention
 from ...core.records import Record
 from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from ..quantization import row_bytes
 from ..tensors import ArchitectureRow
+from .style import ClosedForm
 
 SOURCE = "llama.cpp 0c1e570 (2026-10), rules checked by measurement"
 
@@ -21,29 +22,6 @@ MICRO_BATCH_TOKENS = 512
 """`n_ubatch`, the default of every llama.cpp program (common/common.h)."""
 
 _CELL_STEP = 256
-# whose indexer keeps values beside its keys: llama.cpp 0c1e570, src/llama-kv-cache-msa.cpp
-INDEXER_VALUES = frozenset({"minimax-m3"})
-# whose sliding windows the KV cache follows; exaone4 only in the size it is hard-coded for
-_WINDOWED = frozenset({
-    "afmoe", "cohere2", "cohere2moe", "deepseek4", "exaone-moe", "gemma2", "gemma3", "gemma3n",
-    "gemma4", "gpt-oss", "granite_swa",
-    "laguna", "llama4", "maple", "mellum", "mimo2", "muse-glimmer", "olmo2", "plamo3",
-    "smallthinker", "spark2_5", "step35", "dots3note",
-})  # fmt: skip
-# whose config.json has a window that llama.cpp ignores: it caches every token
-_UNWINDOWED = frozenset(
-    {
-        "deepseek2-ocr",
-        "llama",
-        "qwen2",
-        "qwen2vl",
-        "mistral3",
-        "minicpm",
-        "phi3",
-        "plamo2",
-        "starcoder2",
-    }
-)
 
 
 class Cells(Record):
@@ -130,19 +108,18 @@ def room_of(architecture: Architecture, room: Cells) -> Cells:
     )
 
 
-def window_of(architecture: Architecture, group: CacheGroup) -> int | None:
-    """The window llama.cpp's cache really has for these layers."""
-    row = architecture.row
-    if group.window_tokens is None or row in _UNWINDOWED:
-        return None
-    if row == "exaone4" and architecture.layers != 64:
+def window_of(
+    architecture: Architecture, row: ArchitectureRow, group: CacheGroup | Attention
+) -> int | None:
+    """The window that llama.cpp's cache of these layers has; None where it keeps every token."""
+    if row.window_cache == "ignored" or row.window_cache_layers not in (None, architecture.layers):
         return None
     return group.window_tokens
 
 
-def window_known(architecture: Architecture, group: CacheGroup) -> bool:
+def window_known(row: ArchitectureRow, group: CacheGroup) -> bool:
     """False for an architecture of which nobody checked whether llama.cpp follows its window."""
-    return group.window_tokens is None or architecture.row in _WINDOWED | _UNWINDOWED | {"exaone4"}
+    return group.window_tokens is None or bool(row.window_cache)
 
 
 def cached_groups(
@@ -174,7 +151,8 @@ def cache_bytes(
     groups, room = cached_groups(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
     size = sum(
-        room.of(window_of(architecture, group), group.tokens_per_row) * room.streams * group.layers
+        room.of(window_of(architecture, row, group), group.tokens_per_row)
+        * room.streams * group.layers
         * (row_bytes(key_type, group.key_elements) + row_bytes(value_type,
             group.value_elements if widest is None else widest))
         for group in groups
@@ -185,13 +163,12 @@ def cache_bytes(
 
 
 def indexer_bytes(
-    architecture: Architecture, group: CacheGroup, room: Cells, key_type: str, value_type: str
+    row: ArchitectureRow, group: CacheGroup, room: Cells, key_type: str, value_type: str
 ) -> int:
     """What sparse indexers keep beside the cache of these layers."""
     size = row_bytes(key_type, group.indexer_elements)
-    size += (
-        row_bytes(value_type, group.indexer_elements) if architecture.row in INDEXER_VALUES else 0
-    )
+    if row.indexer_values:
+        size += row_bytes(value_type, group.indexer_elements)
     return room.full * room.streams * group.layers * size
 
 
@@ -212,16 +189,6 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
 
 
 # ------------------------------------------------------------------ compute buffer
-
-# elements per token that stay alive beside the feed-forward, in units of the model's width, by
-# architecture; others 3
-_BESIDE = {
-    "phi2": 4.0, "cohere2": 4.0, "cohere2moe": 6.0, "seed_oss": 4.0, "chatglm": 2.0, "qwen35": 2.0,
-    "lfm2": 2.0, "lfm2moe": 2.0,
-    "jamba": 2.0, "granitehybrid": 4.0, "gemma3n": 4.0, "minimax-m2": 4.0, "glm4moe": 4.0,
-    "qwen2moe": 5.0, "nemotron_h_moe": 4.0,
-    "mistral4": 3.5, "nomic-bert": 2.0, "bert": 2.0, "kimi-linear": 4.0, "deepseek2": 4.5,
-}  # fmt: skip
 
 
 class Compute(Record):
@@ -252,9 +219,9 @@ def compute(
     tokens = room.encoded if row.encoder else min(room.micro_batch, room.full * room.streams)
     rows = min(room.micro_batch, logits_rows)
     groups = cache_groups(architecture, row)
-    masked = tokens if row.encoder else sum(_masks(room, architecture, groups))
+    masked = tokens if row.encoder else sum(_masks(room, architecture, row, groups))
     mask_width = 2 if flash_attention else 4
-    windowed = any(window_of(architecture, group) is not None for group in groups)
+    windowed = any(window_of(architecture, row, group) is not None for group in groups)
     per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
     inputs = (
         width
@@ -263,7 +230,7 @@ def compute(
         + 2 * per_layer
         + 2 * (architecture.deepstack_layers or 0) * width
     )
-    feed_forward = _feed_forward(architecture, row, per_layer)
+    feed_forward = _feed_forward(architecture, row)
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
     live = int(tokens * (inputs + max(feed_forward, attention, recurrent)))
@@ -338,39 +305,46 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     return Compute(bytes=body + mask, arithmetic=line)
 
 
-def _masks(room: Cells, architecture: Architecture, groups: Iterable[CacheGroup]) -> list[int]:
+def _masks(
+    room: Cells, architecture: Architecture, row: ArchitectureRow, groups: Iterable[CacheGroup]
+) -> list[int]:
     """One mask for the layers that keep everything, one for those with a window."""
-    windows = [window_of(architecture, group) for group in groups]
+    windows = [window_of(architecture, row, group) for group in groups]
     found = [room.full] if None in windows else []
     sliding = [window for window in windows if window is not None]
     return [*found, room.of(sliding[0])] if sliding else found
 
 
-def _feed_forward(architecture: Architecture, row: ArchitectureRow, per_layer: int) -> float:
-    name, width = architecture.row, architecture.embedding_length
+def _feed_forward(architecture: Architecture, row: ArchitectureRow) -> float:
+    """Elements per token that are alive during the largest feed-forward."""
+    form, width = row.closed_form, architecture.embedding_length
     dense = max(
         (group.length for group in architecture.feed_forward if not group.experts), default=0
     )
     experts = [group for group in architecture.feed_forward if group.experts]
-    beside = _BESIDE.get(name, 3.0)
-    if name == "gemma4":
-        beside = 1.0 if per_layer else 4.0
-    elif name == "granitemoe" and not any(group.shared_length for group in experts):
-        beside = 2.0
-    elif name == "llama4" and not dense:
-        beside = 4.0
+    beside, gated = _beside(architecture, form), row.gate != "none"
     live = 0.0
-    if dense and not (name == "gemma4" and experts):
-        live = (1 if row.gate == "none" else 3) * dense + beside * width
+    if dense and not (form.experts_alone and experts):
+        live = (3 if gated else 1) * dense + beside * width
     for group in experts:
         used, length, inner = group.used or 1, group.length, group.latent_length or width
-        gated = row.gate != "none"
         need = float((3 if gated else 1) * used * length)
         # gate and up are free again: the result of down takes their room when it fits
-        if inner > 2 * length or not gated or name == "cohere2moe":
+        if inner > 2 * length or not gated or form.down_apart:
             need += used * inner
         live = max(live, need + beside * width)
     return live
+
+
+def _beside(architecture: Architecture, form: ClosedForm) -> float:
+    """Elements per token that stay alive beside the feed-forward, in units of the model's width."""
+    groups = architecture.feed_forward
+    cases = (
+        (form.beside_with_slices, bool(architecture.per_layer_embedding_length)),
+        (form.beside_unshared, not any(group.shared_length for group in groups if group.experts)),
+        (form.beside_without_dense, not any(group.length for group in groups if not group.experts)),
+    )
+    return next((beside for beside, holds in cases if holds and beside is not None), form.beside)
 
 
 def _attention(

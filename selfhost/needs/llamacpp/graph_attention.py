@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from ...catalogue.spec import Attention
 from .allocator import BLOCKS, CHOSEN, FULL_CELLS, POSITIONS, WINDOW_CELLS, Tensor
-from .graph_base import Graph, Shared, window_kept
+from .buffers import window_of
+from .graph_base import Graph, Shared
 
 # a quantized cache is rotated in blocks, those of the keys as large as the heads allow
 _ROTATION = 64
@@ -18,7 +19,7 @@ class Attending(Graph):
     def shared(self, heads: Attention, value_width: int) -> Shared:
         """The inputs of these layers; made once for all layers with the same cells."""
         record, tokens = self.record, self.tokens
-        cells = FULL_CELLS if window_kept(self.model, heads) is None else WINDOW_CELLS
+        cells = FULL_CELLS if window_of(self.model, self.row, heads) is None else WINDOW_CELLS
         latent = heads.kind == "latent"
         key = cells, heads.key_length
         if key not in self.attending:
@@ -197,7 +198,7 @@ class Attending(Graph):
         cache apart for each sequence.
         """
         return (
-            self.model.row == "minimax-m3"
+            self.style.indexed_blocks
             and bool(heads.indexer_heads)
             and self.flash
             and self.sequences == self.streams

@@ -6,62 +6,11 @@ from __future__ import annotations
 
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ...core.records import Record
-from ..cache import CacheGroup, states
+from ..cache import states
 from ..tensors import ArchitectureRow
 from .allocator import LOGITS_ROWS, Recorder, Tensor
 from .buffers import window_of
-
-
-class Style(Record):
-    """How llama.cpp builds one architecture.
-
-    `centred`: LayerNorm, which is not computed in place. `rope`: the layers in which positions are
-    rotated: "all", "none", "sliding", "three of four", "of 32 layers" (a model of so many).
-    `positions`: numbers per position. `temperature`: queries are scaled by position.
-    `values_normed`: values have a norm. `residual_first`: what attention gives is added to the
-    residual, not the reverse. `beside`: what a feed-forward beside the attention reads: "norm"
-    (that of the attention) or "input"; `sums`: what is added to what at the end of a layer.
-    `expanded`: the norm runs before all else of a layer. `chosen_first`: the softmax is over the
-    experts that were chosen. `normalized`: their weights add up to one. `rescaled`: then they are
-    multiplied. `before_experts`: they scale what the experts read. `divided_gate`: the gate of the
-    shared expert is used twice. `late_rows`: all tokens pass the last layer, and rows are chosen
-    "before norm", "after norm" or "never". `dense_beside`: a dense feed-forward beside the experts
-    is added "first", before they read the layer's input, or "last". `gate_apart`: the gate per
-    head, and what it scales, are copied. `unfused`: never flash attention. `normed_first`: what
-    attention gives is normed before rows are chosen. `routed_early`: the router reads what the
-    layer is given. `embedding_normed`: the embeddings are normed, without a weight. `plain_index`:
-    what an indexer compares is not rotated in blocks. `normed_residual`: what is added to is what
-    the norm gave, scaled. `scaled_last`: what the last norm gives is scaled before the output
-    matrix reads it. `muted`: so many logits, those of images, are hidden in a copy of all. `skip`:
-    the embeddings are added to what each layer gives.
-    """
-
-    centred: bool = False
-    rope: str = "all"
-    beside: str = ""
-    sums: tuple[str, ...] = ("made", "residual")
-    late_rows: str = ""
-    chosen_first: bool = False
-    normalized: bool = False
-    before_experts: bool = False
-    temperature: bool = False
-    positions: int = 1
-    residual_first: bool = False
-    expanded: bool = False
-    divided_gate: bool = False
-    rescaled: bool = False
-    values_normed: bool = False
-    dense_beside: str = ""
-    gate_apart: bool = False
-    unfused: bool = False
-    plain_index: bool = False
-    normed_residual: bool = False
-    normed_first: bool = False
-    routed_early: bool = False
-    embedding_normed: bool = False
-    scaled_last: bool = False
-    muted: int = 0
-    skip: bool = False
+from .style import Style
 
 
 class Shared(Record):
@@ -174,7 +123,7 @@ class Graph:
         self.bank: Tensor | None = None
         # of lightning attention: slopes, and how queries, keys and what is between them fade
         self.decays: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
-        self.windowed = any(window_kept(model, group) is not None for group in model.attention)
+        self.windowed = any(window_of(model, row, group) is not None for group in model.attention)
         self.attending: dict[tuple[int, int], Shared] = {}
 
     def norm(self, tensor: Tensor, *sides: int) -> Tensor:
@@ -183,15 +132,3 @@ class Graph:
             if self.style.centred
             else self.record.over(sides, tensor)
         )
-
-
-def window_kept(model: Architecture, heads: Attention) -> int | None:
-    """The window that llama.cpp gives the cache of these layers; None where it keeps every
-    token.
-    """
-    return window_of(
-        model,
-        CacheGroup(
-            layers=1, kv_heads=1, key_length=1, value_length=1, window_tokens=heads.window_tokens
-        ),
-    )

@@ -1,23 +1,24 @@
 """The exact compute buffer: the graph that llama.cpp builds for a prompt, replayed by the rules of
 its allocator.
 
-`_STYLES` names the architectures whose every measured case is right to the byte (tests/truth).
+A row of `specs/common/architectures.toml` has the key `graph` where every measured case of its
+architecture is right to the byte (tests/truth).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import Architecture
 from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
-from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded
-from .graph_base import Style, window_kept
+from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of
 from .kimi_k3 import KimiK3
 from .layers import Alternating, Builder, Streams
 from .qwen3_tts import Qwen3TTS
 from .rwkv import Rwkv
+from .style import Style
 
 TYPE_CHECKING = False
 
@@ -30,170 +31,14 @@ _MOST_EXPERTS = 64
 # `sparse_topk_blocks` blocks of `sparse_block_size` positions of MiniMax M3 (their config.json)
 _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
-_PLAIN = Style()
-_NORMALIZED = Style(normalized=True)
-_RESCALED = Style(normalized=True, rescaled=True)
-_CENTRED = Style(centred=True)
-_CENTRED_UNROTATED = Style(centred=True, rope="none")
-_COHERE = ("made", "residual", "attended")
-_STYLES = {
-    "llama": _NORMALIZED,
-    "qwen2": _PLAIN,
-    "qwen3": _PLAIN,
-    "qwen3moe": _NORMALIZED,
-    "gemma": _PLAIN,
-    "gemma2": _PLAIN,
-    "gemma3": _PLAIN,
-    "gemma3n": Style(values_normed=True),
-    "gemma4": Style(late_rows="after norm", values_normed=True, normalized=True),
-    "phi3": Style(sums=("residual", "made"), normalized=True),
-    "phimoe": Style(sums=("residual", "made"), normalized=True),
-    "falcon": Style(centred=True, beside="norm", sums=("made", "attended", "residual")),
-    "gpt2": _CENTRED_UNROTATED,
-    "gpt-oss": Style(late_rows="before norm", chosen_first=True),
-    "deepseek2": _PLAIN,
-    "granite": _PLAIN,
-    "granitemoe": _NORMALIZED,
-    "olmo": _CENTRED,
-    "olmo2": _PLAIN,
-    "olmoe": _PLAIN,
-    "command-r": Style(centred=True, beside="norm", sums=_COHERE),
-    "cohere2": Style(centred=True, beside="norm", sums=_COHERE, rope="sliding"),
-    "cohere2moe": Style(
-        centred=True, beside="norm", sums=_COHERE, rope="sliding", late_rows="after norm"
-    ),
-    "glm4": _PLAIN,
-    "chatglm": _PLAIN,
-    "starcoder": _CENTRED_UNROTATED,
-    "starcoder2": _CENTRED,
-    "gptneox": Style(centred=True, beside="input", sums=_COHERE),
-    "stablelm": _CENTRED,
-    "minicpm": _PLAIN,
-    "internlm2": _PLAIN,
-    "exaone": _PLAIN,
-    "exaone4": Style(rope="sliding"),
-    "smollm3": Style(rope="three of four"),
-    "seed_oss": _PLAIN,
-    "ernie4_5": _PLAIN,
-    "ernie4_5-moe": _NORMALIZED,
-    "arcee": _PLAIN,
-    "nemotron": _CENTRED,
-    "mistral3": _NORMALIZED,
-    "mistral4": _NORMALIZED,
-    "qwen2vl": Style(positions=4),
-    "bloom": _CENTRED_UNROTATED,
-    "mpt": _CENTRED_UNROTATED,
-    "phi2": Style(centred=True, beside="norm", sums=("attended", "made", "residual")),
-    "qwen2moe": Style(divided_gate=True),
-    "bert": _CENTRED_UNROTATED,
-    "nomic-bert": _CENTRED,
-    "nomic-bert-moe": _CENTRED,
-    "jina-bert-v2": _CENTRED_UNROTATED,
-    "jina-bert-v3": _CENTRED,
-    "modern-bert": _CENTRED,
-    "neo-bert": _PLAIN,
-    "t5encoder": Style(rope="none"),
-    "eurobert": _PLAIN,
-    "kimi-k3": Style(rope="none", expanded=True, normalized=True),
-    "kimi-linear": Style(rope="none", expanded=True, normalized=True, rescaled=True),
-    "mamba": _PLAIN,
-    "mamba2": _PLAIN,
-    "plamo2": _PLAIN,
-    "rwkv6": _CENTRED,
-    "rwkv7": _CENTRED,
-    "rwkv6qwen2": _PLAIN,
-    "arwkv7": _PLAIN,
-    "granite_swa": _NORMALIZED,
-    "jamba": Style(rope="none", residual_first=True, sums=("residual", "made")),
-    "granitehybrid": _NORMALIZED,
-    "falcon-h1": _PLAIN,
-    "nemotron_h": Style(rope="none", late_rows="after norm"),
-    "nemotron_h_moe": Style(rope="none", late_rows="after norm", normalized=True, rescaled=True),
-    "lfm2": Style(residual_first=True, sums=("residual", "made")),
-    "lfm2moe": Style(residual_first=True, sums=("residual", "made"), normalized=True),
-    "qwen35": Style(positions=4, late_rows="after norm", expanded=True),
-    "qwen35moe": Style(positions=4, late_rows="after norm", expanded=True, normalized=True),
-    "qwen3next": Style(late_rows="after norm", expanded=True, normalized=True),
-    "minimax-m2": _NORMALIZED,
-    "glm4moe": _NORMALIZED,
-    "qwen3tts": Style(positions=4),
-    "qwen3vl": Style(positions=4),
-    "qwen3vlmoe": Style(positions=4, normalized=True),
-    "llama4": Style(rope="three of four", before_experts=True, temperature=True),
-    "apertus": _PLAIN,
-    "baichuan": Style(rope="of 32 layers"),
-    "bitnet": _PLAIN,
-    "deci": _PLAIN,
-    "gemma-embedding": _PLAIN,
-    "hunyuan-moe": _NORMALIZED,
-    "deepseek32": _NORMALIZED,
-    "afmoe": Style(normalized=True, rescaled=True, rope="sliding", normed_first=True),
-    "arctic": Style(normalized=True, dense_beside="first"),
-    "bailingmoe": _NORMALIZED,
-    "bailingmoe2": _RESCALED,
-    "bailingmoe3": Style(normalized=True, rescaled=True, late_rows="after norm", gate_apart=True),
-    "dbrx": Style(centred=True, normalized=True),
-    "deepseek": _PLAIN,
-    "dots1": _RESCALED,
-    "dots3note": _NORMALIZED,
-    "exaone-moe": Style(normalized=True, rescaled=True, rope="sliding"),
-    "grok": Style(normalized=True, dense_beside="last", unfused=True),
-    "grovemoe": _NORMALIZED,
-    "hy_v3": Style(normalized=True, rescaled=True, late_rows="after norm"),
-    "hy_v4": Style(normalized=True, rescaled=True, plain_index=True),
-    "laguna": _RESCALED,
-    "llada-moe": _PLAIN,
-    "rnd1": _NORMALIZED,
-    "maple": Style(normalized=True, rope="sliding"),
-    "mimo2": _NORMALIZED,
-    "minimax-01": Style(normalized=True, normed_residual=True),
-    "muse-glimmer": Style(rope="sliding", normed_first=True, embedding_normed=True),
-    "smallthinker": Style(normalized=True, rope="sliding", routed_early=True),
-    "step35": Style(normalized=True, rescaled=True, late_rows="before norm"),
-    "glm-dsa": _NORMALIZED,
-    "minimax-m3": _NORMALIZED,
-    "qwen": _PLAIN,
-    "xverse": _PLAIN,
-    "orion": _CENTRED,
-    "hunyuan-dense": _PLAIN,
-    "openelm": Style(residual_first=True),
-    "refact": Style(rope="none"),
-    "codeshell": _CENTRED,
-    "plamo3": _PLAIN,
-    "plm": _PLAIN,
-    "nanbeige": _PLAIN,
-    "llama-embed": _PLAIN,
-    "dream": _PLAIN,
-    "llada": _PLAIN,
-    "talkie": Style(embedding_normed=True, skip=True),
-    "cogvlm": Style(late_rows="never"),
-    "spark2_5": _PLAIN,
-    "plamo": Style(beside="norm", sums=("made", "attended", "residual")),
-    "jais": _CENTRED_UNROTATED,
-    "jais2": _CENTRED,
-    "pangu-embedded": _PLAIN,
-    "maincoder": _PLAIN,
-    "chameleon": Style(muted=8192),
-    "paddleocr": Style(positions=4),
-    "hunyuan_vl": Style(positions=4),
-    "mellum": _NORMALIZED,
-    "deepseek2-ocr": _PLAIN,
-    "minicpm3": Style(scaled_last=True),
+_BUILDERS: Mapping[str, type[Builder]] = {
+    "layers": Builder,
+    "alternating": Alternating,
+    "streams": Streams,
+    "banks": KimiK3,
+    "rwkv": Rwkv,
+    "speech_codes": Qwen3TTS,
 }
-
-_BUILDERS = {
-    "gemma3n": Alternating, "hy_v4": Streams, "kimi-k3": KimiK3, "rwkv6": Rwkv, "rwkv7": Rwkv,
-    "rwkv6qwen2": Rwkv,
-    "arwkv7": Rwkv, "qwen3tts": Qwen3TTS,
-}  # fmt: skip
-
-# attention, recurrence or a feed-forward: each is a layer of its own
-_ONE_A_LAYER = frozenset({"mamba", "mamba2", "nemotron_h", "nemotron_h_moe"})
-_RECURRENT = _ONE_A_LAYER | {
-    "jamba", "granitehybrid", "falcon-h1", "lfm2", "lfm2moe", "qwen35", "qwen35moe", "qwen3next",
-    "kimi-k3", "kimi-linear", "plamo2",
-    "rwkv6", "rwkv7", "rwkv6qwen2", "arwkv7", "bailingmoe3", "minimax-01",
-}  # fmt: skip
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
 _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
@@ -250,11 +95,10 @@ def _program(
     flash: bool,
     stored: tuple[str, str],
 ) -> tuple[Program, list[str]] | None:
-    style = _STYLES.get(model.row)
-    if style is None or not _covered(model, row):
+    style = row.graph
+    if style is None or not _covered(model, row, style):
         return None
-    builder = _BUILDERS.get(model.row, Builder)
-    return builder(
+    return _BUILDERS[style.builder](
         model, row, style, tokens, streams, sequences, flash and not style.unfused, stored
     ).program()
 
@@ -272,43 +116,50 @@ def _alive(
     return program.alive(lengths, peak)
 
 
-def _covered(model: Architecture, row: ArchitectureRow) -> bool:
+def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """True where the layers are of the shape in which llama.cpp builds this architecture."""
+    return (
+        _has_whole_layers(model, style)
+        and _has_known_parts(model, row, style)
+        and _BUILDERS[style.builder].writes(model, row)
+    )
+
+
+def _has_whole_layers(model: Architecture, style: Style) -> bool:
+    """True where each layer has the parts that a layer of this graph has, and each of them once."""
     attention, recurrent, feed_forward = (
         [layer for group in groups for layer in group.layers]
         for groups in (model.attention, model.recurrent, model.feed_forward)
     )
     layers = set(range(model.layers))
     mixing = set(attention) | set(recurrent)
-    if any(len(set(found)) < len(found) for found in (attention, recurrent, feed_forward)):
+    if any(len(set(part)) < len(part) for part in (attention, recurrent, feed_forward)):
         return False
-    if model.row in _ONE_A_LAYER:
-        whole = (
+    if style.one_part_a_layer:
+        return (
             mixing | set(feed_forward) == layers
             and len(attention) + len(recurrent) + len(feed_forward) == model.layers
         )
-    else:
-        whole = set(feed_forward) == layers and (
-            mixing == layers or (model.row == "deci" and bool(mixing))
-        )
+    return set(feed_forward) == layers and (
+        mixing == layers or (style.idle_layers and bool(mixing))
+    )
+
+
+def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+    """True where no layer has a part that this graph does not write."""
     indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
+    beside_dense = any(group.beside_dense for group in model.feed_forward)
     return (
-        whole
         # a layer without an indexer looks at what one before it chose
-        and (not indexed or 0 in indexed or model.row == "minimax-m3")
-        and (not recurrent or model.row in _RECURRENT)
+        (not indexed or 0 in indexed or style.indexed_blocks)
+        and (style.recurrent or not any(group.layers for group in model.recurrent))
         # a convolution of one input remembers none
         and all((group.convolution or 2) > 1 for group in model.recurrent)
-        and _BUILDERS.get(model.row, Builder).writes(model, row)
-        and (not model.deepstack_layers or model.row in ("qwen3vl", "qwen3vlmoe"))
-        and (not model.per_layer_embedding_length or model.row in ("gemma3n", "gemma4"))
-        and (model.row != "gemma3n" or bool(model.per_layer_embedding_length))
+        and (style.deepstack or not model.deepstack_layers)
+        and (row.per_layer_embeddings or not model.per_layer_embedding_length)
         and all(group.kind != "cross" for group in model.attention)
         and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (
-            model.row in ("gemma4", "arctic", "grok")
-            or not any(group.beside_dense for group in model.feed_forward)
-        )
+        and (bool(style.dense_beside) or row.expert_norms or not beside_dense)
     )
 
 
@@ -432,7 +283,7 @@ def _lengths(
     window = next(
         (
             window
-            for window in (window_kept(model, heads) for heads in model.attention)
+            for window in (window_of(model, row, heads) for heads in model.attention)
             if window is not None
         ),
         None,
@@ -445,9 +296,8 @@ def _lengths(
     )
     positions = padded(1) if empty else room.full
     blocks = positions // _BLOCK_POSITIONS
-    chosen = (
-        min(blocks, _CHOSEN_BLOCKS) if model.row == "minimax-m3" else min(room.full, _CHOSEN_CELLS)
-    )
+    in_blocks = row.graph is not None and row.graph.indexed_blocks
+    chosen = min(blocks, _CHOSEN_BLOCKS) if in_blocks else min(room.full, _CHOSEN_CELLS)
     return 1, room.full, room.of(window), rows, chosen, positions, blocks
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ..tensors import ArchitectureRow
 from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
+from .buffers import window_of
 from .graph_attention import Attending
-from .graph_base import Layer, window_kept
+from .graph_base import Layer
 from .graph_experts import FeedingForward
 from .graph_recurrence import Recurring
 
@@ -28,6 +29,9 @@ class Builder(Attending, Recurring, FeedingForward):
     """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart
     only where it matters.
     """
+
+    # the first so many have sparse activations
+    sparse_layers = 0
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
@@ -68,7 +72,7 @@ class Builder(Attending, Recurring, FeedingForward):
                 )
                 else -1
             )
-            sparse = model.row == "gemma3n" and layer < _SPARSE_LAYERS
+            sparse = layer < self.sparse_layers
             cached = model.cache_layers is None or layer < model.cache_layers
             rotated, last = self.rotates(heads, layer), layer == model.layers - 1
             normed = ("attn_norm" in self.row.norms or not self.row.norms) and (
@@ -131,7 +135,7 @@ class Builder(Attending, Recurring, FeedingForward):
                 return True
             case "sliding":
                 return not self.windowed or (
-                    heads is not None and window_kept(self.model, heads) is not None
+                    heads is not None and window_of(self.model, self.row, heads) is not None
                 )
             case "three of four":
                 return layer % 4 != 3
@@ -437,10 +441,12 @@ class Alternating(Builder):
     corrects the others.
     """
 
+    sparse_layers = _SPARSE_LAYERS
+
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether every layer attends."""
-        return not model.recurrent
+        """Whether every layer attends, and has a slice of the second token table."""
+        return not model.recurrent and bool(model.per_layer_embedding_length)
 
     @property
     def versions(self) -> int:

@@ -119,22 +119,6 @@ _LARGEST_VOCABULARY = 262_144
 _BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
-# architectures whose compute buffer was measured
-_MEASURED = frozenset({
-    "apertus", "arcee", "bert", "bitnet", "bloom", "chatglm", "cohere2", "cohere2moe", "command-r",
-    "deci", "deepseek2", "deepseek32",
-    "deepseek4", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4", "falcon", "falcon-h1", "gemma",
-    "gemma-embedding", "gemma2", "gemma3",
-    "gemma3n", "gemma4", "glm-dsa", "glm4", "glm4moe", "gpt-oss", "gpt2", "gptneox", "granite",
-    "granitehybrid", "granitemoe",
-    "hunyuan-moe", "internlm2", "jamba", "kimi-linear", "lfm2", "lfm2moe", "llama", "llama4",
-    "mamba", "minicpm", "minimax-m2",
-    "minimax-m3", "mistral3", "mistral4", "mpt", "nemotron", "nemotron_h", "nemotron_h_moe",
-    "nomic-bert", "olmo", "olmo2", "olmoe",
-    "phi2", "phi3", "phimoe", "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen35", "qwen35moe",
-    "qwen3moe", "qwen3next", "qwen3vl",
-    "qwen3vlmoe", "seed_oss", "smollm3", "stablelm", "starcoder", "starcoder2", "t5",
-})  # fmt: skip
 # bits per weight against those of Llama 3.1 8B, over 88 models whose tensors are known: least, most
 # from 3 billion parameters on, most below (the token table weighs more); apart for files below 4.3
 # bits, where tables and odd rows weigh more still
@@ -276,7 +260,7 @@ def _growing(
     )
     cache = _cache(architecture, row, room, asked, runtime)
     made = [] if isinstance(cache, Unread) else [*cache]
-    made += _state(architecture, asked.parallel, asked.companions.kept_states(architecture.row))
+    made += _state(architecture, asked.parallel, asked.companions.kept_states(row))
     made = [_with_slots(item, architecture, row, runtime, asked) for item in made]
     scratch = _scratch(architecture, room, quantization)
     compute, touched = _compute(subject, architecture, row, room, runtime, asked, scratch[0])
@@ -691,13 +675,13 @@ def _cache(
     notes: list[str] = []
     kept: list[tuple[str, int, str]] = []
     for group in groups:
-        window = llamacpp.window_of(architecture, group)
+        window = llamacpp.window_of(architecture, row, group)
         cells = room.of(window, group.tokens_per_row)
         per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(
             asked.value_type, group.value_elements
         )
         size += cells * room.streams * group.layers * per_token
-        if not llamacpp.window_known(architecture, group):
+        if not llamacpp.window_known(row, group):
             unsure += (room.full - cells) * room.streams * group.layers * per_token
         lines.append(_cache_line(group, asked, cells, room.streams))
         if group.value_elements < widest:
@@ -713,10 +697,8 @@ def _cache(
                 )
             )
         if group.indexer_elements:
-            both = architecture.row in llamacpp.INDEXER_VALUES
-            size += llamacpp.indexer_bytes(
-                architecture, group, room, asked.key_type, asked.value_type
-            )
+            both = row.indexer_values
+            size += llamacpp.indexer_bytes(row, group, room, asked.key_type, asked.value_type)
             ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
             shape = (
                 f"{'2 × ' if both else ''}{group.indexer_elements:,} ×"
@@ -786,9 +768,7 @@ def _of_slots(
     Layers with a window have room for that of each sequence, and each has a state of its own.
     """
     if name == "recurrent_state":
-        return llamacpp.state_bytes(
-            architecture, runtime.slots * asked.companions.kept_states(architecture.row)
-        )
+        return llamacpp.state_bytes(architecture, runtime.slots * asked.companions.kept_states(row))
     total = asked.context_tokens * asked.parallel
     room = llamacpp.cells(
         total, sequences=runtime.slots, unified=True, whole_windows=runtime.whole_windows
@@ -802,9 +782,7 @@ def _of_slots(
     indexed = (
         group for group in llamacpp.cached_groups(architecture, row) if group.indexer_elements
     )
-    return size + sum(
-        llamacpp.indexer_bytes(architecture, group, room, keys, values) for group in indexed
-    )
+    return size + sum(llamacpp.indexer_bytes(row, group, room, keys, values) for group in indexed)
 
 
 def more_in_slots(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
@@ -922,7 +900,7 @@ def _compute(
             )
             less = (0 if least is None else max(0, replayed.bytes - least)) + fewer
             size = replayed.bytes + scores
-            high = size + _rolled_back(architecture, asked)
+            high = size + _rolled_back(architecture, row, asked)
             note = ""
             if less:
                 note = (
@@ -972,7 +950,8 @@ def _compute(
         + scores
         - fewer
     )
-    error = _COMPUTE_ERROR if known and architecture.row in _MEASURED else _COMPUTE_ERROR_UNMEASURED
+    measured = known and row.closed_form.measured
+    error = _COMPUTE_ERROR if measured else _COMPUTE_ERROR_UNMEASURED
     line = summed(reserved.arithmetic, *told)
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
     if error != _COMPUTE_ERROR:
@@ -1018,14 +997,14 @@ def _own_block(
     return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), line), compute)
 
 
-def _rolled_back(architecture: Architecture, asked: Asked) -> int:
+def _rolled_back(architecture: Architecture, row: ArchitectureRow, asked: Asked) -> int:
     """At most what the states of several sequences add to the buffer when each drafted token leaves
     one; of one sequence, nothing.
 
     A bound: 0.8 to 1.15 times the states of one layer were measured, on three models whose layers
     alternate (llama.cpp 0c1e570).
     """
-    kept = asked.companions.kept_states(architecture.row)
+    kept = asked.companions.kept_states(row)
     if kept == 1 or asked.parallel == 1:
         return 0
     return (
@@ -1261,7 +1240,7 @@ def _checkpoint(
         return 0
     size = llamacpp.state_bytes(architecture, 1)
     for group in cache_groups(architecture, row):
-        window = llamacpp.window_of(architecture, group)
+        window = llamacpp.window_of(architecture, row, group)
         if window is not None:
             per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(
                 asked.value_type, group.value_elements
