@@ -21,6 +21,7 @@ RECORD = Machine.from_file(str(HERE / "data" / "records" / "vm-24gib.json"))
 RATINGS = tomllib.loads(
     (HERE.parent / "specs" / "common" / "power.toml").read_text(encoding="utf-8")
 )
+GPUS = tomllib.loads((HERE.parent / "specs" / "common" / "gpus.toml").read_text(encoding="utf-8"))
 # a desktop whose processor and card are named
 DESKTOP = RECORD.replace(
     name="desktop", scope="host", cpu_model="13th Gen Intel(R) Core(TM) i9-13900K"
@@ -410,10 +411,11 @@ def test_ratings_are_told_once() -> None:
     names = [name.lower() for row in RATINGS["cpu"] for name in row["names"]]
     assert len(names) == len(set(names))
     assert all(3 < row["watts"] < 700 for row in RATINGS["cpu"])
-    words = [row["words"] for row in RATINGS["gpu"]]
+    words = [row["words"] for row in GPUS["gpu"]]
     assert len(words) == len(set(words))
-    assert all(10 < low <= high <= 1400 for low, high in (row["watts"] for row in RATINGS["gpu"]))
-    assert RATINGS["gpu_source"]
+    boards = [row["watts"] for row in GPUS["gpu"] if "watts" in row]
+    assert all(10 < low <= high <= 1400 for low, high in boards)
+    assert GPUS["sources"]["watts"]
     assert RATINGS["cpu_source"]
 
 

@@ -10,10 +10,11 @@ from ..catalogue.offers import Offer
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import Load
+from ..machine import gpus
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.costs import DAYS_PER_MONTH, LocalCost, MonthlyCost, OfferCost
-from ..verdict.speed import PaceRange, Speed, gpu_entry, shares_of
+from ..verdict.speed import PaceRange, Speed, shares_of
 
 TYPE_CHECKING = False
 
@@ -237,17 +238,16 @@ def _rated(
         if row["chip"] == (machine.cpu_model or "").lower():
             return row["watts"], row["watts"], row["source"]
     devices, used = machine.accelerators or (), shares_of(needs)
-    boards = [(frozenset(row["words"].split()), tuple(row["watts"])) for row in ratings["gpu"]]
     low = high = 0.0
     names, sources = [], []
     for number in used:
-        board = gpu_entry(devices[number].name, boards) if number < len(devices) else None
+        board = gpus.board_watts(devices[number].name) if number < len(devices) else None
         if board is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
             return unknown(f"no rated power of {name} is known")
         low, high = low + board[0], high + board[1]
         names.append(devices[number].name)
-        sources.append(ratings["gpu_source"])
+        sources.append(gpus.source_of("watts"))
     if needs.placement != "accelerator":
         if machine.scope == "container":
             return unknown(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.records import Unread
+from . import gpus
 from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -85,30 +86,6 @@ IMPLIED_SETS: Mapping[str, tuple[str, ...]] = {
 ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 MOST_ASSUMED_CORES = 64
 
-# words of a GPU's name -> who makes it
-_VENDORS = (
-    (
-        "nvidia",
-        (
-            "nvidia",
-            "geforce",
-            "rtx",
-            "gtx",
-            "tesla",
-            "quadro",
-            "h100",
-            "h200",
-            "a100",
-            "l4",
-            "l40s",
-            "t4",
-            "b200",
-            "a10g",
-        ),
-    ),
-    ("amd", ("amd", "radeon", "instinct", "mi300x")),
-    ("intel", ("intel", "arc")),
-)
 _NAME_LENGTH = 120
 # as of a profile
 _MOST_CARDS = 64
@@ -212,8 +189,8 @@ def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ..
 
 def vendor_of(name: str) -> str:
     """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not tell."""
-    words = set(re.split(r"[^a-z0-9]+", name.lower()))
-    return next((vendor for vendor, telling in _VENDORS if words & set(telling)), "unknown")
+    words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
+    return gpus.maker_of(words) or "unknown"
 
 
 def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...] | None:

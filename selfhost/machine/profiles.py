@@ -5,7 +5,6 @@ each, read when it is named.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import lru_cache
 
 from ..core import units
@@ -14,6 +13,7 @@ from ..core.records import Record, Unread
 from ..core.shipped import shipped_folder
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Table
+from . import gpus
 from .changes import ARCHITECTURES, SYSTEMS, planned
 from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 
@@ -26,32 +26,6 @@ KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server"
 _GUESTS = ("ci", "cloud", "virtual")
 _CHOSEN = "chosen by whoever orders the machine"
 _SUGGESTED = 3
-# What a driver tells of a card's memory, in MiB, by its name and the GiB or GB it is sold with; a
-# card without a row has what it is sold with. NVIDIA's as `nvidia-smi` prints them: T4, A10G, L40S,
-# A100 SXM4 80 GB, RTX 3060, RTX 4080 SUPER, H100 HBM3 and H200 in recordings of it, L4 and A100 40
-# GB in modal-labs/modal-client#2797, RTX 3090 in noonghunna/club-3090#390, RTX 4090 in
-# RLinf/RLinf#255, RTX 5090 in noonghunna/club-3090#1253, the others in logs that several people
-# published; MI300X and RX 7900 XTX: mem_info_vram_total
-_REPORTED_MIB: Mapping[tuple[str, float], int] = {
-    ("Tesla T4", 16): 15360, ("NVIDIA A10G", 24): 23028, ("NVIDIA L4", 24): 23034, ("NVIDIA L40S",
-    48): 46068,
-    ("NVIDIA A100-SXM4-40GB", 40): 40960, ("NVIDIA A100-SXM4-80GB", 80): 81920,
-    ("NVIDIA A100 80GB PCIe", 80): 81920,
-    ("NVIDIA H100 80GB HBM3", 80): 81559, ("NVIDIA H100 NVL", 94): 95830, ("NVIDIA H200",
-    141): 143771, ("NVIDIA B200", 180): 183359,
-    ("NVIDIA GH200 480GB", 96): 97871, ("NVIDIA RTX PRO 6000 Blackwell Server Edition", 96): 97887,
-    ("NVIDIA GeForce RTX 3060", 12): 12288, ("NVIDIA GeForce RTX 3090", 24): 24576,
-    ("NVIDIA GeForce RTX 4060", 8): 8188,
-    ("NVIDIA GeForce RTX 4060 Laptop GPU", 8): 8188, ("NVIDIA GeForce RTX 4060 Ti", 16): 16380,
-    ("NVIDIA GeForce RTX 4070", 12): 12282,
-    ("NVIDIA GeForce RTX 4070 Ti SUPER", 16): 16376, ("NVIDIA GeForce RTX 4080 SUPER", 16): 16376,
-    ("NVIDIA GeForce RTX 4090", 24): 24564,
-    ("NVIDIA GeForce RTX 5060", 8): 8151, ("NVIDIA GeForce RTX 5060 Ti", 16): 16311,
-    ("NVIDIA GeForce RTX 5070", 12): 12227,
-    ("NVIDIA GeForce RTX 5070 Ti", 16): 16303, ("NVIDIA GeForce RTX 5080", 16): 16303,
-    ("NVIDIA GeForce RTX 5090", 32): 32607,
-    ("AMD Instinct MI300X", 192): 196592, ("AMD Radeon RX 7900 XTX", 24): 24560,
-}  # fmt: skip
 
 
 class UnknownMachineError(SelfhostError, LookupError):
@@ -276,6 +250,14 @@ def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int 
     return None if size is None else round(size * unit)
 
 
+def _memory_bytes(name: str, sold: float) -> int:
+    """What the driver tells of the card; for a card of which that is not known, what it is sold
+    with.
+    """
+    reported_mib = gpus.driver_memory_mib(name, sold)
+    return round(sold * units.GIB) if reported_mib is None else reported_mib * units.MIB
+
+
 def _cards(table: Table) -> list[Accelerator]:
     vendor, name = table.string("vendor", required=True), table.string("name", required=True)
     count = table.integer("count", minimum=1, maximum=64) or 1
@@ -284,14 +266,7 @@ def _cards(table: Table) -> list[Accelerator]:
     table.close()
     if vendor is None or name is None:
         return []
-    reported = None if sold is None else _REPORTED_MIB.get((name, sold))
-    memory = (
-        reported * units.MIB
-        if reported is not None
-        else None
-        if sold is None
-        else round(sold * units.GIB)
-    )
+    memory = None if sold is None else _memory_bytes(name, sold)
     return [
         Accelerator(vendor=vendor, name=name, memory_total_bytes=memory, unified=unified)
     ] * count

@@ -328,7 +328,7 @@ class Machine(Record):
 
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
-            if name != "is_this_one":
+            if name not in _NOT_IN_JSON:
                 out[name] = _plain(getattr(self, name))
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
@@ -353,6 +353,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
+# what is told of the computer that asks alone
+_NOT_IN_JSON = ("is_this_one",)
 # facts whose None always has an Unread; that of the others says that there is none
 _NO_FACTS = (
     "emulated_on",
@@ -380,6 +382,21 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
     """One entry for each fact in `values` that is None, those given first; entries of facts
     that have a value are left out.
     """
+    missing = _missing(values)
+    entries: dict[str, Unread] = {}
+    for entry in values.get("unread", ()):
+        if entry.fact not in entries and (
+            entry.fact in missing or not _has_value(entry.fact, values)
+        ):
+            entries[entry.fact] = entry
+    for fact in missing:
+        if fact not in entries:
+            entries[fact] = _not_said(fact)
+    return tuple(entries.values())
+
+
+def _missing(values: Mapping[str, Any]) -> Mapping[str, None]:
+    """The facts in `values` that are None and need a reason, in the order of the record."""
     get = values.get
     missing = dict.fromkeys([fact for fact in FACTS if get(fact) is None])
     for disk in get("disks") or ():
@@ -388,16 +405,9 @@ def _explained(values: Mapping[str, Any]) -> tuple[Unread, ...]:
         if disk.writable is None:
             missing[f"disks.{disk.purpose}.writable"] = None
     for name, part in _PARTS:
-        if any(getattr(one, part) is None for one in get(name) or ()):
+        if any(getattr(entry, part) is None for entry in get(name) or ()):
             missing[f"{name}.{part}"] = None
-    told: dict[str, Unread] = {}
-    for entry in get("unread", ()):
-        if entry.fact not in told and (entry.fact in missing or not _has_value(entry.fact, values)):
-            told[entry.fact] = entry
-    for fact in missing:
-        if fact not in told:
-            told[fact] = _not_said(fact)
-    return tuple(told.values())
+    return missing
 
 
 # parts of list entries of which a None has its Unread, once for the whole list
@@ -430,7 +440,9 @@ def _has_value(fact: str, values: Mapping[str, Any]) -> bool:
             rest == disk.purpose or getattr(disk, rest[len(disk.purpose) + 1 :], None) is not None
             for disk in own
         )
-    return head in _KINDS and all(getattr(one, rest, None) is not None for one in value)
+    return isinstance(value, tuple) and all(
+        getattr(entry, rest, None) is not None for entry in value
+    )
 
 
 def _check(values: dict[str, Any]) -> None:
@@ -439,40 +451,12 @@ def _check(values: dict[str, Any]) -> None:
     """
     reader = _Reader("Machine", "")
     for name, value in values.items():
-        if value is None and name in _OPTIONAL:
-            continue
-        limits = _LIMITS.get(name)
-        if limits is not None:
-            if type(value) not in limits[0] or not limits[1] <= value <= limits[2]:
-                values[name] = _FIELDS[name](reader, values, name)
-        elif name in _TEXTS:
-            choices = _CHOICES.get(name)
-            if type(value) is not str:
-                reader.problem(name, f"must be a string, not {_kind(value)}")
-            elif choices is not None and value not in choices:
-                reader.problem(name, f"is {_kind(value)}", f"write one of {', '.join(choices)}")
-        elif name in ("planning", "is_this_one") and type(value) is not bool:
-            reader.problem(name, f"must be True or False, not {_kind(value)}")
-        elif name in _KINDS:
-            kind = _KINDS[name]
-            if not isinstance(value, tuple | list):
-                reader.problem(name, f"must be a tuple of {kind.__name__}, not {_kind(value)}")
-            elif not set(map(type, value)) <= {kind}:
-                reader.problem(name, f"must hold nothing but {kind.__name__}")
-            elif type(value) is not tuple:
-                values[name] = tuple(value)
-        elif name in ("labels", "sources") and not isinstance(value, Mapping):
-            reader.problem(name, f"must be an object of strings, not {_kind(value)}")
+        field = _FIELDS.get(name)
+        if field is not None and (value is not None or name in _REQUIRED):
+            values[name] = field.checked(reader, name, value)
     if not reader.problems:
         reader.agree(values)
-        for name, parts in _PART_SIZES:
-            for index, one in enumerate(values.get(name) or ()):
-                for part in parts:
-                    size = getattr(one, part)
-                    if size is not None and (type(size) is not int or size < 0):
-                        reader.whole(
-                            {part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}"
-                        )
+        _check_sizes(reader, values)
     if reader.problems:
         raise reader.error()
     if values.get("architecture") is not None:
@@ -481,34 +465,16 @@ def _check(values: dict[str, Any]) -> None:
         values["system"] = normal_system(values["system"])
 
 
-_INT, _NUMBER = (int,), (int, float)
-_LIMITS: dict[str, tuple[tuple[type, ...], float, float]] = {
-    "memory_total_bytes": (_INT, 1, MAX_MEMORY_BYTES),
-    "memory_limit_bytes": (_INT, 0, MAX_MEMORY_BYTES),
-    "memory_available_bytes": (_INT, 0, MAX_MEMORY_BYTES),
-    "address_space_bytes": (_INT, 0, MAX_MEMORY_BYTES),
-    "private_memory_bytes": (_INT, 0, MAX_MEMORY_BYTES),
-    "file_size_limit_bytes": (_INT, 0, MAX_MEMORY_BYTES),
-    "swap_free_bytes": (_INT, 0, MAX_MEMORY_BYTES),
-    "cpu_cores_physical": (_INT, 1, MAX_CORES),
-    "cpu_cores_performance": (_INT, 1, MAX_CORES),
-    "cpu_cores_usable": (_NUMBER, MIN_CORES, MAX_CORES),
-    "memory_bandwidth_bytes_per_second": (_INT, 1, MAX_MEMORY_BYTES),
-}
-_OPTIONAL = frozenset((*FACTS, *_NO_FACTS))
-_TEXTS = frozenset(
-    ("name", "read_at", "scope", "system", "architecture", "emulated_on", "cpu_model", "confidence")
-)
-_CHOICES = {"scope": SCOPES, "confidence": CONFIDENCES}
-_KINDS: dict[str, type] = {
-    "instruction_sets": str,
-    "assumed": str,
-    "disks": Disk,
-    "models_present": PresentModel,
-    "accelerators": Accelerator,
-    "runtimes": PresentRuntime,
-    "unread": Unread,
-}
+def _check_sizes(reader: _Reader, values: Mapping[str, Any]) -> None:
+    """Sizes of disks, accelerators and models."""
+    for name, parts in _PART_SIZES:
+        for index, entry in enumerate(values.get(name) or ()):
+            for part in parts:
+                size = getattr(entry, part)
+                if size is not None and (type(size) is not int or size < 0):
+                    reader.whole({part: size}, part, MAX_DISK_BYTES, 0, f"{name}[{index}].{part}")
+
+
 _PART_SIZES = (
     ("disks", ("free_bytes", "total_bytes", "free_files")),
     (
@@ -567,10 +533,10 @@ class _Reader:
             raise self.error()
         self.schema(data)
         values: dict[str, Any] = {}
-        unread = list(self.records(data, "unread", self.unread))
-        for key, read in _FIELDS.items():
-            if key != "unread":
-                values[key] = read(self, data, key)
+        unread = list(_FIELDS["unread"].read(self, data, "unread"))
+        for key, field in _FIELDS.items():
+            if key != "unread" and key not in _NOT_IN_JSON:
+                values[key] = field.read(self, data, key)
         if values["scope"] is not None and values["scope"] not in SCOPES:
             unread = [entry for entry in unread if entry.fact != "scope"]
             unread.append(
@@ -688,9 +654,6 @@ class _Reader:
             return value
         return None
 
-    def name(self, data: Mapping[str, Any], key: str) -> str | None:
-        return self.text_value(data, key)
-
     def time(self, data: Mapping[str, Any], key: str) -> str | None:
         value = self.text_value(data, key)
         if value is not None and not re.fullmatch(_TIME, value):
@@ -699,15 +662,6 @@ class _Reader:
             )
             return None
         return value
-
-    def total(self, data: Mapping[str, Any], key: str) -> int | None:
-        return self.whole(data, key, MAX_MEMORY_BYTES, 1)
-
-    def memory(self, data: Mapping[str, Any], key: str) -> int | None:
-        return self.whole(data, key, MAX_MEMORY_BYTES)
-
-    def count(self, data: Mapping[str, Any], key: str) -> int | None:
-        return self.whole(data, key, MAX_CORES, 1)
 
     def cores(self, data: Mapping[str, Any], key: str) -> float | None:
         value = data.get(key)
@@ -785,11 +739,6 @@ class _Reader:
                 self.problem(f"{key}[{index}]", f"must be an object, not {_kind(item)}")
         return tuple(kept)
 
-    def optional_records(
-        self, read: Callable[[Mapping[str, Any], str], Any], data: Mapping[str, Any], key: str
-    ) -> tuple[Any, ...] | None:
-        return None if data.get(key) is None else self.records(data, key, read)
-
     def needed(self, item: Mapping[str, Any], key: str, path: str) -> str:
         if item.get(key) is None:
             self.problem(f"{path}.{key}", "is missing")
@@ -831,7 +780,7 @@ class _Reader:
                 f"is {free}, above memory_total_bytes, which is {total}",
                 f"it can be at most {total}",
             )
-        made = Accelerator(
+        accelerator = Accelerator(
             vendor=self.needed(item, "vendor", path),
             name=self.needed(item, "name", path),
             memory_total_bytes=total,
@@ -849,8 +798,8 @@ class _Reader:
                 f"{path}.memory_bandwidth_bytes_per_second",
             ),
         )
-        self.assumed_unified |= made.unified is True and item.get("unified") is None
-        return made
+        self.assumed_unified |= accelerator.unified is True and item.get("unified") is None
+        return accelerator
 
     def runtime(self, item: Mapping[str, Any], path: str) -> PresentRuntime:
         return PresentRuntime(
@@ -883,38 +832,159 @@ class _Reader:
         )
 
 
-_FIELDS: dict[str, Callable[[_Reader, Mapping[str, Any], str], Any]] = {
-    "name": _Reader.name,
-    "labels": _Reader.mapping,
-    "read_at": _Reader.time,
-    "scope": _Reader.name,
-    "system": _Reader.name,
-    "architecture": _Reader.name,
-    "emulated_on": _Reader.name,
-    "memory_total_bytes": _Reader.total,
-    "memory_limit_bytes": _Reader.memory,
-    "memory_available_bytes": _Reader.memory,
-    "address_space_bytes": _Reader.memory,
-    "private_memory_bytes": _Reader.memory,
-    "file_size_limit_bytes": _Reader.memory,
-    "swap_free_bytes": _Reader.memory,
-    "cpu_model": _Reader.name,
-    "cpu_cores_physical": _Reader.count,
-    "cpu_cores_performance": _Reader.count,
-    "cpu_cores_usable": _Reader.cores,
-    "instruction_sets": _Reader.names,
-    "memory_bandwidth_bytes_per_second": _Reader.total,
-    "disks": lambda reader, data, key: reader.optional_records(reader.disk, data, key),
-    "models_present": lambda reader, data, key: reader.optional_records(reader.model, data, key),
-    "accelerators": lambda reader, data, key: reader.optional_records(
-        reader.accelerator, data, key
-    ),
-    "runtimes": lambda reader, data, key: reader.optional_records(reader.runtime, data, key),
-    "planning": _Reader.flag,
-    "assumed": _Reader.names,
-    "confidence": _Reader.name,
-    "sources": _Reader.mapping,
+class _Field:
+    """One kind of field: how it is read from a record and checked when a machine is made."""
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> Any:
+        """The value of a JSON object; None where it is absent or faulty."""
+        raise NotImplementedError
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        """The value of a machine that is made; a fault is a problem of `reader`."""
+        raise NotImplementedError
+
+
+class _Whole(_Field):
+    """A whole number between two limits."""
+
+    def __init__(self, lowest: int, highest: int) -> None:
+        self.lowest, self.highest = lowest, highest
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> int | None:
+        return reader.whole(data, key, self.highest, self.lowest)
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        if type(value) is int and self.lowest <= value <= self.highest:
+            return value
+        return self.read(reader, {key: value}, key)
+
+
+class _Cores(_Field):
+    """A number of cores, which may be a fraction."""
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> float | None:
+        return reader.cores(data, key)
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        if type(value) in (int, float) and MIN_CORES <= value <= MAX_CORES:
+            return value
+        return self.read(reader, {key: value}, key)
+
+
+class _Text(_Field):
+    """A line of text; with `choices` a machine that is made has one of them."""
+
+    def __init__(self, choices: Sequence[str] = ()) -> None:
+        self.choices = choices
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> str | None:
+        return reader.text_value(data, key)
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        if type(value) is not str:
+            reader.problem(key, f"must be a string, not {_kind(value)}")
+        elif self.choices and value not in self.choices:
+            reader.problem(key, f"is {_kind(value)}", f"write one of {', '.join(self.choices)}")
+        return value
+
+
+class _Time(_Text):
+    """A time as ISO 8601 writes it."""
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> str | None:
+        return reader.time(data, key)
+
+
+class _Flag(_Field):
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> bool | None:
+        return reader.flag(data, key)
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        if type(value) is not bool:
+            reader.problem(key, f"must be True or False, not {_kind(value)}")
+        return value
+
+
+class _Strings(_Field):
+    """An object whose values are text."""
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> dict[str, str]:
+        return reader.mapping(data, key)
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            reader.problem(key, f"must be an object of strings, not {_kind(value)}")
+        return value
+
+
+class _Tuple(_Field):
+    """Several values of one type."""
+
+    def __init__(self, entry: type, read: Callable[[_Reader, Mapping[str, Any], str], Any]) -> None:
+        self.entry, self._read = entry, read
+
+    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> Any:
+        return self._read(reader, data, key)
+
+    def checked(self, reader: _Reader, key: str, value: Any) -> Any:
+        if not isinstance(value, tuple | list):
+            reader.problem(key, f"must be a tuple of {self.entry.__name__}, not {_kind(value)}")
+        elif not set(map(type, value)) <= {self.entry}:
+            reader.problem(key, f"must hold nothing but {self.entry.__name__}")
+        elif type(value) is not tuple:
+            return tuple(value)
+        return value
+
+
+def _listed(
+    entry: type, read: Callable[[_Reader, Mapping[str, Any], str], Any], *, optional: bool = True
+) -> _Tuple:
+    """Records of one type, each read by `read` from its object and its path."""
+
+    def read_all(reader: _Reader, data: Mapping[str, Any], key: str) -> tuple[Any, ...] | None:
+        if optional and data.get(key) is None:
+            return None
+        return reader.records(data, key, lambda item, path: read(reader, item, path))
+
+    return _Tuple(entry, read_all)
+
+
+_MEMORY = _Whole(0, MAX_MEMORY_BYTES)
+# Every field of the record: its type and its limits. `Machine` has its default
+_FIELDS: dict[str, _Field] = {
+    "name": _Text(),
+    "is_this_one": _Flag(),
+    "labels": _Strings(),
+    "read_at": _Time(),
+    "scope": _Text(SCOPES),
+    "system": _Text(),
+    "architecture": _Text(),
+    "emulated_on": _Text(),
+    "memory_total_bytes": _Whole(1, MAX_MEMORY_BYTES),
+    "memory_limit_bytes": _MEMORY,
+    "memory_available_bytes": _MEMORY,
+    "address_space_bytes": _MEMORY,
+    "private_memory_bytes": _MEMORY,
+    "file_size_limit_bytes": _MEMORY,
+    "swap_free_bytes": _MEMORY,
+    "cpu_model": _Text(),
+    "cpu_cores_physical": _Whole(1, MAX_CORES),
+    "cpu_cores_performance": _Whole(1, MAX_CORES),
+    "cpu_cores_usable": _Cores(),
+    "instruction_sets": _Tuple(str, _Reader.names),
+    "memory_bandwidth_bytes_per_second": _Whole(1, MAX_MEMORY_BYTES),
+    "disks": _listed(Disk, _Reader.disk),
+    "models_present": _listed(PresentModel, _Reader.model),
+    "accelerators": _listed(Accelerator, _Reader.accelerator),
+    "runtimes": _listed(PresentRuntime, _Reader.runtime),
+    "planning": _Flag(),
+    "assumed": _Tuple(str, _Reader.names),
+    "confidence": _Text(CONFIDENCES),
+    "sources": _Strings(),
+    "unread": _listed(Unread, _Reader.unread, optional=False),
 }
+# of which a machine that is made has a value
+_REQUIRED = frozenset(_FIELDS).difference(FACTS, _NO_FACTS)
 
 
 def _kind(value: object) -> str:
@@ -928,13 +998,9 @@ def _kind(value: object) -> str:
         return f"the number {_long(value)}"
     if isinstance(value, float):
         return f"the number {value}"
-    return (
-        "an object"
-        if isinstance(value, Mapping)
-        else "a list"
-        if isinstance(value, list | tuple)
-        else "something else"
-    )
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list | tuple) else "something else"
 
 
 def _short(text: str) -> str:

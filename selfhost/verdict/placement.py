@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core.records import Record
 from ..core.units import GIB
+from ..machine.gpus import capability_by_name as capability_by_name
 from ..machine.record import Accelerator, Machine
 from ..needs.records import (
     SHARED_OUT,
@@ -159,42 +160,6 @@ def _on_accelerators(
             [one] if one in parts else [place for place in known if place not in parts],
             layers,
         )
-
-
-# names of NVIDIA GPUs and the compute capability of their chips:
-# https://developer.nvidia.com/cuda-gpus (read 2026-11)
-_CAPABILITIES = (
-    ("12.0", r"rtx 50\d\d|rtx pro"),
-    ("12.1", r"gb10|dgx spark"),
-    ("10.3", r"g?b300"),
-    ("10.0", r"g?b[12]00"),
-    ("9.0", r"gh200|h(?:20|100|200|800)"),
-    ("8.9", r"rtx 40\d\d|l40s?|l4|rtx [2-6]\d00 ada"),
-    ("8.7", r"orin"),
-    ("8.0", r"a100|a30|a800"),
-    ("8.6", r"rtx 30\d\d|rtx a\d000|a(?:2|10g?|16|40)"),
-    ("7.5", r"rtx 20\d\d|gtx 16\d\d|t4|t[46]00|t1000|(?:quadro|titan) rtx"),
-    ("7.0", r"v100s?|titan v"),
-    ("6.1", r"gtx 10\d\d|p40?|titan xp?"),
-    ("6.0", r"p100"),
-)
-
-
-def capability_by_name(name: str) -> str | None:
-    """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
-    not known.
-    """
-    import re
-
-    plain = name.lower().replace("-", " ")
-    return next(
-        (
-            capability
-            for capability, names in _CAPABILITIES
-            if re.search(rf"\b(?:{names})\b", plain)
-        ),
-        None,
-    )
 
 
 def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:

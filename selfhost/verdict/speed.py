@@ -15,15 +15,9 @@ from functools import lru_cache
 from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import Record
+from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    Entry = TypeVar("Entry")
 
 # share of the read bandwidth that reaches the weights, and the fixed cost of one layer
 BANDWIDTH_SHARE = 0.86
@@ -170,117 +164,22 @@ _OLD = _Kind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.
 _SCALAR = _Kind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
 _UNREAD = _Kind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
 
-# Chips whose memory is soldered beside them, so that the name tells its bandwidth: words that the
-# name must hold -> GB/s, the least that decoding has been seen to use of it and its peak. Peaks of
-# Apple chips and Strix Halo: AlexsJones/llmfit llmfit-core/src/hardware.rs and Andyyyy64/whichllm
-# data/gpu.py, M3 Ultra Apple's own; GB10: whichllm; Raspberry Pi 5 and 4: by arithmetic from
-# LPDDR4X-4267 and LPDDR4-3200 on 32 bits. What was used: Apple's cores alone reached 53 of 68 (M1),
-# 112 of 200 (M2 Pro), 100 of 400 (M1 Max), 204 of 800 (M2 Ultra); Strix Halo 98; a Raspberry Pi 5
-# 10 to 11, a Pi 400 3.2
-_APPLE_PEAK: Mapping[tuple[str, str], float] = {
-    ("m1", ""): 68.25, ("m1", "pro"): 200, ("m1", "max"): 400, ("m1", "ultra"): 800,
-    ("m2", ""): 100, ("m2", "pro"): 200, ("m2", "max"): 400, ("m2", "ultra"): 800,
-    ("m3", ""): 100, ("m3", "pro"): 150, ("m3", "max"): 400, ("m3", "ultra"): 819,
-    ("m4", ""): 120, ("m4", "pro"): 273, ("m4", "max"): 546, ("m5", ""): 153.6,
-}  # fmt: skip
-# chips that are made with two widths of memory, by the cores of the smaller one: those cores and
-# its GB/s (Apple's technical specifications of the MacBook Pro: support.apple.com/en-us/117736 and
-# 121553)
-_APPLE_SMALLER: Mapping[tuple[str, str], tuple[int, float]] = {
-    ("m3", "max"): (14, 300),
-    ("m4", "max"): (14, 410),
-}
-_APPLE_LEAST: Mapping[str, float] = {"": 0.6, "pro": 0.45, "max": 0.3, "ultra": 0.25}
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
+# the peak of an M1, which no chip by Apple is below
+_LEAST_APPLE_PEAK = 68.25 * _GB
 _ANY_APPLE = "as a chip by Apple has"
 # a virtual machine has some of the cores and mostly no GPU
 _GUEST_SHARE = 0.4
-_FIXED: tuple[tuple[frozenset[str], str, float, float], ...] = (
-    (frozenset(("ryzen", "ai", "max")), "Ryzen AI Max", 80, 256),
-    (frozenset(("x925", "a725")), "GB10", 60, 273),
-    (frozenset(("raspberry", "a76")), "Raspberry Pi 5", 10, 17.1),
-    (frozenset(("raspberry", "a72")), "Raspberry Pi 4", 3.5, 12.8),
-)
 _SERVER_WORDS = frozenset((
     "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
     "power8", "power9", "power10",
 ))  # fmt: skip
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
-# Peaks of GPU memory in GB/s by the words of the name that its driver gives, from whichllm
-# data/gpu.py, llmfit hardware.rs and the pages of the clouds that rent them; H100: 2,619 MHz x 2 x
-# 5,120 bits, as one reports, PCIe: NVIDIA PB-11133; RTX 6000 Ada: grafikkarten.com; RX 9070: 256
-# bits x 20 Gbit/s, RTX PRO 6000 Workstation: 512 x 28. Where a row is wanted, these words must be
-# the same in both: a 4090 Laptop is no 4090
-_GPU_VARIANTS = frozenset((
-    "ti", "super", "laptop", "mobile", "max", "xt", "xtx", "gre", "d", "nvl", "pcie", "sxm4",
-    "sxm5", "40gb", "hbm3", "mig", "ada",
-))  # fmt: skip
-_GPU_PEAK: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()),
-    peak) for name, peak in (
-    ("gtx 1650", 128), ("gtx 1660", 192), ("gtx 1660 super", 336), ("gtx 1660 ti", 288),
-    ("rtx 2060", 336), ("rtx 2060 super", 448),
-    ("rtx 2070", 448), ("rtx 2070 super", 448), ("rtx 2080", 448), ("rtx 2080 super", 496),
-    ("rtx 2080 ti", 616), ("rtx 3050", 224),
-    ("rtx 3060", 360), ("rtx 3060 ti", 448), ("rtx 3070", 448), ("rtx 3070 ti", 608), ("rtx 3080",
-    760), ("rtx 3080 ti", 912),
-    ("rtx 3090", 936), ("rtx 3090 ti", 1008), ("rtx 4060", 272), ("rtx 4060 laptop", 256),
-    ("rtx 4060 ti", 288), ("rtx 4070", 504),
-    ("rtx 4070 super", 504), ("rtx 4070 ti", 504), ("rtx 4070 ti super", 672), ("rtx 4080", 717),
-    ("rtx 4080 super", 736),
-    ("rtx 4090", 1008), ("rtx 5060", 448), ("rtx 5060 ti", 448), ("rtx 5070", 672), ("rtx 5070 ti",
-    896), ("rtx 5080", 960),
-    ("rtx 5090", 1792), ("rtx pro 6000 blackwell", 1597), ("rtx pro 6000 blackwell workstation",
-    1792),
-    ("rtx a4000", 448), ("rtx a5000", 768), ("rtx a6000", 768), ("rtx 6000 ada", 960),
-    ("tesla t4", 320), ("tesla v100", 900), ("a10g", 600), ("l4", 300), ("l40", 864), ("l40s", 864),
-    ("a100 sxm4 40gb", 1555),
-    ("a100 sxm4 80gb", 2039),
-    ("a100 pcie 80gb", 1935), ("h100 pcie", 2000), ("h100 80gb hbm3", 3352), ("h100 nvl", 3900),
-    ("h200", 4800), ("h200 nvl", 4800),
-    ("b200", 8000), ("gh200", 4000), ("mi210", 1638), ("mi300x", 5300), ("radeon 6600", 224),
-    ("radeon 6600 xt", 256),
-    ("radeon 6700 xt", 384), ("radeon 6750 xt", 432), ("radeon 6800", 512), ("radeon 6800 xt", 512),
-    ("radeon 6900 xt", 512),
-    ("radeon 6950 xt", 576), ("radeon 7600", 288), ("radeon 7700 xt", 432), ("radeon 7800 xt", 624),
-    ("radeon 7900 xt", 800),
-    ("radeon 7900 xtx", 960), ("radeon 9060 xt", 320), ("radeon 9070", 640), ("radeon 9070 xt",
-    640), ("arc b580", 456),
-    # of the RAM beside them: Ryzen AI Max, DGX Spark, Jetson by the name of its board
-    # (specs/machines)
-    ("radeon 8060s", 256), ("radeon 8050s", 256), ("gb10", 273), ("jetson agx orin", 204.8),
-    ("jetson orin nx", 102.4),
-))  # fmt: skip
-
-
-# What GPUs did on prompts of 512 to 2,048 tokens of dense models, in 10^12 operations a second: two
-# for each parameter but the token table and the output matrix. From runs that others published
-# (tests/truth/speed.json), with CUDA, Metal or ROCm; a GPU of which no run was found has no figure.
-# Builds of 2023 were half as fast as ones of 2024, on data centre cards a third
-_GPU_PROMPT: tuple[tuple[frozenset[str], float], ...] = tuple((frozenset(name.split()),
-    rate) for name, rate in (
-    ("rtx 2080 ti", 38), ("rtx 3070", 33), ("rtx 3080", 52), ("rtx 3080 ti", 52), ("rtx 3090", 58),
-    ("rtx 4070 ti", 55), ("rtx 4080", 85),
-    ("rtx 4090", 115), ("rtx a6000", 44), ("rtx 6000 ada", 60), ("a100 sxm4 80gb", 75),
-    ("a100 pcie 80gb", 80), ("h100 pcie", 100), ("radeon 7900 xtx", 45), ("radeon 8060s", 17.5),
-    ("gb10", 31),
-    ("apple m1 gpu", 1.5), ("apple m1 max gpu", 5),
-    ("apple m1 ultra gpu", 11.5), ("apple m2 ultra gpu", 15), ("apple m3 gpu", 2.5),
-    ("apple m3 max gpu", 9.5), ("apple m4 gpu", 3.1),
-))  # fmt: skip
-# of that, slow end, likely, fast end; experts see few tokens of a prompt each: of a GB10's rate
-# gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55 to 0.75 on 2,048. A context filled before
-# halves it at 8,000 to 32,000 tokens
+# of that in the table of GPUs, slow end, likely, fast end; experts see few tokens of a prompt each:
+# of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55 to 0.75 on 2,048. A context
+# filled before halves it at 8,000 to 32,000 tokens
 _PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
-
-
-# Cards of one name and two memories: that of the smaller or the larger, in GiB, by the width and
-# rate of its memory (general knowledge)
-_GPU_PEAK_WITH: Mapping[tuple[str, int], float] = {
-    ("rtx 3080", 12): 912,
-    ("rtx 3060", 8): 240,
-    ("rtx 3050", 6): 168,
-}
 
 
 class _Gpu(Record):
@@ -306,24 +205,6 @@ _OTHER_CARD = _Gpu(
 )
 _SHARED = _Gpu(
     weights=(0.4, 0.7, 0.95), cache=(0.1, 0.5, 0.9), layer_seconds=(200e-6, 100e-6, 40e-6)
-)
-_HBM_WORDS = frozenset(
-    (
-        "p100",
-        "v100",
-        "a30",
-        "a100",
-        "a800",
-        "h20",
-        "h100",
-        "h200",
-        "h800",
-        "gh200",
-        "b200",
-        "gb200",
-        "b300",
-        "gb300",
-    )
 )
 # their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and
 # programs it is not known
@@ -497,19 +378,8 @@ def gpu_bandwidth(name: str) -> float | None:
     """Peak bytes per second of a GPU's memory, by the name its driver gives; None for one that
     is not in the table.
     """
-    peak = gpu_entry(name, _GPU_PEAK)
+    peak = gpus.peak_gb_per_s(name)
     return None if peak is None else peak * _GB
-
-
-def gpu_entry(name: str, rows: Iterable[tuple[frozenset[str], Entry]]) -> Entry | None:
-    """What a table by words of names holds for the name that a GPU's driver gives; None for one
-    that is not in it.
-    """
-    words = _split(name)
-    found = [
-        row for row in rows if row[0] <= words and row[0] & _GPU_VARIANTS == words & _GPU_VARIANTS
-    ]
-    return max(found, key=lambda row: len(row[0]))[1] if found else None
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
@@ -518,14 +388,8 @@ def device_bandwidth(device: Accelerator) -> float | None:
     """
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
-    size = round((device.memory_total_bytes or 0) / units.GIB)
-    rows = [
-        (frozenset(name.split()), peak)
-        for (name, memory), peak in _GPU_PEAK_WITH.items()
-        if memory == size
-    ]
-    found = gpu_entry(device.name, rows)
-    return gpu_bandwidth(device.name) if found is None else found * _GB
+    peak = gpus.peak_gb_per_s(device.name, device.memory_total_bytes)
+    return None if peak is None else peak * _GB
 
 
 def _gpu_kind(device: Accelerator) -> _Gpu:
@@ -533,7 +397,7 @@ def _gpu_kind(device: Accelerator) -> _Gpu:
         return _SHARED
     if device.vendor.lower() != "nvidia":
         return _OTHER_CARD
-    return _HBM if _split(device.name) & _HBM_WORDS else _GDDR
+    return _HBM if gpus.has_hbm(device.name) else _GDDR
 
 
 def _gpu_seconds(
@@ -693,7 +557,7 @@ def _shared_peaks(
     chip = _chip(machine)
     if chip is not None:
         # what cores measure is no more than the GPU can read
-        least = max(known or 0, chip[1] if chip[2] != _ANY_APPLE else _APPLE_PEAK["m1", ""] * _GB)
+        least = max(known or 0, chip[1] if chip[2] != _ANY_APPLE else _LEAST_APPLE_PEAK)
         most = max(least, chip[1])
         return least, float(known or (least * most) ** 0.5) if chip[2] == _ANY_APPLE else most, most
     memory = bandwidth(machine)
@@ -951,13 +815,7 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
 
 
 def _words(machine: Machine) -> frozenset[str]:
-    return _split(machine.cpu_model or "")
-
-
-def _split(name: str) -> frozenset[str]:
-    return frozenset(
-        "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
-    )
+    return gpus.words_of(machine.cpu_model or "")
 
 
 def _is_guest(machine: Machine) -> bool:
@@ -971,14 +829,12 @@ def _chip(machine: Machine) -> tuple[int, int, str] | None:
         return _apple(
             words, _is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable
         )
-    for needed, name, least, peak in _FIXED:
-        if needed <= words:
-            return (
-                int(least * (_GUEST_SHARE if _is_guest(machine) else 1) * _GB),
-                int(peak * _GB),
-                f"as a {name} has",
-            )
-    return None
+    chip = gpus.soldered_chip(words)
+    if chip is None:
+        return None
+    share = _GUEST_SHARE if _is_guest(machine) else 1
+    least = int(chip.least_gb_per_s * share * _GB)
+    return least, int(chip.gb_per_s * _GB), f"as a {chip.name} has"
 
 
 def _client(words: frozenset[str]) -> bool:
@@ -1007,20 +863,21 @@ def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int
         (word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), ""
     )
     variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
-    peak = _APPLE_PEAK.get((chip, variant))
-    if peak is None:
+    row = gpus.apple_chip(chip, variant)
+    if row is None:
         low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
         return int(low), _APPLE_HIGH, _ANY_APPLE
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
-    lowest = peak
-    if smaller := _APPLE_SMALLER.get((chip, variant)):
+    lowest = peak = row.gb_per_s
+    if row.smaller is not None:
+        smaller_cores, smaller_peak = row.smaller
         # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-        if guest or cores is None or cores < smaller[0]:
-            lowest = smaller[1]
-        elif cores == smaller[0]:
-            lowest = peak = smaller[1]
-            name = f"{name} with {smaller[0]} cores"
-    least = lowest * _APPLE_LEAST[variant] * (_GUEST_SHARE if guest else 1)
+        if guest or cores is None or cores < smaller_cores:
+            lowest = smaller_peak
+        elif cores == smaller_cores:
+            lowest = peak = smaller_peak
+            name = f"{name} with {smaller_cores} cores"
+    least = lowest * row.least_share * (_GUEST_SHARE if guest else 1)
     return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
 
 
@@ -1184,7 +1041,7 @@ def _gpu_prompt(
     count = sum(_prompt_parameters(architecture, read_bytes).values())
     taken = 0.0
     for name, share in shares.items():
-        rate = gpu_entry(name, _GPU_PROMPT)
+        rate = gpus.prompt_tflops(name)
         if rate is None:
             return None
         taken += share * 2 * count / (rate * 1e12)
