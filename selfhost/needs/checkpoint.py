@@ -368,15 +368,11 @@ def _divides(number: int, architecture: Architecture, quantization: str) -> bool
         (type or "").endswith("128x128")
         for type in (architecture.matrix_dtype, architecture.expert_dtype)
     )
-    step = (
-        128
-        if blocks
-        else (
-            scheme.group
-            if scheme is not None and scheme.method in ("awq", "gptq", "w4a16") and scheme.group
-            else 1
-        )
-    )
+    step = 1
+    if scheme is not None and scheme.method in ("awq", "gptq", "w4a16"):
+        step = scheme.group or 1
+    if blocks:
+        step = 128
     for group in architecture.attention:
         kv_heads = 1 if group.kind == "latent" else group.kv_heads
         if group.heads % number or (kv_heads % number and number % kv_heads):

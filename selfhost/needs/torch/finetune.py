@@ -1184,7 +1184,9 @@ def _activations(
         size += 2 * made.largest
     # measured where nothing is kept in 16 bits: up to 1.9 times as much, 1.5 times beside peft's
     # own float32 copies; what was not checked may drop out as well
-    tenths = 25 if not saved.checked else 20 if trains_all else 16
+    tenths = 20 if trains_all else 16
+    if not saved.checked:
+        tenths = 25
     most = tuple(layer * tenths // 10 for layer in saved.high)
     high = tokens * per_token(most, 4, _LOGIT_HIGH_BYTES) + size - tokens * each
     if folded:

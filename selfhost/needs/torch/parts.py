@@ -65,7 +65,9 @@ def terms(
     stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
     type = architecture.dtype if narrow else loaded
     # bytes of a number in the model; both where the type is not stated
-    widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
+    widths: tuple[int, ...] = (2,) if stated else (2, 4)
+    if type == "float32":
+        widths = (4,)
     types = (
         (architecture.matrix_dtype, architecture.expert_dtype)
         if asked.quantization == name_of(architecture)
