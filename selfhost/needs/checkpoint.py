@@ -410,21 +410,28 @@ def _cut(
             cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values()))
         )
     if item.name == "weights":
-        kv_heads = {
-            layer: group.kv_heads for group in architecture.attention for layer in group.layers
-        }
-        for tensor, _, size in typed_tensors(architecture, row) if subject.whole else ():
-            parts = 0
-            if any(part in f"{tensor.name}." for part in _REPLICATED):
-                parts = 1
-            elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
-                parts = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
-            shares[parts] = shares.get(parts, 0.0) + size
+        shares = _shared_weights(architecture, row) if subject.whole else {}
         shares = shares or {0: 1.0}
         beside = _table(architecture, row) / item.bytes if subject.whole and item.bytes else 0.0
         cut = _shares(shares, sum(shares.values()) / (1 - beside))
         return item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)), cut=cut)
     return item.replace(cut=((1.0, 0),)) if item.name == "recurrent_state" else item
+
+
+def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[int, float]:
+    """Bytes of weights by the most devices that share them out: 1 where each holds them whole, 0
+    where any number may.
+    """
+    kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+    sizes: dict[int, float] = {}
+    for tensor, _, size in typed_tensors(architecture, row):
+        most = 0
+        if any(part in f"{tensor.name}." for part in _REPLICATED):
+            most = 1
+        elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
+            most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
+        sizes[most] = sizes.get(most, 0.0) + size
+    return sizes
 
 
 def _shares(sizes: dict[int, float], whole: float) -> tuple[tuple[float, int], ...]:
@@ -472,12 +479,7 @@ def _weights(
         else files.arithmetic
     )
     if subject.text_alone:
-        width = (
-            2
-            if architecture is None or format == "mlx"
-            else width_of(architecture, runtime, quantization)
-        )
-        seeing = width * (subject.spec.parameters.encoders or 0)
+        seeing = _encoder_bytes(subject, runtime, format, quantization)
         # the least that files computed for MLX take is without encoders as it is
         size, high = size - seeing, high - seeing
         low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
@@ -489,6 +491,13 @@ def _weights(
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
         return _in_vllm(weights, architecture, row, own=own, unneeded_bytes=unneeded)
     return weights
+
+
+def _encoder_bytes(subject: Subject, runtime: RuntimeSpec, format: str, quantization: str) -> int:
+    width = 2
+    if subject.architecture is not None and format != "mlx":
+        width = width_of(subject.architecture, runtime, quantization)
+    return width * (subject.spec.parameters.encoders or 0)
 
 
 def _as_loaded(

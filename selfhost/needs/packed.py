@@ -450,16 +450,8 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         and scheme is not None
         and own is None
     ):
-        if scheme.bits < 8 and row.mlx_in_8_bits:
-            apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
-            high = _mlx_bytes(*_mlx_parts(architecture, row, scheme, apart), width) + encoders
-            line += (
-                f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
-            )
-        if width > 2:
-            narrow = architecture.replace(dtype="bfloat16")
-            low = _mlx_bytes(*_mlx_parts(narrow, row, scheme, ()), 2) + encoders
-            line += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
+        low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
+        line += note
     return SizedWeights(
         bytes=size,
         # conversions for text alone leave the encoders out
@@ -472,6 +464,26 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         ),
         arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
     )
+
+
+def _mlx_ends(
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int, encoders: int
+) -> tuple[int, int, str]:
+    """The least and most bytes that other conversions of the published weights take, beside the
+    `encoders`, and the words for them.
+    """
+    wide = architecture.dtype == "float32"
+    low, high, note = size, size, ""
+    if scheme.bits < 8 and row.mlx_in_8_bits:
+        apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
+        parts = _mlx_parts(architecture, row, scheme, apart)
+        high = _mlx_bytes(*parts, 4 if wide else 2) + encoders
+        note = f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
+    if wide:
+        narrow = architecture.replace(dtype="bfloat16")
+        low = _mlx_bytes(*_mlx_parts(narrow, row, scheme, ()), 2) + encoders
+        note += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
+    return low, high, note
 
 
 def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
