@@ -68,15 +68,19 @@ _REPLICATED = (
 _STEPS = {"vllm": 16, "mlx": 256}
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
+_GIVE_FILES = (
+    "give the folder with its safetensors files, or state the size under [[files]] of a spec"
+)
 
 
 def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | Unread:
     """The files: as published, else every tensor in its stored type."""
-    found = published(subject.spec, format, quantization)
-    if found is None and format == "safetensors" and quantization == name_of(subject.architecture):
-        found = published(subject.spec, format, "native")
-    if found is not None:
-        return stated_size(found)
+    own = name_of(subject.architecture)
+    stated = published(subject.spec, format, quantization)
+    if stated is None and format == "safetensors" and quantization == own:
+        stated = published(subject.spec, format, "native")
+    if stated is not None:
+        return stated_size(stated)
     # without its tensors a model is sized by its total, which has the encoders in it; files for MLX
     # keep them in 16 bits
     no_encoders = why_no_encoders(subject.spec) if subject.whole or format == "mlx" else None
@@ -84,14 +88,9 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return Unread(fact="download_bytes", reason=no_encoders, remedy=ENCODER_REMEDY)
     if format == "mlx":
         return mlx_size(subject, quantization)
-    own = name_of(subject.architecture)
-    untold = subject.spec.unknown.get("architecture.matrix_dtype")
-    if untold is not None and quantization == own:
-        remedy = (
-            "give the folder with its safetensors files, or state the size under [[files]] of a"
-            " spec"
-        )
-        return Unread(fact="download_bytes", reason=untold, remedy=remedy)
+    unread_type = subject.spec.unknown.get("architecture.matrix_dtype")
+    if unread_type is not None and quantization == own:
+        return Unread(fact="download_bytes", reason=unread_type, remedy=_GIVE_FILES)
     if quantization != own and (scheme_of(quantization) is not None or quantization == "int8"):
         return packed_size(subject, quantization)
     unknown = scheme_of(quantization) is None and quantization not in DTYPES
@@ -101,28 +100,31 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
             reason=f"nobody states the size of the {format} files in {quantization}",
             remedy=f"take {own}, as published",
         )
-    architecture, row, parameters = subject.architecture, subject.row, subject.spec.parameters
-    types = (
-        (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype)
-        if architecture is not None
-        else ()
-    )
-    strange = next(
-        (
-            type
-            for type in types
-            if type is not None and type not in DTYPES and scheme_of(type) is None
-        ),
-        None,
-    )
+    strange = _type_of_unknown_width(subject.architecture)
     if strange is not None:
         return Unread(
             fact="download_bytes",
             reason=f"how many bits a weight takes in {strange} with its scales is not stated",
             remedy="state the size under [[files]] of the spec",
         )
+    architecture, row = subject.architecture, subject.row
     if architecture is None or row is None or not subject.whole:
         return _by_count(subject)
+    return _by_tensors(subject, architecture, row)
+
+
+def _type_of_unknown_width(architecture: Architecture | None) -> str | None:
+    """The first stored type of which it is not known how many bits a weight takes."""
+    if architecture is None:
+        return None
+    types = (architecture.dtype, architecture.matrix_dtype, architecture.expert_dtype)
+    named = [type for type in types if type is not None]
+    return next((type for type in named if type not in DTYPES and scheme_of(type) is None), None)
+
+
+def _by_tensors(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> SizedWeights:
+    """Every tensor in its stored type, with encoders and blocks that predict more tokens."""
+    parameters = subject.spec.parameters
     sizes = stored_types(architecture, row)
     unsure = architecture.dtype is None
     plain = DTYPES.get(architecture.dtype or "bfloat16", 16.0)
@@ -138,14 +140,16 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     line = " + ".join(f"{int(part):,} bytes of {type}" for type, part in sizes.items())
     if beside or extra:
         line += f" + {int(beside + extra):,} bytes of encoders and other blocks in the files"
+    source = "parameters of the architecture in their stored types"
+    if unsure:
+        source += "; the type is not stated: 16 to 32 bits"
     return SizedWeights(
         bytes=size,
         low_bytes=int((size - block) * 0.995)
         - encoders_may_save(parameters.encoders, architecture.matrix_dtype),
         high_bytes=int(size * (2.01 if unsure else 1.01)) + kept,
         how=How.ASSUMED if unsure else How.COMPUTED,
-        source="parameters of the architecture in their stored types"
-        + ("; the type is not stated: 16 to 32 bits" if unsure else ""),
+        source=source,
         arithmetic=line,
     )
 
@@ -171,10 +175,7 @@ def download_of(spec: ModelSpec, files: SizedWeights | Unread) -> SizedWeights |
         reason=(
             f"{units.decimal(files.low_bytes)} to {units.decimal(files.high_bytes)}: {files.source}"
         ),
-        remedy=(
-            "give the folder with its safetensors files, or state the size under [[files]] of a"
-            " spec"
-        ),
+        remedy=_GIVE_FILES,
     )
 
 
@@ -367,15 +368,11 @@ def _divides(number: int, architecture: Architecture, quantization: str) -> bool
         (type or "").endswith("128x128")
         for type in (architecture.matrix_dtype, architecture.expert_dtype)
     )
-    step = (
-        128
-        if blocks
-        else (
-            scheme.group
-            if scheme is not None and scheme.method in ("awq", "gptq", "w4a16") and scheme.group
-            else 1
-        )
-    )
+    step = 1
+    if scheme is not None and scheme.method in ("awq", "gptq", "w4a16"):
+        step = scheme.group or 1
+    if blocks:
+        step = 128
     for group in architecture.attention:
         kv_heads = 1 if group.kind == "latent" else group.kv_heads
         if group.heads % number or (kv_heads % number and number % kv_heads):
@@ -413,21 +410,28 @@ def _cut(
             cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values()))
         )
     if item.name == "weights":
-        kv_heads = {
-            layer: group.kv_heads for group in architecture.attention for layer in group.layers
-        }
-        for tensor, _, size in typed_tensors(architecture, row) if subject.whole else ():
-            parts = 0
-            if any(part in f"{tensor.name}." for part in _REPLICATED):
-                parts = 1
-            elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
-                parts = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
-            shares[parts] = shares.get(parts, 0.0) + size
+        shares = _shared_weights(architecture, row) if subject.whole else {}
         shares = shares or {0: 1.0}
         beside = _table(architecture, row) / item.bytes if subject.whole and item.bytes else 0.0
         cut = _shares(shares, sum(shares.values()) / (1 - beside))
         return item.replace(joined=(0, 0, 2 * (subject.spec.parameters.encoders or 0)), cut=cut)
     return item.replace(cut=((1.0, 0),)) if item.name == "recurrent_state" else item
+
+
+def _shared_weights(architecture: Architecture, row: ArchitectureRow) -> dict[int, float]:
+    """Bytes of weights by the most devices that share them out: 1 where each holds them whole, 0
+    where any number may.
+    """
+    kv_heads = {layer: group.kv_heads for group in architecture.attention for layer in group.layers}
+    sizes: dict[int, float] = {}
+    for tensor, _, size in typed_tensors(architecture, row):
+        most = 0
+        if any(part in f"{tensor.name}." for part in _REPLICATED):
+            most = 1
+        elif tensor.name.endswith(("attn_k.weight", "attn_v.weight")):
+            most = kv_heads.get(tensor.layers[0], 0) if tensor.layers else 0
+        sizes[most] = sizes.get(most, 0.0) + size
+    return sizes
 
 
 def _shares(sizes: dict[int, float], whole: float) -> tuple[tuple[float, int], ...]:
@@ -475,53 +479,83 @@ def _weights(
         else files.arithmetic
     )
     if subject.text_alone:
-        width = (
-            2
-            if architecture is None or format == "mlx"
-            else width_of(architecture, runtime, quantization)
-        )
-        seeing = width * (subject.spec.parameters.encoders or 0)
+        seeing = _encoder_bytes(subject, runtime, format, quantization)
         # the least that files computed for MLX take is without encoders as it is
         size, high = size - seeing, high - seeing
         low = min(size, low if format == "mlx" and files.how is not How.STATED else low - seeing)
         line = f"{taken_off(line, seeing, 'of encoders')}; it runs the text alone"
-    stored, loaded = loaded_type(runtime, subject.spec, quantization)
-    total = subject.spec.parameters.total
-    if stored != loaded and total and stored not in PLAIN_DTYPES:
-        # some of them are wider in the files already
-        size = low = high = int(total * DTYPES[loaded] / 8)
-        line = (
-            f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8; it loads {stored} weights as"
-            f" {loaded} (dtype auto)"
-        )
-    elif stored != loaded:
-        size, low, high = (
-            int(each * DTYPES[loaded] / DTYPES[stored]) for each in (size, low, high)
-        )
-        line = (
-            f"{share_of(f'{DTYPES[loaded]:g}/{DTYPES[stored]:g}', line)}; it loads {stored} weights"
-            f" as {loaded} (dtype auto)"
-        )
-    how = files.how
+    size, low, high, line = _as_loaded(subject, runtime, quantization, (size, low, high), line)
+    weights = term(
+        "weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high
+    )
     if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
-        if own and architecture.dtype is None:
-            how, high = How.COMPUTED, int(size * 1.01)
-            line += "; 16 bits a number whatever the files hold (--dtype auto)"
-        if architecture.tied_embeddings:
-            high -= unneeded
-        table = _table(architecture, row)
-        if table:
-            size, high = size + table, high + table
-            line = summed(line, f"{table:,} bytes of a table of positions")
-        likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
-        if most:
-            size, high = size + likely, high + most
-            line = summed(
-                line,
-                f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none,"
-                f" or {most:,} bytes",
-            )
-    return term("weights", max(0, size), how, files.source, line, low=max(0, low), high=high)
+        return _in_vllm(weights, architecture, row, own=own, unneeded_bytes=unneeded)
+    return weights
+
+
+def _encoder_bytes(subject: Subject, runtime: RuntimeSpec, format: str, quantization: str) -> int:
+    width = 2
+    if subject.architecture is not None and format != "mlx":
+        width = width_of(subject.architecture, runtime, quantization)
+    return width * (subject.spec.parameters.encoders or 0)
+
+
+def _as_loaded(
+    subject: Subject,
+    runtime: RuntimeSpec,
+    quantization: str,
+    sizes: tuple[int, int, int],
+    line: str,
+) -> tuple[int, int, int, str]:
+    """Likely, least and most bytes in the type that the runtime makes of the stored one, and the
+    line.
+    """
+    size, low, high = sizes
+    stored, loaded = loaded_type(runtime, subject.spec, quantization)
+    if stored == loaded:
+        return size, low, high, line
+    note = f"it loads {stored} weights as {loaded} (dtype auto)"
+    total = subject.spec.parameters.total
+    if total and stored not in PLAIN_DTYPES:
+        # some of them are wider in the files already
+        size = int(total * DTYPES[loaded] / 8)
+        return size, size, size, f"{total:,} parameters × {DTYPES[loaded]:g} bits / 8; {note}"
+    size, low, high = (int(each * DTYPES[loaded] / DTYPES[stored]) for each in sizes)
+    share = share_of(f"{DTYPES[loaded]:g}/{DTYPES[stored]:g}", line)
+    return size, low, high, f"{share}; {note}"
+
+
+def _in_vllm(
+    weights: Term,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    *,
+    own: bool,
+    unneeded_bytes: int,
+) -> Term:
+    """With what vLLM keeps beside them. `own`: they are in the type that the model is published
+    in; `unneeded_bytes`: of the files, what is not loaded.
+    """
+    how, line = weights.how, weights.arithmetic
+    size, high = weights.bytes, weights.high_bytes
+    if own and architecture.dtype is None:
+        how, high = How.COMPUTED, int(size * 1.01)
+        line += "; 16 bits a number whatever the files hold (--dtype auto)"
+    if architecture.tied_embeddings:
+        high -= unneeded_bytes
+    table = _table(architecture, row)
+    if table:
+        size, high = size + table, high + table
+        line = summed(line, f"{table:,} bytes of a table of positions")
+    likely, most = _padding(architecture, row, 128), _padding(architecture, row, 256)
+    if most:
+        size, high = size + likely, high + most
+        line = summed(
+            line,
+            f"{likely:,} bytes of padded experts; as the Marlin kernels want them, others none,"
+            f" or {most:,} bytes",
+        )
+    return term("weights", size, how, weights.source, line, low=weights.low_bytes, high=high)
 
 
 def _table(architecture: Architecture, row: ArchitectureRow) -> int:
@@ -811,49 +845,55 @@ def decode_bytes(
     """Bytes read for one decoded token: the files scaled to the active parameters, less an
     untied token table.
     """
-    parameters, architecture = subject.spec.parameters, subject.architecture
+    parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
     if isinstance(sized, Unread) or not parameters.total:
         return {}
-    active = (parameters.active or parameters.total) - (parameters.encoders or 0)
-    if architecture is not None and not architecture.tied_embeddings and architecture.output_matrix:
-        active -= (architecture.vocabulary or 0) * architecture.embedding_length
-    if architecture is not None and architecture.stored_layers:
-        inside = active - (architecture.vocabulary or 0) * architecture.embedding_length
-        active += (
-            max(0, inside)
-            * (architecture.layers - architecture.stored_layers)
-            // architecture.stored_layers
-        )
-    read = max(
-        0,
-        (sized.bytes - _unneeded(subject, sized, format, quantization))
-        * active
-        // parameters.total,
-    )
-    row, experts = subject.row, architecture.expert_dtype if architecture is not None else None
     if (
         architecture is not None
         and row is not None
-        and experts is not None
+        and architecture.expert_dtype is not None
         and quantization == name_of(architecture)
     ):
-        if runtime is not None and runtime.id == "transformers":
-            # which widens them on a CPU and not on a GPU: what is read is not known before it is
-            # placed
-            return {}
-        # experts alone are narrow: a token reads those it uses, and all that lies beside them
-        sparse = next((group for group in architecture.feed_forward if group.experts), None)
-        share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
-        plain = architecture.dtype or "bfloat16"
-        table = (
-            0
-            if architecture.tied_embeddings
-            else (architecture.vocabulary or 0) * architecture.embedding_length * DTYPES[plain] / 8
-        )
-        sizes = stored_types(architecture, row).items()
-        return {
-            type: int(part * share if type == experts else part - table * (type == plain))
-            for type, part in sizes
-        }
+        # transformers widens them on a CPU and not on a GPU: what is read is not known before it is
+        # placed
+        in_transformers = runtime is not None and runtime.id == "transformers"
+        return {} if in_transformers else _decode_bytes_by_part(architecture, row)
+    files = sized.bytes - _unneeded(subject, sized, format, quantization)
+    read = max(0, files * _active(subject) // parameters.total)
     stored, loaded = loaded_type(runtime, subject.spec, quantization)
     return {loaded: int(read * DTYPES[loaded] / DTYPES[stored]) if stored != loaded else read}
+
+
+def _active(subject: Subject) -> int:
+    """Parameters that one token reads, as often as it does."""
+    parameters, architecture = subject.spec.parameters, subject.architecture
+    active = (parameters.active or parameters.total or 0) - (parameters.encoders or 0)
+    if architecture is None:
+        return active
+    table = (architecture.vocabulary or 0) * architecture.embedding_length
+    if not architecture.tied_embeddings and architecture.output_matrix:
+        active -= table
+    if architecture.stored_layers:
+        # layers that run through the weights of earlier ones read them once more
+        again = architecture.layers - architecture.stored_layers
+        active += max(0, active - table) * again // architecture.stored_layers
+    return active
+
+
+def _decode_bytes_by_part(architecture: Architecture, row: ArchitectureRow) -> dict[str, int]:
+    """Where experts alone are narrow: a token reads those it uses, and all that lies beside
+    them.
+    """
+    sparse = next((group for group in architecture.feed_forward if group.experts), None)
+    share = (sparse.used or 1) / (sparse.experts or 1) if sparse is not None else 1.0
+    plain = architecture.dtype or "bfloat16"
+    table = 0.0
+    if not architecture.tied_embeddings:
+        elements = (architecture.vocabulary or 0) * architecture.embedding_length
+        table = elements * DTYPES[plain] / 8
+    return {
+        type: int(
+            part * share if type == architecture.expert_dtype else part - table * (type == plain)
+        )
+        for type, part in stored_types(architecture, row).items()
+    }

@@ -15,7 +15,7 @@ scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -303,11 +303,8 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
     """A model's files in a quantization that its publisher did not train it in: every linear
     layer of the blocks, nothing else.
     """
-    scheme, architecture, row = (
-        scheme_of(name) or _bitsandbytes(name),
-        subject.architecture,
-        subject.row,
-    )
+    scheme = scheme_of(name) or _bitsandbytes(name)
+    architecture, row = subject.architecture, subject.row
     if scheme is None or architecture is None or row is None or not subject.whole:
         why = (
             "which layers it has is not known" if scheme is not None else "its layout is not known"
@@ -318,62 +315,32 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
             remedy="state the size under [[files]] of the spec",
         )
     layers = layers_of(architecture, row)
-    if scheme.method == "awq":
-        odd = next(
-            (
-                one
-                for one in layers.linear
-                if one.inputs % (scheme.group or one.inputs) or one.outputs % 8
-            ),
-            None,
-        )
-        if odd is not None:
-            return Unread(
-                fact="download_bytes",
-                reason=(
-                    f"AutoAWQ cannot pack it: {odd.inputs:,} inputs do not divide into groups of"
-                    f" {scheme.group or odd.inputs}"
-                ),
-                remedy="take gptq, or state the size under [[files]] of the spec",
-            )
+    refused = _why_not_packed(layers, scheme)
+    if refused is not None:
+        return refused
     parameters = subject.spec.parameters
+    leaves = is_bitsandbytes(name)
     narrow = [
-        one for one in layers.linear if not (is_bitsandbytes(name) and left_by_class(one.name, row))
+        linear for linear in layers.linear if not (leaves and left_by_class(linear.name, row))
     ]
-    wide = sum(one.weights for one in layers.linear) - sum(one.weights for one in narrow)
-    packed = sum(linear_bytes(name, one.inputs, one.outputs) * one.number for one in narrow)
-    weights = sum(one.weights for one in narrow)
-    plain = (
-        layers.others
-        + sum(width * rows for width, rows in layers.tables)
-        + (parameters.encoders or 0)
-        + wide
+    packed = sum(
+        linear_bytes(name, linear.inputs, linear.outputs) * linear.number for linear in narrow
     )
+    weights = sum(linear.weights for linear in narrow)
+    wide = sum(linear.weights for linear in layers.linear) - weights
+    tables = sum(width * rows for width, rows in layers.tables)
+    plain = layers.others + tables + (parameters.encoders or 0) + wide
     size = int(packed + 2 * plain)
     # a tied table is sometimes stored twice; blocks that predict more tokens are dropped or kept in
     # 16 bits
     high = int(size * 1.005) + 2 * (layers.tied_table + (parameters.mtp or 0))
     low = int(size * 0.995) - encoders_may_save(parameters.encoders, name)
-    left = [one for one in layers.linear if one.part in ("recurrent", "shared_expert", "attention")]
-    varies = any(one.part in ("expert", "recurrent") for one in layers.linear)
+    varies = any(linear.part in ("expert", "recurrent") for linear in layers.linear)
     if varies:
-        # recipes differ: many leave all but the experts, or the recurrent layers, in 16 bits
-        some = [
-            one
-            for one in left
-            if one.part != "attention" or any(other.part == "expert" for other in layers.linear)
-        ]
-        high += int(
-            sum(
-                2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number
-                for one in some
-            )
-        )
+        high += _wider_in_16_bits(_often_left(layers), name)
     note = "; recipes differ in what they leave in 16 bits" if varies else ""
-    line, scales = (
-        f"{weights:,} weights × {scheme.bits:g} bits / 8",
-        int(packed - weights * scheme.bits / 8),
-    )
+    scales = int(packed - weights * scheme.bits / 8)
+    line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
     line += f" + {scales:,} bytes of scales" if scales else ""
     return SizedWeights(
         bytes=size,
@@ -388,15 +355,47 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
     )
 
 
-def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
-    """What the experts take more where they alone stay in 16 bits."""
-    experts = [one for one in layers_of(architecture, row).linear if one.part == "expert"]
+def _why_not_packed(layers: Layers, scheme: Scheme) -> Unread | None:
+    """AutoAWQ packs only inputs that divide into groups, and outputs that divide by 8."""
+    if scheme.method != "awq":
+        return None
+    for linear in layers.linear:
+        group = scheme.group or linear.inputs
+        if linear.inputs % group or linear.outputs % 8:
+            return Unread(
+                fact="download_bytes",
+                reason=(
+                    f"AutoAWQ cannot pack it: {linear.inputs:,} inputs do not divide into groups of"
+                    f" {group}"
+                ),
+                remedy="take gptq, or state the size under [[files]] of the spec",
+            )
+    return None
+
+
+def _often_left(layers: Layers) -> list[Linear]:
+    """What some recipes leave in 16 bits: all but the experts, or the recurrent layers."""
+    mixture = any(linear.part == "expert" for linear in layers.linear)
+    left = (
+        ("recurrent", "shared_expert", "attention") if mixture else ("recurrent", "shared_expert")
+    )
+    return [linear for linear in layers.linear if linear.part in left]
+
+
+def _wider_in_16_bits(layers: Iterable[Linear], name: str) -> int:
+    """By how many bytes these layers are more in 16 bits than in the quantization `name`."""
     return int(
         sum(
-            2 * one.weights - linear_bytes(name, one.inputs, one.outputs) * one.number
-            for one in experts
+            2 * linear.weights - linear_bytes(name, linear.inputs, linear.outputs) * linear.number
+            for linear in layers
         )
     )
+
+
+def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
+    """What the experts take more where they alone stay in 16 bits."""
+    layers = layers_of(architecture, row).linear
+    return _wider_in_16_bits((linear for linear in layers if linear.part == "expert"), name)
 
 
 def _bitsandbytes(name: str) -> Scheme | None:
@@ -416,38 +415,20 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits.
     """
-    scheme, architecture, row, parameters = (
-        mlx_scheme(name),
-        subject.architecture,
-        subject.row,
-        subject.spec.parameters,
-    )
-    if scheme is None and name not in ("bf16", "fp16"):
-        return Unread(
-            fact="download_bytes",
-            reason=f"nobody states the size in {name}",
-            remedy="take 4bit or 8bit",
-        )
-    own = subject.spec.quantized
-    if own is not None and own.format == "mlx" and own.quantization is None:
-        reason = subject.spec.unknown.get(
-            "architecture.matrix_dtype",
-            "its weights are stored in a quantization that has no name here",
-        )
-        return Unread(
-            fact="download_bytes",
-            reason=reason,
-            remedy="give the folder with its files, or what it was quantized from",
-        )
+    scheme, architecture, row = mlx_scheme(name), subject.architecture, subject.row
+    refused = _why_no_mlx_size(subject, name)
+    if refused is not None:
+        return refused
+    own, parameters = subject.spec.quantized, subject.spec.parameters
+    whole = architecture is not None and row is not None and subject.whole
     encoders = 2 * (parameters.encoders or 0)
-    if architecture is None or row is None or not subject.whole:
-        weights: Mapping[float, int] = {_mlx_bits(scheme): (parameters.total or 0) - encoders // 2}
-        vectors = 0
-    else:
-        apart = (
-            own.apart if own is not None and (own.format, own.quantization) == ("mlx", name) else ()
-        )
+    if architecture is not None and row is not None and whole:
+        same = own is not None and (own.format, own.quantization) == ("mlx", name)
+        apart = own.apart if own is not None and same else ()
         weights, vectors = _mlx_parts(architecture, row, scheme, apart)
+    else:
+        weights = {_mlx_bits(scheme): (parameters.total or 0) - encoders // 2}
+        vectors = 0
     if sum(weights.values()) <= 0:
         return Unread(
             fact="download_bytes",
@@ -456,11 +437,8 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
         )
     # convert keeps torch_dtype: what is not quantized, scales and biases are as wide as the
     # published weights
-    width = (
-        4
-        if architecture is not None and architecture.dtype == "float32" and scheme is not None
-        else 2
-    )
+    wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
+    width = 4 if wide else 2
     size = _mlx_bytes(weights, vectors, width) + encoders
     line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
     line += f" + {vectors:,} others × {width} bytes"
@@ -468,32 +446,12 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     if (
         architecture is not None
         and row is not None
-        and subject.whole
+        and whole
         and scheme is not None
         and own is None
     ):
-        if scheme.bits < 8 and row.mlx_in_8_bits:
-            high = (
-                _mlx_bytes(
-                    *_mlx_parts(
-                        architecture,
-                        row,
-                        scheme,
-                        tuple((part, "8bit") for part in row.mlx_in_8_bits),
-                    ),
-                    width,
-                )
-                + encoders
-            )
-            line += (
-                f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
-            )
-        if width > 2:
-            low = (
-                _mlx_bytes(*_mlx_parts(architecture.replace(dtype="bfloat16"), row, scheme, ()), 2)
-                + encoders
-            )
-            line += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
+        low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
+        line += note
     return SizedWeights(
         bytes=size,
         # conversions for text alone leave the encoders out
@@ -505,6 +463,50 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
             " bits); routers may keep more"
         ),
         arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
+    )
+
+
+def _mlx_ends(
+    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int, encoders: int
+) -> tuple[int, int, str]:
+    """The least and most bytes that other conversions of the published weights take, beside the
+    `encoders`, and the words for them.
+    """
+    wide = architecture.dtype == "float32"
+    low, high, note = size, size, ""
+    if scheme.bits < 8 and row.mlx_in_8_bits:
+        apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
+        parts = _mlx_parts(architecture, row, scheme, apart)
+        high = _mlx_bytes(*parts, 4 if wide else 2) + encoders
+        note = f"; mlx-lm of September 2026 and later keeps projections in 8 bits: {high:,} bytes"
+    if wide:
+        narrow = architecture.replace(dtype="bfloat16")
+        low = _mlx_bytes(*_mlx_parts(narrow, row, scheme, ()), 2) + encoders
+        note += f"; made with --dtype float16 or by an older mlx-lm {low:,}"
+    return low, high, note
+
+
+def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
+    """Why the size in `name` cannot be told: no type of MLX, or files whose own type is not
+    known.
+    """
+    if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
+        return Unread(
+            fact="download_bytes",
+            reason=f"nobody states the size in {name}",
+            remedy="take 4bit or 8bit",
+        )
+    own = subject.spec.quantized
+    if own is None or own.format != "mlx" or own.quantization is not None:
+        return None
+    reason = subject.spec.unknown.get(
+        "architecture.matrix_dtype",
+        "its weights are stored in a quantization that has no name here",
+    )
+    return Unread(
+        fact="download_bytes",
+        reason=reason,
+        remedy="give the folder with its files, or what it was quantized from",
     )
 
 
@@ -557,9 +559,10 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
     """
     if scheme is None:
         return 16.0
-    return scheme.bits + (8 if scheme.method in MLX_MODES else 64 if wide else 32) / (
-        scheme.group or 64
-    )
+    shared = 64 if wide else 32
+    if scheme.method in MLX_MODES:
+        shared = 8
+    return scheme.bits + shared / (scheme.group or 64)
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:

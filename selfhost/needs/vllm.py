@@ -127,8 +127,9 @@ def _bytes_of(
         most += 8 * tokens * states * 4
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
-    extra = (_SEEING_LOGGED if row.vllm_pictures_logged else _SEEING) if sees else (0, 0, 0)
+    extra = (0, 0, 0)
     if sees:
+        extra = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
         line += f" + {extra[1]:,} bytes of the encoder"
     return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
 
@@ -171,25 +172,25 @@ def activations(
     return made[0].replace(on_large=made[1])
 
 
+def _graph_sizes(architecture: Architecture, *, encodes: bool) -> tuple[int, int, int]:
+    """MiB of graphs for each layer: least, likely and most."""
+    if encodes:
+        return _GRAPH_LAYER_POOLED
+    mixture = any(group.experts for group in architecture.feed_forward)
+    if mixture or any(group.kind == "latent" for group in architecture.attention):
+        return _GRAPH_LAYER_MIXED
+    return _GRAPH_LAYER_RECURRENT if architecture.recurrent else _GRAPH_LAYER
+
+
 def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
     """Graphs, and what is not PyTorch's, on a device; `host` is what the program takes of the
     RAM beside it.
     """
-    mixed = any(group.experts for group in architecture.feed_forward) or any(
-        group.kind == "latent" for group in architecture.attention
-    )
     layers, how = (
         architecture.layers,
         How.ASSUMED if encodes or architecture.recurrent else How.STATED,
     )
-    counted = (
-        _GRAPH_LAYER_MIXED
-        if mixed
-        else _GRAPH_LAYER_RECURRENT
-        if architecture.recurrent
-        else _GRAPH_LAYER
-    )
-    by_layer = [MIB * size for size in (_GRAPH_LAYER_POOLED if encodes else counted)]
+    by_layer = [MIB * size for size in _graph_sizes(architecture, encodes=encodes)]
     low, likely, high = (
         layers * size + beside for size, beside in zip(by_layer, _BESIDE_TORCH, strict=True)
     )

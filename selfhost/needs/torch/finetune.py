@@ -472,40 +472,10 @@ def finetune_needs(
         row = ArchitectureRow(name=architecture.row)
     subject = Subject(spec=spec, architecture=architecture, row=row)
     files = _files(subject, workload)
-    if (
-        spec.components
-        or spec.modality in ("speech", "image")
-        or (architecture is not None and architecture.audio is not None)
-    ):
-        return _known_files(
-            cpu, files, f"what training a {spec.modality} model takes is not computed"
-        )
-    if (
-        architecture is not None
-        and row is not None
-        and (row.rewrites or why_not_known(architecture, row, runtime.id) is not None)
-    ):
-        return _known_files(cpu, files, f"what training {architecture.row} takes is not computed")
-    if architecture is None or row is None or not subject.whole:
-        return _known_files(
-            cpu,
-            files,
-            "the tensors of the model are not known, so neither are its gradients and activations",
-        )
-    if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
-        why = (
-            "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
-            " and which these are is not known"
-        )
-        return _known_files(cpu, files, why, _UNPACKED_MEND)
-    no_encoders = why_no_encoders(spec)
-    if no_encoders is not None:
-        return _known_files(
-            cpu,
-            files,
-            f"{no_encoders}, so neither are the weights and gradients of all of it",
-            ENCODER_REMEDY,
-        )
+    refused = _why_not_computed(subject, runtime)
+    if refused is not None or architecture is None or row is None:
+        reason, remedy = refused or _NO_TENSORS
+        return _known_files(cpu, files, reason, remedy)
     activations = _activations(subject, architecture, row, plan)
     terms = [
         *_states(subject, architecture, row, plan, activations.low_bytes),
@@ -529,6 +499,37 @@ def finetune_needs(
         memory=MemoryNeed(terms=tuple(terms)),
         unknown=unknown,
     )
+
+
+_NO_TENSORS = (
+    "the tensors of the model are not known, so neither are its gradients and activations",
+    None,
+)
+
+
+def _why_not_computed(subject: Subject, runtime: RuntimeSpec) -> tuple[str, str | None] | None:
+    """Why nothing but the files is known of training a model, and what to do instead."""
+    spec, architecture, row = subject.spec, subject.architecture, subject.row
+    heard = architecture is not None and architecture.audio is not None
+    if spec.components or spec.modality in ("speech", "image") or heard:
+        return f"what training a {spec.modality} model takes is not computed", None
+    if architecture is None or row is None:
+        return _NO_TENSORS
+    if row.rewrites or why_not_known(architecture, row, runtime.id) is not None:
+        return f"what training {architecture.row} takes is not computed", None
+    if not subject.whole:
+        return _NO_TENSORS
+    if "nvfp4" in (architecture.matrix_dtype, architecture.expert_dtype):
+        why = (
+            "transformers expands NVFP4 weights of compressed-tensors, loads none of ModelOpt's,"
+            " and which these are is not known"
+        )
+        return why, _UNPACKED_MEND
+    no_encoders = why_no_encoders(spec)
+    if no_encoders is not None:
+        why = f"{no_encoders}, so neither are the weights and gradients of all of it"
+        return why, ENCODER_REMEDY
+    return None
 
 
 def _plan(
@@ -626,59 +627,75 @@ def _states(
     plan: _Plan,
     activations_low_bytes: int,
 ) -> list[Term]:
+    if plan.method == "full":
+        return _trained_states(subject, architecture, row, plan, activations_low_bytes)
+    return _adapted_states(subject, architecture, row, plan)
+
+
+def _trained_states(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    plan: _Plan,
+    activations_low_bytes: int,
+) -> list[Term]:
+    """Where every weight is trained."""
+    groups = checkpoint_tensors(architecture, row)
+    total = count(groups) + (subject.spec.parameters.encoders or 0)
+    wide, copied = architecture.dtype == "float32", plan.optimizer != "sgd"
+    narrow = architecture.expert_dtype or architecture.matrix_dtype
+    expanded, weights_how = (f"; {narrow} {_EXPANDED}", How.COMPUTED) if narrow else ("", How.EXACT)
+    line = (
+        f"{total:,} parameters × {2 if copied else 6} bytes; in 16 bits, as forward and"
+        " backward use them"
+    )
+    if copied:
+        weights = term("weights", 2 * total, weights_how, _ZERO + expanded, line)
+    else:
+        # what keeps no state has no other term for the copy
+        line += ", and in float32"
+        weights = term(
+            "weights",
+            6 * total,
+            How.COMPUTED,
+            f"{_ZERO}; {_ALL_IN_16_BITS}{expanded}",
+            line,
+            low=(4 if wide else 2) * total,
+        )
+    left, first = 2 * total - activations_low_bytes, 2 * architecture.embedding_length
+    why = (
+        f"less the {activations_low_bytes:,} bytes of activations, let go by the time the last"
+        " gradient is there"
+    )
+    if left < first:
+        left, why = (
+            first,
+            "that of the last norm alone, for activations at their most outweigh all gradients",
+        )
+    gradients = term(
+        "gradients",
+        2 * total,
+        How.COMPUTED,
+        f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all; {_MADE_BACKWARD}",
+        f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32; at"
+        f" least: {why}",
+        low=left,
+        high=4 * total,
+    )
+    tables = sum(prod(group.shape) for group in groups if group.name in _LOOKED_UP)
+    return [
+        weights,
+        gradients,
+        *_optimizer(total, total, plan, copied=True, narrow=not wide, tables=tables),
+    ]
+
+
+def _adapted_states(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan
+) -> list[Term]:
+    """Where adapters are trained on weights that stay as they are."""
     encoders = subject.spec.parameters.encoders or 0
     total = count(checkpoint_tensors(architecture, row)) + encoders
-    if plan.method == "full":
-        wide, copied = architecture.dtype == "float32", plan.optimizer != "sgd"
-        narrow = architecture.expert_dtype or architecture.matrix_dtype
-        expanded, known = (f"; {narrow} {_EXPANDED}", How.COMPUTED) if narrow else ("", How.EXACT)
-        line = (
-            f"{total:,} parameters × {2 if copied else 6} bytes; in 16 bits, as forward and"
-            " backward use them"
-        )
-        if copied:
-            weights = term("weights", 2 * total, known, _ZERO + expanded, line)
-        else:
-            # what keeps no state has no other term for the copy
-            line += ", and in float32"
-            weights = term(
-                "weights",
-                6 * total,
-                How.COMPUTED,
-                f"{_ZERO}; {_ALL_IN_16_BITS}{expanded}",
-                line,
-                low=(4 if wide else 2) * total,
-            )
-        left, first = 2 * total - activations_low_bytes, 2 * architecture.embedding_length
-        why = (
-            f"less the {activations_low_bytes:,} bytes of activations, let go by the time the last"
-            " gradient is there"
-        )
-        if left < first:
-            left, why = (
-                first,
-                "that of the last norm alone, for activations at their most outweigh all gradients",
-            )
-        gradients = term(
-            "gradients",
-            2 * total,
-            How.COMPUTED,
-            f"{_ZERO}; transformers' own guide counts 4 bytes, 18 in all; {_MADE_BACKWARD}",
-            f"{total:,} parameters × 2 bytes; × 4 bytes where gradients are kept in float32; at"
-            f" least: {why}",
-            low=left,
-            high=4 * total,
-        )
-        tables = sum(
-            prod(group.shape)
-            for group in checkpoint_tensors(architecture, row)
-            if group.name in _LOOKED_UP
-        )
-        return [
-            weights,
-            gradients,
-            *_optimizer(total, total, plan, copied=True, narrow=not wide, tables=tables),
-        ]
     made = adapters(architecture, row, plan.rank)
     number, most, fewest = made.parameters, made.high_parameters, made.low_parameters
     how, note = How.EXACT, f"; {made.words}" if made.words else ""
@@ -1133,6 +1150,23 @@ def _feed_forward(
     return width * best, width * (fixed + used * (moved + least * group.length) + least * dense)
 
 
+def _scored_words(subject: Subject, architecture: Architecture, row: ArchitectureRow) -> int:
+    """Words that each token has a logit for; none of an encoder, whose loss is taken from one
+    vector.
+    """
+    embeds = row.encoder or subject.spec.modality == "embedding"
+    if embeds or not architecture.output_matrix:
+        return 0
+    return architecture.vocabulary or 0
+
+
+def _copies_of_experts(architecture: Architecture, plan: _Plan) -> int:
+    """Layers whose experts live at once with their adapters added."""
+    if plan.checkpointing:
+        return 1
+    return sum(len(group.layers) for group in architecture.feed_forward if group.experts)
+
+
 def _activations(
     subject: Subject, architecture: Architecture, row: ArchitectureRow, plan: _Plan
 ) -> Term:
@@ -1151,12 +1185,7 @@ def _activations(
         folded > 0,
     )
     hidden, tokens = architecture.embedding_length, plan.tokens
-    # an encoder's loss is taken from one vector
-    vocabulary = (
-        0
-        if row.encoder or not architecture.output_matrix or subject.spec.modality == "embedding"
-        else architecture.vocabulary or 0
-    )
+    vocabulary = _scored_words(subject, architecture, row)
     number, final = architecture.layers, 8 * hidden
 
     def per_token(sizes: tuple[int, ...], input_bytes: int, logit_bytes: int) -> int:
@@ -1184,16 +1213,14 @@ def _activations(
         size += 2 * made.largest
     # measured where nothing is kept in 16 bits: up to 1.9 times as much, 1.5 times beside peft's
     # own float32 copies; what was not checked may drop out as well
-    tenths = 25 if not saved.checked else 20 if trains_all else 16
+    tenths = 20 if trains_all else 16
+    if not saved.checked:
+        tenths = 25
     most = tuple(layer * tenths // 10 for layer in saved.high)
     high = tokens * per_token(most, 4, _LOGIT_HIGH_BYTES) + size - tokens * each
     if folded:
         # measured: all but the gradient of one tensor's copy; at the most those of all
-        copies = (
-            1
-            if plan.checkpointing
-            else sum(len(one.layers) for one in architecture.feed_forward if one.experts)
-        )
+        copies = _copies_of_experts(architecture, plan)
         line += f" + {copies} × {folded:,} × {width} bytes + {folded:,} × {width} / 3 bytes"
         note += (
             ", of experts with their adapters added, which peft makes anew for each layer"

@@ -292,12 +292,26 @@ def prompt_bytes(
     if fixed_threshold:
         return Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
     heap = max(part for _, _, part in moments)
-    shares = _ENCODER_HOLES if row.torch_in_order else _CACHED_HOLES if cached else _HOLES[width]
-    if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
-        shares = _SCAN_HOLES
-    elif wide_results:
-        shares = _WIDE_HOLES
+    shares = _shares_of_holes(architecture, row, width, cached=cached, wide_results=wide_results)
     return _with_holes(size, heap, shares, _CACHED_HOLES_BYTES if cached else _HOLES_BYTES, line)
+
+
+def _shares_of_holes(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    width: int,
+    *,
+    cached: bool,
+    wide_results: bool,
+) -> tuple[float, float, float]:
+    """Least, likely and most of the heap that a pass leaves as holes."""
+    if any(group.kind in ("mamba2", "delta", "kda") for group in architecture.recurrent):
+        return _SCAN_HOLES
+    if wide_results:
+        return _WIDE_HOLES
+    if row.torch_in_order:
+        return _ENCODER_HOLES
+    return _CACHED_HOLES if cached else _HOLES[width]
 
 
 def with_holes(size: int, heap: int, width: int, line: str) -> Span:
@@ -432,7 +446,7 @@ def _feed_forward(
         around, inside = 4, 4 if row.gate == "fused" else 3
     if wide_results:
         # the widest product, in 16 and in 32 bits, beside the gate where that is another
-        inside = max(inside, 3 if row.gate == "none" else 6 if row.gate == "fused" else 4)
+        inside = max(inside, {"none": 3, "fused": 6}.get(row.gate, 4))
     return (
         (around, wide),
         (inside, group.length),

@@ -61,35 +61,26 @@ def terms(
     if not known(subject, architecture):
         return [], 0
     stored, loaded = loaded_type(runtime, subject.spec, asked.quantization)
+    published = asked.quantization == name_of(architecture)
     narrow = loaded not in PLAIN_DTYPES
-    stated = narrow or architecture.dtype is not None or asked.quantization != name_of(architecture)
-    type = architecture.dtype if narrow else loaded
-    # bytes of a number in the model; both where the type is not stated
-    widths = (4,) if type == "float32" else (2,) if stated else (2, 4)
-    types = (
-        (architecture.matrix_dtype, architecture.expert_dtype)
-        if asked.quantization == name_of(architecture)
-        else ()
-    )
-    own = {name for name in types if name is not None}
+    stated = narrow or architecture.dtype is not None or not published
+    widths = _widths(architecture.dtype if narrow else loaded, stated=stated)
+    own = _narrow_types(architecture) if published else frozenset()
     widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
     measured = row.torch_measured and (widened or not narrow) and stated
     converted = stored != loaded
     unread = 0
+    weights = files
     if widened:
         weights = _widened_weights(subject, architecture, row, files, always=own <= _WIDENED)
     elif measured:
         weights, unread = _weights(subject, architecture, row, loaded, asked, converted=converted)
-    else:
-        weights = files
-    made = [weights]
-    made += [
-        found
-        for found in (_cache(architecture, row, widths, asked), _state(architecture, widths, asked))
-        if found is not None
-    ]
-    made.append(_activations(subject, architecture, row, widths, runtime, asked, measured=measured))
-    made.append(
+    beside = (_cache(architecture, row, widths, asked), _state(architecture, widths, asked))
+    items = [weights, *(item for item in beside if item is not None)]
+    items.append(
+        _activations(subject, architecture, row, widths, runtime, asked, measured=measured)
+    )
+    items.append(
         _program(
             architecture,
             row,
@@ -100,25 +91,42 @@ def terms(
             float8=widened and any(name.startswith("float8") for name in own),
         )
     )
-    words = _tokenizer(subject, architecture, row, made, _picture_bytes(subject, widths, asked))
+    words = _tokenizer(subject, architecture, row, items, _picture_bytes(subject, widths, asked))
     if measured and not widened and asked.instruction_sets is not None:
-        made = _together(made)
-    made += words
+        items = _together(items)
+    items += words
     if widened:
-        # what is narrow in the mapped files stays resident beside the weights made of it: those
-        # pages may go
-        plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0) + 2 * (
-            subject.spec.parameters.encoders or 0
-        )
-        return made, max(0, int(files.bytes - plain))
+        return items, _left_narrow(subject, architecture, row, files)
     if converted:
         # mapped files and the weights made of them are resident together while it loads
-        return made, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
+        return items, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
+    if not measured:
+        return items, unread
     # files map single experts, the model copies them into one array per layer: the mapped pages may
     # go, as may what no text reads
-    return made, unread + (
-        torch_memory.stacked_experts_bytes(architecture, row, widths[0]) if measured else 0
-    )
+    return items, unread + torch_memory.stacked_experts_bytes(architecture, row, widths[0])
+
+
+def _widths(type: str | None, *, stated: bool) -> tuple[int, ...]:
+    """Bytes of a number in the model; both where the type is not stated."""
+    if type == "float32":
+        return (4,)
+    return (2,) if stated else (2, 4)
+
+
+def _narrow_types(architecture: Architecture) -> frozenset[str]:
+    types = (architecture.matrix_dtype, architecture.expert_dtype)
+    return frozenset(name for name in types if name is not None)
+
+
+def _left_narrow(
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term
+) -> int:
+    """What is narrow in the mapped files, and stays resident beside the weights made of it: those
+    pages may go.
+    """
+    plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0)
+    return max(0, int(files.bytes - (plain + 2 * (subject.spec.parameters.encoders or 0))))
 
 
 def _counted(
