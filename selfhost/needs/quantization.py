@@ -7,7 +7,7 @@ role, its layer and its row length. The rules below were read from `src/llama-qu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -221,56 +221,31 @@ class _Recipe:
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
-        # heads that share one key, in the first layer; 0 where it has no attention and the header
-        # states that layer by layer
-        first = next(
-            (
-                group
-                for group in architecture.attention
-                if 0 in group.layers or row.keys_stated_once
-            ),
-            None,
-        )
-        self.sharing = (
-            0
-            if first is None
-            else first.heads
-            if first.kind == "latent"
-            else first.heads // max(1, first.kv_heads)
-        )
+        self.sharing = _heads_of_a_key(architecture, row)
         self.seventy = architecture.layers == row.layers_of_70b and (
             self.sharing != 1 or not row.shared_keys_of_70b
         )
-        values = [
-            (layer, group.name)
-            for group in groups
-            if _is_value(group.name)
-            for layer in group.layers
-        ]
-        downs = [
-            (layer, group.name)
-            for group in groups
-            if "ffn_down" in group.name and _quantized(group)
-            for layer in group.layers
-        ]
-        # llama-quantize counts these tensors in the order of their layers, and of their names in
-        # one layer; T5's two stacks by name alone
-        for tensors in (values, downs):
-            tensors.sort(
-                key=lambda tensor: (
-                    tensor
-                    if tensor[1].startswith("blk.")
-                    else (0, tensor[1].replace("*", str(tensor[0])))
-                )
-            )
+        values = _in_order(group for group in groups if _is_value(group.name))
+        downs = _in_order(
+            group for group in groups if "ffn_down" in group.name and _quantized(group)
+        )
         self.values = len(values)
         # the earlier rule counts fused ones among all, and passes over them in the order
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
+    @property
+    def shared(self) -> bool:
+        """True where so many heads share a key that values get more bits."""
+        return self.sharing >= 4
+
     def more_bits(self, index: int, total: int) -> bool:
         return index < total // 8 or index >= 7 * total // 8 or (index - total // 8) % 3 == 2
+
+    def early(self, index: int) -> bool:
+        """True in the first eighth of the layers."""
+        return index < self.blocks // 8
 
     def types(self, group: TensorGroup) -> list[tuple[str, int]]:
         """(type, how many of the group's tensors have it)."""
@@ -306,93 +281,54 @@ class _Recipe:
         return list(counted.items())
 
     def plain_type(self, group: TensorGroup) -> str:
-        name, row_length, base, quantization = group.name, group.shape[0], self.base, self.name
+        name, base, quantization = group.name, self.base, self.name
         table = name in ("token_embd.weight", "per_layer_token_embd.weight")
         if name == "output.weight" or (self.tied and table):
-            if quantization == "MXFP4" or self.falcon or row_length % BLOCKS[base][0]:
-                return "Q8_0"
-            if quantization in _TWO_BIT or quantization == "IQ3_XXS":
-                return "Q5_K"
-            return base if base == "Q8_0" else "Q6_K"
+            return self.last_type(group.shape[0])
         if quantization == "MXFP4":
             return "MXFP4" if len(group.shape) > 2 and group.shape[2] > 1 else "Q8_0"
         if table:
-            if quantization in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):
-                return "Q2_K"
-            if quantization in TERNARY_QUANTIZATIONS:
-                return "Q4_K"
-            return "IQ3_S" if quantization in ("IQ2_S", "IQ2_M", "IQ3_XXS") else base
-        if "attn_k.weight" in name:
-            if self.experts == 8:
-                return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
-            return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
-        if "attn_q.weight" in name:
+            return self.table_type()
+        if "attn_k.weight" in name and self.experts == 8:
+            return "Q4_K" if quantization in _TWO_BIT else "Q8_0"
+        if "attn_k.weight" in name or "attn_q.weight" in name:
             return {"IQ3_XS": "IQ3_XXS", "IQ3_XXS": "IQ2_S"}.get(quantization, base)
         if "attn_output.weight" in name:
             return self.output_type()
         return base
 
+    def last_type(self, row_length: int) -> str:
+        """Of the output matrix, or of the token table that stands in for it."""
+        if self.name == "MXFP4" or self.falcon or row_length % BLOCKS[self.base][0]:
+            return "Q8_0"
+        if self.name in _TWO_BIT or self.name == "IQ3_XXS":
+            return "Q5_K"
+        return self.base if self.base == "Q8_0" else "Q6_K"
+
+    def table_type(self) -> str:
+        """Of a table of which one row is read for a token."""
+        if self.name in ("IQ2_XXS", "IQ2_XS", "IQ1_S", "IQ1_M"):
+            return "Q2_K"
+        if self.name in TERNARY_QUANTIZATIONS:
+            return "Q4_K"
+        return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M", "IQ3_XXS") else self.base
+
     def value_type(self, index: int) -> str:
-        quantization, type, total = self.name, self.base, self.values
-        shared = self.sharing >= 4
-        if quantization in _TWO_BIT:
-            if shared or self.experts >= 4:
+        if self.name in _TWO_BIT:
+            if self.shared or self.experts >= 4:
                 return "Q4_K"
-            return "IQ3_S" if quantization in ("IQ2_S", "IQ2_M") else "Q2_K"
-        if quantization == "Q2_K":
-            type = "Q4_K" if shared else "Q3_K"
-        elif quantization == "Q2_K_S" and shared:
-            type = "Q4_K"
-        elif quantization == "IQ3_XXS":
-            type = "Q4_K" if shared else "IQ3_XXS" if self.importance_matrix else "IQ3_S"
-        elif quantization == "IQ3_M" or (quantization in ("IQ3_XS", "IQ3_S") and shared):
-            type = "Q4_K"
-        elif quantization == "Q3_K_M":
-            type = "Q5_K" if index < 2 else "Q4_K"
-        elif quantization == "Q3_K_L" or (quantization in ("IQ4_NL", "IQ4_XS") and shared):
-            type = "Q5_K"
-        elif quantization in ("Q4_K_M", "Q5_K_M") and self.more_bits(index, total):
-            type = "Q6_K"
-        elif quantization == "Q4_K_S" and index < 4:
-            type = "Q5_K"
+            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
+        rule = _VALUE_RULES.get(self.name)
+        type = self.base if rule is None else rule(self, index) or self.base
         if self.seventy and type in ("Q3_K", "Q4_K"):
             type = "Q5_K"
         return "Q8_0" if self.experts == 8 else type
 
     def down_type(self, index: int) -> str:
-        quantization, base, total = self.name, self.base, self.blocks
-        early = index < total // 8
-        if quantization in _TWO_BIT:
-            return base if not early else "IQ3_S" if quantization in ("IQ2_S", "IQ2_M") else "Q2_K"
-        if quantization == "Q2_K":
-            return "Q3_K"
-        if quantization == "Q2_K_S" and early:
-            return "Q4_K"
-        if quantization == "IQ3_XXS" and not self.importance_matrix:
-            return "Q4_K" if early else "Q3_K"
-        if quantization == "Q3_K_M":
-            if index < total // 16:
-                return "Q5_K"
-            return "Q4_K" if not self.falcon or self.more_bits(index, total) else "Q3_K"
-        if quantization == "IQ3_M" and (
-            early or (self.experts == 8 and self.more_bits(index, total))
-        ):
-            return "Q4_K"
-        if quantization == "Q3_K_L":
-            return "Q4_K" if self.falcon else "Q5_K"
-        if quantization == "Q4_K_M":
-            if self.falcon and index < total // 16:
-                return "Q6_K"
-            return base if not self.more_bits(index, total) else "Q5_K" if self.falcon else "Q6_K"
-        if quantization in ("IQ4_NL", "IQ4_XS") and early and not self.importance_matrix:
-            return "Q5_K"
-        if quantization == "Q5_K_M" and self.more_bits(index, total):
-            return "Q6_K"
-        if quantization == "Q4_K_S" and early and not self.falcon:
-            return "Q5_K"
-        if quantization in ("Q4_0", "Q5_0") and early and self.importance_matrix:
-            return "Q4_1" if quantization == "Q4_0" else "Q5_1"
-        return base
+        if self.name in _TWO_BIT and self.early(index):
+            return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
+        rule = _DOWN_RULES.get(self.name)
+        return self.base if rule is None else rule(self, index) or self.base
 
     def output_type(self) -> str:
         quantization, base = self.name, self.base
@@ -409,6 +345,107 @@ class _Recipe:
 
     def middle_type(self, layer: int) -> str:
         return "IQ3_XXS" if self.blocks // 8 <= layer < 7 * self.blocks // 8 else self.base
+
+
+def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
+    """Heads that share one key, in the first layer; 0 where it has no attention and the header
+    states that layer by layer.
+    """
+    for group in architecture.attention:
+        if 0 in group.layers or row.keys_stated_once:
+            return group.heads // (1 if group.kind == "latent" else max(1, group.kv_heads))
+    return 0
+
+
+def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
+    """Layer and name of each tensor as llama-quantize counts them.
+
+    In the order of their layers, and of their names in one layer; T5's two stacks by name alone.
+    """
+    return sorted(
+        ((layer, group.name) for group in groups for layer in group.layers),
+        key=lambda tensor: (
+            tensor if tensor[1].startswith("blk.") else (0, tensor[1].replace("*", str(tensor[0])))
+        ),
+    )
+
+
+def _iq3_xxs_value(recipe: _Recipe, index: int) -> str | None:
+    if recipe.shared:
+        return "Q4_K"
+    return None if recipe.importance_matrix else "IQ3_S"
+
+
+def _q6_k_where_more_bits(recipe: _Recipe, index: int) -> str | None:
+    return "Q6_K" if recipe.more_bits(index, recipe.values) else None
+
+
+def _q3_k_m_down(recipe: _Recipe, index: int) -> str | None:
+    if index < recipe.blocks // 16:
+        return "Q5_K"
+    return None if recipe.falcon and not recipe.more_bits(index, recipe.blocks) else "Q4_K"
+
+
+def _iq3_m_down(recipe: _Recipe, index: int) -> str | None:
+    more = recipe.experts == 8 and recipe.more_bits(index, recipe.blocks)
+    return "Q4_K" if more or recipe.early(index) else None
+
+
+def _q4_k_m_down(recipe: _Recipe, index: int) -> str | None:
+    if recipe.falcon and index < recipe.blocks // 16:
+        return "Q6_K"
+    if not recipe.more_bits(index, recipe.blocks):
+        return None
+    return "Q5_K" if recipe.falcon else "Q6_K"
+
+
+def _iq3_xxs_down(recipe: _Recipe, index: int) -> str | None:
+    if recipe.importance_matrix:
+        return None
+    return "Q4_K" if recipe.early(index) else "Q3_K"
+
+
+# which type a tensor gets where it is not that of most: llama_tensor_get_type of
+# src/llama-quant.cpp, a rule for each quantization
+_Rule = Callable[[_Recipe, int], "str | None"]
+_VALUE_RULES: Mapping[str, _Rule] = {
+    "Q2_K": lambda recipe, index: "Q4_K" if recipe.shared else "Q3_K",
+    "Q2_K_S": lambda recipe, index: "Q4_K" if recipe.shared else None,
+    "IQ3_XXS": _iq3_xxs_value,
+    "IQ3_XS": lambda recipe, index: "Q4_K" if recipe.shared else None,
+    "IQ3_S": lambda recipe, index: "Q4_K" if recipe.shared else None,
+    "IQ3_M": lambda recipe, index: "Q4_K",
+    "Q3_K_M": lambda recipe, index: "Q5_K" if index < 2 else "Q4_K",
+    "Q3_K_L": lambda recipe, index: "Q5_K",
+    "IQ4_NL": lambda recipe, index: "Q5_K" if recipe.shared else None,
+    "IQ4_XS": lambda recipe, index: "Q5_K" if recipe.shared else None,
+    "Q4_K_S": lambda recipe, index: "Q5_K" if index < 4 else None,
+    "Q4_K_M": _q6_k_where_more_bits,
+    "Q5_K_M": _q6_k_where_more_bits,
+}
+_DOWN_RULES: Mapping[str, _Rule] = {
+    "Q2_K": lambda recipe, index: "Q3_K",
+    "Q2_K_S": lambda recipe, index: "Q4_K" if recipe.early(index) else None,
+    "IQ3_XXS": _iq3_xxs_down,
+    "IQ3_M": _iq3_m_down,
+    "Q3_K_M": _q3_k_m_down,
+    "Q3_K_L": lambda recipe, index: "Q4_K" if recipe.falcon else "Q5_K",
+    "IQ4_NL": lambda recipe, index: (
+        "Q5_K" if recipe.early(index) and not recipe.importance_matrix else None
+    ),
+    "IQ4_XS": lambda recipe, index: (
+        "Q5_K" if recipe.early(index) and not recipe.importance_matrix else None
+    ),
+    "Q4_K_S": lambda recipe, index: "Q5_K" if recipe.early(index) and not recipe.falcon else None,
+    "Q4_K_M": _q4_k_m_down,
+    "Q5_K_M": lambda recipe, index: "Q6_K" if recipe.more_bits(index, recipe.blocks) else None,
+    "Q4_0": lambda recipe, index: (
+        "Q4_1" if recipe.early(index) and recipe.importance_matrix else None
+    ),
+    "Q5_0": lambda recipe, index: (
+        "Q5_1" if recipe.early(index) and recipe.importance_matrix else None
+    ),
+}
 
 
 def _is_value(name: str) -> bool:
