@@ -51,62 +51,76 @@ def alternatives(
     """
     if judged.fits:
         return ()
-    machine, shelf = asker.machine, asker.shelf
-    own = list(_of_itself(question, asked, machine, shelf))
+    machine, catalogue = asker.machine, asker.catalogue
+    own = list(_of_itself(question, asked, machine, catalogue))
     others = _other_models(question, asked, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
     if not own and not others:
-        own = list(_smaller(question, asked, machine, shelf, worth_having=False))
+        own = list(_smaller(question, asked, machine, catalogue, worth_having=False))
     return (*own[:MOST_ALTERNATIVES], *others)
 
 
 def _of_itself(
-    question: Question, asked: Workload, machine: Machine, shelf: Catalogue
+    question: Question, asked: Workload, machine: Machine, catalogue: Catalogue
 ) -> Iterator[Alternative]:
     spec, workload = question.spec, question.workload
     if asked.runtime is not None and not spec.closed:
         other = _fits(
-            spec, asked.replace(runtime=None, format=None, quantization=None), Asker(shelf, machine)
+            spec,
+            asked.replace(runtime=None, format=None, quantization=None),
+            Asker(catalogue, machine),
         )
         if other and other[0].runtime:
             yield _alternative(
-                other, shelf, f"the same model with {other[0].runtime.name}: {_takes(other)}"
+                other, catalogue, f"the same model with {other[0].runtime.name}: {_takes(other)}"
             )
     if spec.closed or question.runtime is None or question.needs is None:
         return
     if workload.task == "finetune":
         if workload.finetune_method != "qlora":
-            found = _fits(spec, asked.replace(finetune_method="qlora"), Asker(shelf, machine))
+            found = _fits(spec, asked.replace(finetune_method="qlora"), Asker(catalogue, machine))
             if found:
-                yield _alternative(found, shelf, f"the same model tuned by QLoRA: {_takes(found)}")
+                yield _alternative(
+                    found, catalogue, f"the same model tuned by QLoRA: {_takes(found)}"
+                )
     else:
-        yield from _smaller(question, asked, machine, shelf, worth_having=True)
-    longest = _longest_context(question, None, machine, shelf)
+        yield from _smaller(question, asked, machine, catalogue, worth_having=True)
+    longest = _longest_context(question, None, machine, catalogue)
     if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
         shorter = asked.replace(
             runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest
         )
-        found = _fits(spec, shorter, Asker(shelf, machine))
+        found = _fits(spec, shorter, Asker(catalogue, machine))
         if found:
             yield _alternative(
                 found,
-                shelf,
+                catalogue,
                 f"the same model and quantization with a context of {units.tokens(longest)}:"
                 f" {_takes(found)}",
             )
 
 
 def _smaller(
-    question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool
+    question: Question,
+    asked: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    worth_having: bool,
 ) -> Iterator[Alternative]:
-    found = _fits_smaller(question, asked, machine, shelf, worth_having=worth_having)
+    found = _fits_smaller(question, asked, machine, catalogue, worth_having=worth_having)
     if found is not None:
         yield _alternative(
-            found[0], shelf, f"the same model, smaller: {_takes(found[0])}; {found[1]}"
+            found[0], catalogue, f"the same model, smaller: {_takes(found[0])}; {found[1]}"
         )
 
 
 def _fits_smaller(
-    question: Question, asked: Workload, machine: Machine, shelf: Catalogue, *, worth_having: bool
+    question: Question,
+    asked: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    worth_having: bool,
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
     having, or of the others.
@@ -114,17 +128,17 @@ def _fits_smaller(
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
         return None
-    order = need.quantizations_of(spec, runtime, architectures(shelf))
+    order = need.quantizations_of(spec, runtime, architectures(catalogue))
     if workload.quantization not in order or _beyond_any_quantization(question, machine):
         return None
     for quantization in order[order.index(workload.quantization) + 1 :]:
-        quality = quality_of(quantization, shelf, spec)
+        quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
         found = _fits(
             spec,
             asked.replace(runtime=runtime.id, quantization=quantization),
-            Asker(shelf, machine),
+            Asker(catalogue, machine),
         )
         if found:
             return found, quality.text
@@ -138,7 +152,7 @@ def _other_models(
     that likely fall short of the wanted speed.
     """
     spec = question.spec
-    named = _named(spec, asker.shelf)
+    named = _named(spec, asker.catalogue)
     plain = _of_any_model(asked)
     found: list[tuple[_Fit, str]] = []
     slow: list[tuple[_Fit, str]] = []
@@ -155,21 +169,25 @@ def _other_models(
             (slow if _likely_short(fit) else found).append((fit, cost))
             if len(found) == most:
                 break
-    return tuple(_other_model(question, asked, asker.shelf, *one) for one in (*found, *slow)[:most])
+    return tuple(
+        _other_model(question, asked, asker.catalogue, *one) for one in (*found, *slow)[:most]
+    )
 
 
 def _other_model(
-    question: Question, asked: Workload, shelf: Catalogue, fit: _Fit, cost: str
+    question: Question, asked: Workload, catalogue: Catalogue, fit: _Fit, cost: str
 ) -> Alternative:
     spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
-    kind = "the nearest open-weight model" if other.id in _named(spec, shelf) else "another model"
+    kind = (
+        "the nearest open-weight model" if other.id in _named(spec, catalogue) else "another model"
+    )
     if other.family == spec.family:
         kind = "the same family"
     if asked.runtime is not None and runtime is not None and runtime.id != asked.runtime:
         kind += f" with {runtime.name}"
     told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
     return _alternative(
-        fit, shelf, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"
+        fit, catalogue, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"
     )
 
 
@@ -200,7 +218,9 @@ def open_alternatives(
     found = []
     plain = _of_any_model(asked)
     for name in (
-        asker.shelf.current_first(spec.availability.open_alternatives) if spec.availability else ()
+        asker.catalogue.current_first(spec.availability.open_alternatives)
+        if spec.availability
+        else ()
     ):
         try:
             other = asker.spec(name, plain)
@@ -234,10 +254,10 @@ def open_alternatives(
     )
 
 
-def _named(spec: ModelSpec, shelf: Catalogue) -> tuple[str, ...]:
+def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
     """What the spec itself names in its place, what is current first."""
     named = spec.availability.open_alternatives if spec.availability else ()
-    return shelf.current_first(
+    return catalogue.current_first(
         (*named, spec.upkeep.superseded_by) if spec.upkeep.superseded_by else named
     )
 
@@ -254,12 +274,12 @@ def _candidates(
     Where openness is asked for, those that are open in part come after all that are open, and what
     is not open does not come at all. Only specs that come into question are read.
     """
-    shelf = asker.shelf
-    named = _named(spec, shelf)
-    own = shelf.outline(spec.id)
+    catalogue = asker.catalogue
+    named = _named(spec, catalogue)
+    own = catalogue.outline(spec.id)
     purpose = own.purpose if own is not None else "general"
-    outlines = shelf.outlines()
-    bases = shelf.base_ids()
+    outlines = catalogue.outlines()
+    bases = catalogue.base_ids()
     recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
 
@@ -357,15 +377,15 @@ def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit,
         question = asker.ask(spec, workload)
     except WorkloadError:
         return None
-    return _fits_smaller(question, workload, asker.machine, asker.shelf, worth_having=True)
+    return _fits_smaller(question, workload, asker.machine, asker.catalogue, worth_having=True)
 
 
-def _typed(spec: ModelSpec, shelf: Catalogue) -> str:
+def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
     """How to ask about it: by its id, or by its file where the catalogue has none of that id or
     another.
     """
     try:
-        known = spec.id in shelf and shelf.spec(spec.id).origin == spec.origin
+        known = spec.id in catalogue and catalogue.spec(spec.id).origin == spec.origin
     except SpecError:
         known = False
     if known or not spec.origin:
@@ -375,7 +395,7 @@ def _typed(spec: ModelSpec, shelf: Catalogue) -> str:
     return quote(spec.origin)
 
 
-def _alternative(found: _Fit, shelf: Catalogue, why: str) -> Alternative:
+def _alternative(found: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question = found[0]
     return Alternative(
         id=question.spec.id,
@@ -386,7 +406,7 @@ def _alternative(found: _Fit, shelf: Catalogue, why: str) -> Alternative:
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
         why=why,
-        command=f"selfhost check {_typed(question.spec, shelf)}{found[2].options()}",
+        command=f"selfhost check {_typed(question.spec, catalogue)}{found[2].options()}",
     )
 
 
@@ -410,16 +430,16 @@ def _takes(found: _Fit) -> str:
 # ------------------------------------------------------------------ how far one could go
 
 
-def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue) -> Room | None:
+def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
     """The longest context, the best quantization and the most sequences that fit, each with
     everything else as judged.
     """
     runs = judged if judged.fits else None
     if question.needs is None or question.runtime is None:
         return None
-    longest = _longest_context(question, runs, machine, shelf)
-    best = _best_quantization(question, runs, machine, shelf)
-    most = _most_parallel(question, runs, machine, shelf)
+    longest = _longest_context(question, runs, machine, catalogue)
+    best = _best_quantization(question, runs, machine, catalogue)
+    most = _most_parallel(question, runs, machine, catalogue)
     not_now = []
     for name, key, value in (
         ("longest_context_tokens", "context_tokens", longest),
@@ -428,7 +448,7 @@ def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue)
     ):
         if value is not None:
             held = _held_under(
-                question, runs, question.workload.replace(**{key: value}), machine, shelf
+                question, runs, question.workload.replace(**{key: value}), machine, catalogue
             )
             if any(finding.code in _NOT_NOW for finding in held or ()):
                 not_now.append(name)
@@ -441,7 +461,7 @@ def room(question: Question, judged: Judged, machine: Machine, shelf: Catalogue)
 
 
 def _longest_context(
-    question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue
+    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
 ) -> int | None:
     """Tokens per sequence, at most what the model can use; None where tokens make no sense or
     not even one fits.
@@ -459,30 +479,32 @@ def _longest_context(
     return _largest(
         most,
         lambda tokens: _holds(
-            question, runs, question.workload.replace(context_tokens=tokens), machine, shelf
+            question, runs, question.workload.replace(context_tokens=tokens), machine, catalogue
         ),
     )
 
 
 def _most_parallel(
-    question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue
+    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
 ) -> int | None:
     if not _grows(question):
         return None
 
     def fits(number: int) -> bool:
-        return _holds(question, runs, question.workload.replace(parallel=number), machine, shelf)
+        return _holds(
+            question, runs, question.workload.replace(parallel=number), machine, catalogue
+        )
 
     most = (question.runtime.most_sequences if question.runtime else None) or MOST_PARALLEL
-    return _largest(most, fits, guess=_parallel_by_slope(question, machine, shelf))
+    return _largest(most, fits, guess=_parallel_by_slope(question, machine, catalogue))
 
 
-def _parallel_by_slope(question: Question, machine: Machine, shelf: Catalogue) -> int:
+def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogue) -> int:
     """Where the search is best begun: the need grows nearly in proportion to the sequences."""
     now = question.workload.parallel
     if question.needs is None or question.needs.memory is None:
         return now
-    twice = needs_under(question, question.workload.replace(parallel=2 * now), shelf, machine)
+    twice = needs_under(question, question.workload.replace(parallel=2 * now), catalogue, machine)
     if twice.memory is None:
         return now
     ceiling = max(machine.memory_available_bytes or 0, machine.memory_limit_bytes or 0)
@@ -502,21 +524,21 @@ def _grows(question: Question) -> bool:
 
 
 def _best_quantization(
-    question: Question, runs: Judged | None, machine: Machine, shelf: Catalogue
+    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
 ) -> str | None:
     if question.runtime is None or question.workload.task == "finetune" or question.local_files:
         return None
     if _beyond_any_quantization(question, machine):
         return None
     for quantization in need.quantizations_of(
-        question.spec, question.runtime, architectures(shelf)
+        question.spec, question.runtime, architectures(catalogue)
     ):
         if _holds(
             question,
             runs,
             question.workload.replace(quantization=quantization),
             machine,
-            shelf,
+            catalogue,
             stored=True,
         ):
             return quantization
@@ -562,7 +584,7 @@ def _holds(
     runs: Judged | None,
     workload: Workload,
     machine: Machine,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     *,
     stored: bool = False,
 ) -> bool:
@@ -570,7 +592,7 @@ def _holds(
 
     What `runs` on the accelerators, all of it or a part, does not leave them.
     """
-    held = _held_under(question, runs, workload, machine, shelf, stored=stored)
+    held = _held_under(question, runs, workload, machine, catalogue, stored=stored)
     return held is not None and all(finding.outcome in ("pass", "warn") for finding in held)
 
 
@@ -579,14 +601,14 @@ def _held_under(
     runs: Judged | None,
     workload: Workload,
     machine: Machine,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     *,
     stored: bool = False,
 ) -> Sequence[Finding] | None:
     """Findings of memory and accelerator, and of the disk where it is asked what can be `stored`;
     None where it would leave the accelerators.
     """
-    needs = needs_under(question, workload, shelf, machine)
+    needs = needs_under(question, workload, catalogue, machine)
     changed = question.replace(workload=workload, needs=needs)
     placed, held = place(changed, needs, machine)
     told = runs.needs.placement if runs is not None and runs.needs is not None else None
@@ -597,7 +619,7 @@ def _held_under(
         if workload.quantization != question.workload.quantization:
             alone = question.companions is None
             found = (
-                here(question.spec, question.runtime, workload, needs, machine, shelf)
+                here(question.spec, question.runtime, workload, needs, machine, catalogue)
                 if alone
                 else None
             )

@@ -22,7 +22,7 @@ OffersOf = Callable[[str], Sequence[Offer]]
 def usable_offers(
     question: Question,
     judged: Judged,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     offers_of: OffersOf,
     was_priced: OffersOf,
     *,
@@ -47,17 +47,17 @@ def usable_offers(
     met = {} if met is None else met
     found: tuple[Offer, ...] = ()
 
-    own_id = published_id(question.spec, shelf)
+    own_id = published_id(question.spec, catalogue)
 
     def serves(model_id: str) -> bool:
         nonlocal found
         if met.get(model_id) is False:
             return False
         offers, spec = offers_of(model_id), question.spec if model_id == own_id else None
-        if not offers and spec is None and not shelf.is_closed(model_id):
+        if not offers and spec is None and not catalogue.is_closed(model_id):
             # what nobody serves stands in for nothing, and most models are served by nobody
             return False
-        spec = spec or _read(shelf, model_id)
+        spec = spec or _read(catalogue, model_id)
         found = (
             ()
             if spec is None
@@ -69,7 +69,7 @@ def usable_offers(
 
     def complies(model_id: str) -> bool:
         if model_id not in met:
-            spec = shelf.spec(model_id)
+            spec = catalogue.spec(model_id)
             asked = (
                 license_check(spec, question.workload),
                 openness_check(spec, question.workload),
@@ -81,7 +81,12 @@ def usable_offers(
     # "" where the catalogue has no such model: no id is the same
     named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
     server = whose_offers(
-        named, shelf, serves, complies, own=known and meets(judged.findings), instead=judged.failed
+        named,
+        catalogue,
+        serves,
+        complies,
+        own=known and meets(judged.findings),
+        instead=judged.failed,
     )
     if server is None:
         return ()
@@ -99,7 +104,7 @@ def usable_offers(
         f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked"
         f" it is {why}."
     )
-    if not known and _alike(question.spec, _read(shelf, instead)):
+    if not known and _alike(question.spec, _read(catalogue, instead)):
         told = (
             f"{instead} has the layers of {question.spec.id}: whether that is the same model, or"
             " one tuned from it, its files do not say."
@@ -109,7 +114,7 @@ def usable_offers(
 
 def whose_offers(
     spec: ModelSpec,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     serves: Callable[[str], bool],
     complies: Callable[[str], bool],
     *,
@@ -124,13 +129,15 @@ def whose_offers(
     if own and serves(spec.id):
         return spec.id, None
     return (
-        next((one for one in stand_ins(spec, shelf) if serves(one[0]) and complies(one[0])), None)
+        next(
+            (one for one in stand_ins(spec, catalogue) if serves(one[0]) and complies(one[0])), None
+        )
         if instead
         else None
     )
 
 
-def published_id(spec: ModelSpec, shelf: Catalogue) -> str | None:
+def published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """The id under which the catalogue has that model. Of one that was read from its files None,
     but where they bear the whole name of one and have its layers.
     """
@@ -139,8 +146,8 @@ def published_id(spec: ModelSpec, shelf: Catalogue) -> str | None:
     from ..catalogue.names import id_of_whole_name
 
     for name in (spec.name, spec.name.replace("--", "/", 1), spec.id):
-        named = id_of_whole_name(name, shelf)
-        if named is not None and _alike(spec, _read(shelf, named)):
+        named = id_of_whole_name(name, catalogue)
+        if named is not None and _alike(spec, _read(catalogue, named)):
             return named
     return None
 
@@ -223,7 +230,7 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
     )
 
 
-def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
+def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """What stands in for a model, by id, and why: the first that is offered and meets what was
     asked is taken.
 
@@ -234,8 +241,8 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
     newest first, then the open-weight ones that its spec names, then any, the largest first; of
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
-    own = shelf.outline(spec.id)
-    chain = _successors(own, shelf) if own is not None else []
+    own = catalogue.outline(spec.id)
+    chain = _successors(own, catalogue) if own is not None else []
     seen = {spec.id, *(outline.id for outline in chain)}
     for place in sorted(range(len(chain)), key=lambda place: chain[place].next is not None):
         yield chain[place].id, _follows([own, *chain[: place + 1]]) if own is not None else ""
@@ -255,7 +262,7 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
         return outline.id, f"{why}{for_what}{late}"
 
     if spec.closed:
-        for outline, why in _beside_closed(spec, purpose, shelf):
+        for outline, why in _beside_closed(spec, purpose, catalogue):
             if outline.id not in seen:
                 seen.add(outline.id)
                 yield told(outline, why)
@@ -265,11 +272,11 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
         return
     larger = [
         outline
-        for outline in shelf.open_by_size()
+        for outline in catalogue.open_by_size()
         if (outline.parameters_total or 0) >= size and outline.modality == spec.modality
     ]
     # the sizes ascend, and sorting keeps their order
-    bases = shelf.base_ids()
+    bases = catalogue.base_ids()
 
     def apart(one: Outline) -> tuple[bool, bool, bool, bool]:
         tuning = (one.id in bases) != (spec.id in bases)
@@ -296,11 +303,11 @@ def stand_ins(spec: ModelSpec, shelf: Catalogue) -> Iterator[tuple[str, str]]:
             yield told(outline, f"{size_told}{family}{base}")
 
 
-def _successors(own: Outline, shelf: Catalogue) -> list[Outline]:
+def _successors(own: Outline, catalogue: Catalogue) -> list[Outline]:
     """What comes after a model, the next first, as far as its spec and theirs name it."""
     chain = [own]
     while len(chain) <= MOST_SUCCESSORS:
-        after = shelf.outline(chain[-1].next or "")
+        after = catalogue.outline(chain[-1].next or "")
         if after is None or after in chain:
             break
         chain.append(after)
@@ -327,24 +334,26 @@ def _follows(chain: Sequence[Outline]) -> str:
 
 
 def _beside_closed(
-    spec: ModelSpec, purpose: str, shelf: Catalogue
+    spec: ModelSpec, purpose: str, catalogue: Catalogue
 ) -> Iterator[tuple[Outline, str]]:
     """What may stand in for a closed model behind its successors, and what each is to it."""
 
     def last(outline: Outline) -> tuple[bool, bool]:
         return outline.superseded_by is not None, outline.purpose != purpose
 
-    same = [outline for outline in shelf.outlines() if outline.modality == spec.modality]
+    same = [outline for outline in catalogue.outlines() if outline.modality == spec.modality]
     line = [outline for outline in same if outline.closed and outline.family == spec.family]
     line.sort(key=lambda outline: (outline.released or "", outline.id), reverse=True)
     named = (
-        shelf.outline(id)
-        for id in shelf.current_first(
+        catalogue.outline(id)
+        for id in catalogue.current_first(
             spec.availability.open_alternatives if spec.availability else ()
         )
     )
     others = [
-        outline for outline in reversed(shelf.open_by_size()) if outline.modality == spec.modality
+        outline
+        for outline in reversed(catalogue.open_by_size())
+        if outline.modality == spec.modality
     ]
     yield from ((outline, "the newest of the same line") for outline in sorted(line, key=last))
     yield from (
@@ -355,11 +364,11 @@ def _beside_closed(
     yield from ((outline, "the largest open-weight model") for outline in sorted(others, key=last))
 
 
-def _read(shelf: Catalogue, model_id: str) -> ModelSpec | None:
+def _read(catalogue: Catalogue, model_id: str) -> ModelSpec | None:
     """A spec that is not there or is broken stands in for nothing; the verdict itself does not
     depend on it.
     """
     try:
-        return shelf.spec(model_id)
+        return catalogue.spec(model_id)
     except SelfhostError:
         return None

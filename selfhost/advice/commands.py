@@ -22,7 +22,7 @@ OLLAMA_LARGE_GPU_BYTES = 24 * 10**9
 def commands(
     question: Question,
     judged: Judged,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     machine: Machine,
     *,
     tag: str | None = None,
@@ -36,7 +36,7 @@ def commands(
     if any(finding.code == "runtime-other-byte-order" for finding in judged.findings):
         # the published file would not load as it is
         return ()
-    batch = need.batch_tokens(question.spec, question.workload, architectures(shelf))
+    batch = need.batch_tokens(question.spec, question.workload, architectures(catalogue))
     if question.local_files:
         return _of_a_file(question, question.runtime, question.spec.origin, batch)
     scaled = any(finding.code == "context-scaled" for finding in judged.findings)
@@ -65,9 +65,9 @@ def commands(
     if (
         question.runtime.id == "llama.cpp"
         and question.missing_bytes != 0
-        and _has_build(shelf.runtime("ollama"), machine)
+        and _has_build(catalogue.runtime("ollama"), machine)
     ):
-        other = list(_lines(shelf.runtime("ollama"), question, large, tag, scaled, batch))
+        other = list(_lines(catalogue.runtime("ollama"), question, large, tag, scaled, batch))
         # beside the runtime that was judged, only where one line says it all
         lines += other if len(other) == 1 else []
     return tuple(lines)

@@ -432,13 +432,13 @@ class ReadyAsker(Asker):
     are.
     """
 
-    def __init__(self, shelf: Catalogue, machine: Machine) -> None:
-        super().__init__(shelf, machine)
+    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
+        super().__init__(catalogue, machine)
         self._opened: tuple[Workload, Questions | None] | None = None
 
     def _ready(self, workload: Workload) -> Questions | None:
         if self._opened is None or self._opened[0] != workload:
-            self._opened = workload, Questions.open(self.shelf, workload, self.machine)
+            self._opened = workload, Questions.open(self.catalogue, workload, self.machine)
         return self._opened[1]
 
     def spec(self, id: str, workload: Workload) -> ModelSpec:

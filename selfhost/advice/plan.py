@@ -112,7 +112,7 @@ class Plan(Record):
 def make_plan(
     spec: ModelSpec,
     workload: Workload,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     profiles: Iterable[Profile],
     *,
     asked: str | None = None,
@@ -121,10 +121,10 @@ def make_plan(
     """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises
     `WorkloadError` as `ask`.
     """
-    question, judged, least = _least(spec, workload, shelf)
+    question, judged, least = _least(spec, workload, catalogue)
     known = []
     for profile in profiles:
-        here = ask(spec, workload, shelf, profile.machine)
+        here = ask(spec, workload, catalogue, profile.machine)
         found = judge(here, profile.machine)
         route = found.route(offered=False)
         placement = found.needs.placement if found.needs else None
@@ -162,13 +162,13 @@ def make_plan(
 
 
 def _least(
-    spec: ModelSpec, workload: Workload, shelf: Catalogue
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Judged, Least | None]:
     """The question, judged on the least machine, and that machine; on one without limits where
     there is none.
     """
     vast = _machine("linux", "x86_64", 2**50, 2**60)
-    question = ask(spec, workload, shelf, vast)
+    question = ask(spec, workload, catalogue, vast)
     needs, runtime = question.needs, question.runtime
     if needs is None:
         return question, judge(question, vast), None
@@ -182,7 +182,7 @@ def _least(
         (pair for pair in systems if not allowed or pair[1] in allowed), systems[0]
     )
     vast = _machine(system, architecture, 2**50, 2**60, _sets(needs, architecture))
-    question = ask(spec, workload, shelf, vast)
+    question = ask(spec, workload, catalogue, vast)
     needs = question.needs
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None

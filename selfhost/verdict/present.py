@@ -48,7 +48,7 @@ def here(
     workload: Workload,
     needs: Needs,
     machine: Machine,
-    shelf: Catalogue,
+    catalogue: Catalogue,
 ) -> Here | None:
     """The files of that format and quantization, as far as they lie where that runtime finds them;
     None where none does.
@@ -59,7 +59,7 @@ def here(
     if not machine.models_present:
         return None
     return min(
-        _found(spec, runtime, workload, needs, machine, shelf),
+        _found(spec, runtime, workload, needs, machine, catalogue),
         key=lambda one: one.missing_bytes or 0,
         default=None,
     )
@@ -82,7 +82,7 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
 
 
 def elsewhere(
-    spec: ModelSpec, workload: Workload, machine: Machine, shelf: Catalogue
+    spec: ModelSpec, workload: Workload, machine: Machine, catalogue: Catalogue
 ) -> str | None:
     """A sentence where the model is here, whole, for another runtime or in another quantization
     than the one asked about.
@@ -102,7 +102,7 @@ def elsewhere(
         if (
             same
             or (quantization is None and runtime != "transformers")
-            or not _reached(model, program := shelf.runtime(runtime), machine)
+            or not _reached(model, program := catalogue.runtime(runtime), machine)
         ):
             continue
         if (
@@ -111,7 +111,7 @@ def elsewhere(
             and _projector(model, machine) is None
         ):
             continue
-        if not _is(model, spec, program, wanted, shelf):
+        if not _is(model, spec, program, wanted, catalogue):
             continue
         asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
@@ -128,7 +128,7 @@ def begun(
     workload: Workload,
     needs: Needs,
     machine: Machine,
-    shelf: Catalogue,
+    catalogue: Catalogue,
 ) -> str | None:
     """A sentence where a file of that model and quantization is here, by its name, and smaller than
     it must be.
@@ -150,7 +150,7 @@ def begun(
         if (
             _of_format(model, workload)
             and _missing(model, workload, needs, machine) is None
-            and _is(model, spec, runtime, workload, shelf)
+            and _is(model, spec, runtime, workload, catalogue)
         ):
             sizes = f"{units.decimal(model.size_bytes)} of {units.decimal(weights)}"
             return (
@@ -166,13 +166,13 @@ def _found(
     workload: Workload,
     needs: Needs,
     machine: Machine,
-    shelf: Catalogue,
+    catalogue: Catalogue,
 ) -> Iterator[Here]:
     for model in machine.models_present or ():
         if not _reached(model, runtime, machine) or not _of_format(model, workload):
             continue
         missing = _missing(model, workload, needs, machine)
-        if missing is not None and _is(model, spec, runtime, workload, shelf):
+        if missing is not None and _is(model, spec, runtime, workload, catalogue):
             yield Here(
                 path=model.path,
                 size_bytes=model.size_bytes,
@@ -262,7 +262,11 @@ def _projector(model: PresentModel, machine: Machine) -> str | None:
 
 
 def _is(
-    model: PresentModel, spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, shelf: Catalogue
+    model: PresentModel,
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    catalogue: Catalogue,
 ) -> bool:
     """Whether it is that model, by the names that the catalogue knows."""
     own = {
@@ -292,7 +296,7 @@ def _is(
         or model.tag
         or re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
     )
-    return family in name.lower() and id_of(name, shelf) == spec.id
+    return family in name.lower() and id_of(name, catalogue) == spec.id
 
 
 def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> str:

@@ -57,7 +57,7 @@ _MAX_RANK = 65_536
 def ask(
     spec: ModelSpec,
     workload: Workload,
-    shelf: Catalogue,
+    catalogue: Catalogue,
     machine: Machine,
     *,
     local_files: bool = False,
@@ -73,14 +73,18 @@ def ask(
     not exist or that this model does not come in, a cache type of a model without a cache, a
     license expression that is none.
     """
-    workload, runtime, quantization = _understood(spec, workload, shelf, formats)
-    asked, opened = workload.context_tokens is not None, openness_check(spec, workload)
-    guessed = license_guessed(spec) if workload.commercial or workload.license else None
+    workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
+    asks_license = workload.commercial or workload.license
+    question = Question(
+        spec=spec,
+        workload=workload,
+        context_asked=workload.context_tokens is not None,
+        opened=openness_check(spec, workload),
+        license_guessed=license_guessed(spec) if asks_license else None,
+    )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
-        return Question(
-            spec=spec, workload=bare, context_asked=asked, opened=opened, license_guessed=guessed
-        )
+        return question.replace(workload=bare)
     if runtime is not None and _needs_other_files(spec, runtime, formats):
         if quantization in DTYPES:
             # converters read it, and write another
@@ -95,113 +99,131 @@ def ask(
             "leave --quant out",
         )
     if runtime is not None and loads is not None:
-        named = workload.replace(runtime=runtime.id)
-        return Question(
-            spec=spec,
-            workload=named,
+        return question.replace(
+            workload=workload.replace(runtime=runtime.id),
             runtime=runtime,
             loads=loads,
             mend=mend,
-            context_asked=asked,
             local_files=local_files,
-            opened=opened,
-            license_guessed=guessed,
         )
-    rows = architectures(shelf)
+    rows = architectures(catalogue)
     if runtime is not None:
-        file_format, default = need.default_format_and_quantization(spec, runtime)
-        if quantization is not None and not local_files:
-            # of files that are here the type is a fact; where its size cannot be told the needs say
-            # so
-            quantization = _had_in(spec, runtime, file_format, quantization, rows, shelf)
-        workload = workload.replace(
-            runtime=runtime.id, format=file_format, quantization=quantization or default
-        )
-    cache_asked = workload.kv_cache_type is not None
+        workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
+    is_cache_asked = workload.kv_cache_type is not None
     row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
     workload = _in_tokens(spec, row, workload)
-    companions = (
-        _companions(spec, runtime, workload, shelf) if workload.draft or workload.adapter else None
+    has_companions = workload.draft or workload.adapter
+    question = question.replace(
+        workload=workload,
+        runtime=runtime,
+        unfamiliar=_unfamiliar(spec, rows) if local_files else None,
+        rewriting=row if row is not None and row.rewrites else None,
+        local_files=local_files,
+        in_memory=in_memory,
+        companions=_companions(spec, runtime, workload, catalogue) if has_companions else None,
     )
-    layout = instruction_sets_for_layout(machine)
-    needs = need.needs_of(
-        spec, runtime, workload, rows, instruction_sets=layout, companions=companions
+    question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
+    return _with_files(question, part, catalogue, machine)
+
+
+def _in_format(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec,
+    quantization: str | None,
+    catalogue: Catalogue,
+    *,
+    local: bool,
+) -> Workload:
+    """The workload with the format that the runtime loads, and the quantization asked for or its
+    default.
+    """
+    file_format, default = need.default_format_and_quantization(spec, runtime)
+    if quantization is not None and not local:
+        # of files that are here the type is a fact; where its size cannot be told the needs say so
+        quantization = _had_in(
+            spec, runtime, file_format, quantization, architectures(catalogue), catalogue
+        )
+    return workload.replace(
+        runtime=runtime.id, format=file_format, quantization=quantization or default
     )
-    if (
+
+
+def _unfamiliar(spec: ModelSpec, rows: Mapping[str, Any]) -> str | None:
+    """The architecture of a file, where no row describes it."""
+    if spec.architecture is None:
+        return None
+    name = spec.architecture.row
+    return None if name.removesuffix(INCOMPLETE) in rows.get("architecture", {}) else name
+
+
+def _with_needs(
+    question: Question, catalogue: Catalogue, machine: Machine, *, is_cache_asked: bool
+) -> Question:
+    """The question with what it takes, and with the type of a cache only where it keeps one."""
+    spec, runtime, workload = question.spec, question.runtime, question.workload
+    needs = needs_under(question, workload, catalogue, machine)
+    keeps_no_cache = (
         runtime is not None
         and needs.memory is not None
         and not any(term.name == "kv_cache" for term in needs.memory.terms)
-    ):
-        if cache_asked and not runtime.kv_cache_types:
+    )
+    if is_cache_asked:
+        if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
             raise _problem(
                 "kv_cache_type",
                 f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen",
                 "leave it out",
             )
-        if (
-            cache_asked
-            and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None
-        ):
+        rows = architectures(catalogue)
+        refused = need.why_cache_type_refused(spec, workload, rows, runtime)
+        if refused is not None:
             raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
+    if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
-        if cache_asked:
-            needs = need.needs_of(
-                spec, runtime, workload, rows, instruction_sets=layout, companions=companions
-            )
-    elif (
-        cache_asked
-        and (refused := need.why_cache_type_refused(spec, workload, rows, runtime)) is not None
-    ):
-        raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
-    alone = needs
-    if companions is not None:
-        alone = need.needs_of(
-            spec, runtime, workload, rows, instruction_sets=instruction_sets_for_layout(machine)
-        )
-    read = None
-    if spec.modality in GENERATING and workload.task == "generate":
-        read = (
-            need.decode_bytes_by_type(
-                spec, runtime, workload.format or "", workload.quantization or "", rows
-            )
-            if runtime
-            else {}
-        )
-    if (
-        part is not None
-        and part.missing_bytes is None
-        and (alone.download_bytes or 0) > part.size_bytes
-    ):
-        part = part.replace(missing_bytes=(alone.download_bytes or 0) - part.size_bytes)
-    made = spec.architecture
-    known = (
-        made is None
-        or made.row.removesuffix(INCOMPLETE) in rows.get("architecture", {})
-        or not local_files
-    )
-    return Question(
-        unfamiliar=None if made is None or known else made.row,
-        spec=spec,
+        if is_cache_asked:
+            needs = needs_under(question, workload, catalogue, machine)
+    return question.replace(
         workload=workload,
-        runtime=runtime,
         needs=needs,
-        read_bytes=read,
-        context_asked=asked,
-        rewriting=row if row is not None and row.rewrites else None,
-        local_files=local_files,
-        in_memory=in_memory,
-        companions=companions,
-        beside_bytes=max(0, (needs.download_bytes or 0) - (alone.download_bytes or 0)),
-        opened=opened,
-        license_guessed=guessed,
-        here=part
-        or (
-            here(spec, runtime, workload, alone, machine, shelf)
-            if runtime is not None and not local_files
-            else None
-        ),
+        read_bytes=_read_bytes(spec, runtime, workload, architectures(catalogue)),
     )
+
+
+def _read_bytes(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, rows: Mapping[str, Any]
+) -> Mapping[str, int] | None:
+    """Weights read for one token by stored type, {} where that is not known; None where a pace
+    makes no sense.
+    """
+    if spec.modality not in GENERATING or workload.task != "generate":
+        return None
+    if runtime is None:
+        return {}
+    return need.decode_bytes_by_type(
+        spec, runtime, workload.format or "", workload.quantization or "", rows
+    )
+
+
+def _with_files(
+    question: Question, part: Here | None, catalogue: Catalogue, machine: Machine
+) -> Question:
+    """The question with what of the files lies here: `part` of those that were named, else what
+    the machine holds.
+    """
+    needs, runtime, workload = question.needs, question.runtime, question.workload
+    assert needs is not None
+    alone = needs
+    if question.companions is not None:
+        bare = question.replace(companions=None)
+        alone = needs_under(bare, workload, catalogue, machine)
+    download = alone.download_bytes or 0
+    if part is not None and part.missing_bytes is None and download > part.size_bytes:
+        part = part.replace(missing_bytes=download - part.size_bytes)
+    if part is None and runtime is not None and not question.local_files:
+        part = here(question.spec, runtime, workload, alone, machine, catalogue)
+    return question.replace(here=part, beside_bytes=max(0, (needs.download_bytes or 0) - download))
 
 
 class Asker:
@@ -209,61 +231,61 @@ class Asker:
     the answers at hand.
     """
 
-    def __init__(self, shelf: Catalogue, machine: Machine) -> None:
-        self.shelf = shelf
+    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
+        self.catalogue = catalogue
         self.machine = machine
 
     def spec(self, id: str, workload: Workload) -> ModelSpec:
         """The spec of that id, to be asked about under that workload. Raises as
         `Catalogue.spec`.
         """
-        return self.shelf.spec(id)
+        return self.catalogue.spec(id)
 
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         """As `ask`, of a spec that `spec` gave."""
-        return ask(spec, workload, self.shelf, self.machine)
+        return ask(spec, workload, self.catalogue, self.machine)
 
 
 def _understood(
-    spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
     """The workload under canonical names, its runtime and its quantization; raises
     `WorkloadError` with everything that makes no sense.
     """
-    found: list[Problem] = []
+    problems: list[Problem] = []
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
     try:
         if workload.license is not None:
             workload = workload.replace(
-                license=canonical_expression(workload.license, shelf.license_ids)
+                license=canonical_expression(workload.license, catalogue.license_ids)
             )
     except WorkloadError as error:
-        found += error.problems
+        problems += error.problems
     try:
-        runtime = _runtime(spec, workload, shelf, formats)
+        runtime = _runtime(spec, workload, catalogue, formats)
     except WorkloadError as error:
-        found += error.problems
+        problems += error.problems
     try:
         quantization = _known_quantization(spec, workload, runtime)
     except WorkloadError as error:
-        found += error.problems
+        problems += error.problems
     if (
         quantization in PACKED
         and workload.runtime is None
         and runtime is not None
         and runtime.rule_of(quantization) is None
     ):
-        runtime = _runtime_for(spec, quantization, shelf) or runtime
+        runtime = _runtime_for(spec, quantization, catalogue) or runtime
     if runtime is not None and workload.task == "generate":
-        found += beyond(workload, runtime, shelf)
+        problems += beyond(workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
         message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
-        found.append(
+        problems.append(
             Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out")
         )
-    if found:
-        raise WorkloadError(found)
+    if problems:
+        raise WorkloadError(problems)
     return workload, runtime, quantization
 
 
@@ -289,15 +311,7 @@ def _refusal(
     mend = None if spec.refused is None else "download it again, as it was published"
     if runtime is None:
         return None, mend
-    loads = need.why_not_loaded(spec, runtime)
-    packed = quantization in PACKED and "gguf" in runtime.formats
-    if _needs_other_files(spec, runtime, formats) and ("mlx" in formats or packed):
-        kind = (
-            f"{' or '.join(formats)}, quantized as {quantization},"
-            if packed
-            else " or ".join(formats)
-        )
-        loads = f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
+    loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, mend
     if runtime.id != FINETUNING_RUNTIME:
@@ -319,23 +333,36 @@ def _refusal(
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)
 
 
+def _why_files_not_loaded(
+    spec: ModelSpec, runtime: RuntimeSpec, quantization: str | None, formats: tuple[str, ...]
+) -> str | None:
+    """Why the runtime loads neither these files nor others made of them; None where it does."""
+    packed = quantization in PACKED and "gguf" in runtime.formats
+    if not (packed or "mlx" in formats) or not _needs_other_files(spec, runtime, formats):
+        return need.why_not_loaded(spec, runtime)
+    kind = " or ".join(formats)
+    if packed:
+        kind += f", quantized as {quantization},"
+    return f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
+
+
 def needs_under(
-    question: Question, workload: Workload, shelf: Catalogue, machine: Machine
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Needs:
     """What the same question takes under another workload."""
     return need.needs_of(
         question.spec,
         question.runtime,
         workload,
-        architectures(shelf),
+        architectures(catalogue),
         instruction_sets=instruction_sets_for_layout(machine),
         companions=question.companions,
     )
 
 
-def architectures(shelf: Catalogue) -> Mapping[str, Any]:
+def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
     """The rows of `common/architectures.toml`, as the needs read them."""
-    return shelf.common("architectures")
+    return catalogue.common("architectures")
 
 
 def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
@@ -355,12 +382,12 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
 
 
 def _companions(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, shelf: Catalogue
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
 ) -> need.Companions:
     """The draft model and the adapter that were named. `WorkloadError` for what that runtime or
     that model cannot take.
     """
-    made = need.Companions()
+    companions = need.Companions()
     if runtime is None:
         raise _problem(
             "draft" if workload.draft else "adapter",
@@ -372,23 +399,25 @@ def _companions(
         what = "the model's own block" if kind == "mtp" else "a draft model"
         if kind not in runtime.companions:
             raise _problem(
-                "draft", f"{runtime.name} does not draft with {what}", _takes(shelf, kind)
+                "draft", f"{runtime.name} does not draft with {what}", _takes(catalogue, kind)
             )
         if kind == "draft":
-            made = _draft(spec, runtime, workload.draft, workload.quantization, shelf)
+            companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
         elif spec.architecture is None or not spec.architecture.mtp_layers:
             message = f"{spec.name} brings no block that predicts more than one token"
             raise _problem("draft", message, "name a small model of the same family")
         else:
-            made = made.replace(own_block=True)
+            companions = companions.replace(own_block=True)
     if workload.adapter:
         if "adapter" not in runtime.companions:
-            raise _problem("adapter", f"{runtime.name} loads no adapter", _takes(shelf, "adapter"))
-        made = made.replace(**_adapter(spec, runtime, workload.adapter, shelf))
-    return made
+            raise _problem(
+                "adapter", f"{runtime.name} loads no adapter", _takes(catalogue, "adapter")
+            )
+        companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
+    return companions
 
 
-def beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterator[Problem]:
+def beyond(workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue) -> Iterator[Problem]:
     """What that program cannot be asked for, whatever the model: more sequences than it serves,
     a type its cache does not take.
     """
@@ -398,7 +427,7 @@ def beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterat
         others = [
             name
             for name in PACKED_RUNTIMES
-            if (shelf.runtime(name).most_sequences or wanted) >= wanted
+            if (catalogue.runtime(name).most_sequences or wanted) >= wanted
         ]
         yield Problem(
             file="workload",
@@ -410,7 +439,9 @@ def beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterat
     if type not in (None, "f16", *runtime.kv_cache_types):
         message = f"{runtime.name} keeps its cache in the type of the model and takes no {type}"
         others = [
-            name for name in shelf.runtime_ids() if type in shelf.runtime(name).kv_cache_types
+            name
+            for name in catalogue.runtime_ids()
+            if type in catalogue.runtime(name).kv_cache_types
         ]
         yield Problem(
             file="workload",
@@ -420,31 +451,35 @@ def beyond(workload: Workload, runtime: RuntimeSpec, shelf: Catalogue) -> Iterat
         )
 
 
-def _takes(shelf: Catalogue, kind: str) -> str:
+def _takes(catalogue: Catalogue, kind: str) -> str:
     return (
         "these do:"
-        f" {', '.join(name for name in shelf.runtime_ids() if kind in shelf.runtime(name).companions)}"  # noqa: E501
+        f" {', '.join(name for name in catalogue.runtime_ids() if kind in catalogue.runtime(name).companions)}"  # noqa: E501
     )
 
 
 def _draft(
-    spec: ModelSpec, runtime: RuntimeSpec, typed: str, in_quantization: str | None, shelf: Catalogue
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    typed: str,
+    in_quantization: str | None,
+    catalogue: Catalogue,
 ) -> need.Companions:
     from ..catalogue.names import is_path, resolve
 
     if is_path(typed):
         from ..modelfiles import read_local
 
-        local = read_local(typed, architectures(shelf))
+        local = read_local(typed, architectures(catalogue))
         draft, quantization, here = local.spec, local.quantization, local.files_here
     else:
-        found = resolve(typed, shelf)
-        draft, quantization, here = shelf.spec(found.spec_id), found.quantization, False
-    for one in (spec, draft):
-        if one.modality not in GENERATING:
+        named = resolve(typed, catalogue)
+        draft, quantization, here = catalogue.spec(named.spec_id), named.quantization, False
+    for model in (spec, draft):
+        if model.modality not in GENERATING:
             raise _problem(
                 "draft",
-                f"{one.name} writes no text, so nothing can be drafted",
+                f"{model.name} writes no text, so nothing can be drafted",
                 "leave --draft out",
             )
     if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
@@ -476,7 +511,7 @@ def _draft(
 
 
 def _adapter(
-    spec: ModelSpec, runtime: RuntimeSpec, typed: str, shelf: Catalogue
+    spec: ModelSpec, runtime: RuntimeSpec, typed: str, catalogue: Catalogue
 ) -> Mapping[str, Any]:
     import re
 
@@ -484,8 +519,8 @@ def _adapter(
     if ranked is None:
         from ..modelfiles import read_adapter
 
-        found = read_adapter(typed)
-        if found.format not in runtime.formats:
+        adapter = read_adapter(typed)
+        if adapter.format not in runtime.formats:
             fix = (
                 "convert it with llama.cpp's convert_lora_to_gguf.py"
                 if "gguf" in runtime.formats
@@ -494,20 +529,20 @@ def _adapter(
             raise _problem(
                 "adapter",
                 f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is"
-                f" {found.format}",
+                f" {adapter.format}",
                 fix,
             )
         why = need.why_adapter_differs(
-            spec, architectures(shelf), found.architecture, found.pairs
-        ) or _other_base(spec, found.base_model, shelf)
+            spec, architectures(catalogue), adapter.architecture, adapter.pairs
+        ) or _other_base(spec, adapter.base_model, catalogue)
         if why is not None:
             raise _problem(
                 "adapter",
                 f"{runtime.name} refuses this adapter: {why}",
                 "give the model that it was trained on",
             )
-        rank = max((min(*first, *second) for first, second in found.pairs.values()), default=0)
-        return {"adapter": found.size, "adapter_rank": rank, "adapter_is_here": True}
+        rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
+        return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
     widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
     if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
         raise _problem(
@@ -515,28 +550,28 @@ def _adapter(
             f'"{typed[:40]}" names no rank',
             f"a rank is a whole number from 1 to {widest:,}, for example rank=16",
         )
-    sized = need.adapter_of_rank(spec, architectures(shelf), int(ranked[1]))
+    sized = need.adapter_of_rank(spec, architectures(catalogue), int(ranked[1]))
     if not isinstance(sized, SizedWeights):
         raise _problem("adapter", sized.reason, sized.remedy)
     return {"adapter": sized, "adapter_rank": int(ranked[1])}
 
 
-def _other_base(spec: ModelSpec, base: str | None, shelf: Catalogue) -> str | None:
+def _other_base(spec: ModelSpec, base: str | None, catalogue: Catalogue) -> str | None:
     """Why an adapter of that base is not for the model: the base is known, and of another
     architecture.
     """
     from ..catalogue.names import id_of
 
     # peft writes the folder where a model was trained from one
-    trained_on = id_of(base, shelf) if base is not None and base.count("/") == 1 else None
+    trained_on = id_of(base, catalogue) if base is not None and base.count("/") == 1 else None
     if trained_on is None:
         return None
-    trained = shelf.spec(trained_on)
-    made, own = trained.architecture, spec.architecture
-    if made is None or own is None or made.row == own.row:
+    trained = catalogue.spec(trained_on)
+    other, own = trained.architecture, spec.architecture
+    if other is None or own is None or other.row == own.row:
         return None
     return (
-        f"it was trained on {trained.name}, whose architecture is {made.row}, and {spec.name} is"
+        f"it was trained on {trained.name}, whose architecture is {other.row}, and {spec.name} is"
         f" {own.row}"
     )
 
@@ -546,52 +581,61 @@ def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:
 
 
 def _runtime(
-    spec: ModelSpec, workload: Workload, shelf: Catalogue, formats: tuple[str, ...]
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> RuntimeSpec | None:
     """The runtime asked for, or the first of its modality that loads the model; None where the
     spec names no files at all.
     """
-    if not formats and spec.quantized is not None:
-        formats = (spec.quantized.format,)
     if workload.runtime is not None:
-        known = shelf.runtime_ids()
-        wanted = workload.runtime.strip().lower()
-        if wanted not in known:
-            from ..core.spelling import nearest
-
-            guess = nearest(wanted, known)
-            raise _problem(
-                "runtime",
-                f'"{workload.runtime}" is not one of {", ".join(known)}',
-                f"did you mean {guess}?" if guess else None,
-            )
-        return shelf.runtime(wanted)
-    if spec.closed or (
-        spec.architecture is None
-        and not spec.files
-        and not spec.components
-        and spec.needs is not None
-    ):
+        return _named_runtime(workload.runtime, catalogue)
+    if spec.closed or _states_needs_alone(spec):
         return None
     if workload.task == "finetune":
-        return shelf.runtime(FINETUNING_RUNTIME)
-    candidates = [shelf.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
-    fitting = [runtime for runtime in candidates if need.why_not_loaded(spec, runtime) is None]
-    # files in a format of their own go before what the modality usually runs in
-    others = (shelf.runtime(name) for name in PACKED_RUNTIMES) if formats else ()
-    for runtime in (
-        *fitting,
-        *(other for other in others if need.why_not_loaded(spec, other) is None),
-    ):
-        if not formats or set(formats) & set(runtime.formats):
+        return catalogue.runtime(FINETUNING_RUNTIME)
+    if not formats and spec.quantized is not None:
+        formats = (spec.quantized.format,)
+    usual = [catalogue.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
+    loading = [runtime for runtime in usual if need.why_not_loaded(spec, runtime) is None]
+    if not formats:
+        return loading[0] if loading else usual[0]
+    for runtime in loading:
+        if set(formats) & set(runtime.formats):
             return runtime
-    return fitting[0] if fitting else candidates[0]
+    # files in a format of their own go before what the modality usually runs in
+    for runtime in map(catalogue.runtime, PACKED_RUNTIMES):
+        if set(formats) & set(runtime.formats) and need.why_not_loaded(spec, runtime) is None:
+            return runtime
+    return loading[0] if loading else usual[0]
 
 
-def _runtime_for(spec: ModelSpec, quantization: str, shelf: Catalogue) -> RuntimeSpec | None:
+def _named_runtime(typed: str, catalogue: Catalogue) -> RuntimeSpec:
+    ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
+    if wanted in ids:
+        return catalogue.runtime(wanted)
+    from ..core.spelling import nearest
+
+    guess = nearest(wanted, ids)
+    raise _problem(
+        "runtime",
+        f'"{typed}" is not one of {", ".join(ids)}',
+        f"did you mean {guess}?" if guess else None,
+    )
+
+
+def _states_needs_alone(spec: ModelSpec) -> bool:
+    """The spec says what the model takes, and names no files."""
+    return (
+        spec.needs is not None
+        and spec.architecture is None
+        and not spec.files
+        and not spec.components
+    )
+
+
+def _runtime_for(spec: ModelSpec, quantization: str, catalogue: Catalogue) -> RuntimeSpec | None:
     """The first runtime that takes a quantization which the usual one does not load."""
     for name in PACKED_RUNTIMES:
-        runtime = shelf.runtime(name)
+        runtime = catalogue.runtime(name)
         if runtime.rule_of(quantization) is not None and need.why_not_loaded(spec, runtime) is None:
             return runtime
     return None
@@ -609,12 +653,11 @@ def _known_quantization(
         and need.canonical_quantization(typed) is None
     ):
         return typed
-    known = (runtime.named(typed) if runtime is not None else None) or need.canonical_quantization(
-        typed
-    )
-    if known is None:
+    name = runtime.named(typed) if runtime is not None else None
+    name = name or need.canonical_quantization(typed)
+    if name is None:
         raise _problem("quantization", *_no_quantization(typed))
-    return known
+    return name
 
 
 def _no_quantization(typed: str) -> tuple[str, str | None]:
@@ -673,7 +716,7 @@ def _had_in(
     file_format: str,
     quantization: str,
     rows: Mapping[str, Any],
-    shelf: Catalogue,
+    catalogue: Catalogue,
 ) -> str:
     """The name under which that runtime's format has the quantization. `WorkloadError` where
     its size cannot be told.
@@ -682,43 +725,52 @@ def _had_in(
     own = need.default_format_and_quantization(spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
         return own
-    same = SAME_TYPE.get(quantization, quantization)
-    for name in (
-        quantization,
-        same,
-        _IN_MLX.get(quantization, same),
-        "fp8" if quantization in _FLOAT8 else quantization,
-    ):
-        # what is taken unless another is asked for may be asked for, its size told or not
-        known = next((one for one in (*listed, own) if one.lower() == name.lower()), None)
-        if known is not None:
-            return known
-        sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
+    # what is taken unless another is asked for may be asked for, its size told or not
+    by_lower_name = {name.lower(): name for name in reversed((*listed, own))}
+    for name in _names_in_formats(quantization):
+        if name.lower() in by_lower_name:
+            return by_lower_name[name.lower()]
+        is_sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
         if (
-            sized
+            is_sized
             and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
             and _makes(spec, runtime, name)
         ):
             return name
+    raise _not_had_in(spec, runtime, file_format, quantization, rows, catalogue)
+
+
+def _names_in_formats(quantization: str) -> tuple[str, ...]:
+    """The quantization under the names that other formats have for the same type, its own first."""
+    same = SAME_TYPE.get(quantization, quantization)
+    float8 = "fp8" if quantization in _FLOAT8 else quantization
+    return quantization, same, _IN_MLX.get(quantization, same), float8
+
+
+def _not_had_in(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    file_format: str,
+    quantization: str,
+    rows: Mapping[str, Any],
+    catalogue: Catalogue,
+) -> WorkloadError:
+    """That the model does not come in it for that runtime, and what to type instead."""
     message = f"{spec.name} does not come in {quantization} for {runtime.name}"
-    untold = (
-        need.weights_bytes(spec, file_format, quantization, rows)
-        if runtime.rule_of(quantization) is not None
-        else None
-    )
-    if isinstance(untold, Unread):
-        message += f": {untold.reason}"
+    if runtime.rule_of(quantization) is not None:
+        size = need.weights_bytes(spec, file_format, quantization, rows)
+        if isinstance(size, Unread):
+            message += f": {size.reason}"
     others = [
         name
         for name in PACKED_RUNTIMES
-        if name != runtime.id and _had_with(spec, shelf.runtime(name), quantization, rows)
+        if name != runtime.id and _had_with(spec, catalogue.runtime(name), quantization, rows)
     ]
+    listed = need.quantizations_of(spec, runtime, rows)
     remedy = f"it comes in {', '.join(listed)}" if listed else "leave --quant out"
-    raise _problem(
-        "quantization",
-        message,
-        f"take it with --runtime {', '.join(others)}; here {remedy}" if others else remedy,
-    )
+    if others:
+        remedy = f"take it with --runtime {', '.join(others)}; here {remedy}"
+    return _problem("quantization", message, remedy)
 
 
 def _had_with(
