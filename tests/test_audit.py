@@ -18,8 +18,10 @@ from junitparser import JUnitXml
 from lxml import etree
 
 from selfhost import __version__
-from selfhost.audit.fleet import Audit, Result, Use, load_machines, run_audit
+from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import MachineClass, read_policy
+from selfhost.audit.record import Audit, Result, Use
+from selfhost.audit.run import run_audit
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import (
     MAX_PROBLEMS,

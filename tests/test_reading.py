@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfhost.audit.fleet import load_machines
+from selfhost.audit.machines import load_machines
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.offers import snapshot_day
 from selfhost.core import reading
@@ -432,7 +432,7 @@ def test_a_budget_holds_for_all_files_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Machines of all files are kept, so their values are counted together."""
-    monkeypatch.setattr("selfhost.audit.fleet.MAX_FLEET_SIGNS", 30)
+    monkeypatch.setattr("selfhost.audit.machines.MAX_FLEET_SIGNS", 30)
     for name in "abcd":
         (tmp_path / f"{name}.json").write_text(
             '{"schema": "selfhost.machine/1", "labels": {"a": "1", "b": "2"}}'

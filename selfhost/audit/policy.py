@@ -4,7 +4,7 @@ for, until when.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -17,6 +17,11 @@ from ..core.units import parse_bytes
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..machine.record import Machine
 from ..verdict.findings import CHECKS
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
@@ -445,30 +450,38 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     from collections import Counter
 
     names = Counter(wanted.name for wanted in models)
-    labels: list[str] = []
-    for wanted in models:
-        parts = [wanted.name]
-        if names[wanted.name] > 1:
-            asked = wanted.asked
-            pace = asked.min_tokens_per_second
-            parts += [
-                f"{asked.context_tokens} tokens" if asked.context_tokens else "",
-                asked.quantization or "",
-                asked.runtime or "",
-                f"{pace:g} tokens/s" if pace is not None else "",
-                f"{asked.parallel} in parallel" if asked.parallel > 1 else "",
-                f"{asked.kv_cache_type} cache" if asked.kv_cache_type else "",
-                f"{asked.audio_seconds} seconds of audio" if asked.audio_seconds else "",
-                f"drafted by {asked.draft}" if asked.draft else "",
-                f"adapter {asked.adapter}" if asked.adapter else "",
-                f"on {' '.join(map(str, wanted.machines))}" if wanted.machines else "",
-            ]
-        labels.append(", ".join(part for part in parts if part))
+    labels = [
+        ", ".join((wanted.name, *(_conditions(wanted) if names[wanted.name] > 1 else ())))
+        for wanted in models
+    ]
     times = Counter(labels)
     return tuple(
         wanted.replace(label=label if times[label] == 1 else f"{label} (model[{wanted.index}])")
         for wanted, label in zip(models, labels, strict=True)
     )
+
+
+# the words for each condition that an entry may state, in the order of its label
+_CONDITIONS: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("context_tokens", lambda tokens: f"{tokens} tokens"),
+    ("quantization", str),
+    ("runtime", str),
+    ("min_tokens_per_second", lambda pace: f"{pace:g} tokens/s"),
+    ("parallel", lambda sequences: f"{sequences} in parallel" if sequences > 1 else ""),
+    ("kv_cache_type", lambda name: f"{name} cache"),
+    ("audio_seconds", lambda seconds: f"{seconds} seconds of audio"),
+    ("draft", lambda model: f"drafted by {model}"),
+    ("adapter", lambda name: f"adapter {name}"),
+)
+
+
+def _conditions(wanted: Wanted) -> list[str]:
+    """What the entry states beside the name, in words."""
+    stated = [(words, getattr(wanted.asked, field)) for field, words in _CONDITIONS]
+    parts = [words(value) for words, value in stated if value is not None and value != ""]
+    if wanted.machines:
+        parts.append(f"on {' '.join(map(str, wanted.machines))}")
+    return [part for part in parts if part]
 
 
 def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> list[Exemption]:
@@ -496,7 +509,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
             )
         if model is None or rule is None or reason is None or expires is None:
             continue
-        made = Exemption(
+        exemption = Exemption(
             index=int(table.path[-1]),
             model=model,
             rule=rule,
@@ -505,14 +518,14 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
             owner=owner,
             expires=expires,
         )
-        earlier = seen.setdefault((model, rule, frozenset(map(str, machines))), made.index)
-        if earlier != made.index:
+        earlier = seen.setdefault((model, rule, frozenset(map(str, machines))), exemption.index)
+        if earlier != exemption.index:
             table.problem(
                 "rule",
                 f'"{rule}" of "{model}" is already excepted there by exception[{earlier}]',
                 "remove one of the two",
             )
-        kept.append(made)
+        kept.append(exemption)
     return kept
 
 
@@ -529,27 +542,32 @@ def _read_selectors(table: Table, classes: _Names) -> tuple[Selector, ...]:
     for index, text in enumerate(values if isinstance(values, list) else ()):
         if not isinstance(text, str) or not text.strip():
             continue
-        kind, _, rest = text.strip().partition(":")
-        key, equals, glob = rest.partition("=")
         place = (*table.path, "machines", index)
-        if kind == "class" and rest:
-            if rest not in classes:
-                guess = classes.nearest(rest, table.document)
-                remedy = (
-                    f'did you mean "class:{guess}"?'
-                    if guess
-                    else f'add [[class]] with name = "{rest}"'
-                )
-                table.document.add(place, f'no [[class]] has the name "{rest}"', remedy)
-            kept.append(Selector(kind=kind, pattern=rest))
-        elif kind == "host" and rest:
-            kept.append(Selector(kind=kind, pattern=rest))
-        elif kind == "label" and key and equals and glob:
-            kept.append(Selector(kind=kind, key=key, pattern=glob))
-        else:
+        selector = _selector(text.strip())
+        if selector is None:
             shown = text if len(text) <= 60 else text[:57] + "…"
             table.document.add(place, f'"{shown}" selects no machines', SELECTORS)
+            continue
+        if selector.kind == "class" and selector.pattern not in classes:
+            table.document.add(place, *_no_class(selector.pattern, classes, table.document))
+        kept.append(selector)
     return tuple(kept)
+
+
+def _selector(text: str) -> Selector | None:
+    """The selector that a text writes; None where it writes none."""
+    kind, _, rest = text.partition(":")
+    if kind in ("class", "host") and rest:
+        return Selector(kind=kind, pattern=rest)
+    key, _, glob = rest.partition("=")
+    return Selector(kind=kind, key=key, pattern=glob) if kind == "label" and key and glob else None
+
+
+def _no_class(name: str, classes: _Names, document: Document) -> tuple[str, str]:
+    """What is wrong with the name of a class that is not there, and what to write instead."""
+    guess = classes.nearest(name, document)
+    remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{name}"'
+    return f'no [[class]] has the name "{name}"', remedy
 
 
 def starter_policy(models: Sequence[str]) -> str:

@@ -157,6 +157,13 @@ def _can_be_passed_on(text: str) -> bool:
 
 
 def add_workload(parser: argparse.ArgumentParser) -> None:
+    """What the model should do, and what it must be."""
+    _add_work(parser)
+    _add_finetuning(parser)
+    _add_rules(parser)
+
+
+def _add_work(parser: argparse.ArgumentParser) -> None:
     work = parser.add_argument_group("what it should do")
     work.add_argument(
         "--context",
@@ -214,6 +221,9 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         metavar="TOKENS_PER_SECOND",
         help="lowest useful speed (default: 2; 0: any)",
     )
+
+
+def _add_finetuning(parser: argparse.ArgumentParser) -> None:
     tune = parser.add_argument_group("with --task finetune")
     tune.add_argument(
         "--method",
@@ -229,6 +239,9 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep all activations instead of computing them again",
     )
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_argument_group("what it must be")
     rules.add_argument(
         "--private", action="store_true", help="nothing may leave this machine: an API is no answer"
@@ -305,39 +318,7 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
         # it asks for no machine, and counts all memory of each
         parser.set_defaults(machine=None, set=[], measure=False, memory=None)
     else:
-        place.add_argument(
-            "--machine",
-            action=_Once,
-            metavar="FILE|DIR|PROFILE",
-            help=(
-                "another machine instead of this one: a record (`selfhost machine --format json`; -"
-                " reads it from a pipe), a folder of records, or the name of a known machine"
-                " (`selfhost machine --profiles`)"
-            ),
-        )
-        place.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help=(
-                "what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s[:measured],"
-                " gpu=24GiB[:NAME], gpu=2x24GiB[:NAME] or gpu=none, architecture, system,"
-                " instruction_sets=avx2,fma (repeatable)"
-            ),
-        )
-        place.add_argument(
-            "--measure",
-            action="store_true",
-            help=(
-                "measure this machine's memory bandwidth first (under a second): narrows the speed"
-            ),
-        )
-        place.add_argument(
-            "--memory",
-            choices=MEMORY_BASES[1:],
-            help="plan with all memory, or count only what is free now",
-        )
+        _add_named_machine(place)
     place.add_argument(
         "--download-speed",
         type=kind(rate),
@@ -349,6 +330,40 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
         type=kind(size_bytes),
         metavar="SIZE",
         help="memory kept for the system itself, as 2GiB",
+    )
+
+
+def _add_named_machine(place: argparse._ArgumentGroup) -> None:
+    place.add_argument(
+        "--machine",
+        action=_Once,
+        metavar="FILE|DIR|PROFILE",
+        help=(
+            "another machine instead of this one: a record (`selfhost machine --format json`; -"
+            " reads it from a pipe), a folder of records, or the name of a known machine"
+            " (`selfhost machine --profiles`)"
+        ),
+    )
+    place.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=(
+            "what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s[:measured],"
+            " gpu=24GiB[:NAME], gpu=2x24GiB[:NAME] or gpu=none, architecture, system,"
+            " instruction_sets=avx2,fma (repeatable)"
+        ),
+    )
+    place.add_argument(
+        "--measure",
+        action="store_true",
+        help=("measure this machine's memory bandwidth first (under a second): narrows the speed"),
+    )
+    place.add_argument(
+        "--memory",
+        choices=MEMORY_BASES[1:],
+        help="plan with all memory, or count only what is free now",
     )
 
 

@@ -14,9 +14,10 @@ from .output import deliver, present, tell_left_aside, write, write_file
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import argparse
     from typing import IO
 
-    from ..audit.fleet import Audit
+    from ..audit.record import Audit
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..verdict.record import Verdict
@@ -51,47 +52,20 @@ def parser() -> Parser:
 
 
 AUDIT_FORMATS = ("text", "json", "jsonl", "junit")
+# the name of a format, and the file for it; None is --output or standard output
+Output = tuple[str, str | None]
 
 
 def run(words: list[str]) -> int:
+    """Judge the machines against the policy, and write every report that was asked for."""
     options = parse(parser(), words)
-    from ..audit.fleet import load_machines, run_audit, utc_today
-    from ..audit.policy import read_policy, starter_policy
+    if options.init:
+        return _init(options.policy)
+    outputs = _outputs(options)
+    from ..audit.policy import read_policy
+    from ..audit.run import run_audit, utc_today
     from ..core.tomlfile import Document
 
-    if options.init:
-        if os.path.lexists(options.policy):
-            raise UsageError(
-                f"{options.policy} is there already",
-                remedy="name another file: `selfhost audit --init other.toml`",
-            )
-        write_file(options.policy, starter_policy(()))
-        from ..reports.layout import clean
-
-        named = clean(_named_policy(options.policy))
-        write(
-            f"wrote {clean(options.policy)}: name your models in it, then run `selfhost"
-            f" audit{named}`\n"
-        )
-        return 0
-    outputs = [_audit_format(text) for text in options.format] or [("text", None)]
-    if options.output and all(path is not None for _, path in outputs):
-        raise UsageError(
-            "--output has nothing to write: every --format names its own file",
-            remedy="leave --output out",
-        )
-    if sum(path is None for _, path in outputs) > 1:
-        raise UsageError(
-            "only one --format can go to standard output",
-            remedy="write the others to files: --format junit=report.xml",
-        )
-    files = [path for _, path in outputs if path is not None]
-    to_standard_output = options.output is None and len(files) < len(outputs)
-    check_targets(
-        options,
-        [*files, *([options.output] if options.output else [])],
-        with_standard_output=to_standard_output,
-    )
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
@@ -99,20 +73,71 @@ def run(words: list[str]) -> int:
     from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    from ..machine.reader import Machine
-
-    machines: tuple[Machine, ...]
-    problems: tuple[Problem, ...] = ()
-    if options.machines is None:
-        machines = (Machine.read(),)
-    else:
-        fleet = load_machines(options.machines, stdin=_stdin() if options.machines == "-" else None)
-        machines, problems = fleet.machines, fleet.problems
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
         return check_with(catalogue, name, workload, machine, instead=False, today=today)
 
+    machines, problems = _machines(options.machines)
     audit = run_audit(policy, machines, judge, today=today, problems=problems)
+    _report(options, outputs, audit)
+    tell_left_aside(catalogue)
+    return audit.exit_code
+
+
+def _init(path: str) -> int:
+    """Write a policy to start from."""
+    from ..audit.policy import starter_policy
+
+    if os.path.lexists(path):
+        raise UsageError(
+            f"{path} is there already",
+            remedy="name another file: `selfhost audit --init other.toml`",
+        )
+    write_file(path, starter_policy(()))
+    from ..reports.layout import clean
+
+    named = clean(_named_policy(path))
+    write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
+    return 0
+
+
+def _outputs(options: argparse.Namespace) -> list[Output]:
+    """The reports to make. `UsageError` where they contradict each other, `WriteError` where one
+    cannot be written.
+    """
+    outputs = [_audit_format(text) for text in options.format] or [("text", None)]
+    files = [path for _, path in outputs if path is not None]
+    if options.output and len(files) == len(outputs):
+        raise UsageError(
+            "--output has nothing to write: every --format names its own file",
+            remedy="leave --output out",
+        )
+    if len(outputs) - len(files) > 1:
+        raise UsageError(
+            "only one --format can go to standard output",
+            remedy="write the others to files: --format junit=report.xml",
+        )
+    check_targets(
+        options,
+        [*files, *([options.output] if options.output else [])],
+        with_standard_output=options.output is None and len(files) < len(outputs),
+    )
+    return outputs
+
+
+def _machines(path: str | None) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
+    """The machines to judge, and what is wrong with other records; without a path this machine."""
+    from ..audit.machines import load_machines
+    from ..machine.reader import Machine
+
+    if path is None:
+        return (Machine.read(),), ()
+    fleet = load_machines(path, stdin=_stdin() if path == "-" else None)
+    return fleet.machines, fleet.problems
+
+
+def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) -> None:
+    """Write the reports that go to files, all of them or none, then the one for standard output."""
     shown = next((name for name, path in outputs if path is None), None)
     if options.output is not None and shown is not None and not audit.problems:
         outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
@@ -131,8 +156,6 @@ def run(words: list[str]) -> int:
         present(options, document(audit))
     elif shown is not None:
         deliver(options, _audit_report(shown, audit))
-    tell_left_aside(catalogue)
-    return audit.exit_code
 
 
 def _stdin() -> IO[bytes]:
@@ -156,8 +179,8 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def _audit_format(text: str) -> tuple[str, str | None]:
-    name, found, path = text.partition("=")
+def _audit_format(text: str) -> Output:
+    name, equals, path = text.partition("=")
     if name not in AUDIT_FORMATS:
         from ..core.spelling import nearest
 
@@ -166,7 +189,7 @@ def _audit_format(text: str) -> tuple[str, str | None]:
             f"unknown format {name!r}",
             remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}",
         )
-    if found and path in ("", "-"):
+    if equals and path in ("", "-"):
         raise UsageError(f"--format {text} names no file", remedy=f"write --format {name}=FILE")
     return name, path or None
 

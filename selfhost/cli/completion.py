@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .arguments import Parser, parse
 from .output import write
@@ -73,31 +73,28 @@ def candidates(
     """
     typed = words[-1] if words else ""
     if len(words) < 2:
-        return tuple(command for command in commands if command.startswith(typed))
+        return _beginning(typed, commands)
     command = words[0]
     if command not in commands:
         return ()
     actions = parser_of(command)._actions
-    before = words[-2]
     for action in actions:
-        if before in action.option_strings and action.nargs != 0:
-            return tuple(
-                str(choice) for choice in action.choices or () if str(choice).startswith(typed)
-            )
+        if words[-2] in action.option_strings and action.nargs != 0:
+            return _beginning(typed, map(str, action.choices or ()))
     if typed.startswith("-"):
-        return tuple(
-            flag for action in actions for flag in action.option_strings if flag.startswith(typed)
-        )
-    fixed = tuple(
-        str(choice)
-        for action in actions
-        if not action.option_strings
-        for choice in action.choices or ()
-    )
+        return _beginning(typed, (flag for action in actions for flag in action.option_strings))
+    positional = (action for action in actions if not action.option_strings)
+    fixed = [str(choice) for action in positional for choice in action.choices or ()]
     if fixed:
-        return tuple(choice for choice in fixed if choice.startswith(typed))
-    if command not in ("check", "show", "compare", "plan"):
-        return ()
+        return _beginning(typed, fixed)
+    return _models(typed) if command in ("check", "show", "compare", "plan") else ()
+
+
+def _beginning(typed: str, candidates: Iterable[str]) -> tuple[str, ...]:
+    return tuple(candidate for candidate in candidates if candidate.startswith(typed))
+
+
+def _models(typed: str) -> tuple[str, ...]:
     from ..api import open_catalogue
     from ..catalogue.names import complete
 

@@ -96,13 +96,13 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
         return next(iter(errors.values()))
     problems: dict[Problem, None] = {}
     for name, error in errors.items():
-        found = error.problems if isinstance(error, InputError) else ()
-        if not found:
+        own = error.problems if isinstance(error, InputError) else ()
+        if not own:
             # to find near names takes far longer than all else: only for what will be listed
             near = error.nearest[:3] if len(problems) < MAX_PROBLEMS else ()
             remedy = f"did you mean {' or '.join(near)}?" if near else error.remedy
-            found = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
-        problems.update(dict.fromkeys(found))
+            own = (Problem(file="command line", key=name, message=error.message, remedy=remedy),)
+        problems.update(dict.fromkeys(own))
     faults = Faults("command line", problems)
     guesses = dict.fromkeys(
         guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest

@@ -21,6 +21,8 @@ from .output import deliver, present, tell_left_aside
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import argparse
+
     from ..catalogue.index import Catalogue
     from ..verdict.record import Answer
 
@@ -64,15 +66,7 @@ def run(words: list[str]) -> int:
     if options.family is not None:
         _known_family(options.family, catalogue)
     machine = one_machine(options)
-    rows = [
-        verdict
-        for verdict in judge_all(catalogue, workload, machine)
-        if (options.family is None or _same(verdict.model.family, options.family))
-        and (options.modality is None or verdict.model.modality == options.modality)
-        and (options.route is None or verdict.route == options.route)
-        and (options.openness is None or verdict.model.openness.weights == options.openness)
-        and (options.max_size is None or _within(verdict, options.max_size))
-    ]
+    rows = [row for row in judge_all(catalogue, workload, machine) if _matches(row, options)]
     if options.format == "json":
         from ..reports import json
 
@@ -86,7 +80,7 @@ def run(words: list[str]) -> int:
             row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today)
             for row in rows
         }
-        prices = {model_id: found[0] for model_id, found in offers.items() if found}
+        prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
         deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
     else:
         from ..reports.list_text import list_document
@@ -94,6 +88,18 @@ def run(words: list[str]) -> int:
         present(options, list_document(rows, machine))
     tell_left_aside(catalogue)
     return 0
+
+
+def _matches(verdict: Answer, options: argparse.Namespace) -> bool:
+    """Whether the model passes every filter that was given."""
+    model = verdict.model
+    return (
+        (options.family is None or _same(model.family, options.family))
+        and (options.modality is None or model.modality == options.modality)
+        and (options.route is None or verdict.route == options.route)
+        and (options.openness is None or model.openness.weights == options.openness)
+        and (options.max_size is None or _within(verdict, options.max_size))
+    )
 
 
 def _within(verdict: Answer, most: int) -> bool:

@@ -63,8 +63,8 @@ def run(words: list[str]) -> int:
 
     labels = {}
     for text in options.label:
-        key, found, value = text.partition("=")
-        if not found or not key.strip():
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
             raise UsageError(
                 f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
             )
@@ -77,9 +77,9 @@ def run(words: list[str]) -> int:
         raise UsageError(
             "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
         )
-    known = public_models() if options.record is not None else None
+    is_public = public_models() if options.record is not None else None
     machine = Machine.read(
-        measure=options.measure, root=options.root, record=options.record, known=known
+        measure=options.measure, root=options.root, record=options.record, known=is_public
     ).replace(labels=labels)
     if options.record is not None:
         note(f"recorded in {options.record}; look through it before you pass it on\n")
@@ -119,13 +119,13 @@ def _profiles(options: argparse.Namespace) -> int:
             "--profiles reads no machine",
             remedy="leave --name, --label, --measure, --root and --record out",
         )
-    known = all_profiles()
+    profiles = all_profiles()
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.profiles(known)))
+        deliver(options, json.dumps(json.profiles(profiles)))
     else:
         from ..reports.plan_text import profiles_document
 
-        present(options, profiles_document(known))
+        present(options, profiles_document(profiles))
     return 0

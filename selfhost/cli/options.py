@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def workload_of(options: argparse.Namespace) -> Workload:
     from ..core.workload import FLAGS, Workload
 
-    asked = {
+    fields = {
         field: getattr(options, flag.removeprefix("--").replace("-", "_"))
         for field, flag in FLAGS.items()
     }
-    asked["memory_basis"] = options.memory or "default"
-    asked["checkpointing"] = False if options.no_checkpointing else None
-    asked["load"] = load_of(options)
-    return Workload(**asked)
+    fields["memory_basis"] = options.memory or "default"
+    fields["checkpointing"] = False if options.no_checkpointing else None
+    fields["load"] = load_of(options)
+    return Workload(**fields)
 
 
 def load_of(options: argparse.Namespace) -> Load | None:
@@ -62,19 +62,19 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
 
     named: str | None = options.machine
     if named is None:
-        found: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
+        machines: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
     elif options.measure:
         raise UsageError(
             "--measure measures this machine, and --machine judges another",
             remedy="leave one of them out",
         )
     else:
-        found = _named_machines(named)
+        machines = _named_machines(named)
     if options.set:
         from ..machine.changes import apply
 
-        found = tuple(apply(machine, options.set) for machine in found)
-    return found
+        machines = tuple(apply(machine, options.set) for machine in machines)
+    return machines
 
 
 def _named_machines(named: str) -> tuple[Machine, ...]:
@@ -103,7 +103,7 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
                     message, remedy=error.remedy, nearest=error.nearest
                 ) from None
     if os.path.isdir(named):
-        from ..audit.fleet import load_machines
+        from ..audit.machines import load_machines
 
         fleet = load_machines(named)
         if fleet.problems:
@@ -113,13 +113,13 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
-    found = machines_of(options)
-    if len(found) > 1:
+    machines = machines_of(options)
+    if len(machines) > 1:
         remedy = (
             "name one of its files; `selfhost check` and `selfhost audit --machines` judge them all"
         )
-        raise UsageError(f"{options.machine} holds {len(found)} machines", remedy=remedy)
-    return found[0]
+        raise UsageError(f"{options.machine} holds {len(machines)} machines", remedy=remedy)
+    return machines[0]
 
 
 def judge_each(

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import __version__
-from ..audit.fleet import Audit, ExemptionUse, MachineGroup, Result, Row, Use
 from ..audit.policy import Policy, Wanted
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
 from ..core.errors import Problem
 from ..verdict.findings import Finding
 

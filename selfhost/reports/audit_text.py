@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..audit.fleet import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
 from ..verdict.findings import Outcome
 from .layout import Blank, Block, Document, Paragraph, Span, plain
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..audit.fleet import Audit, MachineGroup, Result, Row
+from ..audit.record import Audit, MachineGroup, Result, Row
 from .layout import clean
 
 if TYPE_CHECKING:

@@ -1,0 +1,50 @@
+"""Machines that fare alike, as one group with the largest shortfall of each model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..verdict.findings import Outcome
+from .record import MachineGroup, Row
+
+NAMES_SHOWN = 5
+
+
+def grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:
+    """In the order of each group's first machine. A machine that no model is wanted on is in
+    none.
+    """
+    alike: dict[object, list[tuple[Row, ...]]] = {}
+    for rows in by_machine:
+        if rows:
+            alike.setdefault(tuple(map(_signature, rows)), []).append(rows)
+    return tuple(
+        MachineGroup(
+            names=tuple(rows[0].machine for rows in members[:NAMES_SHOWN]),
+            count=len(members),
+            rows=tuple(max(column, key=_shortfall) for column in zip(*members, strict=True)),
+        )
+        for members in alike.values()
+    )
+
+
+def _signature(row: Row) -> object:
+    """What makes two rows alike: all but the figures."""
+    not_passed = tuple(
+        (each.check, each.code, each.outcome)
+        for each in row.findings
+        if each.outcome is not Outcome.PASS
+    )
+    without_check = tuple(reason.text for reason in row.reasons if reason.check is None)
+    return (
+        row.wanted.index,
+        row.result,
+        row.route,
+        not_passed,
+        without_check,
+        tuple((check, each.index) for check, each in row.excepted),
+    )
+
+
+def _shortfall(row: Row) -> float:
+    return max((reason.short or 0 for reason in row.reasons), default=0)

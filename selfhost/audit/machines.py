@@ -1,0 +1,182 @@
+"""Recorded machines: files, folders and streams of records -> machines with names that differ."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+
+from ..core.errors import Faults, MachineFileError, Problem
+from ..core.reading import Budget, Unreadable, open_input, read_records, too_large
+from ..core.records import Record
+from ..machine.record import MAX_FILE_BYTES, Machine, machine_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import IO
+
+# one recorded machine is about 4 kB; larger fleets are audited in parts
+MAX_FLEET_BYTES = 1 << 26
+MAX_MACHINES = 10_000
+# a recorded machine has 290 to 360 of them; of all records together, for all are kept
+MAX_FLEET_SIGNS = 4_200_000
+# until the name of its file can be given to it
+_UNNAMED = "that machine"
+RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
+
+
+class Fleet(Record):
+    """Recorded machines with names that differ, and every record that cannot be used."""
+
+    machines: tuple[Machine, ...]
+    problems: tuple[Problem, ...]
+
+
+def load_machines(path: str, *, stdin: bytes | IO[bytes] | None = None) -> Fleet:
+    """Recorded machines from a file (one record, a list of them, or one per line), every `*.json`
+    and `*.jsonl` of a folder, or `-`.
+
+    `-` reads `stdin`. Nothing raises: what cannot be used is in `problems`, at most MAX_PROBLEMS of
+    them and a count of the rest. A record without a name of its own takes its file's name, and its
+    line's number where the file holds several.
+    """
+    fleet = _Gathering("standard input" if path == "-" else path)
+    if path == "-":
+        fleet.add_stream(
+            "standard input",
+            BytesIO(stdin or b"") if stdin is None or isinstance(stdin, bytes) else stdin,
+        )
+    elif os.path.isdir(path):
+        for name in _records_in(path, fleet):
+            fleet.add_file(os.path.join(path, name))
+    else:
+        fleet.add_file(path)
+    return Fleet(machines=tuple(fleet.machines.values()), problems=fleet.faults.problems)
+
+
+def _records_in(folder: str, fleet: _Gathering) -> list[str]:
+    """The names of the files of records in a folder, sorted; what is wrong with it becomes a
+    problem of the fleet.
+    """
+    try:
+        names = sorted(
+            name
+            for name in os.listdir(folder)
+            if name.endswith((".json", ".jsonl")) and not name.startswith(".")
+        )
+    except OSError as error:
+        fleet.faults.append(
+            Problem(file=folder, message=f"cannot be read: {error.strerror or error}")
+        )
+        return []
+    if "facts.json" in names and os.path.isfile(os.path.join(folder, "env.json")):
+        remedy = (
+            f"make a record of it: `selfhost machine --root {folder} --format json > machine.json`,"
+            " then name machine.json"
+        )
+        fleet.faults.append(
+            Problem(
+                file=folder, message="is a recorded tree, not a folder of records", remedy=remedy
+            )
+        )
+        return []
+    if not names:
+        fleet.faults.append(
+            Problem(file=folder, message="the folder holds no *.json file", remedy=RECORD_IT)
+        )
+    return names
+
+
+class _Gathering:
+    """The machines read so far by name, and what is wrong with others: of all files together,
+    for their memory adds up.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.machines: dict[str, Machine] = {}
+        self.origins: dict[str, str] = {}
+        self.faults = Faults(file)
+        self.read = 0
+        self.budget = Budget(MAX_FLEET_SIGNS)
+
+    def add_file(self, path: str) -> None:
+        """The records of one file."""
+        try:
+            stream, size = open_input(path)
+            with stream:
+                if size is not None and size > MAX_FLEET_BYTES:
+                    raise too_large(MAX_FLEET_BYTES)
+                self.add_stream(path, stream)
+        except Unreadable as error:
+            self.faults.append(
+                Problem(file=path, message=error.reason, remedy=error.remedy or RECORD_IT)
+            )
+
+    def add_stream(self, file: str, stream: IO[bytes]) -> None:
+        """The records of one stream: none of them where the whole is no list of records, or
+        more than an audit takes.
+        """
+        signs_left = self.budget.signs_left
+        faults = Faults(file)
+        try:
+            records, count = self._records_of(file, stream, faults)
+        except Unreadable as error:
+            self.budget.signs_left = signs_left
+            remedy = error.remedy or RECORD_IT
+            self.faults.append(
+                Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
+            )
+            return
+        self.read += len(records)
+        self.faults.join(faults)
+        stem = os.path.splitext(os.path.basename(file))[0]
+        for line, place, machine in records:
+            if machine.name == _UNNAMED:
+                machine = machine.replace(name=stem if count == 1 else f"{stem}:{line or place}")
+            self._add(file, line, machine)
+
+    def _records_of(
+        self, file: str, stream: IO[bytes], faults: Faults
+    ) -> tuple[list[tuple[int | None, int, Machine]], int]:
+        """The machines of a stream, each with its line and its number, and how many records it
+        holds; `faults` takes what is wrong with single records, `Unreadable` ends the whole.
+        """
+        records: list[tuple[int | None, int, Machine]] = []
+        count = 0
+        entries = read_records(
+            stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget
+        )
+        for entry in entries:
+            if entry.fault is not None:
+                remedy = entry.fault.remedy or RECORD_IT
+                faults.append(
+                    Problem(file=file, line=entry.line, message=entry.fault.reason, remedy=remedy)
+                )
+                continue
+            count += 1
+            if self.read + count > MAX_MACHINES:
+                raise Unreadable(f"makes more than {MAX_MACHINES:,} machines: audit them in parts")
+            try:
+                machine = machine_of(
+                    entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
+                )
+            except MachineFileError as error:
+                faults.extend(error, line=entry.line)
+            else:
+                records.append((entry.line, count, machine))
+        if not count and not faults:
+            raise Unreadable("holds no machine")
+        return records, count
+
+    def _add(self, file: str, line: int | None, machine: Machine) -> None:
+        if machine.name not in self.machines:
+            self.machines[machine.name] = machine
+            self.origins[machine.name] = file if line is None else f"{file}:{line}"
+            return
+        message = (
+            f'"{machine.name}" is also the name of the machine in {self.origins[machine.name]}'
+        )
+        remedy = "give each its own: `selfhost machine --name NAME`"
+        self.faults.append(
+            Problem(file=file, line=line, key="name", message=message, remedy=remedy)
+        )

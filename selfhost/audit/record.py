@@ -1,0 +1,142 @@
+"""The answer of an audit: rows, groups of machines that fare alike, the fate of exceptions."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ..core.errors import Problem
+from ..core.records import Record
+from ..verdict.findings import Finding
+from ..verdict.record import Route, Verdict, exit_code
+from .policy import Exemption, Policy, Wanted
+
+
+class Result(StrEnum):
+    """What one row says of the policy. `excepted`: everything that failed is covered by
+    exceptions in force.
+    """
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    EXCEPTED = "excepted"
+
+
+class Reason(Record):
+    """One thing that decided a row. `check` is the finding's name, None where there was none;
+    `short` what is missing, in its unit.
+    """
+
+    check: str | None
+    text: str
+    remedy: str | None = None
+    short: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.text}" if self.check else self.text
+
+
+class Row(Record):
+    """One model on one machine.
+
+    `verdict` is None where it is not known whether the policy asks for the model there. `failed`
+    and `undecided` are the names of findings that no exception covers, `excepted` those one does,
+    each with it. `reasons` decided the row: for a pass there are none. `exit_code` is this row's
+    part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity.
+    """
+
+    machine: str
+    wanted: Wanted
+    verdict: Verdict | None
+    result: Result
+    exit_code: int
+    failed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    excepted: tuple[tuple[str, Exemption], ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def route(self) -> Route:
+        """The verdict's route; unknown where there is no verdict."""
+        return Route.UNKNOWN if self.verdict is None else self.verdict.route
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The verdict's findings; () where there is no verdict."""
+        return () if self.verdict is None else self.verdict.findings
+
+
+class MachineGroup(Record):
+    """Machines that fare alike: the same results for the same reasons.
+
+    `names` are the first ones; `rows` has one row per model, that of the machine with the largest
+    shortfall.
+    """
+
+    names: tuple[str, ...]
+    count: int
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """`edge-01`, or `edge-01 and 9 more`."""
+        return self.names[0] if self.count == 1 else f"{self.names[0]} and {self.count - 1:,} more"
+
+
+class Use(StrEnum):
+    """What became of an exception."""
+
+    USED = "used"
+    UNUSED = "unused"
+    EXPIRED = "expired"
+
+
+class ExemptionUse(Record):
+    """`rows`: how many it covered; for an expired one, how many it would have covered.
+    `concerned`: a machine of it was judged.
+    """
+
+    exemption: Exemption
+    use: Use
+    rows: int
+    concerned: bool
+
+
+class Audit(Record):
+    """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that
+    exceptions were held against.
+
+    `problems` are faults of the policy or of machine records that showed only here: with any of
+    them the exit code is 2.
+    """
+
+    policy: Policy
+    today: str
+    machines: int
+    rows: tuple[Row, ...]
+    groups: tuple[MachineGroup, ...]
+    exceptions: tuple[ExemptionUse, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 the policy holds, 1 it is broken, 2 not all could be judged or nothing was, 3
+        nothing is 1 but something is unknown.
+        """
+        routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
+        return exit_code(
+            (routes[row.exit_code] for row in self.rows), no_answer=bool(self.problems)
+        )
+
+    @property
+    def outcome(self) -> Result:
+        """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be
+        judged.
+        """
+        if any(row.exit_code == 1 for row in self.rows):
+            return Result.FAIL
+        return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
+
+    def count(self, result: Result) -> int:
+        """How many rows have that result."""
+        return sum(row.result is result for row in self.rows)

@@ -1,0 +1,161 @@
+"""Many models x many machines x a policy -> `Audit`: rows in a fixed order, and all faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ..core.errors import (
+    MAX_PROBLEMS,
+    Faults,
+    InputError,
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    WorkloadError,
+)
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.record import Verdict
+from .exceptions import Exceptions
+from .groups import grouped
+from .machines import RECORD_IT
+from .policy import Fault, Place, Policy, Wanted
+from .record import Audit, Row
+from .rows import row_of, unplaced_row
+
+Judge = Callable[[str, Workload, Machine], Verdict]
+
+
+def run_audit(
+    policy: Policy,
+    machines: Sequence[Machine],
+    judge: Judge,
+    *,
+    today: str,
+    problems: Iterable[Problem] = (),
+) -> Audit:
+    """Judge each model on each machine that the policy names for it: machines in the order given,
+    models in the policy's.
+
+    `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an
+    unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
+    `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
+    Machines have different names.
+    """
+    from datetime import date
+
+    today = date.fromisoformat(today).isoformat()
+    of_records = tuple(problems)
+    exceptions = Exceptions(policy.exceptions, today)
+    judging = _Judging(policy, judge, exceptions)
+    by_machine = [judging.rows_on(machine) for machine in machines]
+    own_problems: list[Problem] = []
+    if not machines and not of_records:
+        own_problems.append(
+            Problem(file=policy.file, message="there is no machine to judge", remedy=RECORD_IT)
+        )
+    own_problems += judging.problems(len(machines))
+    return Audit(
+        policy=policy,
+        today=today,
+        machines=len(machines),
+        rows=tuple(row for rows in by_machine for row in rows),
+        groups=grouped(by_machine),
+        exceptions=exceptions.uses(),
+        problems=(*of_records, *own_problems),
+    )
+
+
+class _Judging:
+    """Judges machine after machine, and keeps which entries of the policy selected none of them
+    or were refused.
+    """
+
+    def __init__(self, policy: Policy, judge: Judge, exceptions: Exceptions) -> None:
+        self._policy = policy
+        self._judge = judge
+        self._exceptions = exceptions
+        self._refused: dict[int, tuple[Wanted, SelfhostError]] = {}
+        self._placed: set[int] = set()
+
+    def rows_on(self, machine: Machine) -> tuple[Row, ...]:
+        """The rows of one machine, in the order of the policy's models."""
+        rows: list[Row] = []
+        place = Place(self._policy, machine)
+        exceptions = self._exceptions.at(machine, place)
+        for wanted in self._policy.models:
+            selected = place.selects(wanted.machines)
+            if selected is not False:
+                self._placed.add(wanted.index)
+            if selected is False or wanted.index in self._refused:
+                continue
+            if selected is None:
+                rows.append(unplaced_row(self._policy, wanted, machine))
+                continue
+            try:
+                verdict = self._judge(wanted.name, place.workload(wanted), machine)
+            except SelfhostError as error:
+                self._refused[wanted.index] = (wanted, error)
+                continue
+            rows.append(row_of(self._policy, wanted, machine, verdict, exceptions))
+        exceptions.count()
+        return tuple(rows)
+
+    def problems(self, machines: int) -> Iterator[Problem]:
+        """What is wrong with the entries; `machines` is how many were judged."""
+        refused = self._refused.values()
+        yield from Faults(self._policy.file, _of_other_files(refused)).problems
+        unplaced = [
+            wanted
+            for wanted in self._policy.models
+            if machines and wanted.index not in self._placed
+        ]
+        if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
+            yield from self._policy.problems(faults)
+
+
+def utc_today() -> str:
+    """Today's date in UTC, `YYYY-MM-DD`."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).date().isoformat()
+
+
+def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
+    """Faults of other files than the policy, such as a spec that one of its models names; each
+    once.
+    """
+    others = (
+        error.problems
+        for _, error in refused
+        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+    )
+    return list(dict.fromkeys(problem for problems in others for problem in problems))
+
+
+def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
+    """Why no verdict can be given for an entry, on any machine."""
+    for place, (wanted, error) in enumerate(refused):
+        if isinstance(error, WorkloadError) and error.problems:
+            yield from (
+                (wanted.index, each.key or "name", each.message, each.remedy)
+                for each in error.problems
+            )
+        elif not isinstance(error, InputError) or not error.problems:
+            remedy = error.remedy
+            # to find near names takes far longer than all else: only for what will be listed
+            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
+                remedy = f'did you mean "{error.nearest[0]}"?'
+            yield wanted.index, "name", error.message, remedy
+
+
+def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
+    message = (
+        f"selects none of the {machines:,} machines"
+        if machines > 1
+        else "does not select the machine"
+    )
+    remedy = (
+        "widen the selectors, add labels or a name to the machine's record, or remove the entry"
+    )
+    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)
