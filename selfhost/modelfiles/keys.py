@@ -26,8 +26,6 @@ _Part = TypeVar("_Part")
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json
 MAX_NUMBER = 1 << 32
-# the four names of Gemma 4's text model
-GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
 NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 LAYERS = (
     "num_hidden_layers",

@@ -61,6 +61,7 @@ class ModelType(Record):
     parallel_norms: int | None = None
     long_rope: bool = False
     shared_blocks: bool = False
+    adapted_blocks: bool = False
     attention_experts: bool = False
     layers_alike: str = ""
     layer_reader: str = ""
@@ -96,6 +97,20 @@ class ModelType(Record):
     inner_length: int | None = None
     inner_key: str = ""
     state_norm_key: str = ""
+    feed_forward: str = ""
+    experts_if: str = ""
+    one_expert_is_dense: bool = False
+    dense_beside: str = ""
+    dense_beside_if: str = ""
+    shared_experts: int | None = None
+    shared_like_one: bool = False
+    shared_length_of_each: bool = False
+    router_bias: bool | None = None
+    dense_layers: int = 0
+    experts_every: str = ""
+    dense_key: str = ""
+    dense_length: str = ""
+    feed_forward_ratio: int | None = None
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> ModelType:
