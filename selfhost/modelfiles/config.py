@@ -110,6 +110,16 @@ _DTYPES: Mapping[str, str] = {
 }
 
 
+# keys of a model that sees
+_SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
+# what no config.json says of a model
+_NEVER_STATED: Mapping[str, str] = {
+    "files": "config.json does not say how large the weights are",
+    "license.id": "config.json does not say",
+    "tokenizer": "config.json does not say whether one comes with it",
+}
+
+
 class ConfigRead(Record):
     """What a config.json tells. `language_parameters`: of the language model alone, None where
     they do not follow from the file.
@@ -258,15 +268,14 @@ class _Config(Keys):
     # -------- the whole
 
     def read(self) -> ConfigRead:
+        from ..needs.tensors import block_tensors, checkpoint_tensors, count, row_of
+
         stored = self.stored()
         try:
             architecture = self.architecture(stored)
         except Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
-        from ..needs.packed import is_bitsandbytes
-        from ..needs.tensors import block_tensors, checkpoint_tensors, count, row_of
-
         row = None if architecture is None else row_of(architecture, self.architectures)
         groups = (
             () if architecture is None or row is None else checkpoint_tensors(architecture, row)
@@ -274,55 +283,10 @@ class _Config(Keys):
         if self.apart:
             stored = self.with_apart(stored, groups)
         elif architecture is not None and stored.rules:
-            stored = (
-                settled(stored, groups, architecture.dtype or "bfloat16")
-                if groups
-                else stored.replace(rules=())
-            )
-            if stored.why is not None:
-                self.not_understood(stored.why)
-            apart = stored.apart if stored.format == "safetensors" else ()
-            architecture = architecture.replace(
-                matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart
-            )
-        if (
-            architecture is not None
-            and is_bitsandbytes(stored.matrices)
-            and str(self.outer.get("transformers_version")).startswith("5.")
-        ):
-            # its version 5 keeps a layer's experts in one array, which bitsandbytes leaves alone
-            # (issue 1849 there); 4 made them narrow
-            plain = architecture.dtype or "bfloat16"
-            experts = {
-                group.name: plain
-                for group in groups
-                if "_exps." in group.name and group.name.endswith(".weight")
-            }
-            architecture = architecture.replace(
-                apart=tuple({**dict(architecture.apart), **experts}.items())
-            )
-        encoder = row is not None and row.encoder and not row.diffusion
+            architecture, stored = self.by_rules(architecture, stored, groups)
+        if architecture is not None:
+            architecture = self.with_plain_experts(architecture, stored, groups)
         total = active = mtp = None
-        names = self.outer.get("architectures")
-        composed = (
-            self.nested
-            and isinstance(names, list)
-            and any(isinstance(name, str) and "ForConditional" in name for name in names)
-        )
-        vision = (
-            composed
-            or self.outer_type.vision
-            or any(
-                isinstance(self.outer.get(key), dict) or self.outer.get(key)
-                for key in (
-                    "vision_config",
-                    "vq_config",
-                    "visual",
-                    "mm_vision_tower",
-                    "img_processor",
-                )
-            )
-        )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
             if self.outer_type.mtp_layers is not None:
@@ -332,8 +296,8 @@ class _Config(Keys):
                 self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language, encoders = total, None
-        if vision or isinstance(self.outer.get("audio_config"), dict):
+        language, encoders, sees = total, None, self.sees()
+        if sees or isinstance(self.outer.get("audio_config"), dict):
             encoders = (
                 None if architecture is None else self.encoders(architecture.embedding_length)
             )
@@ -343,27 +307,15 @@ class _Config(Keys):
                 total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-        self.unknown["files"] = "config.json does not say how large the weights are"
-        self.unknown["license.id"] = "config.json does not say"
-        self.unknown["tokenizer"] = "config.json does not say whether one comes with it"
+        self.unknown.update(_NEVER_STATED)
         # classes that transformers has of its own do not need the code that auto_map names
         own_code = isinstance(self.outer.get("auto_map"), dict) and (
             not self.converted or self.type.own_code
         )
-        bare = architecture is not None and not architecture.output_matrix
-        modality = (
-            "speech"
-            if self.type.stacks == "whisper"
-            else "embedding"
-            if encoder or bare
-            else "vision"
-            if vision
-            else "text"
-        )
         spec = ModelSpec(
             id=identifier(self.name),
             name=self.name,
-            modality=modality,
+            modality=self.modality(architecture, row, sees=sees),
             parameters=Parameters(
                 total=total,
                 active=active,
@@ -391,14 +343,70 @@ class _Config(Keys):
             spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes)
         )
 
+    def by_rules(
+        self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
+    ) -> tuple[Architecture, Stored]:
+        """Both, once the rules of quantization_config are followed tensor by tensor."""
+        stored = (
+            settled(stored, groups, architecture.dtype or "bfloat16")
+            if groups
+            else stored.replace(rules=())
+        )
+        if stored.why is not None:
+            self.not_understood(stored.why)
+        apart = stored.apart if stored.format == "safetensors" else ()
+        architecture = architecture.replace(
+            matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart
+        )
+        return architecture, stored
+
+    def with_plain_experts(
+        self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
+    ) -> Architecture:
+        """Experts that bitsandbytes leaves alone: version 5 of transformers keeps those of a layer
+        in one array (issue 1849 of bitsandbytes); version 4 made them narrow.
+        """
+        from ..needs.packed import is_bitsandbytes
+
+        made_by_5 = str(self.outer.get("transformers_version")).startswith("5.")
+        if not made_by_5 or not is_bitsandbytes(stored.matrices):
+            return architecture
+        plain = architecture.dtype or "bfloat16"
+        experts = {
+            group.name: plain
+            for group in groups
+            if "_exps." in group.name and group.name.endswith(".weight")
+        }
+        return architecture.replace(apart=tuple({**dict(architecture.apart), **experts}.items()))
+
+    def sees(self) -> bool:
+        """The model takes pictures."""
+        names = self.outer.get("architectures")
+        composed = (
+            self.nested
+            and isinstance(names, list)
+            and any(isinstance(name, str) and "ForConditional" in name for name in names)
+        )
+        return (
+            composed
+            or self.outer_type.vision
+            or any(isinstance(self.outer.get(key), dict) or self.outer.get(key) for key in _SEEING)
+        )
+
+    def modality(
+        self, architecture: Architecture | None, row: ArchitectureRow | None, *, sees: bool
+    ) -> str:
+        if self.type.stacks == "whisper":
+            return "speech"
+        encoder = row is not None and row.encoder and not row.diffusion
+        if encoder or (architecture is not None and not architecture.output_matrix):
+            return "embedding"
+        return "vision" if sees else "text"
+
     def architecture(self, stored: Stored) -> Architecture:
-        if self.type.stacks == "bart":
-            self.reads_and_writes()
-        elif self.outer.get("is_encoder_decoder") and not self.type.stacks:
-            raise Unclear(
-                f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost"
-                " does not read"
-            )
+        from ..needs.tensors import ArchitectureRow
+
+        self.refuse_unread_stacks()
         self.layers = layers = self.layer_count()
         width = self.needed(*WIDTH)
         self.overrides = self.of_layers()
@@ -434,42 +442,18 @@ class _Config(Keys):
             # no encoder has an output matrix
             tied = False
         context = self.context()
-        shared = (
-            (self.number("num_kv_shared_layers") or 0) if self.reads("num_kv_shared_layers") else 0
-        )
-        if shared >= layers:
-            raise Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
+        shared = self.layers_without_cache()
         vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
-        positions = (
-            self.relative_positions() if row is not None and row.get("relative_table") else None
-        )
-        if (
-            row is not None
-            and row.get("positions")
-            and not row.get("position_offset")
-            and "positions" not in extra.get("lacks", ())
-        ):
-            positions = context
+        positions = self.positions(row, extra, context)
         slices, altup = (
             self.number("hidden_size_per_layer_input"),
             self.number("altup_num_inputs", "hc_mult"),
         )
-        # ALBERT: layers beside each other have one set of weights
-        sharing = (
-            self.number("num_hidden_groups")
-            if self.known and self.reads("num_hidden_groups")
-            else None
-        )
-        if sharing is not None and not 1 <= sharing <= layers:
-            raise Unclear(f"num_hidden_groups is {sharing:,}, and there are {layers:,} layers")
-        mtp = self.number(*_MTP)
-        if mtp is None:
-            mtp = self.outer_type.mtp_layers or 0
-        if mtp > layers:
-            raise Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
+        sharing = self.layer_groups()
+        mtp = self.mtp_layers()
         self.refuse_unread_of_cache()
         incomplete = self.incompleteness(incomplete, row, vocabulary, tied)
         name = gguf or self.type.row or self.kind or "unnamed"
@@ -534,27 +518,83 @@ class _Config(Keys):
         )
         for key, message, _ in found.misfits():
             raise self.misfit(key, message)
-        asks = [
-            key
-            for key in ("kv_cache_scheme", "kv_cache_quant_algo")
-            if isinstance(quantization, dict) and quantization.get(key)
-        ]
-        if asks and found.cache_dtype is None:
+        if found.cache_dtype is None:
+            self.note_cache_type(quantization)
+        if incomplete is None and row is not None:
+            return self.with_own_tensors(found, ArchitectureRow.from_values(name, row))
+        return found
+
+    def refuse_unread_stacks(self) -> None:
+        if self.type.stacks == "bart":
+            self.reads_and_writes()
+        elif self.outer.get("is_encoder_decoder") and not self.type.stacks:
+            raise Unclear(
+                f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost"
+                " does not read"
+            )
+
+    def layers_without_cache(self) -> int:
+        """How many last layers use the cache of an earlier one."""
+        if not self.reads("num_kv_shared_layers"):
+            return 0
+        shared = self.number("num_kv_shared_layers") or 0
+        if shared >= self.layers:
+            raise Unclear(
+                f"num_kv_shared_layers is {shared:,}, and there are {self.layers:,} layers"
+            )
+        return shared
+
+    def layer_groups(self) -> int | None:
+        """ALBERT: layers beside each other have one set of weights; how many sets."""
+        if not (self.known and self.reads("num_hidden_groups")):
+            return None
+        groups = self.number("num_hidden_groups")
+        if groups is not None and not 1 <= groups <= self.layers:
+            raise Unclear(f"num_hidden_groups is {groups:,}, and there are {self.layers:,} layers")
+        return groups
+
+    def mtp_layers(self) -> int:
+        """Blocks that predict more tokens."""
+        blocks = self.number(*_MTP)
+        if blocks is None:
+            blocks = self.outer_type.mtp_layers or 0
+        if blocks > self.layers:
+            raise Unclear(f"{_MTP[0]} is {blocks:,}, and there are {self.layers:,} layers")
+        return blocks
+
+    def positions(
+        self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
+    ) -> int | None:
+        """Rows of the position table, or of the table of distances."""
+        if row is None:
+            return None
+        relative = self.relative_positions() if row.get("relative_table") else None
+        learned = row.get("positions") and "positions" not in extra.get("lacks", ())
+        return context if learned and not row.get("position_offset") else relative
+
+    def note_cache_type(self, quantization: object) -> None:
+        """Notes the key of a type for keys and values that vLLM does not follow."""
+        if not isinstance(quantization, dict):
+            return
+        keys = ("kv_cache_scheme", "kv_cache_quant_algo")
+        key = next((key for key in keys if quantization.get(key)), None)
+        if key is not None:
             self.notes.append(
-                f"{asks[0]} of quantization_config is none that vLLM follows: keys and values are"
+                f"{key} of quantization_config is none that vLLM follows: keys and values are"
                 " counted in the model's type"
             )
-        if self.type.shared_blocks and incomplete is None and row is not None:
-            from ..needs.tensors import ArchitectureRow
+
+    def with_own_tensors(self, architecture: Architecture, row: ArchitectureRow) -> Architecture:
+        """The same with all tensors listed, where parts of them follow no row."""
+        if self.type.shared_blocks:
             from .zamba import with_shared_blocks
 
-            return with_shared_blocks(found, ArchitectureRow.from_values(name, row), self)
-        if self.type.attention_experts and incomplete is None and row is not None:
-            from ..needs.tensors import ArchitectureRow
+            return with_shared_blocks(architecture, row, self)
+        if self.type.attention_experts:
             from .jetmoe import with_attention_experts
 
-            return with_attention_experts(found, ArchitectureRow.from_values(name, row))
-        return found
+            return with_attention_experts(architecture, row)
+        return architecture
 
     def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
         """Raises for a size that does not divide what it should, under the name that it has in
@@ -807,8 +847,25 @@ class _Config(Keys):
     # -------- what its row does not say
 
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        found.update(self.type.other_than_row)
+        """What the model has otherwise than its row, as fields of `Architecture`."""
+        extra: dict[str, Any] = {**self.type.other_than_row}
+        self.add_switched(extra, row)
+        self.add_norm(extra, row)
+        if row.get("banked_layers") and self.number("attn_res_block_size") != row["banked_layers"]:
+            raise Unclear(
+                f"attn_res_block_size is {self.get('attn_res_block_size')}, and llama.cpp knows"
+                f" {row['banked_layers']}"
+            )
+        self.add_stacks(extra, row)
+        self.add_outside(extra)
+        norms = 2 if self.flag("new_decoder_architecture") else self.type.parallel_norms
+        if norms is not None:
+            extra["parallel_norms"] = norms
+        self.add_rope(extra, row)
+        return extra
+
+    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the parts that a key switches otherwise than the row has them."""
         for key, flags in {**_SWITCHES, **self.type.switches}.items():
             if (
                 not flags
@@ -820,30 +877,29 @@ class _Config(Keys):
             if not isinstance(value, bool):
                 continue
             if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
-                found["attention_bias"] = value
+                extra["attention_bias"] = value
             for flag in flags:
                 if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
                     departs = "also" if value else "lacks"
-                    found[departs] = (*found.get(departs, ()), flag)
+                    extra[departs] = (*extra.get(departs, ()), flag)
+
+    def add_norm(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the norm of queries and keys where the file has it otherwise than the row."""
         norm = next(
             (self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None
         )
         if norm is False and row.get("query_key_norm") and self.known:
-            found["query_key_norm"] = "none"
+            extra["query_key_norm"] = "none"
         if norm is True and not row.get("query_key_norm") and self.type.switched_norm:
-            found["query_key_norm"] = self.type.switched_norm
-        if row.get("banked_layers") and self.number("attn_res_block_size") != row.get(
-            "banked_layers"
-        ):
-            raise Unclear(
-                f"attn_res_block_size is {self.get('attn_res_block_size')}, and llama.cpp knows"
-                f" {row.get('banked_layers')}"
-            )
+            extra["query_key_norm"] = self.type.switched_norm
+
+    def add_stacks(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds what a model with an encoder beside its decoder has."""
         if self.type.stacks == "t5":
             stated = self.get("feed_forward_proj")
             gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
             if gated is not True:
-                found["gate"] = "none"
+                extra["gate"] = "none"
             if (self.number("num_decoder_layers") or self.layers) != self.layers:
                 raise Unclear("num_decoder_layers: stacks of unlike depth are not understood")
             if (
@@ -856,35 +912,37 @@ class _Config(Keys):
                     " not understood"
                 )
         if self.type.stacks == "bart" and (above := self.encoder_layers()) != self.layers:
-            found["encoder_layers"] = above
+            extra["encoder_layers"] = above
         if self.type.beams and (beams := self.positive("num_beams")) is not None:
             if beams > MAX_BEAMS:
                 raise Unclear(f"num_beams is {beams:,}: more than are searched with")
-            found["beams"] = beams
+            extra["beams"] = beams
+
+    def add_outside(self, extra: dict[str, Any]) -> None:
+        """Adds and takes away tables beside the layers."""
         if self.type.positions_by_type:
             positions = self.get("position_embedding_type")
             if positions not in ("absolute", "rotary"):
                 raise Unclear(f"position_embedding_type is {short(positions)}: not understood")
             if positions == "rotary":
-                found["lacks"] = (*found.get("lacks", ()), "positions")
+                extra["lacks"] = (*extra.get("lacks", ()), "positions")
         if self.type.optional_parts:
             if self.number("type_vocab_size") == 0:
-                found["lacks"] = (*found.get("lacks", ()), "token_types")
+                extra["lacks"] = (*extra.get("lacks", ()), "token_types")
             if class_of(self.outer).endswith("ForSequenceClassification"):
-                found["also"] = (*found.get("also", ()), "pooler")
-        norms = 2 if self.flag("new_decoder_architecture") else self.type.parallel_norms
-        if norms is not None:
-            found["parallel_norms"] = norms
+                extra["also"] = (*extra.get("also", ()), "pooler")
+
+    def add_rope(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the tables of factors that a scaling of the positions needs."""
         scaling = self.get("rope_scaling", "rope_parameters")
         kind = (
             (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         )
         if kind == "llama3" and row.get("rope_factors") != "freqs":
-            found["rope_factors"] = "freqs"
+            extra["rope_factors"] = "freqs"
         long_short = kind in ("longrope", "su", "yarn") and self.type.long_rope
         if long_short and row.get("rope_factors") != "long_short":
-            found["rope_factors"] = "long_short"
-        return found
+            extra["rope_factors"] = "long_short"
 
     def tied(self) -> bool | None:
         if self.type.never_tied:
