@@ -23,7 +23,6 @@ from selfhost.catalogue.spec import (
 )
 from selfhost.core.errors import WorkloadError
 from selfhost.machine.profiles import load
-from selfhost.modelfiles import config as config_files
 from selfhost.modelfiles import read_local
 from selfhost.needs import estimate
 from selfhost.needs.mlx import cache as mlx_cache
@@ -643,7 +642,11 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
 
 def test_all_classes_of_mlx_that_rotate_are_known() -> None:
     """Of every module of mlx_lm/models that makes a RotatingKVCache or a ChunkedKVCache, for a model type that is read here."""
-    types = {**config_files._TRANSFORMERS, **config_files._GGUF}
+    types = {
+        name: row["row"]
+        for name, row in Catalogue.open().common("model_types")["model_type"].items()
+        if "row" in row
+    }
     known = [types[module] for module in truth("mlx")["windows"][0]["modules"] if module in types]
     assert len(known) == 20
     for row in known:

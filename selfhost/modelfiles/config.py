@@ -35,7 +35,6 @@ from .keys import (
     MAX_CONFIG_BYTES,
     MAX_NUMBER,
     NESTS,
-    OWN_CODE,
     WEIGHT_KEY,
     WIDTH,
     Keys,
@@ -47,13 +46,13 @@ from .keys import (
 from .mixing import (
     ATTENDING,
     STATES,
-    ZAMBAS,
     attention_of,
     kept_in,
     layer_kinds,
     quantizer_of,
     recurrent_of,
 )
+from .model_types import ModelTypes
 from .modules import settled
 from .naming import clean, grouped, identifier, listed, name_of, row_values
 from .source import fail, read_json, shown
@@ -72,158 +71,18 @@ if TYPE_CHECKING:
 # what the largest model of 2026 has a thousand times over
 _MAX_PARAMETERS = 10**16
 
-# model_type -> general.architecture of the GGUF file that llama.cpp's converter makes of it
-# (convert_hf_to_gguf.py, 2026)
-_GGUF: Mapping[str, str] = {
-    "afmoe": "afmoe", "arctic": "arctic", "bailing_moe": "bailingmoe",
-    "bailing_moe_v2": "bailingmoe2", "dots1": "dots1",
-    "exaone_moe": "exaone-moe", "grok-1": "grok", "grove_moe": "grovemoe", "hy_v3": "hy_v3",
-    "laguna": "laguna", "maple": "maple",
-    "mimo_v2_flash": "mimo2", "muse_glimmer": "muse-glimmer", "muse_glimmer_text": "muse-glimmer",
-    "smallthinker": "smallthinker",
-    "step3p5": "step35", "step3p7": "step35", "llada_moe": "llada-moe", "rnd1": "rnd1",
-    "dots3_note": "dots3note",
-    "bailing_moe_v3": "bailingmoe3", "hy_v4": "hy_v4", "minimax_text_01": "minimax-01",
-    "minimax_m1": "minimax-01",
-    "apertus": "apertus", "arcee": "arcee", "baichuan": "baichuan", "bamba": "granitehybrid",
-    "bert": "bert", "bitnet": "bitnet",
-    "bloom": "bloom", "camembert": "bert", "distilbert": "bert",
-    "chatglm": "chatglm", "cohere": "command-r", "cohere2": "cohere2", "cohere2_moe": "cohere2moe",
-    "dbrx": "dbrx", "deepseek": "deepseek",
-    "deepseek_v2": "deepseek2", "deepseek_v3": "deepseek2", "deepseek_v32": "deepseek32",
-    "ernie4_5": "ernie4_5",
-    "ernie4_5_moe": "ernie4_5-moe", "exaone": "exaone", "exaone4": "exaone4", "falcon": "falcon",
-    "falcon_h1": "falcon-h1",
-    "deepseek_v4": "deepseek4", "eurobert": "eurobert", "jina_bert_v2": "jina-bert-v2",
-    "jina_bert_v3": "jina-bert-v3",
-    "kimi_k3": "kimi-k3", "rwkv6": "rwkv6", "rwkv6qwen2": "rwkv6qwen2", "rwkv7": "rwkv7",
-    "modernbert": "modern-bert", "t5": "t5", "t5_encoder": "t5encoder", "mamba2": "mamba2",
-    "neobert": "neo-bert", "nomic_bert_moe": "nomic-bert-moe", "plamo2": "plamo2",
-    "falcon_mamba": "mamba", "gemma": "gemma", "gemma2": "gemma2", "gemma3": "gemma3",
-    "gemma3_text": "gemma3", "gemma3n": "gemma3n",
-    "gemma3n_text": "gemma3n", "gemma4": "gemma4", "gemma4_text": "gemma4",
-    "gemma4_unified": "gemma4", "gemma4_unified_text": "gemma4",
-    "glm": "chatglm",
-    "glm4": "glm4", "glm4_moe": "glm4moe", "glm4_moe_lite": "deepseek2", "glm4v": "glm4",
-    "glm4v_text": "glm4",
-    "glm_moe_dsa": "glm-dsa", "gpt2": "gpt2", "gpt_bigcode": "starcoder", "gpt_neox": "gptneox",
-    "gpt_oss": "gpt-oss",
-    "granite": "granite", "granitemoe": "granitemoe",
-    "granitemoeshared": "granitemoe", "internlm3": "llama", "solar_open": "glm4moe",
-    "granitemoehybrid": "granitehybrid",
-    "hunyuan_v1_moe": "hunyuan-moe",
-    "hunyuan": "hunyuan-moe", "internlm2": "internlm2", "jamba": "jamba", "kimi_k2": "deepseek2",
-    "kimi_linear": "kimi-linear",
-    "lfm2": "lfm2", "lfm2_moe": "lfm2moe", "llama": "llama", "llava": "llama", "llama4": "llama4",
-    "llama4_text": "llama4",
-    "mamba": "mamba", "minicpm": "minicpm", "minimax_m2": "minimax-m2", "minimax_m3": "minimax-m3",
-    "ministral3": "mistral3",
-    "mistral": "llama", "mistral4": "mistral4", "mixtral": "llama", "mpt": "mpt",
-    "nemotron": "nemotron", "nemotron_h": "nemotron_h",
-    "nemotron-nas": "deci", "nemotron_nas": "deci", "nomic_bert": "nomic-bert", "olmo": "olmo",
-    "olmo2": "olmo2", "olmo3": "olmo2",
-    "olmoe": "olmoe", "orion": "orion", "phi": "phi2", "phi-msft": "phi2", "phi3": "phi3",
-    "phi3_v": "phi3", "phimoe": "phimoe",
-    "qwen": "qwen", "qwen2": "qwen2", "qwen2_5_vl": "qwen2vl", "qwen2_5_vl_text": "qwen2vl",
-    "qwen2_moe": "qwen2moe",
-    "qwen2_vl": "qwen2vl", "qwen2_vl_text": "qwen2vl", "qwen3": "qwen3", "qwen3_5": "qwen35",
-    "qwen3_5_text": "qwen35",
-    "qwen3_5_moe": "qwen35moe", "qwen3_5_moe_text": "qwen35moe", "qwen3_moe": "qwen3moe",
-    "qwen3_next": "qwen3next",
-    "qwen3_vl": "qwen3vl", "qwen3_vl_text": "qwen3vl", "qwen3_vl_moe": "qwen3vlmoe",
-    "qwen3_vl_moe_text": "qwen3vlmoe",
-    "refinedweb": "falcon", "refinedwebmodel": "falcon", "roberta": "bert", "seed_oss": "seed_oss",
-    "smollm3": "smollm3",
-    "stablelm": "stablelm", "stablelm_epoch": "stablelm", "starcoder2": "starcoder2",
-    "xlm-roberta": "bert", "xverse": "xverse",
-    "codeshell": "codeshell", "gpt_refact": "refact", "hunyuan_v1_dense": "hunyuan-dense",
-    "openelm": "openelm",
-    "minicpm3": "minicpm3", "chameleon": "chameleon", "hunyuan_vl": "hunyuan_vl",
-    "hunyuan_vl_text": "hunyuan_vl", "jais": "jais",
-    "jais2": "jais2", "maincoder": "maincoder", "mellum": "mellum", "paddleocr_vl": "paddleocr",
-    "paddleocr_vl_text": "paddleocr",
-    "panguembedded": "pangu-embedded", "plamo": "plamo", "plamo3": "plamo3", "spark2_5": "spark2_5",
-    "dream": "dream", "llada": "llada", "llama_bidirec": "llama-embed", "nanbeige": "nanbeige",
-    "plm": "plm",
-}  # fmt: skip
-# model types without a GGUF architecture; the value is the row
-_TRANSFORMERS: Mapping[str, str] = {
-    "albert": "albert", "bart": "bart", "biogpt": "biogpt", "blenderbot": "pegasus",
-    "codegen": "codegen", "cwm": "cwm",
-    "data2vec-text": "bert", "deberta-v2": "deberta-v2",
-    "electra": "electra", "ernie": "bert", "esm": "esm", "flex_olmo": "flex_olmo",
-    "gpt_neo": "gpt_neo", "gpt_neox_reward_model": "gptneox",
-    "gptj": "gptj", "gte": "gte", "helium": "helium", "hyperclovax": "hyperclovax",
-    "internlm": "internlm", "iquestcoder": "llama",
-    "jetmoe": "jetmoe", "m2m_100": "m2m_100", "marian": "marian", "mbart": "mbart",
-    "megatron-bert": "megatron-bert", "mimo": "qwen2", "ministral": "ministral",
-    "mixformer-sequential": "phi2",
-    "mllama_text_model": "mllama", "mpnet": "mpnet", "nanochat": "nanochat", "new": "gte",
-    "olmo_hybrid": "olmo_hybrid",
-    "openai-gpt": "openai-gpt", "opt": "opt", "pegasus": "pegasus",
-    "persimmon": "persimmon", "plbart": "bart", "phi3small": "phi3small",
-    "recurrent_gemma": "recurrent_gemma",
-    "rembert": "rembert", "roberta-prelayernorm": "roberta-prelayernorm",
-    "vaultgemma": "vaultgemma", "whisper": "whisper", "xglm": "xglm",
-    "xlm-roberta-xl": "xlm-roberta-xl", "youtu": "youtu",
-    "zamba": "zamba", "zamba2": "zamba2",
-}  # fmt: skip
-# classes not in classes.json whose output matrix is the token table where the file does not say,
-# and those whose is not
-_TIED = frozenset({
-    "gemma3", "gemma3n", "gemma4", "refinedweb", "refinedwebmodel", "whisper", "minicpm",
-    "minicpm3", "phi3small", "t5", "plamo3",
-    "bart", "blenderbot", "m2m_100", "marian", "mbart", "pegasus", "plbart",
-})  # fmt: skip
-# classes with the encoder and the decoder of BART, and how their sizes are called by both
-_BARTS = frozenset({"bart", "blenderbot", "m2m_100", "marian", "mbart", "pegasus", "plbart"})
+# sizes that BART's encoder and decoder have in common
 _OF_BOTH = ("attention_heads", "ffn_dim")
-# classes that have an output matrix whatever the file says
-_NEVER_TIED = frozenset({"nemotron_h"})
-# classes that tie where the file says nothing, and whose published files hold both matrices all the
-# same: the indexes of Falcon 40B and 180B count 83,671,941,120 and 359,045,130,240 bytes. Falcon
-# RW, with ALiBi, holds one
-_HELD_APART = frozenset({"falcon", "refinedweb", "refinedwebmodel"})
-_UNTIED = frozenset({
-    "qwen2_vl", "qwen2_5_vl", "qwen3_vl_text", "phi-msft", "phi3_v", "deepseek", "kimi_k2",
-    "kimi_linear", "llama4", "mllama_text_model",
-    "chatglm", "internlm2", "minimax_m3", "hunyuan", "hunyuan_v1_moe", "qwen", "baichuan", "xverse",
-    "dbrx", "orion", "mamba2",
-    "mimo_v2_flash", "llava", "glm4v", "jais2", "mellum", "dots1", "bailing_moe", "bailing_moe_v2",
-    "mimo", "internlm",
-    "mixformer-sequential", "gpt_neox_reward_model", "arctic", "exaone_moe", "afmoe", "step3p5",
-    "laguna", "hy_v3", "muse_glimmer_text",
-    "bailing_moe_v3", "deepseek_v4", "minimax_text_01", "minimax_m1", "hy_v4", "dots3_note",
-    "kimi_k3", "rwkv6", "rwkv6qwen2", "rwkv7",
-})  # fmt: skip
-# tokens of the GGUF vocabulary of Gemma 3; the checkpoint's table has 64 rows more, which no token
-# uses
-_GEMMA3_ROWS, _GEMMA3_TOKENS = 262_208, 262_144
 # published factors of scaled positions reach 64
 _MOST_STRETCHED = 10_000
-# tokens that nomic-embed-text-v2-moe was trained for, whose n_positions is 2,048
-# (conversion/bert.py of llama.cpp 0c1e570, model card)
-_NOMIC_MOE_TOKENS = 512
 _ADAPTED = (
     "lora_adaptations: adapters lie in the checkpoint beside the model, and their size does not"
     " follow from the file"
 )
 
-# Llama 4's norm of queries and keys only divides by their length (Llama4TextL2Norm)
-_NORMS_WITHOUT_WEIGHTS = frozenset({"llama4", "llama4_text"})
-
 # width of the token table, in classes that have one of their own
 _TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
 _MTP = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
-# model types whose published files hold the blocks that predict more tokens: with them the tensors
-# are the safetensors totals of models in `specs/`; how many blocks where config.json says nothing
-# of them
-_MTP_HELD: Mapping[str, int] = {
-    "deepseek_v3": 0, "deepseek_v32": 0, "glm4_moe": 0, "glm4_moe_lite": 0, "glm_moe_dsa": 0,
-    "mimo": 0, "mimo_v2_flash": 3,
-    "nemotron_h": 0, "qwen3_5": 0, "qwen3_5_moe": 0, "qwen3_next": 1, "step3p5": 0,
-}  # fmt: skip
-
 # switches that published files state, mostly against the default of their class: a file without
 # them was cut
 _ALWAYS_STATED = ("block_auto_adjust_ff_dim", "mamba_rms_norm")
@@ -251,6 +110,16 @@ _DTYPES: Mapping[str, str] = {
 }
 
 
+# keys of a model that sees
+_SEEING = ("vision_config", "vq_config", "visual", "mm_vision_tower", "img_processor")
+# what no config.json says of a model
+_NEVER_STATED: Mapping[str, str] = {
+    "files": "config.json does not say how large the weights are",
+    "license.id": "config.json does not say",
+    "tokenizer": "config.json does not say whether one comes with it",
+}
+
+
 class ConfigRead(Record):
     """What a config.json tells. `language_parameters`: of the language model alone, None where
     they do not follow from the file.
@@ -263,14 +132,19 @@ class ConfigRead(Record):
 
 
 def read_config(
-    path: str, architectures: Mapping[str, Any], *, name: str | None = None
+    path: str,
+    architectures: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    model_types: ModelTypes | None = None,
 ) -> ConfigRead:
     """The model that a config.json describes. Raises `SpecError`; `name` is that of the model,
-    the path's where None.
+    the path's where None; `model_types` are the shipped ones where None.
     """
     values = read_json(path, MAX_CONFIG_BYTES, what=_WHAT)
     refuse_what_is_no_config(path, values)
-    return _Config(path, values, architectures, name or _name(path, values)).read()
+    types = ModelTypes.shipped() if model_types is None else model_types
+    return _Config(path, values, architectures, types, name or _name(path, values)).read()
 
 
 def _name(path: str, values: Mapping[str, Any]) -> str:
@@ -346,7 +220,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
         fail(path, f"is no model's config.json: it is {kind}, not an object", remedy)
     schema = values.get("schema")
     if isinstance(schema, str) and schema.startswith("selfhost."):
-        if schema.startswith("selfhost.machine.record"):
+        if schema.startswith("selfhost.machine"):
             fail(
                 path,
                 "is a machine record of selfhost, not a model",
@@ -394,15 +268,14 @@ class _Config(Keys):
     # -------- the whole
 
     def read(self) -> ConfigRead:
+        from ..needs.tensors import block_tensors, checkpoint_tensors, count, row_of
+
         stored = self.stored()
         try:
             architecture = self.architecture(stored)
         except Unclear as why:
             self.unknown["architecture"] = str(why)
             architecture = None
-        from ..needs.packed import is_bitsandbytes
-        from ..needs.tensors import block_tensors, checkpoint_tensors, count, row_of
-
         row = None if architecture is None else row_of(architecture, self.architectures)
         groups = (
             () if architecture is None or row is None else checkpoint_tensors(architecture, row)
@@ -410,66 +283,21 @@ class _Config(Keys):
         if self.apart:
             stored = self.with_apart(stored, groups)
         elif architecture is not None and stored.rules:
-            stored = (
-                settled(stored, groups, architecture.dtype or "bfloat16")
-                if groups
-                else stored.replace(rules=())
-            )
-            if stored.why is not None:
-                self.not_understood(stored.why)
-            apart = stored.apart if stored.format == "safetensors" else ()
-            architecture = architecture.replace(
-                matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart
-            )
-        if (
-            architecture is not None
-            and is_bitsandbytes(stored.matrices)
-            and str(self.outer.get("transformers_version")).startswith("5.")
-        ):
-            # its version 5 keeps a layer's experts in one array, which bitsandbytes leaves alone
-            # (issue 1849 there); 4 made them narrow
-            plain = architecture.dtype or "bfloat16"
-            experts = {
-                group.name: plain
-                for group in groups
-                if "_exps." in group.name and group.name.endswith(".weight")
-            }
-            architecture = architecture.replace(
-                apart=tuple({**dict(architecture.apart), **experts}.items())
-            )
-        encoder = row is not None and row.encoder and not row.diffusion
+            architecture, stored = self.by_rules(architecture, stored, groups)
+        if architecture is not None:
+            architecture = self.with_plain_experts(architecture, stored, groups)
         total = active = mtp = None
-        names = self.outer.get("architectures")
-        composed = (
-            self.nested
-            and isinstance(names, list)
-            and any(isinstance(name, str) and "ForConditional" in name for name in names)
-        )
-        vision = (
-            composed
-            or self.outer_kind in _VISION
-            or any(
-                isinstance(self.outer.get(key), dict) or self.outer.get(key)
-                for key in (
-                    "vision_config",
-                    "vq_config",
-                    "visual",
-                    "mm_vision_tower",
-                    "img_processor",
-                )
-            )
-        )
         if architecture is not None and row is not None:
             total, active = self.parameters(architecture, row)
-            if self.outer_kind in _MTP_HELD:
+            if self.outer_type.mtp_layers is not None:
                 mtp = count(block_tensors(architecture, row)) or None
-            if self.kind == "jina_bert_v3":
+            if self.type.adapters:
                 total = active = None
                 self.unknown["parameters.total"] = _ADAPTED
             if "architecture.attention" in self.unknown:
                 architecture = _without_cache(architecture, row)
-        language, encoders = total, None
-        if vision or isinstance(self.outer.get("audio_config"), dict):
+        language, encoders, sees = total, None, self.sees()
+        if sees or isinstance(self.outer.get("audio_config"), dict):
             encoders = (
                 None if architecture is None else self.encoders(architecture.embedding_length)
             )
@@ -479,27 +307,15 @@ class _Config(Keys):
                 total, active = total + encoders.parameters, active + encoders.parameters
         if total is None:
             self.unknown.setdefault("parameters.total", "it does not follow from config.json alone")
-        self.unknown["files"] = "config.json does not say how large the weights are"
-        self.unknown["license.id"] = "config.json does not say"
-        self.unknown["tokenizer"] = "config.json does not say whether one comes with it"
+        self.unknown.update(_NEVER_STATED)
         # classes that transformers has of its own do not need the code that auto_map names
         own_code = isinstance(self.outer.get("auto_map"), dict) and (
-            self.kind not in _GGUF or self.kind in OWN_CODE
-        )
-        bare = architecture is not None and not architecture.output_matrix
-        modality = (
-            "speech"
-            if self.kind == "whisper"
-            else "embedding"
-            if encoder or bare
-            else "vision"
-            if vision
-            else "text"
+            not self.converted or self.type.own_code
         )
         spec = ModelSpec(
             id=identifier(self.name),
             name=self.name,
-            modality=modality,
+            modality=self.modality(architecture, row, sees=sees),
             parameters=Parameters(
                 total=total,
                 active=active,
@@ -527,18 +343,70 @@ class _Config(Keys):
             spec=spec, stored=stored, language_parameters=language, notes=tuple(self.notes)
         )
 
+    def by_rules(
+        self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
+    ) -> tuple[Architecture, Stored]:
+        """Both, once the rules of quantization_config are followed tensor by tensor."""
+        stored = (
+            settled(stored, groups, architecture.dtype or "bfloat16")
+            if groups
+            else stored.replace(rules=())
+        )
+        if stored.why is not None:
+            self.not_understood(stored.why)
+        apart = stored.apart if stored.format == "safetensors" else ()
+        architecture = architecture.replace(
+            matrix_dtype=stored.matrices, expert_dtype=stored.experts, apart=apart
+        )
+        return architecture, stored
+
+    def with_plain_experts(
+        self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
+    ) -> Architecture:
+        """Experts that bitsandbytes leaves alone: version 5 of transformers keeps those of a layer
+        in one array (issue 1849 of bitsandbytes); version 4 made them narrow.
+        """
+        from ..needs.packed import is_bitsandbytes
+
+        made_by_5 = str(self.outer.get("transformers_version")).startswith("5.")
+        if not made_by_5 or not is_bitsandbytes(stored.matrices):
+            return architecture
+        plain = architecture.dtype or "bfloat16"
+        experts = {
+            group.name: plain
+            for group in groups
+            if "_exps." in group.name and group.name.endswith(".weight")
+        }
+        return architecture.replace(apart=tuple({**dict(architecture.apart), **experts}.items()))
+
+    def sees(self) -> bool:
+        """The model takes pictures."""
+        names = self.outer.get("architectures")
+        composed = (
+            self.nested
+            and isinstance(names, list)
+            and any(isinstance(name, str) and "ForConditional" in name for name in names)
+        )
+        return (
+            composed
+            or self.outer_type.vision
+            or any(isinstance(self.outer.get(key), dict) or self.outer.get(key) for key in _SEEING)
+        )
+
+    def modality(
+        self, architecture: Architecture | None, row: ArchitectureRow | None, *, sees: bool
+    ) -> str:
+        if self.type.stacks == "whisper":
+            return "speech"
+        encoder = row is not None and row.encoder and not row.diffusion
+        if encoder or (architecture is not None and not architecture.output_matrix):
+            return "embedding"
+        return "vision" if sees else "text"
+
     def architecture(self, stored: Stored) -> Architecture:
-        if self.kind in _BARTS:
-            self.reads_and_writes()
-        elif self.outer.get("is_encoder_decoder") and self.kind not in (
-            "whisper",
-            "t5",
-            "t5_encoder",
-        ):
-            raise Unclear(
-                f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost"
-                " does not read"
-            )
+        from ..needs.tensors import ArchitectureRow
+
+        self.refuse_unread_stacks()
         self.layers = layers = self.layer_count()
         width = self.needed(*WIDTH)
         self.overrides = self.of_layers()
@@ -565,7 +433,7 @@ class _Config(Keys):
         if odd := self.not_followed():
             raise Unclear(f"per_layer_config: {listed(odd)}: not understood")
         gguf = self.gguf_name(state, feed_forward)
-        row = row_values(self.architectures, gguf or _TRANSFORMERS.get(self.kind, ""))
+        row = row_values(self.architectures, gguf or self.type.row)
         extra = self.extras(row) if row is not None else {}
         loops = self.loops()
         encoder = bool(row and row.get("encoder") and not row.get("diffusion"))
@@ -574,45 +442,21 @@ class _Config(Keys):
             # no encoder has an output matrix
             tied = False
         context = self.context()
-        shared = (
-            (self.number("num_kv_shared_layers") or 0) if self.reads("num_kv_shared_layers") else 0
-        )
-        if shared >= layers:
-            raise Unclear(f"num_kv_shared_layers is {shared:,}, and there are {layers:,} layers")
+        shared = self.layers_without_cache()
         vocabulary = self.positive("padded_vocab_size", "vocab_size", "embedding_size")
         audio = self.audio()
         table = self.table_length(width)
         token_types = self.number("type_vocab_size") or None
-        positions = (
-            self.relative_positions() if row is not None and row.get("relative_table") else None
-        )
-        if (
-            row is not None
-            and row.get("positions")
-            and not row.get("position_offset")
-            and "positions" not in extra.get("lacks", ())
-        ):
-            positions = context
+        positions = self.positions(row, extra, context)
         slices, altup = (
             self.number("hidden_size_per_layer_input"),
             self.number("altup_num_inputs", "hc_mult"),
         )
-        # ALBERT: layers beside each other have one set of weights
-        sharing = (
-            self.number("num_hidden_groups")
-            if self.known and self.reads("num_hidden_groups")
-            else None
-        )
-        if sharing is not None and not 1 <= sharing <= layers:
-            raise Unclear(f"num_hidden_groups is {sharing:,}, and there are {layers:,} layers")
-        mtp = self.number(*_MTP)
-        if mtp is None:
-            mtp = _MTP_HELD.get(self.outer_kind, 0)
-        if mtp > layers:
-            raise Unclear(f"{_MTP[0]} is {mtp:,}, and there are {layers:,} layers")
+        sharing = self.layer_groups()
+        mtp = self.mtp_layers()
         self.refuse_unread_of_cache()
         incomplete = self.incompleteness(incomplete, row, vocabulary, tied)
-        name = gguf or _TRANSFORMERS.get(self.kind) or self.kind or "unnamed"
+        name = gguf or self.type.row or self.kind or "unnamed"
         self.refuse_what_a_cache_hangs_on(incomplete, row, encoder=encoder, attends=any(attention))
         if incomplete is not None and "architecture.attention" in self.unknown:
             raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
@@ -625,7 +469,7 @@ class _Config(Keys):
                 name += INCOMPLETE
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
-        positions_left = self.kind in _POSITIONS_LEFT
+        left, in_gguf = self.type.unused_positions, self.type.rows_in_gguf
         quantization = self.outer.get("quantization_config") or self.text.get("quantization_config")
         found = Architecture(
             row=name,
@@ -646,13 +490,8 @@ class _Config(Keys):
             embedding_length=width,
             heads=max((layer.heads for layer in attention if layer is not None), default=None),
             vocabulary=vocabulary,
-            vocabulary_gguf=(
-                _GEMMA3_TOKENS if gguf == "gemma3" and vocabulary == _GEMMA3_ROWS else None
-            ),
-            # the first two rows of RoBERTa's position table belong to no position
-            context_tokens=(
-                context - 2 if context and positions_left and context > 2 else context or None
-            ),
+            vocabulary_gguf=(in_gguf[1] if in_gguf and vocabulary == in_gguf[0] else None),
+            context_tokens=context - left if context and context > left else context or None,
             rope_positions=self.rope_positions(context),
             tied_embeddings=bool(tied) and not encoder,
             output_matrix=not encoder and not self.headless(),
@@ -669,7 +508,9 @@ class _Config(Keys):
             deepstack_layers=self.deepstack(),
             mtp_layers=(
                 mtp
-                if mtp and (gguf or self.outer_kind in _MTP_HELD) and self.kind != "falcon_h1"
+                if mtp
+                and (gguf or self.outer_type.mtp_layers is not None)
+                and not self.type.mtp_ignored
                 else None
             ),
             audio=audio,
@@ -677,27 +518,83 @@ class _Config(Keys):
         )
         for key, message, _ in found.misfits():
             raise self.misfit(key, message)
-        asks = [
-            key
-            for key in ("kv_cache_scheme", "kv_cache_quant_algo")
-            if isinstance(quantization, dict) and quantization.get(key)
-        ]
-        if asks and found.cache_dtype is None:
+        if found.cache_dtype is None:
+            self.note_cache_type(quantization)
+        if incomplete is None and row is not None:
+            return self.with_own_tensors(found, ArchitectureRow.from_values(name, row))
+        return found
+
+    def refuse_unread_stacks(self) -> None:
+        if self.type.stacks == "bart":
+            self.reads_and_writes()
+        elif self.outer.get("is_encoder_decoder") and not self.type.stacks:
+            raise Unclear(
+                f"{self.kind or 'the model'} has an encoder beside its decoder, which this selfhost"
+                " does not read"
+            )
+
+    def layers_without_cache(self) -> int:
+        """How many last layers use the cache of an earlier one."""
+        if not self.reads("num_kv_shared_layers"):
+            return 0
+        shared = self.number("num_kv_shared_layers") or 0
+        if shared >= self.layers:
+            raise Unclear(
+                f"num_kv_shared_layers is {shared:,}, and there are {self.layers:,} layers"
+            )
+        return shared
+
+    def layer_groups(self) -> int | None:
+        """ALBERT: layers beside each other have one set of weights; how many sets."""
+        if not (self.known and self.reads("num_hidden_groups")):
+            return None
+        groups = self.number("num_hidden_groups")
+        if groups is not None and not 1 <= groups <= self.layers:
+            raise Unclear(f"num_hidden_groups is {groups:,}, and there are {self.layers:,} layers")
+        return groups
+
+    def mtp_layers(self) -> int:
+        """Blocks that predict more tokens."""
+        blocks = self.number(*_MTP)
+        if blocks is None:
+            blocks = self.outer_type.mtp_layers or 0
+        if blocks > self.layers:
+            raise Unclear(f"{_MTP[0]} is {blocks:,}, and there are {self.layers:,} layers")
+        return blocks
+
+    def positions(
+        self, row: Mapping[str, Any] | None, extra: Mapping[str, Any], context: int | None
+    ) -> int | None:
+        """Rows of the position table, or of the table of distances."""
+        if row is None:
+            return None
+        relative = self.relative_positions() if row.get("relative_table") else None
+        learned = row.get("positions") and "positions" not in extra.get("lacks", ())
+        return context if learned and not row.get("position_offset") else relative
+
+    def note_cache_type(self, quantization: object) -> None:
+        """Notes the key of a type for keys and values that vLLM does not follow."""
+        if not isinstance(quantization, dict):
+            return
+        keys = ("kv_cache_scheme", "kv_cache_quant_algo")
+        key = next((key for key in keys if quantization.get(key)), None)
+        if key is not None:
             self.notes.append(
-                f"{asks[0]} of quantization_config is none that vLLM follows: keys and values are"
+                f"{key} of quantization_config is none that vLLM follows: keys and values are"
                 " counted in the model's type"
             )
-        if self.kind in ZAMBAS and incomplete is None and row is not None:
-            from ..needs.tensors import ArchitectureRow
+
+    def with_own_tensors(self, architecture: Architecture, row: ArchitectureRow) -> Architecture:
+        """The same with all tensors listed, where parts of them follow no row."""
+        if self.type.shared_blocks:
             from .zamba import with_shared_blocks
 
-            return with_shared_blocks(found, ArchitectureRow.from_values(name, row), self)
-        if self.kind == "jetmoe" and incomplete is None and row is not None:
-            from ..needs.tensors import ArchitectureRow
+            return with_shared_blocks(architecture, row, self)
+        if self.type.attention_experts:
             from .jetmoe import with_attention_experts
 
-            return with_attention_experts(found, ArchitectureRow.from_values(name, row))
-        return found
+            return with_attention_experts(architecture, row)
+        return architecture
 
     def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
         """Raises for a size that does not divide what it should, under the name that it has in
@@ -717,26 +614,22 @@ class _Config(Keys):
         """`general.architecture` that llama.cpp's converter writes; None where it knows no such
         model.
         """
-        gguf = _GGUF.get(self.kind)
-        if gguf == "nemotron_h" and any(
-            layer is not None and layer.experts for layer in feed_forward
-        ):
-            gguf = "nemotron_h_moe"
-        if gguf == "deepseek2" and "OCR" in class_of(self.outer):
-            gguf = "deepseek2-ocr"
-        if (
-            gguf == "granitehybrid"
-            and not any(state)
-            and not any(layer is not None and layer.experts for layer in feed_forward)
-        ):
-            gguf = "granite"
-        return gguf
+        if not self.converted:
+            return None
+        of_experts = any(layer is not None and layer.experts for layer in feed_forward)
+        if self.type.row_with_experts and of_experts:
+            return self.type.row_with_experts
+        if self.type.row_of_ocr and "OCR" in class_of(self.outer):
+            return self.type.row_of_ocr
+        if self.type.row_without_states and not any(state) and not of_experts:
+            return self.type.row_without_states
+        return self.type.row
 
     def refuse_unread_of_cache(self) -> None:
         """Raises for keys that nothing read and that may change what layers remember; of those
         that say how long, the cache is unknown.
         """
-        self.asked.update(_ONLY.get(self.kind, {}))
+        self.asked.update(self.type.published)
         odd = sorted({*self.left_over(CACHE_KEY), *self.other_than_default(cache=True)})
         if odd:
             message = (
@@ -762,17 +655,16 @@ class _Config(Keys):
         """
         other = [
             key
-            for key, value in _ONLY.get(self.kind, {}).items()
+            for key, value in self.type.published.items()
             if self.text.get(key) not in (None, value)
         ]
         if other and incomplete is None:
             incomplete = f"{listed(other)}: not as in the published models"
-        if self.kind in ("falcon", "refinedweb", "refinedwebmodel") and (
+        if self.type.larger_alone and (
             self.text.get("parallel_attn") is False or self.flag("bias", "alibi")
         ):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
-        if self.kind == "laguna" and self.get("gating") not in (None, True, "per-head"):
-            # LagunaAttention: a gate for each element then
+        if self.type.gating and self.get("gating") not in (None, True, self.type.gating):
             incomplete = f"gating is {short(self.get('gating'))}: not that of the published models"
         self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = sorted({*self.left_over(WEIGHT_KEY), *self.other_than_default(cache=False)})
@@ -802,10 +694,10 @@ class _Config(Keys):
             elif isinstance(value, bool):
                 odd_tie = "is true in one part of the file and false in the other"
             incomplete = f"tie_word_embeddings {odd_tie}"
-        if self.kind == "jina_bert_v2" and "qk-post-norm" in repr(self.outer.get("auto_map")):
+        norms = self.type.other_norms
+        if norms and norms[0] in repr(self.outer.get("auto_map")):
             incomplete = (
-                "auto_map: the norms of jina-bert-v2-qk-post-norm are not those of other models of"
-                " its type"
+                f"auto_map: the norms of {norms[1]} are not those of other models of its type"
             )
         return incomplete
 
@@ -832,7 +724,7 @@ class _Config(Keys):
             )
         if row is None and (keepless := self.both_ways()):
             raise Unclear(keepless)
-        foreign = row is None and not self.known and self.kind != "yuan"
+        foreign = row is None and not self.known and not self.type.all_heads_keep
         if foreign and attends and all(self.text.get(key) is None for key in _SHARES_HEADS):
             raise Unclear(
                 f"num_key_value_heads is missing, and what {self.kind or 'the model type'} has then"
@@ -840,10 +732,10 @@ class _Config(Keys):
             )
 
     def context(self) -> int | None:
-        if self.kind == "nomic_bert_moe":
+        if self.type.context_tokens is not None:
             self.asked.update(CONTEXT)
-            return _NOMIC_MOE_TOKENS
-        return self.number(*CONTEXT, *(("max_length",) if self.kind == "neobert" else ())) or None
+            return self.type.context_tokens
+        return self.number(*CONTEXT, *self.type.context_keys) or None
 
     def rope_positions(self, context: int | None) -> int | None:
         """Positions that vLLM's table of sines and cosines has, None where they are those of the
@@ -904,13 +796,13 @@ class _Config(Keys):
                 )
 
     def layer_count(self) -> int:
-        if self.kind in _BARTS:
+        if self.type.stacks == "bart":
             # num_hidden_layers is another name of encoder_layers there
             return self.needed("decoder_layers")
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
         found = (
             self.sublayers()
-            if self.kind.startswith("longcat")
+            if self.type.sublayers or self.kind.startswith("longcat")
             else self.positive(*LAYERS)
             or (len(pattern) if isinstance(pattern, str) else 0)
             or (len(kinds) if isinstance(kinds, list) else 0)
@@ -929,34 +821,52 @@ class _Config(Keys):
         """Those that attend: each layer of LongCat Flash has two, and num_hidden_layers counts
         them (LongcatFlashConfig).
         """
-        if self.kind != "longcat_flash":
+        times = self.type.sublayers
+        if times is None:
             raise Unclear(f"model_type: how often a layer of {self.kind} attends is not known")
         stated, pairs = self.positive("num_hidden_layers"), self.needed("num_layers")
-        if stated is not None and "num_layers" in self.outer and stated != 2 * pairs:
+        if stated is not None and "num_layers" in self.outer and stated != times * pairs:
             raise Unclear(
                 f"num_hidden_layers is {stated:,} and num_layers {pairs:,}: which of them counts"
                 " the layers is not clear"
             )
-        return 2 * pairs if stated is None else stated // 2 * 2
+        return times * pairs if stated is None else stated // times * times
 
     def loops(self) -> int:
         """How often the layers are run through, each time with a cache of their own."""
-        if self.kind != "nanbeige":
+        if not self.type.loops:
             return 1
-        odd = [key for key in _LOOPS if self.flag(key)]
+        odd = [key for key in self.type.without if self.flag(key)]
         if odd:
             raise Unclear(f"{listed(odd)}: not understood")
-        loops = self.positive("num_loops") or 1
+        loops = self.positive(self.type.loops) or 1
         if self.layers * loops > MAX_LAYERS:
-            raise Unclear(f"num_loops is {loops:,}, and there are {self.layers:,} layers")
+            raise Unclear(f"{self.type.loops} is {loops:,}, and there are {self.layers:,} layers")
         return loops
 
     # -------- what its row does not say
 
     def extras(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        found.update(_OTHER_THAN_ROW.get(self.kind, {}))
-        for key, flags in {**_SWITCHES, **_SWITCHES_OF.get(self.kind, {})}.items():
+        """What the model has otherwise than its row, as fields of `Architecture`."""
+        extra: dict[str, Any] = {**self.type.other_than_row}
+        self.add_switched(extra, row)
+        self.add_norm(extra, row)
+        if row.get("banked_layers") and self.number("attn_res_block_size") != row["banked_layers"]:
+            raise Unclear(
+                f"attn_res_block_size is {self.get('attn_res_block_size')}, and llama.cpp knows"
+                f" {row['banked_layers']}"
+            )
+        self.add_stacks(extra, row)
+        self.add_outside(extra)
+        norms = 2 if self.flag("new_decoder_architecture") else self.type.parallel_norms
+        if norms is not None:
+            extra["parallel_norms"] = norms
+        self.add_rope(extra, row)
+        return extra
+
+    def add_switched(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the parts that a key switches otherwise than the row has them."""
+        for key, flags in {**_SWITCHES, **self.type.switches}.items():
             if (
                 not flags
                 or not self.reads(key)
@@ -967,102 +877,84 @@ class _Config(Keys):
             if not isinstance(value, bool):
                 continue
             if flags[0] == "attention_bias" and value != bool(row.get("attention_bias")):
-                found["attention_bias"] = value
+                extra["attention_bias"] = value
             for flag in flags:
                 if flag in ROW_FLAGS and value != bool(row.get(flag, flag == "output_norm")):
                     departs = "also" if value else "lacks"
-                    found[departs] = (*found.get(departs, ()), flag)
+                    extra[departs] = (*extra.get(departs, ()), flag)
+
+    def add_norm(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the norm of queries and keys where the file has it otherwise than the row."""
         norm = next(
             (self.get(key) for key in ("use_qk_norm", "qk_layernorm") if self.reads(key)), None
         )
         if norm is False and row.get("query_key_norm") and self.known:
-            found["query_key_norm"] = "none"
-        if (
-            norm is True
-            and not row.get("query_key_norm")
-            and self.kind not in _NORMS_WITHOUT_WEIGHTS
-        ):
-            found["query_key_norm"] = (
-                "head"
-                if self.kind == "glm4_moe"
-                else "per_head"
-                if self.kind in ("cohere", "stablelm")
-                else "head"
-            )
-        if self.kind == "kimi_k3" and self.number("attn_res_block_size") != row.get(
-            "banked_layers"
-        ):
-            raise Unclear(
-                f"attn_res_block_size is {self.get('attn_res_block_size')}, and llama.cpp knows"
-                f" {row.get('banked_layers')}"
-            )
-        if self.kind in ("t5", "t5_encoder"):
+            extra["query_key_norm"] = "none"
+        if norm is True and not row.get("query_key_norm") and self.type.switched_norm:
+            extra["query_key_norm"] = self.type.switched_norm
+
+    def add_stacks(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds what a model with an encoder beside its decoder has."""
+        if self.type.stacks == "t5":
             stated = self.get("feed_forward_proj")
             gated = self.get("is_gated_act") if stated is None else str(stated).startswith("gated")
             if gated is not True:
-                found["gate"] = "none"
+                extra["gate"] = "none"
             if (self.number("num_decoder_layers") or self.layers) != self.layers:
                 raise Unclear("num_decoder_layers: stacks of unlike depth are not understood")
             if (
                 self.number("relative_attention_num_buckets")
                 not in (None, row.get("relative_positions"))
-                or self.outer_kind == "umt5"
+                or self.outer_type.table_in_each_layer
             ):
                 raise Unclear(
                     "relative_attention_num_buckets, umt5: tables of distances of another kind are"
                     " not understood"
                 )
-        if self.kind in _BARTS and (above := self.encoder_layers()) != self.layers:
-            found["encoder_layers"] = above
-        if self.kind in ("t5", *_BARTS) and (beams := self.positive("num_beams")) is not None:
+        if self.type.stacks == "bart" and (above := self.encoder_layers()) != self.layers:
+            extra["encoder_layers"] = above
+        if self.type.beams and (beams := self.positive("num_beams")) is not None:
             if beams > MAX_BEAMS:
                 raise Unclear(f"num_beams is {beams:,}: more than are searched with")
-            found["beams"] = beams
-        if self.kind == "esm":
+            extra["beams"] = beams
+
+    def add_outside(self, extra: dict[str, Any]) -> None:
+        """Adds and takes away tables beside the layers."""
+        if self.type.positions_by_type:
             positions = self.get("position_embedding_type")
             if positions not in ("absolute", "rotary"):
                 raise Unclear(f"position_embedding_type is {short(positions)}: not understood")
             if positions == "rotary":
-                found["lacks"] = (*found.get("lacks", ()), "positions")
-        if self.kind in ("gte", "new"):
+                extra["lacks"] = (*extra.get("lacks", ()), "positions")
+        if self.type.optional_parts:
             if self.number("type_vocab_size") == 0:
-                found["lacks"] = (*found.get("lacks", ()), "token_types")
+                extra["lacks"] = (*extra.get("lacks", ()), "token_types")
             if class_of(self.outer).endswith("ForSequenceClassification"):
-                found["also"] = (*found.get("also", ()), "pooler")
-        if self.flag("new_decoder_architecture") or self.kind == "refinedweb":
-            found["parallel_norms"] = 2
+                extra["also"] = (*extra.get("also", ()), "pooler")
+
+    def add_rope(self, extra: dict[str, Any], row: Mapping[str, Any]) -> None:
+        """Adds the tables of factors that a scaling of the positions needs."""
         scaling = self.get("rope_scaling", "rope_parameters")
         kind = (
             (scaling.get("rope_type") or scaling.get("type")) if isinstance(scaling, dict) else None
         )
         if kind == "llama3" and row.get("rope_factors") != "freqs":
-            found["rope_factors"] = "freqs"
-        long_short = kind in ("longrope", "su", "yarn") and self.kind in (
-            "phi3",
-            "phi3_v",
-            "phimoe",
-        )
+            extra["rope_factors"] = "freqs"
+        long_short = kind in ("longrope", "su", "yarn") and self.type.long_rope
         if long_short and row.get("rope_factors") != "long_short":
-            found["rope_factors"] = "long_short"
-        return found
+            extra["rope_factors"] = "long_short"
 
     def tied(self) -> bool | None:
-        if self.kind in _NEVER_TIED:
+        if self.type.never_tied:
             return False
         inner, outer = (values.get("tie_word_embeddings") for values in (self.inner, self.outer))
         if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
             self.asked.add("tie_word_embeddings")
             # where the outer class would tie, transformers leaves a matrix of its own alone that
             # the published files have
-            return (
-                True
-                if inner and self.outer_kind in _TIED_BY_EITHER
-                else False
-                if inner and self.outer_kind in _TIED_BY_OUTER
-                else None
-            )
+            return self.outer_type.tied_by_text_config if inner else None
         if (
-            self.kind in _HELD_APART
+            self.type.held_apart
             and "tie_word_embeddings" not in self.written
             and not self.flag("alibi")
         ):
@@ -1079,13 +971,12 @@ class _Config(Keys):
                 value = self.outer.get(key)
             if isinstance(value, bool):
                 return value
-        return True if self.kind in _TIED else False if self.kind in _UNTIED else None
+        return self.type.tied
 
     def headless(self) -> bool:
         """True for a published class without an output matrix: a bare or a reward model."""
         name, mapped = class_of(self.outer), self.outer.get("auto_map")
-        if self.kind == "dream":
-            # its bare class generates
+        if self.type.bare_class_writes:
             return False
         if isinstance(mapped, dict) and any(
             head in mapped for head in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
@@ -1102,7 +993,7 @@ class _Config(Keys):
         """Why a model type without a row may keep nothing of its context; None where it writes
         text.
         """
-        if self.kind in _ENCODERS and not self.flag("is_decoder"):
+        if self.type.unread_encoder and not self.flag("is_decoder"):
             return (
                 f"model_type: {self.kind} is an encoder whose tensors this selfhost does not know"
             )
@@ -1174,7 +1065,7 @@ class _Config(Keys):
         return layers
 
     def audio(self) -> Audio | None:
-        if self.kind != "whisper":
+        if self.type.stacks != "whisper":
             return None
         return Audio(
             layers=self.encoder_layers(),
@@ -1275,71 +1166,7 @@ _SWITCHES: Mapping[str, tuple[str, ...]] = {
     "lm_head_bias": ("output_bias",),
     "attention_out_bias": ("attention_output_bias",),
 }  # fmt: skip
-_SWITCHES_OF: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "chameleon": {"swin_norm": ("norms_after",)},
-    "chatglm": {"attention_bias": ("attention_bias",)},
-    "deepseek_v2": {"mlp_bias": ()},
-    "hy_v3": {"mlp_bias": ()},
-    "esm": {"emb_layer_norm_before": ("embedding_norm",)},
-    "glm": {"attention_bias": ("attention_bias",)},
-    "glm4": {"attention_bias": ("attention_bias",)},
-    "glm4_moe": {"attention_bias": ("attention_bias",)},
-    "glm4v": {"attention_bias": ()},
-    "glm4v_text": {"attention_bias": ()},
-    "seed_oss": {"attention_bias": ("attention_bias",)},
-    "recurrent_gemma": {"attention_bias": ("attention_bias",)},
-    "rwkv6qwen2": {"attention_bias": ("attention_bias",)},
-    "helium": {"attention_bias": ("attention_bias",)},
-    "internlm": {"bias": ("attention_bias", "attention_output_bias")},
-    # under their names of the published code, qkv_bias and bias
-    "internlm3": {
-        "attention_bias": ("attention_bias",),
-        "mlp_bias": ("attention_output_bias", "feed_forward_bias"),
-    },
-    "solar_open": {"attention_bias": ("attention_bias",)},
-    "mimo": {"attention_bias": ()},
-    "mimo_v2_flash": {"attention_bias": ("attention_bias",)},
-    "nemotron_h": {"mlp_bias": ()},
-    "phi3small": {"attention_bias": ()},
-    "opt": {
-        "enable_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias"),
-        "do_layer_norm_before": ("output_norm",),
-    },
-    "starcoder2": {"use_bias": ("attention_bias", "attention_output_bias", "feed_forward_bias")},
-}
-# classes whose first two positions belong to no token, as padding_idx is 1
-_POSITIONS_LEFT = (
-    "roberta",
-    "xlm-roberta",
-    "xlm-roberta-xl",
-    "roberta-prelayernorm",
-    "data2vec-text",
-    "esm",
-    "camembert",
-    "mpnet",
-    "jina_bert_v3",
-)
-# what classes have otherwise than their row, whatever the file says
-_OTHER_THAN_ROW: Mapping[str, Mapping[str, Any]] = {
-    "distilbert": {"lacks": ("token_types", "pooler")},
-    "glm4v": {"attention_bias": True},
-    "glm4v_text": {"attention_bias": True},
-}
-# transformers 5.23.0, built with tie_word_embeddings true in text_config and false beside it:
-# classes whose output matrix is tied then, and those that have one of their own
-_TIED_BY_EITHER = frozenset({
-    "glm4v", "glm4v_moe", "glm_ocr", "llava", "llava_onevision", "minimax_m3_vl", "qwen2_5_vl",
-    "qwen2_vl",
-})  # fmt: skip
-_TIED_BY_OUTER = frozenset({
-    "audioflamingo3", "cohere2_vision", "gemma3", "idefics3", "internvl", "kimi_k25", "lfm2_vl",
-    "lighton_ocr", "llava_next",
-    "minicpmv4_6", "mistral3", "mllama", "paligemma", "qwen2_audio", "qwen3_5", "qwen3_5_moe",
-    "qwen3_vl", "qwen3_vl_moe", "smolvlm",
-    "vipllava", "voxtral",
-})  # fmt: skip
-# keys of which one says how many heads keep keys and values (of Yuan all do where none is stated:
-# its YuanAttention)
+# keys of which one says how many heads keep keys and values
 _SHARES_HEADS = frozenset(
     {
         *KV_HEADS,
@@ -1350,51 +1177,6 @@ _SHARES_HEADS = frozenset(
         "block_configs",
     }
 )
-# encoders without a row: transformers 5.23.0, MODEL_FOR_MASKED_LM_MAPPING_NAMES of
-# models/auto/modeling_auto.py and those for documents
-_ENCODERS = frozenset({
-    "bert-generation", "big_bird", "canine", "convbert", "deberta", "esmc", "flaubert", "fnet",
-    "funnel", "ibert", "jina_embeddings_v3",
-    "layoutlm", "layoutlmv2", "layoutlmv3", "lilt", "longformer", "luke", "markuplm", "mobilebert",
-    "modernvbert", "mra", "neomme",
-    "nystromformer", "perceiver", "roc_bert", "roformer", "squeezebert", "tapas", "ultrabert",
-    "ultravbert", "xlm", "xmod", "yoso",
-})  # fmt: skip
-# keys of classes that are in no transformers and change the weights, with the value of every
-# published model
-_ONLY: Mapping[str, Mapping[str, Any]] = {
-    "dots3_note": {"swa_attention_gate_type": "headwise"},
-    "esm": {"is_folding_model": False, "is_decoder": False, "add_cross_attention": False},
-    "gte": {"position_embedding_type": "rope", "layer_norm_type": "layer_norm"},
-    "jais": {"activation_function": "swiglu", "position_embedding_type": "alibi"},
-    "kimi_k3": {"latent_moe_use_norm": True, "linear_use_full_rank_gate": True},
-    "llada": {
-        "include_bias": False,
-        "include_qkv_bias": False,
-        "block_type": "llama",
-        "attention_layer_norm": False,
-    },
-    "mamba2": {"use_conv_bias": True},
-    "mimo_v2_flash": {"add_swa_attention_sink_bias": True},
-    "new": {"position_embedding_type": "rope", "layer_norm_type": "layer_norm"},
-    "openelm": {"ffn_with_glu": True, "normalize_qk_projections": True},
-    "panguembedded": {"bias": True},
-    "qwen": {"no_bias": True},
-    "spark2_5": {"headwise_attn_output_gate": True, "attention_bias": False, "mlp_bias": False},
-    # without it the class of transformers 5.23.0 shares no block either
-    "zamba": {"tie_word_embeddings": True},
-    "zamba2": {"tie_word_embeddings": True},
-}
-# what Nanbeige's own class has beside plain loops, in no published model (modeling_nanbeige.py)
-_LOOPS = (
-    "enable_double_loop_split", "loop_share_kv", "enable_hyper_connection", "enable_mhc",
-    "enable_depth_attention", "emb_neighbor_num",
-)  # fmt: skip
-_VISION = frozenset({
-    "llava", "llava_next", "llava_llama", "internvl_chat", "qwen2_vl", "qwen2_5_vl", "phi3_v",
-    "minicpmv", "molmo", "mllama",
-    "deepseek_vl_v2", "multi_modality", "cogvlm2", "fuyu",
-})  # fmt: skip
 
 
 def _without_cache(architecture: Architecture, row: ArchitectureRow) -> Architecture:

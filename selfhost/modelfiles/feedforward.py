@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.spec import FeedForward
-from .keys import EXPERTS, GEMMA4, LENGTH, MAX_NUMBER, USED, Keys, Unclear
+from .keys import EXPERTS, LENGTH, MAX_NUMBER, USED, Keys, Unclear
 from .naming import rwkv_length
 
 TYPE_CHECKING = False
@@ -21,62 +21,36 @@ _EXPERT_LENGTH = (
     "expert_hidden_dim",
     "expert_intermediate_size",
 )
-# classes that have a bias for each expert whatever the file says
-_ROUTER_BIAS = frozenset({
-    "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "glm4_moe_lite", "dots1",
-    "bailing_moe_v2", "bailing_moe_v3", "exaone_moe",
-    "afmoe", "laguna", "hy_v3", "dots3_note", "hy_v4", "mimo_v2_flash",
-})  # fmt: skip
-# whose files may name one expert, and mean a dense feed-forward
-_ONE_EXPERT = frozenset({"hunyuan_v1_dense", "hunyuan_vl", "hunyuan_vl_text"})
-_FOUR_WIDE = frozenset(
-    {
-        "gpt2",
-        "gptj",
-        "gpt_neo",
-        "openai-gpt",
-        "codegen",
-        "bloom",
-        "mpt",
-        "gpt_bigcode",
-        "mixformer-sequential",
-        "falcon",
-        "refinedweb",
-        "refinedwebmodel",
-        "phi",
-        "phi-msft",
-    }
-)
-# whose layers are all of one kind, without a feed-forward
-_MAMBAS = frozenset({"mamba", "falcon_mamba", "mamba2"})
 
 
 def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedForward | None:
-    if config.kind in _MAMBAS:
+    if config.type.feed_forward == "none":
         config.asked.add("intermediate_size")
         return None
-    if config.kind in ("zamba", "zamba2"):
+    if config.type.shared_blocks:
         # what shares a block of attention shares its feed-forward
         return (
             FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width)
             if kind == "hybrid"
             else None
         )
-    if config.kind in ("rwkv6", "rwkv7"):
+    if config.type.feed_forward == "channel_mix":
+        length = config.number("intermediate_size")
         return FeedForward(
-            layers=(), length=config.number("intermediate_size") or rwkv_length(config.kind, width)
+            layers=(),
+            length=length or rwkv_length(width, config.type.feed_forward_ratio),
         )
-    if isinstance(config.get("hybrid_override_pattern"), str) or config.kind == "nemotron_h":
-        return nemotron_part(config, number, kind)
+    by_letter = isinstance(config.get("hybrid_override_pattern"), str)
+    if by_letter or config.type.feed_forward == "by_kind":
+        return part_of_kind(config, kind)
     blocks = config.per_layer("block_configs")
     if blocks:
         return block_part(config, blocks[number], width)
     # where every layer has experts, the width of a dense one stands in the file and means nothing
     config.asked.update((*LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
     experts = config.number(*EXPERTS) or 0
-    if (config.kind in GEMMA4 and not config.flag("enable_moe_block")) or (
-        config.kind in _ONE_EXPERT and experts == 1
-    ):
+    lacks_experts = config.type.experts_if and not config.flag(config.type.experts_if)
+    if lacks_experts or (config.type.one_expert_is_dense and experts == 1):
         experts = 0
     used = config.number(*USED) or 0
     if used > experts > 0:
@@ -106,12 +80,10 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
 
 def beside_dense(config: Keys, width: int, number: int) -> int | None:
     """The length of a dense feed-forward beside the experts."""
-    if config.kind == "arctic" and config.flag("parallel_attn_mlp_res"):
-        return width
-    beside = config.kind in (*GEMMA4, "longcat_flash") or (
-        config.kind == "grok-1" and config.flag("residual_moe")
-    )
-    return dense_length(config, width, number) if beside else None
+    where, switch = config.type.dense_beside, config.type.dense_beside_if
+    if not where or (switch and not config.flag(switch)):
+        return None
+    return width if where == "width" else dense_length(config, width, number)
 
 
 def shared_length(config: Keys, each: int) -> int | None:
@@ -125,32 +97,27 @@ def shared_length(config: Keys, each: int) -> int | None:
         "n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts"
     )
     config.asked.add("shared_moe_mode")
-    if number is None and stated is None and config.kind == "hunyuan_v1_moe":
-        # HunYuanMoEV1Moe has one whatever the file says
-        number = 1
+    if number is None and stated is None:
+        number = config.type.shared_experts
     if number == 0:
         return None
-    if config.kind in ("llama4", "llama4_text"):
+    if config.type.shared_like_one:
         return each
-    if stated is not None and not (number and config.kind in ("minimax_m3",)):
+    if stated is not None and not (number and config.type.shared_length_of_each):
         return stated or None
     return number * each if number else None
 
 
 def router_bias(config: Keys) -> bool:
     stated = config.flag("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
-    return (
-        config.get("topk_method") == "noaux_tc"
-        or config.kind in _ROUTER_BIAS
-        or (config.kind not in ("minimax_m2", "minimax_m3", "glm4_moe") and stated)
-    )
+    fixed = config.type.router_bias
+    return config.get("topk_method") == "noaux_tc" or (stated if fixed is None else fixed)
 
 
 def has_experts(config: Keys, number: int) -> bool:
-    if config.kind == "longcat_flash":
-        # the experts of a layer stand behind the first of its two sublayers
-        # (LongcatFlashDecoderLayer)
-        return number % 2 == 0
+    if config.type.sublayers:
+        # the experts of a layer stand behind the first of its sublayers (LongcatFlashDecoderLayer)
+        return number % config.type.sublayers == 0
     types = config.per_layer("mlp_layer_types")
     if types:
         config.asked.update(("first_k_dense_replace", "moe_layer_freq"))
@@ -165,11 +132,7 @@ def has_experts(config: Keys, number: int) -> bool:
         return alike[number]
     lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
     if lead is None:
-        lead = (
-            1
-            if config.kind in ("glm4_moe_lite", "hy_v3", "hy_v4", "laguna", "mimo_v2_flash")
-            else 0
-        )
+        lead = config.type.dense_layers
     # Ernie 4.5: -1 is the last
     last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
     if last is not None and last < number:
@@ -183,8 +146,8 @@ def has_experts(config: Keys, number: int) -> bool:
         return number in chosen
     every = config.get("moe_layer_freq", "moe_layer_frequency")
     period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
-    if config.kind == "nomic_bert_moe":
-        period, offset = config.number("moe_every_n_layers"), 1
+    if config.type.experts_every:
+        period, offset = config.number(config.type.experts_every), 1
     config.asked.update(("moe_layer_num_skipped", "moe_layers"))
     if period:
         return number % period == offset
@@ -198,20 +161,17 @@ def has_experts(config: Keys, number: int) -> bool:
 
 
 def dense_length(config: Keys, width: int, number: int) -> int:
-    stated = (
-        config.number("intermediate_size_mlp") if config.kind in ("llama4", "llama4_text") else None
-    )
-    if config.kind in ("lfm2", "lfm2_moe"):
+    stated = config.number(config.type.dense_key) if config.type.dense_key else None
+    derived = config.type.dense_length
+    if derived == "adjusted":
         config.asked.update(("block_ffn_dim_multiplier", "block_multiple_of"))
         if config.flag("block_auto_adjust_ff_dim"):
             return adjusted_length(config)
-    shared = (
-        config.number("shared_intermediate_size") if config.kind == "granitemoehybrid" else None
-    )
-    if config.kind == "granitemoehybrid" and not config.number("num_local_experts") and shared:
+    shared = config.number("shared_intermediate_size") if derived == "shared" else None
+    if derived == "shared" and not config.number("num_local_experts") and shared:
         config.asked.add("intermediate_size")
         return shared
-    if config.kind == "openelm":
+    if derived == "multiplied":
         return multiplied_length(config, width, number)
     lengths = config.get("intermediate_size")
     if isinstance(lengths, list):
@@ -220,19 +180,19 @@ def dense_length(config: Keys, width: int, number: int) -> int:
             raise Unclear("intermediate_size does not give each layer a length")
         stated = one
     found = stated or config.number(*LENGTH)
-    if config.kind in ("qwen", "recurrent_gemma") and found:
+    if derived == "halved" and found:
         # gate and up together
         return found // 2
-    if config.kind == "gpt_refact" and not found:
+    if derived == "two_thirds_of_four" and not found:
         # two thirds of four times the width, up to the next multiple of 256
         # (modeling_gpt_refact.py)
         return -(-(8 * width // 3) // 256) * 256
     if not found:
-        ratio = 4 if config.kind in _FOUR_WIDE else config.number("mlp_ratio", "expansion_ratio")
+        ratio = config.type.feed_forward_ratio or config.number("mlp_ratio", "expansion_ratio")
         if not ratio:
             raise Unclear("intermediate_size is missing")
         found = ratio * width
-    if config.kind == "neobert":
+    if derived == "two_thirds":
         # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a
         # multiple of 8
         found = -(-int(2 * found / 3) // 8) * 8
@@ -262,7 +222,7 @@ def adjusted_length(config: Keys) -> int:
     return -(-length // step) * step
 
 
-def nemotron_part(config: Keys, number: int, kind: str) -> FeedForward | None:
+def part_of_kind(config: Keys, kind: str) -> FeedForward | None:
     config.asked.update(
         ("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size")
     )

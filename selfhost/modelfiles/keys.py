@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
+from .model_types import ModelTypes
 from .naming import clean
 from .source import read_json
 
@@ -25,22 +26,6 @@ _Part = TypeVar("_Part")
 MAX_CONFIG_BYTES = 1 << 23
 # above any size in a config.json
 MAX_NUMBER = 1 << 32
-# models that go by the type of another: that type, the key that tells them apart, its value (None:
-# any), the name here
-_DISGUISED: Sequence[tuple[str, str, str | None, str]] = (
-    ("bert", "position_embedding_type", "alibi", "jina_bert_v2"),
-    ("xlm-roberta", "lora_adaptations", None, "jina_bert_v3"),
-    ("nomic_bert", "moe_every_n_layers", None, "nomic_bert_moe"),
-)
-# classes whose configuration is that of another model and more: a key that only that model's class
-# writes, and the model
-_EXTENDED: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "minicpmv": (("max_window_layers", "qwen2"), ("mlp_bias", "llama"))
-}
-# the four names of Gemma 4's text model
-GEMMA4 = ("gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text")
-# classes with the encoder and the decoder of T5
-_T5 = frozenset({"t5", "mt5", "umt5"})
 NESTS = ("text_config", "language_config", "llm_config", "text_model_config")
 LAYERS = (
     "num_hidden_layers",
@@ -147,56 +132,10 @@ _HARMLESS_KEYS = (
 HARMLESS = re.compile(
     rf"(?:^|_)(?:{'|'.join(_HARMLESS_WORDS)})(?:_|$)|_token_ids?$|^blocksparse_|^(?:{'|'.join(_HARMLESS_KEYS)})$"
 )
-# classes of their publishers' own code, which another of transformers may go by the name of
-OWN_CODE = frozenset(
-    {
-        "baichuan",
-        "chatglm",
-        "codeshell",
-        "eurobert",
-        "exaone",
-        "gpt_refact",
-        "hunyuan",
-        "internlm2",
-        "jais",
-        "jina_bert_v2",
-        "jina_bert_v3",
-        "kimi_k2",
-        "kimi_linear",
-        "maincoder",
-        "minicpm",
-        "minicpm3",
-        "nemotron-nas",
-        "neobert",
-        "new",
-        "nomic_bert_moe",
-        "openelm",
-        "orion",
-        "panguembedded",
-        "phi3_v",
-        "plamo",
-        "plamo2",
-        "plamo3",
-        "plm",
-        "qwen",
-        "spark2_5",
-        "xverse",
-    }
-)
 # what only some layers have, by the number of each
 _OF_LAYERS = "per_layer_config"
 _LAYER_NUMBER = re.compile(r"[0-9]{1,6}")
 _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
-_CLASSES: Mapping[str, str] = {
-    "LlamaForCausalLM": "llama", "MistralForCausalLM": "mistral", "MixtralForCausalLM": "mixtral",
-    "Qwen2ForCausalLM": "qwen2",
-    "Qwen3ForCausalLM": "qwen3", "DeepseekV2ForCausalLM": "deepseek_v2",
-    "DeepseekV3ForCausalLM": "deepseek_v3",
-    "GPT2LMHeadModel": "gpt2", "GemmaForCausalLM": "gemma", "Gemma2ForCausalLM": "gemma2",
-    "Gemma3ForCausalLM": "gemma3_text",
-    "PhiForCausalLM": "phi", "Phi3ForCausalLM": "phi3", "Grok1ForCausalLM": "grok-1",
-    "LLaDAMoEModelLM": "llada_moe",
-}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -227,10 +166,6 @@ def class_of(values: Mapping[str, Any]) -> str:
     return names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
 
 
-def _kind_of_class(values: Mapping[str, Any]) -> str:
-    return _CLASSES.get(class_of(values), "")
-
-
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in NESTS and key != "model_type"}
 
@@ -245,7 +180,12 @@ class Keys:
     """
 
     def __init__(
-        self, path: str, values: Mapping[str, Any], architectures: Mapping[str, Any], name: str
+        self,
+        path: str,
+        values: Mapping[str, Any],
+        architectures: Mapping[str, Any],
+        model_types: ModelTypes,
+        name: str,
     ) -> None:
         self.path, self.outer, self.architectures, self.name = path, values, architectures, name
         nest = next((key for key in NESTS if isinstance(values.get(key), dict)), None)
@@ -279,44 +219,13 @@ class Keys:
             )
         self.kind = kind or self.outer_kind
         if not kind and inner:
-            self.kind = _kind_of_class(inner) or self.outer_kind
+            self.kind = model_types.of_class(class_of(inner)) or self.outer_kind
         if not self.kind:
-            self.kind = _kind_of_class(values)
-        for kind, key, value, name_here in _DISGUISED:
-            if self.kind == kind and self.text.get(key) and value in (None, self.text[key]):
-                self.kind = name_here
-        if self.kind in _T5 and self.outer.get("architectures") in (
-            ["T5EncoderModel"],
-            ["UMT5EncoderModel"],
-        ):
-            self.kind = "t5_encoder"
-        elif self.kind in _T5:
-            self.kind = "t5"
-        if self.outer_kind == "kimi_k3":
-            # its text model calls itself kimi_linear, and has other matrices
-            self.kind = self.outer_kind
-        if self.kind == "fuyu":
-            # published files have the keys of its text model at the top (FuyuConfig)
-            self.kind = "persimmon"
-        if self.kind in ("git", "llada"):
-            # Grok 2 goes by the name of another class of transformers, LLaDA-MoE by that of LLaDA
-            self.kind = _kind_of_class(values) or self.kind
-        if self.kind == "bailing_moe" and self.text.get("n_group"):
-            # so does the second generation of Ling by that of the first
-            self.kind = "bailing_moe_v2"
-        if self.kind == "bailing_hybrid" and self.text.get("no_kda_lora") is True:
-            # the third has a name that another with other recurrent layers had before; these are
-            # those of Kimi Linear
-            self.kind = "bailing_moe_v3"
-            self.text |= {
-                "linear_num_heads": self.text.get("num_attention_heads"),
-                "linear_head_dim": self.text.get("head_dim"),
-            }
-            self.text["linear_short_conv_kernel_size"] = self.text.get("short_conv_kernel_size")
-        self.kind = next(
-            (kind for key, kind in _EXTENDED.get(self.kind, ()) if key in self.text), self.kind
-        )
-        self.known = {} if self.kind in OWN_CODE else classes().get(self.kind, {})
+            self.kind = model_types.of_class(class_of(values))
+        self.outer_type = model_types[self.outer_kind]
+        self.kind = self.read_as(model_types)
+        self.type = model_types[self.kind]
+        self.known = {} if self.type.own_code else classes().get(self.kind, {})
         other_names = self.known.get("names", {})
         self.written = frozenset(self.text)
         named = {*self.text, *(other_names.get(key, key) for key in self.text)}
@@ -340,6 +249,37 @@ class Keys:
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
         self.layers = 0
+
+    def read_as(self, model_types: ModelTypes) -> str:
+        """The model type whose keys and tensors these are: some models go by that of another."""
+        if self.outer_type.text_misnamed:
+            return self.outer_kind
+        stated = model_types[self.kind]
+        if stated.read_by_class:
+            return model_types.of_class(class_of(self.outer)) or self.kind
+        rule = next((rule for rule in stated.read_as if self.holds(rule)), None)
+        if rule is None:
+            return self.kind
+        self.text |= {key: self.text.get(own) for key, own in rule.get("keys", {}).items()}
+        return str(rule["as"])
+
+    def holds(self, rule: Mapping[str, Any]) -> bool:
+        """The conditions of a rule of `read_as`."""
+        if "if_class" in rule:
+            return self.outer.get("architectures") in [[name] for name in rule["if_class"]]
+        if "if_key" not in rule:
+            return True
+        if rule.get("is") == "stated":
+            return rule["if_key"] in self.text
+        value = self.text.get(rule["if_key"])
+        if "is" not in rule:
+            return bool(value)
+        return type(value) is type(rule["is"]) and value == rule["is"]
+
+    @property
+    def converted(self) -> bool:
+        """llama.cpp's converter knows the model type."""
+        return bool(self.type.row) and self.type.in_gguf
 
     def get(self, *keys: str) -> Any:
         """The first of these keys that has a value; all of them count as understood."""

@@ -4,10 +4,10 @@ recurrent state, or neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Attention, Recurrent
-from .keys import CONTEXT, GEMMA4, HEADS, KV_HEADS, USED, WIDTH, Keys, Unclear, UnclearWindow, short
+from .keys import CONTEXT, HEADS, KV_HEADS, USED, WIDTH, Keys, Unclear, UnclearWindow, short
 from .naming import RWKV7_RANKS, plamo2_rank, rwkv7_rank
 
 TYPE_CHECKING = False
@@ -16,31 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# which layers a window is of: 0 all of them, n all but every n-th (classes of transformers); others
-# say it with layer_types
-_FULL_EVERY: Mapping[str, int] = {
-    "mistral": 0, "mixtral": 0, "phi3": 0, "phi3_v": 0, "phimoe": 0, "ministral": 0,
-    "starcoder2": 0, "ministral3": 0, "gemma2": 2,
-    "gpt_oss": 2, "cohere2": 4, "gemma3_text": 6, "gemma3": 6, "gemma3n_text": 5, "gemma4_text": 6,
-    "vaultgemma": 2,
-    "olmo3": 4, "exaone4": 4, "afmoe": 4,
-}  # fmt: skip
-# all layers but every n-th have the delta rule, where the file does not say (configuration classes
-# of transformers 5.23.0)
-_DELTA_BUT_EVERY: Mapping[str, int] = {
-    "qwen3_next": 4,
-    "qwen3_5_text": 4,
-    "qwen3_5_moe_text": 4,
-    "olmo_hybrid": 4,
-}
-# the window of Llama 4's chunked layers, and every how many layers one has none, where the file
-# does not say (Llama4TextConfig)
-_LLAMA4_CHUNK, _LLAMA4_FULL_EVERY = 8192, 4
-# length of the heads of Gemma 4's global layers where the file does not say (Gemma4TextConfig)
-_GEMMA4_GLOBAL_HEAD = 512
-# inner width of Falcon H1's recurrent layers where neither it nor the length of a head is in the
-# file (FalconH1Config)
-_FALCON_H1_INNER = 1024
+# every how many layers of Llama 4 one has no window, where the file does not say (Llama4TextConfig)
+_LLAMA4_FULL_EVERY = 4
+# keys of a window, the first that has a value counts
+_WINDOW = ("sliding_window", "sliding_window_size", "attention_chunk_size", "window_size")
 # keys that say which layer is what; `layer_kinds` knows all of them
 _LAYER_KEYS = frozenset({
     "layer_types", "layers_block_type", "hybrid_override_pattern", "full_attention_interval",
@@ -58,8 +37,6 @@ _LAYER_KEYS = frozenset({
 # every how many layers one attends to everything: 1 in the files of Phi 4 and of Grok 2, whose
 # layers all do
 _FULL_EACH = ("full_attn_mod", "global_attn_every_n")
-# whose compressed keys and values are cached unpacked, by llama.cpp and by their own code
-_UNPACKED = frozenset({"minicpm3", "plm"})
 # ranks of RWKV 7, under the names of two publishers
 _RWKV7_KEYS = (
     ("decay_low_rank_dim", "lora_rank_decay"),
@@ -90,15 +67,6 @@ _NAMES: Mapping[str, str] = {
     "hybrid": "hybrid", "mlp": "mlp",
     "moe": "moe",
 }  # fmt: skip
-_INDEXED = ("deepseek_v32", "glm_moe_dsa", "hy_v4")
-_ALIKE: Mapping[str, str] = {
-    "mamba": "mamba", "falcon_mamba": "mamba", "mamba2": "mamba2", "rwkv6": "rwkv6",
-    "rwkv7": "rwkv7", "rwkv6qwen2": "qrwkv6",
-}  # fmt: skip
-# whose layers of "linear_attention" are Mamba 2
-_MAMBA2_AS_LINEAR = ("granitemoehybrid", "nemotron_h", "zamba2")
-# whose layers share blocks of attention
-ZAMBAS = ("zamba", "zamba2")
 # letters of Nemotron H: Mamba-2, attention, feed-forward, experts
 _PATTERN: Mapping[str, str] = {"M": "mamba2", "*": "full", "-": "mlp", "E": "moe"}
 
@@ -159,12 +127,12 @@ def layer_kinds(config: Keys) -> list[str]:
     """One of `ATTENDING`, `STATES` or `none` (a layer with a feed-forward alone) for each layer."""
     layers = config.layers
     config.asked.update(_LAYER_KEYS)
-    if config.kind == "deepseek_v4":
+    if config.type.layers_alike == "compressed":
         config.asked.add("compress_ratios")
         return ["compressed"] * layers
     types = config.switches("attn_type_list")
-    if types and config.kind in ("minimax_text_01", "minimax_m1"):
-        return ["full" if attends else "lightning" for attends in types]
+    if types and config.type.attn_type_list:
+        return ["full" if attends else config.type.attn_type_list for attends in types]
     if types and config.kind.startswith("minimax") and all(types):
         # each layer attends, as where the key is not
         types = None
@@ -198,39 +166,22 @@ def layer_kinds(config: Keys) -> list[str]:
         if not isinstance(names, list) or len(names) < layers:
             raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
         return _last_full(config, [named_kind(config, name) for name in names[:layers]])
-    if config.kind == "recurrent_gemma":
-        return gemma_kinds(config)
-    if config.kind in ZAMBAS:
-        from .zamba import zamba_kinds
-
-        return zamba_kinds(config)
-    if config.kind in _ALIKE:
-        return [_ALIKE[config.kind]] * layers
-    if config.kind == "plamo2":
-        return plamo_layers(config)
-    if config.kind == "falcon_h1":
-        return ["hybrid"] * layers
-    if config.kind == "granitemoehybrid":
-        # GraniteMoeHybridConfig, where the file has no layer_types
-        return ["mamba2"] * layers
-    if config.kind == "bamba":
-        attending = config.places("attn_layer_indices") or []
-        return ["full" if number in attending else "mamba2" for number in range(layers)]
+    if config.type.layers_alike:
+        return [config.type.layers_alike] * layers
+    if config.type.layer_reader:
+        return LAYER_READERS[config.type.layer_reader](config)
     if config.get("linear_full_attn_layers") or config.get("linear_kda_layers"):
         return kimi_layers(config)
-    group = config.number("layer_group_size") if config.kind == "bailing_moe_v3" else None
+    group = config.number(config.type.layer_group) if config.type.layer_group else None
     if group:
         return [
             "full" if (number + 1) % group == 0 or number >= layers // group * group else "kda"
             for number in range(layers)
         ]
-    every = config.number("full_attention_interval") or _DELTA_BUT_EVERY.get(config.kind)
+    every = config.number("full_attention_interval") or config.type.delta_but_every
     if every:
         kinds = ["full" if (number + 1) % every == 0 else "delta" for number in range(layers)]
-        # OlmoHybridConfig has one layer that attends, however few there are
-        return (
-            [*kinds[:-1], "full"] if config.kind == "olmo_hybrid" and "full" not in kinds else kinds
-        )
+        return [*kinds[:-1], "full"] if config.type.one_attends and "full" not in kinds else kinds
     period = config.number("attn_layer_period")
     if period:
         offset = config.number("attn_layer_offset") or 0
@@ -248,27 +199,22 @@ def layer_kinds(config: Keys) -> list[str]:
 
 
 def _last_full(config: Keys, kinds: list[str]) -> list[str]:
-    """Gemma4TextConfig: whatever the file says, the last layer attends to everything."""
-    return [*kinds[:-1], "full"] if config.kind in GEMMA4 else kinds
+    return [*kinds[:-1], "full"] if config.type.last_attends_to_all else kinds
 
 
 def named_kind(config: Keys, name: Any) -> str:
     found = _NAMES.get(name) if isinstance(name, str) else None
-    if config.kind in _INDEXED and name in ("sparse_attention", "indexed_attention"):
-        # latent attention to cells that an indexer chooses: indexer_types says where; transformers
-        # 5 has a word for it
+    if config.type.indexed and name in ("sparse_attention", "indexed_attention"):
+        # indexer_types says where; transformers 5 has a word for it
         return "full"
     if found is None:
         raise Unclear(f"layer_types: {short(name)} is not understood")
-    if config.kind in ZAMBAS and found not in ("mamba", "delta", "hybrid"):
+    if config.type.shared_blocks and found not in ("mamba", "delta", "hybrid"):
         raise Unclear(f"layer_types: {short(name)} is not understood")
-    if config.kind == "zamba" and found in ("mamba", "delta"):
-        return "mamba"
-    # transformers 5 writes "linear_attention" where the published files of these have "mamba"
-    if (found == "mamba" and config.kind != "jamba") or (
-        found == "delta" and config.kind in _MAMBA2_AS_LINEAR
-    ):
-        return "mamba2"
+    if found == "mamba":
+        return config.type.mamba_is
+    if found == "delta":
+        return config.type.linear_is
     if found == "sliding" and window_tokens(config) is None:
         return "full"
     return found
@@ -289,7 +235,19 @@ def kimi_layers(config: Keys) -> list[str]:
     return ["full" if number in full else "kda" for number in range(1, config.layers + 1)]
 
 
-def gemma_kinds(config: Keys) -> list[str]:
+def indexed_layers(config: Keys) -> list[str]:
+    """`attn_layer_indices` names the layers that attend."""
+    attending = config.places("attn_layer_indices") or []
+    return ["full" if number in attending else "mamba2" for number in range(config.layers)]
+
+
+def shared_block_layers(config: Keys) -> list[str]:
+    from .zamba import zamba_kinds
+
+    return zamba_kinds(config)
+
+
+def block_type_layers(config: Keys) -> list[str]:
     """`block_types` over and over (RecurrentGemmaConfig); what attends has the window, however
     long the context.
     """
@@ -304,7 +262,7 @@ def gemma_kinds(config: Keys) -> list[str]:
     ]
 
 
-def plamo_layers(config: Keys) -> list[str]:
+def step_layers(config: Keys) -> list[str]:
     """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a
     window, to that, save for those named.
     """
@@ -319,6 +277,15 @@ def plamo_layers(config: Keys) -> list[str]:
     ]
 
 
+# by `layer_reader` of a model type
+LAYER_READERS: Mapping[str, Callable[[Keys], list[str]]] = {
+    "attn_layer_indices": indexed_layers,
+    "block_types": block_type_layers,
+    "mamba_step": step_layers,
+    "shared_blocks": shared_block_layers,
+}
+
+
 def block_kind(config: Keys, block: Any) -> str:
     part = block.get("attention") if isinstance(block, dict) else None
     if not isinstance(part, dict):
@@ -330,35 +297,20 @@ def block_kind(config: Keys, block: Any) -> str:
 
 def window_tokens(config: Keys) -> int | None:
     """Tokens; None where no layer has a window shorter than the context."""
-    if config.kind in ("plamo2", "recurrent_gemma"):
-        return config.number("attention_window_size") or None
-    if config.kind == "modernbert":
-        # transformers 5 adds a sliding_window of half that, which is what lies on either side
-        config.asked.update(("sliding_window", "global_attn_every_n_layers"))
-        return config.number("local_attention") or None
-    keys: tuple[str, ...] = (
-        "sliding_window",
-        "sliding_window_size",
-        "attention_chunk_size",
-        "window_size",
-    )
-    if config.kind == "dots3_note":
-        # its sliding_window leaves out the token itself (conversion/dots3.py of llama.cpp 0c1e570
-        # takes the other)
-        keys = "sliding_window_size", "sliding_window"
+    if config.type.window_key:
+        return config.number(config.type.window_key) or None
+    keys = config.type.window_keys or _WINDOW
     window = None if config.get(*keys) == -1 else config.number(*keys)
-    if config.kind == "llama4_text" and window is None:
-        window = _LLAMA4_CHUNK
+    if window is None:
+        window = config.type.window_tokens
     if (
-        config.kind not in ("llama4_text", "llama4", "gpt_neo", "plamo3")
+        not config.type.chunk_is_window
         and config.get("sliding_window", "sliding_window_size") is None
     ):
-        # other models have these two keys for something else
         window = None
     if config.text.get("use_sliding_window") is False:
         window = None
-    if window and config.kind == "gemma3_text" and config.flag("use_bidirectional_attention"):
-        # half of it to either side: Gemma3TextConfig
+    if window and config.type.halves_window and config.flag("use_bidirectional_attention"):
         window = window // 2 + 1
     context = config.number(*CONTEXT)
     # a window that no text can fill is none
@@ -370,26 +322,14 @@ def which_slide(config: Keys) -> list[bool]:
     swa = config.switches("hybrid_layer_pattern") or config.switches("sliding_window_layout")
     pattern = config.get("sliding_window_pattern", "_sliding_window_pattern")
     first = config.number("max_window_layers")
-    rope = config.switches("no_rope_layers")
-    types = config.get("attention_types")
+    config.switches("no_rope_layers")
+    config.get("attention_types")
     if window_tokens(config) is None:
         return [False] * layers
     if swa:
         return swa
-    if config.kind == "modernbert":
-        return [
-            bool(number % config.needed("global_attn_every_n_layers")) for number in range(layers)
-        ]
-    if config.kind in ("llama4_text", "llama4"):
-        # a layer without rope attends to everything
-        return (
-            rope if rope else [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(layers)]
-        )
-    if config.kind == "gpt_neo":
-        return _neo_layers(types, layers)
-    if config.kind == "mimo_v2_flash":
-        # MiMoV2FlashConfig: the first layer attends to everything, and every sixth
-        return [number > 0 and (number + 1) % 6 != 0 for number in range(layers)]
+    if config.type.slides:
+        return SLIDES[config.type.slides](config)
     if isinstance(pattern, str) and pattern and set(pattern) <= {"L", "G"}:
         return [pattern[number % len(pattern)] == "L" for number in range(layers)]
     if type(pattern) is int and pattern > 0:
@@ -398,7 +338,7 @@ def which_slide(config: Keys) -> list[bool]:
         raise UnclearWindow(f"sliding_window_pattern: {short(pattern)} is not understood")
     if config.text.get("use_sliding_window") is True and first is not None:
         return [number >= first for number in range(layers)]
-    every = config.number("global_attn_every_n_layers") or _FULL_EVERY.get(config.kind)
+    every = config.number("global_attn_every_n_layers") or config.type.full_every
     if every is None:
         raise UnclearWindow(
             f"sliding_window: {window_tokens(config):,} tokens, and the file does not say in which"
@@ -407,8 +347,54 @@ def which_slide(config: Keys) -> list[bool]:
     return [every == 0 or (number + 1) % every != 0 for number in range(layers)]
 
 
+def _but_every_stated(config: Keys) -> list[bool]:
+    every = config.needed("global_attn_every_n_layers")
+    return [bool(number % every) for number in range(config.layers)]
+
+
+def _with_rope(config: Keys) -> list[bool]:
+    """A layer without rope attends to everything (Llama 4)."""
+    stated = config.switches("no_rope_layers")
+    return stated or [(number + 1) % _LLAMA4_FULL_EVERY != 0 for number in range(config.layers)]
+
+
+def _first_and_sixth_full(config: Keys) -> list[bool]:
+    """The first layer attends to everything, and every sixth (MiMoV2FlashConfig)."""
+    return [number > 0 and (number + 1) % 6 != 0 for number in range(config.layers)]
+
+
+def _named_local(config: Keys) -> list[bool]:
+    """`attention_types` of GPT Neo: names of kinds, and how often they come."""
+    types, layers = config.get("attention_types"), config.layers
+    found: list[bool] = []
+    for part in types if isinstance(types, list) else []:
+        if not (
+            isinstance(part, list)
+            and len(part) == 2
+            and isinstance(part[0], list)
+            and type(part[1]) is int
+            and 0 < part[1] <= layers
+        ):
+            break
+        found += [name == "local" for name in part[0]] * part[1]
+        if len(found) >= layers:
+            break
+    if len(found) != layers:
+        raise Unclear("attention_types does not name each layer once")
+    return found
+
+
+# by `slides` of a model type: whether each layer has the window
+SLIDES: Mapping[str, Callable[[Keys], list[bool]]] = {
+    "all_but_every": _but_every_stated,
+    "attention_types": _named_local,
+    "first_and_sixth_full": _first_and_sixth_full,
+    "rope": _with_rope,
+}
+
+
 def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
-    if config.kind == "jetmoe":
+    if config.type.attention_experts:
         # its class derives them
         heads = config.needed("num_key_value_heads") * config.needed(*USED)
         config.asked.update(HEADS)
@@ -440,9 +426,8 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
     stated = config.positive(
         "head_dim", "attention_head_dim", "kv_channels", "hidden_size_per_head", "d_kv"
     )
-    # what the heads of Yuan divide (its YuanAttention)
     divided = (
-        config.positive("attention_projection_size") if config.kind == "yuan" else None
+        config.positive(config.type.heads_divide) if config.type.heads_divide else None
     ) or width
     if not stated and divided % heads:
         raise Unclear(
@@ -450,31 +435,31 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
             " missing"
         )
     length = stated or divided // heads
-    if config.kind in ZAMBAS:
+    if config.type.shared_blocks:
         from .zamba import zamba_head
 
         length = zamba_head(config, width, heads)
-    if config.kind == "helium" and heads * length != width:
+    if config.type.heads_fill_width and heads * length != width:
         raise Unclear(
             f"{heads:,} heads of {length:,} are not hidden_size, {width:,}, which this class takes"
             " them to be"
         )
     kv_heads = kv_heads_of(config, number, heads)
-    value = (config.number("v_head_dim") or length) if config.kind == "mimo_v2_flash" else length
+    value = (config.number("v_head_dim") or length) if config.type.value_heads_apart else length
     same = False
     by_layer = config.per_layer("num_attention_heads_per_layer")
     if by_layer:
         heads = config.of_layer(number, "num_attention_heads_per_layer") or 0
     if kind == "sliding":
         heads = config.positive("swa_num_attention_heads") or heads
-        # transformers keeps no number of its own for MiMo V2's (MiMoV2FlashAttention)
-        doubled = 2 if config.kind == "mimo_v2_flash" else 1
-        kv_heads = config.positive("swa_num_key_value_heads") or doubled * kv_heads
+        more = config.type.window_kv_factor
+        kv_heads = config.positive("swa_num_key_value_heads") or more * kv_heads
         value = config.positive("swa_v_head_dim") or value
         length = config.positive("swa_head_dim") or length
-    if config.kind in GEMMA4 and kind == "full":
+    global_length = config.type.global_head_length
+    if global_length is not None and kind == "full":
         if not config.states_layers:
-            length = value = config.positive("global_head_dim") or _GEMMA4_GLOBAL_HEAD
+            length = value = config.positive("global_head_dim") or global_length
         if config.flag("attention_k_eq_v"):
             same = True
             kv_heads = (
@@ -495,7 +480,7 @@ def attention_of(config: Keys, number: int, kind: str, width: int) -> Attention:
     window = window_tokens(config) if kind == "sliding" else None
     if kind == "sliding" and window is None:
         raise Unclear(f"sliding_window: layer {number} is one with a window, and has none")
-    indexer, indexed = sparse_index(config, number) if config.kind == "minimax_m3" else (None, None)
+    indexer, indexed = sparse_index(config, number) if config.type.index_by_blocks else (None, None)
     return Attention(
         kind=kind if kind != "hybrid" else "full",
         layers=(),
@@ -569,20 +554,20 @@ def kv_heads_of(config: Keys, number: int, heads: int) -> int:
     groups = config.number("multi_query_group_num")
     if config.flag("multi_query_attention") and groups:
         return groups
-    if config.kind == "plamo":
-        return max(1, heads // config.needed("n_shared_head"))
+    if config.type.kv_shared_by:
+        return max(1, heads // config.needed(config.type.kv_shared_by))
     if config.flag("group_query_attention") and config.number("num_query_groups"):
         return config.needed("num_query_groups")
     stated = config.of_layer(number, *KV_HEADS)
     one = config.flag("multi_query")
-    if config.kind == "gpt_bigcode":
+    if config.type.one_or_all_kv_heads:
         return 1 if one else heads
     config.asked.update(("new_decoder_architecture", "multi_query_attention"))
     # Falcon's older classes ignore num_kv_heads where multi_query is set
     if (
         one
         and not config.text.get("new_decoder_architecture")
-        and not (stated and config.kind == "refinedweb")
+        and not (stated and config.type.stated_kv_heads_win)
     ):
         return 1
     return stated or heads
@@ -603,10 +588,10 @@ def latent_attention(
         )
     )
     types = config.per_layer("indexer_types")
-    if types is None and config.kind == "hy_v4":
-        # HYV4Config, where the file has none
+    every = config.type.indexer_every
+    if types is None and every is not None:
         types = [
-            "full" if layer == 0 or (layer - 1) % 4 == 0 else "shared"
+            "full" if layer == 0 or (layer - 1) % every == 0 else "shared"
             for layer in range(config.layers)
         ]
     if types and types[number] not in ("full", "shared"):
@@ -615,15 +600,15 @@ def latent_attention(
     indexer, length = config.number("index_n_heads"), config.number("index_head_dim")
     heads = (config.number("swa_num_attention_heads") if near else None) or heads
     return Attention(
-        kind="full" if config.kind in _UNPACKED else "latent",
+        kind="full" if config.type.latent_unpacked else "latent",
         layers=(),
         heads=heads,
         kv_heads=heads,
         key_length=config.needed(f"{near}qk_nope_head_dim")
-        + (config.needed("qk_rope_head_dim") if config.kind in _UNPACKED else 0),
+        + (config.needed("qk_rope_head_dim") if config.type.latent_unpacked else 0),
         value_length=(
             minicpm_values(config, heads)
-            if config.kind == "minicpm3"
+            if config.type.values_of_width
             else config.needed(f"{near}v_head_dim")
         ),
         window_tokens=window_tokens(config) if near else None,
@@ -652,7 +637,7 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
         return Recurrent(kind=kind, layers=(), convolution=config.needed("conv_L_cache"))
     if "rwkv" in kind:
         return rwkv(config, kind, width)
-    if kind == "delta" and config.kind == "olmo_hybrid":
+    if kind == "delta" and config.type.delta_from_attention:
         return olmo_recurrent(config, width)
     if kind == "delta":
         return Recurrent(
@@ -686,7 +671,7 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
         )
     size = config.needed("mamba_d_state", "ssm_state_size", "state_size")
     taps = config.needed("mamba_d_conv", "conv_kernel")
-    if config.kind == "plamo2":
+    if config.type.state_heads == "of_attention":
         heads = config.needed("mamba_num_heads")
         return Recurrent(
             kind=kind,
@@ -697,7 +682,8 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             time_step_rank=plamo2_rank(width),
             heads=heads,
         )
-    if kind == "mamba" or config.kind == "zamba":
+    own_heads = config.type.state_heads
+    if kind == "mamba" or own_heads:
         return Recurrent(
             kind="mamba",
             layers=(),
@@ -705,21 +691,21 @@ def recurrent_of(config: Keys, kind: str, width: int) -> Recurrent:
             inner_length=inner_length(config, width),
             state_length=size,
             time_step_rank=time_step_rank(config, width),
-            heads=config.positive("n_mamba_heads") if config.kind == "zamba" else None,
+            heads=config.positive(own_heads) if own_heads else None,
         )
     heads = config.needed(
         "mamba_n_heads",
         "mamba_num_heads",
         "n_mamba_heads",
-        *(("num_heads",) if config.kind == "mamba2" else ()),
+        *(("num_heads",) if config.type.bare_state_keys else ()),
     )
-    own = "mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.kind == "mamba2" else ())
+    own = "mamba_d_head", "mamba_head_dim", *(("head_dim",) if config.type.bare_state_keys else ())
     length = None if config.get(*own) == "auto" else config.number(*own)
     stated = config.number("mamba_d_ssm")
-    if config.kind == "falcon_h1" and "mamba_d_ssm" not in config.text and not length:
-        stated = _FALCON_H1_INNER
+    if config.type.inner_length and "mamba_d_ssm" not in config.text and not length:
+        stated = config.type.inner_length
     inner = stated or (heads * length if length else 0) or inner_length(config, width)
-    norm = config.text.get("mamba_rms_norm") if config.kind == "falcon_h1" else None
+    norm = config.text.get(config.type.state_norm_key)
     config.asked.update(("mamba_rms_norm", "mamba_expand", "expand", "mamba_use_mlp"))
     return Recurrent(
         kind="mamba2",
@@ -773,8 +759,9 @@ def rwkv(config: Keys, kind: str, width: int) -> Recurrent:
 
 def inner_length(config: Keys, width: int) -> int:
     expand = config.number("mamba_expand", "expand")
-    if config.kind in ("mamba", "falcon_mamba") and config.number("intermediate_size"):
-        return config.needed("intermediate_size")
+    own = config.type.inner_key
+    if own and config.number(own):
+        return config.needed(own)
     if not expand:
         raise Unclear("the inner width of the recurrent layers (expand) is missing")
     return expand * width
@@ -784,22 +771,3 @@ def time_step_rank(config: Keys, width: int) -> int:
     if config.get("time_step_rank", "mamba_dt_rank") == "auto":
         return -(-width // 16)
     return config.needed("time_step_rank", "mamba_dt_rank")
-
-
-def _neo_layers(types: Any, layers: int) -> list[bool]:
-    found: list[bool] = []
-    for part in types if isinstance(types, list) else []:
-        if not (
-            isinstance(part, list)
-            and len(part) == 2
-            and isinstance(part[0], list)
-            and type(part[1]) is int
-            and 0 < part[1] <= layers
-        ):
-            break
-        found += [name == "local" for name in part[0]] * part[1]
-        if len(found) >= layers:
-            break
-    if len(found) != layers:
-        raise Unclear("attention_types does not name each layer once")
-    return found

@@ -108,9 +108,9 @@ def rwkv7_rank(width: int, exponent: float, factor: float) -> int:
     return 32 * max(1, round(math.pow(width, exponent) * factor / 32))
 
 
-def rwkv_length(kind: str, width: int) -> int:
-    """Of the channel mix where a file states none (the same)."""
-    return int(width * 3.5 // 32 * 32) if kind == "rwkv6" else 4 * width
+def rwkv_length(width: int, ratio: int | None) -> int:
+    """Of the channel mix where a file states none (the same); RWKV 6 has no whole ratio."""
+    return int(width * 3.5 // 32 * 32) if ratio is None else ratio * width
 
 
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:

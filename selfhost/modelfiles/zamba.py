@@ -32,7 +32,7 @@ def zamba_kinds(config: Keys) -> list[str]:
     it follows from two keys.
     """
     layers = config.layers
-    if config.kind == "zamba2":
+    if config.type.adapted_blocks:
         if layers != 54:
             raise Unclear("layers_block_type is missing")
         shared = [*range(6, 43, 6), 47, 51]
@@ -90,7 +90,7 @@ def _shared(architecture: Architecture, config: Keys) -> Iterator[TensorGroup]:
             if biased and name.startswith("ffn_") and len(shape) > 1:
                 yield TensorGroup(name=f"shared.{block}.{name}.bias", layers=(), shape=shape[1:])
     yield TensorGroup(name="blk.*.shared_output.weight", layers=having, shape=(width, width))
-    if config.kind == "zamba":
+    if not config.type.adapted_blocks:
         return
     # each layer that reads a shared block adapts it to itself
     rank, adapted = config.needed("adapter_rank"), {"ffn_up": (width, 2 * length)}
