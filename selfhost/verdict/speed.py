@@ -772,14 +772,12 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
     server = bool(words & _SERVER_WORDS)
     count = units.cores(cores)
     if server or guest:
-        where = (
-            "a server"
-            if server and not guest
-            else "a virtual machine"
-            if machine.scope == "vm"
-            else "a container"
-        )
-        cap = _SOCKETS_HIGH if server else _CLIENT_HIGH if _client(words) else _SOCKET_HIGH
+        where = "a virtual machine" if machine.scope == "vm" else "a container"
+        if not guest:
+            where = "a server"
+        cap = _CLIENT_HIGH if _client(words) else _SOCKET_HIGH
+        if server:
+            cap = _SOCKETS_HIGH
         return (
             int(min(_SHARE_LOW * cores, _SERVER_LOW)),
             int(min(high, cap)),
@@ -900,13 +898,17 @@ def _kind(machine: Machine) -> _Kind:
     if machine.assumes("instruction_sets"):
         # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0,
         # which few still have
-        return _AT_LEAST_AVX2 if "avx2" in sets else _ARM if "asimddp" in sets else _UNREAD
+        if "avx2" in sets:
+            return _AT_LEAST_AVX2
+        return _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _OLD
     if "avx512_bf16" in sets and _words(machine) & _ZEN_WORDS:
         # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
         return _ZEN5 if "avx_vnni" in sets else _ZEN4
-    return _AVX512 if "avx512f" in sets else _AVX2 if "avx2" in sets else _OLD
+    if "avx512f" in sets:
+        return _AVX512
+    return _AVX2 if "avx2" in sets else _OLD
 
 
 def _threads(machine: Machine) -> float:

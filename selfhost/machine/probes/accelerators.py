@@ -5,7 +5,7 @@ asked (`nvidia.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..record import Accelerator
 from .host import FILL_IN, Found, Host
@@ -82,30 +82,34 @@ def read_accelerators(host: Host, found: Found) -> None:
         )
 
 
-def _put(found: Found, parts: Sequence[Read | None], why: str | None, none: str) -> None:
+def _put(facts: Found, parts: Sequence[Read | None], why: str | None, none: str) -> None:
     read = [part for part in parts if part is not None]
     cards = tuple(card for part in read for card in part.cards)
     if why and not cards:
-        found.miss(ACCELERATORS, why, FILL_IN)
+        facts.miss(ACCELERATORS, why, FILL_IN)
         return
-    found.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
+    facts.put(ACCELERATORS, cards, "; ".join(part.source for part in read) or none)
+    _miss_memory(facts, read)
+    if any(card.unified is None for card in cards):
+        facts.miss(
+            UNIFIED,
+            "whether the GPU shares the machine's RAM is told by its name or its driver, and"
+            " neither was read",
+            FILL_IN,
+        )
+
+
+def _miss_memory(facts: Found, read: Sequence[Read]) -> None:
+    """Say why the memory of some cards is not known, for each part that has such a card."""
     blank = [
         part
         for part in read
         if part.reason and any(card.memory_total_bytes is None for card in part.cards)
     ]
     if blank:
+        reasons = "; ".join(part.reason or "" for part in blank)
         remedies = dict.fromkeys(part.remedy for part in blank if part.remedy)
-        found.miss(
-            MEMORY, "; ".join(part.reason or "" for part in blank), "; ".join(remedies) or None
-        )
-    if any(card.unified is None for card in cards):
-        found.miss(
-            UNIFIED,
-            "whether the GPU shares the machine's RAM is told by its name or its driver, and"
-            " neither was read",
-            FILL_IN,
-        )
+        facts.miss(MEMORY, reasons, "; ".join(remedies) or None)
 
 
 def masked(
@@ -118,18 +122,19 @@ def masked(
         return tuple(cards)
     chosen: list[int] = []
     for word in (part.strip() for part in mask.split(",")):
-        known = [index for index, name in enumerate(names) if name and name.lower() == word.lower()]
-        index = (
-            int(word)
-            if word.isdecimal() and word.isascii() and len(word) < 6
-            else known[0]
-            if known
-            else -1
-        )
+        index = _index_of(word, names)
         if not 0 <= index < len(cards) or index in chosen:
             break
         chosen.append(index)
     return tuple(cards[index] for index in chosen)
+
+
+def _index_of(word: str, names: Sequence[str | None]) -> int:
+    """The index that a word of a mask means, a number or one of `names`; -1 for another word."""
+    if word.isdecimal() and word.isascii() and len(word) < 6:
+        return int(word)
+    named = (index for index, name in enumerate(names) if name and name.lower() == word.lower())
+    return next(named, -1)
 
 
 # ------------------------------------------------------------------ AMD
@@ -200,26 +205,8 @@ def _shares_ram(host: Host, folder: str) -> bool | None:
     return None if len(head) < 4 else {1: False, 2: True, 3: True}.get(head[2])
 
 
-def _amd(host: Host, found: Found, devices: list[tuple[str, str]]) -> Read | None:
-    nodes = _kfd(host)
-    seen: list[tuple[int, Accelerator, str | None]] = []
-    for name in host.listdir(DRM) or ():
-        folder = f"{DRM}/{name}/device"
-        if not re.fullmatch(r"card\d+", name) or _word(host, f"{folder}/vendor") != AMD:
-            continue
-        match = re.search(
-            r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE
-        )
-        number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
-        code = _word(host, f"{folder}/unique_id")
-        seen.append(
-            (
-                number,
-                _amd_card(host, folder, node, found.values.get("memory_total_bytes")),
-                f"GPU-{code}" if code else None,
-            )
-        )
-    seen.sort(key=lambda one: one[0])
+def _amd(host: Host, facts: Found, devices: list[tuple[str, str]]) -> Read | None:
+    seen = _amd_cards(host, facts.values.get("memory_total_bytes"))
     cards = [card for _, card, _ in seen]
     # ROCm hides first what its own variable leaves out, then HIP counts what is left
     visible = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [code for _, _, code in seen])
@@ -239,20 +226,35 @@ def _amd(host: Host, found: Found, devices: list[tuple[str, str]]) -> Read | Non
     return Read(cards=visible, source=source, reason=reason, remedy=FILL_IN)
 
 
+def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[int, Accelerator, str | None]]:
+    """Number, card and name in masks of each card with a driver, in the order of ROCm."""
+    nodes = _kfd(host)
+    seen: list[tuple[int, Accelerator, str | None]] = []
+    for name in host.listdir(DRM) or ():
+        folder = f"{DRM}/{name}/device"
+        if not re.fullmatch(r"card\d+", name) or _word(host, f"{folder}/vendor") != AMD:
+            continue
+        match = re.search(
+            r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE
+        )
+        number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
+        code = _word(host, f"{folder}/unique_id")
+        seen.append(
+            (
+                number,
+                _amd_card(host, folder, node, ram_bytes),
+                f"GPU-{code}" if code else None,
+            )
+        )
+    seen.sort(key=lambda entry: entry[0])
+    return seen
+
+
 def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | None) -> Accelerator:
     total, used = (
         _size(host, f"{folder}/mem_info_vram_total"),
         _size(host, f"{folder}/mem_info_vram_used"),
     )
-    device, revision = (
-        _word(host, f"{folder}/device") or "",
-        _word(host, f"{folder}/revision") or "",
-    )
-    name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
-    for path in AMD_NAMES if not name and device else ():
-        name = (
-            parse_amd_names(host.read_text(path, _MAX_NAMES_BYTES) or "", device, revision) or name
-        )
     own: bool | None = None if total is None else False
     if _shares_ram(host, folder):
         # runtimes take one of two pools: what the firmware took out of the RAM for it, or what it
@@ -265,12 +267,24 @@ def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | No
     free = max(0, total - used) if total is not None and used is not None else None
     return Accelerator(
         vendor="amd",
-        name=host.clean(name or f"AMD GPU {device}".strip()),
+        name=host.clean(_amd_name(host, folder)),
         memory_total_bytes=total,
         memory_free_bytes=free,
         unified=own,
         compute_capability=gfx_name(node.get("gfx_target_version", 0)),
     )
+
+
+def _amd_name(host: Host, folder: str) -> str:
+    """As its driver gives it, else as libdrm's list has it, else by its number."""
+    name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
+    device = _word(host, f"{folder}/device") or ""
+    revision = _word(host, f"{folder}/revision") or ""
+    for path in AMD_NAMES if not name and device else ():
+        name = (
+            parse_amd_names(host.read_text(path, _MAX_NAMES_BYTES) or "", device, revision) or name
+        )
+    return name or f"AMD GPU {device}".strip()
 
 
 # ------------------------------------------------------------------ Intel
@@ -406,27 +420,8 @@ def _windows(host: Host, *, with_nvidia: bool) -> tuple[Read | None, str | None]
     adapters = host.display_adapters()
     if adapters is None:
         return None, "the registry's list of display adapters could not be read"
-    cards = []
-    for adapter in adapters:
-        code, name = str(adapter.get("id") or "").lower(), str(adapter.get("name") or "").strip()
-        vendor, is_card = next(
-            ((vendor, test(name)) for mark, vendor, test in _WINDOWS if mark in code), ("", False)
-        )
-        if (
-            not vendor
-            or (vendor == "nvidia" and not with_nvidia)
-            or (vendor == "intel" and not is_card)
-        ):
-            continue
-        size = adapter.get("memory")
-        total = size if is_card and type(size) is int and 0 < size <= _MAX_BYTES else None
-        made = Accelerator(
-            vendor=vendor,
-            name=host.clean(name or f"{vendor} GPU"),
-            memory_total_bytes=total,
-            unified=not is_card,
-        )
-        cards.append(made)
+    read = [_windows_card(host, adapter) for adapter in adapters]
+    cards = [card for card in read if card and (with_nvidia or card.vendor != "nvidia")]
     if not cards:
         return None, None
     shared = all(card.unified for card in cards if card.memory_total_bytes is None)
@@ -443,4 +438,22 @@ def _windows(host: Host, *, with_nvidia: bool) -> tuple[Read | None, str | None]
             remedy=FILL_IN,
         ),
         None,
+    )
+
+
+def _windows_card(host: Host, adapter: Mapping[str, object]) -> Accelerator | None:
+    """The card of one display adapter; None for graphics of Intel's processors and other makers."""
+    code, name = str(adapter.get("id") or "").lower(), str(adapter.get("name") or "").strip()
+    vendor, is_card = next(
+        ((vendor, test(name)) for mark, vendor, test in _WINDOWS if mark in code), ("", False)
+    )
+    if not vendor or (vendor == "intel" and not is_card):
+        return None
+    size = adapter.get("memory")
+    total = size if is_card and type(size) is int and 0 < size <= _MAX_BYTES else None
+    return Accelerator(
+        vendor=vendor,
+        name=host.clean(name or f"{vendor} GPU"),
+        memory_total_bytes=total,
+        unified=not is_card,
     )

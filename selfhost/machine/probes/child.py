@@ -87,12 +87,13 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
     if len(text) > limit_bytes:
         raise ChildError(f"its answer is longer than {limit_bytes:,} bytes")
     if ended != [0]:
-        how = (
-            f"by signal {-ended[0]}"
-            if ended and ended[0] < 0
-            else f"with status {ended[0]}"
-            if ended
-            else "unseen"
-        )
-        raise ChildError(f"the process that asked it ended {how}")
+        raise ChildError(f"the process that asked it ended {_ending(ended)}")
     return text
+
+
+def _ending(statuses: Sequence[int]) -> str:
+    """How a process ended, by its exit status; a signal is a negative one."""
+    if not statuses:
+        return "unseen"
+    status = statuses[0]
+    return f"by signal {-status}" if status < 0 else f"with status {status}"

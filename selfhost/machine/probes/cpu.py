@@ -5,11 +5,12 @@ sets.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
-from .host import MAX_READ_BYTES, NATIVE, Found, Host
+from .host import MAX_READ_BYTES, NATIVE, Found, Host, Mount
 from .memory import parse_list, parse_status
 
 MODEL, PHYSICAL, USABLE, SETS = (
@@ -481,44 +482,43 @@ def read_usable(host: Host, found: Found) -> None:
         return
     for folder, name in zip(chain.folders, chain.names, strict=True):
         # files that exist together, so that one without the other is no answer
-        path, sibling = (
-            f"{folder}/{file}"
-            for file in (("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES)
-        )
-        text, beside = host.read_text(path), host.read_text(sibling)
-        quota, wrong = None, f"{path} is not a quota" if text else host.why(path)
-        # a number that does not end its line was cut off
-        if text and text.endswith("\n") and chain.version == 2:
-            quota = parse_cpu_max(text)
-        elif text and chain.version == 1 and (allowed_us := parse_number(text)):
-            period_us = parse_number(beside or "") or NO_LIMIT
-            if period_us < NO_LIMIT:
-                quota = float("inf") if allowed_us == NO_LIMIT else allowed_us / period_us
-            else:
-                wrong = f"{sibling} is not a period" if beside else host.why(sibling)
+        file, sibling = ("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES
+        quota, wrong = _quota_of(host, chain.version, f"{folder}/{file}", f"{folder}/{sibling}")
         counted = counted or quota is not None
         if quota is None:
             # a kernel without quotas has no such file, nor has the top; a group without them has
             # none below it
             below_quota = counted and folder != chain.folders[-1]
             if (
-                text is not None
-                or not host.missing(path)
-                or beside is not None
+                not host.missing(f"{folder}/{file}")
+                or host.read_text(f"{folder}/{sibling}") is not None
                 or below_quota
                 or _has_controller(host, chain, folder)
             ):
                 found.miss(USABLE, wrong)
                 return
         elif quota < best:
-            best, source = (
-                quota,
-                (
-                    f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs"
-                    f" ({path.rpartition('/')[2]})"
-                ),
-            )
+            best = quota
+            source = f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({file})"
     found.put(USABLE, best, source)
+
+
+def _quota_of(host: Host, version: int, path: str, sibling: str) -> tuple[float | None, str]:
+    """The CPUs that the quota of one group is worth; None with what is wrong with its files."""
+    text, period = host.read_text(path), host.read_text(sibling)
+    if not text:
+        return None, host.why(path)
+    wrong = f"{path} is not a quota"
+    if version == 2:
+        # a number that does not end its line was cut off
+        return parse_cpu_max(text) if text.endswith("\n") else None, wrong
+    allowed_us = parse_number(text) if version == 1 else None
+    if not allowed_us:
+        return None, wrong
+    period_us = parse_number(period or "") or NO_LIMIT
+    if period_us >= NO_LIMIT:
+        return None, f"{sibling} is not a period" if period else host.why(sibling)
+    return float("inf") if allowed_us == NO_LIMIT else allowed_us / period_us, wrong
 
 
 def _has_controller(host: Host, chain: Groups, folder: str) -> bool:
@@ -767,100 +767,104 @@ def _hypervisor(host: Host) -> str | None:
 
 def read_scope(host: Host, found: Found) -> None:
     """Whether this is a container, a virtual machine or the computer itself."""
-    marked = host.system == "linux" and host.exists("/.dockerenv")
-    for reason, inside in (
-        ("variable container", host.system == "linux" and "container" in host.env),
-        ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
-        ("/.dockerenv", marked and bool(host.mounts()) and not _whole_disk_root(host)),
-        ("/run/.containerenv", host.exists("/run/.containerenv")),
-        # systemd inside writes it, whoever made the container
-        ("/run/systemd/container", host.exists("/run/systemd/container")),
-        (
-            "/proc/self/cgroup",
-            any(word in (host.read_text("/proc/self/cgroup") or "") for word in CONTAINER),
-        ),
-        (
-            "/proc/self/mountinfo, lxcfs",
-            any(
-                mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo"
-                for mount in host.mounts()
-            ),
-        ),
-    ):
-        if host.system == "linux" and inside:
-            found.put("scope", "container", reason)
-            return
-    if marked and not host.mounts():
+    if host.system == "macos":
+        _macos_scope(host, found)
+    elif host.system == "windows":
+        key = r"HARDWARE\DESCRIPTION\System\BIOS"
+        words = (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))
+        source = "registry, SystemManufacturer and SystemProductName"
+        _scope_by_firmware(found, " ".join(filter(None, words)), source)
+    elif host.system != "linux":
+        _machine_scope(host, found)
+    elif (sign := _container_sign(host)) is not None:
+        found.put("scope", "container", sign)
+    elif host.exists("/.dockerenv") and not host.mounts():
         found.miss(
             "scope",
             "there is a /.dockerenv, which a virtual machine's image may have too, and"
             f" {host.why('/proc/self/mountinfo')}",
         )
-        return
-    if host.system == "macos":
-        answer = host.sysctl("kern.hv_vmm_present")
-        features = host.sysctl("machdep.cpu.features")
-        if answer in ("0", "1"):
-            found.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
-        elif features:
-            found.put(
-                "scope",
-                "vm" if "VMM" in features.split() else "host",
-                "sysctl machdep.cpu.features",
-            )
-        else:
-            found.miss("scope", "sysctl has no kern.hv_vmm_present")
-        return
-    if host.system == "windows":
-        key = r"HARDWARE\DESCRIPTION\System\BIOS"
-        firmware = " ".join(
-            filter(
-                None,
-                (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName")),
-            )
-        )
-        source = "registry, SystemManufacturer and SystemProductName"
     else:
-        release = host.release().lower()
-        for word, title in (
-            ("microsoft", "WSL2"),
-            ("linuxkit", "Docker Desktop"),
-            ("orbstack", "OrbStack"),
-        ):
-            if word in release:
-                found.put("scope", "vm", f"kernel release: {title}")
-                return
-        names = parse_instruction_sets(_cpuinfo(host) or "") or ()
-        if "hypervisor" in names:
-            found.put("scope", "vm", f"{CPUINFO}, flag hypervisor")
-            return
-        beneath = _hypervisor(host)
-        if beneath:
-            found.put("scope", "vm", beneath)
-            return
-        folder = "/sys/class/dmi/id"
-        firmware = " ".join(
-            filter(
-                None,
-                (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name")),
-            )
-        )
-        source = f"{folder}/sys_vendor and product_name"
-        if not firmware and "sse2" in names:
-            # x86 kernels always show the flag to a guest
-            firmware, source = "x86", f"{CPUINFO}, no flag hypervisor"
-        if not firmware:
-            firmware, source = host.read_text(f"{DEVICE_TREE}/model") or "", f"{DEVICE_TREE}/model"
-        if not firmware:
-            # the firmware of a mainframe: an LPAR of the machine itself, for no guest's lines stand
-            # in it
-            firmware, source = host.read_text(SYSINFO) or "", f"{SYSINFO}, no VM00"
-        if "amazon ec2" in firmware.lower() and ".metal" in firmware:
-            found.put("scope", "host", source)
-            return
-    if firmware:
-        found.put(
-            "scope", "vm" if any(word in firmware.lower() for word in _VIRTUAL) else "host", source
-        )
+        _machine_scope(host, found)
+
+
+def _container_sign(host: Host) -> str | None:
+    """What shows that Linux runs in a container here; None where nothing does."""
+    marked = host.exists("/.dockerenv")
+    group = host.read_text("/proc/self/cgroup") or ""
+    # all of them are looked at, so that a recorded machine holds each
+    signs = (
+        ("variable container", "container" in host.env),
+        ("variable KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in host.env),
+        ("/.dockerenv", marked and bool(host.mounts()) and not _whole_disk_root(host)),
+        ("/run/.containerenv", host.exists("/run/.containerenv")),
+        # systemd inside writes it, whoever made the container
+        ("/run/systemd/container", host.exists("/run/systemd/container")),
+        ("/proc/self/cgroup", any(word in group for word in CONTAINER)),
+        ("/proc/self/mountinfo, lxcfs", any(_is_lxcfs(mount) for mount in host.mounts())),
+    )
+    return next((sign for sign, shows in signs if shows), None)
+
+
+def _is_lxcfs(mount: Mount) -> bool:
+    return mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo"
+
+
+def _macos_scope(host: Host, found: Found) -> None:
+    answer = host.sysctl("kern.hv_vmm_present")
+    features = host.sysctl("machdep.cpu.features")
+    if answer in ("0", "1"):
+        found.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
+    elif features:
+        scope = "vm" if "VMM" in features.split() else "host"
+        found.put("scope", scope, "sysctl machdep.cpu.features")
     else:
+        found.miss("scope", "sysctl has no kern.hv_vmm_present")
+
+
+_RELEASES = (("microsoft", "WSL2"), ("linuxkit", "Docker Desktop"), ("orbstack", "OrbStack"))
+
+
+def _machine_scope(host: Host, found: Found) -> None:
+    """A virtual machine or the computer itself, outside a container."""
+    release = host.release().lower()
+    for word, title in _RELEASES:
+        if word in release:
+            found.put("scope", "vm", f"kernel release: {title}")
+            return
+    names = parse_instruction_sets(_cpuinfo(host) or "") or ()
+    if "hypervisor" in names:
+        found.put("scope", "vm", f"{CPUINFO}, flag hypervisor")
+        return
+    beneath = _hypervisor(host)
+    if beneath:
+        found.put("scope", "vm", beneath)
+        return
+    firmware, source = _firmware(host, names)
+    if "amazon ec2" in firmware.lower() and ".metal" in firmware:
+        found.put("scope", "host", source)
+    else:
+        _scope_by_firmware(found, firmware, source)
+
+
+def _firmware(host: Host, flags: Sequence[str]) -> tuple[str, str]:
+    """What the firmware calls the computer, and where that was read; empty where nothing tells."""
+    folder = "/sys/class/dmi/id"
+    words = (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name"))
+    if firmware := " ".join(filter(None, words)):
+        return firmware, f"{folder}/sys_vendor and product_name"
+    if "sse2" in flags:
+        # x86 kernels always show the flag to a guest
+        return "x86", f"{CPUINFO}, no flag hypervisor"
+    if model := host.read_text(f"{DEVICE_TREE}/model"):
+        return model, f"{DEVICE_TREE}/model"
+    # the firmware of a mainframe: an LPAR of the machine itself, for no guest's lines stand in it
+    return host.read_text(SYSINFO) or "", f"{SYSINFO}, no VM00"
+
+
+def _scope_by_firmware(found: Found, firmware: str, source: str) -> None:
+    if not firmware:
         found.miss("scope", "nothing tells whether this is a virtual machine")
+        return
+    guest = any(word in firmware.lower() for word in _VIRTUAL)
+    found.put("scope", "vm" if guest else "host", source)

@@ -338,7 +338,7 @@ class Host:
         Names without that start, and files and links without one of those ends, are left out.
         `OSError` from the system, and for more than MAX_NAMES names.
         """
-        found: dict[str, int | None] = {}
+        sizes: dict[str, int | None] = {}
         with os.scandir(self.real(path)) as entries:
             for number, entry in enumerate(entries):
                 if number >= MAX_NAMES:
@@ -352,21 +352,18 @@ class Host:
                 ):
                     continue
                 try:
-                    inside = not entry.is_symlink() or self.inside(entry.path)
-                    found[entry.name] = (
-                        -1
-                        if not inside
-                        else (
-                            None
-                            if entry.is_dir()
-                            else entry.stat().st_size
-                            if entry.is_file()
-                            else -1
-                        )
-                    )
+                    sizes[entry.name] = self._size_of(entry)
                 except OSError:
-                    found[entry.name] = -1
-        return found
+                    sizes[entry.name] = -1
+        return sizes
+
+    def _size_of(self, entry: os.DirEntry[str]) -> int | None:
+        """Bytes of a file, None of a folder, -1 of what leads nowhere or is neither."""
+        if entry.is_symlink() and not self.inside(entry.path):
+            return -1
+        if entry.is_dir():
+            return None
+        return entry.stat().st_size if entry.is_file() else -1
 
     def inside(self, place: str) -> bool:
         """Whether the link at `place` leads to something that counts as this computer's."""

@@ -255,38 +255,12 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
     # the hierarchy's own top has memory.stat and no limits; a container's has all
     top = chain.folders[-1] if chain.folders else ""
     for folder, name in zip(chain.folders, chain.names, strict=True):
-        limits: list[tuple[int, str]] = []
-        for file in ("memory.max", "memory.high"):
-            path = f"{folder}/{file}"
-            text = host.read_text(path)
-            number = None if text is None else parse_number(text)
-            if number is not None:
-                limits.append((number, file))
-            elif not host.missing(path):
-                found.why = f"{path} is not a number" if text else host.why(path)
-            elif not all(host.missing(f"{folder}/{beside}") for beside in _TOGETHER) or (
-                folder != top and (counted or host.read_text(f"{folder}/memory.stat"))
-            ):
-                # a group without them has no memory controller, nor has one below it
-                found.why = host.why(path)
+        limits = _group_limits(host, folder, found, is_top=folder == top, counted=counted)
         counted = counted or bool(limits)
         found.inside = found.inside or (folder == top and bool(limits))
         lowest = min(limits, default=(NO_LIMIT, ""))
         if lowest[0] < NO_LIMIT:
-            stat = host.read_text(f"{folder}/memory.stat")
-            current = parse_number(host.read_text(f"{folder}/memory.current") or "")
-            pairs = parse_pairs(stat or "")
-            used = _in_use(current, pairs, "")
-            dirty = pairs.get("file_dirty", 0) + pairs.get("file_writeback", 0)
-            found.levels.append(
-                Level(
-                    limit_bytes=lowest[0],
-                    group=name,
-                    file=lowest[1],
-                    used_bytes=used,
-                    dirty_bytes=dirty,
-                )
-            )
+            found.levels.append(_level(host, folder, name, lowest))
         swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
         if swap is not None and taken is not None and swap < NO_LIMIT:
             found.swap.append(max(0, swap - taken))
@@ -300,6 +274,40 @@ def _version_2(host: Host, chain: Groups, found: Limits) -> None:
     hidden = bool(chain.folders) and not host.exists(chain.folders[0])
     if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
         found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
+
+
+def _group_limits(
+    host: Host, folder: str, found: Limits, *, is_top: bool, counted: bool
+) -> list[tuple[int, str]]:
+    """Bytes and file of each limit of a version 2 group. `counted`: a group below it has some."""
+    limits: list[tuple[int, str]] = []
+    for file in ("memory.max", "memory.high"):
+        path = f"{folder}/{file}"
+        text = host.read_text(path)
+        number = None if text is None else parse_number(text)
+        if number is not None:
+            limits.append((number, file))
+        elif not host.missing(path):
+            found.why = f"{path} is not a number" if text else host.why(path)
+        elif not all(host.missing(f"{folder}/{beside}") for beside in _TOGETHER) or (
+            not is_top and (counted or host.read_text(f"{folder}/memory.stat"))
+        ):
+            # a group without them has no memory controller, nor has one below it
+            found.why = host.why(path)
+    return limits
+
+
+def _level(host: Host, folder: str, name: str, limit: tuple[int, str]) -> Level:
+    """A limit of a version 2 group, bytes and file, with what the group has in use."""
+    pairs = parse_pairs(host.read_text(f"{folder}/memory.stat") or "")
+    current = parse_number(host.read_text(f"{folder}/memory.current") or "")
+    return Level(
+        limit_bytes=limit[0],
+        group=name,
+        file=limit[1],
+        used_bytes=_in_use(current, pairs, ""),
+        dirty_bytes=pairs.get("file_dirty", 0) + pairs.get("file_writeback", 0),
+    )
 
 
 def _in_use(current: int | None, stat: Mapping[str, int], prefix: str) -> int | None:
@@ -351,58 +359,62 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
             and (text is not None or not host.missing(path) or host.exists(folder))
         ):
             found.why = f"{path} is not a number" if text else host.why(path)
-        if own is not None and own < NO_LIMIT:
-            current = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-            used = _in_use(current, stat, "total_")
-            dirty = stat.get("total_dirty", 0) + stat.get("total_writeback", 0)
-            found.levels.append(
-                Level(
-                    limit_bytes=own,
-                    group=name,
-                    file="memory.limit_in_bytes",
-                    used_bytes=used,
-                    dirty_bytes=dirty,
-                )
-            )
-        if inherited is not None and inherited < min(
-            [NO_LIMIT, *(level.limit_bytes for level in found.levels)]
-        ):
+        found.levels += _levels_1(host, folder, name, own, stat)
+        lowest = min([NO_LIMIT, *(level.limit_bytes for level in found.levels)])
+        if inherited is not None and inherited < lowest:
             found.levels.append(
                 Level(
                     limit_bytes=inherited,
                     group=f"above {name}",
-                    file="hierarchical_memory_limit",
+                    file=_INHERITED,
                     used_bytes=None,
                 )
             )
-        # memory and swap together
-        both, taken = _pair(
-            host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", found
-        )
-        if (
-            both is not None
-            and taken is not None
-            and own is not None
-            and both < NO_LIMIT
-            and own < NO_LIMIT
-        ):
-            usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-            found.swap.append(
-                max(0, both - own - max(0, taken - usage)) if usage is not None else 0
-            )
+        _swap_1(host, folder, own, found)
     if not seen and found.why is None:
         found.why = "no memory control group could be read"
     if not found.levels and not host.exists(chain.folders[0]):
         found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
     # an ancestor that was read itself tells more than the same limit seen from below
-    readable = {
-        level.limit_bytes for level in found.levels if level.file != "hierarchical_memory_limit"
-    }
+    readable = {level.limit_bytes for level in found.levels if level.file != _INHERITED}
     found.levels = [
         level
         for level in found.levels
-        if level.file != "hierarchical_memory_limit" or level.limit_bytes not in readable
+        if level.file != _INHERITED or level.limit_bytes not in readable
     ]
+
+
+# the line of memory.stat that holds the least limit of a version 1 group and all above it
+_INHERITED = "hierarchical_memory_limit"
+
+
+def _levels_1(
+    host: Host, folder: str, name: str, limit_bytes: int | None, stat: Mapping[str, int]
+) -> list[Level]:
+    """The limit of a version 1 group with what the group has in use; none without a limit."""
+    if limit_bytes is None or limit_bytes >= NO_LIMIT:
+        return []
+    current = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
+    return [
+        Level(
+            limit_bytes=limit_bytes,
+            group=name,
+            file="memory.limit_in_bytes",
+            used_bytes=_in_use(current, stat, "total_"),
+            dirty_bytes=stat.get("total_dirty", 0) + stat.get("total_writeback", 0),
+        )
+    ]
+
+
+def _swap_1(host: Host, folder: str, own: int | None, found: Limits) -> None:
+    """What a version 1 group may swap: its limit of memory and swap together, less `own`."""
+    both, taken = _pair(
+        host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", found
+    )
+    if both is None or taken is None or own is None or both >= NO_LIMIT or own >= NO_LIMIT:
+        return
+    usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
+    found.swap.append(max(0, both - own - max(0, taken - usage)) if usage is not None else 0)
 
 
 def _emulated(host: Host) -> bool:

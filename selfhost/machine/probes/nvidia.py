@@ -142,39 +142,36 @@ def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
 def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> Read:
     """How many there are, and names where files give them: the library did not answer."""
     nodes = host.listdir("/dev", _NODE) or []
-    found = answer.get("error")
-    number = found if isinstance(found, int) and not isinstance(found, bool) else None
+    reason, remedy = _why_silent(answer)
+    source = _seen_in(host, nodes, slots)
+    return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)
+
+
+def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """Why the library told nothing, and what to do about it."""
+    error = answer.get("error")
+    number = error if isinstance(error, int) and not isinstance(error, bool) else None
     if isinstance(answer.get("why"), str):
         reason = f"an NVIDIA GPU's memory is known to its driver, and {answer['why']}"
-        remedy = answer["remedy"] if isinstance(answer.get("remedy"), str) else _LOOK
-    elif number in _ERRORS:
-        reason, remedy = _ERRORS[number]
-    elif not answer:
-        reason, remedy = (
-            "a recorded tree does not hold what the NVIDIA driver's library says",
-            FILL_IN,
-        )
-    else:
-        reason, remedy = (
-            (
-                "the NVIDIA driver's library gave"
-                f" {f'error {number}' if number else 'no usable answer'}"
-            ),
-            _LOOK,
-        )
-    # a container is handed device nodes, while the bus shows it every card of the host
-    source = (
-        "/dev/nvidia*"
-        if nodes
-        else "/sys/bus/pci/devices"
-        if slots
-        else "/dev/dxg"
-        if host.exists("/dev/dxg")
-        else VERSION
-    )
+        return reason, answer["remedy"] if isinstance(answer.get("remedy"), str) else _LOOK
+    if number in _ERRORS:
+        return _ERRORS[number]
+    if not answer:
+        return "a recorded tree does not hold what the NVIDIA driver's library says", FILL_IN
+    gave = f"error {number}" if number else "no usable answer"
+    return f"the NVIDIA driver's library gave {gave}", _LOOK
+
+
+def _seen_in(host: Host, nodes: Sequence[str], slots: Sequence[str]) -> str:
+    """Where the GPUs show without the library."""
     if host.system == "windows":
-        source = "nvml.dll"
-    return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)
+        return "nvml.dll"
+    # a container is handed device nodes, while the bus shows it every card of the host
+    if nodes:
+        return "/dev/nvidia*"
+    if slots:
+        return "/sys/bus/pci/devices"
+    return "/dev/dxg" if host.exists("/dev/dxg") else VERSION
 
 
 def _unread(
@@ -187,12 +184,15 @@ def _unread(
     ]
     seen = [name for name in names if name]
     cards = []
-    for index in range(count):
-        name = seen[index] if len(seen) >= count else seen[0] if len(set(seen)) == 1 else UNNAMED
+    if len(seen) < count:
+        seen = [seen[0] if len(set(seen)) == 1 else UNNAMED] * count
+    for name in seen[:count]:
         # NVIDIA's chips that share RAM are Arm ones: elsewhere a card without a name has memory of
         # its own
         own = name != UNNAMED or normal_architecture(host.machine() or "") == "x86_64"
-        unified = True if re.search(_UNIFIED_CHIP, name) else False if own else None
+        unified = False if own else None
+        if re.search(_UNIFIED_CHIP, name):
+            unified = True
         cards.append(
             Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified)
         )
@@ -257,33 +257,40 @@ def _gpus(host: Host, devices: Sequence[Any], driver: str | None) -> Iterator[_G
     for number, device in enumerate(devices):
         if not isinstance(device, Mapping):
             continue
-        major_minor = device.get("compute_capability")
-        pair = (
-            major_minor if isinstance(major_minor, list) and len(major_minor) == 2 else [None, None]
-        )
-        major, minor = (_whole(value, 0, 1000) for value in pair)
-        capability = f"{major}.{minor}" if major is not None and minor is not None else None
+        capability = _capability(device.get("compute_capability"))
         clock, width = (
             _whole(device.get("memory_clock_mhz"), 1, 10**6),
             _whole(device.get("bus_width_bits"), 1, 10**6),
         )
         bandwidth = memory_bandwidth(clock, width) if clock and width else None
-        if device.get("mig") is True:
-            whole, parts = _size(device.get("memory_total_bytes")), device.get("instances")
-            for part in parts if isinstance(parts, list) else ():
-                if not isinstance(part, Mapping):
-                    continue
-                total = _size(part.get("memory_total_bytes"))
-                # an instance has its eighths of the memory and as many of its channels (NVIDIA's
-                # MIG user guide)
-                share = (
-                    bandwidth * max(1, round(8 * total / whole)) // 8
-                    if bandwidth and total and whole
-                    else None
-                )
-                yield _gpu(host, part, device, number, driver, capability, share)
+        if device.get("mig") is not True:
+            yield _gpu(host, device, device, number, driver, capability, bandwidth)
             continue
-        yield _gpu(host, device, device, number, driver, capability, bandwidth)
+        parts = device.get("instances")
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, Mapping):
+                share = _share_of(bandwidth, part, device)
+                yield _gpu(host, part, device, number, driver, capability, share)
+
+
+def _capability(pair: object) -> str | None:
+    """`[9, 0]` -> `9.0`; None for anything else."""
+    if not isinstance(pair, list) or len(pair) != 2:
+        return None
+    major, minor = (_whole(value, 0, 1000) for value in pair)
+    return f"{major}.{minor}" if major is not None and minor is not None else None
+
+
+def _share_of(
+    bandwidth: int | None, part: Mapping[str, Any], device: Mapping[str, Any]
+) -> int | None:
+    """An instance has its eighths of the memory and as many of its channels (NVIDIA's MIG user
+    guide).
+    """
+    total, whole = _size(part.get("memory_total_bytes")), _size(device.get("memory_total_bytes"))
+    if not bandwidth or not total or not whole:
+        return None
+    return bandwidth * max(1, round(8 * total / whole)) // 8
 
 
 def _gpu(
@@ -339,37 +346,35 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     need no order.
     """
     chosen: list[_Gpu] = []
-    sure = (
-        by_bus
-        or count == 1
-        or len({(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}) <= 1
-    )
-    first = [part.strip() for part in mask.split(",")][:count]
-    if not sure and {word.lstrip("0") or "0" for word in first if word} == set(
-        map(str, range(count))
-    ):
+    kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
+    sure = by_bus or count == 1 or len(kinds) <= 1
+    words = [part.strip() for part in mask.split(",")]
+    numbers = {word.lstrip("0") or "0" for word in words[:count] if word}
+    if not sure and numbers == set(map(str, range(count))):
         return list(gpus)
-    for word in (part.strip() for part in mask.split(",")):
+    for word in words:
         if word.isdecimal() and word.isascii():
             index = int(word) if len(word) < 6 else count
             if index >= count:
                 break
             if not sure:
                 return None
-            found = [gpu for gpu in gpus if gpu.parent == index]
-        elif word.startswith(("GPU-", "MIG-")):
-            whole = word.startswith("GPU-")
-            names = {(gpu.parent_uuid if whole else gpu.uuid) or "" for gpu in gpus}
-            named = [name for name in names if name.lower().startswith(word.lower())]
-            if len(named) != 1:
-                break
-            found = [gpu for gpu in gpus if (gpu.parent_uuid if whole else gpu.uuid) == named[0]]
+            meant = [gpu for gpu in gpus if gpu.parent == index]
         else:
+            meant = _by_uuid(gpus, word)
+        if not meant or any(gpu in chosen for gpu in meant):
             break
-        if not found or any(gpu in chosen for gpu in found):
-            break
-        chosen += found
+        chosen += meant
     return chosen
+
+
+def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:
+    """The GPUs or instances whose UUID begins with `word`; none where it is not one UUID alone."""
+    if not word.startswith(("GPU-", "MIG-")):
+        return []
+    uuids = [gpu.parent_uuid if word.startswith("GPU-") else gpu.uuid for gpu in gpus]
+    named = {uuid for uuid in uuids if (uuid or "").lower().startswith(word.lower())}
+    return [gpu for gpu, uuid in zip(gpus, uuids, strict=True) if len(named) == 1 and uuid in named]
 
 
 def _whole(value: object, least: int, most: int) -> int | None:

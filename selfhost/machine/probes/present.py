@@ -334,13 +334,13 @@ def _flat(search: _Search, folder: str) -> None:
     migrate_old_cache_to_hf_cache).
     """
     sizes = search.names(folder)
-    known = {}
+    manifests = {}
     tags = set()
     for name in sizes:
         fields = name.split("=")
         if len(fields) == 4 and fields[0] == "manifest":
             begin = f"{fields[1]}_{fields[2]}_"
-            known[begin] = f"{fields[1]}/{fields[2]}"
+            manifests[begin] = f"{fields[1]}/{fields[2]}"
             tags.add((begin, fields[3].removesuffix(".json").upper()))
     files = {
         name: _File(search.join(folder, name), size)
@@ -351,10 +351,13 @@ def _flat(search: _Search, folder: str) -> None:
         search, {name: file for name, file in files.items() if name.lower().endswith(".gguf")}
     ):
         if file is not None:
-            start = next((start for start in known if file.startswith(start)), None)
-            match = None if start else re.match(r"([^_/]+)_(.+?-GGUF)_", file, re.IGNORECASE)
-            repository = known[start] if start else f"{match[1]}/{match[2]}" if match else None
-            own = file[len(start) :] if start else file[match.end() :] if match else file
+            start = next((start for start in manifests if file.startswith(start)), None)
+            match = re.match(r"([^_/]+)_(.+?-GGUF)_", file, re.IGNORECASE)
+            repository, own = None, file
+            if start:
+                repository, own = manifests[start], file[len(start) :]
+            elif match:
+                repository, own = f"{match[1]}/{match[2]}", file[match.end() :]
             quantization = quantization_in(file)
             search.add(
                 files[file].path if file in files else folder,

@@ -716,13 +716,9 @@ class Recorder(Host):
                     _, publisher, model, tag = name.split("=")
                     new = "=".join(("manifest", *self._repository(publisher, model), tag))
                 elif start is not None or flat is not None:
-                    own = (
-                        stated[start]
-                        if start is not None
-                        else flat.groups()
-                        if flat is not None
-                        else ()
-                    )
+                    own = flat.groups() if flat is not None else ()
+                    if start is not None:
+                        own = stated[start]
                     new = "_".join(
                         (*self._repository(*own), self._model(name[sum(map(len, own)) + 2 :], ""))
                     )

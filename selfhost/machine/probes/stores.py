@@ -182,13 +182,9 @@ def lm_studio_home(host: Host) -> str | None:
         return None
     pointer = (host.read_text(host.paths.join(home, ".lmstudio-home-pointer"), 4096) or "").strip()
     older = str(host.paths.join(home, ".cache", "lm-studio"))
-    return (
-        pointer
-        if host.paths.isabs(pointer)
-        else older
-        if host.exists(older)
-        else str(host.paths.join(home, ".lmstudio"))
-    )
+    if host.paths.isabs(pointer):
+        return pointer
+    return older if host.exists(older) else str(host.paths.join(home, ".lmstudio"))
 
 
 def lm_studio_models(host: Host) -> str | None:
