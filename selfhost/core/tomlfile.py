@@ -439,6 +439,28 @@ class Table:
                 kept.append(Table(self.document, (*self.path, key, index), value))
         return tuple(kept)
 
+    def fields(self, kind: type[Record]) -> dict[str, Any]:
+        """The values of the fields whose class says by `read_by()` how a file states them, in the
+        order of the class. The default stands for a value that is missing or wrong; None for a
+        required one.
+        """
+        values: dict[str, Any] = {}
+        for field, stated in kind._keys.items():
+            value = stated.read(self, stated.name or field, **stated.limits)
+            values[field] = stated.default if value is None else value
+        return values
+
+    def record(self, key: str, *, kind: type[Record]) -> Any:
+        """A table that states the fields of `kind` and nothing else, None where it is missing or
+        no table.
+        """
+        table = self.table(key)
+        if table is None:
+            return None
+        values = table.fields(kind)
+        table.close()
+        return kind(**values)
+
     def keys(self) -> Iterator[str]:
         """The keys in the order of the file, for tables whose keys are free."""
         return iter(self.values)
