@@ -211,21 +211,21 @@ class Record(metaclass=_RecordType):
         if rest is None:
             values = {**cls._defaults, **values}
         else:
-            known = tuple(values)
+            present = tuple(values)
             values["_rest"] = rest
-            kind = cls._in_part.get(known) or cls._missing_all_but(known)
-        made: Self = object.__new__(kind)
-        _set(made, "__dict__", values)
-        return made
+            kind = cls._in_part.get(present) or cls._missing_all_but(present)
+        record: Self = object.__new__(kind)
+        _set(record, "__dict__", values)
+        return record
 
     @classmethod
-    def _missing_all_but(cls, known: tuple[str, ...]) -> _RecordType:
-        made = _RecordType(
-            cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(known)}
+    def _missing_all_but(cls, present: tuple[str, ...]) -> _RecordType:
+        partial = _RecordType(
+            cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(present)}
         )
-        made._kind = cls
-        cls._in_part[known] = made
-        return made
+        partial._kind = cls
+        cls._in_part[present] = partial
+        return partial
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -267,13 +267,13 @@ class Record(metaclass=_RecordType):
         kind: Any = type(self)._kind
         own = self.__dict__
         if "_rest" in own:
-            known = {name: own[name] for name in kind._fields if name in own} | changes
+            present = {name: own[name] for name in kind._fields if name in own} | changes
             plain = not kind._is_checked and not any(
                 [type(value) is dict for value in changes.values()]  # noqa: C419
             )
-            if plain and len(known) < len(kind._fields) and known.keys() <= kind._names:
+            if plain and len(present) < len(kind._fields) and present.keys() <= kind._names:
                 copied: Self = kind.partly(
-                    known,
+                    present,
                     lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes),
                 )
                 return copied
@@ -282,9 +282,9 @@ class Record(metaclass=_RecordType):
         if kind._is_checked or kind._mappings or len(values) > len(kind._fields):
             whole: Self = kind(**values)
             return whole
-        made: Self = object.__new__(kind)
-        _set(made, "__dict__", values)
-        return made
+        copy: Self = object.__new__(kind)
+        _set(copy, "__dict__", values)
+        return copy
 
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
@@ -300,17 +300,17 @@ class _Pattern:
     def __getattr__(self, name: str) -> Any:
         import re
 
-        found = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
-        return found
+        attribute = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
+        return attribute
 
 
 def pattern(text: str, flags: int = 0) -> Pattern[str]:
     """As `re.compile`, compiled when it is first asked: of all the patterns of the project one
     run needs a few.
     """
-    made: Any = _Pattern(text, flags)
-    found: Pattern[str] = made
-    return found
+    lazy: Any = _Pattern(text, flags)
+    typed: Pattern[str] = lazy
+    return typed
 
 
 class Unread(Record):
