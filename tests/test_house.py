@@ -32,7 +32,6 @@ RANK = {name: level for level, name in enumerate(ORDER)}
 # (importer, imported) that go against the order, with the reason
 EXCEPTIONS = {
     ("machine/reader.py", "probes"),  # the one door to the real machine
-    ("catalogue/names.py", "needs"),  # a file's name may hold a quantization, which needs spells
 }
 FORBIDDEN = {
     "socket",

@@ -24,6 +24,7 @@ from selfhost.catalogue.spec import (
     read_runtime_spec,
 )
 from selfhost.core.errors import WorkloadError
+from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
 
 HERE = Path(__file__).parent
@@ -145,6 +146,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...] | None]:
         "tables",
     ):
         monkeypatch.setattr(Table, name, recording(getattr(Table, name)))
+    fields = Table.fields
+
+    def recording_fields(self: Table, kind: type[Record]) -> dict[str, Any]:
+        # the class of a record holds the getters themselves, not their names
+        for field, stated in kind._keys.items():
+            dotted = _dotted(self.path, stated.name or field)
+            found[dotted] = stated.limits.get("choices") or found.get(dotted)
+        return fields(self, kind)
+
+    monkeypatch.setattr(Table, "fields", recording_fields)
     for path in GOOD:
         _read(path)
     return found

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfhost.core.errors import MAX_PROBLEMS
+from selfhost.core.records import Record, read_by
 from selfhost.core.spelling import nearest
 from selfhost.core.tomlfile import MAX_FILE_BYTES, Document, Table, key_name
 
@@ -418,3 +419,23 @@ def test_no_bytes_raise(content: bytes) -> None:
     last = content.count(b"\n") + 1
     assert all(problem.line is None or 1 <= problem.line <= last for problem in document.problems)
     assert isinstance(document.root, Table)
+
+
+def test_a_record_is_read_by_what_its_fields_say() -> None:
+    """A missing or wrong key leaves the default, a required one None; faults are noted as by the getters themselves."""
+
+    class Kettle(Record):
+        litres: int = read_by(Table.integer, name="volume", required=True, minimum=1)
+        colour: str = read_by(Table.string, choices=("red", "black"), default="black")
+        origin: str = ""
+
+    table = Document.parse("f", b"volume = 2\ncolor = 3\n").root
+    assert table.fields(Kettle) == {"litres": 2, "colour": "black"}
+    assert not table.close()
+    assert [problem.message for problem in table.document.problems] == ["is not a known key"]
+    assert Kettle(litres=2).colour == "black"
+    with pytest.raises(TypeError, match="litres"):
+        Kettle()  # type: ignore[call-arg]
+    empty = Document.parse("f", b"colour = 'blue'\n").root
+    assert empty.fields(Kettle) == {"litres": None, "colour": "black"}
+    assert [problem.key for problem in empty.document.problems] == ["volume", "colour"]

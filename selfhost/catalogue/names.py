@@ -15,6 +15,7 @@ from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModel
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from .index import Catalogue
+from .quantization_names import canonical_packed
 
 TYPE_CHECKING = False
 
@@ -484,8 +485,6 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
                 nearest=(spec_id,),
                 remedy=f"selfhost check {spec_id}{options}",
             )
-        from ..needs.packed import canonical_packed
-
         packed = canonical_packed(
             re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
         )

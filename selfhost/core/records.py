@@ -42,13 +42,41 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 _set = object.__setattr__
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
+class FileKey:
+    """How a file states a field: `read(table, name, **limits)` gives its value, None where there is
+    none. `read_by()` makes it.
+    """
+
+    __slots__ = ("default", "is_required", "limits", "name", "read")
+
+    def __init__(
+        self, read: Callable[..., Any], name: str | None, limits: dict[str, Any], **default: Any
+    ) -> None:
+        self.read, self.name, self.limits = read, name, limits
+        self.is_required = not default
+        self.default = default.get("default")
+
+
+def read_by(read: Callable[..., Any], *, name: str | None = None, **limits: Any) -> Any:
+    """The value of a field in a class body that a file states too: `slots: int =
+    read_by(Table.integer, minimum=1, default=0)`.
+
+    `name` is the key in the file where that is not the field's. `default` is the default of the
+    field; the other keywords go to `read`. `Table.fields` reads all such fields of a record.
+    """
+    default = {"default": limits.pop("default")} if "default" in limits else {}
+    return FileKey(read, name, limits, **default)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))
 class _RecordType(type):
     """Turns the annotations of a class body into fields and its assignments into defaults."""
 
     _fields: tuple[str, ...]
     _names: frozenset[str]
     _defaults: dict[str, Any]
+    # how a file states them, of the fields that say so
+    _keys: dict[str, FileKey]
     # fields in which a dict may be given
     _mappings: tuple[str, ...]
     # some values of them make no sense: `_check`
@@ -63,30 +91,41 @@ class _RecordType(type):
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
         fields: dict[str, None] = {}
         defaults: dict[str, Any] = {}
+        keys: dict[str, FileKey] = {}
         for base in bases:
             fields.update(dict.fromkeys(getattr(base, "_fields", ())))
             defaults.update(getattr(base, "_defaults", {}))
-        for key in body.get("__annotations__", {}):
-            if not key.startswith("_"):
-                fields[key] = None
-                if key in body:
-                    value = body.pop(key)
-                    defaults[key] = FrozenDict(value) if type(value) is dict else value
+            keys.update(getattr(base, "_keys", {}))
+        for field in body.get("__annotations__", {}):
+            if not field.startswith("_"):
+                fields[field] = None
+                if field not in body:
+                    continue
+                value = body.pop(field)
+                if type(value) is FileKey:
+                    keys[field] = value
+                    if value.is_required:
+                        continue
+                    value = value.default
+                defaults[field] = FrozenDict(value) if type(value) is dict else value
         mappings = {name for base in bases for name in getattr(base, "_mappings", ())}
         mappings.update(
-            key for key, kind in body.get("__annotations__", {}).items() if "Mapping" in str(kind)
+            field
+            for field, kind in body.get("__annotations__", {}).items()
+            if "Mapping" in str(kind)
         )
-        made = super().__new__(cls, name, bases, body)
-        made._fields, made._names, made._defaults = tuple(fields), frozenset(fields), defaults
-        made._mappings, made._kind, made._in_part = tuple(mappings), made, {}
+        kind = super().__new__(cls, name, bases, body)
+        kind._fields, kind._names, kind._defaults = tuple(fields), frozenset(fields), defaults
+        kind._mappings, kind._kind, kind._in_part = tuple(mappings), kind, {}
+        kind._keys = keys
         # of one name attrgetter gives no tuple
-        made._values = (
+        kind._values = (
             attrgetter(*fields)
             if len(fields) > 1
             else lambda record: tuple([getattr(record, name) for name in fields])
         )
-        made._is_checked = any("_check" in kind.__dict__ for kind in made.__mro__[:-2])
-        return made
+        kind._is_checked = any("_check" in base.__dict__ for base in kind.__mro__[:-2])
+        return kind
 
 
 class _Missing:
@@ -127,6 +166,7 @@ class Record(metaclass=_RecordType):
     _fields: tuple[str, ...] = ()
     _names: frozenset[str] = frozenset()
     _defaults: dict[str, Any] = {}
+    _keys: dict[str, FileKey] = {}
     _is_checked = False
 
     def __init__(self, **values: Any) -> None:
@@ -171,21 +211,21 @@ class Record(metaclass=_RecordType):
         if rest is None:
             values = {**cls._defaults, **values}
         else:
-            known = tuple(values)
+            present = tuple(values)
             values["_rest"] = rest
-            kind = cls._in_part.get(known) or cls._missing_all_but(known)
-        made: Self = object.__new__(kind)
-        _set(made, "__dict__", values)
-        return made
+            kind = cls._in_part.get(present) or cls._missing_all_but(present)
+        record: Self = object.__new__(kind)
+        _set(record, "__dict__", values)
+        return record
 
     @classmethod
-    def _missing_all_but(cls, known: tuple[str, ...]) -> _RecordType:
-        made = _RecordType(
-            cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(known)}
+    def _missing_all_but(cls, present: tuple[str, ...]) -> _RecordType:
+        partial = _RecordType(
+            cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(present)}
         )
-        made._kind = cls
-        cls._in_part[known] = made
-        return made
+        partial._kind = cls
+        cls._in_part[present] = partial
+        return partial
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -227,13 +267,13 @@ class Record(metaclass=_RecordType):
         kind: Any = type(self)._kind
         own = self.__dict__
         if "_rest" in own:
-            known = {name: own[name] for name in kind._fields if name in own} | changes
+            present = {name: own[name] for name in kind._fields if name in own} | changes
             plain = not kind._is_checked and not any(
                 [type(value) is dict for value in changes.values()]  # noqa: C419
             )
-            if plain and len(known) < len(kind._fields) and known.keys() <= kind._names:
+            if plain and len(present) < len(kind._fields) and present.keys() <= kind._names:
                 copied: Self = kind.partly(
-                    known,
+                    present,
                     lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes),
                 )
                 return copied
@@ -242,9 +282,9 @@ class Record(metaclass=_RecordType):
         if kind._is_checked or kind._mappings or len(values) > len(kind._fields):
             whole: Self = kind(**values)
             return whole
-        made: Self = object.__new__(kind)
-        _set(made, "__dict__", values)
-        return made
+        copy: Self = object.__new__(kind)
+        _set(copy, "__dict__", values)
+        return copy
 
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
@@ -260,17 +300,17 @@ class _Pattern:
     def __getattr__(self, name: str) -> Any:
         import re
 
-        found = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
-        return found
+        attribute = self.__dict__[name] = getattr(re.compile(self._text, self._flags), name)
+        return attribute
 
 
 def pattern(text: str, flags: int = 0) -> Pattern[str]:
     """As `re.compile`, compiled when it is first asked: of all the patterns of the project one
     run needs a few.
     """
-    made: Any = _Pattern(text, flags)
-    found: Pattern[str] = made
-    return found
+    lazy: Any = _Pattern(text, flags)
+    typed: Pattern[str] = lazy
+    return typed
 
 
 class Unread(Record):

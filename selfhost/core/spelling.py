@@ -36,9 +36,10 @@ def _fold(text: str) -> str:
     kept = ""
     for letter in normalize("NFKC", normalize("NFKC", text).lower()):
         kind = category(letter)
-        kept += (
-            "-" if kind == "Pd" or letter == "\N{MINUS SIGN}" else "" if kind == "Cf" else letter
-        )
+        if kind == "Pd" or letter == "\N{MINUS SIGN}":
+            kept += "-"
+        elif kind != "Cf":
+            kept += letter
     return kept
 
 
@@ -49,5 +50,5 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
     from difflib import get_close_matches
 
     lower = {choice.lower(): choice for choice in choices}
-    found = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    return lower[found[0]] if found else None
+    matches = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
+    return lower[matches[0]] if matches else None

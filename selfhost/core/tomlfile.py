@@ -172,7 +172,7 @@ class Document:
         """All faults so far, in the order of their lines; those of the whole file first."""
         if self._syntax:
             return (self._syntax,)
-        made = [
+        problems = [
             Problem(
                 file=self.file,
                 line=self._line(path[:-1] if absent else path),
@@ -182,12 +182,12 @@ class Document:
             )
             for path, absent, message, remedy in self._found
         ]
-        made.sort(key=lambda problem: problem.line or 0)
+        problems.sort(key=lambda problem: problem.line or 0)
         if self._more:
-            made.append(
+            problems.append(
                 Problem(file=self.file, message=f"has {self._more:,} more faults, not listed")
             )
-        return tuple(made)
+        return tuple(problems)
 
     def _line(self, path: Path) -> int | None:
         if self.text is None:
@@ -320,21 +320,15 @@ class Table:
         value = self._get(key, required)
         if value is None:
             return None
-        parts = str(value).split("-")
         if hasattr(value, "isoformat") and hasattr(value, "year") and not hasattr(value, "hour"):
             return str(value)
-        if isinstance(value, str) and (self.document.text is None or (partial and len(parts) < 3)):
-            ok = [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2]) and all(
-                part.isdecimal() for part in parts
-            )
-            if (
-                ok
-                and value.isascii()
-                and all(
-                    1 <= int(part) <= most for part, most in zip(parts[1:], (12, 31), strict=False)
-                )
-            ):
-                return value
+        is_compiled = self.document.text is None
+        if (
+            isinstance(value, str)
+            and (is_compiled or (partial and value.count("-") < 2))
+            and _is_date(value)
+        ):
+            return value
         less = ', or "2024" where only the year is known' if partial else ""
         self.problem(
             key,
@@ -439,6 +433,28 @@ class Table:
                 kept.append(Table(self.document, (*self.path, key, index), value))
         return tuple(kept)
 
+    def fields(self, kind: type[Record]) -> dict[str, Any]:
+        """The values of the fields whose class says by `read_by()` how a file states them, in the
+        order of the class. The default stands for a value that is missing or wrong; None for a
+        required one.
+        """
+        values: dict[str, Any] = {}
+        for field, stated in kind._keys.items():
+            value = stated.read(self, stated.name or field, **stated.limits)
+            values[field] = stated.default if value is None else value
+        return values
+
+    def record(self, key: str, *, kind: type[Record]) -> Any:
+        """A table that states the fields of `kind` and nothing else, None where it is missing or
+        no table.
+        """
+        table = self.table(key)
+        if table is None:
+            return None
+        values = table.fields(kind)
+        table.close()
+        return kind(**values)
+
     def keys(self) -> Iterator[str]:
         """The keys in the order of the file, for tables whose keys are free."""
         return iter(self.values)
@@ -467,6 +483,17 @@ class Table:
             )
             return []
         return value
+
+
+def _is_date(text: str) -> bool:
+    """`2024`, `2024-05` or `2024-05-22`."""
+    parts = text.split("-")
+    return (
+        text.isascii()
+        and [len(part) for part in parts] in ([4], [4, 2], [4, 2, 2])
+        and all(part.isdecimal() for part in parts)
+        and all(1 <= int(part) <= most for part, most in zip(parts[1:], (12, 31), strict=False))
+    )
 
 
 def kind_of(value: object) -> str:
@@ -510,8 +537,8 @@ def _has_endless_key(text: str) -> bool:
 
 def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]:
     """tomllib's `… (at line 3, column 5)` -> the line, the message, and a remedy."""
-    head, found, tail = message.rpartition(" (at ")
-    if not found:
+    head, separator, tail = message.rpartition(" (at ")
+    if not separator:
         return None, message, None
     statements = list(_statements(text, _Parser()))
     if tail.startswith("end of document"):
@@ -530,12 +557,16 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
     line = int(digits) if digits.isdecimal() else None
     if head.startswith(("Cannot overwrite", "Cannot declare")):
         # tomllib points at the end of the value, and names the key as Python would
-        for one in statements:
-            if one.keys is not None and line is not None and one.first <= line <= one.last:
-                name = key_name(one.keys)
+        for statement in statements:
+            if (
+                statement.keys is not None
+                and line is not None
+                and statement.first <= line <= statement.last
+            ):
+                name = key_name(statement.keys)
                 return (
-                    one.first,
-                    f"{f'[{name}]' if one.is_header else name} is there already",
+                    statement.first,
+                    f"{f'[{name}]' if statement.is_header else name} is there already",
                     "write it once",
                 )
     if head.endswith("'\\n'"):
@@ -600,13 +631,9 @@ def _statements(text: str, loads: _Parser) -> Iterator[_Statement]:
             end += 1
             parsed = loads("\n".join(lines[start:end]))
         is_header = line.startswith("[")
-        keys = (
-            None
-            if parsed is None
-            else _chain(parsed)
-            if is_header
-            else _keys_before(lines[start], loads)
-        )
+        keys = None
+        if parsed is not None:
+            keys = _chain(parsed) if is_header else _keys_before(lines[start], loads)
         if loads.left < 0 or (keys is None and (parsed is not None or end < len(lines))):
             return
         yield _Statement(
@@ -649,21 +676,21 @@ class _Lines:
         lines = text.split("\n")
         counters: dict[Path, int] = {}
         table: Path = ()
-        for one in _statements(text, loads):
-            if one.keys is None:
+        for statement in _statements(text, loads):
+            if statement.keys is None:
                 return
-            if one.is_header:
-                table = self._header(one.keys, one.parsed, values, counters)
-                self._at[table] = one.first
-                self._imply(table, 0, one.first)
+            if statement.is_header:
+                table = self._header(statement.keys, statement.parsed, values, counters)
+                self._at[table] = statement.first
+                self._imply(table, 0, statement.first)
             else:
-                path = (*table, *one.keys)
-                self._at[path] = one.first
-                self._imply(path, len(table), one.first)
-                if one.first == one.last:
+                path = (*table, *statement.keys)
+                self._at[path] = statement.first
+                self._imply(path, len(table), statement.first)
+                if statement.first == statement.last:
                     self._whole.add(path)
                 else:
-                    self._elements(path, one, lines, loads)
+                    self._elements(path, statement, lines, loads)
 
     def of(self, path: Path) -> int | None:
         """The line of what stands at `path`, None where it is not certain."""
@@ -674,9 +701,9 @@ class _Lines:
                 return self._at[path] if path in self._whole else None
         return line
 
-    def _imply(self, path: Path, known: int, line: int) -> None:
+    def _imply(self, path: Path, start: int, line: int) -> None:
         """`a.b.c` makes `a` and `a.b` too, unless they were there."""
-        for size in range(known + 1, len(path)):
+        for size in range(start + 1, len(path)):
             self._at.setdefault(path[:size], line)
 
     @staticmethod
@@ -691,12 +718,12 @@ class _Lines:
         """
         path: Path = ()
         at: Any = values
-        one: Any = parsed
+        inner: Any = parsed
         for key in keys:
             path = (*path, key)
             at = at.get(key) if isinstance(at, dict) else None
-            one = one[key]
-            if isinstance(one, list):
+            inner = inner[key]
+            if isinstance(inner, list):
                 counters[path] = counters.get(path, -1) + 1
             if isinstance(at, list) and path in counters:
                 index = counters[path]
@@ -704,23 +731,25 @@ class _Lines:
                 at = at[index] if index < len(at) else None
         return path
 
-    def _elements(self, path: Path, one: _Statement, lines: list[str], loads: _Parser) -> None:
+    def _elements(
+        self, path: Path, statement: _Statement, lines: list[str], loads: _Parser
+    ) -> None:
         """Lines of the elements of `key = [` … `]` over several lines: closing the list early
         shows how many are complete.
         """
-        assert one.keys is not None
+        assert statement.keys is not None
 
         def count(part: Any) -> int | None:
-            for key in one.keys or ():
+            for key in statement.keys or ():
                 part = part.get(key) if isinstance(part, dict) else None
             return len(part) if isinstance(part, list) else None
 
-        if count(one.parsed) is None:
+        if count(statement.parsed) is None:
             return
         complete: int | None = 0
-        for line in range(one.first, one.last + 1):
-            text = "\n".join(lines[one.first - 1 : line])
-            now = count(loads(text if line == one.last else text + "\n]"))
+        for line in range(statement.first, statement.last + 1):
+            text = "\n".join(lines[statement.first - 1 : line])
+            now = count(loads(text if line == statement.last else text + "\n]"))
             if now is not None and complete is not None:
                 for index in range(complete, now):
                     self._at[(*path, index)] = line

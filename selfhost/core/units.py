@@ -103,6 +103,7 @@ def parse_bytes(text: str) -> int:
     return (2 * int(whole + fraction) * _UNITS[unit] + scale) // (2 * scale)
 
 
+_RATE_EXAMPLE = "write for example 100Mbit/s or 12MB/s"
 _RATE_ENDINGS = ("/second", "/sec", "/s", "ps")
 _BITS = {
     "bit": 1,
@@ -123,37 +124,43 @@ def parse_rate(text: str) -> int:
     As everywhere with connections a small b is a bit and a capital B a byte. `ValueError` for what
     could be either, or has no unit.
     """
-    example = "write for example 100Mbit/s or 12MB/s"
     cleaned = _ungrouped(text)
     ending = next((word for word in _RATE_ENDINGS if cleaned.endswith(word)), None)
     body = cleaned[: len(cleaned) - len(ending)].strip() if ending else cleaned
     digits = body.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
     unit = body[len(digits) :].strip()
     if ending is None or not unit:
-        raise ValueError(f"{text!r} has no unit of speed: {example}")
-    lower = unit.lower().removesuffix("s")
-    scale = _BITS.get(lower, 0), 8
-    if not scale[0]:
-        if lower in ("mb", "gb", "tb") and unit not in ("Mb", "Gb", "Tb", "MB", "GB", "TB"):
-            raise ValueError(f"{text!r} could be bits or bytes: {example}")
-        if unit.endswith("b"):
-            scale = _BITS.get(f"{lower}it", 0), 8
-        elif unit.endswith(("B", "byte", "bytes")):
-            scale = _UNITS.get(lower.replace("byte", "b"), 0), 1
-    if not scale[0]:
-        raise ValueError(f"{text!r} has an unknown unit {unit!r}: {example}")
+        raise ValueError(f"{text!r} has no unit of speed: {_RATE_EXAMPLE}")
+    factor, per_byte = _rate_scale(text, unit)
     whole, dot, fraction = digits.partition(".")
-    if len(digits) > 24 or not (
-        whole.isdecimal()
-        and whole.isascii()
-        and (not dot or (fraction.isdecimal() and fraction.isascii()))
-    ):
-        raise ValueError(f"{text!r} is not a speed: {example}")
+    if len(digits) > 24 or not (_is_digits(whole) and (not dot or _is_digits(fraction))):
+        raise ValueError(f"{text!r} is not a speed: {_RATE_EXAMPLE}")
     shift: int = 10 ** len(fraction)
-    rate = int(whole + fraction) * scale[0] // (shift * scale[1])
+    rate = int(whole + fraction) * factor // (shift * per_byte)
     if rate < 1:
-        raise ValueError(f"{text!r} is nothing: {example}")
+        raise ValueError(f"{text!r} is nothing: {_RATE_EXAMPLE}")
     return rate
+
+
+def _rate_scale(text: str, unit: str) -> tuple[int, int]:
+    """What one of `unit` is, and how many of that are a byte: 8 where the unit counts bits."""
+    lower = unit.lower().removesuffix("s")
+    if bits := _BITS.get(lower, 0):
+        return bits, 8
+    if lower in ("mb", "gb", "tb") and unit not in ("Mb", "Gb", "Tb", "MB", "GB", "TB"):
+        raise ValueError(f"{text!r} could be bits or bytes: {_RATE_EXAMPLE}")
+    factor, per_byte = 0, 8
+    if unit.endswith("b"):
+        factor = _BITS.get(f"{lower}it", 0)
+    elif unit.endswith(("B", "byte", "bytes")):
+        factor, per_byte = _UNITS.get(lower.replace("byte", "b"), 0), 1
+    if not factor:
+        raise ValueError(f"{text!r} has an unknown unit {unit!r}: {_RATE_EXAMPLE}")
+    return factor, per_byte
+
+
+def _is_digits(text: str) -> bool:
+    return text.isdecimal() and text.isascii()
 
 
 def parse_tokens(text: str) -> int:
@@ -250,11 +257,18 @@ def _scaled(count: int, steps: tuple[tuple[int, str], ...], more: int, *, up: bo
         # 0.9995 and up would print as 1000 of the next smaller unit
         if size >= factor * 0.9995:
             value = size / factor
-            places = (2 if value < 9.995 else 1 if value < 99.95 else 0) + more
+            places = _places(value) + more
             if up:
                 value = -(-size * 10**places // factor) / 10**places
             return f"{sign}{value:,.{places}f} {unit}"
     return f"{sign}{size} bytes" if size != 1 else f"{sign}1 byte"
+
+
+def _places(value: float) -> int:
+    """How many digits after the point show three in all."""
+    if value >= 99.95:
+        return 0
+    return 2 if value < 9.995 else 1
 
 
 def tokens(count: int) -> str:
@@ -269,7 +283,7 @@ def count(number: int) -> str:
     for factor, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
         if number >= factor * 0.9995:
             value = number / factor
-            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+            return f"{value:.{_places(value)}f} {unit}"
     return str(number)
 
 
@@ -287,13 +301,9 @@ def pace(low: float, high: float) -> str:
 def _pace(value: float) -> str:
     if 0 < value < 0.0095:
         return "<0.01"
-    return (
-        f"{value:.0f}"
-        if value >= 9.95
-        else f"{value:.1f}"
-        if value >= 0.095 or not value
-        else f"{value:.2f}"
-    )
+    if value >= 9.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.095 or not value else f"{value:.2f}"
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,11 @@ from . import units
 from .errors import Problem, WorkloadError
 from .records import Record
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
@@ -105,15 +110,15 @@ class Load(Record):
         )
 
     def _check(self) -> None:
-        found: list[tuple[str, str]] = []
+        problems: list[tuple[str, str]] = []
         for key in ("input_tokens_per_day", "output_tokens_per_day"):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**15:
-                found.append(
+                problems.append(
                     (key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}")
                 )
-        if not found and not self.input_tokens_per_day + self.output_tokens_per_day:
-            found.append(("input_tokens_per_day", "a load of no tokens costs nothing anywhere"))
+        if not problems and not self.input_tokens_per_day + self.output_tokens_per_day:
+            problems.append(("input_tokens_per_day", "a load of no tokens costs nothing anywhere"))
         for key, least in (("watts", 0.1), ("electricity_per_kwh", 0.0)):
             value = getattr(self, key)
             if value is not None and (
@@ -121,10 +126,12 @@ class Load(Record):
                 or not isinstance(value, int | float)
                 or not least <= value <= 1e6
             ):
-                found.append((key, f"must be a number from {least:g} to 1,000,000, not {value!r}"))
-        if found:
+                problems.append(
+                    (key, f"must be a number from {least:g} to 1,000,000, not {value!r}")
+                )
+        if problems:
             raise WorkloadError(
-                [Problem(file="workload", key=key, message=message) for key, message in found]
+                [Problem(file="workload", key=key, message=message) for key, message in problems]
             )
 
 
@@ -212,96 +219,116 @@ class Workload(Record):
         )
 
     def _check(self) -> None:
-        found = [
+        problems = [
             Problem(file="workload", key=key, message=message, remedy=remedy)
             for key, message, remedy in _faults(self)
         ]
-        if found:
-            raise WorkloadError(found)
+        if problems:
+            raise WorkloadError(problems)
 
 
-def _faults(asked: Workload) -> list[tuple[str, str, str | None]]:
-    found: list[tuple[str, str, str | None]] = []
-    for key, choices in (
-        ("task", TASKS),
-        ("memory_basis", MEMORY_BASES),
-        ("kv_cache_type", KV_CACHE_TYPES),
-        ("finetune_method", FINETUNE_METHODS),
-        ("optimizer", OPTIMIZERS),
-    ):
-        value = getattr(asked, key)
+_CHOICES = (
+    ("task", TASKS),
+    ("memory_basis", MEMORY_BASES),
+    ("kv_cache_type", KV_CACHE_TYPES),
+    ("finetune_method", FINETUNE_METHODS),
+    ("optimizer", OPTIMIZERS),
+)
+# the key, the least and the most that it may be
+_BOUNDS = (
+    ("context_tokens", 1, 10**9),
+    ("parallel", 1, 10**6),
+    ("audio_seconds", 1, 10**7),
+    ("reserve_bytes", 0, 10**18),
+    ("download_bytes_per_second", 1, 10**15),
+    ("lora_rank", 1, 65_536),
+)
+# what cannot be asked of fine-tuning, and why
+_NOT_IN_FINETUNING = (
+    ("kv_cache_type", ", which keeps no cache"),
+    ("draft", ""),
+    ("adapter", ""),
+    ("audio_seconds", ""),
+    ("min_tokens_per_second", ", whose speed is not estimated"),
+)
+# the key, what is wrong with it, and what to do instead
+_Fault = tuple[str, str, str | None]
+
+
+def _faults(workload: Workload) -> list[_Fault]:
+    of_task = (
+        _faults_of_finetuning(workload)
+        if workload.task == "finetune"
+        else _faults_outside_finetuning(workload)
+    )
+    return [
+        *_faults_of_choices(workload),
+        *_faults_of_numbers(workload),
+        *_faults_of_flags(workload),
+        *of_task,
+        *_faults_of_names(workload),
+    ]
+
+
+def _faults_of_choices(workload: Workload) -> Iterator[_Fault]:
+    for key, choices in _CHOICES:
+        value = getattr(workload, key)
         if value not in choices and not (value is None and key not in ("task", "memory_basis")):
-            found.append((key, f"{value!r} is not one of {', '.join(choices)}", None))
-    for key, least, most in (
-        ("context_tokens", 1, 10**9),
-        ("parallel", 1, 10**6),
-        ("audio_seconds", 1, 10**7),
-        ("reserve_bytes", 0, 10**18),
-        ("download_bytes_per_second", 1, 10**15),
-        ("lora_rank", 1, 65_536),
-    ):
-        value = getattr(asked, key)
+            yield key, f"{value!r} is not one of {', '.join(choices)}", None
+
+
+def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
+    for key, least, most in _BOUNDS:
+        value = getattr(workload, key)
         if value is None and key != "parallel":
             continue
         if not isinstance(value, int) or isinstance(value, bool):
-            found.append((key, f"must be a whole number, not {value!r}", None))
+            yield key, f"must be a whole number, not {value!r}", None
         elif value < least:
-            found.append((key, f"must be at least {least}, not {value:,}", None))
+            yield key, f"must be at least {least}, not {value:,}", None
         elif value > most:
-            found.append((key, f"must be at most {most:,}", None))
-    pace = asked.min_tokens_per_second
+            yield key, f"must be at most {most:,}", None
+    pace = workload.min_tokens_per_second
     if pace is not None and (
         isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 <= pace < 1e9
     ):
-        found.append(
-            (
-                "min_tokens_per_second",
-                f"must be a number of at least 0, not {pace!r}",
-                "0 switches the wish off",
-            )
+        yield (
+            "min_tokens_per_second",
+            f"must be a number of at least 0, not {pace!r}",
+            "0 switches the wish off",
         )
+
+
+def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
     for key in ("private", "commercial", "modify", "auditable", "checkpointing"):
-        if not isinstance(getattr(asked, key), bool) and not (
-            key == "checkpointing" and asked.checkpointing is None
-        ):
-            found.append((key, f"must be True or False, not {getattr(asked, key)!r}", None))
-    if asked.task != "finetune":
-        for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
-            if getattr(asked, key) is not None:
-                found.append((key, "makes sense for the task finetune only", "add --task finetune"))
-    else:
-        if asked.kv_cache_type is not None:
-            found.append(
-                (
-                    "kv_cache_type",
-                    "makes no sense for fine-tuning, which keeps no cache",
-                    "leave it out",
-                )
-            )
-        for key in ("draft", "adapter", "audio_seconds"):
-            if getattr(asked, key) is not None:
-                found.append((key, "makes no sense for fine-tuning", "leave it out"))
-        if asked.min_tokens_per_second is not None:
-            found.append(
-                (
-                    "min_tokens_per_second",
-                    "makes no sense for fine-tuning, whose speed is not estimated",
-                    "leave it out",
-                )
-            )
-        if asked.finetune_method == "full" and asked.lora_rank is not None:
-            found.append(
-                (
-                    "lora_rank",
-                    "makes no sense for full fine-tuning, which has no adapters",
-                    "leave it out",
-                )
-            )
-    load: object = asked.load
+        value = getattr(workload, key)
+        if not isinstance(value, bool) and not (key == "checkpointing" and value is None):
+            yield key, f"must be True or False, not {value!r}", None
+
+
+def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
+    for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
+        if getattr(workload, key) is not None:
+            yield key, "makes sense for the task finetune only", "add --task finetune"
+
+
+def _faults_of_finetuning(workload: Workload) -> Iterator[_Fault]:
+    for key, why in _NOT_IN_FINETUNING:
+        if getattr(workload, key) is not None:
+            yield key, f"makes no sense for fine-tuning{why}", "leave it out"
+    if workload.finetune_method == "full" and workload.lora_rank is not None:
+        yield (
+            "lora_rank",
+            "makes no sense for full fine-tuning, which has no adapters",
+            "leave it out",
+        )
+
+
+def _faults_of_names(workload: Workload) -> Iterator[_Fault]:
+    load: object = workload.load
     if load is not None and not isinstance(load, Load):
-        found.append(("load", f"must be a Load, not {load!r}", "Load.parse('2M:500k')"))
+        yield "load", f"must be a Load, not {load!r}", "Load.parse('2M:500k')"
     for key in ("runtime", "format", "quantization", "draft", "adapter", "license"):
-        value = getattr(asked, key)
+        value = getattr(workload, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            found.append((key, f"must be a name, not {value!r}", None))
-    return found
+            yield key, f"must be a name, not {value!r}", None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record, Unread
@@ -28,7 +29,6 @@ from .packed import (
     from_sixteen_bits,
     linear_bytes,
     mlx_size,
-    scheme_of,
 )
 from .packed import size_of as packed_size
 from .parts import (

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ..catalogue.quantization_names import canonical_packed, mlx_scheme
 from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
@@ -17,7 +18,7 @@ from .cache import why_not_known
 from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .loaded import name_of
-from .packed import DTYPES, canonical_packed, from_sixteen_bits, mlx_scheme, one_by_one
+from .packed import DTYPES, from_sixteen_bits, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
+from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import (
     MLX_MODES,
     PLAIN_DTYPES,
@@ -18,7 +19,7 @@ from ..catalogue.spec import (
     TensorGroup,
 )
 from .cache import CacheGroup
-from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes, scheme_of
+from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes
 from .parts import Asked, term, times
 from .records import How, Term, middle_of
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors

@@ -14,12 +14,12 @@ scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.spec import MLX_MODES, PLAIN_DTYPES, Architecture, TensorGroup
+from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES, Scheme, mlx_scheme, scheme_of
+from ..catalogue.spec import Architecture, TensorGroup
 from ..core.records import Record, Unread
 from .parts import Subject
 from .records import How, SizedWeights
@@ -34,13 +34,6 @@ DTYPES = {
     "ternary": 2.0,
 }  # fmt: skip
 
-# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
-# the name does not say
-_NAME = (
-    r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
-)
-_MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
-_FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
 # matrices that are no linear layer of any class: convolutions, norms of each head, blocks of
 # RG-LRU, tables and coefficients
 _NOT_LINEAR = (
@@ -53,18 +46,6 @@ _ROUTER = "ffn_gate_inp"
 # bytes beside each layer's weights in bitsandbytes' files: quant_map of 16 floats and a JSON of
 # shape, type and block size; the second map of 256 floats where scales are quantized again
 _NF4_STATE, _NF4_DOUBLE_STATE = 64 + 82, 64 + 1024 + 150
-
-
-class Scheme(Record):
-    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row),
-    and whether zero points are kept.
-    """
-
-    name: str
-    method: str
-    bits: int
-    group: int | None
-    zeros: bool = False
 
 
 class Linear(Record):
@@ -94,69 +75,6 @@ class Layers(Record):
     tables: tuple[tuple[int, int], ...]
     others: int
     tied_table: int
-
-
-@lru_cache(maxsize=128)
-def scheme_of(name: str) -> Scheme | None:
-    """What a canonical name stands for; None for a plain type, one of DTYPES, and no
-    quantization of safetensors at all.
-    """
-    if name in _FIXED:
-        bits = 4 if name.startswith("nf4") else 8
-        return Scheme(name=name, method=name, bits=bits, group=64 if bits == 4 else None)
-    match = re.fullmatch(_NAME, name)
-    if match is None:
-        return None
-    method, bits = match[1], int(match[2] or (8 if match[1] == "w8a16" else 4))
-    if (method != "gptq" and match[2] not in (None, "4")) or (
-        match[4] and method in ("awq", "gptq")
-    ):
-        # AutoAWQ packs 4 bits alone, and zero points always lie beside
-        return None
-    group = None if match[3] == "channel" else int(match[3] or 128)
-    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(match[4]))
-
-
-def mlx_scheme(name: str) -> Scheme | None:
-    """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
-    if name in MLX_MODES:
-        bits, group = MLX_MODES[name]
-        return Scheme(name=name, method=name, bits=bits, group=group)
-    match = re.fullmatch(_MLX_NAME, name)
-    return (
-        Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
-        if match
-        else None
-    )
-
-
-def canonical_packed(text: str) -> str | None:
-    """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` ->
-    `nf4`; None for any other name.
-    """
-    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
-    name = re.sub(
-        r"\bint([2348])\b",
-        r"\1bit",
-        re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")),
-    )
-    name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
-    name = _SPELLED.get(name, name)
-    name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
-    name = re.sub(r"^gptq-4bit", "gptq", name)
-    name = re.sub(r"-128g?$", "", name)
-    return name if scheme_of(name) is not None else None
-
-
-_SPELLED = {
-    "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8",
-    "fp8-w8a8": "fp8", "f8": "fp8",
-    "bnb-4bit": "nf4", "bnb": "nf4", "bitsandbytes": "nf4", "bitsandbytes-4bit": "nf4",
-    "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
-    "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq",
-    "gptqmodel": "gptq", "autogptq": "gptq",
-    "quantized-w4a16": "w4a16", "quantized-w8a8": "w8a8", "w8a8-8bit": "w8a8",
-}  # fmt: skip
 
 
 def linear_bytes(type: str, inputs: int, outputs: int) -> float:

@@ -1,0 +1,150 @@
+"""How quantizations are called: file formats, types of tensors, the names that publishers give to
+quantized weights, and the layout that each name stands for.
+
+What a layout takes in bytes is in `needs/packed.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ..core.records import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
+DTYPES = (
+    "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4",
+    "int8", "int4", "int4_32", "ternary",
+)  # fmt: skip
+# types that a model runs in as they are
+PLAIN_DTYPES = ("bfloat16", "float16", "float32")
+# CTranslate2 computes in these, whatever type the file has, best quality first
+CTRANSLATE2_TYPES = ("float32", "float16", "int8")
+# quantized by others than the publisher, as needs/packed.py lays them out; 4 bits in groups of 128
+# where the name does not say
+PACKED = (
+    "awq", "awq-64g", "awq-32g", "gptq", "gptq-64g", "gptq-32g", "gptq-channel", "gptq-8bit",
+    "gptq-8bit-64g", "gptq-8bit-32g",
+    "gptq-8bit-channel", "gptq-3bit", "gptq-3bit-64g", "gptq-3bit-32g", "gptq-3bit-channel",
+    "gptq-2bit", "gptq-2bit-64g",
+    "gptq-2bit-32g", "gptq-2bit-channel", "w4a16", "w4a16-64g", "w4a16-32g", "w4a16-channel",
+    "w4a16-asym", "w4a16-64g-asym",
+    "w4a16-32g-asym", "w4a16-channel-asym", "w8a16", "w8a16-64g", "w8a16-32g", "w8a16-channel",
+    "w8a16-asym", "w8a16-64g-asym",
+    "w8a16-32g-asym", "w8a16-channel-asym", "w8a8", "fp8", "nf4", "nf4-double",
+)  # fmt: skip
+# modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
+# and weights of one scale
+MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}
+# types of single tensors in MLX's files; 16 bits where it left them
+APART = (
+    "bf16", *(f"{bits}bit{group}" for bits in (1, 2, 3, 4, 5, 6, 8) for group in ("", "-32g",
+    "-128g")), *MLX_MODES,
+)  # fmt: skip
+# gguf: what llama.cpp's llama-quantize lists, and the names its well-known publishers add; the
+# others as publishers name them
+_GGUF_QUANTIZATIONS = (
+    "Q4_K_M", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_0", "Q5_1", "Q4_K_S", "Q4_0", "Q4_1",
+    "Q3_K_L", "Q3_K_M", "Q3_K_S",
+    "Q2_K", "Q2_K_S", "IQ4_XS", "IQ4_NL", "IQ3_M", "IQ3_S", "IQ3_XS", "IQ3_XXS", "IQ2_M", "IQ2_S",
+    "IQ2_XS", "IQ2_XXS",
+    "IQ1_M", "IQ1_S", "TQ1_0", "TQ2_0", "MXFP4", "MXFP4_MOE", "F16", "BF16", "F32",
+    "Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L",
+    "UD-Q2_K_XL", "UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL", "UD-Q6_K_XL", "UD-Q8_K_XL", "UD-IQ1_S",
+    "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M",
+)  # fmt: skip
+QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
+    "gguf": _GGUF_QUANTIZATIONS,
+    "ggml": ("F16", "F32", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1"),
+    "ctranslate2": CTRANSLATE2_TYPES,
+    "safetensors": (*DTYPES, *PACKED),
+    "pickle": DTYPES,
+    "mlx": (*APART, "fp16", "4bit-mxfp4", "MXFP4-Q8"),
+}
+
+# awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
+# the name does not say
+_NAME = (
+    r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
+)
+_MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
+_FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
+
+_OTHER_SPELLINGS = {
+    "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8",
+    "fp8-w8a8": "fp8", "f8": "fp8",
+    "bnb-4bit": "nf4", "bnb": "nf4", "bitsandbytes": "nf4", "bitsandbytes-4bit": "nf4",
+    "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
+    "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq",
+    "gptqmodel": "gptq", "autogptq": "gptq",
+    "quantized-w4a16": "w4a16", "quantized-w8a8": "w8a8", "w8a8-8bit": "w8a8",
+}  # fmt: skip
+
+
+class Scheme(Record):
+    """One quantized layout: `method`, bits per weight, weights per scale (None: the whole row),
+    and whether zero points are kept.
+    """
+
+    name: str
+    method: str
+    bits: int
+    group: int | None
+    zeros: bool = False
+
+
+@lru_cache(maxsize=128)
+def scheme_of(name: str) -> Scheme | None:
+    """What a canonical name stands for; None for a plain type, one of DTYPES, and no
+    quantization of safetensors at all.
+    """
+    if name in _FIXED:
+        bits = 4 if name.startswith("nf4") else 8
+        return Scheme(name=name, method=name, bits=bits, group=64 if bits == 4 else None)
+    match = re.fullmatch(_NAME, name)
+    if match is None:
+        return None
+    method, bits = match[1], int(match[2] or (8 if match[1] == "w8a16" else 4))
+    if (method != "gptq" and match[2] not in (None, "4")) or (
+        match[4] and method in ("awq", "gptq")
+    ):
+        # AutoAWQ packs 4 bits alone, and zero points always lie beside
+        return None
+    group = None if match[3] == "channel" else int(match[3] or 128)
+    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(match[4]))
+
+
+def mlx_scheme(name: str) -> Scheme | None:
+    """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
+    if name in MLX_MODES:
+        bits, group = MLX_MODES[name]
+        return Scheme(name=name, method=name, bits=bits, group=group)
+    match = re.fullmatch(_MLX_NAME, name)
+    return (
+        Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
+        if match
+        else None
+    )
+
+
+def canonical_packed(text: str) -> str | None:
+    """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` ->
+    `nf4`; None for any other name.
+    """
+    name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
+    name = re.sub(
+        r"\bint([2348])\b",
+        r"\1bit",
+        re.sub(r"\bgs?(16|32|64|128)\b", r"\1g", name.replace("w4a16-g", "w4a16-")),
+    )
+    name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
+    name = _OTHER_SPELLINGS.get(name, name)
+    name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
+    name = re.sub(r"^gptq-4bit", "gptq", name)
+    name = re.sub(r"-128g?$", "", name)
+    return name if scheme_of(name) is not None else None

@@ -1,0 +1,282 @@
+"""RuntimeSpec: what one program that loads models takes, runs on and is started with, and its
+reader.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..core.records import Record, read_by
+from ..core.tomlfile import Document, Table
+from ..core.workload import KV_CACHE_TYPES
+from .quantization_names import FORMATS
+from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+HOW = ("exact", "computed", "measured", "stated", "assumed")
+# what a workload may ask of a runtime beyond its defaults
+COMPANIONS = ("draft", "mtp", "adapter")
+ASKED_OF_RUNTIME = (
+    "context_tokens",
+    "parallel",
+    "kv_cache_type",
+    "yarn",
+    "embedding",
+    "whole_batch",
+    *COMPANIONS,
+)
+
+
+class QuantizationRule(Record):
+    """How one program takes one quantization of safetensors or MLX files.
+
+    `also`: what people type for it with this program (`4bit`); `at_load`: it downloads the 16-bit
+    files and quantizes them itself; `gpu_only`: there is no CPU kernel; `compute_capability`: the
+    least of an NVIDIA GPU; `vendors`: GPUs it has kernels for; `needs`: packages beside the
+    program; `command` the line that loads it right, with the blanks of `RuntimeSpec.command`.
+    """
+
+    also: tuple[str, ...] = read_by(Table.strings, default=())
+    at_load: bool = read_by(Table.boolean, default=False)
+    gpu_only: bool = read_by(Table.boolean, default=False)
+    compute_capability: str | None = read_by(Table.string, default=None)
+    vendors: tuple[str, ...] = read_by(Table.strings, default=())
+    needs: str = read_by(Table.string, default="")
+    command: str = read_by(Table.string, default="")
+    source: str = read_by(Table.text, required=True)
+
+
+def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
+    """A table of rules by the name of the quantization."""
+    table = root.table(key)
+    if table is None:
+        return {}
+    rules: dict[str, QuantizationRule] = {}
+    for name in table.values:
+        line = table.table(name)
+        if line is None:
+            continue
+        values = line.fields(QuantizationRule)
+        line.close()
+        capability = values["compute_capability"]
+        if capability is not None and not re.fullmatch(r"\d+\.\d", capability):
+            line.problem(
+                "compute_capability",
+                "must be a number as NVIDIA writes it",
+                'write for example "8.0"',
+            )
+        rules[name] = QuantizationRule(**values)
+    table.close()
+    return rules
+
+
+def _workload_texts(root: Table, key: str) -> dict[str, str]:
+    """What to write for each of ASKED_OF_RUNTIME that the table has."""
+    table = root.table(key)
+    if table is None:
+        return {}
+    texts_by_key = {
+        word: text for word in ASKED_OF_RUNTIME if (text := table.string(word)) is not None
+    }
+    table.close()
+    return texts_by_key
+
+
+class RuntimeSpec(Record):
+    """One program that loads models: `specs/runtimes/<id>.toml`.
+
+    `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities`
+    it can serve; `text_part`: by architecture row, or `*`, the families (all where none is named)
+    of models that see, of which it runs the text alone; `instruction_sets` by architecture: the
+    ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
+    downloads land in; `present` are command names or Python distributions that show it is
+    installed; `install` is one line to get it; `command` the line that downloads and runs a model,
+    with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
+    `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
+    with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
+    fills `{input}` of it; `repository_command` the same where no tag names the model; `gpu_only`
+    where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
+    and the rest in RAM.
+
+    Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
+    appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
+    `{batch_tokens}` of them; `embedding`: for any model that embeds, where the runtime has to be
+    told); `settings` are environment variables, `NAME=value` with a space between two, for `serve`,
+    the command that starts the server. A key in neither is in `command`, or cannot be asked for.
+    `default_context_tokens` is the context it takes unless told; None where the command says it, or
+    the model's own is taken.
+
+    `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it
+    does. `builds_from_source`: systems without a published build on which its source is known to
+    build; `source_build` is where that is described. `big_endian_systems`: those whose build loads
+    big-endian GGUF files alone, while published ones are little-endian.
+
+    `tags`: the quantization that the runtime's own name of a model loads, where it is not the one
+    that selfhost takes by default.
+
+    `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own
+    multi-token-prediction block, an adapter.
+
+    `kv_cache_types` are those that it can be asked for beside the type it takes by itself, of
+    workload.KV_CACHE_TYPES.
+
+    `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
+    `slots`: how many it makes room for unless its command says how many, all in one cache; 0 where
+    it makes room for one.
+
+    Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked
+    for; `logits_rows`, for which tokens it reserves logits: the last of each "sequence", or of a
+    whole "batch"; `whole_windows`, True where layers with a sliding window cache the whole context
+    all the same; `context_checkpoints`, how often it copies what a cache cannot be rolled back to
+    (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
+    copies a sequence keeps as more prompts follow.
+
+    `minimum_versions` by architecture row: the first release that knows it, which not every model
+    of it can do with; what is missing is not known. `minimum_builds`: a build that knew it, the
+    first one or a later. `command_version` is the first release that takes the commands as they
+    stand here, whatever the model.
+
+    `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how`
+    (exact, measured, stated, assumed) and `overhead_source`.
+
+    `quantizations`: by name, those it takes beside a model's own stored type.
+    """
+
+    id: str = read_by(identifier)
+    name: str = read_by(Table.string, required=True)
+    formats: tuple[str, ...] = read_by(Table.strings, required=True, choices=FORMATS)
+    systems: tuple[str, ...] = read_by(Table.strings, required=True)
+    elsewhere: str | None = read_by(Table.text, default=None)
+    builds_from_source: tuple[str, ...] = read_by(Table.strings, default=())
+    source_build: str = read_by(Table.string, default="")
+    big_endian_systems: tuple[str, ...] = read_by(Table.strings, default=())
+    modalities: tuple[str, ...] = read_by(Table.strings, required=True, choices=MODALITIES)
+    text_part: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    store: str = read_by(Table.string, required=True)
+    present: tuple[str, ...] = read_by(Table.strings, default=())
+    distributions: tuple[str, ...] = read_by(Table.strings, default=())
+    install: str = read_by(Table.string, empty=True, default="")
+    command: str = read_by(Table.string, empty=True, default="")
+    repository_command: str = read_by(Table.string, default="")
+    inputs: Mapping[str, str] = read_by(texts, default={})
+    options: Mapping[str, str] = read_by(_workload_texts, default={})
+    settings: Mapping[str, str] = read_by(_workload_texts, default={})
+    serve: str = read_by(Table.string, default="")
+    default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
+    command_version: str | None = read_by(Table.string, default=None)
+    tags: Mapping[str, str] = read_by(texts, default={})
+    minimum_versions: Mapping[str, str] = read_by(texts, default={})
+    minimum_builds: Mapping[str, str] = read_by(texts, default={})
+    gpu_only: bool = read_by(Table.boolean, default=False)
+    splits_layers: bool = read_by(Table.boolean, default=False)
+    companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
+    kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
+    most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
+    slots: int = read_by(Table.integer, minimum=1, default=0)
+    flash_attention: bool = read_by(Table.boolean, default=True)
+    logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
+    whole_windows: bool = read_by(Table.boolean, default=False)
+    context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
+    kept_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
+    quantizations: Mapping[str, QuantizationRule] = read_by(
+        _quantization_rules, name="quantization", default={}
+    )
+    overhead_low_bytes: int = read_by(Table.integer, default=0)
+    overhead_high_bytes: int = read_by(Table.integer, default=0)
+    overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")
+    overhead_source: str = read_by(Table.string, empty=True, default="")
+    sources: Mapping[str, str] = read_by(texts, default={})
+    origin: str = ""
+
+    def rule_of(self, quantization: str | None) -> QuantizationRule | None:
+        """The rule for a quantization, whatever the size of its groups; None for a model's own
+        stored type.
+        """
+        name = quantization or ""
+        while name and name not in self.quantizations:
+            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
+            name = shorter if shorter != name else ""
+        return self.quantizations.get(name)
+
+    def wants_gpu(self, quantization: str | None) -> bool:
+        """True where it has no CPU kernel, at all or for that quantization."""
+        rule = self.rule_of(quantization)
+        return self.gpu_only or (rule is not None and rule.gpu_only)
+
+    def named(self, text: str) -> str | None:
+        """The quantization that people call so with this program: `4bit` is nf4 with
+        transformers, awq with vLLM.
+        """
+        typed = re.sub(r"[_\s]+", "-", text.strip().lower())
+        return next(
+            (
+                name
+                for name, rule in self.quantizations.items()
+                if typed == name or typed in rule.also
+            ),
+            None,
+        )
+
+
+def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
+    """The runtime that `document` states; None if and only if `document.problems` says why not.
+    `origin` is the file.
+    """
+    if not document.ok:
+        return None
+    root = document.root
+    if not schema_is_read(root):
+        return None
+    values = root.fields(RuntimeSpec)
+    root.close()
+    _check_systems(document, values)
+    _check_whole(root, values)
+    if not root.document.ok:
+        return None
+    values["kept_checkpoints"] = values["kept_checkpoints"] or values["context_checkpoints"]
+    values["overhead_high_bytes"] = values["overhead_high_bytes"] or values["overhead_low_bytes"]
+    return RuntimeSpec(**values, origin=origin)
+
+
+def _check_systems(document: Document, values: Mapping[str, Any]) -> None:
+    for key in ("systems", "builds_from_source", "big_endian_systems"):
+        for index, system in enumerate(values[key]):
+            if system.count("-") != 1 or not all(
+                part.replace("_", "").isalnum() for part in system.split("-")
+            ):
+                document.add(
+                    (key, index),
+                    f'"{system}" is not a system and an architecture',
+                    'write for example "linux-x86_64"',
+                )
+
+
+def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
+    """What no key can tell alone."""
+    if values["builds_from_source"] and not values["source_build"]:
+        root.problem(
+            "source_build",
+            "is missing, though there is builds_from_source",
+            "write the address of the instructions",
+        )
+    low, high = values["overhead_low_bytes"], values["overhead_high_bytes"]
+    stated = root.values.get("overhead_high_bytes")
+    if low > high and type(stated) is int and stated == high:
+        root.problem("overhead_low_bytes", f"is {low:,}, above overhead_high_bytes")
+    if values["settings"] and "serve" not in root:
+        root.problem(
+            "serve",
+            "is missing, though there are [settings]",
+            "write the command that starts the server",
+        )
+    if (low or high) and "overhead_how" not in root:
+        root.problem(
+            "overhead_how", "is missing", "say how the overhead is known: " + ", ".join(HOW)
+        )

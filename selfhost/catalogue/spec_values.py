@@ -1,0 +1,145 @@
+"""What several tables of spec files have in common: the schema, ids, repositories, sizes in bytes,
+free texts.
+"""
+
+from __future__ import annotations
+
+from ..core.tomlfile import Table, kind_of
+from ..core.units import parse_bytes
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA = 1
+MODALITIES = ("text", "vision", "speech", "embedding", "image")
+_ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
+_REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+def schema_is_read(root: Table) -> bool:
+    """False where the file is of another schema: its other keys then mean what this reader does
+    not know.
+    """
+    if "schema" not in root:
+        root.value("schema")
+        root.problem("schema", "is missing", "write schema = 1 in the first line")
+        return True
+    number = root.integer("schema")
+    if number is None or number == SCHEMA:
+        return True
+    root.problem(
+        "schema",
+        f"is {number:,}, and this selfhost reads schema {SCHEMA} only",
+        "update selfhost, or write the file by schema 1",
+    )
+    return False
+
+
+def is_id(text: str) -> bool:
+    """True for what may be the id of a spec. ASCII only: str.islower() and isalnum() know other
+    alphabets.
+    """
+    return (
+        0 < len(text) <= 100
+        and _ID_LETTERS.issuperset(text)
+        and text[0].isalnum()
+        and text[-1].isalnum()
+    )
+
+
+def identifier(root: Table, key: str) -> str | None:
+    value = root.string(key, required=True)
+    if value is None or is_id(value):
+        return value
+    likely = "-".join(
+        "".join(letter if letter in _ID_LETTERS else " " for letter in value.lower()).split()
+    ).strip("-.")
+    root.problem(
+        key,
+        "must be lower case letters, digits, . and -",
+        f'write {key} = "{likely}"' if is_id(likely) else None,
+    )
+    return None
+
+
+def reference(table: Table, key: str) -> str | None:
+    """The id of another spec; whether there is one is a matter of the catalogue."""
+    value = table.string(key)
+    if value is None or is_id(value):
+        return value
+    table.problem(key, "is no spec's id: lower case letters, digits, . and -")
+    return None
+
+
+def references(table: Table, key: str) -> tuple[str, ...]:
+    values = table.strings(key)
+    for index, value in enumerate(values):
+        if not is_id(value):
+            table.document.add(
+                (*table.path, key, index), "is no spec's id: lower case letters, digits, . and -"
+            )
+    return values
+
+
+def repository(table: Table, key: str) -> str | None:
+    value = table.string(key)
+    if value is None:
+        return None
+    parts = value.split("/")
+    if not 1 <= len(parts) <= 2 or not all(
+        part and all(letter in _REPOSITORY_LETTERS for letter in part) for part in parts
+    ):
+        tail = value.partition("huggingface.co/")[2].split("/")[:2]
+        table.problem(
+            key,
+            "must be the repository's owner and name",
+            f'write {key} = "{"/".join(tail) if len(tail) == 2 else "owner/name"}"',
+        )
+        return None
+    return value
+
+
+def size_in_bytes(table: Table, key: str) -> int | None:
+    """Whole bytes above zero; a size written as text gets its number shown."""
+    value = table.values.get(key)
+    if isinstance(value, str):
+        try:
+            remedy = f"write {key} = {parse_bytes(value):_}"
+        except ValueError:
+            remedy = f"write {key} = 6_000_000_000, in bytes"
+        table.value(key)
+        table.problem(key, f"must be a whole number of bytes, not {kind_of(value)}", remedy)
+        return None
+    return table.integer(key, minimum=1)
+
+
+def texts(table: Table, key: str) -> dict[str, str]:
+    """A table with free keys: sources and reasons."""
+    inner = table.table(key)
+    return {} if inner is None else {word: inner.text(word) or "" for word in inner.values}
+
+
+def string_lists(table: Table, key: str) -> dict[str, tuple[str, ...]]:
+    """A table with free keys, each with a list of strings."""
+    inner = table.table(key)
+    return {} if inner is None else {word: inner.strings(word) for word in inner.values}
+
+
+def types_apart(parent: Table, key: str, *, types: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Tensors of another type than the rest."""
+    table = parent.table(key)
+    if table is None:
+        return ()
+    each = [(tensor, table.string(tensor, required=True, choices=types)) for tensor in table.values]
+    table.close()
+    return tuple((tensor, type) for tensor, type in each if type is not None)
+
+
+def note_meaningless(line: Table, keys: Sequence[str], allowed: bool, what: str) -> None:
+    """Note the keys that say nothing without `what`."""
+    if not allowed:
+        for key in keys:
+            if key in line:
+                line.problem(key, f"means nothing without {what}")
