@@ -23,6 +23,7 @@ from goldens import Golden
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli import main as cli
+from selfhost.cli.texts import COMMANDS
 from selfhost.core.errors import MAX_PROBLEMS
 
 HERE = Path(__file__).parent
@@ -717,7 +718,7 @@ def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> 
     assert "opt-1.3b" in out
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_names_every_option_and_the_exit_codes(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

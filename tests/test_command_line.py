@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfhost.cli import main as cli
+from selfhost.cli.texts import COMMANDS
 from selfhost.core.lastwords import no_memory
 
 HERE = Path(__file__).parent
@@ -43,7 +44,7 @@ NEEDED = {
 
 def options() -> Iterator[tuple[str, argparse.Action, str]]:
     """Every option of every command that takes a value."""
-    for command in cli.COMMANDS:
+    for command in COMMANDS:
         for action in cli.parser_of(command)._actions:
             if action.nargs != 0:
                 yield from ((command, action, flag) for flag in action.option_strings)
@@ -154,7 +155,7 @@ WORDS = (
 FLAGS = sorted(
     {
         flag
-        for command in cli.COMMANDS
+        for command in COMMANDS
         for action in cli.parser_of(command)._actions
         for flag in action.option_strings
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from selfhost.cli import main as cli
+from selfhost.cli.texts import EXIT_CODES
 from selfhost.verdict.findings import CHECKS, CODES
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +81,7 @@ def test_reason_codes_are_the_codes() -> None:
 def test_exit_codes_are_those_of_the_help() -> None:
     """README and --help state the same codes."""
     listed = set(re.findall(r"^\| (\d+)", README, re.MULTILINE))
-    assert set(re.findall(r"^  (\d)  ", cli.EXIT_CODES, re.MULTILINE)) <= listed | {"0"}
+    assert set(re.findall(r"^  (\d)  ", EXIT_CODES, re.MULTILINE)) <= listed | {"0"}
     assert {"0", "1", "2", "3", "70"} <= listed
 
 
