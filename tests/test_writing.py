@@ -131,6 +131,32 @@ def test_a_signal_leaves_the_old_report(
     assert names(place) == ["a.json", "p.toml", "report.txt"]
 
 
+ABANDONED = """
+import sys
+import selfhost.cli.main
+from selfhost.core import writing
+def check(words):
+    open("half.tmp", "w").close()
+    writing._pending.append("half.tmp")
+    return 0
+selfhost.cli.main._HANDLERS["check"] = check
+from selfhost.__main__ import start
+sys.argv[1:] = ["check"]
+start()
+"""
+
+
+def test_the_process_ends_without_temporary_files(
+    place: Path, source_environment: dict[str, str]
+) -> None:
+    """It ends without unwinding: what was half written when it did is removed."""
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED], capture_output=True, env=source_environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert names(place) == ["a.json", "p.toml"]
+
+
 def test_no_report_is_renamed_before_all_are_made(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

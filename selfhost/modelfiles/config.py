@@ -346,7 +346,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
         fail(path, f"is no model's config.json: it is {kind}, not an object", remedy)
     schema = values.get("schema")
     if isinstance(schema, str) and schema.startswith("selfhost."):
-        if schema.startswith("selfhost.machine.record"):
+        if schema.startswith("selfhost.machine/"):
             fail(
                 path,
                 "is a machine record of selfhost, not a model",
