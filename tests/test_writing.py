@@ -258,6 +258,42 @@ def inputs_and_targets() -> dict[str, tuple[Sequence[str], str]]:
             (*check, "a.json", "--adapter", "./adapter.gguf", "--output", "adapter.gguf"),
             "adapter.gguf",
         ),
+        "model of the policy": (
+            ("audit", "be.toml", "--machines", "a.json", "--format", "json=adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "model folder of the policy": (
+            ("audit", "here.toml", "--machines", "a.json", "--output", "config.json"),
+            "config.json",
+        ),
+        "draft of the policy": (
+            ("audit", "draft.toml", "--machines", "a.json", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "adapter of the policy": (
+            ("audit", "adapter.toml", "--machines", "a.json", "--format", "jsonl=adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "adapter of the policy, a folder": (
+            (
+                "audit",
+                "lora.toml",
+                "--machines",
+                "a.json",
+                "--format",
+                "jsonl=folder/adapter_config.json",
+            ),
+            "folder/adapter_config.json",
+        ),
+        "recorded tree itself": (("machine", "--record", "fresh", "--output", "fresh"), "a.json"),
+        "new in the folder of the fleet": (
+            ("audit", "p.toml", "--machines", "folder", "--format", "json=folder/new.json"),
+            "folder/b.json",
+        ),
+        "new in the folder of machines": (
+            (*check, "folder", "--output", "folder/new.jsonl"),
+            "a.json",
+        ),
         "recorded tree": (
             ("machine", "--root", "tree", "--output", "tree/facts.json"),
             "tree/facts.json",
@@ -291,12 +327,18 @@ def test_a_report_never_replaces_an_input(
     (place / "audit.toml").write_text(POLICY)
     (place / "my-model.toml").write_bytes(SPEC.read_bytes())
     (place / "adapter.gguf").write_bytes(b"GGUF")
+    (place / "be.toml").write_text(POLICY.replace("gpt2", "./adapter.gguf"))
+    (place / "here.toml").write_text(POLICY.replace("gpt2", "./"))
+    (place / "draft.toml").write_text(POLICY + 'draft = "./my-model.toml"\n')
+    (place / "adapter.toml").write_text(POLICY + 'adapter = "adapter.gguf"\n')
+    (place / "lora.toml").write_text(POLICY + 'adapter = "folder"\n')
+    (place / "folder" / "adapter_config.json").write_text("{}")
     config = next((HERE / "data" / "headers" / "configs").glob("*.json"))
     (place / "config.json").write_bytes(config.read_bytes())
     before, there = (place / kept).read_bytes(), names(place)
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
-    assert "this run reads it" in err or "the recorded tree" in err
+    assert any(why in err for why in ("this run reads it", "the recorded tree", "are judged"))
     assert (place / kept).read_bytes() == before
     assert names(place) == there
 

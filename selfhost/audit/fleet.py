@@ -259,20 +259,19 @@ def utc_today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def load_machines(path: str, *, stdin: bytes | IO[bytes] | None = None) -> Fleet:
+def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
     """Recorded machines from a file (one record, a list of them, or one per line), every `*.json`
     and `*.jsonl` of a folder, or `-`.
 
-    `-` reads `stdin`. Nothing raises: what cannot be used is in `problems`, at most MAX_PROBLEMS of
-    them and a count of the rest. A record without a name of its own takes its file's name, and its
+    `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
+    in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of its own takes its file's name, and its
     line's number where the file holds several.
     """
     fleet = _Gathering("standard input" if path == "-" else path)
-    if path == "-":
-        fleet.add_stream(
-            "standard input",
-            BytesIO(stdin or b"") if stdin is None or isinstance(stdin, bytes) else stdin,
-        )
+    if path == "-" and stdin is not None:
+        fleet.add_stream("standard input", BytesIO(stdin))
+    elif path == "-":
+        fleet.add_file("/dev/stdin", "standard input")
     elif os.path.isdir(path):
         for name in _records_in(path, fleet):
             fleet.add_file(os.path.join(path, name))
@@ -326,17 +325,18 @@ class _Gathering:
         self.read = 0
         self.budget = Budget(MAX_FLEET_SIGNS)
 
-    def add_file(self, path: str) -> None:
-        """The records of one file."""
+    def add_file(self, path: str, shown: str | None = None) -> None:
+        """The records of one file, which problems call `shown`."""
+        file = shown or path
         try:
             stream, size = open_input(path)
             with stream:
                 if size is not None and size > MAX_FLEET_BYTES:
                     raise too_large(MAX_FLEET_BYTES)
-                self.add_stream(path, stream)
+                self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
-                Problem(file=path, message=error.reason, remedy=error.remedy or _RECORD_IT)
+                Problem(file=file, message=error.reason, remedy=error.remedy or _RECORD_IT)
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:

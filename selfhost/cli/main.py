@@ -8,7 +8,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..catalogue.spec import MODALITIES, OPENNESS
 from ..core.errors import (
@@ -33,9 +33,10 @@ from ..verdict.record import Route, exit_code
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import IO, Any, NoReturn, TextIO
+    from typing import Any, NoReturn, TextIO, TypeGuard
 
     from ..audit.fleet import Audit
+    from ..audit.policy import Policy
     from ..catalogue.index import Catalogue
     from ..core.workload import Load, Workload
     from ..machine.record import Machine
@@ -892,13 +893,37 @@ def _check_targets(
                     f"{target} lies in {folder}, the recorded tree",
                     remedy="name a file outside it for the report",
                 )
+    for folder in (getattr(options, "machine", None), getattr(options, "machines", None)):
+        for target in targets:
+            if folder and _is_new_record(target, folder):
+                raise UsageError(
+                    f"{target} lies in {folder}, whose records are judged: the next run would take"
+                    " the report for one of them",
+                    remedy="name a file in another folder for the report",
+                )
     check_targets(targets, _inputs(options), with_standard_output=with_standard_output)
 
 
 def _lies_in(path: str, folder: str) -> bool:
+    """Whether the path is the folder, or something in it."""
     whole = os.path.realpath(folder)
     # the root of this computer is no recorded tree
-    return whole != os.path.dirname(whole) and os.path.realpath(path).startswith(whole + os.sep)
+    return whole != os.path.dirname(whole) and (os.path.realpath(path) + os.sep).startswith(
+        whole + os.sep
+    )
+
+
+_RECORDS = (".json", ".jsonl")
+
+
+def _is_new_record(path: str, folder: str) -> bool:
+    """Whether a new file of that path would be read as one of the folder's records."""
+    place = os.path.realpath(path)
+    return (
+        place.endswith(_RECORDS)
+        and not os.path.lexists(place)
+        and os.path.dirname(place) == os.path.realpath(folder)
+    )
 
 
 def _inputs(options: argparse.Namespace) -> list[str]:
@@ -912,17 +937,14 @@ def _inputs(options: argparse.Namespace) -> list[str]:
     ]
     specs = [*given.get("specs", ()), *os.environ.get("SELFHOST_SPECS", "").split(os.pathsep)]
     models = [*given.get("models", ()), *given.get("others", ())]
-    models += [name for key in ("model", "draft", "adapter") if (name := given.get(key))]
+    models += [name for key in ("model", "draft") if (name := given.get(key))]
+    adapters = [given["adapter"]] if _is_adapter_file(given.get("adapter")) else []
     files = [*given.get("files", ()), *([given["policy"]] if given.get("policy") else [])]
     for path in records:
-        files += [path, *_held(path, (".json", ".jsonl"))]
+        files += [path, *_held(path, _RECORDS)]
     for path in filter(None, specs):
         files += _held(path, (".toml",))
-    from ..catalogue.names import is_path
-
-    for path in [*filter(is_path, models), *given.get("files", ())]:
-        files += _model_files(path)
-    return files
+    return [*files, *_files_of_models(models), *_model_files([*adapters, *given.get("files", ())])]
 
 
 def _held(folder: str, endings: tuple[str, ...]) -> list[str]:
@@ -945,13 +967,26 @@ _MODEL_FILES = (
 )
 
 
-def _model_files(path: str) -> list[str]:
-    """What is read of a model: what its folder holds, or a file and what belongs to it beside
-    it.
+def _files_of_models(names: Iterable[str]) -> list[str]:
+    """What is read of those models that are named by a path."""
+    from ..catalogue.names import is_path
+
+    return _model_files(filter(is_path, names))
+
+
+def _is_adapter_file(typed: str | None) -> TypeGuard[str]:
+    return typed is not None and not typed.startswith("rank=")
+
+
+def _model_files(paths: Iterable[str]) -> list[str]:
+    """What is read of models: what their folders hold, or files and what belongs to them beside
+    them.
     """
-    if os.path.isdir(path):
-        return _held(path, _MODEL_FILES)
-    return [path, *_held(os.path.dirname(path) or ".", _MODEL_FILES)]
+    named = list(dict.fromkeys(paths))
+    folders = dict.fromkeys(
+        path if os.path.isdir(path) else os.path.dirname(path) or "." for path in named
+    )
+    return [*named, *(file for folder in folders for file in _held(folder, _MODEL_FILES))]
 
 
 def _in_flags(error: WorkloadError) -> WorkloadError:
@@ -1538,15 +1573,17 @@ def _audit(words: list[str]) -> int:
         )
     files = [path for _, path in outputs if path is not None]
     to_standard_output = options.output is None and len(files) < len(outputs)
-    _check_targets(
-        options,
-        [*files, *([options.output] if options.output else [])],
-        with_standard_output=to_standard_output,
-    )
+    targets = [*files, *([options.output] if options.output else [])]
+    _check_targets(options, targets, with_standard_output=to_standard_output)
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     policy = read_policy(Document.read(options.policy))
+    if targets:
+        from ..core.writing import check_targets
+
+        # which files the policy names is known only now
+        check_targets(targets, _named_files(policy))
     from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
@@ -1557,7 +1594,7 @@ def _audit(words: list[str]) -> int:
     if options.machines is None:
         machines = (Machine.read(),)
     else:
-        fleet = load_machines(options.machines, stdin=_stdin() if options.machines == "-" else None)
+        fleet = load_machines(options.machines)
         machines, problems = fleet.machines, fleet.problems
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
@@ -1586,12 +1623,14 @@ def _audit(words: list[str]) -> int:
     return audit.exit_code
 
 
-def _stdin() -> IO[bytes]:
-    if sys.stdin is None:
-        raise UsageError(
-            "there is no standard input", remedy="name a file or a folder of machine records"
-        )
-    return sys.stdin.buffer
+def _named_files(policy: Policy) -> list[str]:
+    """What is read of the models, drafts and adapters that the policy's entries name."""
+    models = [wanted.name for wanted in policy.models]
+    models += [wanted.asked.draft for wanted in policy.models if wanted.asked.draft]
+    adapters = [
+        typed for wanted in policy.models if _is_adapter_file(typed := wanted.asked.adapter)
+    ]
+    return [*_files_of_models(models), *_model_files(adapters)]
 
 
 def _named_policy(path: str) -> str:
