@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -129,6 +130,47 @@ def test_a_signal_leaves_the_old_report(
     assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
     assert (place / "report.txt").read_text() == OLD
     assert names(place) == ["a.json", "p.toml", "report.txt"]
+
+
+RECORDING = """
+import os, sys, time
+import selfhost.machine.probes.recorder as recorder
+from selfhost.machine.probes import host
+def wait(*_):
+    print("half", flush=True)
+    time.sleep(60)
+if sys.argv[1] == "reading":
+    recorder.Recorder.write = wait
+else:
+    import io
+    class Slow(io.FileIO):
+        write = wait
+    recorder.open = Slow
+from selfhost.__main__ import start
+sys.argv[1:] = ["machine", "--record", "new/tree"]
+start()
+"""
+
+
+@pytest.mark.parametrize("at", ["reading", "writing"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_part_of_a_recorded_tree(
+    number: signal.Signals, at: str, place: Path, source_environment: dict[str, str]
+) -> None:
+    """Ended before or in the midst of writing: neither files nor the folders that were made."""
+    handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", handled + RECORDING, at],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
+    assert names(place) == ["a.json", "p.toml"]
 
 
 ABANDONED = """
@@ -578,6 +620,20 @@ def test_standard_output_by_its_path_is_not_replaced(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_device_that_takes_nothing_is_told_as_one(place: Path) -> None:
+    """No terminal is no pipe, and nothing stood in a full device before."""
+    with pytest.raises(writing.WriteError) as caught:
+        writing.write_whole([("/dev/full", "x")])
+    assert (caught.value.message, caught.value.remedy) == (
+        "cannot write /dev/full: No space left on device",
+        "give a file",
+    )
+    no_terminal = OSError(errno.ENXIO, "No such device or address")
+    told = writing._cannot("/dev/tty", no_terminal, os.stat("/dev/tty"))
+    assert "pipe" not in told.message
+    assert "no such device" in told.message
+
+
 def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """/dev/null takes any number of reports, /dev/full none; both are devices still."""
     formats = ("--format", "junit=/dev/null", "--format", "json=/dev/null")

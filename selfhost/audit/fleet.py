@@ -264,8 +264,8 @@ def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
     and `*.jsonl` of a folder, or `-`.
 
     `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
-    in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of its own takes its file's name, and its
-    line's number where the file holds several.
+    in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
+    its own takes its file's name, and its line's number where the file holds several.
     """
     fleet = _Gathering("standard input" if path == "-" else path)
     if path == "-" and stdin is not None:
