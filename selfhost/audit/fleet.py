@@ -32,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
+    from .progress import Progress
+
 Judge = Callable[[str, Workload, Machine], Verdict]
 
 # one recorded machine is about 4 kB; larger fleets are audited in parts
@@ -190,6 +192,7 @@ def run_audit(
     *,
     today: str,
     problems: Iterable[Problem] = (),
+    progress: Progress | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
@@ -197,7 +200,7 @@ def run_audit(
     `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an
     unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
-    Machines have different names.
+    Machines have different names. `progress` is told how far it is.
     """
     from datetime import date
 
@@ -213,11 +216,13 @@ def run_audit(
     exceptions = _Exceptions(policy.exceptions, today)
     rows: list[Row] = []
     by_machine: list[tuple[Row, ...]] = []
-    for machine in machines:
+    for number, machine in enumerate(machines):
         mine: list[Row] = []
         place = Place(policy, machine)
         excepted = exceptions.at(machine, place)
         for wanted in policy.models:
+            if progress is not None:
+                progress.judge(number, len(machines), wanted.index, len(policy.models))
             selected = place.selects(wanted.machines)
             if selected is not False:
                 placed.add(wanted.index)
@@ -259,15 +264,18 @@ def utc_today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def load_machines(path: str, *, stdin: bytes | None = None) -> Fleet:
+def load_machines(
+    path: str, *, stdin: bytes | None = None, progress: Progress | None = None
+) -> Fleet:
     """Recorded machines from a file (one record, a list of them, or one per line), every `*.json`
     and `*.jsonl` of a folder, or `-`.
 
     `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
     in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
     its own takes its file's name, and its line's number where the file holds several.
+    `progress` is told how far it is.
     """
-    fleet = _Gathering("standard input" if path == "-" else path)
+    fleet = _Gathering("standard input" if path == "-" else path, progress)
     if path == "-" and stdin is not None:
         fleet.add_stream("standard input", BytesIO(stdin))
     elif path == "-":
@@ -318,7 +326,8 @@ class _Gathering:
     for their memory adds up.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, progress: Progress | None = None) -> None:
+        self.progress = progress
         self.machines: dict[str, Machine] = {}
         self.origins: dict[str, str] = {}
         self.faults = Faults(file)
@@ -354,6 +363,8 @@ class _Gathering:
                 max_record_bytes=MAX_FILE_BYTES,
                 budget=self.budget,
             ):
+                if self.progress is not None:
+                    self.progress.read(self.read + count)
                 if entry.fault is not None:
                     remedy = entry.fault.remedy or _RECORD_IT
                     faults.append(

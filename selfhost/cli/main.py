@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..audit.fleet import Audit
     from ..audit.policy import Policy
+    from ..audit.progress import Progress
     from ..catalogue.index import Catalogue
     from ..core.workload import Load, Workload
     from ..machine.record import Machine
@@ -1589,18 +1590,19 @@ def _audit(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     from ..machine.reader import Machine
 
+    progress = _progress(words)
     machines: tuple[Machine, ...]
     problems: tuple[Problem, ...] = ()
     if options.machines is None:
         machines = (Machine.read(),)
     else:
-        fleet = load_machines(options.machines)
+        fleet = load_machines(options.machines, progress=progress)
         machines, problems = fleet.machines, fleet.problems
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
         return check_with(catalogue, name, workload, machine, instead=False, today=today)
 
-    audit = run_audit(policy, machines, judge, today=today, problems=problems)
+    audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
     shown = next((name for name, path in outputs if path is None), None)
     if options.output is not None and shown is not None and not audit.problems:
         outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
@@ -1621,6 +1623,17 @@ def _audit(words: list[str]) -> int:
         _deliver(options, _audit_report(shown, audit))
     _tell_left_aside(catalogue)
     return audit.exit_code
+
+
+def _progress(words: list[str]) -> Progress | None:
+    """For a person; a program that wants JSON finds nothing else on standard error."""
+    from ..core.lastwords import wants_json
+
+    if wants_json(words):
+        return None
+    from ..audit.progress import Progress
+
+    return Progress(lambda line: _to_standard_error(f"{line}\n"))
 
 
 def _named_files(policy: Policy) -> list[str]:
