@@ -1481,6 +1481,7 @@ def _spec(words: list[str]) -> int:
 
         _deliver(options, json.dumps(json.spec_check(problems, good, code)))
     else:
+        from ..reports.layout import clean
         from ..reports.text import problems_text
 
         encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
@@ -1489,7 +1490,7 @@ def _spec(words: list[str]) -> int:
             (
                 problems_text(problems, encoding=encoding)
                 if problems
-                else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good)
+                else "".join(clean(f"{spec.origin}: ok ({spec.name})") + "\n" for spec in good)
             ),
         )
     if not code:
@@ -1647,7 +1648,9 @@ def _named_files(policy: Policy) -> list[str]:
 
 
 def _named_policy(path: str) -> str:
-    return "" if path == "audit.toml" else f" {path}"
+    import shlex
+
+    return "" if path == "audit.toml" else f" {shlex.quote(path)}"
 
 
 def _is_date(text: str) -> bool:

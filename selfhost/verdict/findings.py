@@ -1848,7 +1848,8 @@ def runtime_check(
         types = "Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights"
         remedy = (
             "convert the file there with llama.cpp's gguf_convert_endian.py (docs/build-s390x.md),"
-            f" which converts {types}"
+            f" which converts {types}; ask selfhost for the model by its name, for it does not read"
+            " the converted file"
         )
         return found(Outcome.WARN, "runtime-other-byte-order", None, reason, remedy)
     if unfamiliar is not None:
