@@ -64,7 +64,7 @@ def start() -> NoReturn:
 def _leave_nothing() -> None:
     import sys
 
-    if writing := sys.modules.get(f"{__package__}.writing"):
+    if writing := sys.modules.get(f"{__package__}.core.writing"):
         writing.remove_temporary_files()
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from itertools import count
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,9 +21,11 @@ from lxml import etree
 from selfhost import __version__
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import MachineClass, read_policy
+from selfhost.audit.progress import Progress
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.cli import main as cli
 from selfhost.core.errors import (
     MAX_PROBLEMS,
     Problem,
@@ -831,3 +834,47 @@ def test_the_example_jobs_pin_this_version_and_explain_every_exit_code(name: str
     text = (ROOT / "examples" / name).read_text(encoding="utf-8")
     assert re.findall(r"selfhost-check==([\w.]+)", text) == [__version__]
     assert re.findall(r"(?m)^#   (\d+) ", text) == ["0", "1", "2", "3", "70"]
+
+
+# ------------------------------------------------------------------ a long run
+
+
+def a_clock(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """Every look at the clock is so many seconds after the one before."""
+    seconds = count(0.0, step)
+    monkeypatch.setattr(Progress.__init__, "__defaults__", (lambda: next(seconds),))
+
+
+@pytest.mark.parametrize(("form", "said"), [("text", True), ("junit", True), ("json", False)])
+def test_a_long_audit_says_how_far_it_is(
+    form: str,
+    said: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At half a second a record, every fourth: while it reads, and while it judges."""
+    a_clock(monkeypatch, 0.5)
+    record = (HERE / "data" / "records" / "vm-24gib.json").read_text()
+    lines = [json.dumps({**json.loads(record), "name": f"m{number}"}) for number in range(10)]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    (tmp_path / "p.toml").write_text('schema = 1\n\n[[model]]\nname = "gpt2"\n')
+    words = ["audit", str(tmp_path / "p.toml"), "--machines", str(tmp_path / "m.jsonl")]
+    assert cli.main([*words, "--format", form]) == 0
+    err = capsys.readouterr().err
+    assert ("machine records so far" in err, "of 10 machines" in err) == (said, said)
+    if said:
+        assert err.splitlines()[0] == "read 3 machine records so far"
+        assert err.splitlines()[-1] == "judged 9 of 10 machines"
+    else:
+        assert err == ""
+
+
+def test_a_policy_of_many_models_says_how_far_it_is() -> None:
+    """Of one machine the models are counted; in the first two seconds nothing is said."""
+    seconds = iter((0.0, 1.9, 2.0, 3.9, 4.0))
+    lines: list[str] = []
+    progress = Progress(lines.append, lambda: next(seconds))
+    for model in range(4):
+        progress.judge(0, 1, 1000 * model, 4000)
+    assert lines == ["judged 1,000 of 4,000 models", "judged 3,000 of 4,000 models"]

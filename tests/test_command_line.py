@@ -263,7 +263,8 @@ def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
         check=True,
     )
     own = int(takes.stdout) * resource.getpagesize()
-    for more in (2, 8, 16, 32):
+    answers = 0
+    for more in (2, 8, 16, 32, 256):
         limit = own + more * 2**20
 
         def scarce(limit: int = limit) -> None:
@@ -280,6 +281,10 @@ def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
         assert "bug" not in done.stderr
         if done.returncode == 2:
             assert "not enough memory to answer" in done.stderr
+        else:
+            assert done.stdout
+            answers += 1
+    assert answers
 
 
 def test_the_last_words_need_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,3 +416,21 @@ def test_no_stream_is_needed_to_end_well(
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert "bug" not in done.stderr
+
+
+def test_names_are_printed_clean_and_typed_again_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A control character in a file's name, an order to a CI service, and a blank."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a\rb", "my policy.toml", "::stop-commands::x"):
+        assert cli.main(["audit", "--init", name]) == 0
+        out = capsys.readouterr().out
+        assert "\r" not in out
+        assert not out.startswith("::")
+        assert name != "my policy.toml" or "`selfhost audit 'my policy.toml'`" in out
+    (tmp_path / "::debug::").mkdir()
+    text = (HERE.parent / "examples" / "specs" / "my-model.toml").read_text()
+    (tmp_path / "::debug::" / "my-model.toml").write_text(text)
+    assert cli.main(["spec", "check", "::debug::/my-model.toml"]) == 0
+    assert capsys.readouterr().out.startswith("\\x3a:debug")

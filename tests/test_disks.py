@@ -244,6 +244,43 @@ def test_no_memory_holds_a_volume_that_is_larger(build: Build, total: int, known
     )
 
 
+HIDDEN = {
+    # statvfs of an overlay is that of its upper layer (ovl_statfs): shmem_statfs keeps nothing for
+    # root, and gives one file for two pages of RAM (shmem_default_max_inodes)
+    "tmpfs of size=200g": ({"free_files": 917_000, "reserved_bytes": 0}, {}, True, False),
+    "ext4": ({"free_files": 917_000, "reserved_bytes": 5 * 10**9}, {}, False, False),
+    "xfs": ({"free_files": 90_000_000, "reserved_bytes": 0}, {}, False, True),
+    "btrfs": ({"reserved_bytes": 0}, {}, False, True),
+    "tree of 0.1": ({}, {}, False, True),
+    "ext4 on zram": (
+        {"free_files": 917_000, "reserved_bytes": 5 * 10**9},
+        {"/sys/block/zram0/size": f"{200 * 10**9 // 512 + 9}\n"}, True, False,
+    ),
+    "zram for swap": (
+        {"free_files": 917_000, "reserved_bytes": 5 * 10**9},
+        {"/sys/block/zram0/size": "16777216\n"}, False, False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_the_size_of_a_tmpfs_is_a_limit_and_no_proof(
+    build: Build, tmp_path: Path, name: str
+) -> None:
+    """A hidden layer larger than RAM and swap: what its free space tells of a tmpfs stays unread, a guess is called one."""
+    more, files, is_unread, is_guess = HIDDEN[name]
+    docker = "22 1 0:40 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/docker/overlay2/1/diff\n"
+    first, second, _ = again(
+        build(docker, files, space={"/models": space(**more)}), tmp_path / "record"
+    )
+    for machine in (first, second):
+        assert (reason(machine, "backing") is not None) is is_unread
+        assert ("taken for a disk" in machine.sources["disks.huggingface"]) is is_guess
+        assert finding(machine, "disk").code == (
+            "disk-slow-or-volatile" if is_unread else "disk-fits"
+        )
+
+
 @pytest.mark.parametrize(
     ("files", "in_memory"),
     [
@@ -307,7 +344,7 @@ def test_what_statvfs_says_of_inodes(
 ) -> None:
     """f_files is 0 where the file system has no fixed number of them (btrfs, FAT); f_favail is what an ordinary account may make."""
     answer = SimpleNamespace(
-        f_bavail=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left
+        f_bavail=1, f_bfree=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left
     )
     monkeypatch.setattr(os, "statvfs", lambda path: answer, raising=False)
     found = Host({}, "linux").space("/")

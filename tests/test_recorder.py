@@ -569,6 +569,12 @@ def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (lambda tree: (tree / "facts.json").write_text("{"), "is not JSON"),
         (lambda tree: (tree / "facts.json").write_text("[" * 100_000), "is nested too deeply"),
         (lambda tree: (tree / "facts.json").write_text("[]"), "is not a JSON object"),
+        (
+            lambda tree: (tree / "facts.json").write_text(
+                '{"space": {"/": {"free_bytes": 5, "total_bytes": 9, "read_only": false, "free_files": -3}}}'
+            ),
+            "facts.json: space: is not",
+        ),
         (lambda tree: (tree / "facts.json").write_text(" " * (2**22 + 1)), "is larger than"),
         (lambda tree: (tree / "facts.json").mkdir(), "is a folder, not a file"),
     ],

@@ -175,6 +175,7 @@ FAULTS = {
     "memory=3 bananas": "bananas",
     "memory=9999999TiB": "no machine",
     "cores=many": "cores=8",
+    "cores=٣": "the digits 0 to 9",
     "cores=0": "0.001",
     "cores=nan": "cores=8",
     "disk=500": "unit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -131,6 +132,73 @@ def test_a_signal_leaves_the_old_report(
     assert names(place) == ["a.json", "p.toml", "report.txt"]
 
 
+RECORDING = """
+import os, sys, time
+import selfhost.machine.probes.recorder as recorder
+from selfhost.machine.probes import host
+def wait(*_):
+    print("half", flush=True)
+    time.sleep(60)
+if sys.argv[1] == "reading":
+    recorder.Recorder.write = wait
+else:
+    import io
+    class Slow(io.FileIO):
+        write = wait
+    recorder.open = Slow
+from selfhost.__main__ import start
+sys.argv[1:] = ["machine", "--record", "new/tree"]
+start()
+"""
+
+
+@pytest.mark.parametrize("at", ["reading", "writing"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_part_of_a_recorded_tree(
+    number: signal.Signals, at: str, place: Path, source_environment: dict[str, str]
+) -> None:
+    """Ended before or in the midst of writing: neither files nor the folders that were made."""
+    handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", handled + RECORDING, at],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
+    assert names(place) == ["a.json", "p.toml"]
+
+
+ABANDONED = """
+import sys
+import selfhost.cli.main
+from selfhost.core import writing
+def check(words):
+    open("half.tmp", "w").close()
+    writing._pending.append("half.tmp")
+    return 0
+selfhost.cli.main._HANDLERS["check"] = check
+from selfhost.__main__ import start
+sys.argv[1:] = ["check"]
+start()
+"""
+
+
+def test_the_process_ends_without_temporary_files(
+    place: Path, source_environment: dict[str, str]
+) -> None:
+    """It ends without unwinding: what was half written when it did is removed."""
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED], capture_output=True, env=source_environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert names(place) == ["a.json", "p.toml"]
+
+
 def test_no_report_is_renamed_before_all_are_made(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,6 +300,42 @@ def inputs_and_targets() -> dict[str, tuple[Sequence[str], str]]:
             (*check, "a.json", "--adapter", "./adapter.gguf", "--output", "adapter.gguf"),
             "adapter.gguf",
         ),
+        "model of the policy": (
+            ("audit", "be.toml", "--machines", "a.json", "--format", "json=adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "model folder of the policy": (
+            ("audit", "here.toml", "--machines", "a.json", "--output", "config.json"),
+            "config.json",
+        ),
+        "draft of the policy": (
+            ("audit", "draft.toml", "--machines", "a.json", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "adapter of the policy": (
+            ("audit", "adapter.toml", "--machines", "a.json", "--format", "jsonl=adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "adapter of the policy, a folder": (
+            (
+                "audit",
+                "lora.toml",
+                "--machines",
+                "a.json",
+                "--format",
+                "jsonl=folder/adapter_config.json",
+            ),
+            "folder/adapter_config.json",
+        ),
+        "recorded tree itself": (("machine", "--record", "fresh", "--output", "fresh"), "a.json"),
+        "new in the folder of the fleet": (
+            ("audit", "p.toml", "--machines", "folder", "--format", "json=folder/new.json"),
+            "folder/b.json",
+        ),
+        "new in the folder of machines": (
+            (*check, "folder", "--output", "folder/new.jsonl"),
+            "a.json",
+        ),
         "recorded tree": (
             ("machine", "--root", "tree", "--output", "tree/facts.json"),
             "tree/facts.json",
@@ -265,12 +369,18 @@ def test_a_report_never_replaces_an_input(
     (place / "audit.toml").write_text(POLICY)
     (place / "my-model.toml").write_bytes(SPEC.read_bytes())
     (place / "adapter.gguf").write_bytes(b"GGUF")
+    (place / "be.toml").write_text(POLICY.replace("gpt2", "./adapter.gguf"))
+    (place / "here.toml").write_text(POLICY.replace("gpt2", "./"))
+    (place / "draft.toml").write_text(POLICY + 'draft = "./my-model.toml"\n')
+    (place / "adapter.toml").write_text(POLICY + 'adapter = "adapter.gguf"\n')
+    (place / "lora.toml").write_text(POLICY + 'adapter = "folder"\n')
+    (place / "folder" / "adapter_config.json").write_text("{}")
     config = next((HERE / "data" / "headers" / "configs").glob("*.json"))
     (place / "config.json").write_bytes(config.read_bytes())
     before, there = (place / kept).read_bytes(), names(place)
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
-    assert "this run reads it" in err or "the recorded tree" in err
+    assert any(why in err for why in ("this run reads it", "the recorded tree", "are judged"))
     assert (place / kept).read_bytes() == before
     assert names(place) == there
 
@@ -510,6 +620,20 @@ def test_standard_output_by_its_path_is_not_replaced(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_device_that_takes_nothing_is_told_as_one(place: Path) -> None:
+    """No terminal is no pipe, and nothing stood in a full device before."""
+    with pytest.raises(writing.WriteError) as caught:
+        writing.write_whole([("/dev/full", "x")])
+    assert (caught.value.message, caught.value.remedy) == (
+        "cannot write /dev/full: No space left on device",
+        "give a file",
+    )
+    no_terminal = OSError(errno.ENXIO, "No such device or address")
+    told = writing._cannot("/dev/tty", no_terminal, os.stat("/dev/tty"))
+    assert "pipe" not in told.message
+    assert "no such device" in told.message
+
+
 def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """/dev/null takes any number of reports, /dev/full none; both are devices still."""
     formats = ("--format", "junit=/dev/null", "--format", "json=/dev/null")

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
+    from .progress import Progress
+
 # one recorded machine is about 4 kB; larger fleets are audited in parts
 MAX_FLEET_BYTES = 1 << 26
 MAX_MACHINES = 10_000
@@ -32,20 +34,22 @@ class Fleet(Record):
     problems: tuple[Problem, ...]
 
 
-def load_machines(path: str, *, stdin: bytes | IO[bytes] | None = None) -> Fleet:
+def load_machines(
+    path: str, *, stdin: bytes | None = None, progress: Progress | None = None
+) -> Fleet:
     """Recorded machines from a file (one record, a list of them, or one per line), every `*.json`
     and `*.jsonl` of a folder, or `-`.
 
-    `-` reads `stdin`. Nothing raises: what cannot be used is in `problems`, at most MAX_PROBLEMS of
-    them and a count of the rest. A record without a name of its own takes its file's name, and its
-    line's number where the file holds several.
+    `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
+    in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
+    its own takes its file's name, and its line's number where the file holds several.
+    `progress` is told how far it is.
     """
-    fleet = _Gathering("standard input" if path == "-" else path)
-    if path == "-":
-        fleet.add_stream(
-            "standard input",
-            BytesIO(stdin or b"") if stdin is None or isinstance(stdin, bytes) else stdin,
-        )
+    fleet = _Gathering("standard input" if path == "-" else path, progress)
+    if path == "-" and stdin is not None:
+        fleet.add_stream("standard input", BytesIO(stdin))
+    elif path == "-":
+        fleet.add_file("/dev/stdin", "standard input")
     elif os.path.isdir(path):
         for name in _records_in(path, fleet):
             fleet.add_file(os.path.join(path, name))
@@ -92,24 +96,26 @@ class _Gathering:
     for their memory adds up.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, progress: Progress | None = None) -> None:
+        self.progress = progress
         self.machines: dict[str, Machine] = {}
         self.origins: dict[str, str] = {}
         self.faults = Faults(file)
         self.read = 0
         self.budget = Budget(MAX_FLEET_SIGNS)
 
-    def add_file(self, path: str) -> None:
-        """The records of one file."""
+    def add_file(self, path: str, shown: str | None = None) -> None:
+        """The records of one file, which problems call `shown`."""
+        file = shown or path
         try:
             stream, size = open_input(path)
             with stream:
                 if size is not None and size > MAX_FLEET_BYTES:
                     raise too_large(MAX_FLEET_BYTES)
-                self.add_stream(path, stream)
+                self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
-                Problem(file=path, message=error.reason, remedy=error.remedy or RECORD_IT)
+                Problem(file=file, message=error.reason, remedy=error.remedy or RECORD_IT)
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
@@ -147,6 +153,8 @@ class _Gathering:
             stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget
         )
         for entry in entries:
+            if self.progress is not None:
+                self.progress.read(self.read + count)
             if entry.fault is not None:
                 remedy = entry.fault.remedy or RECORD_IT
                 faults.append(

@@ -23,6 +23,11 @@ from .policy import Fault, Place, Policy, Wanted
 from .record import Audit, Row
 from .rows import row_of, unplaced_row
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .progress import Progress
+
 Judge = Callable[[str, Workload, Machine], Verdict]
 
 
@@ -33,6 +38,7 @@ def run_audit(
     *,
     today: str,
     problems: Iterable[Problem] = (),
+    progress: Progress | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
@@ -40,15 +46,15 @@ def run_audit(
     `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an
     unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
-    Machines have different names.
+    Machines have different names. `progress` is told how far it is.
     """
     from datetime import date
 
     today = date.fromisoformat(today).isoformat()
     of_records = tuple(problems)
     exceptions = Exceptions(policy.exceptions, today)
-    judging = _Judging(policy, judge, exceptions)
-    by_machine = [judging.rows_on(machine) for machine in machines]
+    judging = _Judging(policy, judge, exceptions, len(machines), progress)
+    by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
     own_problems: list[Problem] = []
     if not machines and not of_records:
         own_problems.append(
@@ -71,19 +77,31 @@ class _Judging:
     or were refused.
     """
 
-    def __init__(self, policy: Policy, judge: Judge, exceptions: Exceptions) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        judge: Judge,
+        exceptions: Exceptions,
+        machines: int,
+        progress: Progress | None,
+    ) -> None:
         self._policy = policy
         self._judge = judge
         self._exceptions = exceptions
+        self._machines = machines
+        self._progress = progress
         self._refused: dict[int, tuple[Wanted, SelfhostError]] = {}
         self._placed: set[int] = set()
 
-    def rows_on(self, machine: Machine) -> tuple[Row, ...]:
-        """The rows of one machine, in the order of the policy's models."""
+    def rows_on(self, number: int, machine: Machine) -> tuple[Row, ...]:
+        """The rows of one machine, in the order of the policy's models; `number` counts from 0."""
         rows: list[Row] = []
         place = Place(self._policy, machine)
         exceptions = self._exceptions.at(machine, place)
+        models = len(self._policy.models)
         for wanted in self._policy.models:
+            if self._progress is not None:
+                self._progress.judge(number, self._machines, wanted.index, models)
             selected = place.selects(wanted.machines)
             if selected is not False:
                 self._placed.add(wanted.index)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from ..core.errors import InputError, Problem
 from .arguments import Parser, add_output, add_specs, parse
-from .errors import UsageError
-from .inputs import check_targets
+from .errors import UsageError, to_standard_error
+from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from typing import IO
 
+    from ..audit.progress import Progress
     from ..audit.record import Audit
     from ..core.workload import Workload
     from ..machine.record import Machine
@@ -62,6 +61,12 @@ def run(words: list[str]) -> int:
     if options.init:
         return _init(options.policy)
     outputs = _outputs(options)
+    targets = _targets(options, outputs)
+    check_targets(
+        options,
+        targets,
+        with_standard_output=options.output is None and len(targets) < len(outputs),
+    )
     from ..audit.policy import read_policy
     from ..audit.run import run_audit, utc_today
     from ..core.tomlfile import Document
@@ -70,6 +75,7 @@ def run(words: list[str]) -> int:
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     policy = read_policy(Document.read(options.policy))
+    check_targets_of_policy(targets, policy)
     from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
@@ -77,8 +83,9 @@ def run(words: list[str]) -> int:
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
         return check_with(catalogue, name, workload, machine, instead=False, today=today)
 
-    machines, problems = _machines(options.machines)
-    audit = run_audit(policy, machines, judge, today=today, problems=problems)
+    progress = _progress(words)
+    machines, problems = _machines(options.machines, progress)
+    audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
     _report(options, outputs, audit)
     tell_left_aside(catalogue)
     return audit.exit_code
@@ -102,9 +109,7 @@ def _init(path: str) -> int:
 
 
 def _outputs(options: argparse.Namespace) -> list[Output]:
-    """The reports to make. `UsageError` where they contradict each other, `WriteError` where one
-    cannot be written.
-    """
+    """The reports to make. `UsageError` where they contradict each other."""
     outputs = [_audit_format(text) for text in options.format] or [("text", None)]
     files = [path for _, path in outputs if path is not None]
     if options.output and len(files) == len(outputs):
@@ -117,22 +122,36 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
             "only one --format can go to standard output",
             remedy="write the others to files: --format junit=report.xml",
         )
-    check_targets(
-        options,
-        [*files, *([options.output] if options.output else [])],
-        with_standard_output=options.output is None and len(files) < len(outputs),
-    )
     return outputs
 
 
-def _machines(path: str | None) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
+def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:
+    """The files that the reports go to."""
+    files = [path for _, path in outputs if path is not None]
+    return [*files, *([options.output] if options.output else [])]
+
+
+def _progress(words: list[str]) -> Progress | None:
+    """For a person; a program that wants JSON finds nothing else on standard error."""
+    from ..core.lastwords import wants_json
+
+    if wants_json(words):
+        return None
+    from ..audit.progress import Progress
+
+    return Progress(lambda line: to_standard_error(f"{line}\n"))
+
+
+def _machines(
+    path: str | None, progress: Progress | None
+) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
     """The machines to judge, and what is wrong with other records; without a path this machine."""
     from ..audit.machines import load_machines
     from ..machine.reader import Machine
 
     if path is None:
         return (Machine.read(),), ()
-    fleet = load_machines(path, stdin=_stdin() if path == "-" else None)
+    fleet = load_machines(path, progress=progress)
     return fleet.machines, fleet.problems
 
 
@@ -158,16 +177,10 @@ def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
         deliver(options, _audit_report(shown, audit))
 
 
-def _stdin() -> IO[bytes]:
-    if sys.stdin is None:
-        raise UsageError(
-            "there is no standard input", remedy="name a file or a folder of machine records"
-        )
-    return sys.stdin.buffer
-
-
 def _named_policy(path: str) -> str:
-    return "" if path == "audit.toml" else f" {path}"
+    import shlex
+
+    return "" if path == "audit.toml" else f" {shlex.quote(path)}"
 
 
 def _is_date(text: str) -> bool:

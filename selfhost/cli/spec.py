@@ -54,6 +54,7 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(json.spec_check(problems, good, code)))
     else:
+        from ..reports.layout import clean
         from ..reports.text import problems_text
 
         encoding = None if options.output or sys.stdout is None else sys.stdout.encoding
@@ -62,7 +63,7 @@ def run(words: list[str]) -> int:
             (
                 problems_text(problems, encoding=encoding)
                 if problems
-                else "".join(f"{spec.origin}: ok ({spec.name})\n" for spec in good)
+                else "".join(clean(f"{spec.origin}: ok ({spec.name})") + "\n" for spec in good)
             ),
         )
     if not code:

@@ -34,7 +34,7 @@ _CHUNK_BYTES = 1 << 20
 _SIGNS = (b"[", b"{", b",", b":")
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
-_STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/[0-9]+)")
+_STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]+))")
 _BLANKS = " \t\r\n"
 _AFTER_ITEM = frozenset(" \t\r\n,]")
 _BLANK_RUN = pattern(r"[ \t\r\n]*")
@@ -156,18 +156,38 @@ def open_input(path: str) -> tuple[IO[bytes], int | None]:
     """As `open_file`, and what a shell passes for a pipe too: `/dev/stdin` and `/dev/fd/N`,
     whose size may be None: not known.
     """
-    if _STANDARD_INPUT.fullmatch(path):
-        status = status_of(path)
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            try:
-                return open(path, "rb", buffering=0), None
-            except (OSError, ValueError) as error:
-                raise _fault(path, error) from None
+    descriptor = _STANDARD_INPUT.fullmatch(path)
+    if descriptor is not None:
+        return _open_stream(path, int(descriptor[1] or 0))
     try:
         _refuse_other_than_files(os.stat(path).st_mode, input_allowed=True)
     except (OSError, ValueError) as error:
         raise _fault(path, error) from None
     return open_file(path)
+
+
+def _open_stream(path: str, number: int) -> tuple[IO[bytes], int | None]:
+    """What this process was given open, from where it stands: a socket cannot be opened by its
+    path, and an opened file begins anew.
+    """
+    # where Python found none, another file may have its number by now
+    if number == 0 and sys.__stdin__ is None:
+        raise Unreadable("is closed: there is no standard input", kind=MISSING)
+    try:
+        copy = os.dup(number)
+    except (OSError, OverflowError):
+        raise Unreadable("does not exist", kind=MISSING) from None
+    try:
+        status = os.fstat(copy)
+        if stat.S_ISDIR(status.st_mode):
+            _refuse_other_than_files(status.st_mode, input_allowed=True)
+        stream = os.fdopen(copy, "rb", buffering=0)
+    except BaseException:
+        os.close(copy)
+        raise
+    if stat.S_ISREG(status.st_mode):
+        return stream, max(0, status.st_size - stream.tell())
+    return stream, None
 
 
 def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
@@ -177,9 +197,15 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
     parts: list[bytes] = []
     while limit_bytes > 0:
         try:
-            part = stream.read(min(limit_bytes, _CHUNK_BYTES))
+            part: bytes | None = stream.read(min(limit_bytes, _CHUNK_BYTES))
         except OSError as error:
             raise _fault("", error) from None
+        if part is None:
+            # whoever gave the stream does not let it wait: there is nothing yet
+            import select
+
+            select.select([stream], [], [])
+            continue
         if not part:
             break
         parts.append(part)
@@ -272,13 +298,13 @@ class Decoder:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) != len(pairs):
-            seen: set[str] = set()
+            times = dict.fromkeys(values, 0)
             for key, _ in pairs:
-                if key in seen and len(self.doubled) < MAX_PROBLEMS:
+                times[key] += 1
+                if times[key] == 2 and len(self.doubled) < MAX_PROBLEMS:
                     self.doubled.append(key)
-                elif key in seen:
+                elif times[key] == 2:
                     self.more_doubled += 1
-                seen.add(key)
         return values
 
     def parse(self, text: str, *, max_signs: int = MAX_SIGNS) -> Any:

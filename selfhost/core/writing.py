@@ -18,7 +18,9 @@ from .records import Record
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _STREAMS = {1: "standard output", 2: "standard error"}
@@ -227,19 +229,27 @@ def write_whole(reports: Sequence[tuple[str, str]]) -> None:
     group; a link to it stays a link.
     """
     targets = [(target_of(path), _encoded(text)) for path, text in reports]
+    unwind_at_signals(lambda: _write_all(targets))
+
+
+def unwind_at_signals(work: Callable[[], T]) -> T:
+    """What `work` gives. A signal that would end the process at once ends it when `work` has
+    cleared away what it began: `work` sees an exception, of BaseException.
+    """
     ended = None
     handlers: list[tuple[int, Any]] = []
     try:
         _mind_signals(handlers)
-        _write_all(targets)
+        return work()
     except _Ended as error:
         ended = error.number
     finally:
         _restore_signals(handlers)
-    if ended is not None:
-        import signal
+    import signal
 
-        signal.raise_signal(ended)
+    signal.raise_signal(ended)
+    # whoever looks at it from outside may have the signal ignored by now
+    raise _Ended(ended)
 
 
 def remove_temporary_files() -> None:
@@ -283,13 +293,21 @@ def _or_cannot(target: Target, do: Callable[..., Any], *arguments: object) -> No
     try:
         do(*arguments)
     except OSError as error:
-        raise _cannot(target.path, error) from None
+        raise _cannot(target.path, error, target.status) from None
 
 
-def _cannot(path: str, error: OSError | ValueError) -> WriteError:
+def _cannot(
+    path: str, error: OSError | ValueError, status: os.stat_result | None = None
+) -> WriteError:
+    """The fault in words. `status` is that of what stands there, None where that is nothing, or
+    is not known.
+    """
     number = getattr(error, "errno", None)
     reason, remedy = getattr(error, "strerror", None) or str(error), _IN_A_FOLDER
-    if number == errno.ENXIO:
+    is_file = status is None or stat.S_ISREG(status.st_mode)
+    if number == errno.ENXIO and status is not None and stat.S_ISCHR(status.st_mode):
+        reason, remedy = "this process has no such device, as a terminal", "give a file"
+    elif number == errno.ENXIO:
         reason, remedy = (
             "it is a named pipe, and nobody reads it",
             "start its reader first, or give a file",
@@ -300,7 +318,9 @@ def _cannot(path: str, error: OSError | ValueError) -> WriteError:
             " yours, or send it to `> FILE`"
         )
     elif number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        remedy = "make room, or name a file elsewhere; what stood there before is unchanged"
+        remedy = "make room, or name a file elsewhere" if is_file else "give a file"
+        if status is not None and is_file:
+            remedy += "; what stood there before is unchanged"
     elif isinstance(error, ValueError):
         reason, remedy = "that is no name of a file", _IN_A_FOLDER
     return WriteError(f"cannot write {path}: {reason}", remedy=remedy)

@@ -379,7 +379,7 @@ def _cores(text: str) -> float:
         number = units.parse_number(text)
     except ValueError as error:
         raise _Fault(
-            str(error).partition(": write")[0], f"write for example {_EXAMPLES['cores']}"
+            str(error).partition(": write for")[0], f"write for example {_EXAMPLES['cores']}"
         ) from None
     if not MIN_CORES <= number <= MAX_CORES:
         raise _Fault(

@@ -64,14 +64,23 @@ def _from_tree(
         name = UNPRINTABLE.sub("?", os.path.basename(os.path.abspath(os.fsdecode(root))))[:MAX_TEXT]
     if record is None:
         return read_machine(host).replace(name=name, is_this_one=is_this_one)
-    from .probes.recorder import Recorder, empty_folder
+    from ..core.writing import unwind_at_signals
+    from .probes.recorder import Recorder, empty_folder, remove_folders
 
     folder = os.fsdecode(record)
-    empty_folder(folder)
     recorder = Recorder(host, known)
-    machine = read_machine(recorder).replace(name=name, is_this_one=is_this_one)
-    recorder.write(folder)
-    return machine
+
+    def recorded() -> Machine:
+        made = empty_folder(folder)
+        try:
+            machine = read_machine(recorder).replace(name=name, is_this_one=is_this_one)
+            recorder.write(folder)
+        except BaseException:
+            remove_folders(made)
+            raise
+        return machine
+
+    return unwind_at_signals(recorded)
 
 
 def in_memory(path: str) -> bool | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from ..core.records import Record
+from ..core.records import Record, pattern
 
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = {
@@ -25,6 +25,10 @@ BAR_WIDTH, _LEAST_BAR = 20, 8
 # the second
 _COMFORTABLE, _LEAST = 24, 12
 _GAP = 2
+
+# GitHub takes `::name` at a line's start for a command, blanks before it or not, and any word may
+# begin a line; `##[` is GitHub's and `##vso[` Azure's wherever they stand
+_CI_COMMAND = pattern(r"(?<!\S)::(?=[A-Za-z])|##(?=\w*\[)")
 
 Line = list[tuple[str, str]]
 _END = "\n", ""
@@ -99,14 +103,16 @@ class Document(Record):
 
 
 def clean(text: str, encoding: str | None = None) -> str:
-    """`text` on one line, safe to print: escape sequences, bidirectional overrides and lone
-    surrogates become visible (`\\x1b`).
+    """`text` on one line, safe to print: escape sequences, bidirectional overrides, lone
+    surrogates and what a CI service takes for a command become visible (`\\x1b`, `\\x3a`).
 
     With an `encoding` the characters it lacks are replaced by what says the same in ASCII, or else
     by their escapes.
     """
     if not text.isprintable():
         text = "".join(_visible(letter) for letter in text)
+    if "::" in text or "##" in text:
+        text = _CI_COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1:]}", text)
     if encoding is None or text.isascii():
         return text
     try:

@@ -213,6 +213,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             + ", a network volume" * (kind in NETWORK_FILESYSTEMS)
             + (f", whose files lie on {beneath.backing}" if beneath and beneath.backing else "")
             + ", which is RAM" * bool(beneath and beneath.in_memory)
+            + (f", {beneath.guess}" if beneath and beneath.guess else "")
         )
     if quota is not None:
         words.append(

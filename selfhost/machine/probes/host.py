@@ -110,13 +110,14 @@ class Space(Record):
     read-only.
 
     `total_bytes` is 0 where the file system does not tell its size. `free_files`: how many files
-    may still be made; None: no limit.
+    may still be made; None: no limit. `reserved_bytes`: free, and kept for root; None: not told.
     """
 
     free_bytes: int
     total_bytes: int
     read_only: bool
     free_files: int | None = None
+    reserved_bytes: int | None = None
 
 
 class Mount(Record):
@@ -536,6 +537,11 @@ class Host:
                 read_only=bool(found.f_flag & 1),
                 # btrfs and FAT tell none at all; other systems fill the field in with anything
                 free_files=found.f_favail if self.system == "linux" and found.f_files else None,
+                reserved_bytes=(
+                    max(0, found.f_bfree - found.f_bavail) * found.f_frsize
+                    if self.system == "linux"
+                    else None
+                ),
             )
         import shutil
 

@@ -15,18 +15,22 @@ _STACKED = frozenset(("aufs", "unionfs", "ecryptfs", "fuse"))
 # drivers/block/brd.c: RAMDISK_MAJOR
 _RAM_DISK = "1:"
 MAX_LAYERS = 16
+# the smallest page of Linux: no machine has more pages of its RAM
+_PAGE_BYTES = 4096
 
 
 class Medium(Record):
     """`in_memory`: the files take RAM; None where that is not told, and `why`.
 
     `backing` is the file system or device at the bottom, None where the file system itself is that,
-    or where it is not told.
+    or where it is not told. `guess` says why it is taken for a disk that is not to be seen; None
+    where that is no guess.
     """
 
     in_memory: bool | None
     backing: str | None = None
     why: str | None = None
+    guess: str | None = None
 
 
 def option_of(mount: Mount, name: str) -> tuple[str, ...]:
@@ -63,8 +67,12 @@ def medium_of_file(host: Host, path: str) -> Medium | None:
 
 
 def _settled(host: Host, made: Medium, space: Space | None) -> Medium:
-    """`made`; where it tells nothing, a volume larger than RAM and swap together lies on a
-    disk: no memory could hold it.
+    """`made`; where it tells nothing, what the size of the volume and its free space say.
+
+    A volume larger than RAM and swap together is a disk's or was told to be so large, for the size
+    of a tmpfs is a limit that nothing holds. A disk keeps blocks for root, as ext4 does, or has
+    more files than a tmpfs gets by itself, one for two pages of RAM. Where neither tells them
+    apart it is a guess.
     """
     if made.in_memory is not None or space is None or space.total_bytes == 0:
         return made
@@ -76,11 +84,35 @@ def _settled(host: Host, made: Medium, space: Space | None) -> Medium:
         return made
     info = parse_meminfo(host.read_text(MEMINFO) or "")
     memory = info.get("MemTotal")
-    return (
-        Medium(in_memory=False)
-        if memory and space.total_bytes > memory + info.get("SwapTotal", 0)
-        else made
+    if not memory or space.total_bytes <= memory + info.get("SwapTotal", 0):
+        return made
+    if _has_ram_disk_of(host, space.total_bytes):
+        return made
+    if space.reserved_bytes:
+        return Medium(in_memory=False)
+    is_like_tmpfs = (
+        space.reserved_bytes == 0
+        and space.free_files is not None
+        and space.free_files <= memory // _PAGE_BYTES
     )
+    if is_like_tmpfs:
+        return made
+    return Medium(
+        in_memory=False,
+        guess="taken for a disk, which is not to be seen: it is larger than RAM and swap together",
+    )
+
+
+def _has_ram_disk_of(host: Host, size_bytes: int) -> bool:
+    """Whether this computer has a block device in RAM that is at least as large; a container
+    sees them, too.
+    """
+    for name in host.listdir("/sys/block") or ():
+        if re.fullmatch(r"z?ram\d+", name):
+            sectors = (host.read_text(f"/sys/block/{name}/size") or "").strip()
+            if re.fullmatch(r"[0-9]{1,18}", sectors) and int(sectors) * 512 >= size_bytes:
+                return True
+    return False
 
 
 def _of_mount(host: Host, mount: Mount, path: str | None, above: tuple[Mount, ...]) -> Medium:

@@ -300,14 +300,16 @@ def _listed_as(value: object, kind: type) -> bool:
 
 _SPACE = {"free_bytes": int, "total_bytes": int, "read_only": bool}
 # what trees of version 0.1 lack, and those of a file system without such a limit
-_SPACE_OPTIONAL = {"free_files": int}
+_SPACE_OPTIONAL = {"free_files": int, "reserved_bytes": int}
 
 
 def _spaces(value: object) -> bool:
-    whole = _SPACE | _SPACE_OPTIONAL
+    kinds = _SPACE | _SPACE_OPTIONAL
     return isinstance(value, dict) and all(
         isinstance(item, dict)
-        and {name: type(item.get(name)) for name in _SPACE.keys() | item.keys()} in (_SPACE, whole)
+        and _SPACE.keys() <= item.keys()
+        and all(type(part) is kinds.get(name) for name, part in item.items())
+        and all(size >= 0 for size in item.values())
         for item in value.values()
     )
 
@@ -366,7 +368,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     **dict.fromkeys(("job_limits", "processor_information"), _HEXADECIMAL),
     "sizes": (_folders, "an object of objects of bytes"),
-    "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}"),
+    "space": (_spaces, f"an object of objects of {', '.join(_SPACE)}, no size below 0"),
     "quotas_on": (
         lambda value: (
             isinstance(value, dict)

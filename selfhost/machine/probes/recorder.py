@@ -947,10 +947,15 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=True) + "\n").encode()
 
 
-def empty_folder(folder: str) -> None:
-    """Makes `folder` where it is not there. `MachineFileError` where it is no folder, holds
-    something or cannot be made.
+def empty_folder(folder: str) -> list[str]:
+    """Makes `folder` where it is not there; the folders that were made, the deepest first.
+    `MachineFileError` where it is no folder, holds something or cannot be made.
     """
+    missing: list[str] = []
+    place = os.path.abspath(folder)
+    while not os.path.lexists(place):
+        missing.append(place)
+        place = os.path.dirname(place)
     try:
         os.makedirs(folder, exist_ok=True)
         held = os.listdir(folder)
@@ -960,11 +965,22 @@ def empty_folder(folder: str) -> None:
             if os.path.lexists(folder) and not os.path.isdir(folder)
             else f"cannot be used: {error.strerror}"
         )
+        remove_folders(missing)
         raise _fault(folder, reason) from None
     except ValueError:
         raise _fault(folder, "is not a usable name") from None
     if held:
         raise _fault(folder, "is not empty, and nothing in it is overwritten")
+    return missing
+
+
+def remove_folders(folders: Iterable[str]) -> None:
+    """Those of them that are empty."""
+    for folder in folders:
+        try:  # noqa: SIM105 - contextlib would be loaded for this alone
+            os.rmdir(folder)
+        except OSError:
+            pass
 
 
 def _fault(folder: str, message: str) -> MachineFileError:

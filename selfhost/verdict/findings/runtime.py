@@ -116,7 +116,8 @@ def _other_byte_order(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     )
     remedy = (
         "convert the file there with llama.cpp's gguf_convert_endian.py (docs/build-s390x.md),"
-        " which converts Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights"
+        " which converts Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights; ask selfhost for"
+        " the model by its name, for it does not read the converted file"
     )
     return _finding(runtime, Outcome.WARN, "runtime-other-byte-order", reason, remedy)
 
