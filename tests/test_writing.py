@@ -175,13 +175,13 @@ def test_a_signal_leaves_no_part_of_a_recorded_tree(
 
 ABANDONED = """
 import sys
-import selfhost.cli.main
+import selfhost.cli.check
 from selfhost.core import writing
 def check(words):
     open("half.tmp", "w").close()
     writing._pending.append("half.tmp")
     return 0
-selfhost.cli.main._HANDLERS["check"] = check
+selfhost.cli.check.run = check
 from selfhost.__main__ import start
 sys.argv[1:] = ["check"]
 start()
