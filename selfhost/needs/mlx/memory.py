@@ -52,14 +52,7 @@ def activations(
     a number.
     """
     piece, wide = min(tokens, PROMPT_STEP) * sequences, architecture.embedding_length
-    inner = max(
-        (
-            max(group.length, wide if group.experts else 0) * (group.used or 1)
-            for group in architecture.feed_forward
-        ),
-        default=wide,
-    )
-    inner = max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
+    inner = _widest(architecture)
     array = piece * inner * width
     # a short prompt has no more than all arrays of all layers
     every = piece * architecture.layers * (6 * wide + 3 * inner) * width
@@ -103,6 +96,19 @@ def activations(
     if kinds - {"delta"}:
         how = How.ASSUMED
     return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+
+
+def _widest(architecture: Architecture) -> int:
+    """Numbers of one token in the widest array of a feed-forward or a recurrent layer."""
+    wide = architecture.embedding_length
+    inner = max(
+        (
+            max(group.length, wide if group.experts else 0) * (group.used or 1)
+            for group in architecture.feed_forward
+        ),
+        default=wide,
+    )
+    return max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
 
 
 def _lengths(tokens: int, row_bytes: int) -> tuple[int, ...]:

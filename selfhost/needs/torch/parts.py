@@ -370,28 +370,7 @@ def _cache(
 ) -> Term | None:
     tokens, sequences, width = workload.context_tokens, workload.parallel, widths[0]
     if architecture.audio is not None:
-        from . import speech as torch_speech
-
-        audio, beams = architecture.audio, torch_speech.BEAMS
-        size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
-        least, _ = torch_speech.cache_bytes(
-            architecture, audio, sequences, width, beams=beams, answered=False
-        )
-        most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
-        alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
-        line += (
-            "; so many beams are the pipeline's default, with generate() alone there is one and"
-            f" {alone:,} bytes"
-        )
-        return term(
-            "kv_cache",
-            size,
-            How.COMPUTED,
-            f"EncoderDecoderCache; {_TORCH}",
-            line,
-            low=least,
-            high=most,
-        )
+        return _speech_cache(architecture, widths, workload)
     groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
@@ -434,6 +413,33 @@ def _cache(
         f"{kind} in the type of the model; {_TORCH}",
         " + ".join(lines) + note,
         high=high,
+    )
+
+
+def _speech_cache(architecture: Architecture, widths: tuple[int, ...], workload: Asked) -> Term:
+    from . import speech as torch_speech
+
+    audio, beams = architecture.audio, torch_speech.BEAMS
+    assert audio is not None
+    sequences, width = workload.parallel, widths[0]
+    size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
+    least, _ = torch_speech.cache_bytes(
+        architecture, audio, sequences, width, beams=beams, answered=False
+    )
+    most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
+    alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
+    line += (
+        "; so many beams are the pipeline's default, with generate() alone there is one and"
+        f" {alone:,} bytes"
+    )
+    return term(
+        "kv_cache",
+        size,
+        How.COMPUTED,
+        f"EncoderDecoderCache; {_TORCH}",
+        line,
+        low=least,
+        high=most,
     )
 
 
