@@ -245,60 +245,65 @@ def _bits(type: str | None, plain: float) -> float:
 # ------------------------------------------------------------------ memory
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, format: str, asked: Asked) -> Parts:
+def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     """Files and memory of a Python runtime."""
-    loaded = size_of(subject, format, asked.quantization)
+    loaded = size_of(subject, format, workload.quantization)
     architecture = subject.architecture
     files = loaded
-    if loads_sixteen_bits(subject.spec, runtime, format, asked.quantization):
+    if loads_sixteen_bits(subject.spec, runtime, format, workload.quantization):
         files = size_of(subject, format, name_of(architecture))
     if isinstance(files, Unread) or isinstance(loaded, Unread):
-        missing = tuple(one for one in dict.fromkeys((files, loaded)) if isinstance(one, Unread))
+        missing = tuple(part for part in dict.fromkeys((files, loaded)) if isinstance(part, Unread))
         beside: list[Term] = []
         if architecture is not None and (architecture.attention or architecture.recurrent):
             row = subject.row or ArchitectureRow(name=architecture.row)
-            beside = _beside(subject, architecture, row, runtime, asked)
+            beside = _beside(subject, architecture, row, runtime, workload)
         return Parts(
             files=files,
             terms=tuple(beside),
             unknown=(*missing, missing[-1].replace(fact="memory.weights")),
         )
-    told = download_of(subject.spec, files)
+    download = download_of(subject.spec, files)
     largest, untold = (
-        (None, (told,)) if isinstance(told, Unread) else (min(told.bytes, _SHARD_BYTES), ())
+        (None, (download,))
+        if isinstance(download, Unread)
+        else (min(download.bytes, _SHARD_BYTES), ())
     )
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        found = (_weights(subject, loaded, runtime, format, asked.quantization), overhead(runtime))
+        known_terms = (
+            _weights(subject, loaded, runtime, format, workload.quantization),
+            overhead(runtime),
+        )
         return Parts(
-            files=told,
-            terms=found,
+            files=download,
+            terms=known_terms,
             largest_file_bytes=largest,
             unknown=(*untold, unread_cache(subject.spec)),
         )
     row = subject.row or ArchitectureRow(name=architecture.row)
     evictable = 0
-    made: list[Term] = []
+    terms: list[Term] = []
     if runtime.id == "transformers":
         from .torch import parts as torch_parts
 
-        weights = _weights(subject, loaded, runtime, format, asked.quantization)
-        made, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, asked)
-    if not made:
-        made = [
-            _weights(subject, loaded, runtime, format, asked.quantization),
-            *_beside(subject, architecture, row, runtime, asked),
+        weights = _weights(subject, loaded, runtime, format, workload.quantization)
+        terms, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, workload)
+    if not terms:
+        terms = [
+            _weights(subject, loaded, runtime, format, workload.quantization),
+            *_beside(subject, architecture, row, runtime, workload),
         ]
     devices: tuple[int, ...] = ()
     if runtime.id == "vllm":
-        made = [_cut(item, subject, architecture, row, runtime, asked) for item in made]
+        terms = [_cut(item, subject, architecture, row, runtime, workload) for item in terms]
         devices = tuple(
             number
             for number in _TENSOR_PARALLEL
-            if _divides(number, architecture, asked.quantization)
+            if _divides(number, architecture, workload.quantization)
         )
     return Parts(
-        files=told,
-        terms=tuple(made),
+        files=download,
+        terms=tuple(terms),
         evictable_bytes=evictable,
         largest_file_bytes=largest,
         tensor_parallel=devices,
@@ -311,19 +316,21 @@ def _beside(
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
 ) -> list[Term]:
     """What there is beside the weights, whether or not they are known.
 
     Where nobody told which files for MLX were made of weights in 32 bits, the least is of such in
     16, as of the weights (`mlx_size`).
     """
-    made = _beside_of(subject, architecture, row, runtime, asked)
+    terms = _beside_of(subject, architecture, row, runtime, workload)
     if runtime.id != "mlx" or architecture.dtype != "float32" or subject.spec.quantized is not None:
-        return made
+        return terms
     narrow = {
-        one.name: one
-        for one in _beside_of(subject, architecture.replace(dtype="bfloat16"), row, runtime, asked)
+        term.name: term
+        for term in _beside_of(
+            subject, architecture.replace(dtype="bfloat16"), row, runtime, workload
+        )
     }
     return [
         (
@@ -334,7 +341,7 @@ def _beside(
                 arithmetic=f"{item.arithmetic}; with files in float16 {narrow[item.name].bytes:,}",
             )
         )
-        for item in made
+        for item in terms
     ]
 
 
@@ -343,17 +350,17 @@ def _beside_of(
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
 ) -> list[Term]:
-    made = [*_cache(architecture, row, runtime, asked)]
+    terms = [*_cache(architecture, row, runtime, workload)]
     if runtime.id == "vllm":
-        return [*made, *_vllm(subject, architecture, row, runtime, asked)]
+        return [*terms, *_vllm(subject, architecture, row, runtime, workload)]
     program = overhead(runtime)
     if runtime.id == "mlx":
         from .mlx import memory as mlx_memory
 
         program = mlx_memory.program(architecture, program)
-    return [*made, guessed_activations(architecture, row, runtime, asked), program]
+    return [*terms, guessed_activations(architecture, row, runtime, workload), program]
 
 
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:
@@ -390,7 +397,7 @@ def _cut(
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
 ) -> Term:
     """With what tensor parallelism divides of it: activations, the program and a latent cache are
     whole on every device.
@@ -401,10 +408,10 @@ def _cut(
     shares: dict[int, float] = {}
     if item.name == "kv_cache":
         most: dict[int, float] = {}
-        for one in _cached(architecture, row, runtime, asked):
-            heads = 1 if one.group.latent else one.group.kv_heads
-            shares[heads] = shares.get(heads, 0.0) + one.bytes
-            most[heads] = most.get(heads, 0.0) + one.high_bytes
+        for cached in _cached(architecture, row, runtime, workload):
+            heads = 1 if cached.group.latent else cached.group.kv_heads
+            shares[heads] = shares.get(heads, 0.0) + cached.bytes
+            most[heads] = most.get(heads, 0.0) + cached.high_bytes
         # the most is where layers with a window keep as many tokens as the others
         return item.replace(
             cut=_shares(shares, sum(shares.values())), high_cut=_shares(most, sum(most.values()))
@@ -655,24 +662,27 @@ def _quantized_while_loading(
 
 
 def _cache(
-    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Iterator[Term]:
-    width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
-    ending = f" × {asked.parallel:,} sequences" if asked.parallel > 1 else ""
+    width, step = _cache_width(architecture, runtime, workload), _STEPS.get(runtime.id, 1)
+    ending = f" × {workload.parallel:,} sequences" if workload.parallel > 1 else ""
     size = high = 0
     lines: list[tuple[str, int, str]] = []
     reading: list[str] = []
-    for one in _cached(architecture, row, runtime, asked):
-        if runtime.id == "mlx" and one.reach > one.kept:
-            reading.append(f"{one.reach:,} in place of {one.kept:,} tokens while a prompt is read")
+    for cached in _cached(architecture, row, runtime, workload):
+        if runtime.id == "mlx" and cached.reach > cached.kept:
+            reading.append(
+                f"{cached.reach:,} in place of {cached.kept:,} tokens while a prompt is read"
+            )
         lines.append(
             (
                 "",
-                one.group.layers,
-                f" × {cache_line(one.group)[1]} × {width} bytes × {one.kept:,} tokens{ending}",
+                cached.group.layers,
+                f" × {cache_line(cached.group)[1]} × {width} bytes × {cached.kept:,} tokens"
+                f"{ending}",
             )
         )
-        size, high = size + one.bytes, high + one.high_bytes
+        size, high = size + cached.bytes, high + cached.high_bytes
     if architecture.audio is not None:
         frames, wide = architecture.audio.positions, architecture.embedding_length
         lines.append(
@@ -682,12 +692,12 @@ def _cache(
                 f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}",
             )
         )
-        more = 2 * architecture.layers * wide * width * frames * asked.parallel
+        more = 2 * architecture.layers * wide * width * frames * workload.parallel
         size, high = size + more, high + more
     if size:
         notes = [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
         source = f"{runtime.name}: keys and values in the type of the model"
-        if _in_fp8(architecture, runtime, asked):
+        if _in_fp8(architecture, runtime, workload):
             source = (
                 f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
                 " --kv-cache-dtype auto does so"
@@ -704,13 +714,13 @@ def _cache(
     if runtime.id == "mlx":
         from .mlx import cache as mlx_cache
 
-        made = mlx_cache.state(architecture, width, asked.parallel)
+        made = mlx_cache.state(architecture, width, workload.parallel)
     if made is not None:
         yield made
         return
     state = (
         sum(item.layers * (item.convolution + item.memory) for item in states(architecture))
-        * asked.parallel
+        * workload.parallel
     )
     if state:
         line = " + ".join(
@@ -740,37 +750,39 @@ class _Cached(Record):
 
 
 def _cached(
-    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Iterator[_Cached]:
-    width, step = _cache_width(architecture, runtime, asked), _STEPS.get(runtime.id, 1)
-    tokens = -(-asked.context_tokens // step) * step
+    width, step = _cache_width(architecture, runtime, workload), _STEPS.get(runtime.id, 1)
+    tokens = -(-workload.context_tokens // step) * step
     for group in _groups(architecture, row, runtime):
         kept, reach = _kept(architecture, row, group, runtime, tokens)
         elements = cache_line(group)[0]
         # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest
         # (fp8_ds_mla)
         most = (
-            width_of(architecture, runtime, asked.quantization) if group.indexer_elements else width
+            width_of(architecture, runtime, workload.quantization)
+            if group.indexer_elements
+            else width
         )
-        size = group.layers * elements * width * kept * asked.parallel
-        high = group.layers * (elements + group.indexer_elements) * most * reach * asked.parallel
+        size = group.layers * elements * width * kept * workload.parallel
+        high = group.layers * (elements + group.indexer_elements) * most * reach * workload.parallel
         yield _Cached(group=group, kept=kept, reach=reach, bytes=size, high_bytes=high)
 
 
-def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> bool:
+def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> bool:
     """What the published checkpoint asks for vLLM does where --kv-cache-dtype says nothing."""
     return (
         runtime.id == "vllm"
         and architecture.cache_dtype is not None
-        and asked.quantization == name_of(architecture)
+        and workload.quantization == name_of(architecture)
     )
 
 
-def _cache_width(architecture: Architecture, runtime: RuntimeSpec, asked: Asked) -> int:
+def _cache_width(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
     return (
         1
-        if _in_fp8(architecture, runtime, asked)
-        else width_of(architecture, runtime, asked.quantization)
+        if _in_fp8(architecture, runtime, workload)
+        else width_of(architecture, runtime, workload.quantization)
     )
 
 
@@ -819,20 +831,26 @@ def _vllm(
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
 ) -> list[Term]:
     from . import vllm as vllm_memory
 
     encodes = subject.spec.modality == "embedding"
     # no part of a text is read before the whole where each token sees all others
     # (vllm/config/model.py, is_chunked_prefill_supported)
-    whole = asked.context_tokens if encodes and row.encoder else 0
+    whole = workload.context_tokens if encodes and row.encoder else 0
     seeing = bool(subject.spec.parameters.encoders) and not subject.text_alone
-    width = width_of(architecture, runtime, asked.quantization)
-    made = vllm_memory.activations(
-        architecture, row, asked.parallel, width, whole_tokens=whole, encodes=encodes, sees=seeing
+    width = width_of(architecture, runtime, workload.quantization)
+    activations = vllm_memory.activations(
+        architecture,
+        row,
+        workload.parallel,
+        width,
+        whole_tokens=whole,
+        encodes=encodes,
+        sees=seeing,
     )
-    return [made, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
+    return [activations, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
 
 
 def decode_bytes(

@@ -90,9 +90,9 @@ class _Counted(Record):
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     """The files: as published, in 16 bits whatever they are loaded as."""
-    found = published(subject.spec, "ctranslate2", quantization)
-    if found is not None:
-        return stated_size(found)
+    stated = published(subject.spec, "ctranslate2", quantization)
+    if stated is not None:
+        return stated_size(stated)
     return Unread(
         fact="download_bytes",
         reason="nobody states the size of files for CTranslate2",
@@ -100,22 +100,22 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     )
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
+def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     """Files and memory. `parallel` is the batch of BatchedInferencePipeline: pieces of 30
     seconds that are heard at once.
     """
-    files, made = size_of(subject, asked.quantization), subject.architecture
+    files, architecture = size_of(subject, workload.quantization), subject.architecture
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    if made is None or made.audio is None or subject.row is None:
+    if architecture is None or architecture.audio is None or subject.row is None:
         why = Unread(
             fact="memory.weights",
             reason="the architecture is not known",
             remedy="state [architecture] in a spec of it",
         )
         return Parts(files=files, unknown=(why,))
-    counted = _count(subject, made)
-    weights = _weights(counted, asked.quantization)
+    counted = _count(subject, architecture)
+    weights = _weights(counted, workload.quantization)
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how)
     program = term(
@@ -127,22 +127,22 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
         low=low,
         high=high,
     )
-    on_gpu = _on_gpu(made, made.audio, asked).replace(
-        beside=_beside_gpu(files.bytes, weights.bytes, asked)
+    on_gpu = _on_gpu(architecture, architecture.audio, workload).replace(
+        beside=_beside_gpu(files.bytes, weights.bytes, workload)
     )
     # no processor computes in 16 bits
     work = (
         on_gpu
-        if asked.quantization == "float16"
-        else _work(made, made.audio, files.bytes, weights.bytes, asked)
+        if workload.quantization == "float16"
+        else _work(architecture, architecture.audio, files.bytes, weights.bytes, workload)
     )
     terms = (weights, work.replace(on_device=on_gpu), program)
     return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
-def _count(subject: Subject, made: Architecture) -> _Counted:
+def _count(subject: Subject, architecture: Architecture) -> _Counted:
     matrices = rows = others = 0
-    for group in checkpoint_tensors(made, subject.row) if subject.row is not None else ():
+    for group in checkpoint_tensors(architecture, subject.row) if subject.row is not None else ():
         number = prod(group.shape) * (len(group.layers) or 1)
         if (
             len(group.shape) == 2
@@ -179,45 +179,52 @@ def _weights(counted: _Counted, type: str) -> Term:
 
 
 def _caches(
-    made: Architecture, audio: Audio, asked: Asked, width: int, reordered: tuple[float, ...]
+    architecture: Architecture,
+    audio: Audio,
+    workload: Asked,
+    width: int,
+    reordered: tuple[float, ...],
 ) -> tuple[tuple[int, int, int], str]:
     """Keys and values of the audio in every layer and of the text for every beam, of all
     pieces: least, likely, most.
     """
-    each = 2 * made.layers * made.embedding_length * width
-    alone = asked.parallel > 1 or (asked.audio_seconds or _AUDIO_SECONDS) <= _PIECE_SECONDS
-    cells = _PIECE_CELLS if alone else (made.context_tokens or 448,) * 3
+    each = 2 * architecture.layers * architecture.embedding_length * width
+    alone = workload.parallel > 1 or (workload.audio_seconds or _AUDIO_SECONDS) <= _PIECE_SECONDS
+    cells = _PIECE_CELLS if alone else (architecture.context_tokens or 448,) * 3
     least, likely, most = (
-        int(each * (audio.positions + more * _BEAMS * number) * asked.parallel)
+        int(each * (audio.positions + more * _BEAMS * number) * workload.parallel)
         for more, number in zip(reordered, cells, strict=True)
     )
     line = (
-        f"2 × {times(made.layers, 'layer')} × {made.embedding_length:,} × {width} bytes ×"
-        f" ({audio.positions:,} positions + {reordered[1]:g} × {_BEAMS} beams × {cells[1]:,} cells)"
+        f"2 × {times(architecture.layers, 'layer')} × {architecture.embedding_length:,} × {width}"
+        f" bytes × ({audio.positions:,} positions + {reordered[1]:g} × {_BEAMS} beams"
+        f" × {cells[1]:,} cells)"
     )
     return (least, likely, most), line + (
-        f" × {asked.parallel:,} pieces" if asked.parallel > 1 else ""
+        f" × {workload.parallel:,} pieces" if workload.parallel > 1 else ""
     )
 
 
-def _ways(asked: Asked) -> tuple[Asked, ...]:
+def _ways(workload: Asked) -> tuple[Asked, ...]:
     """Up to so many pieces are heard at once: a batch, and one recording alone, whose pieces
     come with the text before.
     """
-    return (asked,) if asked.parallel == 1 else (asked, asked.replace(parallel=1))
+    return (workload,) if workload.parallel == 1 else (workload, workload.replace(parallel=1))
 
 
-def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
+def _on_gpu(architecture: Architecture, audio: Audio, workload: Asked) -> Term:
     """What lies beside the weights on a GPU, where int8 computes in 16 bits too: caches,
     buffers, CUDA itself.
     """
-    width = 4 if asked.quantization == "float32" else 2
-    found = [_caches(made, audio, way, width, _REORDERED["float16"]) for way in _ways(asked)]
+    width = 4 if workload.quantization == "float32" else 2
+    found = [
+        _caches(architecture, audio, way, width, _REORDERED["float16"]) for way in _ways(workload)
+    ]
     caches = tuple(max(sizes[end] for sizes, _ in found) for end in range(3))
     line = next(line for sizes, line in found if sizes[1] == caches[1])
-    left = _LEFT_ON_GPU[asked.quantization]
+    left = _LEFT_ON_GPU[workload.quantization]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
-    how = How.ASSUMED if asked.quantization == "float32" else How.STATED
+    how = How.ASSUMED if workload.quantization == "float32" else How.STATED
     return term(
         "compute",
         likely,
@@ -229,10 +236,10 @@ def _on_gpu(made: Architecture, audio: Audio, asked: Asked) -> Term:
     )
 
 
-def _frames(asked: Asked) -> tuple[int, str]:
+def _frames(workload: Asked) -> tuple[int, str]:
     """Frames of the audio, with what a longer one takes where nobody said how long it is."""
-    if asked.audio_seconds is not None:
-        return asked.audio_seconds * _FRAMES_PER_SECOND, ""
+    if workload.audio_seconds is not None:
+        return workload.audio_seconds * _FRAMES_PER_SECOND, ""
     note = (
         f"; audio of {_AUDIO_SECONDS // 60} minutes, a longer one takes"
         f" {_SPECTRUM_BYTES * _FRAMES_PER_SECOND * 60:,} bytes a minute"
@@ -240,13 +247,13 @@ def _frames(asked: Asked) -> tuple[int, str]:
     return _AUDIO_SECONDS * _FRAMES_PER_SECOND, note
 
 
-def _beside_gpu(files: int, weights: int, asked: Asked) -> Term:
+def _beside_gpu(files: int, weights: int, workload: Asked) -> Term:
     """What stays in RAM where the model is on a GPU: audio and spectrum, of int8 the weights
     too; at most the whole file while it loads.
     """
-    frames, longer = _frames(asked)
+    frames, longer = _frames(workload)
     spectrum = frames * _SPECTRUM_BYTES
-    kept = weights if asked.quantization == "int8" else 0
+    kept = weights if workload.quantization == "int8" else 0
     size = spectrum + kept + (0 if kept else _CUDA_LIBRARIES // 2)
     line = f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes"
     line += (
@@ -266,16 +273,18 @@ def _beside_gpu(files: int, weights: int, asked: Asked) -> Term:
     )
 
 
-def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Asked) -> Term:
+def _work(
+    architecture: Architecture, audio: Audio, files: int, weights: int, workload: Asked
+) -> Term:
     """The most that lies beside the weights at one moment: while they are read, while the spectrum
     is made, or while text is written.
 
     Read: the whole file, before its matrices are int8. Written: audio and spectrum, keys and values
     of the audio in every layer and of the text for every beam, and what the encoder left.
     """
-    type, (frames, longer) = asked.quantization, _frames(asked)
+    type, (frames, longer) = workload.quantization, _frames(workload)
     kept, spectrum = frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
-    one = audio.positions * audio.embedding_length * 4
+    array = audio.positions * audio.embedding_length * 4
     holes = int(_HOLES * files) if type == "int8" else 0
     moments = [
         (
@@ -283,12 +292,12 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
             f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes",
         )
     ]
-    for way in _ways(asked):
-        caches, counted = _caches(made, audio, way, 4, _REORDERED[type])
-        arrays = _ENCODER_ARRAYS * one * way.parallel
+    for way in _ways(workload):
+        caches, counted = _caches(architecture, audio, way, 4, _REORDERED[type])
+        arrays = _ENCODER_ARRAYS * array * way.parallel
         left = (
             *_LEFT[:2],
-            _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * one,
+            _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * array,
         )
         moments.append(
             (
@@ -312,8 +321,8 @@ def _work(made: Architecture, audio: Audio, files: int, weights: int, asked: Ask
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
     line = next(line for sizes, line in moments if sizes[1] == likely)
     line += (
-        f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * one:,} bytes"
+        f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * array:,} bytes"
         f" more{longer}"
     )
-    how, source = (How.STATED, _BATCHED) if asked.parallel > 1 else (How.MEASURED, _SOURCE)
+    how, source = (How.STATED, _BATCHED) if workload.parallel > 1 else (How.MEASURED, _SOURCE)
     return term("compute", likely, how, source, line, low=least, high=most)

@@ -35,9 +35,9 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     """The files of all components: as published, else parameters times the type; where that is
     unknown, 16 or 32 bits.
     """
-    found = published(subject.spec, "safetensors", quantization)
-    if found is not None:
-        return stated_size(found)
+    stated = published(subject.spec, "safetensors", quantization)
+    if stated is not None:
+        return stated_size(stated)
     bits = DTYPES.get(quantization)
     if bits is None:
         return Unread(
@@ -68,7 +68,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     )
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
+def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     """Files and memory: every component is resident, and the decoder of the images holds most
     beside them.
 
@@ -76,32 +76,32 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
     two batches for guidance, and the text encoders hold less than the decoder does
     (tests/truth/diffusers.json), and nothing is alive of one when the next runs.
     """
-    files = size_of(subject, asked.quantization)
+    files = size_of(subject, workload.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
-    decoder = _decoder(subject, asked)
+    decoder = _decoder(subject, workload)
     stored = subject.spec.components_dtype or "float32"
     # converted one component after the other: the pages of the largest one's file lie beside all
     # copies until it is done, and may go
     mapped = (
         int(max(subject.spec.components.values()) * DTYPES[stored] / 8)
-        if asked.quantization != stored
+        if workload.quantization != stored
         else 0
     )
     return Parts(
         files=files,
-        terms=(_weights(subject, asked), decoder, overhead(runtime)),
+        terms=(_weights(subject, workload), decoder, overhead(runtime)),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
     )
 
 
-def _weights(subject: Subject, asked: Asked) -> Term:
+def _weights(subject: Subject, workload: Asked) -> Term:
     """Files of the type asked for are mapped: what no image needs is never read on a CPU. A GPU
     holds all.
     """
     components = subject.spec.components
-    bits = DTYPES.get(asked.quantization, 16.0)
+    bits = DTYPES.get(workload.quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     line = (
         "("
@@ -109,7 +109,7 @@ def _weights(subject: Subject, asked: Asked) -> Term:
         + f") × {bits:g} bits / 8"
     )
     device = term("weights", size, How.COMPUTED, "parameters of the components", line)
-    if asked.quantization != (subject.spec.components_dtype or "float32"):
+    if workload.quantization != (subject.spec.components_dtype or "float32"):
         # copied whole while they load
         return device.replace(source=_SOURCE)
     tables = [_TOKEN_TABLES[number] for number in components.values() if number in _TOKEN_TABLES]
@@ -128,7 +128,7 @@ def _weights(subject: Subject, asked: Asked) -> Term:
     ).replace(on_device=device)
 
 
-def _decoder(subject: Subject, asked: Asked) -> Term:
+def _decoder(subject: Subject, workload: Asked) -> Term:
     """The moment in which the decoder holds most, in numbers per pixel of the image.
 
     Its last enlargement (Upsample2D), with 256 channels at full size: the enlarged and the
@@ -140,28 +140,28 @@ def _decoder(subject: Subject, asked: Asked) -> Term:
     wide, narrow, before = _DECODER_CHANNELS
     copied = before / 4 + wide / 4 + 3 * wide
     bare = copied - wide
-    single = asked.quantization == "float32"
+    single = workload.quantization == "float32"
     numbers = int(copied if single else 3 * wide + 2 * narrow)
     width = 4 if single else 2
-    side, images = subject.spec.native_pixels, asked.parallel
+    side, images = subject.spec.native_pixels, workload.parallel
     sides = (side, side, side) if side is not None else _SIDES
     pixels, least, most = (number * number * images for number in sides)
     size = pixels * numbers * width + _COPIED_WEIGHTS * width
     # float16: some publishers ask that the decoder runs in 32 bits (force_upcast)
     high = (
-        most * (int(copied) * 4 if asked.quantization == "float16" else numbers * width)
+        most * (int(copied) * 4 if workload.quantization == "float16" else numbers * width)
         + _COPIED_WEIGHTS * 4
     )
     # small arrays beside those
     high += high // 100
-    known = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
+    is_measured = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
     copies = _COPIED_WEIGHTS * width
     line = (
         f"{times(images, 'image')} × {side or _SIDES[0]:,} × {side or _SIDES[0]:,} pixels ×"
         f" {numbers:,} numbers × {width} bytes"
     )
     line += f" + {copies:,} bytes of weights"
-    if not known:
+    if not is_measured:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
         return term(
             "activations",

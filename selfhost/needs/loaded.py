@@ -136,8 +136,13 @@ def casts_float8(spec: ModelSpec, quantization: str) -> bool:
     """True of FP8 files that lie here and whose config.json does not say that they are
     quantized: they are cast as any plain type.
     """
-    made = spec.architecture
-    if quantization != "float8_e4m3" or made is None or made.matrix_dtype or made.expert_dtype:
+    architecture = spec.architecture
+    if (
+        quantization != "float8_e4m3"
+        or architecture is None
+        or architecture.matrix_dtype
+        or architecture.expert_dtype
+    ):
         return False
     return any(
         files.source.startswith(SIZE_OF) and quantization in files.bytes for files in spec.files
@@ -175,35 +180,35 @@ def overhead(runtime: RuntimeSpec) -> Term:
     low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
     how = How(runtime.overhead_how) if runtime.overhead_how in tuple(How) else How.ASSUMED
     source, line = runtime.overhead_source or runtime.name, middle_of(low, high)
-    made = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
+    program = term("runtime", (low + high) // 2, how, source, line, low=low, high=high)
     if how is not How.MEASURED:
-        return made
+        return program
     # measured with a build for CPUs; how much more the libraries of CUDA take was not
     source = f"assumed for a CUDA build, at most twice what a CPU's takes; {source}"
     line = f"{high:,} bytes; {low:,} to {2 * high:,}"
-    return made.replace(
+    return program.replace(
         on_device=term("runtime", high, How.ASSUMED, source, line, low=low, high=2 * high)
     )
 
 
 def guessed_activations(
-    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Term:
     """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
-    width = width_of(architecture, runtime, asked.quantization)
+    width = width_of(architecture, runtime, workload.quantization)
     if runtime.id == "mlx":
         from .mlx import memory as mlx_memory
 
         return mlx_memory.activations(
-            architecture, row, asked.context_tokens, asked.parallel, width
+            architecture, row, workload.context_tokens, workload.parallel, width
         )
-    tokens = asked.context_tokens * asked.parallel
+    tokens = workload.context_tokens * workload.parallel
     inner = max(
         (group.length * (group.used or 1) for group in architecture.feed_forward),
         default=2 * architecture.embedding_length,
     )
     per_token = (4 * architecture.embedding_length + 3 * inner) * width
-    logits = 4 * (architecture.vocabulary or 0) * asked.parallel
+    logits = 4 * (architecture.vocabulary or 0) * workload.parallel
     size = tokens * per_token + logits
     return term(
         "activations",

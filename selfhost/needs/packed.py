@@ -463,7 +463,7 @@ def _mlx_parts(
                 weights[bits] = weights.get(bits, 0) + elements
             else:
                 vectors += elements
-    return dict(sorted(weights.items(), key=lambda one: -one[1])), vectors
+    return dict(sorted(weights.items(), key=lambda item: -item[1])), vectors
 
 
 def one_by_one(group: TensorGroup) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ _SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
 def _bytes_of(
     architecture: Architecture,
     row: ArchitectureRow,
-    made: _Pass,
+    batch: _Pass,
     width: int,
     *,
     encodes: bool,
@@ -82,7 +82,7 @@ def _bytes_of(
     """Least, likely and most that a pass holds, with the line that says so. `encodes`: no token
     is sampled.
     """
-    wide, tokens = architecture.embedding_length, made.tokens
+    wide, tokens = architecture.embedding_length, batch.tokens
     dense = max(
         (
             group.shared_length or 0 if group.experts else group.length
@@ -107,14 +107,14 @@ def _bytes_of(
     )
     sampled = (0, 0, 0)
     if not encodes and architecture.vocabulary:
-        words, rows = architecture.vocabulary, made.sequences * architecture.vocabulary
+        words, rows = architecture.vocabulary, batch.sequences * architecture.vocabulary
         none, likely, most = (
             words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
         )
         sampled = (rows * _LOGIT_FUSED + none, rows * _LOGIT + likely, rows * _LOGIT + most)
         if sampled[1] > layer:
             line = (
-                f"{made.sequences:,} sequences × {words:,} × {_LOGIT} bytes +"
+                f"{batch.sequences:,} sequences × {words:,} × {_LOGIT} bytes +"
                 f" {sampled[1] - rows * _LOGIT:,} bytes beside them"
             )
     least, likely, most = (
@@ -147,18 +147,20 @@ def activations(
     """One pass; `on_large` is that of a device of 70 GiB or more. `whole_tokens`: of a text
     that cannot be read in pieces, else 0.
     """
-    made = []
-    for one, most_tokens in ((_SMALL, _SMALL.tokens), (_LARGE, _LARGEST_TOKENS)):
-        asked = _Pass(tokens=max(one.tokens, whole_tokens), sequences=max(one.sequences, sequences))
-        (low, likely, high), line = _bytes_of(
-            architecture, row, asked, width, encodes=encodes, sees=sees
+    terms = []
+    for smallest, most_tokens in ((_SMALL, _SMALL.tokens), (_LARGE, _LARGEST_TOKENS)):
+        batch = _Pass(
+            tokens=max(smallest.tokens, whole_tokens), sequences=max(smallest.sequences, sequences)
         )
-        wider = _Pass(tokens=max(most_tokens, whole_tokens), sequences=asked.sequences)
+        (low, likely, high), line = _bytes_of(
+            architecture, row, batch, width, encodes=encodes, sees=sees
+        )
+        wider = _Pass(tokens=max(most_tokens, whole_tokens), sequences=batch.sequences)
         high = max(
             high, _bytes_of(architecture, row, wider, width, encodes=encodes, sees=sees)[0][2]
         )
         guessed = sees or bool(architecture.recurrent)
-        made.append(
+        terms.append(
             term(
                 "activations",
                 likely,
@@ -169,7 +171,7 @@ def activations(
                 high=high,
             )
         )
-    return made[0].replace(on_large=made[1])
+    return terms[0].replace(on_large=terms[1])
 
 
 def _graph_sizes(architecture: Architecture, *, encodes: bool) -> tuple[int, int, int]:
@@ -199,7 +201,7 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
         " bytes beside PyTorch"
     )
     note = f"; --enforce-eager makes no graphs: {_BESIDE_TORCH[1]:,} bytes"
-    made = term("runtime", likely, how, _SOURCE, line + note, low=low, high=high).replace(
+    program_term = term("runtime", likely, how, _SOURCE, line + note, low=low, high=high).replace(
         beside=host, joined=_TOGETHER
     )
     widest = max(
@@ -211,8 +213,10 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
         default=0,
     )
     if encodes or not widest:
-        return made
+        return program_term
     parts = _SPLITS * _GRAPH_TOKENS * widest * 4
     line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
-    large = made.replace(bytes=likely + parts, high_bytes=high + parts, arithmetic=line + note)
-    return made.replace(high_bytes=high + parts, on_large=large)
+    large = program_term.replace(
+        bytes=likely + parts, high_bytes=high + parts, arithmetic=line + note
+    )
+    return program_term.replace(high_bytes=high + parts, on_large=large)

@@ -54,9 +54,9 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     in 32 bits.
     """
     name = canonical_gguf(quantization) or quantization
-    found = published(subject.spec, "ggml", name)
-    if found is not None:
-        return stated_size(found)
+    stated = published(subject.spec, "ggml", name)
+    if stated is not None:
+        return stated_size(stated)
     architecture, row = subject.architecture, subject.row
     if architecture is None or row is None or architecture.audio is None or name not in _TYPES:
         reason = (
@@ -97,11 +97,11 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     )
 
 
-def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
+def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     """Files and memory. `parallel` states work at once (--processors): each has caches and
     buffers of its own.
     """
-    files = size_of(subject, asked.quantization)
+    files = size_of(subject, workload.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     weights = term(
@@ -113,8 +113,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
         low=files.low_bytes,
         high=files.high_bytes,
     )
-    made = subject.architecture
-    if made is None or made.audio is None or made.vocabulary is None:
+    architecture = subject.architecture
+    if architecture is None or architecture.audio is None or architecture.vocabulary is None:
         low, high = runtime.overhead_low_bytes, runtime.overhead_high_bytes
         line = f"{middle_of(low, high)}; the architecture is not known"
         rest = term(
@@ -127,28 +127,40 @@ def parts(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> Parts:
             high=high,
         )
         return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
-    if asked.audio_seconds is not None:
-        found = _terms(
-            weights, made, made.audio, made.vocabulary, (asked.audio_seconds,) * 3, asked.parallel
+    if workload.audio_seconds is not None:
+        terms = _terms(
+            weights,
+            architecture,
+            architecture.audio,
+            architecture.vocabulary,
+            (workload.audio_seconds,) * 3,
+            workload.parallel,
         )
-        return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
-    found = _terms(
+        return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
+    terms = _terms(
         weights,
-        made,
-        made.audio,
-        made.vocabulary,
+        architecture,
+        architecture.audio,
+        architecture.vocabulary,
         (_SHORT_SECONDS, *_AUDIO_SECONDS[1:]),
-        asked.parallel,
+        workload.parallel,
     )
-    low, high = sum(term.low_bytes for term in found), sum(term.high_bytes for term in found)
+    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
     if high - low > _LITTLE * (high + low):
-        found = _terms(weights, made, made.audio, made.vocabulary, _AUDIO_SECONDS, asked.parallel)
-    return Parts(files=files, terms=found, largest_file_bytes=files.bytes)
+        terms = _terms(
+            weights,
+            architecture,
+            architecture.audio,
+            architecture.vocabulary,
+            _AUDIO_SECONDS,
+            workload.parallel,
+        )
+    return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
 
 
 def _terms(
     weights: Term,
-    made: Architecture,
+    architecture: Architecture,
     audio: Audio,
     vocabulary: int,
     seconds: tuple[int, int, int],
@@ -157,7 +169,7 @@ def _terms(
     """All of them; `seconds` of audio at least, likely and at most."""
     return (
         weights,
-        _cache(made, audio, states),
+        _cache(architecture, audio, states),
         _compute(audio, vocabulary, seconds, states),
         _program(audio, seconds),
     )
@@ -184,21 +196,21 @@ def _cells(tokens: int) -> int:
     return -(-tokens // _STEP) * _STEP
 
 
-def _cache(made: Architecture, audio: Audio, states: int) -> Term:
+def _cache(architecture: Architecture, audio: Audio, states: int) -> Term:
     """Keys and values in 16 bits: of the text for every beam and two more, of the audio in
     every layer, and of one encoder layer.
     """
     wide, own, heard = (
-        made.embedding_length,
-        _cells(made.context_tokens or 448),
+        architecture.embedding_length,
+        _cells(architecture.context_tokens or 448),
         _cells(audio.positions),
     )
     # cleared when they are made, so all of it is resident
-    text = 2 * made.layers * wide * 2 * own
-    sound = 2 * made.layers * wide * 2 * heard + 2 * audio.embedding_length * 2 * heard
+    text = 2 * architecture.layers * wide * 2 * own
+    sound = 2 * architecture.layers * wide * 2 * heard + 2 * audio.embedding_length * 2 * heard
     line = (
-        f"2 × {times(made.layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {own:,} +"
-        f" {heard:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
+        f"2 × {times(architecture.layers, 'layer')} × {wide:,} × 2 bytes × ({_BEAMS + 2} × {own:,}"
+        f" + {heard:,} cells) + 2 × {audio.embedding_length:,} × 2 bytes × {heard:,} cells"
     )
     if states > 1:
         line = f"({line}) × {states:,}"
@@ -208,7 +220,9 @@ def _cache(made: Architecture, audio: Audio, states: int) -> Term:
 
 def _read_tokens(seconds: tuple[int, int, int]) -> tuple[int, ...]:
     """Least, likely and most tokens that the decoder reads at once, of audio of that length."""
-    least, likely, most = (max(0, (one - _ALONE_SECONDS - 1) // _HALF_MINUTE) for one in seconds)
+    least, likely, most = (
+        max(0, (duration - _ALONE_SECONDS - 1) // _HALF_MINUTE) for duration in seconds
+    )
     # half minutes may end early, so that one more begins
     pieces = (least, likely, most + (seconds[2] > _HALF_MINUTE))
     texts = (

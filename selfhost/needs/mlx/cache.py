@@ -53,14 +53,14 @@ def as_kept(architecture: Architecture, row: ArchitectureRow) -> Architecture:
 
 def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
     """Layers that cache alike, the keys of an indexer as groups of their own."""
-    made = cache_groups(as_kept(architecture, row), row)
+    groups = cache_groups(as_kept(architecture, row), row)
     copies, length = (
         row.mlx_indexer_copies,
         max((group.indexer_length or 0 for group in architecture.attention), default=0),
     )
     if not copies or not length:
-        return made
-    indexed = [group for group in made if group.indexer_elements or group.latent]
+        return groups
+    indexed = [group for group in groups if group.indexer_elements or group.latent]
     keys = CacheGroup(
         layers=sum(group.layers for group in indexed),
         kv_heads=1,
@@ -68,7 +68,7 @@ def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGr
         value_length=0,
         latent=True,
     )
-    return (*(group.replace(indexer_elements=0) for group in made), keys)
+    return (*(group.replace(indexer_elements=0) for group in groups), keys)
 
 
 def state(architecture: Architecture, width: int, sequences: int) -> Term | None:

@@ -52,14 +52,7 @@ def activations(
     a number.
     """
     piece, wide = min(tokens, PROMPT_STEP) * sequences, architecture.embedding_length
-    inner = max(
-        (
-            max(group.length, wide if group.experts else 0) * (group.used or 1)
-            for group in architecture.feed_forward
-        ),
-        default=wide,
-    )
-    inner = max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
+    inner = _widest(architecture)
     array = piece * inner * width
     # a short prompt has no more than all arrays of all layers
     every = piece * architecture.layers * (6 * wide + 3 * inner) * width
@@ -103,6 +96,19 @@ def activations(
     if kinds - {"delta"}:
         how = How.ASSUMED
     return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+
+
+def _widest(architecture: Architecture) -> int:
+    """Numbers of one token in the widest array of a feed-forward or a recurrent layer."""
+    wide = architecture.embedding_length
+    inner = max(
+        (
+            max(group.length, wide if group.experts else 0) * (group.used or 1)
+            for group in architecture.feed_forward
+        ),
+        default=wide,
+    )
+    return max([inner, *(group.inner_length or 0 for group in architecture.recurrent)])
 
 
 def _lengths(tokens: int, row_bytes: int) -> tuple[int, ...]:
@@ -164,7 +170,7 @@ def _scores(
     copied to where there is room for a piece more (mlx_lm/models/cache.py, KVCache), and its mask.
     Those of two layers do not wait at once: each of their arrays is more than a buffer may see.
     """
-    piece, found = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
+    piece, widest = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
     for group in as_kept(architecture, row).attention:
         latent = group.kind == "latent"
         fused = group.key_length in _FUSED and group.key_length == group.value_length and not latent
@@ -179,8 +185,8 @@ def _scores(
             if latent:
                 kept = (group.latent_length or 0) + (group.rope_length or 0)
             grown = kept * reach * sequences * width if reach > PROMPT_STEP else 0
-            found = max(found, (stored, grown, piece * reach))
-    return found
+            widest = max(widest, (stored, grown, piece * reach))
+    return widest
 
 
 def _scan(
@@ -192,16 +198,16 @@ def _scan(
     for group in architecture.recurrent:
         if group.kind == "mamba2":
             # the last step is as long as the others, or shorter
-            one = (group.heads or 0) * min(tokens, _SCAN_STEP) ** 2 * 4
+            array = (group.heads or 0) * min(tokens, _SCAN_STEP) ** 2 * 4
             steps = -(-piece // min(tokens, _SCAN_STEP))
-            least, likely, most = (number * steps * one for number in _SCANNED)
+            least, likely, most = (number * steps * array for number in _SCANNED)
             return (
                 least,
                 likely,
                 most,
-            ), f" + {_SCANNED[1]} × {times(steps, 'step')} × {one:,} bytes of the scan"
+            ), f" + {_SCANNED[1]} × {times(steps, 'step')} × {array:,} bytes of the scan"
         if group.kind == "mamba":
-            one = piece * (group.inner_length or 0) * (group.state_length or 0) * width
-            least, likely, most = (number * one for number in _STATES)
-            return (least, likely, most), f" + {_STATES[1]} × {one:,} bytes of states"
+            array = piece * (group.inner_length or 0) * (group.state_length or 0) * width
+            least, likely, most = (number * array for number in _STATES)
+            return (least, likely, most), f" + {_STATES[1]} × {array:,} bytes of states"
     return (0, 0, 0), ""

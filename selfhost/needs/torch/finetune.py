@@ -362,16 +362,16 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
     transformers 5.23.0: validate_quantization_for_training of trainer_utils.py,
     merge_quantization_configs of quantizers/auto.py, is_trainable of quantizers/.
     """
-    own, made = spec.quantized, spec.architecture
+    own, architecture = spec.quantized, spec.architecture
     if own is not None and own.format == "mlx":
         return (
             "Transformers does not load weights that MLX quantized, so it does not train them.",
             _UNPACKED_MEND,
         )
-    if made is None:
+    if architecture is None:
         return None
-    packed, adapt = _kept_packed(made), "--method lora trains adapters on them as they are"
-    if made.matrix_dtype == "ternary":
+    packed, adapt = _kept_packed(architecture), "--method lora trains adapters on them as they are"
+    if architecture.matrix_dtype == "ternary":
         return (
             "Transformers does not train BitNet's packed weights.",
             "train the 16-bit weights that their publisher has beside them",
@@ -390,7 +390,7 @@ def why_not_trained(spec: ModelSpec, method: str) -> tuple[str, str] | None:
             ),
             adapt,
         )
-    stored = made.matrix_dtype or made.expert_dtype
+    stored = architecture.matrix_dtype or architecture.expert_dtype
     # of a publisher's own narrow weights others have copies in 16 bits, but for these very files
     here = own is not None or not spec.origin.endswith(".toml")
     if (
@@ -542,13 +542,13 @@ def _plan(
     batch: int | None,
     kept_checkpoints: int,
 ) -> _Plan:
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for key, value, choices in (
         ("method", method, FINETUNE_METHODS),
         ("optimizer", optimizer, OPTIMIZERS),
     ):
         if value not in choices:
-            found.append(
+            problems.append(
                 Problem(
                     file="workload",
                     key=key,
@@ -561,15 +561,15 @@ def _plan(
         ("kept_checkpoints", kept_checkpoints, 0, 10**4),
     ):
         if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
-            found.append(
+            problems.append(
                 Problem(
                     file="workload",
                     key=key,
                     message=f"must be a whole number from {least} to {most:,}, not {number!r}",
                 )
             )
-    if found:
-        raise WorkloadError(found)
+    if problems:
+        raise WorkloadError(problems)
     longest = spec.architecture.context_tokens if spec.architecture else None
     return _Plan(
         method=method,
@@ -774,7 +774,7 @@ def _packed(
 def _frozen(
     architecture: Architecture,
     row: ArchitectureRow,
-    made: Adapters,
+    adapted: Adapters,
     total: int,
     encoders: int,
     plan: _Plan,
@@ -799,7 +799,7 @@ def _frozen(
             low = min(size, int(sum(stored_types(architecture, row).values())) + 2 * encoders)
             source += _FP8_KEPT
         return size, low, size, f"{total:,} parameters × {width} bytes", source
-    linear, experts = made.frozen_linear, made.frozen_experts
+    linear, experts = adapted.frozen_linear, adapted.frozen_experts
     rest = total - linear - experts
     expert_low, expert_bytes, expert_high = _experts(experts)
     # NF4: half a byte, one byte per 64 weights for the scale, four bytes per 256 scales; without
@@ -956,13 +956,22 @@ def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     The one at work and the next, with the embeddings, which stay. None where that is not known, and
     where `why_not_shared_out`.
     """
-    made, total = spec.architecture, spec.parameters.total
+    architecture, total = spec.architecture, spec.parameters.total
     if workload.task != "finetune" or why_not_shared_out(workload) is not None:
         return None
-    if made is None or total is None or made.vocabulary is None or not made.layers:
+    if (
+        architecture is None
+        or total is None
+        or architecture.vocabulary is None
+        or not architecture.layers
+    ):
         return None
-    root = made.vocabulary * made.embedding_length * (2 if made.output_matrix else 1)
-    layer = -(-max(0, total - root) // made.layers)
+    root = (
+        architecture.vocabulary
+        * architecture.embedding_length
+        * (2 if architecture.output_matrix else 1)
+    )
+    layer = -(-max(0, total - root) // architecture.layers)
     widest = max(root, layer)
     return term(
         "gathered",
@@ -1173,8 +1182,8 @@ def _activations(
     trains_all = plan.method == "full"
     width = 4 if plan.method == "lora" and architecture.dtype == "float32" else 2
     unfused = row.attention_sinks or row.torch_scores == "eager"
-    made = adapters(architecture, row, plan.rank)
-    folded = 0 if trains_all else made.folded
+    adapted = adapters(architecture, row, plan.rank)
+    folded = 0 if trains_all else adapted.folded
     saved = _saved(
         architecture,
         row,
@@ -1208,9 +1217,9 @@ def _activations(
         note = "; bytes of the layers, of the logits, of the last norm"
     size = tokens * each
     if plan.method == "qlora" or _kept_packed(architecture):
-        line += f" + {made.largest:,} × 2 bytes"
+        line += f" + {adapted.largest:,} × 2 bytes"
         note += ", and the widest matrix in 16 bits"
-        size += 2 * made.largest
+        size += 2 * adapted.largest
     # measured where nothing is kept in 16 bits: up to 1.9 times as much, 1.5 times beside peft's
     # own float32 copies; what was not checked may drop out as well
     tenths = 20 if trains_all else 16

@@ -188,24 +188,24 @@ def table_rows(
     table is resident is the system's: it brings in `_AROUND_A_ROW_BYTES` and more with a row, and
     may drop all of it but the rows.
     """
-    found = low = likely = high = 0
+    all_bytes = low = likely = high = 0
     for group in checkpoint_tensors(architecture, row):
         whole, each = prod(group.shape) * width, group.shape[0] * width
         if group.name.endswith("position_embd.weight") and "encoder." not in group.name:
             # a decoder beside an encoder reads a row of its own for each token that it writes
             read, writes = min(whole, tokens * each), group.name.startswith("dec.")
             least = min(whole, written * each) if writes else read
-            found, low, likely, high = (
-                found + whole,
+            all_bytes, low, likely, high = (
+                all_bytes + whole,
                 low + least,
                 likely + least,
                 high + min(whole, read + _PAGE_BYTES),
             )
         elif group.name == "token_embd.weight" and (encodes or not architecture.tied_embeddings):
-            found += whole
+            all_bytes += whole
             likely += min(whole, tokens * each)
             high += min(whole, tokens * (each + _PAGE_BYTES) + _AROUND_A_ROW_BYTES)
-    return Rows(bytes=found, low_bytes=low, likely_bytes=likely, high_bytes=high)
+    return Rows(bytes=all_bytes, low_bytes=low, likely_bytes=likely, high_bytes=high)
 
 
 def left_by_experts(
@@ -239,8 +239,8 @@ def stacked_experts_bytes(architecture: Architecture, row: ArchitectureRow, widt
     """
     if row.torch_stacked:
         return 0
-    found = (group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name)
-    return sum(prod(group.shape) * (len(group.layers) or 1) * width for group in found)
+    experts = (group for group in checkpoint_tensors(architecture, row) if "_exps." in group.name)
+    return sum(prod(group.shape) * (len(group.layers) or 1) * width for group in experts)
 
 
 def prompt_bytes(

@@ -36,7 +36,7 @@ _WIDENED = frozenset({"int4_32", "ternary"})
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
 
 
-def known(subject: Subject, architecture: Architecture) -> bool:
+def is_computed(subject: Subject, architecture: Architecture) -> bool:
     """Every tensor is known, and no layer is of a kind that the formulas do not have."""
     row, spec = subject.row, subject.spec
     if row is None or not subject.whole or why_no_encoders(spec) is not None:
@@ -53,15 +53,15 @@ def terms(
     row: ArchitectureRow,
     files: Term,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
 ) -> tuple[list[Term], int]:
     """The terms, and the evictable bytes; none where the formulas do not hold. `files` is the term
     for weights of which nothing but the files is known.
     """
-    if not known(subject, architecture):
+    if not is_computed(subject, architecture):
         return [], 0
-    stored, loaded = loaded_type(runtime, subject.spec, asked.quantization)
-    published = asked.quantization == name_of(architecture)
+    stored, loaded = loaded_type(runtime, subject.spec, workload.quantization)
+    published = workload.quantization == name_of(architecture)
     narrow = loaded not in PLAIN_DTYPES
     stated = narrow or architecture.dtype is not None or not published
     widths = _widths(architecture.dtype if narrow else loaded, stated=stated)
@@ -74,11 +74,13 @@ def terms(
     if widened:
         weights = _widened_weights(subject, architecture, row, files, always=own <= _WIDENED)
     elif measured:
-        weights, unread = _weights(subject, architecture, row, loaded, asked, converted=converted)
-    beside = (_cache(architecture, row, widths, asked), _state(architecture, widths, asked))
+        weights, unread = _weights(
+            subject, architecture, row, loaded, workload, converted=converted
+        )
+    beside = (_cache(architecture, row, widths, workload), _state(architecture, widths, workload))
     items = [weights, *(item for item in beside if item is not None)]
     items.append(
-        _activations(subject, architecture, row, widths, runtime, asked, measured=measured)
+        _activations(subject, architecture, row, widths, runtime, workload, measured=measured)
     )
     items.append(
         _program(
@@ -86,13 +88,13 @@ def terms(
             row,
             widths,
             runtime,
-            asked,
+            workload,
             stacked=measured and not widened,
             float8=widened and any(name.startswith("float8") for name in own),
         )
     )
-    words = _tokenizer(subject, architecture, row, items, _picture_bytes(subject, widths, asked))
-    if measured and not widened and asked.instruction_sets is not None:
+    words = _tokenizer(subject, architecture, row, items, _picture_bytes(subject, widths, workload))
+    if measured and not widened and workload.instruction_sets is not None:
         items = _together(items)
     items += words
     if widened:
@@ -149,7 +151,7 @@ def _weights(
     architecture: Architecture,
     row: ArchitectureRow,
     loaded: str,
-    asked: Asked,
+    workload: Asked,
     *,
     converted: bool,
 ) -> tuple[Term, int]:
@@ -169,11 +171,12 @@ def _weights(
     full = line
     size, low, high, unread = whole, whole, whole, 0
     written = (
-        asked.context_tokens - torch_stacks.read_tokens(architecture, row, asked.context_tokens)
+        workload.context_tokens
+        - torch_stacks.read_tokens(architecture, row, workload.context_tokens)
         if row.rewrites
         else 0
     )
-    tokens = asked.context_tokens * asked.parallel
+    tokens = workload.context_tokens * workload.parallel
     tables = torch_memory.table_rows(
         architecture, row, width, tokens, written=written, encodes=_encodes(subject, row)
     )
@@ -193,22 +196,24 @@ def _weights(
         notes += "; encoders are mapped and come in with the first picture"
         size, high = size + encoders * width, high + encoders * width
         low += encoders * width if converted else 0
-    sines, most_sines, made = torch_stacks.sines(architecture, row, width, asked.context_tokens)
-    if made:
+    sines, most_sines, made_of = torch_stacks.sines(
+        architecture, row, width, workload.context_tokens
+    )
+    if made_of:
         size, low, high = size + sines, low + sines, high + most_sines
-        line, notes = (f"{line} + {made}", notes) if sines else (line, f"{notes}; {made}")
+        line, notes = (f"{line} + {made_of}", notes) if sines else (line, f"{notes}; {made_of}")
     line += notes
     low, high = low - apart * width, high + apart * width
     how = How.EXACT if low == high else How.COMPUTED
     whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
-    found = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
+    weights = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
     whole += encoders * width + sines
     full += (f" + {encoders:,} × {width} bytes of encoders" if encoders else "") + (
-        f" + {made}" if sines else ""
+        f" + {made_of}" if sines else ""
     )
     ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
     device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
-    return found.replace(on_device=device), unread
+    return weights.replace(on_device=device), unread
 
 
 def _encodes(subject: Subject, row: ArchitectureRow) -> bool:
@@ -232,16 +237,16 @@ def _widened_weights(
         "transformers 5.23.0, quantizers: made bfloat16"
         f" {'when it loads or first answers' if always else 'on a CPU'}"
     )
-    made = term(
+    widened = term(
         "weights", size, How.COMPUTED, source, line, low=size - 2 * apart, high=size + 2 * apart
     )
     if always:
-        return made
-    ends = {"low": files.low_bytes, "high": max(files.high_bytes, made.high_bytes)}
+        return widened
+    ends = {"low": files.low_bytes, "high": max(files.high_bytes, widened.high_bytes)}
     device = term(
         "weights", files.bytes, files.how, files.source, f"{files.arithmetic}; up to {line}", **ends
     )
-    return made.replace(on_device=device)
+    return widened.replace(on_device=device)
 
 
 def _program(
@@ -249,7 +254,7 @@ def _program(
     row: ArchitectureRow,
     widths: tuple[int, ...],
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
     *,
     stacked: bool,
     float8: bool,
@@ -258,9 +263,9 @@ def _program(
     weights go.
     """
     product = torch_memory.kept_product(
-        asked.instruction_sets, _computed_in(architecture, widths, asked)
+        workload.instruction_sets, _computed_in(architecture, widths, workload)
     )
-    tokens = asked.context_tokens * asked.parallel
+    tokens = workload.context_tokens * workload.parallel
     ends = [
         torch_memory.overhead(architecture, row, width, tokens, product=product) for width in widths
     ]
@@ -287,7 +292,7 @@ def _program(
     )
 
 
-def _together(made: list[Term]) -> list[Term]:
+def _together(terms: list[Term]) -> list[Term]:
     """The terms with ends so near that their sum goes as far as the root of the sum of squares:
     what is not known of the one has nothing to do with the other, and 103 whole runs lay inside
     (tests/truth/transformers.json, transformers_avx512.json). A line's own ends may be wider. On a
@@ -295,21 +300,21 @@ def _together(made: list[Term]) -> list[Term]:
     """
     ends = []
     for far in (
-        [item.bytes - item.low_bytes for item in made],
-        [item.high_bytes - item.bytes for item in made],
+        [item.bytes - item.low_bytes for item in terms],
+        [item.high_bytes - item.bytes for item in terms],
     ):
         whole = sum(far)
         ends.append(
             [
-                -(-one * isqrt(sum(each * each for each in far)) // whole) if whole else 0
-                for one in far
+                -(-distance * isqrt(sum(each * each for each in far)) // whole) if whole else 0
+                for distance in far
             ]
         )
     return [
         item.replace(low_bytes=item.bytes - below, high_bytes=item.bytes + above,
             on_device=item.on_device or item)
         if below or above else item
-        for item, below, above in zip(made, *ends, strict=True)
+        for item, below, above in zip(terms, *ends, strict=True)
     ]  # fmt: skip
 
 
@@ -317,7 +322,7 @@ def _tokenizer(
     subject: Subject,
     architecture: Architecture,
     row: ArchitectureRow,
-    made: list[Term],
+    terms: list[Term],
     picture_bytes: int,
 ) -> list[Term]:
     """The tokenizer that comes with the model; of a config.json alone at the high end, for a
@@ -329,8 +334,8 @@ def _tokenizer(
     comes = subject.spec.tokenizer
     if comes is False or not architecture.vocabulary or architecture.audio is not None:
         return []
-    (prompt,) = (item for item in made if item.name == "activations")
-    found = tokenizers.by_transformers(
+    (prompt,) = (item for item in terms if item.name == "activations")
+    span = tokenizers.by_transformers(
         architecture,
         row,
         prompt.low_bytes,
@@ -338,53 +343,34 @@ def _tokenizer(
     )
     source = "measured: tokenizers 0.23 beside transformers 5.23.0, tests/truth/tokenizers.json"
 
-    def told(found: Span) -> Term:
+    def as_term(span: Span) -> Term:
         if comes:
             return term(
                 "tokenizer",
-                found.bytes,
+                span.bytes,
                 How.MEASURED,
                 source,
-                found.arithmetic,
-                low=found.low_bytes,
-                high=found.high_bytes,
+                span.arithmetic,
+                low=span.low_bytes,
+                high=span.high_bytes,
             )
-        line = f"0 bytes; with a tokenizer, of which a config.json says nothing: {found.arithmetic}"
-        return term("tokenizer", 0, How.MEASURED, source, line, high=found.high_bytes)
+        line = f"0 bytes; with a tokenizer, of which a config.json says nothing: {span.arithmetic}"
+        return term("tokenizer", 0, How.MEASURED, source, line, high=span.high_bytes)
 
     # beside a GPU no prompt is put where it was read
     return [
-        told(found).replace(on_device=told(tokenizers.by_transformers(architecture, row, 0, 0)))
+        as_term(span).replace(
+            on_device=as_term(tokenizers.by_transformers(architecture, row, 0, 0))
+        )
     ]
 
 
 def _cache(
-    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], asked: Asked
+    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], workload: Asked
 ) -> Term | None:
-    tokens, sequences, width = asked.context_tokens, asked.parallel, widths[0]
+    tokens, sequences, width = workload.context_tokens, workload.parallel, widths[0]
     if architecture.audio is not None:
-        from . import speech as torch_speech
-
-        audio, beams = architecture.audio, torch_speech.BEAMS
-        size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
-        least, _ = torch_speech.cache_bytes(
-            architecture, audio, sequences, width, beams=beams, answered=False
-        )
-        most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
-        alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
-        line += (
-            "; so many beams are the pipeline's default, with generate() alone there is one and"
-            f" {alone:,} bytes"
-        )
-        return term(
-            "kv_cache",
-            size,
-            How.COMPUTED,
-            f"EncoderDecoderCache; {_TORCH}",
-            line,
-            low=least,
-            high=most,
-        )
+        return _speech_cache(architecture, widths, workload)
     groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
         return None
@@ -430,13 +416,40 @@ def _cache(
     )
 
 
-def _state(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term | None:
+def _speech_cache(architecture: Architecture, widths: tuple[int, ...], workload: Asked) -> Term:
+    from . import speech as torch_speech
+
+    audio, beams = architecture.audio, torch_speech.BEAMS
+    assert audio is not None
+    sequences, width = workload.parallel, widths[0]
+    size, line = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=beams)
+    least, _ = torch_speech.cache_bytes(
+        architecture, audio, sequences, width, beams=beams, answered=False
+    )
+    most, _ = torch_speech.cache_bytes(architecture, audio, sequences, widths[-1], beams=beams)
+    alone, _ = torch_speech.cache_bytes(architecture, audio, sequences, width, beams=1)
+    line += (
+        "; so many beams are the pipeline's default, with generate() alone there is one and"
+        f" {alone:,} bytes"
+    )
+    return term(
+        "kv_cache",
+        size,
+        How.COMPUTED,
+        f"EncoderDecoderCache; {_TORCH}",
+        line,
+        low=least,
+        high=most,
+    )
+
+
+def _state(architecture: Architecture, widths: tuple[int, ...], workload: Asked) -> Term | None:
     if not architecture.recurrent:
         return None
     from .recurrent import state_bytes
 
-    size, line = state_bytes(architecture, asked.parallel, widths[0])
-    high, _ = state_bytes(architecture, asked.parallel, widths[-1])
+    size, line = state_bytes(architecture, workload.parallel, widths[0])
+    high, _ = state_bytes(architecture, workload.parallel, widths[-1])
     source = (
         "LinearAttentionLayer: inputs of convolutions in the type of the model, states in float32;"
         f" {_TORCH}"
@@ -457,7 +470,7 @@ def _activations(
     row: ArchitectureRow,
     widths: tuple[int, ...],
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
     *,
     measured: bool,
 ) -> Term:
@@ -465,38 +478,38 @@ def _activations(
     a mask, at the high end.
     """
     if architecture.audio is not None:
-        return _speech_activations(architecture, widths, asked)
+        return _speech_activations(architecture, widths, workload)
     encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
-    plain = _prompt(architecture, row, widths[0], asked, fixed_threshold=True)
-    own = _computed_in(architecture, widths, asked)
-    twice = holds_wide_results(asked.instruction_sets, own)
+    plain = _prompt(architecture, row, widths[0], workload, fixed_threshold=True)
+    own = _computed_in(architecture, widths, workload)
+    twice = holds_wide_results(workload.instruction_sets, own)
     # of a processor that nobody told, at the high end
-    perhaps = twice or (own == "bfloat16" and asked.instruction_sets is None)
-    found = _prompt(architecture, row, widths[0], asked, encodes=encodes, wide_results=twice)
+    perhaps = twice or (own == "bfloat16" and workload.instruction_sets is None)
+    span = _prompt(architecture, row, widths[0], workload, encodes=encodes, wide_results=twice)
     # a picture among the text makes a mask too
     most = _prompt(
         architecture,
         row,
         widths[-1],
-        asked,
-        padded=asked.parallel > 1 or seeing,
+        workload,
+        padded=workload.parallel > 1 or seeing,
         encodes=encodes,
         wide_results=perhaps,
     )
     more = "holes in the heap, and of results in 32 bits" if twice else "holes in the heap"
     line = (
-        f"{plain.arithmetic} + {found.bytes - plain.bytes:,} bytes of {more}; the prompt fills the"
+        f"{plain.arithmetic} + {span.bytes - plain.bytes:,} bytes of {more}; the prompt fills the"
         " context"
     )
-    low, high = found.low_bytes, max(found.high_bytes, most.high_bytes)
+    low, high = span.low_bytes, max(span.high_bytes, most.high_bytes)
     if seeing:
-        picture = _picture_bytes(subject, widths, asked)
+        picture = _picture_bytes(subject, widths, workload)
         high = max(high, picture)
         line += (
             f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before"
             " the text"
         )
-    wide = guessed_activations(architecture, row, runtime, asked)
+    wide = guessed_activations(architecture, row, runtime, workload)
     how, source = How.COMPUTED, _TORCH
     if not measured:
         how, source = (
@@ -508,67 +521,76 @@ def _activations(
             int(0.9 * low),
             max(high, wide.high_bytes, int(row.torch_prompt_share * high)),
         )
-    made = term("activations", found.bytes, how, source, line, low=low, high=high)
+    activations = term("activations", span.bytes, how, source, line, low=low, high=high)
     # no heap has holes there, and kernels may hold less or more
     unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
     ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
-    return made.replace(
+    return activations.replace(
         on_device=term(
             "activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends
         )
     )
 
 
-def _picture_bytes(subject: Subject, widths: tuple[int, ...], asked: Asked) -> int:
+def _picture_bytes(subject: Subject, widths: tuple[int, ...], workload: Asked) -> int:
     """The most that the encoders hold of one picture in each sequence; 0 where there are none."""
     if subject.spec.modality != "vision":
         return 0
     return (
-        min(4 * asked.context_tokens, _PATCHES) * asked.parallel * _NUMBERS_PER_PATCH * widths[-1]
+        min(4 * workload.context_tokens, _PATCHES)
+        * workload.parallel
+        * _NUMBERS_PER_PATCH
+        * widths[-1]
     )
 
 
-def _computed_in(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> str | None:
+def _computed_in(
+    architecture: Architecture, widths: tuple[int, ...], workload: Asked
+) -> str | None:
     """The type of products where numbers have 16 bits for certain; None for any other width."""
     if widths != (2,):
         return None
-    return architecture.dtype if asked.quantization not in PLAIN_DTYPES else asked.quantization
+    return (
+        architecture.dtype if workload.quantization not in PLAIN_DTYPES else workload.quantization
+    )
 
 
 def _prompt(
     architecture: Architecture,
     row: ArchitectureRow,
     width: int,
-    asked: Asked,
+    workload: Asked,
     *,
     encodes: bool = False,
     **more: bool,
 ) -> Span:
     if row.rewrites:
-        cache = _cache(architecture, row, (width,), asked)
+        cache = _cache(architecture, row, (width,), workload)
         kept = cache.bytes if cache is not None else 0
         return torch_stacks.activations(
-            architecture, row, asked.context_tokens, asked.parallel, width, kept, **more
+            architecture, row, workload.context_tokens, workload.parallel, width, kept, **more
         )
     more["encodes"] = encodes
     return torch_memory.prompt_bytes(
-        architecture, row, asked.context_tokens, asked.parallel, width, **more
+        architecture, row, workload.context_tokens, workload.parallel, width, **more
     )
 
 
-def _speech_activations(architecture: Architecture, widths: tuple[int, ...], asked: Asked) -> Term:
+def _speech_activations(
+    architecture: Architecture, widths: tuple[int, ...], workload: Asked
+) -> Term:
     from . import speech as torch_speech
 
     audio = architecture.audio
     assert audio is not None
-    found = torch_speech.activations(architecture, audio, asked.parallel, widths[0])
-    most = torch_speech.activations(architecture, audio, asked.parallel, widths[-1])
+    span = torch_speech.activations(architecture, audio, workload.parallel, widths[0])
+    most = torch_speech.activations(architecture, audio, workload.parallel, widths[-1])
     return term(
         "activations",
-        found.bytes,
+        span.bytes,
         How.COMPUTED,
         _TORCH,
-        found.arithmetic,
-        low=found.low_bytes,
+        span.arithmetic,
+        low=span.low_bytes,
         high=most.high_bytes,
     )

@@ -30,7 +30,7 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
     LinearAttentionLayer of cache_utils.py keeps as many inputs of a convolution as it is wide, in
     the model's type; what the scan gives is in float32.
     """
-    found, lines = 0, list[tuple[str, int, str]]()
+    size, lines = 0, list[tuple[str, int, str]]()
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
     groups = [group for group in architecture.recurrent if group.layers]
     for group, state in zip(groups, states(architecture), strict=True):
@@ -41,7 +41,7 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
             if group.kind != "rglru"
             else state.convolution
         )
-        found += state.layers * (inputs * width + state.memory * 4) * sequences
+        size += state.layers * (inputs * width + state.memory * 4) * sequences
         lines.append(
             (
                 "",
@@ -49,7 +49,7 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
                 f" × ({inputs:,} × {width} bytes + {state.memory:,} × 4 bytes){ending}",
             )
         )
-    return found, " + ".join(by_layers(lines))
+    return size, " + ".join(by_layers(lines))
 
 
 def scans(

@@ -47,8 +47,10 @@ def activations(
     logits = _LOGIT_BYTES * (architecture.vocabulary or 0) * sequences * beams
     # by the time that the others are written, their cache is filled and what made that of the text
     # is gone
-    made = max(0, 3 * wide * count * beams * width - cache_bytes * (tokens - read) // tokens)
-    writing = made + logits
+    keys_and_values = max(
+        0, 3 * wide * count * beams * width - cache_bytes * (tokens - read) // tokens
+    )
+    writing = keys_and_values + logits
     size = max(reading - cache_bytes, writing)
     if reading - cache_bytes >= writing:
         line += f" - {cache_bytes:,} bytes of the cache, which is filled later"
@@ -56,7 +58,10 @@ def activations(
         each = "" if beams == 1 else f" × {beams} beams"
         line = f"{count:,} tokens{each} × 3 × {wide:,} × {width} bytes + {logits:,} bytes of logits"
         if read < tokens:
-            line = f"{made:,} bytes of keys and values in the making + {logits:,} bytes of logits"
+            line = (
+                f"{keys_and_values:,} bytes of keys and values in the making"
+                f" + {logits:,} bytes of logits"
+            )
     return (
         Span(bytes=size, low_bytes=size, high_bytes=size, arithmetic=line)
         if fixed_threshold
