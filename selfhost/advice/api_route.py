@@ -128,13 +128,12 @@ def whose_offers(
     """
     if own and serves(spec.id):
         return spec.id, None
-    return (
-        next(
-            (one for one in stand_ins(spec, catalogue) if serves(one[0]) and complies(one[0])), None
-        )
-        if instead
-        else None
-    )
+    if not instead:
+        return None
+    for model_id, why in stand_ins(spec, catalogue):
+        if serves(model_id) and complies(model_id):
+            return model_id, why
+    return None
 
 
 def published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
@@ -248,24 +247,11 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
         yield chain[place].id, _follows([own, *chain[: place + 1]]) if own is not None else ""
     purpose = own.purpose if own is not None else "general"
 
-    def told(outline: Outline, why: str) -> tuple[str, str]:
-        for_what = (
-            ""
-            if purpose == "general"
-            else (
-                f" for {purpose}"
-                if outline.purpose == purpose
-                else f", though not made for {purpose}"
-            )
-        )
-        late = f"; it is superseded by {outline.superseded_by}" if outline.superseded_by else ""
-        return outline.id, f"{why}{for_what}{late}"
-
     if spec.closed:
         for outline, why in _beside_closed(spec, purpose, catalogue):
             if outline.id not in seen:
                 seen.add(outline.id)
-                yield told(outline, why)
+                yield outline.id, f"{why}{_made_for(outline, purpose)}"
         return
     size = spec.parameters.total
     if size is None:
@@ -278,29 +264,36 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     # the sizes ascend, and sorting keeps their order
     bases = catalogue.base_ids()
 
-    def apart(one: Outline) -> tuple[bool, bool, bool, bool]:
-        tuning = (one.id in bases) != (spec.id in bases)
+    def apart(outline: Outline) -> tuple[bool, bool, bool, bool]:
+        tuning = (outline.id in bases) != (spec.id in bases)
         return (
-            one.superseded_by is not None,
-            one.purpose != purpose,
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
             tuning,
-            one.family != spec.family,
+            outline.family != spec.family,
         )
 
     for outline in sorted(larger, key=apart):
         if outline.id not in seen:
-            family = " of its family" if outline.family == spec.family else ""
-            base = (
-                ", a base model that follows no instructions"
-                if outline.id in bases and spec.id not in bases
-                else ""
-            )
-            size_told = (
-                "an open-weight model of the same size"
-                if outline.parameters_total == size
-                else "the next larger open-weight model"
-            )
-            yield told(outline, f"{size_told}{family}{base}")
+            why = "the next larger open-weight model"
+            if outline.parameters_total == size:
+                why = "an open-weight model of the same size"
+            if outline.family == spec.family:
+                why += " of its family"
+            if outline.id in bases and spec.id not in bases:
+                why += ", a base model that follows no instructions"
+            yield outline.id, f"{why}{_made_for(outline, purpose)}"
+
+
+def _made_for(outline: Outline, purpose: str) -> str:
+    """What follows the reason for a stand-in: its purpose, beside the one wanted, and its age."""
+    text = ""
+    if purpose != "general":
+        made_for_it = outline.purpose == purpose
+        text = f" for {purpose}" if made_for_it else f", though not made for {purpose}"
+    if outline.superseded_by:
+        text += f"; it is superseded by {outline.superseded_by}"
+    return text
 
 
 def _successors(own: Outline, catalogue: Catalogue) -> list[Outline]:
