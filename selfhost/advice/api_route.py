@@ -45,12 +45,12 @@ def usable_offers(
     if question.workload.private or question.workload.task == "finetune":
         return ()
     met = {} if met is None else met
-    found: tuple[Offer, ...] = ()
+    offers_served: tuple[Offer, ...] = ()
 
     own_id = published_id(question.spec, catalogue)
 
     def serves(model_id: str) -> bool:
-        nonlocal found
+        nonlocal offers_served
         if met.get(model_id) is False:
             return False
         offers, spec = offers_of(model_id), question.spec if model_id == own_id else None
@@ -58,14 +58,11 @@ def usable_offers(
             # what nobody serves stands in for nothing, and most models are served by nobody
             return False
         spec = spec or _read(catalogue, model_id)
-        found = (
-            ()
-            if spec is None
-            else _long_enough(
-                question, spec, offers or _by_its_provider(spec, today, priced_on, was_priced)
-            )
-        )
-        return bool(found)
+        offers_served = ()
+        if spec is not None:
+            offers = offers or _by_its_provider(spec, today, priced_on, was_priced)
+            offers_served = _long_enough(question, spec, offers)
+        return bool(offers_served)
 
     def complies(model_id: str) -> bool:
         if model_id not in met:
@@ -77,7 +74,7 @@ def usable_offers(
             met[model_id] = meets(finding for finding in asked if finding)
         return met[model_id]
 
-    known = own_id is not None
+    is_known = own_id is not None
     # "" where the catalogue has no such model: no id is the same
     named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
     server = whose_offers(
@@ -85,31 +82,34 @@ def usable_offers(
         catalogue,
         serves,
         complies,
-        own=known and meets(judged.findings),
+        own=is_known and meets(judged.findings),
         instead=judged.failed,
     )
     if server is None:
         return ()
-    instead, why = server
-    if why is None:
-        if not judged.failed or not _of_files(question.spec):
-            return found
-        return tuple(
-            offer.replace(
-                why_instead=f"By its name and its layers this is {own_id}: the offers are of it."
-            )
-            for offer in found
+    served_id, why = server
+    if why is not None:
+        reason = _why_instead(question.spec, served_id, why, catalogue, is_known=is_known)
+        return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers_served)
+    if not judged.failed or not _of_files(question.spec):
+        return offers_served
+    reason = f"By its name and its layers this is {own_id}: the offers are of it."
+    return tuple(offer.replace(why_instead=reason) for offer in offers_served)
+
+
+def _why_instead(
+    spec: ModelSpec, served_id: str, why: str, catalogue: Catalogue, *, is_known: bool
+) -> str:
+    """Why offers of another model are shown. `is_known`: the catalogue has the model itself."""
+    if not is_known and _alike(spec, _read(catalogue, served_id)):
+        return (
+            f"{served_id} has the layers of {spec.id}: whether that is the same model, or one tuned"
+            " from it, its files do not say."
         )
-    told = (
-        f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked"
-        f" it is {why}."
+    return (
+        f"{served_id} stands in for {spec.id}: of what is offered and meets what was asked it is"
+        f" {why}."
     )
-    if not known and _alike(question.spec, _read(catalogue, instead)):
-        told = (
-            f"{instead} has the layers of {question.spec.id}: whether that is the same model, or"
-            " one tuned from it, its files do not say."
-        )
-    return tuple(offer.replace(stands_in=True, why_instead=told) for offer in found)
 
 
 def whose_offers(
