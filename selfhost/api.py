@@ -5,7 +5,7 @@ read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -233,27 +233,29 @@ def _understood(
             notes=(*_sized_by_a_file(spec), *stored_notes(spec)),
         )
     if not isinstance(model, str) or is_path(typed):
-        from .modelfiles import read_local
+        return _understood_file(catalogue, typed, workload)
+    return _understood_name(catalogue, typed, workload)
 
-        local = read_local(typed, catalogue.common("architectures"))
-        if local.quantization and local.files_here and workload.quantization is None:
-            workload = workload.replace(quantization=local.quantization)
-        notes = local.notes
-        asked_in = need.canonical_quantization(workload.quantization or "")
-        if (
-            local.format == "gguf"
-            and local.quantization
-            and asked_in not in (None, local.quantization)
-        ):
-            # a GGUF file holds one quantization, so another is not here
-            local = local.replace(files_here=False)
-            notes += (
-                (
-                    f"The file holds {local.quantization}: told is what {asked_in} would take,"
-                    " which llama-quantize makes of other weights."
-                ),
-            )
-        here = (local.format,) if local.files_here or local.missing else ()
+
+def _understood_file(catalogue: Catalogue, typed: str, workload: Workload) -> _Understood:
+    from .modelfiles import read_local
+
+    local = read_local(typed, catalogue.common("architectures"))
+    if local.quantization and local.files_here and workload.quantization is None:
+        workload = workload.replace(quantization=local.quantization)
+    notes = local.notes
+    asked_in = need.canonical_quantization(workload.quantization or "")
+    if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+        # a GGUF file holds one quantization, so another is not here
+        local = local.replace(files_here=False)
+        notes += (
+            (
+                f"The file holds {local.quantization}: told is what {asked_in} would take, which"
+                " llama-quantize makes of other weights."
+            ),
+        )
+    part: Here | None = None
+    if local.missing:
         rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
         part = Here(
             path=typed,
@@ -261,18 +263,21 @@ def _understood(
             missing_bytes=rest if rest > 0 else None,
             missing_files=local.missing,
         )
-        return _Understood(
-            spec=local.spec,
-            asked=typed,
-            workload=workload,
-            notes=notes,
-            files_here=local.files_here,
-            formats=here,
-            part=part if local.missing else None,
-            in_memory=local.in_memory,
-        )
-    found = resolve(typed, catalogue)
-    quantization, notes = found.quantization, found.notes
+    return _Understood(
+        spec=local.spec,
+        asked=typed,
+        workload=workload,
+        notes=notes,
+        files_here=local.files_here,
+        formats=(local.format,) if local.files_here or local.missing else (),
+        part=part,
+        in_memory=local.in_memory,
+    )
+
+
+def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _Understood:
+    resolved = resolve(typed, catalogue)
+    quantization, notes = resolved.quantization, resolved.notes
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
         quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
@@ -288,7 +293,7 @@ def _understood(
         else None
     )
     return _Understood(
-        spec=catalogue.spec(found.spec_id), asked=typed, workload=workload, notes=notes, tag=tag
+        spec=catalogue.spec(resolved.spec_id), asked=typed, workload=workload, notes=notes, tag=tag
     )
 
 
@@ -514,7 +519,8 @@ def _answer(
     today: str | None = None,
     prices: str = "snapshot",
 ) -> Verdict:
-    spec, workload, notes = question.spec, question.workload, understood.notes
+    spec, workload = question.spec, question.workload
+    notes = list(understood.notes)
     judged = judge(question, machine)
     day = today or utc_today()
     offers = _offers(catalogue, question, judged, day) if instead or judged.failed else ()
@@ -522,7 +528,8 @@ def _answer(
         from .catalogue.prices import refreshed
 
         newer = refreshed(offers, catalogue.offers_path, today=day)
-        offers, notes = cheapest_first(newer.offers), (*notes, newer.note)
+        offers = cheapest_first(newer.offers)
+        notes.append(newer.note)
     if question.context_asked and workload.context_tokens is not None:
         offers = at_context(offers, workload.context_tokens)
     cost = None
@@ -547,64 +554,12 @@ def _answer(
             runs=runs,
             trains=trains,
         )
-    notes = (
-        *notes,
-        *dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None),
-        *left_aside(catalogue),
-    )
-    if spec.overrides:
-        notes = (*notes, f"{spec.origin} replaces the shipped {spec.overrides}.")
-    if doubt := spec.unknown.get("availability.retired"):
-        notes = (*notes, f"Whether it is still served is not known: {doubt}.")
-    if workload.draft and question.companions is not None:
-        notes = (*notes, DRAFT_NOTE)
-    cache_type = understood.workload.kv_cache_type
-    if (
-        cache_type is not None
-        and question.workload.kv_cache_type is None
-        and question.runtime is not None
-    ):
-        notes = (
-            *notes,
-            (
-                f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
-                f" {question.runtime.name}."
-            ),
-        )
-    if instead and (growth := _growth(catalogue, question, judged)) is not None:
-        notes = (*notes, growth)
-    if instead and (picture := _larger_picture(catalogue, question, judged)) is not None:
-        notes = (*notes, picture)
-    aside = (
-        [flag for key, flag in _OF_WEIGHTS.items() if getattr(understood.workload, key) is not None]
-        if spec.closed
-        else []
-    )
-    if aside:
-        notes = (
-            *notes,
-            (
-                f"{spec.name} has no weights that could be loaded: nothing of it depends on"
-                f" {' or '.join(aside)}."
-            ),
-        )
-    if workload.task == "finetune" and not spec.closed:
-        notes = (*notes, _training_note(workload))
-        by_trainer = _which_trainer(catalogue, question)
-        notes = (*notes, by_trainer) if by_trainer else notes
-    if (
-        instead
-        and question.needs is not None
-        and question.missing_bytes != 0
-        and not question.local_files
-    ):
-        other = elsewhere(spec, workload, machine, catalogue)
-        if question.runtime is not None and question.here is None:
-            other = other or begun(
-                spec, question.runtime, workload, question.needs, machine, catalogue
-            )
-            other = other or _perhaps_here(question.runtime, machine)
-        notes = (*notes, other) if other else notes
+    notes = [*notes, *_notes(catalogue, question, understood, offers)]
+    if instead:
+        notes += _notes_instead(catalogue, question, judged)
+    notes += _notes_of_asking(catalogue, question, understood)
+    if instead and (other := _lies_elsewhere(catalogue, question, machine)) is not None:
+        notes.append(other)
     asker = Asker(catalogue, machine)
     if instead and not judged.fits:
         from .advice.compiled import ReadyAsker
@@ -612,10 +567,10 @@ def _answer(
         # other models are asked about
         asker = ReadyAsker(catalogue, machine)
     if not understood.tag:
-        notes = (*notes, *about_files(question, fits=judged.fits))
+        notes += about_files(question, fits=judged.fits)
     lines = commands(question, judged, catalogue, machine, tag=understood.tag)
     if instead and (slots := _slots(catalogue, question, judged, lines)) is not None:
-        notes = (*notes, slots)
+        notes.append(slots)
     return Verdict(
         asked=understood.asked,
         model=spec,
@@ -634,9 +589,85 @@ def _answer(
         monthly_cost=cost,
         commands=lines,
         advice=_advice(question, judged, machine) if instead else (),
-        notes=notes,
+        notes=tuple(notes),
         quality=quality_for(workload, catalogue, spec),
         rewrites=question.rewriting is not None,
+    )
+
+
+def _notes(
+    catalogue: Catalogue,
+    question: Question,
+    understood: _Understood,
+    offers: tuple[Offer, ...],
+) -> Iterator[str]:
+    """Sentences on the offers, the user's specs and what was asked to no effect."""
+    spec = question.spec
+    yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
+    yield from left_aside(catalogue)
+    if spec.overrides:
+        yield f"{spec.origin} replaces the shipped {spec.overrides}."
+    if doubt := spec.unknown.get("availability.retired"):
+        yield f"Whether it is still served is not known: {doubt}."
+    if question.workload.draft and question.companions is not None:
+        yield DRAFT_NOTE
+    cache_type = understood.workload.kv_cache_type
+    if (
+        cache_type is not None
+        and question.workload.kv_cache_type is None
+        and question.runtime is not None
+    ):
+        yield (
+            f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
+            f" {question.runtime.name}."
+        )
+
+
+def _notes_instead(catalogue: Catalogue, question: Question, judged: Judged) -> Iterator[str]:
+    """Sentences on what other uses would take."""
+    for note in (
+        _growth(catalogue, question, judged),
+        _larger_picture(catalogue, question, judged),
+    ):
+        if note is not None:
+            yield note
+
+
+def _notes_of_asking(
+    catalogue: Catalogue, question: Question, understood: _Understood
+) -> Iterator[str]:
+    """Sentences on options of weights for a closed model, and on training."""
+    spec, workload = question.spec, question.workload
+    if spec.closed:
+        aside = [
+            flag
+            for key, flag in _OF_WEIGHTS.items()
+            if getattr(understood.workload, key) is not None
+        ]
+        if aside:
+            yield (
+                f"{spec.name} has no weights that could be loaded: nothing of it depends on"
+                f" {' or '.join(aside)}."
+            )
+    elif workload.task == "finetune":
+        yield _training_note(workload)
+        by_trainer = _which_trainer(catalogue, question)
+        if by_trainer:
+            yield by_trainer
+
+
+def _lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -> str | None:
+    """A sentence where files of the model may lie on the machine that do not count as here."""
+    needs, runtime, workload = question.needs, question.runtime, question.workload
+    if needs is None or question.missing_bytes == 0 or question.local_files:
+        return None
+    note = elsewhere(question.spec, workload, machine, catalogue)
+    if runtime is None or question.here is not None:
+        return note
+    return (
+        note
+        or begun(question.spec, runtime, workload, needs, machine, catalogue)
+        or _perhaps_here(runtime, machine)
     )
 
 
@@ -717,13 +748,9 @@ def _rank(answer: Answer, recent: str) -> tuple[int, int, bool, int, bool, int]:
     """
     model = answer.model
     pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
-    slow = (
-        0
-        if pace is None or pace >= READING_TOKENS_PER_SECOND
-        else 1
-        if pace >= DEFAULT_MIN_TOKENS_PER_SECOND
-        else 2
-    )
+    slow = 0
+    if pace is not None and pace < READING_TOKENS_PER_SECOND:
+        slow = 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
     opened = answer.finding("openness")
     return (
         _ROUTE_ORDER.index(answer.route),
@@ -782,8 +809,10 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     # as it would lie: where layers are shared out, each place has a compute buffer of its own
     memory = judged.needs.memory if judged.needs is not None else needs.memory
     # of a file that somebody has, nobody asks here whether it was published
-    asked = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
-    open_ends = any(finding.outcome is Outcome.UNKNOWN for finding in asked)
+    deciding = [finding for finding in judged.findings if finding.check not in ("weights", "speed")]
+    fits = None if any(finding.outcome is Outcome.UNKNOWN for finding in deciding) else True
+    if judged.failed:
+        fits = False
     return Size(
         quantization=quantization,
         family=question.workload.format or "",
@@ -792,7 +821,7 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
         how=needs.download_how.value if needs.download_how else "assumed",
         source=needs.download_source or "",
         memory_bytes=memory.high_bytes if memory else None,
-        fits=False if judged.failed else None if open_ends else True,
+        fits=fits,
         quality=cost,
     )
 

@@ -40,22 +40,22 @@ MOST_PARALLEL = 4096
 
 
 def alternatives(
-    question: Question, asked: Workload, judged: Judged, asker: Asker
+    question: Question, workload: Workload, judged: Judged, asker: Asker
 ) -> tuple[Alternative, ...]:
     """What would get the route `local`: the same model smaller or with a shorter context, then
     other models, best first.
 
-    Nothing is proposed where the route is local already. `asked` is the workload before defaults
+    Nothing is proposed where the route is local already. `workload` is the workload before defaults
     were filled in; what it demands is demanded of the alternatives too. `asker` is asked about the
     other models.
     """
     if judged.fits:
         return ()
     machine, catalogue = asker.machine, asker.catalogue
-    own = list(_of_itself(question, asked, machine, catalogue))
-    others = _other_models(question, asked, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
+    own = list(_of_itself(question, workload, machine, catalogue))
+    others = _other_models(question, workload, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
     if not own and not others:
-        own = list(_smaller(question, asked, machine, catalogue, worth_having=False))
+        own = list(_smaller(question, workload, machine, catalogue, worth_having=False))
     return (*own[:MOST_ALTERNATIVES], *others)
 
 
@@ -135,13 +135,13 @@ def _fits_smaller(
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
-        found = _fits(
+        fit = _fits(
             spec,
             asked.replace(runtime=runtime.id, quantization=quantization),
             Asker(catalogue, machine),
         )
-        if found:
-            return found, quality.text
+        if fit:
+            return fit, quality.text
     return None
 
 
@@ -215,7 +215,7 @@ def open_alternatives(
     before what is superseded, and in each the nearest first, as the spec has them. One that fits in
     a smaller quantization alone runs here, in that.
     """
-    found = []
+    others = []
     plain = _of_any_model(asked)
     for name in (
         asker.catalogue.current_first(spec.availability.open_alternatives)
@@ -231,12 +231,16 @@ def open_alternatives(
             finding.code for finding in judged.findings if finding.outcome is Outcome.FAIL
         )
         license_id = other.license.id if other.license else None
-        fits = True if judged.fits else False if failed else None
-        less = None if judged.fits else _fits_less(other, plain, asker)
+        fits = False if failed else None
+        less = None
+        if judged.fits:
+            fits = True
+        else:
+            less = _fits_less(other, plain, asker)
         if less is not None:
             fits, failed = True, ()
         quantization = less[0][0].workload.quantization if less else None
-        found.append(
+        others.append(
             OpenAlternative(
                 id=other.id,
                 name=other.name,
@@ -248,8 +252,10 @@ def open_alternatives(
         )
     return tuple(
         sorted(
-            found,
-            key=lambda one: any(code.startswith(("license-", "openness-")) for code in one.failed),
+            others,
+            key=lambda other: any(
+                code.startswith(("license-", "openness-")) for code in other.failed
+            ),
         )
     )
 
@@ -284,14 +290,16 @@ def _candidates(
     most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
 
     def rank(other: Outline) -> tuple[bool, int, bool, bool, int, bool, int, str]:
-        known = named.index(other.id) if other.id in named else len(named)
+        place = named.index(other.id) if other.id in named else len(named)
         tuning = (other.id in bases) != (spec.id in bases)
         # one whose id goes on from its own is made of it, as DeepSeek R1 Distill is
-        akin = 0 if other.id.startswith(f"{spec.id}-") else 1 if other.family == spec.family else 2
+        akin = 1 if other.family == spec.family else 2
+        if other.id.startswith(f"{spec.id}-"):
+            akin = 0
         apart = (other.purpose != purpose, tuning, akin, (other.released or "") < recent)
         return (
             other.superseded_by is not None,
-            known,
+            place,
             *apart,
             -(other.parameters_total or 0),
             other.id,
@@ -349,12 +357,12 @@ def _most_parameters(machine: Machine, bytes_per_parameter: float) -> float | No
     """
     if machine.memory_limit_bytes is None or machine.accelerators is None:
         return None
-    rooms = [one.room_bytes for one in places(machine)]
-    known = [size for size in rooms if size is not None]
+    rooms = [place.room_bytes for place in places(machine)]
+    read = [size for size in rooms if size is not None]
     return (
         None
-        if len(known) < len(rooms)
-        else (machine.memory_limit_bytes + sum(known)) / bytes_per_parameter
+        if len(read) < len(rooms)
+        else (machine.memory_limit_bytes + sum(read)) / bytes_per_parameter
     )
 
 

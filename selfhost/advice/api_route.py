@@ -45,12 +45,12 @@ def usable_offers(
     if question.workload.private or question.workload.task == "finetune":
         return ()
     met = {} if met is None else met
-    found: tuple[Offer, ...] = ()
+    offers_served: tuple[Offer, ...] = ()
 
     own_id = published_id(question.spec, catalogue)
 
     def serves(model_id: str) -> bool:
-        nonlocal found
+        nonlocal offers_served
         if met.get(model_id) is False:
             return False
         offers, spec = offers_of(model_id), question.spec if model_id == own_id else None
@@ -58,14 +58,11 @@ def usable_offers(
             # what nobody serves stands in for nothing, and most models are served by nobody
             return False
         spec = spec or _read(catalogue, model_id)
-        found = (
-            ()
-            if spec is None
-            else _long_enough(
-                question, spec, offers or _by_its_provider(spec, today, priced_on, was_priced)
-            )
-        )
-        return bool(found)
+        offers_served = ()
+        if spec is not None:
+            offers = offers or _by_its_provider(spec, today, priced_on, was_priced)
+            offers_served = _long_enough(question, spec, offers)
+        return bool(offers_served)
 
     def complies(model_id: str) -> bool:
         if model_id not in met:
@@ -77,7 +74,7 @@ def usable_offers(
             met[model_id] = meets(finding for finding in asked if finding)
         return met[model_id]
 
-    known = own_id is not None
+    is_known = own_id is not None
     # "" where the catalogue has no such model: no id is the same
     named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
     server = whose_offers(
@@ -85,31 +82,34 @@ def usable_offers(
         catalogue,
         serves,
         complies,
-        own=known and meets(judged.findings),
+        own=is_known and meets(judged.findings),
         instead=judged.failed,
     )
     if server is None:
         return ()
-    instead, why = server
-    if why is None:
-        if not judged.failed or not _of_files(question.spec):
-            return found
-        return tuple(
-            offer.replace(
-                why_instead=f"By its name and its layers this is {own_id}: the offers are of it."
-            )
-            for offer in found
+    served_id, why = server
+    if why is not None:
+        reason = _why_instead(question.spec, served_id, why, catalogue, is_known=is_known)
+        return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers_served)
+    if not judged.failed or not _of_files(question.spec):
+        return offers_served
+    reason = f"By its name and its layers this is {own_id}: the offers are of it."
+    return tuple(offer.replace(why_instead=reason) for offer in offers_served)
+
+
+def _why_instead(
+    spec: ModelSpec, served_id: str, why: str, catalogue: Catalogue, *, is_known: bool
+) -> str:
+    """Why offers of another model are shown. `is_known`: the catalogue has the model itself."""
+    if not is_known and _alike(spec, _read(catalogue, served_id)):
+        return (
+            f"{served_id} has the layers of {spec.id}: whether that is the same model, or one tuned"
+            " from it, its files do not say."
         )
-    told = (
-        f"{instead} stands in for {question.spec.id}: of what is offered and meets what was asked"
-        f" it is {why}."
+    return (
+        f"{served_id} stands in for {spec.id}: of what is offered and meets what was asked it is"
+        f" {why}."
     )
-    if not known and _alike(question.spec, _read(catalogue, instead)):
-        told = (
-            f"{instead} has the layers of {question.spec.id}: whether that is the same model, or"
-            " one tuned from it, its files do not say."
-        )
-    return tuple(offer.replace(stands_in=True, why_instead=told) for offer in found)
 
 
 def whose_offers(
@@ -128,13 +128,12 @@ def whose_offers(
     """
     if own and serves(spec.id):
         return spec.id, None
-    return (
-        next(
-            (one for one in stand_ins(spec, catalogue) if serves(one[0]) and complies(one[0])), None
-        )
-        if instead
-        else None
-    )
+    if not instead:
+        return None
+    for model_id, why in stand_ins(spec, catalogue):
+        if serves(model_id) and complies(model_id):
+            return model_id, why
+    return None
 
 
 def published_id(spec: ModelSpec, catalogue: Catalogue) -> str | None:
@@ -248,24 +247,11 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
         yield chain[place].id, _follows([own, *chain[: place + 1]]) if own is not None else ""
     purpose = own.purpose if own is not None else "general"
 
-    def told(outline: Outline, why: str) -> tuple[str, str]:
-        for_what = (
-            ""
-            if purpose == "general"
-            else (
-                f" for {purpose}"
-                if outline.purpose == purpose
-                else f", though not made for {purpose}"
-            )
-        )
-        late = f"; it is superseded by {outline.superseded_by}" if outline.superseded_by else ""
-        return outline.id, f"{why}{for_what}{late}"
-
     if spec.closed:
         for outline, why in _beside_closed(spec, purpose, catalogue):
             if outline.id not in seen:
                 seen.add(outline.id)
-                yield told(outline, why)
+                yield outline.id, f"{why}{_made_for(outline, purpose)}"
         return
     size = spec.parameters.total
     if size is None:
@@ -278,29 +264,36 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     # the sizes ascend, and sorting keeps their order
     bases = catalogue.base_ids()
 
-    def apart(one: Outline) -> tuple[bool, bool, bool, bool]:
-        tuning = (one.id in bases) != (spec.id in bases)
+    def apart(outline: Outline) -> tuple[bool, bool, bool, bool]:
+        tuning = (outline.id in bases) != (spec.id in bases)
         return (
-            one.superseded_by is not None,
-            one.purpose != purpose,
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
             tuning,
-            one.family != spec.family,
+            outline.family != spec.family,
         )
 
     for outline in sorted(larger, key=apart):
         if outline.id not in seen:
-            family = " of its family" if outline.family == spec.family else ""
-            base = (
-                ", a base model that follows no instructions"
-                if outline.id in bases and spec.id not in bases
-                else ""
-            )
-            size_told = (
-                "an open-weight model of the same size"
-                if outline.parameters_total == size
-                else "the next larger open-weight model"
-            )
-            yield told(outline, f"{size_told}{family}{base}")
+            why = "the next larger open-weight model"
+            if outline.parameters_total == size:
+                why = "an open-weight model of the same size"
+            if outline.family == spec.family:
+                why += " of its family"
+            if outline.id in bases and spec.id not in bases:
+                why += ", a base model that follows no instructions"
+            yield outline.id, f"{why}{_made_for(outline, purpose)}"
+
+
+def _made_for(outline: Outline, purpose: str) -> str:
+    """What follows the reason for a stand-in: its purpose, beside the one wanted, and its age."""
+    text = ""
+    if purpose != "general":
+        made_for_it = outline.purpose == purpose
+        text = f" for {purpose}" if made_for_it else f", though not made for {purpose}"
+    if outline.superseded_by:
+        text += f"; it is superseded by {outline.superseded_by}"
+    return text
 
 
 def _successors(own: Outline, catalogue: Catalogue) -> list[Outline]:

@@ -31,17 +31,19 @@ def commands(
 
     `tag` is what Ollama calls the model, where that was typed.
     """
-    if not judged.fits or question.runtime is None or question.workload.task != "generate":
+    runtime = question.runtime
+    if not judged.fits or runtime is None or question.workload.task != "generate":
         return ()
-    if any(finding.code == "runtime-other-byte-order" for finding in judged.findings):
+    codes = {finding.code for finding in judged.findings}
+    if "runtime-other-byte-order" in codes:
         # the published file would not load as it is
         return ()
     batch = need.batch_tokens(question.spec, question.workload, architectures(catalogue))
     if question.local_files:
-        return _of_a_file(question, question.runtime, question.spec.origin, batch)
-    scaled = any(finding.code == "context-scaled" for finding in judged.findings)
-    if question.here is not None and question.here.by_path and question.here.missing_bytes == 0:
-        return () if scaled else _of_a_file(question, question.runtime, question.here.path, batch)
+        return _of_a_file(question, runtime, question.spec.origin, batch)
+    scaled, here = "context-scaled" in codes, question.here
+    if here is not None and here.by_path and here.missing_bytes == 0:
+        return () if scaled else _of_a_file(question, runtime, here.path, batch)
     if scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
@@ -49,28 +51,21 @@ def commands(
         (device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES
         for device in machine.accelerators or ()
     )
-    devices = (
-        {term.where for term in judged.needs.memory.terms if term.where != "host"}
-        if judged.needs and judged.needs.memory
-        else set()
-    )
-    parallel = (
-        f" --tensor-parallel-size {len(devices)}"
-        if question.runtime.id == "vllm" and len(devices) > 1
-        else ""
-    )
-    lines = [
-        line + parallel for line in _lines(question.runtime, question, large, tag, scaled, batch)
-    ]
-    if (
-        question.runtime.id == "llama.cpp"
-        and question.missing_bytes != 0
-        and _has_build(catalogue.runtime("ollama"), machine)
-    ):
-        other = list(_lines(catalogue.runtime("ollama"), question, large, tag, scaled, batch))
+    parallel = _tensor_parallel(judged) if runtime.id == "vllm" else ""
+    lines = [line + parallel for line in _lines(runtime, question, large, tag, scaled, batch)]
+    ollama = catalogue.runtime("ollama")
+    if runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(ollama, machine):
+        beside = _lines(ollama, question, large, tag, scaled, batch)
         # beside the runtime that was judged, only where one line says it all
-        lines += other if len(other) == 1 else []
+        lines += beside if len(beside) == 1 else ()
     return tuple(lines)
+
+
+def _tensor_parallel(judged: Judged) -> str:
+    """vLLM's option for several accelerators; empty for one."""
+    memory = judged.needs.memory if judged.needs else None
+    places = {term.where for term in memory.terms if term.where != "host"} if memory else set()
+    return f" --tensor-parallel-size {len(places)}" if len(places) > 1 else ""
 
 
 def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
@@ -126,12 +121,10 @@ def _of_a_file(
 ) -> tuple[str, ...]:
     """llama.cpp on the very file that was judged; the other runtimes want code around it."""
     workload = question.workload
-    # what stands in for a person's or computer's name in a record is no path
-    beside = question.here.projector if question.here is not None else None
-    masked = question.here is not None and any(
-        part in ("USER", "HOST", "ID") for part in f"{path}/{beside}".replace("\\", "/").split("/")
-    )
-    if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf") or masked:
+    projector = question.here.projector if question.here is not None else None
+    if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf"):
+        return ()
+    if question.here is not None and _is_masked(f"{path}/{projector}"):
         return ()
     if "-of-" in path:
         from ..modelfiles.gguf import parts_of
@@ -139,30 +132,39 @@ def _of_a_file(
         # llama.cpp finds the other parts of a split file from the first alone
         # (src/llama-model-loader.cpp)
         path = parts_of(path)[0]
+    options = _options_of_a_file(question, runtime, batch)
+    if options is None:
+        return ()
     total = (workload.context_tokens or 0) * workload.parallel
-    cache = (
-        ""
-        if workload.kv_cache_type in (None, "f16")
-        else f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
-    )
-    projector = f" --mmproj {_in_shell(beside)}" if beside else ""
-    embeds = _embeds(runtime, question.spec)
-    if workload.draft or workload.adapter or batch or embeds:
-        departs = [
-            *embeds,
-            *(
-                key
-                for key in _departures(runtime, workload, False, batch)
-                if key in (*COMPANIONS, "whole_batch")
-            ),
-        ]
-        extra = [_filled(runtime.options.get(key, ""), _values(question, batch)) for key in departs]
-        if not all(extra):
-            return ()
-        cache += "".join(f" {text}" for text in extra)
+    pictures = f" --mmproj {_in_shell(projector)}" if projector else ""
     return (
-        f"llama-server -m {_in_shell(path)}{projector} -c {total} -np {workload.parallel}{cache}",
+        f"llama-server -m {_in_shell(path)}{pictures} -c {total} -np {workload.parallel}{options}",
     )
+
+
+def _is_masked(path: str) -> bool:
+    """Whether a part of a record's path stands in for a person's or computer's name, so that it is
+    no path.
+    """
+    return any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
+
+
+def _options_of_a_file(question: Question, runtime: RuntimeSpec, batch: int | None) -> str | None:
+    """Options of llama-server beside context and sequences; None where one cannot be filled in."""
+    workload, options = question.workload, ""
+    if workload.kv_cache_type not in (None, "f16"):
+        options = f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
+    departures = [
+        *_embeds(runtime, question.spec),
+        *(
+            key
+            for key in _departures(runtime, workload, False, batch)
+            if key in (*COMPANIONS, "whole_batch")
+        ),
+    ]
+    values = _values(question, batch) if departures else {}
+    extra = [_filled(runtime.options.get(key, ""), values) for key in departures]
+    return options + "".join(f" {text}" for text in extra) if all(extra) else None
 
 
 def _in_shell(path: str) -> str:
@@ -194,23 +196,7 @@ def _lines(
     ):
         return ()
     values = _values(question, batch)
-    by_tag = "{tag}" in runtime.command and workload.format == "gguf"
-    if by_tag and tag is None and question.here is not None and runtime.id == workload.runtime:
-        tag = question.here.tag
-    typed = runtime.command.replace("{tag}", tag) if by_tag and tag else ""
-    rule = runtime.rule_of(workload.quantization)
-    command = (
-        rule.command
-        if rule is not None and rule.command and not values.get("quantized")
-        else runtime.command
-    )
-    # a bare tag loads its own quantization, whatever was asked
-    line = (
-        typed or ""
-        if by_tag and not _loaded_by_tag(spec, runtime, workload)
-        else _filled(command, values)
-    )
-    line = line or _filled(runtime.repository_command, values)
+    line = _run_line(runtime, question, tag, values)
     if not line:
         return ()
     extra = [_filled(runtime.options[key], values) for key in departs if key in runtime.options]
@@ -219,6 +205,26 @@ def _lines(
     serve = [_filled(runtime.settings[key], values) for key in departs if key in runtime.settings]
     first = (" ".join((*serve, runtime.serve)),) if serve else ()
     return (*first, " ".join((line, *extra)))
+
+
+def _run_line(
+    runtime: RuntimeSpec, question: Question, tag: str | None, values: Mapping[str, str]
+) -> str:
+    """The runtime's command for that model, without options; empty where none is known."""
+    workload = question.workload
+    is_tagged = "{tag}" in runtime.command and workload.format == "gguf"
+    if is_tagged and not _loaded_by_tag(question.spec, runtime, workload):
+        # a bare tag loads its own quantization, whatever was asked
+        if tag is None and question.here is not None and runtime.id == workload.runtime:
+            tag = question.here.tag
+        line = runtime.command.replace("{tag}", tag) if tag else ""
+    else:
+        rule = runtime.rule_of(workload.quantization)
+        command = runtime.command
+        if rule is not None and rule.command and not values.get("quantized"):
+            command = rule.command
+        line = _filled(command, values)
+    return line or _filled(runtime.repository_command, values)
 
 
 def _yarn(spec: ModelSpec) -> dict[str, str]:
@@ -239,25 +245,25 @@ def _departures(
     runtime: RuntimeSpec, workload: Workload, large: bool, batch: int | None
 ) -> list[str]:
     """What the workload asks that the runtime would not do by itself."""
-    found = []
+    departures = []
     if workload.kv_cache_type not in (None, "f16"):
-        found.append("kv_cache_type")
+        departures.append("kv_cache_type")
     if workload.parallel > 1:
-        found.append("parallel")
+        departures.append("parallel")
     if batch:
-        found.append("whole_batch")
+        departures.append("whole_batch")
     if workload.draft:
-        found.append("mtp" if workload.draft == need.OWN_BLOCK else "draft")
+        departures.append("mtp" if workload.draft == need.OWN_BLOCK else "draft")
     if workload.adapter:
-        found.append("adapter")
+        departures.append("adapter")
     usual = runtime.default_context_tokens
     if (
         workload.context_tokens is not None
         and usual is not None
         and (large or workload.context_tokens > usual)
     ):
-        found.append("context_tokens")
-    return found
+        departures.append("context_tokens")
+    return departures
 
 
 def _carried(runtime: RuntimeSpec, key: str) -> bool:
@@ -274,24 +280,16 @@ def _loaded_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
 
 def _values(question: Question, batch: int | None) -> Mapping[str, str]:
     spec, workload = question.spec, question.workload
-    found = need.published(spec, workload.format or "", workload.quantization or "")
+    published = need.published(spec, workload.format or "", workload.quantization or "")
     # a publisher's own name of the quantization is the tag that downloads it
-    named = (
-        next(
-            (
-                name
-                for name in found[1].bytes
-                if need.canonical_quantization(name) == workload.quantization
-            ),
-            None,
-        )
-        if found
-        else None
+    names = published[1].bytes if published else ()
+    named = next(
+        (name for name in names if need.canonical_quantization(name) == workload.quantization), None
     )
     rule = question.runtime.rule_of(workload.quantization) if question.runtime else None
     # files that somebody quantized lie elsewhere than the published ones
     quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (
-        found[1].repository if found else None
+        published[1].repository if published else None
     )
     elsewhere = workload.format in ("gguf", "ggml", "mlx", "ctranslate2") or (
         rule is not None and not rule.at_load

@@ -149,25 +149,36 @@ def _here(
     prompt = speed.prompt if speed else None
     slow, slow_line = _hours(read, written, decode, prompt, fast=False)
     fast, fast_line = _hours(read, written, decode, prompt, fast=True)
-    found: dict[str, Any] = {
-        "hours_per_day_low": fast,
-        "hours_per_day_high": slow,
-        "hours_are_bounds": prompt is None and read > 0,
-        "keeps_up": True if slow <= HOURS_PER_DAY else False if fast > HOURS_PER_DAY else None,
-    }
-    lines = [f"slow end: {slow_line}", f"fast end: {fast_line}"]
-    if fast > HOURS_PER_DAY:
-        return LocalCost(**found, arithmetic=tuple(lines))
-    power = (
-        (load.watts, load.watts, "what you stated")
-        if load.watts is not None
-        else _rated(machine, needs, ratings)
+    pace = LocalCost(
+        hours_per_day_low=fast,
+        hours_per_day_high=slow,
+        hours_are_bounds=prompt is None and read > 0,
+        keeps_up=_keeps_up(slow, fast),
+        arithmetic=(f"slow end: {slow_line}", f"fast end: {fast_line}"),
     )
+    if pace.keeps_up is False:
+        return pace
+    if load.watts is not None:
+        return _with_energy(pace, load, slow, fast, load.watts, load.watts, "what you stated")
+    power = _rated(machine, needs, ratings)
     if isinstance(power, Unread):
-        return LocalCost(**found, arithmetic=tuple(lines), unknown=(power,))
-    least, most, source = power
-    found.update(watts_low=least, watts_high=most, watts_source=source)
+        return pace.replace(unknown=(power,))
+    return _with_energy(pace, load, slow, fast, *power)
+
+
+def _keeps_up(slow: float, fast: float) -> bool | None:
+    """Whether the hours of both ends, or of neither, are in a day; None where one end's are."""
+    if slow <= HOURS_PER_DAY:
+        return True
+    return False if fast > HOURS_PER_DAY else None
+
+
+def _with_energy(
+    pace: LocalCost, load: Load, slow: float, fast: float, least: float, most: float, source: str
+) -> LocalCost:
+    """The same with the energy of the ends that keep up, at `least` to `most` watts."""
     rate = load.electricity_per_kwh
+    energy: dict[str, float] = {}
     line = ""
     for end, name, hours, watts in (
         ("low", "fast end", fast, least),
@@ -175,18 +186,23 @@ def _here(
     ):
         if hours <= HOURS_PER_DAY:
             spent = DAYS_PER_MONTH * round(hours, 2) * watts / 1000
-            found[f"kwh_per_month_{end}"] = spent
+            energy[f"kwh_per_month_{end}"] = spent
             line = (
                 f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours ×"
                 f" {units.plain(watts)} W / 1,000 = {spent:,.2f} kWh"
             )
             if rate is not None:
-                found[f"electricity_per_month_{end}"] = spent * rate
+                energy[f"electricity_per_month_{end}"] = spent * rate
                 line += f", × {units.plain(rate)} = {spent * rate:,.2f}"
     behind = Unread(fact="kwh_per_month_high", reason="it does not keep up")
     # the dearer of the ends that keep up: the other is made alike
-    return LocalCost(
-        **found, arithmetic=(*lines, line), unknown=() if slow <= HOURS_PER_DAY else (behind,)
+    return pace.replace(
+        **energy,
+        watts_low=least,
+        watts_high=most,
+        watts_source=source,
+        arithmetic=(*pace.arithmetic, line),
+        unknown=() if slow <= HOURS_PER_DAY else (behind,),
     )
 
 
@@ -197,26 +213,20 @@ def _hours(
     nothing and as long as writing it.
     """
     writes = round(decode.high if fast else decode.low, 3)
-    reads = (
-        round(prompt.high if fast else prompt.low, 3)
-        if prompt is not None
-        else None
-        if fast
-        else writes
-    )
+    reads: float | None = None
+    note = ""
+    if prompt is not None:
+        reads = round(prompt.high if fast else prompt.low, 3)
+    elif not fast:
+        reads = writes
+    if prompt is None and read:
+        note = ", reading in no time" if fast else ", reading no faster than writing, a bound"
     parts, seconds = [], 0.0
     for number, pace in ((read, reads), (written, writes)):
         if number and pace:
             parts.append(f"{number:,} / {pace:,.3f}".rstrip("0").rstrip("."))
             seconds += number / pace
     hours = seconds / 3600
-    note = (
-        ""
-        if prompt is not None or not read
-        else ", reading in no time"
-        if fast
-        else ", reading no faster than writing, a bound"
-    )
     sides = " + ".join(parts) or "0"
     return hours, f"({sides}) s / 3,600 = {hours:,.2f} hours{note}"
 
@@ -226,11 +236,8 @@ def _rated(
 ) -> tuple[float, float, str] | Unread:
     """Watts at least and at most of the processors that would work, and their source."""
 
-    def unknown(reason: str) -> Unread:
-        return Unread(fact="watts", reason=reason, remedy=_METER)
-
     if machine.scope == "vm":
-        return unknown(
+        return _unrated(
             "it is a virtual machine, whose host's power is not read; a rented one is paid by the"
             " hour"
         )
@@ -244,35 +251,40 @@ def _rated(
         board = gpus.board_watts(devices[number].name) if number < len(devices) else None
         if board is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
-            return unknown(f"no rated power of {name} is known")
+            return _unrated(f"no rated power of {name} is known")
         low, high = low + board[0], high + board[1]
         names.append(devices[number].name)
         sources.append(gpus.source_of("watts"))
     if needs.placement != "accelerator":
-        if machine.scope == "container":
-            return unknown(
-                "a container has a share of its host's processor, and what the rest of it does is"
-                " not known"
-            )
-        if machine.cpu_model is None:
-            return unknown("its processor is not named")
-        wanted = _processor(machine.cpu_model)
-        watts = next(
-            (
-                row["watts"]
-                for row in ratings["cpu"]
-                for name in row["names"]
-                if name.lower() == wanted
-            ),
-            None,
-        )
-        if watts is None:
-            return unknown(f"no rated power of {machine.cpu_model} is known")
+        watts = _rated_processor(machine, ratings)
+        if isinstance(watts, Unread):
+            return watts
         low, high = low + watts, high + watts
-        names.append(machine.cpu_model)
+        names.append(machine.cpu_model or "")
         sources.append(ratings["cpu_source"])
-    told = f"{' and '.join(dict.fromkeys(names))}, {'; '.join(dict.fromkeys(sources))}"
-    return low, high, f"{told}; the rest of the computer comes on top"
+    source = f"{' and '.join(dict.fromkeys(names))}, {'; '.join(dict.fromkeys(sources))}"
+    return low, high, f"{source}; the rest of the computer comes on top"
+
+
+def _rated_processor(machine: Machine, ratings: Mapping[str, Any]) -> float | Unread:
+    """Watts of the machine's processor, all of which works."""
+    if machine.scope == "container":
+        return _unrated(
+            "a container has a share of its host's processor, and what the rest of it does is not"
+            " known"
+        )
+    if machine.cpu_model is None:
+        return _unrated("its processor is not named")
+    wanted = _processor(machine.cpu_model)
+    for row in ratings["cpu"]:
+        if any(name.lower() == wanted for name in row["names"]):
+            watts: float = row["watts"]
+            return watts
+    return _unrated(f"no rated power of {machine.cpu_model} is known")
+
+
+def _unrated(reason: str) -> Unread:
+    return Unread(fact="watts", reason=reason, remedy=_METER)
 
 
 def _processor(model: str) -> str:

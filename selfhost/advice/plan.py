@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
-from ..needs.records import Needs
+from ..needs.records import MemoryNeed, Needs
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from ..verdict.question import ask
@@ -90,19 +90,19 @@ class Plan(Record):
     @property
     def fitting(self) -> tuple[Known, ...]:
         """The profiles that run it, smallest first."""
-        return tuple(one for one in self.known if one.route is Route.LOCAL)
+        return tuple(machine for machine in self.known if machine.route is Route.LOCAL)
 
-    def fast_enough(self, one: Known) -> bool:
+    def fast_enough(self, machine: Known) -> bool:
         """The slow end of its pace reaches the wanted speed too; where it does not, or is not
         told, a profile that fits only may do.
         """
         wanted = self.workload.min_tokens_per_second
-        return not wanted or (one.pace is not None and one.pace.low >= wanted)
+        return not wanted or (machine.pace is not None and machine.pace.low >= wanted)
 
     @property
     def exit_code(self) -> int:
         """0 a known machine does it, 1 none does, 3 none does for sure but one may."""
-        routes = {one.route for one in self.known}
+        routes = {machine.route for machine in self.known}
         best = next(
             (route for route in (Route.LOCAL, Route.UNKNOWN) if route in routes), Route.NEITHER
         )
@@ -142,7 +142,11 @@ def make_plan(
         )
     order = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
     known.sort(
-        key=lambda one: (order.index(one.route), *size_of(one.profile.machine), one.profile.name)
+        key=lambda machine: (
+            order.index(machine.route),
+            *size_of(machine.profile.machine),
+            machine.profile.name,
+        )
     )
     stopping = (Outcome.FAIL, Outcome.UNKNOWN)
     return Plan(
@@ -169,53 +173,27 @@ def _least(
     """
     vast = _machine("linux", "x86_64", 2**50, 2**60)
     question = ask(spec, workload, catalogue, vast)
-    needs, runtime = question.needs, question.runtime
-    if needs is None:
+    if question.needs is None:
         return question, judge(question, vast), None
-    systems = (
-        [tuple(entry.split("-", 1)) for entry in runtime.systems]
-        if runtime
-        else [("linux", "x86_64")]
-    )
-    allowed = needs.cpu.architectures
-    system, architecture = next(
-        (pair for pair in systems if not allowed or pair[1] in allowed), systems[0]
-    )
-    vast = _machine(system, architecture, 2**50, 2**60, _sets(needs, architecture))
+    system, architecture = _platform(question.needs, question.runtime)
+    vast = _machine(system, architecture, 2**50, 2**60, _sets(question.needs, architecture))
     question = ask(spec, workload, catalogue, vast)
     needs = question.needs
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None
-    quantization = question.workload.quantization
-    gpu_only = runtime is not None and runtime.wants_gpu(quantization)
-    rule = runtime.rule_of(quantization) if runtime is not None else None
-    placed = on_one(needs, "accelerator:0").memory
-    moved = placed.terms if placed is not None else ()
-    on_card = sum(term.high_bytes for term in moved if term.where != "host") + DEVICE_MARGIN_BYTES
-    if gpu_only:
-        on_card = smallest_device_bytes(needs.memory)
-    beside = sum(term.high_bytes for term in moved if term.where == "host")
+    runtime = question.runtime
+    gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
+    on_card, beside = _parted(needs, needs.memory, gpu_only=gpu_only)
     reserve, _ = reserve_of(vast, workload)
-    alone = needs.memory.high_bytes + reserve
     unified = system == "macos" and architecture == "aarch64"
     in_ram = not gpu_only or unified
-    disk = None if needs.disk_bytes is None else _least_disk(needs.disk_bytes)
+    memory = reserve + (needs.memory.high_bytes if in_ram else beside)
     cards: tuple[Accelerator, ...] = ()
     if unified:
         cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
     elif gpu_only:
-        vendor = rule.vendors[0] if rule is not None and rule.vendors else "unknown"
-        least_chip = rule.compute_capability if rule is not None else None
-        cards = (
-            Accelerator(
-                vendor=vendor,
-                name="the accelerator",
-                memory_total_bytes=on_card,
-                unified=False,
-                compute_capability=least_chip,
-            ),
-        )
-    memory = alone if in_ram else beside + reserve
+        cards = (_card(question, on_card),)
+    disk = None if needs.disk_bytes is None else _least_disk(needs.disk_bytes)
     machine = _machine(system, architecture, memory, disk, _sets(needs, architecture), cards)
     cores = sure = perhaps = None
     if in_ram and question.workload.min_tokens_per_second:
@@ -244,6 +222,45 @@ def _least(
         accelerator_required=gpu_only,
     )
     return question, judged, least
+
+
+def _platform(needs: Needs, runtime: RuntimeSpec | None) -> tuple[str, str]:
+    """System and processor of the least machine: the first of the runtime's that the model allows,
+    else its first.
+    """
+    if runtime is None:
+        return "linux", "x86_64"
+    allowed = needs.cpu.architectures
+    platforms = [entry.partition("-") for entry in runtime.systems]
+    system, _, architecture = next(
+        (platform for platform in platforms if not allowed or platform[2] in allowed),
+        platforms[0],
+    )
+    return system, architecture
+
+
+def _parted(needs: Needs, memory: MemoryNeed, *, gpu_only: bool) -> tuple[int, int]:
+    """Bytes of one accelerator that holds it, and bytes of RAM beside it."""
+    placed = on_one(needs, "accelerator:0").memory
+    terms = placed.terms if placed is not None else ()
+    beside = sum(term.high_bytes for term in terms if term.where == "host")
+    if gpu_only:
+        return smallest_device_bytes(memory), beside
+    on_card = sum(term.high_bytes for term in terms if term.where != "host")
+    return on_card + DEVICE_MARGIN_BYTES, beside
+
+
+def _card(question: Question, memory_bytes: int) -> Accelerator:
+    """The least accelerator on which the runtime has kernels of the quantization."""
+    runtime = question.runtime
+    rule = runtime.rule_of(question.workload.quantization) if runtime is not None else None
+    return Accelerator(
+        vendor=rule.vendors[0] if rule is not None and rule.vendors else "unknown",
+        name="the accelerator",
+        memory_total_bytes=memory_bytes,
+        unified=False,
+        compute_capability=rule.compute_capability if rule is not None else None,
+    )
 
 
 def _sets(needs: Needs, architecture: str) -> tuple[str, ...]:

@@ -133,31 +133,35 @@ def placements(
 
 
 def _on_accelerators(
-    needs: Needs, memory: MemoryNeed, machine: Machine, found: Sequence[Place], layers: int | None
+    needs: Needs,
+    memory: MemoryNeed,
+    machine: Machine,
+    candidates: Sequence[Place],
+    layers: int | None,
 ) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither
     holds a layer.
     """
-    known = [place for place in found if place.room_bytes is not None]
-    if not known:
+    sized = [place for place in candidates if place.room_bytes is not None]
+    if not sized:
         return
     moving = sum(
         _moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program
     )
-    one = max(known, key=lambda place: place.room_bytes or 0)
-    if moving <= (one.room_bytes or 0):
-        yield on_one(needs, one.where)
+    largest = max(sized, key=lambda place: place.room_bytes or 0)
+    if moving <= (largest.room_bytes or 0):
+        yield on_one(needs, largest.where)
     elif layers:
         # a program gets one instance of MIG, and no other accelerator beside it
         parts = [
             place
-            for place in known
+            for place in sized
             if machine.accelerators and machine.accelerators[place.index].is_part
         ]
         yield from _shared_out(
             needs,
             memory,
-            [one] if one in parts else [place for place in known if place not in parts],
+            [largest] if largest in parts else [place for place in sized if place not in parts],
             layers,
         )
 
@@ -182,7 +186,8 @@ def share_on_shared(
     does; whole layers move.
     """
     device = next(
-        (one for one in machine.accelerators or () if one.unified and one.vendor == "apple"), None
+        (card for card in machine.accelerators or () if card.unified and card.vendor == "apple"),
+        None,
     )
     limits = None if device is None else metal_limits(device, machine)
     if limits is None or needs.memory is None or not layers:
@@ -330,11 +335,13 @@ def _of_devices(memory: MemoryNeed) -> list[Term]:
     """What devices hold under a program that needs them: its context and graphs too, but where
     that is in another term's figure.
     """
-    told = any(
+    states_process = any(
         term.on_device is not None and term.on_device.beside is not None for term in memory.terms
     )
     return [
-        term for term in memory.terms if term.name != "tokenizer" and not (told and term.is_program)
+        term
+        for term in memory.terms
+        if term.name != "tokenizer" and not (states_process and term.is_program)
     ]
 
 
@@ -352,20 +359,20 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     each.
     """
     owned = machine.accelerators or ()
-    known = [
+    sized = [
         place
         for place in places(machine)
         if place.room_bytes is not None and not owned[place.index].is_part
     ]
-    known.sort(key=lambda place: -(place.room_bytes or 0))
+    sized.sort(key=lambda place: -(place.room_bytes or 0))
     shared = sum(term.high_bytes for term in memory.terms if term.name in SHARED_OUT)
     whole = gathered.high_bytes + sum(
         term.high_bytes
         for term in memory.terms
         if term.name not in SHARED_OUT and not term.is_program
     )
-    for number in range(2, len(known) + 1):
-        if -(-shared // number) + whole <= (known[number - 1].room_bytes or 0):
+    for number in range(2, len(sized) + 1):
+        if -(-shared // number) + whole <= (sized[number - 1].room_bytes or 0):
             break
     else:
         return
@@ -375,7 +382,7 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
         if term.is_program:
             terms.append(_processes(term, number))
             continue
-        for index, place in enumerate(known[:number]):
+        for index, place in enumerate(sized[:number]):
             if term.name in SHARED_OUT:
                 part = {name: (size + index) // number for name, size in sizes.items()}
                 if term.name == "gradients":
@@ -548,22 +555,26 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
     for where, count in (*shares, ("host", left)):
         if not count:
             continue
-        part = {
-            name: _share(shared, name, stop - count, stop, layers)
-            for name in ("bytes", "low_bytes", "high_bytes")
-        }
-        # layers that differ are taken to lie evenly
-        how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
-        line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
-        made = shared.replace(where=where, how=how, arithmetic=line, offload=None, **part)
+        part = _some_layers(shared, where, count, stop, layers)
         if output and stop == layers:
-            made = _resized(
-                made, made.bytes + output, summed(f"{output:,} bytes of output matrix", line)
-            )
-        yield made
+            line = summed(f"{output:,} bytes of output matrix", part.arithmetic)
+            part = _resized(part, part.bytes + output, line)
+        yield part
         stop -= count
     if term.offload is not None and term.offload.table_bytes:
         yield _embeddings(term, term.offload.table_bytes)
+
+
+def _some_layers(shared: Term, where: str, count: int, stop: int, layers: int) -> Term:
+    """Of a term that is shared out by layer, the `count` layers before `stop`."""
+    sizes = {
+        name: _share(shared, name, stop - count, stop, layers)
+        for name in ("bytes", "low_bytes", "high_bytes")
+    }
+    # layers that differ are taken to lie evenly
+    how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
+    line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
+    return shared.replace(where=where, how=how, arithmetic=line, offload=None, **sizes)
 
 
 def _placed(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
@@ -578,13 +589,13 @@ def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
     """A term as it is where the model lies on an accelerator; the program stays in RAM, and is
     another build then.
     """
-    made = term.on_device
-    if made is None or (term.where == "host" and not (away and term.is_program)):
+    there = term.on_device
+    if there is None or (term.where == "host" and not (away and term.is_program)):
         yield term
         return
-    yield made.replace(where=term.where, beside=None)
-    if made.beside is not None:
-        yield made.beside
+    yield there.replace(where=term.where, beside=None)
+    if there.beside is not None:
+        yield there.beside
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:

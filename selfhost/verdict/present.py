@@ -269,33 +269,33 @@ def _is(
     catalogue: Catalogue,
 ) -> bool:
     """Whether it is that model, by the names that the catalogue knows."""
-    own = {
-        name.lower()
-        for name in (spec.repository, *(files.repository for files in spec.files))
-        if name
-    }
-    if workload.format not in ("gguf", "ggml"):
-        return (
-            bool(model.repository)
-            and (model.repository or "").lower() == _repository_of(spec, runtime, workload).lower()
-        )
+    if workload.format == "gguf":
+        return _is_named_alike(model, spec, catalogue)
     if workload.format == "ggml":
         size = (model.file or "").removeprefix("ggml-").removesuffix(".bin")
         size = re.sub(r"-q\d_\d$", "", size)
         return spec.id.removeprefix("whisper-") == size
-    if "mmproj" in (model.file or "").lower():
+    if not model.repository:
         return False
-    if model.repository is not None and model.repository.lower() in own:
+    return model.repository.lower() == _repository_of(spec, runtime, workload).lower()
+
+
+def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
+    """Whether a GGUF file is of that model: by its repository, its tag or its own name."""
+    file = model.file or ""
+    if "mmproj" in file.lower():
+        return False
+    repositories = (spec.repository, *(files.repository for files in spec.files))
+    if model.repository is not None and model.repository.lower() in {
+        name.lower() for name in repositories if name
+    }:
         return True
     if model.tag is not None and model.tag.lower() in {alias.lower() for alias in spec.aliases}:
         return True
     # names of models begin with their family's: no need to look others up
     family = re.split(r"[^a-z]", spec.id, maxsplit=1)[0]
-    name = (
-        model.repository
-        or model.tag
-        or re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", model.file or "", flags=re.IGNORECASE)
-    )
+    stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", file, flags=re.IGNORECASE)
+    name = model.repository or model.tag or stem
     return family in name.lower() and id_of(name, catalogue) == spec.id
 
 

@@ -185,7 +185,9 @@ class Question(Record):
         """What is still to be downloaded where the model is here, whole or in part; None where
         all of it is, or it is not known.
         """
-        own = 0 if self.local_files else self.here.missing_bytes if self.here else None
+        if self.local_files:
+            return self.beside_bytes
+        own = self.here.missing_bytes if self.here else None
         return None if own is None else own + self.beside_bytes
 
 
@@ -359,8 +361,8 @@ def judge(question: Question, machine: Machine) -> Judged:
     about += held
     about.append(check.cpu_check(needs.cpu, machine, question.runtime))
     # code that comes with the model needs no release that knows it
-    made = None if spec.safety.remote_code else spec.architecture
-    row = made.row if made else None
+    architecture = None if spec.safety.remote_code else spec.architecture
+    row = architecture.row if architecture else None
     about.append(
         check.runtime_check(
             machine,
@@ -396,15 +398,17 @@ def _least_bad(
     """Of placements that all fail: the host's, else the first; the last of a runtime that works
     on accelerators alone.
     """
-    hosts = [one for one in seen if one[0].placement == "host"]
-    return seen[-1] if _gpu_only(question) else hosts[-1] if hosts else seen[0]
+    if _gpu_only(question):
+        return seen[-1]
+    hosts = [placed for placed in seen if placed[0].placement == "host"]
+    return hosts[-1] if hosts else seen[0]
 
 
 def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Placement, ...]:
     """Every way to lay it out, the judged one marked; () where there is no choice."""
     if question.needs is None:
         return ()
-    found = []
+    ways = []
     for candidate, held in _held(question, question.needs, machine):
         pace, speed = _pace(question, candidate, machine)
         outcomes = {
@@ -414,7 +418,7 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
         }
         terms = candidate.memory.terms if candidate.memory else ()
         places = dict.fromkeys(term.where for term in terms if term.where != "host")
-        found.append(
+        ways.append(
             Placement(
                 placement=candidate.placement,
                 accelerators=tuple(int(where.partition(":")[2]) for where in places),
@@ -423,17 +427,18 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
                 ),
                 host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
                 decode=pace.decode if pace else None,
-                fits=(
-                    False
-                    if Outcome.FAIL in outcomes
-                    else None
-                    if Outcome.UNKNOWN in outcomes
-                    else True
-                ),
+                fits=_allows(outcomes),
                 judged=_to_come(question, candidate) == judged.needs,
             )
         )
-    return tuple(found) if len(found) > 1 else ()
+    return tuple(ways) if len(ways) > 1 else ()
+
+
+def _allows(outcomes: set[Outcome]) -> bool | None:
+    """Whether findings of these outcomes let it run; None where that cannot be told."""
+    if Outcome.FAIL in outcomes:
+        return False
+    return None if Outcome.UNKNOWN in outcomes else True
 
 
 def _to_come(question: Question, needs: Needs) -> Needs:
@@ -478,18 +483,7 @@ def _held(
         and question.runtime.splits_layers
         and question.workload.task == "generate"
     )
-    purpose = question.runtime.store if question.runtime else "huggingface"
-    stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
-    kept = check.held_in_memory(question.here, machine, purpose)
-    stores = [purpose] * bool(stored) + (
-        [question.here.store or purpose] if question.here is not None and kept else []
-    )
-    surely = None not in (
-        question.in_memory,
-        *(check.lies_in_memory(machine, store) for store in stores),
-    )
-    if question.in_memory is not False:
-        kept += max(0, (needs.download_bytes or 0) - question.beside_bytes)
+    stored, kept, surely = _files_in_memory(question, needs, machine)
     whole: Term | None = None
     alone: tuple[str, str] | None = None
     if question.workload.task == "finetune":
@@ -521,63 +515,83 @@ def _held(
         )
 
 
+def _files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple[int, int, bool]:
+    """Bytes of files that would lie in RAM once they are downloaded, bytes of those that do or may
+    already, and whether that is sure.
+    """
+    purpose = question.runtime.store if question.runtime else "huggingface"
+    stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
+    held = check.held_in_memory(question.here, machine, purpose)
+    in_memory = [question.in_memory]
+    if stored:
+        in_memory.append(check.lies_in_memory(machine, purpose))
+    if question.here is not None and held:
+        in_memory.append(check.lies_in_memory(machine, question.here.store or purpose))
+    if question.in_memory is not False:
+        held += max(0, (needs.download_bytes or 0) - question.beside_bytes)
+    return stored, held, None not in in_memory
+
+
 def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
-    pace, why = None, "there is nothing to estimate it from"
+    pace, why = _predicted(question, placed, machine)
+    decode_range: tuple[float, float] | None = None
+    if pace is not None:
+        why = pace.how
+        decode_range = (pace.decode.low, pace.decode.high) if pace.decode else None
+    in_ram = placed.placement != "accelerator"
+    finding = check.speed_check(
+        decode_range,
+        question.workload,
+        why,
+        assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
+        measure=_how_to_measure(machine) if in_ram else None,
+    )
+    return pace, finding
+
+
+def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
+    """The pace; None with the reason where there is nothing to estimate it from."""
+    why = "there is nothing to estimate it from"
     if placed.memory is None and (
         machine.accelerators is None
         or any(card.unified is not True for card in machine.accelerators)
     ):
         # an accelerator with memory of its own may hold what does not say how much it takes
-        why = "where it would lie is not, for what it takes is not known"
-    elif question.read_bytes is not None:
-        # only a program that shares layers out leaves some of them to the processor
-        splits = question.runtime is None or question.runtime.splits_layers
-        layers = (
-            question.spec.architecture.layers if splits and question.spec.architecture else None
-        )
-        pace = predict(
-            machine,
-            question.spec.architecture,
-            question.read_bytes,
-            context_tokens=question.workload.context_tokens,
-            runtime=question.workload.runtime,
-            offloaded=shares_of(placed) if placed.placement != "host" else None,
-            on_shared=share_on_shared(placed, machine, layers),
-        )
-        if (
-            pace is not None
-            and question.companions is not None
-            and question.companions.drafted_tokens
-        ):
-            pace = with_draft(pace, question.companions.drafted_tokens)
-    decode = pace.decode if pace else None
-    in_ram = placed.placement != "accelerator"
-    guessed = in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING)
-    untold = (
-        machine.why_unread("memory_bandwidth_bytes_per_second")
-        if machine.memory_bandwidth_bytes_per_second is None
-        else None
+        return None, "where it would lie is not, for what it takes is not known"
+    if question.read_bytes is None:
+        return None, why
+    # only a program that shares layers out leaves some of them to the processor
+    splits = question.runtime is None or question.runtime.splits_layers
+    architecture = question.spec.architecture
+    pace = predict(
+        machine,
+        architecture,
+        question.read_bytes,
+        context_tokens=question.workload.context_tokens,
+        runtime=question.workload.runtime,
+        offloaded=shares_of(placed) if placed.placement != "host" else None,
+        on_shared=share_on_shared(
+            placed, machine, architecture.layers if splits and architecture else None
+        ),
     )
+    drafted = question.companions.drafted_tokens if question.companions is not None else 0
+    return (with_draft(pace, drafted) if pace is not None and drafted else pace), why
+
+
+def _how_to_measure(machine: Machine) -> str | None:
+    """What to type for the memory bandwidth; None where it is known, or measuring is no remedy."""
+    if machine.planning or machine.memory_bandwidth_bytes_per_second is not None:
+        return None
     # where it was tried in vain the remedy is another
-    measurable = (
-        in_ram
-        and not machine.planning
-        and untold is not None
-        and "--measure" in (untold.remedy or "")
-    )
-    measure = (
-        "`--measure`"
-        if machine.is_this_one
-        else "a record that `selfhost machine --measure --format json` makes there"
-    )
-    found = (decode.low, decode.high) if decode else None
-    why = "" if decode else pace.how if pace else why
-    return pace, check.speed_check(
-        found, question.workload, why, assumed=guessed, measure=measure if measurable else None
-    )
+    why = machine.why_unread("memory_bandwidth_bytes_per_second")
+    if "--measure" not in (why.remedy or ""):
+        return None
+    if machine.is_this_one:
+        return "`--measure`"
+    return "a record that `selfhost machine --measure --format json` makes there"
 
 
 def _first_without_a_fail(

@@ -95,45 +95,44 @@ def _of_use(
 ) -> Finding:
     """What the license allows in commerce."""
     label = _name(spec) or "no license known"
-    commercial_use = spec.license.commercial_use if spec.license else None
-    use_doubt = _DOUBT if workload.commercial and use_is_guess else ""
-    if workload.commercial and commercial_use == "no":
-        reason = f"{label} forbids commercial use{use_doubt}."
-        if use_doubt:
-            return _finding(
-                spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE
-            )
-        return _finding(
-            spec, workload, Outcome.FAIL, "license-forbids", reason, _where_to_read(spec)
-        )
-    if workload.commercial and commercial_use is None:
-        reason = f"Whether {label} allows commercial use is not known."
-        return _finding(
-            spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _where_to_read(spec)
-        )
-    if commercial_use == "conditional":
-        terms = "conditions that the spec does not name"
-        if spec.license and spec.license.conditions:
-            terms = "; ".join(spec.license.conditions)
-        reason = f"{label} allows commercial use under conditions{use_doubt}: {terms}."
-        return _finding(
-            spec, workload, Outcome.WARN, "license-conditional", reason, _where_to_read(spec)
-        )
+    doubt = _DOUBT if workload.commercial and use_is_guess else ""
+    if workload.commercial:
+        refused = _not_commercial(spec, workload, label, doubt)
+        if refused is not None:
+            return refused
+    if spec.license is not None and spec.license.commercial_use == "conditional":
+        terms = "; ".join(spec.license.conditions) or "conditions that the spec does not name"
+        reason = f"{label} allows commercial use under conditions{doubt}: {terms}."
+        remedy = _where_to_read(spec)
+        return _finding(spec, workload, Outcome.WARN, "license-conditional", reason, remedy)
     allowed = f"The license is {label}"
     if workload.license:
         allowed += ", as asked"
     if workload.commercial:
         allowed += " and allows commercial use"
-    if use_doubt or (workload.license and name_is_guess):
-        return _finding(
-            spec,
-            workload,
-            Outcome.WARN,
-            "license-assumed",
-            f"{allowed}{_DOUBT}.",
-            _SETTLE_LICENSE,
-        )
+    if doubt or (workload.license and name_is_guess):
+        reason = f"{allowed}{_DOUBT}."
+        return _finding(spec, workload, Outcome.WARN, "license-assumed", reason, _SETTLE_LICENSE)
     return _finding(spec, workload, Outcome.PASS, "license-allows", f"{allowed}.")
+
+
+def _not_commercial(spec: ModelSpec, workload: Workload, label: str, doubt: str) -> Finding | None:
+    """That the license forbids commercial use, or that this is not known; None where it allows
+    it.
+    """
+    commercial_use = spec.license.commercial_use if spec.license else None
+    remedy = _where_to_read(spec)
+    if commercial_use is None:
+        reason = f"Whether {label} allows commercial use is not known."
+        return _finding(spec, workload, Outcome.UNKNOWN, "license-not-known", reason, remedy)
+    if commercial_use != "no":
+        return None
+    reason = f"{label} forbids commercial use{doubt}."
+    if doubt:
+        return _finding(
+            spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE
+        )
+    return _finding(spec, workload, Outcome.FAIL, "license-forbids", reason, remedy)
 
 
 def _name(spec: ModelSpec) -> str | None:

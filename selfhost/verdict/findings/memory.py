@@ -95,10 +95,7 @@ class _Sums:
         if self.is_reserve_asked and self.now is not None and self.could is not None:
             self.now = min(self.now, self.could)
         self.low, self.high = host_low(needs), host_high(needs)
-        # what is free now lacks the files that are held, and the limits do not
-        fits_now = self.now is not None and (self.high or 0) + stored_bytes <= self.now
-        counts_now = self.basis == "available" or (self.basis == "default" and fits_now)
-        held = 0 if counts_now else held_bytes
+        held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self.ceiling = self._ceiling(held)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
         if self.high is not None:
@@ -107,6 +104,14 @@ class _Sums:
             # on a disk the originals of what a runtime copies may leave the page cache, in RAM
             # they stay
             self.low += min(self.files, needs.memory.evictable_bytes)
+
+    def _counts_now(self, most: int) -> bool:
+        """Whether so much is held against what is free now alone, which lacks the files that are
+        held; the limits do not lack them.
+        """
+        if self.basis == "default":
+            return self.now is not None and most <= self.now
+        return self.basis == "available"
 
     def _ceiling(self, held: int) -> int | None:
         """The most that the machine gives on the basis that was asked for."""

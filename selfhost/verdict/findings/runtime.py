@@ -141,7 +141,7 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
     version = present.version
     has = f"{runtime.name} {version}" if version else runtime.name
     first = runtime.minimum_versions.get(architecture or "")
-    if first and version and _is_older(version, first):
+    if first and _is_older(version, first):
         reason = (
             f"{has} is installed, too old for this model: the architecture {architecture} came with"
             f" {first}."
@@ -149,7 +149,7 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
         remedy = _update(runtime, first)
         return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
     first = runtime.command_version
-    if first and version and _is_older(version, first):
+    if first and _is_older(version, first):
         reason = (
             f"{has} is installed, and the command that loads this model right came with {first}."
         )
@@ -164,8 +164,7 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
         )
         remedy = _update(runtime, build)
         return _finding(runtime, Outcome.WARN, "runtime-unfamiliar", reason, remedy, has)
-    reason = f"{has} is installed."
-    return _finding(runtime, Outcome.PASS, "runtime-present", reason, has=has)
+    return _finding(runtime, Outcome.PASS, "runtime-present", f"{has} is installed.", has=has)
 
 
 def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
@@ -203,10 +202,12 @@ def _finding(
     )
 
 
-def _is_older(installed: str, first: str) -> bool:
+def _is_older(installed: str | None, first: str) -> bool:
     """False as well where one of them is no version that can be compared; a development version
     counts as its release.
     """
+    if not installed:
+        return False
     from packaging.version import InvalidVersion, Version
 
     try:
