@@ -834,41 +834,43 @@ def _name_map(
     """
     names: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
     spellings: set[str] = set()
-
-    def put(kind: str, name: object, spec_id: str) -> None:
-        key = canonical(name) if isinstance(name, str) else ""
-        if key:
-            known = names[kind].get(key)
-            if known is None:
-                names[kind][key] = spec_id
-            elif spec_id not in known.split("/"):
-                names[kind][key] = f"{known}/{spec_id}"
-
     for spec_id, values in models:
-        put("ids", spec_id, spec_id)
-        spellings.add(spec_id)
-        aliases = values.get("aliases")
-        for alias in aliases if isinstance(aliases, list) else ():
-            if isinstance(alias, str):
-                put("aliases", alias, spec_id)
-                spellings.add(alias)
-        put("titles", values.get("name"), spec_id)
-        for repository in _repository_names(values.get("repository")):
-            put("repositories", repository, spec_id)
-            put("titles", repository.partition("/")[2], spec_id)
-        files = values.get("files")
-        for table in files if isinstance(files, list) else ():
-            if (
-                isinstance(table, dict)
-                and table.get("format") == "gguf"
-                and isinstance(table.get("repository"), str)
-            ):
-                put("repositories", table["repository"], spec_id)
-        availability = values.get("availability")
-        if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
-            # as resellers of APIs write it: openai/gpt-4o
-            put("repositories", f"{availability['provider']}/{spec_id}", spec_id)
+        aliases = [alias for alias in _items(values.get("aliases")) if isinstance(alias, str)]
+        spellings.update((spec_id, *aliases))
+        for kind, name in _names_of(spec_id, values, aliases):
+            key = canonical(name) if isinstance(name, str) else ""
+            if not key:
+                continue
+            ids = names[kind].get(key)
+            if ids is None:
+                names[kind][key] = spec_id
+            elif spec_id not in ids.split("/"):
+                names[kind][key] = f"{ids}/{spec_id}"
     return names, tuple(sorted(spellings))
+
+
+def _names_of(
+    spec_id: str, values: Mapping[str, Any], aliases: Iterable[str]
+) -> Iterator[tuple[str, object]]:
+    """The names of one spec, each with its kind."""
+    yield "ids", spec_id
+    for alias in aliases:
+        yield "aliases", alias
+    yield "titles", values.get("name")
+    for repository in _repository_names(values.get("repository")):
+        yield "repositories", repository
+        yield "titles", repository.partition("/")[2]
+    for table in _items(values.get("files")):
+        if isinstance(table, dict) and table.get("format") == "gguf":
+            yield "repositories", table.get("repository")
+    availability = values.get("availability")
+    if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
+        # as resellers of APIs write it: openai/gpt-4o
+        yield "repositories", f"{availability['provider']}/{spec_id}"
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 # how the sources of a spec say that what comes after a model is told by dates or by us, and by no

@@ -317,29 +317,27 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     if not (match or slash):
         return None
     try:
-        found = _find(name[: match.start()] if match else name, catalogue)
-        if found is None and slash:
-            found = _find(rest[: match.start() - len(name)] if match else rest, catalogue)
-        spec = catalogue.spec(found[0]) if found is not None else None
+        candidate = _find(name[: match.start()] if match else name, catalogue)
+        if candidate is None and slash:
+            candidate = _find(rest[: match.start() - len(name)] if match else rest, catalogue)
+        spec = catalogue.spec(candidate[0]) if candidate is not None else None
     except (UnknownModelError, SpecError):
         return None
-    if found is None or spec is None or not spec.closed or spec.availability is None:
+    if candidate is None or spec is None or not spec.closed or spec.availability is None:
         return None
-    # Google's API writes models/gemini-1.5-pro
-    if (
-        slash
-        and owner.lower() != "models"
-        and _letters(owner.rpartition("/")[2]) not in _makers(spec)
-    ):
+    if slash and not _sells(owner, spec):
         return None
-    return (
-        (
-            found[0],
-            (f"{name} is a snapshot: taken as {found[0]}; its own price and end may be others.",),
-        )
-        if match
-        else found
-    )
+    if not match:
+        return candidate
+    spec_id = candidate[0]
+    note = f"{name} is a snapshot: taken as {spec_id}; its own price and end may be others."
+    return spec_id, (note,)
+
+
+def _sells(account: str, spec: ModelSpec) -> bool:
+    """True for the maker's account, and for Google's API, which writes models/gemini-1.5-pro."""
+    maker = account.rpartition("/")[2]
+    return account.lower() == "models" or _letters(maker) in _makers(spec)
 
 
 def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
@@ -455,66 +453,95 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     key = canonical(name)
     facts = catalogue.common_tables("things", "thing").get(key, ("", None))[1]
     if facts is not None:
-        kind = str(facts.get("kind") or "thing")
-        instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
-        return NotAModelError(
-            (
-                f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
-                if facts.get("answer")
-                else f"{_shown(typed)} is no model"
-            ),
-            kind=kind,
-            nearest=instead,
-            remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
+        return _no_model(typed, facts, catalogue)
+    message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
+    rest = name.rpartition("/")[2]
+    # the whole catalogue is compared: only if somebody reads the answer
+    return (
+        _in_other_format(message, name, catalogue)
+        or _in_other_repository(message, name, catalogue)
+        or UnknownModelError(
+            message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
         )
-    message = f"{_shown(typed)} is not in the catalogue"
-    if wrong := list(catalogue.own_faults_by_file):
-        more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
-        message += (
-            f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong:"
-            f" {', '.join(wrong[:_FILES_NAMED])}{more}"
-        )
-    owner, slash, rest = name.rpartition("/")
+    )
+
+
+def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> NotAModelError:
+    """The error for the name of a program, a device or another thing."""
+    kind = str(facts.get("kind") or "thing")
+    instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
+    message = f"{_shown(typed)} is no model"
+    if facts.get("answer"):
+        message = f"{_shown(typed)} is not a model but a {kind}: {facts['answer']}"
+    return NotAModelError(
+        message,
+        kind=kind,
+        nearest=instead,
+        remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
+    )
+
+
+def _left_aside(catalogue: Catalogue) -> str:
+    """A clause on the person's own files that are wrong: the model may be in one of them."""
+    wrong = list(catalogue.own_faults_by_file)
+    if not wrong:
+        return ""
+    more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
+    return (
+        f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong:"
+        f" {', '.join(wrong[:_FILES_NAMED])}{more}"
+    )
+
+
+def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a repository that by its name holds a model in another format; None where the
+    name says none.
+    """
     other = _other_format(name, catalogue)
-    if other is not None:
-        spec_id, format, mlx = other
-        if mlx:
-            options = f" --runtime mlx --quant {mlx}"
-            return UnknownModelError(
-                f"{message}: by its name it holds {spec_id} in the format of MLX",
-                nearest=(spec_id,),
-                remedy=f"selfhost check {spec_id}{options}",
-            )
-        packed = canonical_packed(
-            re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
+    if other is None:
+        return None
+    spec_id, format, mlx = other
+    if mlx:
+        return UnknownModelError(
+            f"{message}: by its name it holds {spec_id} in the format of MLX",
+            nearest=(spec_id,),
+            remedy=f"selfhost check {spec_id} --runtime mlx --quant {mlx}",
         )
-        if packed is not None:
-            program = "transformers" if packed.startswith("nf4") else "vllm"
-            return UnknownModelError(
-                f"{message}: by its name it holds {spec_id} quantized as {packed}",
-                nearest=(spec_id,),
-                remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
-            )
+    packed = canonical_packed(
+        re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
+    )
+    if packed is None:
         return UnknownModelError(
             f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is"
             " not known here",
             nearest=(spec_id,),
             remedy=f"selfhost check {spec_id} judges the formats that are known",
         )
-    if slash:
-        try:
-            same = _find(rest, catalogue) or _after_maker(rest, catalogue)
-        except UnknownModelError:
-            same = None
-        if same is not None:
-            return UnknownModelError(
-                f"{message}: a repository of {_shown(owner)} may hold other weights than {same[0]}",
-                nearest=(same[0],),
-                remedy=f"if it holds the same weights: selfhost check {same[0]}",
-            )
-    # the whole catalogue is compared: only if somebody reads the answer
+    program = "transformers" if packed.startswith("nf4") else "vllm"
     return UnknownModelError(
-        message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
+        f"{message}: by its name it holds {spec_id} quantized as {packed}",
+        nearest=(spec_id,),
+        remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
+    )
+
+
+def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a repository with the name of a model in an account that may hold other
+    weights; None for any other name.
+    """
+    owner, slash, rest = name.rpartition("/")
+    if not slash:
+        return None
+    try:
+        same = _find(rest, catalogue) or _after_maker(rest, catalogue)
+    except UnknownModelError:
+        return None
+    if same is None:
+        return None
+    return UnknownModelError(
+        f"{message}: a repository of {_shown(owner)} may hold other weights than {same[0]}",
+        nearest=(same[0],),
+        remedy=f"if it holds the same weights: selfhost check {same[0]}",
     )
 
 
@@ -603,44 +630,49 @@ def _slip_of(typed: str, known: str) -> bool:
     )
 
 
-def _alike(typed: str, known: str) -> bool:
+def _alike(typed: str, name: str) -> bool:
     """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
     in longer ones, or one doubled.
 
     A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
     """
-    if typed == known:
+    if typed == name:
         return True
-    if typed[:1] != known[:1]:
+    if typed[:1] != name[:1] or _ends_in_another_word(typed, name):
         return False
-    if (
-        len(typed) == len(known)
-        and typed[-1] != known[-1]
-        and typed[-2:] != known[:-3:-1]
-        and not _beside(typed[-1], known[-1])
-    ):
-        return False
-    if min(len(typed), len(known)) >= 2 and _undoubled(typed) == _undoubled(known):
+    shorter = min(len(typed), len(name))
+    if shorter >= 2 and _undoubled(typed) == _undoubled(name):
         return True
-    shorter = min(len(typed), len(known))
-    if shorter == 3:
-        return len(typed) == len(known) and typed[1:] == known[:0:-1]
-    allowed = 0 if shorter < 4 else 1 if shorter < 7 else 2
-    if abs(len(typed) - len(known)) > allowed or not allowed:
+    if shorter < 4:
+        return shorter == 3 and len(typed) == len(name) and typed[1:] == name[:0:-1]
+    return _within(typed, name, 1 if shorter < 7 else 2)
+
+
+def _ends_in_another_word(typed: str, name: str) -> bool:
+    """The last letter of as many is another, and neither a swap nor a key beside it says how."""
+    return (
+        len(typed) == len(name)
+        and typed[-1] != name[-1]
+        and typed[-2:] != name[:-3:-1]
+        and not _beside(typed[-1], name[-1])
+    )
+
+
+def _within(typed: str, name: str, allowed: int) -> bool:
+    """True where at most `allowed` letters were added, left out, mistaken or swapped with the next
+    (the distance of Damerau and Levenshtein, in its restricted form).
+    """
+    if abs(len(typed) - len(name)) > allowed:
         return False
     before: list[int] = []
-    row = list(range(len(known) + 1))
+    row = list(range(len(name) + 1))
     for place, letter in enumerate(typed, 1):
         above, before, row = before, row, [place]
-        for other, wanted in enumerate(known, 1):
+        for other, wanted in enumerate(name, 1):
             cost = min(before[other] + 1, row[-1] + 1, before[other - 1] + (letter != wanted))
-            if (
-                place > 1
-                and other > 1
-                and letter == known[other - 2]
-                and typed[place - 2] == wanted
-            ):
-                cost = min(cost, above[other - 2] + 1)  # two letters swapped
+            is_swap = place > 1 and other > 1 and letter == name[other - 2]
+            if is_swap and typed[place - 2] == wanted:
+                cost = min(cost, above[other - 2] + 1)
             row.append(cost)
         if min(row) > allowed:
             return False
