@@ -142,12 +142,12 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     nearest names.
     """
     try:
-        found = _resolve(typed, catalogue)
+        resolution = _resolve(typed, catalogue)
     except UnknownModelError:
         if catalogue.refresh():
             return _resolve(typed, catalogue)
         raise
-    return _resolve(typed, catalogue) if catalogue.refresh(found.spec_id) else found
+    return _resolve(typed, catalogue) if catalogue.refresh(resolution.spec_id) else resolution
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -155,14 +155,14 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
     `resolve` without looking for the nearest.
     """
     try:
-        found = (
+        candidate = (
             _understood(name, catalogue)
             if len(name) <= MAX_NAME_LENGTH and canonical(name)
             else None
         )
     except SelfhostError:
         return None
-    return found.spec_id if found else None
+    return candidate.spec_id if candidate else None
 
 
 def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
@@ -171,7 +171,7 @@ def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
     """
     key = canonical(name) if len(name) <= MAX_NAME_LENGTH else ""
     try:
-        found = (
+        candidate = (
             _look_up(key, ("ids",), name, catalogue)
             or _look_up(key, ("repositories", "titles"), name, catalogue)
             if key
@@ -179,7 +179,7 @@ def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
         )
     except SelfhostError:
         return None
-    return found[0] if found else None
+    return candidate[0] if candidate else None
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -204,26 +204,28 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if not canonical(typed):
         message = f"{_shown(typed)} is no model's name" if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=_REMEDY)
-    found = _understood(typed, catalogue)
-    if found is None:
+    candidate = _understood(typed, catalogue)
+    if candidate is None:
         raise _unknown(
             typed, _without_address(typed.strip())[0].removeprefix("library/"), catalogue
         )
-    return found
+    return candidate
 
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     name, quantization = _without_address(typed.strip())
-    found = _find(name, catalogue)
-    if found is None:
+    candidate = _find(name, catalogue)
+    if candidate is None:
         match = _QUANTIZATION.search(name)
         if match:
             quantization = _quantization(match[1])
-            found = _find(name[: match.start()], catalogue)
-    if found is None:
-        found = _snapshot(name, catalogue) or _after_maker(name, catalogue)
+            candidate = _find(name[: match.start()], catalogue)
+    if candidate is None:
+        candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
     return (
-        Resolution(spec_id=found[0], quantization=quantization, notes=found[1]) if found else None
+        Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+        if candidate
+        else None
     )
 
 
@@ -262,9 +264,9 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
     # codestral:latest
     if lower.endswith(":latest"):
         return _in_ollama(name[:-7], catalogue)
-    found = _named(key, name, catalogue)
-    if found is not None or not key:
-        return found
+    candidate = _named(key, name, catalogue)
+    if candidate is not None or not key:
+        return candidate
     if lower.startswith("library/"):
         return _in_ollama(name[8:], catalogue)
     # OpenRouter's for who serves the same model and how
@@ -287,11 +289,15 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
 
 def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
     own, shipped = catalogue.names()[:-1], catalogue.names()[-1:]
-    found = _look_up(key, ("ids",), name, catalogue)
+    candidate = _look_up(key, ("ids",), name, catalogue)
     family = _family(key, catalogue)
-    if found is not None:
+    if candidate is not None:
         # a full name needs no word on how it was taken, only on what else there is
-        return (found[0], family[1][1:]) if family is not None and family[0] == found[0] else found
+        return (
+            (candidate[0], family[1][1:])
+            if family is not None and family[0] == candidate[0]
+            else candidate
+        )
     return (
         _look_up(key, ("aliases",), name, catalogue, own)
         or family
@@ -348,11 +354,11 @@ def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
     for count in (1, 2):
         maker = "".join(words[:count])
         try:
-            found = _find("-".join(words[count:]), catalogue) if len(maker) > 2 else None
-            if found is not None and any(
-                own.startswith(maker) for own in _makers(catalogue.spec(found[0]))
+            candidate = _find("-".join(words[count:]), catalogue) if len(maker) > 2 else None
+            if candidate is not None and any(
+                own.startswith(maker) for own in _makers(catalogue.spec(candidate[0]))
             ):
-                return found
+                return candidate
         except (UnknownModelError, SpecError):
             continue
     return None
@@ -556,20 +562,20 @@ def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None
     owner, slash, rest = base.rpartition("/")
     try:
         if not slash:
-            found = _find(base, catalogue)
+            candidate = _find(base, catalogue)
         else:
             # the whole name of the original: an alias may mean another model there, as with
             # conversions
-            found = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(
+            candidate = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(
                 rest, catalogue
             )
     except UnknownModelError:
         return None
-    if found is None:
+    if candidate is None:
         return None
     bits = re.fullmatch(r"(?:mlx-)?([3-8])-?bit", format.lower())
     return (
-        found[0],
+        candidate[0],
         format,
         (
             f"{bits[1]}bit"
@@ -619,10 +625,10 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
     return tuple(chosen.values())
 
 
-def _slip_of(typed: str, known: str) -> bool:
+def _slip_of(typed: str, name: str) -> bool:
     """Number for number the same, and word for word alike."""
-    pairs = list(zip(typed.split("-"), known.split("-"), strict=False))
-    if typed.count("-") != known.count("-"):
+    pairs = list(zip(typed.split("-"), name.split("-"), strict=False))
+    if typed.count("-") != name.count("-"):
         return False
     return all(
         own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other))
@@ -682,13 +688,13 @@ def _within(typed: str, name: str, allowed: int) -> bool:
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
-def _beside(one: str, other: str) -> bool:
+def _beside(letter_typed: str, other: str) -> bool:
     """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a
     key to the right of the one above.
     """
     places = [
         (row, keys.index(letter))
-        for letter in (one, other)
+        for letter in (letter_typed, other)
         for row, keys in enumerate(_KEYS)
         if letter in keys
     ]
