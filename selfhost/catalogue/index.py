@@ -90,9 +90,9 @@ def _bases(outlines: Iterable[Outline]) -> frozenset[str]:
     by that of a tuned one beside them.
     """
     words = {
-        one.id: canonical(one.id).split("-")
-        for one in outlines
-        if one.modality in ("text", "vision") and not one.closed
+        outline.id: canonical(outline.id).split("-")
+        for outline in outlines
+        if outline.modality in ("text", "vision") and not outline.closed
     }
     plain = {id: tuple(word for word in parts if word not in _TUNED) for id, parts in words.items()}
     tuned = {plain[id] for id, parts in words.items() if not _TUNED.isdisjoint(parts)}
@@ -148,16 +148,16 @@ class Catalogue:
         return catalogue
 
     def _read_own(self) -> None:
-        found: list[Problem] = []
+        problems: list[Problem] = []
         for folder in self._folders[:-1]:
             for spec_id in folder.ids():
                 try:
                     spec = folder.spec(spec_id)
                 except SpecError as error:
-                    found.extend(error.problems)
+                    problems.extend(error.problems)
                 else:
                     self._specs.setdefault(spec_id, self._with_overrides(folder, spec))
-        self._own_faults = tuple(found)
+        self._own_faults = tuple(problems)
 
     def _with_overrides(self, folder: _Folder, spec: ModelSpec) -> ModelSpec:
         for below in self._folders[self._folders.index(folder) + 1 :]:
@@ -215,20 +215,20 @@ class Catalogue:
 
     def broken(self) -> tuple[Problem, ...]:
         """The faults of every spec that cannot be read."""
-        found: list[Problem] = []
+        problems: list[Problem] = []
         for spec_id in self.ids():
             try:
                 self.spec(spec_id)
             except SpecError as error:
-                found.extend(error.problems)
-        return tuple(found)
+                problems.extend(error.problems)
+        return tuple(problems)
 
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
         `SpecError` where its file is wrong.
         """
-        known = self._runtimes.get(id)
-        if known is None:
+        runtime = self._runtimes.get(id)
+        if runtime is None:
             if id not in self.runtime_ids():
                 choices = ", ".join(self.runtime_ids())
                 raise WorkloadError(
@@ -241,8 +241,8 @@ class Catalogue:
                         )
                     ]
                 )
-            known = self._runtimes[id] = self._shipped.runtime(id)
-        return known
+            runtime = self._runtimes[id] = self._shipped.runtime(id)
+        return runtime
 
     def runtime_ids(self) -> tuple[str, ...]:
         """Every runtime's id, sorted."""
@@ -252,10 +252,10 @@ class Catalogue:
         """The values of `common/<name>.toml`, dates as `YYYY-MM-DD`. Raises `SpecError` where
         it is missing or no TOML.
         """
-        known = self._common.get(name)
-        if known is None:
-            known = self._common[name] = self._shipped.values(f"common/{name}.toml")
-        return known
+        values = self._common.get(name)
+        if values is None:
+            values = self._common[name] = self._shipped.values(f"common/{name}.toml")
+        return values
 
     def common_tables(self, file: str, table: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
         """Each `[table.NAME]` of `common/<file>.toml` with its name, by that and by its
@@ -352,17 +352,17 @@ class Catalogue:
         """Whether the weights of that model were never published; False for one that is not
         there.
         """
-        found = self.outline(id)
-        return found is not None and found.closed
+        outline = self.outline(id)
+        return outline is not None and outline.closed
 
     def _outlined(self) -> Mapping[str, Outline]:
         if self._outlines is None:
-            found = {
+            outlines = {
                 outline.id: outline
                 for folder in reversed(self._folders)
                 for outline in folder.outlines()
             }
-            self._outlines = {spec_id: found[spec_id] for spec_id in sorted(found)}
+            self._outlines = {spec_id: outlines[spec_id] for spec_id in sorted(outlines)}
         return self._outlines
 
     def base_ids(self) -> frozenset[str]:
@@ -378,9 +378,9 @@ class Catalogue:
         id.
         """
         if self._open_by_size is None:
-            found = [outline for outline in self.outlines() if not outline.closed]
+            models = [outline for outline in self.outlines() if not outline.closed]
             self._open_by_size = tuple(
-                sorted(found, key=lambda outline: outline.parameters_total or 0)
+                sorted(models, key=lambda outline: outline.parameters_total or 0)
             )
         return self._open_by_size
 
@@ -597,7 +597,7 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
     """
     from binascii import crc32
 
-    found = 0
+    checksum = 0
     for relative in files:
         try:
             # hundreds of small files: half the time of a file object
@@ -613,10 +613,11 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
                 os.close(number)
         except (OSError, ValueError):
             continue
-        found = crc32(
-            content, crc32(f"{relative} {len(content)} ".encode("utf-8", "backslashreplace"), found)
+        checksum = crc32(
+            content,
+            crc32(f"{relative} {len(content)} ".encode("utf-8", "backslashreplace"), checksum),
         )
-    return found
+    return checksum
 
 
 def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
@@ -834,41 +835,43 @@ def _name_map(
     """
     names: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
     spellings: set[str] = set()
-
-    def put(kind: str, name: object, spec_id: str) -> None:
-        key = canonical(name) if isinstance(name, str) else ""
-        if key:
-            known = names[kind].get(key)
-            if known is None:
-                names[kind][key] = spec_id
-            elif spec_id not in known.split("/"):
-                names[kind][key] = f"{known}/{spec_id}"
-
     for spec_id, values in models:
-        put("ids", spec_id, spec_id)
-        spellings.add(spec_id)
-        aliases = values.get("aliases")
-        for alias in aliases if isinstance(aliases, list) else ():
-            if isinstance(alias, str):
-                put("aliases", alias, spec_id)
-                spellings.add(alias)
-        put("titles", values.get("name"), spec_id)
-        for repository in _repository_names(values.get("repository")):
-            put("repositories", repository, spec_id)
-            put("titles", repository.partition("/")[2], spec_id)
-        files = values.get("files")
-        for table in files if isinstance(files, list) else ():
-            if (
-                isinstance(table, dict)
-                and table.get("format") == "gguf"
-                and isinstance(table.get("repository"), str)
-            ):
-                put("repositories", table["repository"], spec_id)
-        availability = values.get("availability")
-        if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
-            # as resellers of APIs write it: openai/gpt-4o
-            put("repositories", f"{availability['provider']}/{spec_id}", spec_id)
+        aliases = [alias for alias in _items(values.get("aliases")) if isinstance(alias, str)]
+        spellings.update((spec_id, *aliases))
+        for kind, name in _names_of(spec_id, values, aliases):
+            key = canonical(name) if isinstance(name, str) else ""
+            if not key:
+                continue
+            ids = names[kind].get(key)
+            if ids is None:
+                names[kind][key] = spec_id
+            elif spec_id not in ids.split("/"):
+                names[kind][key] = f"{ids}/{spec_id}"
     return names, tuple(sorted(spellings))
+
+
+def _names_of(
+    spec_id: str, values: Mapping[str, Any], aliases: Iterable[str]
+) -> Iterator[tuple[str, object]]:
+    """The names of one spec, each with its kind."""
+    yield "ids", spec_id
+    for alias in aliases:
+        yield "aliases", alias
+    yield "titles", values.get("name")
+    for repository in _repository_names(values.get("repository")):
+        yield "repositories", repository
+        yield "titles", repository.partition("/")[2]
+    for table in _items(values.get("files")):
+        if isinstance(table, dict) and table.get("format") == "gguf":
+            yield "repositories", table.get("repository")
+    availability = values.get("availability")
+    if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
+        # as resellers of APIs write it: openai/gpt-4o
+        yield "repositories", f"{availability['provider']}/{spec_id}"
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 # how the sources of a spec say that what comes after a model is told by dates or by us, and by no
@@ -882,8 +885,8 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
     """
 
     def inner(table: str, key: str, kind: type) -> Any:
-        found = values.get(table)
-        value = found.get(key) if isinstance(found, dict) else None
+        inner_table = values.get(table)
+        value = inner_table.get(key) if isinstance(inner_table, dict) else None
         return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
     family, modality, released = (

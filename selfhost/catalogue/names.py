@@ -142,12 +142,12 @@ def resolve(typed: str, catalogue: Catalogue) -> Resolution:
     nearest names.
     """
     try:
-        found = _resolve(typed, catalogue)
+        resolution = _resolve(typed, catalogue)
     except UnknownModelError:
         if catalogue.refresh():
             return _resolve(typed, catalogue)
         raise
-    return _resolve(typed, catalogue) if catalogue.refresh(found.spec_id) else found
+    return _resolve(typed, catalogue) if catalogue.refresh(resolution.spec_id) else resolution
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -155,14 +155,14 @@ def id_of(name: str, catalogue: Catalogue) -> str | None:
     `resolve` without looking for the nearest.
     """
     try:
-        found = (
+        candidate = (
             _understood(name, catalogue)
             if len(name) <= MAX_NAME_LENGTH and canonical(name)
             else None
         )
     except SelfhostError:
         return None
-    return found.spec_id if found else None
+    return candidate.spec_id if candidate else None
 
 
 def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
@@ -171,7 +171,7 @@ def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
     """
     key = canonical(name) if len(name) <= MAX_NAME_LENGTH else ""
     try:
-        found = (
+        candidate = (
             _look_up(key, ("ids",), name, catalogue)
             or _look_up(key, ("repositories", "titles"), name, catalogue)
             if key
@@ -179,7 +179,7 @@ def id_of_whole_name(name: str, catalogue: Catalogue) -> str | None:
         )
     except SelfhostError:
         return None
-    return found[0] if found else None
+    return candidate[0] if candidate else None
 
 
 def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
@@ -204,26 +204,28 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if not canonical(typed):
         message = f"{_shown(typed)} is no model's name" if typed.strip() else "no model was named"
         raise UnknownModelError(message, remedy=_REMEDY)
-    found = _understood(typed, catalogue)
-    if found is None:
+    candidate = _understood(typed, catalogue)
+    if candidate is None:
         raise _unknown(
             typed, _without_address(typed.strip())[0].removeprefix("library/"), catalogue
         )
-    return found
+    return candidate
 
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     name, quantization = _without_address(typed.strip())
-    found = _find(name, catalogue)
-    if found is None:
+    candidate = _find(name, catalogue)
+    if candidate is None:
         match = _QUANTIZATION.search(name)
         if match:
             quantization = _quantization(match[1])
-            found = _find(name[: match.start()], catalogue)
-    if found is None:
-        found = _snapshot(name, catalogue) or _after_maker(name, catalogue)
+            candidate = _find(name[: match.start()], catalogue)
+    if candidate is None:
+        candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
     return (
-        Resolution(spec_id=found[0], quantization=quantization, notes=found[1]) if found else None
+        Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+        if candidate
+        else None
     )
 
 
@@ -262,9 +264,9 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
     # codestral:latest
     if lower.endswith(":latest"):
         return _in_ollama(name[:-7], catalogue)
-    found = _named(key, name, catalogue)
-    if found is not None or not key:
-        return found
+    candidate = _named(key, name, catalogue)
+    if candidate is not None or not key:
+        return candidate
     if lower.startswith("library/"):
         return _in_ollama(name[8:], catalogue)
     # OpenRouter's for who serves the same model and how
@@ -287,11 +289,15 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
 
 def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
     own, shipped = catalogue.names()[:-1], catalogue.names()[-1:]
-    found = _look_up(key, ("ids",), name, catalogue)
+    candidate = _look_up(key, ("ids",), name, catalogue)
     family = _family(key, catalogue)
-    if found is not None:
+    if candidate is not None:
         # a full name needs no word on how it was taken, only on what else there is
-        return (found[0], family[1][1:]) if family is not None and family[0] == found[0] else found
+        return (
+            (candidate[0], family[1][1:])
+            if family is not None and family[0] == candidate[0]
+            else candidate
+        )
     return (
         _look_up(key, ("aliases",), name, catalogue, own)
         or family
@@ -317,29 +323,27 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     if not (match or slash):
         return None
     try:
-        found = _find(name[: match.start()] if match else name, catalogue)
-        if found is None and slash:
-            found = _find(rest[: match.start() - len(name)] if match else rest, catalogue)
-        spec = catalogue.spec(found[0]) if found is not None else None
+        candidate = _find(name[: match.start()] if match else name, catalogue)
+        if candidate is None and slash:
+            candidate = _find(rest[: match.start() - len(name)] if match else rest, catalogue)
+        spec = catalogue.spec(candidate[0]) if candidate is not None else None
     except (UnknownModelError, SpecError):
         return None
-    if found is None or spec is None or not spec.closed or spec.availability is None:
+    if candidate is None or spec is None or not spec.closed or spec.availability is None:
         return None
-    # Google's API writes models/gemini-1.5-pro
-    if (
-        slash
-        and owner.lower() != "models"
-        and _letters(owner.rpartition("/")[2]) not in _makers(spec)
-    ):
+    if slash and not _sells(owner, spec):
         return None
-    return (
-        (
-            found[0],
-            (f"{name} is a snapshot: taken as {found[0]}; its own price and end may be others.",),
-        )
-        if match
-        else found
-    )
+    if not match:
+        return candidate
+    spec_id = candidate[0]
+    note = f"{name} is a snapshot: taken as {spec_id}; its own price and end may be others."
+    return spec_id, (note,)
+
+
+def _sells(account: str, spec: ModelSpec) -> bool:
+    """True for the maker's account, and for Google's API, which writes models/gemini-1.5-pro."""
+    maker = account.rpartition("/")[2]
+    return account.lower() == "models" or _letters(maker) in _makers(spec)
 
 
 def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
@@ -350,11 +354,11 @@ def _after_maker(name: str, catalogue: Catalogue) -> _Found | None:
     for count in (1, 2):
         maker = "".join(words[:count])
         try:
-            found = _find("-".join(words[count:]), catalogue) if len(maker) > 2 else None
-            if found is not None and any(
-                own.startswith(maker) for own in _makers(catalogue.spec(found[0]))
+            candidate = _find("-".join(words[count:]), catalogue) if len(maker) > 2 else None
+            if candidate is not None and any(
+                own.startswith(maker) for own in _makers(catalogue.spec(candidate[0]))
             ):
-                return found
+                return candidate
         except (UnknownModelError, SpecError):
             continue
     return None
@@ -455,66 +459,95 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     key = canonical(name)
     facts = catalogue.common_tables("things", "thing").get(key, ("", None))[1]
     if facts is not None:
-        kind = str(facts.get("kind") or "thing")
-        instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
-        return NotAModelError(
-            (
-                f"{_shown(typed)} is not a model but a {kind}: {facts.get('answer')}"
-                if facts.get("answer")
-                else f"{_shown(typed)} is no model"
-            ),
-            kind=kind,
-            nearest=instead,
-            remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
+        return _no_model(typed, facts, catalogue)
+    message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
+    rest = name.rpartition("/")[2]
+    # the whole catalogue is compared: only if somebody reads the answer
+    return (
+        _in_other_format(message, name, catalogue)
+        or _in_other_repository(message, name, catalogue)
+        or UnknownModelError(
+            message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
         )
-    message = f"{_shown(typed)} is not in the catalogue"
-    if wrong := list(catalogue.own_faults_by_file):
-        more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
-        message += (
-            f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong:"
-            f" {', '.join(wrong[:_FILES_NAMED])}{more}"
-        )
-    owner, slash, rest = name.rpartition("/")
+    )
+
+
+def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> NotAModelError:
+    """The error for the name of a program, a device or another thing."""
+    kind = str(facts.get("kind") or "thing")
+    instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
+    message = f"{_shown(typed)} is no model"
+    if facts.get("answer"):
+        message = f"{_shown(typed)} is not a model but a {kind}: {facts['answer']}"
+    return NotAModelError(
+        message,
+        kind=kind,
+        nearest=instead,
+        remedy=f"selfhost check {instead[0]}" if instead else _REMEDY,
+    )
+
+
+def _left_aside(catalogue: Catalogue) -> str:
+    """A clause on the person's own files that are wrong: the model may be in one of them."""
+    wrong = list(catalogue.own_faults_by_file)
+    if not wrong:
+        return ""
+    more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
+    return (
+        f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong:"
+        f" {', '.join(wrong[:_FILES_NAMED])}{more}"
+    )
+
+
+def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a repository that by its name holds a model in another format; None where the
+    name says none.
+    """
     other = _other_format(name, catalogue)
-    if other is not None:
-        spec_id, format, mlx = other
-        if mlx:
-            options = f" --runtime mlx --quant {mlx}"
-            return UnknownModelError(
-                f"{message}: by its name it holds {spec_id} in the format of MLX",
-                nearest=(spec_id,),
-                remedy=f"selfhost check {spec_id}{options}",
-            )
-        packed = canonical_packed(
-            re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
+    if other is None:
+        return None
+    spec_id, format, mlx = other
+    if mlx:
+        return UnknownModelError(
+            f"{message}: by its name it holds {spec_id} in the format of MLX",
+            nearest=(spec_id,),
+            remedy=f"selfhost check {spec_id} --runtime mlx --quant {mlx}",
         )
-        if packed is not None:
-            program = "transformers" if packed.startswith("nf4") else "vllm"
-            return UnknownModelError(
-                f"{message}: by its name it holds {spec_id} quantized as {packed}",
-                nearest=(spec_id,),
-                remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
-            )
+    packed = canonical_packed(
+        re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
+    )
+    if packed is None:
         return UnknownModelError(
             f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is"
             " not known here",
             nearest=(spec_id,),
             remedy=f"selfhost check {spec_id} judges the formats that are known",
         )
-    if slash:
-        try:
-            same = _find(rest, catalogue) or _after_maker(rest, catalogue)
-        except UnknownModelError:
-            same = None
-        if same is not None:
-            return UnknownModelError(
-                f"{message}: a repository of {_shown(owner)} may hold other weights than {same[0]}",
-                nearest=(same[0],),
-                remedy=f"if it holds the same weights: selfhost check {same[0]}",
-            )
-    # the whole catalogue is compared: only if somebody reads the answer
+    program = "transformers" if packed.startswith("nf4") else "vllm"
     return UnknownModelError(
-        message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
+        f"{message}: by its name it holds {spec_id} quantized as {packed}",
+        nearest=(spec_id,),
+        remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
+    )
+
+
+def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a repository with the name of a model in an account that may hold other
+    weights; None for any other name.
+    """
+    owner, slash, rest = name.rpartition("/")
+    if not slash:
+        return None
+    try:
+        same = _find(rest, catalogue) or _after_maker(rest, catalogue)
+    except UnknownModelError:
+        return None
+    if same is None:
+        return None
+    return UnknownModelError(
+        f"{message}: a repository of {_shown(owner)} may hold other weights than {same[0]}",
+        nearest=(same[0],),
+        remedy=f"if it holds the same weights: selfhost check {same[0]}",
     )
 
 
@@ -529,20 +562,20 @@ def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None
     owner, slash, rest = base.rpartition("/")
     try:
         if not slash:
-            found = _find(base, catalogue)
+            candidate = _find(base, catalogue)
         else:
             # the whole name of the original: an alias may mean another model there, as with
             # conversions
-            found = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(
+            candidate = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(
                 rest, catalogue
             )
     except UnknownModelError:
         return None
-    if found is None:
+    if candidate is None:
         return None
     bits = re.fullmatch(r"(?:mlx-)?([3-8])-?bit", format.lower())
     return (
-        found[0],
+        candidate[0],
         format,
         (
             f"{bits[1]}bit"
@@ -592,10 +625,10 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
     return tuple(chosen.values())
 
 
-def _slip_of(typed: str, known: str) -> bool:
+def _slip_of(typed: str, name: str) -> bool:
     """Number for number the same, and word for word alike."""
-    pairs = list(zip(typed.split("-"), known.split("-"), strict=False))
-    if typed.count("-") != known.count("-"):
+    pairs = list(zip(typed.split("-"), name.split("-"), strict=False))
+    if typed.count("-") != name.count("-"):
         return False
     return all(
         own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other))
@@ -603,44 +636,49 @@ def _slip_of(typed: str, known: str) -> bool:
     )
 
 
-def _alike(typed: str, known: str) -> bool:
+def _alike(typed: str, name: str) -> bool:
     """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
     in longer ones, or one doubled.
 
     A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
     """
-    if typed == known:
+    if typed == name:
         return True
-    if typed[:1] != known[:1]:
+    if typed[:1] != name[:1] or _ends_in_another_word(typed, name):
         return False
-    if (
-        len(typed) == len(known)
-        and typed[-1] != known[-1]
-        and typed[-2:] != known[:-3:-1]
-        and not _beside(typed[-1], known[-1])
-    ):
-        return False
-    if min(len(typed), len(known)) >= 2 and _undoubled(typed) == _undoubled(known):
+    shorter = min(len(typed), len(name))
+    if shorter >= 2 and _undoubled(typed) == _undoubled(name):
         return True
-    shorter = min(len(typed), len(known))
-    if shorter == 3:
-        return len(typed) == len(known) and typed[1:] == known[:0:-1]
-    allowed = 0 if shorter < 4 else 1 if shorter < 7 else 2
-    if abs(len(typed) - len(known)) > allowed or not allowed:
+    if shorter < 4:
+        return shorter == 3 and len(typed) == len(name) and typed[1:] == name[:0:-1]
+    return _within(typed, name, 1 if shorter < 7 else 2)
+
+
+def _ends_in_another_word(typed: str, name: str) -> bool:
+    """The last letter of as many is another, and neither a swap nor a key beside it says how."""
+    return (
+        len(typed) == len(name)
+        and typed[-1] != name[-1]
+        and typed[-2:] != name[:-3:-1]
+        and not _beside(typed[-1], name[-1])
+    )
+
+
+def _within(typed: str, name: str, allowed: int) -> bool:
+    """True where at most `allowed` letters were added, left out, mistaken or swapped with the next
+    (the distance of Damerau and Levenshtein, in its restricted form).
+    """
+    if abs(len(typed) - len(name)) > allowed:
         return False
     before: list[int] = []
-    row = list(range(len(known) + 1))
+    row = list(range(len(name) + 1))
     for place, letter in enumerate(typed, 1):
         above, before, row = before, row, [place]
-        for other, wanted in enumerate(known, 1):
+        for other, wanted in enumerate(name, 1):
             cost = min(before[other] + 1, row[-1] + 1, before[other - 1] + (letter != wanted))
-            if (
-                place > 1
-                and other > 1
-                and letter == known[other - 2]
-                and typed[place - 2] == wanted
-            ):
-                cost = min(cost, above[other - 2] + 1)  # two letters swapped
+            is_swap = place > 1 and other > 1 and letter == name[other - 2]
+            if is_swap and typed[place - 2] == wanted:
+                cost = min(cost, above[other - 2] + 1)
             row.append(cost)
         if min(row) > allowed:
             return False
@@ -650,13 +688,13 @@ def _alike(typed: str, known: str) -> bool:
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
-def _beside(one: str, other: str) -> bool:
+def _beside(letter_typed: str, other: str) -> bool:
     """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a
     key to the right of the one above.
     """
     places = [
         (row, keys.index(letter))
-        for letter in (one, other)
+        for letter in (letter_typed, other)
         for row, keys in enumerate(_KEYS)
         if letter in keys
     ]

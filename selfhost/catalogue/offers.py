@@ -165,64 +165,74 @@ def _offer(
     """None for an offer that has ended."""
     if not isinstance(item, dict):
         raise _damaged(path, number, "holds an offer that is no object")
-
-    def text(key: str, within: Mapping[str, Any] = item) -> str:
-        value = within.get(key)
-        if not isinstance(value, str) or not value:
-            raise _damaged(path, number, f"holds an offer without {key}", key)
-        return value
-
-    def price(key: str, within: Mapping[str, Any] = item) -> float | None:
-        value = within.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
-            raise _damaged(path, number, "must be a price in US dollars", key)
-        return float(value)
-
-    def tokens(key: str) -> int | None:
-        value = item.get(key)
-        if value is not None and (
-            not isinstance(value, int) or isinstance(value, bool) or value < 1
-        ):
-            raise _damaged(path, number, "must be a whole number of tokens", key)
-        return value
-
+    values = _OfferValues(path, number, item)
     others = item.get("other_prices", [])
     if not isinstance(others, list) or not all(isinstance(other, dict) for other in others):
         raise _damaged(path, number, "must be a list of prices", "other_prices")
     ends = item.get("ends")
     if ends is not None and not _is_date(ends):
         raise _damaged(path, number, "must be a date, YYYY-MM-DD", "ends")
-    source = text("source")
+    source = values.text("source")
     offer = Offer(
-        provider=text("provider"),
-        model=text("provider_model"),
+        provider=values.text("provider"),
+        model=values.text("provider_model"),
         model_id=model_id,
-        context_tokens=tokens("context_tokens"),
-        input_usd_per_million_tokens=price("input_usd_per_million_tokens"),
-        output_usd_per_million_tokens=price("output_usd_per_million_tokens"),
-        usd_per_audio_minute=price("usd_per_audio_minute"),
-        usd_per_image=price("usd_per_image"),
-        price_is_for=text("price_is_for") if "price_is_for" in item else None,
-        price_holds_to_tokens=tokens("price_holds_to_tokens"),
-        long_input_usd_per_million_tokens=price("long_input_usd_per_million_tokens"),
-        long_output_usd_per_million_tokens=price("long_output_usd_per_million_tokens"),
-        other_prices=tuple(
-            OtherPrice(
-                input_usd_per_million_tokens=price("input_usd_per_million_tokens", other),
-                output_usd_per_million_tokens=price("output_usd_per_million_tokens", other),
-                usd_per_image=price("usd_per_image", other),
-                when=text("when", other) if "when" in other else None,
-                source=text("source", other),
-            )
-            for other in others
-        ),
+        context_tokens=values.tokens("context_tokens"),
+        input_usd_per_million_tokens=values.price("input_usd_per_million_tokens"),
+        output_usd_per_million_tokens=values.price("output_usd_per_million_tokens"),
+        usd_per_audio_minute=values.price("usd_per_audio_minute"),
+        usd_per_image=values.price("usd_per_image"),
+        price_is_for=values.text("price_is_for") if "price_is_for" in item else None,
+        price_holds_to_tokens=values.tokens("price_holds_to_tokens"),
+        long_input_usd_per_million_tokens=values.price("long_input_usd_per_million_tokens"),
+        long_output_usd_per_million_tokens=values.price("long_output_usd_per_million_tokens"),
+        other_prices=tuple(_other_price(_OfferValues(path, number, other)) for other in others),
         as_of=days.get(source, days[""]),
         ends=ends,
         source=source,
     )
     return None if ends is not None and ends <= today else offer
+
+
+def _other_price(values: _OfferValues) -> OtherPrice:
+    return OtherPrice(
+        input_usd_per_million_tokens=values.price("input_usd_per_million_tokens"),
+        output_usd_per_million_tokens=values.price("output_usd_per_million_tokens"),
+        usd_per_image=values.price("usd_per_image"),
+        when=values.text("when") if "when" in values.item else None,
+        source=values.text("source"),
+    )
+
+
+class _OfferValues:
+    """The values of one object on a line of the file; each getter raises where its value is
+    wrong.
+    """
+
+    def __init__(self, path: str, number: int, item: Mapping[str, Any]) -> None:
+        self.path, self.number, self.item = path, number, item
+
+    def text(self, key: str) -> str:
+        value = self.item.get(key)
+        if not isinstance(value, str) or not value:
+            raise _damaged(self.path, self.number, f"holds an offer without {key}", key)
+        return value
+
+    def price(self, key: str) -> float | None:
+        value = self.item.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e9:
+            raise _damaged(self.path, self.number, "must be a price in US dollars", key)
+        return float(value)
+
+    def tokens(self, key: str) -> int | None:
+        value = self.item.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise _damaged(self.path, self.number, "must be a whole number of tokens", key)
+        return value
 
 
 def _price(offer: Offer) -> tuple[float, float, float, str, str]:

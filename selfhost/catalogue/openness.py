@@ -9,10 +9,10 @@ the Open Source AI Definition
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.records import Record
-from .spec import ModelSpec
+from .spec import ModelSpec, PublishedFiles
 
 ANSWERS = ("yes", "partly", "no", "unknown")
 DEFINITION = (
@@ -105,55 +105,41 @@ def open_source(spec: ModelSpec) -> Row:
     use are not open source.
     """
     parts = tuple(_part(spec, name) for name in ("weights", "inference_code", "training_code"))
-    weights, data = parts[0], _part(spec, "training_data")
-    if weights.answer in ("no", "unknown"):
-        why = (
-            f"the weights are {_PARTS_WORDS[weights.answer]}"
-            if weights.answer == "no"
-            else "whether the weights are published is not known"
-        )
-        return _row("open source", weights.answer, why, (weights,), parts)
+    weights, with_data = parts[0], (*parts, _part(spec, "training_data"))
     terms = permissions(spec)
-    bound = [one.name for one in terms if one.answer in ("no", "partly")]
-    name = _license_name(spec)
-    if bound:
-        return _row(
-            "open source",
-            "no",
-            f"open weights only: {name} restricts {_listed(bound)}",
-            (weights, terms[0]),
-            parts,
-        )
-    if any(one.answer == "unknown" for one in terms):
-        return _row(
-            "open source",
-            "unknown",
-            f"whether {name} allows any use is not known",
-            (terms[0],),
-            parts,
-        )
-    if all(one.answer == "yes" for one in (*parts, data)):
-        return _row(
-            "open source",
-            "yes",
-            f"weights, code and training data are published under {name}",
-            (*parts, data),
-            parts,
-        )
-    missing = [one.name for one in (*parts, data) if one.answer == "no"]
+    license_name = _license_name(spec)
+    basis: tuple[Row, ...]
+    restricted = [term.name for term in terms if term.answer in ("no", "partly")]
+    if weights.answer == "no":
+        answer, basis = "no", (weights,)
+        why = f"the weights are {_PARTS_WORDS['no']}"
+    elif weights.answer == "unknown":
+        answer, basis = "unknown", (weights,)
+        why = "whether the weights are published is not known"
+    elif restricted:
+        answer, basis = "no", (weights, terms[0])
+        why = f"open weights only: {license_name} restricts {_listed(restricted)}"
+    elif any(term.answer == "unknown" for term in terms):
+        answer, basis = "unknown", (terms[0],)
+        why = f"whether {license_name} allows any use is not known"
+    elif all(part.answer == "yes" for part in with_data):
+        answer, basis = "yes", with_data
+        why = f"weights, code and training data are published under {license_name}"
+    else:
+        answer, basis = "partly", with_data
+        why = f"open weights under {license_name}; {_missing_parts(with_data)}"
+    return _row("open source", answer, why, basis, parts)
+
+
+def _missing_parts(parts: Iterable[Row]) -> str:
+    """Which parts are not published, or not whole."""
+    missing = [part.name for part in parts if part.answer == "no"]
     half = [
-        f"{one.name} {_PARTS_WORDS[one.answer]}"
-        for one in (*parts, data)
-        if one.answer in ("partly", "unknown")
+        f"{part.name} {_PARTS_WORDS[part.answer]}"
+        for part in parts
+        if part.answer in ("partly", "unknown")
     ]
-    lacks = [f"{_listed(missing)} not published"] if missing else []
-    return _row(
-        "open source",
-        "partly",
-        f"open weights under {name}; {', '.join([*lacks, *half])}",
-        (*parts, data),
-        parts,
-    )
+    return ", ".join([f"{_listed(missing)} not published", *half] if missing else half)
 
 
 def auditable(spec: ModelSpec) -> Row:
@@ -418,64 +404,54 @@ def safe_files(spec: ModelSpec) -> Row:
     Where it is not known whether the repository asks for code of its own, only files that are
     loaded without any are safe.
     """
-    formats = spec.safety.formats
+    formats, remote_code = spec.safety.formats, spec.safety.remote_code
     safety = _sourced("", spec, "safety")
-    if spec.safety.remote_code:
-        return _row(
-            "safe files",
-            "no",
-            "loading runs code from the repository (trust_remote_code)",
-            (safety,),
-        )
+    if remote_code:
+        why = "loading runs code from the repository (trust_remote_code)"
+        return _row("safe files", "no", why, (safety,))
     if formats and not set(formats) & set(_WITHOUT_CODE):
         return _row("safe files", "no", "published as pickle alone, which can run code", (safety,))
-    good = [one for one in formats if one in _WITHOUT_CODE]
-    without = _WITHOUT_CODE if spec.safety.remote_code is False else _LOADED_WITHOUT
-    safe = [one for one in good if one in without]
+    good = [format for format in formats if format in _WITHOUT_CODE]
+    without = _WITHOUT_CODE if remote_code is False else _LOADED_WITHOUT
+    safe = [format for format in good if format in without]
     beside = ", beside pickle: take the others" if "pickle" in formats else ""
+    not_known = "; whether transformers needs code of the repository is not known"
     if safe:
-        other = (
-            ""
-            if safe == good
-            else "; whether transformers needs code of the repository is not known"
-        )
-        return _row(
-            "safe files",
-            "yes",
-            f"{_listed([_format_name(one) for one in safe])} hold no code{beside}{other}",
-            (safety,),
-        )
-    listed = next((files for files in spec.files if files.format in without), None)
-    if listed is not None:
-        where = f" of {listed.repository}" if listed.repository else ""
-        other = (
-            "whether the publisher's own need code of the repository"
-            if good
-            else "the publisher's own files"
-        )
-        why = (
-            f"the {_format_name(listed.format)} files{where} hold no code; {other}"
-            f" {'is' if good else 'are'} not known"
-        )
-        return Row(
-            name="safe files",
-            answer="yes",
-            why=why,
-            sources=(listed.source,),
-            assumed=unconfirmed(listed.source),
-        )
+        rest = "" if safe == good else not_known
+        why = f"{_format_names(safe)} hold no code{beside}{rest}"
+        return _row("safe files", "yes", why, (safety,))
+    files = next((files for files in spec.files if files.format in without), None)
+    if files is not None:
+        return _safe_conversion(files, publishes_safe_formats=bool(good))
     if good:
-        names = _listed([_format_name(one) for one in good])
-        why = (
-            f"{names} hold no code{beside}; whether transformers needs code of the repository is"
-            " not known"
-        )
+        why = f"{_format_names(good)} hold no code{beside}{not_known}"
         return _row("safe files", "unknown", why, (safety,))
     return Row(
         name="safe files",
         answer="unknown",
         why="which files the publisher offers is not known: take safetensors or GGUF, not pickle",
     )
+
+
+def _safe_conversion(files: PublishedFiles, *, publishes_safe_formats: bool) -> Row:
+    """Files that hold no code, listed with their sizes, where that of the publisher's own is not
+    known.
+    """
+    where = f" of {files.repository}" if files.repository else ""
+    own = "the publisher's own files are"
+    if publishes_safe_formats:
+        own = "whether the publisher's own need code of the repository is"
+    return Row(
+        name="safe files",
+        answer="yes",
+        why=f"the {_format_name(files.format)} files{where} hold no code; {own} not known",
+        sources=(files.source,),
+        assumed=unconfirmed(files.source),
+    )
+
+
+def _format_names(formats: Iterable[str]) -> str:
+    return _listed([_format_name(format) for format in formats])
 
 
 def current(spec: ModelSpec) -> Row:

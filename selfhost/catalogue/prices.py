@@ -8,7 +8,7 @@ stays what the snapshot makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.errors import SelfhostError
 from ..core.records import Record
@@ -49,17 +49,10 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
     snapshot. Raises `SelfhostError` where the package is not installed, or has another shape than
     the one known.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
     from packaging.version import Version
 
-    try:
-        installed = version(PACKAGE)
-    except PackageNotFoundError:
-        raise SelfhostError(
-            "genai-prices is not installed", remedy="pip install 'selfhost-check[prices]'"
-        ) from None
-    known, day = max(
+    installed = _installed_version()
+    newest_known, day = max(
         (
             (Version(name.removeprefix(f"{PACKAGE} ")), day)
             for name, day in sources(path).items()
@@ -67,41 +60,56 @@ def refreshed(offers: Sequence[Offer], path: str, *, today: str) -> Refreshed:
         ),
         default=(Version("0"), ""),
     )
-    if Version(installed) <= known:
-        note = f"genai-prices {installed} brings nothing newer: the snapshot was made from {known}."
+    if Version(installed) <= newest_known:
+        note = (
+            f"genai-prices {installed} brings nothing newer: the snapshot was made from"
+            f" {newest_known}."
+        )
         return Refreshed(offers=tuple(offers), note=note)
     try:
-        found, newest = _prices(offers, today)
+        prices, newest = _prices(offers, today)
     except (ImportError, AttributeError, TypeError, ValueError, LookupError) as error:
         raise SelfhostError(
             f"genai-prices {installed} is not read: {type(error).__name__}: {error}",
             remedy="leave --prices out, or install another version",
         ) from None
     as_of = max(newest, day)
-    fresh = []
-    for offer, price in zip(offers, found, strict=True):
-        if price is not None:
-            into, out, holds_to, long_into, long_out = price
-            offer = offer.replace(
-                input_usd_per_million_tokens=into,
-                output_usd_per_million_tokens=out,
-                price_holds_to_tokens=holds_to,
-                long_input_usd_per_million_tokens=long_into,
-                long_output_usd_per_million_tokens=long_out,
-                other_prices=_still_other(offer, into, out),
-                as_of=max(as_of, offer.as_of),
-                source=(
-                    f"{PACKAGE} {installed}, the data in the installed package, at least as new as"
-                    " its day"
-                ),
-            )
-        fresh.append(offer)
-    changed = sum(price is not None for price in found)
-    return Refreshed(
-        offers=tuple(fresh),
-        note=(
-            f"{changed} of {len(fresh)} prices are those of genai-prices {installed}; the others"
-            " the snapshot's."
+    fresh = tuple(
+        offer if price is None else _with_price(offer, price, installed, as_of)
+        for offer, price in zip(offers, prices, strict=True)
+    )
+    changed = sum(price is not None for price in prices)
+    note = (
+        f"{changed} of {len(fresh)} prices are those of genai-prices {installed}; the others the"
+        " snapshot's."
+    )
+    return Refreshed(offers=fresh, note=note)
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        raise SelfhostError(
+            "genai-prices is not installed", remedy="pip install 'selfhost-check[prices]'"
+        ) from None
+
+
+def _with_price(offer: Offer, price: _Price, installed: str, as_of: str) -> Offer:
+    """The offer at the price of the installed package."""
+    into, out, holds_to, long_into, long_out = price
+    return offer.replace(
+        input_usd_per_million_tokens=into,
+        output_usd_per_million_tokens=out,
+        price_holds_to_tokens=holds_to,
+        long_input_usd_per_million_tokens=long_into,
+        long_output_usd_per_million_tokens=long_out,
+        other_prices=_still_other(offer, into, out),
+        as_of=max(as_of, offer.as_of),
+        source=(
+            f"{PACKAGE} {installed}, the data in the installed package, at least as new as its day"
         ),
     )
 
@@ -150,12 +158,12 @@ def _prices(offers: Sequence[Offer], today: str) -> tuple[list[_Price | None], s
         for provider in snapshot.providers
         for model in provider.models
     }
-    found: list[_Price | None] = []
+    prices: list[_Price | None] = []
     for offer in offers:
         model = models.get((_PROVIDERS.get(offer.provider, offer.provider), offer.model.lower()))
-        found.append(None if model is None else _of(model, noon, offer))
+        prices.append(None if model is None else _of(model, noon, offer))
     dated = [day for model in models.values() for day in _days(model.prices) if day <= today]
-    return found, max(dated, default="")
+    return prices, max(dated, default="")
 
 
 def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
@@ -164,20 +172,14 @@ def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     prices = model.get_prices(noon)
     sides = [getattr(prices, key, None) for key in ("input_mtok", "output_mtok")]
     into, out = (_base(price) for price in sides)
+    has_output = offer.output_usd_per_million_tokens is not None
     # what sells another thing there, or nothing, is not the same offer; a price of nothing is a
     # trial's
-    if (
-        not into
-        or offer.input_usd_per_million_tokens is None
-        or not (out or offer.output_usd_per_million_tokens is None)
-    ):
+    if not into or offer.input_usd_per_million_tokens is None or (has_output and not out):
         return None
-    starts = {step.start for price in sides for step in getattr(price, "tiers", ())}
-    steps = sorted(
-        start for start in starts if offer.context_tokens is None or start < offer.context_tokens
-    )
-    if offer.output_usd_per_million_tokens is None:
+    if not has_output:
         out = None
+    steps = _steps(sides, offer.context_tokens)
     if not steps:
         return into, out, None, None, None
     # with a second step no one price is that of every longer prompt
@@ -185,10 +187,18 @@ def _of(model: Any, noon: Any, offer: Offer) -> _Price | None:
     return into, out, steps[0], long_into, None if out is None else long_out
 
 
+def _steps(sides: Iterable[Any], context_tokens: int | None) -> list[int]:
+    """The lengths of a prompt from which another price holds, those within the context."""
+    starts = {step.start for price in sides for step in getattr(price, "tiers", ())}
+    return sorted(start for start in starts if context_tokens is None or start < context_tokens)
+
+
 def _beyond(price: Any, start: int) -> float | None:
     """Past that step; the base of a price that does not rise there."""
-    found = next((step.price for step in getattr(price, "tiers", ()) if step.start == start), None)
-    return _base(price) if found is None else float(found)
+    price_beyond = next(
+        (step.price for step in getattr(price, "tiers", ()) if step.start == start), None
+    )
+    return _base(price) if price_beyond is None else float(price_beyond)
 
 
 def _base(price: Any) -> float | None:

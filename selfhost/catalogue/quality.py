@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..core.records import Record
 from ..core.workload import Workload
@@ -54,68 +54,79 @@ class Quality(Record):
     worth_having: bool = True
 
 
-def quality_of(quantization: str, shelf: Catalogue, spec: ModelSpec | None = None) -> Quality:
+def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None = None) -> Quality:
     """What is known of it; groups of another size than usual are taken for the usual ones, and the
     text says so.
 
     `spec`: the model, where one is meant. What it was published in costs nothing against what was
     published.
     """
-    made = spec.architecture if spec is not None else None
-    known = shelf.common("quantizations")
-    entries: Mapping[str, Any] = known["quantization"]
+    facts = catalogue.common("quantizations")
+    entries: Mapping[str, Any] = facts["quantization"]
     entry = entries.get(quantization)
     like = ""
     if entry is None:
         base = quantization.rpartition("-")[0]
         entry = entries.get(base) if quantization.endswith(("g", "-channel")) else None
         like = f"as {base}, whose groups are of another size: " if entry is not None else ""
-    # of files that others quantized the type is theirs, and not that of what was published
-    published = made is not None and spec is not None and spec.quantized is None
-    own = (
-        (made.expert_dtype or made.matrix_dtype or made.dtype)
-        if made is not None and published
-        else None
-    )
+    own = _published_type(spec)
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
-        text = "the model was published in this type: nothing is lost against it"
         return Quality(
             quantization=quantization,
             cost=AS_PUBLISHED,
-            text=text,
+            text="the model was published in this type: nothing is lost against it",
             source=entry.get("source") if entry else None,
         )
     if entry is None:
         return Quality(quantization=quantization)
-    loss, source = entry.get("loss_percent"), entry.get("source")
-    if loss is None:
-        text = like + entry["note"]
+    if entry.get("loss_percent") is None:
         return Quality(
             quantization=quantization,
-            text=text,
-            source=source,
+            text=like + entry["note"],
+            source=entry.get("source"),
             worth_having=entry.get("worth_having", True),
         )
-    measure = entry["measure"]
-    word = next(one for one in known["word"] if loss < one.get(f"{measure}_below", float("inf")))
-    more = f"{loss:g} % more perplexity" if measure == "perplexity" else f"{loss:g} % less score"
-    measured = (
-        f"{more}, measured with {entry['model']}"
-        if loss
-        else f"no change, measured with {entry['model']}"
-    )
-    text = f"{like}{word['text']}" + (f": {measured}" if entry["model"] != "any" else "")
-    if spec is not None and spec.modality not in _MEASURED and entry["model"] != "any":
-        return Quality(
-            quantization=quantization,
-            text=(
-                f"what it costs {spec.modality} models was not found measured; with text models it"
-                f" is {text}"
-            ),
-            figure=entry["figure"],
-            source=source,
-            worth_having=word.get("worth_having", True),
-        )
+    return _measured_quality(quantization, entry, facts["word"], like, spec)
+
+
+def _published_type(spec: ModelSpec | None) -> str | None:
+    """The stored type of what the publisher published; None where others quantized the files,
+    whose type is theirs.
+    """
+    if spec is None or spec.architecture is None or spec.quantized is not None:
+        return None
+    model = spec.architecture
+    return model.expert_dtype or model.matrix_dtype or model.dtype
+
+
+def _measured_quality(
+    quantization: str,
+    entry: Mapping[str, Any],
+    words: Iterable[Mapping[str, Any]],
+    like: str,
+    spec: ModelSpec | None,
+) -> Quality:
+    """Of a loss that somebody measured, the word for it and the figure."""
+    loss, measure, source = entry["loss_percent"], entry["measure"], entry.get("source")
+    word = next(word for word in words if loss < word.get(f"{measure}_below", float("inf")))
+    text = f"{like}{word['text']}"
+    if entry["model"] != "any":
+        change = "no change"
+        if loss:
+            what = "more perplexity" if measure == "perplexity" else "less score"
+            change = f"{loss:g} % {what}"
+        text += f": {change}, measured with {entry['model']}"
+        if spec is not None and spec.modality not in _MEASURED:
+            return Quality(
+                quantization=quantization,
+                text=(
+                    f"what it costs {spec.modality} models was not found measured; with text models"
+                    f" it is {text}"
+                ),
+                figure=entry["figure"],
+                source=source,
+                worth_having=word.get("worth_having", True),
+            )
     return Quality(
         quantization=quantization,
         cost=word["word"],
@@ -129,18 +140,18 @@ def quality_of(quantization: str, shelf: Catalogue, spec: ModelSpec | None = Non
     )
 
 
-def quality_for(workload: Workload, shelf: Catalogue, spec: ModelSpec) -> Quality | None:
+def quality_for(workload: Workload, catalogue: Catalogue, spec: ModelSpec) -> Quality | None:
     """That of the weights which the task computes with; None where the workload names none."""
     method = workload.finetune_method if workload.task == "finetune" else None
     quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
     return (
-        quality_of(quantization, shelf, spec)
+        quality_of(quantization, catalogue, spec)
         if quantization is not None and workload.quantization is not None
         else None
     )
 
 
-def loss_by_size(shelf: Catalogue) -> tuple[str, str]:
+def loss_by_size(catalogue: Catalogue) -> tuple[str, str]:
     """How the cost depends on the model, and the source of that."""
-    size = shelf.common("quantizations")["size"]
+    size = catalogue.common("quantizations")["size"]
     return size["text"], size["source"]
