@@ -293,9 +293,9 @@ def step_layers(config: Keys) -> list[str]:
     if config.get("mamba_enabled") is False or layers <= step // 2:
         raise Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
     sliding = "full" if window_tokens(config) is None else "sliding"
+    attending = {number: "full" if number in full else sliding for number in range(layers)}
     return [
-        "mamba" if number % step != step // 2 else "full" if number in full else sliding
-        for number in range(layers)
+        attending[number] if number % step == step // 2 else "mamba" for number in range(layers)
     ]
 
 
