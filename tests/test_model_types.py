@@ -124,3 +124,16 @@ def test_every_key_is_explained() -> None:
 def test_a_key_that_no_row_may_have_is_refused() -> None:
     with pytest.raises(TypeError, match="sliding_doors"):
         ModelType.from_values({"row": "llama", "sliding_doors": 2})
+
+
+def test_jetmoe_with_layers_that_differ_is_refused(tmp_path: Path) -> None:
+    """Its lists of tensors are of layers that are all alike: others are no crash."""
+    values = {
+        "model_type": "jetmoe", "architectures": ["JetMoeForCausalLM"], "hidden_size": 1024, "num_hidden_layers": 8,
+        "num_key_value_heads": 4, "kv_channels": 64, "vocab_size": 32_000, "intermediate_size": 2816, "num_local_experts": 8,
+        "num_experts_per_tok": 2, "sliding_window": 128, "tie_word_embeddings": True, "max_position_embeddings": 4096,
+        "layer_types": ["full_attention", "sliding_attention"] * 4,
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    assert "JetMoe" in read_config(str(path), ROWS).spec.unknown["architecture"]

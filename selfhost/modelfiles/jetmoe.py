@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..catalogue.spec import Architecture, TensorGroup
 from ..needs.tensors import checkpoint_tensors
+from .keys import Unclear
 
 TYPE_CHECKING = False
 
@@ -19,6 +20,8 @@ def with_attention_experts(architecture: Architecture, row: ArchitectureRow) -> 
     feed-forward, and a token uses as many.
     """
     width, layers = architecture.embedding_length, tuple(range(architecture.layers))
+    if len(architecture.attention) != 1 or len(architecture.feed_forward) != 1:
+        raise Unclear("layers of JetMoe that differ from each other are not understood")
     (attention,), (forward,) = architecture.attention, architecture.feed_forward
     experts, kept = forward.experts or 0, attention.kv_heads * attention.key_length
     shapes = {

@@ -380,13 +380,9 @@ class Keys:
         for key, own in stated.items():
             number = int(key) if _LAYER_NUMBER.fullmatch(key) else None
             if number is None or number >= self.layers or number in found:
-                why = (
-                    "is no number of a layer"
-                    if number is None
-                    else "is named twice"
-                    if number in found
-                    else "is no layer"
-                )
+                why = "is named twice" if number in found else "is no layer"
+                if number is None:
+                    why = "is no number of a layer"
                 raise Unclear(f"{_OF_LAYERS}: {short(key)} {why} of the {self.layers:,}")
             if not isinstance(own, dict):
                 raise Unclear(f"{_OF_LAYERS}: {short(key)} is {short(own)}, not keys of a layer")

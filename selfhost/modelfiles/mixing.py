@@ -136,6 +136,38 @@ def layer_kinds(config: Keys) -> list[str]:
     if types and config.kind.startswith("minimax") and all(types):
         # each layer attends, as where the key is not
         types = None
+    _refuse_unread_layouts(config, types)
+    names = config.get("layer_types", "layers_block_type")
+    pattern = config.get("hybrid_override_pattern")
+    if isinstance(pattern, str):
+        if len(pattern) != layers or set(pattern) - set(_PATTERN):
+            raise Unclear("hybrid_override_pattern: not one known letter for each layer")
+        return [_PATTERN[letter] for letter in pattern]
+    if names:
+        return _listed_kinds(config, names)
+    if config.type.layers_alike:
+        return [config.type.layers_alike] * layers
+    if config.type.layer_reader:
+        return LAYER_READERS[config.type.layer_reader](config)
+    if config.get("linear_full_attn_layers") or config.get("linear_kda_layers"):
+        return kimi_layers(config)
+    periodic = _periodic_kinds(config)
+    if periodic:
+        return periodic
+    full = config.places("full_attn_idxs")
+    if full is not None:
+        return ["full" if number in full else "convolution" for number in range(layers)]
+    blocks = config.per_layer("block_configs")
+    if blocks:
+        return [block_kind(config, block) for block in blocks]
+    crossing = config.places("cross_attention_layers")
+    if crossing is not None:
+        return ["cross" if number in crossing else "full" for number in range(layers)]
+    return _last_full(config, ["sliding" if slides else "full" for slides in which_slide(config)])
+
+
+def _refuse_unread_layouts(config: Keys, types: list[bool] | None) -> None:
+    """Raises for ways to lay out the layers that nothing here reads."""
     if config.get("compress_ratios") or types:
         raise Unclear(
             "compress_ratios: compressed attention is not understood"
@@ -149,29 +181,28 @@ def layer_kinds(config: Keys) -> list[str]:
     for key in _FULL_EACH:
         if config.get(key) not in (None, 1):
             raise Unclear(f"{key}: {short(config.get(key))} is not understood")
-    names = config.get("layer_types", "layers_block_type")
-    pattern = config.get("hybrid_override_pattern")
-    if isinstance(pattern, str):
-        if len(pattern) != layers or set(pattern) - set(_PATTERN):
-            raise Unclear("hybrid_override_pattern: not one known letter for each layer")
-        return [_PATTERN[letter] for letter in pattern]
-    if names:
-        # keys of recurrent layers stand in the file whether or not the list has any
-        matter, other_names = config.known.get("matter", ()), config.known.get("names", {})
-        config.asked.update(
-            key
-            for key in config.text
-            if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter}
-        )
-        if not isinstance(names, list) or len(names) < layers:
-            raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
-        return _last_full(config, [named_kind(config, name) for name in names[:layers]])
-    if config.type.layers_alike:
-        return [config.type.layers_alike] * layers
-    if config.type.layer_reader:
-        return LAYER_READERS[config.type.layer_reader](config)
-    if config.get("linear_full_attn_layers") or config.get("linear_kda_layers"):
-        return kimi_layers(config)
+
+
+def _listed_kinds(config: Keys, names: Any) -> list[str]:
+    """The kinds that `layer_types` names, one for each layer."""
+    # keys of recurrent layers stand in the file whether or not the list has any
+    matter, other_names = config.known.get("matter", ()), config.known.get("names", {})
+    config.asked.update(
+        key
+        for key in config.text
+        if key.startswith("mamba_") and not {key, other_names.get(key)} & {*matter}
+    )
+    layers = config.layers
+    if not isinstance(names, list) or len(names) < layers:
+        raise Unclear(f"layer_types does not list one entry for each of the {layers:,} layers")
+    return _last_full(config, [named_kind(config, name) for name in names[:layers]])
+
+
+def _periodic_kinds(config: Keys) -> list[str] | None:
+    """The kinds where one layer of every so many attends and the others have a state; None where no
+    key says so.
+    """
+    layers = config.layers
     group = config.number(config.type.layer_group) if config.type.layer_group else None
     if group:
         return [
@@ -186,16 +217,7 @@ def layer_kinds(config: Keys) -> list[str]:
     if period:
         offset = config.number("attn_layer_offset") or 0
         return ["full" if number % period == offset else "mamba" for number in range(layers)]
-    full = config.places("full_attn_idxs")
-    if full is not None:
-        return ["full" if number in full else "convolution" for number in range(layers)]
-    blocks = config.per_layer("block_configs")
-    if blocks:
-        return [block_kind(config, block) for block in blocks]
-    crossing = config.places("cross_attention_layers")
-    if crossing is not None:
-        return ["cross" if number in crossing else "full" for number in range(layers)]
-    return _last_full(config, ["sliding" if slides else "full" for slides in which_slide(config)])
+    return None
 
 
 def _last_full(config: Keys, kinds: list[str]) -> list[str]:
@@ -271,9 +293,9 @@ def step_layers(config: Keys) -> list[str]:
     if config.get("mamba_enabled") is False or layers <= step // 2:
         raise Unclear("mamba_enabled, mamba_step: layers of one kind alone are not understood")
     sliding = "full" if window_tokens(config) is None else "sliding"
+    attending = {number: "full" if number in full else sliding for number in range(layers)}
     return [
-        "mamba" if number % step != step // 2 else "full" if number in full else sliding
-        for number in range(layers)
+        attending[number] if number % step == step // 2 else "mamba" for number in range(layers)
     ]
 
 
