@@ -5,7 +5,7 @@ sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
@@ -629,6 +629,9 @@ def _mac_performance(host: Host, found: Found) -> None:
         found.miss(PERFORMANCE, "sysctl has no hw.perflevel0.physicalcpu")
 
 
+_NOT_TOLD = "the kernel does not tell cores from threads"
+
+
 def _linux_performance(host: Host, found: Found) -> None:
     allowed = _allowed(host)
     if allowed is None:
@@ -637,49 +640,59 @@ def _linux_performance(host: Host, found: Found) -> None:
     cpus = allowed[0]
     whole = _cores(host, cpus)
     if whole is None:
-        found.miss(PERFORMANCE, "the kernel does not tell cores from threads")
+        found.miss(PERFORMANCE, _NOT_TOLD)
         return
+    fastest = _fastest(host, cpus, *whole)
+    if isinstance(fastest, str):
+        found.miss(PERFORMANCE, fastest)
+        return
+    fast, source = fastest
+    cores = _cores(host, fast or cpus)
+    if cores:
+        found.put(PERFORMANCE, len(cores[0]), source)
+    else:
+        found.miss(PERFORMANCE, _NOT_TOLD)
+
+
+def _fastest(
+    host: Host, cpus: frozenset[int], cores: Iterable[frozenset[int]], source: str
+) -> tuple[frozenset[int], str] | str:
+    """The CPUs of the fastest kind and where that was read; a text says why it is not known.
+
+    `cores` are the threads of each core, as `source` has them.
+    """
     # Intel's two kinds: both files, or neither
     kinds = [f"/sys/devices/cpu_{kind}/cpus" for kind in ("core", "atom")]
     core, atom = (parse_list(host.read_text(path) or "") for path in kinds)
     parts = parse_parts(_cpuinfo(host) or "")
     if core is not None and atom is not None:
-        fast, source = core & cpus, kinds[0]
-    elif core is not None or atom is not None:
-        found.miss(PERFORMANCE, host.why(kinds[0] if core is None else kinds[1]))
-        return
-    elif len({parts.get(cpu) for cpu in cpus}) > 1:
-        paths = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
-        sizes = {cpu: parse_number(host.read_text(path) or "") for cpu, path in paths.items()}
-        lost = [cpu for cpu, size in sizes.items() if size is None]
-        if lost or not cpus <= parts.keys():
-            found.miss(
-                PERFORMANCE,
-                (
-                    host.why(paths[lost[0]])
-                    if lost
-                    else f"{CPUINFO} does not say of which kind each CPU is"
-                ),
-            )
-            return
-        best = parts[max(cpus, key=lambda cpu: sizes[cpu] or 0)]
-        fast, source = (
-            frozenset(cpu for cpu in cpus if parts[cpu] == best),
-            f"{CPUINFO}, CPU part, by cpu_capacity",
-        )
-    else:
-        # a kernel that does not name the kinds shows them by their threads: Intel's small cores
-        # have one where the large have two
-        most = max(len(threads) for threads in whole[0])
-        fast, source = (
-            frozenset().union(*(threads for threads in whole[0] if len(threads) == most)) & cpus,
-            whole[1],
-        )
-    cores = _cores(host, fast or cpus)
-    if cores:
-        found.put(PERFORMANCE, len(cores[0]), source)
-    else:
-        found.miss(PERFORMANCE, "the kernel does not tell cores from threads")
+        return core & cpus, kinds[0]
+    if core is not None or atom is not None:
+        return host.why(kinds[0] if core is None else kinds[1])
+    if len({parts.get(cpu) for cpu in cpus}) > 1:
+        return _fastest_part(host, cpus, parts)
+    # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
+    # one where the large have two
+    listed = list(cores)
+    most = max(len(threads) for threads in listed)
+    largest = (threads for threads in listed if len(threads) == most)
+    return frozenset().union(*largest) & cpus, source
+
+
+def _fastest_part(
+    host: Host, cpus: frozenset[int], parts: Mapping[int, tuple[str, str]]
+) -> tuple[frozenset[int], str] | str:
+    """As `_fastest`, of Arm's kinds of core, by the capacity that the kernel gives each CPU."""
+    paths = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
+    sizes = {cpu: parse_number(host.read_text(path) or "") for cpu, path in paths.items()}
+    lost = [cpu for cpu, size in sizes.items() if size is None]
+    if lost:
+        return host.why(paths[lost[0]])
+    if not cpus <= parts.keys():
+        return f"{CPUINFO} does not say of which kind each CPU is"
+    best = parts[max(cpus, key=lambda cpu: sizes[cpu] or 0)]
+    fast = frozenset(cpu for cpu in cpus if parts[cpu] == best)
+    return fast, f"{CPUINFO}, CPU part, by cpu_capacity"
 
 
 def parse_parts(text: str) -> dict[int, tuple[str, str]]:

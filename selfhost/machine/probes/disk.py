@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from ...core.records import Record
 from ...core.units import decimal
 from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
 from .host import SET_DISK, Found, Host, Mount, Space
@@ -138,34 +139,55 @@ def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
-    folder, space, writable, failure, remedy = (
-        place.path,
-        None,
-        None,
-        "the volume did not say",
-        SET_DISK,
-    )
+class _Volume(Record):
+    """What the system says of a place: the folder that is there, the space of its volume and
+    whether one may write; and why not, with what to do about it.
+    """
+
+    folder: str
+    space: Space | None = None
+    writable: bool | None = None
+    failure: str = "the volume did not say"
+    remedy: str = SET_DISK
+
+
+def _volume(host: Host, place: Place) -> _Volume:
+    volume = _Volume(folder=place.path)
     # TimeoutError is an OSError
     try:
         folder, space, writable = host.within(lambda: _look(host, place))
+        volume = volume.replace(folder=folder, space=space, writable=writable)
         if space is None and writable is False:
-            failure, remedy = "it is a file, not a folder", "put a folder there, or name another"
+            return volume.replace(
+                failure="it is a file, not a folder", remedy="put a folder there, or name another"
+            )
         if space and host.system == "linux" and "microsoft" in host.release().lower():
             inner = space
-            space = host.within(lambda: _windows_drive_free(host, inner))
+            volume = volume.replace(space=host.within(lambda: _windows_drive_free(host, inner)))
     except (OSError, ValueError) as error:
-        failure = _said(error)
+        volume = volume.replace(failure=_said(error))
         if getattr(error, "errno", None) == errno.ENOLINK:
-            remedy = "make that folder, or remove the link"
+            volume = volume.replace(remedy="make that folder, or remove the link")
+    return volume
+
+
+def _is_read_only(host: Host, space: Space | None, mount: Mount | None) -> bool:
+    """The volume's own word counts, and on Linux that of its mount: macOS mounts / read-only and
+    yet stores under it.
+    """
+    if space is not None and space.read_only:
+        return True
+    return host.system == "linux" and mount is not None and mount.read_only
+
+
+def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
+    volume = _volume(host, place)
+    folder, space, writable = volume.folder, volume.space, volume.writable
+    failure, remedy = volume.failure, volume.remedy
     # a folder that could not be looked up is on the mount its name tells, if its name is a whole
     # one
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    # macOS mounts / read-only and yet stores under it: there the volume's own word counts
-    read_only = bool(space and space.read_only) or bool(
-        mount and mount.read_only and host.system == "linux"
-    )
-    if read_only:
+    if _is_read_only(host, space, mount):
         writable = False
     elif place.account is not None and space is not None:
         writable = True
@@ -202,24 +224,12 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         found.miss(
             f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy
         )
-    words = [
-        f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of"
-        f" {folder}"
-    ]
+    call = "statvfs" if host.system != "windows" else "GetDiskFreeSpaceEx"
+    words = [f"{place.why}; {call} of {folder}"]
     if mount:
-        kind = mount.filesystem
-        words.append(
-            f"{kind} on {mount.point}"
-            + ", a network volume" * (kind in NETWORK_FILESYSTEMS)
-            + (f", whose files lie on {beneath.backing}" if beneath and beneath.backing else "")
-            + ", which is RAM" * bool(beneath and beneath.in_memory)
-        )
+        words.append(_mount_words(mount, beneath))
     if quota is not None:
-        words.append(
-            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of"
-            f" {decimal(quota.limit_bytes)} are taken"
-            f" ({'/sys/fs/btrfs' if quota.kind == 'subvolume' else 'quotactl'})"
-        )
+        words.append(_quota_words(quota))
     if unasked:
         words.append(unasked)
     if place.account is not None:
@@ -236,6 +246,26 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         quota=quota.kind if quota else None,
         backing=beneath.backing if beneath else None,
         free_files=free_files,
+    )
+
+
+def _mount_words(mount: Mount, beneath: Medium | None) -> str:
+    """What a place lies on, for its source."""
+    words = f"{mount.filesystem} on {mount.point}"
+    if mount.filesystem in NETWORK_FILESYSTEMS:
+        words += ", a network volume"
+    if beneath is not None and beneath.backing:
+        words += f", whose files lie on {beneath.backing}"
+    if beneath is not None and beneath.in_memory:
+        words += ", which is RAM"
+    return words
+
+
+def _quota_words(quota: Quota) -> str:
+    call = "/sys/fs/btrfs" if quota.kind == "subvolume" else "quotactl"
+    return (
+        f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of"
+        f" {decimal(quota.limit_bytes)} are taken ({call})"
     )
 
 

@@ -8,7 +8,7 @@ told as unread.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
@@ -227,31 +227,9 @@ def _parts_of(name: str) -> list[str]:
 
 def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     """The weights of a repository that is loaded as a whole; None where it holds none."""
-    indices = [
-        name for name in files if name.endswith((".safetensors.index.json", ".bin.index.json"))
-    ]
-    weights = {
-        name
-        for name in files
-        if name.endswith(".safetensors") and not _base(name).startswith(_NOT_THE_MODEL)
-    }
-    if not weights and not any(name.endswith(".safetensors.index.json") for name in indices):
-        weights = {
-            name
-            for name in files
-            if name.endswith(_PICKLES) and not _base(name).startswith(_NOT_THE_MODEL)
-        }
-        indices = [name for name in indices if name.endswith(".bin.index.json")]
-    else:
-        indices = [name for name in indices if name.endswith(".safetensors.index.json")]
+    weights, indices = _weights_of(files)
     if not weights and not indices:
-        weights = {
-            name
-            for name in files
-            if name.startswith("consolidated") and name.endswith(".safetensors")
-        }
-        if not weights:
-            return None
+        return None
     wanted = {part for name in weights for part in _parts_of(name)}
     total, sure = 0, True
     for index in indices:
@@ -270,6 +248,30 @@ def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     )
     complete = sure and described and all(sizes) and _pipeline_is_whole(search, files, wanted)
     return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
+
+
+def _weights_of(files: Iterable[str]) -> tuple[set[str], list[str]]:
+    """Names of the files that hold the weights, and of their indices. Safetensors come before
+    pickles, and Mistral's `consolidated` files last.
+    """
+    weights = _models(files, ".safetensors")
+    indices = [name for name in files if name.endswith(".safetensors.index.json")]
+    if not weights and not indices:
+        weights = _models(files, _PICKLES)
+        indices = [name for name in files if name.endswith(".bin.index.json")]
+    if not weights and not indices:
+        weights = {
+            name
+            for name in files
+            if name.startswith("consolidated") and name.endswith(".safetensors")
+        }
+    return weights, indices
+
+
+def _models(files: Iterable[str], ends: str | tuple[str, ...]) -> set[str]:
+    return {
+        name for name in files if name.endswith(ends) and not _base(name).startswith(_NOT_THE_MODEL)
+    }
 
 
 def _base(name: str) -> str:
