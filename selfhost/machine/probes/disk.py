@@ -51,7 +51,7 @@ def _windows_drive_free(host: Host, space: Space) -> Space:
     return space.replace(free_bytes=min(space.free_bytes, outer.free_bytes)) if outer else space
 
 
-def read_disks(host: Host, found: Found) -> None:
+def read_disks(host: Host, facts: Found) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     disks = []
     for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
@@ -59,18 +59,18 @@ def read_disks(host: Host, found: Found) -> None:
         try:
             place = host.within(lambda find=find: find(host))  # type: ignore[misc]
         except (OSError, ValueError) as error:
-            found.miss(fact, f"its folder could not be looked up: {_said(error)}")
+            facts.miss(fact, f"its folder could not be looked up: {_said(error)}")
             continue
         if place is None and purpose == LM_STUDIO:
             continue
         if place is None:
-            found.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
+            facts.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
             continue
-        disks.append(_disk(host, found, purpose, fact, place))
+        disks.append(_disk(host, facts, purpose, fact, place))
     if disks:
-        found.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
+        facts.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
     else:
-        found.miss(DISKS, "no place where a runtime stores models is known", SET_DISK)
+        facts.miss(DISKS, "no place where a runtime stores models is known", SET_DISK)
 
 
 def has_quotas(options: str) -> bool:
@@ -81,7 +81,7 @@ def has_quotas(options: str) -> bool:
 
 
 def _quota(
-    host: Host, found: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space
+    host: Host, facts: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space
 ) -> tuple[Quota | None, str]:
     """The quota that leaves less than is free, None without one; and why quotas that no option
     of the mount states were not asked.
@@ -97,7 +97,7 @@ def _quota(
     try:
         if place.account is not None and not groups:
             if host.within(lambda: host.quotas_on(folder)):
-                found.miss(fact, f"{reason}: the kernel tells it to that account alone", remedy)
+                facts.miss(fact, f"{reason}: the kernel tells it to that account alone", remedy)
             return None, ""
         limits = host.within(lambda: host.quotas(folder))
     except (OSError, ValueError) as error:
@@ -106,7 +106,7 @@ def _quota(
             # none is on, whatever the options state
             return None, ""
         if stated:
-            found.miss(fact, f"{reason}: {_said(error)}", remedy)
+            facts.miss(fact, f"{reason}: {_said(error)}", remedy)
         return (
             None,
             (
@@ -131,7 +131,7 @@ def _quota(
             f"a quota group on {mount.point} leaves {decimal(perhaps)} to what belongs to it, and"
             " whether this folder does is not told"
         )
-        found.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
+        facts.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
     return tightest, ""
 
 
@@ -180,7 +180,7 @@ def _is_read_only(host: Host, space: Space | None, mount: Mount | None) -> bool:
     return host.system == "linux" and mount is not None and mount.read_only
 
 
-def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
+def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Disk:
     volume = _volume(host, place)
     folder, space, writable = volume.folder, volume.space, volume.writable
     failure, remedy = volume.failure, volume.remedy
@@ -202,18 +202,18 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             "its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do",
         )
     if space is None:
-        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
+        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
     beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
     if beneath is not None and beneath.in_memory is None:
         reason = f"whether files in {shown} take RAM is not told: {beneath.why}"
-        found.miss(
+        facts.miss(
             f"{fact}.backing",
             reason,
             "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk",
         )
     quota, unasked = None, ""
     if space is not None and mount is not None:
-        quota, unasked = _quota(host, found, f"{fact}.quota", place, folder, mount, space)
+        quota, unasked = _quota(host, facts, f"{fact}.quota", place, folder, mount, space)
     if quota is not None:
         # as statvfs does for a project's
         space = space and space.replace(
@@ -221,7 +221,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         )
     if writable is None:
         reason = "is not told by the system" if answered else f"is not known: {failure}"
-        found.miss(
+        facts.miss(
             f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy
         )
     call = "statvfs" if host.system != "windows" else "GetDiskFreeSpaceEx"
@@ -235,7 +235,7 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
     if place.account is not None:
         name = f" {place.account}" if place.account in ("root", "ollama") else ""
         words.append(f"the service account{name} stores them: judged by space and mount alone")
-    found.note(fact, "; ".join(words))
+    facts.note(fact, "; ".join(words))
     return Disk(
         purpose=purpose,
         path=host.clean(place.path),

@@ -572,7 +572,7 @@ def _stores(host: Host) -> Iterator[_Store]:
     yield "whisper.cpp", (joined(host.cwd(), "models"),), whisper
 
 
-def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
+def read_models(host: Host, facts: Found, seconds: float = SECONDS) -> None:
     """Every model that lies in a store; () where none does. `models_present.<store>` says why
     one was not read whole.
     """
@@ -584,7 +584,7 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
             # what a recorded tree does not hold is not known to be missing on its machine
             stores = [entry for entry in stores if any(map(host.knows, entry[1]))]
     except (OSError, ValueError) as error:
-        found.miss(
+        facts.miss(
             MODELS,
             "where they are stored could not be looked up:"
             f" {getattr(error, 'strerror', None) or error}",
@@ -592,7 +592,7 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
         )
         return
     if not stores:
-        found.miss(
+        facts.miss(
             MODELS,
             (
                 "no home folder is set"
@@ -609,14 +609,14 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
             why = f"a record holds {MAX_MODELS:,} models"
         every += search.found[:room]
         if why:
-            found.miss(f"{MODELS}.{store}", why, _REMEDY)
+            facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in every):
-        found.miss(
+        facts.miss(
             f"{MODELS}.complete",
             "nothing says whether a file put there by hand is whole: its size is held against the"
             " need",
         )
-    found.put(
+    facts.put(
         MODELS,
         tuple(every),
         f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}",
