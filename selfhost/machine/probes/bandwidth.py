@@ -23,6 +23,7 @@ from .memory import parse_list
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import threading
     from typing import Any
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -495,16 +496,7 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
     threads = [
         threading.Thread(target=work, args=(number,), daemon=True) for number in range(plan.threads)
     ]
-    try:
-        for thread in threads:
-            thread.start()
-    except BaseException:
-        gate.abort()
-        raise
-    finally:
-        for thread in threads:
-            if thread.ident is not None:
-                thread.join(2 * DEADLINE_SECONDS)
+    _run_together(threads, gate)
     if failed and isinstance(failed[0], Exception):
         # the first one broke the gate for the others
         raise failed[0]
@@ -516,6 +508,20 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
         [[traces[0] for traces in shared], [traces[2] for traces in shared]],
         [traces[1] for traces in shared],
     )
+
+
+def _run_together(threads: Sequence[threading.Thread], gate: threading.Barrier) -> None:
+    """Start all and wait for those that did start; a thread that cannot start ends the others."""
+    try:
+        for thread in threads:
+            thread.start()
+    except BaseException:
+        gate.abort()
+        raise
+    finally:
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(2 * DEADLINE_SECONDS)
 
 
 _Pass = Callable[[int, int, int], int]

@@ -192,8 +192,7 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
     elif place.account is not None and space is not None:
         writable = True
     answered = space is not None
-    # what is said of a folder must outlast its name
-    shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
+    shown = _shown(folder)
     free_files = space.free_files if space else None
     if space is not None and space.total_bytes == 0:
         # what has no size has no room that could be counted (statfs(2): "undefined" fields are 0)
@@ -204,13 +203,7 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
     if space is None:
         facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
     beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
-    if beneath is not None and beneath.in_memory is None:
-        reason = f"whether files in {shown} take RAM is not told: {beneath.why}"
-        facts.miss(
-            f"{fact}.backing",
-            reason,
-            "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk",
-        )
+    _miss_medium(facts, fact, shown, beneath)
     quota, unasked = None, ""
     if space is not None and mount is not None:
         quota, unasked = _quota(host, facts, f"{fact}.quota", place, folder, mount, space)
@@ -225,17 +218,14 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
             f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy
         )
     call = "statvfs" if host.system != "windows" else "GetDiskFreeSpaceEx"
-    words = [f"{place.why}; {call} of {folder}"]
-    if mount:
-        words.append(_mount_words(mount, beneath))
-    if quota is not None:
-        words.append(_quota_words(quota))
-    if unasked:
-        words.append(unasked)
-    if place.account is not None:
-        name = f" {place.account}" if place.account in ("root", "ollama") else ""
-        words.append(f"the service account{name} stores them: judged by space and mount alone")
-    facts.note(fact, "; ".join(words))
+    sources = (
+        f"{place.why}; {call} of {folder}",
+        _mount_words(mount, beneath) if mount else "",
+        _quota_words(quota) if quota is not None else "",
+        unasked,
+        _account_words(place.account) if place.account is not None else "",
+    )
+    facts.note(fact, "; ".join(filter(None, sources)))
     return Disk(
         purpose=purpose,
         path=host.clean(place.path),
@@ -247,6 +237,25 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
         backing=beneath.backing if beneath else None,
         free_files=free_files,
     )
+
+
+def _shown(folder: str) -> str:
+    """The folder in a reason, which must be read whole however long the name is."""
+    return folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
+
+
+def _miss_medium(facts: Found, fact: str, shown: str, beneath: Medium | None) -> None:
+    if beneath is not None and beneath.in_memory is None:
+        facts.miss(
+            f"{fact}.backing",
+            f"whether files in {shown} take RAM is not told: {beneath.why}",
+            "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk",
+        )
+
+
+def _account_words(account: str) -> str:
+    name = f" {account}" if account in ("root", "ollama") else ""
+    return f"the service account{name} stores them: judged by space and mount alone"
 
 
 def _mount_words(mount: Mount, beneath: Medium | None) -> str:
