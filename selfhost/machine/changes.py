@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
@@ -27,6 +27,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    # one setting as it was given and its value; of `gpu` there may be several
+    _Given = Sequence[tuple[str, Any]]
 
 ARCHITECTURES = (
     "x86_64",
@@ -197,93 +200,132 @@ def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...]
     return ASSUMED_SETS.get(f"{system}-{architecture}") or ASSUMED_SETS.get(architecture or "")
 
 
-def _changed(
-    machine: Machine, found: Mapping[str, Sequence[tuple[str, Any]]], what: str
-) -> Machine:
+class _Change:
+    """What settings change of one machine, and which facts they make meaningless."""
+
+    def __init__(self, machine: Machine, keys: Collection[str]) -> None:
+        self.machine = machine
+        # of all settings that are given
+        self.keys = keys
+        self.values: dict[str, Any] = {}
+        self.sources = dict(machine.sources)
+        self.lost: dict[str, Unread] = {}
+        self.unread = list(machine.unread)
+        self.assumed = list(machine.assumed)
+
+    def put(self, fact: str, value: Any, text: str) -> None:
+        """`fact` has the value of the setting `text`."""
+        self.values[fact] = value
+        self.sources[fact] = f"--set {text}"
+        if fact in self.assumed:
+            self.assumed.remove(fact)
+
+    def clear(self, fact: str, reason: str, remedy: str | None = None) -> None:
+        """`fact` is no longer known."""
+        self.values[fact] = None
+        self.sources.pop(fact, None)
+        self.lost[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
+
+    def forget(self, pattern: str) -> None:
+        """Leave out the reasons of facts whose whole name matches."""
+        self.unread = [entry for entry in self.unread if not re.fullmatch(pattern, entry.fact)]
+
+
+def _set_memory(change: _Change, given: _Given) -> None:
+    text, value = given[0]
+    change.put("memory_total_bytes", value, text)
+    change.put("memory_limit_bytes", value, text)
+    change.values |= {"address_space_bytes": None, "private_memory_bytes": None}
+    change.clear("memory_available_bytes", f"how much would be free with {text} is not known")
+
+
+def _set_cores(change: _Change, given: _Given) -> None:
+    text, value = given[0]
+    change.put("cpu_cores_usable", value, text)
+    change.clear("cpu_cores_physical", f"{text} says how many are usable")
+    change.clear("cpu_cores_performance", f"{text} says how many are usable")
+    source = change.machine.sources.get(_BANDWIDTH, "")
+    others = value != change.machine.cpu_cores_usable
+    if source.startswith("measured") and others and "bandwidth" not in change.keys:
+        change.clear(_BANDWIDTH, "it was measured with other cores", "--set bandwidth=80GB/s")
+
+
+def _set_disk(change: _Change, given: _Given) -> None:
+    text, value = given[0]
+    change.put("disks", _with_free(change.machine.disks, value), text)
+    change.values["file_size_limit_bytes"] = None
+    change.assumed = [fact for fact in change.assumed if not fact.startswith("disks.")]
+    change.forget(r"disks\..*\.(?:free_bytes|quota\w*|backing)")
+
+
+def _set_bandwidth(change: _Change, given: _Given) -> None:
+    text, (rate, measured_there) = given[0]
+    change.put(_BANDWIDTH, rate, text)
+    if measured_there:
+        change.sources[_BANDWIDTH] = f"measured, by --set {text}"
+
+
+def _set_gpu(change: _Change, given: _Given) -> None:
+    cards = tuple(card for _, several in given for card in several or ())
+    change.put("accelerators", cards, ", ".join(text for text, _ in given))
+    change.forget(r"(?s)accelerators\..*")
+
+
+def _set_system(change: _Change, given: _Given) -> None:
+    text, value = given[0]
+    change.put("system", value, text)
+
+
+def _set_instruction_sets(change: _Change, given: _Given) -> None:
+    text, value = given[0]
+    change.put("instruction_sets", value, text)
+    change.forget(r"(?s)instruction_sets\..*")
+
+
+def _set_architecture(change: _Change, given: _Given) -> None:
+    text, value = given[0]
+    change.put("architecture", value, text)
+    change.values["emulated_on"] = None
+    if value == change.machine.architecture:
+        return
+    another = f"{text} asks about another processor than the one that was read"
+    change.clear("cpu_model", another)
+    if "instruction_sets" not in change.keys:
+        change.clear("instruction_sets", another, "--set instruction_sets=…")
+        change.forget(r"(?s)instruction_sets\..*")
+    if "bandwidth" not in change.keys:
+        change.clear(_BANDWIDTH, another, "--set bandwidth=80GB/s")
+
+
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_SETTERS: Mapping[str, Callable[[_Change, _Given], None]] = {
+    "memory": _set_memory,
+    "cores": _set_cores,
+    "disk": _set_disk,
+    "bandwidth": _set_bandwidth,
+    "gpu": _set_gpu,
+    "system": _set_system,
+    "instruction_sets": _set_instruction_sets,
+    "architecture": _set_architecture,
+}
+
+
+def _changed(machine: Machine, settings: Mapping[str, _Given], what: str) -> Machine:
     """The machine with every setting in place; what a setting makes meaningless is unread, with
     the setting as the reason.
     """
-    changes: dict[str, Any] = {}
-    sources, lost = dict(machine.sources), {}
-    unread = list(machine.unread)
-    assumed = list(machine.assumed)
-
-    def put(fact: str, value: Any, text: str) -> None:
-        changes[fact] = value
-        sources[fact] = f"--set {text}"
-        if fact in assumed:
-            assumed.remove(fact)
-
-    def clear(fact: str, reason: str, remedy: str | None = None) -> None:
-        changes[fact] = None
-        sources.pop(fact, None)
-        lost[fact] = Unread(fact=fact, reason=reason, remedy=remedy)
-
-    for key, given in found.items():
-        text, value = given[0]
-        if key == "memory":
-            put("memory_total_bytes", value, text)
-            put("memory_limit_bytes", value, text)
-            changes |= {"address_space_bytes": None, "private_memory_bytes": None}
-            clear("memory_available_bytes", f"how much would be free with {text} is not known")
-        elif key == "cores":
-            put("cpu_cores_usable", value, text)
-            clear("cpu_cores_physical", f"{text} says how many are usable")
-            clear("cpu_cores_performance", f"{text} says how many are usable")
-            measured = machine.sources.get("memory_bandwidth_bytes_per_second", "").startswith(
-                "measured"
-            )
-            if measured and value != machine.cpu_cores_usable and "bandwidth" not in found:
-                clear(
-                    "memory_bandwidth_bytes_per_second",
-                    "it was measured with other cores",
-                    "--set bandwidth=80GB/s",
-                )
-        elif key == "disk":
-            put("disks", _with_free(machine.disks, value), text)
-            changes["file_size_limit_bytes"] = None
-            assumed = [fact for fact in assumed if not fact.startswith("disks.")]
-            unread = [
-                entry
-                for entry in unread
-                if not re.fullmatch(r"disks\..*\.(?:free_bytes|quota\w*|backing)", entry.fact)
-            ]
-        elif key == "bandwidth":
-            rate, measured_there = value
-            put("memory_bandwidth_bytes_per_second", rate, text)
-            if measured_there:
-                sources["memory_bandwidth_bytes_per_second"] = f"measured, by --set {text}"
-        elif key == "gpu":
-            put(
-                "accelerators",
-                tuple(card for _, cards in given for card in cards or ()),
-                ", ".join(one for one, _ in given),
-            )
-            unread = [entry for entry in unread if not entry.fact.startswith("accelerators.")]
-        elif key == "system":
-            put("system", value, text)
-        elif key == "instruction_sets":
-            put("instruction_sets", value, text)
-            unread = [entry for entry in unread if not entry.fact.startswith("instruction_sets.")]
-    if "architecture" in found:
-        text, value = found["architecture"][0]
-        put("architecture", value, text)
-        changes["emulated_on"] = None
-        if value != machine.architecture:
-            another = f"{text} asks about another processor than the one that was read"
-            clear("cpu_model", another)
-            if "instruction_sets" not in found:
-                clear("instruction_sets", another, "--set instruction_sets=…")
-                unread = [
-                    entry for entry in unread if not entry.fact.startswith("instruction_sets.")
-                ]
-            if "bandwidth" not in found:
-                clear("memory_bandwidth_bytes_per_second", another, "--set bandwidth=80GB/s")
+    change = _Change(machine, settings.keys())
+    # the architecture comes last: it clears what others do not state
+    for key in sorted(settings, key=lambda key: key == "architecture"):
+        _SETTERS[key](change, settings[key])
     name = f"{machine.name} with {what}"
-    changes["name"] = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
-    kept = (entry for entry in unread if entry.fact not in lost)
+    change.values["name"] = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    kept = (entry for entry in change.unread if entry.fact not in change.lost)
     return machine.replace(
-        **changes, sources=sources, assumed=tuple(assumed), unread=(*lost.values(), *kept)
+        **change.values,
+        sources=change.sources,
+        assumed=tuple(change.assumed),
+        unread=(*change.lost.values(), *kept),
     )
 
 

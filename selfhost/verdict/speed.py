@@ -237,41 +237,39 @@ def predict(
     the layers that a GPU which shares the RAM computes, slow end, likely, fast end
     (`placement.share_on_shared`).
     """
-    size = sum(read_bytes.values())
-    if size <= 0:
-        return Speed(decode=None, prompt=None, how="the bytes read for each token are not known")
-    if size < _LEAST_READ_BYTES:
-        return Speed(
-            decode=None,
-            prompt=None,
-            how="so small a model is paced by its program, not by its weights",
-        )
-    if machine.emulated_on is not None:
-        return Speed(
-            decode=None,
-            prompt=None,
-            how=(
-                f"programs are emulated here, on {machine.emulated_on}, at a pace that nothing"
-                " tells"
-            ),
-        )
+    reason = _why_unpaced(machine, sum(read_bytes.values()))
+    if reason is not None:
+        return Speed(decode=None, prompt=None, how=reason)
     depth = (context_tokens or 0) / 2
-    foreign = runtime not in (None, *_SAME_RULES)
+    foreign = None if runtime in (None, *_SAME_RULES) else runtime
     if offloaded:
-        return _with_accelerators(
-            machine, architecture, read_bytes, depth, offloaded, runtime if foreign else None
-        )
+        return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, foreign)
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
-        return _on_shared_gpu(
-            machine,
-            shared,
-            architecture,
-            read_bytes,
-            depth,
-            runtime if foreign else None,
-            on_shared,
-        )
+        return _on_shared_gpu(machine, shared, architecture, read_bytes, depth, foreign, on_shared)
+    return _on_processor(machine, shared, architecture, read_bytes, depth, foreign)
+
+
+def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
+    """Why no pace can be told, whatever computes it; None where one can."""
+    if read_bytes <= 0:
+        return "the bytes read for each token are not known"
+    if read_bytes < _LEAST_READ_BYTES:
+        return "so small a model is paced by its program, not by its weights"
+    if machine.emulated_on is not None:
+        return f"programs are emulated here, on {machine.emulated_on}, at a pace that nothing tells"
+    return None
+
+
+def _on_processor(
+    machine: Machine,
+    shared: _SharedGpu | None,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+    foreign: str | None,
+) -> Speed:
+    """Read from RAM by the processor. `shared`: a GPU beside it that may be used instead."""
     memory = bandwidth(machine)
     if memory is None:
         return Speed(
@@ -279,55 +277,62 @@ def predict(
             prompt=None,
             how="neither the memory bandwidth nor the number of cores was read",
         )
-    kind, threads = _kind(machine), _threads(machine)
-    slow, likely, fast = kind.cores
-    ends = ((memory.low, slow), (memory.likely, likely), (memory.high, fast))
+    threads, cores = _threads(machine), _kind(machine).cores
     attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
     read = _rated(read_bytes)
     paces = [
-        1 / _seconds(architecture, read, rate, threads * cores, cores, attending)
-        for rate, cores in ends
+        1 / _seconds(architecture, read, rate, threads * core, core, attending)
+        for rate, core in zip((memory.low, memory.likely, memory.high), cores, strict=True)
     ]
     if architecture is None or foreign:
         paces[0] *= 0.5
     if shared is not None:
-        paces[2] = max(
-            paces[2],
-            1 / _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, depth, foreign)[2],
+        seconds = _gpu_seconds(
+            _SHARED, shared.peaks, architecture, read_bytes, depth, foreign is not None
         )
+        paces[2] = max(paces[2], 1 / seconds[2])
     # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth
     # hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
 
     def whole() -> Speed:
-        prompt = (
-            None
-            if foreign or _on_apple_gpu(machine)
-            else _prompt(architecture, read_bytes, threads, kind)
-        )
-        if prompt is not None and shared is not None:
-            beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
-            prompt = None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
+        prompt = _prompt_beside(machine, shared, architecture, read_bytes, foreign)
         if prompt is not None:
             prompt = _no_slower(prompt, decode)
         how = memory.how
         if architecture is None:
             how += "; with an empty context, as its layers are not known"
         elif depth:
-            found = (_attention_flops(architecture, at) for at in (0.0, 2 * depth))
+            likely = cores[1]
+            flops = (_attention_flops(architecture, at) for at in (0.0, 2 * depth))
             empty, full = (
-                1 / _seconds(architecture, read, memory.likely, threads * likely, likely, flops)
-                for flops in found
+                1 / _seconds(architecture, read, memory.likely, threads * likely, likely, each)
+                for each in flops
             )
             how += _in_context(depth, empty, full)
         if shared is not None:
             how += f"; up to the pace of {shared.name}, if it is used"
-        return Speed(
-            decode=decode, prompt=prompt, how=how + _by_llama(runtime if foreign else None)
-        )
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
     # hundreds of models are judged at once, and of few somebody asks for more
     return Speed.partly({"decode": decode}, whole)
+
+
+def _prompt_beside(
+    machine: Machine,
+    shared: _SharedGpu | None,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    foreign: str | None,
+) -> PaceRange | None:
+    """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
+    if foreign or _on_apple_gpu(machine):
+        return None
+    prompt = _prompt(architecture, read_bytes, _threads(machine), _kind(machine))
+    if prompt is None or shared is None:
+        return prompt
+    beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
+    return None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
 
 
 def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
@@ -661,48 +666,71 @@ def advice(
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
     lines = []
-    size = sum(read_bytes.values())
-    if size and runtime == "llama.cpp" and "avx512f" in (machine.instruction_sets or ()):
-        share = {name: count / size for name, count in read_bytes.items()}
-        if share.get("MXFP4", 0) > 0.3:
-            lines.append(
-                "--no-repack makes llama.cpp faster with MXFP4: prompts by 79 %, decoding by 21 %"
-                " (measured on Zen 5, 2 threads)"
-            )
-        elif share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
-            lines.append(
-                "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy"
-                " of the weights, and decode 11 to 20 % slower (measured on Zen 5, 2 threads)"
-            )
-    shared, memory = _shared_gpu(machine, runtime), bandwidth(machine)
-    if (
-        size
-        and architecture is not None
-        and context_tokens
-        and (memory is not None or shared is not None)
-    ):
-        at_ends = (0.0, float(context_tokens))
-        if shared is not None and shared.used:
-            empty, full = (
-                _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1]
-                for at in at_ends
-            )
-        elif memory is not None:
-            threads, cores = _threads(machine), _kind(machine).cores[1]
-            found = (_attention_flops(architecture, at) for at in at_ends)
-            read = _rated(read_bytes)
-            empty, full = (
-                _seconds(architecture, read, memory.likely, threads * cores, cores, flops)
-                for flops in found
-            )
-        else:
-            empty = full = 1.0
-        if full > 2 * empty:
+    if runtime == "llama.cpp" and "avx512f" in (machine.instruction_sets or ()):
+        lines += _layout_advice(read_bytes)
+    if architecture is not None and context_tokens and sum(read_bytes.values()):
+        times = _times_as_long(machine, architecture, read_bytes, context_tokens, runtime)
+        if times is not None and times > 2:
             lines.append(
                 f"a shorter --context keeps it fast: once all {units.tokens(context_tokens)} are in"
-                f" use decoding takes {full / empty:.1f} times as long as with few"
+                f" use decoding takes {times:.1f} times as long as with few"
             )
     return tuple(lines)
+
+
+def _layout_advice(read_bytes: Mapping[str, int]) -> list[str]:
+    """What llama.cpp gains with AVX-512 where it leaves the weights as they are."""
+    size = sum(read_bytes.values())
+    if not size:
+        return []
+    share = {name: count / size for name, count in read_bytes.items()}
+    if share.get("MXFP4", 0) > 0.3:
+        return [
+            "--no-repack makes llama.cpp faster with MXFP4: prompts by 79 %, decoding by 21 %"
+            " (measured on Zen 5, 2 threads)"
+        ]
+    if share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
+        return [
+            "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy"
+            " of the weights, and decode 11 to 20 % slower (measured on Zen 5, 2 threads)"
+        ]
+    return []
+
+
+def _times_as_long(
+    machine: Machine,
+    architecture: Architecture,
+    read_bytes: Mapping[str, int],
+    context_tokens: int,
+    runtime: str | None,
+) -> float | None:
+    """How much longer a token takes with a full context than with an empty one; None where
+    nothing tells the bandwidth.
+    """
+    at_ends = (0.0, float(context_tokens))
+    shared, memory = _shared_gpu(machine, runtime), bandwidth(machine)
+    if shared is not None and shared.used:
+        empty, full = (
+            _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1]
+            for at in at_ends
+        )
+        return full / empty
+    if memory is None:
+        return None
+    threads, cores = _threads(machine), _kind(machine).cores[1]
+    read = _rated(read_bytes)
+    empty, full = (
+        _seconds(
+            architecture,
+            read,
+            memory.likely,
+            threads * cores,
+            cores,
+            _attention_flops(architecture, at),
+        )
+        for at in at_ends
+    )
+    return full / empty
 
 
 @lru_cache(maxsize=8)

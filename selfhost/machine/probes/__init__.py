@@ -47,12 +47,12 @@ def read_machine(host: Host | None = None) -> Machine:
     found = Found(host)
     limits = _limits(host) if host.system == "linux" else None
 
-    def read_time(host: Host, found: Found) -> None:
+    def read_time(host: Host, facts: Found) -> None:
         now = host.read_at()
         if now:
-            found.put("read_at", now, "the system's clock")
+            facts.put("read_at", now, "the system's clock")
         else:
-            found.miss("read_at", "the recorded tree does not say when it was read")
+            facts.miss("read_at", "the recorded tree does not say when it was read")
 
     probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
         ("read_at", read_time),

@@ -51,14 +51,14 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
     return found, why
 
 
-def read_accelerators(host: Host, found: Found) -> None:
+def read_accelerators(host: Host, facts: Found) -> None:
     """GPUs that a runtime could use; () where the files show none."""
     if host.system == "linux":
         devices, why = _display_devices(host)
         nvidia = read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
         _put(
-            found,
-            [nvidia, _amd(host, found, devices), _intel(host, devices)],
+            facts,
+            [nvidia, _amd(host, facts, devices), _intel(host, devices)],
             why,
             f"{PCI}: no GPU of NVIDIA, AMD or Intel",
         )
@@ -71,11 +71,11 @@ def read_accelerators(host: Host, found: Found) -> None:
         if others is not None and any(card.vendor == "nvidia" for card in others.cards):
             # the registry has the memory where the driver did not answer
             nvidia = None
-        _put(found, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
+        _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
     elif host.system == "macos" and (host.sysctl("hw.optional.arm64") == "1"):
-        _apple(host, found)
+        _apple(host, facts)
     else:
-        found.miss(
+        facts.miss(
             ACCELERATORS,
             f"GPUs are not looked for on this kind of {host.system} machine by this version",
             FILL_IN,
@@ -379,24 +379,24 @@ def _size_of(host: Host, path: str) -> int | None:
 # ------------------------------------------------------------------ Apple
 
 
-def _apple(host: Host, found: Found) -> None:
+def _apple(host: Host, facts: Found) -> None:
     name = host.clean((host.sysctl("machdep.cpu.brand_string") or "").strip() or "Apple silicon")
     limit = host.sysctl("iogpu.wired_limit_mb") or ""
     own = int(limit) * _MIB if limit.isdecimal() and 0 < int(limit) * _MIB <= _MAX_BYTES else None
-    found.put(
+    facts.put(
         ACCELERATORS,
         (Accelerator(vendor="apple", name=name, unified=True, memory_total_bytes=own),),
         "sysctl hw.optional.arm64",
     )
     if own is None:
-        found.miss(
+        facts.miss(
             MEMORY,
             "the GPU shares the machine's RAM, and only Metal tells how much of it the GPU may use:"
             " by default two thirds to five sixths",
             "`sudo sysctl iogpu.wired_limit_mb=N` sets it",
         )
     else:
-        found.note(MEMORY, "sysctl iogpu.wired_limit_mb")
+        facts.note(MEMORY, "sysctl iogpu.wired_limit_mb")
 
 
 # ------------------------------------------------------------------ Windows

@@ -23,6 +23,7 @@ from .memory import parse_list
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import threading
     from typing import Any
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -229,19 +230,14 @@ def judged(
     single = rate([alone])
     undisturbed = []
     for attempt in reads:
-        found = rate(attempt)
-        doubts = list(plan.doubts)
-        if found is None:
+        together = rate(attempt)
+        if together is None:
             continue
-        share = min(trace.cpu_share for trace in attempt)
-        if share < LEAST_CPU_SHARE:
-            doubts.append(f"a thread had only {share:.0%} of a processor to itself")
-        if single is not None and found < 0.9 * single:
-            doubts.append(f"{len(attempt)} threads together read less than one alone")
+        doubts = (*plan.doubts, *_disturbances(attempt, together, single))
         if len(doubts) == len(plan.doubts):
-            undisturbed.append(found)
-        if best is None or (-len(doubts), found) > (-best[0], best[1]):
-            best = len(doubts), found, tuple(doubts)
+            undisturbed.append(together)
+        if best is None or (-len(doubts), together) > (-best[0], best[1]):
+            best = len(doubts), together, doubts
     if best is None or single is None:
         return _unread(
             "the threads did not run at the same time, so nothing can be told from them", AGAIN
@@ -271,6 +267,17 @@ def judged(
         confidence="low" if doubts_left else "high",
         notes=notes,
     )
+
+
+def _disturbances(attempt: Sequence[Trace], together: float, single: float | None) -> list[str]:
+    """What speaks against the rate of one attempt. `single` is that of one thread alone."""
+    doubts = []
+    share = min(trace.cpu_share for trace in attempt)
+    if share < LEAST_CPU_SHARE:
+        doubts.append(f"a thread had only {share:.0%} of a processor to itself")
+    if single is not None and together < 0.9 * single:
+        doubts.append(f"{len(attempt)} threads together read less than one alone")
+    return doubts
 
 
 def rate(traces: Sequence[Trace]) -> float | None:
@@ -418,22 +425,29 @@ def cache_bytes(host: Host) -> int | None:
         return None
     last: dict[str, tuple[int, int]] = {}
     for cpu in sorted(host.affinity() or ()):
-        best: tuple[int, int, str] | None = None
-        for index in range(8):
-            folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
-            level, size = (host.read_text(f"{folder}/{name}") for name in ("level", "size"))
-            if not level or not size or not level.strip().isdecimal():
-                continue
-            shared = (host.read_text(f"{folder}/shared_cpu_list") or str(cpu)).strip()
-            count = _size(size)
-            if count is not None and (best is None or int(level) > best[0]):
-                best = int(level), count, shared
-        if best is not None:
-            last[best[2]] = best[0], best[1]
+        cache = _last_level(host, cpu)
+        if cache is not None:
+            level, size_bytes, shared = cache
+            last[shared] = level, size_bytes
     if not last:
         return None
     top = max(level for level, _ in last.values())
     return sum(size for level, size in last.values() if level == top)
+
+
+def _last_level(host: Host, cpu: int) -> tuple[int, int, str] | None:
+    """Level and bytes of the last cache of a CPU, and the list of CPUs that share it."""
+    best: tuple[int, int, str] | None = None
+    for index in range(8):
+        folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+        level, size = (host.read_text(f"{folder}/{name}") for name in ("level", "size"))
+        if not level or not size or not level.strip().isdecimal():
+            continue
+        shared = (host.read_text(f"{folder}/shared_cpu_list") or str(cpu)).strip()
+        count = _size(size)
+        if count is not None and (best is None or int(level) > best[0]):
+            best = int(level), count, shared
+    return best
 
 
 def _size(text: str) -> int | None:
@@ -466,7 +480,7 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
         (copy, COPY_SECONDS, False),
         (search or copy, READ_SECONDS, False),
     )
-    found: list[list[Trace]] = [[] for _ in range(plan.threads)]
+    traces_of: list[list[Trace]] = [[] for _ in range(plan.threads)]
     failed: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -474,7 +488,7 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
             if plan.cpus:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {plan.cpus[number]})
-            found[number] = _thread(number, plan.buffer_bytes // plan.threads, gate, phases)
+            traces_of[number] = _thread(number, plan.buffer_bytes // plan.threads, gate, phases)
         except BaseException as error:
             failed.append(error)
             gate.abort()
@@ -482,6 +496,22 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
     threads = [
         threading.Thread(target=work, args=(number,), daemon=True) for number in range(plan.threads)
     ]
+    _run_together(threads, gate)
+    if failed and isinstance(failed[0], Exception):
+        # the first one broke the gate for the others
+        raise failed[0]
+    if failed or any(len(traces) < len(phases) - 1 for traces in traces_of):
+        raise RuntimeError("a thread did not finish")
+    shared = [traces[-3:] for traces in traces_of]
+    return (
+        traces_of[0][0],
+        [[traces[0] for traces in shared], [traces[2] for traces in shared]],
+        [traces[1] for traces in shared],
+    )
+
+
+def _run_together(threads: Sequence[threading.Thread], gate: threading.Barrier) -> None:
+    """Start all and wait for those that did start; a thread that cannot start ends the others."""
     try:
         for thread in threads:
             thread.start()
@@ -492,19 +522,6 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
         for thread in threads:
             if thread.ident is not None:
                 thread.join(2 * DEADLINE_SECONDS)
-    if failed or any(len(traces) < len(phases) - 1 for traces in found):
-        # the first one broke the gate for the others
-        raise (
-            failed[0]
-            if failed and isinstance(failed[0], Exception)
-            else RuntimeError("a thread did not finish")
-        )
-    shared = [traces[-3:] for traces in found]
-    return (
-        found[0][0],
-        [[traces[0] for traces in shared], [traces[2] for traces in shared]],
-        [traces[1] for traces in shared],
-    )
 
 
 _Pass = Callable[[int, int, int], int]

@@ -157,29 +157,28 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
         return Groups(why=f"the {controller} control groups are not mounted here")
     new = [mount for mount in mounts if mount.filesystem == "cgroup2"]
     if "" in paths and new:
-        chain = _chain(2, new, paths[""])
-        if chain.why:
-            return chain
-        if _in_nspawn(host):
-            return Groups(
-                why=(
-                    "systemd-nspawn sets its limits on the group above the one that shows here as"
-                    " the top"
-                )
-            )
-        listing = f"{chain.folders[-1]}/cgroup.controllers"
-        known = host.read_text(listing)
-        listed = known is not None and controller in known.split()
-        if listed or not all(
-            host.missing(f"{folder}/{file}") for folder in chain.folders for file in files
-        ):
-            return chain
-        # an empty list is an answer: version 2 limits nothing here
-        return (
-            Groups()
-            if known is not None or host.why(listing).endswith("is empty")
-            else Groups(why=host.why(listing))
-        )
+        return _unified(host, _chain(2, new, paths[""]), controller, files)
     if "" in paths:
         return Groups(why="the control groups are not mounted here")
     return Groups()
+
+
+def _unified(host: Host, chain: Groups, controller: str, files: tuple[str, ...]) -> Groups:
+    """The version 2 groups of `chain`, if they are under that controller."""
+    if chain.why:
+        return chain
+    if _in_nspawn(host):
+        return Groups(
+            why="systemd-nspawn sets its limits on the group above the one that shows here as the"
+            " top"
+        )
+    listing = f"{chain.folders[-1]}/cgroup.controllers"
+    controllers = host.read_text(listing)
+    if controllers is not None and controller in controllers.split():
+        return chain
+    if not all(host.missing(f"{folder}/{file}") for folder in chain.folders for file in files):
+        return chain
+    # an empty list is an answer: version 2 limits nothing here
+    if controllers is not None or host.why(listing).endswith("is empty"):
+        return Groups()
+    return Groups(why=host.why(listing))

@@ -5,7 +5,7 @@ sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
@@ -143,13 +143,13 @@ CONTAINER = (
 )
 
 
-def read_architecture(host: Host, found: Found) -> None:
+def read_architecture(host: Host, facts: Found) -> None:
     """The processor's architecture, or of a 32-bit system on a 64-bit kernel that of the system."""
     word = host.machine()
     if host.system == "macos" and host.sysctl("hw.optional.arm64") == "1":
         translated = host.sysctl("sysctl.proc_translated") == "1"
         source = "sysctl hw.optional.arm64"
-        found.put(
+        facts.put(
             "architecture",
             "aarch64",
             source
@@ -157,23 +157,23 @@ def read_architecture(host: Host, found: Found) -> None:
         )
         return
     if not word:
-        found.miss("architecture", "the system did not say what processor it has")
+        facts.miss("architecture", "the system did not say what processor it has")
         return
     name = normal_architecture(word)
     if host.system == "linux" and host.pointer_bits() == 32 and name in _NARROW:
-        found.put(
+        facts.put(
             "architecture",
             _NARROW[name],
             f"uname, {name}; this Python, and so most likely the system, is a 32-bit one",
         )
     elif host.system == "linux" and host.pointer_bits() == 64 and name in _WIDE:
-        found.put(
+        facts.put(
             "architecture",
             _WIDE[name],
             f"this Python is a 64-bit one, though uname says {name} (setarch)",
         )
     else:
-        found.put(
+        facts.put(
             "architecture",
             name,
             "registry, PROCESSOR_ARCHITECTURE" if host.system == "windows" else "uname",
@@ -217,7 +217,7 @@ def _family(name: str) -> str | None:
     return next((family for start, family in _FAMILIES.items() if name.startswith(start)), None)
 
 
-def read_emulation(host: Host, found: Found) -> None:
+def read_emulation(host: Host, facts: Found) -> None:
     """What emulates the processor that programs here are made for: a container of another platform
     under qemu-user or Rosetta.
 
@@ -230,24 +230,24 @@ def read_emulation(host: Host, found: Found) -> None:
     word = normal_architecture(host.read_text(KERNELS_WORD) or "")
     if _family(word) is not None:
         if _family(word) != own:
-            found.put(EMULATED, word, KERNELS_WORD)
+            facts.put(EMULATED, word, KERNELS_WORD)
         return
     text = _cpuinfo(host) or ""
     info, told = parse_cpuinfo(text), parse_architecture(text)
     for key, start, name in _EMULATORS:
         if any(value.startswith(start) for value in info.get(key, ())):
-            found.put(EMULATED, name, f"{CPUINFO}, {key}")
+            facts.put(EMULATED, name, f"{CPUINFO}, {key}")
             return
     if told is not None and _family(told) != own:
-        found.put(EMULATED, told, f"{CPUINFO}, which is not one of {own}")
+        facts.put(EMULATED, told, f"{CPUINFO}, which is not one of {own}")
 
 
-def _emulated(found: Found) -> Unread | None:
+def _emulated(facts: Found) -> Unread | None:
     """Why nothing is known of a processor that is emulated, and what helps; None where none is."""
-    beneath = found.values.get(EMULATED)
+    beneath = facts.values.get(EMULATED)
     if beneath is None:
         return None
-    own = found.values.get("architecture", "another processor")
+    own = facts.values.get("architecture", "another processor")
     return Unread(
         fact=EMULATED, reason=f"programs for {own} are emulated here, on {beneath}", remedy=NATIVE
     )
@@ -292,7 +292,7 @@ def parse_model(text: str) -> str | None:
     return None
 
 
-def read_model(host: Host, found: Found) -> None:
+def read_model(host: Host, facts: Found) -> None:
     """What the processor is called."""
     if host.system == "macos":
         name, source = host.sysctl("machdep.cpu.brand_string"), "sysctl machdep.cpu.brand_string"
@@ -304,51 +304,51 @@ def read_model(host: Host, found: Found) -> None:
     else:
         text = _cpuinfo(host)
         name, source = parse_model(text) if text else None, CPUINFO
-        emulated = _emulated(found)
+        emulated = _emulated(facts)
         if emulated is not None and _family(parse_architecture(text or "") or "") == _family(
-            found.values.get("architecture", "")
+            facts.values.get("architecture", "")
         ):
-            found.miss(
+            facts.miss(
                 MODEL, f"{emulated.reason}, and {CPUINFO} is the emulator's", emulated.remedy
             )
             return
         if emulated is not None:
             source += ": the computer's, which emulates another"
     if name and name.strip():
-        found.put(MODEL, host.clean(name.strip()), source)
+        facts.put(MODEL, host.clean(name.strip()), source)
     elif host.system == "linux" and _cpuinfo(host) is None:
-        found.miss(MODEL, host.why(CPUINFO))
+        facts.miss(MODEL, host.why(CPUINFO))
     else:
-        found.miss(MODEL, f"{source} does not name the processor")
+        facts.miss(MODEL, f"{source} does not name the processor")
 
 
-def read_instruction_sets(host: Host, found: Found) -> None:
+def read_instruction_sets(host: Host, facts: Found) -> None:
     """What the processor can do, as the kernel lets programs use it, in the Linux kernel's
     words.
     """
-    emulated = _emulated(found)
+    emulated = _emulated(facts)
     if emulated is not None:
-        found.miss(SETS, emulated.reason, emulated.remedy)
+        facts.miss(SETS, emulated.reason, emulated.remedy)
     elif host.system == "macos":
-        _mac_instruction_sets(host, found)
+        _mac_instruction_sets(host, facts)
     elif host.system == "windows":
-        _windows_instruction_sets(host, found)
+        _windows_instruction_sets(host, facts)
     else:
         text = _cpuinfo(host)
         names = parse_instruction_sets(text) if text else None
         if names is not None:
-            found.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
+            facts.put(SETS, names, f"{CPUINFO}, what all CPUs have in common")
         elif text is None:
-            found.miss(SETS, host.why(CPUINFO))
+            facts.miss(SETS, host.why(CPUINFO))
         else:
-            found.miss(
+            facts.miss(
                 SETS,
                 f"{CPUINFO} lists no instruction sets for this kind of processor, or none that can"
                 " be read",
             )
 
 
-def _mac_instruction_sets(host: Host, found: Found) -> None:
+def _mac_instruction_sets(host: Host, facts: Found) -> None:
     lists = {
         name: (host.sysctl(f"machdep.cpu.{name}") or "").lower().split()
         for name in ("features", "leaf7_features", "extfeatures")
@@ -363,12 +363,12 @@ def _mac_instruction_sets(host: Host, found: Found) -> None:
         }
         lacking = next((name for name, sign in signs.items() if sign not in lists[name]), None)
         if lacking:
-            found.miss(
+            facts.miss(
                 SETS, f"sysctl machdep.cpu.{lacking} is not there or names no {signs[lacking]}"
             )
             return
         words = {word for words in lists.values() for word in words}
-        found.put(
+        facts.put(
             SETS,
             tuple(sorted({_MAC_X86.get(word, word) for word in words})),
             "sysctl machdep.cpu.features, leaf7_features",
@@ -376,26 +376,26 @@ def _mac_instruction_sets(host: Host, found: Found) -> None:
         return
     names = {linux for name, linux in _MAC_ARM.items() if host.sysctl(name) == "1"}
     if names:
-        found.put(SETS, tuple(sorted(names)), "sysctl hw.optional")
+        facts.put(SETS, tuple(sorted(names)), "sysctl hw.optional")
     else:
-        found.miss(SETS, "sysctl names no instruction sets")
+        facts.miss(SETS, "sysctl names no instruction sets")
 
 
-def _windows_instruction_sets(host: Host, found: Found) -> None:
+def _windows_instruction_sets(host: Host, facts: Found) -> None:
     arm = normal_architecture(host.machine() or "") == "aarch64"
     table = _WINDOWS_ARM if arm else _WINDOWS_X86
     answers = {name: host.processor_feature(number) for number, name in table.items()}
     if any(answers.values()):
-        found.put(
+        facts.put(
             SETS,
             tuple(sorted(name for name, there in answers.items() if there)),
             "IsProcessorFeaturePresent",
         )
         # asked by nobody: a list without them does not say that they are missing
         for name in ("i8mm", "bf16", "sve") if arm else ("fma", "f16c", "bmi2"):
-            found.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
+            facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
     else:
-        found.miss(SETS, "Windows did not say what the processor can do")
+        facts.miss(SETS, "Windows did not say what the processor can do")
 
 
 def _allowed(host: Host) -> tuple[frozenset[int], str] | None:
@@ -429,7 +429,7 @@ def parse_cpu_max(text: str) -> float | None:
 
 
 def _count(
-    host: Host, found: Found, fact: str, kind: str, name: str, source: str, otherwise: str
+    host: Host, facts: Found, fact: str, kind: str, name: str, source: str, otherwise: str
 ) -> None:
     """A number of cores where there is no /proc: of psutil's `kind`, or of macOS' sysctl `name`."""
     count = (host.other_cores() or {}).get(kind)
@@ -437,23 +437,23 @@ def _count(
         word = host.sysctl(name) or ""
         count = int(word) if word.isdecimal() and len(word) <= 9 else None
     if count:
-        found.put(
+        facts.put(
             fact,
             float(count) if fact == USABLE else count,
             source if host.system == "windows" else f"sysctl {name}",
         )
     else:
-        found.miss(fact, otherwise)
+        facts.miss(fact, otherwise)
 
 
-def read_usable(host: Host, found: Found) -> None:
+def read_usable(host: Host, facts: Found) -> None:
     """CPUs this process may use at once: affinity and the quota of every control group; may be
     a fraction.
     """
     if host.system != "linux":
         _count(
             host,
-            found,
+            facts,
             USABLE,
             "usable",
             "hw.logicalcpu",
@@ -464,17 +464,17 @@ def read_usable(host: Host, found: Found) -> None:
     allowed = _allowed(host)
     if allowed is None:
         status, online = "/proc/self/status", "/sys/devices/system/cpu/online"
-        found.miss(USABLE, host.why(online if host.read_text(status) else status))
+        facts.miss(USABLE, host.why(online if host.read_text(status) else status))
         return
     cpus, source = allowed
     best, counted = float(len(cpus)), False
     chain = groups(host, "cpu", ("cpu.max", "cpu.weight"))
     if chain.why:
-        found.miss(USABLE, f"a limit may exist unseen: {chain.why}")
+        facts.miss(USABLE, f"a limit may exist unseen: {chain.why}")
         return
     # what is mounted over a folder above hides the groups, which the list of mounts still names
     if chain.folders and not host.exists(chain.folders[-1]):
-        found.miss(
+        facts.miss(
             USABLE,
             f"a limit may exist unseen: the control groups at {chain.folders[-1]} cannot be seen"
             " from here",
@@ -495,12 +495,12 @@ def read_usable(host: Host, found: Found) -> None:
                 or below_quota
                 or _has_controller(host, chain, folder)
             ):
-                found.miss(USABLE, wrong)
+                facts.miss(USABLE, wrong)
                 return
         elif quota < best:
             best = quota
             source = f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({file})"
-    found.put(USABLE, best, source)
+    facts.put(USABLE, best, source)
 
 
 def _quota_of(host: Host, version: int, path: str, sibling: str) -> tuple[float | None, str]:
@@ -568,14 +568,14 @@ def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str]
     ], f"{CPUINFO}, distinct core ids"
 
 
-def read_physical(host: Host, found: Found) -> None:
+def read_physical(host: Host, facts: Found) -> None:
     """Distinct cores among the CPUs this process may use: two hardware threads of one core
     count once.
     """
     if host.system != "linux":
         _count(
             host,
-            found,
+            facts,
             PHYSICAL,
             "physical",
             "hw.physicalcpu",
@@ -592,94 +592,107 @@ def read_physical(host: Host, found: Found) -> None:
             if allowed[0] < online
             else ""
         )
-        found.put(PHYSICAL, len(cores[0]), cores[1] + narrowed)
+        facts.put(PHYSICAL, len(cores[0]), cores[1] + narrowed)
     else:
-        found.miss(
+        facts.miss(
             PHYSICAL, "the kernel does not tell cores from threads" if allowed else UNALLOWED
         )
 
 
-def read_performance(host: Host, found: Found) -> None:
+def read_performance(host: Host, facts: Found) -> None:
     """Cores of the fastest kind among those this process may use; all of them where they are
     alike. Needs the physical cores.
     """
     if host.system == "macos":
-        _mac_performance(host, found)
+        _mac_performance(host, facts)
     elif host.system == "windows":
         kinds = parse_efficiency_classes(host.processor_information() or b"")
         if kinds:
-            found.put(
+            facts.put(
                 PERFORMANCE,
                 sum(kind == max(kinds) for kind in kinds),
                 "GetLogicalProcessorInformationEx, EfficiencyClass",
             )
         else:
-            found.miss(PERFORMANCE, "Windows did not say of which kind its cores are")
+            facts.miss(PERFORMANCE, "Windows did not say of which kind its cores are")
     else:
-        _linux_performance(host, found)
+        _linux_performance(host, facts)
 
 
-def _mac_performance(host: Host, found: Found) -> None:
-    levels, physical = host.sysctl("hw.perflevel0.physicalcpu") or "", found.values.get(PHYSICAL)
+def _mac_performance(host: Host, facts: Found) -> None:
+    levels, physical = host.sysctl("hw.perflevel0.physicalcpu") or "", facts.values.get(PHYSICAL)
     if levels.isdecimal() and int(levels):
-        found.put(PERFORMANCE, int(levels), "sysctl hw.perflevel0.physicalcpu")
+        facts.put(PERFORMANCE, int(levels), "sysctl hw.perflevel0.physicalcpu")
     elif physical is not None and host.sysctl("hw.optional.arm64") != "1":
-        found.put(PERFORMANCE, physical, "an Intel Mac's cores are alike")
+        facts.put(PERFORMANCE, physical, "an Intel Mac's cores are alike")
     else:
-        found.miss(PERFORMANCE, "sysctl has no hw.perflevel0.physicalcpu")
+        facts.miss(PERFORMANCE, "sysctl has no hw.perflevel0.physicalcpu")
 
 
-def _linux_performance(host: Host, found: Found) -> None:
+_NOT_TOLD = "the kernel does not tell cores from threads"
+
+
+def _linux_performance(host: Host, facts: Found) -> None:
     allowed = _allowed(host)
     if allowed is None:
-        found.miss(PERFORMANCE, UNALLOWED)
+        facts.miss(PERFORMANCE, UNALLOWED)
         return
     cpus = allowed[0]
     whole = _cores(host, cpus)
     if whole is None:
-        found.miss(PERFORMANCE, "the kernel does not tell cores from threads")
+        facts.miss(PERFORMANCE, _NOT_TOLD)
         return
+    fastest = _fastest(host, cpus, *whole)
+    if isinstance(fastest, str):
+        facts.miss(PERFORMANCE, fastest)
+        return
+    fast, source = fastest
+    cores = _cores(host, fast or cpus)
+    if cores:
+        facts.put(PERFORMANCE, len(cores[0]), source)
+    else:
+        facts.miss(PERFORMANCE, _NOT_TOLD)
+
+
+def _fastest(
+    host: Host, cpus: frozenset[int], cores: Iterable[frozenset[int]], source: str
+) -> tuple[frozenset[int], str] | str:
+    """The CPUs of the fastest kind and where that was read; a text says why it is not known.
+
+    `cores` are the threads of each core, as `source` has them.
+    """
     # Intel's two kinds: both files, or neither
     kinds = [f"/sys/devices/cpu_{kind}/cpus" for kind in ("core", "atom")]
     core, atom = (parse_list(host.read_text(path) or "") for path in kinds)
     parts = parse_parts(_cpuinfo(host) or "")
     if core is not None and atom is not None:
-        fast, source = core & cpus, kinds[0]
-    elif core is not None or atom is not None:
-        found.miss(PERFORMANCE, host.why(kinds[0] if core is None else kinds[1]))
-        return
-    elif len({parts.get(cpu) for cpu in cpus}) > 1:
-        paths = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
-        sizes = {cpu: parse_number(host.read_text(path) or "") for cpu, path in paths.items()}
-        lost = [cpu for cpu, size in sizes.items() if size is None]
-        if lost or not cpus <= parts.keys():
-            found.miss(
-                PERFORMANCE,
-                (
-                    host.why(paths[lost[0]])
-                    if lost
-                    else f"{CPUINFO} does not say of which kind each CPU is"
-                ),
-            )
-            return
-        best = parts[max(cpus, key=lambda cpu: sizes[cpu] or 0)]
-        fast, source = (
-            frozenset(cpu for cpu in cpus if parts[cpu] == best),
-            f"{CPUINFO}, CPU part, by cpu_capacity",
-        )
-    else:
-        # a kernel that does not name the kinds shows them by their threads: Intel's small cores
-        # have one where the large have two
-        most = max(len(threads) for threads in whole[0])
-        fast, source = (
-            frozenset().union(*(threads for threads in whole[0] if len(threads) == most)) & cpus,
-            whole[1],
-        )
-    cores = _cores(host, fast or cpus)
-    if cores:
-        found.put(PERFORMANCE, len(cores[0]), source)
-    else:
-        found.miss(PERFORMANCE, "the kernel does not tell cores from threads")
+        return core & cpus, kinds[0]
+    if core is not None or atom is not None:
+        return host.why(kinds[0] if core is None else kinds[1])
+    if len({parts.get(cpu) for cpu in cpus}) > 1:
+        return _fastest_part(host, cpus, parts)
+    # a kernel that does not name the kinds shows them by their threads: Intel's small cores have
+    # one where the large have two
+    listed = list(cores)
+    most = max(len(threads) for threads in listed)
+    largest = (threads for threads in listed if len(threads) == most)
+    return frozenset().union(*largest) & cpus, source
+
+
+def _fastest_part(
+    host: Host, cpus: frozenset[int], parts: Mapping[int, tuple[str, str]]
+) -> tuple[frozenset[int], str] | str:
+    """As `_fastest`, of Arm's kinds of core, by the capacity that the kernel gives each CPU."""
+    paths = {cpu: f"/sys/devices/system/cpu/cpu{cpu}/cpu_capacity" for cpu in sorted(cpus)}
+    sizes = {cpu: parse_number(host.read_text(path) or "") for cpu, path in paths.items()}
+    lost = [cpu for cpu, size in sizes.items() if size is None]
+    if lost:
+        return host.why(paths[lost[0]])
+    if not cpus <= parts.keys():
+        return f"{CPUINFO} does not say of which kind each CPU is"
+    best = parts[max(cpus, key=lambda cpu: sizes[cpu] or 0)]
+    fast = frozenset(cpu for cpu in cpus if parts[cpu] == best)
+    return fast, f"{CPUINFO}, CPU part, by cpu_capacity"
 
 
 def parse_parts(text: str) -> dict[int, tuple[str, str]]:
@@ -765,27 +778,27 @@ def _hypervisor(host: Host) -> str | None:
     return None
 
 
-def read_scope(host: Host, found: Found) -> None:
+def read_scope(host: Host, facts: Found) -> None:
     """Whether this is a container, a virtual machine or the computer itself."""
     if host.system == "macos":
-        _macos_scope(host, found)
+        _macos_scope(host, facts)
     elif host.system == "windows":
         key = r"HARDWARE\DESCRIPTION\System\BIOS"
         words = (host.registry(key, name) for name in ("SystemManufacturer", "SystemProductName"))
         source = "registry, SystemManufacturer and SystemProductName"
-        _scope_by_firmware(found, " ".join(filter(None, words)), source)
+        _scope_by_firmware(facts, " ".join(filter(None, words)), source)
     elif host.system != "linux":
-        _machine_scope(host, found)
+        _machine_scope(host, facts)
     elif (sign := _container_sign(host)) is not None:
-        found.put("scope", "container", sign)
+        facts.put("scope", "container", sign)
     elif host.exists("/.dockerenv") and not host.mounts():
-        found.miss(
+        facts.miss(
             "scope",
             "there is a /.dockerenv, which a virtual machine's image may have too, and"
             f" {host.why('/proc/self/mountinfo')}",
         )
     else:
-        _machine_scope(host, found)
+        _machine_scope(host, facts)
 
 
 def _container_sign(host: Host) -> str | None:
@@ -810,41 +823,41 @@ def _is_lxcfs(mount: Mount) -> bool:
     return mount.filesystem == "fuse.lxcfs" and mount.point == "/proc/meminfo"
 
 
-def _macos_scope(host: Host, found: Found) -> None:
+def _macos_scope(host: Host, facts: Found) -> None:
     answer = host.sysctl("kern.hv_vmm_present")
     features = host.sysctl("machdep.cpu.features")
     if answer in ("0", "1"):
-        found.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
+        facts.put("scope", "vm" if answer == "1" else "host", "sysctl kern.hv_vmm_present")
     elif features:
         scope = "vm" if "VMM" in features.split() else "host"
-        found.put("scope", scope, "sysctl machdep.cpu.features")
+        facts.put("scope", scope, "sysctl machdep.cpu.features")
     else:
-        found.miss("scope", "sysctl has no kern.hv_vmm_present")
+        facts.miss("scope", "sysctl has no kern.hv_vmm_present")
 
 
 _RELEASES = (("microsoft", "WSL2"), ("linuxkit", "Docker Desktop"), ("orbstack", "OrbStack"))
 
 
-def _machine_scope(host: Host, found: Found) -> None:
+def _machine_scope(host: Host, facts: Found) -> None:
     """A virtual machine or the computer itself, outside a container."""
     release = host.release().lower()
     for word, title in _RELEASES:
         if word in release:
-            found.put("scope", "vm", f"kernel release: {title}")
+            facts.put("scope", "vm", f"kernel release: {title}")
             return
     names = parse_instruction_sets(_cpuinfo(host) or "") or ()
     if "hypervisor" in names:
-        found.put("scope", "vm", f"{CPUINFO}, flag hypervisor")
+        facts.put("scope", "vm", f"{CPUINFO}, flag hypervisor")
         return
     beneath = _hypervisor(host)
     if beneath:
-        found.put("scope", "vm", beneath)
+        facts.put("scope", "vm", beneath)
         return
     firmware, source = _firmware(host, names)
     if "amazon ec2" in firmware.lower() and ".metal" in firmware:
-        found.put("scope", "host", source)
+        facts.put("scope", "host", source)
     else:
-        _scope_by_firmware(found, firmware, source)
+        _scope_by_firmware(facts, firmware, source)
 
 
 def _firmware(host: Host, flags: Sequence[str]) -> tuple[str, str]:
@@ -862,9 +875,9 @@ def _firmware(host: Host, flags: Sequence[str]) -> tuple[str, str]:
     return host.read_text(SYSINFO) or "", f"{SYSINFO}, no VM00"
 
 
-def _scope_by_firmware(found: Found, firmware: str, source: str) -> None:
+def _scope_by_firmware(facts: Found, firmware: str, source: str) -> None:
     if not firmware:
-        found.miss("scope", "nothing tells whether this is a virtual machine")
+        facts.miss("scope", "nothing tells whether this is a virtual machine")
         return
     guest = any(word in firmware.lower() for word in _VIRTUAL)
-    found.put("scope", "vm" if guest else "host", source)
+    facts.put("scope", "vm" if guest else "host", source)

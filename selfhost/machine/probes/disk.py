@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from ...core.records import Record
 from ...core.units import decimal
 from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
 from .host import SET_DISK, Found, Host, Mount, Space
@@ -50,7 +51,7 @@ def _windows_drive_free(host: Host, space: Space) -> Space:
     return space.replace(free_bytes=min(space.free_bytes, outer.free_bytes)) if outer else space
 
 
-def read_disks(host: Host, found: Found) -> None:
+def read_disks(host: Host, facts: Found) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     disks = []
     for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
@@ -58,18 +59,18 @@ def read_disks(host: Host, found: Found) -> None:
         try:
             place = host.within(lambda find=find: find(host))  # type: ignore[misc]
         except (OSError, ValueError) as error:
-            found.miss(fact, f"its folder could not be looked up: {_said(error)}")
+            facts.miss(fact, f"its folder could not be looked up: {_said(error)}")
             continue
         if place is None and purpose == LM_STUDIO:
             continue
         if place is None:
-            found.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
+            facts.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
             continue
-        disks.append(_disk(host, found, purpose, fact, place))
+        disks.append(_disk(host, facts, purpose, fact, place))
     if disks:
-        found.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
+        facts.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
     else:
-        found.miss(DISKS, "no place where a runtime stores models is known", SET_DISK)
+        facts.miss(DISKS, "no place where a runtime stores models is known", SET_DISK)
 
 
 def has_quotas(options: str) -> bool:
@@ -80,7 +81,7 @@ def has_quotas(options: str) -> bool:
 
 
 def _quota(
-    host: Host, found: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space
+    host: Host, facts: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space
 ) -> tuple[Quota | None, str]:
     """The quota that leaves less than is free, None without one; and why quotas that no option
     of the mount states were not asked.
@@ -96,7 +97,7 @@ def _quota(
     try:
         if place.account is not None and not groups:
             if host.within(lambda: host.quotas_on(folder)):
-                found.miss(fact, f"{reason}: the kernel tells it to that account alone", remedy)
+                facts.miss(fact, f"{reason}: the kernel tells it to that account alone", remedy)
             return None, ""
         limits = host.within(lambda: host.quotas(folder))
     except (OSError, ValueError) as error:
@@ -105,7 +106,7 @@ def _quota(
             # none is on, whatever the options state
             return None, ""
         if stated:
-            found.miss(fact, f"{reason}: {_said(error)}", remedy)
+            facts.miss(fact, f"{reason}: {_said(error)}", remedy)
         return (
             None,
             (
@@ -130,7 +131,7 @@ def _quota(
             f"a quota group on {mount.point} leaves {decimal(perhaps)} to what belongs to it, and"
             " whether this folder does is not told"
         )
-        found.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
+        facts.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
     return tightest, ""
 
 
@@ -138,40 +139,60 @@ def _said(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Disk:
-    folder, space, writable, failure, remedy = (
-        place.path,
-        None,
-        None,
-        "the volume did not say",
-        SET_DISK,
-    )
+class _Volume(Record):
+    """What the system says of a place: the folder that is there, the space of its volume and
+    whether one may write; and why not, with what to do about it.
+    """
+
+    folder: str
+    space: Space | None = None
+    writable: bool | None = None
+    failure: str = "the volume did not say"
+    remedy: str = SET_DISK
+
+
+def _volume(host: Host, place: Place) -> _Volume:
+    volume = _Volume(folder=place.path)
     # TimeoutError is an OSError
     try:
         folder, space, writable = host.within(lambda: _look(host, place))
+        volume = volume.replace(folder=folder, space=space, writable=writable)
         if space is None and writable is False:
-            failure, remedy = "it is a file, not a folder", "put a folder there, or name another"
+            return volume.replace(
+                failure="it is a file, not a folder", remedy="put a folder there, or name another"
+            )
         if space and host.system == "linux" and "microsoft" in host.release().lower():
             inner = space
-            space = host.within(lambda: _windows_drive_free(host, inner))
+            volume = volume.replace(space=host.within(lambda: _windows_drive_free(host, inner)))
     except (OSError, ValueError) as error:
-        failure = _said(error)
+        volume = volume.replace(failure=_said(error))
         if getattr(error, "errno", None) == errno.ENOLINK:
-            remedy = "make that folder, or remove the link"
+            volume = volume.replace(remedy="make that folder, or remove the link")
+    return volume
+
+
+def _is_read_only(host: Host, space: Space | None, mount: Mount | None) -> bool:
+    """The volume's own word counts, and on Linux that of its mount: macOS mounts / read-only and
+    yet stores under it.
+    """
+    if space is not None and space.read_only:
+        return True
+    return host.system == "linux" and mount is not None and mount.read_only
+
+
+def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Disk:
+    volume = _volume(host, place)
+    folder, space, writable = volume.folder, volume.space, volume.writable
+    failure, remedy = volume.failure, volume.remedy
     # a folder that could not be looked up is on the mount its name tells, if its name is a whole
     # one
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    # macOS mounts / read-only and yet stores under it: there the volume's own word counts
-    read_only = bool(space and space.read_only) or bool(
-        mount and mount.read_only and host.system == "linux"
-    )
-    if read_only:
+    if _is_read_only(host, space, mount):
         writable = False
     elif place.account is not None and space is not None:
         writable = True
     answered = space is not None
-    # what is said of a folder must outlast its name
-    shown = folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
+    shown = _shown(folder)
     free_files = space.free_files if space else None
     if space is not None and space.total_bytes == 0:
         # what has no size has no room that could be counted (statfs(2): "undefined" fields are 0)
@@ -180,18 +201,12 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
             "its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do",
         )
     if space is None:
-        found.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
+        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
     beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
-    if beneath is not None and beneath.in_memory is None:
-        reason = f"whether files in {shown} take RAM is not told: {beneath.why}"
-        found.miss(
-            f"{fact}.backing",
-            reason,
-            "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk",
-        )
+    _miss_medium(facts, fact, shown, beneath)
     quota, unasked = None, ""
     if space is not None and mount is not None:
-        quota, unasked = _quota(host, found, f"{fact}.quota", place, folder, mount, space)
+        quota, unasked = _quota(host, facts, f"{fact}.quota", place, folder, mount, space)
     if quota is not None:
         # as statvfs does for a project's
         space = space and space.replace(
@@ -199,34 +214,18 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         )
     if writable is None:
         reason = "is not told by the system" if answered else f"is not known: {failure}"
-        found.miss(
+        facts.miss(
             f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy
         )
-    words = [
-        f"{place.why}; {'statvfs' if host.system != 'windows' else 'GetDiskFreeSpaceEx'} of"
-        f" {folder}"
-    ]
-    if mount:
-        kind = mount.filesystem
-        words.append(
-            f"{kind} on {mount.point}"
-            + ", a network volume" * (kind in NETWORK_FILESYSTEMS)
-            + (f", whose files lie on {beneath.backing}" if beneath and beneath.backing else "")
-            + ", which is RAM" * bool(beneath and beneath.in_memory)
-            + (f", {beneath.guess}" if beneath and beneath.guess else "")
-        )
-    if quota is not None:
-        words.append(
-            f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of"
-            f" {decimal(quota.limit_bytes)} are taken"
-            f" ({'/sys/fs/btrfs' if quota.kind == 'subvolume' else 'quotactl'})"
-        )
-    if unasked:
-        words.append(unasked)
-    if place.account is not None:
-        name = f" {place.account}" if place.account in ("root", "ollama") else ""
-        words.append(f"the service account{name} stores them: judged by space and mount alone")
-    found.note(fact, "; ".join(words))
+    call = "statvfs" if host.system != "windows" else "GetDiskFreeSpaceEx"
+    sources = (
+        f"{place.why}; {call} of {folder}",
+        _mount_words(mount, beneath) if mount else "",
+        _quota_words(quota) if quota is not None else "",
+        unasked,
+        _account_words(place.account) if place.account is not None else "",
+    )
+    facts.note(fact, "; ".join(filter(None, sources)))
     return Disk(
         purpose=purpose,
         path=host.clean(place.path),
@@ -237,6 +236,47 @@ def _disk(host: Host, found: Found, purpose: str, fact: str, place: Place) -> Di
         quota=quota.kind if quota else None,
         backing=beneath.backing if beneath else None,
         free_files=free_files,
+    )
+
+
+def _shown(folder: str) -> str:
+    """The folder in a reason, which must be read whole however long the name is."""
+    return folder if len(folder) <= MAX_SHOWN else folder[: MAX_SHOWN - 1] + "…"
+
+
+def _miss_medium(facts: Found, fact: str, shown: str, beneath: Medium | None) -> None:
+    if beneath is not None and beneath.in_memory is None:
+        facts.miss(
+            f"{fact}.backing",
+            f"whether files in {shown} take RAM is not told: {beneath.why}",
+            "`findmnt -T FOLDER` shows what it lies on; or name a folder on a disk",
+        )
+
+
+def _account_words(account: str) -> str:
+    name = f" {account}" if account in ("root", "ollama") else ""
+    return f"the service account{name} stores them: judged by space and mount alone"
+
+
+def _mount_words(mount: Mount, beneath: Medium | None) -> str:
+    """What a place lies on, for its source."""
+    words = f"{mount.filesystem} on {mount.point}"
+    if mount.filesystem in NETWORK_FILESYSTEMS:
+        words += ", a network volume"
+    if beneath is not None and beneath.backing:
+        words += f", whose files lie on {beneath.backing}"
+    if beneath is not None and beneath.in_memory:
+        words += ", which is RAM"
+    if beneath is not None and beneath.guess:
+        words += f", {beneath.guess}"
+    return words
+
+
+def _quota_words(quota: Quota) -> str:
+    call = "/sys/fs/btrfs" if quota.kind == "subvolume" else "quotactl"
+    return (
+        f"limited by the {quota.kind}'s quota: {decimal(quota.used_bytes)} of"
+        f" {decimal(quota.limit_bytes)} are taken ({call})"
     )
 
 

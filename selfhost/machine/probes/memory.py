@@ -249,35 +249,37 @@ _TOGETHER = (
 )
 
 
-def _version_2(host: Host, chain: Groups, found: Limits) -> None:
+def _version_2(host: Host, chain: Groups, all_limits: Limits) -> None:
     counted = swapped = False
     without_swap = ""
     # the hierarchy's own top has memory.stat and no limits; a container's has all
     top = chain.folders[-1] if chain.folders else ""
     for folder, name in zip(chain.folders, chain.names, strict=True):
-        limits = _group_limits(host, folder, found, is_top=folder == top, counted=counted)
+        limits = _group_limits(host, folder, all_limits, is_top=folder == top, counted=counted)
         counted = counted or bool(limits)
-        found.inside = found.inside or (folder == top and bool(limits))
+        all_limits.inside = all_limits.inside or (folder == top and bool(limits))
         lowest = min(limits, default=(NO_LIMIT, ""))
         if lowest[0] < NO_LIMIT:
-            found.levels.append(_level(host, folder, name, lowest))
-        swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", found)
+            all_limits.levels.append(_level(host, folder, name, lowest))
+        swap, taken = _pair(host, folder, "memory.swap.max", "memory.swap.current", all_limits)
         if swap is not None and taken is not None and swap < NO_LIMIT:
-            found.swap.append(max(0, swap - taken))
+            all_limits.swap.append(max(0, swap - taken))
         if swap is None and (limits or (swapped and folder != top)):
             without_swap = f"{folder}/memory.swap.max"
         swapped = swapped or swap is not None
     if swapped and without_swap:
         # a kernel counts swap in every group or in none
-        found.swap_why = host.why(without_swap)
+        all_limits.swap_why = host.why(without_swap)
     # where the top has limits of its own it is a container's
     hidden = bool(chain.folders) and not host.exists(chain.folders[0])
-    if hidden and not found.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
-        found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
+    if hidden and not all_limits.levels and host.missing(f"{chain.folders[-1]}/memory.max"):
+        all_limits.why = (
+            all_limits.why or f"control group {chain.names[0]} cannot be seen from here"
+        )
 
 
 def _group_limits(
-    host: Host, folder: str, found: Limits, *, is_top: bool, counted: bool
+    host: Host, folder: str, all_limits: Limits, *, is_top: bool, counted: bool
 ) -> list[tuple[int, str]]:
     """Bytes and file of each limit of a version 2 group. `counted`: a group below it has some."""
     limits: list[tuple[int, str]] = []
@@ -288,12 +290,12 @@ def _group_limits(
         if number is not None:
             limits.append((number, file))
         elif not host.missing(path):
-            found.why = f"{path} is not a number" if text else host.why(path)
+            all_limits.why = f"{path} is not a number" if text else host.why(path)
         elif not all(host.missing(f"{folder}/{beside}") for beside in _TOGETHER) or (
             not is_top and (counted or host.read_text(f"{folder}/memory.stat"))
         ):
             # a group without them has no memory controller, nor has one below it
-            found.why = host.why(path)
+            all_limits.why = host.why(path)
     return limits
 
 
@@ -325,7 +327,7 @@ def _in_use(current: int | None, stat: Mapping[str, int], prefix: str) -> int | 
 
 
 def _pair(
-    host: Host, folder: str, limit: str, used: str, found: Limits
+    host: Host, folder: str, limit: str, used: str, limits: Limits
 ) -> tuple[int | None, int | None]:
     """A limit of swap and its use: files that exist together, or not at all in a kernel that
     does not count swap.
@@ -336,13 +338,13 @@ def _pair(
         text = host.read_text(path)
         numbers.append(None if text is None else parse_number(text))
         if numbers[-1] is None and not host.missing(path):
-            found.swap_why = f"{path} is not a number" if text else host.why(path)
+            limits.swap_why = f"{path} is not a number" if text else host.why(path)
     if (numbers[0] is None) != (numbers[1] is None):
-        found.swap_why = host.why(f"{folder}/{limit if numbers[0] is None else used}")
+        limits.swap_why = host.why(f"{folder}/{limit if numbers[0] is None else used}")
     return numbers[0], numbers[1]
 
 
-def _version_1(host: Host, chain: Groups, found: Limits) -> None:
+def _version_1(host: Host, chain: Groups, limits: Limits) -> None:
     seen = covered = False
     for folder, name in zip(chain.folders, chain.names, strict=True):
         path = f"{folder}/memory.limit_in_bytes"
@@ -358,11 +360,11 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
             and not covered
             and (text is not None or not host.missing(path) or host.exists(folder))
         ):
-            found.why = f"{path} is not a number" if text else host.why(path)
-        found.levels += _levels_1(host, folder, name, own, stat)
-        lowest = min([NO_LIMIT, *(level.limit_bytes for level in found.levels)])
+            limits.why = f"{path} is not a number" if text else host.why(path)
+        limits.levels += _levels_1(host, folder, name, own, stat)
+        lowest = min([NO_LIMIT, *(level.limit_bytes for level in limits.levels)])
         if inherited is not None and inherited < lowest:
-            found.levels.append(
+            limits.levels.append(
                 Level(
                     limit_bytes=inherited,
                     group=f"above {name}",
@@ -370,16 +372,16 @@ def _version_1(host: Host, chain: Groups, found: Limits) -> None:
                     used_bytes=None,
                 )
             )
-        _swap_1(host, folder, own, found)
-    if not seen and found.why is None:
-        found.why = "no memory control group could be read"
-    if not found.levels and not host.exists(chain.folders[0]):
-        found.why = found.why or f"control group {chain.names[0]} cannot be seen from here"
+        _swap_1(host, folder, own, limits)
+    if not seen and limits.why is None:
+        limits.why = "no memory control group could be read"
+    if not limits.levels and not host.exists(chain.folders[0]):
+        limits.why = limits.why or f"control group {chain.names[0]} cannot be seen from here"
     # an ancestor that was read itself tells more than the same limit seen from below
-    readable = {level.limit_bytes for level in found.levels if level.file != _INHERITED}
-    found.levels = [
+    readable = {level.limit_bytes for level in limits.levels if level.file != _INHERITED}
+    limits.levels = [
         level
-        for level in found.levels
+        for level in limits.levels
         if level.file != _INHERITED or level.limit_bytes not in readable
     ]
 
@@ -406,15 +408,15 @@ def _levels_1(
     ]
 
 
-def _swap_1(host: Host, folder: str, own: int | None, found: Limits) -> None:
+def _swap_1(host: Host, folder: str, own: int | None, limits: Limits) -> None:
     """What a version 1 group may swap: its limit of memory and swap together, less `own`."""
     both, taken = _pair(
-        host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", found
+        host, folder, "memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", limits
     )
     if both is None or taken is None or own is None or both >= NO_LIMIT or own >= NO_LIMIT:
         return
     usage = parse_number(host.read_text(f"{folder}/memory.usage_in_bytes") or "")
-    found.swap.append(max(0, both - own - max(0, taken - usage)) if usage is not None else 0)
+    limits.swap.append(max(0, both - own - max(0, taken - usage)) if usage is not None else 0)
 
 
 def _emulated(host: Host) -> bool:
@@ -441,7 +443,7 @@ def _whose(host: Host) -> str:
     return ""
 
 
-def read_total(host: Host, found: Found) -> None:
+def read_total(host: Host, facts: Found) -> None:
     """The hardware's memory."""
     if host.system == "linux":
         total = parse_meminfo(host.read_text(MEMINFO) or "").get("MemTotal")
@@ -449,19 +451,19 @@ def read_total(host: Host, found: Found) -> None:
             try:
                 graphics = sum(_node(host, node)["MemTotal"] for node in _gpu_nodes(host))
             except ValueError as error:
-                found.miss(TOTAL, str(error), SET_MEMORY)
+                facts.miss(TOTAL, str(error), SET_MEMORY)
                 return
             if graphics >= total:
-                found.miss(
+                facts.miss(
                     TOTAL,
                     f"{MEMINFO} has less memory than the GPUs' own, which it counts",
                     SET_MEMORY,
                 )
                 return
             less = f" less {binary(graphics)} that are GPUs' own" if graphics else ""
-            found.put(TOTAL, total - graphics, f"{MEMINFO}, MemTotal{less}{_whose(host)}")
+            facts.put(TOTAL, total - graphics, f"{MEMINFO}, MemTotal{less}{_whose(host)}")
         else:
-            found.miss(
+            facts.miss(
                 TOTAL,
                 (
                     host.why(MEMINFO)
@@ -473,7 +475,7 @@ def read_total(host: Host, found: Found) -> None:
         return
     memory = host.other_memory()
     if memory and memory["total"] > 0:
-        found.put(
+        facts.put(
             TOTAL,
             memory["total"],
             "GlobalMemoryStatusEx" if host.system == "windows" else "sysctl hw.memsize",
@@ -481,9 +483,9 @@ def read_total(host: Host, found: Found) -> None:
         return
     size = host.sysctl("hw.memsize") or ""
     if size.isdecimal() and int(size):
-        found.put(TOTAL, int(size), "sysctl hw.memsize")
+        facts.put(TOTAL, int(size), "sysctl hw.memsize")
     else:
-        found.miss(TOTAL, "the system did not say how much memory it has", SET_MEMORY)
+        facts.miss(TOTAL, "the system did not say how much memory it has", SET_MEMORY)
 
 
 def _hugetlb(info: dict[str, int]) -> int:
@@ -602,17 +604,17 @@ def _nodes(host: Host) -> Nodes | None:
     return Nodes(info=info, count=len(every), bound=not ram <= allowed)
 
 
-def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
+def read_limit(host: Host, facts: Found, limits: Limits | None) -> None:
     """The least of hardware, control groups, address space and memory nodes. Needs the total."""
-    total = found.values.get(TOTAL)
+    total = facts.values.get(TOTAL)
     if total is None:
-        found.miss(LIMIT, found.unread[TOTAL].reason, SET_MEMORY)
+        facts.miss(LIMIT, facts.unread[TOTAL].reason, SET_MEMORY)
         return
     if host.system != "linux" or limits is None:
-        _other_limit(host, found, total)
+        _other_limit(host, facts, total)
         return
     if limits.why:
-        found.miss(LIMIT, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
+        facts.miss(LIMIT, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
         return
     info = parse_meminfo(host.read_text(MEMINFO) or "")
     reserved = _hugetlb(info)
@@ -630,7 +632,7 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
     try:
         nodes = _nodes(host)
     except ValueError as error:
-        found.miss(LIMIT, str(error), SET_MEMORY)
+        facts.miss(LIMIT, str(error), SET_MEMORY)
         return
     if nodes and nodes.bound:
         size = max(
@@ -667,16 +669,16 @@ def read_limit(host: Host, found: Found, limits: Limits | None) -> None:
             )
         )
     size, source = min(ceilings, key=lambda pair: pair[0])
-    found.put(LIMIT, size, source)
+    facts.put(LIMIT, size, source)
 
 
-def _other_limit(host: Host, found: Found, total: int) -> None:
+def _other_limit(host: Host, facts: Found, total: int) -> None:
     if host.system == "macos":
-        found.put(LIMIT, total, "the hardware's: macOS has no control groups")
+        facts.put(LIMIT, total, "the hardware's: macOS has no control groups")
     elif host.system == "windows":
         raw = host.job_limits()
         if raw is None:
-            found.miss(
+            facts.miss(
                 LIMIT,
                 "the job object this process runs in could not be asked for its limits",
                 SET_MEMORY,
@@ -684,11 +686,11 @@ def _other_limit(host: Host, found: Found, total: int) -> None:
             return
         ceiling = parse_job_limits(raw)
         if ceiling is not None and ceiling < total:
-            found.put(LIMIT, ceiling, f"limited by the job object: {binary(ceiling)}")
+            facts.put(LIMIT, ceiling, f"limited by the job object: {binary(ceiling)}")
         else:
-            found.put(LIMIT, total, "the hardware's: no job object limits it")
+            facts.put(LIMIT, total, "the hardware's: no job object limits it")
     else:
-        found.miss(LIMIT, f"limits are not read on {host.system}", SET_MEMORY)
+        facts.miss(LIMIT, f"limits are not read on {host.system}", SET_MEMORY)
 
 
 _FREE_AND_FILES = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
@@ -710,32 +712,32 @@ def _free_estimate(host: Host, info: Mapping[str, int]) -> int | None:
     return max(0, info["MemFree"] - low + cache - min(cache // 2, low) + slab - min(slab // 2, low))
 
 
-def read_available(host: Host, found: Found, limits: Limits | None) -> None:
+def read_available(host: Host, facts: Found, limits: Limits | None) -> None:
     """What this process could have now without swapping; never above the limit."""
     if host.system != "linux" or limits is None:
-        _other_available(host, found)
+        _other_available(host, facts)
         return
     if limits.why:
-        found.miss(AVAILABLE, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
+        facts.miss(AVAILABLE, f"a limit may exist unseen: {limits.why}", SET_MEMORY)
         return
-    ceiling = found.values.get(LIMIT)
+    ceiling = facts.values.get(LIMIT)
     if ceiling is None:
-        found.miss(
+        facts.miss(
             AVAILABLE,
-            found.unread[LIMIT].reason if LIMIT in found.unread else "the limit could not be read",
+            facts.unread[LIMIT].reason if LIMIT in facts.unread else "the limit could not be read",
             SET_MEMORY,
         )
         return
     try:
-        rooms = _rooms(host, limits, found.values[TOTAL])
+        rooms = _rooms(host, limits, facts.values[TOTAL])
     except ValueError as error:
-        found.miss(AVAILABLE, str(error), SET_MEMORY)
+        facts.miss(AVAILABLE, str(error), SET_MEMORY)
         return
     size, source = min(rooms, key=lambda pair: pair[0])
-    found.put(AVAILABLE, min(size, ceiling), source)
+    facts.put(AVAILABLE, min(size, ceiling), source)
 
 
-def read_process_limits(host: Host, found: Found, limits: Limits | None) -> None:
+def read_process_limits(host: Host, facts: Found, limits: Limits | None) -> None:
     """What the shell's limits and the kernel's promises leave to this process; nothing where none
     is set.
 
@@ -746,19 +748,19 @@ def read_process_limits(host: Host, found: Found, limits: Limits | None) -> None
     for limit in limits.ulimits if limits else ():
         if limit.used_bytes is not None and limit.limit_bytes <= MAX_MEMORY_BYTES:
             left = max(0, limit.limit_bytes - limit.used_bytes)
-            found.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, limit.room)
+            facts.put(ADDRESS_SPACE if limit.mapped else PRIVATE, left, limit.room)
     if limits and (host.read_text(OVERCOMMIT) or "").strip() == "2":
         most = parse_meminfo(host.read_text(MEMINFO) or "").get("CommitLimit")
-        if most is not None and most < found.values.get(PRIVATE, MAX_MEMORY_BYTES):
-            found.put(PRIVATE, most, f"{MEMINFO}, CommitLimit: {OVERCOMMIT} is 2")
+        if most is not None and most < facts.values.get(PRIVATE, MAX_MEMORY_BYTES):
+            facts.put(PRIVATE, most, f"{MEMINFO}, CommitLimit: {OVERCOMMIT} is 2")
     if limits and limits.file_size and limits.file_size[0] <= MAX_MEMORY_BYTES:
-        found.put(FILE_SIZE, *limits.file_size)
+        facts.put(FILE_SIZE, *limits.file_size)
 
 
-def _other_available(host: Host, found: Found) -> None:
+def _other_available(host: Host, facts: Found) -> None:
     memory = host.other_memory()
     if not memory or "available" not in memory:
-        found.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
+        facts.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
         return
     rooms = [(memory["available"], "psutil.virtual_memory().available")]
     if "commit" in memory:
@@ -772,7 +774,7 @@ def _other_available(host: Host, found: Found) -> None:
             )
         )
     size, source = min(rooms, key=lambda pair: pair[0])
-    found.put(AVAILABLE, min(size, found.values.get(LIMIT, found.values.get(TOTAL, size))), source)
+    facts.put(AVAILABLE, min(size, facts.values.get(LIMIT, facts.values.get(TOTAL, size))), source)
 
 
 def _rooms(host: Host, limits: Limits, total: int) -> list[tuple[int, str]]:
@@ -914,25 +916,25 @@ def parse_swaps(text: str) -> dict[str, int]:
     return found
 
 
-def read_swap(host: Host, found: Found, limits: Limits | None) -> None:
+def read_swap(host: Host, facts: Found, limits: Limits | None) -> None:
     """Free swap on disks. Swap on zram is RAM and does not count."""
     if host.system != "linux" or limits is None:
         free = host.other_swap_free()
         if free is None:
-            found.miss(SWAP, "the system did not say how much swap is free")
+            facts.miss(SWAP, "the system did not say how much swap is free")
         else:
-            found.put(SWAP, free, "psutil.swap_memory().free")
+            facts.put(SWAP, free, "psutil.swap_memory().free")
         return
     text = host.read_text(MEMINFO)
     info = parse_meminfo(text or "")
     if "SwapTotal" not in info or "SwapFree" not in info:
-        found.miss(SWAP, host.why(MEMINFO) if text is None else f"{MEMINFO} has no SwapFree")
+        facts.miss(SWAP, host.why(MEMINFO) if text is None else f"{MEMINFO} has no SwapFree")
         return
     free, source = info["SwapFree"], f"{MEMINFO}, SwapFree"
     if info["SwapTotal"]:
         swaps = host.read_text("/proc/swaps")
         if swaps is None:
-            found.miss(
+            facts.miss(
                 SWAP,
                 f"whether swap is on zram, which is RAM, is not known: {host.why('/proc/swaps')}",
             )
@@ -943,8 +945,8 @@ def read_swap(host: Host, found: Found, limits: Limits | None) -> None:
         if compressed:
             free, source = max(0, free - compressed), source + " without zram"
     if free and (unseen := limits.swap_why or limits.why):
-        found.miss(SWAP, f"a limit on swap may exist unseen: {unseen}")
+        facts.miss(SWAP, f"a limit on swap may exist unseen: {unseen}")
         return
     if limits.swap and min(limits.swap) < free:
         free, source = min(limits.swap), "what the control group allows of swap"
-    found.put(SWAP, free, source)
+    facts.put(SWAP, free, source)

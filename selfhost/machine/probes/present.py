@@ -8,7 +8,7 @@ told as unread.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
@@ -227,31 +227,9 @@ def _parts_of(name: str) -> list[str]:
 
 def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     """The weights of a repository that is loaded as a whole; None where it holds none."""
-    indices = [
-        name for name in files if name.endswith((".safetensors.index.json", ".bin.index.json"))
-    ]
-    weights = {
-        name
-        for name in files
-        if name.endswith(".safetensors") and not _base(name).startswith(_NOT_THE_MODEL)
-    }
-    if not weights and not any(name.endswith(".safetensors.index.json") for name in indices):
-        weights = {
-            name
-            for name in files
-            if name.endswith(_PICKLES) and not _base(name).startswith(_NOT_THE_MODEL)
-        }
-        indices = [name for name in indices if name.endswith(".bin.index.json")]
-    else:
-        indices = [name for name in indices if name.endswith(".safetensors.index.json")]
+    weights, indices = _weights_of(files)
     if not weights and not indices:
-        weights = {
-            name
-            for name in files
-            if name.startswith("consolidated") and name.endswith(".safetensors")
-        }
-        if not weights:
-            return None
+        return None
     wanted = {part for name in weights for part in _parts_of(name)}
     total, sure = 0, True
     for index in indices:
@@ -270,6 +248,30 @@ def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     )
     complete = sure and described and all(sizes) and _pipeline_is_whole(search, files, wanted)
     return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
+
+
+def _weights_of(files: Iterable[str]) -> tuple[set[str], list[str]]:
+    """Names of the files that hold the weights, and of their indices. Safetensors come before
+    pickles, and Mistral's `consolidated` files last.
+    """
+    weights = _models(files, ".safetensors")
+    indices = [name for name in files if name.endswith(".safetensors.index.json")]
+    if not weights and not indices:
+        weights = _models(files, _PICKLES)
+        indices = [name for name in files if name.endswith(".bin.index.json")]
+    if not weights and not indices:
+        weights = {
+            name
+            for name in files
+            if name.startswith("consolidated") and name.endswith(".safetensors")
+        }
+    return weights, indices
+
+
+def _models(files: Iterable[str], ends: str | tuple[str, ...]) -> set[str]:
+    return {
+        name for name in files if name.endswith(ends) and not _base(name).startswith(_NOT_THE_MODEL)
+    }
 
 
 def _base(name: str) -> str:
@@ -570,7 +572,7 @@ def _stores(host: Host) -> Iterator[_Store]:
     yield "whisper.cpp", (joined(host.cwd(), "models"),), whisper
 
 
-def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
+def read_models(host: Host, facts: Found, seconds: float = SECONDS) -> None:
     """Every model that lies in a store; () where none does. `models_present.<store>` says why
     one was not read whole.
     """
@@ -582,7 +584,7 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
             # what a recorded tree does not hold is not known to be missing on its machine
             stores = [entry for entry in stores if any(map(host.knows, entry[1]))]
     except (OSError, ValueError) as error:
-        found.miss(
+        facts.miss(
             MODELS,
             "where they are stored could not be looked up:"
             f" {getattr(error, 'strerror', None) or error}",
@@ -590,7 +592,7 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
         )
         return
     if not stores:
-        found.miss(
+        facts.miss(
             MODELS,
             (
                 "no home folder is set"
@@ -607,14 +609,14 @@ def read_models(host: Host, found: Found, seconds: float = SECONDS) -> None:
             why = f"a record holds {MAX_MODELS:,} models"
         every += search.found[:room]
         if why:
-            found.miss(f"{MODELS}.{store}", why, _REMEDY)
+            facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in every):
-        found.miss(
+        facts.miss(
             f"{MODELS}.complete",
             "nothing says whether a file put there by hand is whole: its size is held against the"
             " need",
         )
-    found.put(
+    facts.put(
         MODELS,
         tuple(every),
         f"names and sizes in the folders of {', '.join(store for store, _, _ in stores)}",

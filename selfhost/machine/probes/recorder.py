@@ -437,23 +437,7 @@ class Recorder(Host):
         def clean(text: str) -> str:
             return outside_kernel(text, change)
 
-        errors = self._at("errors")
-        contents: dict[str, bytes] = {}
-        for path, raw in self.files.items():
-            kept = self._content(path, raw, clean)
-            if kept is None:
-                errors[path] = "EACCES"
-            else:
-                contents[path] = kept
-        # the largest go first, should it be too much
-        order = sorted(contents, key=lambda path: len(contents[path]))
-        total = 0
-        for place, path in enumerate(order):
-            total += len(contents[path])
-            if total > MAX_BYTES or place >= MAX_FILES:
-                errors[path] = "EFBIG"
-                del contents[path]
-        contents = {clean(path): raw for path, raw in contents.items()}
+        contents = {clean(path): raw for path, raw in self._contents(clean).items()}
         listed = sorted({clean(path) for path in self.there} - contents.keys())[
             : max(0, MAX_FILES - len(contents))
         ]
@@ -464,6 +448,40 @@ class Recorder(Host):
                 folders.add(path)
         out = {file_name(path): raw for path, raw in contents.items() if path not in folders}
         out |= {file_name(path): b"" for path in listed if path not in folders and file_name(path)}
+        facts = self._facts_to_write(renamed)
+        out[FACTS_FILE] = _json(
+            {name: _cleaned(value, clean) for name, value in facts.items() if value != {}}
+        )
+        out[ENV_FILE] = _json({name: clean(value) for name, value in self._variables().items()})
+        if self.kernel_values:
+            lines = [f"{name}: {value}\n" for name, value in sorted(self.kernel_values.items())]
+            out[SYSCTL_FILE] = clean("".join(lines)).encode()
+        _write(folder, out, [file_name(path) for path in folders])
+        return len(out), sum(map(len, out.values()))
+
+    def _contents(self, clean: Callable[[str], str]) -> dict[str, bytes]:
+        """What the files hold in the record; the others are noted as errors. The largest are left
+        out, should it be too much.
+        """
+        errors = self._at("errors")
+        contents: dict[str, bytes] = {}
+        for path, raw in self.files.items():
+            kept = self._content(path, raw, clean)
+            if kept is None:
+                errors[path] = "EACCES"
+            else:
+                contents[path] = kept
+        order = sorted(contents, key=lambda path: len(contents[path]))
+        total = 0
+        for place, path in enumerate(order):
+            total += len(contents[path])
+            if total > MAX_BYTES or place >= MAX_FILES:
+                errors[path] = "EFBIG"
+                del contents[path]
+        return contents
+
+    def _facts_to_write(self, renamed: Mapping[str, str]) -> dict[str, Any]:
+        """What was read otherwise than from files. `renamed`: names of models that stay private."""
         facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
         if "sizes" in facts:
             sizes = facts["sizes"].items()
@@ -479,15 +497,7 @@ class Recorder(Host):
                 for mount in self.mounts()
                 if self._matters(mount.point, mount.filesystem)
             }
-        out[FACTS_FILE] = _json(
-            {name: _cleaned(value, clean) for name, value in facts.items() if value != {}}
-        )
-        out[ENV_FILE] = _json({name: clean(value) for name, value in self._variables().items()})
-        if self.kernel_values:
-            lines = [f"{name}: {value}\n" for name, value in sorted(self.kernel_values.items())]
-            out[SYSCTL_FILE] = clean("".join(lines)).encode()
-        _write(folder, out, [file_name(path) for path in folders])
-        return len(out), sum(map(len, out.values()))
+        return facts
 
     def _holding(self, folders: Iterable[str]) -> list[str]:
         """Of folders that were searched those where something was found."""
@@ -566,6 +576,24 @@ class Recorder(Host):
         """The current folder, those of models and programs and all above them: what is no plain
         name becomes FOLDER1, FOLDER2, …
         """
+        replaced = self._folder_names()
+        # of several files beside a unit the last one wins: what they are called does not matter,
+        # their order does
+        drops = sorted(path for path in self.files if re.search(r"\.service\.d/[^/]+\.conf$", path))
+        replaced |= {
+            path: f"{self.paths.dirname(path)}/{number:02d}.conf"
+            for number, path in enumerate(drops, 1)
+        }
+        for path in sorted(replaced, key=len, reverse=True):
+            # mountinfo writes a space as \040
+            for written in dict.fromkeys((path, path.replace(" ", "\\040"))):
+                yield (
+                    re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"),
+                    lambda _, after=replaced[path]: after,
+                )
+
+    def _given_folders(self) -> list[str]:
+        """Every folder that a variable, a link, a program or a package names, as it was given."""
         from .stores import PLACES, lm_studio_models
 
         home, cwd = self.inner.home(), self.inner.cwd()
@@ -605,41 +633,25 @@ class Recorder(Host):
             *self._holding(self.facts.get("python_path", ())),
         ]
         given += [point for point in self._layers.values() if point]
-        # people's own names have other words in their place
+        return [home or "", *given]
+
+    def _folder_names(self) -> dict[str, str]:
+        """A folder -> the same with other words in place of people's own names."""
         people, replaced = self.inner.names(), dict[str, str]()
         usual = self._usual_home()
-        for path in (home or "", *given):
+        for path in self._given_folders():
             before = after = usual if usual and path.startswith(usual) else ""
             above = ""
             for separator, name in re.findall(r"([/\\]*)([^/\\]*)", path[len(before) :]):
                 before += separator + name
-                plain = (
-                    len(name) <= 2
-                    or name.lower() in _PLAIN_FOLDERS
-                    or name.startswith(("models--", "$", "%"))
-                )
-                plain = plain or _VERSIONS.fullmatch(name) is not None
-                plain = plain or name in people or above in ("home", "Users", "media")
+                plain = _is_plain(name) or name in people or above in ("home", "Users", "media")
                 after += separator + (
                     name if plain else self._named.setdefault(name, f"FOLDER{len(self._named) + 1}")
                 )
                 above = name
                 if before != after:
                     replaced[before] = after
-        # of several files beside a unit the last one wins: what they are called does not matter,
-        # their order does
-        drops = sorted(path for path in self.files if re.search(r"\.service\.d/[^/]+\.conf$", path))
-        replaced |= {
-            path: f"{self.paths.dirname(path)}/{number:02d}.conf"
-            for number, path in enumerate(drops, 1)
-        }
-        for path in sorted(replaced, key=len, reverse=True):
-            # mountinfo writes a space as \040
-            for written in dict.fromkeys((path, path.replace(" ", "\\040"))):
-                yield (
-                    re.compile(r"(?<![\w.~-])" + re.escape(written) + r"(?![\w.-])"),
-                    lambda _, after=replaced[path]: after,
-                )
+        return replaced
 
     def _named_groups(self) -> Iterator[tuple[re.Pattern[str], Any]]:
         """The control groups that hold this process: what is no word of systemd or of a
@@ -1028,3 +1040,13 @@ def _clear(folder: str, files: Iterable[str]) -> None:
                 remove(path)
             except OSError:
                 pass
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a folder's name is that of many computers and tells of nobody."""
+    return (
+        len(name) <= 2
+        or name.lower() in _PLAIN_FOLDERS
+        or name.startswith(("models--", "$", "%"))
+        or _VERSIONS.fullmatch(name) is not None
+    )

@@ -263,7 +263,7 @@ def _lm_studio(host: Host) -> PresentRuntime | None:
     return None if path is None else PresentRuntime(id=LM_STUDIO, path=host.clean(path))
 
 
-def read_runtimes(host: Host, found: Found) -> None:
+def read_runtimes(host: Host, facts: Found) -> None:
     """The runtimes that are here; () where none was seen, unread where nothing could be
     searched.
     """
@@ -274,7 +274,7 @@ def read_runtimes(host: Host, found: Found) -> None:
         and not host.within(lambda: any(map(host.exists, folders(host))))
     ):
         # what a recorded tree does not hold is not known to be missing on its machine
-        found.miss(
+        facts.miss(
             RUNTIMES,
             "the recorded tree has none of the folders where runtimes are installed",
             FILL_IN,
@@ -284,4 +284,4 @@ def read_runtimes(host: Host, found: Found) -> None:
         "commands in PATH and the usual folders; packages of this Python, of the active"
         " environment, pipx and uv"
     )
-    found.put(RUNTIMES, tuple(present[name] for name in sorted(present)), where)
+    facts.put(RUNTIMES, tuple(present[name] for name in sorted(present)), where)
