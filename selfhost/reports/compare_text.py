@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from ..catalogue import openness
 from ..core import units
 from ..verdict.record import Route, Verdict
+from .cost_text import months_table
 from .layout import Block, Column, Document, Span, Table
+from .offer_text import price_words
 from .words import (
     BLANK,
     PLACED,
@@ -15,10 +17,8 @@ from .words import (
     command_line,
     download_of,
     memory_of,
-    months_table,
     on_machine,
     planned_words,
-    price_words,
     say,
     section,
     undecided_checks,

@@ -11,7 +11,9 @@ from ..catalogue.offers import Offer
 from ..catalogue.spec import Architecture, ModelSpec
 from ..core import units
 from ..verdict.record import Outcome, Size, Verdict
+from .cost_text import month_blocks
 from .layout import Block, Column, Document, Span, Table
+from .offer_text import offers_blocks
 from .words import (
     BLANK,
     answer_word,
@@ -20,8 +22,6 @@ from .words import (
     headline,
     line,
     memory_blocks,
-    month_blocks,
-    offers_blocks,
     on_machine,
     pairs_block,
     say,
