@@ -87,18 +87,7 @@ def _one(
     if verdict.can_run and (room := _room_for(verdict)):
         blocks.append(say(room, indent=2, hang=2))
     _findings(blocks, verdict, verbose)
-    if verdict.route is not Route.LOCAL:
-        _alternatives(blocks, verdict, carry)
-    cost = verdict.monthly_cost
-    if verdict.route is not Route.LOCAL or cost is not None:
-        offers_blocks(
-            blocks,
-            verdict.api_offers,
-            verdict.model.modality,
-            verbose=verbose,
-            today=today,
-            cost=cost,
-        )
+    _other_ways(blocks, verdict, verbose, carry, today)
     month_blocks(blocks, verdict, verbose=verbose)
     if verdict.commands:
         section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
@@ -111,6 +100,18 @@ def _one(
         _arithmetic(blocks, verdict)
         section(blocks, "Where the machine's figures come from")
         _sources(blocks, verdict.machine)
+
+
+def _other_ways(
+    blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
+) -> None:
+    """What runs instead where the model does not, and its offers there or where a load is given."""
+    cost, is_local = verdict.monthly_cost, verdict.route is Route.LOCAL
+    if not is_local:
+        _alternatives(blocks, verdict, carry)
+    if not is_local or cost is not None:
+        modality = verdict.model.modality
+        offers_blocks(blocks, verdict.api_offers, modality, verbose=verbose, today=today, cost=cost)
 
 
 def _to_run(commands: Sequence[str]) -> str:

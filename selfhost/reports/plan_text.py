@@ -102,6 +102,21 @@ def _asked(plan: Plan) -> str:
 
 def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
     """The least machine, one line for each thing that has a price."""
+    rows = (
+        *_memory_rows(least),
+        _disk_row(plan, least),
+        _processor_row(least),
+        *_pace(plan, least),
+    )
+    cells = tuple(
+        (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
+        for label, figure, why in rows
+    )
+    section(blocks, "The least machine")
+    blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
+
+
+def _memory_rows(least: Least) -> list[tuple[str, str, str]]:
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
     beside = units.binary_at_least(least.memory_beside_accelerator_bytes)
     model = units.binary_at_least(least.memory_bytes - least.reserve_bytes)
@@ -135,34 +150,28 @@ def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
                 f"to hold all of it on one accelerator, with {beside} of RAM",
             )
         )
+    return rows
+
+
+def _disk_row(plan: Plan, least: Least) -> tuple[str, str, str]:
     size = plan.needs.disk_bytes if plan.needs is not None else None
     if least.disk_bytes is None or size is None:
-        rows.append(("disk", "not known", "the size of the files is not known"))
-    else:
-        anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
-        told = f"free on a disk of that size, a margin included; {anywhere} on a large one"
-        rows.append(("disk", units.decimal_at_least(least.disk_bytes), told))
+        return "disk", "not known", "the size of the files is not known"
+    anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
+    why = f"free on a disk of that size, a margin included; {anywhere} on a large one"
+    return "disk", units.decimal_at_least(least.disk_bytes), why
+
+
+def _processor_row(least: Least) -> tuple[str, str, str]:
     sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
     faster = (
         f"well with {', '.join(least.recommended_instruction_sets)}"
         if least.recommended_instruction_sets
         else ""
     )
-    told = "; ".join(part for part in (sets, faster) if part)
-    rows.append(
-        (
-            "processor",
-            " or ".join(least.architectures) or "any",
-            f"{told} ({least.machine.architecture})" if told else "",
-        )
-    )
-    rows += _pace(plan, least)
-    cells = tuple(
-        (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
-        for label, figure, why in rows
-    )
-    section(blocks, "The least machine")
-    blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
+    why = "; ".join(part for part in (sets, faster) if part)
+    names = " or ".join(least.architectures) or "any"
+    return "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
 def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
