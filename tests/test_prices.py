@@ -322,7 +322,7 @@ def test_the_real_package_opens_no_socket_and_starts_no_thread(
 def test_without_being_asked_the_package_is_not_loaded(source_environment: dict[str, str]) -> None:
     """Installed beside selfhost by another program it costs nothing and changes nothing."""
     code = (
-        "import sys\nfrom selfhost import cli\ncli.main(['check', 'gpt-4o', '--tokens-per-day', '1M'])\n"
+        "import sys\nfrom selfhost.cli import main as cli\ncli.main(['check', 'gpt-4o', '--tokens-per-day', '1M'])\n"
         "assert 'genai_prices' not in sys.modules and 'selfhost.catalogue.prices' not in sys.modules\n"
     )
     done = subprocess.run(
