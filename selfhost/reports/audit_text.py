@@ -66,15 +66,27 @@ def _blocks(audit: Audit) -> Iterator[Block]:
         for problem in audit.problems:
             yield Paragraph(spans=(Span(text=str(problem)),), hang=2)
     for result, title in _TITLES.items():
-        told = [
-            (group, row) for group in audit.groups for row in group.rows if row.result is result
-        ]
-        told.sort(key=lambda each: each[1].exit_code == 0)
-        if told:
-            yield Blank()
-            yield Paragraph(spans=(Span(text=title, style="strong"),))
-        for group, row in told:
-            yield from _row(group, row)
+        yield from _rows_with(audit, result, title)
+    yield from _passing(audit)
+    if audit.exceptions:
+        yield Blank()
+        yield Paragraph(spans=(Span(text="Exceptions", style="strong"),))
+        for use in audit.exceptions:
+            yield _exception(use)
+
+
+def _rows_with(audit: Audit, result: Result, title: str) -> Iterator[Block]:
+    """The rows of one result, what the policy counts first."""
+    rows = [(group, row) for group in audit.groups for row in group.rows if row.result is result]
+    rows.sort(key=lambda pair: pair[1].exit_code == 0)
+    if rows:
+        yield Blank()
+        yield Paragraph(spans=(Span(text=title, style="strong"),))
+    for group, row in rows:
+        yield from _row(group, row)
+
+
+def _passing(audit: Audit) -> Iterator[Block]:
     passing = [
         (group, [row for row in group.rows if row.result is Result.PASS]) for group in audit.groups
     ]
@@ -88,11 +100,6 @@ def _blocks(audit: Audit) -> Iterator[Block]:
                 indent=2,
                 hang=2,
             )
-    if audit.exceptions:
-        yield Blank()
-        yield Paragraph(spans=(Span(text="Exceptions", style="strong"),))
-        for use in audit.exceptions:
-            yield _exception(use)
 
 
 def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
@@ -143,13 +150,9 @@ def _exception(use: ExemptionUse) -> Paragraph:
             text = f"ended on {each.expires}, and concerns no machine of this audit"
         case _:
             text = f"concerns no machine of this audit (it ends on {each.expires})"
-    style = (
-        "fail"
-        if use.use is Use.EXPIRED and use.rows
-        else "warn"
-        if use.use is not Use.USED and use.concerned
-        else ""
-    )
+    style = "warn" if use.use is not Use.USED and use.concerned else ""
+    if use.use is Use.EXPIRED and use.rows:
+        style = "fail"
     return Paragraph(
         spans=(
             Span(text=use.use, style=style),

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from ..core import units
 from ..machine.record import Machine
 from ..verdict.findings import WIDE_PACE
-from ..verdict.record import Alternative, Finding, Outcome, Route, Verdict
+from ..verdict.record import Alternative, Finding, Outcome, Room, Route, Verdict
+from .cost_text import month_blocks, months_table, no_api_words
 from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
+from .offer_text import api_words, offers_blocks, price_words
 from .words import (
     BLANK,
     DECIDING,
     MACHINE,
-    api_words,
     asked_words,
     command_line,
     download_of,
@@ -23,14 +24,9 @@ from .words import (
     line,
     memory_blocks,
     memory_of,
-    month_blocks,
-    months_table,
-    no_api_words,
-    offers_blocks,
     on_machine,
     ordered,
     planned_words,
-    price_words,
     reason_blocks,
     say,
     section,
@@ -91,18 +87,7 @@ def _one(
     if verdict.can_run and (room := _room_for(verdict)):
         blocks.append(say(room, indent=2, hang=2))
     _findings(blocks, verdict, verbose)
-    if verdict.route is not Route.LOCAL:
-        _alternatives(blocks, verdict, carry)
-    cost = verdict.monthly_cost
-    if verdict.route is not Route.LOCAL or cost is not None:
-        offers_blocks(
-            blocks,
-            verdict.api_offers,
-            verdict.model.modality,
-            verbose=verbose,
-            today=today,
-            cost=cost,
-        )
+    _other_ways(blocks, verdict, verbose, carry, today)
     month_blocks(blocks, verdict, verbose=verbose)
     if verdict.commands:
         section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
@@ -115,6 +100,18 @@ def _one(
         _arithmetic(blocks, verdict)
         section(blocks, "Where the machine's figures come from")
         _sources(blocks, verdict.machine)
+
+
+def _other_ways(
+    blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
+) -> None:
+    """What runs instead where the model does not, and its offers there or where a load is given."""
+    cost, is_local = verdict.monthly_cost, verdict.route is Route.LOCAL
+    if not is_local:
+        _alternatives(blocks, verdict, carry)
+    if not is_local or cost is not None:
+        modality = verdict.model.modality
+        offers_blocks(blocks, verdict.api_offers, modality, verbose=verbose, today=today, cost=cost)
 
 
 def _to_run(commands: Sequence[str]) -> str:
@@ -202,26 +199,28 @@ def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measure
         blocks.append(Table(columns=columns, rows=tuple(rows)))
     if passed and rows:
         blocks.append(say(f"Also fine: {', '.join(passed)}.", indent=2))
-    pace = verdict.speed.decode if verdict.speed is not None else None
-    said = any("--measure" in f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
-    decided = verdict.route not in (Route.LOCAL, Route.UNKNOWN)
-    if pace is not None and pace.low > 0 and pace.high > WIDE_PACE * pace.low and not decided:
-        # what is measured is the RAM
-        on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-        measurable = is_here(verdict.machine)
-        measure = (
-            "" if not measurable or on_card or measured or said else "; --measure narrows the range"
-        )
-        blocks.append(
-            say(
-                f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}.",
-                indent=2,
-                hang=2,
-            )
-        )
+    if advice := _pace_advice(verdict, measured=measured):
+        blocks.append(say(advice, indent=2, hang=2))
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
         reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
+
+
+def _pace_advice(verdict: Verdict, *, measured: bool) -> str:
+    """Which end of a wide range of speeds counts, and what narrows it; empty for a narrow one,
+    and where the answer is no.
+    """
+    pace = verdict.speed.decode if verdict.speed is not None else None
+    if pace is None or verdict.route not in (Route.LOCAL, Route.UNKNOWN):
+        return ""
+    if pace.low <= 0 or pace.high <= WIDE_PACE * pace.low:
+        return ""
+    # what is measured is the RAM
+    on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    is_said = any("--measure" in f"{each.reason} {each.remedy}" for each in verdict.findings)
+    narrows = is_here(verdict.machine) and not (on_card or measured or is_said)
+    measure = "; --measure narrows the range" if narrows else ""
+    return f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}."
 
 
 _ALLOWS = {
@@ -235,35 +234,41 @@ _CLOSED = "with other programs closed"
 
 def _room_for(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
-    room, asked = verdict.room, verdict.workload
+    room = verdict.room
     if room is None:
         return ""
-    longest, parallel = room.longest_context_tokens, room.most_parallel
-    scaled = (
-        verdict.model.architecture.scaled_context_tokens if verdict.model.architecture else None
-    )
-    known = {
-        verdict.trained_tokens: ", all it was trained for",
-        scaled: ", with its documented scaling",
-    }
-    parts: dict[str, str] = {}
-    if longest is not None and longest > (asked.context_tokens or 0):
-        parts["longest_context_tokens"] = (
-            f"up to {units.tokens(longest)} of context{known.get(longest, '')}"
-        )
-    if parallel is not None and parallel > asked.parallel:
-        parts["most_parallel"] = f"{parallel:,} sequences at once"
-    if room.best_quantization not in (None, asked.quantization):
-        parts["best_quantization"] = f"{room.best_quantization} weights"
+    parts = _room_parts(verdict, room)
     # what is free stands in the table above
     later = [name for name in parts if name in room.not_now]
-    told = "; ".join(
+    limits = "; ".join(
         f"{part} ({_CLOSED})" if name in later and len(later) < len(parts) else part
         for name, part in parts.items()
     )
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
     whole = f" {_CLOSED}," if later and len(later) == len(parts) else ""
-    return f"{_ALLOWS[placement]},{whole} one at a time: {told}." if told else ""
+    return f"{_ALLOWS[placement]},{whole} one at a time: {limits}." if limits else ""
+
+
+def _room_parts(verdict: Verdict, room: Room) -> dict[str, str]:
+    """Each limit beyond what was judged, in words, by its field."""
+    judged, architecture = verdict.workload, verdict.model.architecture
+    longest, parallel = room.longest_context_tokens, room.most_parallel
+    parts: dict[str, str] = {}
+    if longest is not None and longest > (judged.context_tokens or 0):
+        limit_words = {
+            verdict.trained_tokens: ", all it was trained for",
+            architecture.scaled_context_tokens if architecture else None: (
+                ", with its documented scaling"
+            ),
+        }
+        parts["longest_context_tokens"] = (
+            f"up to {units.tokens(longest)} of context{limit_words.get(longest, '')}"
+        )
+    if parallel is not None and parallel > judged.parallel:
+        parts["most_parallel"] = f"{parallel:,} sequences at once"
+    if room.best_quantization not in (None, judged.quantization):
+        parts["best_quantization"] = f"{room.best_quantization} weights"
+    return parts
 
 
 def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
@@ -329,11 +334,11 @@ def _finding_bar(finding: Finding) -> Span | Bar:
 def _findings(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
     """Reason and remedy of what did not pass, worst first; with `verbose` of what did as well."""
     for outcome, heading in _HEADINGS.items():
-        found = [finding for finding in ordered(verdict) if finding.outcome is outcome]
-        if not found or (outcome is Outcome.PASS and not verbose):
+        findings = [finding for finding in ordered(verdict) if finding.outcome is outcome]
+        if not findings or (outcome is Outcome.PASS and not verbose):
             continue
         section(blocks, heading)
-        for finding in found:
+        for finding in findings:
             reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
 
 
@@ -355,9 +360,9 @@ def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
         terms = f", {other.license}" if other.license and other.id != verdict.model.id else ""
         blocks.append(say(f"{_alternative(verdict, other)}{terms}: {other.why}", indent=2, hang=2))
         blocks.append(command_line(other.command + carry, indent=4))
-    told = {other.id for other in verdict.alternatives}
-    beside = [named for named in verdict.open_alternatives if named.id not in told]
-    if beside and not told:
+    named_above = {other.id for other in verdict.alternatives}
+    beside = [named for named in verdict.open_alternatives if named.id not in named_above]
+    if beside and not named_above:
         section(blocks, "The nearest open-weight models")
     for named in beside:
         less = f" in {named.quantization}" if named.quantization else ""
@@ -367,13 +372,9 @@ def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
             None: f"not known whether it runs {where}",
         }
         terms = named.license or "license not known"
-        blocks.append(
-            say(
-                f"{'Also published: ' if told else ''}{named.name}, {terms} ({state[named.fits]})",
-                indent=2,
-                hang=2,
-            )
-        )
+        also = "Also published: " if named_above else ""
+        text = f"{also}{named.name}, {terms} ({state[named.fits]})"
+        blocks.append(say(text, indent=2, hang=2))
 
 
 def _placements(blocks: list[Block], verdict: Verdict) -> None:
@@ -383,27 +384,31 @@ def _placements(blocks: list[Block], verdict: Verdict) -> None:
     section(blocks, "Where it could lie")
     devices = verdict.machine.accelerators or ()
     rows = []
-    for one in verdict.placements:
+    for placement in verdict.placements:
         names = [
             devices[number].name if number < len(devices) else "an accelerator"
-            for number in one.accelerators
+            for number in placement.accelerators
         ]
         counts = {name: names.count(name) for name in names}
         where = " and ".join(
             f"{count} × {name}" if count > 1 else name for name, count in counts.items()
         )
-        where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(one.placement, where)
-        on_card = units.binary(one.accelerator_high_bytes) if one.accelerators else ""
-        pace = "" if one.decode is None else units.speed(one.decode.low, one.decode.high)
+        where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(placement.placement, where)
+        on_card = units.binary(placement.accelerator_high_bytes) if placement.accelerators else ""
+        pace = (
+            ""
+            if placement.decode is None
+            else units.speed(placement.decode.low, placement.decode.high)
+        )
         state = (
             "judged here"
-            if one.judged
-            else {True: "would do", False: "does not do", None: "cannot be told"}[one.fits]
+            if placement.judged
+            else {True: "would do", False: "does not do", None: "cannot be told"}[placement.fits]
         )
         rows.append(
             tuple(
                 Span(text=text)
-                for text in (where, on_card, units.binary(one.host_high_bytes), pace, state)
+                for text in (where, on_card, units.binary(placement.host_high_bytes), pace, state)
             )
         )
     columns = (
@@ -421,101 +426,45 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
     needs = verdict.needs
     if needs is not None:
         memory_blocks(blocks, needs)
-        found = verdict.finding("memory")
-        if needs.memory is not None and found is not None and found.reserve_bytes is not None:
-            blocks.append(
-                say(
-                    f"{units.binary(found.reserve_bytes)} is kept for the system itself.",
-                    indent=2,
-                    hang=2,
-                )
-            )
-    if needs is not None and needs.download_bytes is not None:
-        how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)
-        blocks.append(BLANK)
-        blocks.append(
-            line(
-                Span(text="download", style="strong"),
-                f": {units.decimal(needs.download_bytes)}",
-                f", {how}" if how else "",
-                indent=2,
-                hang=2,
-            )
-        )
+        memory = verdict.finding("memory")
+        if needs.memory is not None and memory is not None and memory.reserve_bytes is not None:
+            kept = units.binary(memory.reserve_bytes)
+            blocks.append(say(f"{kept} is kept for the system itself.", indent=2, hang=2))
+        if needs.download_bytes is not None:
+            how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)
+            size = units.decimal(needs.download_bytes)
+            blocks += [BLANK, _topic("download", f"{size}, {how}" if how else size)]
     if verdict.quality is not None:
         cost = verdict.quality
         text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
-        blocks.append(line(Span(text="quality", style="strong"), f": {text}", indent=2, hang=2))
+        blocks.append(_topic("quality", text))
         blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
     for entry in needs.unknown if needs is not None else ():
         reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
     if verdict.speed is not None:
         reads = verdict.speed.prompt
-        prompt = (
-            f"; a prompt is read at {units.speed(reads.low, reads.high)}"
-            if reads is not None
-            else ""
-        )
-        blocks.append(
-            line(
-                Span(text="speed", style="strong"),
-                f": {verdict.speed.how}{prompt}",
-                indent=2,
-                hang=2,
-            )
-        )
+        prompt = f"; a prompt is read at {units.speed(reads.low, reads.high)}" if reads else ""
+        blocks.append(_topic("speed", f"{verdict.speed.how}{prompt}"))
+
+
+def _topic(name: str, text: str) -> Paragraph:
+    return line(Span(text=name, style="strong"), f": {text}", indent=2, hang=2)
 
 
 def _several(
     blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, today: str | None
 ) -> None:
-    counts = {route: sum(verdict.route is route for verdict in verdicts) for route in Route}
-    spans: list[Span | str] = [
-        f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "
-    ]
-    for route, number in counts.items():
-        if number:
-            spans += [", " if len(spans) > 1 else "", f"{number} ", Span(text=route, style=route)]
-    blocks.append(line(*spans))
+    blocks.append(_count_by_route(verdicts))
     if planned := planned_words(verdicts[0].machine):
         blocks.append(say(planned))
-    blocks.append(BLANK)
-    columns = (
-        Column(title="model", wrap=True),
-        Column(title="route"),
-        Column(title="judged as", fold=2),
-        Column(title="memory", right=True),
-        Column(title="download", right=True, fold=1),
-        Column(title="speed, or why not", wrap=True),
-    )
-    rows = []
-    for verdict in verdicts:
-        rows.append(
-            (
-                Span(text=verdict.model.id, style="strong"),
-                Span(text=verdict.route, style=verdict.route),
-                Span(text=_judged(verdict)),
-                Span(text=memory_of(verdict)),
-                Span(text=download_of(verdict)),
-                Span(text=_remark(verdict)),
-            )
-        )
-    blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
+    blocks += [BLANK, _overview(verdicts)]
     notes = dict.fromkeys(note for verdict in verdicts for note in verdict.notes)
     if notes:
         blocks.append(BLANK)
         blocks.extend(say(note) for note in notes)
     for verdict in verdicts:
-        if verdict.route is Route.LOCAL and not verbose:
-            continue
-        blocks += [BLANK, headline(verdict)]
-        for finding in ordered(verdict):
-            if verbose or finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
-                reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
-        if verdict.route is not Route.LOCAL:
-            before = len(blocks)
-            _instead(blocks, verdict, today)
-            blocks[before:] = [_shifted(block) for block in blocks[before:]]
+        if verdict.route is not Route.LOCAL or verbose:
+            _in_the_way(blocks, verdict, verbose, today)
     served = dict.fromkeys(
         verdict.model.modality for verdict in verdicts if verdict.route is Route.API
     )
@@ -524,26 +473,74 @@ def _several(
         blocks.extend(api_words(served))
     months_table(blocks, verdicts)
     local = [verdict for verdict in verdicts if verdict.can_run]
-    warned: dict[tuple[str, str, str | None], list[str]] = {}
-    for verdict in local if not verbose else ():
-        for finding in ordered(verdict):
-            if finding.outcome is Outcome.WARN:
-                warned.setdefault((finding.check, finding.reason, finding.remedy), []).append(
-                    verdict.model.id
-                )
-    if warned:
-        section(blocks, _HEADINGS[Outcome.WARN])
-        for (check, reason, remedy), ids in warned.items():
-            reason_blocks(
-                blocks,
-                check if len(ids) == len(local) else f"{check} ({', '.join(ids)})",
-                reason,
-                remedy,
-            )
+    if not verbose:
+        _warnings(blocks, local)
     commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
     if commands:
         section(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
         blocks.extend(command_line(command) for command in commands)
+
+
+def _count_by_route(verdicts: Sequence[Verdict]) -> Paragraph:
+    counts = {route: sum(verdict.route is route for verdict in verdicts) for route in Route}
+    spans: list[Span | str] = [
+        f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "
+    ]
+    for route, number in counts.items():
+        if number:
+            spans += [", " if len(spans) > 1 else "", f"{number} ", Span(text=route, style=route)]
+    return line(*spans)
+
+
+def _overview(verdicts: Sequence[Verdict]) -> Table:
+    """One row a model."""
+    columns = (
+        Column(title="model", wrap=True),
+        Column(title="route"),
+        Column(title="judged as", fold=2),
+        Column(title="memory", right=True),
+        Column(title="download", right=True, fold=1),
+        Column(title="speed, or why not", wrap=True),
+    )
+    rows = tuple(
+        (
+            Span(text=verdict.model.id, style="strong"),
+            Span(text=verdict.route, style=verdict.route),
+            Span(text=_judged(verdict)),
+            Span(text=memory_of(verdict)),
+            Span(text=download_of(verdict)),
+            Span(text=_remark(verdict)),
+        )
+        for verdict in verdicts
+    )
+    return Table(columns=columns, rows=rows, indent=0)
+
+
+def _in_the_way(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> None:
+    """The answer for one of several models, what stands in its way, and the nearest ways out."""
+    blocks += [BLANK, headline(verdict)]
+    for finding in ordered(verdict):
+        if verbose or finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+    if verdict.route is not Route.LOCAL:
+        ways_out: list[Block] = []
+        _instead(ways_out, verdict, today)
+        blocks.extend(map(_shifted, ways_out))
+
+
+def _warnings(blocks: list[Block], local: Sequence[Verdict]) -> None:
+    """Each warning once, with the models it is about where it is not about all."""
+    models: dict[tuple[str, str, str | None], list[str]] = {}
+    for verdict in local:
+        for finding in ordered(verdict):
+            if finding.outcome is Outcome.WARN:
+                warning = (finding.check, finding.reason, finding.remedy)
+                models.setdefault(warning, []).append(verdict.model.id)
+    if models:
+        section(blocks, _HEADINGS[Outcome.WARN])
+    for (check, reason, remedy), ids in models.items():
+        topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
+        reason_blocks(blocks, topic, reason, remedy)
 
 
 def _shifted(block: Block) -> Block:

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from ..catalogue import openness
 from ..core import units
 from ..verdict.record import Route, Verdict
+from .cost_text import months_table
 from .layout import Block, Column, Document, Span, Table
+from .offer_text import price_words
 from .words import (
     BLANK,
     PLACED,
     answer_word,
     command_line,
     download_of,
+    format_words,
     memory_of,
-    months_table,
     on_machine,
     planned_words,
-    price_words,
     say,
     section,
     undecided_checks,
@@ -50,13 +51,8 @@ def compare_document(
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
         blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], today)]
     months_table(blocks, verdicts)
-    notes = [(verdict.asked, note) for verdict in verdicts for note in verdict.notes]
-    if notes:
-        section(blocks, "Notes")
-        blocks.extend(
-            say(f"{asked}: {note}", indent=2, hang=2) for asked, note in dict.fromkeys(notes)
-        )
-    if any(one.assumed for verdict in verdicts for one in openness.rows(verdict.model)):
+    _notes(blocks, verdicts)
+    if any(row.assumed for verdict in verdicts for row in openness.rows(verdict.model)):
         blocks += [
             BLANK,
             say(
@@ -68,6 +64,14 @@ def compare_document(
     for verdict in verdicts:
         blocks.append(command_line(f"selfhost check {verdict.model.id}{carry}"))
     return Document(blocks=tuple(blocks))
+
+
+def _notes(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
+    """What was remarked on each name that was typed."""
+    notes = dict.fromkeys((verdict.asked, note) for verdict in verdicts for note in verdict.notes)
+    if notes:
+        section(blocks, "Notes")
+    blocks.extend(say(f"{name}: {note}", indent=2, hang=2) for name, note in notes)
 
 
 def _side_by_side(verdicts: Sequence[Verdict], today: str | None) -> Table:
@@ -99,13 +103,13 @@ def _side_by_side(verdicts: Sequence[Verdict], today: str | None) -> Table:
         for verdict in verdicts
     ]
     for name in (*openness.PERMISSIONS, *openness.ROWS):
-        add(name, [_answer(told, name) for told in answers])
+        add(name, [_answer(rows_of_model, name) for rows_of_model in answers])
     return Table(columns=columns, rows=tuple(rows), indent=0)
 
 
-def _answer(told: Sequence[openness.Row], name: str) -> Span:
+def _answer(rows: Sequence[openness.Row], name: str) -> Span:
     """The word, with a mark where it is assumed; what it is superseded by says more than no."""
-    row = next((row for row in told if row.name == name), None)
+    row = next((row for row in rows if row.name == name), None)
     if row is None:
         return Span(text="")
     word = answer_word(row)
@@ -131,8 +135,7 @@ def _route(verdict: Verdict) -> Span:
 
 
 def _judged(verdict: Verdict) -> str:
-    asked = verdict.workload
-    return " in ".join(part for part in (asked.quantization, asked.runtime) if part)
+    return format_words(verdict.workload)
 
 
 def _parameters(verdict: Verdict) -> str:
@@ -160,15 +163,15 @@ def _speed(verdict: Verdict) -> str:
 
 def _context(verdict: Verdict) -> str:
     """What was judged, and what it was trained for; of a closed model what its offers take."""
-    trained, asked = verdict.trained_tokens, verdict.workload.context_tokens
-    if trained is None or asked is None:
+    trained, judged = verdict.trained_tokens, verdict.workload.context_tokens
+    if trained is None or judged is None:
         served = [
             offer.context_tokens
             for offer in verdict.api_offers
             if offer.context_tokens is not None and not offer.stands_in
         ]
         return f"{max(served):,} by API" if served else ""
-    return f"{asked:,}, trained for {trained:,}"
+    return f"{judged:,}, trained for {trained:,}"
 
 
 def _longest(verdict: Verdict) -> str:

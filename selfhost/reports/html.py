@@ -203,8 +203,8 @@ def _filter(
 ) -> str:
     counts: dict[str, int] = {}
     for answer in rows:
-        found = value(answer)
-        counts[found] = counts.get(found, 0) + 1
+        name = value(answer)
+        counts[name] = counts.get(name, 0) + 1
     names = (
         sorted(counts, key=str.lower)
         if order is None
@@ -257,13 +257,7 @@ def _row(answer: Answer, offer: Offer | None) -> str:
         else None
     )
     download = answer.needs.download_bytes if answer.needs is not None else None
-    own = _text(model.name)
-    if model.repository:
-        own = f'<a href="{_REPOSITORIES}{_text(model.repository)}" rel="noreferrer">{own}</a>'
-    terms = _text(license_words(model))
-    address = model.license.url if model.license is not None and model.license.url else ""
-    if address.startswith(_WEB):
-        terms = f'<a href="{_text(address)}" rel="noreferrer">{terms}</a>'
+    own, terms = _name(model), _license(model)
     data = "".join(f' data-{key}="{_text(value(answer))}"' for _, key, value, _ in _FILTERS)
     words = " ".join(filter(None, (model.family, model.developer)))
     cells = (
@@ -287,6 +281,21 @@ def _row(answer: Answer, offer: Offer | None) -> str:
         f'<tr{data} data-words="{_text(words)}"><th'
         f' scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
     )
+
+
+def _name(model: ModelSpec) -> str:
+    name = _text(model.name)
+    return _link(_REPOSITORIES + model.repository, name) if model.repository else name
+
+
+def _license(model: ModelSpec) -> str:
+    terms = _text(license_words(model))
+    address = model.license.url if model.license is not None and model.license.url else ""
+    return _link(address, terms) if address.startswith(_WEB) else terms
+
+
+def _link(address: str, content: str) -> str:
+    return f'<a href="{_text(address)}" rel="noreferrer">{content}</a>'
 
 
 def _cell(content: str, value: float | None = None, kind: str = "") -> str:

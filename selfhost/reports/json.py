@@ -18,7 +18,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from ..verdict.findings import Finding
-from ..verdict.record import Answer, Verdict, exit_code
+from ..verdict.record import Alternative, Answer, Placement, Verdict, exit_code
 from ..verdict.speed import PaceRange, Speed
 
 TYPE_CHECKING = False
@@ -48,14 +48,14 @@ def check(
     """
     if len(verdicts) == 1 and not errors:
         return verdict(verdicts[0])
-    code = exit_code((one.route for one in verdicts), no_answer=bool(errors))
+    code = exit_code((answer.route for answer in verdicts), no_answer=bool(errors))
     listed = list(errors.items())[:MAX_PROBLEMS]
     return {
         "schema": "selfhost.verdicts/1",
         "selfhost_version": __version__,
         "exit_code": code,
-        "verdicts": [verdict(one) for one in verdicts],
-        "errors": [{"asked": name, **_error(one)} for name, one in listed],
+        "verdicts": [verdict(answer) for answer in verdicts],
+        "errors": [{"asked": name, **_error(error)} for name, error in listed],
         "errors_not_listed": len(errors) - len(listed),
     }
 
@@ -80,40 +80,42 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "here": None if answer.here is None else record(answer.here),
         "speed": None if answer.speed is None else _speed(answer.speed),
         "findings": [_finding(finding) for finding in answer.findings],
-        "placements": [
-            {
-                "placement": one.placement,
-                "accelerators": list(one.accelerators),
-                "accelerator_high_bytes": one.accelerator_high_bytes,
-                "host_high_bytes": one.host_high_bytes,
-                "decode": _pace(one.decode),
-                "fits": one.fits,
-                "judged": one.judged,
-            }
-            for one in answer.placements
-        ],
+        "placements": [_placement(placement) for placement in answer.placements],
         "room": None if answer.room is None else record(answer.room),
-        "alternatives": [
-            {
-                "id": other.id,
-                "name": other.name,
-                "runtime": other.runtime,
-                "finetune_method": other.finetune_method,
-                "quantization": other.quantization,
-                "context_tokens": other.context_tokens,
-                "license": other.license,
-                "why": other.why,
-                "command": other.command,
-            }
-            for other in answer.alternatives
-        ],
+        "alternatives": [_alternative(other) for other in answer.alternatives],
         "open_alternatives": [record(other) for other in answer.open_alternatives],
-        "api_offers": [offer(one) for one in answer.api_offers],
+        "api_offers": [offer(listed) for listed in answer.api_offers],
         "monthly_cost": record(answer.monthly_cost),
         "commands": list(answer.commands),
         "advice": list(answer.advice),
         "notes": list(answer.notes),
         "quality": None if answer.quality is None else record(answer.quality),
+    }
+
+
+def _placement(placement: Placement) -> dict[str, Any]:
+    return {
+        "placement": placement.placement,
+        "accelerators": list(placement.accelerators),
+        "accelerator_high_bytes": placement.accelerator_high_bytes,
+        "host_high_bytes": placement.host_high_bytes,
+        "decode": _pace(placement.decode),
+        "fits": placement.fits,
+        "judged": placement.judged,
+    }
+
+
+def _alternative(other: Alternative) -> dict[str, Any]:
+    return {
+        "id": other.id,
+        "name": other.name,
+        "runtime": other.runtime,
+        "finetune_method": other.finetune_method,
+        "quantization": other.quantization,
+        "context_tokens": other.context_tokens,
+        "license": other.license,
+        "why": other.why,
+        "command": other.command,
     }
 
 
@@ -133,33 +135,33 @@ def model_summary(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def workload(asked: Workload) -> dict[str, Any]:
+def workload(wanted: Workload) -> dict[str, Any]:
     """The `workload` object of a verdict."""
     return {
-        "task": asked.task,
-        "runtime": asked.runtime,
-        "format": asked.format,
-        "quantization": asked.quantization,
-        "context_tokens": asked.context_tokens,
-        "parallel": asked.parallel,
-        "kv_cache_type": asked.kv_cache_type,
-        "audio_seconds": asked.audio_seconds,
-        "draft": asked.draft,
-        "adapter": asked.adapter,
-        "min_tokens_per_second": asked.min_tokens_per_second,
-        "download_bytes_per_second": asked.download_bytes_per_second,
-        "memory_basis": asked.memory_basis,
-        "reserve_bytes": asked.reserve_bytes,
-        "private": asked.private,
-        "commercial": asked.commercial,
-        "modify": asked.modify,
-        "auditable": asked.auditable,
-        "license": asked.license,
-        "finetune_method": asked.finetune_method,
-        "lora_rank": asked.lora_rank,
-        "optimizer": asked.optimizer,
-        "checkpointing": asked.checkpointing,
-        "load": record(asked.load),
+        "task": wanted.task,
+        "runtime": wanted.runtime,
+        "format": wanted.format,
+        "quantization": wanted.quantization,
+        "context_tokens": wanted.context_tokens,
+        "parallel": wanted.parallel,
+        "kv_cache_type": wanted.kv_cache_type,
+        "audio_seconds": wanted.audio_seconds,
+        "draft": wanted.draft,
+        "adapter": wanted.adapter,
+        "min_tokens_per_second": wanted.min_tokens_per_second,
+        "download_bytes_per_second": wanted.download_bytes_per_second,
+        "memory_basis": wanted.memory_basis,
+        "reserve_bytes": wanted.reserve_bytes,
+        "private": wanted.private,
+        "commercial": wanted.commercial,
+        "modify": wanted.modify,
+        "auditable": wanted.auditable,
+        "license": wanted.license,
+        "finetune_method": wanted.finetune_method,
+        "lora_rank": wanted.lora_rank,
+        "optimizer": wanted.optimizer,
+        "checkpointing": wanted.checkpointing,
+        "load": record(wanted.load),
     }
 
 
@@ -168,27 +170,27 @@ def machine(computer: Machine) -> dict[str, Any]:
     return computer.to_json()
 
 
-def offer(one: Offer) -> dict[str, Any]:
+def offer(listed: Offer) -> dict[str, Any]:
     """One entry of `api_offers`."""
     return {
-        "provider": one.provider,
-        "model": one.model,
-        "model_id": one.model_id,
-        "stands_in": one.stands_in,
-        "context_tokens": one.context_tokens,
-        "input_usd_per_million_tokens": one.input_usd_per_million_tokens,
-        "output_usd_per_million_tokens": one.output_usd_per_million_tokens,
-        "usd_per_audio_minute": one.usd_per_audio_minute,
-        "usd_per_image": one.usd_per_image,
-        "price_is_for": one.price_is_for,
-        "price_holds_to_tokens": one.price_holds_to_tokens,
-        "price_holds_above_tokens": one.price_holds_above_tokens,
-        "long_input_usd_per_million_tokens": one.long_input_usd_per_million_tokens,
-        "long_output_usd_per_million_tokens": one.long_output_usd_per_million_tokens,
-        "other_prices": record(one.other_prices),
-        "as_of": one.as_of,
-        "ends": one.ends,
-        "source": one.source,
+        "provider": listed.provider,
+        "model": listed.model,
+        "model_id": listed.model_id,
+        "stands_in": listed.stands_in,
+        "context_tokens": listed.context_tokens,
+        "input_usd_per_million_tokens": listed.input_usd_per_million_tokens,
+        "output_usd_per_million_tokens": listed.output_usd_per_million_tokens,
+        "usd_per_audio_minute": listed.usd_per_audio_minute,
+        "usd_per_image": listed.usd_per_image,
+        "price_is_for": listed.price_is_for,
+        "price_holds_to_tokens": listed.price_holds_to_tokens,
+        "price_holds_above_tokens": listed.price_holds_above_tokens,
+        "long_input_usd_per_million_tokens": listed.long_input_usd_per_million_tokens,
+        "long_output_usd_per_million_tokens": listed.long_output_usd_per_million_tokens,
+        "other_prices": record(listed.other_prices),
+        "as_of": listed.as_of,
+        "ends": listed.ends,
+        "source": listed.source,
     }
 
 
@@ -378,7 +380,7 @@ def plan(answer: Plan) -> dict[str, Any]:
         ),
         "least": None if least is None else _least(least),
         "reasons": [_finding(finding) for finding in answer.reasons],
-        "machines": [_known(one) for one in answer.known],
+        "machines": [_known(candidate) for candidate in answer.known],
         "notes": list(answer.notes),
     }
 
@@ -405,42 +407,42 @@ def _least(least: Least) -> dict[str, Any]:
     }
 
 
-def _known(one: Known) -> dict[str, Any]:
-    computer = one.profile.machine
+def _known(candidate: Known) -> dict[str, Any]:
+    computer = candidate.profile.machine
     own = [card for card in computer.accelerators or () if not card.unified]
     return {
-        **_profile_summary(one.profile),
-        "route": one.route.value,
-        "placement": one.placement,
+        **_profile_summary(candidate.profile),
+        "route": candidate.route.value,
+        "placement": candidate.placement,
         "memory_limit_bytes": computer.memory_limit_bytes,
         "accelerator_memory_bytes": sum(card.memory_total_bytes or 0 for card in own),
-        "decode_tokens_per_second": _pace(one.pace),
-        "codes": [finding.code for finding in one.findings if finding.outcome != "pass"],
+        "decode_tokens_per_second": _pace(candidate.pace),
+        "codes": [finding.code for finding in candidate.findings if finding.outcome != "pass"],
     }
 
 
-def profiles(known: Sequence[Profile]) -> dict[str, Any]:
+def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
     """`selfhost.profiles/1`: every machine that `--machine NAME` knows."""
     listed = [
         {
-            **_profile_summary(one),
-            "source": one.source,
-            "note": one.note,
-            "machine": machine(one.machine),
+            **_profile_summary(profile),
+            "source": profile.source,
+            "note": profile.note,
+            "machine": machine(profile.machine),
         }
-        for one in known
+        for profile in known_profiles
     ]
     return {"schema": "selfhost.profiles/1", "selfhost_version": __version__, "profiles": listed}
 
 
-def _profile_summary(one: Profile) -> dict[str, Any]:
-    sure = one.machine.confidence
+def _profile_summary(profile: Profile) -> dict[str, Any]:
+    sure = profile.machine.confidence
     advice = None if sure == "high" else "check your configuration"
     return {
-        "name": one.name,
-        "short": one.short,
-        "title": one.title,
-        "kind": one.kind,
+        "name": profile.name,
+        "short": profile.short,
+        "title": profile.title,
+        "kind": profile.kind,
         "confidence": sure,
         "advice": advice,
     }
@@ -487,6 +489,6 @@ def _error(problem: BaseException) -> dict[str, Any]:
         "message": problem.message if isinstance(problem, SelfhostError) else str(problem),
         "kind": problem.kind if isinstance(problem, NotAModelError) else None,
         "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
-        "problems": [record(one) for one in problems],
+        "problems": [record(fault) for fault in problems],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
     }

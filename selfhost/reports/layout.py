@@ -7,7 +7,7 @@ them. Widths count characters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 
 from ..core.records import Record, pattern
@@ -131,13 +131,9 @@ def _visible(letter: str) -> str:
     if letter in " \t\n\r\v\f\N{NO-BREAK SPACE}\u2028\u2029":
         return " "
     number = ord(letter)
-    return (
-        f"\\x{number:02x}"
-        if number < 256
-        else f"\\u{number:04x}"
-        if number < 65536
-        else f"\\U{number:08x}"
-    )
+    if number < 256:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
 
 def _encodable(letter: str, encoding: str) -> str:
@@ -172,12 +168,12 @@ def lay_out(
             if lines and lines[-1]:
                 lines.append([])
         else:
-            made = (
+            laid_out = (
                 _table(block, width, encoding, bars)
                 if isinstance(block, Table)
                 else _paragraph(block, width, encoding)
             )
-            lines.extend(line for line in map(_trimmed, made) if line)
+            lines.extend(line for line in map(_trimmed, laid_out) if line)
     while lines and not lines[-1]:
         lines.pop()
     return lines
@@ -262,83 +258,18 @@ def _glued(words: list[Line], longest: int) -> list[Line]:
 def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> list[Line]:
     indent = table.indent if width is None else min(table.indent, width // 10)
     room = None if width is None else width - indent
-    drawn: set[int] = set()
-    # a long table has the same cell in many rows
-    made: dict[int, Line] = {}
-    cells: list[list[Line]] = []
-    for given in table.rows:
-        texts = []
-        for number, cell in enumerate(given):
-            text = made.get(id(cell))
-            if text is None:
-                if isinstance(cell, Bar):
-                    drawn.add(number)
-                    text = []
-                else:
-                    text = made[id(cell)] = [(clean(cell.text, encoding), cell.style)]
-            texts.append(text)
-        cells.append(texts)
-    keep = [number for number in range(len(table.columns)) if bars or number not in drawn]
+    cells, drawn = _cells(table, encoding)
     titles = [clean(column.title, encoding) for column in table.columns]
-    # a column with nothing in it is not shown
-    keep = [
-        number
-        for number in keep
-        if number == 0 or number in drawn or any(_size(row[number]) for row in cells)
-    ]
-    sizes = {
-        number: (
-            BAR_WIDTH
-            if number in drawn
-            else max(len(titles[number]), *[_size(row[number]) for row in cells], 0)
-        )
-        for number in keep
-    }
+    sizes = _widths(table, cells, titles, drawn, bars)
     folded: list[int] = []
-    sizes |= {
-        number: min(size, most)
-        for number, size in sizes.items()
-        if (most := table.columns[number].most)
-    }
     if room is not None:
-        for number in drawn & set(sizes):
-            sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))
-        _shrink(table, sizes, room, _COMFORTABLE)
-        whole = dict(sizes)
-        for number in sizes:
-            if table.columns[number].cut:
-                sizes[number] = max(
-                    min(sizes[number], table.columns[number].cut),
-                    sizes[number] - max(0, _total(sizes) - room),
-                )
-        while _total(sizes) > room and any(
-            table.columns[number].fold for number in sizes if number
-        ):
-            folded.append(
-                max(
-                    (number for number in sizes if number),
-                    key=lambda number: table.columns[number].fold,
-                )
-            )
-            del sizes[folded[-1]]
-        for number in sizes:
-            if table.columns[number].cut:
-                sizes[number] = min(whole[number], sizes[number] + max(0, room - _total(sizes)))
-                for row in cells:
-                    row[number] = _cut(row[number], sizes[number], encoding)
-        _shrink(table, sizes, room, _LEAST)
+        folded = _fit(table, sizes, cells, drawn, room, encoding)
         if _total(sizes) > room:
-            return _stacked(
-                [number for number in sizes if number not in drawn],
-                folded,
-                cells,
-                titles,
-                room,
-                indent,
-            )
-    for row, drawing in zip(cells, table.rows, strict=True):
+            shown = [number for number in sizes if number not in drawn]
+            return _stacked(shown, folded, cells, titles, room, indent)
+    for row, given in zip(cells, table.rows, strict=True):
         for number in drawn & set(sizes):
-            bar = drawing[number]
+            bar = given[number]
             if isinstance(bar, Bar):
                 row[number] = _bar(bar, sizes[number], encoding)
     lines: list[Line] = []
@@ -350,18 +281,111 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
             lines.append(_row_line(table, sizes, row, indent))
         else:
             lines.extend(_row(table, sizes, row, indent))
-            lines.extend(_below(_told(folded, row, titles), room, indent))
+            lines.extend(_below(_folded_away(folded, row, titles), room, indent))
     return lines
 
 
-def _told(folded: Sequence[int], row: Sequence[Line], titles: Sequence[str]) -> Line:
+def _cells(table: Table, encoding: str | None) -> tuple[list[list[Line]], set[int]]:
+    """The text of every cell, and the columns that hold bars; a bar is empty until its width is
+    known.
+    """
+    drawn: set[int] = set()
+    # a long table has the same cell in many rows
+    text_of: dict[int, Line] = {}
+    cells: list[list[Line]] = []
+    for row in table.rows:
+        texts = []
+        for number, cell in enumerate(row):
+            text = text_of.get(id(cell))
+            if text is None:
+                if isinstance(cell, Bar):
+                    drawn.add(number)
+                    text = []
+                else:
+                    text = text_of[id(cell)] = [(clean(cell.text, encoding), cell.style)]
+            texts.append(text)
+        cells.append(texts)
+    return cells, drawn
+
+
+def _widths(
+    table: Table,
+    cells: Sequence[Sequence[Line]],
+    titles: Sequence[str],
+    drawn: Collection[int],
+    bars: bool,
+) -> dict[int, int]:
+    """The width that each column would take with all the room in the world; a column with
+    nothing in it is not shown.
+    """
+    widths: dict[int, int] = {}
+    for number, column in enumerate(table.columns):
+        if number in drawn:
+            if bars:
+                widths[number] = BAR_WIDTH
+            continue
+        sizes = [_size(row[number]) for row in cells]
+        if number == 0 or any(sizes):
+            width = max(len(titles[number]), *sizes, 0)
+            widths[number] = min(width, column.most) if column.most else width
+    return widths
+
+
+def _fit(
+    table: Table,
+    sizes: dict[int, int],
+    cells: list[list[Line]],
+    drawn: set[int],
+    room: int,
+    encoding: str | None,
+) -> list[int]:
+    """Narrow `sizes` to the room: bars first, then wrapping columns, cut cells and columns that
+    leave the row, which are returned. Where the room is too small for all that, `sizes` stay
+    larger.
+    """
+    for number in drawn & set(sizes):
+        sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))
+    _shrink(table, sizes, room, _COMFORTABLE)
+    uncut = dict(sizes)
+    for number in sizes:
+        if most := table.columns[number].cut:
+            over = max(0, _total(sizes) - room)
+            sizes[number] = max(min(sizes[number], most), sizes[number] - over)
+    folded = _fold(table, sizes, room)
+    for number in sizes:
+        if table.columns[number].cut:
+            spare = max(0, room - _total(sizes))
+            sizes[number] = min(uncut[number], sizes[number] + spare)
+            for row in cells:
+                row[number] = _cut(row[number], sizes[number], encoding)
+    _shrink(table, sizes, room, _LEAST)
+    return folded
+
+
+def _fold(table: Table, sizes: dict[int, int], room: int) -> list[int]:
+    """Take columns out of `sizes`, the highest `fold` first, until the rest fits."""
+    folded: list[int] = []
+    while _total(sizes) > room:
+        number = max(
+            (number for number in sizes if number and table.columns[number].fold),
+            key=lambda number: table.columns[number].fold,
+            default=None,
+        )
+        if number is None:
+            break
+        del sizes[number]
+        folded.append(number)
+    return folded
+
+
+def _folded_away(folded: Sequence[int], row: Sequence[Line], titles: Sequence[str]) -> Line:
     """What left the row, in the order of the columns, each after its title."""
-    told: Line = []
+    entry: Line = []
     for number in sorted(folded):
         if _size(row[number]):
-            before = (", " if told else "") + (f"{titles[number]}: " if titles[number] else "")
-            told.extend([(before, ""), *row[number]] if before else row[number])
-    return told
+            before = (", " if entry else "") + (f"{titles[number]}: " if titles[number] else "")
+            entry.extend([(before, ""), *row[number]] if before else row[number])
+    return entry
 
 
 def _below(entry: Line, room: int | None, indent: int) -> list[Line]:
@@ -497,7 +521,7 @@ def _stacked(
                     [(", " if len(head) > len(row[numbers[0]]) else ": ", ""), *row[number]]
                 )
         below = [
-            _told([number], row, titles)
+            _folded_away([number], row, titles)
             for number in filled
             if titles[number] and number != numbers[0]
         ]
@@ -505,6 +529,6 @@ def _stacked(
         lines.extend(
             _indented(line, indent + (step if number else 0)) for number, line in enumerate(wrapped)
         )
-        for entry in (*below, _told(folded, row, titles)):
+        for entry in (*below, _folded_away(folded, row, titles)):
             lines.extend(_below(entry, room, indent))
     return lines

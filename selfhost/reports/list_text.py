@@ -44,10 +44,10 @@ def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
         Column(title="license", fold=4, cut=10),
     )
     # most of what stands in a cell stands in others as well
-    known: dict[str, Span] = {}
+    spans: dict[str, Span] = {}
 
     def cell(text: str) -> Span:
-        return known.get(text) or known.setdefault(text, Span(text=text))
+        return spans.get(text) or spans.setdefault(text, Span(text=text))
 
     routes = {route: Span(text=route, style=route) for route in Route}
     cells = []
@@ -89,12 +89,12 @@ def license_words(model: ModelSpec) -> str:
     return "-" if name is None else name.removeprefix("LicenseRef-")
 
 
-def _room(machine: Machine, asked: Workload) -> str:
+def _room(machine: Machine, workload: Workload) -> str:
     """What is free now, else the most that there is, less what `check` keeps back of it."""
     if machine.memory_available_bytes is not None:
         return f"{units.binary(machine.memory_available_bytes)} of memory available"
     if machine.memory_limit_bytes is not None:
-        kept, _ = reserve_of(machine, asked)
+        kept, _ = reserve_of(machine, workload)
         given = units.binary(max(0, machine.memory_limit_bytes - kept))
         less = (
             f": {units.binary(machine.memory_limit_bytes)} less {units.binary(kept)} kept back"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core import units
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section
 
@@ -15,138 +15,122 @@ _VALUE = 46
 
 def machine_document(machine: Machine) -> Document:
     """What was read and from where, then what could not be read and what to do about it."""
-    place = ", ".join(
-        part for part in (machine.system, machine.architecture, machine.scope) if part
-    )
-    blocks: list[Block] = [
-        line(Span(text=machine.name, style="strong"), f": {place}" if place else "")
-    ]
-    if machine.labels:
-        blocks.append(say(", ".join(f"{key}={value}" for key, value in machine.labels.items())))
-    if machine.read_at:
-        blocks.append(say(f"read {machine.read_at}"))
-    rows: list[tuple[str, str, str]] = []
-    for label, fact, value in _facts(machine):
-        if value:
-            rows.append((label, value, machine.sources.get(fact, "")))
-    blocks.append(BLANK)
-    columns = (Column(), Column(wrap=True, most=_VALUE), Column(title="read from", wrap=True))
-    blocks.append(
-        Table(
-            columns=columns,
-            rows=tuple(
-                (Span(text=a), Span(text=b, style="strong"), Span(text=c)) for a, b, c in rows
-            ),
-            indent=0,
-        )
-    )
+    blocks: list[Block] = [*_title(machine), BLANK, _facts_table(machine)]
     if machine.disks:
         section(blocks, "Where models would be stored")
-        cells = []
-        for disk in machine.disks:
-            free = (
-                "free space not read"
-                if disk.free_bytes is None
-                else f"{units.decimal(disk.free_bytes)} free"
-            )
-            whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
-            writable = (
-                "not writable"
-                if disk.writable is False
-                else f"{disk.quota}'s quota"
-                if disk.quota
-                else ""
-            )
-            where = (
-                disk.path
-                if disk.path == disk.shown
-                else f"{disk.shown}: {disk.purpose} has none of its own"
-            )
-            cells.append(
-                tuple(
-                    Span(text=text)
-                    for text in (disk.purpose, free, whole, disk.filesystem or "", writable, where)
-                )
-            )
-        sides = (
-            Column(),
-            Column(right=True),
-            Column(right=True),
-            Column(fold=1),
-            Column(),
-            Column(wrap=True),
-        )
-        blocks.append(Table(columns=sides, rows=tuple(cells)))
+        blocks.append(_disks_table(machine.disks))
     if machine.accelerators:
         section(blocks, "Accelerators")
-        for card in machine.accelerators:
-            total = (
-                "memory not read"
-                if card.memory_total_bytes is None
-                else units.binary(card.memory_total_bytes)
-            )
-            free = (
-                ""
-                if card.memory_free_bytes is None
-                else f", {units.binary(card.memory_free_bytes)} free"
-            )
-            shared = ", shared with the machine" if card.unified else ""
-            rate = card.memory_bandwidth_bytes_per_second
-            pace = "" if rate is None else f", {units.decimal(rate)}/s"
-            kind = f", {card.compute_capability}" if card.compute_capability else ""
-            kind = kind.replace(", ", ", compute capability ") if card.vendor == "nvidia" else kind
-            driver = f", driver {card.driver}" if card.driver else ""
-            name = (
-                card.name
-                if card.vendor.lower() in card.name.lower()
-                else f"{card.vendor} {card.name}"
-            )
-            blocks.append(
-                say(f"{name}: {total}{free}{shared}{pace}{kind}{driver}", indent=2, hang=2)
-            )
+        blocks.extend(say(_accelerator(card), indent=2, hang=2) for card in machine.accelerators)
         if source := machine.sources.get("accelerators"):
             blocks.append(say(f"read from {source}", indent=2, hang=2))
     if machine.runtimes:
         section(blocks, "Runtimes")
         for runtime in machine.runtimes:
             path = f" ({runtime.path})" if runtime.path else ""
-            blocks.append(
-                say(
-                    f"{runtime.id} {runtime.version or 'of unknown version'}{path}",
-                    indent=2,
-                    hang=2,
-                )
-            )
+            version = runtime.version or "of unknown version"
+            blocks.append(say(f"{runtime.id} {version}{path}", indent=2, hang=2))
     if machine.models_present:
         section(blocks, "Models already here")
-        for model in machine.models_present:
-            whole = (
-                f" of {units.decimal(model.total_bytes)}"
-                if model.total_bytes and model.complete is False
-                else ""
-            )
-            part = ", incomplete" if model.complete is False else ""
-            # the folder of a repository may hold several files
-            name = next(
-                (
-                    f" {name}"
-                    for name in (model.tag, model.file)
-                    if name and not model.path.endswith(name)
-                ),
-                "",
-            )
-            blocks.append(
-                say(
-                    f"{model.path}{name}: {units.decimal(model.size_bytes)}{whole}{part}",
-                    indent=2,
-                    hang=2,
-                )
-            )
+        blocks.extend(say(_model(model), indent=2, hang=2) for model in machine.models_present)
     unread_blocks(blocks, machine)
     return Document(blocks=tuple(blocks))
 
 
-def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
+def _title(machine: Machine) -> Iterator[Block]:
+    place = ", ".join(
+        part for part in (machine.system, machine.architecture, machine.scope) if part
+    )
+    yield line(Span(text=machine.name, style="strong"), f": {place}" if place else "")
+    if machine.labels:
+        yield say(", ".join(f"{key}={value}" for key, value in machine.labels.items()))
+    if machine.read_at:
+        yield say(f"read {machine.read_at}")
+
+
+def _facts_table(machine: Machine) -> Table:
+    return Table(
+        columns=(Column(), Column(wrap=True, most=_VALUE), Column(title="read from", wrap=True)),
+        rows=tuple(
+            (
+                Span(text=label),
+                Span(text=value, style="strong"),
+                Span(text=machine.sources.get(fact, "")),
+            )
+            for label, fact, value in _facts(machine)
+            if value
+        ),
+        indent=0,
+    )
+
+
+def _disks_table(disks: Iterable[Disk]) -> Table:
+    columns = (
+        Column(),
+        Column(right=True),
+        Column(right=True),
+        Column(fold=1),
+        Column(),
+        Column(wrap=True),
+    )
+    rows = tuple(tuple(Span(text=text) for text in _disk(disk)) for disk in disks)
+    return Table(columns=columns, rows=rows)
+
+
+def _disk(disk: Disk) -> tuple[str, ...]:
+    """Purpose, free and whole size, filesystem, what limits writing, and the folder."""
+    free = (
+        "free space not read"
+        if disk.free_bytes is None
+        else f"{units.decimal(disk.free_bytes)} free"
+    )
+    whole = "" if disk.total_bytes is None else f"of {units.decimal(disk.total_bytes)}"
+    limit = f"{disk.quota}'s quota" if disk.quota else ""
+    if disk.writable is False:
+        limit = "not writable"
+    where = (
+        disk.path
+        if disk.path == disk.shown
+        else f"{disk.shown}: {disk.purpose} has none of its own"
+    )
+    return disk.purpose, free, whole, disk.filesystem or "", limit, where
+
+
+def _accelerator(card: Accelerator) -> str:
+    """The name, the memory, and what else was read of it."""
+    has_vendor = card.vendor.lower() in card.name.lower()
+    parts = [
+        "memory not read"
+        if card.memory_total_bytes is None
+        else units.binary(card.memory_total_bytes)
+    ]
+    if card.memory_free_bytes is not None:
+        parts.append(f"{units.binary(card.memory_free_bytes)} free")
+    if card.unified:
+        parts.append("shared with the machine")
+    if card.memory_bandwidth_bytes_per_second is not None:
+        parts.append(f"{units.decimal(card.memory_bandwidth_bytes_per_second)}/s")
+    if card.compute_capability:
+        kind = "compute capability " if card.vendor == "nvidia" else ""
+        parts.append(f"{kind}{card.compute_capability}")
+    if card.driver:
+        parts.append(f"driver {card.driver}")
+    return f"{'' if has_vendor else f'{card.vendor} '}{card.name}: {', '.join(parts)}"
+
+
+def _model(model: PresentModel) -> str:
+    """The path of a model, its size, and whether all of it is there."""
+    # the folder of a repository may hold several files
+    names = (model.tag, model.file)
+    name = next((f" {name}" for name in names if name and not model.path.endswith(name)), "")
+    size = units.decimal(model.size_bytes)
+    if model.complete is False:
+        whole = f" of {units.decimal(model.total_bytes)}" if model.total_bytes else ""
+        size = f"{size}{whole}, incomplete"
+    return f"{model.path}{name}: {size}"
+
+
+def _facts(machine: Machine) -> Iterator[tuple[str, str, str]]:
     """Label, name of the fact, value as text ("" where it was not read)."""
     for label, fact in (
         ("memory available", "memory_available_bytes"),
@@ -160,39 +144,37 @@ def _facts(machine: Machine) -> Iterable[tuple[str, str, str]]:
         yield label, fact, "" if value is None else units.binary(value)
     largest = machine.file_size_limit_bytes
     yield "largest file", "file_size_limit_bytes", "" if largest is None else units.decimal(largest)
-    yield "processor", "cpu_model", machine.cpu_model or ""
-    yield "emulated on", "emulated_on", machine.emulated_on or ""
-    yield (
-        "cores usable",
-        "cpu_cores_usable",
-        "" if machine.cpu_cores_usable is None else units.cores(machine.cpu_cores_usable),
-    )
-    yield (
-        "cores physical",
-        "cpu_cores_physical",
-        "" if machine.cpu_cores_physical is None else units.cores(machine.cpu_cores_physical),
-    )
-    fast = machine.cpu_cores_performance
-    # where all are alike the line above says it
-    yield (
-        "performance cores",
-        "cpu_cores_performance",
-        "" if fast in (None, machine.cpu_cores_physical) else units.cores(fast),
-    )
-    sets = machine.instruction_sets
-    yield "instructions", "instruction_sets", "" if sets is None else _instructions(sets)
-    pace = machine.memory_bandwidth_bytes_per_second
+    yield from _processor_facts(machine)
+    rate = machine.memory_bandwidth_bytes_per_second
     yield (
         "memory bandwidth",
         "memory_bandwidth_bytes_per_second",
-        "" if pace is None else f"{units.decimal(pace)}/s",
+        "" if rate is None else f"{units.decimal(rate)}/s",
     )
-    if machine.accelerators is not None and not machine.accelerators:
-        yield "accelerators", "accelerators", "none"
-    if machine.runtimes is not None and not machine.runtimes:
-        yield "runtimes", "runtimes", "none found"
-    if machine.models_present is not None and not machine.models_present:
-        yield "models here", "models_present", "none found"
+    for label, fact, none in (
+        ("accelerators", "accelerators", "none"),
+        ("runtimes", "runtimes", "none found"),
+        ("models here", "models_present", "none found"),
+    ):
+        entries = getattr(machine, fact)
+        if entries is not None and not entries:
+            yield label, fact, none
+
+
+def _processor_facts(machine: Machine) -> Iterator[tuple[str, str, str]]:
+    yield "processor", "cpu_model", machine.cpu_model or ""
+    yield "emulated on", "emulated_on", machine.emulated_on or ""
+    for label, fact in (
+        ("cores usable", "cpu_cores_usable"),
+        ("cores physical", "cpu_cores_physical"),
+        ("performance cores", "cpu_cores_performance"),
+    ):
+        cores = getattr(machine, fact)
+        # where all are alike the line above says it
+        is_said = fact == "cpu_cores_performance" and cores == machine.cpu_cores_physical
+        yield label, fact, "" if cores is None or is_said else units.cores(cores)
+    sets = machine.instruction_sets
+    yield "instructions", "instruction_sets", "" if sets is None else _instructions(sets)
 
 
 # what decides how fast a build of llama.cpp runs; a kernel lists a hundred more
@@ -218,10 +200,10 @@ _TELLING = (
 
 
 def _instructions(sets: Sequence[str]) -> str:
-    told = [name for name in _TELLING if name in sets]
-    rest = len(sets) - len(told)
-    text = " ".join(told)
-    return f"{text} and {rest} more" if told and rest else text or f"{rest} sets"
+    telling = [name for name in _TELLING if name in sets]
+    rest = len(sets) - len(telling)
+    text = " ".join(telling)
+    return f"{text} and {rest} more" if telling and rest else text or f"{rest} sets"
 
 
 def unread_blocks(blocks: list[Block], machine: Machine) -> None:

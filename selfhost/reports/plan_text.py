@@ -25,8 +25,8 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     """
     fitting = plan.fitting
     blocks: list[Block] = [_headline(plan)]
-    if asked := _asked(plan):
-        blocks.append(say(asked))
+    if judged_as := _asked(plan):
+        blocks.append(say(judged_as))
     blocks += [say(note) for note in plan.notes]
     if plan.least is not None:
         _least(blocks, plan, plan.least)
@@ -59,7 +59,7 @@ def _headline(plan: Plan) -> Paragraph:
         return line(
             name, f" runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else "")
         )
-    if any(one.route is Route.UNKNOWN for one in plan.known):
+    if any(candidate.route is Route.UNKNOWN for candidate in plan.known):
         return line(name, ": no known machine runs it for sure")
     return line(
         name,
@@ -72,26 +72,26 @@ def _headline(plan: Plan) -> Paragraph:
 
 
 def _asked(plan: Plan) -> str:
-    asked = plan.workload
+    workload = plan.workload
     parts = [
         (
-            f"{asked.quantization} in {asked.runtime}"
-            if asked.quantization and asked.runtime
-            else asked.runtime or ""
+            f"{workload.quantization} in {workload.runtime}"
+            if workload.quantization and workload.runtime
+            else workload.runtime or ""
         )
     ]
-    if asked.context_tokens is not None:
-        each = f" for each of {asked.parallel} sequences" if asked.parallel > 1 else ""
-        parts.append(f"{units.tokens(asked.context_tokens)} of context{each}")
-    if asked.kv_cache_type not in (None, "f16"):
-        parts.append(f"{asked.kv_cache_type} cache")
-    if asked.audio_seconds is not None:
-        parts.append(f"{units.duration(asked.audio_seconds)} of audio")
-    if asked.task != "generate":
-        parts.append(f"to {asked.task}")
-    if asked.min_tokens_per_second:
-        parts.append(f"at least {asked.min_tokens_per_second:g} tokens/s")
-    seconds = asked.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
+    if workload.context_tokens is not None:
+        each = f" for each of {workload.parallel} sequences" if workload.parallel > 1 else ""
+        parts.append(f"{units.tokens(workload.context_tokens)} of context{each}")
+    if workload.kv_cache_type not in (None, "f16"):
+        parts.append(f"{workload.kv_cache_type} cache")
+    if workload.audio_seconds is not None:
+        parts.append(f"{units.duration(workload.audio_seconds)} of audio")
+    if workload.task != "generate":
+        parts.append(f"to {workload.task}")
+    if workload.min_tokens_per_second:
+        parts.append(f"at least {workload.min_tokens_per_second:g} tokens/s")
+    seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
     if seconds is not None and plan.needs is not None:
         parts.append(
             f"{units.decimal(plan.needs.download_bytes or 0)} to download in about"
@@ -102,6 +102,21 @@ def _asked(plan: Plan) -> str:
 
 def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
     """The least machine, one line for each thing that has a price."""
+    rows = (
+        *_memory_rows(least),
+        _disk_row(plan, least),
+        _processor_row(least),
+        *_pace(plan, least),
+    )
+    cells = tuple(
+        (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
+        for label, figure, why in rows
+    )
+    section(blocks, "The least machine")
+    blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
+
+
+def _memory_rows(least: Least) -> list[tuple[str, str, str]]:
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
     beside = units.binary_at_least(least.memory_beside_accelerator_bytes)
     model = units.binary_at_least(least.memory_bytes - least.reserve_bytes)
@@ -135,34 +150,28 @@ def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
                 f"to hold all of it on one accelerator, with {beside} of RAM",
             )
         )
+    return rows
+
+
+def _disk_row(plan: Plan, least: Least) -> tuple[str, str, str]:
     size = plan.needs.disk_bytes if plan.needs is not None else None
     if least.disk_bytes is None or size is None:
-        rows.append(("disk", "not known", "the size of the files is not known"))
-    else:
-        anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
-        told = f"free on a disk of that size, a margin included; {anywhere} on a large one"
-        rows.append(("disk", units.decimal_at_least(least.disk_bytes), told))
+        return "disk", "not known", "the size of the files is not known"
+    anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
+    why = f"free on a disk of that size, a margin included; {anywhere} on a large one"
+    return "disk", units.decimal_at_least(least.disk_bytes), why
+
+
+def _processor_row(least: Least) -> tuple[str, str, str]:
     sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
     faster = (
         f"well with {', '.join(least.recommended_instruction_sets)}"
         if least.recommended_instruction_sets
         else ""
     )
-    told = "; ".join(part for part in (sets, faster) if part)
-    rows.append(
-        (
-            "processor",
-            " or ".join(least.architectures) or "any",
-            f"{told} ({least.machine.architecture})" if told else "",
-        )
-    )
-    rows += _pace(plan, least)
-    cells = tuple(
-        (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
-        for label, figure, why in rows
-    )
-    section(blocks, "The least machine")
-    blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
+    why = "; ".join(part for part in (sets, faster) if part)
+    names = " or ".join(least.architectures) or "any"
+    return "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
 def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
@@ -199,11 +208,40 @@ def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
 def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     fitting = plan.fitting
     shown = list(fitting) if verbose else _some_of_each(plan)
-    sure, perhaps = (
-        any(plan.fast_enough(one) is answer for one in fitting) for answer in (True, False)
-    )
-    does = "run it, or may" if sure and perhaps else "run it" if sure else "may run it"
-    section(blocks, f"Known machines that {does}, smallest first")
+    are_fast = {plan.fast_enough(candidate) for candidate in fitting}
+    section(blocks, f"Known machines that {_DOES[True in are_fast, False in are_fast]}")
+    blocks.append(_known_table(shown))
+    if len(fitting) > len(shown):
+        blocks.append(say(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
+    confidences = {candidate.profile.machine.confidence or "" for candidate in shown}
+    if unsure := sorted(confidences & {"medium", "low"}, reverse=True):
+        blocks.append(
+            say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2)
+        )
+    if False in are_fast:
+        blocks.append(
+            say("Where the range begins below the wanted speed, it may be too slow.", indent=2)
+        )
+    _limits(blocks, [candidate.profile for candidate in shown], indent=2)
+    if any(
+        finding.code == "disk-assumed" and finding.outcome is Outcome.WARN
+        for candidate in shown
+        for finding in candidate.findings
+    ):
+        blocks.append(
+            say("Where a profile does not state the free space, enough of it is assumed.", indent=2)
+        )
+
+
+# by whether some are fast enough for sure, and whether some only perhaps
+_DOES = {
+    (True, True): "run it, or may, smallest first",
+    (True, False): "run it, smallest first",
+    (False, True): "may run it, smallest first",
+}
+
+
+def _known_table(shown: Sequence[Known]) -> Table:
     columns = (
         Column(title="machine"),
         Column(title="kind", fold=4),
@@ -214,39 +252,25 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
         Column(title="confidence", fold=2),
     )
     rows = []
-    for one in shown:
-        machine = one.profile.machine
-        pace = units.pace(one.pace.low, one.pace.high) if one.pace else "-"
-        where = {"host": "RAM", "accelerator": "GPU", "split": "both"}.get(one.placement or "", "-")
-        where = "GPU" if one.by_shared_gpu else where
-        texts = (one.profile.kind, *_memory(machine), pace, where, machine.confidence or "")
-        rows.append(
-            (Span(text=one.profile.name, style="strong"), *(Span(text=text) for text in texts))
+    for candidate in shown:
+        machine, pace = candidate.profile.machine, candidate.pace
+        texts = (
+            candidate.profile.kind,
+            *_memory(machine),
+            units.pace(pace.low, pace.high) if pace else "-",
+            _where(candidate),
+            machine.confidence or "",
         )
-    blocks.append(Table(columns=columns, rows=tuple(rows)))
-    if len(fitting) > len(shown):
-        blocks.append(say(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
-    unsure = sorted(
-        {one.profile.machine.confidence or "" for one in shown} & {"medium", "low"}, reverse=True
-    )
-    if unsure:
-        blocks.append(
-            say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2)
-        )
-    if perhaps:
-        blocks.append(
-            say("Where the range begins below the wanted speed, it may be too slow.", indent=2)
-        )
-    _limits(blocks, [one.profile for one in shown], indent=2)
-    if any(
-        finding.code == "disk-assumed"
-        for one in shown
-        for finding in one.findings
-        if finding.outcome is Outcome.WARN
-    ):
-        blocks.append(
-            say("Where a profile does not state the free space, enough of it is assumed.", indent=2)
-        )
+        name = Span(text=candidate.profile.name, style="strong")
+        rows.append((name, *(Span(text=text) for text in texts)))
+    return Table(columns=columns, rows=tuple(rows))
+
+
+def _where(candidate: Known) -> str:
+    if candidate.by_shared_gpu:
+        return "GPU"
+    places = {"host": "RAM", "accelerator": "GPU", "split": "both"}
+    return places.get(candidate.placement or "", "-")
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
@@ -254,13 +278,13 @@ def _some_of_each(plan: Plan) -> list[Known]:
     enough for sure.
     """
     kept = set()
-    for kind in dict.fromkeys(one.profile.kind for one in plan.fitting):
-        own = [one for one in plan.fitting if one.profile.kind == kind]
+    for kind in dict.fromkeys(candidate.profile.kind for candidate in plan.fitting):
+        own = [candidate for candidate in plan.fitting if candidate.profile.kind == kind]
         first = own[:_SHOWN_PER_KIND]
         if not any(map(plan.fast_enough, first)):
             first[-1] = next(filter(plan.fast_enough, own), first[-1])
-        kept |= {one.profile.name for one in first}
-    return [one for one in plan.fitting if one.profile.name in kept]
+        kept |= {candidate.profile.name for candidate in first}
+    return [candidate for candidate in plan.fitting if candidate.profile.name in kept]
 
 
 def _limited(machine: Machine) -> bool:
@@ -270,13 +294,13 @@ def _limited(machine: Machine) -> bool:
 
 def _limits(blocks: list[Block], shown: Sequence[Profile], *, indent: int = 0) -> None:
     """What a star behind the RAM means."""
-    for one in shown:
-        if _limited(one.machine):
-            told = (
+    for profile in shown:
+        if _limited(profile.machine):
+            remark = (
                 "* what a limit leaves to programs, of"
-                f" {units.binary(one.machine.memory_total_bytes or 0)}: {one.name}"
+                f" {units.binary(profile.machine.memory_total_bytes or 0)}: {profile.name}"
             )
-            blocks.append(say(told, indent=indent, hang=2))
+            blocks.append(say(remark, indent=indent, hang=2))
 
 
 def _memory(machine: Machine) -> tuple[str, str]:
@@ -314,17 +338,17 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
         Column(title="what it is", fold=3),
     )
     rows = []
-    for one in profiles:
-        machine = one.machine
+    for profile in profiles:
+        machine = profile.machine
         rate = machine.memory_bandwidth_bytes_per_second
         texts = (
             f"{machine.cpu_cores_usable:g}" if machine.cpu_cores_usable is not None else "-",
             *_memory(machine),
             "-" if rate is None else f"{units.decimal(rate)}/s",
             machine.confidence or "",
-            one.title,
+            profile.title,
         )
-        rows.append((Span(text=one.name, style="strong"), *(Span(text=text) for text in texts)))
+        rows.append((Span(text=profile.name, style="strong"), *(Span(text=text) for text in texts)))
     blocks.append(Table(columns=columns, rows=tuple(rows), indent=0))
     blocks.append(BLANK)
     _limits(blocks, profiles)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from shlex import quote
 
 from ..catalogue import openness
 from ..catalogue.names import is_path
 from ..catalogue.offers import Offer
-from ..catalogue.spec import Architecture, ModelSpec
+from ..catalogue.spec import Architecture, Attention, ModelSpec
 from ..core import units
 from ..verdict.record import Outcome, Size, Verdict
+from .cost_text import month_blocks
 from .layout import Block, Column, Document, Span, Table
+from .offer_text import offers_blocks
 from .words import (
     BLANK,
     answer_word,
@@ -20,8 +22,6 @@ from .words import (
     headline,
     line,
     memory_blocks,
-    month_blocks,
-    offers_blocks,
     on_machine,
     pairs_block,
     say,
@@ -43,36 +43,20 @@ def show_document(
     each with what it costs and why, and `loss_by_size`, how that depends on the model's size, with
     its source.
     """
-    blocks: list[Block] = [line(Span(text=spec.name, style="strong"), _by(spec))]
-    blocks.append(
-        say(
-            ", ".join(
-                part
-                for part in (spec.id, spec.modality, f"family {spec.family}" if spec.family else "")
-                if part
-            )
-        )
-    )
-    if spec.aliases:
-        blocks.append(say(f"also called {', '.join(spec.aliases)}", hang=2))
-    if spec.overrides:
-        blocks.append(say(f"{spec.origin} takes the place of {spec.overrides}", hang=2))
+    blocks: list[Block] = [*_title(spec)]
     if verdict is not None:
         blocks += [BLANK, headline(verdict)]
-        if asked := asked_words(verdict):
-            blocks.append(say(asked))
+        if judged_as := asked_words(verdict):
+            blocks.append(say(judged_as))
         blocks.extend(say(note) for note in verdict.notes)
     if spec.availability is not None:
         _closed(blocks, spec)
-    told = _open(blocks, spec)
+    numbered = _open(blocks, spec)
     _inside(blocks, spec, rewrites=verdict is not None and verdict.rewrites)
     _sizes(blocks, sizes, verdict, spec.modality, verbose=verbose, loss_by_size=loss_by_size)
-    if (
-        verdict is not None
-        and verdict.needs is not None
-        and (verdict.needs.memory is not None or verdict.needs.known_terms)
-    ):
-        memory_blocks(blocks, verdict.needs)
+    needs = verdict.needs if verdict is not None else None
+    if needs is not None and (needs.memory is not None or needs.known_terms):
+        memory_blocks(blocks, needs)
     elif spec.needs is not None:
         _stated(blocks, spec)
     cost = verdict.monthly_cost if verdict is not None else None
@@ -80,13 +64,24 @@ def show_document(
     if verdict is not None:
         month_blocks(blocks, verdict, verbose=verbose)
     pairs_block(
-        blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in told}
+        blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in numbered}
     )
     pairs_block(blocks, "Not known", spec.unknown)
     section(blocks, "Next")
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
     blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
     return Document(blocks=tuple(blocks))
+
+
+def _title(spec: ModelSpec) -> Iterator[Block]:
+    """The model's names, and which other it takes the place of."""
+    yield line(Span(text=spec.name, style="strong"), _by(spec))
+    family = f"family {spec.family}" if spec.family else ""
+    yield say(", ".join(part for part in (spec.id, spec.modality, family) if part))
+    if spec.aliases:
+        yield say(f"also called {', '.join(spec.aliases)}", hang=2)
+    if spec.overrides:
+        yield say(f"{spec.origin} takes the place of {spec.overrides}", hang=2)
 
 
 _FAMILIES = {
@@ -109,66 +104,63 @@ def _sizes(
     quality.
     """
     families = tuple(dict.fromkeys(size.family for size in sizes))
-    if families:
-        section(blocks, "Sizes")
+    if not families:
+        return
+    section(blocks, "Sizes")
+    where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
     for family in families:
         listed = [size for size in sizes if size.family == family]
-        several = len({size.runtime for size in listed}) > 1
         if len(families) > 1:
             blocks += [BLANK, say(_FAMILIES.get(family, family), indent=2)]
-        columns = (
-            Column(title="quant"),
-            Column(title="download", right=True),
-            Column(title="memory", right=True, fold=2),
-            Column(
-                title=(
-                    "fits here"
-                    if verdict is None
-                    else f"fits {on_machine(verdict.machine, short=True)}"
-                )
-            ),
-            Column(title="loss of quality"),
-            Column(title="with" if several else "", fold=1),
-            Column(title="known as", fold=3),
-        )
-        rows = []
-        for size in listed:
-            word = "not known" if size.fits is None else "yes" if size.fits else "no"
-            style = (
-                Outcome.UNKNOWN
-                if size.fits is None
-                else Outcome.PASS
-                if size.fits
-                else Outcome.FAIL
-            )
-            texts = (
-                Span(text=size.quantization),
-                Span(text=units.decimal(size.bytes)),
-                Span(text="" if size.memory_bytes is None else units.binary(size.memory_bytes)),
-                Span(text=word, style=style),
-                Span(text=size.quality.cost),
-                Span(text=size.runtime if several else ""),
-                Span(text=size.how),
-            )
-            rows.append(texts)
-        blocks.append(Table(columns=columns, rows=tuple(rows)))
+        blocks.append(_sizes_table(listed, where))
         blocks.extend(_sources_of(listed))
         for size in listed if verbose else ():
-            cost = size.quality
-            text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
-            blocks.append(
-                line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2)
-            )
-            blocks.extend(
-                say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part
-            )
-    if families:
-        others = (
-            "other models" if modality in ("text", "vision") else "models that write text alone"
+            blocks.extend(_quality(size))
+    others = "other models" if modality in ("text", "vision") else "models that write text alone"
+    why = f"Losses were measured with {others}{'' if verbose else ', see --verbose'}"
+    blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
+    blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
+
+
+_FITS = {
+    True: Span(text="yes", style=Outcome.PASS),
+    False: Span(text="no", style=Outcome.FAIL),
+    None: Span(text="not known", style=Outcome.UNKNOWN),
+}
+
+
+def _sizes_table(sizes: Sequence[Size], where: str) -> Table:
+    several = len({size.runtime for size in sizes}) > 1
+    columns = (
+        Column(title="quant"),
+        Column(title="download", right=True),
+        Column(title="memory", right=True, fold=2),
+        Column(title=f"fits {where}"),
+        Column(title="loss of quality"),
+        Column(title="with" if several else "", fold=1),
+        Column(title="known as", fold=3),
+    )
+    rows = tuple(
+        (
+            Span(text=size.quantization),
+            Span(text=units.decimal(size.bytes)),
+            Span(text="" if size.memory_bytes is None else units.binary(size.memory_bytes)),
+            _FITS[size.fits],
+            Span(text=size.quality.cost),
+            Span(text=size.runtime if several else ""),
+            Span(text=size.how),
         )
-        why = f"Losses were measured with {others}{'' if verbose else ', see --verbose'}"
-        blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
-        blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
+        for size in sizes
+    )
+    return Table(columns=columns, rows=rows)
+
+
+def _quality(size: Size) -> Iterator[Block]:
+    """What a size costs in quality, and how that is known."""
+    cost = size.quality
+    text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
+    yield line(Span(text=size.quantization, style="strong"), f": {text}", indent=2, hang=2)
+    yield from (say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
 
 
 def _sources_of(sizes: Sequence[Size]) -> list[Block]:
@@ -268,16 +260,16 @@ def _answers(rows: Sequence[tuple[Span, ...]]) -> Table:
 
 def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Span, ...]:
     # the sources of a row with parts stand beside the parts
-    known = [
+    marks = [
         f"[{numbers.setdefault(source, len(numbers) + 1)}]"
         for source in (() if row.parts else row.sources)
     ]
-    known += ["assumed"] if row.assumed else []
+    marks += ["assumed"] if row.assumed else []
     return (
         Span(text="  " * depth + row.name),
         answer_word(row),
         Span(text=row.why),
-        Span(text=" ".join(known)),
+        Span(text=" ".join(marks)),
     )
 
 
@@ -321,36 +313,11 @@ def _inside(blocks: list[Block], spec: ModelSpec, *, rewrites: bool) -> None:
 
 
 def _layers(inside: Architecture, *, rewrites: bool) -> list[str]:
-    lines = [
-        f"{inside.layers} layers, {inside.embedding_length:,} wide"
-        + (f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else "")
-    ]
-    alike: dict[tuple[str, str], int] = {}
-    for group in inside.attention:
-        heads = (
-            f"{group.heads} heads"
-            if group.heads == group.kv_heads
-            else f"{group.heads} heads sharing {group.kv_heads} KV heads"
-        )
-        window = (
-            f", window of {units.tokens(group.window_tokens)}"
-            if group.window_tokens is not None
-            else ""
-        )
-        if group.kind == "latent":
-            heads = f"{group.heads} heads over {group.latent_length or 0:,} cached numbers"
-        told = "", f" of {group.kind} attention: {heads}{window}"
-        alike[told] = alike.get(told, 0) + len(group.layers)
-    for state in inside.recurrent:
-        told = f"{state.kind} ", ", whose state does not grow with the context"
-        alike[told] = alike.get(told, 0) + len(state.layers)
-    for block in inside.feed_forward:
-        if block.experts:
-            told = "", f" of {block.experts} experts, {block.used} used per token"
-            alike[told] = alike.get(told, 0) + len(block.layers)
+    vocabulary = f", vocabulary {inside.vocabulary:,}" if inside.vocabulary else ""
+    lines = [f"{inside.layers} layers, {inside.embedding_length:,} wide{vocabulary}"]
     lines.extend(
         f"{number} {kind}layer{'' if number == 1 else 's'}{what}"
-        for (kind, what), number in alike.items()
+        for (kind, what), number in _alike(inside).items()
     )
     if inside.audio is not None:
         lines.append(
@@ -359,19 +326,48 @@ def _layers(inside: Architecture, *, rewrites: bool) -> list[str]:
     if inside.context_tokens is not None:
         used = "to read and as many to write" if rewrites else "of context"
         lines.append(f"trained for {units.tokens(inside.context_tokens)} {used}")
-    narrow = [
-        (what, type)
-        for what, type in (("experts", inside.expert_dtype), ("matrices", inside.matrix_dtype))
-        if type is not None
-    ]
+    if published := _published(inside):
+        lines.append(published)
+    return lines
+
+
+def _alike(inside: Architecture) -> dict[tuple[str, str], int]:
+    """How many layers are described by the same words before and after `layer`."""
+    counts: dict[tuple[str, str], int] = {}
+
+    def count(before: str, after: str, layers: int) -> None:
+        counts[before, after] = counts.get((before, after), 0) + layers
+
+    for group in inside.attention:
+        count("", f" of {group.kind} attention: {_heads(group)}", len(group.layers))
+    for state in inside.recurrent:
+        count(f"{state.kind} ", ", whose state does not grow with the context", len(state.layers))
+    for block in inside.feed_forward:
+        if block.experts:
+            experts = f" of {block.experts} experts, {block.used} used per token"
+            count("", experts, len(block.layers))
+    return counts
+
+
+def _heads(group: Attention) -> str:
+    if group.kind == "latent":
+        heads = f"{group.heads} heads over {group.latent_length or 0:,} cached numbers"
+    elif group.heads == group.kv_heads:
+        heads = f"{group.heads} heads"
+    else:
+        heads = f"{group.heads} heads sharing {group.kv_heads} KV heads"
+    window = group.window_tokens
+    return heads if window is None else f"{heads}, window of {units.tokens(window)}"
+
+
+def _published(inside: Architecture) -> str:
+    """The types of the published weights; empty where they are not known."""
+    parts = (("experts", inside.expert_dtype), ("matrices", inside.matrix_dtype))
+    narrow = [f"{part} in {dtype}" for part, dtype in parts if dtype is not None]
     if narrow:
         rest = f", the rest in {inside.dtype}" if inside.dtype is not None else ""
-        lines.append(
-            f"published with {' and '.join(f'{what} in {type}' for what, type in narrow)}{rest}"
-        )
-    elif inside.dtype is not None:
-        lines.append(f"published as {inside.dtype}")
-    return lines
+        return f"published with {' and '.join(narrow)}{rest}"
+    return f"published as {inside.dtype}" if inside.dtype is not None else ""
 
 
 def _stated(blocks: list[Block], spec: ModelSpec) -> None:

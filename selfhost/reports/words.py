@@ -1,23 +1,21 @@
-"""Words and lines that the reports of models share: the answer, the offers, the blocks they are
+"""Words and lines that the reports of models share: the answer, the memory, the blocks they are
 made of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
-from ..catalogue.offers import Offer
 from ..core import units
-from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.record import Answer, Finding, Outcome, Route, Verdict
-from .layout import Blank, Block, Column, Paragraph, Span, Table
+from .layout import Blank, Block, Paragraph, Span
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..advice.costs import LocalCost, MonthlyCost
     from ..catalogue.openness import Row
 
 # what decides comes first; the other findings are rows only where they are not `pass`
@@ -34,25 +32,11 @@ WHY_NOT = {
     # by the reason's code where the check alone does not say it
     "license-not-accepted": "its license is not among those asked for",
 }  # fmt: skip
-LEAVES = {
-    "speech": "the audio and its transcript",
-    "vision": "prompts, images and answers",
-    "image": "prompts and images",
-    "embedding": "the texts",
-}
 PLACED = {
     "host": ", in RAM",
     "accelerator": ", on the accelerator",
     "split": ", on the accelerator and in RAM",
 }
-SHOWN_OFFERS = 4
-OLD_PRICE_DAYS = 91
-PRICE_COLUMNS = (
-    ("input_usd_per_million_tokens", "input"),
-    ("output_usd_per_million_tokens", "output"),
-    ("usd_per_audio_minute", "per minute"),
-    ("usd_per_image", "per image"),
-)
 BLANK = Blank()
 ANSWER_STYLES = {
     "yes": Outcome.PASS,
@@ -106,435 +90,92 @@ def why_not(answer: Answer) -> str:
 
 def failed_words(codes: Iterable[str]) -> str:
     """The same of reason codes alone; each begins with the name of its check."""
-    told = sorted(
+    checks = sorted(
         ((code.partition("-")[0], code) for code in codes), key=lambda pair: ORDER.index(pair[0])
     )
-    return ", ".join(WHY_NOT.get(code) or WHY_NOT[check] for check, code in told)
+    return ", ".join(WHY_NOT.get(code) or WHY_NOT[check] for check, code in checks)
 
 
 def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
-    asked = verdict.workload
-    parts = [
-        (
-            f"{asked.quantization} in {asked.runtime}"
-            if asked.quantization and asked.runtime
-            else asked.quantization or asked.runtime or ""
-        )
-    ]
-    if asked.context_tokens is not None:
-        parts.append(
-            f"{units.tokens(asked.context_tokens)} of context"
-            + (f" for each of {asked.parallel} sequences" if asked.parallel > 1 else "")
-        )
-    if asked.kv_cache_type not in (None, "f16"):
-        parts.append(f"{asked.kv_cache_type} cache")
-    if asked.audio_seconds is not None:
-        parts.append(f"{units.duration(asked.audio_seconds)} of audio")
-    if asked.draft:
-        parts.append(
-            "drafting with its own block" if asked.draft == "mtp" else f"{asked.draft} drafting"
-        )
-    if asked.adapter:
-        parts.append(f"adapter {asked.adapter}")
-    if asked.task != "generate":
-        parts.append(
-            f"{asked.task} by {asked.finetune_method}" if asked.finetune_method else asked.task
-        )
-    if asked.memory_basis != "default":
-        parts.append(f"judged by {asked.memory_basis} memory")
-    parts.extend(
-        word for word in ("private", "commercial", "modify", "auditable") if getattr(asked, word)
-    )
-    if asked.license:
-        parts.append(f"license {asked.license}")
-    disk, here = verdict.finding("disk"), verdict.here
-    if verdict.needs is not None and verdict.needs.download_bytes == 0:
-        parts.append(f"the files are here: {here.path}" if here else "the files are here")
-    elif disk is not None and disk.code == "disk-nothing-missing":
-        parts.append("the files are here")
-    elif verdict.needs is not None and verdict.needs.download_bytes is not None:
-        part = (
-            f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-            if here and here.size_bytes and here.missing_bytes
-            else ""
-        )
-        seconds, pace = verdict.download_seconds, asked.download_bytes_per_second
-        took = (
-            f" in about {units.duration(seconds)} at {units.decimal(int(pace))}/s"
-            if seconds is not None and pace
-            else ""
-        )
-        parts.append(f"{units.decimal(verdict.needs.download_bytes)}{part} to download{took}")
+    workload = verdict.workload
+    parts = (*_run_parts(workload), *_rule_parts(workload), _download_words(verdict))
     return ", ".join(part for part in parts if part)
+
+
+def format_words(workload: Workload) -> str:
+    """`Q4_K_M in llama.cpp`, or the one of the two that is known."""
+    return " in ".join(part for part in (workload.quantization, workload.runtime) if part)
+
+
+def context_words(workload: Workload) -> str:
+    """`8,192 tokens of context for each of 4 sequences`; empty where there is none."""
+    if workload.context_tokens is None:
+        return ""
+    each = f" for each of {workload.parallel} sequences" if workload.parallel > 1 else ""
+    return f"{units.tokens(workload.context_tokens)} of context{each}"
+
+
+def _run_parts(workload: Workload) -> Iterator[str]:
+    """How the model would run."""
+    yield format_words(workload)
+    yield context_words(workload)
+    if workload.kv_cache_type not in (None, "f16"):
+        yield f"{workload.kv_cache_type} cache"
+    if workload.audio_seconds is not None:
+        yield f"{units.duration(workload.audio_seconds)} of audio"
+    if workload.draft == "mtp":
+        yield "drafting with its own block"
+    elif workload.draft:
+        yield f"{workload.draft} drafting"
+    if workload.adapter:
+        yield f"adapter {workload.adapter}"
+    if workload.task != "generate":
+        method = f" by {workload.finetune_method}" if workload.finetune_method else ""
+        yield f"{workload.task}{method}"
+
+
+def _rule_parts(workload: Workload) -> Iterator[str]:
+    """By which rules it was judged."""
+    if workload.memory_basis != "default":
+        yield f"judged by {workload.memory_basis} memory"
+    yield from (
+        rule for rule in ("private", "commercial", "modify", "auditable") if getattr(workload, rule)
+    )
+    if workload.license:
+        yield f"license {workload.license}"
+
+
+def _download_words(verdict: Verdict) -> str:
+    """`4.4 GB to download in about 6 minutes`, or that the files are here; empty where the size
+    is not known.
+    """
+    disk, here = verdict.finding("disk"), verdict.here
+    size = verdict.needs.download_bytes if verdict.needs is not None else None
+    if size == 0:
+        return f"the files are here: {here.path}" if here else "the files are here"
+    if disk is not None and disk.code == "disk-nothing-missing":
+        return "the files are here"
+    if size is None:
+        return ""
+    part = (
+        f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
+        if here and here.size_bytes and here.missing_bytes
+        else ""
+    )
+    seconds, rate = verdict.download_seconds, verdict.workload.download_bytes_per_second
+    took = (
+        f" in about {units.duration(seconds)} at {units.decimal(int(rate))}/s"
+        if seconds is not None and rate
+        else ""
+    )
+    return f"{units.decimal(size)}{part} to download{took}"
 
 
 def reason_blocks(blocks: list[Block], topic: str, reason: str, remedy: str | None) -> None:
     blocks.append(say(f"{topic}: {reason}", indent=2, hang=2))
     if remedy:
         blocks.append(say(f"→ {remedy}", indent=4, hang=2))
-
-
-def offers_blocks(
-    blocks: list[Block],
-    offers: Sequence[Offer],
-    modality: str,
-    *,
-    verbose: bool,
-    today: str | None,
-    cost: MonthlyCost | None = None,
-) -> None:
-    """Prices as a table with their days, and what an API means for what people type into it.
-    Without `today` no age is told.
-    """
-    if not offers:
-        return
-    shown = offers if verbose else offers[:SHOWN_OFFERS]
-    priced = [offer for offer in shown if price_words(offer)]
-    days = sorted({offer.as_of for offer in priced})
-    month = {(one.provider, one.model): one.usd_per_month for one in cost.offers} if cost else {}
-    by_token = any(offer.input_usd_per_million_tokens is not None for offer in priced)
-    title = (
-        f"By API, US dollars{' per million tokens' if by_token else ''}"
-        if priced
-        else "By API, at a price that is not known here"
-    )
-    if len(offers) > 1 and by_token:
-        title += (
-            ", cheapest for this load first"
-            if month
-            else f", cheapest first at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out"
-        )
-    section(blocks, f"{title}, listed {days[-1]}" if days else title)
-    columns = [
-        Column(title="provider", wrap=True),
-        Column(title="model", wrap=True),
-        Column(title="context", right=True, fold=1),
-    ]
-    columns += [Column(title=title, right=True) for _, title in PRICE_COLUMNS]
-    columns.append(Column(title="a month", right=True))
-    rows: list[list[str]] = []
-    for offer in shown:
-        context = f"{offer.context_tokens:,}" if offer.context_tokens is not None else ""
-        model = offer.model + (" (stands in)" if offer.stands_in else "")
-        row = [offer.provider, model, context]
-        for field, _ in PRICE_COLUMNS:
-            price = getattr(offer, field)
-            row.append("" if price is None else _price(price))
-        bill = month.get((offer.provider, offer.model))
-        row.append("" if bill is None else units.dollars(bill))
-        rows.append(row)
-    # a column without any figure is left out whole; in the others a dash is what is not known
-    filled = [any(cells) for cells in zip(*rows, strict=True)]
-    table = [
-        tuple(
-            Span(text=text or ("-" if known else ""))
-            for text, known in zip(row, filled, strict=True)
-        )
-        for row in rows
-    ]
-    blocks.append(Table(columns=tuple(columns), rows=tuple(table)))
-    if len(offers) > len(shown):
-        blocks.append(say(f"{len(offers) - len(shown)} more with --verbose.", indent=2))
-    for day in days:
-        age = _old(day, today)
-        whose = ", ".join(dict.fromkeys(offer.provider for offer in priced if offer.as_of == day))
-        if age or day != days[-1]:
-            blocks.append(
-                say(
-                    f"Listed {day}{f', {age}: ask the provider' if age else ''}: {whose}.",
-                    indent=2,
-                    hang=2,
-                )
-            )
-    steps: dict[str, list[str]] = {}
-    for offer in shown:
-        if offer.price_holds_to_tokens is not None:
-            limit = f"{units.tokens(offer.price_holds_to_tokens)} of prompt"
-            known = offer.input_usd_per_million_tokens is not None
-            longer = _rates(
-                offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens
-            )
-            told = f"up to {limit}; a longer one costs {longer or 'more'}"
-            told = told if known else f"above {limit} it costs more, how much is not known here"
-            steps.setdefault(told, []).append(offer.provider)
-        if offer.price_holds_above_tokens is not None:
-            told = (
-                f"the price of more than {units.tokens(offer.price_holds_above_tokens)} of prompt;"
-                " a shorter one costs less"
-            )
-            steps.setdefault(told, []).append(offer.provider)
-        if offer.price_is_for is not None:
-            steps.setdefault(f"an image of {offer.price_is_for}", []).append(offer.provider)
-    for told, whose_step in steps.items():
-        blocks.append(say(f"{', '.join(dict.fromkeys(whose_step))}: {told}.", indent=2, hang=2))
-    for offer in shown:
-        for other in offer.other_prices:
-            price = _rates(other.input_usd_per_million_tokens, other.output_usd_per_million_tokens)
-            price = (
-                price if other.usd_per_image is None else f"{_price(other.usd_per_image)} per image"
-            )
-            doubt = (
-                f"{price} {other.when}"
-                if other.when
-                else f"{other.source} has {price}: ask the provider"
-            )
-            blocks.append(say(f"{offer.provider}, {offer.model}: {doubt}.", indent=2, hang=2))
-        if offer.ends:
-            blocks.append(
-                say(f"{offer.provider} ends {offer.model} on {offer.ends}.", indent=2, hang=2)
-            )
-    blocks.extend(api_words((modality,), indent=2))
-    if verbose:
-        for offer in shown:
-            blocks.append(
-                say(
-                    f"{offer.provider}, {offer.model}: {offer.source}, {offer.as_of}",
-                    indent=2,
-                    hang=2,
-                )
-            )
-
-
-def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:
-    """What an API means: what leaves the machine, and who decides whether it answers."""
-    leaves = dict.fromkeys(LEAVES.get(modality, "prompts and answers") for modality in modalities)
-    return [
-        say(
-            f"With an API, {', or '.join(leaves)} leave the machine for the provider.",
-            indent=indent,
-            hang=2,
-        ),
-        say("Rate limits and outages are the provider's.", indent=indent),
-    ]
-
-
-def _price(amount: float) -> str:
-    return units.dollars(amount) if amount else "free"
-
-
-def _old(day: str, today: str | None) -> str:
-    """`4 months old`, for what is older than a quarter of a year; prices of hosted models
-    change as often.
-    """
-    from datetime import date
-
-    age = (date.fromisoformat(today) - date.fromisoformat(day)).days if today else 0
-    return f"{age * 12 // 365} months old" if age > OLD_PRICE_DAYS else ""
-
-
-def price_words(offer: Offer, today: str | None = None) -> str:
-    """The prices and, given the day, of when they are; empty where none is known."""
-    parts = [_rates(offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)]
-    for price, words in (
-        (offer.usd_per_audio_minute, "per minute of audio"),
-        (offer.usd_per_image, "per image"),
-    ):
-        parts.append(f"{_price(price)} {words}" if price is not None else "")
-    text = ", ".join(part for part in parts if part)
-    if offer.input_usd_per_million_tokens is not None:
-        text += " per million tokens"
-        text += (
-            f" up to {units.tokens(offer.price_holds_to_tokens)} of prompt"
-            if offer.price_holds_to_tokens is not None
-            else ""
-        )
-        text += (
-            f" above {units.tokens(offer.price_holds_above_tokens)} of prompt"
-            if offer.price_holds_above_tokens is not None
-            else ""
-        )
-    if offer.price_is_for is not None:
-        text += f" of {offer.price_is_for}"
-    if not text or today is None:
-        return text
-    age = _old(offer.as_of, today)
-    differ = ", lists differ" if any(other.when is None for other in offer.other_prices) else ""
-    return f"{text} (listed {offer.as_of}{differ}{f', {age}: ask the provider' if age else ''})"
-
-
-def _rates(into: float | None, out: float | None) -> str:
-    return ", ".join(
-        f"{_price(price)} {word}"
-        for price, word in ((into, "in"), (out, "out"))
-        if price is not None
-    )
-
-
-def load_words(cost: MonthlyCost) -> str:
-    """`2,000,000 tokens in and 500,000 out a day`, with what was assumed of it."""
-    read, written = cost.input_tokens_per_day, cost.output_tokens_per_day
-    split = f" (assumed: {INPUT_PER_OUTPUT_TOKEN} in for 1 out)" if cost.assumed_split else ""
-    return f"{read:,} tokens in{f' and {written:,} out' if written else ''} a day{split}"
-
-
-def bill_words(cost: MonthlyCost) -> str:
-    """A month by the offers: `$15.00`, `$15.00 to $60.00`; empty where no price is known."""
-    bills = sorted(one.usd_per_month for one in cost.offers if one.usd_per_month is not None)
-    if not bills:
-        return ""
-    first, last = units.dollars(bills[0]), units.dollars(bills[-1])
-    return first if first == last else f"{first} to {last}"
-
-
-def pace_words(here: LocalCost) -> str:
-    """`1.4 to 6.2 hours a day`, and whether that is possible; empty where it is not known."""
-    low, high = here.hours_per_day_low, here.hours_per_day_high
-    if low is None or high is None:
-        return ""
-    verdict = {
-        True: "",
-        False: ": it does not keep up, a day has 24",
-        None: ": perhaps it does not keep up, a day has 24",
-    }[here.keeps_up]
-    return f"{units.hours(low, high)} a day{' at most' if here.hours_are_bounds else ''}{verdict}"
-
-
-def energy_words(here: LocalCost) -> str:
-    """`1.3 to 5.6 kWh, 0.39 to 1.68 in your currency`; "" where it is not known.
-
-    Where the slow end does not keep up, that of the fast end and what running all day takes, which
-    leaves a part of the load.
-    """
-    low, high = here.kwh_per_month_low, here.kwh_per_month_high
-    first, last = here.electricity_per_month_low, here.electricity_per_month_high
-    if low is None or here.watts_low is None or here.watts_high is None:
-        return ""
-    if high is None:
-        from ..advice.costs import DAYS_PER_MONTH, HOURS_PER_DAY
-
-        whole = DAYS_PER_MONTH * HOURS_PER_DAY * here.watts_high / 1000
-        ends = (
-            (low, first),
-            (whole, None if first is None else first * whole / low if low else None),
-        )
-        told = [
-            units.energy(spent, spent)
-            + (f", {paid:,.2f} in your currency" if paid is not None else "")
-            for spent, paid in ends
-        ]
-        return (
-            f"{told[0]}, at the slow end up to {told[1]}, running {HOURS_PER_DAY} hours a day with"
-            " a part of the load left"
-        )
-    bill = (
-        f", {_amounts(first, last)} in your currency"
-        if first is not None and last is not None
-        else ""
-    )
-    most = " at most" if here.hours_are_bounds and here.kwh_per_month_high is not None else ""
-    return f"{units.energy(low, high)}{most}{bill}"
-
-
-def no_api_words(workload: Workload) -> str:
-    """Why no API is named, where none is."""
-    if workload.private:
-        return "ruled out, nothing may leave the machine"
-    if workload.task == "finetune":
-        return "not known, these prices do not cover fine-tuning"
-    return "no offer is known that meets what was asked"
-
-
-def month_blocks(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> None:
-    """The month by API beside the month on this machine, each with its arithmetic."""
-    cost, where = verdict.monthly_cost, on_machine(verdict.machine, short=True)
-    if cost is None:
-        return
-    if cost.reason is not None:
-        section(blocks, "A month")
-        blocks.append(say(f"{cost.reason[0].upper()}{cost.reason[1:]}.", indent=2, hang=2))
-        return
-    section(blocks, f"A month of {cost.days_per_month} days, {load_words(cost)}")
-    blocks.append(say(f"by API: {_by_api(verdict, cost)}", indent=2, hang=2))
-    told = [one for one in cost.offers if one.arithmetic is not None]
-    for one in told if verbose else told[:1]:
-        blocks.append(
-            say(
-                f"{one.provider}{f', {one.model}' if verbose else ''}: {one.arithmetic}",
-                indent=4,
-                hang=2,
-            )
-        )
-    here = cost.here
-    if here is None:
-        blocks.append(say(f"{where}: it does not run", indent=2, hang=2))
-        return
-    if pace := pace_words(here):
-        blocks.append(say(f"{where}: {pace}, one request after another", indent=2, hang=2))
-    blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[:2])
-    for entry in here.unknown:
-        if entry.fact == "kwh_per_month_high":
-            # told with the energy
-            continue
-        topic = {"hours_per_day": where}.get(entry.fact, "energy")
-        blocks.append(say(f"{topic}: not known: {entry.reason}", indent=2, hang=2))
-        if entry.remedy:
-            blocks.append(say(f"→ {entry.remedy}", indent=4, hang=2))
-    if energy := energy_words(here):
-        fast = here.kwh_per_month_high is None
-        topic = "energy at the fast end" if fast else "energy"
-        watts = (
-            f"{here.watts_low:g} to {here.watts_high:g}"
-            if fast and here.watts_low != here.watts_high
-            else f"{here.watts_high:g}"
-        )
-        blocks.append(
-            say(f"{topic}: {energy}, at {watts} W: {here.watts_source}", indent=2, hang=2)
-        )
-    blocks.extend(say(text, indent=4, hang=2) for text in here.arithmetic[2:])
-
-
-def _by_api(verdict: Verdict, cost: MonthlyCost) -> str:
-    return bill_words(cost) or (
-        "no price is known" if cost.offers else no_api_words(verdict.workload)
-    )
-
-
-def months_table(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
-    """The cost of a month of each, where a load was stated."""
-    costs = [
-        (verdict, verdict.monthly_cost) for verdict in verdicts if verdict.monthly_cost is not None
-    ]
-    loads = dict.fromkeys(load_words(cost) for _, cost in costs if cost.reason is None)
-    if not costs:
-        return
-    section(
-        blocks,
-        f"A month of {costs[0][1].days_per_month} days"
-        + (f", {next(iter(loads))}" if len(loads) == 1 else ""),
-    )
-    rows = []
-    for verdict, cost in costs:
-        by_api = "" if cost.reason else _by_api(verdict, cost)
-        here = cost.reason or (
-            "does not run" if cost.here is None else pace_words(cost.here) or "not known"
-        )
-        energy = energy_words(cost.here) if cost.here is not None else ""
-        if energy and cost.here is not None and cost.here.kwh_per_month_high is None:
-            energy = f"at the fast end {energy}"
-        rows.append(
-            (
-                Span(text=verdict.model.id, style="strong"),
-                Span(text=by_api),
-                Span(text=here),
-                Span(text=energy),
-            )
-        )
-    where = on_machine(verdicts[0].machine, short=True)
-    columns = (
-        Column(title="model"),
-        Column(title="by API", right=True, wrap=True),
-        Column(title=where, wrap=True),
-        Column(title="energy", wrap=True),
-    )
-    blocks.append(Table(columns=columns, rows=tuple(rows)))
-    for load in loads if len(loads) > 1 else ():
-        blocks.append(say(load, indent=2))
-
-
-def _amounts(low: float, high: float) -> str:
-    first, last = f"{low:,.2f}", f"{high:,.2f}"
-    return first if first == last else f"{first} to {last}"
 
 
 def memory_blocks(blocks: list[Block], needs: Needs) -> None:
