@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -360,7 +360,6 @@ class _Builder:
             self.add("project_in", table, width, bias=row.projection_bias)
             if not row.encoder:
                 self.add("project_out", width, table)
-        beside = table if row.narrow_tables else width
         if row.output_norm:
             for norm in self.of_stacks(row.output_norm):
                 self.add(norm, width, bias=row.norm_bias)
@@ -368,6 +367,15 @@ class _Builder:
             self.add("output", table, row.spoken_vocabulary or vocabulary, bias=row.output_bias)
         elif model.output_matrix and row.output_bias and not row.embeds:
             self.plain_outside("output.bias", vocabulary)
+        self.added_to_the_tokens(table if row.narrow_tables else width)
+        self.heads()
+        self.rope_factors()
+        if model.audio:
+            self.audio_encoder()
+
+    def added_to_the_tokens(self, beside: int) -> None:
+        """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
+        model, row, width = self.architecture, self.row, self.width
         if row.positions:
             rows = model.positions or (model.context_tokens or 0) + row.position_offset
             # the conversion drops the two rows of XLM-RoBERTa that no token uses
@@ -385,6 +393,10 @@ class _Builder:
         if row.relative_table:
             self.add("rel_embd", width, model.positions or 0)
             self.add("rel_embd_norm", width, bias=True)
+
+    def heads(self) -> None:
+        """What reads the last layer beside the output matrix."""
+        model, row, width = self.architecture, self.row, self.width
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
         if row.contact_head:
@@ -394,7 +406,10 @@ class _Builder:
                 1,
                 bias=True,
             )
-        factors = model.rope_factors or row.rope_factors
+
+    def rope_factors(self) -> None:
+        model = self.architecture
+        factors = model.rope_factors or self.row.rope_factors
         half = (
             max((group.rope_length or group.key_length for group in model.attention), default=0)
             // 2
@@ -404,27 +419,10 @@ class _Builder:
         if self.gguf and factors == "long_short":
             self.add("rope_factors_long", half)
             self.add("rope_factors_short", half)
-        if model.audio:
-            self.audio_encoder()
 
     def every_layer(self, layers: tuple[int, ...]) -> None:
         model, row, width = self.architecture, self.row, self.width
-        norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
-        for name in norms:
-            having = layers
-            if row.norms_of_parts:
-                attending = [part.layers for part in model.attention] + [
-                    part.layers for part in model.recurrent
-                ]
-                parts = (
-                    [part.layers for part in model.feed_forward]
-                    if name == "ffn_norm"
-                    else attending
-                )
-                having = tuple(sorted({layer for part in parts for layer in part}))
-            elif name == "attn_norm" and not row.first_norm:
-                having = layers[1:]
-            self.add(f"blk.*.{name}", width, layers=having, bias=row.norm_bias)
+        self.norms(layers)
         if row.banked_layers:
             # the converter joins a norm and a row of scores
             sides = (width,) if self.gguf else (width, 2)
@@ -445,43 +443,72 @@ class _Builder:
                 self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
-        slice_width = model.per_layer_embedding_length
-        if row.per_layer_embeddings and slice_width:
-            rows = (
-                (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary)
-                or model.vocabulary
-                or 0
-            )
-            self.add("per_layer_token_embd", slice_width * model.layers, rows)
-            self.add("per_layer_model_proj", width, slice_width * model.layers)
-            self.add("per_layer_proj_norm", slice_width)
-            self.add("blk.*.inp_gate", width, slice_width, layers=layers)
-            self.add("blk.*.proj", slice_width, width, layers=layers)
-            if not row.altup:
-                self.add("blk.*.post_norm", width, layers=layers)
-        inputs = model.altup_inputs
-        if row.altup and inputs:
-            self.add("altup_proj", width, width, inputs - 1)
-            self.add("altup_unembd_proj", width, width, inputs - 1)
-            self.add("blk.*.altup_correct_coef", inputs, inputs, layers=layers)
-            self.add("blk.*.altup_correct_scale", width, layers=layers)
-            self.add("blk.*.altup_predict_coef", inputs, inputs * inputs, layers=layers)
-            self.add("blk.*.altup_router", width, inputs, layers=layers)
-            self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
-            self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
-        if row.hyper_connections and inputs:
-            mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
-            self.add("output_hc_fn", inputs * width, inputs)
-            self.add("output_hc_base", inputs)
-            self.add("output_hc_scale", 1)
-            for part in ("attn", "ffn"):
-                self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
-                self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
-                self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
+        if row.per_layer_embeddings and model.per_layer_embedding_length:
+            self.slices_by_layer(model.per_layer_embedding_length, layers)
+        if row.altup and model.altup_inputs:
+            self.alternating_updates(model.altup_inputs, layers)
+        if row.hyper_connections and model.altup_inputs:
+            self.hyper_connections(model.altup_inputs, layers)
         if model.audio:
             self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
             for name in ("q", "k", "v", "output"):
                 self.add(f"blk.*.cross_attn_{name}", width, width, layers=layers, bias=name != "k")
+
+    def norms(self, layers: tuple[int, ...]) -> None:
+        """The norms of the model's width."""
+        model, row = self.architecture, self.row
+        norms = (*row.norms, "attn_norm_2") if model.parallel_norms == 2 else row.norms
+        for name in norms:
+            having = layers
+            if row.norms_of_parts:
+                mixing = [part.layers for part in model.attention]
+                mixing += [part.layers for part in model.recurrent]
+                wide = [part.layers for part in model.feed_forward]
+                parts = wide if name == "ffn_norm" else mixing
+                having = tuple(sorted({layer for part in parts for layer in part}))
+            elif name == "attn_norm" and not row.first_norm:
+                having = layers[1:]
+            self.add(f"blk.*.{name}", self.width, layers=having, bias=row.norm_bias)
+
+    def slices_by_layer(self, slice_width: int, layers: tuple[int, ...]) -> None:
+        """Gemma 3n and 4: a second token table, of which each layer has a slice."""
+        model, row, width = self.architecture, self.row, self.width
+        rows = (
+            (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary)
+            or model.vocabulary
+            or 0
+        )
+        self.add("per_layer_token_embd", slice_width * model.layers, rows)
+        self.add("per_layer_model_proj", width, slice_width * model.layers)
+        self.add("per_layer_proj_norm", slice_width)
+        self.add("blk.*.inp_gate", width, slice_width, layers=layers)
+        self.add("blk.*.proj", slice_width, width, layers=layers)
+        if not row.altup:
+            self.add("blk.*.post_norm", width, layers=layers)
+
+    def alternating_updates(self, inputs: int, layers: tuple[int, ...]) -> None:
+        """Gemma 3n: several versions of the hidden state, and LAuReL."""
+        width = self.width
+        self.add("altup_proj", width, width, inputs - 1)
+        self.add("altup_unembd_proj", width, width, inputs - 1)
+        self.add("blk.*.altup_correct_coef", inputs, inputs, layers=layers)
+        self.add("blk.*.altup_correct_scale", width, layers=layers)
+        self.add("blk.*.altup_predict_coef", inputs, inputs * inputs, layers=layers)
+        self.add("blk.*.altup_router", width, inputs, layers=layers)
+        self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
+        self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
+
+    def hyper_connections(self, inputs: int, layers: tuple[int, ...]) -> None:
+        """Parallel streams, mixed before and after attention and feed-forward."""
+        row, width = self.row, self.width
+        mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
+        self.add("output_hc_fn", inputs * width, inputs)
+        self.add("output_hc_base", inputs)
+        self.add("output_hc_scale", 1)
+        for part in ("attn", "ffn"):
+            self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
+            self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
+            self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
 
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
@@ -527,16 +554,7 @@ class _Builder:
             "blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias
         )
         if row.rewrites:
-            self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
-            for part in ("q", "k", "v"):
-                self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers, bias=bias)
-            self.add(
-                "blk.*.cross_attn_output",
-                heads * value,
-                width,
-                layers=layers,
-                bias=row.attention_output_bias,
-            )
+            self.attention_to_what_was_read(group, layers, bias=bias)
         if row.visual_experts:
             self.add(
                 "blk.*.vis_attn_qkv",
@@ -545,6 +563,48 @@ class _Builder:
                 layers=layers,
             )
             self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
+        self.query_key_norms(group, layers)
+        if group.kind == "cross" and row.cross_attention_gates:
+            self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
+        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
+            self.add("blk.*.attn_sinks", heads, layers=layers)
+        if row.attention_gate:
+            self.add(
+                "blk.*.attn_gate",
+                width,
+                heads * (value if row.attention_gate == "element" else 1),
+                layers=layers,
+            )
+        if group.indexer_heads and group.indexer_length:
+            self.indexer(group.indexer_heads, group.indexer_length, layers)
+
+    def attention_to_what_was_read(
+        self, group: Attention, layers: tuple[int, ...], *, bias: bool
+    ) -> None:
+        """A decoder's attention to its encoder."""
+        row, width, heads = self.row, self.width, group.heads
+        key, value = group.key_length, group.value_length
+        self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
+        for part in ("q", "k", "v"):
+            self.add(f"blk.*.cross_attn_{part}", width, heads * key, layers=layers, bias=bias)
+        self.add(
+            "blk.*.cross_attn_output",
+            heads * value,
+            width,
+            layers=layers,
+            bias=row.attention_output_bias,
+        )
+
+    def indexer(self, heads: int, length: int, layers: tuple[int, ...]) -> None:
+        """What chooses the blocks of positions that attention looks at."""
+        width = self.width
+        self.add("blk.*.indexer.q_proj", width, heads * length, layers=layers)
+        self.add("blk.*.indexer.k_proj", width, length, layers=layers)
+        self.add("blk.*.indexer.q_norm", length, layers=layers)
+        self.add("blk.*.indexer.k_norm", length, layers=layers)
+
+    def query_key_norms(self, group: Attention, layers: tuple[int, ...]) -> None:
+        row, heads, kv_heads, key = self.row, group.heads, group.kv_heads, group.key_length
         norm = group.query_key_norm or self.architecture.query_key_norm or row.query_key_norm
         if norm == "head":
             self.add("blk.*.attn_q_norm", key, layers=layers, bias=row.query_key_norm_bias)
@@ -564,27 +624,6 @@ class _Builder:
         elif norm == "full":
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
-        if group.kind == "cross" and row.cross_attention_gates:
-            self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
-            self.add("blk.*.attn_sinks", heads, layers=layers)
-        if row.attention_gate:
-            self.add(
-                "blk.*.attn_gate",
-                width,
-                heads * (value if row.attention_gate == "element" else 1),
-                layers=layers,
-            )
-        if group.indexer_heads and group.indexer_length:
-            self.add(
-                "blk.*.indexer.q_proj",
-                width,
-                group.indexer_heads * group.indexer_length,
-                layers=layers,
-            )
-            self.add("blk.*.indexer.k_proj", width, group.indexer_length, layers=layers)
-            self.add("blk.*.indexer.q_norm", group.indexer_length, layers=layers)
-            self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers)
 
     def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         width, heads, value = self.width, group.heads, group.value_length
@@ -668,107 +707,112 @@ class _Builder:
         self.add(f"blk.*.{name}_compressor_norm", length, layers=layers)
 
     def recurrent(self, group: Recurrent) -> None:
-        width, layers = self.width, group.layers
-        taps = group.convolution or 0
-        match group.kind:
-            case "mamba":
-                inner, state, rank = (
-                    group.inner_length or 0,
-                    group.state_length or 0,
-                    group.time_step_rank or 0,
-                )
-                steps = group.heads or inner
-                self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
-                self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-                self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
-                self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
-                self.plain("blk.*.ssm_d", steps, layers=layers)
-                self.add("blk.*.ssm_out", inner, width, layers=layers)
-                if self.row.mamba_norms:
-                    self.add("blk.*.ssm_dt_norm", rank, layers=layers)
-                    self.add("blk.*.ssm_b_norm", state, layers=layers)
-                    self.add("blk.*.ssm_c_norm", state, layers=layers)
-            case "mamba2":
-                inner, state, heads = (
-                    group.inner_length or 0,
-                    group.state_length or 0,
-                    group.heads or 0,
-                )
-                mixed = inner + 2 * (group.groups or 0) * state
-                self.add("blk.*.ssm_in", width, inner + mixed + heads, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, mixed, layers=layers, bias=True)
-                self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
-                self.plain("blk.*.ssm_a", heads, layers=layers)
-                self.plain("blk.*.ssm_d", heads, layers=layers)
-                if group.norm is not False:
-                    self.add("blk.*.ssm_norm", inner, layers=layers)
-                self.add("blk.*.ssm_out", inner, width, layers=layers)
-            case "delta":
-                heads, value = group.heads or 0, group.value_length or 0
-                keys, inner = (group.key_heads or 0) * (group.key_length or 0), heads * value
-                self.add("blk.*.attn_qkv", width, 2 * keys + inner, layers=layers)
-                self.add("blk.*.attn_gate", width, inner, layers=layers)
-                self.add("blk.*.ssm_conv1d", taps, 2 * keys + inner, layers=layers)
-                self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
-                self.plain("blk.*.ssm_a", heads, layers=layers)
-                if self.row.fused_alpha_beta:
-                    self.add("blk.*.ssm_ba", width, 2 * heads, layers=layers)
-                else:
-                    self.add("blk.*.ssm_alpha", width, heads, layers=layers)
-                    self.add("blk.*.ssm_beta", width, heads, layers=layers)
-                self.add("blk.*.ssm_norm", value, layers=layers)
-                self.add("blk.*.ssm_out", inner, width, layers=layers)
-            case "kda":
-                heads, size = group.heads or 0, group.key_length or 0
-                inner = heads * size
-                for name in "qkv":
-                    self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
-                    self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
-                for name in "fg":
-                    wide = self.row.wide_gates or (name == "g" and self.row.full_rank_gate)
-                    part = "ssm_g" if name == "g" and self.row.full_rank_gate else f"ssm_{name}_a"
-                    self.add(f"blk.*.{part}", width, inner if wide else size, layers=layers)
-                    if not wide:
-                        self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
-                self.add("blk.*.ssm_beta", width, heads, layers=layers)
-                self.plain("blk.*.ssm_a", heads, layers=layers)
-                self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
-                self.add("blk.*.ssm_norm", size, layers=layers)
-                self.add("blk.*.attn_output", inner, width, layers=layers)
-            case "rwkv6" | "qrwkv6":
-                self.sixth(group, group.kind == "rwkv6")
-            case "rwkv7" | "qrwkv7":
-                self.seventh(group)
-            case "lightning":
-                inner = (group.heads or 0) * (group.key_length or 0)
-                self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
-                self.add("blk.*.attn_gate", width, inner, layers=layers)
-                self.add("blk.*.attn_norm_2", inner, layers=layers)
-                self.add("blk.*.attn_output", inner, width, layers=layers)
-            case "rglru":
-                inner, block = (
-                    group.inner_length or 0,
-                    (group.inner_length or 0) // (group.heads or 1),
-                )
-                for name in ("y", "x"):
-                    self.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
-                self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
-                for name in ("input", "recurrent"):
-                    self.add(
-                        f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers
-                    )
-                    self.plain(
-                        f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers
-                    )
-                self.plain("blk.*.lru_a", inner, layers=layers)
-                self.add("blk.*.lru_out", inner, width, layers=layers, bias=True)
-            case "convolution":
-                self.add("blk.*.shortconv.conv", taps, width, layers=layers)
-                self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
-                self.add("blk.*.shortconv.out_proj", width, width, layers=layers)
+        _RECURRENCES[group.kind](self, group)
 
-    def sixth(self, group: Recurrent, plain: bool) -> None:
+    def mamba(self, group: Recurrent) -> None:
+        width, layers, taps = self.width, group.layers, group.convolution or 0
+        inner, state, rank = (
+            group.inner_length or 0,
+            group.state_length or 0,
+            group.time_step_rank or 0,
+        )
+        steps = group.heads or inner
+        self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
+        self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
+        self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
+        self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
+        self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
+        self.plain("blk.*.ssm_d", steps, layers=layers)
+        self.add("blk.*.ssm_out", inner, width, layers=layers)
+        if self.row.mamba_norms:
+            self.add("blk.*.ssm_dt_norm", rank, layers=layers)
+            self.add("blk.*.ssm_b_norm", state, layers=layers)
+            self.add("blk.*.ssm_c_norm", state, layers=layers)
+
+    def mamba2(self, group: Recurrent) -> None:
+        width, layers, taps = self.width, group.layers, group.convolution or 0
+        inner, state, heads = (
+            group.inner_length or 0,
+            group.state_length or 0,
+            group.heads or 0,
+        )
+        mixed = inner + 2 * (group.groups or 0) * state
+        self.add("blk.*.ssm_in", width, inner + mixed + heads, layers=layers)
+        self.add("blk.*.ssm_conv1d", taps, mixed, layers=layers, bias=True)
+        self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
+        self.plain("blk.*.ssm_a", heads, layers=layers)
+        self.plain("blk.*.ssm_d", heads, layers=layers)
+        if group.norm is not False:
+            self.add("blk.*.ssm_norm", inner, layers=layers)
+        self.add("blk.*.ssm_out", inner, width, layers=layers)
+
+    def delta(self, group: Recurrent) -> None:
+        width, layers, taps = self.width, group.layers, group.convolution or 0
+        heads, value = group.heads or 0, group.value_length or 0
+        keys, inner = (group.key_heads or 0) * (group.key_length or 0), heads * value
+        self.add("blk.*.attn_qkv", width, 2 * keys + inner, layers=layers)
+        self.add("blk.*.attn_gate", width, inner, layers=layers)
+        self.add("blk.*.ssm_conv1d", taps, 2 * keys + inner, layers=layers)
+        self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
+        self.plain("blk.*.ssm_a", heads, layers=layers)
+        if self.row.fused_alpha_beta:
+            self.add("blk.*.ssm_ba", width, 2 * heads, layers=layers)
+        else:
+            self.add("blk.*.ssm_alpha", width, heads, layers=layers)
+            self.add("blk.*.ssm_beta", width, heads, layers=layers)
+        self.add("blk.*.ssm_norm", value, layers=layers)
+        self.add("blk.*.ssm_out", inner, width, layers=layers)
+
+    def kda(self, group: Recurrent) -> None:
+        width, layers, taps = self.width, group.layers, group.convolution or 0
+        heads, size = group.heads or 0, group.key_length or 0
+        inner = heads * size
+        for name in "qkv":
+            self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
+            self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
+        for name in "fg":
+            wide = self.row.wide_gates or (name == "g" and self.row.full_rank_gate)
+            part = "ssm_g" if name == "g" and self.row.full_rank_gate else f"ssm_{name}_a"
+            self.add(f"blk.*.{part}", width, inner if wide else size, layers=layers)
+            if not wide:
+                self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
+        self.add("blk.*.ssm_beta", width, heads, layers=layers)
+        self.plain("blk.*.ssm_a", heads, layers=layers)
+        self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
+        self.add("blk.*.ssm_norm", size, layers=layers)
+        self.add("blk.*.attn_output", inner, width, layers=layers)
+
+    def lightning(self, group: Recurrent) -> None:
+        width, layers = self.width, group.layers
+        inner = (group.heads or 0) * (group.key_length or 0)
+        self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
+        self.add("blk.*.attn_gate", width, inner, layers=layers)
+        self.add("blk.*.attn_norm_2", inner, layers=layers)
+        self.add("blk.*.attn_output", inner, width, layers=layers)
+
+    def rglru(self, group: Recurrent) -> None:
+        width, layers, taps = self.width, group.layers, group.convolution or 0
+        inner, block = (
+            group.inner_length or 0,
+            (group.inner_length or 0) // (group.heads or 1),
+        )
+        for name in ("y", "x"):
+            self.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
+        self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
+        for name in ("input", "recurrent"):
+            self.add(f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers)
+            self.plain(f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers)
+        self.plain("blk.*.lru_a", inner, layers=layers)
+        self.add("blk.*.lru_out", inner, width, layers=layers, bias=True)
+
+    def convolution(self, group: Recurrent) -> None:
+        width, layers, taps = self.width, group.layers, group.convolution or 0
+        self.add("blk.*.shortconv.conv", taps, width, layers=layers)
+        self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
+        self.add("blk.*.shortconv.out_proj", width, width, layers=layers)
+
+    def rwkv6(self, group: Recurrent) -> None:
+        plain = group.kind == "rwkv6"
         width, layers, key = self.width, group.layers, group.key_length or 1
         mix, decay = (*(group.ranks or ()), 0, 0)[:2]
         kept = (group.key_heads or 0) * key or width
@@ -787,7 +831,7 @@ class _Builder:
             self.add("blk.*.time_mix_first", key, width // key, layers=layers)
             self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
 
-    def seventh(self, group: Recurrent) -> None:
+    def rwkv7(self, group: Recurrent) -> None:
         width, layers = self.width, group.layers
         decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
         # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the
@@ -842,16 +886,9 @@ class _Builder:
         self.add("blk.*.ffn_up_exps", inner, length, experts, layers=layers, bias=bias)
         self.add("blk.*.ffn_down_exps", length, inner, experts, layers=layers, bias=bias)
         if group.shared_length:
-            if gated:
-                self.add("blk.*.ffn_gate_shexp", width, group.shared_length, layers=layers)
-            self.add("blk.*.ffn_up_shexp", width, group.shared_length, layers=layers)
-            self.add("blk.*.ffn_down_shexp", group.shared_length, width, layers=layers)
-            if row.shared_expert_gate:
-                self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+            self.shared_expert(group.shared_length, layers)
         if row.chunk_experts:
-            self.add("blk.*.ffn_gate_chexps", width, row.chunk_experts, experts // 2, layers=layers)
-            self.add("blk.*.ffn_up_chexps", width, row.chunk_experts, experts // 2, layers=layers)
-            self.add("blk.*.ffn_down_chexps", row.chunk_experts, width, experts // 2, layers=layers)
+            self.chunk_experts(experts // 2, layers)
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
@@ -859,6 +896,22 @@ class _Builder:
                     self.add(f"blk.*.{name}", width, layers=layers)
                 self.plain("blk.*.ffn_gate_inp.scale", width, layers=layers)
                 self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
+
+    def shared_expert(self, length: int, layers: tuple[int, ...]) -> None:
+        row, width = self.row, self.width
+        if row.gate != "none":
+            self.add("blk.*.ffn_gate_shexp", width, length, layers=layers)
+        self.add("blk.*.ffn_up_shexp", width, length, layers=layers)
+        self.add("blk.*.ffn_down_shexp", length, width, layers=layers)
+        if row.shared_expert_gate:
+            self.add("blk.*.ffn_gate_inp_shexp", width, layers=layers)
+
+    def chunk_experts(self, experts: int, layers: tuple[int, ...]) -> None:
+        """GroveMoE: one more expert for each two."""
+        width, length = self.width, self.row.chunk_experts
+        self.add("blk.*.ffn_gate_chexps", width, length, experts, layers=layers)
+        self.add("blk.*.ffn_up_chexps", width, length, experts, layers=layers)
+        self.add("blk.*.ffn_down_chexps", length, width, experts, layers=layers)
 
     def dense(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width
@@ -957,3 +1010,19 @@ class _Builder:
         self.add(
             "encoder.blk.*.ffn_down", audio.feed_forward_length, width, layers=layers, bias=True
         )
+
+
+# what the layers of each kind of recurrence hold
+_RECURRENCES: Mapping[str, Callable[[_Builder, Recurrent], None]] = {
+    "mamba": _Builder.mamba,
+    "mamba2": _Builder.mamba2,
+    "delta": _Builder.delta,
+    "kda": _Builder.kda,
+    "lightning": _Builder.lightning,
+    "rglru": _Builder.rglru,
+    "convolution": _Builder.convolution,
+    "rwkv6": _Builder.rwkv6,
+    "qrwkv6": _Builder.rwkv6,
+    "rwkv7": _Builder.rwkv7,
+    "qrwkv7": _Builder.rwkv7,
+}
