@@ -8,6 +8,8 @@ Attention, recurrence and feed-forwards have rooms of their own beside this one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...catalogue.spec import Architecture, Attention, FeedForward, Recurrent
 from ..tensors import ArchitectureRow
 from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
@@ -23,6 +25,13 @@ _SPARSE_LAYERS = 10
 _LAUREL_RANK = 64
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
+
+
+def _first_part(layer: Layer) -> str:
+    """The moment with which a layer begins."""
+    if layer.heads is not None:
+        return "the attention"
+    return "the recurrence" if layer.state is not None else "the feed-forward"
 
 
 class Builder(Attending, Recurring, FeedingForward):
@@ -55,39 +64,7 @@ class Builder(Attending, Recurring, FeedingForward):
             self.early = {
                 layer: group for layer, group in recurrent.items() if layer not in attention
             }
-        # nothing of a dense feed-forward is asked for before the next layer: where it is a layer of
-        # its own, it joins the one before
-        steps: list[list[Layer]] = []
-        unlike: dict[tuple[object, ...], Layer] = {}
-        for layer in range(model.layers):
-            heads, state, wide = attention.get(layer), recurrent.get(layer), feed_forward.get(layer)
-            # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
-            # projects those of all layers
-            deep = (
-                layer
-                if layer
-                < (
-                    model.deepstack_layers
-                    or (1 if model.per_layer_embedding_length or self.style.skip else 0)
-                )
-                else -1
-            )
-            sparse = layer < self.sparse_layers
-            cached = model.cache_layers is None or layer < model.cache_layers
-            rotated, last = self.rotates(heads, layer), layer == model.layers - 1
-            normed = ("attn_norm" in self.row.norms or not self.row.norms) and (
-                layer > 0 or self.row.first_norm
-            )
-            key = id(heads), id(state), id(wide), rotated, last, deep, cached, sparse, normed
-            alike = unlike.get(key)
-            if alike is None:
-                alike = unlike[key] = Layer(
-                    heads, state, wide, rotated, last, deep, cached, sparse, normed
-                )
-            if steps and heads is None and state is None and wide is not None and not wide.experts:
-                steps[-1].append(alike)
-            else:
-                steps.append([alike])
+        steps = self.steps(attention, recurrent, feed_forward)
         sections, order, names = [self.before()], [0], [""]
         kinds: dict[tuple[object, ...], int] = {}
         layer = 0
@@ -114,6 +91,55 @@ class Builder(Attending, Recurring, FeedingForward):
         names.append("")
         sections.append(self.after())
         return Program(self.record, sections, order), names
+
+    def steps(
+        self,
+        attention: Mapping[int, Attention],
+        recurrent: Mapping[int, Recurrent],
+        feed_forward: Mapping[int, FeedForward],
+    ) -> list[list[Layer]]:
+        """The layers in turn, those that are alike the same object.
+
+        Nothing of a dense feed-forward is asked for before the next layer: where it is a layer of
+        its own, it joins the one before.
+        """
+        steps: list[list[Layer]] = []
+        unlike: dict[tuple[object, ...], Layer] = {}
+        for number in range(self.model.layers):
+            layer = self.layer_of(
+                number, attention.get(number), recurrent.get(number), feed_forward.get(number)
+            )
+            alike = unlike.setdefault(layer.key, layer)
+            mixes = alike.heads is not None or alike.state is not None
+            if steps and not mixes and alike.wide is not None and not alike.wide.experts:
+                steps[-1].append(alike)
+            else:
+                steps.append([alike])
+        return steps
+
+    def layer_of(
+        self,
+        number: int,
+        heads: Attention | None,
+        state: Recurrent | None,
+        wide: FeedForward | None,
+    ) -> Layer:
+        model, row = self.model, self.row
+        # Qwen3-VL: the first layers add a slice of the embeddings each; Gemma 4: the first one
+        # projects those of all layers
+        first = model.per_layer_embedding_length or self.style.skip
+        adding = model.deepstack_layers or (1 if first else 0)
+        return Layer(
+            heads,
+            state,
+            wide,
+            rotated=self.rotates(heads, number),
+            last=number == model.layers - 1,
+            deep=number if number < adding else -1,
+            cached=model.cache_layers is None or number < model.cache_layers,
+            sparse=number < self.sparse_layers,
+            normed=("attn_norm" in row.norms or not row.norms) and (number > 0 or row.first_norm),
+        )
 
     def stage(self, layer: int) -> tuple[object, ...]:
         """What tells this layer's graph from that of others of its kind."""
@@ -252,49 +278,51 @@ class Builder(Attending, Recurring, FeedingForward):
         return self.record.section(entries, *self.fetched_early(number + len(layers), total))
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
-        record, style, norms = self.record, self.style, self.row.norms
-        heads, state, wide, rotated, last, deep = (
-            layer.heads,
-            layer.state,
-            layer.wide,
-            layer.rotated,
-            layer.last,
-            layer.deep,
-        )
-        width, side = self.width, self.tokens
-        if deep == 0 and self.embedded is not None and (self.model.deepstack_layers or style.skip):
+        record, style = self.record, self.style
+        width, tokens = self.width, self.tokens
+        if (
+            layer.deep == 0
+            and self.embedded is not None
+            and (self.model.deepstack_layers or style.skip)
+        ):
             residual = self.embedded if style.skip else record.view(self.embedded, strided=True)
-        residual_of_first = residual
-        record.moment = (
-            "the attention"
-            if heads is not None
-            else "the recurrence"
-            if state is not None
-            else "the feed-forward"
-        )
-        normed = self.norm(residual, width, side) if layer.normed else residual
+        record.moment = _first_part(layer)
+        normed = self.norm(residual, width, tokens) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
         if (
             self.row.encoder
-            and "layer_output_norm" in norms
-            and heads is not None
-            and wide is not None
+            and "layer_output_norm" in self.row.norms
+            and layer.heads is not None
+            and layer.wide is not None
         ):
-            return self.encoder(heads, wide, residual, rotated, last)
-        if (wide is None or (heads is None and state is None)) and not style.beside:
-            made = (
-                self.mix(heads, state, normed, rotated)
-                if wide is None
-                else self.feed_forward(wide, normed, side)
-            )
-            if last and not style.late_rows:
-                side = LOGITS_ROWS
-                made = record.result((width, side), made, self.rows)
-                residual = record.result((width, side), residual, self.rows)
-            return record.over((width, side), made, residual)
+            return self.encoder(layer.heads, layer.wide, residual, layer.rotated, layer.last)
+        mixes = layer.heads is not None or layer.state is not None
+        if (layer.wide is None or not mixes) and not style.beside:
+            return self.one_part(layer, normed, residual)
+        total = self.two_parts(layer, normed, residual)
+        return self.with_embeddings(layer, total, residual)
+
+    def one_part(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
+        """A layer that attends, or recurs, or feeds forward."""
+        if layer.wide is None:
+            computed = self.mix(layer.heads, layer.state, normed, layer.rotated)
+        else:
+            computed = self.feed_forward(layer.wide, normed, self.tokens)
+        side = self.tokens
+        if layer.last and not self.style.late_rows:
+            side = LOGITS_ROWS
+            computed, residual = self.of_last_rows(computed), self.of_last_rows(residual)
+        return self.record.over((self.width, side), computed, residual)
+
+    def two_parts(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
+        """A layer that attends or recurs, or both beside each other, and then feeds forward."""
+        record, style, norms = self.record, self.style, self.row.norms
+        heads, state, wide = layer.heads, layer.state, layer.wide
+        assert wide is not None
+        width, side = self.width, self.tokens
         read = self.norm(residual, width, side) if self.model.parallel_norms == 2 else normed
-        attended = self.mix(heads, state, read, rotated, layer.cached)
+        attended = self.mix(heads, state, read, layer.rotated, layer.cached)
         if heads is not None and state is not None:
             # Falcon-H1: attention and recurrence beside each other, each with the norm computed
             # anew
@@ -305,71 +333,99 @@ class Builder(Attending, Recurring, FeedingForward):
         after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
         if after_attention and style.normed_first:
             attended = self.norm(attended, width, side)
-        scores = (
-            record.result((wide.experts or 1, side), residual)
-            if style.routed_early and wide is not None
-            else None
-        )
-        if last and not style.late_rows:
+        scores: Tensor | None = None
+        if style.routed_early:
+            scores = record.result((wide.experts or 1, side), residual)
+        if layer.last and not style.late_rows:
             side = LOGITS_ROWS
-            attended = record.result((width, side), attended, self.rows)
-            residual = record.result((width, side), residual, self.rows)
+            attended, residual = self.of_last_rows(attended), self.of_last_rows(residual)
             if style.beside == "norm" or style.normed_residual:
-                normed = record.result((width, side), normed, self.rows)
-            if scores is not None and wide is not None:
+                normed = self.of_last_rows(normed)
+            if scores is not None:
                 scores = record.result((wide.experts or 1, side), scores, self.rows)
         record.moment = "the feed-forward"
         entered = residual
-        if style.normed_residual:
-            residual = read = self.norm(
-                record.over((width, side), attended, record.over((width, side), normed)),
-                width,
-                side,
-            )
-        elif style.beside:
-            read = normed if style.beside == "norm" else self.norm(residual, width, side)
-        else:
-            if after_attention and not style.normed_first:
-                attended = self.norm(attended, width, side)
-            if heads is None or state is None:
-                pair = (residual, attended) if style.residual_first else (attended, residual)
-                residual = record.over((width, side), *pair)
-            # llama.cpp's Chameleon with norms after: the feed-forward reads what attention gives,
-            # not the sum
-            read = attended if self.row.norms_after else residual
-            if not after_attention or "ffn_norm" in norms:
-                read = self.norm(residual, width, side)
-        assert wide is not None
-        if not wide.beside_dense:
-            made = self.feed_forward(wide, read, side, scores)
-        elif style.dense_beside == "first":
-            residual = record.over(
-                (width, side), self.dense(wide.beside_dense, read, side), residual
-            )
-            made = self.feed_forward(wide, self.norm(entered, width, side), side)
-        elif style.dense_beside == "last":
-            made = self.feed_forward(wide, read, side)
-            made = record.over((width, side), self.dense(wide.beside_dense, read, side), made)
-        else:
-            made = self.experts_beside_dense(wide, residual)
+        if after_attention and not (style.normed_first or style.normed_residual or style.beside):
+            attended = self.norm(attended, width, side)
+        both = heads is not None and state is not None
+        read, residual = self.read_by_feed_forward(normed, attended, residual, side, added=both)
+        computed, residual = self.fed_forward(wide, entered, read, residual, side, scores)
         if after_attention:
-            made = self.norm(made, width, side)
-        terms = {"made": made, "residual": residual, "attended": attended}
+            computed = self.norm(computed, width, side)
+        terms = {"made": computed, "residual": residual, "attended": attended}
         total, *rest = [terms[name] for name in style.sums]
         for term in rest:
             total = record.over((width, side), total, term)
+        return total
+
+    def read_by_feed_forward(
+        self, normed: Tensor, attended: Tensor, residual: Tensor, side: int, *, added: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What the feed-forward reads, and the residual; `added`: what attention gave is in it."""
+        record, style, norms, sides = self.record, self.style, self.row.norms, (self.width, side)
+        if style.normed_residual:
+            both = self.norm(record.over(sides, attended, record.over(sides, normed)), *sides)
+            return both, both
+        if style.beside:
+            return normed if style.beside == "norm" else self.norm(residual, *sides), residual
+        if not added:
+            pair = (residual, attended) if style.residual_first else (attended, residual)
+            residual = record.over(sides, *pair)
+        if "ffn_norm" in norms or not any(name in norms for name in _AFTER_FEED_FORWARD):
+            return self.norm(residual, *sides), residual
+        # llama.cpp's Chameleon with norms after: the feed-forward reads what attention gives, not
+        # the sum
+        return attended if self.row.norms_after else residual, residual
+
+    def fed_forward(
+        self,
+        wide: FeedForward,
+        entered: Tensor,
+        read: Tensor,
+        residual: Tensor,
+        side: int,
+        scores: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """What the feed-forward gives, with a dense one beside the experts; and the residual.
+
+        `entered` is the residual before what attention gave was added.
+        """
+        record, sides = self.record, (self.width, side)
+        if not wide.beside_dense:
+            return self.feed_forward(wide, read, side, scores), residual
+        if self.style.dense_beside == "first":
+            dense = self.dense(wide.beside_dense, read, side)
+            residual = record.over(sides, dense, residual)
+            return self.feed_forward(wide, self.norm(entered, *sides), side), residual
+        if self.style.dense_beside == "last":
+            routed = self.feed_forward(wide, read, side)
+            dense = self.dense(wide.beside_dense, read, side)
+            return record.over(sides, dense, routed), residual
+        return self.experts_beside_dense(wide, residual), residual
+
+    def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
+        """What a layer gives, and what is added to it of the embeddings; `entered`: what the layer
+        was given.
+        """
+        record, style = self.record, self.style
+        side = LOGITS_ROWS if layer.last and not style.late_rows else self.tokens
+        sides = self.width, side
         if self.model.per_layer_embedding_length:
             return self.per_layer(
-                self.model.per_layer_embedding_length, total, residual_of_first, deep == 0
+                self.model.per_layer_embedding_length, total, entered, layer.deep == 0
             )
-        if style.skip and self.embedded is not None:
-            skipped = (
-                record.result((width, side), self.embedded, self.rows) if last else self.embedded
-            )
-            return record.over((width, side), total, record.over((width, side), skipped))
-        if deep >= 0 and self.embedded is not None:
-            total = record.over((width, side), total, record.view(self.embedded, strided=True))
+        if self.embedded is None:
+            return total
+        if style.skip:
+            skipped = self.of_last_rows(self.embedded) if layer.last else self.embedded
+            return record.over(sides, total, record.over(sides, skipped))
+        if layer.deep >= 0:
+            return record.over(sides, total, record.view(self.embedded, strided=True))
         return total
+
+    def of_last_rows(self, tensor: Tensor) -> Tensor:
+        """Of all tokens those of which logits are asked for."""
+        return self.record.result((self.width, LOGITS_ROWS), tensor, self.rows)
 
     def look_up_slices(self, length: int) -> None:
         """Gemma 3n and 4: embeddings of their own for each layer."""
