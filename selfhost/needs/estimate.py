@@ -280,22 +280,7 @@ def quantizations_of(
     listed = [name for files in spec.files if files.format == format for name in files.bytes]
     names: tuple[str, ...]
     if format == "gguf":
-        own = {canonical_gguf(name) or name for name in listed}
-        if _trained_in_mxfp4(spec):
-            # experts that were published in 4 bits gain nothing from another type
-            names = tuple(name for name in GGUF_QUANTIZATIONS if name == default or name in own)
-        else:
-            experts = spec.architecture is not None and any(
-                group.experts for group in spec.architecture.feed_forward
-            )
-            ternary = spec.architecture is not None and spec.architecture.matrix_dtype == "ternary"
-            left = {
-                "F32",
-                *(() if experts else ("MXFP4",)),
-                *(() if ternary else TERNARY_QUANTIZATIONS),
-            }
-            names = tuple(name for name in GGUF_QUANTIZATIONS if name in own or name not in left)
-        names = (*names, *(name for name in own if name not in GGUF_QUANTIZATIONS))
+        names = _gguf_quantizations(spec, listed, default)
     elif format == "ggml":
         names = WHISPER_QUANTIZATIONS
     elif format == "ctranslate2":
@@ -319,6 +304,24 @@ def quantizations_of(
         for name in dict.fromkeys(names)
         if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights)
     )
+
+
+def _gguf_quantizations(spec: ModelSpec, listed: list[str], default: str) -> tuple[str, ...]:
+    """What its files may be stored in, those that only its publisher names last."""
+    own = {canonical_gguf(name) or name for name in listed}
+    beyond = tuple(name for name in own if name not in GGUF_QUANTIZATIONS)
+    if _trained_in_mxfp4(spec):
+        # experts that were published in 4 bits gain nothing from another type
+        wanted = {default, *own}
+        return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
+    architecture = spec.architecture
+    left = {"F32"}
+    if architecture is None or not any(group.experts for group in architecture.feed_forward):
+        left.add("MXFP4")
+    if architecture is None or architecture.matrix_dtype != "ternary":
+        left.update(TERNARY_QUANTIZATIONS)
+    left -= own
+    return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
 
 
 def _quantized_for(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
@@ -345,13 +348,9 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         or runtime.formats[0]
     )
     if format == "gguf":
-        return format, (
-            "MXFP4"
-            if _trained_in_mxfp4(spec)
-            else "F16"
-            if spec.modality == "embedding"
-            else "Q4_K_M"
-        )
+        if _trained_in_mxfp4(spec):
+            return format, "MXFP4"
+        return format, "F16" if spec.modality == "embedding" else "Q4_K_M"
     if format == "ggml":
         return format, "F16"
     if format == "ctranslate2":

@@ -374,13 +374,9 @@ def _attention(
     if row.relative_positions:
         # distances, their weights twice, the scores and what is made of them: flash attention knows
         # no such weights
-        span = (
-            tokens
-            if row.encoder
-            else room.full
-            if flash
-            else max(room.full, architecture.context_tokens or 0)
-        )
+        span = tokens if row.encoder else room.full
+        if not row.encoder and not flash:
+            span = max(span, architecture.context_tokens or 0)
         return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span
     if flash:
         return float(live), inputs

@@ -147,20 +147,34 @@ def _has_whole_layers(model: Architecture, style: Style) -> bool:
 
 def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     """True where no layer has a part that this graph does not write."""
-    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
-    beside_dense = any(group.beside_dense for group in model.feed_forward)
     return (
-        # a layer without an indexer looks at what one before it chose
-        (not indexed or 0 in indexed or style.indexed_blocks)
-        and (style.recurrent or not any(group.layers for group in model.recurrent))
-        # a convolution of one input remembers none
-        and all((group.convolution or 2) > 1 for group in model.recurrent)
+        _has_known_attention(model, style)
+        and _has_known_recurrence(model, style)
+        and _has_known_feed_forward(model, row, style)
         and (style.deepstack or not model.deepstack_layers)
         and (row.per_layer_embeddings or not model.per_layer_embedding_length)
-        and all(group.kind != "cross" for group in model.attention)
-        and all((group.used or 1) <= _MOST_EXPERTS for group in model.feed_forward)
-        and (bool(style.dense_beside) or row.expert_norms or not beside_dense)
     )
+
+
+def _has_known_attention(model: Architecture, style: Style) -> bool:
+    indexed = {layer for group in model.attention if group.indexer_heads for layer in group.layers}
+    # a layer without an indexer looks at what one before it chose
+    chosen = not indexed or 0 in indexed or style.indexed_blocks
+    return chosen and all(group.kind != "cross" for group in model.attention)
+
+
+def _has_known_recurrence(model: Architecture, style: Style) -> bool:
+    if not style.recurrent and any(group.layers for group in model.recurrent):
+        return False
+    # a convolution of one input remembers none
+    return all((group.convolution or 2) > 1 for group in model.recurrent)
+
+
+def _has_known_feed_forward(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
+    if any((group.used or 1) > _MOST_EXPERTS for group in model.feed_forward):
+        return False
+    beside_experts = bool(style.dense_beside) or row.expert_norms
+    return beside_experts or not any(group.beside_dense for group in model.feed_forward)
 
 
 @lru_cache(maxsize=1024)

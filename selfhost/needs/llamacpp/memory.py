@@ -1135,13 +1135,9 @@ def _runtime(
             f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,}"
             " more as conversations go on"
         )
-    how = (
-        How.ASSUMED
-        if runtime.overhead_how != "measured"
-        else How.MEASURED
-        if counted <= known
-        else How.COMPUTED
-    )
+    how = How.MEASURED if counted <= known else How.COMPUTED
+    if runtime.overhead_how != "measured":
+        how = How.ASSUMED
     source = runtime.overhead_source or runtime.name
     if most:
         source += (
