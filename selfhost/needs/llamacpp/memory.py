@@ -648,6 +648,51 @@ def _cache(
     groups = llamacpp.cached_groups(architecture, row)
     if not groups:
         return []
+    refused = _why_no_cache(groups, row, asked, runtime)
+    if refused is not None:
+        return refused
+    room = llamacpp.room_of(architecture, room)
+    lines: list[tuple[str, int, str]] = []
+    size = unsure = 0
+    widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
+    notes: list[str] = []
+    kept: list[tuple[str, int, str]] = []
+    for group in groups:
+        window = llamacpp.window_of(architecture, row, group)
+        cells = room.of(window, group.tokens_per_row)
+        group_bytes, group_lines = _cache_of_group(group, row, room, cells, widest, asked)
+        size += group_bytes
+        lines += group_lines
+        if not llamacpp.window_known(row, group):
+            left_out = (room.full - cells) * room.streams * group.layers
+            unsure += left_out * _cached_per_token(group, asked)
+        if window is not None and cells != room.full:
+            line = f" keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256"
+            kept.append(("", group.layers, line))
+        elif group.tokens_per_row > 1:
+            line = f" keep a row for {group.tokens_per_row} tokens, padded to 256"
+            kept.append(("", group.layers, line))
+        elif cells != asked.context_tokens:
+            notes = [f"{asked.context_tokens:,} tokens padded to a multiple of 256"]
+    idle = llamacpp.idle_layers(architecture)
+    if widest and idle:
+        size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
+        shape = f"{widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens"
+        lines.append(("", idle, f" without attention × {shape}{_of_sequences(room.streams)}"))
+    line = " + ".join(by_layers(lines))
+    notes = [*by_layers(kept), *notes]
+    if unsure:
+        notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
+        line = "; ".join([line, *notes])
+        source = f"{llamacpp.SOURCE}; this architecture was not measured"
+        return [term("kv_cache", size, How.COMPUTED, source, line, high=size + unsure)]
+    return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
+
+
+def _why_no_cache(
+    groups: Sequence[CacheGroup], row: ArchitectureRow, asked: Asked, runtime: RuntimeSpec
+) -> Unread | None:
+    """Why the program makes no cache of what was asked for; None where it does."""
     if runtime.flash_attention and row.stops_with_flash:
         return Unread(
             fact="memory.kv_cache",
@@ -666,83 +711,50 @@ def _cache(
             remedy="take the cache type f16, or switch flash attention on and judge llama.cpp",
         )
     refused = why_cache_refused(groups, asked.key_type, asked.value_type)
-    if refused is not None:
-        return Unread(fact="memory.kv_cache", reason=refused, remedy="take the cache type f16")
-    room = llamacpp.room_of(architecture, room)
-    lines: list[tuple[str, int, str]] = []
-    size = unsure = 0
-    widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
-    notes: list[str] = []
-    kept: list[tuple[str, int, str]] = []
-    for group in groups:
-        window = llamacpp.window_of(architecture, row, group)
-        cells = room.of(window, group.tokens_per_row)
-        per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(
-            asked.value_type, group.value_elements
-        )
-        size += cells * room.streams * group.layers * per_token
-        if not llamacpp.window_known(row, group):
-            unsure += (room.full - cells) * room.streams * group.layers * per_token
-        lines.append(_cache_line(group, asked, cells, room.streams))
-        if group.value_elements < widest:
-            # without flash attention V is stored turned, as wide as that of the widest layer
-            wider = widest - group.value_elements
-            size += cells * room.streams * group.layers * row_bytes(asked.value_type, wider)
-            ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
-            lines.append(
-                (
-                    "",
-                    group.layers,
-                    f" × {wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens{ending}",
-                )
-            )
-        if group.indexer_elements:
-            both = row.indexer_values
-            size += llamacpp.indexer_bytes(row, group, room, asked.key_type, asked.value_type)
-            ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
-            shape = (
-                f"{'2 × ' if both else ''}{group.indexer_elements:,} ×"
-                f" {_TYPE_BYTES[asked.key_type]}"
-            )
-            lines.append(
-                ("", group.layers, f" × {shape} of the indexer × {room.full:,} tokens{ending}")
-            )
-        if window is not None and cells != room.full:
-            kept.append(
-                (
-                    "",
-                    group.layers,
-                    f" keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256",
-                )
-            )
-        elif group.tokens_per_row > 1:
-            kept.append(
-                ("", group.layers, f" keep a row for {group.tokens_per_row} tokens, padded to 256")
-            )
-        elif cells != asked.context_tokens:
-            notes = [f"{asked.context_tokens:,} tokens padded to a multiple of 256"]
-    idle = llamacpp.idle_layers(architecture)
-    if widest and idle:
-        size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
-        ending = f" × {room.streams:,} sequences" if room.streams > 1 else ""
-        lines.append(
-            (
-                "",
-                idle,
-                (
-                    f" without attention × {widest:,} × {_TYPE_BYTES[asked.value_type]} ×"
-                    f" {room.full:,} tokens{ending}"
-                ),
-            )
-        )
-    line = " + ".join(by_layers(lines))
-    notes = [*by_layers(kept), *notes]
-    if unsure:
-        notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
-        line = "; ".join([line, *notes])
-        source = f"{llamacpp.SOURCE}; this architecture was not measured"
-        return [term("kv_cache", size, How.COMPUTED, source, line, high=size + unsure)]
-    return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
+    if refused is None:
+        return None
+    return Unread(fact="memory.kv_cache", reason=refused, remedy="take the cache type f16")
+
+
+def _cached_per_token(group: CacheGroup, asked: Asked) -> int:
+    """Bytes of one cell of one layer."""
+    keys = row_bytes(asked.key_type, group.key_elements)
+    return keys + row_bytes(asked.value_type, group.value_elements)
+
+
+def _cache_of_group(
+    group: CacheGroup,
+    row: ArchitectureRow,
+    room: llamacpp.Cells,
+    cells: int,
+    widest: int,
+    asked: Asked,
+) -> tuple[int, list[tuple[str, int, str]]]:
+    """Bytes of these layers' cache, and its parts as `by_layers` takes them.
+
+    `widest`: elements of the widest layer's values where those of all layers are as wide, else 0.
+    """
+    size = cells * room.streams * group.layers * _cached_per_token(group, asked)
+    lines = [_cache_line(group, asked, cells, room.streams)]
+    ending = _of_sequences(room.streams)
+    if group.value_elements < widest:
+        # without flash attention V is stored turned, as wide as that of the widest layer
+        wider = widest - group.value_elements
+        size += cells * room.streams * group.layers * row_bytes(asked.value_type, wider)
+        shape = f"{wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens"
+        lines.append(("", group.layers, f" × {shape}{ending}"))
+    if group.indexer_elements:
+        size += llamacpp.indexer_bytes(row, group, room, asked.key_type, asked.value_type)
+        both = "2 × " if row.indexer_values else ""
+        shape = f"{both}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
+        line = f" × {shape} of the indexer × {room.full:,} tokens{ending}"
+        lines.append(("", group.layers, line))
+    return size, lines
+
+
+def _of_sequences(streams: int) -> str:
+    """The end of a line of arithmetic: caches apart for each sequence."""
+    return f" × {streams:,} sequences" if streams > 1 else ""
 
 
 def _with_slots(
@@ -833,9 +845,8 @@ _TYPE_BYTES = {
 def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> tuple[str, int, str]:
     """As `by_layers` takes it."""
     layers = group.layers
-    ending = f" × {cells:,} {'rows' if group.tokens_per_row > 1 else 'tokens'}" + (
-        f" × {streams:,} sequences" if streams > 1 else ""
-    )
+    unit = "rows" if group.tokens_per_row > 1 else "tokens"
+    ending = f" × {cells:,} {unit}{_of_sequences(streams)}"
     keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
     if group.latent:
         return "", layers, f" × {group.key_length:,} × {keys}{ending}"
