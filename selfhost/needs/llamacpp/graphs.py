@@ -52,8 +52,8 @@ _WHOLE_BATCH = MICRO_BATCH_TOKENS, 1, 1, True, ("16 bits", "16 bits")
 
 def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | None:
     """What `remember` takes; None where no graph of that architecture is written down."""
-    found = None if row.encoder else _program(model, row, *_WHOLE_BATCH)
-    return None if found is None else found[0].packed()
+    written = None if row.encoder else _program(model, row, *_WHOLE_BATCH)
+    return None if written is None else written[0].packed()
 
 
 def remember(model: Architecture, row: ArchitectureRow, packed: Sequence[Any]) -> None:
@@ -81,8 +81,8 @@ def _for_peaks(
     )
     if packed is not None:
         return Program.unpacked(packed)
-    found = _program(model, row, tokens, streams, sequences, flash, stored)
-    return None if found is None else found[0]
+    written = _program(model, row, tokens, streams, sequences, flash, stored)
+    return None if written is None else written[0]
 
 
 @lru_cache(maxsize=1024)
@@ -193,12 +193,11 @@ def exact_compute_bytes(
     `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once
     the context is full.
     """
-    found = _for_peaks(model, row, *_asked_of(row, room, flash_attention, key_type, value_type))
-    return (
-        None
-        if found is None
-        else _peak(found, _lengths(model, row, room, logits_rows, empty)).bytes
-    )
+    batch = _batch_of(row, room, flash_attention, key_type, value_type)
+    program = _for_peaks(model, row, *batch)
+    if program is None:
+        return None
+    return _peak(program, _lengths(model, row, room, logits_rows, empty)).bytes
 
 
 @lru_cache(maxsize=512)
@@ -216,19 +215,19 @@ def exact_compute(
 
     To name them the graph is replayed once more, when somebody asks for the arithmetic.
     """
-    asked = _asked_of(row, room, flash_attention, key_type, value_type)
-    found = _for_peaks(model, row, *asked)
-    if found is None:
+    batch = _batch_of(row, room, flash_attention, key_type, value_type)
+    program = _for_peaks(model, row, *batch)
+    if program is None:
         return None
     lengths = _lengths(model, row, room, logits_rows)
-    peak = _peak(found, lengths)
+    peak = _peak(program, lengths)
 
     def whole() -> Compute:
-        written = _program(model, row, *asked)
+        written = _program(model, row, *batch)
         assert written is not None
         return Compute(
             bytes=peak.bytes,
-            arithmetic=_arithmetic(*written, lengths, peak, asked[0], model.layers),
+            arithmetic=_arithmetic(*written, lengths, peak, batch[0], model.layers),
         )
 
     return Compute.partly({"bytes": peak.bytes}, whole)
@@ -263,9 +262,9 @@ def _arithmetic(
     for unit, what in _BY_TOKEN.items():
         alike.setdefault((lengths[unit], what), []).extend(numbers[unit])
     sums += [
-        f"{tokens:,} tokens × {long:,} {what} × {_added(found)} bytes"
-        for (long, what), found in alike.items()
-        if found
+        f"{tokens:,} tokens × {long:,} {what} × {_added(counted)} bytes"
+        for (long, what), counted in alike.items()
+        if counted
     ]
     sums.append(f"{indices:,} bytes of indices")
     if gaps:
@@ -315,7 +314,7 @@ def _lengths(
     return 1, room.full, room.of(window), rows, chosen, positions, blocks
 
 
-def _asked_of(
+def _batch_of(
     row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
 ) -> tuple[int, int, int, bool, tuple[str, str]]:
     stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
