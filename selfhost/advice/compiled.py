@@ -539,6 +539,7 @@ _FOLDERS = (
     "needs/mlx",
     "needs/torch",
     "verdict",
+    "verdict/findings",
     "advice",
 )
 

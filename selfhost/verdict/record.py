@@ -538,9 +538,11 @@ def _pace(
     """How fast it would go, laid out like that, and the finding of it."""
     pace, why = _predicted(question, placed, machine)
     decode_range: tuple[float, float] | None = None
-    if pace is not None:
+    if pace is not None and pace.decode is not None:
+        decode_range = (pace.decode.low, pace.decode.high)
+    elif pace is not None:
+        # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
-        decode_range = (pace.decode.low, pace.decode.high) if pace.decode else None
     in_ram = placed.placement != "accelerator"
     finding = check.speed_check(
         decode_range,
