@@ -45,7 +45,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     """
     if row is not None and (row.encoder or row.recomputes):
         return ()
-    made = []
+    groups = []
     for group in architecture.attention:
         # Gemma 3n and 4: the layers after these read an earlier layer's cache
         owning = (
@@ -58,16 +58,18 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         indexer = (group.indexer_length or 0) if group.indexer_heads else 0
         if group.kind == "compressed":
             indexed = indexer if group.compression else 0
-            made.append(_rows_of(len(owning), group.key_length, window_tokens=group.window_tokens))
+            groups.append(
+                _rows_of(len(owning), group.key_length, window_tokens=group.window_tokens)
+            )
             if group.compression:
-                made.append(
+                groups.append(
                     _rows_of(
                         len(owning), group.key_length + indexed, tokens_per_row=group.compression
                     )
                 )
         elif group.kind == "latent":
             size = (group.latent_length or 0) + (group.rope_length or 0)
-            made.append(
+            groups.append(
                 _rows_of(
                     len(owning), size, window_tokens=group.window_tokens, indexer_elements=indexer
                 )
@@ -78,7 +80,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
                 if group.kind == "sliding" and not (row is not None and row.window_masks)
                 else None
             )
-            made.append(
+            groups.append(
                 CacheGroup(
                     layers=len(owning),
                     kv_heads=group.kv_heads,
@@ -88,7 +90,7 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
                     indexer_elements=indexer,
                 )
             )
-    return tuple(made)
+    return tuple(groups)
 
 
 def _rows_of(
@@ -159,7 +161,7 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
     """What is kept of the tokens that the next row of compressed attention will be made of:
     numbers, and what each counts for.
     """
-    made = []
+    kept_states = []
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
             length = group.key_length + ((group.indexer_length or 0) if group.indexer_heads else 0)
@@ -168,7 +170,7 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
                 if group.indexer_heads
                 else (group.compression, length)
             )
-            made.append(
+            kept_states.append(
                 State(
                     layers=len(group.layers),
                     convolution=0,
@@ -176,7 +178,7 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
                     arithmetic=f"2 × {rows} tokens × {wide:,}",
                 )
             )
-    return tuple(made)
+    return tuple(kept_states)
 
 
 def _state(group: Recurrent, width: int) -> State:

@@ -710,13 +710,13 @@ def _cache(
             "; ".join([" + ".join(by_layers(lines)), *notes]),
             high=high,
         )
-    made = None
+    mlx_state = None
     if runtime.id == "mlx":
         from .mlx import cache as mlx_cache
 
-        made = mlx_cache.state(architecture, width, workload.parallel)
-    if made is not None:
-        yield made
+        mlx_state = mlx_cache.state(architecture, width, workload.parallel)
+    if mlx_state is not None:
+        yield mlx_state
         return
     state = (
         sum(item.layers * (item.convolution + item.memory) for item in states(architecture))

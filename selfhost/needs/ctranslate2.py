@@ -217,11 +217,11 @@ def _on_gpu(architecture: Architecture, audio: Audio, workload: Asked) -> Term:
     buffers, CUDA itself.
     """
     width = 4 if workload.quantization == "float32" else 2
-    found = [
+    sizes_and_lines = [
         _caches(architecture, audio, way, width, _REORDERED["float16"]) for way in _ways(workload)
     ]
-    caches = tuple(max(sizes[end] for sizes, _ in found) for end in range(3))
-    line = next(line for sizes, line in found if sizes[1] == caches[1])
+    caches = tuple(max(sizes[end] for sizes, _ in sizes_and_lines) for end in range(3))
+    line = next(line for sizes, line in sizes_and_lines if sizes[1] == caches[1])
     left = _LEFT_ON_GPU[workload.quantization]
     low, likely, high = (cache + each for cache, each in zip(caches, left, strict=True))
     how = How.ASSUMED if workload.quantization == "float32" else How.STATED

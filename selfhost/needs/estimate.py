@@ -61,7 +61,7 @@ def needs_of(
     if workload.task == "finetune" and runtime is not None:
         from .torch.finetune import finetune_needs
 
-        asked = workload.with_finetuning_defaults()
+        training = workload.with_finetuning_defaults()
         why = spec.unknown.get("architecture.matrix_dtype")
         if why is not None:
             return _nothing(
@@ -72,12 +72,12 @@ def needs_of(
         return finetune_needs(
             spec,
             runtime,
-            asked,
+            training,
             architectures,
-            method=asked.finetune_method or "lora",
-            rank=asked.lora_rank or DEFAULT_LORA_RANK,
-            optimizer=asked.optimizer or "adamw",
-            checkpointing=bool(asked.checkpointing),
+            method=training.finetune_method or "lora",
+            rank=training.lora_rank or DEFAULT_LORA_RANK,
+            optimizer=training.optimizer or "adamw",
+            checkpointing=bool(training.checkpointing),
         )
     if workload.task == "finetune":
         return _nothing(
@@ -96,7 +96,7 @@ def needs_of(
     subject = _subject(spec, architectures, format, runtime.id)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
-    found = _parts(
+    parts = _parts(
         subject.replace(text_alone=takes_text_alone(spec, runtime)),
         runtime,
         format,
@@ -104,72 +104,72 @@ def needs_of(
         instruction_sets,
     )
     if companions is not None:
-        found = _with_companions(
-            found, subject, runtime, format, wanted, architectures, instruction_sets
+        parts = _with_companions(
+            parts, subject, runtime, format, wanted, architectures, instruction_sets
         )
-    missing = [entry for entry in found.unknown if entry.fact.startswith("memory")]
-    stated = _stated(spec, cpu) if missing or not found.terms else None
+    missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
+    stated = _stated(spec, cpu) if missing or not parts.terms else None
     if stated is not None:
         return stated
-    files = None if isinstance(found.files, Unread) else found.files
+    files = None if isinstance(parts.files, Unread) else parts.files
     return Needs(
         download_bytes=files.bytes if files else None,
         disk_bytes=files.bytes if files else None,
-        largest_file_bytes=found.largest_file_bytes,
+        largest_file_bytes=parts.largest_file_bytes,
         download_how=files.how if files else None,
         download_source=files.source if files else None,
         cpu=cpu,
         memory=(
             None
             if missing
-            else MemoryNeed(terms=found.terms, evictable_bytes=found.evictable_bytes)
+            else MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
         ),
-        known_terms=found.terms if missing else (),
-        tensor_parallel=found.tensor_parallel,
+        known_terms=parts.terms if missing else (),
+        tensor_parallel=parts.tensor_parallel,
         unknown=tuple(
-            _with_the_rest(entry, found.terms) if entry in missing[:1] else entry
-            for entry in found.unknown
+            _with_the_rest(entry, parts.terms) if entry in missing[:1] else entry
+            for entry in parts.unknown
         ),
     )
 
 
-def _with_the_rest(entry: Unread, known: tuple[Term, ...]) -> Unread:
+def _with_the_rest(entry: Unread, terms: tuple[Term, ...]) -> Unread:
     """Why the memory is not known, and what is known of it."""
-    least = units.binary(sum(term.low_bytes for term in known))
+    least = units.binary(sum(term.low_bytes for term in terms))
     return (
         entry.replace(reason=f"{entry.reason}; what is known of it takes {least} at the least")
-        if known
+        if terms
         else entry
     )
 
 
 def at_context(
-    known: Needs,
+    earlier_needs: Needs,
     spec: ModelSpec,
     runtime: RuntimeSpec,
     workload: Workload,
     architectures: Mapping[str, Any],
 ) -> Needs | None:
-    """What `needs_of` gives, where it gave `known` for a workload that differs in the context
-    alone, and without companions.
+    """What `needs_of` gives, where it gave `earlier_needs` for a workload that differs in the
+    context alone, and without companions.
 
-    None where that cannot be told from `known`.
+    None where that cannot be told from `earlier_needs`.
     """
     if (
         workload.format != "gguf"
         or workload.quantization is None
-        or known.memory is None
-        or known.unknown
+        or earlier_needs.memory is None
+        or earlier_needs.unknown
     ):
         return None
     subject = _subject(spec, architectures)
-    asked = _asked(spec, workload, workload.quantization, Companions(), subject.row)
-    terms = gguf.at_context(known.memory.terms, subject, runtime, asked)
+    gguf_workload = _asked(spec, workload, workload.quantization, Companions(), subject.row)
+    terms = gguf.at_context(earlier_needs.memory.terms, subject, runtime, gguf_workload)
     return (
         None
         if terms is None
-        else known.replace(
-            memory=MemoryNeed(terms=terms, evictable_bytes=known.memory.evictable_bytes)
+        else earlier_needs.replace(
+            memory=MemoryNeed(terms=terms, evictable_bytes=earlier_needs.memory.evictable_bytes)
         )
     )
 
@@ -373,12 +373,12 @@ def canonical_quantization(text: str) -> str | None:
     if name is not None:
         return name
     lower = text.strip().lower()
-    known = next((known for known in QUANTIZATIONS if known.lower() == lower), None)
-    if known is None:
+    canonical = next((canonical for canonical in QUANTIZATIONS if canonical.lower() == lower), None)
+    if canonical is None:
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
-        known = spelled if mlx_scheme(spelled) is not None else None
-    return known or canonical_packed(text)
+        canonical = spelled if mlx_scheme(spelled) is not None else None
+    return canonical or canonical_packed(text)
 
 
 def batch_tokens(
@@ -390,8 +390,8 @@ def batch_tokens(
     row = _subject(spec, architectures).row
     if row is None or workload.format != "gguf":
         return None
-    found = batch_of(row, workload.context_tokens or 0)
-    return found if found > MICRO_BATCH_TOKENS else None
+    batch = batch_of(row, workload.context_tokens or 0)
+    return batch if batch > MICRO_BATCH_TOKENS else None
 
 
 def takes_text_alone(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
@@ -590,51 +590,51 @@ def _parts(
     subject: Subject,
     runtime: RuntimeSpec,
     format: str,
-    asked: Asked,
+    workload: Asked,
     instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
     if format == "gguf":
-        return gguf.parts(subject, runtime, asked, instruction_sets)
+        return gguf.parts(subject, runtime, workload, instruction_sets)
     if format == "ggml":
         from .whisper import parts
 
-        return parts(subject, runtime, asked)
+        return parts(subject, runtime, workload)
     if format == "ctranslate2":
         from .ctranslate2 import parts
 
-        return parts(subject, runtime, asked)
+        return parts(subject, runtime, workload)
     if subject.spec.components:
         from .diffusers import parts
 
-        return parts(subject, runtime, asked)
-    return checkpoint.parts(subject, runtime, format, asked)
+        return parts(subject, runtime, workload)
+    return checkpoint.parts(subject, runtime, format, workload)
 
 
 def _with_companions(
-    found: Parts,
+    model_parts: Parts,
     subject: Subject,
     runtime: RuntimeSpec,
     format: str,
-    asked: Asked,
+    workload: Asked,
     architectures: Mapping[str, Any],
     instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
     from .llamacpp.companions import joined
 
     beside = None
-    if asked.companions.draft is not None:
+    if workload.companions.draft is not None:
         # its cache is 16-bit whatever the model's is
-        alone = asked.replace(
-            quantization=asked.companions.draft_quantization,
+        alone = workload.replace(
+            quantization=workload.companions.draft_quantization,
             key_type="f16",
             value_type="f16",
             companions=Companions(),
         )
-        draft = _subject(asked.companions.draft, architectures, format).replace(
-            text_alone=takes_text_alone(asked.companions.draft, runtime)
+        draft = _subject(workload.companions.draft, architectures, format).replace(
+            text_alone=takes_text_alone(workload.companions.draft, runtime)
         )
         beside = _parts(draft, runtime, format, alone, instruction_sets)
-    return joined(subject, found, beside, asked, runtime, format)
+    return joined(subject, model_parts, beside, workload, runtime, format)
 
 
 def _describes(spec: ModelSpec) -> bool:
@@ -719,13 +719,13 @@ def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
                 remedy="add disk_bytes to [needs]",
             )
         )
-    known = stated.disk_bytes is not None
+    has_size = stated.disk_bytes is not None
     return Needs(
         download_bytes=stated.disk_bytes,
         disk_bytes=stated.disk_bytes,
         largest_file_bytes=stated.disk_bytes,
-        download_how=How.STATED if known else None,
-        download_source=source if known else None,
+        download_how=How.STATED if has_size else None,
+        download_source=source if has_size else None,
         cpu=cpu,
         memory=memory,
         unknown=tuple(unknown),

@@ -65,13 +65,13 @@ class Subject(Record):
         """True where every tensor follows: nothing that has a size of its own was left out of
         the spec.
         """
-        made = self.architecture
-        if made is None or self.row is None:
+        architecture = self.architecture
+        if architecture is None or self.row is None:
             return False
-        blocks = bool(made.attention or made.recurrent) and bool(
-            made.feed_forward or made.recurrent
+        blocks = bool(architecture.attention or architecture.recurrent) and bool(
+            architecture.feed_forward or architecture.recurrent
         )
-        return bool(made.tensors) or (blocks and made.vocabulary is not None)
+        return bool(architecture.tensors) or (blocks and architecture.vocabulary is not None)
 
 
 DRAFTED_TOKENS = 3
@@ -166,9 +166,9 @@ def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, Pub
 
     if format == "ctranslate2":
         quantization = "float16"
-    found = spec.published_bytes(format, quantization)
-    if found is not None:
-        return found
+    size_and_files = spec.published_bytes(format, quantization)
+    if size_and_files is not None:
+        return size_and_files
     wanted = canonical_gguf(quantization) or quantization.lower()
     for files in spec.files:
         if files.format == format:
@@ -178,9 +178,9 @@ def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, Pub
     return None
 
 
-def stated_size(found: tuple[int, PublishedFiles]) -> SizedWeights:
+def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:
     """A published size, as it is."""
-    size, files = found
+    size, files = size_and_files
     return SizedWeights(
         bytes=size,
         low_bytes=size,
@@ -251,7 +251,10 @@ def by_layers(parts: Iterable[tuple[str, int, str]]) -> list[str]:
     """Of what stands before a number of layers, the number and what follows it, a line each; of
     the same words one, with all the layers.
     """
-    found: dict[tuple[str, str], int] = {}
+    layers_by_line: dict[tuple[str, str], int] = {}
     for before, layers, after in parts:
-        found[before, after] = found.get((before, after), 0) + layers
-    return [f"{before}{times(layers, 'layer')}{after}" for (before, after), layers in found.items()]
+        layers_by_line[before, after] = layers_by_line.get((before, after), 0) + layers
+    return [
+        f"{before}{times(layers, 'layer')}{after}"
+        for (before, after), layers in layers_by_line.items()
+    ]

@@ -36,9 +36,9 @@ def summed(*lines: str) -> str:
     """
     sums, remarks = [], []
     for line in lines:
-        counted, _, told = line.partition("; ")
+        counted, _, remark = line.partition("; ")
         sums.append(counted)
-        remarks += [told] if told else []
+        remarks += [remark] if remark else []
     return "; ".join([" + ".join(sums), *remarks])
 
 
@@ -49,15 +49,15 @@ def middle_of(low: int, high: int) -> str:
 
 def taken_off(line: str, size: int, what: str) -> str:
     """A line that so many bytes are taken off."""
-    counted, mark, told = line.partition("; ")
-    return f"{counted} - {size:,} bytes {what}{mark}{told}"
+    counted, mark, remark = line.partition("; ")
+    return f"{counted} - {size:,} bytes {what}{mark}{remark}"
 
 
 def share_of(share: str, line: str) -> str:
     """That share of what a line comes to, as a line."""
-    counted, mark, told = line.partition("; ")
+    counted, mark, remark = line.partition("; ")
     counted = f"({counted})" if " + " in counted or " - " in counted else counted
-    return f"{share} × {counted}{mark}{told}"
+    return f"{share} × {counted}{mark}{remark}"
 
 
 def _left(cut: tuple[tuple[float, int], ...], devices: int) -> float:
@@ -123,11 +123,11 @@ class Term(Record):
     joined: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
-    def told(cls, known: Mapping[str, Any], line: Callable[[], str]) -> Term:
-        """Of `known` fields, all but the arithmetic, which costs more than the sum and is
+    def told(cls, fields: Mapping[str, Any], line: Callable[[], str]) -> Term:
+        """Of the `fields` given, all but the arithmetic, which costs more than the sum and is
         written down when somebody asks for it.
         """
-        return cls.partly({**cls._defaults, **known}, lambda: cls(**known, arithmetic=line()))
+        return cls.partly({**cls._defaults, **fields}, lambda: cls(**fields, arithmetic=line()))
 
     @property
     def is_program(self) -> bool:

@@ -18,8 +18,11 @@ LAYOUTS: Mapping[str, Mapping[str, int]] = {
 
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
     """The key of LAYOUTS for a processor; "" where its instruction sets are not known."""
-    known = instruction_sets or ()
-    return next((name for name in LAYOUTS if name in known), "asimddp" if "i8mm" in known else "")
+    available_sets = instruction_sets or ()
+    return next(
+        (name for name in LAYOUTS if name in available_sets),
+        "asimddp" if "i8mm" in available_sets else "",
+    )
 
 
 def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:

@@ -204,13 +204,15 @@ def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str
 
 def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
     """What is listed tensor by tensor may say nothing of what its layers are."""
-    told = bool(architecture.attention or architecture.recurrent) or not architecture.tensors
-    if told and not architecture.attention and (row.rewrites or row.relative_positions):
+    describes_layers = (
+        bool(architecture.attention or architecture.recurrent) or not architecture.tensors
+    )
+    if describes_layers and not architecture.attention and (row.rewrites or row.relative_positions):
         return "attention"
     compressed = any(group.kind == "compressed" for group in architecture.attention)
     return (
         "feed_forward"
-        if told and not architecture.feed_forward and (row.rewrites or compressed)
+        if describes_layers and not architecture.feed_forward and (row.rewrites or compressed)
         else None
     )
 
@@ -254,7 +256,7 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
     """Parameters of routed experts that one token leaves out: what `total` has more than
     `active`.
     """
-    groups, found = tuple(groups), 0
+    groups, left_out = tuple(groups), 0
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
             where = set(layer.layers)
@@ -266,8 +268,8 @@ def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
                 ):
                     # GroveMoE has half as many of the smaller ones
                     experts = group.shape[-1]
-                    found += count((group,)) * (experts - min(layer.used, experts)) // experts
-    return found
+                    left_out += count((group,)) * (experts - min(layer.used, experts)) // experts
+    return left_out
 
 
 @lru_cache(maxsize=512)
@@ -711,15 +713,15 @@ class _Builder:
             group.key_length,
             group.query_latent_length or 0,
         )
-        groups, made = group.output_groups or 1, group.output_latent_length or 0
+        groups, latent = group.output_groups or 1, group.output_latent_length or 0
         self.add("blk.*.attn_q_a", width, query, layers=layers)
         self.add("blk.*.attn_q_a_norm", query, layers=layers)
         self.add("blk.*.attn_q_b", query, heads * key, layers=layers)
         self.add("blk.*.attn_kv", width, key, layers=layers)
         self.add("blk.*.attn_kv_a_norm", key, layers=layers)
         self.add("blk.*.attn_sinks", heads, layers=layers)
-        self.add("blk.*.attn_output_a", heads * key // groups, made * groups, layers=layers)
-        self.add("blk.*.attn_output_b", made * groups, width, layers=layers)
+        self.add("blk.*.attn_output_a", heads * key // groups, latent * groups, layers=layers)
+        self.add("blk.*.attn_output_b", latent * groups, width, layers=layers)
         if group.compression:
             self.compressor("attn", key, group, layers)
         if group.compression and group.indexer_heads and group.indexer_length:

@@ -65,7 +65,7 @@ def by_transformers(
             f"{tokens:,} tokens × {_UNIGRAM[1]:,} bytes",
         )
         return Span(bytes=sizes[1], low_bytes=sizes[0], high_bytes=sizes[2], arithmetic=line)
-    found: list[tuple[int, str]] = []
+    sized_lines: list[tuple[int, str]] = []
     put = prompt_bytes, prompt_bytes, surely_bytes
     for live, loaded, own, more in zip(
         _LIVE, _BY_TRANSFORMERS[_merges(architecture)], put, _PUT_THERE, strict=True
@@ -76,8 +76,8 @@ def by_transformers(
             tokens * loaded - taken,
             f"{tokens:,} tokens × {loaded:,} bytes - {taken:,} in which the prompt is put",
         )
-        found.append(max(stays, left, key=lambda one: one[0]))
-    (low, _), (size, line), (high, _) = found
+        sized_lines.append(max(stays, left, key=lambda sized: sized[0]))
+    (low, _), (size, line), (high, _) = sized_lines
     return Span(bytes=size, low_bytes=low, high_bytes=high, arithmetic=line)
 
 

@@ -162,9 +162,9 @@ class Recorder:
 
     def view(self, tensor: Tensor, *, strided: bool = False) -> Tensor:
         """The same memory in another shape; `strided` where its rows do not follow each other."""
-        made = Tensor(None, (tensor,), tensor.owner or tensor)
-        made.strided = strided
-        return made
+        view = Tensor(None, (tensor,), tensor.owner or tensor)
+        view.strided = strided
+        return view
 
     def within(self, tensor: Tensor, *sources: Tensor) -> Tensor:
         """The same memory after part of it was written; `sources` has a view of it."""
@@ -245,10 +245,10 @@ class _Part:
         results: Sequence[int],
     ) -> _Part:
         """What `Program.packed` holds of it; the moments are not among it."""
-        made = cls.__new__(cls)
-        made.events, made.results, made.moments = list(events), list(results), []
-        made.sizes = list(zip(factors, units, strict=True))
-        return made
+        part = cls.__new__(cls)
+        part.events, part.results, part.moments = list(events), list(results), []
+        part.sizes = list(zip(factors, units, strict=True))
+        return part
 
     def __init__(
         self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int
@@ -368,14 +368,14 @@ class Program:
         for tensor, position in last.items():
             if not tensor.each:
                 ending.setdefault(position, []).append(tensor)
-        made: dict[tuple[object, ...], _Part] = {}
+        parts_by_key: dict[tuple[object, ...], _Part] = {}
         self._order: list[_Part] = []
         for position, number in enumerate(order):
             gone = frozenset(ending.get(position, ())) | frozenset(own[position])
             key = number, gone, tuple(own[position].values())
-            if key not in made:
-                made[key] = _Part(sections[number], numbers | own[position], gone, free)
-            self._order.append(made[key])
+            if key not in parts_by_key:
+                parts_by_key[key] = _Part(sections[number], numbers | own[position], gone, free)
+            self._order.append(parts_by_key[key])
         self._slots = free + max(len(section.nodes) for section in sections)
 
     def packed(self) -> list[Any]:
@@ -395,14 +395,14 @@ class Program:
     @classmethod
     def unpacked(cls, packed: Sequence[Any]) -> Program:
         """A program for `peak` alone: what is computed when is not in `packed`."""
-        made = cls.__new__(cls)
-        made._inputs, order, made._slots, listed = (
+        program = cls.__new__(cls)
+        program._inputs, order, program._slots, listed = (
             [tuple(entry) for entry in packed[0]],
             *packed[1:],
         )
         parts = [_Part.unpacked(*part) for part in listed]
-        made._order = [parts[number] for number in order]
-        return made
+        program._order = [parts[number] for number in order]
+        return program
 
     def peak(self, lengths: tuple[int, ...]) -> Peak:
         """`lengths`: 1, then what stands for the open sides."""
@@ -436,10 +436,10 @@ class Program:
         handed: dict[_Part, list[tuple[int, int]]] = {}
         for position, part in enumerate(self._order):
             key = (part, *starts[:_CARRIED], *arena.starts, *arena.ends)
-            known = left.get(key)
-            if known is not None and (until is None or until.position != position):
-                starts[:_CARRIED], ends[:_CARRIED] = known[:2]
-                arena.starts, arena.ends = known[2].copy(), known[3].copy()
+            state_after = left.get(key)
+            if state_after is not None and (until is None or until.position != position):
+                starts[:_CARRIED], ends[:_CARRIED] = state_after[:2]
+                arena.starts, arena.ends = state_after[2].copy(), state_after[3].copy()
                 if until is not None:
                     for slot in range(_CARRIED):
                         held.pop(slot, None)

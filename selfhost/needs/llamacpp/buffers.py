@@ -310,9 +310,9 @@ def _masks(
 ) -> list[int]:
     """One mask for the layers that keep everything, one for those with a window."""
     windows = [window_of(architecture, row, group) for group in groups]
-    found = [room.full] if None in windows else []
+    full_cells = [room.full] if None in windows else []
     sliding = [window for window in windows if window is not None]
-    return [*found, room.of(sliding[0])] if sliding else found
+    return [*full_cells, room.of(sliding[0])] if sliding else full_cells
 
 
 def _feed_forward(architecture: Architecture, row: ArchitectureRow) -> float:

@@ -60,8 +60,8 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     """
     sizes = [
         (
-            (made.vocabulary_gguf or made.vocabulary)
-            if (made := spec.architecture) is not None
+            (architecture.vocabulary_gguf or architecture.vocabulary)
+            if (architecture := spec.architecture) is not None
             else None
         )
         for spec in (model, draft)
@@ -86,16 +86,22 @@ def why_adapter_differs(
     """
     from ..tensors import checkpoint_tensors, gguf_tensors, row_of
 
-    made = model.architecture
-    if made is None or (made_for is not None and not made.runs_in_gguf):
+    architecture = model.architecture
+    if architecture is None or (made_for is not None and not architecture.runs_in_gguf):
         return None
-    if made_for not in (None, made.row):
-        return f"it was made for the architecture {made_for}, and {model.name} is {made.row}"
-    row = row_of(made, architectures)
-    if row is None and not made.tensors:
+    if made_for not in (None, architecture.row):
+        return (
+            f"it was made for the architecture {made_for}, and {model.name} is {architecture.row}"
+        )
+    row = row_of(architecture, architectures)
+    if row is None and not architecture.tensors:
         return None
-    row = row or ArchitectureRow(name=made.row)
-    groups = checkpoint_tensors(made, row) if made_for is None else gguf_tensors(made, row)
+    row = row or ArchitectureRow(name=architecture.row)
+    groups = (
+        checkpoint_tensors(architecture, row)
+        if made_for is None
+        else gguf_tensors(architecture, row)
+    )
     shapes = {
         group.name.replace("*", str(layer)): group.shape
         for group in groups
@@ -104,10 +110,10 @@ def why_adapter_differs(
     for name, (first, second) in pairs.items():
         if made_for is None:
             layer, tensor = _of_module(name, row)
-            if layer is not None and layer >= made.layers:
+            if layer is not None and layer >= architecture.layers:
                 return (
-                    f"it changes {name}, and {model.name} has {made.layers:,} layers, counted"
-                    " from 0"
+                    f"it changes {name}, and {model.name} has {architecture.layers:,} layers,"
+                    " counted from 0"
                 )
             if tensor not in shapes:
                 # in modules of other names, or of a part that the specs do not list
@@ -122,7 +128,7 @@ def why_adapter_differs(
             # looked up, not multiplied: its matrices have changed places
             (into, rank), (rank_again, out) = (out, rank_again), (rank_again, rank)
         if (into, out) != (*shape, 1)[:2] or rank != rank_again:
-            sizes = " and ".join(" × ".join(map(str, one)) for one in (first, second))
+            sizes = " and ".join(" × ".join(map(str, sides)) for sides in (first, second))
             return (
                 f"its matrices for {name} are {sizes}, and that tensor of {model.name} is"
                 f" {' × '.join(map(str, shape))}"
@@ -134,20 +140,20 @@ def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
     """The layer of a module of the language model, and the tensor that it is under the names of
     GGUF; "" where names do not tell.
     """
-    found = re.search(r"(?:^|\.)layers\.(\d{1,6})\.([a-z_.]+)$", name)
-    if found is None or re.search(r"vision|visual|audio|encoder|decoder|mtp", name):
+    match = re.search(r"(?:^|\.)layers\.(\d{1,6})\.([a-z_.]+)$", name)
+    if match is None or re.search(r"vision|visual|audio|encoder|decoder|mtp", name):
         return None, ""
-    if row.gate == "fused" and found[2] in ("mlp.gate_proj", "mlp.up_proj"):
-        return int(found[1]), ""
-    tensor = _ADAPTED.get(found[2])
-    return int(found[1]), f"blk.{int(found[1])}.{tensor}.weight" if tensor else ""
+    if row.gate == "fused" and match[2] in ("mlp.gate_proj", "mlp.up_proj"):
+        return int(match[1]), ""
+    tensor = _ADAPTED.get(match[2])
+    return int(match[1]), f"blk.{int(match[1])}.{tensor}.weight" if tensor else ""
 
 
 def joined(
     subject: Subject,
     model: Parts,
     draft: Parts | None,
-    asked: Asked,
+    workload: Asked,
     runtime: RuntimeSpec,
     format: str,
 ) -> Parts:
@@ -160,7 +166,11 @@ def joined(
         model.unknown,
         model.evictable_bytes,
     )
-    largest, companions, devices = model.largest_file_bytes, asked.companions, model.tensor_parallel
+    largest, companions, devices = (
+        model.largest_file_bytes,
+        workload.companions,
+        model.tensor_parallel,
+    )
     source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
     if draft is not None and companions.draft is not None:
         name = companions.draft.name
@@ -193,7 +203,7 @@ def joined(
         cut = next((item.cut for item in model.terms if item.name == "weights"), ())
         terms += [
             item.replace(cut=cut) if item.name == "mtp_weights" else item
-            for item in _block_of_a_checkpoint(subject, asked, source)
+            for item in _block_of_a_checkpoint(subject, workload, source)
         ]
     if companions.adapter is not None:
         terms.append(
@@ -218,20 +228,26 @@ def _of_a_draft(item: Term, name: str, source: str) -> Term:
     )
 
 
-def _block_of_a_checkpoint(subject: Subject, asked: Asked, source: str) -> list[Term]:
+def _block_of_a_checkpoint(subject: Subject, workload: Asked, source: str) -> list[Term]:
     """The block's weights, in the model's narrow type or in 16 bits, and a cache of its own as
     wide as a layer's.
     """
-    made, parameters = subject.architecture, subject.spec.parameters.mtp
-    if made is None or not parameters or not made.mtp_layers:
+    architecture, parameters = subject.architecture, subject.spec.parameters.mtp
+    if architecture is None or not parameters or not architecture.mtp_layers:
         return []
     size = parameters * 2
-    low = size if made.matrix_dtype is None and made.expert_dtype is None else parameters // 2
+    low = (
+        size
+        if architecture.matrix_dtype is None and architecture.expert_dtype is None
+        else parameters // 2
+    )
     line = f"{parameters:,} parameters × 2 bytes" + (
         "" if low == size else "; less where the block is stored in the model's narrow type"
     )
-    cached, cache_line = _block_cache(made, subject.row, asked.context_tokens, asked.parallel)
-    group = _group_of_block(made, subject.row)
+    cached, cache_line = _block_cache(
+        architecture, subject.row, workload.context_tokens, workload.parallel
+    )
+    group = _group_of_block(architecture, subject.row)
     cut = () if group.latent else ((1.0, group.kv_heads),)
     return [
         term("mtp_weights", size, How.COMPUTED, source, line, low=low),
@@ -259,7 +275,7 @@ def _block_cache(
 
 def _group_of_block(architecture: Architecture, row: ArchitectureRow | None) -> CacheGroup:
     groups = cache_groups(architecture, row)
-    return next((one for one in reversed(groups) if one.window_tokens is None), groups[-1])
+    return next((group for group in reversed(groups) if group.window_tokens is None), groups[-1])
 
 
 def _without_program(item: Term, runtime: RuntimeSpec) -> Term | None:
@@ -379,8 +395,8 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     """
     from ..torch.finetune import adapters
 
-    slot = next((one for one in _LORA_RANKS if one >= rank), rank)
-    found = adapters(architecture, row, slot)
+    slot = next((allowed_rank for allowed_rank in _LORA_RANKS if allowed_rank >= rank), rank)
+    adapter = adapters(architecture, row, slot)
     wide = architecture.embedding_length
     tables = 2 * slot * (wide + (architecture.vocabulary or 0))
     experts = sum(
@@ -390,12 +406,12 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     )
     return term(
         "adapter",
-        found.linear_parameters * 2,
+        adapter.linear_parameters * 2,
         How.ASSUMED,
         "vllm: vllm/lora/layers/base_linear.py, create_lora_weights; vllm/config/lora.py, one"
         " adapter at once (max_loras)",
-        f"{found.linear_parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
-        high=2 * (found.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
+        f"{adapter.linear_parameters:,} parameters × 2 bytes; of rank {slot} on every linear layer",
+        high=2 * (adapter.high_parameters + tables + experts) + _ADAPTER_TABLES_HIGH_BYTES,
     )
 
 
@@ -406,23 +422,23 @@ def adapter_of_rank(
     from ..tensors import row_of
     from ..torch.finetune import adapters
 
-    made = spec.architecture
-    row = row_of(made, architectures) if made is not None else None
-    if made is None or row is None:
+    architecture = spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if architecture is None or row is None:
         return Unread(
             fact="adapter",
             reason="its size follows from the architecture, which is not known",
             remedy="give the adapter's file",
         )
-    found = adapters(made, row, rank)
+    adapter = adapters(architecture, row, rank)
     return SizedWeights(
-        bytes=found.linear_parameters * 4,
-        low_bytes=found.linear_parameters * 2,
-        high_bytes=found.high_parameters * 4,
+        bytes=adapter.linear_parameters * 4,
+        low_bytes=adapter.linear_parameters * 2,
+        high_bytes=adapter.high_parameters * 4,
         how=How.ASSUMED,
         source=(
             "LoRA on every linear layer (Hu et al. 2021, arXiv:2106.09685), stored in 32 bits or"
             " 16; fewer layers take less, adapted experts more"
         ),
-        arithmetic=f"{found.linear_parameters:,} parameters × 4 bytes",
+        arithmetic=f"{adapter.linear_parameters:,} parameters × 4 bytes",
     )

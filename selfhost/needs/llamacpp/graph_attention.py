@@ -360,11 +360,11 @@ class Attending(Graph):
                 for width, kind in zip(widths, self.stored, strict=True)
                 if kind == "32 bits"
             ]
-            found = record.result((value, count, tokens), queries, *halved, shared.mask)
+            attended = record.result((value, count, tokens), queries, *halved, shared.mask)
             if unpacked:
-                found = record.result((unpacked, tokens, count), record.view(found))
-                found = record.result((unpacked, count, tokens), record.view(found))
-            return record.view(found)
+                attended = record.result((unpacked, tokens, count), record.view(attended))
+                attended = record.result((unpacked, count, tokens), record.view(attended))
+            return record.view(attended)
         scores = record.result((shared.cells, tokens // streams, count, streams), queries)
         scores = record.over((shared.cells, tokens // streams, count, streams), scores, shared.mask)
         # the latent row is key and value, so the values have to be turned
@@ -375,10 +375,10 @@ class Attending(Graph):
             if unpacked
             else None
         )
-        found = record.result((value, tokens, count), turned, scores)
+        attended = record.result((value, tokens, count), turned, scores)
         if unpacked:
-            found = record.result((unpacked, tokens, count), found)
-        return record.result((count * (unpacked or value), tokens), record.view(found))
+            attended = record.result((unpacked, tokens, count), attended)
+        return record.result((count * (unpacked or value), tokens), record.view(attended))
 
     def latent(self, heads: Attention, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens

@@ -21,13 +21,13 @@ class FeedingForward(Graph):
         record, width = self.record, self.width
         if self.row.chunk_experts:
             return self.chunked(wide, wide.experts, wide.used or 1, read, side)
-        made = self.experts(wide, wide.experts, wide.used or 1, read, side, scores)
+        routed = self.experts(wide, wide.experts, wide.used or 1, read, side, scores)
         if wide.latent_length:
             if self.row.routed_norm:
-                made = self.norm(made, wide.latent_length, side)
-            made = record.result((width, side), made)
+                routed = self.norm(routed, wide.latent_length, side)
+            routed = record.result((width, side), routed)
         if not wide.shared_length:
-            return made
+            return routed
         gate = None
         if self.row.shared_expert_gate:
             gate = record.result((1, side), read)
@@ -36,7 +36,7 @@ class FeedingForward(Graph):
         beside = self.dense(wide.shared_length, read, side)
         if gate is not None:
             beside = record.over((width, side), beside, gate)
-        return record.over((width, side), made, beside)
+        return record.over((width, side), routed, beside)
 
     def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
         """The gate's activation and the product, one operation."""
@@ -45,13 +45,13 @@ class FeedingForward(Graph):
     def dense(self, length: int, read: Tensor, side: int) -> Tensor:
         record = self.record
         if self.row.gate == "fused":
-            made = record.result((length, side), record.result((2 * length, side), read))
+            inner = record.result((length, side), record.result((2 * length, side), read))
         elif self.row.gate == "split":
             up = record.result((length, side), read)
-            made = self.activated((length, side), record.result((length, side), read), up)
+            inner = self.activated((length, side), record.result((length, side), read), up)
         else:
-            made = record.result((length, side), read)
-        return record.result((self.width, side), made)
+            inner = record.result((length, side), read)
+        return record.result((self.width, side), inner)
 
     def experts_beside_dense(self, wide: FeedForward, residual: Tensor) -> Tensor:
         """Gemma 4: a dense feed-forward and experts, each with norms of its own; the router
@@ -65,10 +65,10 @@ class FeedingForward(Graph):
         )
         read = self.norm(residual, width, tokens)
         scores = record.result((experts, tokens), self.norm(residual, width, tokens))
-        made = self.norm(
+        routed = self.norm(
             self.experts(wide, experts, wide.used or 1, read, tokens, scores), width, tokens
         )
-        return record.over((width, tokens), dense, made)
+        return record.over((width, tokens), dense, routed)
 
     def chunked(self, wide: FeedForward, count: int, used: int, read: Tensor, side: int) -> Tensor:
         """GroveMoE: smaller experts, one for each two, read what the others gave, chosen anew
@@ -76,11 +76,11 @@ class FeedingForward(Graph):
         """
         record = self.record
         scores = record.result((count, side), read)
-        made = self.experts(wide, count, used, read, side, scores)
+        routed = self.experts(wide, count, used, read, side, scores)
         beside = self.experts(
-            wide, count, min(used, count // 2), made, side, scores, self.row.chunk_experts
+            wide, count, min(used, count // 2), routed, side, scores, self.row.chunk_experts
         )
-        return record.over((self.width, side), made, beside)
+        return record.over((self.width, side), routed, beside)
 
     def experts(
         self,
@@ -135,16 +135,16 @@ class FeedingForward(Graph):
             if self.row.expert_bias:
                 gate = record.over((length, used, side), gate, chosen)
             gate = self.activated((length, used, side), gate, up)
-        made = record.result((width, used, side), gate, chosen)
+        outputs = record.result((width, used, side), gate, chosen)
         if self.row.expert_norms:
             scales = record.result((1, used, side), record.result((1, count, side)), chosen)
-            made = record.over((width, used, side), made, scales)
+            outputs = record.over((width, used, side), outputs, scales)
         if self.row.expert_bias:
-            made = record.over((width, used, side), made, chosen)
+            outputs = record.over((width, used, side), outputs, chosen)
         if not style.before_experts:
-            made = record.over((width, used, side), made, weights)
-        record.expand(made)
-        parts = [record.view(made, strided=True) for _ in range(used)]
+            outputs = record.over((width, used, side), outputs, weights)
+        record.expand(outputs)
+        parts = [record.view(outputs, strided=True) for _ in range(used)]
         for part in parts:
             record.expand(part)
         total, *rest = parts

@@ -63,12 +63,12 @@ class Recurring(Graph):
     def scanned(self, inner: int, memory: int, *sources: Tensor) -> Tensor:
         """The outputs and, behind them, the new states, which are kept."""
         record = self.record
-        made = record.result(
+        outputs_and_states = record.result(
             (inner * self.tokens + memory * self.sequences,), *sources, record.view(self.states)
         )
-        record.expand(made)
-        record.expand(record.elsewhere(record.view(made)))
-        return record.view(made)
+        record.expand(outputs_and_states)
+        record.expand(record.elsewhere(record.view(outputs_and_states)))
+        return record.view(outputs_and_states)
 
     def mamba(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
@@ -157,9 +157,11 @@ class Recurring(Graph):
         memory = self.fetch(state.memory)
         queries, keys = (record.over(sides, tensor) for tensor in parts[:2])
         sources = queries, keys, parts[2], record.view(decay), rate, memory
-        made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
-        outputs = record.result(sides, record.view(made))
-        record.expand(record.elsewhere(record.view(made)))
+        outputs_and_states = record.result(
+            (inner * tokens + state.memory * self.sequences,), *sources
+        )
+        outputs = record.result(sides, record.view(outputs_and_states))
+        record.expand(record.elsewhere(record.view(outputs_and_states)))
         read = record.view(record.view(normed)) if narrow else normed
         gate = record.result(
             (inner, tokens),
@@ -248,9 +250,11 @@ class Recurring(Graph):
                 for tensor in (queries, past_keys)
             )
         sources = queries, past_keys, values, record.view(decay), record.view(rate), memory
-        made = record.result((inner * tokens + state.memory * self.sequences,), *sources)
-        record.expand(record.elsewhere(record.view(made)))
+        outputs_and_states = record.result(
+            (inner * tokens + state.memory * self.sequences,), *sources
+        )
+        record.expand(record.elsewhere(record.view(outputs_and_states)))
         sides = value, heads, each, self.sequences
         gate = record.over(sides, record.view(record.result((inner, tokens), normed)))
-        gated = record.over(sides, record.over(sides, record.view(made)), gate)
+        gated = record.over(sides, record.over(sides, record.view(outputs_and_states)), gate)
         return record.view(record.result((self.width, tokens), record.view(gated)))

@@ -29,12 +29,12 @@ class KimiK3(Builder):
     def before(self) -> Section:
         record, width, tokens = self.record, self.width, self.tokens
         record.moment = "the look-up of the tokens"
-        found = record.result((width, tokens), record.input(tokens))
-        record.expand(found)
+        embeddings = record.result((width, tokens), record.input(tokens))
+        record.expand(embeddings)
         record.expand(record.input(width, tokens))
         section = record.section(())
-        record.share(found)
-        self.bank = found
+        record.share(embeddings)
+        self.bank = embeddings
         return section
 
     def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
@@ -80,14 +80,14 @@ class KimiK3(Builder):
                 )
         normed = self.norm(read, *sides)
         record.expand(normed)
-        made = self.mix(layer.heads, layer.state, normed, layer.rotated)
-        total = made if self.keeping else record.over(sides, residual, made)
+        attended = self.mix(layer.heads, layer.state, normed, layer.rotated)
+        total = attended if self.keeping else record.over(sides, residual, attended)
         record.moment = "the feed-forward"
         assert layer.wide is not None
-        made = self.feed_forward(
+        fed_forward = self.feed_forward(
             layer.wide, self.norm(self.mixed(total, kept, self.scored(kept)), *sides), self.tokens
         )
-        return record.over(sides, total, made)
+        return record.over(sides, total, fed_forward)
 
     def mixed(self, residual: Tensor, kept: int, scores: Tensor) -> Tensor:
         """By scores of their norms, one for each that is kept and one for the residual."""
@@ -95,7 +95,7 @@ class KimiK3(Builder):
         assert self.bank is not None
         own = record.result((1, tokens), record.result((width, tokens), residual))
         shares = record.result((kept + 1, tokens), record.view(scores), own)
-        found = record.result(
+        banked = record.result(
             (width, tokens),
             record.view(self.bank),
             record.result((kept, tokens), record.view(shares, strided=True)),
@@ -103,7 +103,7 @@ class KimiK3(Builder):
         beside = record.over(
             (width, tokens), residual, record.result((1, tokens), record.view(shares, strided=True))
         )
-        return record.over((width, tokens), found, beside)
+        return record.over((width, tokens), banked, beside)
 
     def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
         """SiTU, of several operations: what is up comes after the gate has been bent."""
@@ -115,11 +115,13 @@ class KimiK3(Builder):
         record.moment = "the output matrix"
         self.stage(self.model.layers)
         entry, scores = self.stand_in(self.tokens), self.given_scores()
-        found = record.result((width, LOGITS_ROWS), self.mixed(entry, self.kept, scores), self.rows)
-        found = self.norm(found, width, LOGITS_ROWS)
-        found.kept = True
+        hidden = record.result(
+            (width, LOGITS_ROWS), self.mixed(entry, self.kept, scores), self.rows
+        )
+        hidden = self.norm(hidden, width, LOGITS_ROWS)
+        hidden.kept = True
         logits = record.result(
-            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found
+            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), hidden
         )
         logits.kept = True
         return record.section((entry, scores), logits)

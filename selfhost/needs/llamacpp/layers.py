@@ -82,9 +82,9 @@ class Builder(Attending, Recurring, FeedingForward):
             if kind not in kinds:
                 kinds[kind] = len(sections)
                 sections.append(self.step(first - 1, step, handed))
-                for made in (self.slices, self.causal, self.bank):
-                    if made is not None:
-                        self.record.share(made)
+                for shared_tensor in (self.slices, self.causal, self.bank):
+                    if shared_tensor is not None:
+                        self.record.share(shared_tensor)
             order.append(kinds[kind])
             names.append(f"layer {first}" if first == layer else f"layers {first} to {layer}")
         order.append(len(sections))
@@ -174,30 +174,32 @@ class Builder(Attending, Recurring, FeedingForward):
     def before(self) -> Section:
         record, width, tokens = self.record, self.width, self.tokens
         record.moment = "the look-up of the tokens"
-        found = record.result((width, tokens), record.input(tokens))
+        embeddings = record.result((width, tokens), record.input(tokens))
         deep = self.model.deepstack_layers or 0
         if deep:
-            found = record.result((width * (1 + deep), tokens), found)
-        record.expand(found)
+            embeddings = record.result((width * (1 + deep), tokens), embeddings)
+        record.expand(embeddings)
         # the place of vectors given instead of tokens is there, used or not
         record.expand(record.input(width * (1 + deep), tokens))
         if deep:
-            self.embedded = found
+            self.embedded = embeddings
             section = record.section(())
-            record.share(found)
+            record.share(embeddings)
             return section
         if self.model.per_layer_embedding_length:
             self.look_up_slices(self.model.per_layer_embedding_length)
         if self.row.positions:
             places = record.result((width, tokens), self.positions)
-            pair = (places, found) if self.row.encoder else (found, places)
-            found = record.over((width, tokens), *pair)
+            pair = (places, embeddings) if self.row.encoder else (embeddings, places)
+            embeddings = record.over((width, tokens), *pair)
         if self.row.embedding_norm or self.style.embedding_normed:
-            found = self.norm(found, width, tokens)
+            embeddings = self.norm(embeddings, width, tokens)
         if self.style.skip:
-            record.expand(found)
-            self.embedded = found
-        section = record.section((), *(() if self.style.skip else self.fetched_early(0, found)))
+            record.expand(embeddings)
+            self.embedded = embeddings
+        section = record.section(
+            (), *(() if self.style.skip else self.fetched_early(0, embeddings))
+        )
         if self.embedded is not None:
             record.share(self.embedded)
         return section
@@ -205,23 +207,23 @@ class Builder(Attending, Recurring, FeedingForward):
     def after(self) -> Section:
         record, width = self.record, self.width
         record.moment = "the output matrix"
-        entry = found = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
+        entry = hidden = self.stand_in(self.tokens if self.style.late_rows else LOGITS_ROWS)
         if self.row.embeds:
             return self.pooled(entry)
         if self.style.late_rows == "before norm":
             entry.kept = True
-            found = record.result((width, LOGITS_ROWS), entry, self.rows)
+            hidden = record.result((width, LOGITS_ROWS), entry, self.rows)
         side = self.tokens if self.style.late_rows in ("after norm", "never") else LOGITS_ROWS
-        found = self.norm(found, width, side)
-        found.kept = True
+        hidden = self.norm(hidden, width, side)
+        hidden.kept = True
         if self.style.late_rows == "after norm":
-            found = record.result((width, LOGITS_ROWS), found, self.rows)
-            found.kept = True
+            hidden = record.result((width, LOGITS_ROWS), hidden, self.rows)
+            hidden.kept = True
             side = LOGITS_ROWS
         if self.style.scaled_last:
-            found = record.result((width, side), found)
+            hidden = record.result((width, side), hidden)
         sides = self.model.vocabulary_gguf or self.model.vocabulary or 0, side
-        logits = record.result(sides, found)
+        logits = record.result(sides, hidden)
         if self.style.muted:
             logits = record.result(
                 sides, logits, record.over((self.style.muted,), record.input(self.style.muted))
@@ -235,14 +237,14 @@ class Builder(Attending, Recurring, FeedingForward):
         """
         record, tokens, sequences = self.record, self.tokens, self.sequences
         record.moment = "the pooling"
-        found = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
-        found.kept = True
+        hidden = self.norm(entry, self.width, tokens) if self.row.output_norm else entry
+        hidden.kept = True
         if self.row.pooling == "none":
-            return record.section((entry,), found)
+            return record.section((entry,), hidden)
         if self.row.pooling == "first":
-            vectors = record.result((self.width, sequences), found, record.input(sequences))
+            vectors = record.result((self.width, sequences), hidden, record.input(sequences))
         else:
-            turned = record.result((tokens, self.width), record.view(found, strided=True))
+            turned = record.result((tokens, self.width), record.view(hidden, strided=True))
             vectors = record.result(
                 (self.width, sequences), turned, record.input(tokens, sequences)
             )
@@ -434,12 +436,12 @@ class Builder(Attending, Recurring, FeedingForward):
         self.embedded = record.over((length, layers, tokens), record.view(slices))
         record.expand(self.embedded)
 
-    def slice_of(self, length: int, found: Tensor, first: bool) -> Tensor:
+    def slice_of(self, length: int, embeddings: Tensor, first: bool) -> Tensor:
         """That of one layer; the first adds a projection of the tokens' embeddings for all."""
         record, tokens, layers = self.record, self.tokens, self.model.layers
         if first:
             assert self.embedded is not None
-            projected = record.view(record.result((length * layers, tokens), found))
+            projected = record.view(record.result((length * layers, tokens), embeddings))
             projected = record.over(
                 (length, layers, tokens),
                 record.over((length, layers, tokens), projected),
@@ -449,10 +451,10 @@ class Builder(Attending, Recurring, FeedingForward):
         assert self.slices is not None
         return record.view(self.slices, strided=True)
 
-    def per_layer(self, length: int, total: Tensor, found: Tensor, first: bool) -> Tensor:
+    def per_layer(self, length: int, total: Tensor, embeddings: Tensor, first: bool) -> Tensor:
         record, width, tokens = self.record, self.width, self.tokens
         gate = record.result((length, tokens), total)
-        gate = record.over((length, tokens), gate, self.slice_of(length, found, first))
+        gate = record.over((length, tokens), gate, self.slice_of(length, embeddings, first))
         return record.over(
             (width, tokens),
             total,
@@ -471,8 +473,8 @@ class Builder(Attending, Recurring, FeedingForward):
             residual = record.result((width, side), residual, self.rows)
         record.moment = "the feed-forward"
         residual = self.norm(record.over((width, side), attended, residual), width, side)
-        made = self.feed_forward(wide, residual, side)
-        return self.norm(record.over((width, side), made, residual), width, side)
+        fed_forward = self.feed_forward(wide, residual, side)
+        return self.norm(record.over((width, side), fed_forward, residual), width, side)
 
     def mix(
         self,
@@ -541,7 +543,7 @@ class Alternating(Builder):
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, width, tokens, versions = self.record, self.width, self.tokens, self.versions
-        one, every = (width, tokens), (width, tokens, versions)
+        one_version, every = (width, tokens), (width, tokens, versions)
         assert layer.heads is not None
         assert layer.wide is not None
         record.moment = "the attention"
@@ -550,25 +552,29 @@ class Alternating(Builder):
         predicted = record.result((versions, width, tokens), turned, record.view(weights))
         predicted = record.over(every, record.result(every, record.view(predicted)), residual)
         active = record.view(predicted)
-        normed = record.over(one, active)
+        normed = record.over(one_version, active)
         narrow = record.over(
-            one, record.result(one, record.result((_LAUREL_RANK, tokens), normed)), normed
+            one_version,
+            record.result(one_version, record.result((_LAUREL_RANK, tokens), normed)),
+            normed,
         )
         attended = self.attention(layer.heads, normed, layer.rotated, layer.cached)
         record.moment = "the feed-forward"
-        attended = record.over(one, record.over(one, attended, active), narrow)
-        made = self.sparse(layer.wide.length, record.over(one, attended), layer.sparse)
-        made = record.over(one, made, attended)
-        change = record.result(every, record.over(one, made, record.view(predicted)))
-        weights = record.result((versions, tokens), self.routed(made))
+        attended = record.over(one_version, record.over(one_version, attended, active), narrow)
+        fed_forward = self.sparse(
+            layer.wide.length, record.over(one_version, attended), layer.sparse
+        )
+        fed_forward = record.over(one_version, fed_forward, attended)
+        change = record.result(every, record.over(one_version, fed_forward, record.view(predicted)))
+        weights = record.result((versions, tokens), self.routed(fed_forward))
         weights = record.result((1, tokens, versions), record.view(weights))
         corrected = record.over(every, record.over(every, change, weights), predicted)
         length = self.model.per_layer_embedding_length or 0
-        gate = record.result((length, tokens), record.over(one, record.view(corrected)))
+        gate = record.result((length, tokens), record.over(one_version, record.view(corrected)))
         gate = record.over(
             (length, tokens), gate, self.slice_of(length, self.found, layer.deep == 0)
         )
-        first = record.over(one, record.result(one, gate))
+        first = record.over(one_version, record.result(one_version, gate))
         rest = record.over((width, tokens, versions - 1), record.view(corrected), first)
         return record.result(every, record.view(corrected), rest)
 
@@ -593,13 +599,15 @@ class Alternating(Builder):
         entry = self.stand_in(tokens)
         unembedded = record.result((width, tokens, others), record.view(entry))
         unembedded = self.scaled(unembedded, record.over((width, tokens), record.view(entry)))
-        found = record.view(entry)
+        hidden = record.view(entry)
         for _ in range(others):
-            found = record.over((width, tokens), found, record.view(unembedded))
-        found = self.norm(record.result((width, LOGITS_ROWS), found, self.rows), width, LOGITS_ROWS)
-        found.kept = True
+            hidden = record.over((width, tokens), hidden, record.view(unembedded))
+        hidden = self.norm(
+            record.result((width, LOGITS_ROWS), hidden, self.rows), width, LOGITS_ROWS
+        )
+        hidden.kept = True
         logits = record.result(
-            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found
+            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), hidden
         )
         logits.kept = True
         return record.section((entry,), logits)
@@ -627,11 +635,11 @@ class Streams(Builder):
     def before(self) -> Section:
         record, tokens = self.record, self.tokens
         record.moment = "the look-up of the tokens"
-        found = record.result((self.width, tokens), record.input(tokens))
-        record.expand(found)
+        embeddings = record.result((self.width, tokens), record.input(tokens))
+        record.expand(embeddings)
         record.expand(record.input(self.width, tokens))
         return record.section(
-            (), record.result((self.width, self.streams_beside, tokens), record.view(found))
+            (), record.result((self.width, self.streams_beside, tokens), record.view(embeddings))
         )
 
     def mixed(self, streams: Tensor, side: int, ways: int) -> list[Tensor]:
@@ -656,11 +664,11 @@ class Streams(Builder):
             total = part if total is None else record.over(sides, total, part)
         return record.result(sides, total)
 
-    def added(self, made: Tensor, streams: Tensor, weights: Tensor) -> Tensor:
+    def added(self, output: Tensor, streams: Tensor, weights: Tensor) -> Tensor:
         record, tokens, beside = self.record, self.tokens, self.streams_beside
         sides = self.width, tokens
         copies = (
-            record.result(sides, made),
+            record.result(sides, output),
             record.result((beside, tokens), weights),
             record.result((self.width, beside, tokens), streams),
         )
@@ -681,29 +689,29 @@ class Streams(Builder):
         assert layer.wide is not None
         record.moment = "the attention"
         before, after = self.mixed(residual, tokens, 2)
-        made = self.latent(
+        attended = self.latent(
             layer.heads, self.norm(self.summed(residual, before, tokens), self.width, tokens)
         )
-        residual = self.added(made, residual, after)
+        residual = self.added(attended, residual, after)
         record.moment = "the feed-forward"
         before, after = self.mixed(residual, tokens, 2)
-        made = self.feed_forward(
+        fed_forward = self.feed_forward(
             layer.wide, self.norm(self.summed(residual, before, tokens), self.width, tokens), tokens
         )
-        return self.added(made, residual, after)
+        return self.added(fed_forward, residual, after)
 
     def after(self) -> Section:
         record, width = self.record, self.width
         record.moment = "the output matrix"
         entry = self.stand_in(self.tokens)
-        found = record.view(
+        hidden = record.view(
             record.result((width * self.streams_beside, LOGITS_ROWS), record.view(entry), self.rows)
         )
-        (weights,) = self.mixed(found, LOGITS_ROWS, 1)
-        found = self.norm(self.summed(found, weights, LOGITS_ROWS), width, LOGITS_ROWS)
-        found.kept = True
+        (weights,) = self.mixed(hidden, LOGITS_ROWS, 1)
+        hidden = self.norm(self.summed(hidden, weights, LOGITS_ROWS), width, LOGITS_ROWS)
+        hidden.kept = True
         logits = record.result(
-            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), found
+            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), hidden
         )
         logits.kept = True
         return record.section((entry,), logits)

@@ -127,12 +127,15 @@ _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 
 
 def parts(
-    subject: Subject, runtime: RuntimeSpec, asked: Asked, instruction_sets: tuple[str, ...] | None
+    subject: Subject,
+    runtime: RuntimeSpec,
+    workload: Asked,
+    instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
-    quantization = canonical_gguf(asked.quantization) or asked.quantization
-    files = size_of(subject, quantization, own_block=asked.companions.own_block)
-    growing, uses, unread = _growing(subject, runtime, asked)
+    quantization = canonical_gguf(workload.quantization) or workload.quantization
+    files = size_of(subject, quantization, own_block=workload.companions.own_block)
+    growing, uses, unread = _growing(subject, runtime, workload)
     if isinstance(files, Unread):
         missing = (
             files,
@@ -144,10 +147,10 @@ def parts(
     projector, untold = (
         (None, None) if subject.text_alone else (_projector(subject), why_no_encoders(subject.spec))
     )
-    made, unknown = [*weights, *growing], [] if unread is None else [unread]
+    terms, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         pictures, others = _reading_pictures(subject.encoder)
-        made += [projector, pictures]
+        terms += [projector, pictures]
         uses = others + uses
         files = SizedWeights(
             bytes=files.bytes + projector.bytes,
@@ -160,7 +163,7 @@ def parts(
             ),
         )
     largest = min(files.bytes, _LARGEST_FILE_BYTES)
-    made = _with_other_uses(made, uses)
+    terms = _with_other_uses(terms, uses)
     if untold is not None:
         encoder = Unread(fact="memory.projector", reason=untold, remedy=ENCODER_REMEDY)
         beside = encoder.replace(
@@ -169,14 +172,14 @@ def parts(
         )
         return Parts(
             files=beside,
-            terms=tuple(made),
+            terms=tuple(terms),
             evictable_bytes=evictable,
             largest_file_bytes=largest,
             unknown=(*unknown, encoder, beside),
         )
     return Parts(
         files=files,
-        terms=tuple(made),
+        terms=tuple(terms),
         evictable_bytes=evictable,
         largest_file_bytes=largest,
         unknown=tuple(unknown),
@@ -220,28 +223,28 @@ def _with_other_uses(terms: list[Term], uses: Iterable[Use]) -> list[Term]:
 
 
 def at_context(
-    known: Sequence[Term], subject: Subject, runtime: RuntimeSpec, asked: Asked
+    earlier_terms: Sequence[Term], subject: Subject, runtime: RuntimeSpec, workload: Asked
 ) -> tuple[Term, ...] | None:
-    """The terms of `parts` where those under another context are `known`; None where not all
-    are known under this one.
+    """The terms of `parts` where those under another context are `earlier_terms`; None where not
+    all are known under this one.
     """
-    growing, uses, unread = _growing(subject, runtime, asked)
+    growing, uses, unread = _growing(subject, runtime, workload)
     if unread is not None:
         return None
-    made = [
-        *(one for one in known if one.name in _BEFORE),
+    terms = [
+        *(term for term in earlier_terms if term.name in _BEFORE),
         *growing,
-        *(one for one in known if one.name == "projector"),
+        *(term for term in earlier_terms if term.name == "projector"),
     ]
-    if made[-1].name == "projector":
+    if terms[-1].name == "projector":
         pictures, others = _reading_pictures(subject.encoder)
-        made.append(pictures)
+        terms.append(pictures)
         uses = others + uses
-    return tuple(_with_other_uses(made, uses))
+    return tuple(_with_other_uses(terms, uses))
 
 
 def _growing(
-    subject: Subject, runtime: RuntimeSpec, asked: Asked
+    subject: Subject, runtime: RuntimeSpec, workload: Asked
 ) -> tuple[list[Term], list[Use], Unread | None]:
     """What loading takes beside the files: the cache, the states, buffers and the program
     itself; and why the cache is not known.
@@ -249,27 +252,27 @@ def _growing(
     architecture = subject.architecture
     if architecture is None or not (architecture.attention or architecture.recurrent):
         return [], [], unread_cache(subject.spec)
-    quantization = canonical_gguf(asked.quantization) or asked.quantization
+    quantization = canonical_gguf(workload.quantization) or workload.quantization
     row = subject.row or ArchitectureRow(name=architecture.row)
-    batch = llamacpp.batch_of(row, asked.context_tokens)
+    batch = llamacpp.batch_of(row, workload.context_tokens)
     room = llamacpp.cells(
-        asked.context_tokens * asked.parallel,
-        sequences=asked.parallel,
+        workload.context_tokens * workload.parallel,
+        sequences=workload.parallel,
         micro_batch=batch,
         whole_windows=runtime.whole_windows,
     )
-    cache = _cache(architecture, row, room, asked, runtime)
-    made = [] if isinstance(cache, Unread) else [*cache]
-    made += _state(architecture, asked.parallel, asked.companions.kept_states(row))
-    made = [_with_slots(item, architecture, row, runtime, asked) for item in made]
+    cache = _cache(architecture, row, room, workload, runtime)
+    terms = [] if isinstance(cache, Unread) else [*cache]
+    terms += _state(architecture, workload.parallel, workload.companions.kept_states(row))
+    terms = [_with_slots(item, architecture, row, runtime, workload) for item in terms]
     scratch = _scratch(architecture, room, quantization)
-    compute, touched = _compute(subject, architecture, row, room, runtime, asked, scratch[0])
-    program, kept = _runtime(subject, architecture, row, room, runtime, asked, scratch)
-    made += [compute, program]
-    if asked.companions.own_block:
-        made += _own_block(subject, architecture, row, room, quantization, compute)
+    compute, touched = _compute(subject, architecture, row, room, runtime, workload, scratch[0])
+    program, kept = _runtime(subject, architecture, row, room, runtime, workload, scratch)
+    terms += [compute, program]
+    if workload.companions.own_block:
+        terms += _own_block(subject, architecture, row, room, quantization, compute)
     uses = [("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)]
-    return made, uses, cache if isinstance(cache, Unread) else None
+    return terms, uses, cache if isinstance(cache, Unread) else None
 
 
 # ------------------------------------------------------------------ files
@@ -283,9 +286,9 @@ def size_of(
 
     `own_block`: of a model that is to draft with its own block, which the file has to bring.
     """
-    found = published(subject.spec, "gguf", quantization)
-    if found is not None:
-        return stated_size(found)
+    size_and_files = published(subject.spec, "gguf", quantization)
+    if size_and_files is not None:
+        return stated_size(size_and_files)
     if quantization not in BITS_PER_WEIGHT:
         return Unread(
             fact="download_bytes",
@@ -524,9 +527,9 @@ def _weights(
             line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
             low = files.bytes - int(files.bytes * _OWN_MIX)
             source = f"{files.source}; its tables and output matrix in proportion to {_RECIPE}"
-            made = term("weights", files.bytes, How.STATED, source, line, low=low)
+            weights = term("weights", files.bytes, How.STATED, source, line, low=low)
             return [
-                made.replace(
+                weights.replace(
                     offload=_in_proportion(_offload(whole, _tied(whole, row)), whole, files.bytes)
                 )
             ], 0
@@ -544,10 +547,10 @@ def _weights(
     moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
     copied = sum(tensor.bytes for tensor in moved)
     if not copied:
-        made = term(
+        weights = term(
             "weights", size, how, source, by_type(tensors), low=size - less, high=size + more
         )
-        return [made.replace(offload=_offload(tensors, tied))], 0
+        return [weights.replace(offload=_offload(tensors, tied))], 0
     rest = tuple(tensor for tensor in tensors if not _repacked(tensor, layout))
     kept = size - copied
     share = kept / size
@@ -594,7 +597,8 @@ def of_file(spec: ModelSpec, quantization: str) -> tuple[Stored, ...]:
     if not any(quantization in files.bytes for files in spec.files):
         return ()
     return tuple(
-        Stored(**{name: getattr(one, name) for name in Stored._fields}) for one in spec.tensors
+        Stored(**{name: getattr(tensor, name) for name in Stored._fields})
+        for tensor in spec.tensors
     )
 
 
@@ -642,13 +646,13 @@ def _cache(
     architecture: Architecture,
     row: ArchitectureRow,
     room: llamacpp.Cells,
-    asked: Asked,
+    workload: Asked,
     runtime: RuntimeSpec,
 ) -> list[Term] | Unread:
     groups = llamacpp.cached_groups(architecture, row)
     if not groups:
         return []
-    refused = _why_no_cache(groups, row, asked, runtime)
+    refused = _why_no_cache(groups, row, workload, runtime)
     if refused is not None:
         return refused
     room = llamacpp.room_of(architecture, room)
@@ -660,24 +664,24 @@ def _cache(
     for group in groups:
         window = llamacpp.window_of(architecture, row, group)
         cells = room.of(window, group.tokens_per_row)
-        group_bytes, group_lines = _cache_of_group(group, row, room, cells, widest, asked)
+        group_bytes, group_lines = _cache_of_group(group, row, room, cells, widest, workload)
         size += group_bytes
         lines += group_lines
         if not llamacpp.window_known(row, group):
             left_out = (room.full - cells) * room.streams * group.layers
-            unsure += left_out * _cached_per_token(group, asked)
+            unsure += left_out * _cached_per_token(group, workload)
         if window is not None and cells != room.full:
             line = f" keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256"
             kept.append(("", group.layers, line))
         elif group.tokens_per_row > 1:
             line = f" keep a row for {group.tokens_per_row} tokens, padded to 256"
             kept.append(("", group.layers, line))
-        elif cells != asked.context_tokens:
-            notes = [f"{asked.context_tokens:,} tokens padded to a multiple of 256"]
+        elif cells != workload.context_tokens:
+            notes = [f"{workload.context_tokens:,} tokens padded to a multiple of 256"]
     idle = llamacpp.idle_layers(architecture)
     if widest and idle:
-        size += room.full * room.streams * idle * row_bytes(asked.value_type, widest)
-        shape = f"{widest:,} × {_TYPE_BYTES[asked.value_type]} × {room.full:,} tokens"
+        size += room.full * room.streams * idle * row_bytes(workload.value_type, widest)
+        shape = f"{widest:,} × {_TYPE_BYTES[workload.value_type]} × {room.full:,} tokens"
         lines.append(("", idle, f" without attention × {shape}{_of_sequences(room.streams)}"))
     line = " + ".join(by_layers(lines))
     notes = [*by_layers(kept), *notes]
@@ -690,7 +694,7 @@ def _cache(
 
 
 def _why_no_cache(
-    groups: Sequence[CacheGroup], row: ArchitectureRow, asked: Asked, runtime: RuntimeSpec
+    groups: Sequence[CacheGroup], row: ArchitectureRow, workload: Asked, runtime: RuntimeSpec
 ) -> Unread | None:
     """Why the program makes no cache of what was asked for; None where it does."""
     if runtime.flash_attention and row.stops_with_flash:
@@ -701,25 +705,25 @@ def _why_no_cache(
             ),
             remedy="start it with --flash-attn off, or judge llama-cpp-python, which leaves it off",
         )
-    if not runtime.flash_attention and asked.value_type not in PLAIN_CACHE_TYPES:
+    if not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
         return Unread(
             fact="memory.kv_cache",
             reason=(
-                f"a {asked.value_type} cache needs flash attention, which {runtime.name} leaves off"
-                " unless told"
+                f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves"
+                " off unless told"
             ),
             remedy="take the cache type f16, or switch flash attention on and judge llama.cpp",
         )
-    refused = why_cache_refused(groups, asked.key_type, asked.value_type)
+    refused = why_cache_refused(groups, workload.key_type, workload.value_type)
     if refused is None:
         return None
     return Unread(fact="memory.kv_cache", reason=refused, remedy="take the cache type f16")
 
 
-def _cached_per_token(group: CacheGroup, asked: Asked) -> int:
+def _cached_per_token(group: CacheGroup, workload: Asked) -> int:
     """Bytes of one cell of one layer."""
-    keys = row_bytes(asked.key_type, group.key_elements)
-    return keys + row_bytes(asked.value_type, group.value_elements)
+    keys = row_bytes(workload.key_type, group.key_elements)
+    return keys + row_bytes(workload.value_type, group.value_elements)
 
 
 def _cache_of_group(
@@ -728,25 +732,25 @@ def _cache_of_group(
     room: llamacpp.Cells,
     cells: int,
     widest: int,
-    asked: Asked,
+    workload: Asked,
 ) -> tuple[int, list[tuple[str, int, str]]]:
     """Bytes of these layers' cache, and its parts as `by_layers` takes them.
 
     `widest`: elements of the widest layer's values where those of all layers are as wide, else 0.
     """
-    size = cells * room.streams * group.layers * _cached_per_token(group, asked)
-    lines = [_cache_line(group, asked, cells, room.streams)]
+    size = cells * room.streams * group.layers * _cached_per_token(group, workload)
+    lines = [_cache_line(group, workload, cells, room.streams)]
     ending = _of_sequences(room.streams)
     if group.value_elements < widest:
         # without flash attention V is stored turned, as wide as that of the widest layer
         wider = widest - group.value_elements
-        size += cells * room.streams * group.layers * row_bytes(asked.value_type, wider)
-        shape = f"{wider:,} × {_TYPE_BYTES[asked.value_type]} × {cells:,} tokens"
+        size += cells * room.streams * group.layers * row_bytes(workload.value_type, wider)
+        shape = f"{wider:,} × {_TYPE_BYTES[workload.value_type]} × {cells:,} tokens"
         lines.append(("", group.layers, f" × {shape}{ending}"))
     if group.indexer_elements:
-        size += llamacpp.indexer_bytes(row, group, room, asked.key_type, asked.value_type)
+        size += llamacpp.indexer_bytes(row, group, room, workload.key_type, workload.value_type)
         both = "2 × " if row.indexer_values else ""
-        shape = f"{both}{group.indexer_elements:,} × {_TYPE_BYTES[asked.key_type]}"
+        shape = f"{both}{group.indexer_elements:,} × {_TYPE_BYTES[workload.key_type]}"
         line = f" × {shape} of the indexer × {room.full:,} tokens{ending}"
         lines.append(("", group.layers, line))
     return size, lines
@@ -758,12 +762,16 @@ def _of_sequences(streams: int) -> str:
 
 
 def _with_slots(
-    item: Term, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+    item: Term,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    workload: Asked,
 ) -> Term:
     """With what it takes of a server that is not told how many sequences to make room for."""
-    if runtime.slots <= asked.parallel:
+    if runtime.slots <= workload.parallel:
         return item
-    size = _of_slots(item.name, architecture, row, runtime, asked)
+    size = _of_slots(item.name, architecture, row, runtime, workload)
     if size == item.bytes:
         return item
     return item.replace(
@@ -772,7 +780,11 @@ def _with_slots(
 
 
 def _of_slots(
-    name: str, architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, asked: Asked
+    name: str,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    runtime: RuntimeSpec,
+    workload: Asked,
 ) -> int:
     """Bytes of the term of that name, "kv_cache" or "recurrent_state", where all sequences that a
     server starts with share one cache.
@@ -780,12 +792,14 @@ def _of_slots(
     Layers with a window have room for that of each sequence, and each has a state of its own.
     """
     if name == "recurrent_state":
-        return llamacpp.state_bytes(architecture, runtime.slots * asked.companions.kept_states(row))
-    total = asked.context_tokens * asked.parallel
+        return llamacpp.state_bytes(
+            architecture, runtime.slots * workload.companions.kept_states(row)
+        )
+    total = workload.context_tokens * workload.parallel
     room = llamacpp.cells(
         total, sequences=runtime.slots, unified=True, whole_windows=runtime.whole_windows
     )
-    keys, values = asked.key_type, asked.value_type
+    keys, values = workload.key_type, workload.value_type
     flash = runtime.flash_attention
     size = llamacpp.cache_bytes(
         architecture, row, room, key_type=keys, value_type=values, flash_attention=flash
@@ -797,17 +811,17 @@ def _of_slots(
     return size + sum(llamacpp.indexer_bytes(row, group, room, keys, values) for group in indexed)
 
 
-def more_in_slots(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
+def more_in_slots(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> int:
     """Bytes of cache and states that a server takes more where it is not told how many
     sequences to make room for.
     """
     architecture, row = subject.architecture, subject.row
-    if architecture is None or row is None or runtime.slots <= asked.parallel:
+    if architecture is None or row is None or runtime.slots <= workload.parallel:
         return 0
-    growing = _growing(subject, runtime, asked)[0]
+    growing = _growing(subject, runtime, workload)[0]
     kept = [item for item in growing if item.name in ("kv_cache", "recurrent_state")]
     return sum(
-        _of_slots(item.name, architecture, row, runtime, asked) - item.bytes for item in kept
+        _of_slots(item.name, architecture, row, runtime, workload) - item.bytes for item in kept
     )
 
 
@@ -842,12 +856,14 @@ _TYPE_BYTES = {
 }
 
 
-def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> tuple[str, int, str]:
+def _cache_line(
+    group: CacheGroup, workload: Asked, cells: int, streams: int
+) -> tuple[str, int, str]:
     """As `by_layers` takes it."""
     layers = group.layers
     unit = "rows" if group.tokens_per_row > 1 else "tokens"
     ending = f" × {cells:,} {unit}{_of_sequences(streams)}"
-    keys, values = _TYPE_BYTES[asked.key_type], _TYPE_BYTES[asked.value_type]
+    keys, values = _TYPE_BYTES[workload.key_type], _TYPE_BYTES[workload.value_type]
     if group.latent:
         return "", layers, f" × {group.key_length:,} × {keys}{ending}"
     heads = times(group.kv_heads, "KV head")
@@ -861,7 +877,7 @@ def _cache_line(group: CacheGroup, asked: Asked, cells: int, streams: int) -> tu
 
 
 def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
-    found = (*states(architecture), *compressors(architecture))
+    state_groups = (*states(architecture), *compressors(architecture))
     size = llamacpp.state_bytes(architecture, sequences * kept)
     if not size:
         return []
@@ -869,7 +885,9 @@ def _state(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
     if kept > 1:
         ending += f" × {kept} states to roll drafted tokens back to"
     line = " + ".join(
-        by_layers(("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}") for state in found)
+        by_layers(
+            ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}") for state in state_groups
+        )
     )
     return [term("recurrent_state", size, How.EXACT, llamacpp.SOURCE, line)]
 
@@ -880,15 +898,15 @@ def _compute(
     row: ArchitectureRow,
     room: llamacpp.Cells,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
     scratch: int,
 ) -> tuple[Term, int]:
     """The buffer once the context is full; and the least of it that a prompt of one batch
     touches. `scratch` is counted elsewhere.
     """
-    known = subject.row is not None
+    has_row = subject.row is not None
     # every drafted token is checked by its own row of logits
-    parallel = asked.parallel * (1 + asked.companions.drafted_tokens)
+    parallel = workload.parallel * (1 + workload.companions.drafted_tokens)
     # an embedding model that is a decoder computes, and touches, a row of logits for each token of
     # a batch
     touched_rows = (
@@ -896,12 +914,12 @@ def _compute(
     )
     whole, flash = runtime.logits_rows == "batch", runtime.flash_attention
     rows = room.micro_batch if whole else touched_rows
-    used = _used(room, row, asked)
+    used = _used(room, row, workload)
     short = _one_batch(used, row)
-    scores, told = _scores(architecture, row, used, runtime, asked, scratch)
-    fewer = scores - _scores(architecture, row, short, runtime, asked, scratch)[0]
-    if known and (row.encoder or architecture.vocabulary is not None):
-        types = asked.key_type, asked.value_type
+    scores, score_lines = _scores(architecture, row, used, runtime, workload, scratch)
+    fewer = scores - _scores(architecture, row, short, runtime, workload, scratch)[0]
+    if has_row and (row.encoder or architecture.vocabulary is not None):
+        types = workload.key_type, workload.value_type
         replayed = graphs.exact_compute(architecture, row, used, touched_rows, flash, *types)
         if replayed is not None:
             source = f"{llamacpp.SOURCE}; its allocator replayed on the graph of {architecture.row}"
@@ -911,7 +929,7 @@ def _compute(
             )
             less = (0 if least is None else max(0, replayed.bytes - least)) + fewer
             size = replayed.bytes + scores
-            high = size + _rolled_back(architecture, row, asked)
+            high = size + _rolled_back(architecture, row, workload)
             note = ""
             if less:
                 note = (
@@ -947,23 +965,23 @@ def _compute(
             return (
                 Term.told(
                     {**known_part, "how": how, "on_device": there},
-                    lambda: summed(replayed.arithmetic, *told) + note,
+                    lambda: summed(replayed.arithmetic, *score_lines) + note,
                 ),
                 size - less,
             )
-    reserved = llamacpp.compute(architecture, row, used, rows, flash, asked.key_type)
+    reserved = llamacpp.compute(architecture, row, used, rows, flash, workload.key_type)
     # as above, with the logits of the last token
     least = (
         min(
             reserved.bytes,
-            llamacpp.compute(architecture, row, short, parallel, flash, asked.key_type).bytes,
+            llamacpp.compute(architecture, row, short, parallel, flash, workload.key_type).bytes,
         )
         + scores
         - fewer
     )
-    measured = known and row.closed_form.measured
+    measured = has_row and row.closed_form.measured
     error = _COMPUTE_ERROR if measured else _COMPUTE_ERROR_UNMEASURED
-    line = summed(reserved.arithmetic, *told)
+    line = summed(reserved.arithmetic, *score_lines)
     source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
     if error != _COMPUTE_ERROR:
         source += ", architecture not measured"
@@ -973,7 +991,7 @@ def _compute(
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {_LARGEST_VOCABULARY:,} tokens"
         most += 4 * rows * _LARGEST_VOCABULARY
-    made = term(
+    compute_term = term(
         "compute",
         size,
         How.COMPUTED,
@@ -982,7 +1000,7 @@ def _compute(
         low=int(size * (1 - error)),
         high=int(most * (1 + error)),
     )
-    return made, int(least * (1 - error))
+    return compute_term, int(least * (1 - error))
 
 
 def _own_block(
@@ -993,10 +1011,10 @@ def _own_block(
     quantization: str,
     compute: Term,
 ) -> list[Term]:
-    known = quantization in BITS_PER_WEIGHT
+    has_recipe = quantization in BITS_PER_WEIGHT
     whole = (
         usual(architecture, row, quantization, typed_earlier(subject.spec.released))
-        if known
+        if has_recipe
         else ()
     )
     tensors = tuple(tensor for tensor in whole if _passed_over(tensor, row))
@@ -1008,20 +1026,20 @@ def _own_block(
     return block_terms(architecture, row, room, (size, int(size * _RECIPE_ERROR), line), compute)
 
 
-def _rolled_back(architecture: Architecture, row: ArchitectureRow, asked: Asked) -> int:
+def _rolled_back(architecture: Architecture, row: ArchitectureRow, workload: Asked) -> int:
     """At most what the states of several sequences add to the buffer when each drafted token leaves
     one; of one sequence, nothing.
 
     A bound: 0.8 to 1.15 times the states of one layer were measured, on three models whose layers
     alternate (llama.cpp 0c1e570).
     """
-    kept = asked.companions.kept_states(row)
-    if kept == 1 or asked.parallel == 1:
+    kept = workload.companions.kept_states(row)
+    if kept == 1 or workload.parallel == 1:
         return 0
     return (
         4
         * kept
-        * asked.parallel
+        * workload.parallel
         * max((state.memory for state in states(architecture)), default=0)
         * 5
         // 4
@@ -1033,7 +1051,7 @@ def _scores(
     row: ArchitectureRow,
     used: llamacpp.Cells,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
     scratch: int,
 ) -> tuple[int, tuple[str, ...]]:
     """Without flash attention every token's scores are turned into 16 bits to meet the values, in
@@ -1044,7 +1062,7 @@ def _scores(
     above the `scratch` of the others comes on top.
     """
     heads = max((group.heads for group in architecture.attention), default=0)
-    if runtime.flash_attention or row.encoder or not heads or asked.value_type == "f32":
+    if runtime.flash_attention or row.encoder or not heads or workload.value_type == "f32":
         return 0, ()
     size = used.micro_batch * used.full * heads * 2
     if size <= scratch:
@@ -1058,13 +1076,13 @@ def _scores(
     )
 
 
-def _used(room: llamacpp.Cells, row: ArchitectureRow, asked: Asked) -> llamacpp.Cells:
+def _used(room: llamacpp.Cells, row: ArchitectureRow, workload: Asked) -> llamacpp.Cells:
     """The cells that come into use: all, or those of the largest product of tokens in a batch
     and cells that they look at.
     """
-    if not asked.used_tokens or row.encoder:
+    if not workload.used_tokens or row.encoder:
         return room
-    longest = min(max(asked.used_tokens), room.asked)
+    longest = min(max(workload.used_tokens), room.asked)
     rest = longest % llamacpp.MICRO_BATCH_TOKENS
     cells = max(
         llamacpp.padded(longest - rest),
@@ -1094,7 +1112,7 @@ def _runtime(
     row: ArchitectureRow,
     room: llamacpp.Cells,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
     scratch: tuple[int, str],
 ) -> tuple[Term, int]:
     """The program, and what it keeps once each sequence in use had a prompt as told; and the
@@ -1102,14 +1120,14 @@ def _runtime(
     """
     vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
     low_bytes, high_bytes = _VOCABULARY[_tokenizer(row, vocabulary)]
-    outputs, told = _outputs(subject, architecture, row, room, vocabulary)
+    outputs, output_line = _outputs(subject, architecture, row, room, vocabulary)
     # each sequence has a list of its own (slot.prompt.checkpoints)
-    copied = _copies(subject, architecture, row, runtime, asked)
+    copied = _copies(subject, architecture, row, runtime, workload)
     copies, busy = _total(copied), sum(copied.values())
     most = (
         busy
         * runtime.context_checkpoints
-        * _checkpoint(subject, architecture, row, asked, room.full)
+        * _checkpoint(subject, architecture, row, workload, room.full)
     )
     low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch[0] + outputs + copies
     high = (
@@ -1120,16 +1138,18 @@ def _runtime(
         + most
     )
     middle = (low_bytes + high_bytes) // 2
-    short = min(llamacpp.MICRO_BATCH_TOKENS, max(asked.used_tokens, default=asked.context_tokens))
+    short = min(
+        llamacpp.MICRO_BATCH_TOKENS, max(workload.used_tokens, default=workload.context_tokens)
+    )
     one_short = _total(
-        _copies(subject, architecture, row, runtime, asked.replace(used_tokens=(short,)))
+        _copies(subject, architecture, row, runtime, workload.replace(used_tokens=(short,)))
     )
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
-    known, counted = program + vocabulary * middle, scratch[0] + outputs + copies
-    size = known + counted
+    measured, counted = program + vocabulary * middle, scratch[0] + outputs + copies
+    size = measured + counted
     line = (
         f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle}"
-        f" bytes{scratch[1]}{told}"
+        f" bytes{scratch[1]}{output_line}"
     )
     if most:
         line += "".join(
@@ -1146,7 +1166,7 @@ def _runtime(
             f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,}"
             " more as conversations go on"
         )
-    how = How.MEASURED if counted <= known else How.COMPUTED
+    how = How.MEASURED if counted <= measured else How.COMPUTED
     if runtime.overhead_how != "measured":
         how = How.ASSUMED
     source = runtime.overhead_source or runtime.name
@@ -1177,23 +1197,23 @@ def _outputs(
         return 0, ""
     tokens = room.encoded if row.encoder else room.micro_batch
     width = 0 if row.diffusion else architecture.embedding_length
-    told = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
-    return 4 * tokens * (vocabulary + width), told
+    line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
+    return 4 * tokens * (vocabulary + width), line
 
 
-def more_in_conversation(subject: Subject, runtime: RuntimeSpec, asked: Asked) -> int:
+def more_in_conversation(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> int:
     """Bytes that a server comes to hold above the high end of `runtime` where every sequence is a
     conversation of many prompts.
 
     It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint).
     0 where it makes none.
     """
-    made, row = subject.architecture, subject.row
-    if made is None or row is None:
+    architecture, row = subject.architecture, subject.row
+    if architecture is None or row is None:
         return 0
-    room = llamacpp.cells(asked.context_tokens * asked.parallel, sequences=asked.parallel)
-    more = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * asked.parallel
-    return more * _checkpoint(subject, made, row, asked, room.full)
+    room = llamacpp.cells(workload.context_tokens * workload.parallel, sequences=workload.parallel)
+    more = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * workload.parallel
+    return more * _checkpoint(subject, architecture, row, workload, room.full)
 
 
 def _copies(
@@ -1201,7 +1221,7 @@ def _copies(
     architecture: Architecture,
     row: ArchitectureRow,
     runtime: RuntimeSpec,
-    asked: Asked,
+    workload: Asked,
 ) -> dict[tuple[int, ...], int]:
     """Bytes of each copy that a server keeps of one prompt, to go back to, and of how many of the
     sequences in use.
@@ -1217,18 +1237,20 @@ def _copies(
         return tuple(
             size
             for place in places
-            if (size := _checkpoint(subject, architecture, row, asked, place))
+            if (size := _checkpoint(subject, architecture, row, workload, place))
         )
 
     if not runtime.context_checkpoints:
         return {}
     used = (
-        Counter(asked.used_tokens) if asked.used_tokens else {asked.context_tokens: asked.parallel}
+        Counter(workload.used_tokens)
+        if workload.used_tokens
+        else {workload.context_tokens: workload.parallel}
     )
-    found: Counter[tuple[int, ...]] = Counter()
+    sequences_by_copies: Counter[tuple[int, ...]] = Counter()
     for tokens, sequences in used.items():
-        found[left(tokens)] += sequences
-    return found
+        sequences_by_copies[left(tokens)] += sequences
+    return sequences_by_copies
 
 
 def _total(copied: dict[tuple[int, ...], int]) -> int:
@@ -1236,7 +1258,7 @@ def _total(copied: dict[tuple[int, ...], int]) -> int:
 
 
 def _checkpoint(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, asked: Asked, tokens: int
+    subject: Subject, architecture: Architecture, row: ArchitectureRow, workload: Asked, tokens: int
 ) -> int:
     """What a server copies of a sequence of so many tokens to go back to: its states, and the cells
     of the layers with a window.
@@ -1249,8 +1271,8 @@ def _checkpoint(
     for group in cache_groups(architecture, row):
         window = llamacpp.window_of(architecture, row, group)
         if window is not None:
-            per_token = row_bytes(asked.key_type, group.key_elements) + row_bytes(
-                asked.value_type, group.value_elements
+            per_token = row_bytes(workload.key_type, group.key_elements) + row_bytes(
+                workload.value_type, group.value_elements
             )
             size += min(window, tokens) * group.layers * per_token
     return size
@@ -1333,12 +1355,12 @@ def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
     picture, larger for a larger one.
     """
     if encoder is None:
-        made = term(
+        buffer = term(
             "projector_compute", _PICTURE_BYTES, How.ASSUMED,
             "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
             f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
         )  # fmt: skip
-        return made, []
+        return buffer, []
     plain = encoder.plain_bytes
     if encoder.largest_pixels is None:
         line = (
@@ -1357,7 +1379,7 @@ def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
     how = How.MEASURED
     if encoder.assumed is not None:
         source, how = f"{source}: {encoder.assumed}", How.ASSUMED
-    made = term(
+    buffer = term(
         "projector_compute",
         plain,
         how,
@@ -1365,12 +1387,12 @@ def _reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
         f"{line}; up to a fifth more in a work buffer",
         high=_with_work(plain),
     )
-    uses = [(made.name, 0, plain), (made.name, plain, _with_work(encoder.largest_bytes))]
+    uses = [(buffer.name, 0, plain), (buffer.name, plain, _with_work(encoder.largest_bytes))]
     if encoder.reserved_bytes <= plain:
-        return made, uses
+        return buffer, uses
     there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
     return (
-        made.replace(
+        buffer.replace(
             on_device=term("projector_compute", encoder.reserved_bytes, how, source, there)
         ),
         uses,

@@ -68,9 +68,9 @@ class Qwen3TTS(Builder):
             Tensor((4, self.text_vocabulary, LOGITS_ROWS), ()),
         )
         filled.placed = True
-        found = self.norm(entry, width, LOGITS_ROWS)
-        found.kept = True
-        spoken = record.result((self.row.spoken_vocabulary, LOGITS_ROWS), found)
+        hidden = self.norm(entry, width, LOGITS_ROWS)
+        hidden.kept = True
+        spoken = record.result((self.row.spoken_vocabulary, LOGITS_ROWS), hidden)
         logits = record.result(
             (self.text_vocabulary + self.row.spoken_vocabulary, LOGITS_ROWS), filled, spoken
         )

@@ -62,13 +62,13 @@ class Rwkv(Builder):
         shifted = record.view(self.given[0])
         normed = record.result(sides, record.view(residual))
         before = record.result(sides, shifted, record.view(normed, strided=True))
-        made = (self.sixth if state.kind in ("rwkv6", "qrwkv6") else self.seventh)(
+        outputs = (self.sixth if state.kind in ("rwkv6", "qrwkv6") else self.seventh)(
             state, normed, before
         )
         channels = state.kind in ("rwkv6", "rwkv7")
         if not channels:
             record.expand(record.elsewhere(record.view(normed, strided=True)))
-        entered = record.result(sides, record.view(made), record.view(residual))
+        entered = record.result(sides, record.view(outputs), record.view(residual))
         record.moment = "the feed-forward"
         if not channels:
             entered = (
@@ -104,16 +104,16 @@ class Rwkv(Builder):
         key = record.result(
             (wide.length, side), record.over(sides, record.over(sides, change), read)
         )
-        made = record.result(sides, key)
-        return made if gate is None else record.over(sides, gate, made)
+        values = record.result(sides, key)
+        return values if gate is None else record.over(sides, gate, values)
 
     def remembered(self, group: Recurrent, *sources: Tensor) -> Tensor:
         """The outputs, with the new state behind them, which is kept."""
         record = self.record
         size = self.width * self.tokens + self.memories[id(group)].memory * self.sequences
-        made = record.result((size,), *sources, record.view(self.given[1]))
-        record.expand(record.elsewhere(record.view(made)))
-        return record.view(made)
+        outputs_and_state = record.result((size,), *sources, record.view(self.given[1]))
+        record.expand(record.elsewhere(record.view(outputs_and_state)))
+        return record.view(outputs_and_state)
 
     def narrow(self, rank: int, read: Tensor) -> Tensor:
         """Two matrices with few numbers between them."""
@@ -135,20 +135,20 @@ class Rwkv(Builder):
             record.over(five, record.result(five, mixed), record.view(change)),
             record.view(normed),
         )
-        one = [record.view(mixed, strided=True) for _ in range(5)]
+        mixes = [record.view(mixed, strided=True) for _ in range(5)]
         kept = (group.key_heads or 0) * (group.key_length or 0) or self.width
-        keys, values = (record.result((kept, tokens), one[number]) for number in (1, 2))
+        keys, values = (record.result((kept, tokens), mixes[number]) for number in (1, 2))
         if kept != self.width:
             keys, values = (record.result(sides, record.view(tensor)) for tensor in (keys, values))
-        queries, gate = record.result(sides, one[3]), record.result(sides, one[4])
-        fading = record.view(self.narrow(decay, one[0]))
+        queries, gate = record.result(sides, mixes[3]), record.result(sides, mixes[4])
+        fading = record.view(self.narrow(decay, mixes[0]))
         keys, values, queries = (record.view(tensor) for tensor in (keys, values, queries))
         if not plain:
             keys = record.over(sides, keys, record.over(sides, keys, fading))
-        made = self.remembered(group, keys, values, queries, fading)
+        outputs = self.remembered(group, keys, values, queries, fading)
         if plain:
-            made = record.over(sides, record.view(record.result(sides, made)))
-        return record.result(sides, record.over(sides, made, gate))
+            outputs = record.over(sides, record.view(record.result(sides, outputs)))
+        return record.result(sides, record.over(sides, outputs, gate))
 
     def seventh(self, group: Recurrent, normed: Tensor, before: Tensor) -> Tensor:
         record, tokens = self.record, self.tokens
@@ -157,17 +157,17 @@ class Rwkv(Builder):
         number = 6 if gated else 5
         mixed = (self.width, tokens, number)
         change = record.result(mixed, record.over(sides, before, normed))
-        one = record.view(record.over(mixed, record.over(mixed, change), normed), strided=True)
-        queries, fading = record.result(sides, one), self.narrow(decay, one)
-        keys, values = record.result(sides, one), record.result(sides, one)
+        mix = record.view(record.over(mixed, record.over(mixed, change), normed), strided=True)
+        queries, fading = record.result(sides, mix), self.narrow(decay, mix)
+        keys, values = record.result(sides, mix), record.result(sides, mix)
         if self.first:
             self.bank = values
         elif self.bank is not None:
             share = record.over(
-                sides, record.over(sides, self.bank, values), self.narrow(first, one)
+                sides, record.over(sides, self.bank, values), self.narrow(first, mix)
             )
             values = record.over(sides, values, share)
-        rates = self.narrow(rate, one)
+        rates = self.narrow(rate, mix)
         turned = record.result(sides, record.view(record.over(sides, keys)))
         scaled = record.over(sides, keys)
         keys = record.over(
@@ -176,7 +176,7 @@ class Rwkv(Builder):
         queries, fading, keys, values, rates = (
             record.view(tensor) for tensor in (queries, fading, keys, values, rates)
         )
-        made = self.remembered(
+        outputs = self.remembered(
             group,
             queries,
             fading,
@@ -186,9 +186,9 @@ class Rwkv(Builder):
             record.over(sides, turned, rates),
         )
         if self.row.norm_bias:
-            made = record.over(sides, record.view(record.result(sides, made)))
+            outputs = record.over(sides, record.view(record.result(sides, outputs)))
         bonus = record.result((heads, tokens), record.over(sides, keys, queries))
-        made = record.over(sides, made, record.view(record.over(sides, values, bonus)))
+        outputs = record.over(sides, outputs, record.view(record.over(sides, values, bonus)))
         if gated:
-            made = record.over(sides, made, self.narrow(gated, one))
-        return record.result(sides, made)
+            outputs = record.over(sides, outputs, self.narrow(gated, mix))
+        return record.result(sides, outputs)

@@ -696,18 +696,18 @@ def _adapted_states(
     """Where adapters are trained on weights that stay as they are."""
     encoders = subject.spec.parameters.encoders or 0
     total = count(checkpoint_tensors(architecture, row)) + encoders
-    made = adapters(architecture, row, plan.rank)
-    number, most, fewest = made.parameters, made.high_parameters, made.low_parameters
-    how, note = How.EXACT, f"; {made.words}" if made.words else ""
+    adapter = adapters(architecture, row, plan.rank)
+    number, most, fewest = adapter.parameters, adapter.high_parameters, adapter.low_parameters
+    how, note = How.EXACT, f"; {adapter.words}" if adapter.words else ""
     if fewest < number:
         how = How.COMPUTED
-    elif number < most and not made.words:
+    elif number < most and not adapter.words:
         how, note = How.COMPUTED, "; more where fused matrices are published apart"
     elif number < most:
         how = How.ASSUMED
     if encoders:
         # narrower matrices: up to four times as many adapter parameters per weight
-        most += 4 * encoders * number // max(1, made.frozen_linear)
+        most += 4 * encoders * number // max(1, adapter.frozen_linear)
         how, note = How.ASSUMED, f"{note}; more where the encoder of images is trained too"
     packed = _kept_packed(architecture)
     if packed is not None:
@@ -715,9 +715,9 @@ def _adapted_states(
             packed, stored_types(architecture, row), architecture.dtype or "bfloat16", encoders
         )
         # the fused experts of transformers 5 may be 16 bits wide
-        high += 2 * made.frozen_experts
+        high += 2 * adapter.frozen_experts
     else:
-        base, low, high, line, source = _frozen(architecture, row, made, total, encoders, plan)
+        base, low, high, line, source = _frozen(architecture, row, adapter, total, encoders, plan)
     narrow = architecture.expert_dtype or architecture.matrix_dtype
     least, adapted = 4 * fewest, _PEFT
     if plan.method == "qlora":
@@ -729,7 +729,7 @@ def _adapted_states(
             base + 4 * number,
             how if (low == high and not narrow) or how is How.ASSUMED else How.COMPUTED,
             f"{source}; {adapted}",
-            f"{line} + {number:,} of adapters × 4 bytes; rank {plan.rank} on {made.matrices:,}"
+            f"{line} + {number:,} of adapters × 4 bytes; rank {plan.rank} on {adapter.matrices:,}"
             f" matrices{note.replace(';', ',')}",
             low=low + least,
             high=high + 4 * most,
