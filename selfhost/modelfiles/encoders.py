@@ -125,14 +125,7 @@ class _Part:
             if wanted is not None:
                 return int(value == wanted)
             if isinstance(value, list) and (how or place or _SIDES.search(name)):
-                index = int(place or 0)
-                value = (
-                    len(value)
-                    if how
-                    else value[index]
-                    if place and index < len(value)
-                    else _same(value)
-                )
+                value = _of_list(value, how, place)
             if isinstance(value, bool) and default in ("0", "1"):
                 # a switch
                 value = int(value)
@@ -187,6 +180,17 @@ _LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
     "vector": lambda length: ((length, 4),),
     "norm": lambda length: ((length, 4), (length, 4)),
 }
+
+
+def _of_list(values: list[Any], how: str, place: str | None) -> Any:
+    """What a key with a list stands for: its length, the number at a place, or the number that all
+    of it are.
+    """
+    if how:
+        return len(values)
+    if place and int(place) < len(values):
+        return values[int(place)]
+    return _same(values)
 
 
 def _described(

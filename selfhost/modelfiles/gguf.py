@@ -753,13 +753,7 @@ class _Model:
         spec = ModelSpec(
             id=identifier(name),
             name=name,
-            modality=(
-                "image"
-                if self.name in _IMAGE_MODELS
-                else "embedding"
-                if embeds or self.number("pooling_type")
-                else "text"
-            ),
+            modality=self.modality(embeds),
             license=terms,
             parameters=Parameters(total=total, active=active, mtp=stored or None),
             architecture=architecture,
@@ -863,6 +857,11 @@ class _Model:
                 f"it has no tensor of block {listed(map(str, missing))}, and says that it has"
                 f" {self.layers:,} blocks"
             )
+
+    def modality(self, embeds: bool) -> str:
+        if self.name in _IMAGE_MODELS:
+            return "image"
+        return "embedding" if embeds or self.number("pooling_type") else "text"
 
     def refuse_missing_parts(self, state: Mapping[str, Sequence[Recurrent | None]]) -> None:
         """A block lacks its attention only where the header counts no heads of it or it keeps a
@@ -1035,7 +1034,9 @@ class _Model:
         heads = max((group.heads for group in attention if group is not None), default=None)
         positions = self.shapes.get("position_embd.weight")
         types = self.shapes.get("token_types.weight")
-        token_types = (types[1] if len(types) > 1 else 1) if types else None
+        token_types = None
+        if types:
+            token_types = types[1] if len(types) > 1 else 1
         rows = positions[-1] if positions and len(positions) > 1 else None
         shared = self.number("attention.shared_kv_layers") or 0
         if self.name == "gemma3n" and self.values.get("gemma3n.attention.shared_kv_layers") is None:
@@ -1477,29 +1478,26 @@ class _Model:
             changes["query_key_norm"] = norm
         if not model.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
             changes["parallel_norms"] = 2
-        factors = (
-            "freqs"
-            if "rope_freqs.weight" in self.shapes
-            else "long_short"
-            if "rope_factors_long.weight" in self.shapes
-            else None
-        )
+        factors = self.rope_factors()
         if factors is not None and factors != row.get("rope_factors"):
             changes["rope_factors"] = factors
         if self.values.get("chameleon.swin_norm") is True:
             changes["also"] = ("norms_after",)
         up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
         if self.name in _GATE_VARIES and up is not None and down is not None:
-            gate = (
-                "split"
-                if self.has(0, "ffn_gate.weight")
-                else "fused"
-                if up[-1] == 2 * down[0]
-                else "none"
-            )
+            if self.has(0, "ffn_gate.weight"):
+                gate = "split"
+            else:
+                gate = "fused" if up[-1] == 2 * down[0] else "none"
             if gate != row.get("gate", "split"):
                 changes["gate"] = gate
         return changes
+
+    def rope_factors(self) -> str | None:
+        """The kind of the tensors that scale its rotary positions; None where it has none."""
+        if "rope_freqs.weight" in self.shapes:
+            return "freqs"
+        return "long_short" if "rope_factors_long.weight" in self.shapes else None
 
     def query_key_norm(self, model: Architecture) -> str | None:
         """None where no layer has plain attention, so that the question makes no sense."""
@@ -1695,8 +1693,10 @@ class _Model:
             for tensor in self.tensors
             if "attn_v.weight" in tensor.name or "attn_qkv.weight" in tensor.name
         }
-        if most == "Q3_K":
-            ending = "S" if down <= {"Q3_K", "F32"} else "M" if "Q4_K" in down else "L"
+        if most == "Q3_K" and down <= {"Q3_K", "F32"}:
+            ending = "S"
+        elif most == "Q3_K":
+            ending = "M" if "Q4_K" in down else "L"
         else:
             ending = "M" if "Q6_K" in down else "S"
         return f"{most}_{ending}"

@@ -220,13 +220,10 @@ def _fits(
     """Tensors that fit, each with `all`, or `one` where single experts do."""
     fitting = []
     for name, modules in paths:
-        fits = (
-            [_fit(inner, module, where) for module in modules]
-            if inner
-            else ["all"]
-            if where != "whole"
-            else []
-        )
+        if inner:
+            fits = [_fit(inner, module, where) for module in modules]
+        else:
+            fits = ["all"] if where != "whole" else []
         if "all" in fits or "one" in fits:
             fitting.append((name, "all" if "all" in fits else "one"))
     return tuple(fitting)

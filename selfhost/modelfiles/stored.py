@@ -243,7 +243,7 @@ def of_mlx(config: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | 
     if name is None or "bits" not in config or "group_size" not in config:
         return None
     apart = {
-        key: "bf16" if part is False else _mlx_name(part) if isinstance(part, dict) else None
+        key: _mlx_own_name(part)
         for key, part in config.items()
         # a layer's name has dots, but of those without one; true: as all others
         if part is not True
@@ -263,6 +263,13 @@ def of_mlx(config: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | 
         # gpt-oss: experts as published, all else in 8 bits
         return "MXFP4-Q8", {}
     return name, {key: part for key, part in apart.items() if part != name}
+
+
+def _mlx_own_name(own: object) -> str | None:
+    """The name of what a layer has instead; None for what has no name here."""
+    if own is False:
+        return "bf16"
+    return _mlx_name(own) if isinstance(own, dict) else None
 
 
 def _mlx_name(config: Mapping[str, Any]) -> str | None:
@@ -443,11 +450,18 @@ def _auto_rounded(config: Mapping[str, Any]) -> Stored:
     return stored.replace(rules=(*rules, *stored.rules))
 
 
+def _group_ending(group: object) -> str:
+    """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
+    if group == 128:
+        return ""
+    return "-channel" if group == -1 else f"-{group}g"
+
+
 def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | None]:
     """The name of a layout, or what of it is not understood."""
     name = method if bits == 4 else f"{method}-{bits}bit"
     base = name
-    name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
+    name += _group_ending(group)
     if type(bits) is int and type(group) is int and name in PACKED:
         return name, None
     return None, (
@@ -535,8 +549,6 @@ def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
         return "w8a8"
     if (bits, group) == (4, 32) and weights.get("symmetric", True) is not False:
         return "int4_32"
-    name = f"w{bits}a16" + (
-        "" if group == 128 else "-channel" if group is None or group == -1 else f"-{group}g"
-    )
+    name = f"w{bits}a16" + _group_ending(-1 if group is None else group)
     name += "" if weights.get("symmetric", True) is not False else "-asym"
     return name if name in PACKED else None
