@@ -81,8 +81,8 @@ def read_local(path: str | os.PathLike[str], architectures: Mapping[str, Any]) -
     if not named:
         fail("''", "is no path", "name a file or a folder")
     read = _folder if stat.S_ISDIR(status_of(named).st_mode) else _file
-    found = read(named, architectures)
-    return found.replace(in_memory=in_memory(named)) if found.files_here else found
+    model = read(named, architectures)
+    return model.replace(in_memory=in_memory(named)) if model.files_here else model
 
 
 class AdapterFile(Record):
@@ -183,15 +183,15 @@ def _of_peft(path: str) -> tuple[str | None, Mapping[str, tuple[tuple[int, ...],
     kind, base, rank = (config.get(key) for key in ("peft_type", "base_model_name_or_path", "r"))
     if isinstance(kind, str) and kind != "LORA":
         fail(path, f"is an adapter of the type {clean(kind)}, not LoRA", "give a LoRA adapter")
-    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    matrices: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in read_shapes(path).items():
         module, _, matrix = (
             name.removesuffix(".weight").removeprefix("base_model.model.").rpartition(".")
         )
         if matrix in ("lora_A", "lora_B") and module and len(shape) == 2:
-            found.setdefault(module, {})[matrix] = (shape[1], shape[0])
+            matrices.setdefault(module, {})[matrix] = (shape[1], shape[0])
     pairs: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    for module, both in found.items():
+    for module, both in matrices.items():
         if len(both) < 2:
             fail(
                 path,
@@ -201,7 +201,7 @@ def _of_peft(path: str) -> tuple[str | None, Mapping[str, tuple[tuple[int, ...],
         pairs[module] = both["lora_A"], both["lora_B"]
     ranks = sorted({first[1] for module, (first, _) in pairs.items() if ".experts" not in module})
     if isinstance(rank, int) and not config.get("rank_pattern") and ranks and ranks != [rank]:
-        other = next(one for one in ranks if one != rank)
+        other = next(trained for trained in ranks if trained != rank)
         fail(
             path,
             f"has matrices of rank {other:,}, and its adapter_config.json says r = {rank:,}",
@@ -217,27 +217,27 @@ def _pairs(path: str, header: Header) -> Mapping[str, tuple[tuple[int, ...], tup
     again = "convert the adapter again with llama.cpp's convert_lora_to_gguf.py"
     if header.values.get("adapter.type") != "lora":
         fail(path, "does not say that it is a LoRA adapter (adapter.type)", again)
-    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    matrices: dict[str, dict[str, tuple[int, ...]]] = {}
     for tensor in header.tensors:
         changed, _, matrix = tensor.name.rpartition(".")
         if matrix in ("lora_a", "lora_b"):
-            found.setdefault(changed, {})[matrix] = tensor.shape
+            matrices.setdefault(changed, {})[matrix] = tensor.shape
         elif not tensor.name.endswith("_norm.weight"):
             fail(
                 path,
                 f'has the tensor "{clean(tensor.name)}", which is neither lora_a nor lora_b',
                 again,
             )
-    if not found:
+    if not matrices:
         fail(path, "is an adapter without a tensor", again)
-    lone = next((changed for changed, both in found.items() if len(both) < 2), None)
+    lone = next((changed for changed, both in matrices.items() if len(both) < 2), None)
     if lone is not None:
         fail(
             path,
-            f'has {next(iter(found[lone]))} of "{clean(lone)}" and not the other matrix',
+            f'has {next(iter(matrices[lone]))} of "{clean(lone)}" and not the other matrix',
             "the file is damaged: download it again",
         )
-    return {clean(changed): (both["lora_a"], both["lora_b"]) for changed, both in found.items()}
+    return {clean(changed): (both["lora_a"], both["lora_b"]) for changed, both in matrices.items()}
 
 
 def spec_text(model: ModelSpec) -> str:
@@ -294,20 +294,20 @@ def _file(path: str, architectures: Mapping[str, Any]) -> LocalModel:
 
 def _beside(path: str, name: str) -> str | None:
     """The file of that name in the same folder, None where there is none."""
-    found = path[: len(path) - len(os.path.basename(path))] + name
-    return found if os.path.lexists(found) else None
+    file = path[: len(path) - len(os.path.basename(path))] + name
+    return file if os.path.lexists(file) else None
 
 
 def _gguf(path: str, architectures: Mapping[str, Any], notes: tuple[str, ...] = ()) -> LocalModel:
     from .gguf import read_gguf
 
-    found = read_gguf(path, architectures)
+    model = read_gguf(path, architectures)
     return LocalModel(
-        spec=found.spec,
+        spec=model.spec,
         format="gguf",
-        quantization=found.quantization,
+        quantization=model.quantization,
         files_here=True,
-        notes=notes + found.notes,
+        notes=notes + model.notes,
     )
 
 
@@ -316,9 +316,9 @@ def _lone_config(
 ) -> LocalModel:
     from .config import read_config
 
-    found = read_config(path, architectures)
+    model = read_config(path, architectures)
     spec, stored = _as_told_beside(
-        _searching(found.spec, path, architectures), found.stored, path, architectures
+        _searching(model.spec, path, architectures), model.stored, path, architectures
     )
     spec = spec.replace(quantized=_quantized(stored))
     return LocalModel(
@@ -326,7 +326,7 @@ def _lone_config(
         format=stored.format,
         quantization=stored.name,
         files_here=False,
-        notes=(*notes, *stored_notes(spec), *found.notes),
+        notes=(*notes, *stored_notes(spec), *model.notes),
     )
 
 
@@ -350,7 +350,7 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
     """A sentence where weights are stored in another type than llama.cpp's files of the model
     would be made of, or are judged in.
     """
-    own, made = spec.quantized, spec.architecture
+    own, architecture = spec.quantized, spec.architecture
     if own is not None:
         how = (
             f"as {own.quantization}"
@@ -363,7 +363,7 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
                 " were quantized from"
             ),
         )
-    narrow = made.matrix_dtype if made is not None else None
+    narrow = architecture.matrix_dtype if architecture is not None else None
     if narrow is None or not narrow.startswith("float8"):
         return ()
     return (
@@ -428,10 +428,10 @@ def _names(path: str) -> list[str]:
 
     try:
         with os.scandir(path) as entries:
-            found = []
+            names = []
             for entry in entries:
-                found.append(entry.name)
-                if len(found) > _MAX_ENTRIES:
+                names.append(entry.name)
+                if len(names) > _MAX_ENTRIES:
                     fail(
                         path,
                         f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has",
@@ -441,7 +441,7 @@ def _names(path: str) -> list[str]:
         fail(path, "may not be read by this account", "change the folder's permissions")
     except OSError as error:
         fail(path, f"cannot be read: {error.strerror}")
-    return sorted(found)
+    return sorted(names)
 
 
 def _one_gguf(
@@ -463,8 +463,8 @@ def _one_gguf(
         )
     sets = sorted({parts_of(os.path.join(path, name))[0] for name in names})
     if len(sets) > 1:
-        found = listed((shown(os.path.basename(one)) for one in sets), 12)
-        fail(path, f"holds {len(sets):,} GGUF models: {found}", "name one of these files")
+        files = listed((shown(os.path.basename(file)) for file in sets), 12)
+        fail(path, f"holds {len(sets):,} GGUF models: {files}", "name one of these files")
     # of a split file any part that is there
     part = next(name for name in names if parts_of(os.path.join(path, name))[0] == sets[0])
     return _gguf(os.path.join(path, part), architectures, notes)
@@ -493,7 +493,7 @@ def _one_set(path: str, index: list[str], shards: list[str]) -> tuple[str, ...]:
         return shards_in(os.path.join(path, index[0]))
     sets = sorted({shards_of(os.path.join(path, name)) for name in shards})
     if len(sets) > 1:
-        names = listed((shown(os.path.basename(one[0])) for one in sets), 12)
+        names = listed((shown(os.path.basename(files[0])) for files in sets), 12)
         fail(path, f"holds {len(sets):,} sets of weights: {names}", "name one of these files")
     return sets[0]
 
@@ -576,18 +576,18 @@ def _weights(
         )
         stored = Stored(name=weights.dtype, quantized=False)
     else:
-        found = read_config(config, architectures)
+        model = read_config(config, architectures)
         spec, stored, notes = (
-            _searching(found.spec, config, architectures).replace(origin=path),
-            found.stored,
-            notes + found.notes,
+            _searching(model.spec, config, architectures).replace(origin=path),
+            model.stored,
+            notes + model.notes,
         )
         spec, stored = _as_told_beside(spec, stored, config, architectures)
         if not weights.predict_more:
             # transformers leaves the blocks out that its classes do not have, so a copy that it
             # saved lacks them
             spec = spec.replace(parameters=spec.parameters.replace(mtp=None))
-        spec, more = _counted(spec, found.language_parameters, weights.total, weights.files)
+        spec, more = _counted(spec, model.language_parameters, weights.total, weights.files)
         notes += more
         why = (
             _contradiction(spec.architecture, weights.layers)
@@ -714,37 +714,38 @@ def _counted(
     if total is None:
         return spec, ()
     unknown = {key: why for key, why in spec.unknown.items() if key != "parameters.total"}
-    known = spec.parameters
-    total -= known.mtp or 0
-    if known.total is None and language is not None and total > language:
+    parameters = spec.parameters
+    total -= parameters.mtp or 0
+    if parameters.total is None and language is not None and total > language:
         # a vision model: what is more than the language model are its encoders
         unknown.pop("parameters.encoders", None)
         return (
             spec.replace(
-                parameters=known.replace(total=total, encoders=total - language), unknown=unknown
+                parameters=parameters.replace(total=total, encoders=total - language),
+                unknown=unknown,
             ),
             (),
         )
-    if known.total is None:
-        return spec.replace(parameters=known.replace(total=total), unknown=unknown), ()
-    gap = total - known.total
+    if parameters.total is None:
+        return spec.replace(parameters=parameters.replace(total=total), unknown=unknown), ()
+    gap = total - parameters.total
     if gap == 0:
         return spec.replace(unknown=unknown), ()
     if 0 < gap <= total // 200:
-        return spec.replace(parameters=known.replace(extra_in_files=gap), unknown=unknown), ()
-    total += known.mtp or 0
+        return spec.replace(parameters=parameters.replace(extra_in_files=gap), unknown=unknown), ()
+    total += parameters.mtp or 0
     why = (
         f"the files hold {total:,} parameters, and config.json describes"
-        f" {known.total + (known.mtp or 0):,}"
+        f" {parameters.total + (parameters.mtp or 0):,}"
     )
     return spec.replace(
-        parameters=known.replace(total=total, active=None, mtp=None, difference=why),
+        parameters=parameters.replace(total=total, active=None, mtp=None, difference=why),
         unknown=unknown,
     ), (why,)
 
 
 def _contradiction(
-    made: Architecture, stored: Mapping[int, Mapping[str, tuple[int, ...]]]
+    architecture: Architecture, stored: Mapping[int, Mapping[str, tuple[int, ...]]]
 ) -> str | None:
     """Where the files are not of the model that config.json describes; None where nothing says so.
 
@@ -756,34 +757,34 @@ def _contradiction(
     if not stored:
         return None
     groups = (
-        [part.layers for part in made.attention]
-        + [part.layers for part in made.recurrent]
-        + [part.layers for part in made.feed_forward]
+        [part.layers for part in architecture.attention]
+        + [part.layers for part in architecture.recurrent]
+        + [part.layers for part in architecture.feed_forward]
     )
     busy = {
         layer
         for layers in groups
         for layer in layers
-        if layer < (made.stored_layers or made.layers)
+        if layer < (architecture.stored_layers or architecture.layers)
     }
     missing = sorted(busy - stored.keys())
     if missing:
         return (
             f"the files have no tensor of layer {listed(map(str, missing))}, and config.json says"
-            f" {made.layers:,} layers"
+            f" {architecture.layers:,} layers"
         )
     last = max(
         layer
         for layer, shapes in stored.items()
         if layer in busy or not any(name.endswith("eh_proj.weight") for name in shapes)
     )
-    if last >= made.layers + (made.mtp_layers or 0):
+    if last >= architecture.layers + (architecture.mtp_layers or 0):
         return (
-            f"the files have a layer {last:,}, and config.json says {made.layers:,} layers, counted"
-            " from 0"
+            f"the files have a layer {last:,}, and config.json says {architecture.layers:,} layers,"
+            " counted from 0"
         )
-    wide = made.embedding_length
-    for attention in made.attention:
+    wide = architecture.embedding_length
+    for attention in architecture.attention:
         keys, values = (
             attention.kv_heads * attention.key_length,
             attention.kv_heads * attention.value_length,
@@ -807,7 +808,7 @@ def _contradiction(
         for layer in busy.intersection(attention.layers):
             if why := _odd(stored[layer], shapes):
                 return why
-    for part in made.feed_forward:
+    for part in architecture.feed_forward:
         if not part.experts:
             for layer in busy.intersection(part.layers):
                 if why := _odd(
@@ -822,7 +823,7 @@ def _contradiction(
 
 
 def _other_vocabulary(
-    made: Architecture, architectures: Mapping[str, Any], weights: Weights
+    architecture: Architecture, architectures: Mapping[str, Any], weights: Weights
 ) -> str | None:
     """Where the table of tokens or the matrix of the output has other rows than config.json gives
     it: from_pretrained refuses it, as any other shape, and an output matrix beside a table that
@@ -830,14 +831,19 @@ def _other_vocabulary(
     """
     from ..needs.tensors import checkpoint_tensors, row_of
 
-    row = row_of(made, architectures)
+    row = row_of(architecture, architectures)
     shapes = (
-        {} if row is None else {group.name: group.shape for group in checkpoint_tensors(made, row)}
+        {}
+        if row is None
+        else {group.name: group.shape for group in checkpoint_tensors(architecture, row)}
     )
     table = shapes.get("token_embd.weight")
     for held, shape in (
         (weights.tokens, table),
-        (weights.output if made.output_matrix else None, shapes.get("output.weight", table)),
+        (
+            weights.output if architecture.output_matrix else None,
+            shapes.get("output.weight", table),
+        ),
     ):
         if held is not None and shape is not None and held[1] != shape[1]:
             return (
@@ -847,7 +853,7 @@ def _other_vocabulary(
     return None
 
 
-def _why_no_float8(made: Architecture | None, weights: Weights) -> str | None:
+def _why_no_float8(architecture: Architecture | None, weights: Weights) -> str | None:
     """Why FP8 files whose config.json does not say that they are quantized are of no known size in
     memory; None where they are.
 
@@ -859,7 +865,7 @@ def _why_no_float8(made: Architecture | None, weights: Weights) -> str | None:
             f"the files hold {weights.scale}, a scale of weights in FP8, and config.json has no"
             " quantization_config to apply it by"
         )
-    if made is not None and made.dtype is None and len(weights.plain_dtypes) != 1:
+    if architecture is not None and architecture.dtype is None and len(weights.plain_dtypes) != 1:
         return (
             "most of the weights are in FP8, and config.json does not say which type they are made"
             " into"
@@ -937,26 +943,28 @@ def _as_told_beside(
     from .modules import settled
     from .stored import stored_by
 
-    told = None if stored.quantized else _quantized_beside(config)
-    if told is None:
+    quantization = None if stored.quantized else _quantized_beside(config)
+    if quantization is None:
         return spec, stored
-    stored, made = stored_by(told), spec.architecture
-    row = row_of(made, architectures) if made is not None else None
-    if made is None or row is None:
+    stored, architecture = stored_by(quantization), spec.architecture
+    row = row_of(architecture, architectures) if architecture is not None else None
+    if architecture is None or row is None:
         stored = stored.replace(rules=())
     else:
-        stored = settled(stored, checkpoint_tensors(made, row), made.dtype or "bfloat16")
+        stored = settled(
+            stored, checkpoint_tensors(architecture, row), architecture.dtype or "bfloat16"
+        )
     if stored.why is not None:
         unclear = f"hf_quant_config.json: {stored.why}, so the size of the weights is not known"
         spec = spec.replace(unknown={**spec.unknown, "architecture.matrix_dtype": unclear})
-    if made is not None:
-        made = made.replace(
+    if architecture is not None:
+        architecture = architecture.replace(
             matrix_dtype=stored.matrices,
             expert_dtype=stored.experts,
             apart=stored.apart,
             cache_dtype=kept_in(
-                told, latent=any(group.kind == "latent" for group in made.attention)
+                quantization, latent=any(group.kind == "latent" for group in architecture.attention)
             ),
-            quantizer=quantizer_of(told) if stored.name is not None else None,
+            quantizer=quantizer_of(quantization) if stored.name is not None else None,
         )
-    return spec.replace(architecture=made), stored
+    return spec.replace(architecture=architecture), stored

@@ -471,7 +471,7 @@ class _Config(Keys):
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         left, in_gguf = self.type.unused_positions, self.type.rows_in_gguf
         quantization = self.outer.get("quantization_config") or self.text.get("quantization_config")
-        found = Architecture(
+        described = Architecture(
             row=name,
             runs_in_gguf=gguf is not None,
             dtype=self.dtype(),
@@ -516,13 +516,13 @@ class _Config(Keys):
             audio=audio,
             **extra,
         )
-        for key, message, _ in found.misfits():
+        for key, message, _ in described.misfits():
             raise self.misfit(key, message)
-        if found.cache_dtype is None:
+        if described.cache_dtype is None:
             self.note_cache_type(quantization)
         if incomplete is None and row is not None:
-            return self.with_own_tensors(found, ArchitectureRow.from_values(name, row))
-        return found
+            return self.with_own_tensors(described, ArchitectureRow.from_values(name, row))
+        return described
 
     def refuse_unread_stacks(self) -> None:
         if self.type.stacks == "bart":
@@ -800,22 +800,22 @@ class _Config(Keys):
             # num_hidden_layers is another name of encoder_layers there
             return self.needed("decoder_layers")
         pattern, kinds = self.get("hybrid_override_pattern"), self.get("layers_block_type")
-        found = (
+        layers = (
             self.sublayers()
             if self.type.sublayers or self.kind.startswith("longcat")
             else self.positive(*LAYERS)
             or (len(pattern) if isinstance(pattern, str) else 0)
             or (len(kinds) if isinstance(kinds, list) else 0)
         )
-        if not found:
+        if not layers:
             raise Unclear("num_hidden_layers is missing")
-        if found > MAX_LAYERS:
+        if layers > MAX_LAYERS:
             fail(
                 self.path,
-                f"is no usable config.json: {found:,} layers",
+                f"is no usable config.json: {layers:,} layers",
                 f"the most that any model has is far below {MAX_LAYERS:,}",
             )
-        return found
+        return layers
 
     def sublayers(self) -> int:
         """Those that attend: each layer of LongCat Flash has two, and num_hidden_layers counts
@@ -1008,12 +1008,12 @@ class _Config(Keys):
 
     def table_length(self, width: int) -> int | None:
         """None where the rows of the token table are as wide as the layers."""
-        found = (
+        length = (
             self.number(*(key for key in _TABLE if self.reads(key) and self.known))
             if self.known
             else None
         )
-        return found if found and found != width else None
+        return length if length and length != width else None
 
     def relative_positions(self) -> int:
         """Rows of DeBERTa's table of distances. The ways to attend that need more matrices than
@@ -1097,14 +1097,14 @@ class _Config(Keys):
             or self.outer.get("torch_dtype")
             or self.outer.get("dtype")
         )
-        found = _DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
-        if found is None:
+        name = _DTYPES.get(stated.removeprefix("torch.")) if isinstance(stated, str) else None
+        if name is None:
             self.unknown["architecture.dtype"] = (
                 "config.json does not say"
                 if stated is None
                 else f"torch_dtype {short(stated)} is not known"
             )
-        return found
+        return name
 
     def with_apart(self, stored: Stored, groups: Sequence[TensorGroup]) -> Stored:
         """MLX's layers that are stored otherwise, or that it is not known how large the weights
@@ -1121,7 +1121,7 @@ class _Config(Keys):
         return Stored(name=None, format="mlx")
 
     def stored(self) -> Stored:
-        found = self.outer.get("quantization_config") or self.text.get("quantization_config")
+        quantization = self.outer.get("quantization_config") or self.text.get("quantization_config")
         mlx = self.outer.get("quantization")
         own = of_mlx(mlx) if isinstance(mlx, dict) else None
         if own is not None:
@@ -1135,14 +1135,14 @@ class _Config(Keys):
                 f"quantization {short(mlx)} of config.json is not understood"
             )
             return Stored(name=None, format="mlx")
-        if found and not isinstance(found, dict):
+        if quantization and not isinstance(quantization, dict):
             self.unknown["architecture.matrix_dtype"] = (
                 "quantization_config is no object, so the size of the weights is not known"
             )
             return Stored(name=None)
-        if not found:
+        if not quantization:
             return Stored(name=self.dtype(), quantized=False)
-        stored = stored_by(found)
+        stored = stored_by(quantization)
         if self.get("expert_dtype") == "fp4" and stored.matrices:
             # DeepSeek V4: 4 bits with a scale of 8 for each 32, as llama.cpp's
             # conversion/deepseek.py reads them

@@ -61,21 +61,21 @@ def encoders_of(
         for key, part in parts.items()
         if values.get(key) is not None and values.get(part.get("instead_of")) is None
     ]
-    found = [_Part(key, parts[key], values, text_width, architectures) for key in there]
-    if not found:
+    encoders = [_Part(key, parts[key], values, text_width, architectures) for key in there]
+    if not encoders:
         raise Untold(f"{next(iter(parts))} is missing")
-    parameters = sum(part.parameters() for part in found)
+    parameters = sum(part.parameters() for part in encoders)
     if parameters > _MAX_PARAMETERS:
         raise Untold(f"{next(iter(parts))} describes {parameters:.1e} parameters")
     return Encoders(
-        type=found[0].type,
+        type=encoders[0].type,
         parameters=parameters,
         projector_bytes=(
-            sum(part.projector_bytes() for part in found)
-            if all(part.convertible for part in found)
+            sum(part.projector_bytes() for part in encoders)
+            if all(part.convertible for part in encoders)
             else None
         ),
-        source=found[0].source,
+        source=encoders[0].source,
     )
 
 
@@ -117,22 +117,15 @@ class _Part:
     def number(self, values: Mapping[str, Any], text: str, where: str) -> int:
         """What one of `sizes` or `outer` says: of the file where it has the key."""
         keys, default = (part.strip() for part in text.split("="))
-        for found in map(_KEY.fullmatch, keys.split("|")):
-            how, name, place, wanted = ("", "", None, None) if found is None else found.groups()
+        for match in map(_KEY.fullmatch, keys.split("|")):
+            how, name, place, wanted = ("", "", None, None) if match is None else match.groups()
             value = values.get(name)
             if value is None:
                 continue
             if wanted is not None:
                 return int(value == wanted)
             if isinstance(value, list) and (how or place or _SIDES.search(name)):
-                index = int(place or 0)
-                value = (
-                    len(value)
-                    if how
-                    else value[index]
-                    if place and index < len(value)
-                    else _same(value)
-                )
+                value = _of_list(value, how, place)
             if isinstance(value, bool) and default in ("0", "1"):
                 # a switch
                 value = int(value)
@@ -147,13 +140,13 @@ class _Part:
 
     def product(self, text: str) -> int:
         first, *rest = re.split(r"([*/])", text)
-        found = self.atom(first)
+        product = self.atom(first)
         for sign, name in zip(rest[::2], rest[1::2], strict=True):
             factor = self.atom(name)
             if sign == "/" and not factor:
                 raise Untold(f"{name} of the encoder is 0")
-            found = found * factor if sign == "*" else found // factor
-        return found
+            product = product * factor if sign == "*" else product // factor
+        return product
 
     def atom(self, text: str) -> int:
         return int(text) if text.lstrip("-").isdigit() else self.sizes[text]
@@ -189,6 +182,17 @@ _LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
 }
 
 
+def _of_list(values: list[Any], how: str, place: str | None) -> Any:
+    """What a key with a list stands for: its length, the number at a place, or the number that all
+    of it are.
+    """
+    if how:
+        return len(values)
+    if place and int(place) < len(values):
+        return values[int(place)]
+    return _same(values)
+
+
 def _described(
     key: str,
     row: Mapping[str, Any],
@@ -204,10 +208,10 @@ def _described(
     if isinstance(own, dict) and "named" in row:
         key, own = f"{key}.{row['named']}", own.get(row["named"])
     if isinstance(own, str):
-        known: Mapping[str, Any] | None = architectures["named_encoder"].get(own)
-        if known is None:
+        encoder: Mapping[str, Any] | None = architectures["named_encoder"].get(own)
+        if encoder is None:
             raise Untold(f"{key}: the tensors of {_short(own)} are not known")
-        return known
+        return encoder
     if not isinstance(own, dict):
         raise Untold(f"{key} is {_short(own)}, and says no sizes")
     return own

@@ -175,30 +175,30 @@ def dense_length(config: Keys, width: int, number: int) -> int:
         return multiplied_length(config, width, number)
     lengths = config.get("intermediate_size")
     if isinstance(lengths, list):
-        one = lengths[number] if len(lengths) >= config.layers else None
-        if type(one) is not int or not 0 < one < MAX_NUMBER:
+        own_length = lengths[number] if len(lengths) >= config.layers else None
+        if type(own_length) is not int or not 0 < own_length < MAX_NUMBER:
             raise Unclear("intermediate_size does not give each layer a length")
-        stated = one
-    found = stated or config.number(*LENGTH)
-    if derived == "halved" and found:
+        stated = own_length
+    length = stated or config.number(*LENGTH)
+    if derived == "halved" and length:
         # gate and up together
-        return found // 2
-    if derived == "two_thirds_of_four" and not found:
+        return length // 2
+    if derived == "two_thirds_of_four" and not length:
         # two thirds of four times the width, up to the next multiple of 256
         # (modeling_gpt_refact.py)
         return -(-(8 * width // 3) // 256) * 256
-    if not found:
+    if not length:
         ratio = config.type.feed_forward_ratio or config.number("mlp_ratio", "expansion_ratio")
         if not ratio:
             raise Unclear("intermediate_size is missing")
-        found = ratio * width
+        length = ratio * width
     if derived == "two_thirds":
         # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a
         # multiple of 8
-        found = -(-int(2 * found / 3) // 8) * 8
+        length = -(-int(2 * length / 3) // 8) * 8
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
     wide = config.flag("use_double_wide_mlp") and number >= shared_from
-    return 2 * found if wide else found
+    return 2 * length if wide else length
 
 
 def multiplied_length(config: Keys, width: int, number: int) -> int:
@@ -209,8 +209,8 @@ def multiplied_length(config: Keys, width: int, number: int) -> int:
     factor = factors[number] if factors else None
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 100:
         raise Unclear("ffn_multipliers: not understood")
-    found = max(step, int(factor * width + step / 2) // step * step)
-    return found + step if found < 0.9 * factor * width else found
+    length = max(step, int(factor * width + step / 2) // step * step)
+    return length + step if length < 0.9 * factor * width else length
 
 
 def adjusted_length(config: Keys) -> int:

@@ -290,16 +290,16 @@ class _Stream:
     def take(self, count: int) -> bytes:
         if self.place + count > len(self.buffer):
             self.fill(count)
-        found = self.buffer[self.place : self.place + count]
+        content = self.buffer[self.place : self.place + count]
         self.place += count
-        return found
+        return content
 
     def number(self, bytes: int, form: str) -> Any:
         if self.place + bytes > len(self.buffer):
             self.fill(bytes)
-        (found,) = unpack_from("<" + form, self.buffer, self.place)
+        (value,) = unpack_from("<" + form, self.buffer, self.place)
         self.place += bytes
-        return found
+        return value
 
     def skip(self, count: int) -> None:
         """Over `count` bytes, without reading those beyond the buffer."""
@@ -546,13 +546,13 @@ def parts_of(path: str) -> tuple[str, ...]:
     file, there or not.
     """
     name = os.path.basename(path)
-    found = _PARTS.match(name)
-    if found is None or int(found[3]) < 1:
+    match = _PARTS.match(name)
+    if match is None or int(match[3]) < 1:
         return (path,)
     folder = path[: len(path) - len(name)]
     return tuple(
-        f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}"
-        for number in range(1, int(found[3]) + 1)
+        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
+        for number in range(1, int(match[3]) + 1)
     )
 
 
@@ -576,8 +576,8 @@ def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
     if len(paths) > 1:
         _all_there(path, paths)
     headers, count = [], 0
-    for one in paths:
-        headers.append(given if one == path else read_header(one))
+    for part in paths:
+        headers.append(given if part == path else read_header(part))
         count += len(headers[-1].tensors)
         if count > MAX_TENSORS:
             fail(
@@ -606,7 +606,7 @@ def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
 
 
 def _all_there(path: str, paths: Sequence[str]) -> None:
-    missing = [os.path.basename(one) for one in paths if not os.path.exists(one)]
+    missing = [os.path.basename(part) for part in paths if not os.path.exists(part)]
     if missing:
         names = listed(map(shown, missing))
         fail(
@@ -615,8 +615,8 @@ def _all_there(path: str, paths: Sequence[str]) -> None:
             f" folder: {names}",
             "download the missing parts",
         )
-    for one in paths:
-        status_of(one)
+    for part in paths:
+        status_of(part)
 
 
 # ------------------------------------------------------------------ what the header means
@@ -717,8 +717,8 @@ class _Model:
         """
         value = self.values.get(f"{self.name}.{key}")
         if not isinstance(value, list):
-            one = self.number(key)
-            return None if one is None else [one] * layers
+            of_all_layers = self.number(key)
+            return None if of_all_layers is None else [of_all_layers] * layers
         if len(value) < layers or not all(
             isinstance(item, int) and 0 <= item < _MAX_NUMBER for item in value
         ):
@@ -735,12 +735,12 @@ class _Model:
         architecture = self.known_architecture()
         total, active = self.parameters(architecture)
         name = clean(self.values.get("general.name")) or name_of(self.path)
-        found = license_of(
+        terms = license_of(
             self.values.get("general.license"),
             self.values.get("general.license.link"),
             self.unknown,
         )
-        if found is None:
+        if terms is None:
             self.unknown["license.id"] = "the header does not say"
         what = f"header of {shown(self.path)}" + (
             f" and its other {self.parts - 1:,} parts" if self.parts > 1 else ""
@@ -753,14 +753,8 @@ class _Model:
         spec = ModelSpec(
             id=identifier(name),
             name=name,
-            modality=(
-                "image"
-                if self.name in _IMAGE_MODELS
-                else "embedding"
-                if embeds or self.number("pooling_type")
-                else "text"
-            ),
-            license=found,
+            modality=self.modality(embeds),
+            license=terms,
             parameters=Parameters(total=total, active=active, mtp=stored or None),
             architecture=architecture,
             files=(
@@ -864,6 +858,11 @@ class _Model:
                 f" {self.layers:,} blocks"
             )
 
+    def modality(self, embeds: bool) -> str:
+        if self.name in _IMAGE_MODELS:
+            return "image"
+        return "embedding" if embeds or self.number("pooling_type") else "text"
+
     def refuse_missing_parts(self, state: Mapping[str, Sequence[Recurrent | None]]) -> None:
         """A block lacks its attention only where the header counts no heads of it or it keeps a
         state, and its feed-forward only where the header gives it no length (src/models of the
@@ -881,7 +880,7 @@ class _Model:
             if part in name
         }
         for layer in range(self.layers):
-            keeps = any(found[layer] is not None for found in state.values()) or self.has(
+            keeps = any(by_layer[layer] is not None for by_layer in state.values()) or self.has(
                 layer, "cross_attn_q_proj.weight"
             )
             if heads[layer] and kv_heads[layer] and not keeps and not self.attends(layer, state):
@@ -955,27 +954,27 @@ class _Model:
         """What llama.cpp loads, alike tensors together; () where one has a type whose size is
         not known.
         """
-        found: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
+        bytes_by_tensor: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
         for tensor in self.tensors:
             if tensor.bytes is None or tensor.type not in BLOCKS:
                 return ()
             name, layer = tensor.name, self.layer_of(tensor)
             if layer >= 0:
                 name = _BLOCK.sub(r"\1*\3", name)
-            found.setdefault(
+            bytes_by_tensor.setdefault(
                 (clean(name), tensor.shape, tensor.type, layer >= self.layers), []
             ).append(tensor.bytes)
         return tuple(
             FileTensors(
                 name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra
             )
-            for (name, shape, type, extra), sizes in found.items()
+            for (name, shape, type, extra), sizes in bytes_by_tensor.items()
         )
 
     def layer_of(self, tensor: Tensor) -> int:
         """-1 for a tensor outside the blocks."""
-        found = _BLOCK.match(tensor.name)
-        return int(found[2]) if found else -1
+        match = _BLOCK.match(tensor.name)
+        return int(match[2]) if match else -1
 
     def is_encoder(self) -> bool:
         row = row_values(self.architectures, self.name)
@@ -1001,8 +1000,8 @@ class _Model:
                 f"{self.name} attends both ways (attention.causal is false), and this selfhost has"
                 " no row for it"
             )
-        known = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
-        if any(name.startswith(known) for name in self.shapes):
+        encoder_prefixes = ("a.", "v.") if row is not None else ("enc.", "dec.", "a.", "v.")
+        if any(name.startswith(encoder_prefixes) for name in self.shapes):
             raise _Unclear(
                 f"{self.name} has an encoder beside its decoder, and what it keeps of the text it"
                 " read is not in the header"
@@ -1035,7 +1034,9 @@ class _Model:
         heads = max((group.heads for group in attention if group is not None), default=None)
         positions = self.shapes.get("position_embd.weight")
         types = self.shapes.get("token_types.weight")
-        token_types = (types[1] if len(types) > 1 else 1) if types else None
+        token_types = None
+        if types:
+            token_types = types[1] if len(types) > 1 else 1
         rows = positions[-1] if positions and len(positions) > 1 else None
         shared = self.number("attention.shared_kv_layers") or 0
         if self.name == "gemma3n" and self.values.get("gemma3n.attention.shared_kv_layers") is None:
@@ -1050,7 +1051,7 @@ class _Model:
         loops = (self.name == "nanbeige" and self.number("num_loops")) or 1
         if layers * loops > MAX_LAYERS:
             self.damaged(f"{loops:,} runs through {layers:,} layers")
-        made = Architecture(
+        model = Architecture(
             row=self.name,
             runs_in_gguf=True,
             layers=layers * loops,
@@ -1061,7 +1062,7 @@ class _Model:
             tied_embeddings="output.weight" not in self.shapes and not embeds,
             output_matrix=not embeds,
             attention=grouped(attention * loops),
-            recurrent=tuple(group for found in state.values() for group in grouped(found)),
+            recurrent=tuple(group for by_layer in state.values() for group in grouped(by_layer)),
             feed_forward=grouped(feed_forward * loops),
             # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
             positions=rows + 2 if rows and token_types == 1 else rows,
@@ -1075,9 +1076,9 @@ class _Model:
             deepstack_layers=min(self.number("n_deepstack_layers") or 0, layers) or None,
             mtp_layers=more or None,
         )
-        for key, message, _ in made.misfits():
+        for key, message, _ in model.misfits():
             raise _Unclear(f"{self.name}: {key} {message}")
-        if made.context_tokens is None:
+        if model.context_tokens is None:
             self.unknown["architecture.context_tokens"] = (
                 f"the header says {self.name}.context_length = 0"
             )
@@ -1085,7 +1086,7 @@ class _Model:
             "a GGUF file does not say in which type the weights were published"
         )
         return self.as_stored(
-            made if row is None else made.replace(**self.departures(row, made)), row
+            model if row is None else model.replace(**self.departures(row, model)), row
         )
 
     def refuse_misfits(self, parts: Iterable[LayerPart | None], width: int) -> None:
@@ -1106,12 +1107,12 @@ class _Model:
         """By kind, the state of each layer; layers and kinds as the tensors show them, sizes as
         the keys say.
         """
-        found: dict[str, list[Recurrent | None]] = {}
+        by_kind: dict[str, list[Recurrent | None]] = {}
         for layer in range(self.layers):
             kind = self.recurrent_kind(layer)
             if kind is not None:
-                found.setdefault(kind, [None] * self.layers)[layer] = self.state(kind, layer)
-        return found
+                by_kind.setdefault(kind, [None] * self.layers)[layer] = self.state(kind, layer)
+        return by_kind
 
     def recurrent_kind(self, layer: int) -> str | None:
         if self.has(layer, "shortconv.conv.weight"):
@@ -1257,15 +1258,15 @@ class _Model:
             raise _Unclear(f"the header has no {self.name}.attention.head_count")
         kv_heads = self.per_layer("attention.head_count_kv", layers) or heads
         window, slides = self.window()
-        found: list[Attention | None] = [None] * layers
+        by_layer: list[Attention | None] = [None] * layers
         for layer in attending:
-            found[layer] = self.attention_of(
+            by_layer[layer] = self.attention_of(
                 layer,
                 heads[layer] or max(heads),
                 kv_heads[layer],
                 window if slides[layer] else None,
             )
-        return found
+        return by_layer
 
     def attention_of(self, layer: int, heads: int, kv_heads: int, window: int | None) -> Attention:
         width = self.needed("embedding_length")
@@ -1406,8 +1407,8 @@ class _Model:
                 " llama.cpp refuse such a file, or take the others for layers without a window"
             )
         if isinstance(pattern, list):
-            found = self.per_layer("attention.sliding_window_pattern", layers) or []
-            return window, [bool(item) for item in found]
+            flags = self.per_layer("attention.sliding_window_pattern", layers) or []
+            return window, [bool(item) for item in flags]
         every = self.number("attention.sliding_window_pattern")
         if every is None:
             every = _FULL_EVERY.get(self.name)
@@ -1422,14 +1423,14 @@ class _Model:
     def feed_forward(self, width: int) -> list[FeedForward | None]:
         used = self.number("expert_used_count")
         groups = self.number("expert_group_count") or 0
-        found: list[FeedForward | None] = []
+        by_layer: list[FeedForward | None] = []
         for layer in range(self.layers):
             experts = self.shapes.get(f"blk.{layer}.ffn_down_exps.weight")
             dense = self.shapes.get(f"blk.{layer}.ffn_down.weight")
             shared = self.shapes.get(f"blk.{layer}.ffn_down_shexp.weight")
             if experts is not None and len(experts) == 3 and used:
                 length, inner, number = experts
-                found.append(
+                by_layer.append(
                     FeedForward(
                         layers=(),
                         length=length,
@@ -1444,13 +1445,13 @@ class _Model:
                     )
                 )
             elif dense is None and self.has(layer, "channel_mix_key.weight"):
-                found.append(
+                by_layer.append(
                     FeedForward(
                         layers=(), length=self.shapes[f"blk.{layer}.channel_mix_key.weight"][-1]
                     )
                 )
             elif dense is not None:
-                found.append(FeedForward(layers=(), length=dense[0]))
+                by_layer.append(FeedForward(layers=(), length=dense[0]))
             elif f"blk.{layer}.ffn_down.0.weight" in self.shapes and used:
                 # before April 2024 every expert was a tensor of its own
                 number = sum(
@@ -1458,52 +1459,49 @@ class _Model:
                     for expert in range(MAX_KEPT)
                 )
                 length = self.shapes[f"blk.{layer}.ffn_down.0.weight"][0]
-                found.append(
+                by_layer.append(
                     FeedForward(layers=(), length=length, experts=number, used=min(used, number))
                 )
             else:
-                found.append(None)
-        return found
+                by_layer.append(None)
+        return by_layer
 
     # -------- what its row says, and where it departs from it
 
-    def departures(self, row: Mapping[str, Any], made: Architecture) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def departures(self, row: Mapping[str, Any], model: Architecture) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
         bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in self.shapes)
-        if made.attention and bias != bool(row.get("attention_bias")):
-            found["attention_bias"] = bias
-        norm = self.query_key_norm(made)
+        if model.attention and bias != bool(row.get("attention_bias")):
+            changes["attention_bias"] = bias
+        norm = self.query_key_norm(model)
         if norm is not None and norm != (row.get("query_key_norm") or "none"):
-            found["query_key_norm"] = norm
-        if not made.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
-            found["parallel_norms"] = 2
-        factors = (
-            "freqs"
-            if "rope_freqs.weight" in self.shapes
-            else "long_short"
-            if "rope_factors_long.weight" in self.shapes
-            else None
-        )
+            changes["query_key_norm"] = norm
+        if not model.recurrent and any(name.endswith("attn_norm_2.weight") for name in self.shapes):
+            changes["parallel_norms"] = 2
+        factors = self.rope_factors()
         if factors is not None and factors != row.get("rope_factors"):
-            found["rope_factors"] = factors
+            changes["rope_factors"] = factors
         if self.values.get("chameleon.swin_norm") is True:
-            found["also"] = ("norms_after",)
+            changes["also"] = ("norms_after",)
         up, down = (self.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
         if self.name in _GATE_VARIES and up is not None and down is not None:
-            gate = (
-                "split"
-                if self.has(0, "ffn_gate.weight")
-                else "fused"
-                if up[-1] == 2 * down[0]
-                else "none"
-            )
+            if self.has(0, "ffn_gate.weight"):
+                gate = "split"
+            else:
+                gate = "fused" if up[-1] == 2 * down[0] else "none"
             if gate != row.get("gate", "split"):
-                found["gate"] = gate
-        return found
+                changes["gate"] = gate
+        return changes
 
-    def query_key_norm(self, made: Architecture) -> str | None:
+    def rope_factors(self) -> str | None:
+        """The kind of the tensors that scale its rotary positions; None where it has none."""
+        if "rope_freqs.weight" in self.shapes:
+            return "freqs"
+        return "long_short" if "rope_factors_long.weight" in self.shapes else None
+
+    def query_key_norm(self, model: Architecture) -> str | None:
         """None where no layer has plain attention, so that the question makes no sense."""
-        for group in made.attention:
+        for group in model.attention:
             if group.kind != "latent":
                 shape = self.shapes.get(f"blk.{group.layers[0]}.attn_q_norm.weight")
                 if shape is None:
@@ -1513,18 +1511,18 @@ class _Model:
                 return "head" if shape[0] == group.key_length else "full"
         return None
 
-    def as_stored(self, made: Architecture, row: Mapping[str, Any] | None) -> Architecture:
+    def as_stored(self, model: Architecture, row: Mapping[str, Any] | None) -> Architecture:
         """With the file's own tensor table, unless the row already gives it."""
         if row is not None:
             from ..needs.tensors import gguf_tensors, row_of
 
-            known = row_of(made, self.architectures)
-            if known is None:
+            model_row = row_of(model, self.architectures)
+            if model_row is None:
                 raise _Unclear(f"its layers lack a part that every {self.name} model has")
-            expected = _by_place(gguf_tensors(made, known))
-            actual = _by_place(self.groups(made))
+            expected = _by_place(gguf_tensors(model, model_row))
+            actual = _by_place(self.groups(model))
             if expected == actual:
-                return made
+                return model
             self.refuse_other_tensors(expected, actual)
             odd = [place for place, _ in expected.items() ^ actual.items()]
             names = listed(sorted({clean(_numbered(place)) for place in odd}), 3)
@@ -1541,11 +1539,11 @@ class _Model:
                 f"{self.name} is not an architecture that this selfhost knows, and perhaps none"
                 " that llama.cpp loads"
             )
-            made = made.replace(attention=(), recurrent=())
-        groups = self.groups(made)
+            model = model.replace(attention=(), recurrent=())
+        groups = self.groups(model)
         if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
             raise _Unclear(f"the tensors of {self.name} have more than {MAX_TENSOR_NAMES:,} names")
-        return made.replace(tensors=groups)
+        return model.replace(tensors=groups)
 
     def refuse_other_tensors(
         self,
@@ -1582,9 +1580,9 @@ class _Model:
                 f" {' × '.join(f'{size:,}' for size in needed) or '1'}"
             )
 
-    def groups(self, made: Architecture) -> tuple[TensorGroup, ...]:
-        limit = made.layers + (made.mtp_layers or 0)
-        found: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+    def groups(self, model: Architecture) -> tuple[TensorGroup, ...]:
+        limit = model.layers + (model.mtp_layers or 0)
+        layers_by_tensor: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         for tensor in self.tensors:
             block = _BLOCK.match(tensor.name)
             inside = (
@@ -1598,14 +1596,14 @@ class _Model:
                 if block is not None and inside
                 else tensor.name.replace("*", "?")
             )
-            found.setdefault((clean(name), tensor.shape), []).append(
+            layers_by_tensor.setdefault((clean(name), tensor.shape), []).append(
                 int(block[2]) if block is not None and inside else -1
             )
         return tuple(
             TensorGroup(
                 name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape
             )
-            for (name, shape), numbers in found.items()
+            for (name, shape), numbers in layers_by_tensor.items()
             if numbers == [-1] or -1 not in numbers
         )
 
@@ -1651,13 +1649,13 @@ class _Model:
                 by_type[tensor.type] = by_type.get(tensor.type, 0) + prod(tensor.shape)
         most = max(by_type, key=lambda type: by_type[type], default="F32")
         stated = self.values.get("general.file_type")
-        known = (
+        file_type = (
             _FILE_TYPES.get(stated & ~_GUESSED)
             if isinstance(stated, int) and not isinstance(stated, bool)
             else None
         )
-        if known is not None:
-            name, base = known
+        if file_type is not None:
+            name, base = file_type
             if base not in by_type and _FALLBACKS.get(base) not in by_type:
                 seen = listed(sorted(by_type, key=lambda type: -by_type[type]), 3)
                 actual = self.mix(most)
@@ -1676,10 +1674,10 @@ class _Model:
         return self.mix(most)
 
     def note_own_mix(self, name: str) -> None:
-        found = re.search(r"(?i)[-._](UD-(?:I?Q\d\w*))", os.path.basename(self.path))
-        if found:
+        match = re.search(r"(?i)[-._](UD-(?:I?Q\d\w*))", os.path.basename(self.path))
+        if match:
             self.notes.append(
-                f"its name says {clean(found[1]).upper()}, its publisher's own mix; its header"
+                f"its name says {clean(match[1]).upper()}, its publisher's own mix; its header"
                 f" {name}"
             )
 
@@ -1695,8 +1693,10 @@ class _Model:
             for tensor in self.tensors
             if "attn_v.weight" in tensor.name or "attn_qkv.weight" in tensor.name
         }
-        if most == "Q3_K":
-            ending = "S" if down <= {"Q3_K", "F32"} else "M" if "Q4_K" in down else "L"
+        if most == "Q3_K" and down <= {"Q3_K", "F32"}:
+            ending = "S"
+        elif most == "Q3_K":
+            ending = "M" if "Q4_K" in down else "L"
         else:
             ending = "M" if "Q6_K" in down else "S"
         return f"{most}_{ending}"
@@ -1706,7 +1706,7 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int,
     """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
     size.
     """
-    found: dict[tuple[str, int], tuple[int, ...]] = {}
+    shapes: dict[tuple[str, int], tuple[int, ...]] = {}
     for group in groups:
         name = group.name.removesuffix(".weight")
         name = _TWO_NAMES.get(name, name)
@@ -1716,8 +1716,8 @@ def _by_place(groups: Iterable[TensorGroup]) -> dict[tuple[str, int], tuple[int,
             else tuple(size for size in group.shape if size != 1)
         )
         for layer in group.layers or (-1,):
-            found[name, layer] = shape
-    return found
+            shapes[name, layer] = shape
+    return shapes
 
 
 def _numbered(place: tuple[str, int]) -> str:

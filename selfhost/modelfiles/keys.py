@@ -149,8 +149,8 @@ def classes() -> Mapping[str, Any]:
     file: it built every class, one key changed at a time.
     """
     file = os.path.join(os.path.dirname(__file__), "classes.json")
-    found: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
-    return found
+    tables: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
+    return tables
 
 
 class Unclear(Exception):
@@ -284,9 +284,9 @@ class Keys:
     def get(self, *keys: str) -> Any:
         """The first of these keys that has a value; all of them count as understood."""
         self.asked.update(keys)
-        found = next((key for key in keys if self.text.get(key) is not None), None)
-        self.used.update(keys if found is None else (found,))
-        return None if found is None else self.text[found]
+        first_key = next((key for key in keys if self.text.get(key) is not None), None)
+        self.used.update(keys if first_key is None else (first_key,))
+        return None if first_key is None else self.text[first_key]
 
     def number(self, *keys: str) -> int | None:
         """A whole number of at least 0, None where it is missing."""
@@ -348,13 +348,14 @@ class Keys:
 
     def switches(self, key: str) -> list[bool] | None:
         """The same of a list of 0 and 1, false and true."""
-        found = self.per_layer(key)
+        numbers = self.per_layer(key)
         odd = next(
-            (item for item in found or () if not isinstance(item, int) or item not in (0, 1)), None
+            (item for item in numbers or () if not isinstance(item, int) or item not in (0, 1)),
+            None,
         )
         if odd is not None:
             raise Unclear(f"{key}: {short(odd)} is not understood")
-        return None if found is None else [bool(item) for item in found]
+        return None if numbers is None else [bool(item) for item in numbers]
 
     def places(self, *keys: str) -> list[int] | None:
         """The numbers of the layers that the first of these keys names, None where they are
@@ -376,23 +377,23 @@ class Keys:
             return {}
         if not isinstance(stated, dict):
             raise Unclear(f"{_OF_LAYERS} is {short(stated)}, not keys by layer")
-        found: dict[int, Mapping[str, Any]] = {}
+        by_layer: dict[int, Mapping[str, Any]] = {}
         for key, own in stated.items():
             number = int(key) if _LAYER_NUMBER.fullmatch(key) else None
-            if number is None or number >= self.layers or number in found:
-                why = "is named twice" if number in found else "is no layer"
+            if number is None or number >= self.layers or number in by_layer:
+                why = "is named twice" if number in by_layer else "is no layer"
                 if number is None:
                     why = "is no number of a layer"
                 raise Unclear(f"{_OF_LAYERS}: {short(key)} {why} of the {self.layers:,}")
             if not isinstance(own, dict):
                 raise Unclear(f"{_OF_LAYERS}: {short(key)} is {short(own)}, not keys of a layer")
             # what is as everywhere changes nothing
-            found[number] = {
+            by_layer[number] = {
                 name: value
                 for name, value in own.items()
                 if name not in self.text or self.text[name] != value
             }
-        return found
+        return by_layer
 
     def at(
         self, number: int, read: Callable[[Keys, int, str, int], _Part], kind: str, width: int

@@ -88,14 +88,16 @@ def kept_in(quantization: object, *, latent: bool) -> str | None:
         stated = [
             part.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo") for part in parts
         ]
-        asked = next((one for one in stated if one), None)
+        scheme = next((value for value in stated if value), None)
         fixed = (
-            isinstance(asked, Mapping)
-            and asked.get("dynamic") is False
-            and _eight_float_bits(asked)
+            isinstance(scheme, Mapping)
+            and scheme.get("dynamic") is False
+            and _eight_float_bits(scheme)
         )
         return (
-            "float8_e4m3" if fixed or (isinstance(asked, str) and asked.lower() == "fp8") else None
+            "float8_e4m3"
+            if fixed or (isinstance(scheme, str) and scheme.lower() == "fp8")
+            else None
         )
     if (
         method == "compressed-tensors"
@@ -225,21 +227,21 @@ def _last_full(config: Keys, kinds: list[str]) -> list[str]:
 
 
 def named_kind(config: Keys, name: Any) -> str:
-    found = _NAMES.get(name) if isinstance(name, str) else None
+    kind = _NAMES.get(name) if isinstance(name, str) else None
     if config.type.indexed and name in ("sparse_attention", "indexed_attention"):
         # indexer_types says where; transformers 5 has a word for it
         return "full"
-    if found is None:
+    if kind is None:
         raise Unclear(f"layer_types: {short(name)} is not understood")
-    if config.type.shared_blocks and found not in ("mamba", "delta", "hybrid"):
+    if config.type.shared_blocks and kind not in ("mamba", "delta", "hybrid"):
         raise Unclear(f"layer_types: {short(name)} is not understood")
-    if found == "mamba":
+    if kind == "mamba":
         return config.type.mamba_is
-    if found == "delta":
+    if kind == "delta":
         return config.type.linear_is
-    if found == "sliding" and window_tokens(config) is None:
+    if kind == "sliding" and window_tokens(config) is None:
         return "full"
-    return found
+    return kind
 
 
 def kimi_layers(config: Keys) -> list[str]:
@@ -388,7 +390,7 @@ def _first_and_sixth_full(config: Keys) -> list[bool]:
 def _named_local(config: Keys) -> list[bool]:
     """`attention_types` of GPT Neo: names of kinds, and how often they come."""
     types, layers = config.get("attention_types"), config.layers
-    found: list[bool] = []
+    is_local: list[bool] = []
     for part in types if isinstance(types, list) else []:
         if not (
             isinstance(part, list)
@@ -398,12 +400,12 @@ def _named_local(config: Keys) -> list[bool]:
             and 0 < part[1] <= layers
         ):
             break
-        found += [name == "local" for name in part[0]] * part[1]
-        if len(found) >= layers:
+        is_local += [name == "local" for name in part[0]] * part[1]
+        if len(is_local) >= layers:
             break
-    if len(found) != layers:
+    if len(is_local) != layers:
         raise Unclear("attention_types does not name each layer once")
-    return found
+    return is_local
 
 
 # by `slides` of a model type: whether each layer has the window
@@ -581,13 +583,13 @@ def kv_heads_of(config: Keys, number: int, heads: int) -> int:
     if config.flag("group_query_attention") and config.number("num_query_groups"):
         return config.needed("num_query_groups")
     stated = config.of_layer(number, *KV_HEADS)
-    one = config.flag("multi_query")
+    single_head = config.flag("multi_query")
     if config.type.one_or_all_kv_heads:
-        return 1 if one else heads
+        return 1 if single_head else heads
     config.asked.update(("new_decoder_architecture", "multi_query_attention"))
     # Falcon's older classes ignore num_kv_heads where multi_query is set
     if (
-        one
+        single_head
         and not config.text.get("new_decoder_architecture")
         and not (stated and config.type.stated_kv_heads_win)
     ):
@@ -768,7 +770,7 @@ def rwkv(config: Keys, kind: str, width: int) -> Recurrent:
             [config.number(*keys) for keys in _RWKV7_KEYS],
         )
         ranks = tuple(
-            one or rwkv7_rank(width, *rule) for one, rule in zip(stated, RWKV7_RANKS, strict=True)
+            rank or rwkv7_rank(width, *rule) for rank, rule in zip(stated, RWKV7_RANKS, strict=True)
         )
         return Recurrent(kind=kind, layers=(), key_length=head, ranks=ranks)
     wide = width == 4096 if kind == "rwkv6" else width >= 4096

@@ -80,7 +80,7 @@ def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored
             layers[group.name] = layers.get(group.name, frozenset()) | frozenset(group.layers)
     head = next((group.name for group in groups if group.name == "output.weight"), None)
     paths = {name: tuple(tuple(path.split(".")) for path in modules_of(name)) for name in layers}
-    count = 1 + max((layer for found in layers.values() for layer in found), default=-1)
+    count = 1 + max((layer for numbers in layers.values() for layer in numbers), default=-1)
     types: dict[tuple[str, int | None], str | None] = {}
     for rule in stored.rules:
         if ELSEWHERE.search(rule.text) and rule.way != "regex":
@@ -107,13 +107,13 @@ def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored
         for place in named:
             types.setdefault(place, rule.type)
     each: dict[str, dict[int | None, str]] = {}
-    for name, found in layers.items():
+    for name, numbers in layers.items():
         usual = (
             None
             if stored.chosen
             else (stored.experts if "_exps." in name else None) or stored.matrices
         )
-        each[name] = {layer: types.get((name, layer), usual) or plain for layer in sorted(found)}
+        each[name] = {layer: types.get((name, layer), usual) or plain for layer in sorted(numbers)}
     experts = {
         type for name, of_layers in each.items() if "_exps." in name for type in of_layers.values()
     }
@@ -165,8 +165,8 @@ def _named(
 ) -> _Named | None:
     """The same of a name, or part of one; None where it means single experts."""
     text = text.removesuffix(".weight").removesuffix(".*").removeprefix("*.").strip(".")
-    found = _LAYER.search(text)
-    if found is None:
+    match = _LAYER.search(text)
+    if match is None:
         inner = text.split(".")
         while inner and inner[0] in _WRAPPERS:
             inner = inner[1:]
@@ -176,11 +176,11 @@ def _named(
         return _with_segments(
             inner, None, layers, paths, "end" if way == "boundary" else "anywhere"
         )
-    number = None if found[1] == "*" else int(found[1])
+    number = None if match[1] == "*" else int(match[1])
     if number is not None and number >= count:
         # a block that predicts more tokens
         return {("", number)}
-    rest = text[found.end() :]
+    rest = text[match.end() :]
     return _with_segments(
         rest.split(".") if rest else [],
         number,
@@ -200,16 +200,16 @@ def _with_segments(
     """Tensors one of whose modules has `inner` for the parts of its name ("whole"), or for some of
     them: at the "start", at the "end" or "anywhere".
     """
-    found: _Named = set()
+    places: _Named = set()
     for name, fit in _fits(tuple(inner), tuple(paths.items()), where):
         if fit == "all":
-            found |= {
+            places |= {
                 (name, layer)
                 for layer in (layers[name] if number is None else layers[name] & {number})
             }
         elif number is None or number in layers[name]:
             return None
-    return found
+    return places
 
 
 # the same name stands there for each layer
@@ -218,18 +218,15 @@ def _fits(
     inner: tuple[str, ...], paths: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], where: str
 ) -> tuple[tuple[str, str], ...]:
     """Tensors that fit, each with `all`, or `one` where single experts do."""
-    made = []
+    fitting = []
     for name, modules in paths:
-        fits = (
-            [_fit(inner, module, where) for module in modules]
-            if inner
-            else ["all"]
-            if where != "whole"
-            else []
-        )
+        if inner:
+            fits = [_fit(inner, module, where) for module in modules]
+        else:
+            fits = ["all"] if where != "whole" else []
         if "all" in fits or "one" in fits:
-            made.append((name, "all" if "all" in fits else "one"))
-    return tuple(made)
+            fitting.append((name, "all" if "all" in fits else "one"))
+    return tuple(fitting)
 
 
 def _fit(inner: Sequence[str], module: Sequence[str], where: str) -> str:
@@ -284,7 +281,7 @@ def _fitting(
     """Tensors with a module that fits; None where nothing tells, or single experts alone do."""
     if fits is None:
         return None
-    found: _Named = set()
+    places: _Named = set()
     for name, modules in paths.items():
         written = [".".join(module) for module in modules]
         for layer in layers[name]:
@@ -296,8 +293,8 @@ def _fitting(
             if any((module, True) in seen and (module, False) in seen for module in written):
                 return None
             if any(fit for _, fit in seen):
-                found.add((name, layer))
-    return found
+                places.add((name, layer))
+    return places
 
 
 def _names_the_head(rule: Rule) -> bool:

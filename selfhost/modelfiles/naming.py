@@ -47,8 +47,8 @@ def identifier(name: str) -> str:
     """A spec id of it: lower case letters, digits, `.` and `-`; `local-model` where nothing is
     left.
     """
-    found = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:MAX_TEXT].strip("-.")
-    return found or "local-model"
+    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:MAX_TEXT].strip("-.")
+    return slug or "local-model"
 
 
 def name_of(path: str) -> str:
@@ -78,9 +78,9 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
     text = clean(tag)
     if not text:
         return None
-    known = _SPDX.get(text.lower())
-    if known is not None:
-        return License(id=known)
+    spdx_id = _SPDX.get(text.lower())
+    if spdx_id is not None:
+        return License(id=spdx_id)
     url = clean(link)
     if not url.startswith(("https://", "http://")):
         url = ""
@@ -129,8 +129,8 @@ def row_values(architectures: Mapping[str, object], name: str) -> Mapping[str, o
     top key.
     """
     rows = architectures.get("architecture", architectures)
-    found = rows.get(name) if isinstance(rows, Mapping) else None
-    return found if isinstance(found, Mapping) else None
+    row = rows.get(name) if isinstance(rows, Mapping) else None
+    return row if isinstance(row, Mapping) else None
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:

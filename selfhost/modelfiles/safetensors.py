@@ -152,12 +152,12 @@ def read_file(path: str) -> tuple[int, dict[str, int]]:
     return size, _elements(path, room, header)
 
 
-def _layers(header: Any, found: dict[int, dict[str, tuple[int, ...]]]) -> None:
+def _layers(header: Any, shapes: dict[int, dict[str, tuple[int, ...]]]) -> None:
     """Add what `Weights.layers` has of one file, which `_elements` has read."""
     for name, entry in header.items():
         inside = _IN_LAYER.match(name)
         if inside is not None:
-            layer = found.setdefault(int(inside[1]), {})
+            layer = shapes.setdefault(int(inside[1]), {})
             if entry["dtype"] in _TRUE_SHAPES and _COMPARED.fullmatch(inside[2]):
                 layer[clean(name)] = tuple(entry["shape"])
 
@@ -241,11 +241,11 @@ class _Twice(dict[str, object]):
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
+    values = dict(pairs)
+    if len(values) == len(pairs):
+        return values
     keys = [key for key, _ in pairs]
-    twice = _Twice(found)
+    twice = _Twice(values)
     twice.keys_twice = frozenset(key for key in ("__metadata__", *_FIELDS) if keys.count(key) > 1)
     return twice
 
@@ -275,13 +275,13 @@ def _elements(path: str, room: int, header: Any) -> dict[str, int]:
         fail(
             path, "is damaged: __metadata__ of its header is no table of words", "download it again"
         )
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     places: list[tuple[int, int, str]] = []
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         dtype, count, begin, end = _tensor(path, name, entry)
-        found[dtype] = found.get(dtype, 0) + count
+        counts[dtype] = counts.get(dtype, 0) + count
         places.append((begin, end, name))
     places.sort()
     reached = 0
@@ -312,7 +312,7 @@ def _elements(path: str, room: int, header: Any) -> dict[str, int]:
             f"is damaged: {room - reached:,} bytes at its end belong to no tensor",
             "download it again",
         )
-    return found
+    return counts
 
 
 def _tensor(path: str, name: str, entry: Any) -> tuple[str, int, int, int]:
@@ -362,13 +362,13 @@ def shards_of(path: str) -> tuple[str, ...]:
     there or not.
     """
     name = os.path.basename(path)
-    found = _SHARD.match(name)
-    if found is None or not 1 <= int(found[3]) <= MAX_SHARDS:
+    match = _SHARD.match(name)
+    if match is None or not 1 <= int(match[3]) <= MAX_SHARDS:
         return (path,)
     folder = path[: len(path) - len(name)]
     return tuple(
-        f"{folder}{found[1]}-{number:05d}-of-{found[3]}{found[4]}"
-        for number in range(1, int(found[3]) + 1)
+        f"{folder}{match[1]}-{number:05d}-of-{match[3]}{match[4]}"
+        for number in range(1, int(match[3]) + 1)
     )
 
 
@@ -440,7 +440,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
         tensors += len(header) if isinstance(header, dict) else 0
         if tensors > MAX_TENSORS_IN_ALL:
             fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
-        found = _elements(path, room, header)
+        counts = _elements(path, room, header)
         _layers(header, layers)
         predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
         scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
@@ -453,7 +453,7 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
                 ):
                     rows[pattern] = clean(name), entry["shape"][0]
         total += size
-        for dtype, count in found.items():
+        for dtype, count in counts.items():
             elements[dtype] = elements.get(dtype, 0) + count
         # one header at a time: the largest take 200 MB
         del header

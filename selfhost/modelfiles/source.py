@@ -192,8 +192,8 @@ def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
             path, "is empty", "the download did not start, or the disk was full: download it again"
         )
     if start.startswith(_LFS):
-        found = re.search(rb"\nsize (\d{1,18})", start)
-        real = f" of {int(found[1]):,} bytes" if found else ""
+        size_line = re.search(rb"\nsize (\d{1,18})", start)
+        real = f" of {int(size_line[1]):,} bytes" if size_line else ""
         fail(
             path,
             f"is a Git LFS pointer: the real file{real} was not downloaded",

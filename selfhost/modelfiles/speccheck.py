@@ -92,12 +92,12 @@ def check_spec_files(
         _check_references(document, ids)
         _check_license(document)
         _check_sources(document)
-    for document, made in read:
-        if made is not None and document.ok:
-            _check_parts(document, made, architectures)
-            _check_counts(document, made, architectures)
-            _check_files(document, made, architectures)
-            _check_apart(document, made, architectures)
+    for document, parsed in read:
+        if parsed is not None and document.ok:
+            _check_parts(document, parsed, architectures)
+            _check_counts(document, parsed, architectures)
+            _check_files(document, parsed, architectures)
+            _check_apart(document, parsed, architectures)
     problems = tuple(problem for document, _ in read for problem in document.problems)
     return problems, tuple(spec for document, spec in read if spec is not None and document.ok)
 
@@ -183,13 +183,13 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
 
 def _check_parts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
     """That a model has the parts which every model of its architecture has."""
-    made = spec.architecture
-    key = None if made is None else need.lacking(made, architectures)
-    if made is not None and key is not None:
+    architecture = spec.architecture
+    key = None if architecture is None else need.lacking(architecture, architectures)
+    if architecture is not None and key is not None:
         remedy = f"write {key} = [{{ … }}], or another architecture"
         document.add(
             ("architecture", key),
-            f"is missing, and every {made.row} model has it",
+            f"is missing, and every {architecture.row} model has it",
             remedy,
             absent=True,
         )

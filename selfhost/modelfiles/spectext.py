@@ -132,9 +132,9 @@ def _value(value: Any) -> str:
 
 
 def _letter(letter: str) -> str:
-    found = _ESCAPES.get(letter)
-    if found is not None:
-        return found
+    escape = _ESCAPES.get(letter)
+    if escape is not None:
+        return escape
     if ord(letter) < 0x20 or ord(letter) == 0x7F:
         return f"\\u{ord(letter):04X}"
     # half of a pair, as names of files may hold, is no character that TOML can have
@@ -250,51 +250,51 @@ def _placed(groups: Sequence[_Group], model: Architecture) -> list[dict[str, Any
     every = set(range(model.layers))
     if all(set(group.layers) == every for group in groups):
         return [{} for _ in groups]
-    found: list[dict[str, Any]] = [{"at": _at(group.layers, model)} for group in groups]
+    lines: list[dict[str, Any]] = [{"at": _at(group.layers, model)} for group in groups]
     for index, group in enumerate(groups):
         named = {layer for other in groups if other is not group for layer in other.layers}
         if (
-            isinstance(found[index]["at"], tuple)
+            isinstance(lines[index]["at"], tuple)
             and len(group.layers) > 1
             and every - named == set(group.layers)
         ):
             # a list of many layers reads worse than "the rest"
-            found[index] = {}
+            lines[index] = {}
             break
-    return found
+    return lines
 
 
 def _attention(group: Attention, at: dict[str, Any], model: Architecture) -> dict[str, Any]:
-    found = dict(at)
+    line = dict(at)
     if group.kind != "full":
-        found["kind"] = group.kind
+        line["kind"] = group.kind
     if group.heads != model.heads:
-        found["heads"] = group.heads
+        line["heads"] = group.heads
     if group.kind != "latent" or group.kv_heads != group.heads:
-        found["kv_heads"] = group.kv_heads
-    found["key_length"] = group.key_length
+        line["kv_heads"] = group.kv_heads
+    line["key_length"] = group.key_length
     if group.value_length != group.key_length:
-        found["value_length"] = group.value_length
+        line["value_length"] = group.value_length
     for key in ("window_tokens", *_SOMETIMES, "query_key_norm"):
         if getattr(group, key) is not None:
-            found[key] = getattr(group, key)
+            line[key] = getattr(group, key)
     if group.values_from_keys:
-        found["values_from_keys"] = True
-    return found
+        line["values_from_keys"] = True
+    return line
 
 
 def _recurrent(group: Recurrent, at: dict[str, Any]) -> dict[str, Any]:
-    found = {**at, "kind": group.kind}
+    line = {**at, "kind": group.kind}
     for key in type(group)._fields:
         if key not in ("kind", "layers") and getattr(group, key) is not None:
-            found[key] = getattr(group, key)
-    return found
+            line[key] = getattr(group, key)
+    return line
 
 
 def _feed_forward(group: FeedForward, at: dict[str, Any]) -> dict[str, Any]:
-    found = dict(at)
+    line = dict(at)
     for key in type(group)._fields:
         value = getattr(group, key)
         if key != "layers" and value not in (None, False):
-            found[key] = value
-    return found
+            line[key] = value
+    return line

@@ -104,19 +104,19 @@ _READ = {
 }  # fmt: skip
 
 
-def stored_by(found: Mapping[str, Any]) -> Stored:
+def stored_by(config: Mapping[str, Any]) -> Stored:
     """`quantization_config` in the words of DTYPES, with what it says of single modules; `why`
     where something is not understood.
     """
-    method = found.get("quant_method") or ("modelopt" if found.get("quant_algo") else None)
-    stored = _by_method(method, found)
+    method = config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None)
+    stored = _by_method(method, config)
     if stored.why is not None:
         return stored
     if stored.name is None:
         return Stored(why=f"{short(method)} is not understood")
     rules = [*stored.rules]
     for key in _LEFT_OUT:
-        names = found.get(key)
+        names = config.get(key)
         if isinstance(names, list):
             rules = [
                 *(
@@ -126,15 +126,17 @@ def stored_by(found: Mapping[str, Any]) -> Stored:
                 ),
                 *rules,
             ]
-    known = {*_READ.get(str(method), ()), *_LEFT_OUT, *{rule.key for rule in stored.rules}}
-    for key, value in found.items():
+    understood = {*_READ.get(str(method), ()), *_LEFT_OUT, *{rule.key for rule in stored.rules}}
+    for key, value in config.items():
         odd_names = (
             key in _LEFT_OUT
             and value is not None
-            and not (isinstance(value, list) and all(isinstance(one, str) for one in value))
+            and not (isinstance(value, list) and all(isinstance(module, str) for module in value))
         )
         if odd_names or (
-            key not in _NO_BEARING and key not in known and value not in (None, False, {}, [], "")
+            key not in _NO_BEARING
+            and key not in understood
+            and value not in (None, False, {}, [], "")
         ):
             return Stored(why=f"{short(key)} = {short(value)} is not understood")
     if len(rules) > _MAX_RULES or sum(rule.way == "regex" for rule in rules) > _MAX_PATTERNS:
@@ -161,11 +163,11 @@ def _rule(key: str, name: str, way: str, type: str | None = None) -> Rule:
     )
 
 
-def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
+def _by_method(method: object, config: Mapping[str, Any]) -> Stored:
     if method in ("fp8", "fbgemm_fp8"):
-        block = found.get("weight_block_size")
-        if found.get("expert_dtype") not in (None, "fp8"):
-            return Stored(why=f"expert_dtype = {short(found['expert_dtype'])} is not understood")
+        block = config.get("weight_block_size")
+        if config.get("expert_dtype") not in (None, "fp8"):
+            return Stored(why=f"expert_dtype = {short(config['expert_dtype'])} is not understood")
         if block is not None and (
             block != [128, 128] or not all(type(side) is int for side in block)
         ):
@@ -173,7 +175,7 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
         eight = "float8_e4m3" if block is None else "float8_e4m3_128x128"
         # transformers 5 writes this key, and makes the head narrow where a list does not name it;
         # publishers' own programs do not
-        whole = "expert_dtype" in found and found.get("modules_to_not_convert") is not None
+        whole = "expert_dtype" in config and config.get("modules_to_not_convert") is not None
         return Stored(
             name=eight,
             matrices=eight,
@@ -182,11 +184,11 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
     if method == "mxfp4":
         return Stored(name="mxfp4", experts="mxfp4")
     if method in ("gptq", "awq"):
-        return _grouped(str(method), found)
+        return _grouped(str(method), config)
     if method == "auto-round":
-        return _auto_rounded(found)
+        return _auto_rounded(config)
     if method == "modelopt":
-        algorithm = found.get("quant_algo")
+        algorithm = config.get("quant_algo")
         name = (
             {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm)
             if isinstance(algorithm, str)
@@ -198,22 +200,22 @@ def _by_method(method: object, found: Mapping[str, Any]) -> Stored:
             why=None if name else f"quant_algo = {short(algorithm)} is not understood",
         )
     if method == "bitsandbytes":
-        if found.get("load_in_4bit") is True or found.get("_load_in_4bit") is True:
-            name = "nf4-double" if found.get("bnb_4bit_use_double_quant") is True else "nf4"
-        elif found.get("load_in_8bit") is True:
+        if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
+            name = "nf4-double" if config.get("bnb_4bit_use_double_quant") is True else "nf4"
+        elif config.get("load_in_8bit") is True:
             name = "int8"
         else:
             return Stored()
         # transformers 5.23.0, quantizers/base.py, get_modules_to_not_convert: a list of one's own
         # takes the place of that with the head
-        listed = found.get("llm_int8_skip_modules") is not None
+        listed = config.get("llm_int8_skip_modules") is not None
         return Stored(
             name=name,
             matrices=name,
             rules=(Rule(key="llm_int8_skip_modules", text="lm_head", type=name),) if listed else (),
         )
     if method == "compressed-tensors":
-        return _compressed(found)
+        return _compressed(config)
     if method == "bitnet":
         return Stored(name="ternary", matrices="ternary")
     return Stored()
@@ -230,19 +232,19 @@ _MLX_ALONE = {
 _MLX_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,5})\.(.+)")
 
 
-def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | None:
+def of_mlx(config: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | None:
     """MLX's `quantization`: the name of its bits and groups, and that of each layer which has
     another; None for what has no name here.
 
     mlx_lm/utils.py, load_model: under a layer's name stands what that layer has instead, false
     where it was left as it was.
     """
-    name = _mlx_name(found)
-    if name is None or "bits" not in found or "group_size" not in found:
+    name = _mlx_name(config)
+    if name is None or "bits" not in config or "group_size" not in config:
         return None
     apart = {
-        key: "bf16" if part is False else _mlx_name(part) if isinstance(part, dict) else None
-        for key, part in found.items()
+        key: _mlx_own_name(part)
+        for key, part in config.items()
         # a layer's name has dots, but of those without one; true: as all others
         if part is not True
         and (
@@ -263,16 +265,25 @@ def of_mlx(found: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | N
     return name, {key: part for key, part in apart.items() if part != name}
 
 
-def _mlx_name(found: Mapping[str, Any]) -> str | None:
+def _mlx_own_name(own: object) -> str | None:
+    """The name of what a layer has instead; None for what has no name here."""
+    if own is False:
+        return "bf16"
+    return _mlx_name(own) if isinstance(own, dict) else None
+
+
+def _mlx_name(config: Mapping[str, Any]) -> str | None:
     """The name of bits, group and mode; mlx.nn.quantize has 4 bits in groups of 64 where
     nothing is said.
     """
-    mode = found.get("mode", "affine")
+    mode = config.get("mode", "affine")
     if isinstance(mode, str) and mode in MLX_MODES:
         # all but their own bits and groups mlx.core.quantize refuses
         own = MLX_MODES[mode]
-        return mode if (found.get("bits", own[0]), found.get("group_size", own[1])) == own else None
-    bits, group = found.get("bits", 4), found.get("group_size", 64)
+        return (
+            mode if (config.get("bits", own[0]), config.get("group_size", own[1])) == own else None
+        )
+    bits, group = config.get("bits", 4), config.get("group_size", 64)
     name = f"{bits}bit" + ("" if group == 64 else f"-{group}g")
     return (
         name
@@ -289,9 +300,11 @@ def tensors_apart(
     """
     from ..needs.modules import MODULES, OUTSIDE
 
-    known: dict[str, frozenset[int]] = {}
+    layers_by_tensor: dict[str, frozenset[int]] = {}
     for group in groups:
-        known[group.name] = known.get(group.name, frozenset()) | frozenset(group.layers)
+        layers_by_tensor[group.name] = layers_by_tensor.get(group.name, frozenset()) | frozenset(
+            group.layers
+        )
     tensors: dict[str, list[str]] = {}
     for name, modules in (*MODULES.items(), *_MLX_ALONE.items()):
         for module in modules:
@@ -305,8 +318,8 @@ def tensors_apart(
         if (
             within is None
             and key.rpartition(".")[2] == "lm_head"
-            and "token_embd.weight" in known
-            and "output.weight" not in known
+            and "token_embd.weight" in layers_by_tensor
+            and "output.weight" not in layers_by_tensor
         ):
             # tied: mlx_lm makes no such layer
             continue
@@ -320,7 +333,8 @@ def tensors_apart(
         meant = [
             f"{name}.weight"
             for name in names
-            if f"{name}.weight" in known and (layer is None or layer in known[f"{name}.weight"])
+            if f"{name}.weight" in layers_by_tensor
+            and (layer is None or layer in layers_by_tensor[f"{name}.weight"])
         ]
         if not meant or type not in APART:
             return key
@@ -328,30 +342,32 @@ def tensors_apart(
             types.setdefault(name, {})[layer] = type
     each: list[tuple[str, str]] = []
     for name, of_layers in types.items():
-        if len(set(of_layers.values())) == 1 and len(of_layers) == (len(known[name]) or 1):
+        if len(set(of_layers.values())) == 1 and len(of_layers) == (
+            len(layers_by_tensor[name]) or 1
+        ):
             each.append((name, next(iter(of_layers.values()))))
         else:
             each += [
                 (name.replace("*", str(layer)), type)
-                for layer, type in sorted(of_layers.items(), key=lambda one: one[0] or 0)
+                for layer, type in sorted(of_layers.items(), key=lambda item: item[0] or 0)
             ]
     return tuple(each)
 
 
-def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
+def _grouped(method: str, config: Mapping[str, Any]) -> Stored:
     """GPTQ and AWQ under the name of their bits and group, and what GPTQ says of single
     modules; `why` where no layout is known.
     """
-    name, why = _group_name(method, found.get("bits", 4), found.get("group_size", 128))
+    name, why = _group_name(method, config.get("bits", 4), config.get("group_size", 128))
     if name is None:
         return Stored(why=why)
     rules: list[Rule] = []
-    if found.get("lm_head") is True:
+    if config.get("lm_head") is True:
         rules.append(Rule(key="lm_head", text="lm_head", type=name))
     else:
         # GPTQModel leaves the head unless it is asked for, whatever patterns say
         rules.append(Rule(key="lm_head", text="lm_head"))
-    dynamic = found.get("dynamic") or {}
+    dynamic = config.get("dynamic") or {}
     if not isinstance(dynamic, dict):
         return Stored(why=f"dynamic = {short(dynamic)} is not understood")
     for text, own in dynamic.items():
@@ -362,8 +378,8 @@ def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
             given = own if isinstance(own, dict) else {}
             type, why = _group_name(
                 method,
-                given.get("bits", found.get("bits", 4)),
-                given.get("group_size", found.get("group_size", 128)),
+                given.get("bits", config.get("bits", 4)),
+                given.get("group_size", config.get("group_size", 128)),
             )
             if type is None:
                 return Stored(why=f"dynamic: {why}")
@@ -375,15 +391,17 @@ def _grouped(method: str, found: Mapping[str, Any]) -> Stored:
                 type=type,
             )
         )
-    chosen = found.get("modules_in_block_to_quantize") or []
+    chosen = config.get("modules_in_block_to_quantize") or []
     names = (
-        [one for part in chosen for one in (part if isinstance(part, list) else [part])]
+        [module for part in chosen for module in (part if isinstance(part, list) else [part])]
         if isinstance(chosen, list)
         else [None]
     )
-    if not all(isinstance(one, str) for one in names):
+    if not all(isinstance(module, str) for module in names):
         return Stored(why=f"modules_in_block_to_quantize = {short(chosen)} is not understood")
-    rules += (Rule(key="modules_in_block_to_quantize", text=str(one), type=name) for one in names)
+    rules += (
+        Rule(key="modules_in_block_to_quantize", text=str(module), type=name) for module in names
+    )
     return Stored(name=name, matrices=name, rules=tuple(rules), chosen=bool(names))
 
 
@@ -397,19 +415,19 @@ _PACKED_AS = {
 }
 
 
-def _auto_rounded(found: Mapping[str, Any]) -> Stored:
+def _auto_rounded(config: Mapping[str, Any]) -> Stored:
     """AutoRound's own format under the name of the layout it has, with the bits of its own that
     a layer may have.
     """
-    layout = found.get("packing_format", "auto_round:auto_gptq")
+    layout = config.get("packing_format", "auto_round:auto_gptq")
     method = _PACKED_AS.get(layout) if isinstance(layout, str) else None
     if method is None:
         return Stored(why=f"packing_format = {short(layout)} is not understood")
-    if found.get("data_type", "int") != "int" or found.get("act_bits") not in (None, 16, 32):
-        key = "act_bits" if found.get("data_type", "int") == "int" else "data_type"
-        return Stored(why=f"{key} = {short(found[key])} is not understood")
-    stored = _grouped(method, {key: value for key, value in found.items() if key != "dynamic"})
-    own = found.get("extra_config") or {}
+    if config.get("data_type", "int") != "int" or config.get("act_bits") not in (None, 16, 32):
+        key = "act_bits" if config.get("data_type", "int") == "int" else "data_type"
+        return Stored(why=f"{key} = {short(config[key])} is not understood")
+    stored = _grouped(method, {key: value for key, value in config.items() if key != "dynamic"})
+    own = config.get("extra_config") or {}
     if stored.why is not None or not isinstance(own, dict):
         return (
             stored
@@ -419,11 +437,11 @@ def _auto_rounded(found: Mapping[str, Any]) -> Stored:
     rules: list[Rule] = []
     for text, part in own.items():
         given = part if isinstance(part, dict) else {}
-        bits = given.get("bits", found.get("bits", 4))
+        bits = given.get("bits", config.get("bits", 4))
         type = None
         if bits not in (16, 32):
             type, why = _group_name(
-                method, bits, given.get("group_size", found.get("group_size", 128))
+                method, bits, given.get("group_size", config.get("group_size", 128))
             )
             if type is None or given.get("data_type", "int") != "int":
                 return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
@@ -432,11 +450,18 @@ def _auto_rounded(found: Mapping[str, Any]) -> Stored:
     return stored.replace(rules=(*rules, *stored.rules))
 
 
+def _group_ending(group: object) -> str:
+    """How a layout's name ends for a group of that many weights; -1 is a whole channel."""
+    if group == 128:
+        return ""
+    return "-channel" if group == -1 else f"-{group}g"
+
+
 def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | None]:
     """The name of a layout, or what of it is not understood."""
     name = method if bits == 4 else f"{method}-{bits}bit"
     base = name
-    name += "" if group == 128 else "-channel" if group == -1 else f"-{group}g"
+    name += _group_ending(group)
     if type(bits) is int and type(group) is int and name in PACKED:
         return name, None
     return None, (
@@ -446,19 +471,19 @@ def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | N
     )
 
 
-def _compressed(found: Mapping[str, Any]) -> Stored:
+def _compressed(config: Mapping[str, Any]) -> Stored:
     """llm-compressor's groups: what the first is made of is the model's type, modules that the
     others name have theirs.
     """
-    sparse = found.get("sparsity_config")
+    sparse = config.get("sparsity_config")
     if sparse and not (isinstance(sparse, dict) and sparse.get("format") in (None, "dense")):
         return Stored(why=f"sparsity_config = {short(sparse)} is not understood")
-    groups = found.get("config_groups")
+    groups = config.get("config_groups")
     types: list[tuple[str, list[str]]] = []
     for key, group in groups.items() if isinstance(groups, dict) else ():
         weights = group.get("weights") if isinstance(group, dict) else None
         name = (
-            _compressed_name(weights, group.get("format") or found.get("format"))
+            _compressed_name(weights, group.get("format") or config.get("format"))
             if isinstance(weights, dict)
             else None
         )
@@ -466,7 +491,7 @@ def _compressed(found: Mapping[str, Any]) -> Stored:
         if (
             name is None
             or not isinstance(targets, list)
-            or not all(isinstance(one, str) for one in targets)
+            or not all(isinstance(target, str) for target in targets)
         ):
             return Stored(
                 why=(
@@ -480,10 +505,10 @@ def _compressed(found: Mapping[str, Any]) -> Stored:
     general = next((name for name, targets in reversed(types) if "Linear" in targets), None)
     # names before patterns, those by the alphabet, and of one that stands twice the last
     # (match_targets of utils/match.py)
-    named = {one: name for name, targets in types for one in targets if one != "Linear"}
+    named = {target: name for name, targets in types for target in targets if target != "Linear"}
     rules = [
-        _rule("targets", one, "whole", named[one])
-        for one in sorted(named, key=lambda one: ("re:" in one, one))
+        _rule("targets", target, "whole", named[target])
+        for target in sorted(named, key=lambda target: ("re:" in target, target))
     ]
     if general is not None:
         # the head is a linear layer like any other, unless it is left out
@@ -524,8 +549,6 @@ def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
         return "w8a8"
     if (bits, group) == (4, 32) and weights.get("symmetric", True) is not False:
         return "int4_32"
-    name = f"w{bits}a16" + (
-        "" if group == 128 else "-channel" if group is None or group == -1 else f"-{group}g"
-    )
+    name = f"w{bits}a16" + _group_ending(-1 if group is None else group)
     name += "" if weights.get("symmetric", True) is not False else "-asym"
     return name if name in PACKED else None
