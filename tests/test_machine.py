@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Unread
+from selfhost.machine import record
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import (
@@ -143,6 +144,11 @@ def machines(draw: st.DrawFn) -> Machine:
         unread=unread,
         **values,
     )
+
+
+def test_every_fact_of_a_machine_is_read_and_written() -> None:
+    """A field without an entry would take any value, and be lost on the way through a record."""
+    assert record._FIELDS.keys() == set(Machine._fields)
 
 
 @calm
