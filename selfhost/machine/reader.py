@@ -50,7 +50,7 @@ def read(
 def _from_tree(
     root: str | os.PathLike[str] | None,
     record: str | os.PathLike[str] | None,
-    known: Callable[[str], bool] | None,
+    is_public: Callable[[str], bool] | None,
 ) -> Machine:
     from .probes import Host, read_machine
 
@@ -68,7 +68,7 @@ def _from_tree(
     from .probes.recorder import Recorder, empty_folder, remove_folders
 
     folder = os.fsdecode(record)
-    recorder = Recorder(host, known)
+    recorder = Recorder(host, is_public)
 
     def recorded() -> Machine:
         new_folders = empty_folder(folder)

@@ -147,9 +147,9 @@ class Recorder(Host):
     of nothing else.
     """
 
-    def __init__(self, inner: Host, known: Callable[[str], bool] | None = None) -> None:
-        """`known`: whether a model's name may stand in the record as it is."""
-        self.known = known or (lambda name: False)
+    def __init__(self, inner: Host, is_public: Callable[[str], bool] | None = None) -> None:
+        """`is_public`: whether a model's name may stand in the record as it is."""
+        self.known = is_public or (lambda name: False)
         self.noted_env = NotedEnvironment(inner.env)
         super().__init__(self.noted_env, inner.system)
         self.inner = inner
