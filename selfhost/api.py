@@ -137,19 +137,19 @@ def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
     The first files are named, the others are counted.
     """
     by_file = catalogue.own_faults_by_file
-    told = [
+    notes = [
         f"{file} is left aside, for it is wrong:"
         f" {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
         + (f", and {len(faults) - 1:,} more" if len(faults) > 1 else "")
         + f" (`selfhost spec check {file}`)."
         for file, faults in islice(by_file.items(), MAX_PROBLEMS)
     ]
-    if rest := len(by_file) - len(told):
-        told.append(
+    if rest := len(by_file) - len(notes):
+        notes.append(
             f"{rest:,} more files of your specs are left aside, for they are wrong (`selfhost spec"
             " check`)."
         )
-    return tuple(told)
+    return tuple(notes)
 
 
 @lru_cache(maxsize=1)
@@ -449,10 +449,10 @@ def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
         return None
     from .needs.torch.finetune import experts_by_trainer
 
-    found = experts_by_trainer(question.spec, architectures(catalogue))
-    if found is None:
+    expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
+    if expert_bytes is None:
         return None
-    least, likely, most = map(units.binary, found)
+    least, likely, most = map(units.binary, expert_bytes)
     return (
         f"Which trainer it is decides what the routed experts take: {least} where it quantizes them"
         f" too (Unsloth, Axolotl), the low end; {likely} in 16 bits, as bitsandbytes leaves them,"
@@ -477,10 +477,10 @@ def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, 
     if not judged.fits or judged.needs is None or judged.needs.placement != "host":
         return ()
     workload = question.workload
-    made = question.spec.architecture
+    architecture = question.spec.architecture
     return advice(
         machine,
-        made,
+        architecture,
         question.read_bytes or {},
         context_tokens=workload.context_tokens,
         runtime=workload.runtime,
@@ -681,7 +681,7 @@ def judge_all(
     license or openness is not what was asked, are left out.
     """
     day = today or utc_today()
-    asked: list[tuple[Question, Judged]] = []
+    judgements: list[tuple[Question, Judged]] = []
     from .advice.compiled import Questions
 
     ready = Questions.open(catalogue, workload, machine)
@@ -698,24 +698,26 @@ def judge_all(
         except WorkloadError as error:
             refused = refused or error
             continue
-        asked.append((question, judge(question, machine)))
+        judgements.append((question, judge(question, machine)))
     # whether a model may stand in for another is known from its own findings
-    met = {question.spec.id: meets(judged.findings) for question, judged in asked}
+    met = {question.spec.id: meets(judged.findings) for question, judged in judgements}
     answers = []
-    for question, judged in asked:
+    for question, judged in judgements:
         if judged.failed and any(
-            one.check in ("license", "openness") and one.outcome is Outcome.FAIL
-            for one in judged.findings
+            finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL
+            for finding in judged.findings
         ):
             continue
         offered = False
         if judged.failed:
             own = met[question.spec.id]
-            known = (
+            compiled_answer = (
                 ready.offered(question.spec, own, met, workload, day) if ready is not None else None
             )
             offered = (
-                bool(_offers(catalogue, question, judged, day, met)) if known is None else known
+                bool(_offers(catalogue, question, judged, day, met))
+                if compiled_answer is None
+                else compiled_answer
             )
         answers.append(
             Answer(
@@ -728,10 +730,10 @@ def judge_all(
                 here=question.here,
             )
         )
-    if not asked and refused is not None:
+    if not judgements and refused is not None:
         # nothing comes as asked: the first refusal says why
         raise refused
-    recent = recent_since(question.spec.released for question, _ in asked)
+    recent = recent_since(question.spec.released for question, _ in judgements)
     # of two that rank alike the newer comes first
     answers.sort(key=lambda answer: answer.model.released or "", reverse=True)
     return tuple(sorted(answers, key=lambda answer: _rank(answer, recent)))
@@ -777,7 +779,7 @@ SHOWN_RUNTIMES = ("llama.cpp", "transformers", "vllm", "mlx")
 
 
 def _runtimes_of(
-    catalogue: Catalogue, question: Question, asked: Workload
+    catalogue: Catalogue, question: Question, asked_workload: Workload
 ) -> tuple[RuntimeSpec, ...]:
     """The runtimes whose quantizations `show` lists: the one judged first, alone where it was asked
     for or where it trains.
@@ -785,12 +787,19 @@ def _runtimes_of(
     Those that cannot be asked for so many sequences, or that type of cache, are left out.
     """
     own = question.runtime
-    alone = asked.runtime is not None or asked.task == "finetune" or question.local_files
+    alone = (
+        asked_workload.runtime is not None
+        or asked_workload.task == "finetune"
+        or question.local_files
+    )
     if own is None or alone or question.spec.modality not in ("text", "vision", "embedding"):
         return () if own is None else (own,)
     others = (catalogue.runtime(name) for name in SHOWN_RUNTIMES if name != own.id)
     fitting = (runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None)
-    return (own, *(runtime for runtime in fitting if not any(beyond(asked, runtime, catalogue))))
+    return (
+        own,
+        *(runtime for runtime in fitting if not any(beyond(asked_workload, runtime, catalogue))),
+    )
 
 
 def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | None:
@@ -844,22 +853,24 @@ def describe(
         for quantization in trained or need.quantizations_of(
             question.spec, runtime, architectures(catalogue)
         ):
-            asked = understood.workload.replace(quantization=quantization, runtime=runtime.id)
+            variant = understood.workload.replace(quantization=quantization, runtime=runtime.id)
             # a GGUF file holds one quantization
             held = understood.files_here and (
                 "gguf" not in understood.formats or quantization == understood.workload.quantization
             )
             size = _size(
                 catalogue,
-                _question(catalogue, understood.replace(workload=asked, files_here=held), machine),
+                _question(
+                    catalogue, understood.replace(workload=variant, files_here=held), machine
+                ),
                 machine,
             )
             before = (
                 next(
                     (
-                        one
-                        for one in sizes
-                        if (one.family, one.quantization) == (size.family, size.quantization)
+                        listed
+                        for listed in sizes
+                        if (listed.family, listed.quantization) == (size.family, size.quantization)
                     ),
                     None,
                 )

@@ -60,13 +60,13 @@ def alternatives(
 
 
 def _of_itself(
-    question: Question, asked: Workload, machine: Machine, catalogue: Catalogue
+    question: Question, asked_workload: Workload, machine: Machine, catalogue: Catalogue
 ) -> Iterator[Alternative]:
     spec, workload = question.spec, question.workload
-    if asked.runtime is not None and not spec.closed:
+    if asked_workload.runtime is not None and not spec.closed:
         other = _fits(
             spec,
-            asked.replace(runtime=None, format=None, quantization=None),
+            asked_workload.replace(runtime=None, format=None, quantization=None),
             Asker(catalogue, machine),
         )
         if other and other[0].runtime:
@@ -77,46 +77,50 @@ def _of_itself(
         return
     if workload.task == "finetune":
         if workload.finetune_method != "qlora":
-            found = _fits(spec, asked.replace(finetune_method="qlora"), Asker(catalogue, machine))
-            if found:
-                yield _alternative(
-                    found, catalogue, f"the same model tuned by QLoRA: {_takes(found)}"
-                )
+            fit = _fits(
+                spec, asked_workload.replace(finetune_method="qlora"), Asker(catalogue, machine)
+            )
+            if fit:
+                yield _alternative(fit, catalogue, f"the same model tuned by QLoRA: {_takes(fit)}")
     else:
-        yield from _smaller(question, asked, machine, catalogue, worth_having=True)
+        yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
     longest = _longest_context(question, None, machine, catalogue)
     if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
-        shorter = asked.replace(
+        shorter = asked_workload.replace(
             runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest
         )
-        found = _fits(spec, shorter, Asker(catalogue, machine))
-        if found:
+        fit = _fits(spec, shorter, Asker(catalogue, machine))
+        if fit:
             yield _alternative(
-                found,
+                fit,
                 catalogue,
                 f"the same model and quantization with a context of {units.tokens(longest)}:"
-                f" {_takes(found)}",
+                f" {_takes(fit)}",
             )
 
 
 def _smaller(
     question: Question,
-    asked: Workload,
+    asked_workload: Workload,
     machine: Machine,
     catalogue: Catalogue,
     *,
     worth_having: bool,
 ) -> Iterator[Alternative]:
-    found = _fits_smaller(question, asked, machine, catalogue, worth_having=worth_having)
-    if found is not None:
+    fit_and_cost = _fits_smaller(
+        question, asked_workload, machine, catalogue, worth_having=worth_having
+    )
+    if fit_and_cost is not None:
         yield _alternative(
-            found[0], catalogue, f"the same model, smaller: {_takes(found[0])}; {found[1]}"
+            fit_and_cost[0],
+            catalogue,
+            f"the same model, smaller: {_takes(fit_and_cost[0])}; {fit_and_cost[1]}",
         )
 
 
 def _fits_smaller(
     question: Question,
-    asked: Workload,
+    asked_workload: Workload,
     machine: Machine,
     catalogue: Catalogue,
     *,
@@ -137,7 +141,7 @@ def _fits_smaller(
             continue
         fit = _fits(
             spec,
-            asked.replace(runtime=runtime.id, quantization=quantization),
+            asked_workload.replace(runtime=runtime.id, quantization=quantization),
             Asker(catalogue, machine),
         )
         if fit:
@@ -146,15 +150,15 @@ def _fits_smaller(
 
 
 def _other_models(
-    question: Question, asked: Workload, judged: Judged, asker: Asker, most: int
+    question: Question, asked_workload: Workload, judged: Judged, asker: Asker, most: int
 ) -> tuple[Alternative, ...]:
     """Other models of the same kind that run here, in the order of `_candidates`; those last
     that likely fall short of the wanted speed.
     """
     spec = question.spec
     named = _named(spec, asker.catalogue)
-    plain = _of_any_model(asked)
-    found: list[tuple[_Fit, str]] = []
+    plain = _of_any_model(asked_workload)
+    fits: list[tuple[_Fit, str]] = []
     slow: list[tuple[_Fit, str]] = []
     held = all(
         finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
@@ -166,16 +170,17 @@ def _other_models(
             # what the spec names is proposed as asking for it would propose it
             fit, cost = _fits_less(other, plain, asker) or (None, "")
         if fit is not None:
-            (slow if _likely_short(fit) else found).append((fit, cost))
-            if len(found) == most:
+            (slow if _likely_short(fit) else fits).append((fit, cost))
+            if len(fits) == most:
                 break
     return tuple(
-        _other_model(question, asked, asker.catalogue, *one) for one in (*found, *slow)[:most]
+        _other_model(question, asked_workload, asker.catalogue, *fit_and_cost)
+        for fit_and_cost in (*fits, *slow)[:most]
     )
 
 
 def _other_model(
-    question: Question, asked: Workload, catalogue: Catalogue, fit: _Fit, cost: str
+    question: Question, asked_workload: Workload, catalogue: Catalogue, fit: _Fit, cost: str
 ) -> Alternative:
     spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
     kind = (
@@ -183,11 +188,15 @@ def _other_model(
     )
     if other.family == spec.family:
         kind = "the same family"
-    if asked.runtime is not None and runtime is not None and runtime.id != asked.runtime:
+    if (
+        asked_workload.runtime is not None
+        and runtime is not None
+        and runtime.id != asked_workload.runtime
+    ):
         kind += f" with {runtime.name}"
-    told = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
+    effort = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
     return _alternative(
-        fit, catalogue, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {told}"
+        fit, catalogue, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {effort}"
     )
 
 
@@ -200,13 +209,15 @@ def _likely_short(fit: _Fit) -> bool:
     return pace is not None and wanted is not None and pace.likely < wanted
 
 
-def _of_any_model(asked: Workload) -> Workload:
+def _of_any_model(asked_workload: Workload) -> Workload:
     """The workload without what only one model comes in."""
-    return asked.replace(runtime=None, format=None, quantization=None, draft=None, adapter=None)
+    return asked_workload.replace(
+        runtime=None, format=None, quantization=None, draft=None, adapter=None
+    )
 
 
 def open_alternatives(
-    spec: ModelSpec, asked: Workload, asker: Asker
+    spec: ModelSpec, asked_workload: Workload, asker: Asker
 ) -> tuple[OpenAlternative, ...]:
     """The open-weight models that a closed one's spec names, and what supersedes them, judged under
     what was asked.
@@ -216,7 +227,7 @@ def open_alternatives(
     a smaller quantization alone runs here, in that.
     """
     others = []
-    plain = _of_any_model(asked)
+    plain = _of_any_model(asked_workload)
     for name in (
         asker.catalogue.current_first(spec.availability.open_alternatives)
         if spec.availability
@@ -269,7 +280,7 @@ def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def _candidates(
-    spec: ModelSpec, asked: Workload, at_most: float, asker: Asker
+    spec: ModelSpec, asked_workload: Workload, at_most: float, asker: Asker
 ) -> Iterator[ModelSpec]:
     """Models that may take its place: those the spec names, then those for its purpose, tuned as it
     is, its family's, the recent and large first.
@@ -310,10 +321,10 @@ def _candidates(
         if not _comes_into_question(outline, spec, named, at_most, most_parameters):
             continue
         try:
-            other = asker.spec(outline.id, asked)
+            other = asker.spec(outline.id, asked_workload)
         except SpecError:
             continue
-        opened = openness_check(other, asked)
+        opened = openness_check(other, asked_workload)
         if opened is None or opened.outcome is Outcome.PASS:
             yield other
         elif opened.outcome is Outcome.WARN:
@@ -393,18 +404,18 @@ def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
     another.
     """
     try:
-        known = spec.id in catalogue and catalogue.spec(spec.id).origin == spec.origin
+        in_catalogue = spec.id in catalogue and catalogue.spec(spec.id).origin == spec.origin
     except SpecError:
-        known = False
-    if known or not spec.origin:
+        in_catalogue = False
+    if in_catalogue or not spec.origin:
         return spec.id
     from shlex import quote
 
     return quote(spec.origin)
 
 
-def _alternative(found: _Fit, catalogue: Catalogue, why: str) -> Alternative:
-    question = found[0]
+def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
+    question = fit[0]
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
@@ -414,12 +425,12 @@ def _alternative(found: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
         why=why,
-        command=f"selfhost check {_typed(question.spec, catalogue)}{found[2].options()}",
+        command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )
 
 
-def _takes(found: _Fit) -> str:
-    needs = found[1].needs
+def _takes(fit: _Fit) -> str:
+    needs = fit[1].needs
     parts = []
     if needs is not None and needs.memory is not None:
         parts.append(f"{units.binary(needs.memory.high_bytes)} of memory")
@@ -429,7 +440,7 @@ def _takes(found: _Fit) -> str:
             if needs.download_bytes
             else "already here"
         )
-    pace = found[1].speed.decode if found[1].speed is not None else None
+    pace = fit[1].speed.decode if fit[1].speed is not None else None
     if pace is not None:
         parts.append(f"{units.pace(pace.low, pace.high)} tokens/s")
     return ", ".join(parts)
@@ -477,13 +488,14 @@ def _longest_context(
     architecture = question.spec.architecture
     if architecture is None or not _grows(question):
         return None
-    row, asked = question.rewriting, question.workload.context_tokens or 1
+    row, asked_tokens = question.rewriting, question.workload.context_tokens or 1
     most = max(
-        need.trained_tokens(architecture, row) or asked, architecture.scaled_context_tokens or 0
+        need.trained_tokens(architecture, row) or asked_tokens,
+        architecture.scaled_context_tokens or 0,
     )
     if row is not None and not row.bounds_texts:
         # what was asked for is judged all the same
-        most = max(most, asked)
+        most = max(most, asked_tokens)
     return _largest(
         most,
         lambda tokens: _holds(
@@ -619,20 +631,22 @@ def _held_under(
     needs = needs_under(question, workload, catalogue, machine)
     changed = question.replace(workload=workload, needs=needs)
     placed, held = place(changed, needs, machine)
-    told = runs.needs.placement if runs is not None and runs.needs is not None else None
-    if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(told or "host", 0):
+    placement_before = runs.needs.placement if runs is not None and runs.needs is not None else None
+    if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(placement_before or "host", 0):
         return None
     if stored and question.runtime is not None:
-        found, missing = question.here, question.missing_bytes
+        copy_here, missing = question.here, question.missing_bytes
         if workload.quantization != question.workload.quantization:
             alone = question.companions is None
-            found = (
+            copy_here = (
                 here(question.spec, question.runtime, workload, needs, machine, catalogue)
                 if alone
                 else None
             )
-            missing = found.missing_bytes if found else None
+            missing = copy_here.missing_bytes if copy_here else None
         held.append(
-            disk_check(needs, machine, question.runtime.store, missing_bytes=missing, here=found)
+            disk_check(
+                needs, machine, question.runtime.store, missing_bytes=missing, here=copy_here
+            )
         )
     return held

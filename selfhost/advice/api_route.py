@@ -67,11 +67,11 @@ def usable_offers(
     def complies(model_id: str) -> bool:
         if model_id not in met:
             spec = catalogue.spec(model_id)
-            asked = (
+            model_findings = (
                 license_check(spec, question.workload),
                 openness_check(spec, question.workload),
             )
-            met[model_id] = meets(finding for finding in asked if finding)
+            met[model_id] = meets(finding for finding in model_findings if finding)
         return met[model_id]
 
     is_known = own_id is not None
@@ -156,21 +156,21 @@ def _of_files(spec: ModelSpec) -> bool:
     return bool(spec.origin) and not spec.origin.endswith(".toml")
 
 
-def _alike(one: ModelSpec, other: ModelSpec | None) -> bool:
+def _alike(spec: ModelSpec, other: ModelSpec | None) -> bool:
     """Whether both have as many layers of the same widths, heads and experts."""
 
-    def shape(made: Architecture) -> tuple[object, ...]:
-        heads = {(group.heads, group.kv_heads) for group in made.attention}
+    def shape(architecture: Architecture) -> tuple[object, ...]:
+        heads = {(group.heads, group.kv_heads) for group in architecture.attention}
         return (
-            made.layers,
-            made.embedding_length,
+            architecture.layers,
+            architecture.embedding_length,
             heads,
-            {(part.length, part.experts, part.used) for part in made.feed_forward},
+            {(part.length, part.experts, part.used) for part in architecture.feed_forward},
         )
 
-    if other is None or one.architecture is None or other.architecture is None:
+    if other is None or spec.architecture is None or other.architecture is None:
         return False
-    return shape(one.architecture) == shape(other.architecture)
+    return shape(spec.architecture) == shape(other.architecture)
 
 
 def meets(findings: Iterable[Finding]) -> bool:
@@ -178,12 +178,12 @@ def meets(findings: Iterable[Finding]) -> bool:
     model itself is met.
     """
     decided = (Outcome.FAIL, Outcome.UNKNOWN)
-    asked = [
+    unmet = [
         finding.outcome in decided
         for finding in findings
         if finding.check in ("license", "openness")
     ]
-    return not any(asked)
+    return not any(unmet)
 
 
 def _by_its_provider(

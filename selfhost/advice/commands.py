@@ -100,10 +100,10 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
             if spec.repository
             else ""
         )
-        known = (
+        computed = (
             f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
         )
-        notes.append(f"{known} Hugging Face lists the conversions{where}")
+        notes.append(f"{computed} Hugging Face lists the conversions{where}")
     if rule is not None and rule.needs:
         notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
     return tuple(notes)
@@ -229,11 +229,15 @@ def _run_line(
 
 def _yarn(spec: ModelSpec) -> dict[str, str]:
     """What switches YaRN on; {} where the publisher documents none."""
-    made = spec.architecture
-    if made is None or not made.yarn_original_tokens or not made.scaled_context_tokens:
+    architecture = spec.architecture
+    if (
+        architecture is None
+        or not architecture.yarn_original_tokens
+        or not architecture.scaled_context_tokens
+    ):
         return {}
-    factor = f"{made.scaled_context_tokens / made.yarn_original_tokens:g}"
-    return {"yarn_factor": factor, "yarn_original_tokens": str(made.yarn_original_tokens)}
+    factor = f"{architecture.scaled_context_tokens / architecture.yarn_original_tokens:g}"
+    return {"yarn_factor": factor, "yarn_original_tokens": str(architecture.yarn_original_tokens)}
 
 
 def _embeds(runtime: RuntimeSpec, spec: ModelSpec) -> tuple[str, ...]:
@@ -331,10 +335,10 @@ def _draft(question: Question) -> str | None:
         return None
     if question.workload.format != "gguf":
         return companions.draft.repository
-    found = need.published(companions.draft, "gguf", companions.draft_quantization)
+    published_files = need.published(companions.draft, "gguf", companions.draft_quantization)
     return (
-        f"{found[1].repository}:{companions.draft_quantization}"
-        if found is not None and found[1].repository
+        f"{published_files[1].repository}:{companions.draft_quantization}"
+        if published_files is not None and published_files[1].repository
         else None
     )
 

@@ -188,7 +188,7 @@ class Questions:
         if row is None:
             return None
         of_spec, number, _, program, loads, read, needed, _ = row
-        spec, asked, values = (
+        spec, filled, values = (
             self._spec(id, of_spec),
             self._workload(workload, number),
             self._values,
@@ -199,25 +199,25 @@ class Questions:
             from ..needs import at_context
 
             self._remember_program(spec)
-            needs = at_context(needs, spec, runtime, asked, architectures(self._catalogue))
+            needs = at_context(needs, spec, runtime, filled, architectures(self._catalogue))
             if needs is None:
                 return None
-        found = None
+        copy_here = None
         if runtime is not None and needs is not None and self._machine.models_present:
-            found = here(spec, runtime, asked, needs, self._machine, self._catalogue)
-        purposes = open_purposes(asked)
+            copy_here = here(spec, runtime, filled, needs, self._machine, self._catalogue)
+        purposes = open_purposes(filled)
         return Question.partly({
             "spec": spec,
-            "workload": asked,
+            "workload": filled,
             "runtime": runtime,
             "loads": loads,
             "needs": needs,
             "read_bytes": values[read],
             "context_asked": workload.context_tokens is not None,
-            "here": found,
+            "here": copy_here,
             "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,  # noqa: E501
             "license_guessed": tuple(self._guessed.get(id, (False,
-            False))) if asked.commercial or asked.license else None,
+            False))) if filled.commercial or filled.license else None,
         })  # fmt: skip
 
     def spec(self, id: str) -> ModelSpec | None:
@@ -232,11 +232,11 @@ class Questions:
         """By model and purpose the finding of its openness, for whoever asks for openness."""
         from marshal import loads
 
-        found: Mapping[str, Mapping[str, dict[str, Any]]] = loads(self._unread["opened"])
-        for purposes in found.values():
+        findings: Mapping[str, Mapping[str, dict[str, Any]]] = loads(self._unread["opened"])
+        for purposes in findings.values():
             for values in purposes.values():
                 values["outcome"] = Outcome(values["outcome"])
-        return found
+        return findings
 
     def offered(
         self, spec: ModelSpec, own: bool, met: Mapping[str, bool], workload: Workload, today: str
@@ -276,13 +276,15 @@ class Questions:
 
     def _spec(self, id: str, row: Sequence[Any]) -> ModelSpec:
         catalogue, values = self._catalogue, self._values
-        made = dict(zip(_OF_SPEC, row, strict=True))
+        fields = dict(zip(_OF_SPEC, row, strict=True))
         for name in _SHARED:
-            made[name] = values[made[name]]
+            fields[name] = values[fields[name]]
         for name, kind in _IN_PART.items():
-            made[name] = values.part(made[name], kind, _OF_SPEC[name], partial(self._whole, name))
-        made["origin"] = f"{self._folder}{id}.toml"
-        return ModelSpec.partly(made, lambda: catalogue.spec(id))
+            fields[name] = values.part(
+                fields[name], kind, _OF_SPEC[name], partial(self._whole, name)
+            )
+        fields["origin"] = f"{self._folder}{id}.toml"
+        return ModelSpec.partly(fields, lambda: catalogue.spec(id))
 
     def _whole(self, name: str, place: str | int) -> Any:
         if isinstance(place, int):
@@ -294,37 +296,39 @@ class Questions:
         """For whoever asks for more of an architecture than most do."""
         from marshal import loads
 
-        found: Sequence[Any] = loads(self._unread["architectures"])
-        return found
+        architectures: Sequence[Any] = loads(self._unread["architectures"])
+        return architectures
 
     def _runtime(self, number: int) -> RuntimeSpec | None:
         if number not in self._runtimes:
-            made: RuntimeSpec | None = self._values[number]
+            runtime: RuntimeSpec | None = self._values[number]
             # where it lies is not known when the package is built
             place = (
-                "" if made is None else os.path.join(self._folder, "runtimes", f"{made.id}.toml")
+                ""
+                if runtime is None
+                else os.path.join(self._folder, "runtimes", f"{runtime.id}.toml")
             )
-            self._runtimes[number] = None if made is None else made.replace(origin=place)
+            self._runtimes[number] = None if runtime is None else runtime.replace(origin=place)
         return self._runtimes[number]
 
-    def _workload(self, asked: Workload, number: int) -> Workload:
+    def _workload(self, workload: Workload, number: int) -> Workload:
         """What was asked, with the defaults of that number filled in."""
-        if asked is not self._asked:
-            self._asked, self._workloads = asked, {}
-        known = self._workloads.get(number)
-        if known is None:
+        if workload is not self._asked:
+            self._asked, self._workloads = workload, {}
+        filled = self._workloads.get(number)
+        if filled is None:
             blank = {
                 name: value
                 for name, value in self._values[number].items()
-                if getattr(asked, name) is None
+                if getattr(workload, name) is None
             }
             expression = (
                 None
-                if asked.license is None
-                else canonical_expression(asked.license, self._catalogue.license_ids)
+                if workload.license is None
+                else canonical_expression(workload.license, self._catalogue.license_ids)
             )
-            known = self._workloads[number] = asked.replace(license=expression, **blank)
-        return known
+            filled = self._workloads[number] = workload.replace(license=expression, **blank)
+        return filled
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
         values = self._values
@@ -382,7 +386,7 @@ class Questions:
 
         def whole() -> Term:
             how, source, line = self._texts[number]
-            made = Term(
+            term = Term(
                 name=name,
                 bytes=size,
                 low_bytes=low,
@@ -391,40 +395,46 @@ class Questions:
                 source=source,
                 arithmetic=line,
             )
-            return made.replace(offload=parts, on_device=on_device)
+            return term.replace(offload=parts, on_device=on_device)
 
-        known = {"name": name, "bytes": size, "low_bytes": low, "high_bytes": high, "where": "host"}
-        return Term.partly({**known, "offload": parts, "on_device": on_device}, whole)
+        fields = {
+            "name": name,
+            "bytes": size,
+            "low_bytes": low,
+            "high_bytes": high,
+            "where": "host",
+        }
+        return Term.partly({**fields, "offload": parts, "on_device": on_device}, whole)
 
     def _remember_program(self, spec: ModelSpec) -> None:
         """Its graph, where it is at hand, for the size of its compute buffer."""
         from ..needs.llamacpp.graphs import remember
         from ..needs.tensors import row_of
 
-        made = spec.architecture
-        packed = None if made is None else self._programs[self._rows[spec.id][_PROGRAM]]
-        if made is not None and packed is not None:
-            named = (made.row, made.also, made.lacks)
+        architecture = spec.architecture
+        packed = None if architecture is None else self._programs[self._rows[spec.id][_PROGRAM]]
+        if architecture is not None and packed is not None:
+            named = (architecture.row, architecture.also, architecture.lacks)
             if named not in self._of_rows:
-                self._of_rows[named] = row_of(made, architectures(self._catalogue))
+                self._of_rows[named] = row_of(architecture, architectures(self._catalogue))
             row = self._of_rows[named]
             if row is not None:
-                remember(made, row, packed)
+                remember(architecture, row, packed)
 
     @cached_property
     def _programs(self) -> Sequence[Any]:
         from marshal import loads
 
-        found: Sequence[Any] = loads(self._unread["programs"])
-        return found
+        programs: Sequence[Any] = loads(self._unread["programs"])
+        return programs
 
     @cached_property
     def _texts(self) -> Sequence[Sequence[str]]:
         """How a term is known, its source and its arithmetic: read when the first is asked for."""
         from marshal import loads
 
-        found: Sequence[Sequence[str]] = loads(self._unread["texts"])
-        return found
+        texts: Sequence[Sequence[str]] = loads(self._unread["texts"])
+        return texts
 
 
 class ReadyAsker(Asker):
@@ -475,17 +485,17 @@ def compile_questions(directory: str) -> bytes:
     for spec in catalogue.specs():
         served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
-            asked = {
+            questions = {
                 name: ask(spec, Workload(), catalogue, Machine(instruction_sets=sets))
                 for name, sets in KINDS.items()
             }
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
-        rows[spec.id] = _row(asked[""], catalogue, values, shapes, programs)
+        rows[spec.id] = _row(questions[""], catalogue, values, shapes, programs)
         guessed[spec.id] = license_guessed(spec)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
-        for name, question in asked.items():
+        for name, question in questions.items():
             if question.needs is not None and (
                 question.needs.memory is not None or question.needs.known_terms
             ):
@@ -493,15 +503,15 @@ def compile_questions(directory: str) -> bytes:
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
-        **{f"memory {name}": found for name, found in memory.items()},
+        **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
     }
-    for name, known in (
+    for name, numbered in (
         ("values", values),
         ("texts", texts),
         ("architectures", shapes),
         ("programs", programs),
     ):
-        by_name[name] = [value for _, value in known.values()]
+        by_name[name] = [value for _, value in numbered.values()]
     parts = {name: _dumped(part) for name, part in by_name.items()}
     header = _dumped({
         "version": _VERSION,
@@ -572,12 +582,17 @@ def _row(
         # models share it that have the same in its other fields too: those are read from the spec
         # of the first of them
         place = _number(shapes, _packed(record, values)) if record is spec.architecture else spec.id
-        known = [place, *(_packed(getattr(record, name), values) for name in names)]
-        return values.setdefault(repr(record), (len(values), known))[0]
+        packed = [place, *(_packed(getattr(record, name), values) for name in names)]
+        return values.setdefault(repr(record), (len(values), packed))[0]
+
+    def spec_field(name: str, names: tuple[str, ...], own: Any) -> Any:
+        if names:
+            return part(own, names)
+        return number(own) if name in _SHARED else own
 
     spec, needs, filled = question.spec, question.needs, question.workload
     of_spec = [
-        part(own, names) if names else number(own) if name in _SHARED else own
+        spec_field(name, names, own)
         for name, names in _OF_SPEC.items()
         for own in (getattr(spec, name),)
     ]
@@ -651,11 +666,11 @@ def _memory(needs: Needs, texts: dict[str, tuple[int, Any]]) -> list[Any]:
     ]
 
 
-def _number(known: dict[str, tuple[int, Any]], value: Any) -> int:
-    """The place of a value among different ones, which `known` holds by what they look like."""
+def _number(numbered: dict[str, tuple[int, Any]], value: Any) -> int:
+    """The place of a value among different ones, which `numbered` holds by what they look like."""
     import json
 
-    return known.setdefault(json.dumps(value), (len(known), value))[0]
+    return numbered.setdefault(json.dumps(value), (len(numbered), value))[0]
 
 
 _RULED_OUT = Judged(
@@ -755,28 +770,28 @@ class _Values:
         self._made: dict[int, Any] = {}
 
     def __getitem__(self, number: int) -> Any:
-        made = self._made
-        if number not in made:
-            found = self._packed[number]
-            made[number] = found if type(found) not in (dict, tuple) else self.revived(found)
-        return made[number]
+        values = self._made
+        if number not in values:
+            packed = self._packed[number]
+            values[number] = packed if type(packed) not in (dict, tuple) else self.revived(packed)
+        return values[number]
 
     def part(
         self, number: int, kind: type[Record], names: tuple[str, ...], whole: Callable[[Any], Any]
     ) -> Any:
         """A record that is known in part; `whole` gives all of it, by the place where it is."""
-        made = self._made.get(number)
-        if made is None and self._packed[number] is not None:
-            place, *known = self._packed[number]
+        record = self._made.get(number)
+        if record is None and self._packed[number] is not None:
+            place, *packed = self._packed[number]
             values = dict(
                 zip(
                     names,
-                    [self.revived(own) if type(own) is dict else own for own in known],
+                    [self.revived(own) if type(own) is dict else own for own in packed],
                     strict=True,
                 )
             )
-            made = self._made[number] = kind.partly(values, lambda: whole(place))
-        return made
+            record = self._made[number] = kind.partly(values, lambda: whole(place))
+        return record
 
     def revived(self, value: Any) -> Any:
         """A value as it was."""

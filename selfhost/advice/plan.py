@@ -122,26 +122,26 @@ def make_plan(
     `WorkloadError` as `ask`.
     """
     question, judged, least = _least(spec, workload, catalogue)
-    known = []
+    outcomes = []
     for profile in profiles:
         here = ask(spec, workload, catalogue, profile.machine)
-        found = judge(here, profile.machine)
-        route = found.route(offered=False)
-        placement = found.needs.placement if found.needs else None
-        pace = found.speed.decode if found.speed else None
+        judged_here = judge(here, profile.machine)
+        route = judged_here.route(offered=False)
+        placement = judged_here.needs.placement if judged_here.needs else None
+        pace = judged_here.speed.decode if judged_here.speed else None
         shared = placement == "host" and uses_shared_gpu(profile.machine, here.workload.runtime)
-        known.append(
+        outcomes.append(
             Known(
                 profile=profile,
                 route=route,
-                findings=found.findings,
+                findings=judged_here.findings,
                 placement=placement,
                 pace=pace,
                 by_shared_gpu=shared,
             )
         )
     order = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER, Route.API)
-    known.sort(
+    outcomes.sort(
         key=lambda machine: (
             order.index(machine.route),
             *size_of(machine.profile.machine),
@@ -160,7 +160,7 @@ def make_plan(
             for finding in judged.findings
             if finding.outcome in stopping and finding.check != "speed"
         ),
-        known=tuple(known),
+        known=tuple(outcomes),
         notes=notes,
     )
 

@@ -410,8 +410,8 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     notes = [f"{name} is a family: taken as {model}" + (f" ({why})." if why else ".")]
     loaded = family.get("ollama")
     if loaded:
-        known = "" if loaded in catalogue else ", which is not in the catalogue"
-        notes.append(f"Ollama's tag of that name loads another model, {loaded}{known}.")
+        caveat = "" if loaded in catalogue else ", which is not in the catalogue"
+        notes.append(f"Ollama's tag of that name loads another model, {loaded}{caveat}.")
     others = [
         other for other in _strings(family.get("others")) if other in catalogue and other != model
     ]
@@ -597,29 +597,29 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
     families = [name for name, _ in catalogue.common_tables("families", "family").values()]
     spellings = {canonical(name): name for name in (*catalogue.spellings(), *families)}
     by_word: dict[str, set[str]] = {}
-    for known in spellings:
-        for word in _words(known):
-            by_word.setdefault(word, set()).add(known)
+    for spelling in spellings:
+        for word in _words(spelling):
+            by_word.setdefault(word, set()).add(spelling)
     candidates: set[str] = set()
     for word in _words(key)[:8]:
-        for known, names in by_word.items():
-            if _alike(word, known):
+        for indexed_word, names in by_word.items():
+            if _alike(word, indexed_word):
                 candidates |= names
-    slips = {known for known in candidates if _slip_of(key, known)}
+    slips = {spelling for spelling in candidates if _slip_of(key, spelling)}
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(key[:100])
     ranked = []
-    for known in slips or candidates:
-        matcher.set_seq1(known)
-        ranked.append((-matcher.ratio(), known))
+    for spelling in slips or candidates:
+        matcher.set_seq1(spelling)
+        ranked.append((-matcher.ratio(), spelling))
     chosen: dict[str, str] = {}
-    for _, known in sorted(ranked):
+    for _, spelling in sorted(ranked):
         try:
-            found = _named(known, spellings[known], catalogue)
+            resolved = _named(spelling, spellings[spelling], catalogue)
         except UnknownModelError:
             continue
-        if found is not None:
-            chosen.setdefault(found[0], spellings[known])
+        if resolved is not None:
+            chosen.setdefault(resolved[0], spellings[spelling])
         if len(chosen) == most:
             break
     return tuple(chosen.values())

@@ -109,7 +109,7 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
     if not settings:
         return machine
     problems: list[Problem] = []
-    found: dict[str, list[tuple[str, Any]]] = {}
+    values_of_key: dict[str, list[tuple[str, Any]]] = {}
     for text in settings:
         key, is_set, value = text.partition("=")
         key, value = key.strip().lower().replace("-", "_"), value.strip(" ")
@@ -118,7 +118,7 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
                 raise _unknown(key, bool(is_set))
             if not value:
                 raise _Fault("has no value", f"write for example {_EXAMPLES[key]}")
-            found.setdefault(key, []).append((text.strip(), _SETTINGS[key](value)))
+            values_of_key.setdefault(key, []).append((text.strip(), _SETTINGS[key](value)))
         except _Fault as fault:
             problems.append(
                 Problem(
@@ -128,7 +128,7 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
                     remedy=fault.remedy,
                 )
             )
-    for key, given in found.items():
+    for key, given in values_of_key.items():
         if len(given) > 1 and (key != "gpu" or any(value is None for _, value in given)):
             problems.append(
                 Problem(
@@ -140,7 +140,7 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
             )
     if problems:
         raise SettingError(problems)
-    return planned(_changed(machine, found, ", ".join(text.strip() for text in settings)))
+    return planned(_changed(machine, values_of_key, ", ".join(text.strip() for text in settings)))
 
 
 def planned(machine: Machine) -> Machine:
@@ -184,10 +184,10 @@ def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ..
     """Those that were named, then those that they bring and those that every processor of the
     architecture has.
     """
-    found = [*sets, *BASELINE_SETS.get(architecture or "", ())]
-    for name in found:
-        found += (other for other in IMPLIED_SETS.get(name, ()) if other not in found)
-    return tuple(dict.fromkeys(found))
+    every_set = [*sets, *BASELINE_SETS.get(architecture or "", ())]
+    for name in every_set:
+        every_set += (other for other in IMPLIED_SETS.get(name, ()) if other not in every_set)
+    return tuple(dict.fromkeys(every_set))
 
 
 def vendor_of(name: str) -> str:
@@ -342,12 +342,12 @@ def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         for disk in disks or ()
     ]
     there = {disk.purpose for disk in kept}
-    made = [
+    added = [
         Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True)
         for purpose in PURPOSES
         if purpose not in there
     ]
-    return (*kept, *made)
+    return (*kept, *added)
 
 
 # ------------------------------------------------------------------ values
@@ -364,10 +364,10 @@ def _unknown(key: str, is_set: bool) -> _Fault:
     from ..core.spelling import nearest
 
     guess = nearest(key, tuple(_SETTINGS)) or _ALSO.get(key)
-    known = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(_SETTINGS)}"
+    hint = f"did you mean {_EXAMPLES[guess]}?" if guess else f"one of {', '.join(_SETTINGS)}"
     if not is_set:
         return _Fault("is no KEY=VALUE", f"write for example {_EXAMPLES[guess or 'memory']}")
-    return _Fault("cannot be set", known)
+    return _Fault("cannot be set", hint)
 
 
 def _shown(text: str) -> str:
@@ -395,13 +395,13 @@ def _size(key: str, most: int) -> Callable[[str], int]:
 
 def _bandwidth(text: str) -> tuple[int, bool]:
     """Bytes per second, and whether that is what was measured and no peak."""
-    rate, told, how = text.partition(":")
-    if told and how.strip().lower() != "measured":
+    rate, colon, how = text.partition(":")
+    if colon and how.strip().lower() != "measured":
         raise _Fault(
             f"{_shown(how.strip())!r} says nothing of it",
             "write for example bandwidth=80GB/s or bandwidth=80GB/s:measured",
         )
-    return _rate(rate), bool(told)
+    return _rate(rate), bool(colon)
 
 
 def _rate(text: str) -> int:

@@ -60,7 +60,7 @@ def names() -> tuple[str, ...]:
 @lru_cache(1)
 def _names() -> dict[str, str]:
     """A name as `catalogue.canonical` writes it -> the name."""
-    found = {}
+    name_of_key = {}
     try:
         with os.scandir(_folder()) as entries:
             for entry in entries:
@@ -69,10 +69,10 @@ def _names() -> dict[str, str]:
                     and not entry.name.startswith(".")
                     and entry.is_file()
                 ):
-                    found[canonical(entry.name[:-5])] = entry.name[:-5]
+                    name_of_key[canonical(entry.name[:-5])] = entry.name[:-5]
     except OSError:
         return {}
-    return found
+    return name_of_key
 
 
 def _folder() -> str:
@@ -85,11 +85,13 @@ def find(typed: str) -> str:
 
     Raises `UnknownMachineError`.
     """
-    known, wanted = _names(), canonical(typed)
-    if wanted in known:
-        return known[wanted]
+    name_of_key, wanted = _names(), canonical(typed)
+    if wanted in name_of_key:
+        return name_of_key[wanted]
     short = [
-        name for name in known.values() if wanted and canonical(name.partition("-")[2]) == wanted
+        name
+        for name in name_of_key.values()
+        if wanted and canonical(name.partition("-")[2]) == wanted
     ]
     if len(short) == 1:
         return short[0]
@@ -99,7 +101,7 @@ def find(typed: str) -> str:
             nearest=sorted(short),
             remedy=_list_them(sorted(short)),
         )
-    nearest = _nearest(wanted, known)
+    nearest = _nearest(wanted, name_of_key)
     raise UnknownMachineError(
         f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest)
     )
@@ -110,14 +112,16 @@ def _list_them(guesses: list[str]) -> str:
     return f"did you mean {', '.join(guesses)}? {listed}" if guesses else listed
 
 
-def _nearest(wanted: str, known: dict[str, str]) -> list[str]:
+def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:
     if not 2 < len(wanted) < 100:
         return []
     from difflib import get_close_matches
 
-    spelled = {canonical(name.partition("-")[2]): name for name in known.values()} | known
+    spelled = {
+        canonical(name.partition("-")[2]): name for name in name_of_key.values()
+    } | name_of_key
     close = get_close_matches(wanted, list(spelled), n=_SUGGESTED, cutoff=0.6)
-    inside = [name for key, name in sorted(known.items()) if wanted in key]
+    inside = [name for key, name in sorted(name_of_key.items()) if wanted in key]
     return list(dict.fromkeys([*(spelled[key] for key in close), *inside]))[:_SUGGESTED]
 
 
@@ -133,9 +137,16 @@ def all_profiles() -> tuple[Profile, ...]:
     """Every profile, by kind and from the smallest to the largest memory. Raises
     `MachineFileError`.
     """
-    found = [read_profile(os.path.join(_folder(), f"{name}.toml"), name) for name in names()]
+    profiles = [read_profile(os.path.join(_folder(), f"{name}.toml"), name) for name in names()]
     return tuple(
-        sorted(found, key=lambda one: (KINDS.index(one.kind), *size_of(one.machine), one.name))
+        sorted(
+            profiles,
+            key=lambda profile: (
+                KINDS.index(profile.kind),
+                *size_of(profile.machine),
+                profile.name,
+            ),
+        )
     )
 
 
@@ -195,11 +206,11 @@ def read_profile(path: str, name: str) -> Profile:
             Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=whole)
             for purpose in PURPOSES
         )
-    told = f"profile {name}, {confidence} confidence"
-    sources = {fact: told for fact, value in values.items() if value is not None}
-    sources["memory_total_bytes"] = f"{told}: {source}"
+    origin = f"profile {name}, {confidence} confidence"
+    sources = {fact: origin for fact, value in values.items() if value is not None}
+    sources["memory_total_bytes"] = f"{origin}: {source}"
     if basis and "memory_bandwidth_bytes_per_second" in sources:
-        sources["memory_bandwidth_bytes_per_second"] = f"{told}: {basis}"
+        sources["memory_bandwidth_bytes_per_second"] = f"{origin}: {basis}"
     # without a figure the pace rests on what machines of this class have
     assumed = (
         ()

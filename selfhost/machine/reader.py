@@ -50,7 +50,7 @@ def read(
 def _from_tree(
     root: str | os.PathLike[str] | None,
     record: str | os.PathLike[str] | None,
-    known: Callable[[str], bool] | None,
+    is_public: Callable[[str], bool] | None,
 ) -> Machine:
     from .probes import Host, read_machine
 
@@ -68,15 +68,15 @@ def _from_tree(
     from .probes.recorder import Recorder, empty_folder, remove_folders
 
     folder = os.fsdecode(record)
-    recorder = Recorder(host, known)
+    recorder = Recorder(host, is_public)
 
     def recorded() -> Machine:
-        made = empty_folder(folder)
+        new_folders = empty_folder(folder)
         try:
             machine = read_machine(recorder).replace(name=name, is_this_one=is_this_one)
             recorder.write(folder)
         except BaseException:
-            remove_folders(made)
+            remove_folders(new_folders)
             raise
         return machine
 
@@ -94,10 +94,10 @@ def in_memory(path: str) -> bool | None:
     if host.system != "linux":
         return False
     try:
-        made = host.within(lambda: medium_of_file(host, host.resolve(path)))
+        medium = host.within(lambda: medium_of_file(host, host.resolve(path)))
     except (OSError, ValueError):
         return None
-    return made.in_memory if made is not None else False
+    return medium.in_memory if medium is not None else False
 
 
 Machine.read = staticmethod(read)  # type: ignore[method-assign]

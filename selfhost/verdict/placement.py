@@ -272,14 +272,14 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
             for place, device in devices
             if device.unified is False
         ]
-        known = sorted(
+        largest_first = sorted(
             [(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1]
         )
         for number in (1, *needs.tensor_parallel):
             # a program gets one instance of MIG, and no other accelerator beside it
-            chosen = [item for item in known if number == 1 or not owned[item[0].index].is_part][
-                :number
-            ]
+            chosen = [
+                item for item in largest_first if number == 1 or not owned[item[0].index].is_part
+            ][:number]
             if len(chosen) < number:
                 continue
             lacking = max(
@@ -467,7 +467,7 @@ def _embeddings(term: Term, size: int) -> Term:
 
 
 def _shared_out(
-    needs: Needs, memory: MemoryNeed, known: Sequence[Place], layers: int
+    needs: Needs, memory: MemoryNeed, places: Sequence[Place], layers: int
 ) -> Iterator[Needs]:
     """Whole layers on each accelerator, as many as fit what it can give, the first ones first; what
     is left stays in RAM.
@@ -489,7 +489,7 @@ def _shared_out(
     )
     left = layers
     shares: list[tuple[str, int]] = []
-    for place in known:
+    for place in places:
         room = (place.room_bytes or 0) - each - (0 if shares else once + output)
         count = _most_layers(by_layer, left, layers, room)
         if count:

@@ -60,7 +60,7 @@ def here(
         return None
     return min(
         _found(spec, runtime, workload, needs, machine, catalogue),
-        key=lambda one: one.missing_bytes or 0,
+        key=lambda copy: copy.missing_bytes or 0,
         default=None,
     )
 
@@ -113,11 +113,11 @@ def elsewhere(
             continue
         if not _is(model, spec, program, wanted, catalogue):
             continue
-        asked = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
+        options = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
         return (
             f"It is here already {what} for {runtime} ({model.path},"
-            f" {units.decimal(model.size_bytes)}): {asked} downloads nothing."
+            f" {units.decimal(model.size_bytes)}): {options} downloads nothing."
         )
     return None
 
@@ -306,8 +306,10 @@ def _repository_of(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
     from ..needs import published
 
     format, quantization = workload.format or "", workload.quantization or ""
-    found = published(spec, format, quantization)
-    own = spec.repository_of(format, quantization) or (found[1].repository if found else None)
+    published_files = published(spec, format, quantization)
+    own = spec.repository_of(format, quantization) or (
+        published_files[1].repository if published_files else None
+    )
     rule = runtime.rule_of(workload.quantization)
     elsewhere = format in ("mlx", "ctranslate2") or (rule is not None and not rule.at_load)
     return own or ("" if elsewhere else spec.repository or "")

@@ -91,7 +91,7 @@ def ask(
             quantization = None
         # another program's files are made of the published ones, or downloaded
         local_files = False
-    loads, mend = _refusal(spec, workload, runtime, quantization, formats)
+    loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
     if runtime is None and quantization is not None:
         raise _problem(
             "quantization",
@@ -103,7 +103,7 @@ def ask(
             workload=workload.replace(runtime=runtime.id),
             runtime=runtime,
             loads=loads,
-            mend=mend,
+            mend=remedy,
             local_files=local_files,
         )
     rows = architectures(catalogue)
@@ -308,16 +308,16 @@ def _refusal(
     """Why the program does not run or train these files, and what to do where no other would;
     None and None where it does.
     """
-    mend = None if spec.refused is None else "download it again, as it was published"
+    remedy = None if spec.refused is None else "download it again, as it was published"
     if runtime is None:
-        return None, mend
+        return None, remedy
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
-        return loads, mend
+        return loads, remedy
     if runtime.id != FINETUNING_RUNTIME:
         return (
             f"{runtime.name} does not train; fine-tuning is judged for transformers with peft.",
-            mend,
+            remedy,
         )
     if loads is not None:
         # no other program is judged for training
@@ -327,10 +327,10 @@ def _refusal(
             if requantized
             else "train the published weights, a folder of safetensors"
         )
-        return loads, mend or own
+        return loads, remedy or own
     from ..needs.torch.finetune import why_not_trained
 
-    return why_not_trained(spec, workload.finetune_method or "lora") or (None, mend)
+    return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
 
 
 def _why_files_not_loaded(

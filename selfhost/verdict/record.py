@@ -340,7 +340,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         if question.loads is not None:
             about.append(
                 check.runtime_check(
-                    machine, question.runtime, loads=question.loads, mend=question.mend
+                    machine, question.runtime, loads=question.loads, remedy=question.mend
                 )
             )
         return Judged(
@@ -349,7 +349,9 @@ def judge(question: Question, machine: Machine) -> Judged:
             speed=None,
         )
     about.append(
-        check.context_check(spec, workload, asked=question.context_asked, row=question.rewriting)
+        check.context_check(
+            spec, workload, context_asked=question.context_asked, row=question.rewriting
+        )
     )
     purpose = question.runtime.store if question.runtime else "huggingface"
     about.append(

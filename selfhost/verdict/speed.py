@@ -418,7 +418,7 @@ def _gpu_seconds(
     """
     size, layers = sum(read_bytes.values()), 0 if architecture is None else architecture.layers
     on_board = _cache_bytes(architecture, depth) if architecture is not None else 0.0
-    found = [
+    seconds = [
         size / (peak * weights) + on_board / (peak * cache) + layers * each
         for peak, weights, cache, each in zip(
             peaks, kind.weights, kind.cache, kind.layer_seconds, strict=True
@@ -426,10 +426,10 @@ def _gpu_seconds(
     ]
     if foreign:
         # another program may put all launches of a token into one graph
-        found[2] -= layers * kind.layer_seconds[2]
+        seconds[2] -= layers * kind.layer_seconds[2]
     if architecture is None or foreign:
-        found[0] *= 2
-    return found
+        seconds[0] *= 2
+    return seconds
 
 
 def _with_accelerators(
@@ -517,7 +517,9 @@ class _SharedGpu(Record):
 
 def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     """The GPU beside the RAM; None where there is none, or nothing tells how fast the memory is."""
-    device = next((one for one in machine.accelerators or () if one.unified), None)
+    device = next(
+        (accelerator for accelerator in machine.accelerators or () if accelerator.unified), None
+    )
     if device is None and not (machine.accelerators is None and _on_apple_gpu(machine)):
         return None
     peaks = _shared_peaks(machine, device)
@@ -548,23 +550,27 @@ def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
 def _shared_peaks(
     machine: Machine, device: Accelerator | None
 ) -> tuple[float, float, float] | None:
-    told = device_bandwidth(device) if device is not None else None
+    gpu_peak = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"
-    known = machine.memory_bandwidth_bytes_per_second
+    machine_rate = machine.memory_bandwidth_bytes_per_second
     if (
-        told is None
-        and known is not None
+        gpu_peak is None
+        and machine_rate is not None
         and not machine.sources.get(fact, "").startswith("measured")
     ):
-        told = known
-    if told is not None:
-        return told, told, told
+        gpu_peak = machine_rate
+    if gpu_peak is not None:
+        return gpu_peak, gpu_peak, gpu_peak
     chip = _chip(machine)
     if chip is not None:
         # what cores measure is no more than the GPU can read
-        least = max(known or 0, chip[1] if chip[2] != _ANY_APPLE else _LEAST_APPLE_PEAK)
+        least = max(machine_rate or 0, chip[1] if chip[2] != _ANY_APPLE else _LEAST_APPLE_PEAK)
         most = max(least, chip[1])
-        return least, float(known or (least * most) ** 0.5) if chip[2] == _ANY_APPLE else most, most
+        return (
+            least,
+            float(machine_rate or (least * most) ** 0.5) if chip[2] == _ANY_APPLE else most,
+            most,
+        )
     memory = bandwidth(machine)
     return None if memory is None else (memory.low, memory.likely, memory.high)
 
@@ -611,7 +617,7 @@ def _on_shared_gpu(
                 share * own + (1 - share) * other
                 for share, own, other in zip(held, taken, beside, strict=True)
             ]
-        return [1 / one for one in taken]
+        return [1 / seconds for seconds in taken]
 
     slow, likely, fast = paces(depth, foreign is not None)
     low, high = gpu.peaks[0], gpu.peaks[2]
@@ -635,25 +641,25 @@ def _on_shared_gpu(
         how += _in_context(depth, empty, full)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
-    def told() -> Speed:
+    def whole_speed() -> Speed:
         prompt = (
             None if foreign or not whole else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
         )
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
-    return Speed.partly({"decode": decode}, told)
+    return Speed.partly({"decode": decode}, whole_speed)
 
 
 def _cache_bytes(architecture: Architecture, depth: float) -> float:
     """Of the context, what one token reads: keys and values in 16 bits."""
-    found = 0.0
+    total = 0.0
     for group in architecture.attention:
         seen = min(depth, group.window_tokens or depth)
         width = group.kv_heads * (group.key_length + group.value_length)
         if group.kind == "latent":
             width = (group.latent_length or 0) + (group.rope_length or 0)
-        found += 2 * seen * width * len(group.layers)
-    return found
+        total += 2 * seen * width * len(group.layers)
+    return total
 
 
 def advice(
@@ -744,31 +750,41 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     if machine.emulated_on is not None:
         return None
     fact = "memory_bandwidth_bytes_per_second"
-    known = machine.memory_bandwidth_bytes_per_second
-    if known is not None:
-        rate = f"{units.decimal(known)}/s of memory bandwidth"
+    bytes_per_second = machine.memory_bandwidth_bytes_per_second
+    if bytes_per_second is not None:
+        rate = f"{units.decimal(bytes_per_second)}/s of memory bandwidth"
         if machine.sources.get(fact, "").startswith("measured"):
             low, high = _kind(machine).memory
             more = MORE_CORES if (machine.cpu_cores_physical or 0) > MEASURED_WITH_CORES else 1.0
-            fast, how = known * high * more, f"{rate}, measured"
+            fast, how = bytes_per_second * high * more, f"{rate}, measured"
             chip = _chip(machine) if _shares_memory_with_gpu(machine) else None
             if chip is not None and chip[1] > fast:
                 fast, how = (
                     float(chip[1]),
                     f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s",
                 )
-            return Bandwidth(low=known * low, likely=known, high=fast, measured=True, how=how)
+            return Bandwidth(
+                low=bytes_per_second * low,
+                likely=bytes_per_second,
+                high=fast,
+                measured=True,
+                how=how,
+            )
         low, likely, high = STATED_SHARE
         how = f"{rate} as stated, of which processors use a third to all"
         cores = machine.cpu_cores_usable
-        if cores is not None and _chip(machine) is None and _CORE_HIGH * cores < known:
-            known = int(_CORE_HIGH * cores)
+        if cores is not None and _chip(machine) is None and _CORE_HIGH * cores < bytes_per_second:
+            bytes_per_second = int(_CORE_HIGH * cores)
             how = (
-                f"{rate} as stated, of which {units.cores(cores)} read {units.decimal(known)}/s at"
-                " most"
+                f"{rate} as stated, of which {units.cores(cores)} read"
+                f" {units.decimal(bytes_per_second)}/s at most"
             )
         return Bandwidth(
-            low=known * low, likely=known * likely, high=known * high, measured=False, how=how
+            low=bytes_per_second * low,
+            likely=bytes_per_second * likely,
+            high=bytes_per_second * high,
+            measured=False,
+            how=how,
         )
     assumed = assumed_bandwidth(machine)
     if assumed is None:
@@ -999,7 +1015,7 @@ def _attention_flops(architecture: Architecture, depth: float) -> float:
     """Multiplications and additions of one token that attends to `depth` others; windows end
     what a layer sees.
     """
-    found = 0.0
+    flops = 0.0
     for group in architecture.attention:
         if group.kind == "cross":
             continue
@@ -1007,8 +1023,8 @@ def _attention_flops(architecture: Architecture, depth: float) -> float:
         width = float(group.key_length + group.value_length)
         if group.kind == "latent":
             width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
-        found += 2 * seen * group.heads * width * len(group.layers)
-    return found
+        flops += 2 * seen * group.heads * width * len(group.layers)
+    return flops
 
 
 def _prompt_parameters(

@@ -44,7 +44,7 @@ def read_machine(host: Host | None = None) -> Machine:
     answer.
     """
     host = host or Host()
-    found = Found(host)
+    facts = Found(host)
     limits = _limits(host) if host.system == "linux" else None
 
     def read_time(host: Host, facts: Found) -> None:
@@ -60,10 +60,10 @@ def read_machine(host: Host | None = None) -> Machine:
         (EMULATED, read_emulation),
         ("scope", read_scope),
         ("memory_total_bytes", read_total),
-        ("memory_limit_bytes", lambda host, found: read_limit(host, found, limits)),
-        ("memory_available_bytes", lambda host, found: read_available(host, found, limits)),
-        ("address_space_bytes", lambda host, found: read_process_limits(host, found, limits)),
-        ("swap_free_bytes", lambda host, found: read_swap(host, found, limits)),
+        ("memory_limit_bytes", lambda host, facts: read_limit(host, facts, limits)),
+        ("memory_available_bytes", lambda host, facts: read_available(host, facts, limits)),
+        ("address_space_bytes", lambda host, facts: read_process_limits(host, facts, limits)),
+        ("swap_free_bytes", lambda host, facts: read_swap(host, facts, limits)),
         ("cpu_model", read_model),
         ("cpu_cores_physical", read_physical),
         ("cpu_cores_performance", read_performance),
@@ -74,34 +74,34 @@ def read_machine(host: Host | None = None) -> Machine:
         ("runtimes", read_runtimes),
         ("models_present", read_models),
     )
-    found.put("system", host.system, "sys.platform")
+    facts.put("system", host.system, "sys.platform")
     for fact, probe in probes:
         # whatever goes wrong with one fact, psutil's own errors and a missing system library
         # included, spoils no other
         try:
-            probe(host, found)
+            probe(host, facts)
         except Exception as error:
-            if not found.settled(fact):
-                found.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    if EMULATED in found.values:
-        found.miss(
+            if not facts.settled(fact):
+                facts.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
+    if EMULATED in facts.values:
+        facts.miss(
             "memory_bandwidth_bytes_per_second",
             "an emulated processor is not paced by its memory",
             NATIVE,
         )
     else:
-        found.miss(
+        facts.miss(
             "memory_bandwidth_bytes_per_second",
             "it is not stated by the system and was not measured",
             MEASURE,
         )
     for fact in FACTS:
-        if not found.settled(fact):
-            found.miss(fact, "it could not be read")
+        if not facts.settled(fact):
+            facts.miss(fact, "it could not be read")
     return Machine(
-        **found.values,
-        sources=found.sources,
-        unread=tuple(found.unread[fact] for fact in sorted(found.unread)),
+        **facts.values,
+        sources=facts.sources,
+        unread=tuple(facts.unread[fact] for fact in sorted(facts.unread)),
     )
 
 

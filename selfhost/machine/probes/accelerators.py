@@ -38,7 +38,7 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
     if names is None:
         # a board or small virtual machine without a PCI bus has /sys/bus all the same
         return [], None if host.listdir("/sys/bus") is not None else f"{PCI} cannot be listed"
-    found, why = [], None
+    devices, why = [], None
     for slot in names:
         kind, vendor = _word(host, f"{PCI}/{slot}/class"), _word(host, f"{PCI}/{slot}/vendor")
         if kind is None and vendor in (None, NVIDIA, AMD):
@@ -47,8 +47,8 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
             if vendor is None:
                 why = host.why(f"{PCI}/{slot}/vendor")
             else:
-                found.append((slot, vendor))
-    return found, why
+                devices.append((slot, vendor))
+    return devices, why
 
 
 def read_accelerators(host: Host, facts: Found) -> None:
@@ -64,9 +64,12 @@ def read_accelerators(host: Host, facts: Found) -> None:
         )
     elif host.system == "windows":
         nvidia = read_nvidia(host, ()) if driver_present(host) else None
-        told = nvidia is not None and any(card.memory_total_bytes for card in nvidia.cards)
+        nvidia_tells_memory = nvidia is not None and any(
+            card.memory_total_bytes for card in nvidia.cards
+        )
         others, why = _windows(
-            host, with_nvidia=not told and host.env.get("CUDA_VISIBLE_DEVICES") is None
+            host,
+            with_nvidia=not nvidia_tells_memory and host.env.get("CUDA_VISIBLE_DEVICES") is None,
         )
         if others is not None and any(card.vendor == "nvidia" for card in others.cards):
             # the registry has the memory where the driver did not answer
@@ -180,7 +183,7 @@ def gfx_name(version: int) -> str | None:
 
 def _kfd(host: Host) -> dict[str, tuple[int, dict[str, int]]]:
     """PCI slot -> (number, properties) of each GPU that ROCm could use."""
-    found = {}
+    gpu_of_slot = {}
     for name in host.listdir(KFD) or ():
         if not name.isdecimal():
             continue
@@ -190,8 +193,8 @@ def _kfd(host: Host) -> dict[str, tuple[int, dict[str, int]]]:
             slot = (
                 f"{values.get('domain', 0):04x}:{at >> 8 & 0xFF:02x}:{at >> 3 & 0x1F:02x}.{at & 7}"
             )
-            found[slot] = int(name), values
-    return found
+            gpu_of_slot[slot] = int(name), values
+    return gpu_of_slot
 
 
 def _shares_ram(host: Host, folder: str) -> bool | None:

@@ -292,12 +292,12 @@ def rate(traces: Sequence[Trace]) -> float | None:
         return None
     steps = int((end - start - WINDOW_SECONDS) / (WINDOW_SECONDS / 4)) + 1
     begins = [start + step * WINDOW_SECONDS / 4 for step in range(steps)]
-    found = sorted(
+    window_rates = sorted(
         sum(_done_by(trace, begin + WINDOW_SECONDS) - _done_by(trace, begin) for trace in traces)
         / WINDOW_SECONDS
         for begin in begins
     )
-    return found[len(found) * 9 // 10]
+    return window_rates[len(window_rates) * 9 // 10]
 
 
 def _done_by(trace: Trace, moment: float) -> float:
@@ -368,10 +368,10 @@ def _processors(host: Host) -> tuple[float, float, float] | None:
     if host.system != "linux":
         return None
     try:
-        found = parse_stat(host.read_bytes("/proc/stat", 4096).decode("ascii", "replace"))
+        busy_and_total = parse_stat(host.read_bytes("/proc/stat", 4096).decode("ascii", "replace"))
     except OSError:
         return None
-    return None if found is None else (*found, process_time())
+    return None if busy_and_total is None else (*busy_and_total, process_time())
 
 
 def used_by_others(
@@ -401,14 +401,14 @@ def one_per_core(host: Host) -> tuple[int, ...]:
     allowed = host.affinity()
     if allowed is None or not hasattr(os, "sched_setaffinity"):
         return ()
-    left, found = set(allowed), []
+    left, first_of_cores = set(allowed), []
     while left:
         first = min(left)
         text = host.read_text(f"/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list")
         left -= (parse_list(text) if text else None) or frozenset()
         left.discard(first)
-        found.append(first)
-    return tuple(found)
+        first_of_cores.append(first)
+    return tuple(first_of_cores)
 
 
 def cache_bytes(host: Host) -> int | None:

@@ -44,14 +44,14 @@ def parse_cgroup(text: str) -> dict[str, str]:
     """/proc/self/cgroup: controller to path; version 2's path stands under the empty name.
     Lines of another shape are left out.
     """
-    found: dict[str, str] = {}
+    path_of_controller: dict[str, str] = {}
     for line in text.splitlines():
         number, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if colon and number.isdecimal() and path.startswith("/"):
             for controller in controllers.split(","):
-                found[controller] = path
-    return found
+                path_of_controller[controller] = path
+    return path_of_controller
 
 
 def parse_number(text: str) -> int | None:
@@ -68,12 +68,12 @@ def parse_number(text: str) -> int | None:
 
 def parse_pairs(text: str) -> dict[str, int]:
     """memory.stat: lines of a name and a number; others are left out."""
-    found = {}
+    number_of_name = {}
     for line in text.splitlines():
         name, _, number = line.partition(" ")
         if number.isdecimal() and number.isascii() and len(number) <= 20:
-            found[name] = int(number)
-    return found
+            number_of_name[name] = int(number)
+    return number_of_name
 
 
 def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
@@ -96,9 +96,9 @@ def _folders(mount: Mount, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]
 def _chain(version: int, mounts: list[Mount], path: str) -> Groups:
     """The groups of `path` in the first of `mounts` that shows them; `why` where none does."""
     for mount in mounts:
-        found = _folders(mount, path)
-        if found is not None:
-            return Groups(version=version, folders=found[0], names=found[1])
+        folders_and_names = _folders(mount, path)
+        if folders_and_names is not None:
+            return Groups(version=version, folders=folders_and_names[0], names=folders_and_names[1])
     shown = f"{mounts[0].point} shows the groups of {mounts[0].root}"
     if ".." in mounts[0].root.split("/"):
         return Groups(

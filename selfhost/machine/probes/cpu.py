@@ -186,12 +186,12 @@ def _cpuinfo(host: Host) -> str | None:
 
 def parse_cpuinfo(text: str) -> dict[str, list[str]]:
     """/proc/cpuinfo: every key to its distinct values in order, over all CPUs."""
-    found: dict[str, dict[str, None]] = {}
+    values_of_key: dict[str, dict[str, None]] = {}
     for line in dict.fromkeys(text.splitlines()):
         key, colon, value = line.partition(":")
         if colon and value.strip():
-            found.setdefault(key.strip(), {})[value.strip()] = None
-    return {key: list(values) for key, values in found.items()}
+            values_of_key.setdefault(key.strip(), {})[value.strip()] = None
+    return {key: list(values) for key, values in values_of_key.items()}
 
 
 def parse_architecture(text: str) -> str | None:
@@ -233,13 +233,13 @@ def read_emulation(host: Host, facts: Found) -> None:
             facts.put(EMULATED, word, KERNELS_WORD)
         return
     text = _cpuinfo(host) or ""
-    info, told = parse_cpuinfo(text), parse_architecture(text)
+    info, architecture = parse_cpuinfo(text), parse_architecture(text)
     for key, start, name in _EMULATORS:
         if any(value.startswith(start) for value in info.get(key, ())):
             facts.put(EMULATED, name, f"{CPUINFO}, {key}")
             return
-    if told is not None and _family(told) != own:
-        facts.put(EMULATED, told, f"{CPUINFO}, which is not one of {own}")
+    if architecture is not None and _family(architecture) != own:
+        facts.put(EMULATED, architecture, f"{CPUINFO}, which is not one of {own}")
 
 
 def _emulated(facts: Found) -> Unread | None:
@@ -706,15 +706,15 @@ def parse_efficiency_classes(raw: bytes) -> tuple[int, ...]:
     """Each core's EfficiencyClass, the fastest highest, in
     SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX of RelationProcessorCore (winnt.h).
     """
-    found, at = [], 0
+    classes, at = [], 0
     while at + 10 <= len(raw):
         size = int.from_bytes(raw[at + 4 : at + 8], "little")
         if size < 10:
             break
         if int.from_bytes(raw[at : at + 4], "little") == 0:
-            found.append(raw[at + 9])
+            classes.append(raw[at + 9])
         at += size
-    return tuple(found)
+    return tuple(classes)
 
 
 def parse_core_ids(text: str) -> dict[int, tuple[str, str]]:
@@ -723,7 +723,7 @@ def parse_core_ids(text: str) -> dict[int, tuple[str, str]]:
 
 
 def _by_cpu(text: str, first: str, second: str) -> dict[int, tuple[str, str]]:
-    found = {}
+    pair_of_cpu = {}
     for block in text.split("\n\n"):
         values = {
             key.strip(): value.strip()
@@ -732,8 +732,8 @@ def _by_cpu(text: str, first: str, second: str) -> dict[int, tuple[str, str]]:
         }
         number = values.get("processor", "")
         if number.isdecimal() and len(number) <= 6 and first in values and second in values:
-            found[int(number)] = (values[first], values[second])
-    return found
+            pair_of_cpu[int(number)] = (values[first], values[second])
+    return pair_of_cpu
 
 
 def _whole_disk_root(host: Host) -> bool:

@@ -185,7 +185,9 @@ def name_pattern(name: str, system: str) -> re.Pattern[str]:
     """An account's name in a path, an address or the name of a unit, where systemd writes `-`
     as `\\x2d`.
     """
-    written = "|".join(dict.fromkeys(re.escape(one) for one in (name, name.replace("-", r"\x2d"))))
+    written = "|".join(
+        dict.fromkeys(re.escape(spelling) for spelling in (name, name.replace("-", r"\x2d")))
+    )
     return re.compile(
         rf"(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])", re.IGNORECASE if system == "windows" else 0
     )
@@ -529,16 +531,16 @@ class Host:
         from the system.
         """
         if hasattr(os, "statvfs"):
-            found = os.statvfs(path)
+            volume = os.statvfs(path)
             # f_bavail, not f_bfree: the blocks reserved for root are no use to an ordinary account
             return Space(
-                free_bytes=min(found.f_bavail * found.f_frsize, MAX_DISK_BYTES),
-                total_bytes=min(found.f_blocks * found.f_frsize, MAX_DISK_BYTES),
-                read_only=bool(found.f_flag & 1),
+                free_bytes=min(volume.f_bavail * volume.f_frsize, MAX_DISK_BYTES),
+                total_bytes=min(volume.f_blocks * volume.f_frsize, MAX_DISK_BYTES),
+                read_only=bool(volume.f_flag & 1),
                 # btrfs and FAT tell none at all; other systems fill the field in with anything
-                free_files=found.f_favail if self.system == "linux" and found.f_files else None,
+                free_files=volume.f_favail if self.system == "linux" and volume.f_files else None,
                 reserved_bytes=(
-                    max(0, found.f_bfree - found.f_bavail) * found.f_frsize
+                    max(0, volume.f_bfree - volume.f_bavail) * volume.f_frsize
                     if self.system == "linux"
                     else None
                 ),
@@ -672,7 +674,7 @@ class Host:
         if tool is None:
             return None
         memory = tool.virtual_memory()
-        found = {"total": int(memory.total), "available": int(memory.available)}
+        sizes = {"total": int(memory.total), "available": int(memory.available)}
         if self.system == "windows":
             import ctypes
 
@@ -680,8 +682,8 @@ class Host:
             # fourth ullAvailPageFile
             buffer = ctypes.create_string_buffer((64).to_bytes(4, "little"), 64)
             if ctypes.__dict__["windll"].kernel32.GlobalMemoryStatusEx(buffer):
-                found["commit"] = int.from_bytes(buffer.raw[32:40], "little")
-        return found
+                sizes["commit"] = int.from_bytes(buffer.raw[32:40], "little")
+        return sizes
 
     def other_swap_free(self) -> int | None:
         """Free swap where the system has no /proc; apart from `other_memory`, for it fails on
@@ -732,10 +734,10 @@ class Host:
 
             tool: Any = winreg
             with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
-                found = tool.QueryValueEx(opened, value)[0]
+                data = tool.QueryValueEx(opened, value)[0]
         except (ImportError, OSError):
             return None
-        return found if isinstance(found, str) else None
+        return data if isinstance(data, str) else None
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
         """Windows' display adapters in use: `id` (PCI), `name`, `memory` bytes, each None where it
@@ -749,7 +751,7 @@ class Host:
         import winreg
 
         tool: Any = winreg
-        found: dict[str, Mapping[str, Any]] = {}
+        values_of_adapter: dict[str, Mapping[str, Any]] = {}
         try:
             with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, r"HARDWARE\DEVICEMAP\VIDEO") as key:
                 paths = [
@@ -761,7 +763,7 @@ class Host:
             own = re.sub(r"(?i)^\\registry\\machine\\", "", path)
             # one key for each output of an adapter
             adapter = own.rpartition("\\")[0].lower()
-            if adapter in found:
+            if adapter in values_of_adapter:
                 continue
             values: dict[str, Any] = {}
             try:
@@ -777,8 +779,8 @@ class Host:
                             values[name] = None
             except OSError:
                 continue
-            found[adapter] = values
-        return list(found.values()) or None
+            values_of_adapter[adapter] = values
+        return list(values_of_adapter.values()) or None
 
     def processor_feature(self, number: int) -> bool | None:
         """Windows' IsProcessorFeaturePresent; None where it cannot be asked."""
@@ -835,12 +837,12 @@ class Host:
         from .child import ChildError, ask
 
         try:
-            found = find_spec("pynvml")
+            package = find_spec("pynvml")
         except (ImportError, ValueError):
-            found = None
-        origin = found.origin if found is not None else None
+            package = None
+        origin = package.origin if package is not None else None
         folder = os.path.dirname(origin) if origin else ""
-        if found is not None and found.submodule_search_locations is not None:
+        if package is not None and package.submodule_search_locations is not None:
             folder = os.path.dirname(folder)
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
         try:
@@ -881,9 +883,13 @@ class Host:
 
     def names(self) -> set[str]:
         """The names of accounts that `clean` takes out."""
-        found = {self.env.get(name) or "" for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")}
-        found.add(self.paths.basename(self.home() or ""))
-        return self._names | {name for name in found if len(name) > 2 and name not in COMMON_NAMES}
+        accounts = {
+            self.env.get(name) or "" for name in ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
+        }
+        accounts.add(self.paths.basename(self.home() or ""))
+        return self._names | {
+            name for name in accounts if len(name) > 2 and name not in COMMON_NAMES
+        }
 
     def host_names(self) -> list[str]:
         """What `clean` takes out of the computer's own names: with its domain, and without."""

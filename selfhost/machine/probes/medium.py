@@ -62,32 +62,32 @@ def medium_of_file(host: Host, path: str) -> Medium | None:
     mount = host.mount_of(path)
     if mount is None:
         return None
-    made = _of_mount(host, mount, path, ())
-    return made if made.in_memory is not None else _settled(host, made, host.space(path))
+    medium = _of_mount(host, mount, path, ())
+    return medium if medium.in_memory is not None else _settled(host, medium, host.space(path))
 
 
-def _settled(host: Host, made: Medium, space: Space | None) -> Medium:
-    """`made`; where it tells nothing, what the size of the volume and its free space say.
+def _settled(host: Host, medium: Medium, space: Space | None) -> Medium:
+    """`medium`; where it tells nothing, what the size of the volume and its free space say.
 
     A volume larger than RAM and swap together is a disk's or was told to be so large, for the size
     of a tmpfs is a limit that nothing holds. A disk keeps blocks for root, as ext4 does, or has
     more files than a tmpfs gets by itself, one for two pages of RAM. Where neither tells them
     apart it is a guess.
     """
-    if made.in_memory is not None or space is None or space.total_bytes == 0:
-        return made
+    if medium.in_memory is not None or space is None or space.total_bytes == 0:
+        return medium
     from .memory import MEMINFO, parse_meminfo
 
     table = host.mount_of(MEMINFO)
     if table is not None and table.filesystem == "fuse.lxcfs":
         # it tells the container's limit for the machine's RAM
-        return made
+        return medium
     info = parse_meminfo(host.read_text(MEMINFO) or "")
     memory = info.get("MemTotal")
     if not memory or space.total_bytes <= memory + info.get("SwapTotal", 0):
-        return made
+        return medium
     if _has_ram_disk_of(host, space.total_bytes):
-        return made
+        return medium
     if space.reserved_bytes:
         return Medium(in_memory=False)
     is_like_tmpfs = (
@@ -96,7 +96,7 @@ def _settled(host: Host, made: Medium, space: Space | None) -> Medium:
         and space.free_files <= memory // _PAGE_BYTES
     )
     if is_like_tmpfs:
-        return made
+        return medium
     return Medium(
         in_memory=False,
         guess="taken for a disk, which is not to be seen: it is larger than RAM and swap together",
@@ -129,8 +129,8 @@ def _of_mount(host: Host, mount: Mount, path: str | None, above: tuple[Mount, ..
         return _unseen(
             f"{mount.point} is {mount.filesystem}, which does not tell where it keeps the files"
         )
-    made = None if kind in NETWORK_FILESYSTEMS else _of_device(host, _device(mount), above)
-    return made or Medium(in_memory=False, backing=kind if len(above) > 1 else None)
+    device_medium = None if kind in NETWORK_FILESYSTEMS else _of_device(host, _device(mount), above)
+    return device_medium or Medium(in_memory=False, backing=kind if len(above) > 1 else None)
 
 
 def _unseen(why: str) -> Medium:

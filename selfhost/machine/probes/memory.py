@@ -47,13 +47,13 @@ def parse_meminfo(text: str) -> dict[str, int]:
     """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out,
     and a last one that was cut off.
     """
-    found = {}
+    values = {}
     for line in text[: text.rfind("\n") + 1].splitlines():
         name, colon, rest = line.partition(":")
         words = rest.split()
         if colon and words and words[0].isdecimal() and words[0].isascii() and len(words[0]) <= 15:
-            found[name.strip()] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
-    return found
+            values[name.strip()] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
+    return values
 
 
 def parse_limit(text: str, name: str) -> tuple[int, bool] | None:
@@ -196,14 +196,14 @@ _ULIMITS = (
 
 def read_limits(host: Host) -> Limits:
     """Every limit that holds for this process on Linux, each with its own group's use."""
-    found = Limits()
+    limits = Limits()
     chain = groups(host, "memory", ("memory.max", "memory.high", "memory.current"))
     if chain.why:
-        found.why = chain.why
+        limits.why = chain.why
     elif chain.version == 1:
-        _version_1(host, chain, found)
+        _version_1(host, chain, limits)
     else:
-        _version_2(host, chain, found)
+        _version_2(host, chain, limits)
     text = host.read_text(LIMITS)
     used = parse_meminfo(host.read_text(STATUS) or "")
     for line, name, taken, mapped in _ULIMITS:
@@ -211,12 +211,12 @@ def read_limits(host: Host) -> Limits:
         if soft is None and mapped and (fallback := host.address_space_bytes()) is not None:
             soft = fallback, False
         if soft is None:
-            found.why = found.why or (
+            limits.why = limits.why or (
                 host.why(LIMITS) if text is None else f"{LIMITS} does not state {line!r}"
             )
         elif soft[0] >= 0:
             lift = _lift(name, soft[1])
-            found.ulimits.append(
+            limits.ulimits.append(
                 Ulimit(
                     limit_bytes=soft[0],
                     name=name,
@@ -228,8 +228,8 @@ def read_limits(host: Host) -> Limits:
     largest = parse_limit(text or "", "Max file size")
     if largest is not None and largest[0] >= 0:
         name = "ulimit -f (RLIMIT_FSIZE)"
-        found.file_size = largest[0], name + _lift(name, largest[1])
-    return found
+        limits.file_size = largest[0], name + _lift(name, largest[1])
+    return limits
 
 
 def _lift(name: str, possible: bool) -> str:
@@ -902,7 +902,7 @@ def _arc(host: Host) -> int:
 
 def parse_swaps(text: str) -> dict[str, int]:
     """/proc/swaps: device to free bytes."""
-    found = {}
+    free_of_device = {}
     for line in text.splitlines()[1:]:
         words = line.split()
         if (
@@ -912,8 +912,8 @@ def parse_swaps(text: str) -> dict[str, int]:
             and len(words[2]) <= 15
             and len(words[3]) <= 15
         ):
-            found[words[0]] = max(0, int(words[2]) - int(words[3])) * 1024
-    return found
+            free_of_device[words[0]] = max(0, int(words[2]) - int(words[3])) * 1024
+    return free_of_device
 
 
 def read_swap(host: Host, facts: Found, limits: Limits | None) -> None:

@@ -306,10 +306,10 @@ def _gpu(
     if device is not parent and not re.search(r"\bMIG\b", name):
         name += " MIG"
     total, free = _size(device.get("memory_total_bytes")), _size(device.get("memory_free_bytes"), 0)
-    told = device.get("refused")
+    refusals = device.get("refused")
     refused = (
-        _whole(told.get("memory", told.get("handle")), 0, 10**6)
-        if isinstance(told, Mapping)
+        _whole(refusals.get("memory", refusals.get("handle")), 0, 10**6)
+        if isinstance(refusals, Mapping)
         else None
     )
     # an Arm chip that says it has no frame buffer shares the RAM; its name tells most of them

@@ -105,9 +105,9 @@ class Bare:
         return buffer.value.decode("utf-8", "replace")
 
     def _numbers(self, name: str, *values: Any, count: int = 1) -> list[int]:
-        found = [ctypes.c_uint(0) for _ in range(count)]
-        self._call(name, *values, *map(ctypes.byref, found))
-        return [number.value for number in found]
+        cells = [ctypes.c_uint(0) for _ in range(count)]
+        self._call(name, *values, *map(ctypes.byref, cells))
+        return [number.value for number in cells]
 
     def _handle(self, name: str, *values: Any) -> ctypes.c_void_p:
         handle = ctypes.c_void_p()
@@ -280,11 +280,11 @@ def main() -> None:
     used = None
     try:
         nvml, used = library(sys.argv[1] if len(sys.argv) > 1 else None)
-        found = describe(nvml)
+        description = describe(nvml)
     except Exception as error:
-        found = {"error": getattr(error, "value", None), "text": str(error)[:200]}
-    found["library"] = used
-    os.write(answer, json.dumps(found).encode())
+        description = {"error": getattr(error, "value", None), "text": str(error)[:200]}
+    description["library"] = used
+    os.write(answer, json.dumps(description).encode())
     # without the library's own clean-up, which can hang as well
     os._exit(0)
 

@@ -132,18 +132,18 @@ def _hub(search: _Search, hub: str, store: str) -> None:
 
 
 def _repository(search: _Search, folder: str, repository: str, store: str) -> None:
-    made = _sets(search, _snapshot(search, folder))
-    if not made and any(
+    sets = _sets(search, _snapshot(search, folder))
+    if not sets and any(
         name.endswith(_UNFINISHED) for name in search.names(search.join(folder, "blobs"))
     ):
         # nothing of the weights is whole yet
-        made = [(None, 0, False, None)]
+        sets = [(None, 0, False, None)]
     shown = search.host.clean("/" + repository)[1:]
     if shown != repository:
         folder = search.join(
             search.host.paths.dirname(folder), "models--" + shown.replace("/", "--")
         )
-    for file, size, complete, total in made:
+    for file, size, complete, total in sets:
         search.add(
             folder,
             size_bytes=size,
@@ -181,14 +181,14 @@ def _snapshot(search: _Search, folder: str) -> dict[str, _File]:
 
 
 def _below(search: _Search, folder: str, depth: int, inside: str = "") -> dict[str, _File]:
-    found: dict[str, _File] = {}
+    files: dict[str, _File] = {}
     for name, size in search.names(folder, ends=_TELLING).items():
         path = search.join(folder, name)
         if size is not None:
-            found[inside + name] = _File(path, max(0, size))
+            files[inside + name] = _File(path, max(0, size))
         elif depth:
-            found.update(_below(search, path, depth - 1, f"{inside}{name}/"))
-    return found
+            files.update(_below(search, path, depth - 1, f"{inside}{name}/"))
+    return files
 
 
 # name of the file, or None for a whole repository; bytes that are there; whether all are; bytes in
@@ -198,7 +198,7 @@ _Set = tuple[str | None, int, bool, int | None]
 
 def _sets(search: _Search, files: Mapping[str, _File]) -> list[_Set]:
     """Every GGUF model on its own, and all other weights of the repository as one."""
-    made: list[_Set] = []
+    sets: list[_Set] = []
     ggufs = [name for name in files if name.lower().endswith(".gguf")]
     seen: set[str] = set()
     for name in sorted(ggufs):
@@ -208,11 +208,11 @@ def _sets(search: _Search, files: Mapping[str, _File]) -> list[_Set]:
         seen.add(parts[0])
         sizes = [files[part].size if part in files else 0 for part in parts]
         if any(sizes):
-            made.append((parts[0], sum(sizes), all(sizes), None))
+            sets.append((parts[0], sum(sizes), all(sizes), None))
     whole = _whole(search, files)
     if whole is not None:
-        made.append(whole)
-    return made
+        sets.append(whole)
+    return sets
 
 
 def _parts_of(name: str) -> list[str]:
@@ -303,10 +303,10 @@ def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set
         return True
     parts = _json(search, files["model_index.json"].path, MAX_MANIFEST_BYTES)
     for name, kind in parts.items():
-        made = kind[1] if isinstance(kind, list) and len(kind) == 2 else None
+        class_name = kind[1] if isinstance(kind, list) and len(kind) == 2 else None
         if (
-            isinstance(made, str)
-            and not made.endswith(_WEIGHTLESS)
+            isinstance(class_name, str)
+            and not class_name.endswith(_WEIGHTLESS)
             and not any(file.startswith(f"{name}/") for file in weights)
         ):
             return False
@@ -432,7 +432,7 @@ def _ollama(search: _Search, folder: str) -> None:
             if isinstance(read.get("layers"), list | None)
             else []
         )
-        known = [
+        sized_layers = [
             (layer["digest"].replace(":", "-"), layer["size"], str(layer.get("mediaType")))
             for layer in layers
             if isinstance(layer, dict)
@@ -440,20 +440,22 @@ def _ollama(search: _Search, folder: str) -> None:
             and type(layer.get("size")) is int
             and layer["size"] >= 0
         ]
-        if not known or len(known) < len(layers):
+        if not sized_layers or len(sized_layers) < len(layers):
             search.faulty += 1
             continue
-        if not any(kind.endswith((".model", ".tensor")) for _, _, kind in known):
+        if not any(kind.endswith((".model", ".tensor")) for _, _, kind in sized_layers):
             # a model of Ollama's cloud has no weights here
             continue
-        here = [size for name, size, _ in known if blobs.get(name) == size]
+        here = [size for name, size, _ in sized_layers if blobs.get(name) == size]
         registry, *names, tag = parts
         name = (
             "/".join(names).removeprefix("library/")
             if registry == "registry.ollama.ai"
             else "/".join((registry, *names))
         )
-        config = known[-1][0] if blobs.get(known[-1][0]) == known[-1][1] else None
+        config = (
+            sized_layers[-1][0] if blobs.get(sized_layers[-1][0]) == sized_layers[-1][1] else None
+        )
         kind = (
             _json(search, search.join(folder, "blobs", config), MAX_MANIFEST_BYTES).get("file_type")
             if config
@@ -462,10 +464,10 @@ def _ollama(search: _Search, folder: str) -> None:
         search.add(
             path,
             size_bytes=sum(here),
-            total_bytes=sum(size for _, size, _ in known),
+            total_bytes=sum(size for _, size, _ in sized_layers),
             repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
             tag=f"{name}:{tag}",
-            complete=len(here) == len(known),
+            complete=len(here) == len(sized_layers),
             store="ollama",
             quantization=(
                 kind[:40] if isinstance(kind, str) and kind.isprintable() and kind.strip() else None

@@ -134,8 +134,8 @@ class RecordedHost(Host):
             return {_listed(name): size for name, size in super().sizes(path, start, ends).items()}
         if noted[path] is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        known: dict[str, int | None] = noted[path]
-        kept = {name: size for name, size in known.items() if name.startswith(start)}
+        recorded_sizes: dict[str, int | None] = noted[path]
+        kept = {name: size for name, size in recorded_sizes.items() if name.startswith(start)}
         return {
             name: size
             for name, size in kept.items()
@@ -179,14 +179,14 @@ class RecordedHost(Host):
     def _of_folder(self, kind: str, path: str) -> Any:
         """What the record says of the nearest folder upwards that it names."""
         self._fail(path)
-        found = self._at(kind)
-        while path not in found and self.paths.dirname(path) != path:
+        by_folder = self._at(kind)
+        while path not in by_folder and self.paths.dirname(path) != path:
             path = self.paths.dirname(path)
-        return found.get(path)
+        return by_folder.get(path)
 
     def space(self, path: str) -> Space | None:
-        found = self._of_folder("space", path)
-        return Space(**found) if found else None
+        fields = self._of_folder("space", path)
+        return Space(**fields) if fields else None
 
     def _answer(self, kind: str, path: str) -> list[Any]:
         """The list noted for a folder. `OSError` for an error noted instead, and where nothing
@@ -226,8 +226,8 @@ class RecordedHost(Host):
         return self._facts.get("page_bytes")
 
     def affinity(self) -> frozenset[int] | None:
-        found = self._facts.get("affinity")
-        return None if found is None else frozenset(found)
+        processors = self._facts.get("affinity")
+        return None if processors is None else frozenset(processors)
 
     def address_space_bytes(self) -> int | None:
         return self._facts.get("address_space_bytes")
@@ -236,8 +236,8 @@ class RecordedHost(Host):
         return str(self._facts.get("cwd") or "/")
 
     def python_path(self) -> list[str] | None:
-        found = self._facts.get("python_path")
-        return None if found is None else list(found)
+        folders = self._facts.get("python_path")
+        return None if folders is None else list(folders)
 
     def read_at(self) -> str | None:
         return self._facts.get("read_at")
@@ -258,8 +258,8 @@ class RecordedHost(Host):
         return self._sysctl.get(name)
 
     def registry(self, key: str, value: str) -> str | None:
-        found: str | None = self._at("registry").get(f"{key}\\{value}")
-        return found
+        data: str | None = self._at("registry").get(f"{key}\\{value}")
+        return data
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
         return self._facts.get("display_adapters")
@@ -268,8 +268,8 @@ class RecordedHost(Host):
         return self._facts.get("nvml")
 
     def processor_feature(self, number: int) -> bool | None:
-        found = self._facts.get("processor_features")
-        return None if found is None else number in found
+        features = self._facts.get("processor_features")
+        return None if features is None else number in features
 
     def processor_information(self) -> bytes | None:
         return self._bytes("processor_information")
@@ -278,8 +278,8 @@ class RecordedHost(Host):
         return self._bytes("job_limits")
 
     def _bytes(self, key: str) -> bytes | None:
-        found = self._facts.get(key)
-        return None if found is None else bytes.fromhex(found)
+        digits = self._facts.get(key)
+        return None if digits is None else bytes.fromhex(digits)
 
 
 def _problem(file: str, message: str, key: str | None = None, line: int | None = None) -> Problem:
@@ -323,8 +323,9 @@ def _quotas(value: object) -> bool:
         or (
             isinstance(item, list)
             and all(
-                isinstance(one, dict) and {name: type(part) for name, part in one.items()} == _QUOTA
-                for one in item
+                isinstance(quota, dict)
+                and {name: type(part) for name, part in quota.items()} == _QUOTA
+                for quota in item
             )
         )
         for item in value.values()
@@ -423,9 +424,9 @@ def _json(folder: str, name: str) -> dict[str, Any]:
 
     path = os.path.join(folder, name)
     try:
-        found = Decoder(constant=float).parse(text)
+        parsed = Decoder(constant=float).parse(text)
     except Unreadable as error:
         raise _fault(path, error.reason, error.line) from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise _fault(path, "is not a JSON object")
-    return found
+    return parsed

@@ -147,9 +147,9 @@ class Recorder(Host):
     of nothing else.
     """
 
-    def __init__(self, inner: Host, known: Callable[[str], bool] | None = None) -> None:
-        """`known`: whether a model's name may stand in the record as it is."""
-        self.known = known or (lambda name: False)
+    def __init__(self, inner: Host, is_public: Callable[[str], bool] | None = None) -> None:
+        """`is_public`: whether a model's name may stand in the record as it is."""
+        self.known = is_public or (lambda name: False)
         self.noted_env = NotedEnvironment(inner.env)
         super().__init__(self.noted_env, inner.system)
         self.inner = inner
@@ -184,8 +184,8 @@ class Recorder(Host):
         return answer
 
     def _at(self, kind: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.facts.setdefault(kind, {})
-        return found
+        notes: dict[str, Any] = self.facts.setdefault(kind, {})
+        return notes
 
     def _put(self, kind: str, answer: T) -> T:
         if answer is not None:
@@ -227,12 +227,12 @@ class Recorder(Host):
     ) -> dict[str, int | None]:
         noted = self._at("sizes")
         try:
-            found = self._ask(path, lambda: self.inner.sizes(path, start, ends))
+            sizes = self._ask(path, lambda: self.inner.sizes(path, start, ends))
         except (FileNotFoundError, NotADirectoryError):
             noted[path] = None
             raise
-        noted[path] = {**(noted.get(path) or {}), **found}
-        return found
+        noted[path] = {**(noted.get(path) or {}), **sizes}
+        return sizes
 
     def inside(self, place: str) -> bool:
         return self.inner.inside(place)
@@ -241,23 +241,23 @@ class Recorder(Host):
         return self.inner.knows(path)
 
     def exists(self, path: str) -> bool:
-        found = self._ask(path, lambda: self.inner.exists(path))
-        if found:
+        exists = self._ask(path, lambda: self.inner.exists(path))
+        if exists:
             self.there.add(path)
-        return found
+        return exists
 
     def is_folder(self, path: str) -> bool:
-        found = self._ask(path, lambda: self.inner.is_folder(path))
-        if found:
+        is_folder = self._ask(path, lambda: self.inner.is_folder(path))
+        if is_folder:
             self.folders.add(path)
-        return found
+        return is_folder
 
     def runnable(self, path: str) -> bool:
-        found = self.inner.runnable(path)
-        if found:
+        runnable = self.inner.runnable(path)
+        if runnable:
             self.there.add(path)
             self.facts.setdefault("runnable", []).append(path)
-        return found
+        return runnable
 
     def resolve(self, path: str) -> str:
         whole = str(self.paths.normpath(self.paths.join(self.cwd(), path)))
@@ -275,33 +275,33 @@ class Recorder(Host):
         return super()._read_mounts() if self.system == "linux" else self.inner.mounts()
 
     def mount_of(self, path: str) -> Mount | None:
-        found = super().mount_of(path)
-        if found is not None:
-            self.asked_mounts.add(found.point)
-        return found
+        mount = super().mount_of(path)
+        if mount is not None:
+            self.asked_mounts.add(mount.point)
+        return mount
 
     def space(self, path: str) -> Space | None:
         # asked twice, a volume that others write to would give two answers, of which a record holds
         # one
         noted = self._at("space").get(path)
-        found = Space(**noted) if noted else self._ask(path, lambda: self.inner.space(path))
-        if found is not None:
-            noted = {name: getattr(found, name) for name in Space._fields}
+        space = Space(**noted) if noted else self._ask(path, lambda: self.inner.space(path))
+        if space is not None:
+            noted = {name: getattr(space, name) for name in Space._fields}
             self._at("space")[path] = {
                 name: value for name, value in noted.items() if value is not None
             }
             self.folders.add(path)
-        return found
+        return space
 
     def quotas(self, path: str) -> tuple[Quota, ...]:
         noted = self._at("quotas")
         try:
-            found = self.inner.quotas(path)
+            quotas = self.inner.quotas(path)
         except OSError as error:
             noted[path] = errno.errorcode.get(error.errno or errno.EIO, "EIO")
             raise
-        noted[path] = [{name: getattr(one, name) for name in Quota._fields} for one in found]
-        return found
+        noted[path] = [{name: getattr(quota, name) for name in Quota._fields} for quota in quotas]
+        return quotas
 
     def quotas_on(self, path: str) -> tuple[str, ...]:
         noted = self._at("quotas_on")
@@ -323,11 +323,11 @@ class Recorder(Host):
         return mount
 
     def can_write(self, path: str) -> bool | None:
-        found = self._ask(path, lambda: self.inner.can_write(path))
-        if found is not None:
-            self._at("writable")[path] = found
+        writable = self._ask(path, lambda: self.inner.can_write(path))
+        if writable is not None:
+            self._at("writable")[path] = writable
             self.folders.add(path)
-        return found
+        return writable
 
     def machine(self) -> str | None:
         return self._put("machine", self.inner.machine())
@@ -342,9 +342,9 @@ class Recorder(Host):
         return self._put("page_bytes", self.inner.page_bytes())
 
     def affinity(self) -> frozenset[int] | None:
-        found = self.inner.affinity()
-        self._put("affinity", None if found is None else sorted(found))
-        return found
+        processors = self.inner.affinity()
+        self._put("affinity", None if processors is None else sorted(processors))
+        return processors
 
     def address_space_bytes(self) -> int | None:
         return self._put("address_space_bytes", self.inner.address_space_bytes())
@@ -353,10 +353,10 @@ class Recorder(Host):
         return self._put("cwd", self.inner.cwd())
 
     def home(self) -> str | None:
-        found = self.inner.home()
-        if found is not None:
+        home = self.inner.home()
+        if home is not None:
             self.noted_env.asked.add("USERPROFILE" if self.system == "windows" else "HOME")
-        return found
+        return home
 
     def python_path(self) -> list[str] | None:
         return self._put("python_path", self.inner.python_path())
@@ -377,16 +377,16 @@ class Recorder(Host):
         return self._put("cores", self.inner.other_cores())
 
     def sysctl(self, name: str) -> str | None:
-        found = self.inner.sysctl(name)
-        if found is not None:
-            self.kernel_values[name] = found
-        return found
+        value = self.inner.sysctl(name)
+        if value is not None:
+            self.kernel_values[name] = value
+        return value
 
     def registry(self, key: str, value: str) -> str | None:
-        found = self.inner.registry(key, value)
-        if found is not None:
-            self._at("registry")[f"{key}\\{value}"] = found
-        return found
+        data = self.inner.registry(key, value)
+        if data is not None:
+            self._at("registry")[f"{key}\\{value}"] = data
+        return data
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
         return self._put("display_adapters", self.inner.display_adapters())
@@ -395,22 +395,22 @@ class Recorder(Host):
         return self._put("nvml", self.inner.nvml())
 
     def processor_feature(self, number: int) -> bool | None:
-        found = self.inner.processor_feature(number)
-        if found is not None:
-            known = self.facts.setdefault("processor_features", [])
-            if found and number not in known:
-                known.append(number)
-        return found
+        present = self.inner.processor_feature(number)
+        if present is not None:
+            features = self.facts.setdefault("processor_features", [])
+            if present and number not in features:
+                features.append(number)
+        return present
 
     def processor_information(self) -> bytes | None:
-        found = self.inner.processor_information()
-        self._put("processor_information", None if found is None else found.hex())
-        return found
+        raw = self.inner.processor_information()
+        self._put("processor_information", None if raw is None else raw.hex())
+        return raw
 
     def job_limits(self) -> bytes | None:
-        found = self.inner.job_limits()
-        self._put("job_limits", None if found is None else found.hex())
-        return found
+        raw = self.inner.job_limits()
+        self._put("job_limits", None if raw is None else raw.hex())
+        return raw
 
     # writing
 
@@ -505,23 +505,23 @@ class Recorder(Host):
         return [path for path in folders if path in holding]
 
     def _variables(self) -> dict[str, str]:
-        found = {
+        variables = {
             name: self.inner.env[name]
             for name in sorted(self.noted_env.asked)
             if name in self.inner.env
         }
         home = self.inner.home()
         if home is not None:
-            found["USERPROFILE" if self.system == "windows" else "HOME"] = home
-        if "PATH" in found:
+            variables["USERPROFILE" if self.system == "windows" else "HOME"] = home
+        if "PATH" in variables:
             sign, holding = (
                 ";" if self.system == "windows" else ":",
                 {self.paths.dirname(path) for path in self.facts.get("runnable", ())},
             )
-            found["PATH"] = sign.join(
-                path for path in dict.fromkeys(found["PATH"].split(sign)) if path in holding
+            variables["PATH"] = sign.join(
+                path for path in dict.fromkeys(variables["PATH"].split(sign)) if path in holding
             )
-        return found
+        return variables
 
     def _matters(self, point: str, filesystem: str) -> bool:
         """Whether a mount decided something; macOS' two volumes stand for each other."""
@@ -536,16 +536,16 @@ class Recorder(Host):
         from another.
         """
         # before the rest, which would change the folders' own paths
-        found = [*self._named_folders(), *self._named_groups()]
+        replacements = [*self._named_folders(), *self._named_groups()]
         home = self._usual_home()
         names = self.inner.names()
         if home is not None and self.paths.basename(home) not in COMMON_NAMES:
             stand_in = self.paths.join(self.paths.dirname(home), "user")
-            found.append((home_pattern(home, self.system), lambda _: stand_in))
+            replacements.append((home_pattern(home, self.system), lambda _: stand_in))
         for name in sorted(names, key=len, reverse=True):
-            found.append((name_pattern(name, self.system), "USER"))
+            replacements.append((name_pattern(name, self.system), "USER"))
             # somebody's own repositories, as the stores of models write them
-            found.append(
+            replacements.append(
                 (
                     re.compile(
                         r"(?:(?<=models--)"
@@ -557,13 +557,13 @@ class Recorder(Host):
                     "USER",
                 )
             )
-        found += [(host_pattern(host), "HOST") for host in self.host_names()]
-        found.append((re.compile(ID), self._id))
-        found.append((re.compile(LXC_NAME), r"\1ID"))
-        found.append((PEOPLES, self._person))
-        found.append((SERVER, r"\1HOST"))
-        found.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
-        return found
+        replacements += [(host_pattern(host), "HOST") for host in self.host_names()]
+        replacements.append((re.compile(ID), self._id))
+        replacements.append((re.compile(LXC_NAME), r"\1ID"))
+        replacements.append((PEOPLES, self._person))
+        replacements.append((SERVER, r"\1HOST"))
+        replacements.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
+        return replacements
 
     def _usual_home(self) -> str | None:
         """The home folder, where it lies in the usual place."""
@@ -705,7 +705,7 @@ class Recorder(Host):
 
         `change` takes out people's names, which it does from paths before these are looked up.
         """
-        found: dict[str, str] = {}
+        new_names: dict[str, str] = {}
         sizes = self._at("sizes")
         for folder, held in sizes.items():
             # llama.cpp's own older names: `manifest=ORG=NAME=TAG.json`, `ORG_NAME_FILE.gguf`
@@ -741,10 +741,10 @@ class Recorder(Host):
                 changed = change(name)
                 if changed == "USER":
                     # somebody's folder, called so wherever it stands
-                    found[name] = changed
+                    new_names[name] = changed
                 elif new != name:
-                    found[name] = found[changed] = new
-        return found
+                    new_names[name] = new_names[changed] = new
+        return new_names
 
     def _repository(self, *names: str) -> Iterable[str]:
         """A publisher and a model of it, or a model alone."""

@@ -116,12 +116,12 @@ def _packaged(host: Host, runtime: str, path: str) -> str | None:
     """The version of a command that the system's own packages put there: dpkg, pacman, snap."""
     names = _PACKAGES.get(runtime, ())
     if path.startswith("/snap/"):
-        found = re.search(
+        version_line = re.search(
             r"^version:\s*['\"]?([\w.+~-]+)",
             host.read_text(f"/snap/{runtime}/current/meta/snap.yaml") or "",
             re.MULTILINE,
         )
-        return found[1] if found else None
+        return version_line[1] if version_line else None
     if not path.startswith("/usr/bin/"):
         return None
     for folder in host.listdir("/var/lib/pacman/local", _PACMAN) or ():
@@ -145,8 +145,10 @@ def _bundle_version(host: Host, app: str) -> str | None:
     here.
     """
     text = host.read_text(f"{app}/Contents/Info.plist") or ""
-    found = re.search(r"<key>CFBundleShortVersionString</key>\s*<string>([\w.+-]+)</string>", text)
-    return found[1] if found else None
+    version_entry = re.search(
+        r"<key>CFBundleShortVersionString</key>\s*<string>([\w.+-]+)</string>", text
+    )
+    return version_entry[1] if version_entry else None
 
 
 def _packages_of(host: Host, prefix: str) -> list[str]:
@@ -189,11 +191,11 @@ def _environments(host: Host) -> Iterator[str]:
 def _distributions(host: Host, folder: str) -> Iterator[tuple[str, str, str]]:
     """Runtime, version and path of each that is installed in a folder of packages."""
     for name in host.listdir(folder, _DIST_INFO) or ():
-        known = parse_distribution(name)
-        if known is not None and known[0] in DISTRIBUTIONS:
+        distribution = parse_distribution(name)
+        if distribution is not None and distribution[0] in DISTRIBUTIONS:
             yield (
-                DISTRIBUTIONS[known[0]],
-                host.clean(known[1]),
+                DISTRIBUTIONS[distribution[0]],
+                host.clean(distribution[1]),
                 host.clean(host.paths.join(folder, name)),
             )
 
@@ -201,50 +203,50 @@ def _distributions(host: Host, folder: str) -> Iterator[tuple[str, str, str]]:
 def _version_of(host: Host, runtime: str, path: str) -> str | None:
     """What files say of a command's version, whoever installed it."""
     real = host.resolve(path)
-    found = version_in_path(real) or version_in_path(path)
-    if found is None and runtime in DISTRIBUTIONS.values():
+    stated_version = version_in_path(real) or version_in_path(path)
+    if stated_version is None and runtime in DISTRIBUTIONS.values():
         # the command of an environment lies beside the packages of that environment
         prefix = host.paths.dirname(host.paths.dirname(real))
         every = (
             entry for folder in _packages_of(host, prefix) for entry in _distributions(host, folder)
         )
-        found = next((version for id, version, _ in every if id == runtime), None)
-    if found is None and ".app/Contents/" in real:
-        found = _bundle_version(host, real.partition("/Contents/")[0])
-    return found or _packaged(host, runtime, path)
+        stated_version = next((version for id, version, _ in every if id == runtime), None)
+    if stated_version is None and ".app/Contents/" in real:
+        stated_version = _bundle_version(host, real.partition("/Contents/")[0])
+    return stated_version or _packaged(host, runtime, path)
 
 
 def _look(host: Host) -> dict[str, PresentRuntime]:
-    found: dict[str, PresentRuntime] = {}
+    runtimes: dict[str, PresentRuntime] = {}
     suffix = ".exe" if host.system == "windows" else ""
     for folder in folders(host):
         for command, runtime in COMMANDS.items():
             path = host.paths.join(folder, command + suffix)
-            if runtime not in found and host.runnable(path):
+            if runtime not in runtimes and host.runnable(path):
                 version = _version_of(host, runtime, path)
-                found[runtime] = PresentRuntime(
+                runtimes[runtime] = PresentRuntime(
                     id=runtime,
                     version=host.clean(version) if version else None,
                     path=host.clean(path),
                 )
     for folder in host.python_path() or ():
-        _put(found, _distributions(host, folder))
+        _put(runtimes, _distributions(host, folder))
     for prefix in _environments(host):
         for folder in _packages_of(host, prefix):
-            _put(found, _distributions(host, folder))
+            _put(runtimes, _distributions(host, folder))
     studio = _lm_studio(host)
     if studio is not None:
-        found[LM_STUDIO] = studio
-    return found
+        runtimes[LM_STUDIO] = studio
+    return runtimes
 
 
-def _put(found: dict[str, PresentRuntime], every: Iterator[tuple[str, str, str]]) -> None:
+def _put(runtimes: dict[str, PresentRuntime], every: Iterator[tuple[str, str, str]]) -> None:
     """What was found first stays; only its version may still be missing."""
     for runtime, version, path in every:
-        if runtime not in found:
-            found[runtime] = PresentRuntime(id=runtime, version=version, path=path)
-        elif found[runtime].version is None:
-            found[runtime] = found[runtime].replace(version=version)
+        if runtime not in runtimes:
+            runtimes[runtime] = PresentRuntime(id=runtime, version=version, path=path)
+        elif runtimes[runtime].version is None:
+            runtimes[runtime] = runtimes[runtime].replace(version=version)
 
 
 def _lm_studio(host: Host) -> PresentRuntime | None:

@@ -89,17 +89,17 @@ def llama_cpp(host: Host) -> Place | None:
 
 def parse_unit(text: str) -> dict[str, str]:
     """`User` and the variables of a systemd unit's [Service], the last one given winning."""
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
         if equals and key == "User":
-            found["User"] = value.strip()
+            settings["User"] = value.strip()
         elif equals and key == "Environment":
             for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)', value):
                 name, sign, setting = (quoted or bare).partition("=")
                 if sign:
-                    found["$" + name] = setting
-    return found
+                    settings["$" + name] = setting
+    return settings
 
 
 def _home_of(host: Host, account: str) -> str | None:

@@ -212,8 +212,8 @@ class _Held:
             else None
             for device in self.places
         ]
-        known = [room for room in self.rooms if room is not None]
-        self.has = sum(known) if len(known) == len(self.rooms) else None
+        stated_rooms = [room for room in self.rooms if room is not None]
+        self.has = sum(stated_rooms) if len(stated_rooms) == len(self.rooms) else None
 
     @property
     def name(self) -> str:

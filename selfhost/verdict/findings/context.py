@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def context_check(
-    spec: ModelSpec, workload: Workload, *, asked: bool, row: ArchitectureRow | None = None
+    spec: ModelSpec, workload: Workload, *, context_asked: bool, row: ArchitectureRow | None = None
 ) -> Finding | None:
-    """Was it trained for that much? `asked`: the context was given, not taken by default. None
-    where tokens make no sense. `row`: of an encoder with a decoder, whose context is what is read
-    and written together.
+    """Was it trained for that much? `context_asked`: the context was given, not taken by
+    default. None where tokens make no sense. `row`: of an encoder with a decoder, whose context is
+    what is read and written together.
     """
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
         return None
     if architecture is None:
-        return _of_decoder(wanted, None, None, asked)
+        return _of_decoder(wanted, None, None, context_asked)
     if row is not None and architecture.context_tokens is not None:
         return _of_rewriter(wanted, architecture.context_tokens, bounded=row.bounds_texts)
     return _of_decoder(
-        wanted, architecture.context_tokens, architecture.scaled_context_tokens, asked
+        wanted, architecture.context_tokens, architecture.scaled_context_tokens, context_asked
     )
 
 
@@ -69,7 +69,9 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
 
 # many models were trained for as much
 @lru_cache(maxsize=256)
-def _of_decoder(wanted: int, trained: int | None, scaled: int | None, asked: bool) -> Finding:
+def _of_decoder(
+    wanted: int, trained: int | None, scaled: int | None, context_asked: bool
+) -> Finding:
     limits = [limit for limit in (trained, scaled) if limit is not None]
     most = max(limits, default=None)
     remedy = None
@@ -90,7 +92,7 @@ def _of_decoder(wanted: int, trained: int | None, scaled: int | None, asked: boo
         outcome, code = Outcome.FAIL, "context-too-long"
         reason = f"{units.tokens(wanted)} is beyond the {units.tokens(most)} the model can use."
         remedy = f"--context {most}"
-    elif asked:
+    elif context_asked:
         outcome, code = Outcome.UNKNOWN, "context-not-known"
         reason = (
             f"What context the model was trained for is not known, so {units.tokens(wanted)} cannot"

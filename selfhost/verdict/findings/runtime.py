@@ -18,12 +18,12 @@ def runtime_check(
     runtime: RuntimeSpec | None,
     *,
     loads: str | None,
-    mend: str | None = None,
+    remedy: str | None = None,
     unfamiliar: str | None = None,
     architecture: str | None = None,
 ) -> Finding:
     """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why
-    it does not, and `mend` what helps where another would not load it either.
+    it does not, and `remedy` what helps where another would not load it either.
 
     `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime
     does is not known either; `architecture` one whose first release is held against the version
@@ -42,7 +42,7 @@ def runtime_check(
             Outcome.FAIL,
             "runtime-cannot-load",
             loads,
-            mend or "leave --runtime out to take one that loads it",
+            remedy or "leave --runtime out to take one that loads it",
         )
     return (
         _no_build(machine, runtime)

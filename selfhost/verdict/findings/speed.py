@@ -48,7 +48,7 @@ def speed_check(
         )
     low, high = pace
 
-    def found(
+    def pace_finding(
         outcome: Outcome, code: str, shortfall: Callable[[], str], remedy: str | None = None
     ) -> Finding:
         def words() -> tuple[str, str | None]:
@@ -59,7 +59,7 @@ def speed_check(
 
     faster = "a smaller model is faster"
     if high < wanted:
-        return found(
+        return pace_finding(
             Outcome.FAIL,
             "speed-too-slow",
             lambda: f", too slow for the wanted {wanted:g} tokens/s{_usual_answer(wanted)}",
@@ -68,14 +68,14 @@ def speed_check(
     if measure and high > WIDE_PACE * low:
         faster = f"{measure} tells it closer, in under a second; {faster}"
     if low < wanted:
-        return found(
+        return pace_finding(
             Outcome.WARN,
             "speed-slow",
             lambda: f": perhaps below the wanted {wanted:g} tokens/s",
             faster,
         )
     if low < READING_TOKENS_PER_SECOND:
-        return found(
+        return pace_finding(
             Outcome.WARN,
             "speed-slow",
             lambda: (
@@ -84,10 +84,10 @@ def speed_check(
             faster,
         )
     if assumed:
-        return found(
+        return pace_finding(
             Outcome.WARN, "speed-assumed", str, "measure it there: `selfhost check --measure`"
         )
-    return found(Outcome.PASS, "speed-comfortable", str)
+    return pace_finding(Outcome.PASS, "speed-comfortable", str)
 
 
 def _usual_answer(wanted: float) -> str:
