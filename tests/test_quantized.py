@@ -14,6 +14,7 @@ from selfhost.api import describe, open_catalogue
 from selfhost.catalogue.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import WorkloadError
+from selfhost.machine.gpus import capability_by_name
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs import canonical_quantization, quantizations_of, weights_bytes
@@ -22,7 +23,6 @@ from selfhost.needs.quantization import GGUF_QUANTIZATIONS
 from selfhost.needs.records import How, SizedWeights
 from selfhost.reports.layout import plain
 from selfhost.reports.show_text import show_document
-from selfhost.verdict.placement import capability_by_name
 from selfhost.verdict.question import architectures
 
 TRUTH = json.loads(

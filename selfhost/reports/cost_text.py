@@ -13,7 +13,7 @@ from .words import on_machine, say, section
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..advice.costs import LocalCost, MonthlyCost
+    from ..verdict.costs import LocalCost, MonthlyCost
 
 
 def month_blocks(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> None:

@@ -13,7 +13,7 @@ from .words import say, section
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..advice.costs import MonthlyCost
+    from ..verdict.costs import MonthlyCost
 
 LEAVES = {
     "speech": "the audio and its transcript",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..core.records import Record
 from ..core.units import GIB
-from ..machine.gpus import capability_by_name as capability_by_name
+from ..machine.gpus import capability_by_name
 from ..machine.record import Accelerator, Machine
 from ..needs.records import (
     SHARED_OUT,

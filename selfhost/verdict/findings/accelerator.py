@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
 from ...core.units import MIB, binary
+from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
-from ..placement import capability_by_name, emptied, free_bytes, metal_limits, room_of
+from ..placement import emptied, free_bytes, metal_limits, room_of
 from .memory import host_high
 from .record import Finding, Outcome, profile_doubt
 
