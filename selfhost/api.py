@@ -5,27 +5,26 @@ read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
 from . import needs as need
-from .advice.alternatives import alternatives, open_alternatives, recent_since, room
+from .advice.alternatives import alternatives, open_alternatives, room
 from .advice.api_route import meets, usable_offers
 from .advice.commands import about_files, commands
+from .advice.ranking import Standings, list_key, reasons
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .catalogue.quality import loss_by_size, quality_for
-from .catalogue.spec import MODALITIES, SIZE_OF, ModelSpec, RuntimeSpec
+from .catalogue.spec import SIZE_OF, ModelSpec, RuntimeSpec
 from .core import units
 from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
 from .core.records import Record
 from .core.workload import (
-    DEFAULT_MIN_TOKENS_PER_SECOND,
     FLAGS,
     PRICE_SOURCES,
-    READING_TOKENS_PER_SECOND,
     Workload,
 )
 from .machine.reader import Machine
@@ -43,6 +42,11 @@ from .verdict.record import (
     judge,
 )
 from .verdict.speed import advice
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .advice.compiled import Questions
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -671,20 +675,78 @@ def _lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) 
     )
 
 
+class Listing(Record):
+    """Every model of the catalogue judged for one machine, best first.
+
+    `why` says in a few words, by id, why a model stands where it does. `ruled_out` is how many are
+    left out because their license or openness is not what was asked.
+    """
+
+    answers: tuple[Answer, ...]
+    why: Mapping[str, str]
+    ruled_out: int = 0
+
+
 def judge_all(
     catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None
-) -> tuple[Answer, ...]:
-    """Every model of the catalogue on one machine, best first: the order that `selfhost list
-    --help` states.
+) -> Listing:
+    """Every model of the catalogue on one machine, in the order of `advice.ranking`.
 
     Models that do not come as asked (another quantization, another runtime), and those whose
     license or openness is not what was asked, are left out.
     """
     day = today or utc_today()
-    judgements: list[tuple[Question, Judged]] = []
     from .advice.compiled import Questions
 
     ready = Questions.open(catalogue, workload, machine)
+    judgements = _judgements(catalogue, workload, machine, ready)
+    # whether a model may stand in for another is known from its own findings
+    met = {question.spec.id: meets(judged.findings) for question, judged in judgements}
+    answers = []
+    for question, judged in judgements:
+        if judged.failed and _is_ruled_out(judged):
+            continue
+        offered: bool | None = False
+        if judged.failed:
+            own = met[question.spec.id]
+            if ready is not None:
+                offered = ready.offered(question.spec, own, met, workload, day)
+            if ready is None or offered is None:
+                offered = bool(_offers(catalogue, question, judged, day, met))
+        answers.append(
+            Answer(
+                model=question.spec,
+                workload=question.workload,
+                route=judged.route(bool(offered)),
+                needs=judged.needs,
+                speed=judged.speed,
+                findings=judged.findings,
+                here=question.here,
+            )
+        )
+    standings = Standings(catalogue)
+    answers.sort(key=lambda answer: list_key(answer, standings))
+    why = {
+        answer.model.id: reasons(answer, standings.of(answer.model.id))
+        for answer in answers
+        if answer.can_run
+    }
+    ruled_out = len(judgements) - len(answers)
+    return Listing(answers=tuple(answers), why=why, ruled_out=ruled_out)
+
+
+def _is_ruled_out(judged: Judged) -> bool:
+    return any(
+        finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL
+        for finding in judged.findings
+    )
+
+
+def _judgements(
+    catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions | None
+) -> list[tuple[Question, Judged]]:
+    """Every model that comes as asked, judged. The first refusal is raised where none does."""
+    judgements: list[tuple[Question, Judged]] = []
     refused: WorkloadError | None = None
     if ready is None:
         catalogue.expect_all()
@@ -699,69 +761,9 @@ def judge_all(
             refused = refused or error
             continue
         judgements.append((question, judge(question, machine)))
-    # whether a model may stand in for another is known from its own findings
-    met = {question.spec.id: meets(judged.findings) for question, judged in judgements}
-    answers = []
-    for question, judged in judgements:
-        if judged.failed and any(
-            finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL
-            for finding in judged.findings
-        ):
-            continue
-        offered = False
-        if judged.failed:
-            own = met[question.spec.id]
-            compiled_answer = (
-                ready.offered(question.spec, own, met, workload, day) if ready is not None else None
-            )
-            offered = (
-                bool(_offers(catalogue, question, judged, day, met))
-                if compiled_answer is None
-                else compiled_answer
-            )
-        answers.append(
-            Answer(
-                model=question.spec,
-                workload=question.workload,
-                route=judged.route(offered),
-                needs=judged.needs,
-                speed=judged.speed,
-                findings=judged.findings,
-                here=question.here,
-            )
-        )
     if not judgements and refused is not None:
-        # nothing comes as asked: the first refusal says why
         raise refused
-    recent = recent_since(question.spec.released for question, _ in judgements)
-    # of two that rank alike the newer comes first
-    answers.sort(key=lambda answer: answer.model.released or "", reverse=True)
-    return tuple(sorted(answers, key=lambda answer: _rank(answer, recent)))
-
-
-_ROUTE_ORDER = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
-
-
-def _rank(answer: Answer, recent: str) -> tuple[int, int, bool, int, bool, int]:
-    """Smaller is better.
-
-    The route, the kind of model, open in what was asked or in part, the likely pace in three steps,
-    old or recent, then the larger the better.
-    """
-    model = answer.model
-    pace = answer.speed.decode.likely if answer.speed and answer.speed.decode else None
-    slow = 0
-    if pace is not None and pace < READING_TOKENS_PER_SECOND:
-        slow = 1 if pace >= DEFAULT_MIN_TOKENS_PER_SECOND else 2
-    opened = answer.finding("openness")
-    return (
-        _ROUTE_ORDER.index(answer.route),
-        MODALITIES.index(model.modality),
-        opened is not None and opened.outcome is not Outcome.PASS,
-        slow if answer.can_run else 0,
-        (model.released or "") < recent,
-        -(model.parameters.total or 0),
-    )
+    return judgements
 
 
 class Shown(Record):

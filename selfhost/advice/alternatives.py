@@ -70,9 +70,7 @@ def _of_itself(
             Asker(catalogue, machine),
         )
         if other and other[0].runtime:
-            yield _alternative(
-                other, catalogue, f"the same model with {other[0].runtime.name}: {_takes(other)}"
-            )
+            yield _alternative(other, catalogue, f"the same model with {other[0].runtime.name}")
     if spec.closed or question.runtime is None or question.needs is None:
         return
     if workload.task == "finetune":
@@ -81,7 +79,7 @@ def _of_itself(
                 spec, asked_workload.replace(finetune_method="qlora"), Asker(catalogue, machine)
             )
             if fit:
-                yield _alternative(fit, catalogue, f"the same model tuned by QLoRA: {_takes(fit)}")
+                yield _alternative(fit, catalogue, "the same model, tuned by QLoRA")
     else:
         yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
     longest = _longest_context(question, None, machine, catalogue)
@@ -94,8 +92,7 @@ def _of_itself(
             yield _alternative(
                 fit,
                 catalogue,
-                f"the same model and quantization with a context of {units.tokens(longest)}:"
-                f" {_takes(fit)}",
+                "the same files, a shorter context",
             )
 
 
@@ -114,7 +111,7 @@ def _smaller(
         yield _alternative(
             fit_and_cost[0],
             catalogue,
-            f"the same model, smaller: {_takes(fit_and_cost[0])}; {fit_and_cost[1]}",
+            f"the same model, smaller: {fit_and_cost[1]}",
         )
 
 
@@ -194,9 +191,9 @@ def _other_model(
         and runtime.id != asked_workload.runtime
     ):
         kind += f" with {runtime.name}"
-    effort = f"{_takes(fit)}; {cost}" if cost else _takes(fit)
+    cost = f"; {cost}" if cost else ""
     return _alternative(
-        fit, catalogue, f"{kind}, {units.count(other.parameters.total or 0)} parameters: {effort}"
+        fit, catalogue, f"{kind}, {units.count(other.parameters.total or 0)} parameters{cost}"
     )
 
 
@@ -415,7 +412,9 @@ def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
 
 
 def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
-    question = fit[0]
+    question, judged, _ = fit
+    needs, speed = judged.needs, judged.speed
+    memory = needs.memory if needs is not None else None
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
@@ -424,26 +423,12 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         runtime=question.workload.runtime,
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
+        memory_bytes=memory.high_bytes if memory is not None else None,
+        download_bytes=needs.download_bytes if needs is not None else None,
+        decode=speed.decode if speed is not None else None,
         why=why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )
-
-
-def _takes(fit: _Fit) -> str:
-    needs = fit[1].needs
-    parts = []
-    if needs is not None and needs.memory is not None:
-        parts.append(f"{units.binary(needs.memory.high_bytes)} of memory")
-    if needs is not None and needs.download_bytes is not None:
-        parts.append(
-            f"{units.decimal(needs.download_bytes)} to download"
-            if needs.download_bytes
-            else "already here"
-        )
-    pace = fit[1].speed.decode if fit[1].speed is not None else None
-    if pace is not None:
-        parts.append(f"{units.pace(pace.low, pace.high)} tokens/s")
-    return ", ".join(parts)
 
 
 # ------------------------------------------------------------------ how far one could go

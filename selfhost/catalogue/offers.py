@@ -245,6 +245,27 @@ def _price(offer: Offer) -> tuple[float, float, float, str, str]:
     return tokens, minute, image, offer.provider, offer.model
 
 
+def providers_by_model(path: str) -> Mapping[str, int]:
+    """How many providers sell each model, by its id, in the file at `path`; read without parsing
+    the offers, for a list needs the numbers of all.
+    """
+    return _counted_providers(path, *_state(path))
+
+
+@lru_cache(maxsize=2)
+def _counted_providers(path: str, changed: int, size: int) -> Mapping[str, int]:
+    import re
+
+    named = re.compile(rb'"provider": "([^"]+)"')
+    lines, _, places = _parsed(path, changed, size)
+    start = b'{"model": "'
+    return {
+        begins[len(start) : -1].decode(): len(set(named.findall(lines[number - 1])))
+        for begins, number in places.items()
+        if begins.startswith(start)
+    }
+
+
 def _days(path: str, line: bytes) -> Mapping[str, str]:
     """The day of each source, and that of the snapshot under the empty name."""
     header = _object(path, 1, line)

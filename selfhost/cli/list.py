@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import MODALITIES, OPENNESS
+from ..catalogue.spec import MODALITIES, OPENNESS, USES
 from ..verdict.record import Route
 from .arguments import (
     Parser,
@@ -13,6 +13,7 @@ from .arguments import (
     kind,
     parse,
     size_bytes,
+    whole,
 )
 from .errors import UsageError
 from .options import one_machine, workload_of
@@ -22,20 +23,27 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ..catalogue.index import Catalogue
+    from ..catalogue.spec import ModelSpec
     from ..verdict.record import Answer
 
 
 def parser() -> Parser:
     """What is shared with other commands, and the filters."""
     parser = Parser("list")
+    parser.add_argument(
+        "words", nargs="*", metavar="WORD", help="only models whose name or aliases hold every word"
+    )
     add_workload(parser)
     add_machine(parser, "list")
     parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
+    _add_view(parser)
     group = parser.add_argument_group("filters")
     group.add_argument("--family", metavar="NAME", help="only this family")
     group.add_argument("--modality", choices=MODALITIES, help="only this kind of model")
+    group.add_argument("--use", choices=USES, help="only models made for this")
     group.add_argument(
         "--openness",
         choices=OPENNESS,
@@ -57,8 +65,28 @@ def parser() -> Parser:
     return parser
 
 
+# what `--sort` orders by, smaller first; what is not known comes last
+_SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name")
+
+
+def _add_view(parser: Parser) -> None:
+    view = parser.add_argument_group("rows and columns of the text")
+    view.add_argument(
+        "--top", type=kind(whole), metavar="N", help="how many models to show (default: 20)"
+    )
+    view.add_argument(
+        "--all", action="store_true", help="every model, with those that do not run here"
+    )
+    view.add_argument("--wide", action="store_true", help="more columns")
+    view.add_argument(
+        "--sort", choices=_SORTS, default="best", help="order of the rows (default: best)"
+    )
+
+
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
+    if options.all and options.top is not None:
+        raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
     from ..api import judge_all, open_catalogue, utc_today
 
@@ -66,11 +94,12 @@ def run(words: list[str]) -> int:
     if options.family is not None:
         _known_family(options.family, catalogue)
     machine = one_machine(options)
-    rows = [row for row in judge_all(catalogue, workload, machine) if _matches(row, options)]
+    listing = judge_all(catalogue, workload, machine)
+    rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.listing(rows, machine)))
+        deliver(options, json.dumps(json.listing(rows, machine, listing)))
     elif options.format == "html":
         from ..catalogue.offers import offers_of
         from ..reports.html import catalogue_page
@@ -83,9 +112,18 @@ def run(words: list[str]) -> int:
         prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
         deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
     else:
-        from ..reports.list_text import list_document
+        from ..reports.list_text import TOP, list_document
 
-        present(options, list_document(rows, machine))
+        only_running = not (options.all or options.words or options.route)
+        document = list_document(
+            rows,
+            machine,
+            ruled_out=listing.ruled_out,
+            top=None if options.all else options.top or TOP,
+            wide=options.wide,
+            only_running=only_running,
+        )
+        present(options, document)
     tell_left_aside(catalogue)
     return 0
 
@@ -96,10 +134,46 @@ def _matches(verdict: Answer, options: argparse.Namespace) -> bool:
     return (
         (options.family is None or _same(model.family, options.family))
         and (options.modality is None or model.modality == options.modality)
+        and (options.use is None or options.use in (model.uses or ()))
+        and _holds_words(model, options.words)
         and (options.route is None or verdict.route == options.route)
         and (options.openness is None or model.openness.weights == options.openness)
         and (options.max_size is None or _within(verdict, options.max_size))
     )
+
+
+def _holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
+    """Whether the model's names hold every word, however it is separated and spelled."""
+    if not words:
+        return True
+    from ..core.spelling import canonical
+
+    names = [canonical(name) for name in (model.id, model.name, model.family or "", *model.aliases)]
+    return all(any(canonical(word) in name for name in names) for word in words)
+
+
+def _sorted(rows: list[Answer], order: str) -> list[Answer]:
+    """The rows by one column, the best first; `best` leaves the order of the ranking."""
+    if order == "best":
+        return rows
+    # what is not known comes last; the rest in the order that people read a column for
+    return sorted(
+        rows, key=lambda row: (_of_column(row, order) is None, _of_column(row, order) or 0)
+    )
+
+
+def _of_column(row: Answer, order: str) -> float | str | None:
+    needs, pace = row.needs, row.speed.decode if row.speed is not None else None
+    released = (row.model.released or "").replace("-", "").ljust(8, "0")
+    values: dict[str, float | str | None] = {
+        "speed": -pace.likely if pace is not None else None,
+        "memory": needs.memory.high_bytes if needs is not None and needs.memory else None,
+        "download": needs.download_bytes if needs is not None else None,
+        "parameters": -(row.model.parameters.total or 0) or None,
+        "released": -int(released) if row.model.released else None,
+        "name": row.model.id,
+    }
+    return values[order]
 
 
 def _within(verdict: Answer, most: int) -> bool:

@@ -27,23 +27,36 @@ def deliver(options: argparse.Namespace, text: str) -> None:
 
 
 def present(options: argparse.Namespace, document: Document) -> None:
-    """A document for a person: drawn on a terminal, plain in a pipe or file."""
+    """A document for a person: drawn on a terminal, plain in a pipe or file, where FORCE_COLOR
+    adds colour and nothing else.
+    """
     from ..reports.layout import plain
 
     if options.output is not None:
         write_file(options.output, plain(document))
-    elif sys.stdout is not None and sys.stdout.isatty():
+        return
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    color = _wants_color(options, is_terminal)
+    if sys.stdout is not None and (is_terminal or color):
         from ..reports.terminal import print_document
 
-        color = not (
-            options.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        )
         try:
-            print_document(document, sys.stdout, columns(), color)
+            print_document(document, sys.stdout, columns() if is_terminal else None, color)
         except OSError as error:
             raise unwritable(error) from None
     else:
         write(plain(document, encoding=None if sys.stdout is None else sys.stdout.encoding))
+
+
+def _wants_color(options: argparse.Namespace, is_terminal: bool) -> bool:
+    """NO_COLOR and --no-color forbid colour (no-color.org), FORCE_COLOR asks for it where there is
+    no terminal, as in the log of a CI job (force-color.org); either counts unless it is empty.
+    """
+    if options.no_color or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal and os.environ.get("TERM") != "dumb"
 
 
 def write(text: str) -> None:

@@ -1,28 +1,27 @@
-"""What `check` says to a person: the answer first, then the numbers, then what to type."""
+"""What `check` says to a person: the answer first, then the figures that decide, then what to type."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..core import units
-from ..machine.record import Machine
 from ..verdict.findings import WIDE_PACE
 from ..verdict.record import Alternative, Finding, Outcome, Room, Route, Verdict
+from .check_details import details
 from .cost_text import month_blocks, months_table, no_api_words
 from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
 from .offer_text import api_words, offers_blocks, price_words
 from .words import (
     BLANK,
-    DECIDING,
     MACHINE,
+    answer_line,
     asked_words,
     command_line,
     download_of,
     failed_words,
-    headline,
     is_here,
+    likely_speed,
     line,
-    memory_blocks,
     memory_of,
     on_machine,
     ordered,
@@ -34,29 +33,32 @@ from .words import (
     why_not,
 )
 
-_HEADINGS = {
-    Outcome.FAIL: "Why not",
-    Outcome.UNKNOWN: "Not known",
-    Outcome.WARN: "Worth knowing",
-    Outcome.PASS: "Fine",
+# always in the table where there are figures: they decide, and people compare them
+_ROWS = ("memory", "accelerator", "disk", "speed")
+# what a row or a step of "To run it" says already
+_SAID_BY_ROW = ("memory-too-small", "disk-too-small", "accelerator-too-small", "speed-slow",
+                "speed-too-slow")  # fmt: skip
+_STEPS = ("runtime-not-installed", "weights-gated")
+_COMMERCIAL = {
+    "yes": "allows commercial use",
+    "conditional": "commercial use under conditions",
+    "no": "no commercial use",
+    None: "whether it allows commercial use is not known",
 }
-_CELL = 30
 
 
 def check_document(
     verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "", today: str | None = None
 ) -> Document:
-    """The answer for one model in full, or for several as a table and then what stands in the way
-    of each.
+    """The answer for one model, or for several as a table and then what stands in the way of each.
 
-    The first line holds the route. `verbose` adds every memory term, every finding that passed and
-    where the facts come from. `carry` goes behind every `selfhost check …` that is proposed: the
-    machine and the specs that were judged with. `today` is the day, `YYYY-MM-DD`, on which the age
-    of prices is told.
+    The first line holds the route. `verbose` adds every finding, every memory term and where the
+    facts come from. `carry` is appended to every `selfhost check …` that is proposed: the options
+    of the machine and the specs that were judged with. `today`, `YYYY-MM-DD`, gives prices an age.
     """
     blocks: list[Block] = []
     if len(verdicts) == 1:
-        _one(blocks, verdicts[0], verbose, carry, today)
+        _single(blocks, verdicts[0], verbose, carry, today)
     elif verdicts:
         _several(blocks, verdicts, verbose, today)
     return Document(blocks=tuple(blocks))
@@ -70,385 +72,297 @@ def one_after_the_other(documents: Sequence[Document]) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _one(
+def _single(
     blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
 ) -> None:
-    blocks.append(headline(verdict))
-    if asked := asked_words(verdict):
-        blocks.append(say(asked))
-    if planned := planned_words(verdict.machine):
-        blocks.append(say(planned))
-    if verdict.route is not Route.LOCAL:
-        _instead(blocks, verdict, today)
-    if verdict.notes:
-        blocks.append(BLANK)
-        blocks.extend(say(note) for note in verdict.notes)
-    _comparison(blocks, verdict, verbose, measured="--measure" in carry.split())
-    if verdict.can_run and (room := _room_for(verdict)):
-        blocks.append(say(room, indent=2, hang=2))
-    _findings(blocks, verdict, verbose)
-    _other_ways(blocks, verdict, verbose, carry, today)
+    blocks.append(answer_line(verdict, verdict.machine))
+    for text in (asked_words(verdict), planned_words(verdict.machine), *verdict.notes):
+        if text:
+            blocks.append(say(text, indent=2))
+    _comparison(blocks, verdict, measured="--measure" in carry.split())
+    _remarks(blocks, verdict)
+    if verdict.can_run:
+        _to_run(blocks, verdict)
+    else:
+        _instead(blocks, verdict, carry)
+    _by_api(blocks, verdict, verbose, today)
     month_blocks(blocks, verdict, verbose=verbose)
-    if verdict.commands:
-        section(blocks, _to_run(verdict.commands) if verdict.can_run else "Next")
-        blocks.extend(command_line(command) for command in verdict.commands)
-    if verbose and verdict.advice:
-        section(blocks, "Faster, by what was measured elsewhere")
-        blocks.extend(say(line, indent=2, hang=2) for line in verdict.advice)
     if verbose:
-        _placements(blocks, verdict)
-        _arithmetic(blocks, verdict)
-        section(blocks, "Where the machine's figures come from")
-        _sources(blocks, verdict.machine)
+        details(blocks, verdict)
+    else:
+        _more(blocks, verdict)
 
 
-def _other_ways(
-    blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
-) -> None:
-    """What runs instead where the model does not, and its offers there or where a load is given."""
-    cost, is_local = verdict.monthly_cost, verdict.route is Route.LOCAL
-    if not is_local:
-        _alternatives(blocks, verdict, carry)
-    if not is_local or cost is not None:
-        modality = verdict.model.modality
-        offers_blocks(blocks, verdict.api_offers, modality, verbose=verbose, today=today, cost=cost)
-
-
-def _to_run(commands: Sequence[str]) -> str:
-    if len(commands) == 1:
-        return "To run it"
-    return (
-        "To run it, in two terminals: the first line keeps running"
-        if commands[0].endswith(" serve")
-        else "To run it, one of"
-    )
-
-
-def _instead(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
-    """The nearest ways out, one line each, right under the answer."""
-    if verdict.alternatives:
-        first = verdict.alternatives[0]
-        blocks.append(
-            line(
-                f"Runs {on_machine(verdict.machine, short=True)}: ",
-                Span(text=_alternative(verdict, first), style="strong"),
-                hang=2,
-            )
-        )
-    if verdict.route is Route.API and verdict.api_offers:
-        offer = verdict.api_offers[0]
-        what = (
-            f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
-        )
-        prices = price_words(offer, today) or "at a price that is not known here"
-        blocks.append(line("By API: ", Span(text=what, style="strong"), f", {prices}", hang=2))
-    elif verdict.route is Route.NEITHER:
-        blocks.append(say(f"By API: {no_api_words(verdict.workload)}"))
-
-
-def _alternative(verdict: Verdict, other: Alternative) -> str:
-    """`Mistral 7B in IQ2_M, 2,048 tokens of context`."""
-    text = f"{other.name} in {other.quantization}" if other.quantization else other.name
-    text += f" by {other.finetune_method}" if other.finetune_method else ""
-    return (
-        f"{text}, {units.tokens(other.context_tokens)} of context"
-        if _other_context(verdict, other) and other.context_tokens
-        else text
-    )
-
-
-def _other_context(verdict: Verdict, other: Alternative) -> bool:
-    """Whether the alternative is for another context than the one that was judged."""
-    judged = verdict.workload.context_tokens
-    return (
-        judged is not None and other.context_tokens is not None and other.context_tokens != judged
-    )
-
-
-def _comparison(blocks: list[Block], verdict: Verdict, verbose: bool, *, measured: bool) -> None:
-    """Need against machine. A finding without figures is not a row: its reason is printed below."""
-    rows: list[tuple[Span | Bar, ...]] = []
-    passed: list[str] = []
+def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> None:
+    """Need against machine, a row a fact: those that always decide, and what did not pass."""
+    rows = []
     for finding in ordered(verdict):
-        if finding.outcome is Outcome.PASS and finding.check not in DECIDING and not verbose:
-            passed.append(finding.check)
+        passes = finding.outcome is Outcome.PASS
+        if finding.check not in MACHINE or (passes and finding.check not in _ROWS):
             continue
-        needs, has = _figures(finding, verdict) if finding.check in MACHINE else ("", "")
-        if needs or has:
-            rows.append(
-                (
-                    Span(text=finding.check),
-                    Span(text=finding.outcome, style=finding.outcome),
-                    Span(text=needs),
-                    Span(text=has),
-                    Span(text=_short(finding), style=finding.outcome),
-                    _finding_bar(finding),
-                )
-            )
+        amount = _amount(finding, verdict)
+        if amount and (finding.check != "accelerator" or finding.needs):
+            rows.append(_row(_NAMES.get(finding.check, finding.check), amount, _note(
+                finding, verdict, measured=measured), finding.outcome))  # fmt: skip
+    license = verdict.model.license
+    if rows and license is not None and license.id is not None:
+        allows = Span(text=_COMMERCIAL[license.commercial_use])
+        rows.append(_row("license", license.id.removeprefix("LicenseRef-"), allows, Outcome.PASS))
     if rows:
-        has_title = "this machine has" if is_here(verdict.machine) else "machine has"
-        columns = (
-            Column(),
-            Column(),
-            Column(title="needs", wrap=True),
-            Column(title=has_title, wrap=True),
-            Column(wrap=True),
-            Column(fold=1),
-        )
-        blocks.append(BLANK)
-        blocks.append(Table(columns=columns, rows=tuple(rows)))
-    if passed and rows:
-        blocks.append(say(f"Also fine: {', '.join(passed)}.", indent=2))
-    if advice := _pace_advice(verdict, measured=measured):
-        blocks.append(say(advice, indent=2, hang=2))
+        columns = (Column(), Column(wrap=True), Column(wrap=True))
+        blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
         reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
 
 
-def _pace_advice(verdict: Verdict, *, measured: bool) -> str:
-    """Which end of a wide range of speeds counts, and what narrows it; empty for a narrow one,
-    and where the answer is no.
+_NAMES = {"accelerator": "GPU"}
+
+
+def _row(
+    name: str, amount: str, note: Span | Bar, outcome: Outcome
+) -> tuple[Span, Span, Span | Bar]:
+    style = "" if outcome is Outcome.PASS else outcome
+    return Span(text=name), Span(text=amount, style=style), note
+
+
+def _amount(finding: Finding, verdict: Verdict) -> str:
+    """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
+    if finding.check == "speed":
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        is_pace = finding.unit == "tokens_per_second" and pace is not None
+        return likely_speed(pace) if is_pace and pace is not None else ""
+    needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+    if needs == has and finding.short:
+        # what is short of another does not print like it
+        needs = _quantity(finding.needs, finding, more=1)
+        has = _quantity(finding.has, finding, more=1)
+    if not needs or not has:
+        return needs
+    number, _, unit = needs.rpartition(" ")
+    return f"{number} of {has}" if number and has.endswith(f" {unit}") else f"{needs} of {has}"
+
+
+def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> str:
+    """A finding's number in the unit people know it by: memory in GiB, disks in GB; `more` digits
+    than usual.
     """
+    if value is None or isinstance(value, str):
+        return ""
+    if finding.unit == "bytes":
+        if finding.check == "disk" and value == 0:
+            return "nothing to download"
+        return (units.decimal if finding.check == "disk" else units.binary)(int(value), more=more)
+    if finding.unit == "tokens":
+        return units.tokens(int(value))
+    return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
+
+
+def _note(finding: Finding, verdict: Verdict, *, measured: bool) -> Span | Bar:
+    """What stands beside a figure: a bar, what is short, or how sure the pace is."""
+    if finding.check == "speed":
+        return Span(text=_pace_note(finding, verdict, measured=measured))
+    if finding.unit == "bytes" and finding.needs and isinstance(finding.has, int | float):
+        label = f"{_quantity(finding.short, finding)} short" if finding.short else ""
+        return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
+    return Span(text="")
+
+
+def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
+    """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
     pace = verdict.speed.decode if verdict.speed is not None else None
-    if pace is None or verdict.route not in (Route.LOCAL, Route.UNKNOWN):
+    if pace is None:
         return ""
-    if pace.low <= 0 or pace.high <= WIDE_PACE * pace.low:
-        return ""
-    # what is measured is the RAM
-    on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-    is_said = any("--measure" in f"{each.reason} {each.remedy}" for each in verdict.findings)
-    narrows = is_here(verdict.machine) and not (on_card or measured or is_said)
-    measure = "; --measure narrows the range" if narrows else ""
-    return f"Count on the slow end, {units.speed(pace.low, pace.low)}{measure}."
+    parts = [units.pace(pace.low, pace.high)]
+    wanted = verdict.workload.min_tokens_per_second
+    if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
+        parts.append(f"you need {wanted:g}")
+    if pace.low > 0 and pace.high > WIDE_PACE * pace.low:
+        on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+        narrows = is_here(verdict.machine) and not (on_card or measured)
+        parts.append("a guess: --measure narrows it" if narrows else "a guess")
+    return ", ".join(parts)
 
 
-_ALLOWS = {
-    "host": "The memory also allows",
-    "split": "The accelerator with the memory also allows",
-    "accelerator": "The accelerator also allows",
-}
-# what a limit says of that counts all memory, not what is free now
+def _remarks(blocks: list[Block], verdict: Verdict) -> None:
+    """Reason and remedy of what did not pass, the worst first, unless a row says it already."""
+    said = (*_SAID_BY_ROW, *(_STEPS if verdict.can_run else ("runtime-not-installed",)))
+    if verdict.route in (Route.API, Route.NEITHER):
+        # what would only be worth knowing if it ran is left to `-v`
+        outcomes: tuple[Outcome, ...] = (Outcome.FAIL,)
+    else:
+        outcomes = (Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN)
+    remarks = [
+        finding
+        for outcome in outcomes
+        for finding in ordered(verdict)
+        if finding.outcome is outcome
+        and finding.code not in said
+        and (finding.check != "license" or _license_matters(verdict, finding))
+    ]
+    if remarks:
+        blocks.append(BLANK)
+    for finding in remarks:
+        reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+
+
+def _license_matters(verdict: Verdict, finding: Finding) -> bool:
+    """The license's row says what it allows; its conditions are told to who asked for them."""
+    workload = verdict.workload
+    asked_for = workload.commercial or workload.modify or workload.license is not None
+    return asked_for or finding.outcome is not Outcome.WARN
+
+
+def _to_run(blocks: list[Block], verdict: Verdict) -> None:
+    """The steps to type: get the runtime, accept the terms, run it."""
+    steps = [
+        finding.remedy
+        for code in _STEPS
+        for finding in verdict.findings
+        if finding.code == code and finding.remedy
+    ]
+    if not steps and not verdict.commands:
+        return
+    section(blocks, "To run it")
+    blocks.extend(say(step, indent=2, hang=2) for step in steps)
+    several = len(verdict.commands) > 1
+    in_turn = several and verdict.commands[0].endswith(" serve")
+    for number, command in enumerate(verdict.commands):
+        if several and number:
+            blocks.append(say("then, in another terminal" if in_turn else "or", indent=2))
+        blocks.append(command_line(command))
+
+
+def _more(blocks: list[Block], verdict: Verdict) -> None:
+    """How far one could go, and where the rest is."""
+    blocks.append(BLANK)
+    if verdict.can_run and (spare := _spare(verdict)):
+        blocks.append(say(spare, hang=2))
+    blocks.append(say("Every figure with its source: -v"))
+
+
+_PLACES = {"host": "memory", "split": "memory with the GPU's", "accelerator": "GPU memory"}
 _CLOSED = "with other programs closed"
 
 
-def _room_for(verdict: Verdict) -> str:
+def _spare(verdict: Verdict) -> str:
     """How far one could go here, each alone; what would be no more than was asked is left out."""
     room = verdict.room
     if room is None:
         return ""
-    parts = _room_parts(verdict, room)
-    # what is free stands in the table above
-    later = [name for name in parts if name in room.not_now]
-    limits = "; ".join(
-        f"{part} ({_CLOSED})" if name in later and len(later) < len(parts) else part
-        for name, part in parts.items()
-    )
+    parts = [
+        f"{words} ({_CLOSED})" if name in room.not_now else words
+        for name, words in _spare_parts(verdict, room).items()
+    ]
+    if not parts:
+        return ""
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
-    whole = f" {_CLOSED}," if later and len(later) == len(parts) else ""
-    return f"{_ALLOWS[placement]},{whole} one at a time: {limits}." if limits else ""
+    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
+    return f"Enough {_PLACES[placement]} for {'any one of: ' if len(parts) > 1 else ''}{listed}."
 
 
-def _room_parts(verdict: Verdict, room: Room) -> dict[str, str]:
+def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
     """Each limit beyond what was judged, in words, by its field."""
     judged, architecture = verdict.workload, verdict.model.architecture
     longest, parallel = room.longest_context_tokens, room.most_parallel
     parts: dict[str, str] = {}
     if longest is not None and longest > (judged.context_tokens or 0):
         limit_words = {
-            verdict.trained_tokens: ", all it was trained for",
+            verdict.trained_tokens: "the full context of ",
             architecture.scaled_context_tokens if architecture else None: (
-                ", with its documented scaling"
+                "the documented scaled context of "
             ),
         }
-        parts["longest_context_tokens"] = (
-            f"up to {units.tokens(longest)} of context{limit_words.get(longest, '')}"
-        )
+        whose = limit_words.get(longest, "a context of ")
+        parts["longest_context_tokens"] = f"{whose}{units.tokens(longest)}"
     if parallel is not None and parallel > judged.parallel:
-        parts["most_parallel"] = f"{parallel:,} sequences at once"
+        parts["most_parallel"] = f"{parallel:,} parallel sequences"
     if room.best_quantization not in (None, judged.quantization):
         parts["best_quantization"] = f"{room.best_quantization} weights"
     return parts
 
 
-def _figures(finding: Finding, verdict: Verdict) -> tuple[str, str]:
-    if (
-        finding.check == "speed"
-        and verdict.speed is not None
-        and verdict.speed.decode is not None
-        and finding.unit == "tokens_per_second"
-    ):
-        wanted = verdict.workload.min_tokens_per_second
-        return (
-            f"{_quantity(wanted, finding)}" if wanted else "",
-            units.speed(verdict.speed.decode.low, verdict.speed.decode.high),
-        )
-    needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
-    if needs == has and finding.short:
-        # what is short of another does not print like it
-        return _quantity(finding.needs, finding, more=1), _quantity(finding.has, finding, more=1)
-    return needs, has
-
-
-def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> str:
-    """A finding's number in the unit people know it by: memory in GiB, disks in GB; with so
-    many digits `more`.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return _cut(value, _CELL)
-    if finding.unit == "bytes":
-        if finding.check == "disk" and value == 0:
-            return "nothing"
-        return (units.decimal if finding.check == "disk" else units.binary)(int(value), more=more)
-    if finding.unit == "tokens":
-        return units.tokens(int(value))
-    if finding.unit == "tokens_per_second":
-        return units.speed(value, value)
-    return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
-
-
-def _cut(text: str, size: int) -> str:
-    return text if len(text) <= size else text[: size - 1].rstrip(" ,") + "…"
-
-
-def _short(finding: Finding) -> str:
-    return (
-        f"{_quantity(finding.short, finding)} short"
-        if finding.short and finding.check != "speed"
-        else ""
-    )
-
-
-def _finding_bar(finding: Finding) -> Span | Bar:
-    if (
-        finding.unit == "bytes"
-        and isinstance(finding.needs, int | float)
-        and isinstance(finding.has, int | float)
-    ):
-        return Bar(needs=finding.needs, has=finding.has, style=finding.outcome)
-    return Span(text="")
-
-
-def _findings(blocks: list[Block], verdict: Verdict, verbose: bool) -> None:
-    """Reason and remedy of what did not pass, worst first; with `verbose` of what did as well."""
-    for outcome, heading in _HEADINGS.items():
-        findings = [finding for finding in ordered(verdict) if finding.outcome is outcome]
-        if not findings or (outcome is Outcome.PASS and not verbose):
-            continue
-        section(blocks, heading)
-        for finding in findings:
-            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
-
-
-def _alternatives(blocks: list[Block], verdict: Verdict, carry: str) -> None:
-    """What would run, and of a closed model the open-weight models that its spec names beside
-    them, each with its license.
+def _instead(blocks: list[Block], verdict: Verdict, carry: str) -> None:
+    """What runs in its place, a row each and the command for the first; of a closed model also the
+    open-weight models that its spec names.
     """
     where = on_machine(verdict.machine, short=True)
-    if verdict.alternatives:
-        section(
-            blocks,
-            (
-                f"What would run {where}"
-                if verdict.route is Route.UNKNOWN
-                else f"What runs {where} instead"
-            ),
+    others = verdict.alternatives
+    if others:
+        would = "would run" if verdict.route is Route.UNKNOWN else "runs"
+        section(blocks, f"What {would} {where} instead")
+        columns = (
+            Column(wrap=True),
+            Column(right=True),
+            Column(right=True),
+            Column(drop=2, cut=18),
+            Column(wrap=True, drop=1),
         )
-    for other in verdict.alternatives:
-        terms = f", {other.license}" if other.license and other.id != verdict.model.id else ""
-        blocks.append(say(f"{_alternative(verdict, other)}{terms}: {other.why}", indent=2, hang=2))
-        blocks.append(command_line(other.command + carry, indent=4))
-    named_above = {other.id for other in verdict.alternatives}
+        blocks.append(
+            Table(columns=columns, rows=tuple(_alternative_row(verdict, each) for each in others))
+        )
+        blocks.append(command_line(others[0].command + carry))
+    named_above = {other.id for other in others}
     beside = [named for named in verdict.open_alternatives if named.id not in named_above]
-    if beside and not named_above:
+    if not beside:
+        return
+    if not named_above:
         section(blocks, "The nearest open-weight models")
+    state = {
+        True: f"runs {where} too",
+        False: f"not {where}",
+        None: f"not known whether it runs {where}",
+    }
     for named in beside:
-        less = f" in {named.quantization}" if named.quantization else ""
-        state = {
-            True: f"runs {where} too{less}",
-            False: f"not {where}: {failed_words(named.failed)}",
-            None: f"not known whether it runs {where}",
-        }
-        terms = named.license or "license not known"
-        also = "Also published: " if named_above else ""
-        text = f"{also}{named.name}, {terms} ({state[named.fits]})"
+        why = f": {failed_words(named.failed)}" if named.fits is False and named.failed else ""
+        less = f" in {named.quantization}" if named.fits and named.quantization else ""
+        text = f"{named.id}, {named.license or 'license not known'}: {state[named.fits]}{less}{why}"
         blocks.append(say(text, indent=2, hang=2))
 
 
-def _placements(blocks: list[Block], verdict: Verdict) -> None:
-    """The ways to lay the model out that were compared, each with its memory and pace."""
-    if not verdict.placements:
-        return
-    section(blocks, "Where it could lie")
-    devices = verdict.machine.accelerators or ()
-    rows = []
-    for placement in verdict.placements:
-        names = [
-            devices[number].name if number < len(devices) else "an accelerator"
-            for number in placement.accelerators
-        ]
-        counts = {name: names.count(name) for name in names}
-        where = " and ".join(
-            f"{count} × {name}" if count > 1 else name for name, count in counts.items()
-        )
-        where = {"host": "RAM alone", "split": f"{where} and RAM"}.get(placement.placement, where)
-        on_card = units.binary(placement.accelerator_high_bytes) if placement.accelerators else ""
-        pace = (
-            ""
-            if placement.decode is None
-            else units.speed(placement.decode.low, placement.decode.high)
-        )
-        state = (
-            "judged here"
-            if placement.judged
-            else {True: "would do", False: "does not do", None: "cannot be told"}[placement.fits]
-        )
-        rows.append(
-            tuple(
-                Span(text=text)
-                for text in (where, on_card, units.binary(placement.host_high_bytes), pace, state)
-            )
-        )
-    columns = (
-        Column(wrap=True),
-        Column(title="on it", right=True),
-        Column(title="RAM", right=True),
-        Column(title="pace"),
-        Column(),
+def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
+    own = other.id == verdict.model.id
+    how = [other.quantization or "", other.finetune_method or ""] if own else [other.id]
+    context, judged = other.context_tokens, verdict.workload.context_tokens
+    if context is not None and judged is not None and context != judged:
+        how.append(units.tokens(context))
+    name = " ".join(part for part in ([other.id, *how] if own else how) if part)
+    size = units.binary(other.memory_bytes) if other.memory_bytes is not None else ""
+    pace = likely_speed(other.decode) if other.decode is not None else ""
+    return (
+        Span(text=name, style="strong"),
+        Span(text=size),
+        Span(text=pace),
+        Span(text="" if own else (other.license or "").removeprefix("LicenseRef-")),
+        Span(text=other.why),
     )
-    blocks.append(Table(columns=columns, rows=tuple(rows)))
 
 
-def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
-    """Every memory term with its sum and source, the reserve, and what the speed rests on."""
-    needs = verdict.needs
-    if needs is not None:
-        memory_blocks(blocks, needs)
-        memory = verdict.finding("memory")
-        if needs.memory is not None and memory is not None and memory.reserve_bytes is not None:
-            kept = units.binary(memory.reserve_bytes)
-            blocks.append(say(f"{kept} is kept for the system itself.", indent=2, hang=2))
-        if needs.download_bytes is not None:
-            how = ", ".join(part for part in (needs.download_how, needs.download_source) if part)
-            size = units.decimal(needs.download_bytes)
-            blocks += [BLANK, _topic("download", f"{size}, {how}" if how else size)]
-    if verdict.quality is not None:
-        cost = verdict.quality
-        text = cost.text if cost.loss_percent is not None else f"{cost.cost}: {cost.text}"
-        blocks.append(_topic("quality", text))
-        blocks.extend(say(part, indent=4, hang=2) for part in (cost.figure, cost.source) if part)
-    for entry in needs.unknown if needs is not None else ():
-        reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
-    if verdict.speed is not None:
-        reads = verdict.speed.prompt
-        prompt = f"; a prompt is read at {units.speed(reads.low, reads.high)}" if reads else ""
-        blocks.append(_topic("speed", f"{verdict.speed.how}{prompt}"))
-
-
-def _topic(name: str, text: str) -> Paragraph:
-    return line(Span(text=name, style="strong"), f": {text}", indent=2, hang=2)
+def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> None:
+    """The cheapest offer in a line; all of them with `verbose`, and where a load is stated."""
+    cost, offers = verdict.monthly_cost, verdict.api_offers
+    is_local = verdict.route is Route.LOCAL
+    if (verbose and not is_local) or cost is not None:
+        modality = verdict.model.modality
+        offers_blocks(blocks, offers, modality, verbose=verbose, today=today, cost=cost)
+        return
+    if verdict.route is Route.NEITHER:
+        blocks += [BLANK, say(f"By API: {no_api_words(verdict.workload)}.")]
+        return
+    if verdict.route is not Route.API and not (is_local and offers):
+        return
+    blocks.append(BLANK)
+    if not offers:
+        return
+    offer = offers[0]
+    prices = price_words(offer, today) or "at a price that is not known here"
+    whose = f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+    more = f"; {len(offers) - 1} more with -v" if len(offers) > 1 else ""
+    start = "Or by API: " if is_local else "By API: "
+    blocks.append(line(start, Span(text=whose, style="strong"), f", {prices}{more}", hang=2))
+    ends = f" ends it on {offer.ends}." if offer.ends else ""
+    if ends:
+        blocks.append(say(f"{offer.provider}{ends}", indent=2))
 
 
 def _several(
@@ -477,7 +391,7 @@ def _several(
         _warnings(blocks, local)
     commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
     if commands:
-        section(blocks, "To run them" if len(local) > 1 else _to_run(tuple(commands)))
+        section(blocks, "To run them" if len(local) > 1 else "To run it")
         blocks.extend(command_line(command) for command in commands)
 
 
@@ -497,9 +411,9 @@ def _overview(verdicts: Sequence[Verdict]) -> Table:
     columns = (
         Column(title="model", wrap=True),
         Column(title="route"),
-        Column(title="judged as", fold=2),
+        Column(title="judged as", drop=2),
         Column(title="memory", right=True),
-        Column(title="download", right=True, fold=1),
+        Column(title="download", right=True, drop=1),
         Column(title="speed, or why not", wrap=True),
     )
     rows = tuple(
@@ -518,14 +432,12 @@ def _overview(verdicts: Sequence[Verdict]) -> Table:
 
 def _in_the_way(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> None:
     """The answer for one of several models, what stands in its way, and the nearest ways out."""
-    blocks += [BLANK, headline(verdict)]
+    blocks += [BLANK, answer_line(verdict, verdict.machine)]
     for finding in ordered(verdict):
         if verbose or finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
             reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
     if verdict.route is not Route.LOCAL:
-        ways_out: list[Block] = []
-        _instead(ways_out, verdict, today)
-        blocks.extend(map(_shifted, ways_out))
+        _nearest_way_out(blocks, verdict, today)
 
 
 def _warnings(blocks: list[Block], local: Sequence[Verdict]) -> None:
@@ -537,14 +449,38 @@ def _warnings(blocks: list[Block], local: Sequence[Verdict]) -> None:
                 warning = (finding.check, finding.reason, finding.remedy)
                 models.setdefault(warning, []).append(verdict.model.id)
     if models:
-        section(blocks, _HEADINGS[Outcome.WARN])
+        section(blocks, "Worth knowing")
     for (check, reason, remedy), ids in models.items():
         topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
         reason_blocks(blocks, topic, reason, remedy)
 
 
-def _shifted(block: Block) -> Block:
-    return block.replace(indent=2, hang=2) if isinstance(block, Paragraph) else block
+def _nearest_way_out(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
+    """The first model that runs instead, and the cheapest offer, a line each."""
+    if verdict.alternatives:
+        first = verdict.alternatives[0]
+        quantization = f" in {first.quantization}" if first.quantization else ""
+        where = on_machine(verdict.machine, short=True)
+        blocks.append(
+            line(
+                f"Runs {where}: ",
+                Span(text=first.name + quantization, style="strong"),
+                indent=2,
+                hang=2,
+            )  # fmt: skip
+        )
+    if verdict.route is Route.API and verdict.api_offers:
+        offer = verdict.api_offers[0]
+        prices = price_words(offer, today) or "at a price that is not known here"
+        blocks.append(
+            line(
+                "By API: ",
+                Span(text=offer.provider, style="strong"),
+                f", {prices}",
+                indent=2,
+                hang=2,
+            )  # fmt: skip
+        )
 
 
 def _judged(verdict: Verdict) -> str:
@@ -564,12 +500,3 @@ def _remark(verdict: Verdict) -> str:
     if verdict.route is Route.UNKNOWN:
         return f"not known: {', '.join(undecided_checks(verdict))}"
     return why_not(verdict)
-
-
-def _sources(blocks: list[Block], machine: Machine) -> None:
-    from .machine_text import unread_blocks
-
-    blocks.extend(
-        say(f"{fact}: {source}", indent=2, hang=2) for fact, source in machine.sources.items()
-    )
-    unread_blocks(blocks, machine)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..advice.plan import Known, Least, Plan
-    from ..api import Shown
+    from ..api import Listing, Shown
     from ..machine.profiles import Profile
 
 
@@ -114,6 +114,9 @@ def _alternative(other: Alternative) -> dict[str, Any]:
         "quantization": other.quantization,
         "context_tokens": other.context_tokens,
         "license": other.license,
+        "memory_high_bytes": other.memory_bytes,
+        "download_bytes": other.download_bytes,
+        "decode_tokens_per_second": _pace(other.decode),
         "why": other.why,
         "command": other.command,
     }
@@ -298,8 +301,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def listing(verdicts: Sequence[Answer], computer: Machine) -> dict[str, Any]:
-    """`selfhost.list/1`: the catalogue judged for one machine, best first."""
+def listing(answers: Sequence[Answer], computer: Machine, listed: Listing) -> dict[str, Any]:
+    """`selfhost.list/1`: the models of a listing that were chosen, best first."""
     rows = [
         {
             "model": model_summary(answer.model),
@@ -313,13 +316,15 @@ def listing(verdicts: Sequence[Answer], computer: Machine) -> dict[str, Any]:
             "download_bytes": answer.needs.download_bytes if answer.needs else None,
             "decode_tokens_per_second": _pace(answer.speed.decode) if answer.speed else None,
             "failed": [finding.check for finding in answer.findings if finding.outcome == "fail"],
+            "why": listed.why.get(answer.model.id),
         }
-        for answer in verdicts
+        for answer in answers
     ]
     return {
         "schema": "selfhost.list/1",
         "selfhost_version": __version__,
         "machine": machine(computer),
+        "ruled_out": listed.ruled_out,
         "models": rows,
     }
 

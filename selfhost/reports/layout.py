@@ -7,7 +7,7 @@ them. Widths count characters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from ..core.records import Record, pattern
@@ -15,12 +15,14 @@ from ..core.records import Record, pattern
 # what a pipe or terminal may not be able to encode, and what says the same in ASCII
 _ASCII = {
     "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "→": "->", "·": "*",
-    "•": "*", "≈": "~",
+    "•": "*", "≈": "~", "✓": "+", "✗": "x",
     "‘": "'", "’": "'", "“": '"', "”": '"',
 }  # fmt: skip
 # bars: taken, free, missing
 _BAR, _ASCII_BAR = ("━", "─", "╍"), ("#", "-", "!")
 BAR_WIDTH, _LEAST_BAR = 20, 8
+# below this width bars are drawn narrow
+_NARROW = 76
 # a wrapping column gives way down to the first before other columns are folded away, then down to
 # the second
 _COMFORTABLE, _LEAST = 24, 12
@@ -44,11 +46,14 @@ class Span(Record):
 
 
 class Bar(Record):
-    """A need against what there is, both in the same unit; drawn on terminals only."""
+    """A need against what there is, both in the same unit, and a few words behind it; the bar is
+    drawn on terminals only, the words everywhere.
+    """
 
     needs: float
     has: float
     style: str
+    label: str = ""
 
 
 class Paragraph(Record):
@@ -69,8 +74,8 @@ class Blank(Record):
 class Column(Record):
     """How a column gives way where the table is too wide.
 
-    `fold`: columns leave the row from the highest number down, for a line of their own below it; 0
-    stays, as does the first column. `wrap`: its cells may wrap. `cut`: its cells may be cut to so
+    `drop`: columns leave the table from the highest number down; 0 stays, as does the first
+    column. `wrap`: its cells may wrap. `cut`: its cells may be cut to so
     many characters, and end in an ellipsis; 0 for never. `most`: longer cells wrap at so many
     characters everywhere, so that one of them does not push the next column away; 0 for never.
     """
@@ -78,13 +83,13 @@ class Column(Record):
     title: str = ""
     right: bool = False
     wrap: bool = False
-    fold: int = 0
+    drop: int = 0
     cut: int = 0
     most: int = 0
 
 
 class Table(Record):
-    """Rows of one cell per column. Too narrow even with columns folded and wrapped, each row
+    """Rows of one cell per column. Where columns cannot be dropped and wrapped enough, each row
     becomes a short list.
     """
 
@@ -258,20 +263,13 @@ def _glued(words: list[Line], longest: int) -> list[Line]:
 def _table(table: Table, width: int | None, encoding: str | None, bars: bool) -> list[Line]:
     indent = table.indent if width is None else min(table.indent, width // 10)
     room = None if width is None else width - indent
-    cells, drawn = _cells(table, encoding)
+    cells = _cells(table, encoding, _bar_width(table, room) if bars else 0)
     titles = [clean(column.title, encoding) for column in table.columns]
-    sizes = _widths(table, cells, titles, drawn, bars)
-    folded: list[int] = []
+    sizes = _widths(table, cells, titles)
     if room is not None:
-        folded = _fit(table, sizes, cells, drawn, room, encoding)
+        _fit(table, sizes, cells, room, encoding)
         if _total(sizes) > room:
-            shown = [number for number in sizes if number not in drawn]
-            return _stacked(shown, folded, cells, titles, room, indent)
-    for row, given in zip(cells, table.rows, strict=True):
-        for number in drawn & set(sizes):
-            bar = given[number]
-            if isinstance(bar, Bar):
-                row[number] = _bar(bar, sizes[number], encoding)
+            return _stacked(list(sizes), _cells(table, encoding, 0), titles, room, indent)
     lines: list[Line] = []
     if any(titles[number] for number in sizes):
         lines.extend(_row(table, sizes, [[(title, "")] for title in titles], indent))
@@ -281,49 +279,46 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
             lines.append(_row_line(table, sizes, row, indent))
         else:
             lines.extend(_row(table, sizes, row, indent))
-            lines.extend(_below(_folded_away(folded, row, titles), room, indent))
     return lines
 
 
-def _cells(table: Table, encoding: str | None) -> tuple[list[list[Line]], set[int]]:
-    """The text of every cell, and the columns that hold bars; a bar is empty until its width is
-    known.
-    """
-    drawn: set[int] = set()
+def _bar_width(table: Table, room: int | None) -> int:
+    """Narrower bars where the width is small, so that the words beside them keep their place."""
+    return BAR_WIDTH if room is None or room >= _NARROW else _LEAST_BAR
+
+
+def _cells(table: Table, encoding: str | None, bar_width: int) -> list[list[Line]]:
+    """The text of every cell; a bar is drawn `bar_width` wide, and left out where that is 0."""
     # a long table has the same cell in many rows
     text_of: dict[int, Line] = {}
     cells: list[list[Line]] = []
     for row in table.rows:
         texts = []
-        for number, cell in enumerate(row):
+        for cell in row:
             text = text_of.get(id(cell))
             if text is None:
-                if isinstance(cell, Bar):
-                    drawn.add(number)
-                    text = []
-                else:
-                    text = text_of[id(cell)] = [(clean(cell.text, encoding), cell.style)]
+                text = text_of[id(cell)] = (
+                    _labelled_bar(cell, bar_width, encoding)
+                    if isinstance(cell, Bar)
+                    else [(clean(cell.text, encoding), cell.style)]
+                )
             texts.append(text)
         cells.append(texts)
-    return cells, drawn
+    return cells
 
 
-def _widths(
-    table: Table,
-    cells: Sequence[Sequence[Line]],
-    titles: Sequence[str],
-    drawn: Collection[int],
-    bars: bool,
-) -> dict[int, int]:
-    """The width that each column would take with all the room in the world; a column with
-    nothing in it is not shown.
+def _labelled_bar(bar: Bar, width: int, encoding: str | None) -> Line:
+    drawn = _bar(bar, width, encoding) if width else []
+    label = [(clean(bar.label, encoding), bar.style)] if bar.label else []
+    return [*drawn, (" " * _GAP, ""), *label] if drawn and label else [*drawn, *label] or [("", "")]
+
+
+def _widths(table: Table, cells: Sequence[Sequence[Line]], titles: Sequence[str]) -> dict[int, int]:
+    """The width that each column would take in any width; a column with nothing in it is not
+    shown.
     """
     widths: dict[int, int] = {}
     for number, column in enumerate(table.columns):
-        if number in drawn:
-            if bars:
-                widths[number] = BAR_WIDTH
-            continue
         sizes = [_size(row[number]) for row in cells]
         if number == 0 or any(sizes):
             width = max(len(titles[number]), *sizes, 0)
@@ -335,23 +330,19 @@ def _fit(
     table: Table,
     sizes: dict[int, int],
     cells: list[list[Line]],
-    drawn: set[int],
     room: int,
     encoding: str | None,
-) -> list[int]:
-    """Narrow `sizes` to the room: bars first, then wrapping columns, cut cells and columns that
-    leave the row, which are returned. Where the room is too small for all that, `sizes` stay
-    larger.
+) -> None:
+    """Narrow `sizes` to `room`: wrapping columns first, then cut cells and columns that are
+    dropped. Where `room` is too small for all that, `sizes` stay larger.
     """
-    for number in drawn & set(sizes):
-        sizes[number] = max(_LEAST_BAR, BAR_WIDTH - max(0, _total(sizes) - room))
     _shrink(table, sizes, room, _COMFORTABLE)
     uncut = dict(sizes)
     for number in sizes:
         if most := table.columns[number].cut:
             over = max(0, _total(sizes) - room)
             sizes[number] = max(min(sizes[number], most), sizes[number] - over)
-    folded = _fold(table, sizes, room)
+    _drop(table, sizes, room)
     for number in sizes:
         if table.columns[number].cut:
             spare = max(0, room - _total(sizes))
@@ -359,33 +350,14 @@ def _fit(
             for row in cells:
                 row[number] = _cut(row[number], sizes[number], encoding)
     _shrink(table, sizes, room, _LEAST)
-    return folded
 
 
-def _fold(table: Table, sizes: dict[int, int], room: int) -> list[int]:
-    """Take columns out of `sizes`, the highest `fold` first, until the rest fits."""
-    folded: list[int] = []
-    while _total(sizes) > room:
-        number = max(
-            (number for number in sizes if number and table.columns[number].fold),
-            key=lambda number: table.columns[number].fold,
-            default=None,
-        )
-        if number is None:
-            break
-        del sizes[number]
-        folded.append(number)
-    return folded
-
-
-def _folded_away(folded: Sequence[int], row: Sequence[Line], titles: Sequence[str]) -> Line:
-    """What left the row, in the order of the columns, each after its title."""
-    entry: Line = []
-    for number in sorted(folded):
-        if _size(row[number]):
-            before = (", " if entry else "") + (f"{titles[number]}: " if titles[number] else "")
-            entry.extend([(before, ""), *row[number]] if before else row[number])
-    return entry
+def _drop(table: Table, sizes: dict[int, int], room: int) -> None:
+    """Take columns out of `sizes`, the highest `drop` first, until the rest fits."""
+    droppable = [number for number in sizes if number and table.columns[number].drop]
+    droppable.sort(key=lambda number: table.columns[number].drop)
+    while _total(sizes) > room and droppable:
+        del sizes[droppable.pop()]
 
 
 def _below(entry: Line, room: int | None, indent: int) -> list[Line]:
@@ -501,14 +473,13 @@ def _cell_lines(cell: Line, size: int) -> list[Line]:
 
 def _stacked(
     numbers: list[int],
-    folded: list[int],
     cells: list[list[Line]],
     titles: list[str],
     room: int,
     indent: int,
 ) -> list[Line]:
     """Each row as a list: the first cell and those without a title on one line, under it the
-    others, each after its title, and on the last what was folded away.
+    others, each after its title.
     """
     lines: list[Line] = []
     step = min(2, room // 10)
@@ -521,7 +492,7 @@ def _stacked(
                     [(", " if len(head) > len(row[numbers[0]]) else ": ", ""), *row[number]]
                 )
         below = [
-            _folded_away([number], row, titles)
+            [(f"{titles[number]}: ", ""), *row[number]]
             for number in filled
             if titles[number] and number != numbers[0]
         ]
@@ -529,6 +500,6 @@ def _stacked(
         lines.extend(
             _indented(line, indent + (step if number else 0)) for number, line in enumerate(wrapped)
         )
-        for entry in (*below, _folded_away(folded, row, titles)):
+        for entry in below:
             lines.extend(_below(entry, room, indent))
     return lines

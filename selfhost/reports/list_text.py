@@ -1,4 +1,4 @@
-"""What `list` says to a person: one line a model."""
+"""What `list` says to a person: the models that run, best first, one line each."""
 
 from __future__ import annotations
 
@@ -6,79 +6,131 @@ from collections.abc import Sequence
 
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..core.workload import Workload
+from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..verdict.findings import reserve_of
 from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table
 from .words import (
     BLANK,
+    causes,
     command_line,
     download_of,
     memory_of,
     on_machine,
     planned_words,
     say,
-    section,
 )
 
+# rows of the first screen
+TOP = 20
+_SIGNS = {Route.LOCAL: "✓", Route.UNKNOWN: "?", Route.API: "✗", Route.NEITHER: "✗"}
 
-def list_document(rows: Sequence[Answer], machine: Machine) -> Document:
-    """One line a model, in the order given. Columns go, the least telling first, where the
-    width is small.
+
+def list_document(
+    rows: Sequence[Answer],
+    machine: Machine,
+    *,
+    ruled_out: int = 0,
+    top: int | None = TOP,
+    wide: bool = False,
+    only_running: bool = True,
+) -> Document:
+    """How many run, then the first `top` of them in the order given, one line each.
+
+    `top` None shows all. `only_running` leaves out what does not run here. `wide` adds columns.
+    `ruled_out` models did not meet the conditions that were stated.
     """
     if not rows:
-        return Document(blocks=(say("No model matches."),))
-    blocks: list[Block] = [say(summary(rows, machine))]
+        ruled = f" {ruled_out:,} are ruled out by what you asked for." if ruled_out else ""
+        return Document(blocks=(say(f"No model matches.{ruled}"),))
+    blocks: list[Block] = [say(summary(rows, machine, ruled_out=ruled_out), hang=2)]
     if planned := planned_words(machine):
         blocks.append(say(planned))
+    candidates = [row for row in rows if row.can_run] if only_running else list(rows)
+    shown = candidates if top is None else candidates[:top]
+    if shown:
+        blocks += [BLANK, _table(shown, wide=wide)]
     blocks.append(BLANK)
-    columns = (
+    hints = [f"{len(shown)} of {len(candidates):,}"]
+    if len(shown) < len(candidates) or (only_running and len(candidates) < len(rows)):
+        hints.append("every model: --all")
+    if not wide:
+        hints.append("more columns: --wide")
+    blocks.append(say(" · ".join(hints)))
+    if shown:
+        blocks.append(command_line(f"selfhost check {shown[0].model.id}"))
+    return Document(blocks=tuple(blocks))
+
+
+def _table(rows: Sequence[Answer], *, wide: bool) -> Table:
+    columns = [
+        Column(),
         Column(title="model"),
-        Column(title="route"),
-        Column(title="size", right=True, fold=3),
-        Column(title="quant", fold=6),
-        Column(title="memory", right=True, fold=1),
-        Column(title="download", right=True, fold=2),
-        Column(title="tokens/s", right=True, fold=5),
-        Column(title="license", fold=4, cut=10),
-    )
+        Column(title="memory", right=True, drop=2),
+        Column(title="tokens/s", right=True, drop=1),
+        Column(title="download", right=True, drop=3),
+        Column(title="license", drop=4, cut=18),
+    ]
+    if wide:
+        columns += [
+            Column(title="parameters", right=True, drop=6),
+            Column(title="quantization", drop=5),
+            Column(title="range", right=True, drop=8),
+            Column(title="released", drop=7),
+            Column(title="why not", drop=9),
+        ]
     # most of what stands in a cell stands in others as well
     spans: dict[str, Span] = {}
 
     def cell(text: str) -> Span:
         return spans.get(text) or spans.setdefault(text, Span(text=text))
 
-    routes = {route: Span(text=route, style=route) for route in Route}
+    signs = {route: Span(text=sign, style=route) for route, sign in _SIGNS.items()}
     cells = []
     for row in rows:
-        total, pace = (
-            row.model.parameters.total,
-            row.speed.decode if row.speed is not None else None,
-        )
-        cells.append(
-            (
-                Span(text=row.model.id, style="strong"),
-                routes[row.route],
-                cell(units.count(total) if total is not None else "-"),
-                cell(row.workload.quantization or "-"),
-                cell(memory_of(row)),
-                cell(download_of(row)),
-                cell(units.pace(pace.low, pace.high) if pace is not None else "-"),
-                cell(license_words(row.model)),
-            )
-        )
-    blocks.append(Table(columns=columns, rows=tuple(cells), indent=0))
-    section(blocks, "Ask about one")
-    blocks.append(command_line(f"selfhost check {rows[0].model.id}"))
-    return Document(blocks=tuple(blocks))
+        pace = row.speed.decode if row.speed is not None else None
+        texts = [
+            memory_of(row),
+            f"~{units.pace(pace.likely, pace.likely)}" if pace is not None else "-",
+            download_of(row),
+            license_words(row.model),
+        ]
+        if wide:
+            total = row.model.parameters.total
+            texts += [
+                units.count(total) if total is not None else "-",
+                row.workload.quantization or "-",
+                units.pace(pace.low, pace.high) if pace is not None else "-",
+                row.model.released or "-",
+                causes(row),
+            ]
+        cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
+    return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
 
 
-def summary(rows: Sequence[Answer], machine: Machine) -> str:
-    """How many run, and the memory that the machine has for them."""
-    fits = sum(row.can_run for row in rows)
-    room = f", which has {memory}" if rows and (memory := _room(machine, rows[0].workload)) else ""
-    return f"{fits} of {len(rows)} models listed run {on_machine(machine)}{room}."
+def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> str:
+    """How many run, how many of them slowly, and how many do not or are ruled out."""
+    runs = [row for row in rows if row.can_run]
+    slow = sum(_is_slow(row) for row in runs)
+    unknown = sum(row.route is Route.UNKNOWN for row in rows)
+    parts = [
+        f"{len(runs):,} run" + (f", {slow:,} of them likely too slow to use" if slow else ""),
+        f"{len(rows) - len(runs) - unknown:,} do not",
+        f"{unknown:,} cannot be told" if unknown else "",
+        f"{ruled_out:,} are ruled out by what you asked for" if ruled_out else "",
+    ]
+    counts = "; ".join(part for part in parts if part)
+    room = f" ({memory})" if (memory := _room(machine, rows[0].workload)) else ""
+    return f"{len(rows):,} models {on_machine(machine)}{room}: {counts}."
+
+
+def _is_slow(row: Answer) -> bool:
+    """Its likely pace is below the wanted one."""
+    pace = row.speed.decode if row.speed is not None else None
+    wanted = row.workload.min_tokens_per_second
+    wanted = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
+    return pace is not None and pace.likely < wanted
 
 
 def license_words(model: ModelSpec) -> str:
@@ -90,20 +142,21 @@ def license_words(model: ModelSpec) -> str:
 
 
 def _room(machine: Machine, workload: Workload) -> str:
-    """What is free now, else the most that there is, less what `check` keeps back of it."""
+    """`22.5 GiB of memory available, NVIDIA RTX 4090`; what there is at most where that is not
+    known.
+    """
+    parts = []
     if machine.memory_available_bytes is not None:
-        return f"{units.binary(machine.memory_available_bytes)} of memory available"
-    if machine.memory_limit_bytes is not None:
+        parts.append(f"{units.binary(machine.memory_available_bytes)} of memory available")
+    elif machine.memory_limit_bytes is not None:
         kept, _ = reserve_of(machine, workload)
         given = units.binary(max(0, machine.memory_limit_bytes - kept))
-        less = (
-            f": {units.binary(machine.memory_limit_bytes)} less {units.binary(kept)} kept back"
-            if kept
-            else ""
-        )
-        return f"{given} of memory at most for models{less}"
-    return (
-        ""
-        if machine.memory_total_bytes is None
-        else f"{units.binary(machine.memory_total_bytes)} of memory in all"
-    )
+        parts.append(f"{given} of memory for models")
+    elif machine.memory_total_bytes is not None:
+        parts.append(f"{units.binary(machine.memory_total_bytes)} of memory")
+    names = [device.name for device in machine.accelerators or ()]
+    parts += [
+        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+        for name in dict.fromkeys(names)
+    ]
+    return ", ".join(part for part in parts if part)

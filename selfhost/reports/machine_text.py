@@ -69,7 +69,7 @@ def _disks_table(disks: Iterable[Disk]) -> Table:
         Column(),
         Column(right=True),
         Column(right=True),
-        Column(fold=1),
+        Column(drop=1),
         Column(),
         Column(wrap=True),
     )

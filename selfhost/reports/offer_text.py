@@ -84,7 +84,7 @@ def _table(offers: Sequence[Offer], bills: Mapping[tuple[str, str], float | None
     columns = (
         Column(title="provider", wrap=True),
         Column(title="model", wrap=True),
-        Column(title="context", right=True, fold=1),
+        Column(title="context", right=True, drop=1),
         *(Column(title=title, right=True) for _, title in PRICE_COLUMNS),
         Column(title="a month", right=True),
     )

@@ -244,12 +244,12 @@ _DOES = {
 def _known_table(shown: Sequence[Known]) -> Table:
     columns = (
         Column(title="machine"),
-        Column(title="kind", fold=4),
+        Column(title="kind", drop=4),
         Column(title="RAM", right=True),
-        Column(title="GPU memory", right=True, fold=1),
+        Column(title="GPU memory", right=True, drop=1),
         Column(title="tokens/s", right=True),
-        Column(title="where", fold=3),
-        Column(title="confidence", fold=2),
+        Column(title="where", drop=3),
+        Column(title="confidence", drop=2),
     )
     rows = []
     for candidate in shown:
@@ -330,12 +330,12 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
     ]
     columns = (
         Column(title="machine"),
-        Column(title="cores", right=True, fold=2),
+        Column(title="cores", right=True, drop=2),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True),
-        Column(title="bandwidth", right=True, fold=4),
-        Column(title="confidence", fold=1),
-        Column(title="what it is", fold=3),
+        Column(title="bandwidth", right=True, drop=4),
+        Column(title="confidence", drop=1),
+        Column(title="what it is", drop=3),
     )
     rows = []
     for profile in profiles:

@@ -16,10 +16,10 @@ from .layout import Block, Column, Document, Span, Table
 from .offer_text import offers_blocks
 from .words import (
     BLANK,
+    answer_line,
     answer_word,
     asked_words,
     command_line,
-    headline,
     line,
     memory_blocks,
     on_machine,
@@ -45,7 +45,7 @@ def show_document(
     """
     blocks: list[Block] = [*_title(spec)]
     if verdict is not None:
-        blocks += [BLANK, headline(verdict)]
+        blocks += [BLANK, answer_line(verdict, verdict.machine)]
         if judged_as := asked_words(verdict):
             blocks.append(say(judged_as))
         blocks.extend(say(note) for note in verdict.notes)
@@ -134,11 +134,11 @@ def _sizes_table(sizes: Sequence[Size], where: str) -> Table:
     columns = (
         Column(title="quant"),
         Column(title="download", right=True),
-        Column(title="memory", right=True, fold=2),
+        Column(title="memory", right=True, drop=2),
         Column(title=f"fits {where}"),
         Column(title="loss of quality"),
-        Column(title="with" if several else "", fold=1),
-        Column(title="known as", fold=3),
+        Column(title="with" if several else "", drop=1),
+        Column(title="known as", drop=3),
     )
     rows = tuple(
         (
@@ -255,7 +255,7 @@ def _open(blocks: list[Block], spec: ModelSpec) -> Collection[str]:
 
 
 def _answers(rows: Sequence[tuple[Span, ...]]) -> Table:
-    return Table(columns=(Column(), Column(), Column(wrap=True), Column(fold=1)), rows=tuple(rows))
+    return Table(columns=(Column(), Column(), Column(wrap=True), Column(drop=1)), rows=tuple(rows))
 
 
 def _answered(row: openness.Row, numbers: dict[str, int], depth: int = 0) -> tuple[Span, ...]:

@@ -13,31 +13,34 @@ _STYLES = {
     "local": "bold green", "api": "bold yellow", "neither": "bold red",
     "pass": "green", "warn": "yellow", "fail": "red", "unknown": "cyan",
 }  # fmt: skip
+# rich wants a width; lines are laid out already, so none is ever broken at it
+_UNBOUNDED = 10_000
 
 
-def print_document(document: Document, file: TextIO, width: int, color: bool) -> None:
-    """Writes the document to a terminal of `width` columns, with bars; without escape codes where
-    `color` is False.
+def print_document(document: Document, file: TextIO, width: int | None, color: bool) -> None:
+    """Writes the document to a terminal of `width` columns, with bars; `width` None is a pipe,
+    where nothing is wrapped and no bar is drawn. No escape codes where `color` is False.
 
-    The caller decides about `color` (NO_COLOR, --no-color, TERM=dumb). OSError of the stream passes
-    through.
+    The caller decides about `color` (NO_COLOR, FORCE_COLOR, TERM=dumb). OSError of the stream
+    passes through.
     """
     encoding = getattr(file, "encoding", None) or "utf-8"
+    bars = width is not None
     if not color:
-        file.write(plain(document, width, encoding=encoding, bars=True))
+        file.write(plain(document, width, encoding=encoding, bars=bars))
         return
     from rich.console import Console
     from rich.text import Text
 
     console = Console(
         file=file,
-        width=width,
+        width=width or _UNBOUNDED,
         force_terminal=True,
         color_system="standard",
         highlight=False,
         soft_wrap=True,
     )
-    for line in lay_out(document, width, encoding=encoding, bars=True):
+    for line in lay_out(document, width, encoding=encoding, bars=bars):
         console.print(
             Text.assemble(*((text, _STYLES.get(style, "")) for text, style in line)), soft_wrap=True
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..core import units
-from ..core.workload import Workload
+from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.record import Answer, Finding, Outcome, Route, Verdict
@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
+    from ..verdict.speed import PaceRange
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")
@@ -30,7 +31,7 @@ WHY_NOT = {
     "weights": "its weights are not published", "license": "its license forbids it",
     "openness": "not open enough",
     # by the reason's code where the check alone does not say it
-    "license-not-accepted": "its license is not among those asked for",
+    "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
 PLACED = {
     "host": ", in RAM",
@@ -46,18 +47,55 @@ ANSWER_STYLES = {
 }
 
 
-def headline(verdict: Verdict) -> Paragraph:
-    where = on_machine(verdict.machine, short=True)
-    name = Span(text=verdict.model.name, style="strong")
-    word = Span(text=verdict.route, style=verdict.route)
-    if verdict.route is Route.LOCAL:
-        warned = sum(finding.outcome is Outcome.WARN for finding in verdict.findings)
-        tail = f", with {warned} {'warning' if warned == 1 else 'warnings'}" if warned else ""
-        return line(word, ": yes, ", name, f" runs {where}{tail}")
-    why = causes(verdict)
-    if verdict.route is Route.UNKNOWN:
-        return line(word, ": cannot tell if ", name, f" runs {where}", f": {why}" if why else "")
-    return line(word, ": no, ", name, f" does not run {where}", f": {why}" if why else "")
+# the sign, and the answer in words, that open the first line
+_ANSWERS = {
+    Route.LOCAL: ("✓", "RUNS HERE", "RUNS"),
+    Route.API: ("✗", "USE AN API", "USE AN API"),
+    Route.NEITHER: ("✗", "NO WAY HERE", "NO WAY"),
+    Route.UNKNOWN: ("?", "CANNOT TELL", "CANNOT TELL"),
+}
+# 300 English words; the lowest useful speed, 2 tokens/s, writes them in three minutes
+ANSWER_TOKENS = 360
+
+
+def answer_line(answer: Answer, machine: Machine) -> Paragraph:
+    """The route in words, then what it rests on: the pace where it runs, else why not."""
+    sign, here, elsewhere = _ANSWERS[answer.route]
+    is_local = is_here(machine)
+    label = Span(text=f"{sign} {here if is_local else elsewhere}", style=answer.route)
+    name = Span(text=answer.model.name, style="strong")
+    where = "" if is_local else f" {on_machine(machine)}"
+    if answer.route is Route.LOCAL:
+        pace = answer.speed.decode if answer.speed is not None else None
+        return line(label, "  ", name, where, f", {pace_words(pace)}" if pace else "", hang=2)
+    if answer.route is Route.UNKNOWN:
+        return line(label, "  whether ", name, f" runs{where or ' here'}: {causes(answer)}", hang=2)
+    return line(label, "  ", name, f" {_ruled_out(answer, where or ' here')}", hang=2)
+
+
+def _ruled_out(answer: Answer, where: str) -> str:
+    """`does not run here: too slow`, or `is ruled out: …` where only a stated condition is why."""
+    failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
+    if failed and failed <= {"license", "openness"}:
+        return f"is ruled out: {why_not(answer)}"
+    return f"does not run{where}: {why_not(answer)}"
+
+
+def likely_speed(pace: PaceRange) -> str:
+    """`~2.8 tokens/s`."""
+    return f"~{units.speed(pace.likely, pace.likely)}"
+
+
+def pace_words(pace: PaceRange) -> str:
+    """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
+    speed = f"about {units.speed(pace.likely, pace.likely)}"
+    if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
+        return f"{speed}, faster than you read"
+    if pace.likely >= READING_TOKENS_PER_SECOND:
+        return f"{speed}, about as fast as you read"
+    if pace.likely <= 0:
+        return speed
+    return f"{speed}: a 300-word answer in {units.duration(ANSWER_TOKENS / pace.likely)}"
 
 
 def causes(answer: Answer) -> str:
@@ -297,7 +335,7 @@ def planned_words(machine: Machine) -> str:
         if machine.confidence in (None, "high")
         else f" Its figures are of {machine.confidence} confidence: check your configuration."
     )
-    return f"Planned: all of its memory counts, whatever else would run there.{doubt}"
+    return f"Simulated machine: all of its memory counts as free.{doubt}"
 
 
 def answer_word(row: Row) -> Span:

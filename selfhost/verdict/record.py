@@ -72,6 +72,9 @@ class Alternative(Record):
     runtime: str | None = None
     finetune_method: str | None = None
     license: str | None = None
+    memory_bytes: int | None = None
+    download_bytes: int | None = None
+    decode: PaceRange | None = None
     why: str
     command: str
 

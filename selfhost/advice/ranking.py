@@ -1,0 +1,162 @@
+"""In which order models are proposed, and why each stands where it does.
+
+One rule serves `list`, "what runs here instead" and `plan`. It rests on facts with a source: the
+judged pace and placement, the spec's uses and dates, what supersedes a model, and two signs that
+people use it: an entry in Ollama's library, or three providers that sell it by API. No benchmark
+score has a part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+
+from ..catalogue.index import Catalogue, Outline
+from ..catalogue.offers import providers_by_model
+from ..catalogue.spec import MODALITIES
+from ..core.records import Record
+from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
+from ..verdict.record import Answer, Judged, Outcome, Route
+
+# so many providers by API are a sign that a model is used
+ADOPTED_PROVIDERS = 3
+# a guess: the age after which a model counts as one of half its size. The densing law (Xiao et al.
+# 2024, arXiv:2412.04315) has 3.5 months for benchmark scores; use outlives scores
+HALVING_MONTHS = 8.0
+_ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
+# a model that sees answers text too, so the two are one kind
+_KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
+
+Key = tuple[int | bool | float | str, ...]
+
+
+class Standing(Record):
+    """The sourced facts of one model that its rank rests on.
+
+    `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and those
+    that are superseded. `size` is the geometric mean of all and of the active parameters, which is
+    how mixtures are commonly set beside dense models, discounted by age; 0 where it is not known.
+    `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly cut short.
+    """
+
+    id: str
+    kind: int
+    uses: tuple[str, ...]
+    section: int
+    is_in_ollama: bool
+    api_providers: int
+    released: str | None
+    size: float
+
+    @property
+    def is_adopted(self) -> bool:
+        """There is a sourced sign that people use it."""
+        return self.is_in_ollama or self.api_providers >= ADOPTED_PROVIDERS
+
+    @property
+    def merit(self) -> Key:
+        """Smaller is better, whatever the machine."""
+        return self.section, not (self.is_adopted and self.section < 2), -self.size, self.id
+
+
+class Standings:
+    """The standing of every model of a catalogue, made when it is first asked for."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._providers = providers_by_model(catalogue.offers_path)
+        self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
+        months = [_months(outline.released) for outline in catalogue.outlines()]
+        self._newest = max((month for month in months if month is not None), default=0)
+        self._of: dict[str, Standing] = {}
+
+    def of(self, id: str) -> Standing | None:
+        """None for a model that the catalogue does not have."""
+        if id not in self._of:
+            outline = self._catalogue.outline(id)
+            if outline is None:
+                return None
+            self._of[id] = self._standing(outline)
+        return self._of[id]
+
+    def _standing(self, outline: Outline) -> Standing:
+        uses = outline.uses or ()
+        main = self._uses.get(uses[0], {}) if uses else {}
+        section = 0 if not uses or main.get("general") else 1
+        if outline.superseded_by is not None or outline.current is False or main.get("is_base"):
+            section = 2
+        total, active = outline.parameters_total or 0, outline.parameters_active
+        month = _months(outline.released)
+        age = self._newest - month if month is not None else 0
+        return Standing(
+            id=outline.id,
+            kind=_KINDS.get(outline.modality, len(_KINDS)),
+            uses=uses,
+            section=section,
+            is_in_ollama=outline.is_in_ollama,
+            api_providers=self._providers.get(outline.id, 0),
+            released=outline.released,
+            size=sqrt(total * (active or total)) * 0.5 ** (age / HALVING_MONTHS),
+        )
+
+
+def _months(day: str | None) -> int | None:
+    """Months since year 0; a year alone counts from its start."""
+    if not day or not day[:4].isdecimal():
+        return None
+    month = day[5:7]
+    return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
+
+
+def pace_tier(judged: Answer | Judged, wanted: float | None) -> int:
+    """0 as fast as one reads and as was wanted, 1 as was wanted or not known, 2 likely slower."""
+    pace = judged.speed.decode if judged.speed is not None else None
+    if pace is None:
+        return 1
+    least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
+    if pace.likely < least:
+        return 2
+    return 0 if pace.likely >= READING_TOKENS_PER_SECOND else 1
+
+
+def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
+    """All of its memory that can lie on accelerators does."""
+    return judged.needs is not None and judged.needs.placement == "accelerator"
+
+
+def list_key(answer: Answer, standings: Standings) -> Key:
+    """The place of one model in the list of all; smaller is better.
+
+    The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
+    was asked, the pace, whether the accelerator holds all of it, then its merit.
+    """
+    standing = standings.of(answer.model.id)
+    tier = pace_tier(answer, answer.workload.min_tokens_per_second) if answer.can_run else 0
+    opened = answer.finding("openness")
+    merit = standing.merit if standing is not None else (3, True, 0.0, answer.model.id)
+    return (
+        _ROUTES.index(answer.route),
+        standing.kind if standing is not None else len(_KINDS),
+        tier == 2,
+        merit[0],
+        opened is not None and opened.outcome is not Outcome.PASS,
+        tier,
+        answer.can_run and not is_whole_on_accelerator(answer),
+        *merit[1:],
+    )
+
+
+def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
+    """In a few words why a model stands where it does: `from 2026-08, in Ollama's library, fits the
+    GPU`.
+    """
+    if standing is None:
+        return ""
+    parts = [f"from {standing.released[:7]}" if standing.released else ""]
+    if standing.is_in_ollama:
+        parts.append("in Ollama's library")
+    elif standing.is_adopted:
+        parts.append(f"{standing.api_providers} API providers")
+    if is_whole_on_accelerator(judged):
+        parts.append("fits the GPU")
+    return ", ".join(part for part in parts if part)
