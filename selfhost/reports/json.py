@@ -302,7 +302,11 @@ def listing(verdicts: Sequence[Answer], computer: Machine) -> dict[str, Any]:
     """`selfhost.list/1`: the catalogue judged for one machine, best first."""
     rows = [
         {
-            "model": model_summary(answer.model),
+            "model": {
+                **model_summary(answer.model),
+                "uses": record(answer.model.uses),
+                "tuned_from": answer.model.tuned_from,
+            },
             "route": answer.route.value,
             "quantization": answer.workload.quantization,
             "runtime": answer.workload.runtime,
