@@ -84,7 +84,8 @@ _GROWING_WITH = "context_tokens"
 # somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
-        "id", "name", "family", "developer", "released", "modality", "repository", "gated",
+        "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from",
+        "repository", "gated",
         "parameters", "needs", "upkeep", "safety",
         "availability", "overrides", "quantized",
     ), ()),

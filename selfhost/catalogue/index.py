@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.jsonl"
 MAX_FILES = 10_000
-_VERSION = 3
+_VERSION = 4
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -49,6 +49,8 @@ class Outline(Record):
     id: str
     family: str | None
     modality: str
+    # names of specs/common/uses.toml, the main one first
+    uses: tuple[str, ...] | None
     closed: bool
     parameters_total: int | None
     released: str | None
@@ -748,8 +750,11 @@ class _Index:
     def outlines(self) -> tuple[Outline, ...] | None:
         line = self._line(self._outlines)
         try:
-            return tuple(Outline(**values) for values in line)
-        except TypeError:
+            return tuple(
+                Outline(**{**values, "uses": values["uses"] and tuple(values["uses"])})
+                for values in line
+            )
+        except (TypeError, KeyError):
             return None
 
     def read_whole(self) -> None:
@@ -906,6 +911,7 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         id=spec_id,
         family=family if isinstance(family, str) else None,
         modality=modality if isinstance(modality, str) else "text",
+        uses=tuple(use for use in _items(values.get("uses")) if isinstance(use, str)) or None,
         closed=inner("openness", "weights", str) == "closed",
         parameters_total=inner("parameters", "total", int),
         released=None if released is None else str(released),

@@ -41,8 +41,11 @@ from .quantization_names import (
 )
 from .runtime import COMPANIONS, QuantizationRule, RuntimeSpec, read_runtime_spec
 from .spec_values import (
+    INPUTS,
     MODALITIES,
     SCHEMA,
+    USES,
+    chosen,
     identifier,
     is_id,
     reference,
@@ -51,6 +54,7 @@ from .spec_values import (
     schema_is_read,
     size_in_bytes,
     texts,
+    tuned_from,
 )
 
 TYPE_CHECKING = False
@@ -70,6 +74,7 @@ __all__ = [
     "FeedForward",
     "FileTensors",
     "INCOMPLETE",
+    "INPUTS",
     "LayerPart",
     "License",
     "MAX_BEAMS",
@@ -95,6 +100,7 @@ __all__ = [
     "Safety",
     "StatedNeeds",
     "TensorGroup",
+    "USES",
     "Upkeep",
     "is_id",
     "is_license_expression",
@@ -388,6 +394,9 @@ class ModelSpec(Record):
     """One set of published weights (or one closed model), as its spec file states it. Dates are
     `YYYY-MM-DD`, possibly cut short.
 
+    `uses` is what it is for, the main use first; `inputs` is what it reads; `tuned_from` is the
+    model that it was tuned from, as an id, a repository or SCRATCH. Each is None where not stated.
+
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
     `tensors` are those of the very GGUF file that it was read from, which no spec file lists, and
     `refused` is the sentence why no program loads that file. `tokenizer`: whether one comes with
@@ -400,6 +409,9 @@ class ModelSpec(Record):
     developer: str | None = read_by(Table.string, default=None)
     released: str | None = read_by(Table.date, partial=True, default=None)
     modality: str = read_by(Table.string, choices=MODALITIES, default="text")
+    uses: tuple[str, ...] | None = read_by(chosen, choices=USES, default=None)
+    inputs: tuple[str, ...] | None = read_by(chosen, choices=INPUTS, default=None)
+    tuned_from: str | None = read_by(tuned_from, default=None)
     aliases: tuple[str, ...] = read_by(_aliases, default=())
     repository: str | None = read_by(repository, default=None)
     gated: bool | None = read_by(Table.boolean, default=None)

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
+# what a model may be for; each has a table in specs/common/uses.toml
+USES = (
+    "chat", "reasoning", "base", "code", "math", "medical", "legal", "safety", "translation",
+    "document-reading", "function-calling", "roleplay", "embedding", "reranking",
+    "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
+)  # fmt: skip
+INPUTS = ("text", "image", "audio", "video", "document")
+# the word of `tuned_from` for a model that was trained from random weights
+SCRATCH = "scratch"
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
@@ -99,6 +108,27 @@ def repository(table: Table, key: str) -> str | None:
         )
         return None
     return value
+
+
+def tuned_from(table: Table, key: str) -> str | None:
+    """The id of a spec, a repository, or SCRATCH."""
+    value = table.string(key)
+    if value is None or is_id(value):
+        return value
+    return repository(table, key) if "/" in value else reference(table, key)
+
+
+def chosen(table: Table, key: str, *, choices: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Some of the choices, the first one first, each once; None where the key is missing."""
+    if key not in table:
+        return None
+    values = table.strings(key, choices=choices)
+    if table.values[key] == []:
+        table.problem(key, "is empty", f"some of {', '.join(choices)}; leave it out if not known")
+    for index, value in enumerate(table.values[key] if len(set(values)) < len(values) else ()):
+        if value in table.values[key][:index]:
+            table.document.add((*table.path, key, index), "stands there twice", "remove one")
+    return values
 
 
 def size_in_bytes(table: Table, key: str) -> int | None:

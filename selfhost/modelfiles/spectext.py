@@ -47,7 +47,7 @@ def spec_text(model: ModelSpec) -> str:
     """
     lines = [f"schema = {SCHEMA}"]
     for key in (
-        "id", "name", "family", "developer", "released", "modality", "aliases", "repository", "gated", "components_dtype", "native_pixels",  # noqa: E501
+        "id", "name", "family", "developer", "released", "modality", "uses", "inputs", "tuned_from", "aliases", "repository", "gated", "components_dtype", "native_pixels",  # noqa: E501
     ):  # fmt: skip
         value = getattr(model, key)
         if key == "released" and isinstance(value, str) and _DATE.fullmatch(value):

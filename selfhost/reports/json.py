@@ -305,7 +305,11 @@ def listing(answers: Sequence[Answer], computer: Machine, listed: Listing) -> di
     """`selfhost.list/1`: the models of a listing that were chosen, best first."""
     rows = [
         {
-            "model": model_summary(answer.model),
+            "model": {
+                **model_summary(answer.model),
+                "uses": record(answer.model.uses),
+                "tuned_from": answer.model.tuned_from,
+            },
             "route": answer.route.value,
             "quantization": answer.workload.quantization,
             "runtime": answer.workload.runtime,
