@@ -725,7 +725,8 @@ def judge_all(
             )
         )
     standings = Standings(catalogue)
-    answers.sort(key=lambda answer: list_key(answer, standings))
+    has_accelerator = bool(machine.accelerators)
+    answers.sort(key=lambda answer: list_key(answer, standings, has_accelerator=has_accelerator))
     why = {
         answer.model.id: reasons(answer, standings.of(answer.model.id))
         for answer in answers

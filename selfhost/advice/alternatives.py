@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
-from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -17,14 +16,15 @@ from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, Asker, architectures, needs_under
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
+from .ranking import NAMED, Standings, is_too_slow, reasons, score
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
-# of two models that fit, one of the last years is proposed before an older one, however large
-RECENT_YEARS = 3
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
+# a model that sees answers text too
+_AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
 LEAST_BYTES_BY_DEFAULT = 0.5
@@ -149,61 +149,72 @@ def _fits_smaller(
 def _other_models(
     question: Question, asked_workload: Workload, judged: Judged, asker: Asker, most: int
 ) -> tuple[Alternative, ...]:
-    """Other models of the same kind that run here, in the order of `_candidates`; those last
-    that likely fall short of the wanted speed.
+    """The best `most` other models that run here as fast as is wanted.
+
+    Those for the same work come before the others. Models are judged in the order of their worth,
+    until none that is left can reach the score of those that were seen.
     """
-    spec = question.spec
-    named = _named(spec, asker.catalogue)
+    spec, catalogue = question.spec, asker.catalogue
+    standings = Standings(catalogue)
+    named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
-    fits: list[tuple[_Fit, str]] = []
-    slow: list[tuple[_Fit, str]] = []
-    held = all(
-        finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
-        for finding in judged.findings
-    )
-    for other in _candidates(spec, plain, ALIKE_IN_SIZE if held else 1.0, asker) if most else ():
+    has_accelerator = bool(asker.machine.accelerators)
+    proposals: list[tuple[bool, float, _Fit, str]] = []
+    for for_other_work, worth, other in (
+        _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
+    ):
+        if len(proposals) >= most and (for_other_work, -worth) > proposals[most - 1][:2]:
+            break
         fit, cost = _fits(other, plain, asker), ""
         if fit is None and other.id in named:
             # what the spec names is proposed as asking for it would propose it
             fit, cost = _fits_less(other, plain, asker) or (None, "")
-        if fit is not None:
-            (slow if _likely_short(fit) else fits).append((fit, cost))
-            if len(fits) == most:
-                break
+        standing = standings.of(other.id)
+        if fit is None or standing is None or _likely_short(fit):
+            continue
+        share = score(fit[1], standing, has_accelerator=has_accelerator) / (standing.worth or 1)
+        proposals.append((for_other_work, -worth * share, fit, cost))
+        proposals.sort(key=lambda proposal: proposal[:2])
     return tuple(
-        _other_model(question, asked_workload, asker.catalogue, *fit_and_cost)
-        for fit_and_cost in (*fits, *slow)[:most]
-    )
-
-
-def _other_model(
-    question: Question, asked_workload: Workload, catalogue: Catalogue, fit: _Fit, cost: str
-) -> Alternative:
-    spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
-    kind = (
-        "the nearest open-weight model" if other.id in _named(spec, catalogue) else "another model"
-    )
-    if other.family == spec.family:
-        kind = "the same family"
-    if (
-        asked_workload.runtime is not None
-        and runtime is not None
-        and runtime.id != asked_workload.runtime
-    ):
-        kind += f" with {runtime.name}"
-    cost = f"; {cost}" if cost else ""
-    return _alternative(
-        fit, catalogue, f"{kind}, {units.count(other.parameters.total or 0)} parameters{cost}"
+        _other_model(question, asked_workload, catalogue, fit, cost, standings)
+        for _, _, fit, cost in proposals[:most]
     )
 
 
 def _likely_short(fit: _Fit) -> bool:
     """Its likely pace is below the wanted one, though its range reaches it."""
-    wanted, pace = (
-        fit[0].workload.min_tokens_per_second,
-        fit[1].speed.decode if fit[1].speed is not None else None,
+    return is_too_slow(fit[1], fit[0].workload.min_tokens_per_second)
+
+
+def _most_times(judged: Judged) -> float:
+    """How many times as large as the model another may be: where it is not the machine that rules
+    the model out, one a little larger is alike.
+    """
+    held = all(
+        finding.check in _OF_THE_MODEL or finding.outcome in (Outcome.PASS, Outcome.WARN)
+        for finding in judged.findings
     )
-    return pace is not None and wanted is not None and pace.likely < wanted
+    return ALIKE_IN_SIZE if held else 1.0
+
+
+def _other_model(
+    question: Question,
+    asked_workload: Workload,
+    catalogue: Catalogue,
+    fit: _Fit,
+    cost: str,
+    standings: Standings,
+) -> Alternative:
+    spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
+    parts = [reasons(fit[1], standings.of(other.id)), cost]
+    if other.id in _named(spec, catalogue):
+        parts.insert(0, "the nearest in kind")
+    elif other.family == spec.family:
+        parts.insert(0, "same family")
+    wanted = asked_workload.runtime
+    if wanted is not None and runtime is not None and runtime.id != wanted:
+        parts.append(f"with {runtime.name}")
+    return _alternative(fit, catalogue, ", ".join(part for part in parts if part))
 
 
 def _of_any_model(asked_workload: Workload) -> Workload:
@@ -277,64 +288,50 @@ def _named(spec: ModelSpec, catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def _candidates(
-    spec: ModelSpec, asked_workload: Workload, at_most: float, asker: Asker
-) -> Iterator[ModelSpec]:
-    """Models that may take its place: those the spec names, then those for its purpose, tuned as it
-    is, its family's, the recent and large first.
+    spec: ModelSpec,
+    asked_workload: Workload,
+    at_most: float,
+    asker: Asker,
+    standings: Standings,
+) -> Iterator[tuple[bool, float, ModelSpec]]:
+    """Models that may take its place: whether each is for other work, its worth, and its spec, the
+    best first.
 
-    But for those that the spec names, they have less than `at_most` times its parameters, so the
-    largest is the nearest in size. What is superseded comes last, and only if the spec names it.
-
-    Where openness is asked for, those that are open in part come after all that are open, and what
-    is not open does not come at all. Only specs that come into question are read.
+    But for those that its spec names, they have less than `at_most` times its parameters, base
+    models come only for a base model, and what is superseded does not come. Where openness is asked
+    for, what is open in part comes last, and what is not open does not come. Only specs that come
+    into question are read.
     """
     catalogue = asker.catalogue
     named = _named(spec, catalogue)
-    own = catalogue.outline(spec.id)
-    purpose = own.purpose if own is not None else "general"
-    outlines = catalogue.outlines()
-    bases = catalogue.base_ids()
-    recent = recent_since(outline.released for outline in outlines)
     most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
-
-    def rank(other: Outline) -> tuple[bool, int, bool, bool, int, bool, int, str]:
-        place = named.index(other.id) if other.id in named else len(named)
-        tuning = (other.id in bases) != (spec.id in bases)
-        # one whose id goes on from its own is made of it, as DeepSeek R1 Distill is
-        akin = 1 if other.family == spec.family else 2
-        if other.id.startswith(f"{spec.id}-"):
-            akin = 0
-        apart = (other.purpose != purpose, tuning, akin, (other.released or "") < recent)
-        return (
-            other.superseded_by is not None,
-            place,
-            *apart,
-            -(other.parameters_total or 0),
-            other.id,
-        )
-
-    in_part = []
-    for outline in sorted(outlines, key=rank):
-        if not _comes_into_question(outline, spec, named, at_most, most_parameters):
+    answers, is_general = standings.answers(spec.uses), standings.is_general(spec.uses)
+    main_use = spec.uses[:1] if spec.uses else None
+    ordered: list[tuple[bool, float, str]] = []
+    for outline in catalogue.outlines():
+        standing, is_named = standings.of(outline.id), outline.id in named
+        if standing is None or not _comes_into_question(
+            outline, spec, named, at_most, most_parameters
+        ):
             continue
+        if not is_named and answers and not standings.answers(outline.uses):
+            continue
+        same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
+        # of those that the spec names the nearest comes first
+        weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
+        ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
+    in_part = []
+    for for_other_work, worth, id in sorted(ordered):
         try:
-            other = asker.spec(outline.id, asked_workload)
+            other = asker.spec(id, asked_workload)
         except SpecError:
             continue
         opened = openness_check(other, asked_workload)
         if opened is None or opened.outcome is Outcome.PASS:
-            yield other
+            yield for_other_work, -worth, other
         elif opened.outcome is Outcome.WARN:
-            in_part.append(other)
+            in_part.append((True, -worth, other))
     yield from in_part
-
-
-def recent_since(days: Iterable[str | None]) -> str:
-    """The year from which a model counts as recent, RECENT_YEARS before the newest of these
-    days; "" where none is known.
-    """
-    newest = max((day or "" for day in days), default="")[:4]
-    return str(int(newest) - RECENT_YEARS) if newest.isdecimal() else ""
 
 
 def _comes_into_question(
@@ -348,7 +345,7 @@ def _comes_into_question(
     if (
         outline.id == spec.id
         or outline.closed
-        or outline.modality != spec.modality
+        or outline.modality not in _AS_GOOD_AS.get(spec.modality, (spec.modality,))
         or total is None
     ):
         return False

@@ -20,9 +20,19 @@ from ..verdict.record import Answer, Judged, Outcome, Route
 
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
-# a guess: the age after which a model counts as one of half its size. The densing law (Xiao et al.
-# 2024, arXiv:2412.04315) has 3.5 months for benchmark scores; use outlives scores
+# guesses, all five: how much a sign weighs beside size. A model of that age counts as one of half
+# its size (the densing law, Xiao et al. 2024, arXiv:2412.04315, has 3.5 months for benchmark
+# scores; use outlives scores)
 HALVING_MONTHS = 8.0
+# nobody is known to use it
+UNADOPTED = 0.25
+# a part of it lies in RAM, though there is an accelerator
+NOT_WHOLE = 0.25
+# the spec of a closed model names it as the nearest
+NAMED = 2.0
+# sections of `Standing`
+GENERAL, SPECIAL, LAST = 0, 1, 2
+
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 # a model that sees answers text too, so the two are one kind
 _KINDS = {modality: place for place, modality in enumerate(MODALITIES)} | {"vision": 0, "text": 0}
@@ -43,6 +53,7 @@ class Standing(Record):
     kind: int
     uses: tuple[str, ...]
     section: int
+    is_general: bool
     is_in_ollama: bool
     api_providers: int
     released: str | None
@@ -54,9 +65,9 @@ class Standing(Record):
         return self.is_in_ollama or self.api_providers >= ADOPTED_PROVIDERS
 
     @property
-    def merit(self) -> Key:
-        """Smaller is better, whatever the machine."""
-        return self.section, not (self.is_adopted and self.section < 2), -self.size, self.id
+    def worth(self) -> float:
+        """What it counts for before the machine has a say; more is better."""
+        return self.size * (1 if self.is_adopted else UNADOPTED)
 
 
 class Standings:
@@ -81,10 +92,6 @@ class Standings:
 
     def _standing(self, outline: Outline) -> Standing:
         uses = outline.uses or ()
-        main = self._uses.get(uses[0], {}) if uses else {}
-        section = 0 if not uses or main.get("general") else 1
-        if outline.superseded_by is not None or outline.current is False or main.get("is_base"):
-            section = 2
         total, active = outline.parameters_total or 0, outline.parameters_active
         month = _months(outline.released)
         age = self._newest - month if month is not None else 0
@@ -92,12 +99,37 @@ class Standings:
             id=outline.id,
             kind=_KINDS.get(outline.modality, len(_KINDS)),
             uses=uses,
-            section=section,
+            section=self._section(outline),
+            is_general=self.is_general(uses),
             is_in_ollama=outline.is_in_ollama,
             api_providers=self._providers.get(outline.id, 0),
             released=outline.released,
             size=sqrt(total * (active or total)) * 0.5 ** (age / HALVING_MONTHS),
         )
+
+    def is_general(self, uses: tuple[str, ...] | None) -> bool:
+        """For any subject; what states no uses counts as a chat model."""
+        listed = self._listed(uses)
+        return not listed or bool(listed[0]["general"])
+
+    def answers(self, uses: tuple[str, ...] | None) -> bool:
+        """Answers a question in words, as a base model or one that embeds does not."""
+        listed = self._listed(uses)
+        return not listed or any(use["answers"] for use in listed)
+
+    def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
+        return [self._uses[use] for use in uses or () if use in self._uses]
+
+    def _section(self, outline: Outline) -> int:
+        """See `Standing.section`."""
+        if outline.superseded_by is not None:
+            return LAST
+        listed = self._listed(outline.uses)
+        if listed and listed[0]["makes"] != "text":
+            return GENERAL
+        if not self.answers(outline.uses):
+            return LAST
+        return GENERAL if self.is_general(outline.uses) else SPECIAL
 
 
 def _months(day: str | None) -> int | None:
@@ -108,15 +140,11 @@ def _months(day: str | None) -> int | None:
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
 
 
-def pace_tier(judged: Answer | Judged, wanted: float | None) -> int:
-    """0 as fast as one reads and as was wanted, 1 as was wanted or not known, 2 likely slower."""
+def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+    """Its likely pace is below the wanted one; False where no pace is known."""
     pace = judged.speed.decode if judged.speed is not None else None
-    if pace is None:
-        return 1
     least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-    if pace.likely < least:
-        return 2
-    return 0 if pace.likely >= READING_TOKENS_PER_SECOND else 1
+    return pace is not None and pace.likely < least
 
 
 def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
@@ -124,25 +152,35 @@ def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
     return judged.needs is not None and judged.needs.placement == "accelerator"
 
 
-def list_key(answer: Answer, standings: Standings) -> Key:
+def score(judged: Answer | Judged, standing: Standing, *, has_accelerator: bool) -> float:
+    """What the model is worth on that machine: less in proportion below the pace at which one
+    reads, and where an accelerator holds but a part of it.
+    """
+    pace = judged.speed.decode if judged.speed is not None else None
+    share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
+    whole = is_whole_on_accelerator(judged) or not has_accelerator
+    return standing.worth * share * (1 if whole else NOT_WHOLE)
+
+
+def list_key(answer: Answer, standings: Standings, *, has_accelerator: bool) -> Key:
     """The place of one model in the list of all; smaller is better.
 
     The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
-    was asked, the pace, whether the accelerator holds all of it, then its merit.
+    was asked, then its score; where it does not run, its worth.
     """
     standing = standings.of(answer.model.id)
-    tier = pace_tier(answer, answer.workload.min_tokens_per_second) if answer.can_run else 0
+    if standing is None:
+        return _ROUTES.index(answer.route), len(_KINDS), False, LAST, False, 0.0, answer.model.id
     opened = answer.finding("openness")
-    merit = standing.merit if standing is not None else (3, True, 0.0, answer.model.id)
+    runs = answer.can_run
     return (
         _ROUTES.index(answer.route),
-        standing.kind if standing is not None else len(_KINDS),
-        tier == 2,
-        merit[0],
+        standing.kind,
+        runs and is_too_slow(answer, answer.workload.min_tokens_per_second),
+        standing.section,
         opened is not None and opened.outcome is not Outcome.PASS,
-        tier,
-        answer.can_run and not is_whole_on_accelerator(answer),
-        *merit[1:],
+        -(score(answer, standing, has_accelerator=has_accelerator) if runs else standing.worth),
+        answer.model.id,
     )
 
 

@@ -53,8 +53,12 @@ class Outline(Record):
     uses: tuple[str, ...] | None
     closed: bool
     parameters_total: int | None
+    # None of a dense model, whose are all used for every token
+    parameters_active: int | None
     released: str | None
     superseded_by: str | None
+    # an entry of Ollama's library carries it: one of its aliases is a tag
+    is_in_ollama: bool
     # of a model that is served, what comes after it, and the day from which it is no longer served
     successor: str | None
     retired: str | None
@@ -914,8 +918,12 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         uses=tuple(use for use in _items(values.get("uses")) if isinstance(use, str)) or None,
         closed=inner("openness", "weights", str) == "closed",
         parameters_total=inner("parameters", "total", int),
+        parameters_active=inner("parameters", "active", int),
         released=None if released is None else str(released),
         superseded_by=inner("upkeep", "superseded_by", str),
+        is_in_ollama=any(
+            isinstance(alias, str) and ":" in alias for alias in _items(values.get("aliases"))
+        ),
         successor=successor,
         retired=None if retired is None else str(retired),
         next_is_judged=not isinstance(source, str)

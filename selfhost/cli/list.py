@@ -156,10 +156,12 @@ def _sorted(rows: list[Answer], order: str) -> list[Answer]:
     """The rows by one column, the best first; `best` leaves the order of the ranking."""
     if order == "best":
         return rows
-    # what is not known comes last; the rest in the order that people read a column for
-    return sorted(
-        rows, key=lambda row: (_of_column(row, order) is None, _of_column(row, order) or 0)
-    )
+
+    def place(row: Answer) -> tuple[bool, float | str]:
+        value = _of_column(row, order)
+        return value is None, 0 if value is None else value
+
+    return sorted(rows, key=place)
 
 
 def _of_column(row: Answer, order: str) -> float | str | None:

@@ -1,4 +1,4 @@
-"""What `check` says to a person: the answer first, then the figures that decide, then what to type."""
+"""What `check` says to a person: the answer, the figures that decide, then what to type."""
 
 from __future__ import annotations
 
@@ -467,7 +467,7 @@ def _nearest_way_out(blocks: list[Block], verdict: Verdict, today: str | None) -
                 Span(text=first.name + quantization, style="strong"),
                 indent=2,
                 hang=2,
-            )  # fmt: skip
+            )
         )
     if verdict.route is Route.API and verdict.api_offers:
         offer = verdict.api_offers[0]
@@ -479,7 +479,7 @@ def _nearest_way_out(blocks: list[Block], verdict: Verdict, today: str | None) -
                 f", {prices}",
                 indent=2,
                 hang=2,
-            )  # fmt: skip
+            )
         )
 
 
