@@ -95,7 +95,8 @@ class RuntimeSpec(Record):
     of models that see, of which it runs the text alone; `instruction_sets` by architecture: the
     ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
     downloads land in; `present` are command names or Python distributions that show it is
-    installed; `install` is one line to get it; `command` the line that downloads and runs a model,
+    installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
+    be there first; `builds` where releases can be downloaded; `command` the line that downloads and runs a model,
     with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
     `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
     with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
@@ -162,7 +163,9 @@ class RuntimeSpec(Record):
     store: str = read_by(Table.string, required=True)
     present: tuple[str, ...] = read_by(Table.strings, default=())
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
-    install: str = read_by(Table.string, empty=True, default="")
+    install: Mapping[str, str] = read_by(texts, default={})
+    install_needs: str = read_by(Table.string, default="")
+    builds: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, empty=True, default="")
     repository_command: str = read_by(Table.string, default="")
     inputs: Mapping[str, str] = read_by(texts, default={})

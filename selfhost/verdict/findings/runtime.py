@@ -53,6 +53,16 @@ def runtime_check(
     )
 
 
+def install_line(runtime: RuntimeSpec, system: str | None) -> str:
+    """What to type to get the runtime on that system; on one that is not known, the line of each.
+    Empty where nothing is published for it.
+    """
+    lines = runtime.install
+    if system is None and "any" not in lines:
+        return " or ".join(f"{line} ({name})" for name, line in lines.items())
+    return lines.get("any") or lines.get(system or "", "")
+
+
 def is_installed(runtime: RuntimeSpec | None, machine: Machine) -> bool:
     """Whether it was found on a system that it is judged on, in a build of whatever origin.
 
@@ -146,14 +156,14 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
             f"{has} is installed, too old for this model: the architecture {architecture} came with"
             f" {first}."
         )
-        remedy = _update(runtime, first)
+        remedy = _update(runtime, first, machine)
         return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
     first = runtime.command_version
     if first and _is_older(version, first):
         reason = (
             f"{has} is installed, and the command that loads this model right came with {first}."
         )
-        remedy = _update(runtime, first)
+        remedy = _update(runtime, first, machine)
         return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
     build = runtime.minimum_builds.get(architecture or "")
     if build and not _is_build_since(version, build):
@@ -162,13 +172,14 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
             f"{has} is installed, {which}: the architecture {architecture} was there by {build},"
             " and may have come earlier."
         )
-        remedy = _update(runtime, build)
+        remedy = _update(runtime, build, machine)
         return _finding(runtime, Outcome.WARN, "runtime-unfamiliar", reason, remedy, has)
     return _finding(runtime, Outcome.PASS, "runtime-present", f"{has} is installed.", has=has)
 
 
 def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
-    remedy = f"to install it: {runtime.install}" if runtime.install else None
+    line = install_line(runtime, machine.system)
+    remedy = f"to install it: {line}" if line else None
     no_package = ""
     if _is_built_from_source(machine, runtime):
         remedy = f"build it from source: {runtime.source_build}"
@@ -226,9 +237,9 @@ def _is_build_since(installed: str | None, first: str) -> bool:
     return match is not None and int(match[1]) >= int(first.removeprefix("b"))
 
 
-def _update(runtime: RuntimeSpec, first: str) -> str:
+def _update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
     if runtime.distributions:
         return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
-    if runtime.install:
-        return f"install it anew: {runtime.install}"
+    if line := install_line(runtime, machine.system):
+        return f"install it anew: {line}"
     return f"update it to {first} or later"
