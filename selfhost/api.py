@@ -524,7 +524,8 @@ def _answer(
     prices: str = "snapshot",
 ) -> Verdict:
     spec, workload = question.spec, question.workload
-    notes = list(understood.notes)
+    notes: list[str] = []
+    fine_print: list[str] = []
     judged = judge(question, machine)
     day = today or utc_today()
     offers = _offers(catalogue, question, judged, day) if instead or judged.failed else ()
@@ -533,7 +534,7 @@ def _answer(
 
         newer = refreshed(offers, catalogue.offers_path, today=day)
         offers = cheapest_first(newer.offers)
-        notes.append(newer.note)
+        fine_print.append(newer.note)
     if question.context_asked and workload.context_tokens is not None:
         offers = at_context(offers, workload.context_tokens)
     cost = None
@@ -561,7 +562,7 @@ def _answer(
     notes = [*notes, *_notes(catalogue, question, understood, offers)]
     if instead:
         notes += _notes_instead(catalogue, question, judged)
-    notes += _notes_of_asking(catalogue, question, understood)
+    fine_print += _notes_of_asking(catalogue, question, understood)
     if instead and (other := _lies_elsewhere(catalogue, question, machine)) is not None:
         notes.append(other)
     asker = Asker(catalogue, machine)
@@ -571,7 +572,7 @@ def _answer(
         # other models are asked about
         asker = ReadyAsker(catalogue, machine)
     if not understood.tag:
-        notes += about_files(question, fits=judged.fits)
+        fine_print += about_files(question, fits=judged.fits)
     lines = commands(question, judged, catalogue, machine, tag=understood.tag)
     if instead and (slots := _slots(catalogue, question, judged, lines)) is not None:
         notes.append(slots)
@@ -593,7 +594,9 @@ def _answer(
         monthly_cost=cost,
         commands=lines,
         advice=_advice(question, judged, machine) if instead else (),
+        understood_as=understood.notes,
         notes=tuple(notes),
+        fine_print=tuple(fine_print),
         quality=quality_for(workload, catalogue, spec),
         rewrites=question.rewriting is not None,
     )

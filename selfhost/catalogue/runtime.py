@@ -96,8 +96,8 @@ class RuntimeSpec(Record):
     ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
     downloads land in; `present` are command names or Python distributions that show it is
     installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
-    be there first; `builds` where releases can be downloaded; `command` the line that downloads and runs a model,
-    with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
+    be there first; `builds` where releases can be downloaded; `command` the line that downloads and
+    runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
     `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
     with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
     fills `{input}` of it; `repository_command` the same where no tag names the model; `gpu_only`

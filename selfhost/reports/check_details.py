@@ -19,6 +19,9 @@ _HEADINGS = {
 def details(blocks: list[Block], verdict: Verdict) -> None:
     """All that the verdict rests on, in sections, behind the first screen."""
     _findings(blocks, verdict)
+    if verdict.fine_print:
+        section(blocks, "Notes")
+        blocks.extend(say(note, indent=2, hang=2) for note in verdict.fine_print)
     if verdict.advice:
         section(blocks, "Faster, by what was measured elsewhere")
         blocks.extend(say(line, indent=2, hang=2) for line in verdict.advice)

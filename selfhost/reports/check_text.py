@@ -25,6 +25,7 @@ from .words import (
     memory_of,
     on_machine,
     ordered,
+    pace_words,
     planned_words,
     reason_blocks,
     say,
@@ -76,7 +77,13 @@ def _single(
     blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
 ) -> None:
     blocks.append(answer_line(verdict, verdict.machine))
-    for text in (asked_words(verdict), planned_words(verdict.machine), *verdict.notes):
+    pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
+    for text in (
+        pace_words(pace) if pace is not None else "",
+        asked_words(verdict),
+        planned_words(verdict.machine),
+        *verdict.understood_as,
+    ):
         if text:
             blocks.append(say(text, indent=2))
     _comparison(blocks, verdict, measured="--measure" in carry.split())
@@ -87,6 +94,8 @@ def _single(
         _instead(blocks, verdict, carry)
     _by_api(blocks, verdict, verbose, today)
     month_blocks(blocks, verdict, verbose=verbose)
+    if verdict.notes:
+        blocks += [BLANK, *(say(note, hang=2) for note in verdict.notes)]
     if verbose:
         details(blocks, verdict)
     else:
@@ -174,6 +183,8 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     if pace is None:
         return ""
     parts = [units.pace(pace.low, pace.high)]
+    if finding.outcome is Outcome.FAIL:
+        return f"{parts[0]}, you need {verdict.workload.min_tokens_per_second:g}"
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {wanted:g}")
@@ -372,7 +383,9 @@ def _several(
     if planned := planned_words(verdicts[0].machine):
         blocks.append(say(planned))
     blocks += [BLANK, _overview(verdicts)]
-    notes = dict.fromkeys(note for verdict in verdicts for note in verdict.notes)
+    notes = dict.fromkeys(
+        note for verdict in verdicts for note in (*verdict.understood_as, *verdict.notes)
+    )
     if notes:
         blocks.append(BLANK)
         blocks.extend(say(note) for note in notes)

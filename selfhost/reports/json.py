@@ -88,7 +88,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "monthly_cost": record(answer.monthly_cost),
         "commands": list(answer.commands),
         "advice": list(answer.advice),
-        "notes": list(answer.notes),
+        "notes": [*answer.understood_as, *answer.notes, *answer.fine_print],
         "quality": None if answer.quality is None else record(answer.quality),
     }
 
@@ -390,7 +390,7 @@ def plan(answer: Plan) -> dict[str, Any]:
         "least": None if least is None else _least(least),
         "reasons": [_finding(finding) for finding in answer.reasons],
         "machines": [_known(candidate) for candidate in answer.known],
-        "notes": list(answer.notes),
+        "notes": [*answer.understood_as, *answer.notes, *answer.fine_print],
     }
 
 

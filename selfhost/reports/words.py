@@ -59,15 +59,14 @@ ANSWER_TOKENS = 360
 
 
 def answer_line(answer: Answer, machine: Machine) -> Paragraph:
-    """The route in words, then what it rests on: the pace where it runs, else why not."""
+    """The route in words, and why it is not local where it is not."""
     sign, here, elsewhere = _ANSWERS[answer.route]
     is_local = is_here(machine)
     label = Span(text=f"{sign} {here if is_local else elsewhere}", style=answer.route)
     name = Span(text=answer.model.name, style="strong")
     where = "" if is_local else f" {on_machine(machine)}"
     if answer.route is Route.LOCAL:
-        pace = answer.speed.decode if answer.speed is not None else None
-        return line(label, "  ", name, where, f", {pace_words(pace)}" if pace else "", hang=2)
+        return line(label, "  ", name, where, hang=2)
     if answer.route is Route.UNKNOWN:
         return line(label, "  whether ", name, f" runs{where or ' here'}: {causes(answer)}", hang=2)
     return line(label, "  ", name, f" {_ruled_out(answer, where or ' here')}", hang=2)
@@ -95,7 +94,10 @@ def pace_words(pace: PaceRange) -> str:
         return f"{speed}, about as fast as you read"
     if pace.likely <= 0:
         return speed
-    return f"{speed}: a 300-word answer in {units.duration(ANSWER_TOKENS / pace.likely)}"
+    seconds = ANSWER_TOKENS / pace.likely
+    # no more digits than a guess deserves
+    seconds = 10 * round(seconds / 10) if seconds < 90 else 60 * max(2, round(seconds / 60))
+    return f"{speed}: a 300-word answer takes {units.duration(seconds)}"
 
 
 def causes(answer: Answer) -> str:

@@ -291,8 +291,9 @@ class Verdict(Answer):
     `route` or `can_run`.
 
     `workload` is the one judged, every default filled in. `placements` are the ways to lay it out
-    that were compared, () where there is but one. `commands` are lines to type next, `notes`
-    sentences about how the name was understood, `advice` what measurements say would make it faster
+    that were compared, () where there is but one. `commands` are lines to type next, `understood_as`
+    sentences about how the name was understood, `notes` those that the answer needs beside it,
+    `fine_print` those that explain it, `advice` what measurements say would make it faster
     here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
     load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
     """
@@ -307,7 +308,9 @@ class Verdict(Answer):
     monthly_cost: MonthlyCost | None = None
     commands: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
+    understood_as: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fine_print: tuple[str, ...] = ()
     quality: Quality | None = None
     rewrites: bool = False
 
