@@ -291,7 +291,8 @@ class Verdict(Answer):
     `route` or `can_run`.
 
     `workload` is the one judged, every default filled in. `placements` are the ways to lay it out
-    that were compared, () where there is but one. `commands` are lines to type next, `understood_as`
+    that were compared, () where there is but one. `commands` are lines to type next,
+    `understood_as`
     sentences about how the name was understood, `notes` those that the answer needs beside it,
     `fine_print` those that explain it, `advice` what measurements say would make it faster
     here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
