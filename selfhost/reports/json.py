@@ -390,7 +390,7 @@ def plan(answer: Plan) -> dict[str, Any]:
         "least": None if least is None else _least(least),
         "reasons": [_finding(finding) for finding in answer.reasons],
         "machines": [_known(candidate) for candidate in answer.known],
-        "notes": [*answer.understood_as, *answer.notes, *answer.fine_print],
+        "notes": list(answer.notes),
     }
 
 

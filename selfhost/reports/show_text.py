@@ -13,7 +13,7 @@ from ..core import units
 from ..verdict.record import Outcome, Size, Verdict
 from .cost_text import month_blocks
 from .layout import Block, Column, Document, Span, Table
-from .offer_text import offers_blocks
+from .offer_text import offers_blocks, price_words
 from .words import (
     BLANK,
     answer_line,
@@ -39,49 +39,134 @@ def show_document(
     today: str | None = None,
     loss_by_size: tuple[str, str] = ("", ""),
 ) -> Document:
-    """What is known of a model. `sizes` are listed by family, in the order given; with `verbose`
-    each with what it costs and why, and `loss_by_size`, how that depends on the model's size, with
-    its source.
+    """What people ask of a model first: does it run here, may I use it, how large is it. With
+    `verbose` all that is known, each with its source, and `loss_by_size`: how what a quantization
+    costs depends on the model's size, and the source of that. `sizes` are in the order given.
     """
-    blocks: list[Block] = [*_title(spec)]
+    blocks: list[Block] = [*_title(spec, verbose=verbose)]
     if verdict is not None:
-        blocks += [BLANK, answer_line(verdict, verdict.machine)]
+        blocks.append(answer_line(verdict, verdict.machine))
+        blocks.extend(say(note, indent=2) for note in verdict.understood_as)
+    if verbose:
+        _all(blocks, spec, sizes, offers, verdict, today=today, loss_by_size=loss_by_size)
+    else:
+        _in_short(blocks, spec, sizes, offers, verdict, today=today)
+    section(blocks, "Next")
+    path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
+    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
+    if not verbose:
+        blocks.append(say("Every size and fact with its source: -v", indent=2))
+    return Document(blocks=tuple(blocks))
+
+
+def _title(spec: ModelSpec, *, verbose: bool) -> Iterator[Block]:
+    """The model's name and what it is for; with `verbose` its other names too."""
+    yield line(Span(text=spec.name, style="strong"), _by(spec))
+    total = spec.parameters.total
+    parts = (
+        spec.id,
+        ", ".join(spec.uses or (spec.modality,)),
+        f"{units.count(total)} parameters" if total is not None else "",
+    )
+    yield say(" · ".join(part for part in parts if part))
+    if spec.aliases and verbose:
+        yield say(f"also called {', '.join(spec.aliases)}", hang=2)
+    if spec.overrides:
+        yield say(f"{spec.origin} takes the place of {spec.overrides}", hang=2)
+    yield BLANK
+
+
+# of the rows of openness those that decide whether one may use a model
+_FIRST_ROWS = ("open source", "free to use", "auditable", "safe files", "current")
+
+
+def _in_short(
+    blocks: list[Block],
+    spec: ModelSpec,
+    sizes: Sequence[Size],
+    offers: Sequence[Offer],
+    verdict: Verdict | None,
+    *,
+    today: str | None,
+) -> None:
+    """The first screen: what may be done with it, and the sizes that people choose from."""
+    license = spec.license.id if spec.license is not None else None
+    rows = [(Span(text="license"), Span(text=(license or "not known")), Span(text=""))]
+    if spec.closed:
+        rows = []
+    rows += [
+        (Span(text=row.name), answer_word(row), Span(text=row.why))
+        for row in openness.rows(spec)
+        if row.name in _FIRST_ROWS
+    ]
+    trained = spec.architecture.context_tokens if spec.architecture is not None else None
+    if trained is not None:
+        scaled = spec.architecture.scaled_context_tokens if spec.architecture else None
+        longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
+        rows.append((Span(text="context"), Span(text=units.tokens(trained)), Span(text=longer)))
+    blocks += [BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=tuple(rows))]
+    if spec.availability is not None:
+        _closed(blocks, spec)
+    chosen = _usual(sizes)
+    if chosen:
+        where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
+        blocks += [BLANK, _sizes_table(chosen, where)]
+    if offers:
+        prices = price_words(offers[0], today) or "at a price that is not known here"
+        more = f"; {len(offers) - 1} more with -v" if len(offers) > 1 else ""
+        name = Span(text=offers[0].provider, style="strong")
+        blocks += [BLANK, line("By API: ", name, f", {prices}{more}", hang=2)]
+
+
+# of a long list of quantizations those that are published most
+_USUAL = ("MXFP4", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16", "bfloat16", "float16",
+          "fp8", "nf4")  # fmt: skip
+_MOST_SIZES = 6
+
+
+def _usual(sizes: Sequence[Size]) -> list[Size]:
+    """The sizes of the first family that people choose from; all where they are few."""
+    first = [size for size in sizes if size.family == sizes[0].family]
+    if len(first) <= _MOST_SIZES:
+        return first
+    usual = [size for size in first if size.quantization in _USUAL]
+    return (usual or first)[:_MOST_SIZES]
+
+
+def _all(
+    blocks: list[Block],
+    spec: ModelSpec,
+    sizes: Sequence[Size],
+    offers: Sequence[Offer],
+    verdict: Verdict | None,
+    *,
+    today: str | None,
+    loss_by_size: tuple[str, str],
+) -> None:
+    """Everything, with its sources."""
+    if verdict is not None:
         if judged_as := asked_words(verdict):
-            blocks.append(say(judged_as))
-        blocks.extend(say(note) for note in verdict.notes)
+            blocks.append(say(judged_as, indent=2))
+        notes = (*verdict.notes, *verdict.fine_print)
+        blocks.extend(say(note, indent=2, hang=2) for note in notes)
     if spec.availability is not None:
         _closed(blocks, spec)
     numbered = _open(blocks, spec)
     _inside(blocks, spec, rewrites=verdict is not None and verdict.rewrites)
-    _sizes(blocks, sizes, verdict, spec.modality, verbose=verbose, loss_by_size=loss_by_size)
+    _sizes(blocks, sizes, verdict, spec.modality, loss_by_size=loss_by_size)
     needs = verdict.needs if verdict is not None else None
     if needs is not None and (needs.memory is not None or needs.known_terms):
         memory_blocks(blocks, needs)
     elif spec.needs is not None:
         _stated(blocks, spec)
     cost = verdict.monthly_cost if verdict is not None else None
-    offers_blocks(blocks, offers, spec.modality, verbose=verbose, today=today, cost=cost)
+    offers_blocks(blocks, offers, spec.modality, verbose=True, today=today, cost=cost)
     if verdict is not None:
-        month_blocks(blocks, verdict, verbose=verbose)
+        month_blocks(blocks, verdict, verbose=True)
     pairs_block(
         blocks, "Sources", {key: text for key, text in spec.sources.items() if text not in numbered}
     )
     pairs_block(blocks, "Not known", spec.unknown)
-    section(blocks, "Next")
-    path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
-    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
-    return Document(blocks=tuple(blocks))
-
-
-def _title(spec: ModelSpec) -> Iterator[Block]:
-    """The model's names, and which other it takes the place of."""
-    yield line(Span(text=spec.name, style="strong"), _by(spec))
-    family = f"family {spec.family}" if spec.family else ""
-    yield say(", ".join(part for part in (spec.id, spec.modality, family) if part))
-    if spec.aliases:
-        yield say(f"also called {', '.join(spec.aliases)}", hang=2)
-    if spec.overrides:
-        yield say(f"{spec.origin} takes the place of {spec.overrides}", hang=2)
 
 
 _FAMILIES = {
@@ -97,7 +182,6 @@ def _sizes(
     verdict: Verdict | None,
     modality: str,
     *,
-    verbose: bool,
     loss_by_size: tuple[str, str],
 ) -> None:
     """One table a family: what travels, what it takes, whether it fits here, what it costs in
@@ -114,12 +198,12 @@ def _sizes(
             blocks += [BLANK, say(_FAMILIES.get(family, family), indent=2)]
         blocks.append(_sizes_table(listed, where))
         blocks.extend(_sources_of(listed))
-        for size in listed if verbose else ():
+        for size in listed:
             blocks.extend(_quality(size))
     others = "other models" if modality in ("text", "vision") else "models that write text alone"
-    why = f"Losses were measured with {others}{'' if verbose else ', see --verbose'}"
-    blocks += [BLANK, say(f"{why}; small models lose more than large ones.", indent=2, hang=2)]
-    blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part and verbose)
+    why = f"Losses were measured with {others}; small models lose more than large ones."
+    blocks += [BLANK, say(why, indent=2, hang=2)]
+    blocks.extend(say(part, indent=4, hang=2) for part in loss_by_size if part)
 
 
 _FITS = {
