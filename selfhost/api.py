@@ -13,7 +13,7 @@ from . import needs as need
 from .advice.alternatives import alternatives, open_alternatives, room
 from .advice.api_route import meets, usable_offers
 from .advice.commands import about_files, commands
-from .advice.ranking import Standings, list_key, reasons
+from .advice.ranking import Standings, has_accelerator, list_key, reasons
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
@@ -728,8 +728,8 @@ def judge_all(
             )
         )
     standings = Standings(catalogue)
-    has_accelerator = bool(machine.accelerators)
-    answers.sort(key=lambda answer: list_key(answer, standings, has_accelerator=has_accelerator))
+    beside = has_accelerator(machine)
+    answers.sort(key=lambda answer: list_key(answer, standings, beside=beside))
     why = {
         answer.model.id: reasons(answer, standings.of(answer.model.id))
         for answer in answers

@@ -16,7 +16,7 @@ from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, Asker, architectures, needs_under
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
-from .ranking import NAMED, Standings, is_too_slow, reasons, score
+from .ranking import NAMED, Standings, has_accelerator, is_too_slow, reasons, score
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
@@ -158,7 +158,7 @@ def _other_models(
     standings = Standings(catalogue)
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
-    has_accelerator = bool(asker.machine.accelerators)
+    beside = has_accelerator(asker.machine)
     proposals: list[tuple[bool, float, _Fit, str]] = []
     for for_other_work, worth, other in (
         _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
@@ -172,7 +172,7 @@ def _other_models(
         standing = standings.of(other.id)
         if fit is None or standing is None or _likely_short(fit):
             continue
-        share = score(fit[1], standing, has_accelerator=has_accelerator) / (standing.worth or 1)
+        share = score(fit[1], standing, beside=beside) / (standing.worth or 1)
         proposals.append((for_other_work, -worth * share, fit, cost))
         proposals.sort(key=lambda proposal: proposal[:2])
     return tuple(

@@ -16,6 +16,7 @@ from ..catalogue.offers import providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
+from ..machine.record import Machine
 from ..verdict.record import Answer, Judged, Outcome, Route
 
 # so many providers by API are a sign that a model is used
@@ -27,7 +28,7 @@ HALVING_MONTHS = 8.0
 # nobody is known to use it
 UNADOPTED = 0.25
 # a part of it lies in RAM, though there is an accelerator
-NOT_WHOLE = 0.25
+NOT_WHOLE = 0.125
 # the spec of a closed model names it as the nearest
 NAMED = 2.0
 # sections of `Standing`
@@ -152,17 +153,22 @@ def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
     return judged.needs is not None and judged.needs.placement == "accelerator"
 
 
-def score(judged: Answer | Judged, standing: Standing, *, has_accelerator: bool) -> float:
+def has_accelerator(machine: Machine) -> bool:
+    """Whether it has one with memory of its own: what shares the RAM holds no part less."""
+    return any(card.unified is not True for card in machine.accelerators or ())
+
+
+def score(judged: Answer | Judged, standing: Standing, *, beside: bool) -> float:
     """What the model is worth on that machine: less in proportion below the pace at which one
-    reads, and where an accelerator holds but a part of it.
+    reads, and where an accelerator beside the RAM (`beside`) holds but a part of it.
     """
     pace = judged.speed.decode if judged.speed is not None else None
     share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
-    whole = is_whole_on_accelerator(judged) or not has_accelerator
+    whole = is_whole_on_accelerator(judged) or not beside
     return standing.worth * share * (1 if whole else NOT_WHOLE)
 
 
-def list_key(answer: Answer, standings: Standings, *, has_accelerator: bool) -> Key:
+def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
     """The place of one model in the list of all; smaller is better.
 
     The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
@@ -179,7 +185,7 @@ def list_key(answer: Answer, standings: Standings, *, has_accelerator: bool) -> 
         runs and is_too_slow(answer, answer.workload.min_tokens_per_second),
         standing.section,
         opened is not None and opened.outcome is not Outcome.PASS,
-        -(score(answer, standing, has_accelerator=has_accelerator) if runs else standing.worth),
+        -(score(answer, standing, beside=beside) if runs else standing.worth),
         answer.model.id,
     )
 

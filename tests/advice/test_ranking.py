@@ -1,0 +1,129 @@
+"""The order in which models are proposed: laws of the rule, and what an experienced self-hoster expects of it on known machines."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost import Workload, check
+from selfhost.advice.ranking import Standing, Standings, has_accelerator, is_too_slow, score
+from selfhost.api import judge_all, open_catalogue
+from selfhost.machine.profiles import load
+from selfhost.verdict.record import Judged
+from selfhost.verdict.speed import PaceRange, Speed
+
+DAY = "2026-11-20"
+
+
+def standing(**fields: object) -> Standing:
+    values = {
+        "id": "model",
+        "kind": 0,
+        "uses": ("chat",),
+        "section": 0,
+        "is_general": True,
+        "is_in_ollama": True,
+        "api_providers": 0,
+        "released": "2026-01-01",
+        "size": 8e9,
+    }
+    return Standing(**(values | fields))
+
+
+def judged(likely: float | None) -> Judged:
+    pace = None if likely is None else PaceRange(low=likely / 2, likely=likely, high=likely * 2)
+    speed = None if pace is None else Speed(decode=pace, prompt=None, how="made up")
+    return Judged(findings=(), needs=None, speed=speed)
+
+
+def test_a_model_that_people_use_counts_for_more() -> None:
+    """An Ollama entry or three providers are signs of use; two providers are none."""
+    used, sold = standing(), standing(is_in_ollama=False, api_providers=3)
+    unused = standing(is_in_ollama=False, api_providers=2)
+    assert used.worth == sold.worth > unused.worth
+
+
+@pytest.mark.parametrize(("slower", "faster"), [(1.0, 2.0), (2.5, 4.9)])
+def test_below_reading_speed_a_faster_model_counts_for_more(slower: float, faster: float) -> None:
+    model = standing()
+    assert score(judged(slower), model, beside=False) < score(judged(faster), model, beside=False)
+
+
+def test_above_reading_speed_the_pace_no_longer_counts() -> None:
+    model = standing()
+    assert score(judged(6), model, beside=False) == score(judged(600), model, beside=False)
+
+
+def test_what_an_accelerator_holds_in_part_counts_for_less() -> None:
+    model = standing()
+    assert score(judged(9), model, beside=True) < score(judged(9), model, beside=False)
+
+
+@pytest.mark.parametrize(
+    ("likely", "wanted", "slow"),
+    [(1.9, None, True), (2.1, None, False), (8, 9, True), (None, 9, False), (0.1, 0, False)],
+)
+def test_the_likely_pace_decides_what_is_too_slow(
+    likely: float | None, wanted: float | None, slow: bool
+) -> None:
+    """2 tokens/s where no minimum is stated, as the contract has it; an unknown pace is not slow."""
+    assert is_too_slow(judged(likely), wanted) is slow
+
+
+def test_a_newer_model_of_the_same_size_has_the_larger_standing() -> None:
+    """Llama 3 8B of 2024-04 and Llama 3.1 8B of 2024-07 have as many parameters."""
+    standings = Standings(open_catalogue())
+    older, newer = standings.of("llama-3-8b-instruct"), standings.of("llama-3.1-8b-instruct")
+    assert older is not None and newer is not None
+    assert older.size < newer.size
+
+
+PROFILES = (
+    "desktop-rtx3060-12gb",
+    "desktop-rtx4090-24gb",
+    "macbook-air-m2-16gb",
+    "macbook-pro-m4-max-48gb",
+    "server-8x-h100",
+    "laptop-ddr4-16gb",
+)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_first_models_of_the_list_are_worth_an_evening(profile: str) -> None:
+    """The first five answer a chat, are not superseded, were made in the last two years, are as fast as the least that is useful, and where there is a GPU lie on it whole."""
+    catalogue = open_catalogue()
+    machine = load(profile).machine
+    listing = judge_all(catalogue, Workload(), machine, today=DAY)
+    standings = Standings(catalogue)
+    for answer in listing.answers[:5]:
+        outline = catalogue.outline(answer.model.id)
+        assert outline is not None
+        assert answer.can_run
+        assert standings.answers(outline.uses)
+        assert outline.superseded_by is None
+        assert (outline.released or "") >= "2024-11"
+        assert not is_too_slow(answer, None)
+        if has_accelerator(machine):
+            assert answer.needs is not None
+            assert answer.needs.placement == "accelerator"
+        assert listing.why[answer.model.id]
+
+
+def test_gpt_4o_on_a_large_gpu_is_answered_with_models_that_the_gpu_holds() -> None:
+    """A 70B at 1 to 3 tokens/s must not come before what runs on the GPU at a pace that people read."""
+    verdict = check("gpt-4o", machine=load("desktop-rtx4090-24gb").machine)
+    assert verdict.alternatives
+    for other in verdict.alternatives:
+        assert other.decode is not None
+        assert other.decode.likely >= 5
+    assert verdict.alternatives[0].why.endswith("fits the GPU")
+
+
+def test_an_auditable_model_in_place_of_gpt_4_follows_instructions() -> None:
+    """Pythia is open in every respect, and a base model of 2023: nobody who asks for GPT-4 is served with it."""
+    verdict = check("gpt-4", Workload(auditable=True), machine=load("desktop-rtx4090-24gb").machine)
+    standings = Standings(open_catalogue())
+    assert verdict.alternatives
+    for other in verdict.alternatives:
+        standing_of_it = standings.of(other.id)
+        assert standing_of_it is not None
+        assert standings.answers(standing_of_it.uses)
