@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..catalogue.spec import Architecture, Quantized
     from ..needs.records import SizedWeights
-    from .gguf import Header
+    from .gguf_header import Header
     from .safetensors import Weights
     from .stored import Stored
 
@@ -121,7 +121,7 @@ def read_adapter(path: str) -> AdapterFile:
     with stream:
         start = read_some(path, stream, min(size, 4096))
     if start.startswith(b"GGUF"):
-        from .gguf import read_header
+        from .gguf_header import read_header
         from .naming import clean
 
         header, format = read_header(path), "gguf"
