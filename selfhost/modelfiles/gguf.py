@@ -18,7 +18,6 @@ from ..catalogue.spec import (
     Recurrent,
     Safety,
 )
-from ..core.records import Record
 from . import gguf_refusals as refusals
 from .gguf_header import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from .gguf_header import MAX_TENSORS, Header, Tensor, read_header
@@ -26,6 +25,7 @@ from .gguf_layers import attention, feed_forward, recurrent
 from .gguf_tensors import as_stored, departures, loaded, parameters
 from .gguf_types import quantization_of
 from .gguf_values import GgufModel, Refused, Unclear
+from .local import LocalModel
 from .naming import clean, grouped, identifier, license_of, listed, name_of
 from .source import fail, shown, status_of
 
@@ -38,14 +38,6 @@ _MAX_PARTS = 10_000
 _PARTS = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.gguf)$", re.IGNORECASE | re.DOTALL)
 # the converter drops the two rows of XLM-RoBERTa's position table that no token uses
 _DROPPED_POSITIONS = 2
-
-
-class Read(Record):
-    """What `read_gguf` read; `notes` are sentences for the user."""
-
-    spec: ModelSpec
-    quantization: str | None
-    notes: tuple[str, ...]
 
 
 # ------------------------------------------------------------------ the parts of a split file
@@ -66,7 +58,7 @@ def parts_of(path: str) -> tuple[str, ...]:
     )
 
 
-def read_gguf(path: str, architectures: Mapping[str, Any]) -> Read:
+def read_gguf(path: str, architectures: Mapping[str, Any]) -> LocalModel:
     """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
     paths = parts_of(path)
     headers = _headers(path, paths)
@@ -143,7 +135,7 @@ def _refuse_mixed_parts(path: str, headers: Sequence[Header], tensors: Sequence[
 # ------------------------------------------------------------------ header -> spec
 
 
-def _read(model: GgufModel, size_bytes: int, parts: int) -> Read:
+def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
     refusals.refuse_what_is_no_model(model)
     quantization, note = quantization_of(
         model.path, model.values.get("general.file_type"), model.tensors
@@ -190,7 +182,13 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> Read:
         tokenizer=True,
         origin=model.path,
     )
-    return Read(spec=spec, quantization=quantization, notes=tuple(model.notes))
+    return LocalModel(
+        spec=spec,
+        format="gguf",
+        quantization=quantization,
+        files_here=True,
+        notes=tuple(model.notes),
+    )
 
 
 def _is_image_model(model: GgufModel) -> bool:

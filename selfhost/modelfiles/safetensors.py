@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from struct import unpack
 
 from ..core.records import Record
@@ -47,6 +47,9 @@ _SIGNS_PER_TENSOR = 14
 MAX_TENSORS_IN_ALL = 750_000
 MAX_INDEX_BYTES = 1 << 26
 MAX_SHARDS = 10_000
+INDEX_ENDING = ".safetensors.index.json"
+# how the names of files begin that lie beside a model's weights and are none of them
+_NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.safetensors)$", re.IGNORECASE | re.DOTALL)
 
 # every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES (None: no type that
@@ -355,6 +358,21 @@ def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(
         type(item) is int and 0 <= item < _LIMIT for item in value
     )
+
+
+def is_of_model(name: str) -> bool:
+    """The name of a file is none of those that only lie beside a model's weights."""
+    return not name.startswith(_NOT_THE_MODEL)
+
+
+def indexes_in(names: Iterable[str]) -> list[str]:
+    """Those of the names that are the index of a model's shards."""
+    return [name for name in names if name.lower().endswith(INDEX_ENDING) and is_of_model(name)]
+
+
+def weights_in(names: Iterable[str]) -> list[str]:
+    """Those of the names that are safetensors files of a model."""
+    return [name for name in names if name.lower().endswith(".safetensors") and is_of_model(name)]
 
 
 def shards_of(path: str) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 _UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
+# more entries than any model's folder has
+_MAX_ENTRIES = 20_000
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
 _LFS = b"version https://git-lfs.github.com/spec/"
 # first bytes of what people mistake for a model file
@@ -81,6 +83,26 @@ def _unfinished_beside(path: str) -> str | None:
                 " start it again"
             )
     return None
+
+
+def names_in(path: str) -> list[str]:
+    """The names in a folder, sorted. Raises `SpecError`."""
+    names: list[str] = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                names.append(entry.name)
+                if len(names) > _MAX_ENTRIES:
+                    fail(
+                        path,
+                        f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has",
+                        "give the model's own folder",
+                    )
+    except PermissionError:
+        fail(path, "may not be read by this account", "change the folder's permissions")
+    except OSError as error:
+        fail(path, f"cannot be read: {error.strerror}")
+    return sorted(names)
 
 
 def open_file(path: str) -> tuple[IO[bytes], int]:
