@@ -12,6 +12,7 @@ from ..catalogue.spec import (
     SIZE_OF,
     Architecture,
     Attention,
+    License,
     ModelSpec,
     Parameters,
     PublishedFiles,
@@ -148,13 +149,7 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
         prod(tensor.shape) for tensor in model.tensors if model.layer_of(tensor) >= model.layers
     )
     name = clean(model.values.get("general.name")) or name_of(model.path)
-    terms = license_of(
-        model.values.get("general.license"),
-        model.values.get("general.license.link"),
-        model.unknown,
-    )
-    if terms is None:
-        model.unknown["license.id"] = "the header does not say"
+    terms = _license(model)
     source = f"header of {shown(model.path)}" + (
         f" and its other {parts - 1:,} parts" if parts > 1 else ""
     )
@@ -191,6 +186,14 @@ def _read(model: GgufModel, size_bytes: int, parts: int) -> LocalModel:
     )
 
 
+def _license(model: GgufModel) -> License | None:
+    tag, link = (model.values.get(f"general.license{key}") for key in ("", ".link"))
+    terms = license_of(tag, link, model.unknown)
+    if terms is None:
+        model.unknown["license.id"] = "the header does not say"
+    return terms
+
+
 def _is_image_model(model: GgufModel) -> bool:
     return model.name in model.architectures.get("image_models", {}).get("architectures", ())
 
@@ -218,10 +221,7 @@ def _known_architecture(model: GgufModel) -> Architecture | None:
 
 
 def _architecture(model: GgufModel) -> Architecture:
-    blocks = model.required("block_count")
-    predicting = model.number("nextn_predict_layers") or 0
-    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
-        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
+    blocks, predicting = _blocks(model)
     model.layers = blocks - predicting
     width = model.required("embedding_length")
     context = model.required("context_length")
@@ -248,10 +248,8 @@ def _architecture(model: GgufModel) -> Architecture:
         token_types=_token_types(model),
         cache_layers=cache_layers,
         stored_layers=model.layers if loops > 1 else None,
-        per_layer_embedding_length=model.number("embedding_length_per_layer_input") or None,
-        altup_inputs=model.number("altup.num_inputs")
-        or model.number("hyper_connection.count")
-        or None,
+        per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
+        altup_inputs=model.size("altup.num_inputs") or model.size("hyper_connection.count"),
         deepstack_layers=min(model.number("n_deepstack_layers") or 0, model.layers) or None,
         mtp_layers=predicting or None,
     )
@@ -267,6 +265,15 @@ def _architecture(model: GgufModel) -> Architecture:
     if model.known:
         architecture = architecture.replace(**departures(model, architecture))
     return as_stored(model, architecture)
+
+
+def _blocks(model: GgufModel) -> tuple[int, int]:
+    """All blocks, and those of them that predict more tokens."""
+    blocks = model.required("block_count")
+    predicting = model.number("nextn_predict_layers") or 0
+    if not 0 < blocks <= MAX_LAYERS or predicting >= blocks:
+        model.damaged(f"{blocks:,} layers, {predicting:,} of them for multi-token prediction")
+    return blocks, predicting
 
 
 def _remembering(

@@ -240,23 +240,38 @@ def _attention_of(
     ratios = model.per_layer("attention.compress_ratios")
     if ratios is not None:
         return _compressed(model, layer, heads, ratios[layer], window)
+    return _plain(model, layer, heads, kv_heads, (key, value), window)
+
+
+def _plain(
+    model: GgufModel,
+    layer: int,
+    heads: int,
+    kv_heads: int,
+    lengths: tuple[int, int],
+    window: int | None,
+) -> Attention:
+    """Attention that keeps keys and values of every head; `lengths` are those of a key and of a
+    value.
+    """
+    key, value = lengths
     # files of before 2025 keep the latent beside the matrix that unpacks it
-    unpacked = latent if model.has(layer, "attn_kv_b.weight") else None
+    has_unpacking = model.has(layer, "attn_kv_b.weight")
+    unpacked = model.number("attention.kv_lora_rank") if has_unpacking else None
     rope = model.needed("rope.dimension_count") if unpacked else None
     if rope is not None and rope >= key:
         raise Unclear(f"{model.name}.rope.dimension_count is not below attention.key_length")
     _refuse_other_heads(model, layer, heads, kv_heads)
     if not key or not value:
         raise Unclear(
-            f"{model.name} has {heads:,} heads and a width of {width:,}, which leaves no room"
-            " for a key"
+            f"{model.name} has {heads:,} heads and a width of"
+            f" {model.needed('embedding_length'):,}, which leaves no room for a key"
         )
     if window is not None:
         key = model.number("attention.key_length_swa") or key
         value = model.number("attention.value_length_swa") or value
     _refuse_other_keys(model, layer, kv_heads, key)
     indexer_heads, indexer_length = _indexer(model, layer)
-    query_latent = model.number("attention.q_lora_rank") if unpacked else None
     return Attention(
         kind="full" if window is None else "sliding",
         layers=(),
@@ -267,7 +282,7 @@ def _attention_of(
         window_tokens=window,
         values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
         latent_length=unpacked,
-        query_latent_length=query_latent or None,
+        query_latent_length=model.size("attention.q_lora_rank") if unpacked else None,
         rope_length=rope,
         indexer_heads=indexer_heads,
         indexer_length=indexer_length,
@@ -313,7 +328,7 @@ def _latent(model: GgufModel, layer: int, latent: int, heads: int, window: int |
         value_length=value,
         window_tokens=window,
         latent_length=latent,
-        query_latent_length=model.number("attention.q_lora_rank") or None,
+        query_latent_length=model.size("attention.q_lora_rank"),
         rope_length=rope,
         indexer_heads=indexer_heads,
         indexer_length=indexer_length,

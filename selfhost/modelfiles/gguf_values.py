@@ -123,6 +123,10 @@ class GgufModel:
             self.damaged(f"{self.name}.{key} is no whole number")
         return int(value)
 
+    def size(self, key: str) -> int | None:
+        """A whole number above 0; None where the key is missing or says 0."""
+        return self.number(key) or None
+
     def needed(self, key: str) -> int:
         """A number above 0. Raises `Unclear` where the header has none."""
         value = self.number(key)
