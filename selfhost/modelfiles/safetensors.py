@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from struct import unpack
 
 from ..core.records import Record
@@ -47,10 +47,13 @@ _SIGNS_PER_TENSOR = 14
 MAX_TENSORS_IN_ALL = 750_000
 MAX_INDEX_BYTES = 1 << 26
 MAX_SHARDS = 10_000
+INDEX_ENDING = ".safetensors.index.json"
+# how the names of files begin that lie beside a model's weights and are none of them
+_NOT_THE_MODEL = ("adapter_model", "consolidated", "training_args", "optimizer", "mmproj")
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})(\.safetensors)$", re.IGNORECASE | re.DOTALL)
 
-# every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES (None: no type that
-# weights are published in)
+# every dtype of safetensors 0.8.0 -> bits, and its name in the words of DTYPES, None where weights
+# are not published in it
 _TYPES: Mapping[str, tuple[int, str | None]] = {
     "BF16": (16, "bfloat16"), "F16": (16, "float16"), "F32": (32, "float32"), "F64": (64, None),
     "F8_E4M3": (8, "float8_e4m3"),
@@ -61,7 +64,7 @@ _TYPES: Mapping[str, tuple[int, str | None]] = {
     "U64": (64, None), "U32": (32, None), "U16": (16, None), "U8": (8, None), "BOOL": (8, None),
     "C64": (64, None),
 }  # fmt: skip
-# numbers of a header are unsigned of 64 bits, and products of a shape stay within them
+# numbers of a header are unsigned and of 64 bits, and so are products of a shape
 _LIMIT = 1 << 64
 _SPEC_OF_IT = "give a spec of the model: `selfhost check FILE.toml`"
 _IN_SHARDS = f"give the model in several files (shards), or {_SPEC_OF_IT[5:]}"
@@ -74,17 +77,17 @@ _TOKENS = re.compile(
     r"(?:(?:language_model\.)?model\.|(?:model\.)?language_model\.|model\.decoder\.|decoder\.|transformer\.|gpt_neox\.|backbone\.|bert\.|roberta\.)?"
     r"(?:embed_tokens|tok_embeddings|wte|embed_in|shared|(?:embeddings\.)?word_embeddings)\.weight"
 )
-# and the matrix of the output, which a class that shares the table has a place for too
+# the output matrix, for which a class that shares the table has a place too
 _OUTPUT = re.compile(r"(?:(?:model\.)?language_model\.)?lm_head\.weight|embed_out\.weight")
-# tensors of the language model's layers, under the prefixes that classes of transformers write;
-# those of encoders have others
+# Tensors of the language model's layers, under the prefixes that classes of transformers write.
+# Those of encoders have others.
 _IN_LAYER = re.compile(
     r"(?:(?:model\.|language_model\.|model\.language_model\.|language_model\.model\.|gpt_neox\.|backbone\.|model\.decoder\.|decoder\."
     r"|transformer\.encoder\.)?layers|(?:transformer\.)?h|transformer\.blocks|(?:bert\.|roberta\.)?encoder\.layer)\.(\d{1,6})\.(.+)\Z",
     re.DOTALL,
 )
-# of which the shape follows from a config.json, outputs first, whatever the class; eh_proj marks a
-# block that predicts more tokens
+# Those whose shape follows from a config.json whatever the class, outputs first. eh_proj marks a
+# block that predicts more tokens.
 _COMPARED = re.compile(
     r"self_attn\.(?:[kv]_proj|qkv_proj|kv_a_proj_with_mqa)\.weight|mlp\.(?:up|down)_proj\.weight"
     r"|(?:self_attention|attention)\.query_key_value\.weight|eh_proj\.weight"
@@ -97,11 +100,11 @@ _PREDICTS_MORE = re.compile(r"(?:^|\.)(?:mtp(?:_layers|_block)?|eh_proj|nextn)\.
 class Weights(Record):
     """The weights of one model: `size` of all files in bytes, and elements by dtype.
 
-    `layers`: by number of a layer, name and shape of those of its tensors that a config.json tells
-    the shape of, unless they are packed. `predict_more`: there are tensors of a block that predicts
-    more tokens. `scale`: the first tensor of scales, None where there is none. `tokens`: name and
-    rows of the table of tokens, None where none has the name of one or it is packed; `output`: of
-    that of the output.
+    `layers` has, by a layer's number, names and shapes of those tensors whose shape a config.json
+    states, unless they are packed. `predict_more`: there are tensors of a block that predicts more
+    tokens. `scale` is the first tensor of scales, None where there is none. `tokens` has name and
+    rows of the token table, `output` those of the output matrix; None where no tensor has such a
+    name or where it is packed.
     """
 
     files: tuple[str, ...]
@@ -148,12 +151,12 @@ class Weights(Record):
 
 def read_file(path: str) -> tuple[int, dict[str, int]]:
     """Size of one file, and its elements by dtype. Raises `SpecError`; reads no weights."""
-    size, room, header = _header(path)
-    return size, _elements(path, room, header)
+    size, data_bytes, header = _header(path)
+    return size, _elements(path, data_bytes, header)
 
 
 def _layers(header: Any, shapes: dict[int, dict[str, tuple[int, ...]]]) -> None:
-    """Add what `Weights.layers` has of one file, which `_elements` has read."""
+    """Add what `Weights.layers` has of one file. `_elements` has read the header."""
     for name, entry in header.items():
         inside = _IN_LAYER.match(name)
         if inside is not None:
@@ -163,8 +166,8 @@ def _layers(header: Any, shapes: dict[int, dict[str, tuple[int, ...]]]) -> None:
 
 
 def read_shapes(path: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of a file's tensors by name, of a file that `read_file` has read: outputs
-    first, as PyTorch has them.
+    """The shapes of a file's tensors by name, outputs first as in PyTorch. `read_file` has read the
+    file.
     """
     _, _, header = _header(path)
     return {
@@ -175,7 +178,7 @@ def read_shapes(path: str) -> dict[str, tuple[int, ...]]:
 
 
 def _header(path: str) -> tuple[int, int, Any]:
-    """Size of a file, the bytes behind its header, and the header's values."""
+    """Size of a file in bytes, bytes behind its header, and the header's values."""
     stream, size = open_file(path)
     with stream:
         start = read_some(path, stream, min(size, 4096))
@@ -233,8 +236,8 @@ def _values(path: str, header: bytes) -> Any:
 
 
 class _Twice(dict[str, object]):
-    """An object of a header in which a key stands more than once. The reader of safetensors
-    takes the last, but for `keys_twice`.
+    """An object of a header in which a key stands more than once. The reader of safetensors takes
+    the last, but refuses `keys_twice`.
     """
 
     keys_twice: frozenset[str] = frozenset()
@@ -258,23 +261,9 @@ def _twice(values: object, keys: tuple[str, ...]) -> str | None:
     )
 
 
-def _elements(path: str, room: int, header: Any) -> dict[str, int]:
-    if isinstance(header, dict) and len(header) > MAX_TENSORS + 1:
-        fail(
-            path,
-            f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read",
-            _IN_SHARDS,
-        )
-    if not isinstance(header, dict):
-        fail(path, "is damaged: its header is no table of tensors", "download it again")
-    about = header.get("__metadata__")
-    words = about is None or (
-        isinstance(about, dict) and all(isinstance(value, str) for value in about.values())
-    )
-    if not words or _twice(header, ("__metadata__",)):
-        fail(
-            path, "is damaged: __metadata__ of its header is no table of words", "download it again"
-        )
+def _elements(path: str, data_bytes: int, header: Any) -> dict[str, int]:
+    """Elements by dtype. Raises `SpecError` where the tensors do not fill the data exactly."""
+    _refuse_no_table(path, header)
     counts: dict[str, int] = {}
     places: list[tuple[int, int, str]] = []
     for name, entry in header.items():
@@ -283,7 +272,33 @@ def _elements(path: str, room: int, header: Any) -> dict[str, int]:
         dtype, count, begin, end = _tensor(path, name, entry)
         counts[dtype] = counts.get(dtype, 0) + count
         places.append((begin, end, name))
-    places.sort()
+    _refuse_holes(path, data_bytes, sorted(places))
+    return counts
+
+
+def _refuse_no_table(path: str, header: Any) -> None:
+    if not isinstance(header, dict):
+        fail(path, "is damaged: its header is no table of tensors", "download it again")
+    if len(header) > MAX_TENSORS + 1:
+        fail(
+            path,
+            f"lists {len(header):,} tensors, and at most {MAX_TENSORS:,} of one file are read",
+            _IN_SHARDS,
+        )
+    about = header.get("__metadata__")
+    words = about is None or (
+        isinstance(about, dict) and all(isinstance(value, str) for value in about.values())
+    )
+    if not words or _twice(header, ("__metadata__",)):
+        fail(
+            path, "is damaged: __metadata__ of its header is no table of words", "download it again"
+        )
+
+
+def _refuse_holes(path: str, data_bytes: int, places: list[tuple[int, int, str]]) -> None:
+    """Raise `SpecError` unless the tensors, in order, fill the data from the first byte to the
+    last. `places` has the begin, the end and the name of each.
+    """
     reached = 0
     for begin, end, name in places:
         if begin < reached:
@@ -300,23 +315,22 @@ def _elements(path: str, room: int, header: Any) -> dict[str, int]:
                 "download it again",
             )
         reached = end
-    if reached > room:
+    if reached > data_bytes:
         fail(
             path,
-            f"is cut short: {reached - room:,} bytes are missing at its end",
+            f"is cut short: {reached - data_bytes:,} bytes are missing at its end",
             "the download did not finish: start it again",
         )
-    if reached < room:
+    if reached < data_bytes:
         fail(
             path,
-            f"is damaged: {room - reached:,} bytes at its end belong to no tensor",
+            f"is damaged: {data_bytes - reached:,} bytes at its end belong to no tensor",
             "download it again",
         )
-    return counts
 
 
 def _tensor(path: str, name: str, entry: Any) -> tuple[str, int, int, int]:
-    """Dtype of a tensor, its elements, and where its bytes begin and end."""
+    """Dtype of a tensor, its elements, and where its bytes begin and end in the data."""
     values = entry if isinstance(entry, dict) else {}
     dtype: Any = values.get("dtype")
     shape: Any = values.get("shape")
@@ -357,6 +371,21 @@ def _sizes(value: Any) -> bool:
     )
 
 
+def is_of_model(name: str) -> bool:
+    """The name of a file is none of those that only lie beside a model's weights."""
+    return not name.startswith(_NOT_THE_MODEL)
+
+
+def indexes_in(names: Iterable[str]) -> list[str]:
+    """Those of the names that are the index of a model's shards."""
+    return [name for name in names if name.lower().endswith(INDEX_ENDING) and is_of_model(name)]
+
+
+def weights_in(names: Iterable[str]) -> list[str]:
+    """Those of the names that are safetensors files of a model."""
+    return [name for name in names if name.lower().endswith(".safetensors") and is_of_model(name)]
+
+
 def shards_of(path: str) -> tuple[str, ...]:
     """The files that belong together with `path`, in order: itself, or every shard of its set,
     there or not.
@@ -373,7 +402,7 @@ def shards_of(path: str) -> tuple[str, ...]:
 
 
 def _index(path: str) -> Any:
-    # of each tensor a colon and a comma; a thousand for what else it says
+    # a colon and a comma for each tensor, and a thousand for what else it says
     return read_json(
         path,
         MAX_INDEX_BYTES,
@@ -403,8 +432,8 @@ def shards_in(index: str) -> tuple[str, ...]:
 
 
 def total_in(index: str) -> int | None:
-    """`total_size` of an index: bytes of all tensors, headers left out; None where it does not
-    say. Raises `SpecError`.
+    """`total_size` of an index: bytes of all tensors without headers; None where it has none.
+    Raises `SpecError`.
     """
     values = _index(index)
     metadata = values.get("metadata") if isinstance(values, dict) else None
@@ -417,9 +446,45 @@ def total_in(index: str) -> int | None:
 
 
 def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
-    """All files of one model. Raises `SpecError` that names those that are not there; `named`
-    is what the user gave.
+    """All files of one model; `named` is what the user gave. Raises `SpecError`, also where some
+    of the files are not there.
     """
+    _refuse_missing_files(named, paths)
+    elements: dict[str, int] = {}
+    layers: dict[int, dict[str, tuple[int, ...]]] = {}
+    size_bytes, tensors, predict_more = 0, 0, False
+    scale: str | None = None
+    rows: dict[re.Pattern[str], tuple[str, int]] = {}
+    for path in paths:
+        status_of(path)
+        size, data_bytes, header = _header(path)
+        tensors += len(header) if isinstance(header, dict) else 0
+        if tensors > MAX_TENSORS_IN_ALL:
+            fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
+        for dtype, count in _elements(path, data_bytes, header).items():
+            elements[dtype] = elements.get(dtype, 0) + count
+        _layers(header, layers)
+        rows |= _rows(header)
+        predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
+        scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
+        size_bytes += size
+        # one header at a time: the largest take 200 MB
+        del header
+    if not elements:
+        fail(named, "holds no weights", "give the model's safetensors files")
+    return Weights(
+        files=paths,
+        size=size_bytes,
+        elements=elements,
+        layers=layers,
+        predict_more=predict_more,
+        scale=scale,
+        tokens=rows.get(_TOKENS),
+        output=rows.get(_OUTPUT),
+    )
+
+
+def _refuse_missing_files(named: str, paths: tuple[str, ...]) -> None:
     missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]
     if missing:
         names = listed(map(shown, missing))
@@ -429,43 +494,15 @@ def read_weights(named: str, paths: tuple[str, ...]) -> Weights:
             f" {names}",
             "download the missing files",
         )
-    elements: dict[str, int] = {}
-    layers: dict[int, dict[str, tuple[int, ...]]] = {}
-    total, tensors, predict_more = 0, 0, False
-    scale: str | None = None
-    rows: dict[re.Pattern[str], tuple[str, int]] = {}
-    for path in paths:
-        status_of(path)
-        size, room, header = _header(path)
-        tensors += len(header) if isinstance(header, dict) else 0
-        if tensors > MAX_TENSORS_IN_ALL:
-            fail(named, f"has more than {MAX_TENSORS_IN_ALL:,} tensors in its files", _SPEC_OF_IT)
-        counts = _elements(path, room, header)
-        _layers(header, layers)
-        predict_more = predict_more or any(_PREDICTS_MORE.search(name) for name in header)
-        scale = scale or next((clean(name) for name in header if _SCALE.search(name)), None)
-        for name, entry in header.items():
-            for pattern in (_TOKENS, _OUTPUT):
-                if (
-                    pattern.fullmatch(name)
-                    and entry["dtype"] in _TRUE_SHAPES
-                    and len(entry["shape"]) == 2
-                ):
-                    rows[pattern] = clean(name), entry["shape"][0]
-        total += size
-        for dtype, count in counts.items():
-            elements[dtype] = elements.get(dtype, 0) + count
-        # one header at a time: the largest take 200 MB
-        del header
-    if not elements:
-        fail(named, "holds no weights", "give the model's safetensors files")
-    return Weights(
-        files=paths,
-        size=total,
-        elements=elements,
-        layers=layers,
-        predict_more=predict_more,
-        scale=scale,
-        tokens=rows.get(_TOKENS),
-        output=rows.get(_OUTPUT),
-    )
+
+
+def _rows(header: Any) -> dict[re.Pattern[str], tuple[str, int]]:
+    """Name and rows of the token table and of the output matrix, by the pattern of their names;
+    those that are packed are left out.
+    """
+    return {
+        pattern: (clean(name), entry["shape"][0])
+        for name, entry in header.items()
+        for pattern in (_TOKENS, _OUTPUT)
+        if pattern.fullmatch(name) and entry["dtype"] in _TRUE_SHAPES and len(entry["shape"]) == 2
+    }

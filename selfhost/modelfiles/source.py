@@ -1,4 +1,4 @@
-"""Opening a file that somebody named: what it is before a byte of it is believed."""
+"""Opens a file that somebody named, and says what it is where it is no model file."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # how a downloader marks what it has not finished: Hugging Face, curl and wget, browsers, aria2
 _UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")
+# more entries than any model's folder has
+_MAX_ENTRIES = 20_000
 _NEEDED = "give a GGUF file, a folder with safetensors files, or the model's config.json"
 _LFS = b"version https://git-lfs.github.com/spec/"
 # first bytes of what people mistake for a model file
@@ -52,9 +54,7 @@ def fail(path: str, message: str, remedy: str | None = None, *, key: str | None 
 
 
 def status_of(path: str) -> os.stat_result:
-    """Like `os.stat`, with links followed. Raises `SpecError` that says what is wrong with the
-    path.
-    """
+    """`os.stat` with links followed. Raises `SpecError` that says what is wrong with the path."""
     try:
         return reading.status_of(path)
     except reading.Unreadable as error:
@@ -62,8 +62,8 @@ def status_of(path: str) -> os.stat_result:
 
 
 def refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> NoReturn:
-    """Raise the `SpecError` of a model file that cannot be read; `remedy` where the error has
-    none of its own.
+    """Raise the `SpecError` of a file that cannot be read; `remedy` is for an error without its
+    own.
     """
     if error.kind == reading.MISSING and os.path.islink(path):
         remedy = "the download behind it was removed or did not finish: download it again"
@@ -73,7 +73,7 @@ def refuse(path: str, error: reading.Unreadable, remedy: str | None = None) -> N
 
 
 def _unfinished_beside(path: str) -> str | None:
-    """A hint where the same name stands there with the ending of an unfinished download."""
+    """A hint where the same name is there with the ending of an unfinished download."""
     for ending in _UNFINISHED:
         if os.path.lexists(path + ending):
             return (
@@ -81,6 +81,26 @@ def _unfinished_beside(path: str) -> str | None:
                 " start it again"
             )
     return None
+
+
+def names_in(path: str) -> list[str]:
+    """The names in a folder, sorted. Raises `SpecError`."""
+    names: list[str] = []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                names.append(entry.name)
+                if len(names) > _MAX_ENTRIES:
+                    fail(
+                        path,
+                        f"has more than {_MAX_ENTRIES:,} entries, which no model's folder has",
+                        "give the model's own folder",
+                    )
+    except PermissionError:
+        fail(path, "may not be read by this account", "change the folder's permissions")
+    except OSError as error:
+        fail(path, f"cannot be read: {error.strerror}")
+    return sorted(names)
 
 
 def open_file(path: str) -> tuple[IO[bytes], int]:
@@ -120,10 +140,10 @@ def read_json(
     max_signs: int = reading.MAX_SIGNS,
     instead: str | None = None,
 ) -> Any:
-    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`; `what` names the file
-    in its messages.
+    """The values of a JSON file of at most `limit` bytes. Raises `SpecError`.
 
-    `instead` is the remedy for one with more than `max_signs` in it (`reading.signs_in`).
+    `what` names the file in messages. `instead` is the remedy for a file with more than `max_signs`
+    (`reading.signs_in`).
     """
     stream, size = open_file(path)
     with stream:
@@ -143,8 +163,9 @@ def parse_json(
     instead: str | None = None,
     made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
 ) -> Any:
-    """JSON that nobody vouches for. Raises `SpecError`; `made_of` makes an object of its pairs,
-    doubled keys included.
+    """The values of JSON that nobody vouches for. Raises `SpecError`.
+
+    `made_of` makes an object of its pairs, of which two may have the same key.
     """
     as_published = f"give the {what} as it was published"
     if (count := reading.signs_in(content)) > max_signs:
@@ -169,24 +190,22 @@ def parse_json(
 
 
 def _integer(text: str) -> int | float:
-    """Numbers of so many digits mean nothing here, and are costly to read."""
+    """The number, infinite where it has so many digits that reading it is costly."""
     return int(text) if len(text) <= 64 else inf
 
 
 def begins_safetensors(start: bytes) -> bool:
-    """Eight bytes of a length, of which the upper four are zero, and the header: neither a text nor
-    an archive has both there.
+    """A safetensors file begins with eight bytes of a length, the upper four of them zero, and the
+    brace of its header. No text and no archive has both there.
 
-    The lower bytes are any number: 640 is what a pickle begins with, 31,520 a blank and the brace
-    of JSON.
+    The lower bytes may be anything: a pickle begins with 640, a blank and the brace of JSON are
+    31,520.
     """
     return start[4:9] == b"\0\0\0\0{"
 
 
 def refuse_other_kinds(path: str, start: bytes, size: int) -> None:
-    """Raise `SpecError` for a file whose first bytes say that it is something people mistake
-    for a model file.
-    """
+    """Raise `SpecError` for what people mistake for a model file, by its first bytes."""
     if size == 0:
         fail(
             path, "is empty", "the download did not start, or the disk was full: download it again"

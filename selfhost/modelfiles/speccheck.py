@@ -22,8 +22,8 @@ from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
 from ..needs.records import SizedWeights
 
-# tables whose facts have their source in [sources]; [needs] and [[files]] carry their own, [upkeep]
-# is a pointer
+# Tables whose facts have their source in [sources]. [needs] and [[files]] carry their own, and
+# [upkeep] is a pointer.
 SOURCED = (
     "license",
     "openness",
@@ -40,8 +40,8 @@ MAX_EXPRESSION = 1000
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
 ROUNDED_SHARE = 0.1
-# what publishers leave in another type makes files of one quantization differ by up to 8 %; one of
-# another model by far more
+# Files of one quantization differ by up to 8 %, as publishers leave some tensors in another type.
+# Those of another model differ by far more.
 FILES_SHARE = 0.25
 
 # how a spec answers to a name (id, alias, repository), the name as written, and the spec's id
@@ -58,7 +58,34 @@ def check_spec_files(
     shipped file can be checked against the rest. The same file named twice is read once. Raises
     nothing.
     """
-    read: list[tuple[Document, ModelSpec | None]] = []
+    files = _read_once(paths)
+    # faulty files are held against the catalogue too: all faults in one run
+    stated = [document for document, _ in files if document.values.get("schema", SCHEMA) == SCHEMA]
+    replaced = {
+        _text(document, "id") or os.path.basename(document.file).removesuffix(".toml")
+        for document in stated
+    }
+    others = [spec for spec in catalogue_specs if spec.id not in replaced]
+    ids = sorted({spec.id for spec in others} | replaced)
+    owners = _owners_of(others)
+    for document in stated:
+        _check_names(document, owners)
+        _check_references(document, ids)
+        _check_license(document)
+        _check_sources(document)
+    for document, spec in files:
+        if spec is not None and document.ok:
+            _check_parts(document, spec, architectures)
+            _check_counts(document, spec, architectures)
+            _check_files(document, spec, architectures)
+            _check_apart(document, spec, architectures)
+    problems = tuple(problem for document, _ in files for problem in document.problems)
+    return problems, tuple(spec for document, spec in files if spec is not None and document.ok)
+
+
+def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
+    """Each file with its spec, None where it has none; the same file named twice is read once."""
+    files: list[tuple[Document, ModelSpec | None]] = []
     seen: set[str] = set()
     for path in paths:
         # a null byte or a loop of links: Document.read says so
@@ -69,43 +96,24 @@ def check_spec_files(
         if real not in seen:
             seen.add(real)
             document = Document.read(path)
-            read.append((document, read_model_spec(document, path)))
-    # what is wrong beside the catalogue is looked for in faulty files too: all faults in one run
-    given = [document for document, _ in read if document.values.get("schema", SCHEMA) == SCHEMA]
-    replaced = {
-        _text(document, "id") or os.path.basename(document.file).removesuffix(".toml")
-        for document in given
-    }
-    others = [spec for spec in catalogue_specs if spec.id not in replaced]
-    ids = sorted({spec.id for spec in others} | replaced)
+            files.append((document, read_model_spec(document, path)))
+    return files
+
+
+def _owners_of(specs: Iterable[ModelSpec]) -> dict[str, _Owner]:
+    """Who answers to each name, by the name as it is compared."""
     owners: dict[str, _Owner] = {}
-    for spec in others:
-        repository = [("repository", spec.repository)] if spec.repository else []
-        for kind, name in (
-            ("id", spec.id),
-            *(("alias", alias) for alias in spec.aliases),
-            *repository,
-        ):
+    for spec in specs:
+        names = [("id", spec.id), *(("alias", alias) for alias in spec.aliases)]
+        if spec.repository:
+            names.append(("repository", spec.repository))
+        for kind, name in names:
             owners.setdefault(canonical(name), (kind, name, spec.id))
-    for document in given:
-        _check_names(document, owners)
-        _check_references(document, ids)
-        _check_license(document)
-        _check_sources(document)
-    for document, parsed in read:
-        if parsed is not None and document.ok:
-            _check_parts(document, parsed, architectures)
-            _check_counts(document, parsed, architectures)
-            _check_files(document, parsed, architectures)
-            _check_apart(document, parsed, architectures)
-    problems = tuple(problem for document, _ in read for problem in document.problems)
-    return problems, tuple(spec for document, spec in read if spec is not None and document.ok)
+    return owners
 
 
 def _text(document: Document, *keys: str) -> str | None:
-    """The text at a path; None where there is none, or something else, which the reader has
-    noted.
-    """
+    """The text at a path; None where there is none. The reader has noted what is no text."""
     value: Any = document.values
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -196,8 +204,8 @@ def _check_parts(document: Document, spec: ModelSpec, architectures: Mapping[str
 
 
 def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
-    """That the parameters stated are those that the architecture has; nothing where it does not
-    tell them all.
+    """That the stated parameters are those of the architecture; nothing where it does not tell
+    them all.
     """
     parameters = spec.parameters
     counted = need.counted_parameters(spec, architectures)
@@ -206,7 +214,7 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
     total, active = counted
     beside = parameters.encoders or 0
     if parameters.encoders is None and "parameters.encoders" in spec.unknown:
-        # the encoders are inside `total`: no less than the rest is all that can be told
+        # the encoders are inside `total`, which is therefore no less than the rest
         beside = max(0, parameters.total - total)
     apart = total + beside - parameters.total
     what = "the sum over [architecture]" + (" with the encoders" if parameters.encoders else "")
@@ -235,7 +243,7 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
 
 
 def _allowed(stated: int) -> int:
-    """How far the true count may be from a stated one: its share, or half of its last digit
+    """How far the true count may be from a stated one: a share of it, or half of its last digit
     where it was rounded.
     """
     digits = str(stated)
@@ -244,7 +252,7 @@ def _allowed(stated: int) -> int:
 
 
 def _share(apart: int, stated: int) -> str:
-    """`87 % less`, of the figure that was computed against the one stated."""
+    """How the computed figure differs from the stated one: `87 % less`."""
     return (
         f"{abs(apart) / stated:.{0 if abs(apart) * 10 > stated else 1}%}"
         f" {'more' if apart > 0 else 'less'}".replace("%", " %")
@@ -256,7 +264,7 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
     no size can be computed.
     """
     alone = spec.replace(files=())
-    # a listing may count the projector in, which is a file of its own in 16 bits
+    # a listing may include the projector, which is a file of its own in 16 bits
     beside = 3 * (spec.parameters.encoders or 0)
     if "parameters.encoders" in spec.unknown and not beside:
         return
@@ -282,7 +290,7 @@ def _check_files(document: Document, spec: ModelSpec, architectures: Mapping[str
 
 
 def _check_apart(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
-    """That tensors which are stored in a type of their own are tensors of the model."""
+    """That tensors with a type of their own are tensors of the model."""
     named = [
         ("architecture", name)
         for name, _ in (spec.architecture.apart if spec.architecture is not None else ())
@@ -303,8 +311,8 @@ def _check_apart(document: Document, spec: ModelSpec, architectures: Mapping[str
 
 
 def _check_license(document: Document) -> None:
-    """That the license is one, its address one that a browser may open, and that its conditions
-    are said to be such.
+    """That the license is a known expression, that a browser may open its address, and that
+    something is conditional where there are conditions.
     """
     terms = document.values.get("license")
     answers = (
@@ -312,8 +320,7 @@ def _check_license(document: Document) -> None:
         if isinstance(terms, dict)
         else []
     )
-    # of commercial_use "yes" reports say that any use is allowed; a "no" may have conditions: what
-    # is left to do
+    # Reports say of a "yes" that any use is allowed. A "no" may have conditions: what is left.
     if (
         isinstance(terms, dict)
         and terms.get("conditions")
@@ -371,7 +378,7 @@ def _check_sources(document: Document) -> None:
 
 
 def _check_key(document: Document, section: str, key: str) -> None:
-    """Entries of [sources] and [unknown] are named after the key that they speak of."""
+    """That an entry of [sources] or [unknown] has the name of a key."""
     node: Any = _schema()
     parts = key.split(".")
     for place, part in enumerate(parts):
@@ -400,7 +407,7 @@ def _check_key(document: Document, section: str, key: str) -> None:
 
 
 def _inside(node: Any) -> Any:
-    """A schema's node with references and lists opened."""
+    """The node that a schema's node refers to or lists."""
     while "$ref" in node or "items" in node:
         node = (
             _schema()["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node["items"]

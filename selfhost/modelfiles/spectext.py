@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..catalogue.spec import (
     QUANTIZATIONS,
@@ -12,8 +12,9 @@ from ..catalogue.spec import (
     Attention,
     FeedForward,
     ModelSpec,
+    PublishedFiles,
+    Quantized,
     Recurrent,
-    TensorGroup,
 )
 from ..core.records import Record
 
@@ -34,10 +35,26 @@ _ESCAPES = {
     "\r": "\\r",
 }
 _Group = Attention | Recurrent | FeedForward
+# of attention: left out where None
 _SOMETIMES = (
     "latent_length", "query_latent_length", "rope_length", "indexer_heads", "indexer_length",
-    "indexer_rows", "compression",
-    "output_groups", "output_latent_length",
+    "indexer_rows", "compression", "output_groups", "output_latent_length",
+)  # fmt: skip
+
+
+# keys of the top table, in the order of a spec file
+_HEAD = (
+    "id", "name", "family", "developer", "released", "modality", "uses", "inputs",
+    "tuned_from", "aliases", "repository", "gated", "components_dtype", "native_pixels",
+)  # fmt: skip
+# keys of [architecture], without its groups of layers
+_ARCHITECTURE = (
+    "dtype", "matrix_dtype", "expert_dtype", "cache_dtype", "quantizer", "layers",
+    "encoder_layers", "embedding_length", "heads", "beams", "vocabulary", "vocabulary_gguf",
+    "context_tokens", "rope_positions", "tied_embeddings", "output_matrix", "attention_bias",
+    "query_key_norm", "parallel_norms", "rope_factors", "gate", "table_length", "also", "lacks",
+    "positions", "token_types", "cache_layers", "stored_layers", "per_layer_embedding_length",
+    "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",
 )  # fmt: skip
 
 
@@ -45,10 +62,31 @@ def spec_text(model: ModelSpec) -> str:
     """The text of a spec file; `read_model_spec` makes the same spec of it, but for `origin`
     and `overrides`.
     """
-    lines = [f"schema = {SCHEMA}"]
-    for key in (
-        "id", "name", "family", "developer", "released", "modality", "uses", "inputs", "tuned_from", "aliases", "repository", "gated", "components_dtype", "native_pixels",  # noqa: E501
-    ):  # fmt: skip
+    length = model.embedding_length
+    lines = [
+        f"schema = {SCHEMA}",
+        *_head(model),
+        *_table("license", model.license),
+        *_table("openness", model.openness, defaults=True),
+        *_table("parameters", model.parameters, defaults=True),
+        *_section("components", model.components.items()),
+        *_section("embedding", () if length is None else (("length", length),)),
+        *(() if model.architecture is None else _architecture(model.architecture)),
+        *_table("needs", model.needs),
+        *_table("upkeep", model.upkeep, defaults=True),
+        *_table("safety", model.safety, defaults=True),
+        *_table("availability", model.availability),
+        *(() if model.quantized is None else _quantized(model.quantized)),
+        *_section("sources", model.sources.items()),
+        *_section("unknown", model.unknown.items()),
+        *(line for files in model.files for line in _files(files)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _head(model: ModelSpec) -> list[str]:
+    lines = []
+    for key in _HEAD:
         value = getattr(model, key)
         if key == "released" and isinstance(value, str) and _DATE.fullmatch(value):
             lines.append(f"released = {value}")
@@ -56,61 +94,32 @@ def spec_text(model: ModelSpec) -> str:
             lines.append(f"{key} = {_value(value)}")
     if model.tokenizer is False:
         lines.append("tokenizer = false")
-    lines += _table("license", model.license)
-    lines += _table("openness", model.openness, defaults=True)
-    lines += _table("parameters", model.parameters, defaults=True)
-    if model.components:
-        lines += [
-            "",
-            "[components]",
-            *(f"{_key(name)} = {_value(count)}" for name, count in model.components.items()),
-        ]
-    if model.embedding_length is not None:
-        lines += ["", "[embedding]", f"length = {_value(model.embedding_length)}"]
-    if model.architecture is not None:
-        lines += _architecture(model.architecture)
-    lines += _table("needs", model.needs)
-    lines += _table("upkeep", model.upkeep, defaults=True)
-    lines += _table("safety", model.safety, defaults=True)
-    lines += _table("availability", model.availability)
-    own = model.quantized
-    lines += _table("quantized", own.replace(apart=()) if own is not None else None)
-    if own is not None and own.apart:
-        lines += [
-            "",
-            "[quantized.apart]",
-            *(f"{_key(tensor)} = {_value(type)}" for tensor, type in own.apart),
-        ]
-    unknown = dict(model.unknown)
-    for name, texts in (("sources", model.sources), ("unknown", unknown)):
-        if texts:
-            lines += [
-                "",
-                f"[{name}]",
-                *(f"{_key(key)} = {_value(text)}" for key, text in texts.items()),
-            ]
-    for files in model.files:
-        sizes = {
-            name: size
-            for name, size in files.bytes.items()
-            if name in QUANTIZATIONS.get(files.format, ())
-        }
-        if sizes:
-            lines += ["", "[[files]]", f"format = {_value(files.format)}"]
-            if files.repository is not None:
-                lines.append(f"repository = {_value(files.repository)}")
-            lines.append(f"source = {_value(files.source)}")
-            lines += [f"bytes.{_key(name)} = {_value(size)}" for name, size in sizes.items()]
-        for name in files.bytes:
-            if name not in sizes:
-                lines += [
-                    "",
-                    (
-                        f"# {files.bytes[name]:_} bytes in a type that has no name in spec files:"
-                        f" {_comment(name)}"
-                    ),
-                ]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _quantized(quantized: Quantized) -> list[str]:
+    return [
+        *_table("quantized", quantized.replace(apart=())),
+        *_section("quantized.apart", quantized.apart),
+    ]
+
+
+def _files(files: PublishedFiles) -> list[str]:
+    """The lines of an entry of `[[files]]`, and a comment for each size that no spec can name."""
+    names = QUANTIZATIONS.get(files.format, ())
+    sizes = {name: size for name, size in files.bytes.items() if name in names}
+    lines: list[str] = []
+    if sizes:
+        lines += ["", "[[files]]", f"format = {_value(files.format)}"]
+        if files.repository is not None:
+            lines.append(f"repository = {_value(files.repository)}")
+        lines.append(f"source = {_value(files.source)}")
+        lines += [f"bytes.{_key(name)} = {_value(size)}" for name, size in sizes.items()]
+    for name, size in files.bytes.items():
+        if name not in sizes:
+            what = "bytes in a type that has no name in spec files"
+            lines += ["", f"# {size:_} {what}: {_comment(name)}"]
+    return lines
 
 
 def _comment(text: str) -> str:
@@ -137,12 +146,20 @@ def _letter(letter: str) -> str:
         return escape
     if ord(letter) < 0x20 or ord(letter) == 0x7F:
         return f"\\u{ord(letter):04X}"
-    # half of a pair, as names of files may hold, is no character that TOML can have
+    # names of files may hold half of a surrogate pair, which TOML cannot
     return "?" if 0xD800 <= ord(letter) <= 0xDFFF else letter
 
 
+def _section(name: str, pairs: Iterable[tuple[str, Any]]) -> list[str]:
+    """The lines of a table with free keys; none where it has no entry."""
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in pairs]
+    return ["", f"[{name}]", *lines] if lines else []
+
+
 def _table(name: str, record: Record | None, *, defaults: bool = False) -> list[str]:
-    """The lines of a table; with `defaults` none where the record says nothing of its own."""
+    """The lines of a table. With `defaults`, what the record has by default is left out, and the
+    whole table where it has nothing else.
+    """
     if record is None or (defaults and record == type(record)()):
         return []
     lines = ["", f"[{name}]"]
@@ -167,73 +184,52 @@ def _architecture(model: Architecture) -> list[str]:
         "[architecture]",
         f"{'gguf' if model.runs_in_gguf else 'transformers'} = {_value(model.row)}",
     ]
-    for key in (
-        "dtype", "matrix_dtype", "expert_dtype", "cache_dtype", "quantizer", "layers", "encoder_layers", "embedding_length", "heads",  # noqa: E501
-        "beams", "vocabulary", "vocabulary_gguf", "context_tokens", "rope_positions", "tied_embeddings", "output_matrix", "attention_bias",  # noqa: E501
-        "query_key_norm", "parallel_norms", "rope_factors",
-        "gate", "table_length", "also", "lacks", "positions", "token_types",
-        "cache_layers", "stored_layers", "per_layer_embedding_length", "altup_inputs", "deepstack_layers", "mtp_layers", "layer_pattern",  # noqa: E501
-    ):  # fmt: skip
+    for key in _ARCHITECTURE:
         value = getattr(model, key)
         if value not in (None, ()) and not (key == "output_matrix" and value):
             lines.append(f"{key} = {_value(value)}")
-    attention, recurrent, feed_forward = model.attention, model.recurrent, model.feed_forward
-    # lines of the first two lists share the layers that none of them names, so one of both may
-    # leave out its own
-    remembering = _placed((*attention, *recurrent), model)
-    places = (
-        remembering[: len(attention)],
-        remembering[len(attention) :],
-        _placed(feed_forward, model),
-    )
-    for key, groups in (
-        (
-            "attention",
-            [_attention(group, at, model) for group, at in zip(attention, places[0], strict=True)],
-        ),
-        (
-            "recurrent",
-            [_recurrent(group, at) for group, at in zip(recurrent, places[1], strict=True)],
-        ),
-        (
-            "feed_forward",
-            [_feed_forward(group, at) for group, at in zip(feed_forward, places[2], strict=True)],
-        ),
-    ):
+    for key, groups in _layers(model).items():
         if groups:
             lines += [f"{key} = [", *(f"  {_inline(group)}," for group in groups), "]"]
     if model.audio is not None:
-        lines.append(
-            "audio ="
-            f" {_inline({key: getattr(model.audio, key) for key in type(model.audio)._fields})}"
-        )
-    if model.apart:
-        lines += [
-            "",
-            "[architecture.apart]",
-            *(f"{_key(tensor)} = {_value(type)}" for tensor, type in model.apart),
-        ]
-    if model.tensors:
-        lines += ["", "[architecture.tensors]"]
-        names: dict[str, list[TensorGroup]] = {}
-        for tensor in model.tensors:
-            names.setdefault(tensor.name, []).append(tensor)
-        for name, tensors in names.items():
-            shapes = [
-                _inline(
-                    {
-                        **({"at": _at(tensor.layers, model)} if tensor.layers else {}),
-                        "shape": tensor.shape,
-                    }
-                )
-                for tensor in tensors
-            ]
-            lines.append(f"{_key(name)} = [{', '.join(shapes)}]")
-    return lines
+        audio = {key: getattr(model.audio, key) for key in type(model.audio)._fields}
+        lines.append(f"audio = {_inline(audio)}")
+    return [*lines, *_section("architecture.apart", model.apart), *_tensors(model)]
+
+
+def _layers(model: Architecture) -> dict[str, list[dict[str, Any]]]:
+    """The lines of each list of layers."""
+    # Lines of the first two lists share the layers that none of them names, so one line of both may
+    # leave out its own.
+    remembering = _placed((*model.attention, *model.recurrent), model)
+    attending = len(model.attention)
+    feeding = _placed(model.feed_forward, model)
+    return {
+        "attention": [
+            _attention(group, at, model)
+            for group, at in zip(model.attention, remembering[:attending], strict=True)
+        ],
+        "recurrent": [
+            _recurrent(group, at)
+            for group, at in zip(model.recurrent, remembering[attending:], strict=True)
+        ],
+        "feed_forward": [
+            _feed_forward(group, at) for group, at in zip(model.feed_forward, feeding, strict=True)
+        ],
+    }
+
+
+def _tensors(model: Architecture) -> list[str]:
+    shapes: dict[str, list[str]] = {}
+    for tensor in model.tensors:
+        at = {"at": _at(tensor.layers, model)} if tensor.layers else {}
+        shapes.setdefault(tensor.name, []).append(_inline({**at, "shape": tensor.shape}))
+    lines = [f"{_key(name)} = [{', '.join(places)}]" for name, places in shapes.items()]
+    return ["", "[architecture.tensors]", *lines] if lines else []
 
 
 def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
-    """`at` of a line: a slice where the layers make one, else the list."""
+    """`at` of a line: a slice where the layers make one, else their list."""
     if len(layers) > 1:
         step = layers[1] - layers[0]
         if tuple(layers) == tuple(range(layers[0], layers[-1] + 1, step)):
@@ -244,9 +240,7 @@ def _at(layers: Sequence[int], model: Architecture) -> str | tuple[int, ...]:
 
 
 def _placed(groups: Sequence[_Group], model: Architecture) -> list[dict[str, Any]]:
-    """`at` of each line. A line without it takes the layers that no line names: all, or what is
-    left.
-    """
+    """`at` of each line. A line without it takes the layers that no line names."""
     every = set(range(model.layers))
     if all(set(group.layers) == every for group in groups):
         return [{} for _ in groups]

@@ -101,6 +101,18 @@ class ArchitectureRow(Record):
     window_rope: bool = False
     tokenizer: str = ""
     merges: int | None = None
+    # what a GGUF header leaves out, or states in a way of its own
+    full_every: int | None = None
+    full_first: bool = False
+    window_tokens: int | None = None
+    cache_layers: int | None = None
+    gate_varies: bool = False
+    values_from_keys: bool = False
+    one_expert_is_dense: bool = False
+    length_of_both: bool = False
+    state_kind: str = ""
+    rank_from_width: bool = False
+    loops: bool = False
     # what transformers, peft, vLLM and MLX LM make of a model
     torch_measured: bool = False
     torch_prompt_share: float = 1.0

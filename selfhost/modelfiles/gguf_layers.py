@@ -1,0 +1,464 @@
+"""What each layer of a GGUF model is: its attention, its state and its feed-forward.
+
+The tensors show which kind a layer is, the keys say its sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+from ..catalogue.spec import Attention, FeedForward, Recurrent
+from .gguf_header import MAX_KEPT
+from .gguf_values import MAX_NUMBER, GgufModel, Unclear
+from .naming import clean, plamo2_rank
+
+_RWKV6_RANKS = ("time_mix_extra_dim", "time_decay_extra_dim")
+_RWKV7_RANKS = tuple(
+    f"attention.{name}_lora_rank" for name in ("decay", "iclr", "value_residual_mix", "gate")
+)
+
+# ------------------------------------------------------------------ states
+
+
+def recurrent(model: GgufModel) -> dict[str, list[Recurrent | None]]:
+    """The state of each layer by kind; None for a layer that keeps none of that kind."""
+    by_kind: dict[str, list[Recurrent | None]] = {}
+    for layer in range(model.layers):
+        kind = _state_kind(model, layer)
+        if kind is not None:
+            state = _STATES[kind](model, kind, layer)
+            by_kind.setdefault(kind, [None] * model.layers)[layer] = state
+    return by_kind
+
+
+def _state_kind(model: GgufModel, layer: int) -> str | None:
+    """The kind of state that a layer keeps, None for a layer without one."""
+    if model.has(layer, "shortconv.conv.weight"):
+        return "convolution"
+    if model.has(layer, "ssm_conv1d_q.weight"):
+        return "kda"
+    if model.row.state_kind == "lightning" and model.has(layer, "attn_norm_2.weight"):
+        return "lightning"
+    kind = _scan_kind(model, layer) or _time_mix_kind(model, layer)
+    if kind is None:
+        _refuse_unknown_states(model, layer)
+    return kind
+
+
+def _scan_kind(model: GgufModel, layer: int) -> str | None:
+    if not model.has(layer, "ssm_conv1d.weight"):
+        return None
+    if model.row.state_kind == "delta" or model.has(layer, "ssm_alpha.weight", "ssm_ba.weight"):
+        return "delta"
+    if model.has(layer, "ssm_x.weight"):
+        return "mamba"
+    return "mamba2" if model.has(layer, "ssm_in.weight") else None
+
+
+def _time_mix_kind(model: GgufModel, layer: int) -> str | None:
+    """RWKV, with a channel mix of its own or with the feed-forward of Qwen."""
+    prefix = "" if model.has(layer, "channel_mix_key.weight") else "q"
+    if model.has(layer, "time_mix_a1.weight"):
+        return f"{prefix}rwkv7"
+    if model.has(layer, "time_mix_lerp_x.weight", "time_mix_lerp_fused.weight"):
+        return f"{prefix}rwkv6"
+    return None
+
+
+def _refuse_unknown_states(model: GgufModel, layer: int) -> None:
+    if not model.has(layer, "ssm_a", "ssm_in.weight", "time_mix_w1.weight", "time_mix_key.weight"):
+        return
+    prefix = f"blk.{layer}."
+    starts = prefix + "ssm", prefix + "time_mix"
+    name = next(clean(name[len(prefix) :]) for name in model.shapes if name.startswith(starts))
+    raise Unclear(
+        f"the recurrent layers of {model.name} (tensors such as {prefix}{name})"
+        " are of an unknown kind"
+    )
+
+
+def _convolution(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    return Recurrent(kind=kind, layers=(), convolution=model.needed("shortconv.l_cache"))
+
+
+def _rwkv(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    keys = _RWKV6_RANKS if kind.endswith("6") else _RWKV7_RANKS
+    return Recurrent(
+        kind=kind,
+        layers=(),
+        key_heads=model.needed("attention.head_count_kv") if kind == "qrwkv6" else None,
+        key_length=model.needed("wkv.head_size"),
+        ranks=tuple(model.number(key) or 0 for key in keys),
+    )
+
+
+def _lightning(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    return Recurrent(
+        kind=kind,
+        layers=(),
+        heads=model.needed("attention.head_count"),
+        key_length=model.needed("attention.key_length"),
+    )
+
+
+def _kda(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    return Recurrent(
+        kind=kind,
+        layers=(),
+        convolution=model.needed("ssm.conv_kernel"),
+        heads=model.needed("attention.head_count"),
+        key_length=model.needed("kda.head_dim"),
+    )
+
+
+def _scan_sizes(model: GgufModel) -> tuple[int, int, int, int]:
+    """Taps of the convolution, inner width, length of the state, and rank of the time steps."""
+    return (
+        model.needed("ssm.conv_kernel"),
+        model.needed("ssm.inner_size"),
+        model.needed("ssm.state_size"),
+        model.needed("ssm.time_step_rank"),
+    )
+
+
+def _mamba(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    taps, inner, size, rank = _scan_sizes(model)
+    heads = None
+    if model.row.rank_from_width:
+        heads, rank = rank, plamo2_rank(model.needed("embedding_length"))
+    return Recurrent(
+        kind=kind,
+        layers=(),
+        convolution=taps,
+        inner_length=inner,
+        state_length=size,
+        time_step_rank=rank,
+        heads=heads,
+    )
+
+
+def _mamba2(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    taps, inner, size, heads = _scan_sizes(model)
+    return Recurrent(
+        kind=kind,
+        layers=(),
+        convolution=taps,
+        inner_length=inner,
+        state_length=size,
+        heads=heads,
+        groups=model.needed("ssm.group_count"),
+        norm=None if model.has(layer, "ssm_norm.weight") else False,
+    )
+
+
+def _delta(model: GgufModel, kind: str, layer: int) -> Recurrent:
+    taps, inner, size, heads = _scan_sizes(model)
+    key_heads = model.needed("ssm.group_count")
+    if inner % heads:
+        raise Unclear(f"{model.name}.ssm.inner_size is no multiple of ssm.time_step_rank")
+    return Recurrent(
+        kind=kind,
+        layers=(),
+        convolution=taps,
+        key_heads=key_heads,
+        heads=heads,
+        key_length=size,
+        value_length=inner // heads,
+    )
+
+
+_STATES: Mapping[str, Callable[[GgufModel, str, int], Recurrent]] = {
+    "convolution": _convolution,
+    "rwkv6": _rwkv,
+    "rwkv7": _rwkv,
+    "qrwkv6": _rwkv,
+    "qrwkv7": _rwkv,
+    "lightning": _lightning,
+    "kda": _kda,
+    "mamba": _mamba,
+    "mamba2": _mamba2,
+    "delta": _delta,
+}
+
+# ------------------------------------------------------------------ attention
+
+
+def attends(model: GgufModel, layer: int, state: Mapping[str, Sequence[Recurrent | None]]) -> bool:
+    """The layer has attention. `state` is what `recurrent` gives."""
+    kept = {kind for kind, by_layer in state.items() if by_layer[layer] is not None}
+    if kept & {"kda", "lightning"}:
+        return False
+    if "delta" in kept:
+        return model.has(layer, "attn_k.weight", "attn_q.weight")
+    return model.has(
+        layer,
+        "attn_k.weight",
+        "attn_q.weight",
+        "attn_qkv.weight",
+        "attn_kv_a_mqa.weight",
+        "attn_q_a.weight",
+    )
+
+
+def attention(
+    model: GgufModel, state: Mapping[str, Sequence[Recurrent | None]]
+) -> list[Attention | None]:
+    """The attention of each layer, None for a layer without it; an empty list where no layer
+    has any.
+    """
+    attending = [layer for layer in range(model.layers) if attends(model, layer, state)]
+    if not attending:
+        return []
+    heads = model.per_layer("attention.head_count")
+    if heads is None or max(heads) < 1:
+        raise Unclear(f"the header has no {model.name}.attention.head_count")
+    kv_heads = model.per_layer("attention.head_count_kv") or heads
+    window = _window(model)
+    slides = _sliding(model, window) if window is not None else [False] * model.layers
+    by_layer: list[Attention | None] = [None] * model.layers
+    for layer in attending:
+        by_layer[layer] = _attention_of(
+            model,
+            layer,
+            heads[layer] or max(heads),
+            kv_heads[layer],
+            window if slides[layer] else None,
+        )
+    return by_layer
+
+
+def _attention_of(
+    model: GgufModel, layer: int, heads: int, kv_heads: int, window: int | None
+) -> Attention:
+    width = model.needed("embedding_length")
+    key = model.number("attention.key_length") or width // heads
+    value = model.number("attention.value_length") or width // heads
+    latent = model.number("attention.kv_lora_rank")
+    if latent and model.number("attention.key_length_mla"):
+        return _latent(model, layer, latent, heads, window)
+    ratios = model.per_layer("attention.compress_ratios")
+    if ratios is not None:
+        return _compressed(model, layer, heads, ratios[layer], window)
+    return _plain(model, layer, heads, kv_heads, (key, value), window)
+
+
+def _plain(
+    model: GgufModel,
+    layer: int,
+    heads: int,
+    kv_heads: int,
+    lengths: tuple[int, int],
+    window: int | None,
+) -> Attention:
+    """Attention that keeps keys and values of every head; `lengths` are those of a key and of a
+    value.
+    """
+    key, value = lengths
+    # files of before 2025 keep the latent beside the matrix that unpacks it
+    has_unpacking = model.has(layer, "attn_kv_b.weight")
+    unpacked = model.number("attention.kv_lora_rank") if has_unpacking else None
+    rope = model.needed("rope.dimension_count") if unpacked else None
+    if rope is not None and rope >= key:
+        raise Unclear(f"{model.name}.rope.dimension_count is not below attention.key_length")
+    _refuse_other_heads(model, layer, heads, kv_heads)
+    if not key or not value:
+        raise Unclear(
+            f"{model.name} has {heads:,} heads and a width of"
+            f" {model.needed('embedding_length'):,}, which leaves no room for a key"
+        )
+    if window is not None:
+        key = model.number("attention.key_length_swa") or key
+        value = model.number("attention.value_length_swa") or value
+    _refuse_other_keys(model, layer, kv_heads, key)
+    indexer_heads, indexer_length = _indexer(model, layer)
+    return Attention(
+        kind="full" if window is None else "sliding",
+        layers=(),
+        heads=heads,
+        kv_heads=kv_heads,
+        key_length=key,
+        value_length=value,
+        window_tokens=window,
+        values_from_keys=model.row.values_from_keys and not model.has(layer, "attn_v.weight"),
+        latent_length=unpacked,
+        query_latent_length=model.size("attention.q_lora_rank") if unpacked else None,
+        rope_length=rope,
+        indexer_heads=indexer_heads,
+        indexer_length=indexer_length,
+    )
+
+
+def _refuse_other_heads(model: GgufModel, layer: int, heads: int, kv_heads: int) -> None:
+    if not 1 <= kv_heads <= heads or heads % kv_heads:
+        raise Unclear(
+            f"{model.name}.attention.head_count_kv is {kv_heads:,} for layer {layer}, which"
+            f" attends with {heads:,} heads"
+        )
+
+
+def _refuse_other_keys(model: GgufModel, layer: int, kv_heads: int, key: int) -> None:
+    stored = model.shapes.get(f"blk.{layer}.attn_k.weight")
+    if stored is not None and prod(stored[1:]) != kv_heads * key:
+        raise Unclear(
+            f"blk.{layer}.attn_k.weight holds {prod(stored[1:]):,} numbers a token, and the"
+            f" keys of {model.name} {kv_heads:,} × {key:,}"
+        )
+
+
+def _latent(model: GgufModel, layer: int, latent: int, heads: int, window: int | None) -> Attention:
+    """Latent attention. Layers with a window may have sizes of their own."""
+    ending = ""
+    if window is not None and model.number("attention.kv_lora_rank_swa"):
+        latent, ending = model.needed("attention.kv_lora_rank_swa"), "_swa"
+    rope = model.needed("rope.dimension_count")
+    whole = model.needed(f"attention.key_length_mla{ending}")
+    value = model.needed(f"attention.value_length_mla{ending}")
+    if rope >= whole:
+        raise Unclear(
+            f"{model.name}.rope.dimension_count is not below attention.key_length_mla{ending}"
+        )
+    indexer_heads, indexer_length = _indexer(model, layer)
+    return Attention(
+        kind="latent",
+        layers=(),
+        heads=heads,
+        kv_heads=heads,
+        key_length=whole - rope,
+        value_length=value,
+        window_tokens=window,
+        latent_length=latent,
+        query_latent_length=model.size("attention.q_lora_rank"),
+        rope_length=rope,
+        indexer_heads=indexer_heads,
+        indexer_length=indexer_length,
+    )
+
+
+def _compressed(
+    model: GgufModel, layer: int, heads: int, ratio: int, window: int | None
+) -> Attention:
+    indexer_heads, indexer_length = _indexer(model, layer)
+    key = model.needed("attention.key_length")
+    return Attention(
+        kind="compressed",
+        layers=(),
+        heads=heads,
+        kv_heads=1,
+        key_length=key,
+        value_length=key,
+        window_tokens=window or model.needed("attention.sliding_window"),
+        query_latent_length=model.needed("attention.q_lora_rank"),
+        indexer_heads=indexer_heads,
+        indexer_length=indexer_length,
+        indexer_rows=model.needed("attention.indexer.top_k") if indexer_heads else None,
+        compression=ratio or None,
+        output_groups=model.needed("attention.output_group_count"),
+        output_latent_length=model.needed("attention.output_lora_rank"),
+    )
+
+
+def _indexer(model: GgufModel, layer: int) -> tuple[int | None, int | None]:
+    """Heads and key length of the layer's sparse indexer.
+
+    A layer without one shares an earlier one's choice, or looks at everything.
+    """
+    if not model.has(
+        layer, "indexer.attn_k.weight", "indexer.k_proj.weight", "indexer_compressor_kv.weight"
+    ):
+        return None, None
+    heads = model.needed("attention.indexer.head_count")
+    return heads, model.needed("attention.indexer.key_length")
+
+
+def _window(model: GgufModel) -> int | None:
+    """The window in tokens, of the layers that have one; None where none has."""
+    window = model.number("attention.sliding_window") or model.number("attention.chunk_size")
+    row = model.row
+    if row.window_cache_layers in (None, model.layers):
+        window = window or row.window_tokens
+    # a window that no text can fill is none
+    if not window or window >= (model.number("context_length") or MAX_NUMBER):
+        return None
+    return window
+
+
+def _sliding(model: GgufModel, window: int) -> list[bool]:
+    """Which layers have the window. The header lists them, or says that every so many layers
+    one has none; else the row says so.
+    """
+    name = f"{model.name}.attention.sliding_window_pattern"
+    pattern = model.values.get(name)
+    layers = model.layers
+    entries = len(pattern) if isinstance(pattern, list) else model.counts.get(name, layers)
+    if not layers <= entries <= layers + (model.number("nextn_predict_layers") or 0):
+        # get_key_or_arr of earlier releases; get_arr of 0c1e570, into an array of zeros
+        raise Unclear(
+            f"{name} lists {entries:,} layers, and there are {layers:,}: releases of"
+            " llama.cpp refuse such a file, or take the others for layers without a window"
+        )
+    if isinstance(pattern, list):
+        flags = model.per_layer("attention.sliding_window_pattern") or []
+        return [bool(flag) for flag in flags]
+    every = model.number("attention.sliding_window_pattern")
+    if every is None:
+        every = model.row.full_every
+    if every is None:
+        raise Unclear(
+            f"{model.name} has a window of {window:,} tokens, and the header does not say in"
+            " which layers"
+        )
+    full = 0 if model.row.full_first else (every or 1) - 1
+    return [every == 0 or layer % every != full for layer in range(layers)]
+
+
+# ------------------------------------------------------------------ feed-forwards
+
+
+def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
+    """The feed-forward of each layer, None for a layer without one."""
+    used = model.number("expert_used_count")
+    groups = model.number("expert_group_count") or 0
+    by_layer: list[FeedForward | None] = []
+    for layer in range(model.layers):
+        experts = model.shapes.get(f"blk.{layer}.ffn_down_exps.weight", ())
+        first_expert = model.shapes.get(f"blk.{layer}.ffn_down.0.weight")
+        dense = model.shapes.get(f"blk.{layer}.ffn_down.weight")
+        mixed = model.shapes.get(f"blk.{layer}.channel_mix_key.weight")
+        if len(experts) == 3 and used:
+            by_layer.append(_routed(model, layer, width, used, groups))
+        elif dense is not None:
+            by_layer.append(FeedForward(layers=(), length=dense[0]))
+        elif mixed is not None:
+            by_layer.append(FeedForward(layers=(), length=mixed[-1]))
+        elif first_expert is not None and used:
+            by_layer.append(_routed_apart(model, layer, first_expert[0], used))
+        else:
+            by_layer.append(None)
+    return by_layer
+
+
+def _routed(model: GgufModel, layer: int, width: int, used: int, groups: int) -> FeedForward:
+    length, inner, experts = model.shapes[f"blk.{layer}.ffn_down_exps.weight"]
+    dense = model.shapes.get(f"blk.{layer}.ffn_down.weight")
+    shared = model.shapes.get(f"blk.{layer}.ffn_down_shexp.weight")
+    return FeedForward(
+        layers=(),
+        length=length,
+        experts=experts,
+        used=min(used, experts),
+        shared_length=shared[0] if shared else None,
+        latent_length=inner if inner != width else None,
+        router_bias=model.has(layer, "exp_probs_b.bias", "exp_probs_b"),
+        beside_dense=dense[0] if dense else None,
+        groups=groups if groups > 1 else None,
+        groups_used=model.needed("expert_group_used_count") if groups > 1 else None,
+    )
+
+
+def _routed_apart(model: GgufModel, layer: int, length: int, used: int) -> FeedForward:
+    """Before April 2024 every expert was a tensor of its own."""
+    experts = sum(
+        f"blk.{layer}.ffn_down.{expert}.weight" in model.shapes for expert in range(MAX_KEPT)
+    )
+    return FeedForward(layers=(), length=length, experts=experts, used=min(used, experts))

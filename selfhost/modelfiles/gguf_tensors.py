@@ -1,0 +1,280 @@
+"""The tensor table of a GGUF model beside the one that its architecture's row gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any
+
+from ..catalogue.spec import MAX_TENSOR_NAMES, Architecture, FileTensors, TensorGroup
+from ..needs.quantization import BLOCKS
+from ..needs.tensors import checkpoint_tensors, count, gguf_tensors, row_of
+from .gguf_values import BLOCK, GgufModel, Refused, Unclear
+from .naming import clean, listed
+
+# a thousand times what the largest model of 2026 has
+_MAX_PARAMETERS = 10**16
+# Tensors, without .weight, that some architecture in llama.cpp's src/models takes where they are
+# there and else does without.
+_OPTIONAL = re.compile(
+    r"\.(?:bias|scale|input_scale)\Z"
+    r"|^(?:output\Z|output_norm_enc|cls|dense_|rope_|token_types|position_embd)"
+    r"|\*\.(?:nextn|indexer|exp_probs_b|attn_[qk]_norm|attn_rot_embd|attn_norm_2|attn_sinks"
+    r"|attn_gate|attn_sub_norm|ffn_sub_norm|ffn_latent|layer_|time_mix|ssm_)"
+)
+# One of these in a block stands for several others: merged while converting, or apart in files of
+# before 2025.
+_INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
+# tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
+_TWO_NAMES: Mapping[str, str] = {
+    "blk.*.exp_probs_b.bias": "blk.*.exp_probs_b",
+    "blk.*.layer_output_norm": "blk.*.post_ffw_norm",
+}
+# a tensor's name with `*` for its layer, and that layer; -1 outside the blocks
+_Place = tuple[str, int]
+
+# ------------------------------------------------------------------ where it departs from its row
+
+
+def departures(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
+    """Fields of the architecture in which the file's tensors differ from its row."""
+    stated = {
+        "attention_bias": _attention_bias(model, architecture),
+        "query_key_norm": _query_key_norm(model, architecture),
+        "parallel_norms": _parallel_norms(model, architecture),
+        "rope_factors": _rope_factors(model),
+        # the larger Chameleon
+        "also": ("norms_after",) if model.values.get(f"{model.name}.swin_norm") is True else None,
+        "gate": _gate(model),
+    }
+    return {key: value for key, value in stated.items() if value is not None}
+
+
+# Each of these is None where the row is right.
+
+
+def _attention_bias(model: GgufModel, architecture: Architecture) -> bool | None:
+    bias = any(name.endswith(("attn_q.bias", "attn_qkv.bias")) for name in model.shapes)
+    return bias if architecture.attention and bias != model.row.attention_bias else None
+
+
+def _query_key_norm(model: GgufModel, architecture: Architecture) -> str | None:
+    # latent attention has no such norm
+    group = next((group for group in architecture.attention if group.kind != "latent"), None)
+    if group is None:
+        return None
+    shape = model.shapes.get(f"blk.{group.layers[0]}.attn_q_norm.weight")
+    if shape is None:
+        norm = "none"
+    elif len(shape) > 1 and shape[1] > 1:
+        norm = "per_head"
+    else:
+        norm = "head" if shape[0] == group.key_length else "full"
+    return norm if norm != (model.row.query_key_norm or "none") else None
+
+
+def _parallel_norms(model: GgufModel, architecture: Architecture) -> int | None:
+    two = any(name.endswith("attn_norm_2.weight") for name in model.shapes)
+    return 2 if two and not architecture.recurrent else None
+
+
+def _rope_factors(model: GgufModel) -> str | None:
+    if "rope_freqs.weight" in model.shapes:
+        factors = "freqs"
+    elif "rope_factors_long.weight" in model.shapes:
+        factors = "long_short"
+    else:
+        return None
+    return factors if factors != model.row.rope_factors else None
+
+
+def _gate(model: GgufModel) -> str | None:
+    up, down = (model.shapes.get(f"blk.0.ffn_{part}.weight") for part in ("up", "down"))
+    if not model.row.gate_varies or up is None or down is None:
+        return None
+    if model.has(0, "ffn_gate.weight"):
+        gate = "split"
+    else:
+        gate = "fused" if up[-1] == 2 * down[0] else "none"
+    return gate if gate != model.row.gate else None
+
+
+# ------------------------------------------------------------------ tensor by tensor
+
+
+def as_stored(model: GgufModel, architecture: Architecture) -> Architecture:
+    """The architecture with the file's own tensor table, unless the row already gives it."""
+    if model.known:
+        row = row_of(architecture, model.architectures)
+        if row is None:
+            raise Unclear(f"its layers lack a part that every {model.name} model has")
+        expected = _by_place(gguf_tensors(architecture, row))
+        actual = _by_place(_groups(model, architecture))
+        if expected == actual:
+            return architecture
+        _refuse_other_tensors(model, expected, actual)
+        differing = [place for place, _ in expected.items() ^ actual.items()]
+        names = listed(sorted({clean(_numbered(place)) for place in differing}), 3)
+        model.notes.append(
+            f"its tensors are not quite those of other {model.name} models ({names}); counted as"
+            " they stand in the file"
+        )
+    else:
+        model.notes.append(
+            f"{model.name} is not an architecture that this selfhost knows; its tensors are"
+            " counted as they stand in the file"
+        )
+        model.unknown["architecture.attention"] = (
+            f"{model.name} is not an architecture that this selfhost knows, and perhaps none"
+            " that llama.cpp loads"
+        )
+        architecture = architecture.replace(attention=(), recurrent=())
+    groups = _groups(model, architecture)
+    if len({group.name for group in groups}) > MAX_TENSOR_NAMES:
+        raise Unclear(f"the tensors of {model.name} have more than {MAX_TENSOR_NAMES:,} names")
+    return architecture.replace(tensors=groups)
+
+
+def _refuse_other_tensors(
+    model: GgufModel,
+    expected: Mapping[_Place, tuple[int, ...]],
+    actual: Mapping[_Place, tuple[int, ...]],
+) -> None:
+    """Raise `Refused` at a tensor that llama.cpp would not find or would find in another shape,
+    `Unclear` at one that it would not look for.
+
+    llama.cpp refuses all three (src/llama-model-loader.cpp: check_tensor_dims,
+    done_getting_tensors), the last as long as no release learns of the tensor. Blocks that predict
+    more tokens are left out.
+    """
+    merged = {
+        layer
+        for name, layer in actual.keys() - expected.keys()
+        if name.removeprefix("blk.*.") in _INSTEAD
+    }
+    for name, layer in sorted(expected.keys() | actual.keys()):
+        needed, stored = expected.get((name, layer)), actual.get((name, layer))
+        if needed == stored or layer >= model.layers or layer in merged or _OPTIONAL.search(name):
+            continue
+        tensor = clean(_numbered((name, layer)))
+        if stored is None:
+            raise Refused(f"it has no tensor {tensor}, which {model.name} models have")
+        if needed is None:
+            raise Unclear(
+                f"the file has a tensor {tensor} ({_sizes(stored)}), which no llama.cpp known here"
+                f" loads with {model.name} models"
+            )
+        raise Refused(
+            f"its tensor {tensor} is {_sizes(stored)}, and the header makes it {_sizes(needed)}"
+        )
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " × ".join(f"{size:,}" for size in shape) or "1"
+
+
+def _groups(model: GgufModel, architecture: Architecture) -> tuple[TensorGroup, ...]:
+    """The tensor table with alike tensors of several blocks together."""
+    limit = architecture.layers + (architecture.mtp_layers or 0)
+    layers_by_tensor: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+    for tensor in model.tensors:
+        block = BLOCK.match(tensor.name)
+        layer = -1 if block is None else int(block[2])
+        # a number with a leading zero is none of llama.cpp's
+        if block is None or layer >= limit or block[2] != str(layer) or "*" in tensor.name:
+            name, layer = tensor.name.replace("*", "?"), -1
+        else:
+            name = f"{block[1]}*{block[3]}"
+        layers_by_tensor.setdefault((clean(name), tensor.shape), []).append(layer)
+    return tuple(
+        TensorGroup(
+            name=name, layers=() if numbers == [-1] else tuple(sorted(numbers)), shape=shape
+        )
+        for (name, shape), numbers in layers_by_tensor.items()
+        if numbers == [-1] or -1 not in numbers
+    )
+
+
+def _by_place(groups: Iterable[TensorGroup]) -> dict[_Place, tuple[int, ...]]:
+    """Shape by name and layer. Dimensions of 1 say nothing, and how a norm is folded changes no
+    size.
+    """
+    shapes: dict[_Place, tuple[int, ...]] = {}
+    for group in groups:
+        name = group.name.removesuffix(".weight")
+        name = _TWO_NAMES.get(name, name)
+        shape = (
+            (prod(group.shape),)
+            if name.endswith("norm")
+            else tuple(size for size in group.shape if size != 1)
+        )
+        for layer in group.layers or (-1,):
+            shapes[name, layer] = shape
+    return shapes
+
+
+def _numbered(place: _Place) -> str:
+    name, layer = place
+    return name.replace("*", str(layer)) if layer >= 0 else name
+
+
+# ------------------------------------------------------------------ what the tensors add up to
+
+
+def loaded(model: GgufModel) -> tuple[FileTensors, ...]:
+    """What llama.cpp loads, alike tensors together; empty where one has a type whose size is not
+    known.
+    """
+    bytes_by_tensor: dict[tuple[str, tuple[int, ...], str, bool], list[int]] = {}
+    for tensor in model.tensors:
+        if tensor.bytes is None or tensor.type not in BLOCKS:
+            return ()
+        name, layer = tensor.name, model.layer_of(tensor)
+        if layer >= 0:
+            name = BLOCK.sub(r"\1*\3", name)
+        bytes_by_tensor.setdefault(
+            (clean(name), tensor.shape, tensor.type, layer >= model.layers), []
+        ).append(tensor.bytes)
+    return tuple(
+        FileTensors(
+            name=name, shape=shape, type=type, count=len(sizes), bytes=sum(sizes), extra=extra
+        )
+        for (name, shape, type, extra), sizes in bytes_by_tensor.items()
+    )
+
+
+def parameters(
+    model: GgufModel, architecture: Architecture | None
+) -> tuple[int | None, int | None]:
+    """Total and per token, without what only a GGUF file has; None where there is none."""
+    total, idle = _stored_parameters(model)
+    if architecture is not None and not architecture.tensors:
+        row = row_of(architecture, model.architectures)
+        if row is not None:
+            total = count(checkpoint_tensors(architecture, row))
+            idle = min(idle, total - 1)
+    if total > _MAX_PARAMETERS:
+        model.damaged(f"{total:.1e} parameters")
+    return total or None, max(1, total - idle) if total else None
+
+
+def _stored_parameters(model: GgufModel) -> tuple[int, int]:
+    """Elements of the tensors, and those of experts that a token does not use."""
+    try:
+        used = model.number("expert_used_count")
+    except Unclear:
+        used = None
+    total = idle = 0
+    for tensor in model.tensors:
+        if (
+            tensor.name.startswith(("rope_freqs.", "rope_factors_"))
+            or model.layer_of(tensor) >= model.layers
+        ):
+            continue
+        elements = prod(tensor.shape)
+        total += elements
+        if "exps." in tensor.name and len(tensor.shape) > 1 and used is not None:
+            experts = tensor.shape[-1]
+            idle += elements // experts * max(0, experts - used)
+    return total, idle

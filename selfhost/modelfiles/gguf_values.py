@@ -1,0 +1,175 @@
+"""The header of a GGUF model by the names of its keys and tensors.
+
+The names are those of llama.cpp's gguf-py/gguf/constants.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ..catalogue.spec import MAX_LAYERS
+from ..needs.tensors import ArchitectureRow
+from .gguf_header import Header, Tensor
+from .naming import clean, row_values
+from .source import fail
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+MAX_NUMBER = 1 << 40
+BLOCK = re.compile(r"((?:.*\.)?blk\.)(\d{1,6})(\..+)$", re.DOTALL)
+# T5 has two stacks of blocks of the same widths
+_STACKS = ("enc.blk.", "dec.blk.")
+# arrays that have one entry, or one for each block, no more and no less
+# (src/llama-model-loader.cpp, get_key_or_arr)
+BY_BLOCK = (
+    "attention.head_count",
+    "attention.head_count_kv",
+    "feed_forward_length",
+    "expert_feed_forward_length",
+    "expert_used_count",
+    "attention.recurrent_layers",
+)
+
+
+class Unclear(Exception):
+    """The header does not tell how the model remembers; the text says why."""
+
+
+class Refused(Unclear):
+    """Every llama.cpp that knows the architecture stops at this file."""
+
+
+class GgufModel:
+    """All parts of one model, and what reading them brings up.
+
+    `name` is `general.architecture`; `row` its row, one with the defaults alone where it is not
+    `known`. `shapes` has the tensors of both stacks of a T5 under the names of one stack too.
+    `layers` counts the blocks without those that predict more tokens, once they are read; until
+    then it is the most that a model may have. `notes` are sentences for the user, `unknown` what
+    the spec cannot say, by key, and `refused` why llama.cpp refuses the file.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        header: Header,
+        tensors: tuple[Tensor, ...],
+        architectures: Mapping[str, Any],
+    ) -> None:
+        """`path` is what the user gave, `header` that of the first part, `tensors` those of all
+        parts; `architectures` is the parsed `specs/common/architectures.toml`.
+        """
+        self.path, self.tensors = path, tensors
+        self.values, self.counts = header.values, header.counts
+        self.architectures = architectures
+        self.notes: list[str] = []
+        self.unknown: dict[str, str] = {}
+        self.refused: str | None = None
+        self.layers = MAX_LAYERS
+        name = self.values.get("general.architecture")
+        if not isinstance(name, str) or not name.strip():
+            self.damaged("general.architecture is missing")
+        self.name = clean(name)
+        row = row_values(architectures, self.name)
+        self.known = row is not None
+        self.row = ArchitectureRow.from_values(self.name, row or {})
+        self.shapes = {tensor.name: tensor.shape for tensor in tensors}
+        stacked = [name for name in self.shapes if name.startswith(_STACKS)]
+        self.shapes |= {
+            name[4:].replace("attn_o.", "attn_output."): self.shapes[name] for name in stacked
+        }
+
+    def damaged(self, what: str) -> NoReturn:
+        fail(
+            self.path,
+            f"cannot be used: {what}",
+            "the file is damaged, or was not made by llama.cpp's converter: download it again",
+        )
+
+    @property
+    def is_encoder(self) -> bool:
+        """It attends both ways."""
+        if self.known:
+            return self.row.encoder
+        return self.values.get(f"{self.name}.attention.causal") is False
+
+    @property
+    def embeds(self) -> bool:
+        """An encoder that ends in vectors, not in text."""
+        return self.is_encoder and not self.row.diffusion
+
+    # -------- values of keys
+
+    def number(self, key: str) -> int | None:
+        """A whole number of at least 0; None where the key is missing.
+
+        Raises `Unclear` where it differs between blocks.
+        """
+        value = self.values.get(f"{self.name}.{key}")
+        if value is None:
+            return None
+        if isinstance(value, list) and key in BY_BLOCK and all(type(item) is int for item in value):
+            if len(set(value)) > 1:
+                raise Unclear(
+                    f"{self.name}.{key} is another number in each block, which this selfhost does"
+                    " not follow"
+                )
+            value = value[0] if value else 0
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
+            self.damaged(f"{self.name}.{key} is no whole number")
+        return int(value)
+
+    def size(self, key: str) -> int | None:
+        """A whole number above 0; None where the key is missing or says 0."""
+        return self.number(key) or None
+
+    def needed(self, key: str) -> int:
+        """A number above 0. Raises `Unclear` where the header has none."""
+        value = self.number(key)
+        if not value:
+            raise Unclear(
+                f"the header has no {self.name}.{key}"
+                if value is None
+                else f"{self.name}.{key} is 0"
+            )
+        return value
+
+    def required(self, key: str) -> int:
+        """A number without which llama.cpp loads no model of any architecture
+        (src/llama-model.cpp, load_hparams).
+        """
+        value = self.number(key)
+        if value is None:
+            self.damaged(f"its header has no {self.name}.{key}")
+        return value
+
+    def per_layer(self, key: str) -> list[int] | None:
+        """One number for each layer; None where the key is missing. A single number stands for
+        all layers.
+        """
+        value = self.values.get(f"{self.name}.{key}")
+        if not isinstance(value, list):
+            of_all_layers = self.number(key)
+            return None if of_all_layers is None else [of_all_layers] * self.layers
+        if len(value) < self.layers or not all(
+            isinstance(item, int) and 0 <= item < MAX_NUMBER for item in value
+        ):
+            self.damaged(
+                f"{self.name}.{key} does not list one number for each of the {self.layers:,} layers"
+            )
+        return [int(item) for item in value[: self.layers]]
+
+    # -------- tensors
+
+    def has(self, layer: int, *names: str) -> bool:
+        """The layer has at least one of these tensors."""
+        return any(f"blk.{layer}.{name}" in self.shapes for name in names)
+
+    def layer_of(self, tensor: Tensor) -> int:
+        """The tensor's block, -1 outside the blocks."""
+        match = BLOCK.match(tensor.name)
+        return int(match[2]) if match else -1
