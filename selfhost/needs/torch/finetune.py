@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ...core.workload import DEFAULT_LORA_RANK, Workload
-from ..checkpoint import download_of, size_of
+from ..checkpoint_files import download_of, size_of
 from ..loaded import name_of, overhead
 from ..parts import Subject, term, times
 from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
