@@ -29,7 +29,7 @@ _OUTSIDE = (
     "per_layer_model_proj.weight", "altup_proj.weight",
     "altup_unembd_proj.weight",
 )  # fmt: skip
-# a class has so many matrices where GGUF files have one, by the row's `torch_split`
+# how many matrices a class has where GGUF files have one, by the row's `torch_split`
 _PIECES: Mapping[str, int] = {"attn_qkv": 3, "ffn_up": 2}
 
 
@@ -63,9 +63,9 @@ class Adapters(Record):
 class _Adapted(Record):
     """What adapters add on one group of tensors, in numbers of parameters.
 
-    `taken`: all-linear adds them. `listed`: a list of linear layers adds them. `extra`: there may
-    be so many more of `taken`. `spared`: there may be so many fewer. `weights` and `experts` count
-    the group's own weights in linear layers and in routed experts, `widest` those of one layer.
+    `taken`: all-linear adds them. `listed`: a list of linear layers adds them. `extra` and
+    `spared`: by how many `taken` may be larger or smaller. `weights` and `experts` count the
+    group's own weights in linear layers and in routed experts, `widest` those of one layer.
     """
 
     taken: int = 0
