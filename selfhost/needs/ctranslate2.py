@@ -6,6 +6,7 @@ glibc; `tests/truth/whisper.json` has the figures, `benchmarks/measure_whisper.p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 from ..catalogue.spec import Architecture, Audio, RuntimeSpec
@@ -26,7 +27,7 @@ _BESIDE_GPU = (
     "stated: RAM that others saw beside NVIDIA GPUs, less the program, tests/truth/whisper.json"
 )
 _BATCHED = "stated: what others saw of batches, tests/truth/whisper.json"
-# how long the audio is taken to be unless told: the spectrum of the whole file is made at once
+# the length of audio by default: the spectrum of the whole file is made at once
 # (faster_whisper/feature_extractor.py)
 _AUDIO_SECONDS = 600
 _FRAMES_PER_SECOND = 100
@@ -45,9 +46,9 @@ _REORDERED = {
     "float32": (1.25, 1.25, 1.25),
     "float16": (1.25, 1.25, 1.25),
 }
-# what the encoder leaves: at most so many arrays of all its positions in 32 bits; the rest, by how
-# holes fall: least, likely, most
+# what the encoder leaves: at most this number of arrays of all its positions in 32 bits
 _ENCODER_ARRAYS = 19
+# and the holes beside them: least, likely, most
 _LEFT = (-100_000_000, -25_000_000, 30_000_000)
 # at most so much of the caches lies in holes beside them; most was seen of medium, 0.03
 _CACHES_MORE = 0.04
@@ -68,8 +69,8 @@ _CUDA_LIBRARIES = 120_000_000
 # all that may be written
 _PIECE_SECONDS = 30
 _PIECE_CELLS = (0, 64, 224)
-# eight threads take up to so many arrays of all positions more than one (its README 1.1.0, small:
-# 429 and 239 MB)
+# how many more arrays of all positions eight threads take than one, at most (its README 1.1.0,
+# small: 429 and 239 MB)
 _THREADS = {"float32": 95, "int8": 52}
 # of a 16-bit file whose weights became int8 the heap keeps this share: 0.01 to 0.05
 _HOLES = 0.045
@@ -206,8 +207,8 @@ def _caches(
 
 
 def _ways(workload: Asked) -> tuple[Asked, ...]:
-    """Up to so many pieces are heard at once: a batch, and one recording alone, whose pieces
-    come with the text before.
+    """The workload as a batch, and as one recording alone, whose pieces come with the text before:
+    `parallel` is the most pieces that are heard at once.
     """
     return (workload,) if workload.parallel == 1 else (workload, workload.replace(parallel=1))
 
@@ -248,8 +249,8 @@ def _frames(workload: Asked) -> tuple[int, str]:
 
 
 def _beside_gpu(files: int, weights: int, workload: Asked) -> Term:
-    """What stays in RAM where the model is on a GPU: audio and spectrum, of int8 the weights
-    too; at most the whole file while it loads.
+    """What stays in RAM where the model is on a GPU: audio and spectrum, for int8 the weights too.
+    At most it is the whole file, while that loads.
     """
     frames, longer = _frames(workload)
     spectrum = frames * _SPECTRUM_BYTES
@@ -276,41 +277,22 @@ def _beside_gpu(files: int, weights: int, workload: Asked) -> Term:
 def _work(
     architecture: Architecture, audio: Audio, files: int, weights: int, workload: Asked
 ) -> Term:
-    """The most that lies beside the weights at one moment: while they are read, while the spectrum
-    is made, or while text is written.
+    """The most that lies beside the weights at one of three moments.
 
-    Read: the whole file, before its matrices are int8. Written: audio and spectrum, keys and values
-    of the audio in every layer and of the text for every beam, and what the encoder left.
+    While weights are read, that is the whole file, before its matrices are int8. While the spectrum
+    is made, it is the spectrum. While text is written (`_written`), it is audio and spectrum, keys
+    and values of the audio in every layer and of the text for every beam, and what the encoder
+    left.
     """
     type, (frames, longer) = workload.quantization, _frames(workload)
-    kept, spectrum = frames * _KEPT_BYTES, frames * _SPECTRUM_BYTES
-    array = audio.positions * audio.embedding_length * 4
-    holes = int(_HOLES * files) if type == "int8" else 0
+    spectrum = frames * _SPECTRUM_BYTES
     moments = [
         (
             [spectrum, spectrum, spectrum + spectrum // 50],
             f"{frames:,} frames of audio × {_SPECTRUM_BYTES:,} bytes",
-        )
+        ),
+        *_written(architecture, audio, files, frames, workload),
     ]
-    for way in _ways(workload):
-        caches, counted = _caches(architecture, audio, way, 4, _REORDERED[type])
-        arrays = _ENCODER_ARRAYS * array * way.parallel
-        left = (
-            *_LEFT[:2],
-            _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * array,
-        )
-        moments.append(
-            (
-                [
-                    kept + cache + arrays + holes + each
-                    for cache, each in zip(caches, left, strict=True)
-                ],
-                (
-                    f"{kept:,} bytes of audio and spectrum + {counted} +"
-                    f" {arrays + holes + _LEFT[1]:,} bytes of buffers"
-                ),
-            )
-        )
     if type == "int8":
         moments.append(
             (
@@ -320,9 +302,32 @@ def _work(
         )
     least, likely, most = (max(sizes[end] for sizes, _ in moments) for end in range(3))
     line = next(line for sizes, line in moments if sizes[1] == likely)
+    array = audio.positions * audio.embedding_length * 4
     line += (
         f"; on up to 4 threads, the default; 8 threads take up to {_THREADS[type] * array:,} bytes"
         f" more{longer}"
     )
     how, source = (How.STATED, _BATCHED) if workload.parallel > 1 else (How.MEASURED, _SOURCE)
     return term("compute", likely, how, source, line, low=least, high=most)
+
+
+def _written(
+    architecture: Architecture, audio: Audio, files: int, frames: int, workload: Asked
+) -> Iterator[tuple[list[int], str]]:
+    """The moments in which text is written: least, likely and most bytes, with the line."""
+    type, kept = workload.quantization, frames * _KEPT_BYTES
+    array = audio.positions * audio.embedding_length * 4
+    holes = int(_HOLES * files) if type == "int8" else 0
+    for way in _ways(workload):
+        caches, counted = _caches(architecture, audio, way, 4, _REORDERED[type])
+        arrays = _ENCODER_ARRAYS * array * way.parallel
+        most_left = _LEFT[2] + int(_CACHES_MORE * caches[2]) + _DEFAULT_THREADS_ARRAYS * array
+        left = (*_LEFT[:2], most_left)
+        sizes = [
+            kept + cache + arrays + holes + each for cache, each in zip(caches, left, strict=True)
+        ]
+        line = (
+            f"{kept:,} bytes of audio and spectrum + {counted} +"
+            f" {arrays + holes + _LEFT[1]:,} bytes of buffers"
+        )
+        yield sizes, line

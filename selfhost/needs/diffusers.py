@@ -97,8 +97,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
 
 
 def _weights(subject: Subject, workload: Asked) -> Term:
-    """Files of the type asked for are mapped: what no image needs is never read on a CPU. A GPU
-    holds all.
+    """The weights. Files of the requested type are mapped: a CPU never reads what no image needs. A
+    GPU holds all.
     """
     components = subject.spec.components
     bits = DTYPES.get(workload.quantization, 16.0)

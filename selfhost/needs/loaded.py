@@ -1,5 +1,5 @@
-"""What every runtime of safetensors shares: how weights are stored and loaded, how a cache is
-written down, the program's own part.
+"""What all runtimes of safetensors share: how weights are stored and loaded, the line of a cache,
+the program's own part.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def stored_types(architecture: Architecture, row: ArchitectureRow) -> dict[str, 
 def typed_tensors(
     architecture: Architecture, row: ArchitectureRow
 ) -> Iterator[tuple[TensorGroup, str, float]]:
-    """Tensors with their stored type and bytes, those of blocks that predict more tokens left
-    out.
+    """Each group of tensors with its stored type and bytes, without blocks that predict more
+    tokens.
     """
     return _typed(architecture, row, checkpoint_tensors(architecture, row))
 
@@ -75,7 +75,7 @@ def _typed(
 def _split(
     group: TensorGroup, apart: Mapping[str, str]
 ) -> Iterator[tuple[TensorGroup, str | None]]:
-    """The group's layers by the type that is stated of them; None where none is."""
+    """The group in parts whose layers have the same stated type; None where none is stated."""
     if not apart:
         yield group, None
         return
@@ -113,8 +113,8 @@ def _type_of(
 
 
 def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> tuple[str, str]:
-    """The type that plain weights are stored in, and the one that they are loaded as unless told:
-    config.json's, whatever the files hold.
+    """The type that plain weights are stored in, and the one that they are loaded as by default:
+    that of config.json, whatever the files hold.
 
     transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto
     makes 32 bits 16 (vllm/config/model.py).
@@ -150,8 +150,8 @@ def casts_float8(spec: ModelSpec, quantization: str) -> bool:
 
 
 def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str) -> int:
-    """Bytes of a number that is computed with; MLX computes in the type of the weights, or of
-    their scales.
+    """Bytes of a number in the type that the runtime computes in. MLX computes in the type of the
+    weights, or of their scales.
     """
     if runtime.id == "mlx" and quantization in ("bf16", "fp16"):
         return 2
@@ -163,7 +163,7 @@ def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str
 
 
 def cache_line(group: CacheGroup) -> tuple[int, str]:
-    """Elements that a layer keeps of one token, and how they come about."""
+    """Elements that a layer keeps of one token, and the product that makes them."""
     if group.latent:
         return group.key_elements, f"{group.key_length:,}"
     heads = times(group.kv_heads, "KV head")
@@ -194,7 +194,7 @@ def overhead(runtime: RuntimeSpec) -> Term:
 def guessed_activations(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Term:
-    """What a pass over the prompt holds by general knowledge; of MLX by its own rules."""
+    """What a pass over the prompt holds by general knowledge; for MLX by its own rules."""
     width = width_of(architecture, runtime, workload.quantization)
     if runtime.id == "mlx":
         from .mlx import memory as mlx_memory

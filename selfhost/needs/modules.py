@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# of a tensor `blk.*.NAME.weight`: its module inside a layer, by every class that has it; `*` is the
-# number of an expert
+# the module inside a layer that a tensor `blk.*.NAME.weight` is, in every class that has it; `*` is
+# the number of an expert
 MODULES: Mapping[str, tuple[str, ...]] = {
     "attn_q": ("self_attn.q_proj", "mixer.q_proj", "attn.q_proj", "attention.wq",
     "attention.self.query", "attention.q_proj"),
@@ -108,7 +108,5 @@ OUTSIDE: Mapping[str, str] = {"embed_tokens": "token_embd", "lm_head": "output"}
 
 
 def modules_of(tensor: str) -> tuple[str, ...]:
-    """The modules that a tensor `blk.*.NAME.weight` may be called by; none of a name that is
-    not known.
-    """
+    """The module names that a tensor `blk.*.NAME.weight` may have; none for an unknown name."""
     return MODULES.get(tensor.removeprefix("blk.*.").removesuffix(".weight"), ())

@@ -14,7 +14,7 @@ scale and bias per group; a scale of 8 bits in its modes mxfp4, mxfp8 and nvfp4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 
@@ -76,6 +76,11 @@ class Layers(Record):
     others: int
     tied_table: int
 
+    @property
+    def unquantized(self) -> int:
+        """Parameters of the tables, and of what nobody quantizes."""
+        return self.others + sum(width * rows for width, rows in self.tables)
+
 
 def linear_bytes(type: str, inputs: int, outputs: int) -> float:
     """Bytes of one linear layer without its bias. `type` is one of DTYPES or the name of a
@@ -122,23 +127,22 @@ _BITSANDBYTES = frozenset({"nf4", "nf4-double", "int8"})
 
 
 def left_by_class(name: str, row: ArchitectureRow) -> bool:
-    """A matrix of a model of that row that its class keeps out of bitsandbytes, and of float16."""
+    """True of a matrix that the class of that row keeps out of bitsandbytes, and of float16."""
     return bool(row.torch_wide_matrix) and row.torch_wide_matrix in name
 
 
 def is_bitsandbytes(type: str | None) -> bool:
+    """True of the types that bitsandbytes makes."""
     return type in _BITSANDBYTES
 
 
 def encoders_may_save(encoders: int | None, type: str | None) -> int:
-    """By how many bytes encoders may be less than in 16 bits: bitsandbytes takes their linear
+    """By how many bytes encoders may be smaller than in 16 bits: bitsandbytes takes their linear
     layers too, unless a list names them.
     """
-    return (
-        int((encoders or 0) * (16 - (8 if type == "int8" else 4.5)) / 8)
-        if type in _BITSANDBYTES
-        else 0
-    )
+    if type not in _BITSANDBYTES:
+        return 0
+    return int((encoders or 0) * (16 - (8 if type == "int8" else 4.5)) / 8)
 
 
 @lru_cache(maxsize=256)
@@ -172,8 +176,8 @@ def layers_of(architecture: Architecture, row: ArchitectureRow) -> Layers:
 
 
 def is_linear(group: TensorGroup) -> bool:
-    """A matrix inside the blocks that some layer multiplies by, routers aside: what quantizers
-    take.
+    """True of what quantizers take: a matrix inside the blocks that a layer multiplies by, routers
+    aside.
     """
     # blocks that layers share are listed one by one
     inside = bool(group.layers) or group.name.startswith("shared.")
@@ -200,7 +204,7 @@ def matrix_of(group: TensorGroup) -> tuple[int, int, int]:
 
 
 def part_of(group: TensorGroup, architecture: Architecture) -> str:
-    """Which of PARTS a matrix of a block belongs to."""
+    """The `part` of a `Linear` that a matrix of a block belongs to."""
     name = group.name
     if "_exps." in name:
         return "expert"
@@ -222,54 +226,62 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
     layer of the blocks, nothing else.
     """
     scheme = scheme_of(name) or _bitsandbytes(name)
-    architecture, row = subject.architecture, subject.row
-    if scheme is None or architecture is None or row is None or not subject.whole:
-        why = (
-            "which layers it has is not known" if scheme is not None else "its layout is not known"
-        )
-        return Unread(
-            fact="download_bytes",
-            reason=f"nobody states the size of the safetensors files in {name}, and {why}",
-            remedy="state the size under [[files]] of the spec",
-        )
-    layers = layers_of(architecture, row)
+    if scheme is None:
+        return _unread_layout(name, "its layout is not known")
+    if subject.architecture is None or subject.row is None or not subject.whole:
+        return _unread_layout(name, "which layers it has is not known")
+    layers = layers_of(subject.architecture, subject.row)
     refused = _why_not_packed(layers, scheme)
     if refused is not None:
         return refused
     parameters = subject.spec.parameters
-    leaves = is_bitsandbytes(name)
-    narrow = [
-        linear for linear in layers.linear if not (leaves and left_by_class(linear.name, row))
-    ]
-    packed = sum(
-        linear_bytes(name, linear.inputs, linear.outputs) * linear.number for linear in narrow
-    )
-    weights = sum(linear.weights for linear in narrow)
-    wide = sum(linear.weights for linear in layers.linear) - weights
-    tables = sum(width * rows for width, rows in layers.tables)
-    plain = layers.others + tables + (parameters.encoders or 0) + wide
+    wide = _left_wide(layers, subject.row, name)
+    packed_layers = [linear for linear in layers.linear if linear not in wide]
+    packed = _packed_bytes(packed_layers, name)
+    weights = sum(linear.weights for linear in packed_layers)
+    plain = layers.unquantized + (parameters.encoders or 0) + sum(each.weights for each in wide)
     size = int(packed + 2 * plain)
-    # a tied table is sometimes stored twice; blocks that predict more tokens are dropped or kept in
+    # some files hold a tied table twice; blocks that predict more tokens are dropped or kept in
     # 16 bits
     high = int(size * 1.005) + 2 * (layers.tied_table + (parameters.mtp or 0))
-    low = int(size * 0.995) - encoders_may_save(parameters.encoders, name)
-    varies = any(linear.part in ("expert", "recurrent") for linear in layers.linear)
-    if varies:
+    how, note = How.COMPUTED, ""
+    if any(linear.part in ("expert", "recurrent") for linear in layers.linear):
         high += _wider_in_16_bits(_often_left(layers), name)
-    note = "; recipes differ in what they leave in 16 bits" if varies else ""
+        how, note = How.ASSUMED, "; recipes differ in what they leave in 16 bits"
     scales = int(packed - weights * scheme.bits / 8)
     line = f"{weights:,} weights × {scheme.bits:g} bits / 8"
     line += f" + {scales:,} bytes of scales" if scales else ""
     return SizedWeights(
         bytes=size,
-        low_bytes=low,
+        low_bytes=int(size * 0.995) - encoders_may_save(parameters.encoders, name),
         high_bytes=high,
-        how=How.ASSUMED if varies else How.COMPUTED,
+        how=how,
         source=(
             f"{_LAYOUTS[scheme.method]}: linear layers of the blocks; embeddings, output, norms and"
             f" routers in 16 bits{note}"
         ),
         arithmetic=f"{line} + {plain:,} others × 2 bytes",
+    )
+
+
+def _unread_layout(name: str, why: str) -> Unread:
+    return Unread(
+        fact="download_bytes",
+        reason=f"nobody states the size of the safetensors files in {name}, and {why}",
+        remedy="state the size under [[files]] of the spec",
+    )
+
+
+def _left_wide(layers: Layers, row: ArchitectureRow, name: str) -> list[Linear]:
+    """The linear layers that the class keeps out of bitsandbytes."""
+    if not is_bitsandbytes(name):
+        return []
+    return [linear for linear in layers.linear if left_by_class(linear.name, row)]
+
+
+def _packed_bytes(layers: Iterable[Linear], name: str) -> float:
+    return sum(
+        linear_bytes(name, linear.inputs, linear.outputs) * linear.number for linear in layers
     )
 
 
@@ -292,7 +304,9 @@ def _why_not_packed(layers: Layers, scheme: Scheme) -> Unread | None:
 
 
 def _often_left(layers: Layers) -> list[Linear]:
-    """What some recipes leave in 16 bits: all but the experts, or the recurrent layers."""
+    """What some recipes leave in 16 bits: recurrent layers and shared experts, in a mixture
+    attention as well.
+    """
     mixture = any(linear.part == "expert" for linear in layers.linear)
     left = (
         ("recurrent", "shared_expert", "attention") if mixture else ("recurrent", "shared_expert")
@@ -300,20 +314,15 @@ def _often_left(layers: Layers) -> list[Linear]:
     return [linear for linear in layers.linear if linear.part in left]
 
 
-def _wider_in_16_bits(layers: Iterable[Linear], name: str) -> int:
-    """By how many bytes these layers are more in 16 bits than in the quantization `name`."""
-    return int(
-        sum(
-            2 * linear.weights - linear_bytes(name, linear.inputs, linear.outputs) * linear.number
-            for linear in layers
-        )
-    )
+def _wider_in_16_bits(layers: Sequence[Linear], name: str) -> int:
+    """By how many bytes these layers are larger in 16 bits than in the quantization `name`."""
+    return int(sum(2 * linear.weights for linear in layers) - _packed_bytes(layers, name))
 
 
 def expert_bytes_left(architecture: Architecture, row: ArchitectureRow, name: str) -> int:
     """What the experts take more where they alone stay in 16 bits."""
     layers = layers_of(architecture, row).linear
-    return _wider_in_16_bits((linear for linear in layers if linear.part == "expert"), name)
+    return _wider_in_16_bits([linear for linear in layers if linear.part == "expert"], name)
 
 
 def _bitsandbytes(name: str) -> Scheme | None:
@@ -333,20 +342,11 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     """Files that mlx_lm.convert makes: every linear layer and table whose rows divide into
     groups, the rest in 16 bits.
     """
-    scheme, architecture, row = mlx_scheme(name), subject.architecture, subject.row
     refused = _why_no_mlx_size(subject, name)
     if refused is not None:
         return refused
-    own, parameters = subject.spec.quantized, subject.spec.parameters
-    whole = architecture is not None and row is not None and subject.whole
-    encoders = 2 * (parameters.encoders or 0)
-    if architecture is not None and row is not None and whole:
-        same = own is not None and (own.format, own.quantization) == ("mlx", name)
-        apart = own.apart if own is not None and same else ()
-        weights, vectors = _mlx_parts(architecture, row, scheme, apart)
-    else:
-        weights = {_mlx_bits(scheme): (parameters.total or 0) - encoders // 2}
-        vectors = 0
+    scheme, architecture = mlx_scheme(name), subject.architecture
+    weights, vectors = _mlx_counts(subject, name, scheme)
     if sum(weights.values()) <= 0:
         return Unread(
             fact="download_bytes",
@@ -357,19 +357,11 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
     # published weights
     wide = architecture is not None and architecture.dtype == "float32" and scheme is not None
     width = 4 if wide else 2
+    encoders = 2 * (subject.spec.parameters.encoders or 0)
     size = _mlx_bytes(weights, vectors, width) + encoders
     line = " + ".join(f"{count:,} weights × {bits:g} bits / 8" for bits, count in weights.items())
     line += f" + {vectors:,} others × {width} bytes"
-    low = high = size
-    if (
-        architecture is not None
-        and row is not None
-        and whole
-        and scheme is not None
-        and own is None
-    ):
-        low, high, note = _mlx_ends(architecture, row, scheme, size, encoders)
-        line += note
+    low, high, note = _mlx_ends(subject, scheme, size, encoders)
     return SizedWeights(
         bytes=size,
         # conversions for text alone leave the encoders out
@@ -380,18 +372,38 @@ def mlx_size(subject: Subject, name: str) -> SizedWeights | Unread:
             "mlx.core.quantize and mlx_lm.convert: a scale and bias per group (in some a scale of 8"
             " bits); routers may keep more"
         ),
-        arithmetic=line + (f" + {encoders:,} bytes of encoders" if encoders else ""),
+        arithmetic=line + note + (f" + {encoders:,} bytes of encoders" if encoders else ""),
     )
 
 
-def _mlx_ends(
-    architecture: Architecture, row: ArchitectureRow, scheme: Scheme, size: int, encoders: int
-) -> tuple[int, int, str]:
-    """The least and most bytes that other conversions of the published weights take, beside the
-    `encoders`, and the words for them.
+def _mlx_counts(
+    subject: Subject, name: str, scheme: Scheme | None
+) -> tuple[Mapping[float, int], int]:
+    """Weights by their bits and the number of the others; without tensors all parameters of the
+    language model have the same bits.
     """
-    wide = architecture.dtype == "float32"
+    if subject.architecture is None or subject.row is None or not subject.whole:
+        parameters = subject.spec.parameters
+        return {_mlx_bits(scheme): (parameters.total or 0) - (parameters.encoders or 0)}, 0
+    own = subject.spec.quantized
+    same = own is not None and (own.format, own.quantization) == ("mlx", name)
+    apart = own.apart if own is not None and same else ()
+    return _mlx_parts(subject.architecture, subject.row, scheme, apart)
+
+
+def _mlx_ends(
+    subject: Subject, scheme: Scheme | None, size: int, encoders: int
+) -> tuple[int, int, str]:
+    """The least and most bytes that other conversions of the published weights take, `encoders`
+    included, and the words for them. Both are `size` where nothing says that there are others.
+    """
+    architecture, row = subject.architecture, subject.row
     low, high, note = size, size, ""
+    if architecture is None or row is None or not subject.whole:
+        return low, high, note
+    if scheme is None or subject.spec.quantized is not None:
+        return low, high, note
+    wide = architecture.dtype == "float32"
     if scheme.bits < 8 and row.mlx_in_8_bits:
         apart = tuple((part, "8bit") for part in row.mlx_in_8_bits)
         parts = _mlx_parts(architecture, row, scheme, apart)
@@ -405,7 +417,7 @@ def _mlx_ends(
 
 
 def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
-    """Why the size in `name` cannot be told: no type of MLX, or files whose own type is not
+    """Why the size in `name` is not known: MLX has no such type, or the files' own type is not
     known.
     """
     if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
@@ -439,10 +451,10 @@ def _mlx_parts(
     scheme: Scheme | None,
     apart: tuple[tuple[str, str], ...],
 ) -> tuple[Mapping[float, int], int]:
-    """Weights that are quantized, by their bits with those of scales and biases, and the number of
-    those that are not.
+    """Quantized weights by their bits, scales and biases included, and the number of those that are
+    not quantized.
 
-    `apart`: tensors that are stored otherwise, each with the name of its type.
+    `apart`: tensors of another type, each with the name of that.
     """
     weights: dict[float, int] = {}
     vectors = 0
@@ -484,8 +496,8 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
 
 
 def from_sixteen_bits(architecture: Architecture | None) -> bool:
-    """Can a runtime quantize the published weights while it loads them? Those that are narrow
-    already it cannot.
+    """True where a runtime can quantize the published weights while it loads them: not those that
+    are narrow already.
     """
     if architecture is None:
         return False

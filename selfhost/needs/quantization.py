@@ -28,7 +28,7 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
     "TQ1_0": (256, 54), "TQ2_0": (256, 66),
 }  # fmt: skip
 
-# name of the file's quantization -> type of most of its tensors; best quality first, as
+# the file's quantization and the type of most of its tensors; best quality first, as
 # specs/common/quantizations.toml measures it
 _BASE: Mapping[str, str] = {
     "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
@@ -64,9 +64,9 @@ _FALLBACK = {
     "IQ2_S": "IQ4_NL",
     "IQ3_XXS": "IQ4_NL", "IQ3_S": "IQ4_NL", "IQ4_XS": "IQ4_NL", "TQ1_0": "Q4_0", "TQ2_0": "Q4_0",
 }  # fmt: skip
-# fused queries, keys and values, which since March 2026 are typed as values are (llama.cpp pull
-# 19770, commit 1dab5f5a44, mended by pull 20357 of that day); in every release before they had
-# these, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
+# since March 2026 fused queries, keys and values get the type of values (llama.cpp pull 19770,
+# commit 1dab5f5a44, mended by pull 20357 of that day); in every release before they got these
+# types, else the type of most tensors (src/llama-quant.cpp, attn_qkv)
 _FUSED_AS_VALUES = "2026-03-10"
 _FUSED_EARLIER = {
     "Q3_K_M": "Q4_K",
@@ -92,8 +92,8 @@ _UP_TO_FOUR_BIT = frozenset(
     }
 )
 
-# bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; those it leaves out from
-# the sizes in quantize.cpp
+# bits per weight of Llama 3.1 8B: tools/quantize/README.md of llama.cpp; for names that it leaves
+# out, the sizes in quantize.cpp
 BITS_PER_WEIGHT: Mapping[str, float] = {
     "F32": 32.0, "BF16": 16.0, "F16": 16.0, "Q8_0": 8.5008, "Q6_K": 6.5633, "Q5_K_M": 5.7036,
     "Q5_K_S": 5.5704, "Q5_1": 6.04, "Q5_0": 5.57,
@@ -107,8 +107,8 @@ BITS_PER_WEIGHT: Mapping[str, float] = {
 }  # fmt: skip
 
 
-# of the input layer, read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in llama.cpp's
-# src/llama-arch.cpp
+# tables of the input layer, which are read by rows: LLM_TENSOR_LAYER_INPUT and GGML_OP_GET_ROWS in
+# src/llama-arch.cpp of llama.cpp
 _TABLES = frozenset(
     {
         "token_embd.weight",
@@ -120,7 +120,7 @@ _TABLES = frozenset(
 
 
 class Stored(FileTensors):
-    """The same of a file that was read, or that llama-quantize would write."""
+    """Equal tensors of a file that was read, or that llama-quantize would write."""
 
     @property
     def is_table(self) -> bool:
@@ -155,15 +155,15 @@ def row_bytes(type: str, length: int) -> int:
 
 
 def typed_earlier(released: str | None) -> bool:
-    """Was the model published before llama-quantize typed fused matrices otherwise? Its files
-    were then made by the earlier rule.
+    """True of a model that was published before March 2026, so that its files have fused matrices
+    of the earlier types. `released` is an ISO date.
     """
     return released is not None and released < _FUSED_AS_VALUES
 
 
 @lru_cache(maxsize=512)
 def has_fused(architecture: Architecture, row: ArchitectureRow) -> bool:
-    """Does it have matrices whose type depends on when its files were made?"""
+    """True where the type of some matrices depends on when the files were made."""
     return any(_is_fused(group.name) for group in gguf_tensors(architecture, row))
 
 
@@ -177,9 +177,9 @@ def stored(
 ) -> tuple[Stored, ...]:
     """The tensors of a GGUF file of that quantization, as llama-quantize types them.
 
-    `quantization` is canonical (`canonical_gguf`). With an importance matrix it chooses a little
-    differently for Q4_0, Q5_0 and the IQ types; those are published with one. `earlier`: as it did
-    before March 2026.
+    `quantization` is canonical (`canonical_gguf`). With an importance matrix llama-quantize chooses
+    a little differently for Q4_0, Q5_0 and the IQ types; those are published with one. `earlier`:
+    as before March 2026.
     """
     groups = gguf_tensors(architecture, row)
     return tuple(
@@ -204,6 +204,8 @@ def _typed(
 
 
 class _Recipe:
+    """How llama-quantize makes files of one quantization from one model."""
+
     def __init__(
         self,
         architecture: Architecture,
@@ -241,6 +243,7 @@ class _Recipe:
         return self.sharing >= 4
 
     def more_bits(self, index: int, total: int) -> bool:
+        """True in the first and the last eighth, and for every third tensor between them."""
         return index < total // 8 or index >= 7 * total // 8 or (index - total // 8) % 3 == 2
 
     def early(self, index: int) -> bool:
@@ -250,37 +253,49 @@ class _Recipe:
     def types(self, group: TensorGroup) -> list[tuple[str, int]]:
         """(type, how many of the group's tensors have it)."""
         number = len(group.layers) or 1
-        name = group.name
-        if "ffn_gate_tid2eid" in name:
-            return [("I32", number)]
-        if not _quantized(group):
-            return [("F16" if _kept_in_16_bit(name) and self.base != "F32" else "F32", number)]
-        if self.base in ("F32", "F16", "BF16"):
-            return [(self.base, number)]
-        if self.earlier and _is_fused(name) and self.name != "MXFP4":
-            return [(_fit(_FUSED_EARLIER.get(self.name, self.base), group.shape[0]), number)]
-        if _is_value(name) and name != "output.weight" and self.name != "MXFP4":
-            chosen = [self.value_type(self.value_index[layer, name]) for layer in group.layers]
-        elif "ffn_down" in name and self.name != "MXFP4":
-            # with experts by number of the layer, but the types of about two bits are given before
-            # that is looked at
-            by_layer = self.experts > 1 and self.name not in _TWO_BIT
-            chosen = [
-                self.down_type(layer if by_layer else self.down_index[layer, name])
-                for layer in group.layers
-            ]
-        elif name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")) and self.name == "IQ3_XS":
-            chosen = [self.middle_type(layer) for layer in group.layers]
-        else:
-            chosen = [self.plain_type(group)]
-            return [(_fit(chosen[0], group.shape[0]), number)]
+        kept = self.kept_type(group)
+        if kept is not None:
+            return [(kept, number)]
+        by_layer = self.types_by_layer(group)
+        if by_layer is None:
+            return [(_fit(self.plain_type(group), group.shape[0]), number)]
         counted: dict[str, int] = {}
-        for type in chosen:
-            type = _fit(type, group.shape[0])
+        for chosen in by_layer:
+            type = _fit(chosen, group.shape[0])
             counted[type] = counted.get(type, 0) + 1
         return list(counted.items())
 
+    def kept_type(self, group: TensorGroup) -> str | None:
+        """The type of tensors that no quantization changes, or of all where the file has one; None
+        where the quantization chooses.
+        """
+        if "ffn_gate_tid2eid" in group.name:
+            return "I32"
+        if not _quantized(group):
+            return "F16" if _kept_in_16_bit(group.name) and self.base != "F32" else "F32"
+        return self.base if self.base in ("F32", "F16", "BF16") else None
+
+    def types_by_layer(self, group: TensorGroup) -> list[str] | None:
+        """The type in each of the group's layers; None where all have `plain_type`."""
+        name, layers = group.name, group.layers
+        if self.name == "MXFP4":
+            return None
+        if self.earlier and _is_fused(name):
+            return [_FUSED_EARLIER.get(self.name, self.base)] * len(layers)
+        if _is_value(name):
+            return [self.value_type(self.value_index[layer, name]) for layer in layers]
+        if "ffn_down" in name:
+            if self.experts > 1 and self.name not in _TWO_BIT:
+                # with experts llama-quantize counts by the number of the layer, but it gives types
+                # of about two bits before it looks at that
+                return [self.down_type(layer) for layer in layers]
+            return [self.down_type(self.down_index[layer, name]) for layer in layers]
+        if self.name == "IQ3_XS" and name.startswith(("blk.*.ffn_gate", "blk.*.ffn_up")):
+            return [self.middle_type(layer) for layer in layers]
+        return None
+
     def plain_type(self, group: TensorGroup) -> str:
+        """The type of tensors whose layer does not matter."""
         name, base, quantization = group.name, self.base, self.name
         table = name in ("token_embd.weight", "per_layer_token_embd.weight")
         if name == "output.weight" or (self.tied and table):
@@ -314,6 +329,7 @@ class _Recipe:
         return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M", "IQ3_XXS") else self.base
 
     def value_type(self, index: int) -> str:
+        """Of the values of attention, counted through the file."""
         if self.name in _TWO_BIT:
             if self.shared or self.experts >= 4:
                 return "Q4_K"
@@ -325,12 +341,14 @@ class _Recipe:
         return "Q8_0" if self.experts == 8 else type
 
     def down_type(self, index: int) -> str:
+        """Of the last matrix of a feed-forward."""
         if self.name in _TWO_BIT and self.early(index):
             return "IQ3_S" if self.name in ("IQ2_S", "IQ2_M") else "Q2_K"
         rule = _DOWN_RULES.get(self.name)
         return self.base if rule is None else rule(self, index) or self.base
 
     def output_type(self) -> str:
+        """Of the output matrix of attention."""
         quantization, base = self.name, self.base
         if self.falcon and quantization not in _TWO_BIT:
             return "Q4_K" if quantization == "Q3_K_L" else base
@@ -344,12 +362,13 @@ class _Recipe:
         }.get(quantization, base)  # fmt: skip
 
     def middle_type(self, layer: int) -> str:
+        """Of gate and up in IQ3_XS: the layers in the middle get fewer bits."""
         return "IQ3_XXS" if self.blocks // 8 <= layer < 7 * self.blocks // 8 else self.base
 
 
 def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
-    """Heads that share one key, in the first layer; 0 where it has no attention and the header
-    states that layer by layer.
+    """How many heads share one key in the first layer; 0 where that layer has no attention and the
+    header states keys layer by layer.
     """
     for group in architecture.attention:
         if 0 in group.layers or row.keys_stated_once:
@@ -358,9 +377,9 @@ def _heads_of_a_key(architecture: Architecture, row: ArchitectureRow) -> int:
 
 
 def _in_order(groups: Iterable[TensorGroup]) -> list[tuple[int, str]]:
-    """Layer and name of each tensor as llama-quantize counts them.
+    """Layer and name of each tensor in the order in which llama-quantize counts them.
 
-    In the order of their layers, and of their names in one layer; T5's two stacks by name alone.
+    That is by layer, and by name in one layer; in T5's two stacks by name alone.
     """
     return sorted(
         ((layer, group.name) for group in groups for layer in group.layers),
@@ -405,8 +424,8 @@ def _iq3_xxs_down(recipe: _Recipe, index: int) -> str | None:
     return "Q4_K" if recipe.early(index) else "Q3_K"
 
 
-# which type a tensor gets where it is not that of most: llama_tensor_get_type of
-# src/llama-quant.cpp, a rule for each quantization
+# for each quantization the type of a tensor, None where it is that of most:
+# llama_tensor_get_type of src/llama-quant.cpp
 _Rule = Callable[[_Recipe, int], "str | None"]
 _VALUE_RULES: Mapping[str, _Rule] = {
     "Q2_K": lambda recipe, index: "Q4_K" if recipe.shared else "Q3_K",
@@ -448,6 +467,12 @@ _DOWN_RULES: Mapping[str, _Rule] = {
 }
 
 
+_IN_16_BITS = (
+    "per_layer_model_proj", "altup_proj", "altup_unembd_proj", "altup_router.", "laurel_l",
+    "laurel_r", "attn_rel_b",
+)  # fmt: skip
+
+
 def _is_value(name: str) -> bool:
     return name.endswith(
         ("attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight")
@@ -459,8 +484,8 @@ def _is_fused(name: str) -> bool:
 
 
 def _quantized(group: TensorGroup) -> bool:
-    """What llama-quantize leaves as it is: vectors, norms, routers, position tables, small
-    convolutions, the thin matrices of RWKV (llama-quant.cpp).
+    """False for what llama-quantize leaves as it is: vectors, norms, routers, position tables,
+    small convolutions, the thin matrices of RWKV (llama-quant.cpp).
     """
     name = group.name
     if not name.endswith("weight") or sum(size != 1 for size in group.shape) < 2:
@@ -477,21 +502,11 @@ def _quantized(group: TensorGroup) -> bool:
 
 
 def _kept_in_16_bit(name: str) -> bool:
-    return any(
-        part in name
-        for part in (
-            "per_layer_model_proj",
-            "altup_proj",
-            "altup_unembd_proj",
-            "altup_router.",
-            "laurel_l",
-            "laurel_r",
-            "attn_rel_b",
-        )
-    )
+    return any(part in name for part in _IN_16_BITS)
 
 
 def _fit(type: str, row_length: int) -> str:
+    """The type, or the next one whose blocks divide a row of that length."""
     if row_length % BLOCKS[type][0] == 0:
         return type
     type = _FALLBACK.get(type, type)

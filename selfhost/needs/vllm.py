@@ -1,10 +1,10 @@
-"""What vLLM holds of a device beside weights and cache, as its start-up measures it and takes it
-from the share it may use.
+"""What vLLM holds on a device beside weights and cache. It measures this when it starts, and takes
+it from the share of the device that it may use.
 
-One pass over as many tokens and sequences as it works on at once, with sampling; the CUDA graphs
-that it captures; and what no allocator of PyTorch counts. The first context of a process is outside
-of that share (vllm/v1/worker/gpu_worker.py, init_snapshot). Read from vllm 0.33.0 and held against
-logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
+That is one pass over as many tokens and sequences as it works on at once, with sampling; the CUDA
+graphs that it captures; and what no allocator of PyTorch counts. The first context of a process is
+outside of that share (vllm/v1/worker/gpu_worker.py, init_snapshot). Read from vllm 0.33.0 and held
+against logs of 0.19: `tests/truth/vllm.json`. Before 0.17 sampling took 39 bytes a logit.
 """
 
 from __future__ import annotations
@@ -70,6 +70,10 @@ _TOGETHER = (MIB * 64, GIB, 2 * GIB)
 _SEEING, _SEEING_LOGGED = (0, GIB // 4, 2 * GIB), (0, GIB // 5, GIB // 2)
 
 
+_Three = tuple[int, int, int]
+"""Least, likely and most bytes."""
+
+
 def _bytes_of(
     architecture: Architecture,
     row: ArchitectureRow,
@@ -78,53 +82,20 @@ def _bytes_of(
     *,
     encodes: bool,
     sees: bool,
-) -> tuple[tuple[int, int, int], str]:
-    """Least, likely and most that a pass holds, with the line that says so. `encodes`: no token
-    is sampled.
-    """
-    wide, tokens = architecture.embedding_length, batch.tokens
-    dense = max(
-        (
-            group.shared_length or 0 if group.experts else group.length
-            for group in architecture.feed_forward
-        ),
-        default=0,
-    )
-    states = max((group.inner_length or 0 for group in architecture.recurrent), default=0)
-    layer = tokens * (3 * max(dense, states) + _WIDTHS * wide) * width
-    experts = [group for group in architecture.feed_forward if group.experts]
-    # kept from the first pass on (vllm/v1/worker/workspace.py): what each chosen expert reads,
-    # makes and gives
-    kept = max(
-        (
-            tokens * (group.used or 1) * (max(2 * group.length, wide) + group.length) * width
-            for group in experts
-        ),
-        default=0,
-    )
-    line = (
-        f"{tokens:,} tokens × (3 × {max(dense, states):,} + {_WIDTHS} × {wide:,}) × {width} bytes"
-    )
-    sampled = (0, 0, 0)
+) -> tuple[_Three, str]:
+    """What a pass holds, and the line of the likely figure. `encodes`: no token is sampled."""
+    layer, line = _layer_bytes(architecture, batch, width)
+    sampled, sampled_line = (0, 0, 0), ""
     if not encodes and architecture.vocabulary:
-        words, rows = architecture.vocabulary, batch.sequences * architecture.vocabulary
-        none, likely, most = (
-            words * 4 * number + tokens * wide * width + _CONSTANT for number in _MULTIPROCESSORS
-        )
-        sampled = (rows * _LOGIT_FUSED + none, rows * _LOGIT + likely, rows * _LOGIT + most)
-        if sampled[1] > layer:
-            line = (
-                f"{batch.sequences:,} sequences × {words:,} × {_LOGIT} bytes +"
-                f" {sampled[1] - rows * _LOGIT:,} bytes beside them"
-            )
-    least, likely, most = (
-        max(layer * 8 // 10, sampled[0]),
-        max(layer, sampled[1]),
-        max(layer, sampled[2]) * 11 // 10,
-    )
-    if states:
-        # the scan of recurrent layers in float32; not logged alone
-        most += 8 * tokens * states * 4
+        sampled, sampled_line = _sampled_bytes(architecture, batch, width)
+    if sampled[1] > layer:
+        line = sampled_line
+    least = max(layer * 8 // 10, sampled[0])
+    likely = max(layer, sampled[1])
+    most = max(layer, sampled[2]) * 11 // 10
+    # the scan of recurrent layers in float32; not logged alone
+    most += 8 * batch.tokens * _states_length(architecture) * 4
+    kept = _kept_by_experts(architecture, batch, width)
     if kept:
         line += f" + {kept:,} bytes of experts' inputs and outputs"
     extra = (0, 0, 0)
@@ -132,6 +103,52 @@ def _bytes_of(
         extra = _SEEING_LOGGED if row.vllm_pictures_logged else _SEEING
         line += f" + {extra[1]:,} bytes of the encoder"
     return (least + extra[0], likely + kept + extra[1], most + kept * 3 // 2 + extra[2]), line
+
+
+def _states_length(architecture: Architecture) -> int:
+    return max((group.inner_length or 0 for group in architecture.recurrent), default=0)
+
+
+def _layer_bytes(architecture: Architecture, batch: _Pass, width: int) -> tuple[int, str]:
+    """The widest layer without routed experts, and its line."""
+    wide = architecture.embedding_length
+    dense = max(
+        (
+            group.shared_length or 0 if group.experts else group.length
+            for group in architecture.feed_forward
+        ),
+        default=0,
+    )
+    inner = max(dense, _states_length(architecture))
+    size = batch.tokens * (3 * inner + _WIDTHS * wide) * width
+    return size, f"{batch.tokens:,} tokens × (3 × {inner:,} + {_WIDTHS} × {wide:,}) × {width} bytes"
+
+
+def _kept_by_experts(architecture: Architecture, batch: _Pass, width: int) -> int:
+    """What each chosen expert reads, makes and gives, which stays from the first pass on
+    (vllm/v1/worker/workspace.py).
+    """
+    wide = architecture.embedding_length
+    sizes = (
+        (group.used or 1) * (max(2 * group.length, wide) + group.length)
+        for group in architecture.feed_forward
+        if group.experts
+    )
+    return batch.tokens * max(sizes, default=0) * width
+
+
+def _sampled_bytes(architecture: Architecture, batch: _Pass, width: int) -> tuple[_Three, str]:
+    """What sampling holds, and the line of the likely figure."""
+    words = architecture.vocabulary or 0
+    rows = batch.sequences * words
+    none, likely, most = (
+        words * 4 * number + batch.tokens * architecture.embedding_length * width + _CONSTANT
+        for number in _MULTIPROCESSORS
+    )
+    line = (
+        f"{batch.sequences:,} sequences × {words:,} × {_LOGIT} bytes + {likely:,} bytes beside them"
+    )
+    return (rows * _LOGIT_FUSED + none, rows * _LOGIT + likely, rows * _LOGIT + most), line
 
 
 def activations(

@@ -15,12 +15,12 @@ _SOURCE = (
     "whisper.cpp 1.8.5, whisper_init_state in src/whisper.cpp; equal to the buffers it prints,"
     " tests/truth/whisper.json"
 )
-# caches grow in steps of so many cells
+# caches grow in steps of this many cells
 _STEP = 256
 # whisper-cli searches with 5 beams (beam_size of whisper_full_default_params), and caches then have
 # room for two more (whisper_full_with_state)
 _BEAMS = 5
-# of each beam a probability, its logarithm, a logit and a sorted pair for every word
+# bytes of each beam for every word: a probability, its logarithm, a logit and a sorted pair
 # (whisper_decoder)
 _BEAM_BYTES = 28
 # the text before is read again with each half minute, half of 448 tokens at most, and with it four
@@ -32,16 +32,15 @@ _WRITTEN = (75, 105, 220)
 _HALF_MINUTE = 30
 # a last piece so short is read without the text before
 _ALONE_SECONDS = 5
-# what every one of the four graphs takes by itself: nodes and tensors without data
-# (WHISPER_MAX_NODES)
+# each of the four graphs takes this for nodes and tensors without data (WHISPER_MAX_NODES)
 _GRAPH_BYTES = 1_590_000
 # what is left of runs of whisper-cli from tiny to medium: 18 to 22 MB on two threads, 24 to 25 on
 # four, the default
 _PROGRAM = (24_000_000, 18_000_000, 28_000_000)
 # audio stays as it is read in 32 bits, with its spectrum
 _SAMPLES_PER_SECOND, _FRAMES_PER_SECOND = 16_000, 100
-# of unknown length: a sentence where what that leaves out is little, else as long as fills the text
-# before; some minutes; ten
+# audio of unknown length, least, likely and most: some minutes, up to ten. The least is a sentence
+# where that makes little difference, else what fills the text before
 _SHORT_SECONDS, _AUDIO_SECONDS = 10, (100, 200, 600)
 _LITTLE = 0.1
 _TYPES = ("F32", "F16", "Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0")
@@ -50,8 +49,8 @@ _HEADER_BYTES = 600_000
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
-    """The ggml file: as published, else matrices in the type asked for, vectors and positions
-    in 32 bits.
+    """The ggml file: as published, else matrices in the requested type, vectors and positions in 32
+    bits.
     """
     name = canonical_gguf(quantization) or quantization
     stated = published(subject.spec, "ggml", name)
@@ -127,35 +126,23 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
             high=high,
         )
         return Parts(files=files, terms=(weights, rest), largest_file_bytes=files.bytes)
-    if workload.audio_seconds is not None:
-        terms = _terms(
-            weights,
-            architecture,
-            architecture.audio,
-            architecture.vocabulary,
-            (workload.audio_seconds,) * 3,
-            workload.parallel,
-        )
-        return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
-    terms = _terms(
-        weights,
-        architecture,
-        architecture.audio,
-        architecture.vocabulary,
-        (_SHORT_SECONDS, *_AUDIO_SECONDS[1:]),
-        workload.parallel,
-    )
-    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
-    if high - low > _LITTLE * (high + low):
-        terms = _terms(
-            weights,
-            architecture,
-            architecture.audio,
-            architecture.vocabulary,
-            _AUDIO_SECONDS,
-            workload.parallel,
-        )
+    terms = _terms_of(weights, architecture, architecture.audio, architecture.vocabulary, workload)
     return Parts(files=files, terms=terms, largest_file_bytes=files.bytes)
+
+
+def _terms_of(
+    weights: Term, architecture: Architecture, audio: Audio, vocabulary: int, workload: Asked
+) -> tuple[Term, ...]:
+    """All terms, for the stated seconds of audio or for the usual ones."""
+
+    def lasting(seconds: tuple[int, int, int]) -> tuple[Term, ...]:
+        return _terms(weights, architecture, audio, vocabulary, seconds, workload.parallel)
+
+    if workload.audio_seconds is not None:
+        return lasting((workload.audio_seconds,) * 3)
+    terms = lasting((_SHORT_SECONDS, *_AUDIO_SECONDS[1:]))
+    low, high = sum(item.low_bytes for item in terms), sum(item.high_bytes for item in terms)
+    return lasting(_AUDIO_SECONDS) if high - low > _LITTLE * (high + low) else terms
 
 
 def _terms(
@@ -166,7 +153,7 @@ def _terms(
     seconds: tuple[int, int, int],
     states: int,
 ) -> tuple[Term, ...]:
-    """All of them; `seconds` of audio at least, likely and at most."""
+    """All terms, for `seconds` of audio: least, likely and most."""
     return (
         weights,
         _cache(architecture, audio, states),

@@ -31,15 +31,15 @@ _STATE_BYTES: Mapping[str, int | None] = {
 
 
 def rotates(architecture: Architecture, row: ArchitectureRow) -> bool:
-    """Do layers with a window keep no more than its tokens?"""
+    """True where layers with a window keep no more tokens than that."""
     if row.mlx_windows == "mixed":
         return any(group.window_tokens is None for group in architecture.attention)
     return bool(row.mlx_windows)
 
 
 def as_kept(architecture: Architecture, row: ArchitectureRow) -> Architecture:
-    """The model with its attention as it is stored: of an unpacked latent the keys and values
-    of every head.
+    """The model with its attention as MLX LM stores it: an unpacked latent as keys and values of
+    every head.
     """
     if not _unpacks(architecture, row):
         return architecture
@@ -52,7 +52,7 @@ def as_kept(architecture: Architecture, row: ArchitectureRow) -> Architecture:
 
 
 def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGroup, ...]:
-    """Layers that cache alike, the keys of an indexer as groups of their own."""
+    """Groups of layers that cache alike; the keys of an indexer are a group of their own."""
     groups = cache_groups(as_kept(architecture, row), row)
     copies, length = (
         row.mlx_indexer_copies,
@@ -72,8 +72,8 @@ def groups_of(architecture: Architecture, row: ArchitectureRow) -> tuple[CacheGr
 
 
 def state(architecture: Architecture, width: int, sequences: int) -> Term | None:
-    """What recurrent layers keep, `width` the bytes of a number of the model; None where there
-    are none, or of a kind that was not read.
+    """What recurrent layers keep; None where there are none, or where one is of a kind whose code
+    was not read. `width` is the bytes of a number of the model.
     """
     groups = [group for group in architecture.recurrent if group.layers]
     if not groups or any(group.kind not in _STATE_BYTES for group in groups):

@@ -1,12 +1,12 @@
 """What MLX holds beside weights and cache while mlx-lm reads a prompt, on a Mac's GPU.
 
-MLX encodes ahead of the GPU, and the arrays of a command buffer live until it is done: at most ten
+MLX encodes ahead of the GPU, and the arrays of a command buffer live until it is done. At most ten
 buffers wait (mlx/transforms.cpp, MAX_ACTIVE_TASKS), and each is closed once it has seen 50 MB
 (mlx/backend/metal/device.cpp). Peaks that its authors and others printed on Macs agree:
 `tests/truth/mlx.json`, `published` and, for smaller pieces of a prompt, `steps`. A CPU keeps less
-and stores scores. Two peaks of a later main on an M1 and an M4 Pro do not go with this, and not by
-scores (`unlike`). At its memory limit it waits for the GPU (mlx/transforms.cpp, get_memory_limit),
-so that a model runs without the room for what waits.
+and stores scores. Two peaks of a later main on an M1 and an M4 Pro do not agree, and scores are not
+the reason (`unlike`). At its memory limit MLX waits for the GPU (mlx/transforms.cpp,
+get_memory_limit), so that a model runs without memory for what waits.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PROMPT_STEP = 2048
 # arrays that wait in closed buffers; of a short prompt no more than 500, for a buffer is closed
 # after 50 operations as well
 _WAITING_BYTES, _WAITING_ARRAYS = 10 * 50_000_000, 10 * 50
-# and of the widest array, the ones that went over those limits: 1.2 to 6.4 were seen, and 13 to 21
-# where scores are stored between them
+# how many of the widest arrays went over those limits: 1.2 to 6.4 were seen, and 13 to 21 where
+# scores are stored between them
 _OVER, _OVER_SCORES = (1, 4, 7), (10, 16, 23)
-# of a prompt of 128 tokens 0.3 to 1.0 times what waits was seen, of 512 0.7 to 1.6 and not always
-# the widest array: least and most, of at most so many tokens
+# the least and the most share of what may wait, for a prompt of at most so many tokens: with 128
+# tokens 0.3 to 1.0 was seen, with 512 0.7 to 1.6, and not always the widest array
 _SHORT = ((256, 0.3, 1.25), (512, 0.5, 1.25), (PROMPT_STEP, 1.0, 1.0))
 # lengths of heads, keys and values alike, for which Metal's attention keeps no scores
 # (mlx/backend/metal/scaled_dot_product_attention.cpp, sdpa_full_supported_head_dim); of latent
@@ -39,8 +39,8 @@ _FUSED = (64, 80, 128)
 # it: 6 to 7 a step were alive on a CPU, 15 in Granite 4.0 H Small, the only peak of a Mac that is
 # known
 _SCAN_STEP, _SCANNED = 256, (6, 12, 17)
-# Mamba goes token by token (mlx_lm/models/mamba.py); what comes to the states is there for all
-# tokens: 1.7 times that on a CPU with all else a token takes, and no peak of a Mac is known
+# Mamba goes token by token (mlx_lm/models/mamba.py), but what is added to the states is there for
+# all tokens. A CPU held 1.7 times that, with all else a token takes; no peak of a Mac is known
 _STATES = (1, 2, 4)
 _SOURCE = "Metal peaks that others printed, tests/truth/mlx.json; mlx 0.29 to 0.32"
 
@@ -51,34 +51,12 @@ def activations(
     """The most that one piece of a prompt holds; `tokens` of one sequence, `width` the bytes of
     a number.
     """
-    piece, wide = min(tokens, PROMPT_STEP) * sequences, architecture.embedding_length
-    inner = _widest(architecture)
-    array = piece * inner * width
-    # a short prompt has no more than all arrays of all layers
-    every = piece * architecture.layers * (6 * wide + 3 * inner) * width
+    piece = min(tokens, PROMPT_STEP) * sequences
     logits = 4 * (architecture.vocabulary or 0) * sequences
     stored, grown, mask = _scores(architecture, row, tokens, sequences, width)
-    waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
     over = _OVER_SCORES if stored else _OVER
-    fewest = 0 if tokens < PROMPT_STEP else over[0]
-    held = [int(waiting * _shares(tokens)[0]) + fewest * array, waiting + over[1] * array]
-    # a longer prompt never takes less
-    held.append(
-        max(
-            _most_of_prompt(length, sequences, wide, inner, width, over[2])
-            for length in _lengths(tokens, sequences * wide * width)
-        )
-    )
-    least, likely, most = (min(every, size) + logits + stored for size in held)
-    line = (
-        f"{waiting:,} bytes that wait for the GPU + {over[1]} × {piece:,} tokens × {inner:,} ×"
-        f" {width} bytes"
-    )
-    if every < waiting + over[1] * array:
-        line = (
-            f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) ×"
-            f" {width} bytes"
-        )
+    held, line = _waiting(architecture, tokens, sequences, width, over)
+    least, likely, most = (size + logits + stored for size in held)
     line += f" + {logits:,} bytes of logits"
     if stored:
         likely, most = likely + grown, most + grown + mask
@@ -89,13 +67,53 @@ def activations(
         line += (
             "; of scores a quarter with --prefill-step-size 512" if tokens >= PROMPT_STEP else ""
         )
-    how, kinds = How.COMPUTED, {group.kind for group in architecture.recurrent}
     scanned, note = _scan(architecture, tokens, piece, width)
-    least, likely, most = least + scanned[0], likely + scanned[1], most + scanned[2]
-    line += note
-    if kinds - {"delta"}:
-        how = How.ASSUMED
-    return term("activations", likely, how, _SOURCE, line, low=least, high=most)
+    kinds = {group.kind for group in architecture.recurrent}
+    return term(
+        "activations",
+        likely + scanned[1],
+        How.ASSUMED if kinds - {"delta"} else How.COMPUTED,
+        _SOURCE,
+        line + note,
+        low=least + scanned[0],
+        high=most + scanned[2],
+    )
+
+
+def _waiting(
+    architecture: Architecture,
+    tokens: int,
+    sequences: int,
+    width: int,
+    over: tuple[int, int, int],
+) -> tuple[tuple[int, int, int], str]:
+    """Least, likely and most bytes of arrays that wait for the GPU, and the line.
+
+    `over`: how many of the widest arrays go over the limits.
+    """
+    piece, wide = min(tokens, PROMPT_STEP) * sequences, architecture.embedding_length
+    inner = _widest(architecture)
+    array = piece * inner * width
+    # a short prompt has no more than all arrays of all layers
+    every = piece * architecture.layers * (6 * wide + 3 * inner) * width
+    waiting = min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width)
+    fewest = 0 if tokens < PROMPT_STEP else over[0]
+    least, likely = int(waiting * _shares(tokens)[0]) + fewest * array, waiting + over[1] * array
+    # a longer prompt never takes less
+    most = max(
+        _most_of_prompt(length, sequences, wide, inner, width, over[2])
+        for length in _lengths(tokens, sequences * wide * width)
+    )
+    line = (
+        f"{waiting:,} bytes that wait for the GPU + {over[1]} × {piece:,} tokens × {inner:,} ×"
+        f" {width} bytes"
+    )
+    if every < likely:
+        line = (
+            f"{piece:,} tokens × {architecture.layers:,} layers × (6 × {wide:,} + 3 × {inner:,}) ×"
+            f" {width} bytes"
+        )
+    return (min(every, least), min(every, likely), min(every, most)), line
 
 
 def _widest(architecture: Architecture) -> int:
@@ -112,8 +130,8 @@ def _widest(architecture: Architecture) -> int:
 
 
 def _lengths(tokens: int, row_bytes: int) -> tuple[int, ...]:
-    """Where most may wait of a prompt of up to so many tokens, for the share falls at the end:
-    there, where it begins to fall, and where the limit of bytes is reached.
+    """The lengths of a prompt of up to `tokens` at which most may wait: the end, where the share
+    begins to fall, and where the limit of bytes is reached.
     """
     full = _WAITING_BYTES // (_WAITING_ARRAYS * row_bytes)
     return (
@@ -129,9 +147,7 @@ def _lengths(tokens: int, row_bytes: int) -> tuple[int, ...]:
 def _most_of_prompt(
     tokens: int, sequences: int, wide: int, inner: int, width: int, over: int
 ) -> int:
-    """The most that waits of a prompt of so many tokens, with the widest arrays that go over
-    the limits.
-    """
+    """The most that waits of a prompt of `tokens`, with the arrays that go over the limits."""
     piece = tokens * sequences
     return (
         int(min(_WAITING_BYTES, _WAITING_ARRAYS * piece * wide * width) * _shares(tokens)[1])
@@ -140,8 +156,8 @@ def _most_of_prompt(
 
 
 def _shares(tokens: int) -> tuple[float, float]:
-    """Least and most of what waits, of a prompt of so many tokens; between the lengths that
-    were seen by straight lines.
+    """The least and the most share of what may wait that a prompt of `tokens` has waiting. Between
+    the lengths that were seen it follows straight lines.
     """
     before, least, most = _SHORT[0]
     for length, low, high in _SHORT:
@@ -153,7 +169,7 @@ def _shares(tokens: int) -> tuple[float, float]:
 
 
 def program(architecture: Architecture, alone: Term) -> Term:
-    """The program with the tokenizer; `alone` without."""
+    """The program with the tokenizer; `alone` is the program without it."""
     words = by_mlx(architecture)
     line = (
         f"{alone.bytes:,} bytes + {words.arithmetic}; {alone.arithmetic}, and {words.low_bytes:,}"
@@ -166,9 +182,11 @@ def program(architecture: Architecture, alone: Term) -> Term:
 def _scores(
     architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int
 ) -> tuple[int, int, int]:
-    """Of the widest attention of one layer its scores, its keys and values once more while they are
-    copied to where there is room for a piece more (mlx_lm/models/cache.py, KVCache), and its mask.
-    Those of two layers do not wait at once: each of their arrays is more than a buffer may see.
+    """Bytes of scores, of a growing cache and of the mask, in the layer whose attention takes most.
+
+    The cache is there twice while it is copied to where there is room for one more piece
+    (mlx_lm/models/cache.py, KVCache). The scores of two layers do not wait at once: each of their
+    arrays is larger than a buffer may see.
     """
     piece, widest = min(tokens, PROMPT_STEP) * sequences, (0, 0, 0)
     for group in as_kept(architecture, row).attention:
@@ -192,8 +210,8 @@ def _scores(
 def _scan(
     architecture: Architecture, tokens: int, piece: int, width: int
 ) -> tuple[tuple[int, int, int], str]:
-    """Least, likely and most of what a scan keeps for all tokens of a piece, with what to say
-    of it.
+    """Least, likely and most bytes that a scan keeps for all tokens of a piece, and its part of the
+    line.
     """
     for group in architecture.recurrent:
         if group.kind == "mamba2":

@@ -51,7 +51,8 @@ _SCAN_HOLES, _ENCODER_HOLES, _CACHED_HOLES = (0.3, 0.9, 1.1), (0.0, 0.4, 0.9), (
 # where products hold their result in 32 bits as well, what is put into their places is half as
 # large: 0.7 to 1.65 over nine runs (tests/truth/transformers_avx512.json)
 _WIDE_HOLES = (0.5, 1.35, 1.9)
-# and never more than 221 MiB altogether, prompts of 8,000 tokens included; 294 with such a cache
+# holes were never more than 221 MiB altogether, with prompts of 8,000 tokens too; 294 MiB where an
+# embedding model fills a cache
 _HOLES_BYTES, _CACHED_HOLES_BYTES = 240 * MIB, 320 * MIB
 ENCODER_HOLES_HIGH = 3
 # what stacking experts leaves in the heap beyond what a prompt takes up again, as a share of them:
@@ -59,7 +60,7 @@ ENCODER_HOLES_HIGH = 3
 # of 3 MiB, whose stacks are mapped), 0.59 to 0.91 in another
 _LEFT_BY_EXPERTS = (0.05, 0.0, 0.25)
 _LEFT_BY_CONVERTED_EXPERTS = (0.75, 0.5, 1.0)
-# and of experts in FP8 that are made 16 bits: 0.36 in one run
+# the same share of experts in FP8 that are made 16 bits wide: 0.36 in one run
 LEFT_BY_WIDENED_EXPERTS = (0.36, 0.25, 0.45)
 # a page of Linux on x86_64, and what it maps at once where a file is cached: 64 KiB
 # (fault_around_bytes of mm/memory.c), from 6.18 on a whole folio of up to 2 MiB (filemap_map_pages
@@ -82,8 +83,8 @@ Three = tuple[int, int, int]
 
 
 def kept_product(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> Three:
-    """What oneDNN keeps of one product in `dtype` on a processor; None: not known which. On ARM
-    it was not measured.
+    """Bytes that oneDNN keeps of one product in `dtype`, None for an unknown type. They were not
+    measured on ARM.
     """
     if dtype is None:
         return _PRODUCT[0], 0, _PRODUCT[2]
@@ -178,15 +179,15 @@ def table_rows(
     written: int = 0,
     encodes: bool = False,
 ) -> Rows:
-    """Tables of which `tokens` of one pass, those of all sequences, read single rows, where nothing
-    is converted. `written`: so many of each sequence a decoder writes at least, for its encoder
-    cannot read them.
+    """Tables of which one pass over `tokens`, those of all sequences, reads single rows, where
+    nothing is converted.
 
-    An untied token table, where the model `encodes`, answers with no token, a tied one too, and a
-    table of positions, whose rows are read from the first on. A text has one distinct token at
-    least and as many as it is long at most; each row may lie across one more page. How much of a
-    table is resident is the system's: it brings in `_AROUND_A_ROW_BYTES` and more with a row, and
-    may drop all of it but the rows.
+    `written` is the least number of tokens of each sequence that a decoder writes, because its
+    encoder cannot read them. These tables are an untied token table, a tied one where the model
+    `encodes` (answers with no token), and a table of positions, whose rows are read from the first
+    on. A text has at least one distinct token, and at most as many as it is long. Each row may lie
+    across one more page. The system decides how much of a table is resident: it brings in
+    `_AROUND_A_ROW_BYTES` and more with a row, and may drop all but the rows.
     """
     all_bytes = low = likely = high = 0
     for group in checkpoint_tensors(architecture, row):
@@ -258,11 +259,11 @@ def prompt_bytes(
 ) -> Span:
     """The most that one pass over a prompt (or an encoder's batch) holds beside weights and cache.
 
-    `low_bytes` is what PyTorch's allocator counts; the rest are holes of the C heap, none with
-    `fixed_threshold`: MALLOC_MMAP_THRESHOLD_ is set, say to 262144. transformers reads a prompt in
-    one pass unless prefill_chunk_size is set and keeps the logits of the last token alone.
-    `encodes`: it answers with no token. `eager`: attention that stores its scores was asked for.
-    `padded`: prompts of different lengths, so that there is a mask. `wide_results`: see
+    `low_bytes` is what PyTorch's allocator counts. The rest are holes of the C heap; there are none
+    with `fixed_threshold`, when MALLOC_MMAP_THRESHOLD_ is set, say to 262144. transformers reads a
+    prompt in one pass unless prefill_chunk_size is set, and keeps the logits of the last token
+    alone. `encodes`: it answers with no token. `eager`: the user chose attention that stores its
+    scores. `padded`: prompts differ in length, so that there is a mask. `wide_results`: see
     `holds_wide_results`.
     """
     stored, cached = (
@@ -271,17 +272,11 @@ def prompt_bytes(
     )
     count = tokens * sequences
     masks = sum(_masks(architecture, row, tokens, sequences, width, stored=stored, padded=padded))
-    moments = list(_feed_forwards(architecture, row, count, width, wide_results=wide_results))
-    for group in architecture.attention:
-        if group.kind != "cross":
-            masked = padded or _windowed(group, tokens)
-            moments.append(
-                _attention(
-                    architecture, row, group, tokens, sequences, width, stored=stored, masked=masked
-                )
-            )
-    if architecture.recurrent:
-        moments += scans(architecture, row, tokens, sequences, width)
+    moments = [
+        *_feed_forwards(architecture, row, count, width, wide_results=wide_results),
+        *_attentions(architecture, row, tokens, sequences, width, stored=stored, padded=padded),
+        *scans(architecture, row, tokens, sequences, width),
+    ]
     most, line, _ = max(moments)
     angles = _angles(architecture, row) * tokens * width
     size = most + masks + angles
@@ -363,8 +358,8 @@ def _masks(
     stored: bool,
     padded: bool,
 ) -> Iterator[int]:
-    """One mask per kind of layer, alive through the pass: numbers of the model where scores are
-    stored, else a byte where needed.
+    """Bytes of the mask of each kind of layer, which lives through the pass. Its cells are numbers
+    of the model where scores are stored, else bytes, where a mask is needed.
     """
     cells = tokens * tokens * sequences
     attending = [group for group in architecture.attention if group.kind != "cross"]
@@ -400,7 +395,7 @@ def _feed_forwards(
     *,
     wide_results: bool = False,
 ) -> Iterator[Moment]:
-    """The moments in which a feed-forward holds most: around it the embedded input, the layer's
+    """The moments in which a feed-forward holds most. Around it lie the embedded input, the layer's
     input, the sum and the norm.
     """
     wide = architecture.embedding_length
@@ -453,6 +448,24 @@ def _feed_forward(
     ), f"{around:g} × {wide:,} + {inside:g} × {group.length:,}"
 
 
+def _attentions(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    tokens: int,
+    sequences: int,
+    width: int,
+    *,
+    stored: bool,
+    padded: bool,
+) -> Iterator[Moment]:
+    for group in architecture.attention:
+        if group.kind != "cross":
+            masked = padded or _windowed(group, tokens)
+            yield _attention(
+                architecture, row, group, tokens, sequences, width, stored=stored, masked=masked
+            )
+
+
 def _attention(
     architecture: Architecture,
     row: ArchitectureRow,
@@ -464,58 +477,98 @@ def _attention(
     stored: bool,
     masked: bool,
 ) -> Moment:
-    wide, count = architecture.embedding_length, tokens * sequences
-    cells = group.heads * tokens * tokens * sequences
+    """The moment in which attention holds most."""
+    count = tokens * sequences
     key = group.key_length + (group.rope_length or 0 if group.kind == "latent" else 0)
-    queries, keys, values = (
-        group.heads * key,
-        group.kv_heads * key,
-        group.kv_heads * group.value_length,
+    sizes = _Heads(
+        wide=architecture.embedding_length,
+        cells=group.heads * tokens * count,
+        queries=group.heads * key,
+        keys=group.kv_heads * key,
+        values=group.kv_heads * group.value_length,
     )
     if group.kind == "latent":
-        # heads of unlike length take PyTorch's composed attention: scaled queries and keys, scores
-        # and their softmax in float32
-        expanded = group.heads * (group.key_length + group.value_length)
-        numbers = 3 * wide + 2 * queries + keys + expanded
-        floats = queries + keys + (values if width == 2 else 0)
-        each = 10 if width == 2 else 8
-        size = count * (numbers * width + floats * 4) + cells * each + tokens * tokens * 4
-        line = (
-            f"{cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} +"
-            f" {floats:,} × 4 bytes)"
-        )
-        heap = in_heap(count, width, (3, wide), (2 + 8 / width, queries), (1, keys), (1, expanded))
-        return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes", heap
+        return _latent_attention(group, sizes, tokens, count, width)
     if stored:
-        # two copies of scores, then softmax in float32; gpt-oss: with the sinks, less their
-        # maximum, softmax
-        score = row.torch_score_bytes[0 if width == 2 else 1]
-        repeated = 2 * queries if group.heads != group.kv_heads else 0
-        numbers = 3 * wide + queries + repeated
-        if row.torch_beside_scores:
-            numbers = int(row.torch_beside_scores[0 if width == 2 else 1] * wide)
-        line = (
-            f"{cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
-        )
-        # scores leave room for the next ones, but for those that a sink makes one longer
-        scores = score / width if row.attention_sinks else 0
-        heap = in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
-        return int(cells * score) + count * numbers * width, line, heap
+        return _stored_attention(row, group, sizes, tokens, count, width)
+    return _fused_attention(row, group, sizes, tokens, count, width, masked=masked)
+
+
+class _Heads(Record):
+    """Numbers of one token in a layer's attention; `cells` are the scores of all tokens."""
+
+    wide: int
+    cells: int
+    queries: int
+    keys: int
+    values: int
+
+
+def _latent_attention(
+    group: Attention, sizes: _Heads, tokens: int, count: int, width: int
+) -> Moment:
+    """Heads of unlike length take PyTorch's composed attention: scaled queries and keys, scores
+    and their softmax in float32.
+    """
+    wide, queries, keys = sizes.wide, sizes.queries, sizes.keys
+    expanded = group.heads * (group.key_length + group.value_length)
+    numbers = 3 * wide + 2 * queries + keys + expanded
+    floats = queries + keys + (sizes.values if width == 2 else 0)
+    each = 10 if width == 2 else 8
+    size = count * (numbers * width + floats * 4) + sizes.cells * each + tokens * tokens * 4
+    line = (
+        f"{sizes.cells:,} scores × {each} bytes + {count:,} tokens × ({numbers:,} × {width} +"
+        f" {floats:,} × 4 bytes)"
+    )
+    heap = in_heap(count, width, (3, wide), (2 + 8 / width, queries), (1, keys), (1, expanded))
+    return size, f"{line} + a mask of {tokens:,} × {tokens:,} × 4 bytes", heap
+
+
+def _stored_attention(
+    row: ArchitectureRow, group: Attention, sizes: _Heads, tokens: int, count: int, width: int
+) -> Moment:
+    """Attention that stores its scores: two copies of them, then softmax in float32. gpt-oss: with
+    the sinks, less their maximum, softmax.
+    """
+    wide, queries = sizes.wide, sizes.queries
+    score = row.torch_score_bytes[0 if width == 2 else 1]
+    repeated = 2 * queries if group.heads != group.kv_heads else 0
+    numbers = 3 * wide + queries + repeated
+    if row.torch_beside_scores:
+        numbers = int(row.torch_beside_scores[0 if width == 2 else 1] * wide)
+    line = (
+        f"{sizes.cells:,} scores × {score:g} bytes + {count:,} tokens × {numbers:,} × {width} bytes"
+    )
+    # scores leave room for the next ones, but a sink makes the next ones one longer
+    scores = score / width if row.attention_sinks else 0
+    heap = in_heap(count, width, (numbers / wide, wide), (scores, group.heads * tokens))
+    return int(sizes.cells * score) + count * numbers * width, line, heap
+
+
+def _fused_attention(
+    row: ArchitectureRow,
+    group: Attention,
+    sizes: _Heads,
+    tokens: int,
+    count: int,
+    width: int,
+    *,
+    masked: bool,
+) -> Moment:
+    """Attention that stores no scores."""
+    wide, queries, keys, values = sizes.wide, sizes.queries, sizes.keys, sizes.values
     numbers = 3 * wide + row.torch_query_arrays * queries + keys + values
+    size, line = count * numbers * width, f"{count:,} tokens × {numbers:,} × {width} bytes"
     heap = in_heap(count, width, (3, wide), (4, queries), (1, keys), (1, values))
-    line = f"{count:,} tokens × {numbers:,} × {width} bytes"
     if masked:
         # the mask as numbers; keys and values repeated for every head, but for those of one head,
         # which are shown to all
         inner = 3 * wide + 2 * queries + (2 * queries if 1 < group.kv_heads < group.heads else 0)
-        other = tokens * tokens * sequences * width + count * inner * width
-        if other > count * numbers * width:
-            return (
-                other,
-                (
-                    f"{count:,} tokens × {inner:,} × {width} bytes + a mask of {tokens:,} ×"
-                    f" {count:,} × {width} bytes"
-                ),
-                heap,
+        other = tokens * count * width + count * inner * width
+        if other > size:
+            line = (
+                f"{count:,} tokens × {inner:,} × {width} bytes + a mask of {tokens:,} ×"
+                f" {count:,} × {width} bytes"
             )
-    return count * numbers * width, line, heap
+            return other, line, heap
+    return size, line, heap

@@ -1,5 +1,5 @@
-"""The terms of transformers: the formulas for PyTorch on a CPU, where they are known to hold
-for a model.
+"""The terms of transformers: the formulas for PyTorch on a CPU, for models for which they are known
+to hold.
 """
 
 from __future__ import annotations
@@ -7,8 +7,9 @@ from __future__ import annotations
 from math import isqrt
 
 from ...catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
+from ...core.records import Record
 from .. import tokenizers
-from ..cache import cache_groups
+from ..cache import CacheGroup, cache_groups
 from ..loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
 from ..packed import DTYPES, left_by_class
 from ..parts import Asked, Subject, by_layers, term, why_no_encoders
@@ -22,22 +23,21 @@ _TORCH = (
     "measured: torch 2.13.0 (CPU build, Linux) and transformers 5.23.0,"
     " tests/truth/transformers.json"
 )
-# narrow types that transformers 5.23.0 makes 16 bits of wherever it has no kernel: mxfp4
+# transformers 5.23.0 makes 16 bits of these narrow types wherever it has no kernel: mxfp4
 # (quantizer_mxfp4.py: on a CPU without use_kernels=True), FP8 (quantizer_finegrained_fp8.py:
 # without a GPU of compute capability 8.9)
 _WIDENED_ON_A_CPU = frozenset({"mxfp4", "float8_e4m3", "float8_e4m3_128x128"})
-# and those for which it has none: INT4 of compressed-tensors, decompressed when the model first
+# it has no kernel at all for these: INT4 of compressed-tensors, decompressed when the model first
 # answers or its experts are stacked (quantizer_compressed_tensors.py), BitNet's packed weights
 # (BitNetDeserialize of integrations/bitnet.py)
 _WIDENED = frozenset({"int4_32", "ternary"})
-# patches of 14 pixels of one picture of 1,024 × 1,024, and numbers alive per patch in the widest of
-# the measured kinds of encoders, that of Qwen, which rotates in float32: 24 times its width, up to
-# 1,280
+# patches of 14 pixels in a picture of 1,024 × 1,024, and numbers alive per patch in the widest of
+# the measured encoders: Qwen's rotates in float32, and holds 24 times its width of up to 1,280
 _PATCHES, _NUMBERS_PER_PATCH = 5_476, 24 * 1280
 
 
 def is_computed(subject: Subject, architecture: Architecture) -> bool:
-    """Every tensor is known, and no layer is of a kind that the formulas do not have."""
+    """True where every tensor is known, and the formulas hold for every kind of layer."""
     row, spec = subject.row, subject.spec
     if row is None or not subject.whole or why_no_encoders(spec) is not None:
         return False
@@ -45,6 +45,93 @@ def is_computed(subject: Subject, architecture: Architecture) -> bool:
         return row.torch_measured
     crossing = any(group.kind == "cross" for group in architecture.attention)
     return not crossing and (not row.encoder or row.torch_measured)
+
+
+class _Run(Record):
+    """A model that transformers runs: `files` are its weights by their files alone, `stored` and
+    `loaded` the types of the files and of the model, `own` its published narrow types.
+
+    `widths` are the bytes of a number in the model: of 2 and 4 both where the type is not stated.
+    """
+
+    subject: Subject
+    architecture: Architecture
+    row: ArchitectureRow
+    files: Term
+    runtime: RuntimeSpec
+    workload: Asked
+    stored: str
+    loaded: str
+    own: frozenset[str]
+    widths: tuple[int, ...]
+    measured: bool
+
+    @property
+    def widened(self) -> bool:
+        """True where the published narrow weights become 16 bits wide, on a CPU at least."""
+        return _is_widened(self.loaded, self.own)
+
+    @property
+    def always_widened(self) -> bool:
+        """True where they do on a GPU as well."""
+        return self.own <= _WIDENED
+
+    @property
+    def converted(self) -> bool:
+        """True where the model runs in another type than that of the files."""
+        return self.stored != self.loaded
+
+    @property
+    def encodes(self) -> bool:
+        """True where it answers with no token, so that its token table is read by rows alone."""
+        return self.row.encoder or self.subject.spec.modality == "embedding"
+
+    @property
+    def picture_bytes(self) -> int:
+        """The most that encoders hold of one picture in each sequence; 0 where there are none."""
+        if self.subject.spec.modality != "vision":
+            return 0
+        patches = min(4 * self.workload.context_tokens, _PATCHES)
+        return patches * self.workload.parallel * _NUMBERS_PER_PATCH * self.widths[-1]
+
+
+def _is_widened(loaded: str, own: frozenset[str]) -> bool:
+    return loaded not in PLAIN_DTYPES and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
+
+
+def _run_of(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    files: Term,
+    runtime: RuntimeSpec,
+    workload: Asked,
+) -> _Run:
+    stored, loaded = loaded_type(runtime, subject.spec, workload.quantization)
+    published = workload.quantization == name_of(architecture)
+    own = _narrow_types(architecture) if published else frozenset()
+    narrow = loaded not in PLAIN_DTYPES
+    stated = narrow or architecture.dtype is not None or not published
+    is_known_type = _is_widened(loaded, own) or not narrow
+    return _Run(
+        subject=subject,
+        architecture=architecture,
+        row=row,
+        files=files,
+        runtime=runtime,
+        workload=workload,
+        stored=stored,
+        loaded=loaded,
+        own=own,
+        widths=_widths(architecture.dtype if narrow else loaded, stated=stated),
+        measured=row.torch_measured and is_known_type and stated,
+    )
+
+
+def _widths(type: str | None, *, stated: bool) -> tuple[int, ...]:
+    if type == "float32":
+        return (4,)
+    return (2,) if stated else (2, 4)
 
 
 def terms(
@@ -55,65 +142,34 @@ def terms(
     runtime: RuntimeSpec,
     workload: Asked,
 ) -> tuple[list[Term], int]:
-    """The terms, and the evictable bytes; none where the formulas do not hold. `files` is the term
-    for weights of which nothing but the files is known.
+    """The terms, and the evictable bytes; no terms where the formulas do not hold.
+
+    `files` is the term for weights of which nothing but the files is known.
     """
     if not is_computed(subject, architecture):
         return [], 0
-    stored, loaded = loaded_type(runtime, subject.spec, workload.quantization)
-    published = workload.quantization == name_of(architecture)
-    narrow = loaded not in PLAIN_DTYPES
-    stated = narrow or architecture.dtype is not None or not published
-    widths = _widths(architecture.dtype if narrow else loaded, stated=stated)
-    own = _narrow_types(architecture) if published else frozenset()
-    widened = narrow and bool(own) and own <= _WIDENED_ON_A_CPU | _WIDENED
-    measured = row.torch_measured and (widened or not narrow) and stated
-    converted = stored != loaded
-    unread = 0
-    weights = files
-    if widened:
-        weights = _widened_weights(subject, architecture, row, files, always=own <= _WIDENED)
-    elif measured:
-        weights, unread = _weights(
-            subject, architecture, row, loaded, workload, converted=converted
-        )
-    beside = (_cache(architecture, row, widths, workload), _state(architecture, widths, workload))
-    items = [weights, *(item for item in beside if item is not None)]
-    items.append(
-        _activations(subject, architecture, row, widths, runtime, workload, measured=measured)
-    )
-    items.append(
-        _program(
-            architecture,
-            row,
-            widths,
-            runtime,
-            workload,
-            stacked=measured and not widened,
-            float8=widened and any(name.startswith("float8") for name in own),
-        )
-    )
-    words = _tokenizer(subject, architecture, row, items, _picture_bytes(subject, widths, workload))
-    if measured and not widened and workload.instruction_sets is not None:
+    run = _run_of(subject, architecture, row, files, runtime, workload)
+    weights, unread_bytes = _weights(run)
+    items = [weights, *_cache(run), *_state(run), _activations(run), _program(run)]
+    words = _tokenizer(run, items)
+    if run.measured and not run.widened and workload.instruction_sets is not None:
         items = _together(items)
-    items += words
-    if widened:
-        return items, _left_narrow(subject, architecture, row, files)
-    if converted:
+    return [*items, *words], _evictable_bytes(run, unread_bytes)
+
+
+def _evictable_bytes(run: _Run, unread_bytes: int) -> int:
+    """Mapped pages that may go. `unread_bytes`: those of tables that no text reads."""
+    if run.widened:
+        return _left_narrow(run)
+    if run.converted:
         # mapped files and the weights made of them are resident together while it loads
-        return items, int(files.bytes * DTYPES[stored] / DTYPES[loaded])
-    if not measured:
-        return items, unread
-    # files map single experts, the model copies them into one array per layer: the mapped pages may
-    # go, as may what no text reads
-    return items, unread + torch_memory.stacked_experts_bytes(architecture, row, widths[0])
-
-
-def _widths(type: str | None, *, stated: bool) -> tuple[int, ...]:
-    """Bytes of a number in the model; both where the type is not stated."""
-    if type == "float32":
-        return (4,)
-    return (2,) if stated else (2, 4)
+        return int(run.files.bytes * DTYPES[run.stored] / DTYPES[run.loaded])
+    if not run.measured:
+        return unread_bytes
+    # files map single experts, and the model copies them into one array per layer
+    return unread_bytes + torch_memory.stacked_experts_bytes(
+        run.architecture, run.row, run.widths[0]
+    )
 
 
 def _narrow_types(architecture: Architecture) -> frozenset[str]:
@@ -121,126 +177,163 @@ def _narrow_types(architecture: Architecture) -> frozenset[str]:
     return frozenset(name for name in types if name is not None)
 
 
-def _left_narrow(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term
-) -> int:
-    """What is narrow in the mapped files, and stays resident beside the weights made of it: those
-    pages may go.
+def _left_narrow(run: _Run) -> int:
+    """Bytes of narrow weights in the mapped files, which stay resident beside the weights made of
+    them.
     """
-    plain = stored_types(architecture, row).get(architecture.dtype or "bfloat16", 0.0)
-    return max(0, int(files.bytes - (plain + 2 * (subject.spec.parameters.encoders or 0))))
+    types = stored_types(run.architecture, run.row)
+    plain = types.get(run.architecture.dtype or "bfloat16", 0.0)
+    encoders = run.subject.spec.parameters.encoders or 0
+    return max(0, int(run.files.bytes - (plain + 2 * encoders)))
 
 
-def _counted(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow
-) -> tuple[int, int, int]:
+def _counted(run: _Run) -> tuple[int, int, int]:
     """Parameters of the language model, of the encoders, and how far both are from the
     published count.
     """
-    parameters, encoders = (
-        count(checkpoint_tensors(architecture, row)),
-        subject.spec.parameters.encoders or 0,
-    )
-    stated = subject.spec.parameters.total
+    parameters = count(checkpoint_tensors(run.architecture, run.row))
+    encoders = run.subject.spec.parameters.encoders or 0
+    stated = run.subject.spec.parameters.total
     # the spec says how far its architecture is from the published count
     return parameters, encoders, abs(stated - parameters - encoders) if stated else 0
 
 
-def _weights(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    loaded: str,
-    workload: Asked,
-    *,
-    converted: bool,
-) -> tuple[Term, int]:
-    """In `loaded`, the type that the model runs in; `converted` where the files are of another one.
-    And pages of tables that no text needs.
-    """
-    width = 4 if loaded == "float32" else 2
-    parameters, encoders, apart = _counted(subject, architecture, row)
-    wide = count(
-        group for group in checkpoint_tensors(architecture, row) if left_by_class(group.name, row)
+# ------------------------------------------------------------------ weights
+
+
+class _Part(Record):
+    """What one part adds to the weights, with its piece of the line and of the note."""
+
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    line: str
+    note: str = ""
+
+
+def _weights(run: _Run) -> tuple[Term, int]:
+    """The weights, and the bytes of tables that no text reads."""
+    if run.widened:
+        return _widened_weights(run), 0
+    return _measured_weights(run) if run.measured else (run.files, 0)
+
+
+def _measured_weights(run: _Run) -> tuple[Term, int]:
+    width = 4 if run.loaded == "float32" else 2
+    parameters, encoders, apart = _counted(run)
+    whole = _whole(run, parameters, width)
+    tables, unread_bytes = _tables(run, width)
+    pictures, sines = _encoders(encoders, width, converted=run.converted), _sines(run, width)
+    on_host = [whole, *tables, *pictures, *sines]
+    low = sum(part.low_bytes for part in on_host) - apart * width
+    high = sum(part.high_bytes for part in on_host) + apart * width
+    whence = f"parameters in the type {'of config.json' if run.converted else 'of the files'}"
+    weights = term(
+        "weights",
+        sum(part.bytes for part in on_host),
+        How.EXACT if low == high else How.COMPUTED,
+        f"{whence}; {_TORCH}",
+        "".join([*(part.line for part in on_host), *(part.note for part in on_host)]),
+        low=max(0, low),
+        high=high,
     )
-    wide = wide if loaded == "float16" else 0
-    whole = parameters * width + 2 * wide
-    line, notes = f"{parameters:,} parameters × {width} bytes", ""
-    if wide:
+    resident = [whole, *pictures, *sines]
+    size = sum(part.bytes for part in resident)
+    device = term(
+        "weights",
+        size,
+        How.COMPUTED if apart else How.EXACT,
+        whence,
+        "".join(part.line for part in resident),
+        low=max(0, size - apart * width),
+        high=size + apart * width,
+    )
+    return weights.replace(on_device=device), unread_bytes
+
+
+def _whole(run: _Run, parameters: int, width: int) -> _Part:
+    """All parameters of the language model."""
+    line, size = f"{parameters:,} parameters × {width} bytes", parameters * width
+    groups = checkpoint_tensors(run.architecture, run.row)
+    wide = count(group for group in groups if left_by_class(group.name, run.row))
+    if wide and run.loaded == "float16":
+        size += 2 * wide
         line += f" + {wide:,} × 2 bytes of what its class keeps in 32 bits"
-    full = line
-    size, low, high, unread = whole, whole, whole, 0
-    written = (
-        workload.context_tokens
-        - torch_stacks.read_tokens(architecture, row, workload.context_tokens)
-        if row.rewrites
-        else 0
-    )
-    tokens = workload.context_tokens * workload.parallel
+    return _Part(bytes=size, low_bytes=size, high_bytes=size, line=line)
+
+
+def _tables(run: _Run, width: int) -> tuple[list[_Part], int]:
+    """Less the rows of mapped tables that no text reads, and the bytes of those."""
+    architecture, row, context = run.architecture, run.row, run.workload.context_tokens
+    written = 0
+    if row.rewrites:
+        written = context - torch_stacks.read_tokens(architecture, row, context)
     tables = torch_memory.table_rows(
-        architecture, row, width, tokens, written=written, encodes=_encodes(subject, row)
+        architecture,
+        row,
+        width,
+        context * run.workload.parallel,
+        written=written,
+        encodes=run.encodes,
     )
-    if tables.bytes and not converted:
-        unread = tables.bytes - tables.high_bytes
-        size, low, high = (
-            whole - tables.bytes + read
-            for read in (tables.likely_bytes, tables.low_bytes, tables.high_bytes)
-        )
-        line += f" - {whole - size:,} bytes of tables"
-        notes = (
+    if not tables.bytes or run.converted:
+        return [], 0
+    part = _Part(
+        bytes=tables.likely_bytes - tables.bytes,
+        low_bytes=tables.low_bytes - tables.bytes,
+        high_bytes=tables.high_bytes - tables.bytes,
+        line=f" - {tables.bytes - tables.likely_bytes:,} bytes of tables",
+        note=(
             f"; of {tables.bytes:,} a text that fills the context reads {tables.low_bytes:,} to"
             f" {tables.high_bytes:,}, row by row"
-        )
-    if encoders:
-        line += f" + {encoders:,} × {width} bytes of encoders"
-        notes += "; encoders are mapped and come in with the first picture"
-        size, high = size + encoders * width, high + encoders * width
-        low += encoders * width if converted else 0
-    sines, most_sines, made_of = torch_stacks.sines(
-        architecture, row, width, workload.context_tokens
+        ),
     )
-    if made_of:
-        size, low, high = size + sines, low + sines, high + most_sines
-        line, notes = (f"{line} + {made_of}", notes) if sines else (line, f"{notes}; {made_of}")
-    line += notes
-    low, high = low - apart * width, high + apart * width
-    how = How.EXACT if low == high else How.COMPUTED
-    whence = f"parameters in the type {'of config.json' if converted else 'of the files'}"
-    weights = term("weights", size, how, f"{whence}; {_TORCH}", line, low=max(0, low), high=high)
-    whole += encoders * width + sines
-    full += (f" + {encoders:,} × {width} bytes of encoders" if encoders else "") + (
-        f" + {made_of}" if sines else ""
+    return [part], tables.bytes - tables.high_bytes
+
+
+def _encoders(parameters: int, width: int, *, converted: bool) -> list[_Part]:
+    if not parameters:
+        return []
+    size = parameters * width
+    part = _Part(
+        bytes=size,
+        low_bytes=size if converted else 0,
+        high_bytes=size,
+        line=f" + {parameters:,} × {width} bytes of encoders",
+        note="; encoders are mapped and come in with the first picture",
     )
-    ends = {"low": max(0, whole - apart * width), "high": whole + apart * width}
-    device = term("weights", whole, How.COMPUTED if apart else How.EXACT, whence, full, **ends)
-    return weights.replace(on_device=device), unread
+    return [part]
 
 
-def _encodes(subject: Subject, row: ArchitectureRow) -> bool:
-    """It answers with no token, so that its token table is read by rows alone."""
-    return row.encoder or subject.spec.modality == "embedding"
+def _sines(run: _Run, width: int) -> list[_Part]:
+    """Tables of positions that are in no file."""
+    size, most, line = torch_stacks.sines(
+        run.architecture, run.row, width, run.workload.context_tokens
+    )
+    if not line:
+        return []
+    line, note = (f" + {line}", "") if size else ("", f"; {line}")
+    return [_Part(bytes=size, low_bytes=size, high_bytes=most, line=line, note=note)]
 
 
-def _widened_weights(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, files: Term, *, always: bool
-) -> Term:
+def _widened_weights(run: _Run) -> Term:
     """Two bytes for each parameter, whatever the files hold; on a device as in the files where
     a kernel takes them.
     """
-    parameters, encoders, apart = _counted(subject, architecture, row)
-    size = 2 * (parameters + encoders)
+    parameters, encoders, apart = _counted(run)
+    size, files = 2 * (parameters + encoders), run.files
     line = (
         f"{parameters + encoders:,} parameters × 2 bytes, for it has no kernel for"
-        f" {name_of(architecture)}"
+        f" {name_of(run.architecture)}"
     )
     source = (
         "transformers 5.23.0, quantizers: made bfloat16"
-        f" {'when it loads or first answers' if always else 'on a CPU'}"
+        f" {'when it loads or first answers' if run.always_widened else 'on a CPU'}"
     )
     widened = term(
         "weights", size, How.COMPUTED, source, line, low=size - 2 * apart, high=size + 2 * apart
     )
-    if always:
+    if run.always_widened:
         return widened
     ends = {"low": files.low_bytes, "high": max(files.high_bytes, widened.high_bytes)}
     device = term(
@@ -249,38 +342,30 @@ def _widened_weights(
     return widened.replace(on_device=device)
 
 
-def _program(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    widths: tuple[int, ...],
-    runtime: RuntimeSpec,
-    workload: Asked,
-    *,
-    stacked: bool,
-    float8: bool,
-) -> Term:
+# ------------------------------------------------------------------ the program
+
+
+def _program(run: _Run) -> Term:
     """The program, with what stacking experts leaves in its heap: that lies in RAM wherever the
     weights go.
     """
-    product = torch_memory.kept_product(
-        workload.instruction_sets, _computed_in(architecture, widths, workload)
-    )
-    tokens = workload.context_tokens * workload.parallel
+    architecture, row = run.architecture, run.row
+    product = torch_memory.kept_product(run.workload.instruction_sets, _computed_in(run))
+    tokens = run.workload.context_tokens * run.workload.parallel
     ends = [
-        torch_memory.overhead(architecture, row, width, tokens, product=product) for width in widths
+        torch_memory.overhead(architecture, row, width, tokens, product=product)
+        for width in run.widths
     ]
-    size, low, high = (
-        ends[0].bytes,
-        min(end.low_bytes for end in ends),
-        max(end.high_bytes for end in ends),
-    )
+    size = ends[0].bytes
+    low, high = min(end.low_bytes for end in ends), max(end.high_bytes for end in ends)
     line, note = f"{size:,} bytes", f"; {ends[0].arithmetic}"
-    if stacked:
-        left = torch_memory.left_by_experts(architecture, row, widths[0], converted=False)
+    if run.measured and not run.widened:
+        left = torch_memory.left_by_experts(architecture, row, run.widths[0], converted=False)
         if left.high_bytes:
             line += f" + {left.bytes:,} bytes left in the heap by stacking experts"
             note += f", and up to {left.high_bytes:,} bytes left"
             size, low, high = size + left.bytes, low + left.low_bytes, high + left.high_bytes
+    float8 = run.widened and any(name.startswith("float8") for name in run.own)
     experts = torch_memory.stacked_experts_bytes(architecture, row, 2) if float8 else 0
     if experts:
         shares = [int(share * experts) for share in torch_memory.LEFT_BY_WIDENED_EXPERTS]
@@ -288,13 +373,14 @@ def _program(
         note += f", and {shares[1]:,} to {shares[2]:,} bytes left"
         size, low, high = size + shares[0], low + shares[1], high + shares[2]
     return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(
-        on_device=overhead(runtime)
+        on_device=overhead(run.runtime)
     )
 
 
 def _together(terms: list[Term]) -> list[Term]:
-    """The terms with ends so near that their sum goes as far as the root of the sum of squares:
-    what is not known of the one has nothing to do with the other, and 103 whole runs lay inside
+    """The terms with nearer ends, so that their sum goes as far as the root of the sum of squares.
+
+    The errors of the terms are independent, and 103 whole runs lay inside
     (tests/truth/transformers.json, transformers_avx512.json). A line's own ends may be wider. On a
     device, where none of them was measured, a term stays as it was.
     """
@@ -318,19 +404,14 @@ def _together(terms: list[Term]) -> list[Term]:
     ]  # fmt: skip
 
 
-def _tokenizer(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    terms: list[Term],
-    picture_bytes: int,
-) -> list[Term]:
-    """The tokenizer that comes with the model; of a config.json alone at the high end, for a
-    program may hand over numbers.
+def _tokenizer(run: _Run, terms: list[Term]) -> list[Term]:
+    """The tokenizer that comes with the model. Of a config.json alone it is at the high end only,
+    for a program may pass token numbers.
 
-    Where the peak may be a picture's, at the high end only what the text takes more is sure to be
-    put where the tokenizer was read.
+    Where the peak may be a picture's, the high end counts on the text alone to reuse the memory in
+    which the tokenizer was read.
     """
+    architecture, row, subject = run.architecture, run.row, run.subject
     comes = subject.spec.tokenizer
     if comes is False or not architecture.vocabulary or architecture.audio is not None:
         return []
@@ -339,7 +420,7 @@ def _tokenizer(
         architecture,
         row,
         prompt.low_bytes,
-        min(prompt.low_bytes, prompt.high_bytes - picture_bytes),
+        min(prompt.low_bytes, prompt.high_bytes - run.picture_bytes),
     )
     source = "measured: tokenizers 0.23 beside transformers 5.23.0, tests/truth/tokenizers.json"
 
@@ -365,54 +446,64 @@ def _tokenizer(
     ]
 
 
-def _cache(
-    architecture: Architecture, row: ArchitectureRow, widths: tuple[int, ...], workload: Asked
-) -> Term | None:
-    tokens, sequences, width = workload.context_tokens, workload.parallel, widths[0]
+# ------------------------------------------------------------------ cache and states
+
+
+def _cache(run: _Run) -> list[Term]:
+    """Keys and values; no term for a model that keeps none."""
+    architecture, row, workload, widths = run.architecture, run.row, run.workload, run.widths
     if architecture.audio is not None:
-        return _speech_cache(architecture, widths, workload)
+        return [_speech_cache(architecture, widths, workload)]
+    tokens, sequences = workload.context_tokens, workload.parallel
     groups = unpacked = cache_groups(architecture, torch_memory.with_cache(row))
     if not groups:
-        return None
+        return []
     if row.torch_latent:
         packed = tuple(group.replace(kind="latent") for group in architecture.attention)
         groups = cache_groups(architecture.replace(attention=packed), row)
+    beams = (architecture.beams or 1) if row.rewrites else 1
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
-    if row.rewrites:
-        beams = architecture.beams or 1
-        sequences *= beams
-        ending += f" × {beams} beams" if beams > 1 else ""
+    ending += f" × {beams} beams" if beams > 1 else ""
+    sequences *= beams
     lines = by_layers(
-        ("", group.layers, f" × {cache_line(group)[1]} × {width} bytes × {tokens:,} tokens{ending}")
+        (
+            "",
+            group.layers,
+            f" × {cache_line(group)[1]} × {widths[0]} bytes × {tokens:,} tokens{ending}",
+        )
         for group in groups
     )
-    indexed = (
-        sum(group.layers * group.indexer_elements for group in groups) * tokens * sequences * width
-    )
-    size = torch_memory.cache_bytes(groups, tokens, sequences, width, prompt=True)
-    high = torch_memory.cache_bytes(groups, tokens, sequences, widths[-1], prompt=True) + indexed
-    note = ""
-    if groups != unpacked:
-        high = torch_memory.cache_bytes(unpacked, tokens, sequences, widths[-1], prompt=True)
-        note = (
-            "; the publisher's own code (trust_remote_code) keeps keys and values of every head,"
-            f" {high:,} bytes"
-        )
-    if any(group.window_tokens is not None for group in groups):
-        note = "; layers with a window hold the whole prompt while it is read"
-    if row.rewrites:
-        note = "; of what is read and what is written together" + (
-            "" if architecture.beams else ", in a search with one beam"
-        )
-    how = How.EXACT if high == size else How.COMPUTED
+    size = torch_memory.cache_bytes(groups, tokens, sequences, widths[0], prompt=True)
+    high = torch_memory.cache_bytes(unpacked, tokens, sequences, widths[-1], prompt=True)
+    if groups == unpacked:
+        indexed = sum(group.layers * group.indexer_elements for group in groups)
+        high += indexed * tokens * sequences * widths[0]
     kind = "EncoderDecoderCache" if row.rewrites else "DynamicCache"
-    return term(
-        "kv_cache",
-        size,
-        how,
-        f"{kind} in the type of the model; {_TORCH}",
-        " + ".join(lines) + note,
-        high=high,
+    return [
+        term(
+            "kv_cache",
+            size,
+            How.EXACT if high == size else How.COMPUTED,
+            f"{kind} in the type of the model; {_TORCH}",
+            " + ".join(lines) + _note_on_cache(run, groups, unpacked, high),
+            high=high,
+        )
+    ]
+
+
+def _note_on_cache(
+    run: _Run, groups: tuple[CacheGroup, ...], unpacked: tuple[CacheGroup, ...], high: int
+) -> str:
+    if run.row.rewrites:
+        beams = "" if run.architecture.beams else ", in a search with one beam"
+        return f"; of what is read and what is written together{beams}"
+    if any(group.window_tokens is not None for group in groups):
+        return "; layers with a window hold the whole prompt while it is read"
+    if groups == unpacked:
+        return ""
+    return (
+        "; the publisher's own code (trust_remote_code) keeps keys and values of every head,"
+        f" {high:,} bytes"
     )
 
 
@@ -443,136 +534,104 @@ def _speech_cache(architecture: Architecture, widths: tuple[int, ...], workload:
     )
 
 
-def _state(architecture: Architecture, widths: tuple[int, ...], workload: Asked) -> Term | None:
-    if not architecture.recurrent:
-        return None
+def _state(run: _Run) -> list[Term]:
+    """States of recurrent layers; no term for a model without them."""
+    if not run.architecture.recurrent:
+        return []
     from .recurrent import state_bytes
 
-    size, line = state_bytes(architecture, workload.parallel, widths[0])
-    high, _ = state_bytes(architecture, workload.parallel, widths[-1])
+    size, line = state_bytes(run.architecture, run.workload.parallel, run.widths[0])
+    high, _ = state_bytes(run.architecture, run.workload.parallel, run.widths[-1])
     source = (
         "LinearAttentionLayer: inputs of convolutions in the type of the model, states in float32;"
         f" {_TORCH}"
     )
-    return term(
-        "recurrent_state",
-        size,
-        How.EXACT if high == size else How.COMPUTED,
-        source,
-        line,
-        high=high,
-    )
+    how = How.EXACT if high == size else How.COMPUTED
+    return [term("recurrent_state", size, how, source, line, high=high)]
 
 
-def _activations(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    widths: tuple[int, ...],
-    runtime: RuntimeSpec,
-    workload: Asked,
-    *,
-    measured: bool,
-) -> Term:
-    """A prompt that fills the context, read in one pass; several have different lengths, hence
-    a mask, at the high end.
+# ------------------------------------------------------------------ activations
+
+
+def _activations(run: _Run) -> Term:
+    """A prompt that fills the context, read in one pass. Several prompts differ in length at the
+    high end, so that there is a mask.
     """
-    if architecture.audio is not None:
-        return _speech_activations(architecture, widths, workload)
-    encodes, seeing = _encodes(subject, row), subject.spec.modality == "vision"
-    plain = _prompt(architecture, row, widths[0], workload, fixed_threshold=True)
-    own = _computed_in(architecture, widths, workload)
-    twice = holds_wide_results(workload.instruction_sets, own)
-    # of a processor that nobody told, at the high end
-    perhaps = twice or (own == "bfloat16" and workload.instruction_sets is None)
-    span = _prompt(architecture, row, widths[0], workload, encodes=encodes, wide_results=twice)
+    if run.architecture.audio is not None:
+        return _speech_activations(run.architecture, run.widths, run.workload)
+    instruction_sets, computed_in = run.workload.instruction_sets, _computed_in(run)
+    twice = holds_wide_results(instruction_sets, computed_in)
+    # a processor that is not known may do so, at the high end
+    perhaps = twice or (computed_in == "bfloat16" and instruction_sets is None)
+    plain = _prompt(run, run.widths[0], encodes=False, fixed_threshold=True)
+    span = _prompt(run, run.widths[0], encodes=run.encodes, wide_results=twice)
+    sees = run.subject.spec.modality == "vision"
     # a picture among the text makes a mask too
-    most = _prompt(
-        architecture,
-        row,
-        widths[-1],
-        workload,
-        padded=workload.parallel > 1 or seeing,
-        encodes=encodes,
-        wide_results=perhaps,
-    )
+    padded = run.workload.parallel > 1 or sees
+    most = _prompt(run, run.widths[-1], encodes=run.encodes, padded=padded, wide_results=perhaps)
     more = "holes in the heap, and of results in 32 bits" if twice else "holes in the heap"
     line = (
         f"{plain.arithmetic} + {span.bytes - plain.bytes:,} bytes of {more}; the prompt fills the"
         " context"
     )
-    low, high = span.low_bytes, max(span.high_bytes, most.high_bytes)
-    if seeing:
-        picture = _picture_bytes(subject, widths, workload)
-        high = max(high, picture)
+    low, high = span.low_bytes, max(span.high_bytes, most.high_bytes, run.picture_bytes)
+    if sees:
         line += (
-            f"; one picture of up to 1,024 × 1,024 pixels takes at most {picture:,} bytes, before"
-            " the text"
+            f"; one picture of up to 1,024 × 1,024 pixels takes at most {run.picture_bytes:,}"
+            " bytes, before the text"
         )
-    wide = guessed_activations(architecture, row, runtime, workload)
+    wide = guessed_activations(run.architecture, run.row, run.runtime, run.workload)
     how, source = How.COMPUTED, _TORCH
-    if not measured:
-        how, source = (
-            How.ASSUMED,
-            "as measured for other architectures or types; not measured for this one",
-        )
+    if not run.measured:
+        how = How.ASSUMED
+        source = "as measured for other architectures or types; not measured for this one"
         # of all that were measured none held a tenth less than the formulas say
-        low, high = (
-            int(0.9 * low),
-            max(high, wide.high_bytes, int(row.torch_prompt_share * high)),
-        )
-    activations = term("activations", span.bytes, how, source, line, low=low, high=high)
-    # no heap has holes there, and kernels may hold less or more
-    unmeasured = f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}"
-    ends = {"low": min(low, wide.low_bytes), "high": max(high, wide.high_bytes)}
-    return activations.replace(
-        on_device=term(
-            "activations", plain.bytes, How.ASSUMED, unmeasured, plain.arithmetic, **ends
-        )
+        low = int(0.9 * low)
+        high = max(high, wide.high_bytes, int(run.row.torch_prompt_share * high))
+    # on a GPU no heap has holes, and kernels may hold less or more
+    device = term(
+        "activations",
+        plain.bytes,
+        How.ASSUMED,
+        f"as counted on a CPU, where it was measured; a GPU was not: {_TORCH}",
+        plain.arithmetic,
+        low=min(low, wide.low_bytes),
+        high=max(high, wide.high_bytes),
+    )
+    return term("activations", span.bytes, how, source, line, low=low, high=high).replace(
+        on_device=device
     )
 
 
-def _picture_bytes(subject: Subject, widths: tuple[int, ...], workload: Asked) -> int:
-    """The most that the encoders hold of one picture in each sequence; 0 where there are none."""
-    if subject.spec.modality != "vision":
-        return 0
-    return (
-        min(4 * workload.context_tokens, _PATCHES)
-        * workload.parallel
-        * _NUMBERS_PER_PATCH
-        * widths[-1]
-    )
-
-
-def _computed_in(
-    architecture: Architecture, widths: tuple[int, ...], workload: Asked
-) -> str | None:
+def _computed_in(run: _Run) -> str | None:
     """The type of products where numbers have 16 bits for certain; None for any other width."""
-    if widths != (2,):
+    if run.widths != (2,):
         return None
-    return (
-        architecture.dtype if workload.quantization not in PLAIN_DTYPES else workload.quantization
-    )
+    quantization = run.workload.quantization
+    return quantization if quantization in PLAIN_DTYPES else run.architecture.dtype
 
 
-def _prompt(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    width: int,
-    workload: Asked,
-    *,
-    encodes: bool = False,
-    **more: bool,
-) -> Span:
+def _prompt(run: _Run, width: int, *, encodes: bool, **options: bool) -> Span:
+    architecture, row, workload = run.architecture, run.row, run.workload
     if row.rewrites:
-        cache = _cache(architecture, row, (width,), workload)
-        kept = cache.bytes if cache is not None else 0
+        cache_bytes = sum(item.bytes for item in _cache(run.replace(widths=(width,))))
         return torch_stacks.activations(
-            architecture, row, workload.context_tokens, workload.parallel, width, kept, **more
+            architecture,
+            row,
+            workload.context_tokens,
+            workload.parallel,
+            width,
+            cache_bytes,
+            **options,
         )
-    more["encodes"] = encodes
     return torch_memory.prompt_bytes(
-        architecture, row, workload.context_tokens, workload.parallel, width, **more
+        architecture,
+        row,
+        workload.context_tokens,
+        workload.parallel,
+        width,
+        encodes=encodes,
+        **options,
     )
 
 

@@ -25,10 +25,10 @@ _DELTA_CHUNK = 64
 
 
 def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple[int, str]:
-    """States of all layers, and the line that makes it.
+    """Bytes of the states of all layers, and the line.
 
-    LinearAttentionLayer of cache_utils.py keeps as many inputs of a convolution as it is wide, in
-    the model's type; what the scan gives is in float32.
+    LinearAttentionLayer of cache_utils.py keeps as many inputs of a convolution as that is wide, in
+    the model's type. What the scan gives is in float32.
     """
     size, lines = 0, list[tuple[str, int, str]]()
     ending = f" × {sequences:,} sequences" if sequences > 1 else ""
@@ -55,9 +55,7 @@ def state_bytes(architecture: Architecture, sequences: int, width: int) -> tuple
 def scans(
     architecture: Architecture, row: ArchitectureRow, tokens: int, sequences: int, width: int
 ) -> Iterator[Moment]:
-    """The moment in which each kind of layer holds most, with its line; the residual stream is
-    in it.
-    """
+    """The moment in which each kind of layer holds most, the residual stream included."""
     for group in architecture.recurrent:
         match group.kind:
             case "mamba":
@@ -72,7 +70,7 @@ def scans(
                     group.inner_length or 0,
                     tokens * sequences,
                 )
-                # RecurrentGemmaRglru: every step to the scan's input stays to its end
+                # RecurrentGemmaRglru keeps every step to the scan's input until the scan ends
                 size = (3 * wide + 12 * inner) * count * width
                 yield (
                     size,

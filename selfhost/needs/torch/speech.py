@@ -32,8 +32,8 @@ def cache_bytes(
     beams: int,
     answered: bool = True,
 ) -> tuple[int, str]:
-    """Keys and values of the audio and, once it was `answered`, of the longest answer: every
-    beam has its own of both.
+    """Bytes of keys and values of the audio and, once `answered`, of the longest answer, with the
+    line. Every beam has its own of both.
     """
     tokens = (
         min(ANSWER_TOKENS + _PROMPT_TOKENS, architecture.context_tokens or ANSWER_TOKENS)
@@ -53,10 +53,10 @@ def cache_bytes(
 def beside_caches(
     architecture: Architecture, audio: Audio, sequences: int, width: int, *, beams: int
 ) -> tuple[int, str]:
-    """The features, and what the encoder holds, or what it gave while keys and values of a layer
-    are made, whichever is more.
+    """Bytes of the features and of the larger of two, with the line: what the encoder holds while
+    it runs, or what it gave while keys and values of a layer are made.
 
-    The encoder's is in place of the caches, which come after it.
+    The caches come after the encoder and take the place of what it held.
     """
     wide, positions = audio.embedding_length, audio.positions
     heard = positions * wide * width * sequences
@@ -72,15 +72,15 @@ def beside_caches(
 
 
 def activations(architecture: Architecture, audio: Audio, sequences: int, width: int) -> Span:
-    """The same for the pipeline's beams, with what the heap keeps of caches from one half minute of
-    speech to the next.
+    """What lies beside the caches with the pipeline's beams, and what the heap keeps of caches from
+    one half minute of speech to the next.
 
-    Blocks of the encoder leave holes as those of other encoders do.
+    Blocks of the encoder leave holes, as in other encoders.
     """
     size, line = beside_caches(architecture, audio, sequences, width, beams=BEAMS)
     kept, _ = cache_bytes(architecture, audio, sequences, width, beams=BEAMS, answered=False)
-    # no block above the threshold stays, so with more sequences no more than this; of keys and
-    # values in every layer one each
+    # no block above the threshold stays, so more sequences leave no more than one block for keys
+    # and one for values of every layer
     kept = min(kept, 2 * architecture.layers * MAPPED_BLOCK_BYTES)
     low, likely, high = (int(share * kept) for share in _LEFT_BY_CACHES)
     line += f" + {likely:,} bytes that earlier caches left in the heap"

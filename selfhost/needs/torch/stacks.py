@@ -14,7 +14,7 @@ from ..records import Span
 from ..tensors import ArchitectureRow
 from .memory import in_heap, with_holes
 
-# of one position in the vocabulary while a token is chosen: logits in the model's type and in
+# bytes for each word of the vocabulary while a token is chosen: logits in the model's type and in
 # float32, and what is made of those
 _LOGIT_BYTES = 22
 # what Python's lists of sines leave in the heap for each number of a table
@@ -34,9 +34,10 @@ def activations(
     fixed_threshold: bool = False,
     wide_results: bool = False,
 ) -> Span:
-    """The most of what is held beside the cache of `cache_bytes`: while as many of the `tokens` are
-    read as can be, less the cache that is filled later, or while keys and values of a layer are
-    made of what was read.
+    """The most that is held beside the cache of `cache_bytes`, at one of two moments.
+
+    Either the encoder reads as many of the `tokens` as it can; the cache, which is filled later, is
+    taken off. Or keys and values of a layer are made of what was read.
     """
     read = read_tokens(architecture, row, tokens)
     count, wide = read * sequences, architecture.embedding_length
@@ -45,8 +46,7 @@ def activations(
     )
     beams = architecture.beams or 1
     logits = _LOGIT_BYTES * (architecture.vocabulary or 0) * sequences * beams
-    # by the time that the others are written, their cache is filled and what made that of the text
-    # is gone
+    # once the others are written, their cache is filled and what made the text's cache is gone
     keys_and_values = max(
         0, 3 * wide * count * beams * width - cache_bytes * (tokens - read) // tokens
     )
@@ -70,7 +70,7 @@ def activations(
 
 
 def read_tokens(architecture: Architecture, row: ArchitectureRow, tokens: int) -> int:
-    """How many of so many tokens the encoder may read; the decoder writes the others."""
+    """How many of `tokens` the encoder may read; the decoder writes the others."""
     longest = architecture.context_tokens if row.bounds_texts else None
     return tokens if longest is None else min(tokens, longest)
 
@@ -124,9 +124,12 @@ def _reading(
 def sines(
     architecture: Architecture, row: ArchitectureRow, width: int, tokens: int
 ) -> tuple[int, int, str]:
-    """Tables of positions that are in no file: bytes, at most, and the line. Of some only the lists
-    they were made of count, which may stay in the heap, for the table itself is in the files or
-    replaces that. A text of more `tokens` makes that of its stack longer.
+    """Tables of positions that are computed: likely and most bytes, and the line; "" where there
+    are none.
+
+    Where a table is in the files or replaces the one in the files, only the lists that it was made
+    of count, which may stay in the heap. A text of more `tokens` makes the table of its stack
+    longer.
     """
     rows, wide = architecture.context_tokens or 0, architecture.embedding_length
     if row.sines:

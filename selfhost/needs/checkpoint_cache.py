@@ -1,0 +1,187 @@
+"""What transformers, vLLM and MLX keep of a text: keys and values, states of recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..catalogue.spec import Architecture, RuntimeSpec
+from ..core.records import Record
+from .cache import CacheGroup, cache_groups, states
+from .loaded import cache_line, name_of, width_of
+from .parts import Asked, by_layers, term
+from .records import How, Term
+from .tensors import ArchitectureRow
+
+# cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step;
+# transformers grows token by token
+_STEPS = {"vllm": 16, "mlx": 256}
+
+
+def kept_terms(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
+) -> Iterator[Term]:
+    """The terms of the cache and of recurrent states, those of no bytes left out."""
+    yield from _keys_and_values(architecture, row, runtime, workload)
+    yield from _recurrent_states(architecture, runtime, workload)
+
+
+def _keys_and_values(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
+) -> Iterator[Term]:
+    width, ending = _cache_width(architecture, runtime, workload), _ending(workload)
+    caches = list(cached(architecture, row, runtime, workload))
+    size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
+    lines = [
+        (
+            "",
+            each.group.layers,
+            f" × {cache_line(each.group)[1]} × {width} bytes × {each.kept:,} tokens{ending}",
+        )
+        for each in caches
+    ]
+    if architecture.audio is not None:
+        frames, wide = architecture.audio.positions, architecture.embedding_length
+        after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
+        lines.append(("2 × ", architecture.layers, after))
+        more = 2 * architecture.layers * wide * width * frames * workload.parallel
+        size, high = size + more, high + more
+    if not size:
+        return
+    source = f"{runtime.name}: keys and values in the type of the model"
+    if _in_fp8(architecture, runtime, workload):
+        source = (
+            f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
+            " --kv-cache-dtype auto does so"
+        )
+    line = "; ".join([" + ".join(by_layers(lines)), *_notes(caches, runtime)])
+    yield term("kv_cache", size, How.COMPUTED, source, line, high=high)
+
+
+def _ending(workload: Asked) -> str:
+    return f" × {workload.parallel:,} sequences" if workload.parallel > 1 else ""
+
+
+def _notes(caches: list[Cached], runtime: RuntimeSpec) -> list[str]:
+    reading = [
+        f"{each.reach:,} in place of {each.kept:,} tokens while a prompt is read"
+        for each in caches
+        if runtime.id == "mlx" and each.reach > each.kept
+    ]
+    step = _STEPS.get(runtime.id, 1)
+    return [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
+
+
+def _recurrent_states(
+    architecture: Architecture, runtime: RuntimeSpec, workload: Asked
+) -> Iterator[Term]:
+    if runtime.id == "mlx":
+        from .mlx import cache as mlx_cache
+
+        width = _cache_width(architecture, runtime, workload)
+        mlx_state = mlx_cache.state(architecture, width, workload.parallel)
+        if mlx_state is not None:
+            yield mlx_state
+            return
+    items, ending = states(architecture), _ending(workload)
+    numbers = sum(item.layers * (item.convolution + item.memory) for item in items)
+    size = numbers * workload.parallel * 4
+    if size:
+        lines = by_layers(
+            ("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in items
+        )
+        yield term(
+            "recurrent_state",
+            size,
+            How.COMPUTED,
+            "states in float32; some runtimes halve it",
+            " + ".join(lines),
+            low=size // 2,
+        )
+
+
+class Cached(Record):
+    """What a group of layers keeps of `kept` tokens, and of `reach` tokens at most."""
+
+    group: CacheGroup
+    kept: int
+    reach: int
+    bytes: int
+    high_bytes: int
+
+
+def cached(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
+) -> Iterator[Cached]:
+    """What each group of layers keeps of keys and values."""
+    width, step = _cache_width(architecture, runtime, workload), _STEPS.get(runtime.id, 1)
+    tokens = -(-workload.context_tokens // step) * step
+    for group in _groups(architecture, row, runtime):
+        kept, reach = _kept(architecture, row, group, runtime, tokens)
+        elements = cache_line(group)[0]
+        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest
+        # (fp8_ds_mla)
+        most = (
+            width_of(architecture, runtime, workload.quantization)
+            if group.indexer_elements
+            else width
+        )
+        size = group.layers * elements * width * kept * workload.parallel
+        high = group.layers * (elements + group.indexer_elements) * most * reach * workload.parallel
+        yield Cached(group=group, kept=kept, reach=reach, bytes=size, high_bytes=high)
+
+
+def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> bool:
+    """True where vLLM keeps keys and values in FP8: the published checkpoint asks for it, and vLLM
+    follows unless --kv-cache-dtype is given.
+    """
+    return (
+        runtime.id == "vllm"
+        and architecture.cache_dtype is not None
+        and workload.quantization == name_of(architecture)
+    )
+
+
+def _cache_width(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
+    if _in_fp8(architecture, runtime, workload):
+        return 1
+    return width_of(architecture, runtime, workload.quantization)
+
+
+def _groups(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec
+) -> tuple[CacheGroup, ...]:
+    if runtime.id != "mlx":
+        return cache_groups(architecture, row)
+    from .mlx import cache as mlx_cache
+
+    return mlx_cache.groups_of(architecture, row)
+
+
+def _kept(
+    architecture: Architecture,
+    row: ArchitectureRow,
+    group: CacheGroup,
+    runtime: RuntimeSpec,
+    tokens: int,
+) -> tuple[int, int]:
+    """How many tokens a layer has room for, and the most; `tokens` is the context in whole steps of
+    the runtime.
+    """
+    window = group.window_tokens
+    # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
+    if window is None or runtime.id == "transformers":
+        return tokens, tokens
+    if runtime.id == "mlx":
+        from .mlx import cache as mlx_cache
+
+        if not mlx_cache.rotates(architecture, row):
+            return tokens, tokens
+        # mlx_lm/models/cache.py: beside the piece of the prompt that is read one token less than
+        # the window, in Llama 4's the whole
+        before = window if row.mlx_windows == "chunked" else window - 1
+        from .mlx.memory import PROMPT_STEP
+
+        return min(tokens, window), min(tokens, before + PROMPT_STEP)
+    step = _STEPS.get(runtime.id, 1)
+    # vLLM may give every layer the room of the longest
+    return min(tokens, -(-window // step) * step), tokens
