@@ -206,3 +206,16 @@ def test_what_a_model_was_tuned_from_is_another_model(
             assert origin not in seen
             seen.append(origin)
             origin = catalogue.spec(origin).tuned_from
+
+
+def test_base_models_and_purposes_follow_the_stated_uses(
+    catalogue: Catalogue, specs: tuple[ModelSpec, ...]
+) -> None:
+    """The outlines take both from `uses`, never from a word of the id."""
+    stated = {spec.id for spec in specs if not spec.closed and "base" in (spec.uses or ())}
+    assert catalogue.base_ids() == stated
+    assert {"jamba-v0.1", "pythia-12b", "olmo-7b", "starcoder2-7b"} <= stated
+    purposes = {outline.id: outline.purpose for outline in catalogue.outlines()}
+    assert purposes["starcoder2-7b"] == "code"
+    assert purposes["medgemma-4b-it"] == "medicine"
+    assert purposes["qwen3-8b"] == purposes["pythia-12b"] == "general"
