@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.reading import Unreadable, read_file
@@ -20,6 +20,7 @@ from ..core.shipped import shipped_folder
 from ..core.spelling import canonical
 from ..core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec
+from .spec_values import BASE
 
 TYPE_CHECKING = False
 
@@ -72,50 +73,20 @@ class Outline(Record):
 
     @property
     def purpose(self) -> str:
-        """What its maker made it for, as its name says: `code`, `moderation`, `mathematics`,
-        `medicine`, or `general`.
+        """What its maker made it for: `code`, `moderation`, `mathematics`, `medicine`, `law`, or
+        `general`, also where its spec does not say.
         """
-        return _purpose(self.id)
+        return _PURPOSES.get(self.uses[0], "general") if self.uses else "general"
 
 
-# what models for one kind of work are called, in this catalogue; any other is general
+# the word for each use that narrows a model down to one kind of work
 _PURPOSES = {
-    "code": ("code", "codestral", "devstral"),
-    "moderation": ("safeguard",),
-    "mathematics": ("mathstral",),
-    "medicine": ("medgemma",),
+    "code": "code",
+    "safety": "moderation",
+    "math": "mathematics",
+    "medical": "medicine",
+    "legal": "law",
 }
-
-
-# what is tuned to follow instructions says so in its name, if one that is not has the same
-_TUNED = frozenset(("instruct", "chat", "it"))
-
-
-def _bases(outlines: Iterable[Outline]) -> frozenset[str]:
-    """The ids of open models that complete text and follow no instructions: by their names, or
-    by that of a tuned one beside them.
-    """
-    words = {
-        outline.id: canonical(outline.id).split("-")
-        for outline in outlines
-        if outline.modality in ("text", "vision") and not outline.closed
-    }
-    plain = {id: tuple(word for word in parts if word not in _TUNED) for id, parts in words.items()}
-    tuned = {plain[id] for id, parts in words.items() if not _TUNED.isdisjoint(parts)}
-    return frozenset(
-        id
-        for id, parts in words.items()
-        if _TUNED.isdisjoint(parts) and ("base" in parts or plain[id] in tuned)
-    )
-
-
-# a list under needs asks for each model's again and again
-@lru_cache(maxsize=4096)
-def _purpose(id: str) -> str:
-    return next(
-        (purpose for purpose, words in _PURPOSES.items() if any(word in id for word in words)),
-        "general",
-    )
 
 
 class Catalogue:
@@ -372,11 +343,15 @@ class Catalogue:
         return self._outlines
 
     def base_ids(self) -> frozenset[str]:
-        """The models that are known to be base models: nobody who asks for one that chats is
+        """The open models whose specs call them base models: nobody who wants one that chats is
         served with them, nor the reverse.
         """
         if self._base_ids is None:
-            self._base_ids = _bases(self.outlines())
+            self._base_ids = frozenset(
+                outline.id
+                for outline in self.outlines()
+                if not outline.closed and BASE in (outline.uses or ())
+            )
         return self._base_ids
 
     def open_by_size(self) -> tuple[Outline, ...]:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image")
+# the use of a model that continues text and follows no instructions
+BASE = "base"
 # what a model may be for; each has a table in specs/common/uses.toml
 USES = (
-    "chat", "reasoning", "base", "code", "math", "medical", "legal", "safety", "translation",
+    "chat", "reasoning", BASE, "code", "math", "medical", "legal", "safety", "translation",
     "document-reading", "function-calling", "roleplay", "embedding", "reranking",
     "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import INPUTS, USES, ModelSpec, read_model_spec
+from selfhost.catalogue.spec_values import SCRATCH
 from selfhost.core.tomlfile import Document
 from selfhost.modelfiles.spectext import spec_text
 from selfhost.reports import json as json_report
@@ -124,3 +125,97 @@ def test_what_is_stated_has_a_source(specs: tuple[ModelSpec, ...]) -> None:
             stated = getattr(spec, key) is not None
             assert stated == (key in spec.sources), f"{spec.id}: {key}"
         assert set(spec.inputs or ()) <= set(INPUTS)
+
+
+# the shipped specs
+
+
+def test_every_shipped_spec_says_what_the_model_is_for(specs: tuple[ModelSpec, ...]) -> None:
+    """No shipped spec leaves `uses` out."""
+    assert [spec.id for spec in specs if spec.uses is None] == []
+
+
+def test_the_main_use_fits_the_modality(
+    specs: tuple[ModelSpec, ...], uses: Mapping[str, Any]
+) -> None:
+    """Embedding models make numbers, image models images, the others text; speech models write."""
+    makes = {"embedding": "numbers", "image": "images"}
+    for spec in specs:
+        assert spec.uses is not None
+        assert uses[spec.uses[0]]["makes"] == makes.get(spec.modality, "text"), spec.id
+        assert (spec.uses[0] == "speech-recognition") == (spec.modality == "speech"), spec.id
+
+
+def test_a_text_model_answers_or_is_a_base_model(
+    specs: tuple[ModelSpec, ...], uses: Mapping[str, Any]
+) -> None:
+    """Each is one of the two, never both: a base model follows no instructions."""
+    for spec in specs:
+        if spec.modality in ("text", "vision"):
+            assert spec.uses is not None
+            answers = any(uses[use]["answers"] for use in spec.uses)
+            assert answers != ("base" in spec.uses), spec.id
+
+
+@pytest.mark.parametrize(
+    ("id", "main"),
+    [
+        ("jamba-v0.1", "base"),
+        ("pythia-12b", "base"),
+        ("olmo-7b", "base"),
+        ("bloom", "base"),
+        ("falcon2-11b", "base"),
+        ("mpt-30b", "base"),
+        ("phi-2", "base"),
+        ("starcoder2-15b", "code"),
+        ("codellama-7b-instruct", "code"),
+        ("mathstral-7b-v0.1", "math"),
+        ("medgemma-4b-it", "medical"),
+        ("gpt-oss-safeguard-20b", "safety"),
+        ("deepseek-r1", "reasoning"),
+        ("qwen3-8b", "chat"),
+        ("gpt-4o", "chat"),
+    ],
+)
+def test_models_whose_main_use_is_plain(catalogue: Catalogue, id: str, main: str) -> None:
+    """As their publishers present them."""
+    assert (catalogue.spec(id).uses or ("",))[0] == main
+
+
+def test_closed_chat_models_say_what_they_read(specs: tuple[ModelSpec, ...]) -> None:
+    """All but GitHub Copilot, whose models change: of GPT-4o it is text and images."""
+    silent = [spec.id for spec in specs if spec.closed and not spec.inputs]
+    assert [id for id in silent if id != "github-copilot"] == [
+        spec.id for spec in specs if spec.closed and spec.modality == "embedding"
+    ]
+    (seeing,) = (spec for spec in specs if spec.id == "gpt-4o")
+    assert seeing.inputs == ("text", "image")
+
+
+def test_what_a_model_was_tuned_from_is_another_model(
+    catalogue: Catalogue, specs: tuple[ModelSpec, ...]
+) -> None:
+    """An id is one of the catalogue, and following it comes to an end; a repository that the
+    catalogue has stands as its id.
+    """
+    repositories = {spec.repository.lower() for spec in specs if spec.repository}
+    for spec in specs:
+        seen, origin = [spec.id], spec.tuned_from
+        assert (origin or "").lower() not in repositories, spec.id
+        while origin and origin != SCRATCH and "/" not in origin:
+            assert origin not in seen
+            seen.append(origin)
+            origin = catalogue.spec(origin).tuned_from
+
+
+def test_base_models_and_purposes_follow_the_stated_uses(
+    catalogue: Catalogue, specs: tuple[ModelSpec, ...]
+) -> None:
+    """The outlines take both from `uses`, never from a word of the id."""
+    stated = {spec.id for spec in specs if not spec.closed and "base" in (spec.uses or ())}
+    assert catalogue.base_ids() == stated
+    assert {"jamba-v0.1", "pythia-12b", "olmo-7b", "starcoder2-7b"} <= stated
+    purposes = {outline.id: outline.purpose for outline in catalogue.outlines()}
+    assert purposes["starcoder2-7b"] == "code"
+    assert purposes["medgemma-4b-it"] == "medicine"
+    assert purposes["qwen3-8b"] == purposes["pythia-12b"] == "general"
