@@ -129,8 +129,8 @@ class Finding(Record):
     """One comparison, need against machine.
 
     `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES.
-    `reserve_bytes` is set for memory only.
+    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES, else
+    `ValueError`. `reserve_bytes` is set for memory only.
     """
 
     check: str
@@ -149,6 +149,9 @@ class Finding(Record):
         """0 for a pass, more the worse the outcome is."""
         return _SEVERITY[self.outcome]
 
+    def _check(self) -> None:
+        _check_code(self.code)
+
     @classmethod
     def worded_when_read(cls, fields: Mapping[str, Any], words: Words) -> Finding:
         """A finding of these fields, all but the reason and the remedy. `words` gives those two
@@ -156,12 +159,19 @@ class Finding(Record):
 
         Hundreds of models are judged at once, and few of their reasons are read.
         """
+        _check_code(fields["code"])
 
         def whole() -> Finding:
             reason, remedy = words()
             return cls(**fields, reason=reason, remedy=remedy)
 
         return cls.partly({**fields}, whole)
+
+
+def _check_code(code: str) -> None:
+    """Programs rely on the list of codes, so a code that is missing from it is a bug."""
+    if code not in CODES:
+        raise ValueError(f'"{code}" is not a reason code: add it to CODES')
 
 
 def profile_doubt(machine: Machine) -> str:
