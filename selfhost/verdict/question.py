@@ -79,6 +79,7 @@ def ask(
         spec=spec,
         workload=workload,
         context_asked=workload.context_tokens is not None,
+        speed_stated=workload.min_tokens_per_second is not None,
         opened=openness_check(spec, workload),
         license_guessed=license_guessed(spec) if asks_license else None,
     )

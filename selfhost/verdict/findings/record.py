@@ -116,10 +116,13 @@ CODES: Mapping[str, str] = {
     "runtime-other-byte-order": (
         "the runtime loads files of another byte order here than those that are published"
     ),
+    "speed-any": "any speed was accepted",
     "speed-comfortable": "at least as fast as one reads, and as wanted",
     "speed-slow": "slower than reading, or perhaps slower than wanted",
     "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
-    "speed-not-known": "there is nothing to estimate the speed from",
+    "speed-not-known": "there is nothing to estimate the speed from, and no minimum was stated",
+    "speed-no-basis": "there is nothing to hold the stated minimum against",
+    "speed-close": "the stated minimum is above the likely speed and within the range",
     "speed-too-slow": "slower than wanted even at best",
 }
 """The closed list of reason codes; the README's table is compared with it."""
@@ -148,6 +151,11 @@ class Finding(Record):
     def severity(self) -> int:
         """0 for a pass, more the worse the outcome is."""
         return _SEVERITY[self.outcome]
+
+    @property
+    def leaves_open(self) -> bool:
+        """An unknown that decides: any but that of a speed where no minimum was stated."""
+        return self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
 
     def _check(self) -> None:
         _check_code(self.code)

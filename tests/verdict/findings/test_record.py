@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from selfhost.verdict.findings import Finding, Outcome
@@ -9,7 +11,7 @@ from selfhost.verdict.findings import Finding, Outcome
 
 def test_a_code_that_is_not_listed_is_refused_where_the_finding_is_made() -> None:
     """The contract's list of codes is closed, so no other code reaches the JSON."""
-    fields = {"check": "disk", "outcome": Outcome.PASS, "reason": "It fits."}
+    fields: dict[str, Any] = {"check": "disk", "outcome": Outcome.PASS, "reason": "It fits."}
     with pytest.raises(ValueError, match='"disk-fine" is not a reason code'):
         Finding(**fields, code="disk-fine")
     with pytest.raises(ValueError, match="CODES"):
