@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import strategies as st
+
+from selfhost import api
 from selfhost.catalogue.spec import (  # fmt: skip
     Architecture,
     Availability,
@@ -20,8 +23,8 @@ from selfhost.core.workload import Workload
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow
-from selfhost.verdict.findings import Finding, openness_check
-from selfhost.verdict.record import Question, judge
+from selfhost.verdict.findings import CODES, Finding, openness_check
+from selfhost.verdict.record import Question, Verdict, judge
 
 GIB = 2**30
 GB = 10**9
@@ -169,3 +172,45 @@ def training() -> Question:
 def arch(**changes: Any) -> Architecture:
     assert SPEC.architecture is not None
     return SPEC.architecture.replace(**changes)
+
+
+sizes = st.integers(min_value=1, max_value=64)
+
+
+SLOW = MACHINE.replace(
+    memory_bandwidth_bytes_per_second=GB, sources={"memory_bandwidth_bytes_per_second": "measured"}
+)
+
+
+MAC = MACHINE.replace(
+    system="macos", architecture="aarch64", memory_available_bytes=15 * GIB, instruction_sets=("asimddp",),
+    accelerators=(Accelerator(vendor="apple", name="Apple M4", unified=True),),
+)  # fmt: skip
+
+
+def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:
+    """A machine of this processor with room, on which nothing is installed."""
+    machine = MACHINE.replace(
+        name="elsewhere",
+        architecture=architecture,
+        instruction_sets=(),
+        memory_total_bytes=32 * GIB,
+        memory_limit_bytes=32 * GIB,
+        memory_available_bytes=30 * GIB,
+        cpu_cores_usable=8,
+        runtimes=(),
+    )
+    return api.check("mistral-7b", machine=machine.replace(**changes))
+
+
+def holds_cell(finding: Finding, check: str, outcome: str, code: str) -> None:
+    """What the contract says of a cell; where it warns or fails the user can do something."""
+    assert (finding.check, finding.outcome.value, finding.code) == (check, outcome, code)
+    assert finding.reason.endswith(".")
+    if outcome in ("warn", "fail") and code not in ("weights-closed", "license-forbids"):
+        assert finding.remedy
+
+
+def codes_of(check: str) -> set[str]:
+    """The reason codes of one check."""
+    return {code for code in CODES if code.startswith(f"{check}-")}
