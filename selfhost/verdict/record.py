@@ -248,13 +248,17 @@ class Answer(Record):
     @property
     def can_download(self) -> bool | None:
         """Weights published and disk large enough; None where either is unknown."""
-        outcomes = {finding.check: finding.outcome for finding in self.findings}
-        weights, disk = outcomes.get("weights"), outcomes.get("disk")
-        if Outcome.FAIL in (weights, disk):
+        pair = [self.finding("weights"), self.finding("disk")]
+        if _failed(pair):
             return False
-        if weights in (None, Outcome.UNKNOWN) or disk in (None, Outcome.UNKNOWN):
-            return None
-        return True
+        not_known = any(
+            finding is None
+            or finding.outcome is Outcome.UNKNOWN
+            # where to get them nobody stated
+            or finding.code == "weights-yours"
+            for finding in pair
+        )
+        return None if not_known else True
 
     @property
     def exit_code(self) -> int:

@@ -47,6 +47,7 @@ CODES: Mapping[str, str] = {
     "weights-stated": "somebody's own spec states what the model needs",
     "weights-gated": "a login or an accepted form comes before the download",
     "weights-unsafe": "published only as pickle, or loading runs remote code",
+    "weights-yours": "a config.json describes the model: its weights are yours to get",
     "weights-partial": "only part of the weights is published",
     "weights-not-known": "whether they were published is not known",
     "weights-closed": "the weights were never published",
