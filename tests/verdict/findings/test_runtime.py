@@ -27,10 +27,10 @@ from verdict.small import (
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("pass", "runtime-present"): lambda: found("runtime"),
     ("pass", "runtime-any"): lambda: found("runtime", question(runtime=None)),
-    ("warn", "runtime-not-installed"): lambda: found(
+    ("pass", "runtime-not-installed"): lambda: found(
         "runtime", machine=MACHINE.replace(runtimes=())
     ),
-    ("warn", "runtime-not-searched"): lambda: found(
+    ("pass", "runtime-not-searched"): lambda: found(
         "runtime", machine=MACHINE.replace(runtimes=None)
     ),
     ("warn", "runtime-too-old"): lambda: found(
@@ -62,6 +62,27 @@ def test_cell(cell: tuple[str, str]) -> None:
 def test_every_code_has_its_cell() -> None:
     """The list of reason codes is closed: the table reaches each of this check."""
     assert {code for _, code in CELLS} == codes_of("runtime")
+    assert {outcome for outcome, _ in CELLS} == {"pass", "warn", "fail"}
+
+
+@pytest.mark.parametrize("runtimes", [(), None])
+def test_what_must_be_built_first_warns(runtimes: tuple[PresentRuntime, ...] | None) -> None:
+    """Installing is a step of a minute; building from source is more, and is said."""
+    built = question(
+        runtime=RUNTIME.replace(
+            systems=(), builds_from_source=("linux-x86_64",), source_build="cmake"
+        )
+    )
+    finding = found("runtime", built, MACHINE.replace(runtimes=runtimes))
+    assert finding.outcome is Outcome.WARN
+    assert "from source" in (finding.remedy or "")
+
+
+def test_what_is_to_be_installed_says_how() -> None:
+    """A pass keeps the remedy: whoever writes the commands begins with it."""
+    finding = found("runtime", machine=MACHINE.replace(runtimes=()))
+    assert finding.outcome is Outcome.PASS
+    assert finding.remedy == "to install it: brew install llama.cpp"
 
 
 def test_a_mainframe_loads_big_endian_files_alone() -> None:
