@@ -20,6 +20,7 @@ from ..needs.records import Needs
 from .processor import (
     ANY_APPLE,
     LEAST_APPLE_PEAK,
+    Bandwidth,
     ProcessorKind,
     bandwidth,
     chip_of,
@@ -209,13 +210,8 @@ def _on_processor(
             prompt=None,
             how="neither the memory bandwidth nor the number of cores was read",
         )
-    threads, cores = threads_of(machine), kind_of(machine).cores
-    attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
-    read = _rated(read_bytes)
-    paces = [
-        1 / _seconds(architecture, read, rate, threads * core, core, attending)
-        for rate, core in zip((memory.low, memory.likely, memory.high), cores, strict=True)
-    ]
+    taken = _processor_seconds(machine, memory, architecture, read_bytes, depth)
+    paces = [1 / seconds for seconds in taken]
     if architecture is None or foreign:
         paces[0] *= 0.5
     if shared is not None:
@@ -235,11 +231,9 @@ def _on_processor(
         if architecture is None:
             how += "; with an empty context, as its layers are not known"
         elif depth:
-            likely = cores[1]
-            flops = (_attention_flops(architecture, at) for at in (0.0, 2 * depth))
             empty, full = (
-                1 / _seconds(architecture, read, memory.likely, threads * likely, likely, each)
-                for each in flops
+                1 / _processor_seconds(machine, memory, architecture, read_bytes, at)[1]
+                for at in (0.0, 2 * depth)
             )
             how += _in_context(depth, empty, full)
         if shared is not None:
@@ -408,13 +402,8 @@ def _with_accelerators(
                     " read"
                 ),
             )
-        threads, cores = threads_of(machine), kind_of(machine).cores
-        attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
-        read = _rated(read_bytes)
-        for end, rate in enumerate((memory.low, memory.likely, memory.high)):
-            seconds[end] += rest * _seconds(
-                architecture, read, rate, threads * cores[end], cores[end], attending
-            )
+        in_ram = _processor_seconds(machine, memory, architecture, read_bytes, depth)
+        seconds = [taken + rest * own for taken, own in zip(seconds, in_ram, strict=True)]
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
         how = (
@@ -534,17 +523,7 @@ def _on_shared_gpu(
     def paces(at: float, strange: bool) -> list[float]:
         taken = _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, strange)
         if memory is not None:
-            threads, cores = threads_of(machine), kind_of(machine).cores
-            rates = (memory.low, memory.likely, memory.high)
-            read, attending = (
-                _rated(read_bytes),
-                0.0 if architecture is None else _attention_flops(architecture, at),
-            )
-            ends = zip(rates, cores, strict=True)
-            beside = [
-                _seconds(architecture, read, rate, threads * core, core, attending)
-                for rate, core in ends
-            ]
+            beside = _processor_seconds(machine, memory, architecture, read_bytes, at)
             taken = [
                 share * own + (1 - share) * other
                 for share, own, other in zip(held, taken, beside, strict=True)
@@ -655,18 +634,8 @@ def _times_as_long(
         return full / empty
     if memory is None:
         return None
-    threads, cores = threads_of(machine), kind_of(machine).cores[1]
-    read = _rated(read_bytes)
     empty, full = (
-        _seconds(
-            architecture,
-            read,
-            memory.likely,
-            threads * cores,
-            cores,
-            _attention_flops(architecture, at),
-        )
-        for at in at_ends
+        _processor_seconds(machine, memory, architecture, read_bytes, at)[1] for at in at_ends
     )
     return full / empty
 
@@ -687,6 +656,23 @@ def _rated(read_bytes: Mapping[str, int]) -> _Read:
         for name, size in read_bytes.items()
     ]
     return sum(read_bytes.values()), unpacked, alone
+
+
+def _processor_seconds(
+    machine: Machine,
+    memory: Bandwidth,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+) -> list[float]:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end."""
+    threads, cores = threads_of(machine), kind_of(machine).cores
+    attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
+    read = _rated(read_bytes)
+    return [
+        _seconds(architecture, read, rate, threads * core, core, attending)
+        for rate, core in zip((memory.low, memory.likely, memory.high), cores, strict=True)
+    ]
 
 
 def _seconds(
