@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -57,7 +58,7 @@ def finding(check: str, outcome: Outcome, short: int | None = None, text: str = 
     return Finding(
         check=check,
         outcome=outcome,
-        code=f"{check}-{outcome}",
+        code=samples.PLAIN_CODES[check],
         short=short,
         unit="bytes" if short is not None else None,
         reason=text or f"the {check} is {outcome}",

@@ -215,6 +215,7 @@ class Questions:
             "needs": needs,
             "read_bytes": values[read],
             "context_asked": workload.context_tokens is not None,
+            "speed_stated": workload.min_tokens_per_second is not None,
             "here": copy_here,
             "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,  # noqa: E501
             "license_guessed": tuple(self._guessed.get(id, (False,

@@ -37,6 +37,7 @@ METAL_SHARE = (0.66, 0.85)
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
 # loaded once, wherever the layers go: on the first device
 _ONCE = ("projector", "draft_", "mtp_")
+_SIZES = ("bytes", "low_bytes", "high_bytes")
 
 
 class Place(Record):
@@ -263,46 +264,56 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
     took less.
     """
     owned = machine.accelerators or ()
-    devices = [(place, owned[place.index]) for place in places(machine)]
     nearest: list[Place] = []
     least: int | None = None
     for cards in (owned, emptied(owned)):
-        rooms = [
-            (place, room_of(cards[place.index], gpu_only=True))
-            for place, device in devices
-            if device.unified is False
-        ]
-        largest_first = sorted(
-            [(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1]
-        )
-        for number in (1, *needs.tensor_parallel):
-            # a program gets one instance of MIG, and no other accelerator beside it
-            chosen = [
-                item for item in largest_first if number == 1 or not owned[item[0].index].is_part
-            ][:number]
-            if len(chosen) < number:
-                continue
-            lacking = max(
-                _held(memory, owned[place.index], number) - room for place, room in chosen
-            )
+        for chosen, lacking in _groups(needs, memory, machine, cards):
             if lacking <= 0:
-                yield _tensor_parallel(
-                    needs, memory, [(place.where, owned[place.index]) for place, _ in chosen]
-                )
+                yield _tensor_parallel(needs, memory, _devices_of(chosen, machine))
                 return
             if least is None or lacking < least:
-                nearest, least = [place for place, _ in chosen], lacking
+                nearest, least = chosen, lacking
     if machine.accelerators is None:
         yield _tensor_parallel(needs, memory, [("accelerator:0", None)])
-    for place, device in devices:
+    for place in places(machine):
+        device = owned[place.index]
         if device.unified is None or device.memory_total_bytes is None:
             yield _tensor_parallel(needs, memory, [(place.where, device)])
     if nearest:
-        yield _tensor_parallel(
-            needs, memory, [(place.where, owned[place.index]) for place in nearest]
-        )
+        yield _tensor_parallel(needs, memory, _devices_of(nearest, machine))
     else:
         yield needs
+
+
+def _groups(
+    needs: Needs, memory: MemoryNeed, machine: Machine, cards: Sequence[Accelerator]
+) -> Iterator[tuple[list[Place], int]]:
+    """The largest accelerators in each number that may share the model in equal parts, and the
+    bytes that the tightest of them lacks, 0 or less where it fits. `cards` says what each can give.
+    """
+    owned = machine.accelerators or ()
+    rooms = [
+        (place, room_of(cards[place.index], gpu_only=True))
+        for place in places(machine)
+        if owned[place.index].unified is False
+    ]
+    largest_first = sorted(
+        [(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1]
+    )
+    # a program gets one instance of MIG, and no other accelerator beside it
+    whole_cards = [item for item in largest_first if not owned[item[0].index].is_part]
+    for number in (1, *needs.tensor_parallel):
+        chosen = (largest_first if number == 1 else whole_cards)[:number]
+        if len(chosen) == number:
+            yield (
+                [place for place, _ in chosen],
+                max(_held(memory, owned[place.index], number) - room for place, room in chosen),
+            )
+
+
+def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Accelerator | None]]:
+    owned = machine.accelerators or ()
+    return [(place.where, owned[place.index]) for place in chosen]
 
 
 def _held(memory: MemoryNeed, device: Accelerator, number: int) -> int:
@@ -349,7 +360,7 @@ def _processes(term: Term, number: int) -> Term:
     """The program's own memory in RAM, once for each device."""
     if number == 1:
         return term
-    together = {name: number * getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
+    together = {name: number * getattr(term, name) for name in _SIZES}
     return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)
 
 
@@ -357,6 +368,26 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal
     parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
     each.
+    """
+    chosen = _fewest_that_hold(memory, machine, gathered)
+    if not chosen:
+        return
+    terms: list[Term] = []
+    for term in (*memory.terms, gathered):
+        if term.is_program:
+            terms.append(_processes(term, len(chosen)))
+        elif term.name in SHARED_OUT:
+            terms += [
+                _equal_part(term, place, index, len(chosen)) for index, place in enumerate(chosen)
+            ]
+        else:
+            terms += [term.replace(where=place.where) for place in chosen]
+    yield _placed(needs, "accelerator", terms, 0)
+
+
+def _fewest_that_hold(memory: MemoryNeed, machine: Machine, gathered: Term) -> list[Place]:
+    """The fewest accelerators, largest first, that hold training in parts; [] where all together
+    do not.
     """
     owned = machine.accelerators or ()
     sized = [
@@ -373,27 +404,18 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     )
     for number in range(2, len(sized) + 1):
         if -(-shared // number) + whole <= (sized[number - 1].room_bytes or 0):
-            break
-    else:
-        return
-    terms: list[Term] = []
-    for term in (*memory.terms, gathered):
-        sizes = {name: getattr(term, name) for name in ("bytes", "low_bytes", "high_bytes")}
-        if term.is_program:
-            terms.append(_processes(term, number))
-            continue
-        for index, place in enumerate(sized[:number]):
-            if term.name in SHARED_OUT:
-                part = {name: (size + index) // number for name, size in sizes.items()}
-                if term.name == "gradients":
-                    # what activations let go stays whole on each device, however few gradients it
-                    # keeps
-                    part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
-                line = share_of(f"1/{number} of the devices", term.arithmetic)
-                terms.append(term.replace(where=place.where, arithmetic=line, **part))
-            else:
-                terms.append(term.replace(where=place.where))
-    yield _placed(needs, "accelerator", terms, 0)
+            return sized[:number]
+    return []
+
+
+def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
+    """What the device of that index holds of a term that `number` devices share."""
+    part = {name: (getattr(term, name) + index) // number for name in _SIZES}
+    if term.name == "gradients":
+        # what activations let go stays whole on each device, however few gradients it keeps
+        part["low_bytes"] = max(0, part["bytes"] - (term.bytes - term.low_bytes))
+    line = share_of(f"1/{number} of the devices", term.arithmetic)
+    return term.replace(where=place.where, arithmetic=line, **part)
 
 
 def on_one(needs: Needs, where: str) -> Needs:
@@ -474,27 +496,7 @@ def _shared_out(
 
     llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
     """
-    there = [term.on_device or term for term in memory.terms if not term.is_program]
-    by_layer = [_of_layers(term) for term in there if term.name in _BY_LAYER]
-    once = sum(_moving_bytes(term) for term in there if term.name.startswith(_ONCE))
-    each = sum(
-        term.high_bytes
-        for term in there
-        if term.name not in _BY_LAYER and not term.name.startswith(_ONCE)
-    )
-    output = sum(
-        term.offload.output_bytes
-        for term in there
-        if term.name in _BY_LAYER and term.offload is not None
-    )
-    left = layers
-    shares: list[tuple[str, int]] = []
-    for place in places:
-        room = (place.room_bytes or 0) - each - (0 if shares else once + output)
-        count = _most_layers(by_layer, left, layers, room)
-        if count:
-            shares.append((place.where, count))
-            left -= count
+    shares, left = _layers_by_place(memory, places, layers)
     if not shares:
         return
     terms: list[Term] = []
@@ -502,6 +504,33 @@ def _shared_out(
         terms.extend(_parts(term, shares, left, layers))
     evictable = sum(term.bytes for term in terms if term.is_copy and term.where == "host")
     yield _placed(needs, "split" if left else "accelerator", terms, evictable)
+
+
+def _layers_by_place(
+    memory: MemoryNeed, places: Sequence[Place], layers: int
+) -> tuple[list[tuple[str, int]], int]:
+    """How many layers each place takes, without those that take none, and how many are left."""
+    there = [term.on_device or term for term in memory.terms if not term.is_program]
+    by_layer = [term for term in there if term.name in _BY_LAYER]
+    once = [term for term in there if term.name.startswith(_ONCE)]
+    on_each = sum(
+        term.high_bytes
+        for term in there
+        if term.name not in _BY_LAYER and not term.name.startswith(_ONCE)
+    )
+    on_first = sum(_moving_bytes(term) for term in once) + sum(
+        term.offload.output_bytes for term in by_layer if term.offload is not None
+    )
+    of_layers = [_of_layers(term) for term in by_layer]
+    left = layers
+    shares: list[tuple[str, int]] = []
+    for place in places:
+        room = (place.room_bytes or 0) - on_each - (0 if shares else on_first)
+        count = _most_layers(of_layers, left, layers, room)
+        if count:
+            shares.append((place.where, count))
+            left -= count
+    return shares, left
 
 
 def _most_layers(terms: Sequence[Term], left: int, layers: int, room: int) -> int:
@@ -567,10 +596,7 @@ def _parts(term: Term, shares: Sequence[tuple[str, int]], left: int, layers: int
 
 def _some_layers(shared: Term, where: str, count: int, stop: int, layers: int) -> Term:
     """Of a term that is shared out by layer, the `count` layers before `stop`."""
-    sizes = {
-        name: _share(shared, name, stop - count, stop, layers)
-        for name in ("bytes", "low_bytes", "high_bytes")
-    }
+    sizes = {name: _share(shared, name, stop - count, stop, layers) for name in _SIZES}
     # layers that differ are taken to lie evenly
     how = How.COMPUTED if shared.how is How.EXACT and count < layers else shared.how
     line = share_of(f"{count}/{layers} of the layers", shared.arithmetic)
@@ -610,10 +636,7 @@ def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
     for term in terms:
         copy = copies.get((term.name, term.where))
         if copy is not None:
-            sizes = {
-                name: getattr(term, name) + getattr(copy, name)
-                for name in ("bytes", "low_bytes", "high_bytes")
-            }
+            sizes = {name: getattr(term, name) + getattr(copy, name) for name in _SIZES}
             line = summed(term.arithmetic, copy.arithmetic)
             yield term.replace(
                 arithmetic=line, offload=_together(term.offload, copy.offload), **sizes

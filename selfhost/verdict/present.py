@@ -87,31 +87,25 @@ def elsewhere(
     """A sentence where the model is here, whole, for another runtime or in another quantization
     than the one asked about.
     """
-    from ..needs import canonical_quantization
-
     for model in machine.models_present or ():
         if not model.complete or "mmproj" in (model.file or "").lower():
             continue
-        runtime, quantization = "transformers", None
-        wanted = workload.replace(format="safetensors", quantization=None)
-        if model.file is not None or model.tag is not None:
-            runtime = "ollama" if model.store == "ollama" else "llama.cpp"
-            quantization = canonical_quantization(model.quantization or "")
-            wanted = workload.replace(format="gguf")
-        same = runtime == workload.runtime and quantization in (None, workload.quantization)
-        if (
-            same
-            or (quantization is None and runtime != "transformers")
-            or not _reached(model, program := catalogue.runtime(runtime), machine)
-        ):
+        runtime, quantization, wanted = _meant_for(model, workload)
+        if quantization is None and runtime != "transformers":
             continue
-        if (
+        if runtime == workload.runtime and quantization in (None, workload.quantization):
+            continue
+        program = catalogue.runtime(runtime)
+        lacks_projector = (
             runtime == "llama.cpp"
             and spec.modality == "vision"
             and _projector(model, machine) is None
+        )
+        if (
+            lacks_projector
+            or not _reached(model, program, machine)
+            or not _is(model, spec, program, wanted, catalogue)
         ):
-            continue
-        if not _is(model, spec, program, wanted, catalogue):
             continue
         options = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
@@ -120,6 +114,19 @@ def elsewhere(
             f" {units.decimal(model.size_bytes)}): {options} downloads nothing."
         )
     return None
+
+
+def _meant_for(model: PresentModel, workload: Workload) -> tuple[str, str | None, Workload]:
+    """The runtime that would load these files, their quantization (None: as published, or of no
+    name that is known), and the workload that asks for their format.
+    """
+    from ..needs import canonical_quantization
+
+    if model.file is None and model.tag is None:
+        return "transformers", None, workload.replace(format="safetensors", quantization=None)
+    runtime = "ollama" if model.store == "ollama" else "llama.cpp"
+    quantization = canonical_quantization(model.quantization or "")
+    return runtime, quantization, workload.replace(format="gguf")
 
 
 def begun(
@@ -224,18 +231,23 @@ def _missing(model: PresentModel, workload: Workload, needs: Needs, machine: Mac
         return None if total is None or total <= model.size_bytes else total - model.size_bytes
     if wanted is None:
         return 0 if model.complete else None
-    projector = _projector_bytes(needs) if workload.format == "gguf" and model.tag is None else 0
-    weights = wanted - projector
     if workload.format == "ggml":
         # downloaded under its last name: only the published size tells that it is whole
-        whole = needs.download_how is How.STATED and model.size_bytes == weights
-        return 0 if whole else None
-    low = weights * (1 - (SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE))
-    if model.size_bytes < low or (
-        workload.format == "gguf" and model.size_bytes > wanted * (1 + SAME_MODEL_SHARE)
-    ):
+        is_whole = needs.download_how is How.STATED and model.size_bytes == wanted
+        return 0 if is_whole else None
+    projector = _projector_bytes(needs) if workload.format == "gguf" and model.tag is None else 0
+    if not _is_as_large(model, workload, wanted, wanted - projector):
         return None
     return projector if projector and _projector(model, machine) is None else 0
+
+
+def _is_as_large(
+    model: PresentModel, workload: Workload, wanted_bytes: int, weights_bytes: int
+) -> bool:
+    """Whether files may be these weights by their size alone."""
+    least = weights_bytes * (1 - (SAME_MODEL_SHARE if model.complete else SAME_SIZE_SHARE))
+    most = wanted_bytes * (1 + SAME_MODEL_SHARE)
+    return least <= model.size_bytes and (workload.format != "gguf" or model.size_bytes <= most)
 
 
 def _projector_bytes(needs: Needs) -> int:

@@ -79,6 +79,7 @@ def ask(
         spec=spec,
         workload=workload,
         context_asked=workload.context_tokens is not None,
+        speed_stated=workload.min_tokens_per_second is not None,
         opened=openness_check(spec, workload),
         license_guessed=license_guessed(spec) if asks_license else None,
     )
@@ -91,39 +92,49 @@ def ask(
             quantization = None
         # another program's files are made of the published ones, or downloaded
         local_files = False
-    loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
-    if runtime is None and quantization is not None:
-        raise _problem(
-            "quantization",
-            f"{spec.name} states its needs, not its quantizations",
-            "leave --quant out",
-        )
-    if runtime is not None and loads is not None:
-        return question.replace(
-            workload=workload.replace(runtime=runtime.id),
-            runtime=runtime,
-            loads=loads,
-            mend=remedy,
-            local_files=local_files,
-        )
-    rows = architectures(catalogue)
-    if runtime is not None:
+    if runtime is None:
+        if quantization is not None:
+            raise _problem(
+                "quantization",
+                f"{spec.name} states its needs, not its quantizations",
+                "leave --quant out",
+            )
+    else:
+        loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
+        if loads is not None:
+            return question.replace(
+                workload=workload.replace(runtime=runtime.id),
+                runtime=runtime,
+                loads=loads,
+                mend=remedy,
+                local_files=local_files,
+            )
         workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
-    is_cache_asked = workload.kv_cache_type is not None
-    row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
-    workload = _in_tokens(spec, row, workload)
-    has_companions = workload.draft or workload.adapter
     question = question.replace(
-        workload=workload,
-        runtime=runtime,
-        unfamiliar=_unfamiliar(spec, rows) if local_files else None,
-        rewriting=row if row is not None and row.rewrites else None,
-        local_files=local_files,
-        in_memory=in_memory,
-        companions=_companions(spec, runtime, workload, catalogue) if has_companions else None,
+        workload=workload, runtime=runtime, local_files=local_files, in_memory=in_memory
     )
+    question = _with_parts(question, catalogue)
+    is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
     return _with_files(question, part, catalogue, machine)
+
+
+def _with_parts(question: Question, catalogue: Catalogue) -> Question:
+    """The question with what its architecture says of tokens, and with what is loaded beside the
+    model.
+    """
+    spec, rows = question.spec, architectures(catalogue)
+    row = need.row_of(spec.architecture, rows) if spec.architecture is not None else None
+    workload = _in_tokens(spec, row, question.workload)
+    has_companions = workload.draft or workload.adapter
+    return question.replace(
+        workload=workload,
+        unfamiliar=_unfamiliar(spec, rows) if question.local_files else None,
+        rewriting=row if row is not None and row.rewrites else None,
+        companions=_companions(spec, question.runtime, workload, catalogue)
+        if has_companions
+        else None,
+    )
 
 
 def _in_format(
@@ -301,7 +312,7 @@ def _needs_other_files(spec: ModelSpec, runtime: RuntimeSpec, formats: tuple[str
 def _refusal(
     spec: ModelSpec,
     workload: Workload,
-    runtime: RuntimeSpec | None,
+    runtime: RuntimeSpec,
     quantization: str | None,
     formats: tuple[str, ...],
 ) -> tuple[str | None, str | None]:
@@ -309,8 +320,6 @@ def _refusal(
     None and None where it does.
     """
     remedy = None if spec.refused is None else "download it again, as it was published"
-    if runtime is None:
-        return None, remedy
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
@@ -596,16 +605,18 @@ def _runtime(
         formats = (spec.quantized.format,)
     usual = [catalogue.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
     loading = [runtime for runtime in usual if need.why_not_loaded(spec, runtime) is None]
+    first = loading[0] if loading else usual[0]
     if not formats:
-        return loading[0] if loading else usual[0]
-    for runtime in loading:
-        if set(formats) & set(runtime.formats):
-            return runtime
+        return first
     # files in a format of their own go before what the modality usually runs in
-    for runtime in map(catalogue.runtime, PACKED_RUNTIMES):
-        if set(formats) & set(runtime.formats) and need.why_not_loaded(spec, runtime) is None:
-            return runtime
-    return loading[0] if loading else usual[0]
+    packed = (
+        runtime
+        for runtime in map(catalogue.runtime, PACKED_RUNTIMES)
+        if need.why_not_loaded(spec, runtime) is None
+    )
+    return next(
+        (runtime for runtime in (*loading, *packed) if set(formats) & set(runtime.formats)), first
+    )
 
 
 def _named_runtime(typed: str, catalogue: Catalogue) -> RuntimeSpec:

@@ -157,12 +157,13 @@ class Question(Record):
     weights read for one token by stored type, {} where that is not known and None where a pace
     makes no sense; `loads` is the sentence why `runtime` does not load the model, None when it
     does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
-    describes. `context_asked`: the context was given, not taken by default. `rewriting`: the row of
-    an encoder with a decoder. `local_files`: the files were named, so they are on this machine, and
-    where they lie on a volume that is RAM `in_memory` (None: not told). `here`: those asked for lie
-    on it, whole or in part. `companions` are loaded beside the model, and `beside_bytes` of them
-    have to be downloaded. `opened`: is it as open as was asked (`findings.openness_check`)?
-    `license_guessed`: what the function of that name gives, if it was asked.
+    describes. `context_asked`: the context was given, not taken by default; `speed_stated`: so was
+    the lowest useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the
+    files were named, so they are on this machine, and where they lie on a volume that is RAM
+    `in_memory` (None: not told). `here`: those asked for lie on it, whole or in part. `companions`
+    are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it
+    as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that
+    name gives, if it was asked.
     """
 
     spec: ModelSpec
@@ -174,6 +175,7 @@ class Question(Record):
     read_bytes: Mapping[str, int] | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
+    speed_stated: bool = False
     rewriting: ArchitectureRow | None = None
     local_files: bool = False
     in_memory: bool | None = False
@@ -205,7 +207,7 @@ class Judged(Record):
 
     @property
     def fits(self) -> bool:
-        """No `fail` and no `unknown` but of the speed: the route would be local."""
+        """No `fail`, and no `unknown` that decides: the route would be local."""
         return not self.failed and not self.unknown
 
     @cached_property
@@ -215,11 +217,8 @@ class Judged(Record):
 
     @property
     def unknown(self) -> bool:
-        """Something that decides is not known; an unknown speed never decides."""
-        return any(
-            finding.outcome is Outcome.UNKNOWN and finding.check != "speed"
-            for finding in self.findings
-        )
+        """Something that decides is not known."""
+        return any([finding.leaves_open for finding in self.findings])  # noqa: C419 - as _failed
 
     def route(self, offered: bool) -> Route:
         """The route, given whether an API may be used and one is offered."""
@@ -252,13 +251,17 @@ class Answer(Record):
     @property
     def can_download(self) -> bool | None:
         """Weights published and disk large enough; None where either is unknown."""
-        outcomes = {finding.check: finding.outcome for finding in self.findings}
-        weights, disk = outcomes.get("weights"), outcomes.get("disk")
-        if Outcome.FAIL in (weights, disk):
+        pair = [self.finding("weights"), self.finding("disk")]
+        if _failed(pair):
             return False
-        if weights in (None, Outcome.UNKNOWN) or disk in (None, Outcome.UNKNOWN):
-            return None
-        return True
+        not_known = any(
+            finding is None
+            or finding.outcome is Outcome.UNKNOWN
+            # where to get them nobody stated
+            or finding.code == "weights-yours"
+            for finding in pair
+        )
+        return None if not_known else True
 
     @property
     def exit_code(self) -> int:
@@ -546,17 +549,15 @@ def _pace(
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
     pace, why = _predicted(question, placed, machine)
-    decode_range: tuple[float, float] | None = None
-    if pace is not None and pace.decode is not None:
-        decode_range = (pace.decode.low, pace.decode.high)
-    elif pace is not None:
+    if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
     in_ram = placed.placement != "accelerator"
     finding = check.speed_check(
-        decode_range,
+        None if pace is None else pace.decode,
         question.workload,
         why,
+        stated=question.speed_stated,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=_how_to_measure(machine) if in_ram else None,
     )

@@ -10,7 +10,6 @@ people published. Both sets are in `tests/truth/speed.json`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -18,6 +17,18 @@ from ..core.records import Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
+from .processor import (
+    ANY_APPLE,
+    LEAST_APPLE_PEAK,
+    Bandwidth,
+    ProcessorKind,
+    bandwidth,
+    chip_of,
+    is_guest,
+    kind_of,
+    on_apple_gpu,
+    threads_of,
+)
 
 # share of the read bandwidth that reaches the weights, and the fixed cost of one layer
 BANDWIDTH_SHARE = 0.86
@@ -55,32 +66,6 @@ PROMPT_FLOPS: Mapping[str, float] = {
     "IQ4_XS": 391e9, "IQ4_NL": 280e9, "MXFP4": 31e9, "Q5_0": 125e9, "Q5_1": 125e9,
 }  # fmt: skip
 EXPERT_PROMPT_SHARE = 0.5
-
-# A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
-# Ultra, 24 cores) to 0.67 (Core i9-13900K), Apple's GPUs 0.53 to 0.80
-STATED_SHARE = (0.3, 0.6, 1.0)
-# measured with at most 16 threads; all cores of a larger machine may read more
-MORE_CORES = 1.6
-MEASURED_WITH_CORES = 16
-
-_GB = units.GB
-# One core of a current server reads 42 GB/s (measured, Zen 5). Memory by arithmetic, transfers per
-# second x 8 bytes x channels: two sockets of twelve DDR5-6400 channels 1,229, one socket 614;
-# LPDDR5X-8533 on 128 bits 136; DDR3-1866 on four channels 60
-_CORE_HIGH, _SOCKETS_HIGH, _SOCKET_HIGH, _CLIENT_HIGH, _OLD_HIGH = (
-    50 * _GB,
-    1229 * _GB,
-    614 * _GB,
-    136 * _GB,
-    60 * _GB,
-)
-# a fair share of a crowded cloud host leaves each core 2 (Xeon 8259CL: 2.7); programs that ignore
-# NUMA nodes got 32 out of two Xeons (4 channels of DDR3 each) and 47 out of 192 cores (AmpereOne),
-# both with cost other than memory in it
-_SHARE_LOW, _SERVER_LOW = 2 * _GB, 40 * _GB
-# one channel of DDR3-1600 is 12.8; without AVX2 a Core 2 Quad got 2.2 from its memory; four RISC-V
-# cores (P550) 0.48
-_CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB), _GB // 2, 5 * _GB
 
 
 class PaceRange(Record):
@@ -124,58 +109,6 @@ def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
     return alone.replace(decode=decode, how=how)
 
 
-class Bandwidth(Record):
-    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a
-    clause.
-    """
-
-    low: float
-    likely: float
-    high: float
-    measured: bool
-    how: str
-
-
-class _Kind(Record):
-    """How a processor compares with the one measured on: its use of a measured bandwidth, its
-    cores in decoding, and on prompts.
-    """
-
-    memory: tuple[float, float]
-    cores: tuple[float, float, float]
-    prompt: tuple[float, float, float]
-
-
-# From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores
-# of a Core i5-1135G7 reached 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28;
-# the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03. Decode: of its memory a Core i5-6500 used what
-# the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half The ends of _ZEN5: 53 of 54 runs
-# lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted
-# while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not;
-# prompts at 0.36 to 0.65 of the rates above (26 runs, 12 quantizations): its vector units work on
-# half as many bits at once
-_ZEN5 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
-_ZEN4 = _Kind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.33, 0.48, 0.7))
-_AVX512 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
-_AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
-_AT_LEAST_AVX2 = _Kind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 1.3))
-_ARM = _Kind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0.15, 0.8))
-_OLD = _Kind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
-_SCALAR = _Kind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
-_UNREAD = _Kind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
-
-# any of them: the cores of an M1, the memory of an M3 Ultra
-_APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
-# the peak of an M1, which no chip by Apple is below
-_LEAST_APPLE_PEAK = 68.25 * _GB
-_ANY_APPLE = "as a chip by Apple has"
-# a virtual machine has some of the cores and mostly no GPU
-_GUEST_SHARE = 0.4
-_SERVER_WORDS = frozenset((
-    "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
-    "power8", "power9", "power10",
-))  # fmt: skip
-_ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 # of that in the table of GPUs, slow end, likely, fast end; experts see few tokens of a prompt each:
 # of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55 to 0.75 on 2,048. A context
 # filled before halves it at 8,000 to 32,000 tokens
@@ -277,13 +210,8 @@ def _on_processor(
             prompt=None,
             how="neither the memory bandwidth nor the number of cores was read",
         )
-    threads, cores = _threads(machine), _kind(machine).cores
-    attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
-    read = _rated(read_bytes)
-    paces = [
-        1 / _seconds(architecture, read, rate, threads * core, core, attending)
-        for rate, core in zip((memory.low, memory.likely, memory.high), cores, strict=True)
-    ]
+    taken = _processor_seconds(machine, memory, architecture, read_bytes, depth)
+    paces = [1 / seconds for seconds in taken]
     if architecture is None or foreign:
         paces[0] *= 0.5
     if shared is not None:
@@ -303,11 +231,9 @@ def _on_processor(
         if architecture is None:
             how += "; with an empty context, as its layers are not known"
         elif depth:
-            likely = cores[1]
-            flops = (_attention_flops(architecture, at) for at in (0.0, 2 * depth))
             empty, full = (
-                1 / _seconds(architecture, read, memory.likely, threads * likely, likely, each)
-                for each in flops
+                1 / _processor_seconds(machine, memory, architecture, read_bytes, at)[1]
+                for at in (0.0, 2 * depth)
             )
             how += _in_context(depth, empty, full)
         if shared is not None:
@@ -326,9 +252,9 @@ def _prompt_beside(
     foreign: str | None,
 ) -> PaceRange | None:
     """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
-    if foreign or _on_apple_gpu(machine):
+    if foreign or on_apple_gpu(machine):
         return None
-    prompt = _prompt(architecture, read_bytes, _threads(machine), _kind(machine))
+    prompt = _prompt(architecture, read_bytes, threads_of(machine), kind_of(machine))
     if prompt is None or shared is None:
         return prompt
     beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
@@ -384,7 +310,7 @@ def gpu_bandwidth(name: str) -> float | None:
     is not in the table.
     """
     peak = gpus.peak_gb_per_s(name)
-    return None if peak is None else peak * _GB
+    return None if peak is None else peak * units.GB
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
@@ -394,7 +320,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
     peak = gpus.peak_gb_per_s(device.name, device.memory_total_bytes)
-    return None if peak is None else peak * _GB
+    return None if peak is None else peak * units.GB
 
 
 def _gpu_kind(device: Accelerator) -> _Gpu:
@@ -476,13 +402,8 @@ def _with_accelerators(
                     " read"
                 ),
             )
-        threads, cores = _threads(machine), _kind(machine).cores
-        attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
-        read = _rated(read_bytes)
-        for end, rate in enumerate((memory.low, memory.likely, memory.high)):
-            seconds[end] += rest * _seconds(
-                architecture, read, rate, threads * cores[end], cores[end], attending
-            )
+        in_ram = _processor_seconds(machine, memory, architecture, read_bytes, depth)
+        seconds = [taken + rest * own for taken, own in zip(seconds, in_ram, strict=True)]
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
         how = (
@@ -520,7 +441,7 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     device = next(
         (accelerator for accelerator in machine.accelerators or () if accelerator.unified), None
     )
-    if device is None and not (machine.accelerators is None and _on_apple_gpu(machine)):
+    if device is None and not (machine.accelerators is None and on_apple_gpu(machine)):
         return None
     peaks = _shared_peaks(machine, device)
     if peaks is None:
@@ -529,7 +450,7 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
         device is not None
         and device.vendor.lower() in _SHARED_VENDORS
         and runtime in _RUNS_ON_SHARED
-        and not _is_guest(machine)
+        and not is_guest(machine)
     )
     return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
 
@@ -561,14 +482,14 @@ def _shared_peaks(
         gpu_peak = machine_rate
     if gpu_peak is not None:
         return gpu_peak, gpu_peak, gpu_peak
-    chip = _chip(machine)
+    chip = chip_of(machine)
     if chip is not None:
         # what cores measure is no more than the GPU can read
-        least = max(machine_rate or 0, chip[1] if chip[2] != _ANY_APPLE else _LEAST_APPLE_PEAK)
+        least = max(machine_rate or 0, chip[1] if chip[2] != ANY_APPLE else LEAST_APPLE_PEAK)
         most = max(least, chip[1])
         return (
             least,
-            float(machine_rate or (least * most) ** 0.5) if chip[2] == _ANY_APPLE else most,
+            float(machine_rate or (least * most) ** 0.5) if chip[2] == ANY_APPLE else most,
             most,
         )
     memory = bandwidth(machine)
@@ -602,17 +523,7 @@ def _on_shared_gpu(
     def paces(at: float, strange: bool) -> list[float]:
         taken = _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, strange)
         if memory is not None:
-            threads, cores = _threads(machine), _kind(machine).cores
-            rates = (memory.low, memory.likely, memory.high)
-            read, attending = (
-                _rated(read_bytes),
-                0.0 if architecture is None else _attention_flops(architecture, at),
-            )
-            ends = zip(rates, cores, strict=True)
-            beside = [
-                _seconds(architecture, read, rate, threads * core, core, attending)
-                for rate, core in ends
-            ]
+            beside = _processor_seconds(machine, memory, architecture, read_bytes, at)
             taken = [
                 share * own + (1 - share) * other
                 for share, own, other in zip(held, taken, beside, strict=True)
@@ -723,251 +634,10 @@ def _times_as_long(
         return full / empty
     if memory is None:
         return None
-    threads, cores = _threads(machine), _kind(machine).cores[1]
-    read = _rated(read_bytes)
     empty, full = (
-        _seconds(
-            architecture,
-            read,
-            memory.likely,
-            threads * cores,
-            cores,
-            _attention_flops(architecture, at),
-        )
-        for at in at_ends
+        _processor_seconds(machine, memory, architecture, read_bytes, at)[1] for at in at_ends
     )
     return full / empty
-
-
-@lru_cache(maxsize=8)
-def bandwidth(machine: Machine) -> Bandwidth | None:
-    """What memory bandwidth `machine` has to decode with: measured, stated in its record, told by
-    the chip's name, or assumed.
-
-    None when there is nothing to assume from: the number of cores was not read, or the processor is
-    emulated.
-    """
-    if machine.emulated_on is not None:
-        return None
-    fact = "memory_bandwidth_bytes_per_second"
-    bytes_per_second = machine.memory_bandwidth_bytes_per_second
-    if bytes_per_second is not None:
-        rate = f"{units.decimal(bytes_per_second)}/s of memory bandwidth"
-        if machine.sources.get(fact, "").startswith("measured"):
-            low, high = _kind(machine).memory
-            more = MORE_CORES if (machine.cpu_cores_physical or 0) > MEASURED_WITH_CORES else 1.0
-            fast, how = bytes_per_second * high * more, f"{rate}, measured"
-            chip = _chip(machine) if _shares_memory_with_gpu(machine) else None
-            if chip is not None and chip[1] > fast:
-                fast, how = (
-                    float(chip[1]),
-                    f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s",
-                )
-            return Bandwidth(
-                low=bytes_per_second * low,
-                likely=bytes_per_second,
-                high=fast,
-                measured=True,
-                how=how,
-            )
-        low, likely, high = STATED_SHARE
-        how = f"{rate} as stated, of which processors use a third to all"
-        cores = machine.cpu_cores_usable
-        if cores is not None and _chip(machine) is None and _CORE_HIGH * cores < bytes_per_second:
-            bytes_per_second = int(_CORE_HIGH * cores)
-            how = (
-                f"{rate} as stated, of which {units.cores(cores)} read"
-                f" {units.decimal(bytes_per_second)}/s at most"
-            )
-        return Bandwidth(
-            low=bytes_per_second * low,
-            likely=bytes_per_second * likely,
-            high=bytes_per_second * high,
-            measured=False,
-            how=how,
-        )
-    assumed = assumed_bandwidth(machine)
-    if assumed is None:
-        return None
-    low, high, what = assumed
-    how = (
-        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, {what},"
-        " not measured"
-    )
-    # the rules add an error of their own
-    return Bandwidth(
-        low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how
-    )
-
-
-def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
-    """Bytes per second that a machine of this class may have, low and high, and the class as a
-    clause; None where its cores are unread.
-    """
-    chip = _chip(machine)
-    if chip is not None:
-        return chip
-    words, guest = _words(machine), _is_guest(machine)
-    cores = machine.cpu_cores_usable
-    if cores is None:
-        return None
-    # a quota stops what is read as it stops what is computed
-    high = _CORE_HIGH * cores
-    server = bool(words & _SERVER_WORDS)
-    count = units.cores(cores)
-    if server or guest:
-        where = "a virtual machine" if machine.scope == "vm" else "a container"
-        if not guest:
-            where = "a server"
-        cap = _CLIENT_HIGH if _client(words) else _SOCKET_HIGH
-        if server:
-            cap = _SOCKETS_HIGH
-        return (
-            int(min(_SHARE_LOW * cores, _SERVER_LOW)),
-            int(min(high, cap)),
-            f"as {count} of {where} may have",
-        )
-    if machine.architecture == "x86_64":
-        sets = machine.instruction_sets
-        if sets is not None and "avx2" not in sets:
-            return (
-                int(min(_OLD_LOW, _OLD_LOW * cores)),
-                int(min(high, _OLD_HIGH)),
-                "as an old computer may have",
-            )
-        # a name that says neither, such as that of a machine file, may be a server's
-        cap = _CLIENT_HIGH if _client(words) else _SOCKETS_HIGH
-        least = _CLIENT_LOW if sets is not None else _OLD_LOW
-        return (
-            int(min(least, least * cores)),
-            int(min(high, cap)),
-            f"as {count} of a computer of its kind may have",
-        )
-    if machine.architecture in ("aarch64", "armv7l", "armv6l"):
-        # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135
-        # (LPDDR5X-8448 on 128)
-        return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"as {count} of a board or laptop may have"
-    if machine.architecture == "riscv64":
-        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * cores), f"as {count} of a RISC-V board may have"
-    return (
-        _RISC_V_LOW,
-        int(min(high, _SOCKETS_HIGH)),
-        f"as {count} of a computer of its kind may have",
-    )
-
-
-def _words(machine: Machine) -> frozenset[str]:
-    return gpus.words_of(machine.cpu_model or "")
-
-
-def _is_guest(machine: Machine) -> bool:
-    return machine.scope in ("vm", "container")
-
-
-def _chip(machine: Machine) -> tuple[int, int, str] | None:
-    """As `assumed_bandwidth`, for a chip whose name tells it."""
-    words = _words(machine)
-    if "apple" in words or _on_apple_gpu(machine):
-        return _apple(
-            words, _is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable
-        )
-    chip = gpus.soldered_chip(words)
-    if chip is None:
-        return None
-    share = _GUEST_SHARE if _is_guest(machine) else 1
-    least = int(chip.least_gb_per_s * share * _GB)
-    return least, int(chip.gb_per_s * _GB), f"as a {chip.name} has"
-
-
-def _client(words: frozenset[str]) -> bool:
-    return bool(
-        words
-        & {
-            "core",
-            "ryzen",
-            "celeron",
-            "pentium",
-            "athlon",
-            "atom",
-            "n95",
-            "n97",
-            "n100",
-            "n150",
-            "n200",
-            "n305",
-            "snapdragon",
-        }
-    )
-
-
-def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
-    chip = next(
-        (word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), ""
-    )
-    variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
-    row = gpus.apple_chip(chip, variant)
-    if row is None:
-        low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
-        return int(low), _APPLE_HIGH, _ANY_APPLE
-    name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
-    lowest = peak = row.gb_per_s
-    if row.smaller is not None:
-        smaller_cores, smaller_peak = row.smaller
-        # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
-        if guest or cores is None or cores < smaller_cores:
-            lowest = smaller_peak
-        elif cores == smaller_cores:
-            lowest = peak = smaller_peak
-            name = f"{name} with {smaller_cores} cores"
-    least = lowest * row.least_share * (_GUEST_SHARE if guest else 1)
-    return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
-
-
-def _shares_memory_with_gpu(machine: Machine) -> bool:
-    return _on_apple_gpu(machine) or any(device.unified for device in machine.accelerators or ())
-
-
-def _on_apple_gpu(machine: Machine) -> bool:
-    """The runtime would use the GPU, and how fast that reads prompts was not measured."""
-    return machine.system == "macos" and machine.architecture == "aarch64"
-
-
-@lru_cache(maxsize=8)
-def _kind(machine: Machine) -> _Kind:
-    sets = machine.instruction_sets
-    if machine.architecture not in ("x86_64", "aarch64", None):
-        return _SCALAR
-    if sets is None:
-        return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
-    if machine.assumes("instruction_sets"):
-        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0,
-        # which few still have
-        if "avx2" in sets:
-            return _AT_LEAST_AVX2
-        return _ARM if "asimddp" in sets else _UNREAD
-    if machine.architecture == "aarch64":
-        return _ARM if "asimddp" in sets else _OLD
-    if "avx512_bf16" in sets and _words(machine) & _ZEN_WORDS:
-        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
-        return _ZEN5 if "avx_vnni" in sets else _ZEN4
-    if "avx512f" in sets:
-        return _AVX512
-    return _AVX2 if "avx2" in sets else _OLD
-
-
-def _threads(machine: Machine) -> float:
-    """Cores that work at once: runtimes take one thread per physical core of the fastest kind
-    (llama.cpp: common_cpu_get_num_math).
-    """
-    usable, physical = (
-        machine.cpu_cores_usable,
-        machine.cpu_cores_performance or machine.cpu_cores_physical,
-    )
-    if usable is None and physical is None:
-        # of a record that states a bandwidth and no cores; the slow end of an unread processor
-        # covers fewer
-        return 4.0
-    return min(value for value in (usable, physical) if value is not None)
 
 
 # of what is read for one token the bytes, those of them that a limit was seen for with what one
@@ -986,6 +656,23 @@ def _rated(read_bytes: Mapping[str, int]) -> _Read:
         for name, size in read_bytes.items()
     ]
     return sum(read_bytes.values()), unpacked, alone
+
+
+def _processor_seconds(
+    machine: Machine,
+    memory: Bandwidth,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+) -> list[float]:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end."""
+    threads, cores = threads_of(machine), kind_of(machine).cores
+    attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
+    read = _rated(read_bytes)
+    return [
+        _seconds(architecture, read, rate, threads * core, core, attending)
+        for rate, core in zip((memory.low, memory.likely, memory.high), cores, strict=True)
+    ]
 
 
 def _seconds(
@@ -1065,7 +752,10 @@ def _has_experts(architecture: Architecture | None) -> bool:
 
 
 def _prompt(
-    architecture: Architecture | None, read_bytes: Mapping[str, int], threads: float, kind: _Kind
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    threads: float,
+    kind: ProcessorKind,
 ) -> PaceRange | None:
     """A prompt of some hundred tokens, on the processor."""
     taken = 0.0

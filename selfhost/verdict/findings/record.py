@@ -47,6 +47,7 @@ CODES: Mapping[str, str] = {
     "weights-stated": "somebody's own spec states what the model needs",
     "weights-gated": "a login or an accepted form comes before the download",
     "weights-unsafe": "published only as pickle, or loading runs remote code",
+    "weights-yours": "a config.json describes the model: its weights are yours to get",
     "weights-partial": "only part of the weights is published",
     "weights-not-known": "whether they were published is not known",
     "weights-closed": "the weights were never published",
@@ -116,10 +117,13 @@ CODES: Mapping[str, str] = {
     "runtime-other-byte-order": (
         "the runtime loads files of another byte order here than those that are published"
     ),
+    "speed-any": "any speed was accepted",
     "speed-comfortable": "at least as fast as one reads, and as wanted",
     "speed-slow": "slower than reading, or perhaps slower than wanted",
     "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
-    "speed-not-known": "there is nothing to estimate the speed from",
+    "speed-not-known": "there is nothing to estimate the speed from, and no minimum was stated",
+    "speed-no-basis": "there is nothing to hold the stated minimum against",
+    "speed-close": "the stated minimum is above the likely speed and within the range",
     "speed-too-slow": "slower than wanted even at best",
 }
 """The closed list of reason codes; the README's table is compared with it."""
@@ -129,8 +133,8 @@ class Finding(Record):
     """One comparison, need against machine.
 
     `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES.
-    `reserve_bytes` is set for memory only.
+    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES, else
+    `ValueError`. `reserve_bytes` is set for memory only.
     """
 
     check: str
@@ -149,6 +153,14 @@ class Finding(Record):
         """0 for a pass, more the worse the outcome is."""
         return _SEVERITY[self.outcome]
 
+    @property
+    def leaves_open(self) -> bool:
+        """An unknown that decides: any but that of a speed where no minimum was stated."""
+        return self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
+
+    def _check(self) -> None:
+        _check_code(self.code)
+
     @classmethod
     def worded_when_read(cls, fields: Mapping[str, Any], words: Words) -> Finding:
         """A finding of these fields, all but the reason and the remedy. `words` gives those two
@@ -156,12 +168,19 @@ class Finding(Record):
 
         Hundreds of models are judged at once, and few of their reasons are read.
         """
+        _check_code(fields["code"])
 
         def whole() -> Finding:
             reason, remedy = words()
             return cls(**fields, reason=reason, remedy=remedy)
 
         return cls.partly({**fields}, whole)
+
+
+def _check_code(code: str) -> None:
+    """Programs rely on the list of codes, so a code that is missing from it is a bug."""
+    if code not in CODES:
+        raise ValueError(f'"{code}" is not a reason code: add it to CODES')
 
 
 def profile_doubt(machine: Machine) -> str:

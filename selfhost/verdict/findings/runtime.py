@@ -178,20 +178,23 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
 
 
 def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
+    """Of a runtime that can be had here: it passes, unless it must be built from source first."""
+    outcome = Outcome.PASS
     line = install_line(runtime, machine.system)
     remedy = f"to install it: {line}" if line else None
     no_package = ""
     if _is_built_from_source(machine, runtime):
+        outcome = Outcome.WARN
         remedy = f"build it from source: {runtime.source_build}"
         no_package = f" No build of it is published for {machine.system} on {machine.architecture}."
     if machine.runtimes is None:
         reason = f"Whether {runtime.name} is installed was not read.{no_package}"
-        return _finding(runtime, Outcome.WARN, "runtime-not-searched", reason, remedy)
+        return _finding(runtime, outcome, "runtime-not-searched", reason, remedy)
     if machine.is_this_one:
         reason = f"{runtime.name} was not found on this machine.{no_package}"
     else:
         reason = f"{runtime.name} is not in the record of {machine.name}.{no_package}"
-    return _finding(runtime, Outcome.WARN, "runtime-not-installed", reason, remedy)
+    return _finding(runtime, outcome, "runtime-not-installed", reason, remedy)
 
 
 def _finding(

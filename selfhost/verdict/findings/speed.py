@@ -13,81 +13,82 @@ from .record import Finding, Outcome
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from ..speed import PaceRange
     from .record import Words
 
-# a range whose ends are further apart than this is judged by its slow end
+# where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
+_FASTER = "a smaller model is faster"
 
 
 def speed_check(
-    pace: tuple[float, float] | None,
+    pace: PaceRange | None,
     workload: Workload,
     how: str,
     *,
+    stated: bool = False,
     assumed: bool = False,
     measure: str | None = None,
 ) -> Finding | None:
-    """The estimated decode pace (slow end, fast end) against what is wanted. None where tokens make
-    no sense.
+    """The estimated decode pace against what is wanted. None where tokens make no sense.
 
-    `how` says why there is no pace. `assumed`: it rests on facts that were taken from the machine's
-    class. `measure`: what to type for the bandwidth that it rests on.
+    `how` says why there is no pace. `stated`: the user stated the minimum, so what leaves it open
+    decides. `assumed`: the pace rests on facts that were taken from the machine's class. `measure`:
+    what to type for the bandwidth that it rests on.
     """
     wanted = workload.min_tokens_per_second
     if wanted is None:
         return None
     if pace is None:
-        return _finding(
-            wanted,
-            pace,
-            Outcome.UNKNOWN,
-            "speed-not-known",
-            lambda: (f"The speed is not known: {how}.", None),
-        )
-    low, high = pace
+        return _without_pace(wanted, how, stated=stated)
+    low, likely, high = pace.low, pace.likely, pace.high
 
-    def pace_finding(
-        outcome: Outcome, code: str, shortfall: Callable[[], str], remedy: str | None = None
-    ) -> Finding:
+    def finding(outcome: Outcome, code: str, but: str = "", remedy: str | None = None) -> Finding:
         def words() -> tuple[str, str | None]:
             basis = " That rests on what is assumed of the machine." if assumed else ""
-            return f"It would run at {units.speed(low, high)}{shortfall()}.{basis}", remedy
+            return f"It would run at {units.speed(low, high)}{but}.{basis}", remedy
 
         return _finding(wanted, pace, outcome, code, words)
 
-    faster = "a smaller model is faster"
+    if not wanted:
+        return finding(Outcome.PASS, "speed-any")
     if high < wanted:
-        return pace_finding(
+        return finding(
             Outcome.FAIL,
             "speed-too-slow",
-            lambda: f", too slow for the wanted {wanted:g} tokens/s{_usual_answer(wanted)}",
-            f"{faster}; --min-speed 0 accepts any pace",
+            f", too slow for the wanted {wanted:g} tokens/s{_usual_answer(wanted)}",
+            f"{_FASTER}; --min-speed 0 accepts any pace",
         )
+    faster = _FASTER
     if measure and high > WIDE_PACE * low:
         faster = f"{measure} tells it closer, in under a second; {faster}"
-    if low < wanted:
-        return pace_finding(
-            Outcome.WARN,
-            "speed-slow",
-            lambda: f": perhaps below the wanted {wanted:g} tokens/s",
-            faster,
-        )
-    if low < READING_TOKENS_PER_SECOND:
-        return pace_finding(
-            Outcome.WARN,
-            "speed-slow",
-            lambda: (
-                f", which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s)"
-            ),
-            faster,
-        )
+    if likely < wanted:
+        but = f": perhaps below the wanted {wanted:g} tokens/s"
+        if stated:
+            return finding(Outcome.UNKNOWN, "speed-close", but, faster)
+        return finding(Outcome.WARN, "speed-slow", but, faster)
+    if likely < READING_TOKENS_PER_SECOND:
+        but = f", which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s)"
+        return finding(Outcome.WARN, "speed-slow", but, faster)
     if assumed:
-        return pace_finding(
-            Outcome.WARN, "speed-assumed", str, "measure it there: `selfhost check --measure`"
+        return finding(
+            Outcome.WARN,
+            "speed-assumed",
+            remedy="measure it there: `selfhost check --measure`",
         )
-    return pace_finding(Outcome.PASS, "speed-comfortable", str)
+    return finding(Outcome.PASS, "speed-comfortable")
+
+
+def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
+    """There is nothing to estimate it from."""
+    reason = f"The speed is not known: {how}."
+    if not wanted:
+        return _finding(wanted, None, Outcome.PASS, "speed-any", lambda: (reason, None))
+    if stated:
+        reason = f"Whether it reaches {wanted:g} tokens/s is not known: {how}."
+        remedy = "leave --min-speed out, or accept any pace with --min-speed 0"
+        return _finding(wanted, None, Outcome.UNKNOWN, "speed-no-basis", lambda: (reason, remedy))
+    return _finding(wanted, None, Outcome.UNKNOWN, "speed-not-known", lambda: (reason, None))
 
 
 def _usual_answer(wanted: float) -> str:
@@ -97,21 +98,17 @@ def _usual_answer(wanted: float) -> str:
 
 
 def _finding(
-    wanted: float, pace: tuple[float, float] | None, outcome: Outcome, code: str, words: Words
+    wanted: float, pace: PaceRange | None, outcome: Outcome, code: str, words: Words
 ) -> Finding:
-    slow: float | None = None
-    short: float | None = None
-    if pace is not None:
-        slow, fast = pace
-        short = max(0.0, wanted - fast) if fast < wanted else 0
+    """`has` is the likely pace, and `short` what the fast end lacks."""
     return Finding.worded_when_read(
         {
             "check": "speed",
             "outcome": outcome,
             "code": code,
             "needs": wanted,
-            "has": slow,
-            "short": short,
+            "has": None if pace is None else pace.likely,
+            "short": None if pace is None else max(0, wanted - pace.high),
             "unit": "tokens_per_second",
             "reserve_bytes": None,
         },

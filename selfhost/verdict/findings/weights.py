@@ -39,14 +39,16 @@ def weights_check(
         and not _states_needs_alone(spec)
         and not spec.files
         and not is_whole_here
+        and not _is_lone_config(spec)
     ):
         return _not_known(spec)
     if (danger := _danger(spec, format)) is not None:
+        state = "yours to get" if _is_lone_config(spec) else "published"
         return _finding(
             spec,
             Outcome.WARN,
             "weights-unsafe",
-            f"The weights are {'here' if is_whole_here else 'published'}, but {danger}.",
+            f"The weights are {'here' if is_whole_here else state}, but {danger}.",
             "load them only in a sandbox, from a publisher you trust",
         )
     if here is not None and is_whole_here:
@@ -98,6 +100,11 @@ def _not_known(spec: ModelSpec) -> Finding:
     )
 
 
+def _is_lone_config(spec: ModelSpec) -> bool:
+    """The spec was read from a config.json whose weights do not lie beside it."""
+    return spec.origin.endswith(".json") and spec.openness.weights == "unknown"
+
+
 def _states_needs_alone(spec: ModelSpec) -> bool:
     return spec.needs is not None and spec.architecture is None
 
@@ -114,6 +121,14 @@ def _danger(spec: ModelSpec, format: str | None) -> str | None:
 def _published(spec: ModelSpec) -> Finding:
     """Of weights that are not here: what stands before the download."""
     state = spec.openness.weights
+    if _is_lone_config(spec):
+        return _finding(
+            spec,
+            Outcome.WARN,
+            "weights-yours",
+            "A config.json describes the model: the weights are yours to get.",
+            "give the folder that holds them, or the name of the model",
+        )
     if spec.gated:
         remedy = "accept the publisher's terms first"
         if spec.repository:

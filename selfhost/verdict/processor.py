@@ -1,0 +1,332 @@
+"""How fast a machine's processor and its memory are, as far as decoding needs it: the bandwidth,
+the kind of processor and its threads, as ranges.
+
+`speed` says where the figures were measured.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..core import units
+from ..core.records import Record
+from ..machine import gpus
+from ..machine.record import Machine
+
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
+# Ultra, 24 cores) to 0.67 (Core i9-13900K), Apple's GPUs 0.53 to 0.80
+STATED_SHARE = (0.3, 0.6, 1.0)
+# measured with at most 16 threads; all cores of a larger machine may read more
+MORE_CORES = 1.6
+MEASURED_WITH_CORES = 16
+
+_GB = units.GB
+# One core of a current server reads 42 GB/s (measured, Zen 5). Memory by arithmetic, transfers per
+# second x 8 bytes x channels: two sockets of twelve DDR5-6400 channels 1,229, one socket 614;
+# LPDDR5X-8533 on 128 bits 136; DDR3-1866 on four channels 60
+_CORE_HIGH, _SOCKETS_HIGH, _SOCKET_HIGH, _CLIENT_HIGH, _OLD_HIGH = (
+    50 * _GB,
+    1229 * _GB,
+    614 * _GB,
+    136 * _GB,
+    60 * _GB,
+)
+# a fair share of a crowded cloud host leaves each core 2 (Xeon 8259CL: 2.7); programs that ignore
+# NUMA nodes got 32 out of two Xeons (4 channels of DDR3 each) and 47 out of 192 cores (AmpereOne),
+# both with cost other than memory in it
+_SHARE_LOW, _SERVER_LOW = 2 * _GB, 40 * _GB
+# one channel of DDR3-1600 is 12.8; without AVX2 a Core 2 Quad got 2.2 from its memory; four RISC-V
+# cores (P550) 0.48
+_CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB), _GB // 2, 5 * _GB
+
+
+class Bandwidth(Record):
+    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a
+    clause.
+    """
+
+    low: float
+    likely: float
+    high: float
+    measured: bool
+    how: str
+
+
+class ProcessorKind(Record):
+    """How a processor compares with the one measured on: its use of a measured bandwidth, its
+    cores in decoding, and on prompts.
+    """
+
+    memory: tuple[float, float]
+    cores: tuple[float, float, float]
+    prompt: tuple[float, float, float]
+
+
+# From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores
+# of a Core i5-1135G7 reached 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28;
+# the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03. Decode: of its memory a Core i5-6500 used what
+# the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half The ends of _ZEN5: 53 of 54 runs
+# lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted
+# while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not;
+# prompts at 0.36 to 0.65 of the rates above (26 runs, 12 quantizations): its vector units work on
+# half as many bits at once
+_ZEN5 = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
+_ZEN4 = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.33, 0.48, 0.7))
+_AVX512 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
+_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
+_AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 1.3))
+_ARM = ProcessorKind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0.15, 0.8))
+_OLD = ProcessorKind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
+_SCALAR = ProcessorKind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
+_UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
+
+# any of them: the cores of an M1, the memory of an M3 Ultra
+_APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
+# the peak of an M1, which no chip by Apple is below
+LEAST_APPLE_PEAK = 68.25 * _GB
+ANY_APPLE = "as a chip by Apple has"
+# a virtual machine has some of the cores and mostly no GPU
+_GUEST_SHARE = 0.4
+_SERVER_WORDS = frozenset((
+    "xeon", "epyc", "threadripper", "opteron", "neoverse", "ampere", "altra", "a64fx", "taishan",
+    "power8", "power9", "power10",
+))  # fmt: skip
+_CLIENT_WORDS = frozenset((
+    "core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200",
+    "n305", "snapdragon",
+))  # fmt: skip
+_ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
+
+
+@lru_cache(maxsize=8)
+def bandwidth(machine: Machine) -> Bandwidth | None:
+    """What memory bandwidth `machine` has to decode with: measured, stated in its record, shown by
+    the chip's name, or assumed.
+
+    None when there is nothing to assume from: the number of cores was not read, or the processor is
+    emulated.
+    """
+    if machine.emulated_on is not None:
+        return None
+    bytes_per_second = machine.memory_bandwidth_bytes_per_second
+    if bytes_per_second is None:
+        return _assumed(machine)
+    if machine.sources.get(_BANDWIDTH, "").startswith("measured"):
+        return _measured(machine, bytes_per_second)
+    return _stated(machine, bytes_per_second)
+
+
+def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
+    low, high = kind_of(machine).memory
+    more = MORE_CORES if (machine.cpu_cores_physical or 0) > MEASURED_WITH_CORES else 1.0
+    fast, how = bytes_per_second * high * more, f"{_rate(bytes_per_second)}, measured"
+    chip = chip_of(machine) if _shares_memory_with_gpu(machine) else None
+    if chip is not None and chip[1] > fast:
+        fast = float(chip[1])
+        how = f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s"
+    return Bandwidth(
+        low=bytes_per_second * low, likely=bytes_per_second, high=fast, measured=True, how=how
+    )
+
+
+def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
+    low, likely, high = STATED_SHARE
+    how = f"{_rate(bytes_per_second)} as stated, of which processors use a third to all"
+    cores = machine.cpu_cores_usable
+    if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
+        of_cores = int(_CORE_HIGH * cores)
+        how = (
+            f"{_rate(bytes_per_second)} as stated, of which {units.cores(cores)} read"
+            f" {units.decimal(of_cores)}/s at most"
+        )
+        bytes_per_second = of_cores
+    return Bandwidth(
+        low=bytes_per_second * low,
+        likely=bytes_per_second * likely,
+        high=bytes_per_second * high,
+        measured=False,
+        how=how,
+    )
+
+
+def _rate(bytes_per_second: int) -> str:
+    return f"{units.decimal(bytes_per_second)}/s of memory bandwidth"
+
+
+def _assumed(machine: Machine) -> Bandwidth | None:
+    assumed = assumed_bandwidth(machine)
+    if assumed is None:
+        return None
+    low, high, what = assumed
+    how = (
+        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, {what},"
+        " not measured"
+    )
+    # the rules add an error of their own
+    return Bandwidth(
+        low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how
+    )
+
+
+def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
+    """Bytes per second that a machine of this class may have, low and high, and the class as a
+    clause; None where its cores are unread.
+    """
+    chip = chip_of(machine)
+    if chip is not None:
+        return chip
+    cores = machine.cpu_cores_usable
+    if cores is None:
+        return None
+    # a quota stops what is read as it stops what is computed
+    high = _CORE_HIGH * cores
+    count = units.cores(cores)
+    if _is_server(machine) or is_guest(machine):
+        return _of_server_or_guest(machine, cores)
+    if machine.architecture == "x86_64":
+        return _of_x86(machine, cores)
+    if machine.architecture in ("aarch64", "armv7l", "armv6l"):
+        # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135
+        # (LPDDR5X-8448 on 128)
+        return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"as {count} of a board or laptop may have"
+    if machine.architecture == "riscv64":
+        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * cores), f"as {count} of a RISC-V board may have"
+    return (
+        _RISC_V_LOW,
+        int(min(high, _SOCKETS_HIGH)),
+        f"as {count} of a computer of its kind may have",
+    )
+
+
+def _is_server(machine: Machine) -> bool:
+    return bool(_words(machine) & _SERVER_WORDS)
+
+
+def _of_server_or_guest(machine: Machine, cores: float) -> tuple[int, int, str]:
+    where = "a virtual machine" if machine.scope == "vm" else "a container"
+    if not is_guest(machine):
+        where = "a server"
+    most = _CLIENT_HIGH if _is_client(machine) else _SOCKET_HIGH
+    if _is_server(machine):
+        most = _SOCKETS_HIGH
+    return (
+        int(min(_SHARE_LOW * cores, _SERVER_LOW)),
+        int(min(_CORE_HIGH * cores, most)),
+        f"as {units.cores(cores)} of {where} may have",
+    )
+
+
+def _of_x86(machine: Machine, cores: float) -> tuple[int, int, str]:
+    sets, high = machine.instruction_sets, _CORE_HIGH * cores
+    if sets is not None and "avx2" not in sets:
+        return (
+            int(min(_OLD_LOW, _OLD_LOW * cores)),
+            int(min(high, _OLD_HIGH)),
+            "as an old computer may have",
+        )
+    # a name that says neither, such as that of a machine file, may be a server's
+    most = _CLIENT_HIGH if _is_client(machine) else _SOCKETS_HIGH
+    least = _CLIENT_LOW if sets is not None else _OLD_LOW
+    return (
+        int(min(least, least * cores)),
+        int(min(high, most)),
+        f"as {units.cores(cores)} of a computer of its kind may have",
+    )
+
+
+def _words(machine: Machine) -> frozenset[str]:
+    return gpus.words_of(machine.cpu_model or "")
+
+
+def is_guest(machine: Machine) -> bool:
+    return machine.scope in ("vm", "container")
+
+
+def chip_of(machine: Machine) -> tuple[int, int, str] | None:
+    """As `assumed_bandwidth`, for a chip whose name tells it."""
+    words = _words(machine)
+    if "apple" in words or on_apple_gpu(machine):
+        return _apple(
+            words, is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable
+        )
+    chip = gpus.soldered_chip(words)
+    if chip is None:
+        return None
+    share = _GUEST_SHARE if is_guest(machine) else 1
+    least = int(chip.least_gb_per_s * share * _GB)
+    return least, int(chip.gb_per_s * _GB), f"as a {chip.name} has"
+
+
+def _is_client(machine: Machine) -> bool:
+    return bool(_words(machine) & _CLIENT_WORDS)
+
+
+def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
+    chip = next(
+        (word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), ""
+    )
+    variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
+    row = gpus.apple_chip(chip, variant)
+    if row is None:
+        low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
+        return int(low), _APPLE_HIGH, ANY_APPLE
+    name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
+    lowest = peak = row.gb_per_s
+    if row.smaller is not None:
+        smaller_cores, smaller_peak = row.smaller
+        # a guest's cores tell nothing of the chip's, nor do fewer than any such chip has
+        if guest or cores is None or cores < smaller_cores:
+            lowest = smaller_peak
+        elif cores == smaller_cores:
+            lowest = peak = smaller_peak
+            name = f"{name} with {smaller_cores} cores"
+    least = lowest * row.least_share * (_GUEST_SHARE if guest else 1)
+    return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
+
+
+def _shares_memory_with_gpu(machine: Machine) -> bool:
+    return on_apple_gpu(machine) or any(device.unified for device in machine.accelerators or ())
+
+
+def on_apple_gpu(machine: Machine) -> bool:
+    """The runtime would use the GPU, and how fast that reads prompts was not measured."""
+    return machine.system == "macos" and machine.architecture == "aarch64"
+
+
+@lru_cache(maxsize=8)
+def kind_of(machine: Machine) -> ProcessorKind:
+    sets = machine.instruction_sets
+    if machine.architecture not in ("x86_64", "aarch64", None):
+        return _SCALAR
+    if sets is None:
+        return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
+    if machine.assumes("instruction_sets"):
+        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0,
+        # which few still have
+        if "avx2" in sets:
+            return _AT_LEAST_AVX2
+        return _ARM if "asimddp" in sets else _UNREAD
+    if machine.architecture == "aarch64":
+        return _ARM if "asimddp" in sets else _OLD
+    if "avx512_bf16" in sets and _words(machine) & _ZEN_WORDS:
+        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
+        return _ZEN5 if "avx_vnni" in sets else _ZEN4
+    if "avx512f" in sets:
+        return _AVX512
+    return _AVX2 if "avx2" in sets else _OLD
+
+
+def threads_of(machine: Machine) -> float:
+    """Cores that work at once: runtimes take one thread per physical core of the fastest kind
+    (llama.cpp: common_cpu_get_num_math).
+    """
+    usable, physical = (
+        machine.cpu_cores_usable,
+        machine.cpu_cores_performance or machine.cpu_cores_physical,
+    )
+    if usable is None and physical is None:
+        # of a record that states a bandwidth and no cores; the slow end of an unread processor
+        # covers fewer
+        return 4.0
+    return min(value for value in (usable, physical) if value is not None)

@@ -1,0 +1,201 @@
+"""The contract's row `accelerator`: a situation for each cell and each of its reason codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from selfhost.core.records import Unread
+from selfhost.core.units import speed
+from selfhost.machine.record import Accelerator
+from selfhost.needs.records import CpuNeed
+from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.record import Route, judge
+from verdict.small import (
+    BIG,
+    FP8_ONLY,
+    GIB,
+    GPU,
+    GPU_ONLY,
+    MAC,
+    MACHINE,
+    WORK,
+    codes_of,
+    found,
+    holds_cell,
+    needs_of,
+    question,
+    training,
+)
+
+# (outcome, code) -> the situation of that cell
+CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
+    ("pass", "accelerator-not-needed"): lambda: found("accelerator"),
+    ("pass", "accelerator-fits"): lambda: found(
+        "accelerator", machine=MACHINE.replace(accelerators=(GPU,))
+    ),
+    ("warn", "accelerator-not-now"): lambda: found(
+        "accelerator",
+        question(needs=needs_of(17 * GIB, 18 * GIB)),
+        MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=GIB),)),
+    ),
+    ("warn", "accelerator-partly"): lambda: found(
+        "accelerator",
+        question(needs=needs_of(27 * GIB, 28 * GIB)),
+        MACHINE.replace(accelerators=(GPU,)),
+    ),
+    ("warn", "accelerator-shared-out"): lambda: found(
+        "accelerator", training(), MACHINE.replace(accelerators=(GPU,) * 4)
+    ),
+    ("unknown", "accelerator-unread"): lambda: found(
+        "accelerator",
+        BIG,
+        MACHINE.replace(
+            accelerators=(GPU.replace(memory_total_bytes=None, memory_free_bytes=None),)
+        ),
+    ),
+    ("fail", "accelerator-missing"): lambda: found("accelerator", question(runtime=GPU_ONLY)),
+    ("fail", "accelerator-too-small"): lambda: found(
+        "accelerator",
+        question(runtime=GPU_ONLY, needs=needs_of(500 * GIB, 501 * GIB)),
+        MACHINE.replace(accelerators=(GPU.replace(memory_free_bytes=2 * GIB),)),
+    ),
+    ("fail", "accelerator-unsuitable"): lambda: found(
+        "accelerator",
+        question(workload=WORK.replace(quantization="fp8"), runtime=FP8_ONLY),
+        MACHINE.replace(accelerators=(GPU.replace(compute_capability="7.0"),)),
+    ),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+def test_cell(cell: tuple[str, str]) -> None:
+    """Each situation gives the outcome of its cell."""
+    holds_cell(CELLS[cell](), "accelerator", *cell)
+
+
+def test_every_cell_and_every_code_is_walked() -> None:
+    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
+    assert {code for _, code in CELLS} == codes_of("accelerator")
+    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"memory_total_bytes": None, "memory_free_bytes": None}, {"unified": None}]
+)
+def test_an_unread_accelerator_is_not_said_to_be_needless(changes: Mapping[str, Any]) -> None:
+    """The RAM is enough, so that it decides nothing; that it may hold the model is told with the reason and the remedy."""
+    fact = "accelerators.unified" if "unified" in changes else "accelerators.memory_total_bytes"
+    why = Unread(fact=fact, reason="no driver for it", remedy="install its driver")
+    card = GPU.replace(**changes)
+    for others in ((), (GPU.replace(memory_total_bytes=GIB, memory_free_bytes=GIB),)):
+        finding = found(
+            "accelerator", machine=MACHINE.replace(accelerators=(*others, card), unread=(why,))
+        )
+        assert (finding.code, finding.outcome, finding.remedy) == (
+            "accelerator-unread",
+            Outcome.WARN,
+            "install its driver",
+        )
+        assert "no driver for it" in finding.reason
+        assert "not needed" not in finding.reason
+
+
+def test_a_busy_accelerator_that_would_hold_it_is_told() -> None:
+    """The RAM is enough for the moment; what the idle card would give is told, with the pace that it is judged at once it is free."""
+    card = GPU.replace(
+        name="NVIDIA GeForce RTX 4090", memory_bandwidth_bytes_per_second=1008 * 10**9
+    )
+    idle = judge(question(), MACHINE.replace(accelerators=(card,)))
+    for free, code in ((GIB // 2, "accelerator-not-now"), (3 * GIB, "accelerator-partly")):
+        busy = MACHINE.replace(accelerators=(card.replace(memory_free_bytes=free),))
+        finding = found("accelerator", machine=busy)
+        assert (finding.code, finding.outcome) == (code, Outcome.WARN)
+        assert idle.speed is not None
+        assert idle.speed.decode is not None
+        assert (
+            f"Idle it would give {speed(idle.speed.decode.low, idle.speed.decode.high)}."
+            in finding.reason
+        )
+        assert finding.remedy == "end what else runs on it"
+        # where only what is free now counts, nobody is told to end anything
+        strict = found(
+            "accelerator", question(workload=WORK.replace(memory_basis="available")), busy
+        )
+        assert "Idle" not in strict.reason
+    small = card.replace(memory_total_bytes=2 * GIB, memory_free_bytes=GIB // 2)
+    assert (
+        found("accelerator", machine=MACHINE.replace(accelerators=(small,))).code
+        == "accelerator-not-needed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("needed", "limit", "code"),
+    [
+        (10, None, "accelerator-fits"),
+        (12, None, "accelerator-partly"),
+        (12, 13, "accelerator-fits"),
+        (10, 9, "accelerator-partly"),
+    ],
+)
+def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, code: str) -> None:
+    """10.67 of 16 GiB on an M4 by default (AlexsJones/llmfit#570), or what iogpu.wired_limit_mb says; beyond it part runs on the CPU."""
+    (card,) = MAC.accelerators or ()
+    machine = MAC.replace(
+        accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),)
+    )
+    asked = question(
+        needs=needs_of(
+            needed * GIB,
+            needed * GIB,
+            cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={}),
+        ),
+        runtime=None,
+    )
+    finding = found("accelerator", asked, machine)
+    assert finding.code == code
+    assert not judge(asked, machine).failed
+    if code == "accelerator-partly":
+        assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
+
+
+def test_no_setting_gives_metal_more_than_the_ram() -> None:
+    """For 20 GiB on a Mac with 16, `sysctl` is no remedy."""
+    asked = question(
+        needs=needs_of(
+            20 * GIB,
+            20 * GIB,
+            cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={}),
+        ),
+        runtime=None,
+    )
+    finding = found("accelerator", asked, MAC)
+    assert finding.code == "accelerator-partly"
+    assert "sysctl" not in (finding.remedy or "")
+    assert "smaller" in (finding.remedy or "")
+
+
+def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
+    """vLLM is built for few of AMD's chips that share the RAM; NVIDIA's that do all run it."""
+    for vendor, chip, fits in (
+        ("amd", "gfx1036", False),
+        ("amd", None, False),
+        ("amd", "gfx1151", True),
+        ("nvidia", "12.1", True),
+    ):
+        device = Accelerator(vendor=vendor, name="Chip", unified=True, compute_capability=chip)
+        assert (
+            judge(question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(device,))).failed
+            is not fits
+        )
+
+
+def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
+    """A GPU inside the chip counts as found; the RAM holds the model."""
+    inside = MACHINE.replace(
+        accelerators=(GPU.replace(unified=True, memory_total_bytes=None, memory_free_bytes=None),)
+    )
+    assert judge(question(runtime=GPU_ONLY), inside).route(offered=True) is Route.LOCAL

@@ -1,0 +1,129 @@
+"""The contract's row `cpu`: a situation for each cell and each of its reason codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from selfhost.catalogue.index import Catalogue
+from selfhost.core.records import Unread
+from selfhost.machine.record import PresentRuntime
+from selfhost.needs.records import CpuNeed
+from selfhost.verdict.findings import Finding, Outcome
+from verdict.small import (
+    MACHINE,
+    RUNTIME,
+    codes_of,
+    found,
+    holds_cell,
+    needs_of,
+    of_llama_cpp,
+    question,
+)
+
+# (outcome, code) -> the situation of that cell
+CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
+    ("pass", "cpu-suits"): lambda: found("cpu"),
+    ("warn", "cpu-slow"): lambda: found(
+        "cpu", machine=MACHINE.replace(instruction_sets=("sse4_2",))
+    ),
+    ("warn", "cpu-assumed"): lambda: found(
+        "cpu", machine=MACHINE.replace(assumed=("instruction_sets",))
+    ),
+    ("unknown", "cpu-unread"): lambda: found("cpu", machine=MACHINE.replace(instruction_sets=None)),
+    ("fail", "cpu-lacks-instructions"): lambda: found(
+        "cpu", machine=MACHINE.replace(instruction_sets=("avx2",))
+    ),
+    ("fail", "cpu-no-build"): lambda: found(
+        "cpu", machine=MACHINE.replace(architecture="riscv64", runtimes=())
+    ),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+def test_cell(cell: tuple[str, str]) -> None:
+    """Each situation gives the outcome of its cell."""
+    holds_cell(CELLS[cell](), "cpu", *cell)
+
+
+def test_every_cell_and_every_code_is_walked() -> None:
+    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
+    assert {code for _, code in CELLS} == codes_of("cpu")
+    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+
+
+def test_a_runtime_that_exists_elsewhere_is_not_said_to_have_no_build() -> None:
+    """MLX runs on Linux by extras of its own (its documentation, installation): it is not judged there, and no source need be built."""
+    asked = question(
+        runtime=Catalogue.open().runtime("mlx"),
+        needs=needs_of(cpu=CpuNeed(architectures=("aarch64",), instruction_sets={})),
+    )
+    finding = found("cpu", asked)
+    assert (finding.code, finding.outcome) == ("cpu-no-build", Outcome.FAIL)
+    assert "no build" not in finding.reason
+    assert "source" not in (finding.remedy or "")
+
+
+def test_an_instruction_set_that_a_system_does_not_tell_of_is_unread_not_missing() -> None:
+    """Windows has no way to ask for FMA: a build that needs it is unknown there, not a crash."""
+    asked = question(
+        needs=needs_of(
+            cpu=CpuNeed(architectures=("x86_64",), instruction_sets={"x86_64": ("avx2", "fma")})
+        )
+    )
+    told = MACHINE.replace(instruction_sets=("avx2",))
+    assert found("cpu", asked, told).code == "cpu-lacks-instructions"
+    silent = told.replace(
+        unread=(Unread(fact="instruction_sets.fma", reason="Windows does not tell"),)
+    )
+    assert found("cpu", asked, silent).code == "cpu-unread"
+
+
+def test_a_build_is_asked_for_by_system_and_processor_together() -> None:
+    """A runtime with builds for linux-x86_64 and macos-aarch64 has none for linux-aarch64."""
+    runtime = RUNTIME.replace(systems=("linux-x86_64", "macos-aarch64"))
+    arm = MACHINE.replace(architecture="aarch64", instruction_sets=("asimd",))
+    assert (
+        found("runtime", question(runtime=runtime), arm.replace(runtimes=())).code
+        == "runtime-no-build"
+    )
+
+
+def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
+    """riscv64, ppc64le and loongarch64 have no published build of llama.cpp, and people build it there: one remedy says how."""
+    for architecture in ("riscv64", "ppc64le", "loongarch64"):
+        verdict = of_llama_cpp(architecture)
+        findings = {finding.check: finding for finding in verdict.findings}
+        assert findings["cpu"].outcome is Outcome.PASS
+        assert (findings["runtime"].outcome, findings["runtime"].code) == (
+            Outcome.WARN,
+            "runtime-not-installed",
+        )
+        assert "No build of it is published" in findings["runtime"].reason
+        assert "docs/build.md" in (findings["runtime"].remedy or "")
+        # Ollama has no build there either
+        assert not any(line.startswith("ollama") for line in verdict.commands)
+        # found there, it was built there
+        present = of_llama_cpp(
+            architecture, runtimes=(PresentRuntime(id="llama.cpp", version="b10361"),)
+        )
+        assert (
+            next(finding for finding in present.findings if finding.check == "runtime").code
+            == "runtime-present"
+        )
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wide"),
+    [("armv7l", "linux-aarch64"), ("i686", "linux-x86_64"), ("armv6l", None), ("sparc64", None)],
+)
+def test_where_nothing_is_built_one_remedy_is_told(architecture: str, wide: str | None) -> None:
+    """The processor's finding and the runtime's say the same: neither "build it" beside "does not exist", nor two ways out."""
+    present = (PresentRuntime(id="llama.cpp"),) if wide else ()
+    verdict = of_llama_cpp(architecture, runtimes=present)
+    failed = [finding for finding in verdict.findings if finding.outcome is Outcome.FAIL]
+    assert [finding.check for finding in failed] == ["cpu", "runtime"]
+    assert len({finding.remedy for finding in failed}) == 1
+    assert "source" not in (failed[0].remedy or "")
+    assert wide is None or wide in (failed[0].remedy or "")

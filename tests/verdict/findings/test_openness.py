@@ -1,0 +1,100 @@
+"""The contract's row `openness`: a situation for each cell and each of its reason codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from selfhost.catalogue.spec import (  # fmt: skip
+    License,
+    Openness,
+)
+from selfhost.verdict.findings import Finding, Outcome
+from verdict.small import (
+    CLOSED,
+    SPEC,
+    WORK,
+    codes_of,
+    found,
+    holds_cell,
+    question,
+    work,
+)
+
+# (outcome, code) -> the situation of that cell
+CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
+    ("pass", "openness-open"): lambda: found("openness", work(modify=True)),
+    ("warn", "openness-assumed"): lambda: found(
+        "openness",
+        question(
+            spec=SPEC.replace(sources={"license": "general knowledge"}),
+            workload=WORK.replace(modify=True),
+        ),
+    ),
+    ("warn", "openness-partly"): lambda: found(
+        "openness",
+        question(
+            spec=SPEC.replace(
+                openness=Openness(weights="published", training_data="partial", paper="published")
+            ),
+            workload=WORK.replace(auditable=True),
+        ),
+    ),
+    ("unknown", "openness-not-known"): lambda: found("openness", work(auditable=True)),
+    ("fail", "openness-closed"): lambda: found(
+        "openness", question(spec=CLOSED, needs=None, workload=WORK.replace(modify=True))
+    ),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids="-".join)
+def test_cell(cell: tuple[str, str]) -> None:
+    """Each situation gives the outcome of its cell."""
+    holds_cell(CELLS[cell](), "openness", *cell)
+
+
+def test_every_cell_and_every_code_is_walked() -> None:
+    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
+    assert {code for _, code in CELLS} == codes_of("openness")
+    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("no", "openness-closed"),
+        ("yes", "openness-open"),
+        ("conditional", "openness-partly"),
+        (None, "openness-not-known"),
+    ],
+)
+def test_modification(answer: str | None, code: str) -> None:
+    """Each answer of the license has its finding where modification was asked for."""
+    asked = question(
+        spec=SPEC.replace(license=License(id="MIT", modification=answer)),
+        workload=WORK.replace(modify=True),
+    )
+    assert found("openness", asked).code == code
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ("closed", "openness-closed"),
+        ("partial", "openness-partly"),
+        ("unknown", "openness-not-known"),
+    ],
+)
+def test_without_the_training_data_nothing_can_be_audited(data: str, code: str) -> None:
+    """The training data decides, even where code and paper are out."""
+    opened = Openness(
+        weights="published", training_data=data, training_code="published", paper="published"
+    )
+    assert (
+        found(
+            "openness",
+            question(spec=SPEC.replace(openness=opened), workload=WORK.replace(auditable=True)),
+        ).code
+        == code
+    )
