@@ -8,19 +8,18 @@ import socket
 import tomllib
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from goldens import Golden
 from hypothesis import settings
 
+from helpers.goldens import Golden
+from helpers.paths import ROOT
 from selfhost import api
 from selfhost.catalogue import index as catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.shipped import shipped_folder
 
-HERE = Path(__file__).parent
 # a slow machine is no fault of the code
 settings.register_profile("selfhost", deadline=None)
 settings.load_profile("selfhost")
@@ -111,7 +110,7 @@ def source_environment() -> dict[str, str]:
     """Environment for child processes: this checkout first, nothing written beside the sources."""
     return {
         **os.environ,
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "error",
     }

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_needs import calculate
-from test_needs_truth import architecture, read, records, room, row, rows
 
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
@@ -18,6 +16,8 @@ from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
 from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
 from selfhost.needs.tensors import ArchitectureRow
+from test_needs import calculate
+from test_needs_truth import architecture, read, records, room, row, rows
 
 MODELS = sorted(read("architectures.json")["architectures"])
 

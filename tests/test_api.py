@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import selfhost
+from helpers.paths import CONFIGS, RECORDS
 from selfhost import (
     Machine,
     Route,
@@ -36,7 +37,6 @@ from selfhost.verdict.question import ask
 from selfhost.verdict.record import Answer, Outcome
 
 GIB = 2**30
-RECORDS = Path(__file__).parent / "data" / "records"
 VM = Machine.from_file(RECORDS / "vm-24gib.json")
 SMALL = Machine.from_file(RECORDS / "container-2gib.json")
 IDS = open_catalogue().ids()
@@ -801,7 +801,7 @@ def test_show_leaves_out_the_programs_that_do_not_take_what_is_asked() -> None:
         programs("q8_0", "vllm")
 
 
-ROOMY = Machine.from_file(str(Path(__file__).parent / "data" / "records" / "vm-24gib.json"))
+ROOMY = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 # what /api/tags of Ollama answered, as people published it: the tag, its quantization_level and size (license and template included)
 OLLAMA_TAGS = [
     ("llama3.2:1b", "Q8_0", 1_321_098_329), ("llama3.2:3b", "Q4_K_M", 2_019_393_189), ("gemma2:2b", "Q4_0", 1_629_518_495),
@@ -859,11 +859,7 @@ def test_a_runtime_that_reads_no_images_says_so() -> None:
 
 def test_a_memory_that_lacks_a_part_shows_the_others(tmp_path: Path) -> None:
     """Text and JSON of a model whose encoder has no known size: no total, the terms beside it, and what they take together."""
-    config = loads(
-        (
-            Path(__file__).parent / "data" / "headers" / "configs" / "google--gemma-3-27b-it.json"
-        ).read_text(encoding="utf-8")
-    )
+    config = loads((CONFIGS / "google--gemma-3-27b-it.json").read_text(encoding="utf-8"))
     path = tmp_path / "config.json"
     path.write_text(
         dumps(config | {"vision_config": {"model_type": "brand_new"}}), encoding="utf-8"

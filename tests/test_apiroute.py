@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import DATA
 from selfhost import Machine, Workload, check
 from selfhost.advice.api_route import stand_ins, usable_offers
 from selfhost.api import open_catalogue
@@ -18,7 +19,7 @@ from selfhost.verdict.question import ask
 from selfhost.verdict.record import judge
 
 TODAY = "2026-11-20"
-CONFIGS = Path(__file__).parent / "data" / "configs"
+CONFIGS = DATA / "configs"
 SMALL = Machine(
     name="small",
     memory_total_bytes=2**30,

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 from junitparser import JUnitXml
 from lxml import etree
 
+from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
 from selfhost import __version__
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import MachineClass, read_policy
@@ -41,10 +42,8 @@ from selfhost.reports import audit_json, audit_text, junit
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.record import Route, Verdict
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-XSD = etree.XMLSchema(etree.parse(HERE / "data" / "junit-10.xsd"))
-SCHEMA = json.loads((ROOT / "selfhost" / "schemas" / "audit-1.json").read_text(encoding="utf-8"))
+XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
+SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 TODAY = "2026-11-20"
 ONE = '[[model]]\nname = "mistral-7b"\n'
 EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
@@ -823,7 +822,7 @@ def test_the_same_audit_prints_the_same() -> None:
 
 def test_the_example_policy_is_valid() -> None:
     """What people copy reads without a problem, and its exception has an end."""
-    policy = read_policy(Document.read(str(ROOT / "examples" / "audit.toml")))
+    policy = read_policy(Document.read(str(EXAMPLES / "audit.toml")))
     assert [wanted.name for wanted in policy.models] == ["mistral-7b", "gpt2"]
     assert policy.exceptions[0].expires
 
@@ -831,7 +830,7 @@ def test_the_example_policy_is_valid() -> None:
 @pytest.mark.parametrize("name", ["audit_machine.yml", "audit_gitlab.yml"])
 def test_the_example_jobs_pin_this_version_and_explain_every_exit_code(name: str) -> None:
     """A job that is pasted installs this release and says what 0, 1, 2, 3 and 70 do to it."""
-    text = (ROOT / "examples" / name).read_text(encoding="utf-8")
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
     assert re.findall(r"selfhost-check==([\w.]+)", text) == [__version__]
     assert re.findall(r"(?m)^#   (\d+) ", text) == ["0", "1", "2", "3", "70"]
 
@@ -855,7 +854,7 @@ def test_a_long_audit_says_how_far_it_is(
 ) -> None:
     """At half a second a record, every fourth: while it reads, and while it judges."""
     a_clock(monkeypatch, 0.5)
-    record = (HERE / "data" / "records" / "vm-24gib.json").read_text()
+    record = (RECORDS / "vm-24gib.json").read_text()
     lines = [json.dumps({**json.loads(record), "name": f"m{number}"}) for number in range(10)]
     (tmp_path / "m.jsonl").write_text("\n".join(lines))
     (tmp_path / "p.toml").write_text('schema = 1\n\n[[model]]\nname = "gpt2"\n')

@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from test_needs_truth import BARE
 
+from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, ModelSpec
 from selfhost.core.workload import Workload
@@ -21,13 +20,12 @@ from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of
+from test_needs_truth import BARE
 
 
 @cache
 def truth() -> dict[str, Any]:
-    found = json.loads(
-        (Path(__file__).parent / "truth" / "llamacpp_catalogue.json").read_text(encoding="utf-8")
-    )
+    found = json.loads((TRUTH / "llamacpp_catalogue.json").read_text(encoding="utf-8"))
     assert isinstance(found, dict)
     return found
 
@@ -180,9 +178,7 @@ def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) ->
 
 @cache
 def programs() -> list[dict[str, Any]]:
-    found = json.loads(
-        (Path(__file__).parent / "truth" / "llamacpp_programs.json").read_text(encoding="utf-8")
-    )["runs"]
+    found = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
     assert isinstance(found, list)
     return found
 

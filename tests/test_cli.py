@@ -18,19 +18,18 @@ from typing import Any
 
 import jsonschema
 import pytest
-from goldens import Golden
 
+from helpers.goldens import Golden
+from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS, SCHEMAS, SPECS
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli import main as cli
 from selfhost.cli.texts import COMMANDS
 from selfhost.core.errors import MAX_PROBLEMS
 
-HERE = Path(__file__).parent
-SCHEMAS = HERE.parent / "selfhost" / "schemas"
-RECORD = HERE / "data" / "records" / "vm-24gib.json"
-SMALL = HERE / "data" / "records" / "container-2gib.json"
-WITH_MODELS = ("--machine", str(HERE / "data" / "records" / "vm-24gib-models.json"))
+RECORD = RECORDS / "vm-24gib.json"
+SMALL = RECORDS / "container-2gib.json"
+WITH_MODELS = ("--machine", str(RECORDS / "vm-24gib-models.json"))
 ON_RECORD = ("--machine", str(RECORD))
 
 
@@ -57,7 +56,7 @@ GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
     "check-several": (("check", "gpt2", "opt-1.3b", *ON_RECORD), 0),
     "check-speech": (("check", "whisper-small", *ON_RECORD), 0),
     "check-unread": (
-        ("check", "mistral-7b", "--machine", str(HERE / "data" / "records" / "memory-only.json")),
+        ("check", "mistral-7b", "--machine", str(RECORDS / "memory-only.json")),
         3,
     ),
     "check-verbose": (("check", "mistral-7b", "-v", *ON_RECORD), 0),
@@ -313,7 +312,7 @@ def test_bad_input_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The answer is that of the same file by its id with --specs; a faulty one is told with every fault and its line."""
-    own = Path(__file__).parents[1] / "examples" / "specs"
+    own = EXAMPLES / "specs"
     by_id = run(capsys, "check", "my-model", "--specs", str(own), *ON_RECORD)
     assert run(capsys, "check", str(own / "my-model.toml"), *ON_RECORD) == by_id
     assert by_id[0] == 0
@@ -334,7 +333,7 @@ def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(
 ) -> None:
     """`spec new --output my-specs/mine.toml`, then `check mine --specs my-specs`; a name that can be no id is told at once. What `show`
     proposes of a file is its path, which can be typed."""
-    source = next((HERE / "data" / "headers" / "configs").glob("*.json"))
+    source = next(CONFIGS.glob("*.json"))
     specs = tmp_path / "my-specs"
     specs.mkdir()
     made = specs / "mine.toml"
@@ -363,7 +362,7 @@ def test_a_spec_that_is_made_under_a_name_of_the_catalogue_is_told(
     id: str, said: str | None, refused: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """`spec new` says where its id is that of a shipped model, or one of its names: what `spec check` refuses is told beforehand."""
-    source = next((HERE / "data" / "headers" / "configs").glob("*.json"))
+    source = next(CONFIGS.glob("*.json"))
     made = tmp_path / f"{id}.toml"
     code, _, err = run(capsys, "spec", "new", str(source), "--output", str(made))
     assert code == 0
@@ -380,7 +379,7 @@ def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The id of such a spec is in no catalogue: the line has the path, quoted for the shell, and what it asks is local."""
-    shipped = (Path(__file__).parents[1] / "specs" / "mistral-7b-instruct-v0.3.toml").read_text()
+    shipped = (SPECS / "mistral-7b-instruct-v0.3.toml").read_text()
     file = tmp_path / "my own.toml"
     file.write_text(
         re.sub(r"(?m)^(?:aliases|repository) = .*\n", "", shipped).replace(
@@ -481,7 +480,7 @@ INFORMATIVE = {
     "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
     "compare-1": ("compare", "gpt-oss-20b", "gpt-4o", *ON_RECORD),
     "machine-1": ("machine",),
-    "spec-check-1": ("spec", "check", str(HERE.parent / "examples" / "specs" / "my-model.toml")),
+    "spec-check-1": ("spec", "check", str(EXAMPLES / "specs" / "my-model.toml")),
 }
 
 
@@ -550,7 +549,7 @@ def test_the_catalogue_page_is_a_file_of_its_own(
 def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong spec is exit 1 with every fault on standard output; one that is not there as well."""
     code, out, err = run(
-        capsys, "spec", "check", str(HERE / "bad_specs" / "no-such.toml"), "--format", "json"
+        capsys, "spec", "check", str(BAD_SPECS / "no-such.toml"), "--format", "json"
     )
     found = json.loads(out)
     jsonschema.validate(found, schema("spec-check-1"))
@@ -847,7 +846,7 @@ def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from selfhost.cli.main import main; "
         "print('up', flush=True); raise SystemExit(main())"
     )
-    policy = HERE.parent / "examples" / "audit.toml"
+    policy = EXAMPLES / "audit.toml"
     with subprocess.Popen(
         [sys.executable, "-c", code, "audit", str(policy), "--machines", "-"],
         stdin=subprocess.PIPE,

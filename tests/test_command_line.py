@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import CONFIGS, EXAMPLES, RECORDS, SCHEMAS
 from selfhost.cli import main as cli
 from selfhost.cli.texts import COMMANDS
 from selfhost.core.lastwords import no_memory
 
-HERE = Path(__file__).parent
-RECORD = HERE / "data" / "records" / "vm-24gib.json"
-SCHEMA = HERE.parent / "selfhost" / "schemas" / "error-1.json"
+RECORD = RECORDS / "vm-24gib.json"
+SCHEMA = SCHEMAS / "error-1.json"
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -394,12 +394,8 @@ def test_no_stream_is_needed_to_end_well(
     if ">/dev/full" in streams and not os.path.exists("/dev/full"):
         pytest.skip("there is no such device")
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
-    (tmp_path / "s.toml").write_bytes(
-        (HERE.parent / "examples" / "specs" / "my-model.toml").read_bytes()
-    )
-    (tmp_path / "s.json").write_bytes(
-        next((HERE / "data" / "headers" / "configs").glob("*.json")).read_bytes()
-    )
+    (tmp_path / "s.toml").write_bytes((EXAMPLES / "specs" / "my-model.toml").read_bytes())
+    (tmp_path / "s.json").write_bytes(next(CONFIGS.glob("*.json")).read_bytes())
     command = words.split()[0]
     machine = (
         f"--machine {RECORD}"
@@ -430,7 +426,7 @@ def test_names_are_printed_clean_and_typed_again_as_they_are(
         assert not out.startswith("::")
         assert name != "my policy.toml" or "`selfhost audit 'my policy.toml'`" in out
     (tmp_path / "::debug::").mkdir()
-    text = (HERE.parent / "examples" / "specs" / "my-model.toml").read_text()
+    text = (EXAMPLES / "specs" / "my-model.toml").read_text()
     (tmp_path / "::debug::" / "my-model.toml").write_text(text)
     assert cli.main(["spec", "check", "::debug::/my-model.toml"]) == 0
     assert capsys.readouterr().out.startswith("\\x3a:debug")

@@ -11,8 +11,8 @@ from struct import pack
 from typing import Any
 
 import pytest
-from test_needs import calculate
 
+from helpers.paths import SPECS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SpecError, WorkloadError
@@ -20,10 +20,9 @@ from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
 from selfhost.verdict.question import ask
+from test_needs import calculate
 
-TRUTH = json.loads(
-    (Path(__file__).parent / "truth" / "llamacpp_companions.json").read_text(encoding="utf-8")
-)
+MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
 GIB = 2**30
 DISK = Disk(
     purpose="llama.cpp",
@@ -55,7 +54,7 @@ def needs_of(model: str, **asked: Any) -> Needs:
 
 @pytest.mark.parametrize(
     "case",
-    TRUTH["blocks"],
+    MEASURED["blocks"],
     ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",
 )
 def test_the_own_block_takes_what_llama_cpp_allocates_for_it(case: dict[str, Any]) -> None:
@@ -219,7 +218,7 @@ def test_an_adapter_takes_the_tensors_of_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", TRUTH["adapters"]["cases"], ids=lambda case: str(case["tensor_bytes"])
+    "case", MEASURED["adapters"]["cases"], ids=lambda case: str(case["tensor_bytes"])
 )
 def test_an_adapter_takes_what_was_measured(case: dict[str, Any]) -> None:
     """Rank 16 and 64 on every linear layer of Llama 3.2 1B in 32 bits: tensors to the byte, private memory within the range."""
@@ -544,7 +543,7 @@ def test_reading_a_picture_takes_what_llama_cpp_reserves() -> None:
 
 def test_a_picture_takes_the_buffer_of_its_size_and_up_to_a_fifth_more() -> None:
     """Whole runs with a Pixtral's encoder: they grow with the picture as its buffer does, and not above 896 × 896."""
-    peaks = {int(side): peak for side, peak in TRUTH["pictures"]["peak_bytes"].items()}
+    peaks = {int(side): peak for side, peak in MEASURED["pictures"]["peak_bytes"].items()}
     term = terms("mistral-small-3.2-24b-instruct-2506")["projector_compute"]
     for side in (448, 672, 896):
         grown = term.bytes * (side**2 - 224**2) // 896**2
@@ -657,7 +656,7 @@ def test_llama_cpp_python_computes_without_flash_attention_and_reserves_a_whole_
 def test_an_encoder_is_started_with_a_batch_for_a_whole_text(tmp_path: Path) -> None:
     """llama.cpp, tools/server/README.md: -b and -ub, 2048 and 512 unless told; src/llama-context.cpp wants n_ubatch >= n_tokens.
     Without --embedding the server answers that it does not support embeddings."""
-    text = (Path(__file__).parents[1] / "specs" / "bge-m3.toml").read_text(encoding="utf-8")
+    text = (SPECS / "bge-m3.toml").read_text(encoding="utf-8")
     files = '[[files]]\nformat = "gguf"\nrepository = "someone/bge-m3-GGUF"\nbytes = { F16 = 1_160_000_000 }\nsource = "a listing"\n'
     (tmp_path / "bge-m3.toml").write_text(text + files, encoding="utf-8")
     long, short = (

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON, DATA, TRUTH
 from selfhost.catalogue.spec import Architecture
 from selfhost.core.errors import SpecError
 from selfhost.modelfiles.config import ConfigRead, read_config
@@ -18,7 +19,6 @@ from selfhost.needs.cache import states
 from selfhost.needs.packed import layers_of
 from selfhost.needs.tensors import row_of
 
-ROOT = Path(__file__).parents[1]
 # what transformers holds of a layer: elements of keys and values for a token and the window, and of its state
 Layer = dict[str, Any]
 
@@ -26,16 +26,12 @@ Layer = dict[str, Any]
 @cache
 def built() -> Any:
     """Model types by name: a config, what the class had of it, and the same for single keys changed or left out."""
-    return json.loads(
-        (ROOT / "tests" / "data" / "config_classes.json").read_text(encoding="utf-8")
-    )["types"]
+    return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
 
 
 @cache
 def rows() -> Any:
-    return tomllib.loads(
-        (ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8")
-    )
+    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
 def read(config: dict[str, Any], folder: Path) -> ConfigRead:
@@ -177,9 +173,7 @@ _OWN_LINEAR = {"gemma3n_text": 0.01, "zamba": 0.06}
 
 def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
     """What quantizers take of a block, experts in one tensor aside, within 0.2 %: most recipes leave routers that are linear layers."""
-    held = json.loads((ROOT / "tests" / "truth" / "linear.json").read_text(encoding="utf-8"))[
-        "types"
-    ]
+    held = json.loads((TRUTH / "linear.json").read_text(encoding="utf-8"))["types"]
     seen = 0
     for kind, weights in held.items():
         made = read(built()[kind]["config"], tmp_path).spec.architecture

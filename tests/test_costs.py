@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.paths import COMMON, RECORDS
 from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 
-HERE = Path(__file__).parent
-RECORD = Machine.from_file(str(HERE / "data" / "records" / "vm-24gib.json"))
-RATINGS = tomllib.loads(
-    (HERE.parent / "specs" / "common" / "power.toml").read_text(encoding="utf-8")
-)
-GPUS = tomllib.loads((HERE.parent / "specs" / "common" / "gpus.toml").read_text(encoding="utf-8"))
+RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
+RATINGS = tomllib.loads((COMMON / "power.toml").read_text(encoding="utf-8"))
+GPUS = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 # a desktop whose processor and card are named
 DESKTOP = RECORD.replace(
     name="desktop", scope="host", cpu_model="13th Gen Intel(R) Core(TM) i9-13900K"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -20,16 +21,9 @@ from selfhost.modelfiles.encoders import Untold, encoders_of
 from selfhost.needs import needs_of
 from selfhost.needs.records import Term
 
-HERE = Path(__file__).parent
-HEADERS = HERE / "data" / "headers"
-SPECS = HERE.parent / "specs"
-ROWS: Mapping[str, Any] = tomllib.loads(
-    (SPECS / "common" / "architectures.toml").read_text(encoding="utf-8")
-)
-TRUTH: Mapping[str, Any] = json.loads(
-    (HERE / "truth" / "encoders.json").read_text(encoding="utf-8")
-)
-CLASSES: list[dict[str, Any]] = TRUTH["classes"]
+ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
+MEASURED: Mapping[str, Any] = json.loads((TRUTH / "encoders.json").read_text(encoding="utf-8"))
+CLASSES: list[dict[str, Any]] = MEASURED["classes"]
 SMALL = {"model_type": "llava", "vision_config": {"model_type": "clip_vision_model"}}
 
 
@@ -38,7 +32,7 @@ def of_model(name: str) -> dict[str, Any]:
 
 
 def file_of(name: str) -> Path:
-    return HEADERS / "configs" / f"{name.replace('/', '--')}.json"
+    return CONFIGS / f"{name.replace('/', '--')}.json"
 
 
 @pytest.mark.parametrize("entry", CLASSES, ids=lambda entry: str(entry["model"] or entry["class"]))
@@ -81,15 +75,13 @@ def test_a_whole_model_may_be_named_like_an_encoder(tmp_path: Path) -> None:
         read_local(path, ROWS)
 
 
-@pytest.mark.parametrize("entry", TRUTH["totals"], ids=lambda entry: str(entry["model"]))
+@pytest.mark.parametrize("entry", MEASURED["totals"], ids=lambda entry: str(entry["model"]))
 def test_a_model_with_its_encoder_has_the_parameters_that_were_published(
     entry: Mapping[str, Any], tmp_path: Path
 ) -> None:
     """No class of transformers counts InternVL's and Phi-3's own code: the published files do, to the last parameter."""
     path = (
-        HEADERS / "configs" / entry["config"]
-        if isinstance(entry["config"], str)
-        else tmp_path / "config.json"
+        CONFIGS / entry["config"] if isinstance(entry["config"], str) else tmp_path / "config.json"
     )
     if path.parent == tmp_path:
         path.write_text(json.dumps(entry["config"]), encoding="utf-8")
@@ -111,7 +103,7 @@ def test_the_projector_file_is_what_the_converter_writes(entry: Mapping[str, Any
     assert 0 < header < 150 * entry["projector"]["tensors"]
 
 
-@pytest.mark.parametrize("entry", TRUTH["published"], ids=lambda entry: str(entry["repository"]))
+@pytest.mark.parametrize("entry", MEASURED["published"], ids=lambda entry: str(entry["repository"]))
 def test_a_published_projector_file_is_as_large(entry: Mapping[str, Any]) -> None:
     """Whoever converted it, and whichever of the two converters: LLaVA's leaves the last layer out."""
     found = encoders_of(entry["config"], entry["text_width"], ROWS).projector_bytes

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import CONFIGS, DATA, TRUTH
 from selfhost.api import check, describe
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
@@ -37,9 +38,7 @@ from selfhost.verdict.question import ask as asked_of
 from selfhost.verdict.record import Judged, Verdict, judge
 
 GIB = 2**30
-TRUTH: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "truth" / "finetune.json").read_text(encoding="utf-8")
-)
+MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))
 
 
 @cache
@@ -149,7 +148,7 @@ def terms(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> dict[st
 # ------------------------------------------------------------------ against what was published and measured
 
 
-@pytest.mark.parametrize("record", TRUTH["adapters"], ids=lambda record: record["model"])
+@pytest.mark.parametrize("record", MEASURED["adapters"], ids=lambda record: record["model"])
 def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any]) -> None:
     """LoRA on all linear layers: trainable and total parameters equal to the last one."""
     spec = shelf().spec(record["model"])
@@ -163,12 +162,8 @@ def test_adapters_have_as_many_parameters_as_peft_prints(record: dict[str, Any])
 
 def test_adapters_stand_where_peft_puts_them(tmp_path: Path) -> None:
     """All-linear on every class of transformers: parameters and modules as peft has them; in the range where one row is two classes."""
-    held = json.loads(
-        (Path(__file__).parent / "data" / "config_classes.json").read_text(encoding="utf-8")
-    )["types"]
-    truth = json.loads(
-        (Path(__file__).parent / "truth" / "adapters.json").read_text(encoding="utf-8")
-    )["types"]
+    held = json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
+    truth = json.loads((TRUTH / "adapters.json").read_text(encoding="utf-8"))["types"]
     assert truth.keys() == held.keys()
     for kind, (trained, modules, *refused) in truth.items():
         (tmp_path / "config.json").write_text(json.dumps(held[kind]["config"]), encoding="utf-8")
@@ -187,7 +182,7 @@ def test_adapters_stand_where_peft_puts_them(tmp_path: Path) -> None:
         ("ibm-granite--granite-4-8b-dense-hybrid", 46_858_240),
         ("Qwen--Qwen3-30B-A3B", 996_507_648),
     ):
-        config = Path(__file__).parent / "data" / "headers" / "configs" / f"{path}.json"
+        config = CONFIGS / f"{path}.json"
         made = read_config(str(config), rows()).spec.architecture
         row = row_of(made, rows()) if made is not None else None
         assert made is not None
@@ -226,7 +221,9 @@ def test_adapters_of_experts_are_those_of_their_tensors() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", TRUTH["saved"], ids=lambda record: "-".join(str(value) for value in record.values())
+    "record",
+    MEASURED["saved"],
+    ids=lambda record: "-".join(str(value) for value in record.values()),
 )
 def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
     """Bytes per token and layer are within 1 % of what transformers saved, and the range holds float32 and autocast too."""
@@ -252,7 +249,9 @@ def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", TRUTH["peaks"], ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}"
+    "record",
+    MEASURED["peaks"],
+    ids=lambda record: f"{record['vocabulary']}-{record['checkpointing']}",
 )
 def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
     """Activations at the peak of a real training step, with and without checkpointing: within 6 %, and inside the range."""
@@ -264,7 +263,7 @@ def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", TRUTH["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}"
+    "record", MEASURED["folded"], ids=lambda record: f"{record['layers']}-{record['checkpointing']}"
 )
 def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None:
     """peft adds adapters to all experts of a layer for its turn: within a tenth, and the low end has adapters on attention alone."""
@@ -292,7 +291,7 @@ def test_gradients_and_activations_are_never_whole_at_once(
 
 
 @pytest.mark.parametrize(
-    "record", TRUTH["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}"
+    "record", MEASURED["runs"], ids=lambda record: f"{record['method']}-{record['checkpointing']}"
 )
 def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
     """Peak resident memory of training on a CPU, and the best figure is within a fifth of it."""
@@ -309,7 +308,9 @@ def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", TRUTH["published"], ids=lambda record: f"{record['model']}-{record['context_tokens']}"
+    "record",
+    MEASURED["published"],
+    ids=lambda record: f"{record['model']}-{record['context_tokens']}",
 )
 def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
     """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a fifth of them."""
@@ -409,7 +410,7 @@ def test_show_lists_what_is_trained_alone(method: str, quantization: str) -> Non
 
 def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
     """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the files of a LoRA checkpoint."""
-    published = TRUTH["checkpoint"]
+    published = MEASURED["checkpoint"]
     assert published["optimizer.pt"] / published["model.safetensors"] == pytest.approx(2, rel=0.001)
     spec = shelf().spec("llama-2-7b-chat")
     one, two = ask(spec, kept_checkpoints=1), ask(spec, kept_checkpoints=2)
@@ -692,7 +693,7 @@ def test_training_is_shared_out_where_no_card_holds_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", TRUTH["sharded"], ids=lambda record: f"{record['processes']}-{record['mixed']}"
+    "record", MEASURED["sharded"], ids=lambda record: f"{record['processes']}-{record['mixed']}"
 )
 def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
     """In float32: 4 bytes of weights, 4 of gradients and 8 of AdamW a parameter, an Nth of them in each of N processes, exactly."""
@@ -706,7 +707,7 @@ def test_fsdp_shares_states_out_in_equal_parts(record: dict[str, Any]) -> None:
 def test_what_is_gathered_lies_beside_the_shares() -> None:
     """Two processes in mixed precision: the step's peak less the gradients that stay is gathered weights and gradients, within 15 %."""
     record = next(
-        record for record in TRUTH["sharded"] if record["processes"] == 2 and record["mixed"]
+        record for record in MEASURED["sharded"] if record["processes"] == 2 and record["mixed"]
     )
     shape = record["shape"]
     made = llama(
@@ -927,11 +928,7 @@ def test_weights_of_mlx_are_trained_by_mlx_alone(tmp_path: Path) -> None:
 
 
 def judge_stored(stored: str, method: str, folder: Path) -> Verdict:
-    config = json.loads(
-        (Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-8B.json").read_text(
-            encoding="utf-8"
-        )
-    )
+    config = json.loads((CONFIGS / "Qwen--Qwen3-8B.json").read_text(encoding="utf-8"))
     own = (
         {"quantization": {"bits": 4, "group_size": 64}}
         if stored == "mlx"

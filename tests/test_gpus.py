@@ -3,16 +3,14 @@
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON
 from selfhost.machine import gpus
 
-TABLE: dict[str, Any] = tomllib.loads(
-    (Path(__file__).parent.parent / "specs" / "common" / "gpus.toml").read_text(encoding="utf-8")
-)
+TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {
     "gpu": {"words", "gb_per_s", "source", "other", "prompt_tflops", "watts", "driver"},
     "generation": {"capability", "names", "hbm"},

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import SCHEMAS
 from selfhost.core.errors import MachineFileError, Problem
 from selfhost.core.records import Unread
 from selfhost.machine import record
@@ -33,7 +34,7 @@ from selfhost.machine.record import (
     checked_name,
 )
 
-SCHEMA_FILE = Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json"
+SCHEMA_FILE = SCHEMAS / "machine-1.json"
 GIB = 2**30
 # a busy computer is no fault
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON
 from selfhost.catalogue.spec import ROW_FLAGS
 from selfhost.modelfiles.config import read_config
 from selfhost.modelfiles.mixing import ATTENDING, LAYER_READERS, SLIDES, STATES
 from selfhost.modelfiles.model_types import ModelType, ModelTypes
 from selfhost.needs import weights_bytes
 
-COMMON = Path(__file__).parents[1] / "specs" / "common"
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 TEXT = (COMMON / "model_types.toml").read_text(encoding="utf-8")
 TYPES: dict[str, dict[str, Any]] = tomllib.loads(TEXT)["model_type"]

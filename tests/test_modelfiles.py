@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue.index import Catalogue
@@ -44,11 +45,7 @@ from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more,
 from selfhost.verdict.placement import placements
 from selfhost.verdict.record import Verdict
 
-HERE = Path(__file__).parent
-HEADERS = HERE / "data" / "headers"
-ROWS: Mapping[str, Any] = tomllib.loads(
-    (HERE.parent / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8")
-)
+ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 # type -> id, elements and bytes of a block (ggml.h); file types of llama.h
 TYPES = {
     "F32": (0, 1, 4), "F16": (1, 1, 2), "Q4_0": (2, 32, 18), "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24), "Q8_0": (8, 32, 34),
@@ -578,7 +575,7 @@ def test_every_beam_keeps_what_was_read_and_written(tmp_path: Path) -> None:
 
 def test_minicpm3_keeps_its_latent_where_transformers_has_its_class() -> None:
     """transformers 5.23.0, modeling_minicpm3.py: 256 + 32 numbers a layer; with the publisher's own code 40 heads of 96 and 64."""
-    file = HEADERS / "configs" / "openbmb--MiniCPM3-4B.json"
+    file = CONFIGS / "openbmb--MiniCPM3-4B.json"
     verdict = check(
         str(file), Workload(runtime="transformers", context_tokens=1000), machine=WITHOUT_GPU
     )
@@ -609,9 +606,7 @@ def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: P
     """Of one model both give the same layers, heads, widths and matrices; but for blocks that no GGUF file of it brings."""
     model = measured()[name]
     file = (
-        HEADERS / "configs" / model["config"]
-        if isinstance(model["config"], str)
-        else tmp_path / "config.json"
+        CONFIGS / model["config"] if isinstance(model["config"], str) else tmp_path / "config.json"
     )
     if not isinstance(model["config"], str):
         file.write_text(json.dumps(model["config"]), encoding="utf-8")
@@ -1496,7 +1491,7 @@ _OTHER_TOTAL = {
 @pytest.mark.parametrize("entry", configs(), ids=lambda entry: str(entry["file"]))
 def test_a_published_config_gives_its_facts(entry: Mapping[str, Any]) -> None:
     """Layers, caches, states and parameters equal what is published of the model, or the spec says why they are unknown."""
-    path = HEADERS / "configs" / entry["file"]
+    path = CONFIGS / entry["file"]
     if entry["file"] in _NO_LANGUAGE_MODEL:
         found = said(path)
         assert found.startswith("unknown: ") or "no language model" in found
@@ -1574,7 +1569,7 @@ def test_most_published_configs_are_understood_whole() -> None:
     whole = told = 0
     for entry in configs():
         if entry["file"] not in _NO_LANGUAGE_MODEL:
-            architecture = read_local(HEADERS / "configs" / entry["file"], ROWS).spec.architecture
+            architecture = read_local(CONFIGS / entry["file"], ROWS).spec.architecture
             told += 1
             whole += architecture is not None and row_of(architecture, ROWS) is not None
     assert whole / told > 0.75
@@ -1709,7 +1704,7 @@ def test_a_number_of_the_quantization_that_is_none_is_named(tmp_path: Path) -> N
 
 def test_the_index_of_sparse_attention_is_counted_from_a_config() -> None:
     """MiniMax M3, whose first three layers have none: the cache that llama.cpp was measured to allocate (llamacpp_indexers.json)."""
-    spec = read_local(HEADERS / "configs" / "MiniMaxAI--MiniMax-M3.json", ROWS).spec
+    spec = read_local(CONFIGS / "MiniMaxAI--MiniMax-M3.json", ROWS).spec
     assert spec.architecture is not None
     assert not any("index" in key for key in spec.unknown)
     indexed = [group for group in spec.architecture.attention if group.indexer_heads]
@@ -1783,7 +1778,7 @@ def test_a_value_of_another_kind_is_not_taken_for_none(
 def test_latent_attention_without_its_rank_is_not_taken_for_plain_attention(tmp_path: Path) -> None:
     """DeepSeek-V2-Lite with `kv_lora_rank` null: its class has no other attention, so nothing of its cache follows."""
     published = json.loads(
-        (HEADERS / "configs" / "deepseek-ai--DeepSeek-V2-Lite.json").read_text(encoding="utf-8")
+        (CONFIGS / "deepseek-ai--DeepSeek-V2-Lite.json").read_text(encoding="utf-8")
     )
     file = tmp_path / "config.json"
     file.write_text(json.dumps(published | {"kv_lora_rank": None}), encoding="utf-8")
@@ -2109,7 +2104,7 @@ def test_what_is_known_of_an_unknown_memory_is_told(
     name: str, id: str, cache_bytes: int, missing: str, tmp_path: Path
 ) -> None:
     """Whoever lacks the encoder or the weights sees the cache all the same; the memory stays unknown, with the missing part named."""
-    values = json.loads((HEADERS / "configs" / name).read_text(encoding="utf-8"))
+    values = json.loads((CONFIGS / name).read_text(encoding="utf-8"))
     path = tmp_path / name
     path.write_text(json.dumps({**values, "vision_config": "of its own"}), encoding="utf-8")
     found = needs_of(
@@ -2242,7 +2237,7 @@ def test_a_key_of_a_published_file_that_changes_nothing(
     name: str, key: str, value: object, other: object, tmp_path: Path
 ) -> None:
     """The file with the key, as publishers write it, is the file without; another value is named where it would change something."""
-    values = json.loads((HEADERS / "configs" / name).read_text(encoding="utf-8"))
+    values = json.loads((CONFIGS / name).read_text(encoding="utf-8"))
     specs = []
     for made in (
         {**values, key: value},
@@ -2677,7 +2672,7 @@ def test_experts_in_mxfp4_with_all_else_in_8_bits_have_a_name(tmp_path: Path) ->
 
 
 # what mlx.core.quantize makes of one matrix in each of its modes
-_QUANTIZED = json.loads((HERE / "truth" / "mlx.json").read_text(encoding="utf-8"))["quantized"]
+_QUANTIZED = json.loads((TRUTH / "mlx.json").read_text(encoding="utf-8"))["quantized"]
 
 
 @pytest.mark.parametrize("made", [pytest.param(made, id=made["name"]) for made in _QUANTIZED])
@@ -2888,8 +2883,7 @@ _JSON = st.recursive(
 @cache
 def config_values() -> tuple[dict[str, Any], ...]:
     return tuple(
-        json.loads((HEADERS / "configs" / entry["file"]).read_text(encoding="utf-8"))
-        for entry in configs()
+        json.loads((CONFIGS / entry["file"]).read_text(encoding="utf-8")) for entry in configs()
     )
 
 
@@ -3243,7 +3237,7 @@ def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:
 def test_a_download_of_no_stated_type_is_told_by_its_ends() -> None:
     """The files of bert-base-uncased, whose config.json states none, are in 32 bits: 438 MB of 109,482,240 parameters. So is a spec of
     it."""
-    spec = read_local(HEADERS / "configs" / "google-bert--bert-base-uncased.json", ROWS).spec
+    spec = read_local(CONFIGS / "google-bert--bert-base-uncased.json", ROWS).spec
     made = again(spec).replace(origin="made.toml")
     for file, task in product((spec, made), ("generate", "finetune")):
         workload = Workload(
@@ -3261,12 +3255,12 @@ def test_a_download_of_no_stated_type_is_told_by_its_ends() -> None:
 def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
     """Parameters with those blocks are the totals that repositories state; the size counts them, and its least is without them."""
     for name, published in _WITH_BLOCKS.items():
-        parameters = read_local(HEADERS / "configs" / f"{name}.json", ROWS).spec.parameters
+        parameters = read_local(CONFIGS / f"{name}.json", ROWS).spec.parameters
         assert (parameters.total or 0) + (parameters.mtp or 0) == pytest.approx(
             published, rel=2e-5
         ), name
     vllm = Catalogue.open().runtime("vllm")
-    spec = read_local(HEADERS / "configs" / "zai-org--GLM-4.5.json", ROWS).spec
+    spec = read_local(CONFIGS / "zai-org--GLM-4.5.json", ROWS).spec
     needs = needs_of(spec, vllm, Workload(context_tokens=4096), ROWS)
     assert needs.download_bytes == 2 * _WITH_BLOCKS["zai-org--GLM-4.5"]
     assert needs.memory is not None
@@ -3274,7 +3268,7 @@ def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
     assert weights.bytes == pytest.approx(2 * 352_797_829_024, rel=1e-4)
     assert weights.bytes * 0.99 < weights.low_bytes < weights.bytes
     # model.safetensors.index.json of DeepSeek V3: 688.6 GB, FP8 with its scales
-    spec = read_local(HEADERS / "configs" / "deepseek-ai--DeepSeek-R1.json", ROWS).spec
+    spec = read_local(CONFIGS / "deepseek-ai--DeepSeek-R1.json", ROWS).spec
     assert needs_of(
         spec, vllm, Workload(context_tokens=4096), ROWS
     ).download_bytes == pytest.approx(688.6e9, rel=1e-3)
@@ -3282,7 +3276,7 @@ def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
 
 def test_files_say_whether_they_hold_the_blocks(tmp_path: Path) -> None:
     """Files that transformers saved lack the blocks that its class leaves out: neither is a difference from config.json."""
-    shutil.copy(HEADERS / "configs" / "XiaomiMiMo--MiMo-7B-Base.json", tmp_path / "config.json")
+    shutil.copy(CONFIGS / "XiaomiMiMo--MiMo-7B-Base.json", tmp_path / "config.json")
     trunk, block = 7_622_619_136, 210_790_400
     for held in (True, False):
         tensors = {"model.norm.weight": ("BF16", [trunk])} | (

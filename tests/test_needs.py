@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise, product
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import CONFIGS
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
@@ -36,8 +36,6 @@ from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, SizedWeights, Term
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.verdict.placement import placements
-
-CONFIGS = Path(__file__).parent / "data" / "headers" / "configs"
 
 
 @cache

@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from functools import cache
 from math import prod
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON, TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
     Architecture,
@@ -32,9 +32,6 @@ from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import Needs, SizedWeights
 from selfhost.needs.tensors import ArchitectureRow, row_of
 
-TRUTH = Path(__file__).parent / "truth"
-SPECS = Path(__file__).parents[1] / "specs"
-
 
 @cache
 def read(name: str) -> Any:
@@ -45,7 +42,7 @@ def read(name: str) -> Any:
 def rows() -> dict[str, Any]:
     import tomllib
 
-    return tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
 def _layers(at: str | list[int], count: int) -> tuple[int, ...]:
@@ -506,7 +503,7 @@ def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
 
 def test_every_row_documents_its_keys() -> None:
     """Every key of a row, and of a table in it, is one the header of the file explains, with the default it states there."""
-    text = (SPECS / "common" / "architectures.toml").read_text(encoding="utf-8")
+    text = (COMMON / "architectures.toml").read_text(encoding="utf-8")
     for prefix, kind in (("", ArchitectureRow), ("closed_form.", ClosedForm), ("graph.", Style)):
         explained = dict(
             re.findall(rf"^# {re.escape(prefix)}(\w+) +(\S.*?)  +\S", text, re.MULTILINE)

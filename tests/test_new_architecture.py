@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_modelfiles import ROWS, asked, gguf, kept, measured, metadata, placed, write
 
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.workload import Workload
@@ -15,6 +14,7 @@ from selfhost.needs import needs_of
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.records import How
 from selfhost.needs.tensors import row_of
+from test_modelfiles import ROWS, asked, gguf, kept, measured, metadata, placed, write
 
 # a row under a name that no line of the code can know
 NAME = "made-up"

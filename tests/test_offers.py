@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.paths import COMMON, SPECS
 from selfhost.catalogue.offers import offers_of
 from selfhost.core.errors import SpecError
 
-SPECS = Path(__file__).parents[1] / "specs"
-SHIPPED = SPECS / "common" / "offers.jsonl"
+SHIPPED = COMMON / "offers.jsonl"
 HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {"an older list": {"as_of": "2026-07-02"}}}
 TODAY = "2026-11-20"
 # what is sold by modality: text in and out, text in alone (an embedding is no text), minutes, images

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.paths import SCHEMAS
 from selfhost import Workload, check
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.api import open_catalogue
@@ -24,7 +25,6 @@ from selfhost.reports.plan_text import plan_document
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Route, Verdict
 
-SCHEMAS = Path(__file__).parents[1] / "selfhost" / "schemas"
 GIB, GB = 2**30, 10**9
 
 CASES: dict[str, tuple[str, Workload]] = {

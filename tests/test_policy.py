@@ -14,16 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from helpers.paths import BAD_POLICIES, SCHEMAS
 from selfhost.audit.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
 
-HERE = Path(__file__).parent
-BAD = sorted((HERE / "bad_policies").glob("*.toml"))
-SCHEMA = json.loads(
-    (HERE.parent / "selfhost" / "schemas" / "policy-1.json").read_text(encoding="utf-8")
-)
+BAD = sorted(BAD_POLICIES.glob("*.toml"))
+SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
 GIB = 2**30
 CONTRACT = """\
 schema = 1
@@ -161,9 +159,7 @@ def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> Non
 def test_the_corpus_has_no_message_without_its_policy() -> None:
     """Every expected message belongs to a policy, so that none stops being checked unseen."""
     assert len(BAD) >= 15
-    assert {path.stem for path in BAD} == {
-        path.stem for path in (HERE / "bad_policies").glob("*.txt")
-    }
+    assert {path.stem for path in BAD} == {path.stem for path in BAD_POLICIES.glob("*.txt")}
 
 
 # faults that only relate two places of a file, and those of TOML itself: no JSON Schema sees them

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import RECORDS, SCHEMAS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import id_of
@@ -26,10 +27,8 @@ from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Disk, PresentModel
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text()
-)
-RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
+SCHEMA = json.loads((SCHEMAS / "machine-1.json").read_text())
+RECORD = RECORDS / "vm-24gib.json"
 COMMIT = "2439f60ef33a0d46d85da5001d52aeda5b00ce9f"
 GB = 10**9
 # bytes of published files: the listing of bartowski/Mistral-7B-Instruct-v0.3-GGUF, as in the spec

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON, RECORDS
 from selfhost import SelfhostError, check
 from selfhost.catalogue.offers import Offer, OtherPrice, offers_of, sources
 from selfhost.catalogue.prices import refreshed
 from selfhost.machine.record import Machine
 
-SHIPPED = str(Path(__file__).parents[1] / "specs" / "common" / "offers.jsonl")
+SHIPPED = str(COMMON / "offers.jsonl")
 TODAY = "2027-06-20"
-RECORD = Machine.from_file(str(Path(__file__).parent / "data" / "records" / "vm-24gib.json"))
+RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 
 
 class Prices:

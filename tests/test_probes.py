@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import MACHINES, SCHEMAS, SPECS
 from selfhost import Outcome, Route, Verdict, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue.index import Catalogue
@@ -44,12 +45,9 @@ from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import FACTS
 
-HERE = Path(__file__).parent / "machines"
-CASES = sorted(path.parent for path in HERE.glob("*/expected.json"))
-PARTS: dict[str, dict[str, Any]] = json.loads((HERE / "parts" / "sources.json").read_text())
-SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "selfhost" / "schemas" / "machine-1.json").read_text()
-)
+CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
+PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
+SCHEMA = json.loads((SCHEMAS / "machine-1.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 GIB = 2**30
 # a busy computer is no fault
@@ -77,7 +75,7 @@ def part(kind: str) -> list[str]:
 
 
 def text_of(name: str) -> str:
-    return (HERE / "parts" / name).read_text()
+    return (MACHINES / "parts" / name).read_text()
 
 
 @pytest.fixture
@@ -146,7 +144,7 @@ def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
         assert (name in (machine.instruction_sets or ())) == there, name
 
 
-@pytest.mark.parametrize("folder", [*CASES, HERE / "parts"], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
 def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
@@ -344,7 +342,7 @@ def same_or_unread_disk(before: dict[str, Any], after: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("group", ["", "system.slice/", "system.slice/job.service/"])
 def test_a_group_without_what_others_count_of_swap_is_unread(group: str) -> None:
     """A kernel counts swap in every group or in none: with both files of one gone, the swap of those above it is not all there is."""
-    folder = HERE / "synthetic-linux-lxc-without-lxcfs"
+    folder = MACHINES / "synthetic-linux-lxc-without-lxcfs"
     gone = [
         str(folder / f"root/sys/fs/cgroup/{group}memory.swap.{name}") for name in ("max", "current")
     ]
@@ -733,7 +731,7 @@ def test_a_mount_point_with_spaces() -> None:
 
 
 def recorded(name: str) -> dict[str, str]:
-    folder = HERE / name / "root"
+    folder = MACHINES / name / "root"
     paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]
     return {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in paths}
 
@@ -1372,7 +1370,7 @@ def test_memory_of_a_gpu_is_no_ram(build: Callable[..., RecordedHost]) -> None:
 
 def test_less_memory_than_that_of_the_gpus_is_no_memory() -> None:
     """A /proc/meminfo that states less than is on the GPU whose memory is a node: unread, and no fault. So is one that was cut off."""
-    folder = HERE / "synthetic-linux-grace-hopper" / "root"
+    folder = MACHINES / "synthetic-linux-grace-hopper" / "root"
     meminfo = folder / "proc" / "meminfo"
     cut = read_machine(Altered(str(folder), {str(meminfo): meminfo.read_bytes()[:18]}))
     lawful(cut)
@@ -1890,7 +1888,7 @@ def test_the_sealed_volume_of_macos_is_not_where_files_go(
 
 def test_a_bare_tree_gives_the_same_figures(tmp_path: Path) -> None:
     """Files alone: what is not in a file is unread, and the running system is not asked for it."""
-    folder = HERE / "linux-vm-2gib-parent" / "root"
+    folder = MACHINES / "linux-vm-2gib-parent" / "root"
     for name in ("proc", "sys"):
         shutil.copytree(folder / name, tmp_path / name)
     tree, recorded = (
@@ -2109,7 +2107,7 @@ def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., Recorde
 
 RUNTIMES = [
     tomllib.loads(path.read_text(encoding="utf-8"))
-    for path in sorted((HERE.parents[1] / "specs" / "runtimes").glob("*.toml"))
+    for path in sorted((SPECS / "runtimes").glob("*.toml"))
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.paths import SCHEMAS
 from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
@@ -28,8 +29,6 @@ from selfhost.reports.plan_text import profiles_document
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.speed import gpu_bandwidth
 
-ROOT = Path(__file__).parents[1]
-SCHEMAS = ROOT / "selfhost" / "schemas"
 GIB, GB = 2**30, 10**9
 ALL = all_profiles()
 

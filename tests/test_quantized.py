@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import CONFIGS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.api import describe, open_catalogue
 from selfhost.catalogue.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
@@ -25,9 +26,7 @@ from selfhost.reports.layout import plain
 from selfhost.reports.show_text import show_document
 from selfhost.verdict.question import architectures
 
-TRUTH = json.loads(
-    (Path(__file__).parent / "truth" / "quantized_sizes.json").read_text(encoding="utf-8")
-)
+MEASURED = json.loads((TRUTH / "quantized_sizes.json").read_text(encoding="utf-8"))
 CATALOGUE = open_catalogue()
 ROWS = architectures(CATALOGUE)
 GIB, GB = 2**30, 10**9
@@ -44,7 +43,7 @@ def computed(model: str, format: str, quantization: str) -> SizedWeights:
 
 
 @pytest.mark.parametrize(
-    "row", TRUTH["files"], ids=lambda row: f"{row['model']}-{row['quantization']}"
+    "row", MEASURED["files"], ids=lambda row: f"{row['model']}-{row['quantization']}"
 )
 def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     """Within 0.5 %, and within the stated range, of what somebody published."""
@@ -55,7 +54,7 @@ def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "row", TRUTH["parts_left"], ids=lambda row: f"{row['model']}-{row['quantization']}"
+    "row", MEASURED["parts_left"], ids=lambda row: f"{row['model']}-{row['quantization']}"
 )
 def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(
     row: dict[str, Any],
@@ -67,7 +66,7 @@ def test_files_whose_publisher_left_parts_as_they_were_lie_in_the_range(
     assert row["least"] <= found.high_bytes
 
 
-@pytest.mark.parametrize("row", TRUTH["layers"], ids=lambda row: row["quantization"])
+@pytest.mark.parametrize("row", MEASURED["layers"], ids=lambda row: row["quantization"])
 def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
     """To 0.001 %: every matrix by the rule, all else as it was."""
     packed = sum(
@@ -703,9 +702,7 @@ def test_a_config_tells_its_size(
     assert verdict.needs.download_bytes == pytest.approx(size, rel=0.005)
 
 
-MEASURED = json.loads(
-    (Path(__file__).parent / "truth" / "quantized_models.json").read_text(encoding="utf-8")
-)
+MEASURED = json.loads((TRUTH / "quantized_models.json").read_text(encoding="utf-8"))
 # rows of the seven matrices of a block
 ROWS_OF = {"q": 256, "k": 64, "v": 64, "o": 256, "gate": 768, "up": 768, "down": 256}
 
@@ -826,7 +823,7 @@ def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(
 
 def test_a_pattern_of_dense_matrices_leaves_the_experts_packed() -> None:
     """Kimi K2.5: `mlp\\.(gate|up|down)_proj` is the first layer's; 60 layers of 384 experts are in 4 bits with scales of 32."""
-    file = Path(__file__).parent / "data" / "headers" / "configs" / "moonshotai--Kimi-K2.5.json"
+    file = CONFIGS / "moonshotai--Kimi-K2.5.json"
     local = read_local(file, ROWS)
     found = weights_bytes(local.spec, "safetensors", "int4_32", ROWS)
     assert isinstance(found, SizedWeights)
@@ -877,11 +874,7 @@ def test_bitsandbytes_leaves_what_a_class_keeps(
 def test_experts_that_transformers_5_fuses_are_left_by_bitsandbytes(tmp_path: Path) -> None:
     """Qwen3 30B A3B: 28.99 B of its parameters are experts. Version 4 wrote files of 4 bits a weight, 5 leaves them in 16."""
     file = tmp_path / "config.json"
-    config = json.loads(
-        (
-            Path(__file__).parent / "data" / "headers" / "configs" / "Qwen--Qwen3-30B-A3B.json"
-        ).read_text(encoding="utf-8")
-    )
+    config = json.loads((CONFIGS / "Qwen--Qwen3-30B-A3B.json").read_text(encoding="utf-8"))
     sizes = []
     for version in ("4.52.3", "5.23.0"):
         four = {"quant_method": "bitsandbytes", "load_in_4bit": True}

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import ROOT
 from selfhost.audit.machines import load_machines
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.offers import snapshot_day
@@ -262,7 +263,7 @@ def judged(
     return subprocess.run(
         [sys.executable, *program, *words],
         capture_output=True, text=True, check=False, cwd=folder, timeout=60,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}, **stdin,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, **stdin,
     )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from goldens import Golden
 
+from helpers.goldens import Golden
+from helpers.paths import MACHINES
 from selfhost.cli import main as cli
 from selfhost.cli.machine import public_models
 from selfhost.core.errors import MachineFileError
@@ -25,9 +26,7 @@ from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.reader import Machine
 
-TREES = sorted(
-    path for path in (Path(__file__).parent / "machines").glob("*/root") if path.is_dir()
-)
+TREES = sorted(path for path in MACHINES.glob("*/root") if path.is_dir())
 GIB = 2**30
 
 

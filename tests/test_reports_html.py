@@ -7,9 +7,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-import report_samples as samples
-from goldens import Golden
-
+from helpers import report_samples as samples
+from helpers.goldens import Golden
 from selfhost import Machine, Workload
 from selfhost.api import judge_all, open_catalogue
 from selfhost.catalogue.offers import Offer, cheapest_first

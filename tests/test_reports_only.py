@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
+from helpers.paths import RECORDS
+
+RECORD = RECORDS / "vm-24gib.json"
 
 WATCH = '''
 import os, sys
@@ -25,6 +27,7 @@ def hook(event, args):
     elif event == "open" and isinstance(args[2], int) and args[2] & WRITE:
         seen.append((event, str(args)[:200]))
 sys.addaudithook(hook)
+from helpers.paths import RECORDS
 from selfhost.cli.main import main
 code = main(sys.argv[1:])
 import json

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 
 import pytest
-import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import report_samples as samples
 from selfhost.api import open_catalogue
 from selfhost.catalogue import openness
 from selfhost.catalogue.spec import License

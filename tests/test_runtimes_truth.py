@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload, check, needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
@@ -31,21 +32,18 @@ from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow, row_of
 from selfhost.verdict.placement import on_one
 
-ROOT = Path(__file__).parents[1]
 GIB = 1 << 30
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @cache
 def truth(name: str) -> Any:
-    return json.loads((ROOT / "tests" / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
 
 
 @cache
 def rows() -> Any:
-    return tomllib.loads(
-        (ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8")
-    )
+    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
 def answer(spec: ModelSpec, program: str, **workload: Any) -> tuple[MemoryNeed, dict[str, Term]]:
@@ -603,7 +601,7 @@ def test_mlx_keeps_what_its_classes_keep(run: dict[str, Any], tmp_path: Path) ->
     Their weights in 4 bits are within the range, in which routers may have 8, and Granite's projections since September 2026. Of 32-bit
     weights scales are in 32 bits as well.
     """
-    published = ROOT / "tests" / "data" / "headers" / "configs" / f"{run['model']}.json"
+    published = CONFIGS / f"{run['model']}.json"
     values = truth("mlx")["models"].get(run["model"]) or json.loads(
         published.read_text(encoding="utf-8")
     )
@@ -1032,9 +1030,7 @@ def test_scaled_positions_of_a_config_json_are_those_of_vllm(
     file: str, positions: int | None
 ) -> None:
     """None: as many as max_position_embeddings, also where YaRN comes to it: 40 times 4,096 are DeepSeek V3's 163,840."""
-    spec = read_local(
-        Path(__file__).parent / "data" / "headers" / "configs" / f"{file}.json", rows()
-    ).spec
+    spec = read_local(CONFIGS / f"{file}.json", rows()).spec
     assert spec.architecture is not None
     assert spec.architecture.rope_positions == positions
 

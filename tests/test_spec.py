@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import BAD_SPECS, GOOD_SPECS, SCHEMAS, SPECS
 from selfhost.catalogue.licenses import choices_of
 from selfhost.catalogue.spec import (
     MAX_LAYERS,
@@ -27,15 +28,11 @@ from selfhost.core.errors import WorkloadError
 from selfhost.core.records import Record
 from selfhost.core.tomlfile import Document, Table
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-GOOD = sorted((HERE / "good_specs").glob("*.toml"))
-BAD = sorted((HERE / "bad_specs").glob("*.toml"))
-SHIPPED = sorted((ROOT / "specs").glob("*.toml"))
-RUNTIMES = sorted((ROOT / "specs" / "runtimes").glob("*.toml"))
-SCHEMA: dict[str, Any] = json.loads(
-    (ROOT / "selfhost" / "schemas" / "spec-1.json").read_text(encoding="utf-8")
-)
+GOOD = sorted(GOOD_SPECS.glob("*.toml"))
+BAD = sorted(BAD_SPECS.glob("*.toml"))
+SHIPPED = sorted(SPECS.glob("*.toml"))
+RUNTIMES = sorted((SPECS / "runtimes").glob("*.toml"))
+SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # tables whose keys are free
 FREE = (
@@ -57,7 +54,7 @@ def _read(path: Path) -> ModelSpec:
 
 
 def _good(name: str) -> ModelSpec:
-    return _read(HERE / "good_specs" / f"{name}.toml")
+    return _read(GOOD_SPECS / f"{name}.toml")
 
 
 def _from_text(text: str) -> tuple[Document, ModelSpec | None]:
@@ -200,7 +197,7 @@ def test_reader_and_schema_know_the_same_keys_and_choices(
 
 def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -> None:
     """specs/README.md has one row per key that the reader knows, and none for another."""
-    page = (ROOT / "specs" / "README.md").read_text(encoding="utf-8")
+    page = (SPECS / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
     assert len(rows) == len(set(rows))
     # a table is a heading of the page; a list or table inside [architecture] has a row too
@@ -213,7 +210,7 @@ def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -
 
 def test_the_short_spec_on_the_page_works() -> None:
     """The few lines that the page offers are a spec."""
-    page = (ROOT / "specs" / "README.md").read_text(encoding="utf-8")
+    page = (SPECS / "README.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```toml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     document, spec = _from_text(example)
     assert document.problems == ()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
 from selfhost.api import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.modelfiles.speccheck import check_spec_files
 
-HERE = Path(__file__).parent
-BAD = sorted((HERE / "bad_specs").glob("*.toml"))
-GOOD = sorted((HERE / "good_specs").glob("*.toml"))
-SHIPPED = sorted((HERE.parent / "specs").glob("*.toml"))
+BAD = sorted(BAD_SPECS.glob("*.toml"))
+GOOD = sorted(GOOD_SPECS.glob("*.toml"))
+SHIPPED = sorted(SPECS.glob("*.toml"))
 ROWS = open_catalogue().common("architectures")
 NEEDS = "[needs]\nmemory_bytes = 1\ndisk_bytes = 1\n"
 
@@ -62,7 +62,7 @@ def test_windows_line_ends_and_a_mark_change_nothing(
 
 def test_every_bad_spec_has_its_messages() -> None:
     """No <fault>.txt without a file, and at least forty faults."""
-    assert {path.stem for path in BAD} == {path.stem for path in (HERE / "bad_specs").glob("*.txt")}
+    assert {path.stem for path in BAD} == {path.stem for path in BAD_SPECS.glob("*.txt")}
     assert len(BAD) >= 40
 
 
@@ -174,7 +174,7 @@ def test_aliases_of_one_model_may_differ_by_separators_only(tmp_path: Path) -> N
 )
 def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: Path) -> None:
     """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it is written with (Mistral 7B v0.3)."""
-    text = (HERE / "bad_specs" / "total-of-another-model.toml").read_text(encoding="utf-8")
+    text = (BAD_SPECS / "total-of-another-model.toml").read_text(encoding="utf-8")
     path = tmp_path / "total-of-another-model.toml"
     path.write_text(text.replace("942_243_060", str(total)), encoding="utf-8")
     assert (_messages([str(path)]) == []) == right
@@ -182,7 +182,7 @@ def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: P
 
 def test_an_encoder_of_unknown_size_may_be_any_part_of_the_total(tmp_path: Path) -> None:
     """Where the spec says why the encoders are not counted, a total above the language model's is right, one below is not."""
-    text = (HERE / "bad_specs" / "total-of-another-model.toml").read_text(encoding="utf-8")
+    text = (BAD_SPECS / "total-of-another-model.toml").read_text(encoding="utf-8")
     for total, faults in ((9_000_000_001, 0), (6_000_000_001, 1)):
         path = tmp_path / "total-of-another-model.toml"
         made = text.replace("942_243_060", str(total)).replace('"text"', '"vision"')

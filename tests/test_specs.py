@@ -7,11 +7,11 @@ import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
@@ -29,8 +29,7 @@ from selfhost.needs import default_format_and_quantization
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
-SPECS = Path(__file__).parents[1] / "specs"
-CONFIGS = Path(__file__).parent / "data" / "configs"
+CONFIGS = DATA / "configs"
 IDS = sorted(path.stem for path in SPECS.glob("*.toml"))
 RUNTIMES = sorted(path.name.removesuffix(".toml") for path in (SPECS / "runtimes").glob("*.toml"))
 
@@ -159,7 +158,7 @@ def runtime_of(id: str) -> RuntimeSpec:
 
 @cache
 def common(name: str) -> dict[str, Any]:
-    return tomllib.loads((SPECS / "common" / f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((COMMON / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def architecture_of(id: str) -> Architecture:
@@ -592,7 +591,7 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
     """Each is a row, each version one that `packaging` compares, and the table has its source."""
     from packaging.version import Version
 
-    rows = tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))[
+    rows = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))[
         "architecture"
     ]
     runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import test_torch_memory as torch
-
+from helpers.paths import TRUTH
 from selfhost.catalogue.spec import Architecture
 from selfhost.needs import tokenizers
 from selfhost.needs.records import Span
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.needs.torch import memory as torch_memory
 
-TRUTH: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "truth" / "tokenizers.json").read_text(encoding="utf-8")
-)
+MEASURED: dict[str, Any] = json.loads((TRUTH / "tokenizers.json").read_text(encoding="utf-8"))
 ROWS = {"gemma-4": "gemma3", "qwen2": "qwen2"}
 
 
@@ -24,7 +21,7 @@ def added(run: dict[str, Any]) -> int:
     """By how much the peak of the answer was higher than without a tokenizer."""
     (plain,) = (
         one
-        for one in TRUTH["runs"]
+        for one in MEASURED["runs"]
         if one["model"] == "none" and one["prompt_tokens"] == run["prompt_tokens"]
     )
     return int(
@@ -33,7 +30,7 @@ def added(run: dict[str, Any]) -> int:
 
 
 def told(run: dict[str, Any]) -> Span:
-    held = TRUTH["models"][run["model"]]
+    held = MEASURED["models"][run["model"]]
     architecture = Architecture(
         row=ROWS.get(run["model"], "llama"),
         runs_in_gguf=True,
@@ -51,7 +48,7 @@ def told(run: dict[str, Any]) -> Span:
 
 def test_what_tokenizers_add_lies_inside() -> None:
     """Of 36 runs, by nine published vocabularies, loaded before or after the model, with a short and a long prompt."""
-    runs = [run for run in TRUTH["runs"] if run["model"] != "none"]
+    runs = [run for run in MEASURED["runs"] if run["model"] != "none"]
     assert len(runs) == 36
     inside = [run for run in runs if told(run).low_bytes <= added(run) <= told(run).high_bytes]
     outside = [run["name"] for run in runs if run not in inside]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import COMMON, TRUTH
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Audio, ModelSpec, Parameters
@@ -29,7 +30,6 @@ from selfhost.needs.torch import recurrent as torch_recurrent
 from selfhost.needs.torch import speech as torch_speech
 from selfhost.needs.torch import stacks as torch_stacks
 
-ROOT = Path(__file__).parents[1]
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 MIB = 1 << 20
 
@@ -38,7 +38,7 @@ MIB = 1 << 20
 def truth() -> Any:
     """`shapes`: of another processor, and none that a rule was made from but those of its products."""
     found, shapes = (
-        json.loads((ROOT / "tests" / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+        json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("transformers", "transformers_avx512")
     )
     models = {**found["models"], **shapes["models"]}
@@ -53,9 +53,7 @@ def truth() -> Any:
 
 @cache
 def rows() -> Any:
-    return tomllib.loads(
-        (ROOT / "specs" / "common" / "architectures.toml").read_text(encoding="utf-8")
-    )
+    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.paths import RECORDS, SCHEMAS, SPECS
 from selfhost import Workload, check
 from selfhost.cli import main as cli
 from selfhost.machine.changes import SettingError, apply, planned
@@ -20,8 +21,6 @@ from selfhost.verdict import findings
 from selfhost.verdict.findings import Finding, Outcome
 from selfhost.verdict.speed import gpu_bandwidth
 
-ROOT = Path(__file__).parents[1]
-RECORDS = ROOT / "tests" / "data" / "records"
 GIB, GB = 2**30, 10**9
 HERE = Machine.from_file(RECORDS / "vm-24gib.json")
 BARE = Machine.from_file(RECORDS / "memory-only.json")
@@ -133,7 +132,7 @@ def test_the_places_are_those_that_runtimes_store_models_in() -> None:
     """No runtime stores its models where a planned machine has no disk."""
     stores = {
         tomllib.loads(path.read_text(encoding="utf-8"))["store"]
-        for path in (ROOT / "specs" / "runtimes").glob("*.toml")
+        for path in (SPECS / "runtimes").glob("*.toml")
     }
     assert stores == set(PURPOSES)
 
@@ -386,9 +385,7 @@ def test_nothing_to_download_needs_no_assumed_disk() -> None:
 
 def test_records_of_planned_machines_keep_the_schema() -> None:
     """What is assumed travels with the record, and reads back the same."""
-    schema = json.loads(
-        (ROOT / "selfhost" / "schemas" / "machine-1.json").read_text(encoding="utf-8")
-    )
+    schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
     machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "gpu=24GiB"])
     written = machine.to_json()
     jsonschema.validate(written, schema)

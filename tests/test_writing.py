@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from selfhost.cli import main as cli
 from selfhost.core import writing
 
-HERE = Path(__file__).parent
-RECORD = HERE / "data" / "records" / "vm-24gib.json"
-SPEC = HERE.parent / "examples" / "specs" / "my-model.toml"
+RECORD = RECORDS / "vm-24gib.json"
+SPEC = EXAMPLES / "specs" / "my-model.toml"
 POLICY = 'schema = 1\n\n[[model]]\nname = "gpt2"\n'
 OLD = "the report of yesterday\n"
 
@@ -375,7 +375,7 @@ def test_a_report_never_replaces_an_input(
     (place / "adapter.toml").write_text(POLICY + 'adapter = "adapter.gguf"\n')
     (place / "lora.toml").write_text(POLICY + 'adapter = "folder"\n')
     (place / "folder" / "adapter_config.json").write_text("{}")
-    config = next((HERE / "data" / "headers" / "configs").glob("*.json"))
+    config = next(CONFIGS.glob("*.json"))
     (place / "config.json").write_bytes(config.read_bytes())
     before, there = (place / kept).read_bytes(), names(place)
     code, out, err = run(capsys, *words)

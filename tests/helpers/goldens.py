@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from helpers.paths import GOLDEN, ROOT
 
-HERE = Path(__file__).parent
-FOLDER = HERE / "golden"
+FOLDER = GOLDEN
 
 
 class Golden:
@@ -17,7 +16,7 @@ class Golden:
     def __call__(self, name: str, text: str) -> None:
         from selfhost import __version__
 
-        masked = text.replace(__version__, "VERSION").replace(str(HERE.parent), "CHECKOUT")
+        masked = text.replace(__version__, "VERSION").replace(str(ROOT), "CHECKOUT")
         path = FOLDER / name
         if self.update:
             path.write_text(masked, encoding="utf-8")
