@@ -27,7 +27,6 @@ def hook(event, args):
     elif event == "open" and isinstance(args[2], int) and args[2] & WRITE:
         seen.append((event, str(args)[:200]))
 sys.addaudithook(hook)
-from helpers.paths import RECORDS
 from selfhost.cli.main import main
 code = main(sys.argv[1:])
 import json
