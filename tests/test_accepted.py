@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.ggufs import gguf, measured, metadata, placed, write
 from helpers.paths import COMMON, DATA, RECORDS, SPECS
 from selfhost import api
 from selfhost.catalogue.index import Catalogue
@@ -36,7 +37,6 @@ from selfhost.modelfiles.speccheck import check_spec_files
 from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.reports import json as report
 from selfhost.verdict.placement import smallest_device_bytes
-from test_modelfiles import gguf, measured, metadata, placed, write
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 RUNTIMES = tuple(sorted(path.stem for path in (SPECS / "runtimes").glob("*.toml")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import test_torch_memory as torch
+from helpers import torch_truth as torch
 from helpers.paths import TRUTH
 from selfhost.catalogue.spec import Architecture
 from selfhost.needs import tokenizers

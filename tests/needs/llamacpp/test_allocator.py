@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.arithmetic import calculate
+from helpers.llamacpp_truth import architecture, read, records, room, row, rows
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
 from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
 from selfhost.needs.tensors import ArchitectureRow
-from test_needs import calculate
-from test_needs_truth import architecture, read, records, room, row, rows
 
 MODELS = sorted(read("architectures.json")["architectures"])
 

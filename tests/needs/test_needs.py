@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import cache
 from itertools import pairwise, product
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.arithmetic import calculate
 from helpers.paths import CONFIGS
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
@@ -180,23 +180,6 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
                 # a buffer may be reserved to the byte and touched only in part
                 assert term.bytes == term.high_bytes
                 assert term.low_bytes == term.high_bytes or term.name == "compute"
-
-
-# ------------------------------------------------------------------ arithmetic
-
-
-@cache
-def calculate(line: str) -> Fraction:
-    """A line with its words left out; what follows a semicolon is remark."""
-    line = line.split(";")[0].replace("×", "*").replace(",", "")
-    kept = re.sub(r"[A-Za-z_]+[A-Za-z0-9_']*", "", line)
-    assert re.fullmatch(r"[0-9.+*/()\s-]+", kept), line
-    return Fraction(
-        eval(
-            re.sub(r"(\d+(?:\.\d+)?)", r"Fraction('\1')", kept),
-            {"Fraction": Fraction, "__builtins__": {}},
-        )
-    )
 
 
 @pytest.mark.parametrize("kv_cache_type", KV_CACHE_TYPES)
@@ -383,8 +366,6 @@ def test_padding_is_said() -> None:
     assert "3,000" in terms["kv_cache"].arithmetic
     assert terms["kv_cache"].bytes == 3072 * 131_072
 
-
-# ------------------------------------------------------------------ laws
 
 CHAINS = (
     ("Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16", "F32"),
@@ -836,9 +817,6 @@ def test_a_quantized_cache_that_llama_cpp_refuses_is_unknown() -> None:
     assert "80" in next(entry.reason for entry in answer.unknown if entry.fact == "memory.kv_cache")
 
 
-# ------------------------------------------------------------------ what is not known
-
-
 def model(**values: Any) -> ModelSpec:
     return ModelSpec(**{"id": "mine", "name": "Mine", **values})
 
@@ -954,9 +932,6 @@ def test_a_publishers_own_mix_is_stated_or_unknown() -> None:
     assert isinstance(sized, Unread)
     assert sized.reason
     assert sized.remedy
-
-
-# ------------------------------------------------------------------ names and defaults
 
 
 def test_an_image_model_is_downloaded_in_the_type_it_is_published_in() -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import struct
 import tempfile
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -21,7 +20,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.paths import COMMON, CONFIGS, HEADERS, TRUTH
+from helpers.ggufs import (
+    ROWS,
+    TYPES,
+    gguf,
+    kept,
+    make,
+    measured,
+    metadata,
+    one_a_file,
+    placed,
+    settings_of,
+    text,
+    value,
+    write,
+)
+from helpers.paths import CONFIGS, HEADERS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.api import check_with
 from selfhost.catalogue.index import Catalogue
@@ -45,127 +59,11 @@ from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more,
 from selfhost.verdict.placement import placements
 from selfhost.verdict.record import Verdict
 
-ROWS: Mapping[str, Any] = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
-# type -> id, elements and bytes of a block (ggml.h); file types of llama.h
-TYPES = {
-    "F32": (0, 1, 4), "F16": (1, 1, 2), "Q4_0": (2, 32, 18), "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24), "Q8_0": (8, 32, 34),
-    "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210), "I32": (26, 1, 4),
-}  # fmt: skip
-FILE_TYPES = {"F16": 1, "Q8_0": 7, "Q4_K_M": 15, "Q6_K": 18}
-
 # of which nothing is known but its processor and memory
 WITHOUT_GPU = Machine(
     system="linux", architecture="x86_64", memory_total_bytes=2**39, memory_limit_bytes=2**39, memory_available_bytes=2**39,
     cpu_cores_usable=8.0, instruction_sets=("sse4_2", "avx2", "fma", "f16c"), accelerators=(),
 )  # fmt: skip
-
-Placed = Sequence[tuple[str, Sequence[int], str]]
-
-
-def value(item: object) -> bytes:
-    """A metadata value with its type, as GGUF stores it."""
-    if isinstance(item, bool):
-        return struct.pack("<I?", 7, item)
-    if isinstance(item, int):
-        return struct.pack("<II", 4, item)
-    if isinstance(item, float):
-        return struct.pack("<If", 6, item)
-    if isinstance(item, str):
-        return struct.pack("<I", 8) + text(item)
-    assert isinstance(item, list)
-    if isinstance(item[0], bool):
-        return struct.pack(f"<IIQ{len(item)}?", 9, 7, len(item), *item)
-    if isinstance(item[0], (int, float)):
-        kind, form = (5, "i") if isinstance(item[0], int) else (6, "f")
-        return struct.pack(f"<IIQ{len(item)}{form}", 9, kind, len(item), *item)
-    return struct.pack("<IIQ", 9, 8, len(item)) + b"".join(map(text, item))
-
-
-def text(item: str) -> bytes:
-    return struct.pack("<Q", len(item.encode())) + item.encode()
-
-
-def gguf(metadata: Mapping[str, object], tensors: Placed, *, version: int = 3) -> tuple[bytes, int]:
-    """The header of a GGUF file, padded, and the size that the whole file has."""
-    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
-    out += b"".join(text(key) + value(item) for key, item in metadata.items())
-    offset = end = 0
-    for name, shape, type in tensors:
-        id, elements, block = TYPES[type]
-        out += text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, id, offset)
-        end = offset + prod(shape) // elements * block
-        offset = -(-end // 32) * 32
-    out += b"\0" * (-len(out) % 32)
-    return out, len(out) + end
-
-
-def write(path: Path, header: bytes, size: int) -> Path:
-    """A file of that size whose data are a hole."""
-    with path.open("wb") as stream:
-        stream.write(header)
-        stream.truncate(size)
-    return path
-
-
-@cache
-def measured() -> dict[str, Any]:
-    """Every model with its cases: those of one file, and those of a file each."""
-    found = json.loads((HEADERS / "gguf_models.json").read_text(encoding="utf-8"))["models"]
-    assert isinstance(found, dict)
-    return found | one_a_file("gguf")
-
-
-@cache
-def one_a_file(folder: str) -> dict[str, Any]:
-    found = {}
-    for file in sorted((HEADERS / folder).glob("*.json")):
-        model = json.loads(file.read_text(encoding="utf-8"))
-        found[file.stem] = model | {
-            "cases": [dict(zip(model["columns"], case, strict=True)) for case in model["cases"]]
-        }
-    return found
-
-
-def layers(at: str | list[int] | None) -> list[int | None]:
-    if at is None:
-        return [None]
-    if isinstance(at, list):
-        return list(at)
-    start, stop, step = map(int, at.split(":"))
-    return list(range(start, stop, step))
-
-
-def placed(model: Mapping[str, Any]) -> list[tuple[str, list[int], str]]:
-    return [
-        (name if layer is None else name.replace("*", str(layer)), shape, type)
-        for name, lines in model["tensors"].items()
-        for at, shape, type in lines
-        for layer in layers(at)
-    ]
-
-
-def metadata(name: str, model: Mapping[str, Any], **more: object) -> dict[str, object]:
-    arch = model["architecture"]
-    return {
-        "general.architecture": arch,
-        "general.name": name,
-        "general.license": "apache-2.0",
-        "general.file_type": FILE_TYPES[model["quantization"]],
-        **{
-            key if key.startswith("tokenizer.") else f"{arch}.{key}": item
-            for key, item in model["metadata"].items()
-        },
-        # llama.cpp counts no tokens of such a file
-        "tokenizer.ggml.model": "none",
-        "tokenizer.ggml.tokens": ["a", "", "ü" * 300] * 5,
-        **more,
-    }
-
-
-def make(folder: Path, name: str, **more: object) -> Path:
-    """The GGUF file of a measured model."""
-    model = measured()[name]
-    return write(folder / f"{name}.gguf", *gguf(metadata(name, model, **more), placed(model)))
 
 
 def problem(path: str | Path) -> str:
@@ -205,42 +103,6 @@ def again(spec: ModelSpec) -> ModelSpec:
     return found
 
 
-# ------------------------------------------------------------------ GGUF
-
-
-def asked(case: Mapping[str, Any]) -> tuple[llamacpp.Cells, str, str, bool, int]:
-    """Room, types of keys and values, flash attention and rows of logits of a measurement."""
-    batch = case.get("n_batch", 2048)
-    micro_batch, unified = min(batch, case["n_ubatch"]), bool(case["kv_unified"])
-    room = llamacpp.cells(
-        case["n_ctx"], sequences=case["n_seq_max"], unified=unified, micro_batch=micro_batch
-    )
-    return (
-        room,
-        case["type_k"],
-        case["type_v"],
-        case["flash_attn"] != 0,
-        case.get("n_outputs_max") or min(case["n_ctx"], batch),
-    )
-
-
-def kept(
-    architecture: Architecture, row: ArchitectureRow, case: Mapping[str, Any]
-) -> tuple[int, int, int]:
-    """Bytes of the cache, of what indexers keep, and of states."""
-    room, keys, values, flash, _ = asked(case)
-    cached = llamacpp.cache_bytes(
-        architecture, row, room, key_type=keys, value_type=values, flash_attention=flash
-    )
-    groups = cache_groups(architecture, row)
-    indexed = sum(
-        llamacpp.indexer_bytes(row, group, room, keys, values)
-        for group in groups
-        if group.indexer_elements
-    )
-    return cached, indexed, llamacpp.state_bytes(architecture, case["n_seq_max"])
-
-
 @pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
 def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_path: Path) -> None:
     """Where nothing is drafted: all or part of it stays in the file, and some have room in the cache; to the byte."""
@@ -256,7 +118,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     block = [group for group in by_shape if predicts_more(group, spec.architecture)]
     assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
     for case in model["cases"]:
-        room, keys, values, flash, rows = asked(case)
+        room, keys, values, flash, rows = settings_of(case)
         buffer = graphs.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
         assert (sum(kept(spec.architecture, row, case)), buffer) == (
             case["context_bytes"],
@@ -289,7 +151,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     row = row_of(architecture, ROWS)
     assert row is not None
     for case in model["cases"]:
-        room, keys, values, flash, rows = asked(case)
+        room, keys, values, flash, rows = settings_of(case)
         cached, indexed, state = kept(architecture, row, case)
         if "context_bytes" not in case:
             assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
@@ -494,21 +356,21 @@ def test_an_encoder_and_a_decoder_each_have_a_context(tmp_path: Path) -> None:
     for kind in ("t5", "bart", "mbart", "m2m_100", "marian", "pegasus"):
         path, each = (t5, 512) if kind == "t5" else (bart(kind, tmp_path), BARTS[kind][7])
 
-        def asked(tokens: int | None, path: Path = path) -> Verdict:
+        def settings_of(tokens: int | None, path: Path = path) -> Verdict:
             return check(
                 str(path),
                 Workload(runtime="transformers", context_tokens=tokens),
                 machine=WITHOUT_GPU,
             )
 
-        assert asked(None).workload.context_tokens == 2 * each
+        assert settings_of(None).workload.context_tokens == 2 * each
         for tokens, code in ((2 * each, "context-trained"), (2 * each + 1, "context-too-long")):
             if tokens > 2 * each and kind in ("t5", "m2m_100"):
                 code = "context-untrained"
-            (found,) = (one for one in asked(tokens).findings if one.check == "context")
+            (found,) = (one for one in settings_of(tokens).findings if one.check == "context")
             assert (found.code, found.has) == (code, 2 * each)
             assert f"{each:,} tokens to read and as many to write" in found.reason
-        room = asked(each).room
+        room = settings_of(each).room
         assert room is not None
         assert room.longest_context_tokens == 2 * each
 
@@ -1265,6 +1127,8 @@ def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
 
 
 _HEAD = b"GGUF" + struct.pack("<I", 3)
+
+
 _BROKEN = {
     "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
     "big-endian GGUF": b"FUGG" + struct.pack(">IQQ", 3, 1, 1),
@@ -1471,9 +1335,6 @@ def test_layers_with_an_indexer_are_those_that_hold_its_tensors(model: str, tmp_
     assert indexers(read) == indexers(architecture)
 
 
-# ------------------------------------------------------------------ config.json
-
-
 def configs() -> list[dict[str, Any]]:
     found = json.loads((HEADERS / "configs.json").read_text(encoding="utf-8"))["files"]
     assert isinstance(found, list)
@@ -1482,6 +1343,8 @@ def configs() -> list[dict[str, Any]]:
 
 # of what the published facts say of a model, what does not follow from its config.json, and why
 _NO_LANGUAGE_MODEL = {"sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
+
+
 _OTHER_TOTAL = {
     # tie_word_embeddings is false in the file; the published checkpoint has no output matrix
     "Qwen--Qwen3-Embedding-8B.json": 0.09,
@@ -2578,6 +2441,8 @@ def test_float8_weights_are_told_where_a_gguf_file_is_judged(tmp_path: Path) -> 
 
 # what mlx_lm 0.32.2 (mlx 0.32.4) makes of its own models, by quantize_model with a predicate of its layers: bytes of all arrays
 _SIX, _FOUR_32 = {"bits": 6, "group_size": 64}, {"bits": 4, "group_size": 32}
+
+
 _MLX_MODELS: tuple[tuple[dict[str, object], dict[str, object], int], ...] = (
     (
         {
@@ -2914,9 +2779,6 @@ def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: P
     path = tmp_path / "config.json"
     path.write_text(json.dumps(values), encoding="utf-8")
     reads_or_refuses(path)
-
-
-# ------------------------------------------------------------------ safetensors
 
 
 def safetensors(
@@ -3445,6 +3307,8 @@ def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_p
 
 
 _FP8 = {"num_bits": 8, "type": "float", "dynamic": False}
+
+
 _LATENT = {
     "model_type": "deepseek_v3", "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
     "v_head_dim": 128, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 2048, "n_group": 1, "topk_group": 1,
@@ -3622,9 +3486,6 @@ def test_no_safetensors_header_is_a_traceback(
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + bytes(room))
     reads_or_refuses(path)
-
-
-# ------------------------------------------------------------------ folders and everything that is no model
 
 
 def test_several_quantizations_in_one_folder_are_listed(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from functools import cache
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -15,67 +13,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.paths import COMMON, TRUTH
+from helpers.torch_truth import model, rows, spec, truth
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.spec import Architecture, Audio, ModelSpec, Parameters
+from selfhost.catalogue.spec import Architecture, Audio, Parameters
 from selfhost.core.workload import Workload
 from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.records import MemoryNeed, Needs, Span, Term
 from selfhost.needs.repack import KINDS, holds_wide_results, kind_of
-from selfhost.needs.tensors import ArchitectureRow, checkpoint_tensors, count, row_of
+from selfhost.needs.tensors import checkpoint_tensors, count
 from selfhost.needs.torch import memory as torch_memory
 from selfhost.needs.torch import recurrent as torch_recurrent
 from selfhost.needs.torch import speech as torch_speech
 from selfhost.needs.torch import stacks as torch_stacks
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
 MIB = 1 << 20
-
-
-@cache
-def truth() -> Any:
-    """`shapes`: of another processor, and none that a rule was made from but those of its products."""
-    found, shapes = (
-        json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("transformers", "transformers_avx512")
-    )
-    models = {**found["models"], **shapes["models"]}
-    sets = tuple(shapes["about"]["instruction_sets"])
-    return {
-        **found,
-        "models": models,
-        "shapes": [*shapes["generate"], *shapes["encode"]],
-        "shapes_sets": sets,
-    }
-
-
-@cache
-def rows() -> Any:
-    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
-
-
-@cache
-def spec(name: str) -> ModelSpec:
-    """As `selfhost check ./config.json` reads the file that the measured model was saved with."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "config.json"
-        path.write_text(json.dumps(truth()["models"][name]), encoding="utf-8")
-        found = read_config(str(path), rows()).spec
-    if name.startswith("embeddinggemma") and found.architecture is not None:
-        # as the catalogue has it; its file is that of a Gemma 3 but for one key
-        found = found.replace(architecture=found.architecture.replace(row="gemma-embedding"))
-    return found
-
-
-@cache
-def model(name: str) -> tuple[Architecture, ArchitectureRow]:
-    architecture = spec(name).architecture
-    assert architecture is not None
-    row = row_of(architecture, rows())
-    assert row is not None
-    return architecture, row
 
 
 def runs(*kinds: str, whole: bool = False, dense: bool = False) -> list[Any]:
@@ -438,9 +394,6 @@ def test_fp8_becomes_16_bits_on_a_cpu() -> None:
     assert peak > 2 * run["parameters"]
 
 
-# ------------------------------------------------------------------ one small model of every class
-
-
 @pytest.mark.parametrize("run", runs("pass"))
 def test_every_class_holds_what_the_formulas_say(run: dict[str, Any]) -> None:
     """Cache, states and activations of 500 and of 1,100 tokens are within 5 % of what PyTorch's allocator saw."""
@@ -455,9 +408,6 @@ def test_every_class_holds_what_the_formulas_say(run: dict[str, Any]) -> None:
             + torch_recurrent.state_bytes(architecture, 1, width)[0]
         )
         assert made == pytest.approx(found, rel=0.05)
-
-
-# ------------------------------------------------------------------ speech and pictures
 
 
 def audio_of(run: dict[str, Any]) -> tuple[Architecture, Audio]:
@@ -655,6 +605,8 @@ def test_models_that_see_take_what_is_told(run: dict[str, Any]) -> None:
 
 
 SEQUENCES = st.integers(1, 16)
+
+
 NAMES = st.sampled_from(
     sorted({run["model"] for kind in ("generate", "encode") for run in truth()[kind]})
 )

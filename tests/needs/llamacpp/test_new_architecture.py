@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from helpers.ggufs import ROWS, gguf, kept, measured, metadata, placed, settings_of, write
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
@@ -14,7 +15,6 @@ from selfhost.needs import needs_of
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.records import How
 from selfhost.needs.tensors import row_of
-from test_modelfiles import ROWS, asked, gguf, kept, measured, metadata, placed, write
 
 # a row under a name that no line of the code can know
 NAME = "made-up"
@@ -45,7 +45,7 @@ def test_a_row_of_data_is_enough(name: str, tmp_path: Path) -> None:
     row = row_of(architecture, rows)
     assert row is not None
     for case in model["cases"]:
-        room, keys, values, flash, logits_rows = asked(case)
+        room, keys, values, flash, logits_rows = settings_of(case)
         buffer = graphs.exact_compute_bytes(
             architecture, row, room, logits_rows, flash, keys, values
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from helpers.arithmetic import calculate
 from helpers.paths import SPECS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
@@ -20,7 +21,6 @@ from selfhost.machine.record import Accelerator, Disk
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import Needs, Term
 from selfhost.verdict.question import ask
-from test_needs import calculate
 
 MEASURED = json.loads((TRUTH / "llamacpp_companions.json").read_text(encoding="utf-8"))
 GIB = 2**30

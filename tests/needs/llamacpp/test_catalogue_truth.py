@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.llamacpp_truth import BARE
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, ModelSpec
@@ -20,7 +21,6 @@ from selfhost.needs.llamacpp import graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed
 from selfhost.needs.tensors import ArchitectureRow, row_of
-from test_needs_truth import BARE
 
 
 @cache
