@@ -253,3 +253,46 @@ def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_ask
     }
     assert "license-not-accepted" in named["gpt-oss-20b"].failed
     assert check("gpt-2", machine=VM).open_alternatives == ()
+
+
+def test_what_runs_needs_no_alternative() -> None:
+    """Nothing is proposed in place of a model whose route is local."""
+    verdict = check("mistral-7b", machine=VM)
+    assert verdict.route is Route.LOCAL
+    assert verdict.alternatives == ()
+
+
+@pytest.mark.parametrize("name", ["llama-3.3-70b-instruct", "mixtral-8x22b-instruct-v0.1"])
+def test_which_other_models_are_left_out(name: str) -> None:
+    """What is closed, superseded, of another modality, or at least as large is not proposed for a model that is too large here."""
+    verdict = check(name, machine=VM)
+    spec = verdict.model
+    others = [other.id for other in verdict.alternatives if other.id != spec.id]
+    assert others
+    for id in others:
+        outline = open_catalogue().outline(id)
+        assert outline is not None
+        assert (outline.closed, outline.superseded_by) == (False, None), id
+        assert outline.modality == spec.modality, id
+        assert (outline.parameters_total or 0) < (spec.parameters.total or 0), id
+
+
+def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
+    """Mistral 7B caches 128 KiB a token, so 32,768 tokens take 4 GiB: beside 4 GB of weights a machine of 7 GiB holds some of them."""
+    machine = VM.replace(
+        memory_total_bytes=7 * GIB, memory_limit_bytes=7 * GIB, memory_available_bytes=7 * GIB
+    )
+    wanted = Workload(quantization="Q4_K_M", context_tokens=32_768)
+    verdict = check("mistral-7b", wanted, machine=machine)
+    assert verdict.route is not Route.LOCAL
+    shorter = [
+        other
+        for other in verdict.alternatives
+        if other.id == verdict.model.id and other.quantization == "Q4_K_M"
+    ]
+    assert len(shorter) == 1
+    context_tokens = shorter[0].context_tokens
+    assert context_tokens is not None
+    assert 1024 <= context_tokens < 32_768
+    again = check("mistral-7b", wanted.replace(context_tokens=context_tokens), machine=machine)
+    assert again.route is Route.LOCAL
