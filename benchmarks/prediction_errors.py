@@ -22,12 +22,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import test_catalogue_truth as catalogue
-import test_modelfiles as headers
-import test_needs_truth as truth
-import test_runtimes_truth as others
-import test_torch_memory as torch
-
+from helpers import ggufs as headers
+from helpers import llamacpp_truth as truth
+from helpers import torch_truth
+from needs import test_runtimes_truth as others
+from needs.llamacpp import test_catalogue_truth as catalogue
+from needs.torch import test_memory as torch
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -142,7 +142,7 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
             ],
         )
     for kind in ("generate", "encode"):
-        runs = [run for run in torch.truth()[kind] if torch.as_users_run_it(run)]
+        runs = [run for run in torch_truth.truth()[kind] if torch.as_users_run_it(run)]
         yield (
             f"transformers, {kind}",
             [
@@ -150,7 +150,7 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
                 for run in runs
             ],
         )
-    read = [run for run in torch.truth()["rewrite"] if not torch.converted(run)]
+    read = [run for run in torch_truth.truth()["rewrite"] if not torch.converted(run)]
     peaks = [run["stages"]["last_token"]["peak_bytes"] for run in read]
     yield (
         "transformers, rewrite",
@@ -159,7 +159,7 @@ def _ranges() -> Iterator[tuple[str, list[tuple[str, Told]]]]:
             for run, peak in zip(read, peaks, strict=True)
         ],
     )
-    shapes, sets = torch.truth()["shapes"], torch.truth()["shapes_sets"]
+    shapes, sets = torch_truth.truth()["shapes"], torch_truth.truth()["shapes_sets"]
     others_told = [
         (run["name"], _told(torch.answered(run, sets)[0].memory, torch.resident(run)))
         for run in shapes
@@ -401,7 +401,7 @@ def _of_headers() -> Iterator[Error]:
             assert made is not None
             assert row is not None
             for case in model["cases"] if "columns" in model else ():
-                room, keys, values, flash, rows = headers.asked(case)
+                room, keys, values, flash, rows = headers.settings_of(case)
                 yield (
                     "headers: cache and state",
                     row.name,

@@ -5,69 +5,49 @@ from __future__ import annotations
 import gc
 import os
 import socket
-import tomllib
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
+from copy import deepcopy
 from typing import Any, NoReturn
 
 import pytest
-from goldens import Golden
 from hypothesis import settings
 
+from helpers.goldens import Golden
+from helpers.paths import ROOT
 from selfhost import api
 from selfhost.catalogue import index as catalogue
-from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.shipped import shipped_folder
 
-HERE = Path(__file__).parent
 # a slow machine is no fault of the code
 settings.register_profile("selfhost", deadline=None)
 settings.load_profile("selfhost")
 
 
-_parse = tomllib.loads
+_SHIPPED = shipped_folder()
 
 
-@lru_cache(maxsize=2048)
-def _parsed(text: str) -> dict[str, Any]:
-    return _parse(text)
+def _once(name: str) -> None:
+    """Read each of the checkout's own specs, runtimes and common files once a process.
 
+    A wheel has an index for that; a checkout has none, and each test would parse them again. No test
+    changes these files; the folders that tests make are read as ever.
+    """
+    read = getattr(catalogue._Folder, name)
+    answers: dict[tuple[str, ...], Any] = {}
 
-def _copied(value: Any) -> Any:
-    """With containers of its own, so that no test finds what another has changed."""
-    if isinstance(value, dict):
-        return {key: _copied(part) for key, part in value.items()}
-    return [_copied(part) for part in value] if isinstance(value, list) else value
+    def answer(folder: catalogue._Folder, *key: str) -> Any:
+        if folder.path != _SHIPPED:
+            return read(folder, *key)
+        if key not in answers:
+            answers[key] = read(folder, *key)
+        # with containers of its own, so that no test finds what another has changed
+        return deepcopy(answers[key]) if name == "values" else answers[key]
 
-
-def _loads(text: str, /, *, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
-    """`tomllib.loads`, which parses the catalogue once a process: in a checkout, without the index, each test would do it again."""
-    if parse_float is not float or not isinstance(text, str):
-        return _parse(text, parse_float=parse_float)
-    found: dict[str, Any] = _copied(_parsed(text))
-    return found
+    setattr(catalogue._Folder, name, answer)
 
 
 # before tests are collected, for some are made from the catalogue
-tomllib.loads = _loads
-
-
-_SHIPPED = shipped_folder()
-_read = catalogue._Folder.spec
-_specs: dict[str, ModelSpec] = {}
-
-
-def _spec(folder: catalogue._Folder, id: str) -> ModelSpec:
-    """`_Folder.spec`, which reads each of the checkout's own specs once a process: no test changes them, and none can change a record."""
-    if folder.path != _SHIPPED:
-        return _read(folder, id)
-    if id not in _specs:
-        _specs[id] = _read(folder, id)
-    return _specs[id]
-
-
-catalogue._Folder.spec = _spec  # type: ignore[assignment, method-assign]
+for _name in ("spec", "runtime", "values", "names", "spellings", "outlines"):
+    _once(_name)
 
 
 def pytest_collection_finish() -> None:
@@ -111,7 +91,7 @@ def source_environment() -> dict[str, str]:
     """Environment for child processes: this checkout first, nothing written beside the sources."""
     return {
         **os.environ,
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONWARNINGS": "error",
     }

@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_modelfiles import gguf, measured, metadata, placed, write
 
+from helpers.ggufs import gguf, measured, metadata, placed, write
+from helpers.paths import COMMON, DATA, RECORDS, SPECS
 from selfhost import api
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
@@ -37,9 +38,7 @@ from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.reports import json as report
 from selfhost.verdict.placement import smallest_device_bytes
 
-HERE = Path(__file__).parent
-SPECS = HERE.parent / "specs"
-ROWS = tomllib.loads((SPECS / "common" / "architectures.toml").read_text(encoding="utf-8"))
+ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 RUNTIMES = tuple(sorted(path.stem for path in (SPECS / "runtimes").glob("*.toml")))
 # one of each kind of block: dense, latent, grouped experts, compressed, windows, every recurrence, encoder, both stacks, speech, image
 SEEDS = (
@@ -49,17 +48,17 @@ SEEDS = (
 )  # fmt: skip
 QUANTIZATIONS = (None, None, "Q4_K_M", "Q8_0", "IQ2_XS", "nf4", "awq", "gptq-3bit", "fp8", "mxfp4")
 SIZES = (1, 2, 3, 5, 7, 32, 64, 100, 127, 128, 255, 300, 3000, 10**6, 2**31, 2**32, 10**18)
-MACHINES = (
-    *sorted((HERE / "data" / "records").glob("*.json")),
+MACHINE_NAMES = (
+    *sorted(RECORDS.glob("*.json")),
     "desktop-rtx4090-24gb",
     "macbook-pro-m4-max-48gb",
     "aws-p5.48xlarge",
 )
-RECORDS = tuple(sorted((HERE / "data" / "records").glob("*.json")))
-CONFIGS = tuple(
+RECORD_FILES = tuple(sorted(RECORDS.glob("*.json")))
+CONFIG_FILES = tuple(
     path
     for folder in ("configs", "headers/configs")
-    for path in sorted((HERE / "data" / folder).glob("*.json"))
+    for path in sorted((DATA / folder).glob("*.json"))
     if path.stem != "sources"
 )
 CONFIG_KEYS = (
@@ -194,7 +193,7 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
     What most people ask, no program and no quantization named, always gets an answer.
     """
     count = 0
-    here = here or machine(chance.choice(MACHINES))
+    here = here or machine(chance.choice(MACHINE_NAMES))
     plain = api.check_with(shelf(), model, Workload(), here, instead=False, today="2026-11-20")
     assert "NaN" not in report.dumps(report.verdict(plain))
     for asked in workloads(chance):
@@ -237,7 +236,7 @@ def commanded(chance: random.Random, model: str, *more: str) -> None:
             ["audit", policy],
         )
     )
-    name = chance.choice(RECORDS if words[0] == "audit" else MACHINES)
+    name = chance.choice(RECORD_FILES if words[0] == "audit" else MACHINE_NAMES)
     if words[0] == "audit":
         Path(policy).write_text(f"schema = 1\n[[model]]\nname = {json.dumps(model)}\n")
         more = ("--machines", more[1]) if more else ("--machines", str(name))
@@ -267,7 +266,7 @@ def test_a_spec_that_is_accepted_is_judged(
         commanded(chance, str(path))
 
 
-@given(st.sampled_from(CONFIGS), RANDOM)
+@given(st.sampled_from(CONFIG_FILES), RANDOM)
 @settings(max_examples=40)
 def test_a_config_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, chance: random.Random
@@ -309,7 +308,7 @@ def test_a_header_that_is_read_is_judged(
         judged(chance, str(path))
 
 
-@given(st.sampled_from(RECORDS), st.sampled_from(MODELS), RANDOM)
+@given(st.sampled_from(RECORD_FILES), st.sampled_from(MODELS), RANDOM)
 @settings(max_examples=60)
 def test_a_record_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random

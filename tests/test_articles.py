@@ -5,10 +5,9 @@ The machine is the recorded virtual machine of 24 GiB without a GPU, so that the
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from helpers.paths import RECORDS
 from selfhost.api import check
 from selfhost.catalogue import openness
 from selfhost.cli import main as cli
@@ -17,7 +16,7 @@ from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.verdict.record import Verdict
 
-RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
+RECORD = RECORDS / "vm-24gib.json"
 MACHINE = Machine.from_file(RECORD)
 
 

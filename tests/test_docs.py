@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import selfhost
+from helpers.paths import RECORDS, ROOT, SCHEMAS
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
@@ -21,9 +22,8 @@ from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
 from selfhost.verdict.findings import CHECKS
 
-ROOT = Path(__file__).parents[1]
 NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
-MACHINE = str(ROOT / "tests" / "data" / "records" / "vm-24gib.json")
+MACHINE = str(RECORDS / "vm-24gib.json")
 COMMANDS = [
     line
     for block in re.findall(r"```sh\n(.*?)```", NEEDS, re.DOTALL)
@@ -164,10 +164,7 @@ def test_the_contracts_policy_and_python_hold(
 
 def test_the_contract_lists_every_schema_and_exit_code() -> None:
     """What ships in selfhost/schemas is named, and the exit codes are those of the README."""
-    shipped = {
-        f"selfhost.{path.stem.replace('-1', '/1')}"
-        for path in (ROOT / "selfhost" / "schemas").glob("*.json")
-    }
+    shipped = {f"selfhost.{path.stem.replace('-1', '/1')}" for path in SCHEMAS.glob("*.json")}
     # of TOML files, for editors
     outside = {"selfhost.policy/1", "selfhost.spec/1"}
     assert shipped - outside <= set(re.findall(r"selfhost\.[a-z-]+/\d", CONTRACT))

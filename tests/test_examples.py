@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from helpers.paths import EXAMPLES, RECORDS
 from selfhost import Machine
 from selfhost.cli import main as cli
-
-ROOT = Path(__file__).parents[1]
-RECORDS = ROOT / "tests" / "data" / "records"
 
 
 def run(name: str, source_environment: dict[str, str], *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name), *words],
+        [sys.executable, str(EXAMPLES / name), *words],
         capture_output=True,
         text=True,
         env=source_environment,
@@ -50,7 +47,7 @@ def test_fall_back_to_api(
 
 def test_own_spec_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """The example spec is valid and is judged by what it states."""
-    folder = ROOT / "examples" / "specs"
+    folder = EXAMPLES / "specs"
     assert cli.main(["spec", "check", *map(str, folder.glob("*.toml"))]) == 0
     assert (
         cli.main(
@@ -86,7 +83,7 @@ def test_audit_policy(capsys: pytest.CaptureFixture[str]) -> None:
     code = cli.main(
         [
             "audit",
-            str(ROOT / "examples" / "audit.toml"),
+            str(EXAMPLES / "audit.toml"),
             "--machines",
             str(RECORDS / "vm-24gib.json"),
             "--today",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from helpers.paths import ROOT, TESTS
+
 PACKAGE = ROOT / "selfhost"
 
 # a package imports only from packages before it
@@ -184,6 +185,31 @@ def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
         "inspect",
         "pathlib",
     }
+
+
+# packages of which each module has a test module of its name; a package joins once it has
+MIRRORED = ("advice",)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room(path) in MIRRORED and path.stem != "__init__"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_a_module_has_a_test_module_of_its_name(path: Path) -> None:
+    """`advice/plan.py` is tested in `tests/advice/test_plan.py`."""
+    module = path.relative_to(PACKAGE)
+    assert (TESTS / module.parent / f"test_{module.name}").exists()
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several test modules share lies in `tests/helpers`."""
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            assert not [name for name in names if "test_" in name], path
 
 
 def loaded(code: str) -> set[str]:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from helpers.paths import ROOT, SPECS
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
 
-ROOT = Path(__file__).resolve().parent.parent
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 # nothing here may reach for a network or be changed by a person's own configuration
@@ -133,9 +133,9 @@ def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path]) -> 
             if name.startswith("selfhost/specs/")
         }
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
-    assert packed.pop(INDEX_FILE).decode() == compile_index(str(ROOT / "specs"))
-    assert packed.pop(QUESTIONS_FILE) == compile_questions(str(ROOT / "specs"))
-    assert packed == source_tree(ROOT / "specs")
+    assert packed.pop(INDEX_FILE).decode() == compile_index(str(SPECS))
+    assert packed.pop(QUESTIONS_FILE) == compile_questions(str(SPECS))
+    assert packed == source_tree(SPECS)
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
     assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others} == {
@@ -155,7 +155,7 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path]) -> None:
     """The sdist carries the specs, the build's own program and the license, and nothing compiled: that is made from the specs."""
     with tarfile.open(built[1]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {f"specs/{name}" for name in source_tree(ROOT / "specs")} <= names
+    assert {f"specs/{name}" for name in source_tree(SPECS)} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
     assert not [name for name in names if name.endswith((INDEX_FILE, QUESTIONS_FILE))]
 
@@ -167,7 +167,7 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
     assert answer["tomllib"] is False
     # the count that the publisher's safetensors index gives
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
-    assert answer["ids"] == sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))
+    assert answer["ids"] == sorted(path.stem for path in SPECS.glob("*.toml"))
     assert answer["broken"] == []
 
 
@@ -256,4 +256,4 @@ def test_an_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) 
     assert Path(answer["folder"]) == copy / "specs"
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert not (copy / "specs" / INDEX_FILE).exists()
-    assert answer["ids"] == sorted(path.stem for path in (ROOT / "specs").glob("*.toml"))
+    assert answer["ids"] == sorted(path.stem for path in SPECS.glob("*.toml"))

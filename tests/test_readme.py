@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.paths import RECORDS, ROOT
 from selfhost.cli import main as cli
 from selfhost.cli.texts import EXIT_CODES
 from selfhost.verdict.findings import CHECKS, CODES
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RECORD = ROOT / "tests" / "data" / "records" / "vm-24gib.json"
+RECORD = RECORDS / "vm-24gib.json"
 
 
 def blocks(language: str, heading: str) -> list[str]:

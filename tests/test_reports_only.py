@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-RECORD = Path(__file__).parent / "data" / "records" / "vm-24gib.json"
+from helpers.paths import RECORDS
+
+RECORD = RECORDS / "vm-24gib.json"
 
 WATCH = '''
 import os, sys

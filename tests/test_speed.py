@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.paths import TRUTH
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention
@@ -22,7 +22,7 @@ from selfhost.verdict import processor, speed
 from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
-TRUTH = Path(__file__).parent / "truth" / "speed.json"
+MEASURED = TRUTH / "speed.json"
 # what the measured names are called in the catalogue
 SPEC_OF = {
     "qwen2.5-0.5b": "qwen2.5-0.5b-instruct",
@@ -38,7 +38,7 @@ SPEC_OF = {
 
 @cache
 def truth() -> Any:
-    return json.loads(TRUTH.read_text(encoding="utf-8"))
+    return json.loads(MEASURED.read_text(encoding="utf-8"))
 
 
 def rows(part: str) -> list[dict[str, Any]]:

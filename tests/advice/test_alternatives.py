@@ -1,0 +1,298 @@
+"""What would fit where the question does not, which models are left out and why, and how far one could go where it fits."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from helpers.machines import GIB, VM
+from selfhost import (
+    Machine,
+    Route,
+    Workload,
+    check,
+)
+from selfhost.api import open_catalogue
+from selfhost.machine.changes import apply
+from selfhost.machine.record import Accelerator
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
+from selfhost.verdict.record import Outcome
+
+
+def test_what_is_proposed_instead_does_run() -> None:
+    """Every alternative, asked for as it is proposed, gets the route local."""
+    for name in ("deepseek-v3", "mixtral", "gpt-4o", "llama-3.3-70b"):
+        for other in check(name, machine=VM).alternatives:
+            again = check(
+                other.id,
+                Workload(quantization=other.quantization, context_tokens=other.context_tokens),
+                machine=VM,
+            )
+            assert again.route is Route.LOCAL, other
+
+
+@pytest.mark.parametrize("name", ["mistral-7b", "gemma-3-12b-it", "qwen3-8b", "gpt2", "phi-4"])
+@pytest.mark.parametrize("gib", [3, 6, 12, 24])
+def test_the_room_is_right_at_the_byte(name: str, gib: int) -> None:
+    """The longest context and the most sequences fit; one token or one sequence more does not, or the model ends there."""
+    machine = VM.replace(
+        memory_total_bytes=gib * GIB, memory_limit_bytes=gib * GIB, memory_available_bytes=gib * GIB
+    )
+    verdict = check(name, machine=machine)
+    assert verdict.room is not None
+    assert verdict.model.architecture is not None
+
+    def memory(*, context_tokens: int | None = None, parallel: int = 1) -> str:
+        finding = check(
+            name, Workload(context_tokens=context_tokens, parallel=parallel), machine=machine
+        ).finding("memory")
+        assert finding is not None
+        return finding.outcome.value
+
+    longest, sequences = verdict.room.longest_context_tokens, verdict.room.most_parallel
+    if longest is None:
+        assert memory(context_tokens=1) in ("fail", "unknown")
+    else:
+        assert memory(context_tokens=longest) in ("pass", "warn")
+        architecture = verdict.model.architecture
+        most = max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
+        assert longest == most or memory(context_tokens=longest + 1) in ("fail", "unknown")
+    if sequences is not None:
+        assert memory(parallel=sequences) in ("pass", "warn")
+        # LLAMA_MAX_SEQ of llama.cpp
+        assert sequences == 256 or memory(parallel=sequences + 1) in ("fail", "unknown")
+
+
+@pytest.mark.parametrize("gib", [6, 9, 24])
+def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
+    """24 GiB, of which some are free: a limit is marked where asking for it is answered by a warning that other programs hold the memory,
+    and beside what is free the words say that they would have to be closed; where all counts, or only what is free, none do."""
+    machine = VM.replace(
+        memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=gib * GIB
+    )
+    verdict = check("mistral-7b", machine=machine)
+    room = verdict.room
+    assert room is not None
+    asked = {
+        "longest_context_tokens": Workload(context_tokens=room.longest_context_tokens),
+        "most_parallel": Workload(parallel=room.most_parallel or 1),
+        "best_quantization": Workload(quantization=room.best_quantization),
+    }
+    held = {
+        name: check("mistral-7b", workload, machine=machine).finding("memory")
+        for name, workload in asked.items()
+    }
+    assert set(room.not_now) == {
+        name
+        for name, finding in held.items()
+        if finding is not None and finding.code == "memory-not-now"
+    }
+    (line,) = [
+        line
+        for line in plain(check_document([verdict])).splitlines()
+        if "memory also allows" in line
+    ]
+    assert room.not_now or gib == 24
+    assert ("with other programs closed" in line) is bool(room.not_now)
+    assert line.count("with other programs closed") in (0, 1, len(room.not_now))
+    for workload, planned in (
+        (Workload(memory_basis="available"), machine),
+        (Workload(), machine.replace(planning=True)),
+    ):
+        limits = check("mistral-7b", workload, machine=planned).room
+        assert limits is not None
+        assert limits.not_now == ()
+
+
+def test_the_best_quantization_fits_the_disk_whichever_is_asked_for() -> None:
+    """3 GB are free: a file of 4.4 GB is no more the best for having been asked for. With nothing free there is none."""
+
+    def best(asked: str | None, disk: str) -> tuple[str | None, Outcome | None]:
+        verdict = check(
+            "mistral-7b",
+            Workload(quantization=asked),
+            machine=apply(Machine(planning=True), ["memory=16GiB", f"disk={disk}"]),
+        )
+        found = verdict.finding("disk")
+        assert verdict.room is not None
+        return verdict.room.best_quantization, found.outcome if found else None
+
+    small = best("Q2_K", "3GB")[0]
+    assert small is not None
+    assert best("Q4_K_M", "3GB") == (small, Outcome.FAIL)
+    assert best(small, "3GB")[0] == small
+    assert best(small, "3GB")[1] is not Outcome.FAIL
+    assert [best(asked, "1MB")[0] for asked in (None, "Q4_K_M", "Q2_K")] == [None, None, None]
+
+
+@pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
+def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
+    """Llama 3.1 8B in 16 bits on 24 GiB: the limits told are those within which it stays there; one more would move it, or not run."""
+    machine = VM.replace(
+        memory_total_bytes=32 * GIB, memory_limit_bytes=32 * GIB, memory_available_bytes=32 * GIB,
+        accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=24 * GIB, memory_free_bytes=24 * GIB, unified=False),),
+    )  # fmt: skip
+
+    def placed(*, context_tokens: int = 8192, parallel: int = 1) -> str | None:
+        wanted = Workload(
+            context_tokens=context_tokens,
+            parallel=parallel,
+            runtime=runtime,
+            quantization=quantization,
+        )
+        verdict = check("llama-3.1-8b", wanted, machine=machine)
+        return (
+            verdict.needs.placement
+            if verdict.needs is not None and verdict.route is Route.LOCAL
+            else None
+        )
+
+    quantization = "bfloat16" if runtime == "transformers" else "BF16"
+    wanted = Workload(context_tokens=8192, runtime=runtime, quantization=quantization)
+    room = check("llama-3.1-8b", wanted, machine=machine).room
+    assert room is not None
+    assert room.longest_context_tokens is not None
+    assert room.most_parallel is not None
+    assert 8192 < room.longest_context_tokens < 131_072
+    assert placed(context_tokens=room.longest_context_tokens) == "accelerator"
+    assert placed(context_tokens=room.longest_context_tokens + 1) != "accelerator"
+    assert placed(parallel=room.most_parallel) == "accelerator"
+    assert placed(parallel=room.most_parallel + 1) != "accelerator"
+
+
+def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:
+    """Mistral 7B runs but its data is closed: what takes its place is open in full, and a little larger will do."""
+    verdict = check("mistral-7b", Workload(auditable=True), machine=VM)
+    assert len(verdict.alternatives) == 3
+    for other in verdict.alternatives:
+        finding = check(other.id, Workload(auditable=True), machine=VM).finding("openness")
+        assert finding is not None
+        assert finding.outcome == "pass", other.id
+    assert "olmo-3-7b-instruct" in {other.id for other in verdict.alternatives}
+    # a model that does not fit gets smaller ones alone
+    large = check("llama-3.1-70b-instruct", machine=VM)
+    size = large.model.parameters.total or 0
+    assert large.alternatives
+    assert all(
+        (open_catalogue().spec(other.id).parameters.total or 0) <= size
+        for other in large.alternatives
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-4o", "deepseek-r1", "llama-3.1-405b-instruct", "mixtral-8x22b-instruct-v0.1"]
+)
+def test_what_is_proposed_likely_answers_as_fast_as_wanted(name: str) -> None:
+    """Two cores read a dense model of 36B too slowly to talk with: one that computes a part of itself per token is proposed before it."""
+    paces = []
+    for other in check(name, machine=VM).alternatives:
+        speed = check(other.id, Workload(quantization=other.quantization), machine=VM).speed
+        assert speed is not None
+        assert speed.decode is not None
+        paces.append(speed.decode.likely)
+    assert len(paces) == 3
+    assert min(paces) >= 2.0
+
+
+def test_what_a_model_was_made_into_comes_before_others_of_its_family() -> None:
+    """DeepSeek R1: its distilled models, not DeepSeek V2 Lite, which is larger and of the same family."""
+    assert all(
+        other.id.startswith("deepseek-r1-")
+        for other in check("deepseek-r1", machine=VM).alternatives
+    )
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [VM, VM.replace(memory_total_bytes=GIB, memory_limit_bytes=GIB, memory_available_bytes=GIB)],
+)
+def test_a_closed_models_nearest_open_weights_are_named_with_their_license(
+    machine: Machine,
+) -> None:
+    """GPT-3.5 Turbo: both gpt-oss models are named under Apache-2.0, whether they fit or not; what is said to run does run."""
+    verdict = check("gpt-3.5-turbo", machine=machine)
+    named = {other.id: other for other in verdict.open_alternatives}
+    assert [named[name].license for name in ("gpt-oss-20b", "gpt-oss-120b")] == [
+        "Apache-2.0",
+        "Apache-2.0",
+    ]
+    assert named["gpt-oss-120b"].fits is False
+    assert "memory-too-small" in named["gpt-oss-120b"].failed
+    for name, other in named.items():
+        route = check(name, Workload(quantization=other.quantization), machine=machine).route
+        assert other.fits == {"local": True, "unknown": None}.get(route, False)
+    told = plain(check_document([verdict]))
+    assert all(
+        re.search(f"{name}[^\n]*, Apache-2.0", told) for name in ("gpt-oss 20B", "gpt-oss 120B")
+    )
+    licenses = [open_catalogue().spec(other.id).license for other in verdict.alternatives]
+    stated = [license and license.id for license in licenses]
+    assert [other.license for other in verdict.alternatives] == stated
+
+
+def test_a_named_model_is_judged_as_asking_for_it_would_propose_it() -> None:
+    """GPT-J, which the spec of GPT-3 names, takes too much in float32 and runs in int8: it is proposed so, not "not here"."""
+    machine = VM.replace(
+        memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=23 * GIB
+    )
+    own = check("gpt-j-6b", machine=machine)
+    verdict = check("gpt-3", machine=machine)
+    (named,) = (other for other in verdict.open_alternatives if other.id == "gpt-j-6b")
+    assert own.route is not Route.LOCAL
+    assert (named.fits, named.quantization) == (True, own.alternatives[0].quantization)
+    assert verdict.alternatives[0].command == own.alternatives[0].command
+
+
+def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_asked_for() -> None:
+    """gpt-oss under --license MIT: the reason is what was asked, in the same code as of the model itself."""
+    named = {
+        other.id: other
+        for other in check("gpt-4o", Workload(license="MIT"), machine=VM).open_alternatives
+    }
+    assert "license-not-accepted" in named["gpt-oss-20b"].failed
+    assert check("gpt-2", machine=VM).open_alternatives == ()
+
+
+def test_what_runs_needs_no_alternative() -> None:
+    """Nothing is proposed in place of a model whose route is local."""
+    verdict = check("mistral-7b", machine=VM)
+    assert verdict.route is Route.LOCAL
+    assert verdict.alternatives == ()
+
+
+@pytest.mark.parametrize("name", ["llama-3.3-70b-instruct", "mixtral-8x22b-instruct-v0.1"])
+def test_which_other_models_are_left_out(name: str) -> None:
+    """What is closed, superseded, of another modality, or at least as large is not proposed for a model that is too large here."""
+    verdict = check(name, machine=VM)
+    spec = verdict.model
+    others = [other.id for other in verdict.alternatives if other.id != spec.id]
+    assert others
+    for id in others:
+        outline = open_catalogue().outline(id)
+        assert outline is not None
+        assert (outline.closed, outline.superseded_by) == (False, None), id
+        assert outline.modality == spec.modality, id
+        assert (outline.parameters_total or 0) < (spec.parameters.total or 0), id
+
+
+def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
+    """Mistral 7B caches 128 KiB a token, so 32,768 tokens take 4 GiB: beside 4 GB of weights a machine of 7 GiB holds some of them."""
+    machine = VM.replace(
+        memory_total_bytes=7 * GIB, memory_limit_bytes=7 * GIB, memory_available_bytes=7 * GIB
+    )
+    wanted = Workload(quantization="Q4_K_M", context_tokens=32_768)
+    verdict = check("mistral-7b", wanted, machine=machine)
+    assert verdict.route is not Route.LOCAL
+    shorter = [
+        other
+        for other in verdict.alternatives
+        if other.id == verdict.model.id and other.quantization == "Q4_K_M"
+    ]
+    assert len(shorter) == 1
+    context_tokens = shorter[0].context_tokens
+    assert context_tokens is not None
+    assert 1024 <= context_tokens < 32_768
+    again = check("mistral-7b", wanted.replace(context_tokens=context_tokens), machine=machine)
+    assert again.route is Route.LOCAL

@@ -1,0 +1,464 @@
+"""The API route cell by cell: which offers count, and what stands in where none of the model's own does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.paths import DATA
+from selfhost import Machine, Workload, check
+from selfhost.advice.api_route import stand_ins, usable_offers
+from selfhost.api import open_catalogue
+from selfhost.catalogue.offers import Offer
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.machine.profiles import load
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import judge
+
+TODAY = "2026-11-20"
+CONFIGS = DATA / "configs"
+SMALL = Machine(
+    name="small",
+    memory_total_bytes=2**30,
+    memory_limit_bytes=2**30,
+    memory_available_bytes=2**30,
+    cpu_cores_usable=2.0,
+    accelerators=(),
+    system="linux",
+)
+LARGE = SMALL.replace(
+    memory_total_bytes=2**40, memory_limit_bytes=2**40, memory_available_bytes=2**40
+)
+
+
+def offer(model_id: str, context_tokens: int | None = 131_072) -> Offer:
+    return Offer(
+        provider="p",
+        model=model_id,
+        model_id=model_id,
+        context_tokens=context_tokens,
+        input_usd_per_million_tokens=1.0,
+        output_usd_per_million_tokens=1.0,
+        as_of=TODAY,
+        source="a list",
+    )
+
+
+def served(
+    asked: str, *offers: Offer, machine: Machine = SMALL, ended: Sequence[str] = (), **needs: Any
+) -> list[tuple[str, bool]]:
+    """(model, stands in) of the usable offers for a model, where these are all that there are."""
+    shelf = open_catalogue()
+    question = ask(shelf.spec(asked), Workload(**needs), shelf, machine)
+    there = {one.model_id: one for one in offers}
+
+    def offers_of(model_id: str) -> Sequence[Offer]:
+        return (there[model_id],) if model_id in there else ()
+
+    def was_priced(model_id: str) -> Sequence[Offer]:
+        return (offer(model_id),) if model_id in ended else offers_of(model_id)
+
+    found = usable_offers(
+        question,
+        judge(question, machine),
+        shelf,
+        offers_of,
+        was_priced,
+        today=TODAY,
+        priced_on="2026-11-01",
+    )
+    return [(one.model_id, one.stands_in) for one in found]
+
+
+def test_its_own_offer_comes_before_any_stand_in() -> None:
+    """Who serves the model itself is the route; nothing else is named."""
+    assert served(
+        "llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), offer("llama-3.1-70b-instruct")
+    ) == [("llama-3.1-8b-instruct", False)]
+
+
+def test_an_open_model_without_an_offer_gets_a_named_stand_in() -> None:
+    """The next larger of its family before a larger stranger; never a smaller one, never one for another kind of work."""
+    assert served("opt-13b", offer("opt-30b"), offer("llama-2-13b-chat"), offer("opt-1.3b")) == [
+        ("opt-30b", True)
+    ]
+    assert served("opt-13b", offer("opt-1.3b"), offer("llama-3.1-70b-instruct")) == [
+        ("llama-3.1-70b-instruct", True)
+    ]
+    assert served("opt-13b", offer("opt-1.3b"), offer("gpt2")) == []
+    assert served("whisper-large-v3", offer("llama-3.1-70b-instruct")) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "superseded", "current"),
+    [
+        ("yi-1.5-34b-chat", "yi-34b-chat", "phi-3.5-moe-instruct"),
+        ("jamba2-mini", "jamba-mini-1.6", "jamba-large-1.6"),
+    ],
+)
+def test_what_is_superseded_stands_in_last(asked: str, superseded: str, current: str) -> None:
+    """Nobody is sent to a model's own predecessor while something current is served; but what is sold is an API all the same."""
+    assert served(asked, offer(superseded), offer(current)) == [(current, True)]
+    assert served(asked, offer(superseded)) == [(superseded, True)]
+
+
+def test_what_is_made_for_the_same_work_stands_in_first() -> None:
+    """A coder for a coder, though a general model of its size is served; where none is, that one."""
+    general, coder = offer("qwen2.5-7b-instruct"), offer("starcoder2-15b")
+    assert served("qwen2.5-coder-7b-instruct", general, coder) == [("starcoder2-15b", True)]
+    assert served("qwen2.5-coder-7b-instruct", general) == [("qwen2.5-7b-instruct", True)]
+
+
+def line_after(spec: ModelSpec) -> list[str]:
+    """The ids that the specs name one after another, at most four."""
+    shelf, found = open_catalogue(), [spec.id]
+    while len(found) < 5:
+        last = shelf.spec(found[-1])
+        after = (
+            last.availability.successor if last.availability else None
+        ) or last.upkeep.superseded_by
+        if after is None or after in found:
+            break
+        found.append(after)
+    return found[1:]
+
+
+def test_whose_word_a_successor_is_is_told() -> None:
+    """A successor is its publisher's word only where the spec's source is; dates and our judgement are told as such, on every hop."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        chain = [spec.id, *line_after(spec)]
+        words = dict(list(stand_ins(spec, shelf))[: len(chain) - 1])
+        for place, id in enumerate(chain[1:], 1):
+            ours = []
+            for before in map(shelf.spec, chain[:place]):
+                source = before.sources[
+                    "availability"
+                    if before.availability and before.availability.successor
+                    else "upkeep"
+                ]
+                if "our judgement" in source or "release dates" in source:
+                    ours.append(before.id)
+            assert ("judgement" in words[id]) is bool(ours), (spec.id, id)
+            assert ("publisher names" in words[id] and "no publisher" not in words[id]) is not bool(
+                ours
+            ), (spec.id, id)
+            assert all(between in words[id] for between in chain[1:place]), (spec.id, id)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
+        (
+            "gpt-image-1",
+            "the last of its line of successors, after gpt-image-1.5, as their publisher names them",
+        ),
+        (
+            "gpt-3",
+            "the last of its line of successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
+            "as their publisher names them",
+        ),
+        ("gpt-4", "the successor that its publisher names"),
+        ("gemini-1.0-pro", "its successor by this catalogue's judgement, which no publisher names"),
+    ],
+)
+def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
+    """The direct successor and those after it, with the end of what is gone; the one that nothing follows stands in first."""
+    shelf = open_catalogue()
+    assert next(iter(stand_ins(shelf.spec(asked), shelf)))[1] == why
+
+
+def test_a_base_model_takes_the_place_of_a_base_model() -> None:
+    """Meta's Llama 2 and Mistral's first models come as base and as tuned ones; a chat model is replaced by one that chats."""
+    shelf = open_catalogue()
+    assert {"llama-2-7b-base", "llama-2-70b-base", "mistral-7b-v0.1", "mpt-7b"} <= shelf.base_ids()
+    assert (
+        not {
+            "llama-2-7b-chat",
+            "mistral-7b-instruct-v0.3",
+            "qwen3-8b",
+            "gpt-3.5-turbo",
+            "bge-base-en-v1.5",
+        }
+        & shelf.base_ids()
+    )
+    assert served("llama-2-7b-chat", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [
+        ("llama-2-70b-chat", True)
+    ]
+    assert served("llama-2-7b-base", offer("llama-2-13b-base"), offer("llama-2-70b-chat")) == [
+        ("llama-2-13b-base", True)
+    ]
+    named = [
+        other.id
+        for other in check(
+            "llama-2-70b-chat", machine=load("laptop-ddr4-16gb").machine
+        ).alternatives
+    ]
+    assert named[0] == "llama-2-13b-chat"
+    assert not set(named) & shelf.base_ids()
+
+
+def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
+    """Of every open model: after its successors, not superseded, its purpose, tuned or not as it is, its family, the nearest in size."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        if spec.closed or spec.parameters.total is None:
+            continue
+        own = shelf.outline(spec.id)
+        successors = line_after(spec)
+        told = list(stand_ins(spec, shelf))
+        assert {id for id, _ in told[: len(successors)]} == set(successors), spec.id
+        found = [(shelf.outline(id), why) for id, why in told[len(successors) :]]
+        bases = shelf.base_ids()
+        keys = [
+            (
+                one.superseded_by is not None,
+                one.purpose != own.purpose,
+                (one.id in bases) != (own.id in bases),
+                one.family != own.family,
+                one.parameters_total,
+            )
+            for one, _ in found
+            if one is not None and own is not None
+        ]
+        assert keys == sorted(keys), spec.id
+        for (superseded, another, _, stranger, _), (_, why) in zip(keys, found, strict=True):
+            assert ("superseded by" in why, "though not made for" in why) == (
+                superseded,
+                another and own is not None and own.purpose != "general",
+            )
+            assert ("of its family" in why) is not stranger
+
+
+@pytest.mark.parametrize(
+    ("folder", "config", "known"),
+    [
+        # as it was downloaded, and in Hugging Face's cache
+        ("gpt-oss-120b", "openai--gpt-oss-120b", True),
+        (
+            "models--openai--gpt-oss-120b/snapshots/b5c939de8f754692c1647ca79fbf85e8c1e70f8a",
+            "openai--gpt-oss-120b",
+            True,
+        ),
+        ("my-model", "openai--gpt-oss-120b", False),
+        ("my-model", "Qwen--Qwen3-14B", False),
+        # a name that its layers contradict, and one of a family
+        ("gpt-oss-120b", "Qwen--Qwen3-14B", False),
+        ("gpt-oss", "openai--gpt-oss-120b", False),
+    ],
+)
+def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
+    folder: str, config: str, known: bool, tmp_path: Path
+) -> None:
+    """The offers are its own where both are those of the model, and the answer names it; else another stands in, and of one with the same
+    layers nobody says that it is another, larger model, nor that it is the same."""
+    path = tmp_path / folder / "config.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes((CONFIGS / f"{config}.json").read_bytes())
+    model = config.partition("--")[2].lower()
+    verdict = check(path, machine=SMALL)
+    assert verdict.route == "api"
+    assert {(one.model_id, one.stands_in) for one in verdict.api_offers} == {(model, not known)}
+    (said,) = [note for note in verdict.notes if model in note]
+    assert ("is the same model, or one tuned from it" in said) is not known
+    assert (f"this is {model}" in said) is known
+    assert "larger" not in said
+    large = check(path, Workload(min_tokens_per_second=0), machine=LARGE)
+    assert large.route != "api"
+    assert not any("the offers are of it" in note for note in large.notes)
+
+
+def test_what_is_as_large_is_not_called_larger() -> None:
+    """Of the next in size the parameters say whether it is larger: DeepSeek V3 and R1 have the same, Llama 2 70B has more than 13B."""
+    shelf = open_catalogue()
+    for asked, other, why in (
+        ("deepseek-v3", "deepseek-r1", "an open-weight model of the same size"),
+        ("llama-2-13b-chat", "llama-2-70b-chat", "the next larger open-weight model"),
+    ):
+        assert dict(stand_ins(shelf.spec(asked), shelf))[other].startswith(why)
+
+
+def test_what_supersedes_a_named_model_is_named_before_it() -> None:
+    """The models that a closed one's spec names, each after what took its place."""
+    assert open_catalogue().current_first(("glm-4.5", "llama-3-8b-instruct", "gpt2")) == (
+        "glm-4.7",
+        "llama-3.1-8b-instruct",
+        "gpt2",
+        "glm-4.5",
+        "llama-3-8b-instruct",
+    )
+
+
+def test_nobody_serves_anything() -> None:
+    """Then there is no API, and the route is neither."""
+    assert served("opt-13b") == []
+
+
+def test_what_runs_here_needs_no_stand_in() -> None:
+    """A stand-in is for what cannot run here; its own offer is named either way."""
+    assert served("gpt2", offer("opt-30b"), machine=LARGE) == []
+    assert served("gpt2", offer("gpt2"), machine=LARGE) == [("gpt2", False)]
+
+
+@pytest.mark.parametrize(
+    ("own_context", "expected"),
+    [
+        (131_072, ("llama-3.1-8b-instruct", False)),
+        (8_192, ("llama-3.1-70b-instruct", True)),
+        (None, ("llama-3.1-70b-instruct", True)),
+    ],
+)
+def test_a_context_that_is_too_small_or_not_stated_does_not_count(
+    own_context: int | None, expected: tuple[str, bool]
+) -> None:
+    """32k asked: an offer of 8k, or one that states none, is passed over for a stand-in that serves as much."""
+    offers = (offer("llama-3.1-8b-instruct", own_context), offer("llama-3.1-70b-instruct"))
+    assert served("llama-3.1-8b-instruct", *offers, context_tokens=32_768) == [expected]
+
+
+def test_a_context_that_was_not_asked_for_does_not_decide() -> None:
+    """The default context is no wish."""
+    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct", None)) == [
+        ("llama-3.1-8b-instruct", False)
+    ]
+
+
+def test_a_stand_in_must_be_able_to_use_the_context_itself() -> None:
+    """Llama 2 70B was trained for 4,096 tokens: an offer that claims more serves no 32k."""
+    assert (
+        served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072), context_tokens=32_768) == []
+    )
+    assert served("llama-2-13b-chat", offer("llama-2-70b-chat", 131_072)) == [
+        ("llama-2-70b-chat", True)
+    ]
+
+
+def test_a_license_is_asked_of_the_model_that_is_served() -> None:
+    """Under `--license MIT` neither Llama's own offer nor a stand-in under another license counts; one under MIT does."""
+    own, apache, mit = (
+        offer("llama-3.1-8b-instruct"),
+        offer("mixtral-8x7b-instruct-v0.1"),
+        offer("deepseek-r1"),
+    )
+    assert served("llama-3.1-8b-instruct", own, apache, license="MIT") == []
+    assert served("llama-3.1-8b-instruct", own, apache, mit, license="MIT") == [
+        ("deepseek-r1", True)
+    ]
+    assert served("llama-3.1-8b-instruct", own, apache, mit, license="Apache-2.0 OR MIT") == [
+        ("mixtral-8x7b-instruct-v0.1", True)
+    ]
+
+
+def test_commercial_use_is_asked_of_the_model_that_is_served() -> None:
+    """Command R is CC-BY-NC: its offer is none for commercial use, a stand-in that allows it is."""
+    own, other = offer("command-r-v01"), offer("mixtral-8x7b-instruct-v0.1")
+    assert served("command-r-v01", own, other) == [("command-r-v01", False)]
+    assert served("command-r-v01", own, other, commercial=True) == [
+        ("mixtral-8x7b-instruct-v0.1", True)
+    ]
+
+
+def test_a_closed_model_cannot_be_modified_but_its_open_stand_in_can() -> None:
+    """GPT-4o's offer does not count under `--modify`, nor does a closed sibling's; gpt-oss, named as nearest, does."""
+    offers = (offer("gpt-4o"), offer("gpt-4o-mini"), offer("gpt-oss-120b"))
+    assert served("gpt-4o", *offers) == [("gpt-4o", False)]
+    assert served("gpt-4o", *offers, modify=True) == [("gpt-oss-120b", True)]
+
+
+def test_auditable_wants_training_data() -> None:
+    """Nothing but an open-source stand-in is auditable: OLMo 2 has its data, code and paper out, Llama has not."""
+    offers = (
+        offer("llama-3.1-8b-instruct"),
+        offer("llama-3.1-70b-instruct"),
+        offer("olmo-2-32b-instruct"),
+    )
+    assert served("llama-3.1-8b-instruct", *offers, auditable=True) == [
+        ("olmo-2-32b-instruct", True)
+    ]
+    assert served("llama-3.1-8b-instruct", *offers[:2], auditable=True) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "needs"),
+    [
+        ("gpt-4o", {"auditable": True}),
+        ("chatgpt", {"auditable": True}),
+        ("gpt-4o", {"license": "CC-BY-4.0 OR Apache-2.0"}),
+    ],
+)
+def test_whatever_meets_the_needs_stands_in_for_a_closed_model(
+    asked: str, needs: dict[str, Any]
+) -> None:
+    """The contract: `neither` only where no offer of a named stand-in meets what was asked, whether or not the spec names it."""
+    offers = (
+        offer(asked),
+        offer("olmo-3-7b-instruct"),
+        offer("olmo-3.1-32b-instruct"),
+        offer("whisper-large-v3"),
+    )
+    assert served(asked, *offers[:2], offers[3], **needs) == [("olmo-3-7b-instruct", True)]
+    assert served(asked, *offers, **needs) == [("olmo-3.1-32b-instruct", True)]
+    assert served(asked, *offers) == [(asked, False)]
+
+
+@pytest.mark.parametrize(
+    "asked", ["gpt-4o", "gpt-3.5-turbo", "opt-13b", "llama-3.1-8b-instruct", "whisper-large-v3"]
+)
+def test_private_rules_out_every_offer(asked: str) -> None:
+    """Nothing may leave the machine: neither the model's own offer nor a stand-in's."""
+    offers = [offer(name) for name in (asked, "opt-30b", "gpt-5.6-terra", "gpt-oss-120b")]
+    assert served(asked, *offers, private=True) == []
+
+
+def test_a_retired_closed_model_is_replaced_by_its_successor() -> None:
+    """GPT-3.5 Turbo's documented replacement first; where that has no offer, what replaced it or a sibling, then the open ones."""
+    shelf = open_catalogue()
+    served_by = shelf.spec("gpt-3.5-turbo").availability
+    assert served_by is not None
+    successor = served_by.successor
+    assert successor is not None
+    assert served("gpt-3.5-turbo", offer(successor), offer("gpt-4o"), offer("gpt-oss-20b")) == [
+        (successor, True)
+    ]
+
+
+def test_a_retired_model_whose_line_is_gone_gets_the_nearest_open_one() -> None:
+    """With every closed offer ended, the open weights that its spec names as nearest are what is left to buy."""
+    shelf = open_catalogue()
+    line = [outline.id for outline in shelf.outlines() if outline.closed]
+    assert served("gpt-3.5-turbo", offer("gpt-oss-20b"), ended=line) == [("gpt-oss-20b", True)]
+
+
+def test_a_service_without_a_price_has_the_day_of_the_snapshot() -> None:
+    """That no price is known was seen then: the answer of a program does not change with the calendar."""
+    shelf = open_catalogue()
+    question = ask(shelf.spec("claude"), Workload(), shelf, SMALL)
+    days = {
+        usable_offers(
+            question,
+            judge(question, SMALL),
+            shelf,
+            lambda _: (),
+            lambda _: (),
+            today=day,
+            priced_on="2026-11-01",
+        )[0].as_of
+        for day in ("2026-11-20", "2027-11-20")
+    }
+    assert days == {"2026-11-01"}
+
+
+def test_a_service_without_an_api_is_no_api() -> None:
+    """Midjourney has none for programs (hivebook.wiki, May 2026): what stands in for it is the route, and nothing where nothing does."""
+    assert served("midjourney") == []
+    assert served("midjourney", offer("flux.1-schnell")) == [("flux.1-schnell", True)]
+    assert served("github-copilot") == [("github-copilot", False)]
+
+
+def test_no_offer_trains() -> None:
+    """These prices are of answers, not of training."""
+    assert served("llama-3.1-8b-instruct", offer("llama-3.1-8b-instruct"), task="finetune") == []

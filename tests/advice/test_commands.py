@@ -1,0 +1,128 @@
+"""The lines to type next run what was judged."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from helpers.machines import IDS, VM
+from helpers.paths import RECORDS
+from selfhost import (
+    Machine,
+    Workload,
+    WorkloadError,
+    check,
+)
+from selfhost.api import open_catalogue
+from selfhost.machine.profiles import load
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
+from selfhost.verdict.question import ask
+
+
+def test_what_was_judged_can_be_asked_for_again() -> None:
+    """The workload with every default filled in, in each runtime, is the same question: mamba's without a type of a cache it lacks, a
+    model whose stored type nobody states in the one that is taken for it."""
+    shelf, seen = open_catalogue(), set()
+    for spec_id in {*IDS[::8], "mamba-130m", "openai-gpt", "qwen3.8-flash-next", "whisper-tiny"}:
+        spec = shelf.spec(spec_id)
+        for runtime, task in product((None, *shelf.runtime_ids()), ("generate", "finetune")):
+            try:
+                first = ask(spec, Workload(runtime=runtime, task=task), shelf, VM)
+            except WorkloadError:
+                continue
+            again = ask(spec, first.workload, shelf, VM)
+            assert (again.workload, again.needs) == (first.workload, first.needs), (
+                spec_id,
+                runtime,
+            )
+            seen.add(first.workload.kv_cache_type)
+    assert seen == {None, "f16"}
+
+
+ROOMY = Machine.from_file(str(RECORDS / "vm-24gib.json"))
+
+
+# what /api/tags of Ollama answered, as people published it: the tag, its quantization_level and size (license and template included)
+OLLAMA_TAGS = [
+    ("llama3.2:1b", "Q8_0", 1_321_098_329), ("llama3.2:3b", "Q4_K_M", 2_019_393_189), ("gemma2:2b", "Q4_0", 1_629_518_495),
+    ("mistral:7b", "Q4_K_M", 4_372_824_384), ("llama3:8b", "Q4_0", 4_661_224_676), ("llama3:latest", "Q4_0", 4_661_224_676),
+    ("phi3:mini", "Q4_0", 2_176_178_913), ("gemma3:270m", "Q8_0", 291_554_930), ("smollm2:360m", "F16", 725_566_512),
+    ("deepseek-coder-v2:16b", "Q4_0", 8_905_126_121), ("codellama:7b", "Q4_0", 3_825_910_662),
+    ("qwen2.5-coder:7b", "Q4_K_M", 4_683_087_561),
+    ("nomic-embed-text:latest", "F16", 274_302_450), ("deepseek-r1:1.5b", "Q4_K_M", 1_117_322_768),
+    # the model and projector of the registry's manifests, as kept by josh/ollama-models-nix@511fbd5b and @37aa6887
+    ("gemma2:9b", "Q4_0", 5_443_143_296), ("gemma2:27b", "Q4_0", 15_628_378_336), ("mixtral:8x7b", "Q4_0", 26_442_469_632),
+    ("mixtral:latest", "Q4_0", 26_443_590_560), ("codellama:13b", "Q4_0", 7_365_948_416), ("codellama:34b", "Q4_0", 19_052_048_512),
+    ("llama3:70b", "Q4_0", 39_969_732_096), ("phi3:14b", "Q4_0", 7_897_125_664), ("deepseek-coder:6.7b", "Q4_0", 3_827_819_904),
+    ("smollm2:135m", "F16", 270_885_952), ("falcon3:1b", "Q8_0", 1_778_709_056), ("falcon:40b", "Q4_0", 23_808_462_560),
+    ("qwen:latest", "Q4_0", 2_330_085_408), ("phi:latest", "Q4_0", 1_602_461_536), ("llava:13b", "Q4_0", 7_365_834_752 + 645_414_080),
+    ("mistral-small:22b", "Q4_0", 12_569_159_552), ("llama3.1:70b", "Q4_K_M", 42_520_398_176), ("olmo2:7b", "Q4_K_M", 4_472_020_256),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tag", "quantization", "size"), OLLAMA_TAGS)
+def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str, size: int) -> None:
+    """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that is asked for."""
+    found = check(tag, machine=ROOMY)
+    assert found.workload.quantization == quantization
+    assert found.needs is not None
+    assert found.needs.download_bytes == pytest.approx(size, rel=0.005)
+    assert not any(
+        command == f"ollama run {tag}"
+        for command in check(tag, Workload(quantization="Q6_K"), machine=ROOMY).commands
+    )
+
+
+def test_a_tag_says_nothing_of_other_files() -> None:
+    """vLLM loads the published checkpoint, whatever Ollama calls the model; the name without a tag keeps the usual type."""
+    assert (
+        check("llama3.2:1b", Workload(runtime="vllm"), machine=ROOMY).workload.quantization
+        == "bfloat16"
+    )
+    plain = check("llama-3.2-1b", machine=ROOMY)
+    assert plain.workload.quantization == "Q4_K_M"
+    assert not any("llama3.2:1b" in command for command in plain.commands)
+    assert (
+        "ollama run llama3.2:1b"
+        in check("llama-3.2-1b", Workload(quantization="Q8_0"), machine=ROOMY).commands
+    )
+
+
+def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
+    """A llama-server without -np makes room for 4 in one cache: of Gemma 3 12B with 8,192 tokens 2,046,820,352 bytes, not half of that."""
+    asked = Workload(context_tokens=8192, runtime="llama.cpp", quantization="Q4_K_M")
+    verdict = check("gemma-3-12b-it", asked, machine=VM)
+    assert not verdict.commands
+    assert [note for note in verdict.notes if "-np" in note] == [
+        "Start llama-server with -c 8192 -np 1: without -np it makes room for 4 sequences, which takes 960 MiB more."
+    ]
+    assert "2,046,820,352 bytes without -np" in plain(
+        check_document([verdict], verbose=True)
+    ).replace("\n", " ").replace("  ", "")
+    # four that were asked for have room of their own; where every layer keeps all tokens they share it
+    for id, parallel in (("gemma-3-12b-it", 4), ("mistral-7b", 1)):
+        others = check(id, asked.replace(parallel=parallel, context_tokens=2048), machine=VM)
+        assert not any("-np" in note for note in others.notes)
+        assert all(
+            f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server")
+        )
+
+
+@pytest.mark.parametrize(
+    ("id", "given"),
+    [
+        ("whisper-large-v3", "('audio.wav')"),
+        ("gemma-3-4b-it", "'path': 'image.jpg'"),
+        ("bge-m3", "('Hello')"),
+        ("llama-3.2-1b-instruct", "('Hello')"),
+    ],
+)
+def test_a_command_is_given_what_the_model_takes(id: str, given: str) -> None:
+    """A pipeline for speech opens a file of that name, one for images a chat; the line is Python."""
+    (line,) = check(
+        id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine
+    ).commands
+    assert given in line
+    compile(line.partition('"')[2].rpartition('"')[0], "line", "exec")

@@ -1,0 +1,478 @@
+"""The least machine for a model, and the known ones that run it: held against `check`, which the plan must not contradict."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from helpers.paths import SCHEMAS
+from selfhost import Workload, check
+from selfhost.advice.plan import Least, Plan, make_plan
+from selfhost.api import open_catalogue
+from selfhost.catalogue.names import resolve
+from selfhost.cli import main as cli
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import all_profiles
+from selfhost.machine.record import Accelerator, Machine
+from selfhost.reports.layout import plain
+from selfhost.reports.plan_text import plan_document
+from selfhost.verdict.findings import Outcome
+from selfhost.verdict.record import Route, Verdict
+
+GIB, GB = 2**30, 10**9
+
+CASES: dict[str, tuple[str, Workload]] = {
+    "faster-whisper": ("whisper-small", Workload(runtime="faster-whisper")),
+    "default": ("mistral-7b", Workload()),
+    "small": ("gpt2", Workload()),
+    "long context": ("llama-3.1-8b", Workload(context_tokens=32_768, parallel=2)),
+    "mixture of experts": ("gpt-oss-120b", Workload(min_tokens_per_second=10)),
+    "large": ("deepseek-v3", Workload()),
+    "speech": ("whisper-small", Workload()),
+    "transformers": ("opt-1.3b", Workload()),
+    "a runtime for one system": ("mistral-7b", Workload(runtime="mlx")),
+    "a runtime for GPUs": ("mistral-7b", Workload(runtime="vllm")),
+    "a quantization for GPUs": ("qwen3-8b", Workload(runtime="transformers", quantization="fp8")),
+    "16 bits in faster-whisper": (
+        "whisper-large-v3",
+        Workload(runtime="faster-whisper", quantization="float16"),
+    ),
+    "fine-tuning": ("gpt2", Workload(task="finetune")),
+    "a reserve": ("mistral-7b", Workload(reserve_bytes=4 * GIB)),
+    "any pace": ("mistral-7b", Workload(min_tokens_per_second=0)),
+}
+
+
+@cache
+def plan_of(model: str, workload: Workload) -> Plan:
+    catalogue = open_catalogue()
+    return make_plan(
+        catalogue.spec(resolve(model, catalogue).spec_id), workload, catalogue, all_profiles()
+    )
+
+
+def least_of(model: str, workload: Workload) -> Least:
+    least = plan_of(model, workload).least
+    assert least is not None
+    return least
+
+
+def judged(model: str, workload: Workload, machine: Machine) -> Verdict:
+    """As `check` judges it, from the record as it would be written to a file."""
+    return check(
+        model, workload, machine=Machine.from_json(json.loads(json.dumps(machine.to_json())))
+    )
+
+
+def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
+    found = verdict.finding(name)
+    assert found is not None
+    return found.outcome, found.code
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None:
+    """`check` passes on the plan's machine; with one byte less of memory, or of disk, it is no longer sure."""
+    model, workload = CASES[case]
+    least = least_of(model, workload)
+    verdict = judged(model, workload, least.machine)
+    assert verdict.route is Route.LOCAL
+    assert outcome(verdict, "memory") == (Outcome.PASS, "memory-fits")
+    assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
+    size = least.memory_bytes - 1
+    assert (
+        judged(
+            model, workload, least.machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
+        ).route
+        is not Route.LOCAL
+    )
+    assert least.disk_bytes is not None
+    disks = tuple(
+        disk.replace(free_bytes=least.disk_bytes - 1, total_bytes=least.disk_bytes - 1)
+        for disk in least.machine.disks or ()
+    )
+    assert outcome(judged(model, workload, least.machine.replace(disks=disks)), "disk") == (
+        Outcome.WARN,
+        "disk-tight",
+    )
+
+
+@pytest.mark.parametrize(
+    "case", ["default", "long context", "mixture of experts", "large", "transformers"]
+)
+def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
+    """With it the slow end is as wanted; a tenth of a gigabyte less is not enough; the smaller figure is enough for the likely pace."""
+    model, workload = CASES[case]
+    least, wanted = least_of(model, workload), workload.min_tokens_per_second or 2.0
+    sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
+    assert sure is not None
+    assert perhaps is not None
+
+    def decode(rate: int) -> Any:
+        speed = judged(
+            model, workload, least.machine.replace(memory_bandwidth_bytes_per_second=rate)
+        ).speed
+        assert speed is not None
+        return speed.decode
+
+    assert decode(sure).low >= wanted
+    assert decode(sure - GB // 10).low < wanted
+    assert perhaps <= sure
+    assert decode(perhaps).likely >= wanted
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["default", "small", "long context", "large", "a runtime for GPUs", "a quantization for GPUs", "faster-whisper",
+     "16 bits in faster-whisper"],
+)  # fmt: skip
+def test_the_accelerator_holds_all_of_it_and_a_smaller_one_does_not(case: str) -> None:
+    """One with that much memory takes the whole model, beside the RAM that is named; with a byte less it does not."""
+    model, workload = CASES[case]
+    least = least_of(model, workload)
+    ram = least.memory_beside_accelerator_bytes
+
+    def placed(size: int) -> Verdict:
+        card = Accelerator(
+            vendor="nvidia", name="NVIDIA H200", memory_total_bytes=size, unified=False
+        )
+        return judged(
+            model,
+            workload,
+            least.machine.replace(
+                memory_total_bytes=ram, memory_limit_bytes=ram, accelerators=(card,)
+            ),
+        )
+
+    whole = placed(least.accelerator_bytes)
+    assert whole.route is Route.LOCAL
+    assert whole.needs is not None
+    assert whole.needs.placement == "accelerator"
+    assert placed(least.accelerator_bytes - 1).route is not Route.LOCAL
+
+
+def test_more_asked_never_takes_a_smaller_machine() -> None:
+    """Memory grows with the context, the cache and the quantization's size, bandwidth with the speed."""
+
+    def sizes(*workloads: Workload) -> list[int]:
+        return [least_of("mistral-7b", workload).memory_bytes for workload in workloads]
+
+    contexts = sizes(*(Workload(context_tokens=tokens) for tokens in (1024, 4096, 8192, 32_768)))
+    assert contexts == sorted(set(contexts))
+    assert sizes(Workload(parallel=1)) < sizes(Workload(parallel=4))
+    quantizations = sizes(
+        *(Workload(quantization=name) for name in ("Q4_K_M", "Q5_K_M", "Q8_0", "F16"))
+    )
+    assert quantizations == sorted(set(quantizations))
+    paces = [
+        least_of("mistral-7b", Workload(min_tokens_per_second=pace)).bandwidth_bytes_per_second or 0
+        for pace in (1, 2, 5, 10)
+    ]
+    assert paces == sorted(set(paces))
+    assert paces[0] > 0
+
+
+def test_the_reserve_is_the_one_asked_for() -> None:
+    """`--reserve` is kept on top of what the model takes."""
+    plain_one, reserved = least_of(*CASES["default"]), least_of(*CASES["a reserve"])
+    assert reserved.reserve_bytes == 4 * GIB
+    assert reserved.memory_bytes - plain_one.memory_bytes == 4 * GIB - plain_one.reserve_bytes
+
+
+def test_a_speed_that_no_ram_reaches_has_no_bandwidth() -> None:
+    """What cannot be had is not given a figure."""
+    least = least_of("deepseek-v3", Workload(min_tokens_per_second=500))
+    assert (
+        least.cores,
+        least.bandwidth_bytes_per_second,
+        least.bandwidth_perhaps_bytes_per_second,
+    ) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "case", ["default", "mixture of experts", "large", "a runtime for one system"]
+)
+def test_known_machines_fare_as_check_says(case: str) -> None:
+    """Every profile's route is that of `check --machine` but for APIs; those that run it come first, the smaller before the larger."""
+    model, workload = CASES[case]
+    plan = plan_of(model, workload)
+    assert {one.profile.name for one in plan.known} == {profile.name for profile in all_profiles()}
+    for one in plan.known[::6]:
+        route = check(model, workload, machine=one.profile.machine).route
+        assert one.route is (Route.NEITHER if route is Route.API else route)
+    fitting = plan.fitting
+    assert fitting
+    assert plan.known[: len(fitting)] == fitting
+    sizes = [
+        (one.profile.machine.memory_limit_bytes or 0)
+        + sum(
+            card.memory_total_bytes or 0
+            for card in one.profile.machine.accelerators or ()
+            if not card.unified
+        )
+        for one in fitting
+    ]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize(
+    ("model", "workload", "failed"),
+    [
+        ("gpt-4o", Workload(), "weights"),
+        ("gpt2", Workload(context_tokens=100_000), "context"),
+        ("mistral-7b", Workload(license="MIT"), "license"),
+        ("opt-1.3b", Workload(runtime="llama.cpp"), "runtime"),
+    ],
+)
+def test_what_no_machine_mends_has_no_least_machine(
+    model: str, workload: Workload, failed: str
+) -> None:
+    """Closed weights, a context beyond the model's, a license that forbids it: no size is named, the reason is, and nothing fits."""
+    plan = plan_of(model, workload)
+    assert plan.least is None
+    assert [finding.check for finding in plan.reasons if finding.outcome is Outcome.FAIL] == [
+        failed
+    ]
+    assert (plan.fitting, plan.exit_code) == ((), 1)
+
+
+def test_a_need_that_is_not_known_is_no_plan(tmp_path: Path) -> None:
+    """Without a known need there is no figure, and no machine runs it for sure: 3, never 0."""
+    (tmp_path / "mine.toml").write_text(
+        'schema = 1\nid = "mine"\nname = "Mine"\nmodality = "text"\n[unknown]\narchitecture = "not published"\n',
+        encoding="utf-8",
+    )
+    catalogue = open_catalogue([tmp_path])
+    plan = make_plan(catalogue.spec("mine"), Workload(), catalogue, all_profiles())
+    assert (plan.least, plan.exit_code) == (None, 3)
+    assert any("memory" in finding.check for finding in plan.reasons)
+
+
+def test_somebodys_own_needs_are_planned_for(tmp_path: Path) -> None:
+    """A spec of a few lines is enough: stated memory and disk, no speed."""
+    (tmp_path / "own.toml").write_text(
+        'schema = 1\nid = "own"\nname = "Own"\n[needs]\nmemory_bytes = 8_589_934_592\ndisk_bytes = 1_000_000_000\nsource = "x"\n',
+        encoding="utf-8",
+    )
+    catalogue = open_catalogue([tmp_path])
+    plan = make_plan(catalogue.spec("own"), Workload(), catalogue, all_profiles())
+    assert plan.least is not None
+    assert plan.least.memory_bytes - plan.least.reserve_bytes == 8 * GIB
+    assert (plan.exit_code, plan.least.architectures) == (0, ())
+
+
+# ------------------------------------------------------------------ reports and the command line
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("mistral-7b", "--context", "8k"), 0),
+        (("whisper-small",), 0),
+        (("mistral-7b", "--runtime", "vllm"), 0),
+        (("gpt-4o",), 1),
+        (("deepseek-v3", "--min-speed", "500"), 1),
+    ],
+)
+def test_json_keeps_its_schema_and_the_exit_code(
+    words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every answer validates; the code in it is the process's; every known machine has its route."""
+    found, out, err = run(capsys, "plan", *words, "--format", "json")
+    answer = json.loads(out)
+    jsonschema.validate(answer, json.loads((SCHEMAS / "plan-1.json").read_text(encoding="utf-8")))
+    assert (found, answer["exit_code"], err) == (code, code, "")
+    assert len(answer["machines"]) == len(all_profiles())
+    assert (code == 0) == any(one["route"] == "local" for one in answer["machines"])
+    assert run(capsys, "plan", *words)[0] == code
+
+
+def test_the_machine_of_the_plan_is_a_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The least machine, saved from the JSON, passes `check --machine FILE`; the first known one `check --machine NAME`."""
+    answer = json.loads(
+        run(capsys, "plan", "mistral-7b", "--context", "16k", "--format", "json")[1]
+    )
+    file = tmp_path / "least.json"
+    file.write_text(json.dumps(answer["least"]["machine"]), encoding="utf-8")
+    assert run(capsys, "check", "mistral-7b", "--context", "16k", "--machine", str(file))[0] == 0
+    assert (
+        run(
+            capsys,
+            "check",
+            "mistral-7b",
+            "--context",
+            "16k",
+            "--machine",
+            answer["machines"][0]["name"],
+        )[0]
+        == 0
+    )
+
+
+def test_what_is_proposed_asks_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command at the end carries what was asked, and answers 0."""
+    code, out, _ = run(
+        capsys, "plan", "llama3.1:8b", "--context", "8k", "--kv-cache", "q8_0", "--commercial"
+    )
+    (line,) = [
+        line.strip() for line in out.splitlines() if line.strip().startswith("selfhost check")
+    ]
+    assert code == 0
+    assert "--context 8192" in line
+    assert "--kv-cache q8_0" in line
+    assert run(capsys, *line.split()[1:])[0] == 0
+
+
+def test_a_quantization_in_the_name_is_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """A tag that names a quantization is understood as `check` understands it."""
+    answer = json.loads(run(capsys, "plan", "mistral:7b-instruct-v0.3-q8_0", "--format", "json")[1])
+    assert answer["workload"]["quantization"] == "Q8_0"
+    assert answer["least"]["memory_bytes"] > least_of("mistral-7b", Workload()).memory_bytes
+
+
+def test_a_spec_that_says_little_is_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spec without an architecture is no error: what is not known is said."""
+    (tmp_path / "mine.toml").write_text(
+        'schema = 1\nid = "mine"\nname = "Mine"\n[unknown]\narchitecture = "secret"\n',
+        encoding="utf-8",
+    )
+    code, out, err = run(capsys, "plan", "mine", "--specs", str(tmp_path))
+    assert (code, err) == (3, "")
+    assert "Mine" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no-such",),
+        ("mistral-7b", "--quant", "Q9"),
+        ("mistral-7b", "--context", "0"),
+        ("mistral-7b", "--machine", "dgx-spark"),
+        (),
+    ],
+)
+def test_bad_input_is_no_answer(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2 and an empty standard output; a plan is for every machine, so it takes none."""
+    code, out, err = run(capsys, "plan", *words)
+    assert (code, out) == (2, "")
+    assert err
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("case", ["default", "large", "a runtime for GPUs", "speech"])
+def test_the_text_fits_the_terminal(case: str, width: int) -> None:
+    """No line is wider than the terminal but for commands, which are to be copied; the least RAM stands in it."""
+    plan = plan_of(*CASES[case])
+    text = plain(plan_document(plan, verbose=True), width)
+    assert all(len(line) <= width for line in text.splitlines() if "selfhost check" not in line)
+    assert "RAM" in text
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_narrow_terminal_still_shows_how_fast(width: int) -> None:
+    """Kind, place and confidence give way before the pace, which is what tells the machines apart."""
+    shown = plain(plan_document(plan_of(*CASES["default"])), width)
+    assert "tokens/s" in next(
+        line for line in shown.splitlines() if line.strip().startswith("machine ")
+    )
+
+
+def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
+    """Laptops are not buried under CI runners; figures that are not sure say so; --verbose has them all."""
+    plan = plan_of(*CASES["default"])
+    short, full = plain(plan_document(plan)), plain(plan_document(plan, verbose=True))
+    kinds = {one.profile.kind for one in plan.fitting}
+    assert all(
+        any(one.profile.kind == kind and one.profile.name in short for one in plan.fitting)
+        for kind in kinds
+    )
+    assert all(one.profile.name in full for one in plan.fitting)
+    assert "check your configuration" in short
+
+
+@pytest.mark.parametrize("model", ["mistral-7b", "qwen3-14b", "gpt2"])
+def test_what_the_text_says_is_enough_is(model: str) -> None:
+    """The figures as printed, given to `check` with --set, pass; of disks, the one for a large disk where the disk is large."""
+    plan = plan_of(model, Workload())
+    assert plan.least is not None
+    shown = plain(plan_document(plan), 200)
+    figures = {
+        name: re.search(rf"^  {name} +([\d.,]+ \w+(?:/s)?)", shown, re.M)
+        for name in ("RAM", "disk", "bandwidth")
+    }
+    large = re.search(r"; ([\d.]+ GB) on a large one", shown)
+    assert large is not None
+    told = {name: found[1] for name, found in figures.items() if found is not None}
+    assert len(told) == 3
+    for disk, size in ((told["disk"], 0), (large[1], 10**12)):
+        disks = tuple(one.replace(total_bytes=size) for one in plan.least.machine.disks or ())
+        settings = [
+            f"memory={told['RAM']}",
+            f"disk={disk}",
+            f"bandwidth={told['bandwidth']}:measured",
+        ]
+        verdict = check(
+            model, Workload(), machine=apply(plan.least.machine.replace(disks=disks), settings)
+        )
+        outcomes = {finding.check: finding.outcome for finding in verdict.findings}
+        assert (outcomes["memory"], outcomes["disk"]) == (Outcome.PASS, Outcome.PASS)
+        assert verdict.speed is not None
+        assert verdict.speed.decode is not None
+        assert verdict.speed.decode.low >= 2
+
+
+def test_a_gpu_that_shares_the_ram_is_where_it_runs() -> None:
+    """On a Mac the RAM holds it and the GPU computes it; on a laptop without one the processor does."""
+    shown = plain(plan_document(plan_of("mistral-7b", Workload()), verbose=True), 120)
+    rows = {
+        line.split()[0]: line.split()
+        for line in shown.splitlines()
+        if line.startswith("  ") and line.split()
+    }
+    assert "GPU" in rows["macbook-air-m2-8gb"]
+    assert "RAM" in rows["laptop-ddr4-8gb"]
+
+
+def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
+    """A profile whose range begins below the wanted speed only may do it; the line to type next names one that does."""
+    plan = plan_of("llama-3.1-8b", Workload(min_tokens_per_second=10))
+    sure = [one for one in plan.fitting if one.pace is not None and one.pace.low >= 10]
+    shown = plain(plan_document(plan))
+    assert 0 < len(sure) < len(plan.fitting)
+    assert (
+        f"runs on {len(sure)} of {len(plan.known)} known machines, and may on {len(plan.fitting) - len(sure)} more"
+        in shown
+    )
+    assert shown.rstrip().endswith(f"--machine {sure[0].profile.name}")
+    for kind in {one.profile.kind for one in sure}:
+        assert any(
+            one.profile.kind == kind
+            and re.search(rf"^  {re.escape(one.profile.name)} ", shown, re.M)
+            for one in sure
+        )
+    plain_answer = plain(plan_document(plan_of("llama-3.1-8b", Workload(min_tokens_per_second=0))))
+    assert ", and may on" not in plain_answer
+
+
+def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:
+    """Azure's hosted agents have 7 GiB, of which a job gets 6 GB: less than the least machine's RAM, and it runs there."""
+    shown = plain(plan_document(plan_of("llama-3.1-8b", Workload()), verbose=True))
+    row = next(line for line in shown.splitlines() if line.startswith("  azure-pipelines-hosted"))
+    assert "5.59 GiB*" in row
+    assert "* what a limit leaves to programs, of 7.00 GiB: azure-pipelines-hosted" in shown

@@ -1,0 +1,880 @@
+"""The audit: which rows break a policy, what the exit code is, and what each report says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from itertools import count
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import report_samples as samples
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from junitparser import JUnitXml
+from lxml import etree
+
+from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
+from selfhost import __version__
+from selfhost.audit.machines import load_machines
+from selfhost.audit.policy import MachineClass, read_policy
+from selfhost.audit.progress import Progress
+from selfhost.audit.record import Audit, Result, Use
+from selfhost.audit.run import run_audit
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.cli import main as cli
+from selfhost.core.errors import (
+    MAX_PROBLEMS,
+    Problem,
+    SelfhostError,
+    SpecError,
+    UnknownModelError,
+    WorkloadError,
+)
+from selfhost.core.tomlfile import Document
+from selfhost.core.workload import Workload
+from selfhost.machine.record import Machine
+from selfhost.reports import audit_json, audit_text, junit
+from selfhost.verdict.findings import CHECKS, Finding, Outcome
+from selfhost.verdict.record import Route, Verdict
+
+XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
+SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
+TODAY = "2026-11-20"
+ONE = '[[model]]\nname = "mistral-7b"\n'
+EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
+FAIL, UNKNOWN, WARN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS
+Outcomes = Mapping[str, Outcome]
+Judge = Callable[[str, Workload, Machine], Verdict]
+
+
+def finding(check: str, outcome: Outcome, short: int | None = None, text: str = "") -> Finding:
+    return Finding(
+        check=check,
+        outcome=outcome,
+        code=samples.PLAIN_CODES[check],
+        short=short,
+        unit="bytes" if short is not None else None,
+        reason=text or f"the {check} is {outcome}",
+        remedy=f"mend the {check}" if outcome in (FAIL, UNKNOWN) else None,
+    )
+
+
+def verdict(
+    asked: str,
+    workload: Workload,
+    machine: Machine,
+    findings: tuple[Finding, ...],
+    offered: bool = False,
+) -> Verdict:
+    """The route that the contract derives from these findings."""
+    outcomes = {
+        each.outcome for each in findings if not (each.check == "speed" and each.outcome is UNKNOWN)
+    }
+    route = Route.LOCAL if not outcomes & {FAIL, UNKNOWN} else Route.UNKNOWN
+    if FAIL in outcomes:
+        route = Route.API if offered else Route.NEITHER
+    return Verdict(
+        asked=asked,
+        model=ModelSpec(id=f"{asked}-id", name=asked),
+        workload=workload,
+        machine=machine,
+        route=route,
+        needs=None,
+        speed=None,
+        findings=findings,
+    )
+
+
+def judging(table: Mapping[tuple[str, str], Outcomes]) -> Judge:
+    """A judge that finds what the table says for (model, machine), and else that it runs."""
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        outcomes = table.get((asked, machine.name), {})
+        return verdict(
+            asked,
+            workload,
+            machine,
+            tuple(finding(check, outcomes.get(check, PASS)) for check in CHECKS),
+        )
+
+    return judge
+
+
+def audit(
+    text: str,
+    machines: int | list[Machine] = 1,
+    table: Mapping[tuple[str, str], Outcomes] | None = None,
+    today: str = TODAY,
+) -> Audit:
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
+    fleet = (
+        [Machine(name=f"m{number}") for number in range(1, machines + 1)]
+        if isinstance(machines, int)
+        else machines
+    )
+    return run_audit(policy, fleet, judging(table or {}), today=today)
+
+
+def one(text: str, outcomes: Outcomes, today: str = TODAY) -> Audit:
+    """Mistral 7B on one machine, where these are found."""
+    return audit(text + ONE, 1, {("mistral-7b", "m1"): outcomes}, today)
+
+
+def checked_xml(made: Audit) -> Any:
+    """The JUnit report, once it is valid."""
+    tree = etree.fromstring(junit.render(made).encode())
+    XSD.assertValid(tree)
+    return tree
+
+
+def checked_json(made: Audit) -> dict[str, Any]:
+    """The JSON report, once it is valid and survives a round trip."""
+    value = audit_json.render(made)
+    Draft202012Validator(SCHEMA).validate(value)
+    assert json.loads(json.dumps(value)) == value
+    return value
+
+
+# situation -> exit code and outcome, from the contract's table of exit codes and the policy's keys
+@pytest.mark.parametrize(
+    ("policy", "outcomes", "code", "result"),
+    [
+        ("", {}, 0, "pass"),
+        ("", {"memory": WARN, "runtime": WARN}, 0, "pass"),
+        ("", {"speed": UNKNOWN}, 0, "pass"),
+        ("", {"memory": FAIL}, 1, "fail"),
+        ("", {"memory": FAIL, "disk": UNKNOWN}, 1, "fail"),
+        ("", {"disk": UNKNOWN}, 3, "unknown"),
+        ('fail_on = "warning"\n', {"memory": FAIL}, 1, "fail"),
+        ('fail_on = "never"\n', {"memory": FAIL}, 0, "pass"),
+        ('fail_on = "never"\n', {"memory": UNKNOWN}, 0, "pass"),
+        ('on_unknown = "error"\n', {"disk": UNKNOWN}, 1, "fail"),
+        ('on_unknown = "warning"\n', {"disk": UNKNOWN}, 0, "pass"),
+        ('on_unknown = "warning"\nfail_on = "warning"\n', {"disk": UNKNOWN}, 1, "fail"),
+        ('on_unknown = "ignore"\nfail_on = "warning"\n', {"disk": UNKNOWN}, 0, "pass"),
+    ],
+)
+def test_exit_codes(policy: str, outcomes: Outcomes, code: int, result: str) -> None:
+    """0 the policy holds, 1 it is broken, 3 nothing is 1 but something is unknown; fail_on and on_unknown as the contract says."""
+    made = one(policy, outcomes)
+    assert (made.exit_code, made.outcome.value) == (code, result)
+    assert (checked_json(made)["exit_code"], checked_json(made)["outcome"]) == (code, result)
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcomes", "code"),
+    [
+        ("", {"memory": FAIL}, 0),
+        ("", {"memory": UNKNOWN}, 0),
+        ('on_unknown = "error"\n', {"memory": UNKNOWN}, 0),
+        ('fail_on = "warning"\n', {"memory": FAIL}, 1),
+        ('fail_on = "warning"\n', {"memory": UNKNOWN}, 3),
+    ],
+)
+def test_a_model_of_severity_warning(policy: str, outcomes: Outcomes, code: int) -> None:
+    """It is printed and fails nothing unless fail_on says so; that a fact is unknown never counts for more than a fail."""
+    made = audit(policy + ONE + 'severity = "warning"\n', 1, {("mistral-7b", "m1"): outcomes})
+    assert made.exit_code == code
+    assert "memory: the memory is" in audit_text.render(made)
+
+
+def test_one_beats_three_and_two_beats_one() -> None:
+    """A fleet's exit code is its worst: 2 before 1 before 3 before 0."""
+    table = {("mistral-7b", "m1"): {"disk": UNKNOWN}, ("mistral-7b", "m2"): {"memory": FAIL}}
+    made = audit(ONE, 3, table)
+    assert made.exit_code == 1
+    bad = Problem(file="m4.json", message="is empty")
+    worse = run_audit(
+        made.policy, [Machine(name="m2")], judging(table), today=TODAY, problems=[bad]
+    )
+    assert (worse.exit_code, worse.outcome, worse.problems) == (2, Result.FAIL, (bad,))
+    assert "m4.json: is empty" in audit_text.render(worse)
+    assert checked_json(worse)["problems"][0]["file"] == "m4.json"
+
+
+def test_no_machine_is_no_answer() -> None:
+    """Nothing judged is never green."""
+    made = audit(ONE, 0)
+    assert (made.exit_code, made.outcome, made.rows) == (2, Result.UNKNOWN, ())
+    assert "there is no machine to judge" in audit_text.render(made)
+    assert checked_xml(made).get("errors") == "1"
+
+
+def test_a_model_that_no_machine_is_selected_for_is_no_answer() -> None:
+    """A misspelt host glob must not turn a pipeline green: exit 2, at the line of the selector."""
+    made = audit(ONE + 'machines = ["host:edge-*"]\n[[model]]\nname = "gpt2"\n', 2)
+    assert made.exit_code == 2
+    (problem,) = made.problems
+    assert (problem.line, problem.key, problem.message) == (
+        4,
+        "model[0].machines",
+        "selects none of the 2 machines",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "remedy"),
+    [
+        (
+            UnknownModelError(
+                'no model is called "mistral-7b"', nearest=["mixtral-8x7b"], remedy="see the list"
+            ),
+            'no model is called "mistral-7b"',
+            'did you mean "mixtral-8x7b"?',
+        ),
+        (
+            WorkloadError(
+                [Problem(file="workload", key="quantization", message="nobody makes Q9")]
+            ),
+            "nobody makes Q9",
+            None,
+        ),
+    ],
+)
+def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(
+    error: SelfhostError, message: str, remedy: str | None
+) -> None:
+    """A wrong name or quantization is told once, with the policy's line, not once per machine; the other models are judged."""
+    policy = read_policy(
+        Document.parse(
+            "audit.toml",
+            b'schema = 1\n[[model]]\nname = "mistral-7b"\nquantization = "Q9"\n[[model]]\nname = "gpt2"\n',
+        )
+    )
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        if asked == "mistral-7b":
+            raise error
+        return verdict(asked, workload, machine, ())
+
+    made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
+    (problem,) = made.problems
+    assert (problem.file, problem.message, problem.remedy) == ("audit.toml", message, remedy)
+    assert problem.line == (4 if isinstance(error, WorkloadError) else 3)
+    assert (made.exit_code, [row.wanted.name for row in made.rows]) == (2, ["gpt2", "gpt2"])
+
+
+def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Near names, and lines in the policy, are looked for once a listed name: the work does not grow with the others."""
+    count = 700
+    text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(count))
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+    searched: list[str] = []
+    parsed: list[str] = []
+    parse = Document.parse
+
+    def counted(file: str, content: bytes) -> Document:
+        parsed.append(file)
+        return parse(file, content)
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        def near() -> list[str]:
+            searched.append(asked)
+            return ["y"]
+
+        raise UnknownModelError(f"{asked} is not known", nearest=near)
+
+    monkeypatch.setattr(Document, "parse", counted)
+
+    made = run_audit(policy, [Machine(name="a"), Machine(name="b")], judge, today=TODAY)
+    *listed, rest = made.problems
+    assert made.exit_code == 2
+    assert [problem.key for problem in listed] == [
+        f"model[{number}].name" for number in range(MAX_PROBLEMS)
+    ]
+    assert {problem.remedy for problem in listed} == {'did you mean "y"?'}
+    assert rest.message == f"has {count - MAX_PROBLEMS:,} more faults, not listed"
+    assert len(searched) == MAX_PROBLEMS
+    assert len(parsed) == 1
+
+
+def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None:
+    """A thousand specs of one's own that are wrong: each fault is told once, whatever number of entries names the file."""
+    text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(900))
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
+
+    *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
+    assert [problem.file for problem in listed] == [
+        f"{number}.toml" for number in range(MAX_PROBLEMS)
+    ]
+    assert rest.message == f"has {450 - MAX_PROBLEMS:,} more faults, not listed"
+
+
+def exceptions(patterns: list[str]) -> str:
+    head = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nexpires = 2027-03-31\n'
+    return "".join(f'{head}machines = ["host:{pattern}"]\n' for pattern in patterns)
+
+
+def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three hundred exceptions for as many machines: no machine's name is held against those that name others."""
+    compared: list[str] = []
+
+    def counted(name: str, glob: str) -> bool:
+        compared.append(glob)
+        return fnmatchcase(name, glob)
+
+    monkeypatch.setattr("selfhost.audit.policy.fnmatchcase", counted)
+    names = [f"m{number}" for number in range(1, 301)]
+    made = audit(
+        ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names}
+    )
+    assert (made.exit_code, made.count(Result.EXCEPTED)) == (0, 300)
+    assert {(use.use, use.rows, use.concerned) for use in made.exceptions} == {(Use.USED, 1, True)}
+    assert not compared
+
+
+@pytest.mark.parametrize("outcomes", [{}, {"memory": FAIL}, {"memory": FAIL, "disk": UNKNOWN}])
+@pytest.mark.parametrize("today", [TODAY, "2027-04-01"])
+def test_a_name_and_a_glob_of_it_alone_are_the_same_exception(
+    outcomes: Outcomes, today: str
+) -> None:
+    """What an exception covers does not depend on how its machine is looked up."""
+    entries = ONE + '[[model]]\nname = "mistral-7b"\ncontext_tokens = 9\n'
+    table = {("mistral-7b", name): outcomes for name in ("m1", "m2", "m3")}
+    plain = audit(entries + exceptions(["m1", "m3", "m9"]), 3, table, today)
+    globs = audit(entries + exceptions(["m[1]", "m3*", "m9?"]), 3, table, today)
+    assert [(row.result, row.failed) for row in plain.rows] == [
+        (row.result, row.failed) for row in globs.rows
+    ]
+    told = [
+        [(use.use, use.rows, use.concerned) for use in made.exceptions] for made in (plain, globs)
+    ]
+    assert told[0] == told[1]
+    # the second in force for a finding covers nothing more
+    both = audit(entries + exceptions(["m1", "m*"]), 1, table, today)
+    assert both.exceptions[1].rows == (0 if today == TODAY else both.exceptions[0].rows)
+
+
+def test_a_machine_is_held_against_a_class_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many models are for the class."""
+    asked: list[str] = []
+    holds = MachineClass.holds
+
+    def counted(each: MachineClass, machine: Machine) -> bool | None:
+        asked.append(machine.name)
+        return holds(each, machine)
+
+    monkeypatch.setattr(MachineClass, "holds", counted)
+    models = "".join(
+        f'[[model]]\nname = "x{number}"\nmachines = ["class:all"]\n' for number in range(50)
+    )
+    made = audit(models + '[[class]]\nname = "all"\nmatch = {}\n', 3)
+    assert len(made.rows) == 150
+    assert asked == ["m1", "m2", "m3"]
+
+
+def test_the_judge_gets_what_the_policy_asks() -> None:
+    """[needs], the entry's conditions and the class's memory basis reach the verdict of every machine they hold for."""
+    seen: dict[tuple[str, str], Workload] = {}
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        seen[asked, machine.name] = workload
+        return verdict(asked, workload, machine, ())
+
+    text = (
+        "schema = 1\n[needs]\nprivate = true\n"
+        '[[model]]\nname = "x"\ncontext_tokens = 8192\n[[model]]\nname = "y"\nmachines = ["class:edge"]\n'
+        '[[class]]\nname = "edge"\nmatch = { label = { site = "s*" } }\nmemory = "total"\n'
+    )
+    edge, other = Machine(name="edge", labels={"site": "s1"}), Machine(name="other")
+    made = run_audit(
+        read_policy(Document.parse("audit.toml", text.encode())), [edge, other], judge, today=TODAY
+    )
+    assert [(row.machine, row.wanted.name) for row in made.rows] == [
+        ("edge", "x"),
+        ("edge", "y"),
+        ("other", "x"),
+    ]
+    assert all(workload.private for workload in seen.values())
+    assert {key: (each.context_tokens, each.memory_basis) for key, each in seen.items()} == {
+        ("x", "edge"): (8192, "total"),
+        ("y", "edge"): (None, "total"),
+        ("x", "other"): (8192, "default"),
+    }
+
+
+def test_unknown_membership_is_an_unknown_row() -> None:
+    """Where nobody can say whether a machine is of the class, the row is unknown, with the fact that is missing: never skipped."""
+    text = (
+        ONE
+        + 'machines = ["class:big"]\n[[class]]\nname = "big"\nmatch = { memory_total = ">=64GiB" }\n'
+    )
+    made = audit(text, [Machine(name="a"), Machine(name="b", memory_total_bytes=2**30)])
+    (row,) = made.rows
+    assert (row.machine, row.result, row.route, row.verdict, made.exit_code) == (
+        "a",
+        Result.UNKNOWN,
+        Route.UNKNOWN,
+        None,
+        3,
+    )
+    assert "memory_total_bytes" in row.reasons[0].text
+    checked_xml(made)
+    checked_json(made)
+
+
+def test_an_exception_covers_one_finding_and_no_more() -> None:
+    """When all that fails is excepted the row does not fail; a second finding that fails still does."""
+    covered = one(EXCEPTION, {"memory": FAIL})
+    assert (covered.exit_code, covered.rows[0].result, covered.outcome) == (
+        0,
+        Result.EXCEPTED,
+        Result.PASS,
+    )
+    more = one(EXCEPTION, {"memory": FAIL, "disk": FAIL})
+    assert (more.exit_code, more.rows[0].result, more.rows[0].failed) == (1, Result.FAIL, ("disk",))
+    assert [check for check, _ in more.rows[0].excepted] == ["memory"]
+
+
+def test_an_exception_does_not_hide_an_unknown_of_another_finding() -> None:
+    """What is not known stays unknown beside an excepted fail; not knowing the excepted finding itself is covered."""
+    assert one(EXCEPTION, {"memory": FAIL, "disk": UNKNOWN}).exit_code == 3
+    assert one(EXCEPTION, {"memory": UNKNOWN}).rows[0].result is Result.EXCEPTED
+
+
+def test_an_exception_holds_for_its_machines_and_model_alone() -> None:
+    """The same failure elsewhere, or of another model, still breaks the policy."""
+    text = EXCEPTION + 'machines = ["host:m1"]\n' + ONE + '[[model]]\nname = "gpt2"\n'
+    fails = {
+        (model, machine): {"memory": FAIL}
+        for model in ("mistral-7b", "gpt2")
+        for machine in ("m1", "m2")
+    }
+    made = audit(text, 2, fails)
+    results = {(row.machine, row.wanted.name): row.result for row in made.rows}
+    assert [key for key, result in results.items() if result is Result.EXCEPTED] == [
+        ("m1", "mistral-7b")
+    ]
+    assert made.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("today", "code", "use"),
+    [("2027-03-30", 0, Use.USED), ("2027-03-31", 1, Use.EXPIRED), ("2028-01-01", 1, Use.EXPIRED)],
+)
+def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
+    """On the day `expires` names it no longer holds, and the report says so."""
+    made = one(EXCEPTION, {"memory": FAIL}, today)
+    assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (code, use, 1)
+    assert len(checked_json(made)["exceptions"][use.value]) == 1
+    assert ("ended on 2027-03-31" in audit_text.render(made)) is (use is Use.EXPIRED)
+
+
+def test_an_exception_that_covers_nothing_is_told() -> None:
+    """Once the machine has its memory the exception is reported as unused, and changes nothing else."""
+    made = one(EXCEPTION, {})
+    assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (0, Use.UNUSED, 0)
+    assert "remove it" in audit_text.render(made)
+
+
+def test_an_exception_for_machines_that_are_not_here_is_not_called_needless() -> None:
+    """One machine audited against the fleet's policy says nothing of the exceptions of the others."""
+    made = audit(EXCEPTION + 'machines = ["host:edge-*"]\n' + ONE, 2)
+    assert (made.exceptions[0].use, made.exceptions[0].concerned) == (Use.UNUSED, False)
+    assert "remove it" not in audit_text.render(made)
+    assert "concerns no machine of this audit" in audit_text.render(made)
+
+
+@pytest.mark.parametrize("today", ["", "yesterday", "20-11-2026", "2026-02-30"])
+def test_a_wrong_day_is_refused(today: str) -> None:
+    """An exception is never held against something that is no day."""
+    with pytest.raises(ValueError, match=r"isoformat|day is out of range"):
+        one("", {}, today)
+
+
+def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None:
+    """Same results for the same reasons, whatever the figures: one class, its count, first names and largest shortfall."""
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        number = int(machine.name[1:])
+        if number > 7:
+            return verdict(asked, workload, machine, (finding("disk", FAIL, 5),))
+        return verdict(
+            asked,
+            workload,
+            machine,
+            (finding("memory", FAIL, 100 + number % 5, f"short by {100 + number % 5}"),),
+        )
+
+    made = run_audit(
+        policy, [Machine(name=f"m{number}") for number in range(1, 9)], judge, today=TODAY
+    )
+    first, second = made.groups
+    assert (first.count, first.names, first.name, first.rows[0].machine) == (
+        7,
+        ("m1", "m2", "m3", "m4", "m5"),
+        "m1 and 6 more",
+        "m4",
+    )
+    assert (second.count, second.name) == (1, "m8")
+    value = checked_json(made)
+    assert (value["machines"], [each["count"] for each in value["classes"]]) == (8, [7, 1])
+    assert [each["example"] for each in value["verdicts"]] == ["m4", "m8"]
+    assert value["verdicts"][0]["reasons"][0]["reason"] == "short by 104"
+    assert len(audit_json.jsonl(made).splitlines()) == 8
+    assert "m4: memory: short by 104" in audit_text.render(made)
+
+
+MIXED = (
+    'fail_on = "error"\n'
+    + EXCEPTION
+    + ONE
+    + '[[model]]\nname = "gpt2"\nseverity = "warning"\n[[model]]\nname = "gpt2"\ncontext_tokens = 512\n'
+)
+MIXED_TABLE: Mapping[tuple[str, str], Outcomes] = {
+    ("mistral-7b", "m1"): {"memory": FAIL},
+    ("gpt2", "m1"): {"cpu": FAIL, "disk": FAIL},
+    ("mistral-7b", "m2"): {"memory": FAIL, "accelerator": FAIL},
+    ("gpt2", "m2"): {"disk": UNKNOWN},
+    ("gpt2", "m3"): {"runtime": WARN},
+}
+
+
+def test_junit_says_what_the_audit_says() -> None:
+    """Valid for the strictest reader; failure, error and skipped as documented, with counts that a second parser confirms."""
+    made = audit(MIXED, 3, MIXED_TABLE)
+    checked_xml(made)
+    read = JUnitXml.fromstring(junit.render(made).encode())
+    suites = list(read)
+    assert [suite.name for suite in suites] == ["m1", "m2", "m3"]
+    assert [(suite.tests, suite.failures, suite.errors, suite.skipped) for suite in suites] == [
+        (3, 1, 0, 2),
+        (3, 1, 1, 1),
+        (3, 0, 0, 0),
+    ]
+    assert (read.tests, read.failures, read.errors) == (9, 2, 1)
+    said = {
+        (suite.name, case.name): [
+            (type(each).__name__, each.type, each.message) for each in case.result
+        ]
+        for suite in suites
+        for case in suite
+    }
+    assert said["m1", "mistral-7b"] == [
+        ("Skipped", "memory", "memory is excepted until 2027-03-31: kits come")
+    ]
+    assert said["m1", "gpt2"] == [("Skipped", "disk", "not counted: the disk is fail")]
+    assert said["m1", "gpt2, 512 tokens"] == [("Failure", "disk", "the disk is fail")]
+    assert said["m2", "mistral-7b"] == [("Failure", "accelerator", "the accelerator is fail")]
+    assert said["m2", "gpt2, 512 tokens"] == [("Error", "disk", "the disk is unknown")]
+    assert said["m3", "gpt2"] == []
+
+
+def test_jsonl_has_a_row_per_machine_and_model() -> None:
+    """The contract's five fields, in the audit's order, one JSON object a line."""
+    rows = [
+        json.loads(line) for line in audit_json.jsonl(audit(MIXED, 3, MIXED_TABLE)).splitlines()
+    ]
+    assert [
+        (row["machine"], row["asked"], row["model"], row["route"], row["failed"])
+        for row in rows[:4]
+    ] == [
+        ("m1", "mistral-7b", "mistral-7b-id", "neither", []),
+        ("m1", "gpt2", "gpt2-id", "neither", ["disk", "cpu"]),
+        ("m1", "gpt2", "gpt2-id", "neither", ["disk", "cpu"]),
+        ("m2", "mistral-7b", "mistral-7b-id", "neither", ["accelerator"]),
+    ]
+    assert rows[0]["excepted"] == ["memory"]
+    assert len(rows) == 9
+
+
+def test_json_findings_are_the_verdicts() -> None:
+    """Each finding has the contract's fields, with null for what is not known."""
+    value = checked_json(one("", {"memory": FAIL}))
+    (row,) = value["verdicts"]
+    assert [each["check"] for each in row["findings"]] == list(CHECKS)
+    memory = next(each for each in row["findings"] if each["check"] == "memory")
+    assert memory == {
+        "check": "memory", "outcome": "fail", "needs": None, "has": None, "short": None, "unit": None, "reserve_bytes": None,
+        "reason": "the memory is fail", "remedy": "mend the memory",
+    }  # fmt: skip
+    assert (row["class"], row["asked"], row["model"], row["route"], row["failed"]) == (
+        "m1", "mistral-7b", "mistral-7b-id", "neither", ["memory"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [({}, "PASS"), ({"memory": FAIL}, "FAIL"), ({"memory": UNKNOWN}, "UNKNOWN")],
+    ids=["pass", "fail", "unknown"],
+)
+def test_text_begins_with_the_outcome(outcomes: Outcomes, word: str) -> None:
+    """A CI log's reader sees in the first line whether the policy holds, and the exit code."""
+    made = one("", outcomes)
+    first = audit_text.render(made).splitlines()[0]
+    assert first.startswith(f"{word}: ")
+    assert first.endswith(f"(exit code {made.exit_code})")
+
+
+def test_text_names_what_fails_why_and_what_to_do() -> None:
+    """Every finding that breaks the policy is there with its machine, model, reason and remedy; so are warnings of what runs."""
+    text = audit_text.render(audit(MIXED, 3, MIXED_TABLE))
+    for part in (
+        "m2: mistral-7b",
+        "accelerator: the accelerator is fail",
+        "to do: mend the accelerator",
+        "gpt2 (warns: runtime)",
+        "m1: gpt2 (not counted)",
+    ):
+        assert part in text
+    order = [
+        "m1: gpt2, 512 tokens",
+        "m2: mistral-7b",
+        "m1: gpt2 (not counted)",
+        "m2: gpt2, 512 tokens",
+        "m1: mistral-7b",
+        "m3: ",
+    ]
+    assert sorted(order, key=text.index) == order
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_text_keeps_to_the_terminal(width: int) -> None:
+    """No line is wider than the terminal unless one word is, and no word is lost."""
+    made = audit(MIXED, 3, MIXED_TABLE)
+    text = audit_text.render(made, width)
+    assert all(len(line) <= width or " " not in line.strip() for line in text.splitlines())
+    assert text.split() == audit_text.render(made).split()
+
+
+HOSTILE = "m\x1b[2J\u202e\0 <&\"'>\ud800\ufffe]]>"
+
+
+def test_hostile_names_and_reasons_reach_no_terminal_and_break_no_report() -> None:
+    """Control characters, markup and half characters in a record or a reason come out visible, never as they are."""
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        return verdict(asked, workload, machine, (finding("memory", FAIL, text=HOSTILE),))
+
+    bad = Problem(file=HOSTILE, message=HOSTILE)
+    made = run_audit(policy, [Machine(name=HOSTILE)], judge, today=TODAY, problems=[bad])
+    tree = checked_xml(made)
+    assert tree.find("testsuite").get("name") == "m\\x1b[2J\\u202e\\x00 <&\"'>\\ud800\\ufffe]]>"
+    assert all(letter.isprintable() or letter == "\n" for letter in audit_text.render(made))
+    assert json.loads(audit_json.jsonl(made))["machine"] == HOSTILE
+    checked_json(made)
+
+
+def record(**facts: object) -> str:
+    return json.dumps({"schema": "selfhost.machine/1", **facts})
+
+
+def test_a_folder_of_records(tmp_path: Path) -> None:
+    """Every record of the folder in the order of file names; one without a name takes its file's, other files are left alone."""
+    (tmp_path / "b.json").write_text(
+        record(name="build-1", memory_total_bytes=2**34), encoding="utf-8"
+    )
+    (tmp_path / "a.json").write_text(record(), encoding="utf-8")
+    (tmp_path / "c.jsonl").write_text(record() + "\n\n" + record(name="x") + "\n", encoding="utf-8")
+    (tmp_path / "README.md").write_text("no record", encoding="utf-8")
+    (tmp_path / ".d.json").write_text("no record", encoding="utf-8")
+    fleet = load_machines(str(tmp_path))
+    assert fleet.problems == ()
+    assert [machine.name for machine in fleet.machines] == ["a", "build-1", "c:1", "x"]
+    assert fleet.machines[1].memory_total_bytes == 2**34
+
+
+def test_all_records_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    """One broken record hides neither the others' faults nor the machines that are good."""
+    (tmp_path / "1.json").write_text(record(name="good"), encoding="utf-8")
+    (tmp_path / "2.json").write_text("", encoding="utf-8")
+    (tmp_path / "3.json").write_text(
+        '{"schema": "selfhost.machine/1",\n "name": }', encoding="utf-8"
+    )
+    (tmp_path / "4.json").write_text("[" * 200_000, encoding="utf-8")
+    (tmp_path / "5.json").write_text('{"memory_total_bytes": ' + "9" * 5000 + "}", encoding="utf-8")
+    (tmp_path / "6.json").write_bytes(b"\x80\x81GGUF")
+    (tmp_path / "7.json").write_text(record(name="good"), encoding="utf-8")
+    (tmp_path / "8.json").mkdir()
+    (tmp_path / "9.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a.jsonl").write_text(
+        record(name="fine") + "\n{broken\n" + record(memory_total_bytes=-1) + "\n", encoding="utf-8"
+    )
+    (tmp_path / "b.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "c.json").write_text('{"memory_total_bytes": NaN}', encoding="utf-8")
+    fleet = load_machines(str(tmp_path))
+    assert [machine.name for machine in fleet.machines] == ["good", "fine"]
+    told = {(Path(problem.file).name, problem.line) for problem in fleet.problems}
+    assert {name for name, _ in told} == {f"{stem}.json" for stem in "23456789bc"} | {"a.jsonl"}
+    assert {("3.json", 2), ("a.jsonl", 2), ("a.jsonl", 3)} <= told
+    assert all(problem.message for problem in fleet.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (record(name="x"), ["x"]),
+        (record(name="x") + "\n" + record(name="y"), ["x", "y"]),
+        (f"[{record(name='x')},\n{record(name='y')}]", ["x", "y"]),
+        (record() + "\n" + record(), ["standard input:1", "standard input:2"]),
+    ],
+)
+def test_records_from_standard_input(text: str, names: list[str]) -> None:
+    """One record, one a line, or a list of them."""
+    fleet = load_machines("-", stdin=text.encode())
+    assert ([machine.name for machine in fleet.machines], fleet.problems) == (names, ())
+    assert [
+        machine.name for machine in load_machines("-", stdin=text.encode("utf-16")).machines
+    ] == names
+
+
+@pytest.mark.parametrize("path", ["missing.json", "empty", "nul\0"])
+def test_nothing_to_read_is_a_problem(tmp_path: Path, path: str) -> None:
+    """A missing file or a folder without records is told with what to do, and never raises."""
+    (tmp_path / "empty").mkdir()
+    fleet = load_machines(f"{tmp_path}/{path}")
+    assert fleet.machines == ()
+    assert [bool(problem.message) for problem in fleet.problems] == [True]
+
+
+OUTCOMES = st.sampled_from([PASS, PASS, PASS, WARN, UNKNOWN, FAIL])
+SITUATIONS = st.dictionaries(
+    st.tuples(st.sampled_from(["mistral-7b", "gpt2"]), st.sampled_from(["m1", "m2", "m3"])),
+    st.dictionaries(st.sampled_from(["memory", "disk", "speed", "cpu"]), OUTCOMES, max_size=3),
+    max_size=6,
+)
+POLICIES = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["", 'fail_on = "warning"\n', 'fail_on = "never"\n']),
+        st.sampled_from(
+            ["", 'on_unknown = "error"\n', 'on_unknown = "warning"\n', 'on_unknown = "ignore"\n']
+        ),
+        st.sampled_from(["", EXCEPTION, EXCEPTION + 'machines = ["host:m1"]\n']),
+        st.just(ONE),
+        st.sampled_from(["", 'machines = ["host:m1", "host:m2"]\n', 'machines = ["host:none"]\n']),
+        st.sampled_from(["", 'severity = "warning"\n']),
+        st.sampled_from(["", '[[model]]\nname = "gpt2"\n']),
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, SITUATIONS, st.integers(0, 3), st.sampled_from([TODAY, "2027-03-31"]))
+def test_green_is_earned(
+    text: str, table: dict[tuple[str, str], Outcomes], machines: int, today: str
+) -> None:
+    """Never 0 where nothing was judged, or where a model of severity error fails a finding that no exception in force covers."""
+    made = audit(text, machines, table, today)
+    broken = any(
+        FAIL in outcomes.values()
+        for (name, machine), outcomes in table.items()
+        for row in made.rows
+        if (row.machine, row.wanted.name) == (machine, name)
+        and row.wanted.severity == "error"
+        and {check for check, outcome in outcomes.items() if outcome is FAIL}
+        - (
+            {"memory"}
+            if EXCEPTION in text and name == "mistral-7b" and today < "2027-03-31"
+            else set()
+        )
+    )
+    if broken and 'fail_on = "never"' not in text:
+        assert made.exit_code in (1, 2)
+    if not made.rows or "host:none" in text:
+        assert made.exit_code == 2
+    if made.exit_code == 0:
+        assert made.outcome is Result.PASS
+
+
+@settings(max_examples=100, deadline=None)
+@given(POLICIES, SITUATIONS, st.integers(0, 3))
+def test_every_report_agrees_with_the_exit_code(
+    text: str, table: dict[tuple[str, str], Outcomes], machines: int
+) -> None:
+    """JUnit is valid and red exactly where the exit code is not 0, JSON is valid, no row is lost in a class."""
+    made = audit(text, machines, table)
+    tree = checked_xml(made)
+    red = len(tree.findall(".//failure")) + len(tree.findall(".//error"))
+    assert (red == 0) is (made.exit_code == 0)
+    for suite in tree.findall("testsuite"):
+        names = [case.get("name") for case in suite.findall("testcase")]
+        assert len(names) == len(set(names)) == int(suite.get("tests"))
+    value = checked_json(made)
+    assert sum(each["count"] for each in value["classes"]) == len(
+        {row.machine for row in made.rows}
+    )
+    assert (
+        sum(value["results"].values()) == len(made.rows) == len(audit_json.jsonl(made).splitlines())
+    )
+    assert audit_text.render(made).splitlines()[0].endswith(f"(exit code {made.exit_code})")
+
+
+def test_the_same_audit_prints_the_same() -> None:
+    """Reports can be compared from run to run: no clock, no host, no order by chance."""
+    first, second = audit(MIXED, 3, MIXED_TABLE), audit(MIXED, 3, MIXED_TABLE)
+    assert junit.render(first) == junit.render(second)
+    assert audit_json.render(first) == audit_json.render(second)
+    assert ElementTree.fromstring(junit.render(first)).find("testsuite[@timestamp]") is None
+
+
+def test_the_example_policy_is_valid() -> None:
+    """What people copy reads without a problem, and its exception has an end."""
+    policy = read_policy(Document.read(str(EXAMPLES / "audit.toml")))
+    assert [wanted.name for wanted in policy.models] == ["mistral-7b", "gpt2"]
+    assert policy.exceptions[0].expires
+
+
+@pytest.mark.parametrize("name", ["audit_machine.yml", "audit_gitlab.yml"])
+def test_the_example_jobs_pin_this_version_and_explain_every_exit_code(name: str) -> None:
+    """A job that is pasted installs this release and says what 0, 1, 2, 3 and 70 do to it."""
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    assert re.findall(r"selfhost-check==([\w.]+)", text) == [__version__]
+    assert re.findall(r"(?m)^#   (\d+) ", text) == ["0", "1", "2", "3", "70"]
+
+
+# ------------------------------------------------------------------ a long run
+
+
+def a_clock(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
+    """Every look at the clock is so many seconds after the one before."""
+    seconds = count(0.0, step)
+    monkeypatch.setattr(Progress.__init__, "__defaults__", (lambda: next(seconds),))
+
+
+@pytest.mark.parametrize(("form", "said"), [("text", True), ("junit", True), ("json", False)])
+def test_a_long_audit_says_how_far_it_is(
+    form: str,
+    said: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At half a second a record, every fourth: while it reads, and while it judges."""
+    a_clock(monkeypatch, 0.5)
+    record = (RECORDS / "vm-24gib.json").read_text()
+    lines = [json.dumps({**json.loads(record), "name": f"m{number}"}) for number in range(10)]
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    (tmp_path / "p.toml").write_text('schema = 1\n\n[[model]]\nname = "gpt2"\n')
+    words = ["audit", str(tmp_path / "p.toml"), "--machines", str(tmp_path / "m.jsonl")]
+    assert cli.main([*words, "--format", form]) == 0
+    err = capsys.readouterr().err
+    assert ("machine records so far" in err, "of 10 machines" in err) == (said, said)
+    if said:
+        assert err.splitlines()[0] == "read 3 machine records so far"
+        assert err.splitlines()[-1] == "judged 9 of 10 machines"
+    else:
+        assert err == ""
+
+
+def test_a_policy_of_many_models_says_how_far_it_is() -> None:
+    """Of one machine the models are counted; in the first two seconds nothing is said."""
+    seconds = iter((0.0, 1.9, 2.0, 3.9, 4.0))
+    lines: list[str] = []
+    progress = Progress(lines.append, lambda: next(seconds))
+    for model in range(4):
+        progress.judge(0, 1, 1000 * model, 4000)
+    assert lines == ["judged 1,000 of 4,000 models", "judged 3,000 of 4,000 models"]

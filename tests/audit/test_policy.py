@@ -1,0 +1,466 @@
+"""The policy file: what it may say, and what a person is told where it is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from helpers.paths import BAD_POLICIES, SCHEMAS
+from selfhost.audit.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
+from selfhost.core.errors import PolicyError, Problem
+from selfhost.core.tomlfile import Document
+from selfhost.machine.record import Machine
+
+BAD = sorted(BAD_POLICIES.glob("*.toml"))
+SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
+GIB = 2**30
+CONTRACT = """\
+schema = 1
+fail_on = "error"                 # error | warning | never
+on_unknown = "unknown"            # unknown (exit 3) | error | warning | ignore
+
+[needs]                           # as the options: private, commercial, modify, auditable, license = "Apache-2.0 OR MIT"
+private = true
+
+[[model]]
+name = "mistral-7b"               # as typed to `check`
+context_tokens = 8192
+quantization = "Q4_K_M"
+runtime = "llama.cpp"
+min_tokens_per_second = 5
+machines = ["class:edge", "host:build-*"]   # default: all
+severity = "error"                # error | warning
+
+[[class]]
+name = "edge"
+match = { label = { site = "s*" }, memory_total = ">=15GiB", architecture = "x86_64" }
+memory = "total"                  # total (planning) | available (now)
+
+[[exception]]
+model = "mistral-7b"
+machines = ["host:edge-01?"]
+rule = "memory"                   # one finding name, never a blanket
+reason = "16 GiB kits arrive in Q1"
+owner = "infra@example.com"
+expires = 2027-03-31              # from that day on (UTC) it no longer holds
+"""
+
+
+def policy(text: str) -> Policy:
+    return read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
+
+
+def as_json(text: str) -> Any:
+    """A TOML file as the JSON that schema-aware editors check: dates are strings."""
+    return json.loads(
+        json.dumps(
+            tomllib.loads(text),
+            default=lambda value: value.isoformat() if isinstance(value, date) else repr(value),
+        )
+    )
+
+
+def faults(content: bytes) -> tuple[Problem, ...] | None:
+    """None where the content is a policy."""
+    try:
+        read_policy(Document.parse("audit.toml", content))
+    except PolicyError as error:
+        return error.problems
+    return None
+
+
+def messages(caught: pytest.ExceptionInfo[PolicyError]) -> list[str]:
+    return [problem.message for problem in caught.value.problems]
+
+
+def test_the_contracts_example_is_read_whole() -> None:
+    """Every key of the published schema means what its comment there says."""
+    read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
+    assert (
+        read.fail_on,
+        read.on_unknown,
+        read.needs.private,
+        read.needs.commercial,
+        read.needs.license,
+    ) == (
+        FailOn.ERROR,
+        OnUnknown.UNKNOWN,
+        True,
+        False,
+        None,
+    )
+    (model,) = read.models
+    assert (
+        model.name,
+        model.asked.context_tokens,
+        model.asked.quantization,
+        model.asked.runtime,
+    ) == (
+        "mistral-7b",
+        8192,
+        "Q4_K_M",
+        "llama.cpp",
+    )
+    assert (model.asked.min_tokens_per_second, model.severity, model.label) == (
+        5,
+        Severity.ERROR,
+        "mistral-7b",
+    )
+    assert list(map(str, model.machines)) == ["class:edge", "host:build-*"]
+    (edge,) = read.classes
+    assert (dict(edge.labels), edge.memory_total, edge.architecture, edge.memory) == (
+        {"site": "s*"},
+        ((">=", 15 * GIB),),
+        "x86_64",
+        "total",
+    )
+    (exception,) = read.exceptions
+    assert (exception.model, exception.rule, exception.owner, exception.expires) == (
+        "mistral-7b",
+        "memory",
+        "infra@example.com",
+        "2027-03-31",
+    )
+
+
+def test_what_is_left_out_is_the_strict_choice() -> None:
+    """A policy that says only which model takes every machine, fails on errors, and never turns an unknown green."""
+    read = policy('[[model]]\nname = "gpt2"')
+    assert (read.fail_on, read.on_unknown) == (FailOn.ERROR, OnUnknown.UNKNOWN)
+    assert read.models[0].severity is Severity.ERROR
+    assert read.selects(read.models[0].machines, Machine()) is True
+    asked = read.workload(read.models[0], Machine())
+    assert (asked.context_tokens, asked.parallel, asked.memory_basis, asked.private) == (
+        None,
+        1,
+        "default",
+        False,
+    )
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> None:
+    """All faults of a file in one run, each with its line, its key and what to write instead."""
+    with pytest.raises(PolicyError) as caught:
+        read_policy(Document.parse(path.name, path.read_bytes()))
+    expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    assert [str(problem) for problem in caught.value.problems] == expected
+
+
+def test_the_corpus_has_no_message_without_its_policy() -> None:
+    """Every expected message belongs to a policy, so that none stops being checked unseen."""
+    assert len(BAD) >= 15
+    assert {path.stem for path in BAD} == {path.stem for path in BAD_POLICIES.glob("*.txt")}
+
+
+# faults that only relate two places of a file, and those of TOML itself: no JSON Schema sees them
+BEYOND_SCHEMA = {
+    "model_twice", "class_twice", "exception_twice", "exception_unknown_model", "selector_unknown_class",
+    "exception_quoted_date", "speed_nan", "class_bound_bad_unit", "exception_no_such_day", "not_toml", "needs_no_license",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem
+)
+def test_editors_see_the_same_faults(path: Path) -> None:
+    """What the JSON Schema can express it refuses, so that an editor warns before the pipeline does."""
+    assert not Draft202012Validator(SCHEMA).is_valid(as_json(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [CONTRACT, starter_policy(["gpt2", "mistral-7b"]), 'schema = 1\n[[model]]\nname = "x"\n'],
+)
+def test_editors_accept_good_policies(text: str) -> None:
+    """The JSON Schema refuses nothing that the reader takes."""
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft202012Validator(SCHEMA).validate(as_json(text))
+    read_policy(Document.parse("audit.toml", text.encode()))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.toml", "does not exist"),
+        ("folder", "is a folder, not a file"),
+        ("dead.toml", "is a link to a file that does not exist"),
+        ("empty.toml", "is empty"),
+        ("blank.toml", "is empty"),
+        ("binary.toml", "not a text file"),
+        ("latin.toml", "not UTF-8 text"),
+        (
+            "pipe",
+            "is not an ordinary file: it is a named pipe, which could be waited for without end",
+        ),
+        ("nul\0.toml", "cannot be read: not a usable file name"),
+    ],
+)
+def test_no_usable_file_is_one_clear_problem(tmp_path: Path, name: str, message: str) -> None:
+    """Whatever stands where the policy should be: one problem, one remedy, no traceback and no waiting."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dead.toml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "empty.toml").write_bytes(b"")
+    (tmp_path / "blank.toml").write_bytes(b" \n\n")
+    (tmp_path / "binary.toml").write_bytes(b"GGUF\x03\0\0\0" * 9)
+    (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\nschema = 1\n")
+    if name == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("no named pipes on this system")
+        os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PolicyError) as caught:
+        read_policy(Document.read(f"{tmp_path}{os.sep}{name}"))
+    assert messages(caught) == [message]
+    assert caught.value.problems[0].remedy
+
+
+def test_a_missing_policy_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    """The first thing a newcomer sees tells how to begin."""
+    with pytest.raises(PolicyError, match="selfhost audit --init"):
+        read_policy(Document.read(str(tmp_path / "audit.toml")))
+
+
+@pytest.mark.parametrize(
+    "models", [[], ["gpt2"], ["gpt2", "mistral-7b", "gpt2"], ['quote " and \\', "zwölf €"]]
+)
+def test_the_starter_policy_reads_itself(models: list[str]) -> None:
+    """What --init writes is valid as it stands and names each model once, whatever its name."""
+    read = read_policy(Document.parse("audit.toml", starter_policy(models).encode()))
+    assert [wanted.name for wanted in read.models] == (
+        list(dict.fromkeys(models)) or ["mistral-7b"]
+    )
+
+
+def test_the_starter_policy_stays_valid_when_its_comments_are_taken_up() -> None:
+    """Every commented setting that --init suggests is one the reader knows."""
+    lines = starter_policy(["mistral-7b"]).split("\n")
+    taken = "\n".join(
+        line.removeprefix("# ") if " = " in line or line.startswith("# [") else line
+        for line in lines
+    )
+    read = read_policy(Document.parse("audit.toml", taken.encode()))
+    assert (
+        read.needs.private,
+        len(read.exceptions),
+        len(read.classes),
+        len(read.models[0].machines),
+    ) == (True, 1, 1, 3)
+    assert read.models[0].asked.kv_cache_type == "f16"
+
+
+EDGE = (
+    '[[model]]\nname = "x"\nmachines = ["class:edge"]\n[[class]]\nname = "edge"\nmatch = { %s }\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("match", "machine", "holds"),
+    [
+        ('label = { site = "s*" }', Machine(labels={"site": "s1"}), True),
+        ('label = { site = "s*" }', Machine(labels={"site": "S1"}), False),
+        ('label = { site = "*" }', Machine(labels={"rack": "s1"}), False),
+        ('memory_total = ">=15GiB"', Machine(memory_total_bytes=15 * GIB), True),
+        ('memory_total = ">=15GiB"', Machine(memory_total_bytes=15 * GIB - 1), False),
+        ('memory_total = ">15GiB"', Machine(memory_total_bytes=15 * GIB), False),
+        ('memory_total = "<=15GB"', Machine(memory_total_bytes=15 * 10**9), True),
+        ('memory_total = ">=15GiB, <64GiB"', Machine(memory_total_bytes=64 * GIB), False),
+        ('memory_total = ">=15GiB, <64GiB"', Machine(memory_total_bytes=32 * GIB), True),
+        ('memory_total = ">=15GiB"', Machine(), None),
+        ('architecture = "x86_64"', Machine(architecture="aarch64"), False),
+        ('architecture = "x86_64"', Machine(), None),
+        # one condition that fails settles it, whatever else was not read
+        (
+            'memory_total = ">=15GiB", architecture = "x86_64"',
+            Machine(architecture="aarch64"),
+            False,
+        ),
+        ('label = { site = "s1" }, memory_total = ">=1GiB"', Machine(labels={"site": "s2"}), False),
+        ("", Machine(), True),
+    ],
+)
+def test_class_membership(match: str, machine: Machine, holds: bool | None) -> None:
+    """All conditions must hold; a fact that was not read makes membership unknown, never yes or no."""
+    read = policy(EDGE % match)
+    assert read.classes[0].holds(machine) is holds
+    assert read.selects(read.models[0].machines, machine) is holds
+
+
+@pytest.mark.parametrize(
+    ("selectors", "takes"),
+    [
+        (["host:edge-01?"], True),
+        (["host:edge-01"], False),
+        (["host:EDGE-*"], False),
+        (["label:site=s*"], True),
+        (["label:rack=*"], False),
+        (["label:url=a=b"], True),
+        (["class:big"], None),
+        (["class:big", "host:edge-*"], True),
+        (["class:big", "host:build-*"], None),
+    ],
+)
+def test_selectors_widen(selectors: list[str], takes: bool | None) -> None:
+    """Any selector is enough; only where none takes the machine and one hangs on an unread fact is the answer unknown."""
+    text = f'[[model]]\nname = "x"\nmachines = {json.dumps(selectors)}\n[[class]]\nname = "big"\nmatch = {{ memory_total = ">=64GiB" }}\n'
+    read = policy(text)
+    assert (
+        read.selects(
+            read.models[0].machines, Machine(name="edge-014", labels={"site": "s1", "url": "a=b"})
+        )
+        is takes
+    )
+
+
+def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
+    """Planning on total memory is asked for by class, and nowhere else taken for granted."""
+    read = policy(
+        '[[model]]\nname = "x"\n'
+        '[[class]]\nname = "any"\nmatch = {}\n'
+        '[[class]]\nname = "plan"\nmatch = { label = { stage = "plan" } }\nmemory = "total"\n'
+        '[[class]]\nname = "live"\nmatch = {}\nmemory = "available"\n'
+    )
+    assert read.workload(read.models[0], Machine(labels={"stage": "plan"})).memory_basis == "total"
+    assert read.workload(read.models[0], Machine()).memory_basis == "available"
+
+
+def test_a_policy_asks_for_a_draft_and_an_adapter() -> None:
+    """As `--draft` and `--adapter` of `check`: part of what is asked, of the label, and of what makes two entries the same."""
+    head = '[[model]]\nname = "llama-3.3-70b"\n'
+    read = policy(head + head + 'draft = "llama-3.2-1b"\nadapter = "rank=16"\n')
+    plain, drafted = (read.workload(wanted, Machine()) for wanted in read.models)
+    assert (plain.draft, plain.adapter) == (None, None)
+    assert (drafted.draft, drafted.adapter) == ("llama-3.2-1b", "rank=16")
+    assert drafted.options() == " --draft llama-3.2-1b --adapter rank=16"
+    assert read.models[1].label == "llama-3.3-70b, drafted by llama-3.2-1b, adapter rank=16"
+    Draft202012Validator(SCHEMA).validate(
+        as_json("schema = 1\n" + head + 'draft = "mtp"\nadapter = "./mine.gguf"\n')
+    )
+    assert faults(f"schema = 1\n{head}draft = 3\nadapter = ' '\n".encode()) is not None
+
+
+def test_a_model_wanted_twice_keeps_two_labels() -> None:
+    """Reports that keep the first of two equal names must lose nothing."""
+    read = policy(
+        '[[model]]\nname = "x"\n[[model]]\nname = "x"\ncontext_tokens = 8192\n[[model]]\nname = "y"\n[[model]]\nname = "x"\nparallel = 2\n'
+    )
+    assert [wanted.label for wanted in read.models] == [
+        "x",
+        "x, 8192 tokens",
+        "y",
+        "x, 2 in parallel",
+    ]
+
+
+def test_needs_and_conditions_reach_every_workload() -> None:
+    """[needs] holds for each model, and a [[model]]'s own conditions for itself alone."""
+    read = policy(
+        '[needs]\nprivate = true\nauditable = true\nlicense = "MIT"\n'
+        '[[model]]\nname = "x"\nparallel = 4\nkv_cache_type = "q8_0"\n[[model]]\nname = "y"\n'
+    )
+    first, second = (read.workload(wanted, Machine()) for wanted in read.models)
+    assert (first.private, first.auditable, first.modify, first.license) == (
+        True,
+        True,
+        False,
+        "MIT",
+    )
+    assert (second.private, second.auditable, second.license) == (True, True, "MIT")
+    assert (first.parallel, first.kv_cache_type, second.parallel, second.kv_cache_type) == (
+        4,
+        "q8_0",
+        1,
+        None,
+    )
+
+
+def test_a_later_problem_has_the_line_of_its_entry() -> None:
+    """What shows only when models are judged is still found in the file: at its key, or at its entry where the key is left out."""
+    read = read_policy(Document.parse("audit.toml", CONTRACT.encode()))
+    problems = read.problems(
+        [(0, "quantization", "nobody makes it", None), (0, "parallel", "too many", None)]
+    )
+    assert {problem.message: problem.line for problem in problems} == {
+        "nobody makes it": 11,
+        "too many": 8,
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")),
+    )
+)
+def test_no_content_is_a_crash(content: bytes) -> None:
+    """Any bytes are a policy or a PolicyError with at least one problem."""
+    assert faults(content) != ()
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(-5, 10**12),
+        st.floats(),
+        st.sampled_from(["error", "class:a", "host:*", ">=1GiB", "memory", ""]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["name", "label", "memory_total", "machines"]), inner, max_size=3
+        ),
+    ),
+    max_leaves=6,
+)
+KEYS = [
+    "schema",
+    "fail_on",
+    "needs",
+    "model",
+    "class",
+    "exception",
+    "name",
+    "machines",
+    "match",
+    "rule",
+    "expires",
+    "memory",
+]
+
+
+def toml(value: Any) -> str:
+    """Inline TOML of plain values."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (
+        json.dumps(value).replace("Infinity", "inf").replace("NaN", "nan")
+        if isinstance(value, str | float)
+        else str(value)
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(KEYS),
+        st.one_of(VALUES, st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES), max_size=2)),
+        max_size=5,
+    )
+)
+def test_no_shape_is_a_crash(tree: dict[str, Any]) -> None:
+    """Known keys with values of any kind are a policy or a PolicyError."""
+    text = "\n".join(f"{key} = {toml(value)}" for key, value in tree.items())
+    assert faults(text.encode()) != ()

@@ -1,0 +1,414 @@
+"""The price snapshot: what is read of it, in which order, and what a damaged one gives."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.paths import COMMON, SPECS
+from selfhost.catalogue.offers import offers_of
+from selfhost.core.errors import SpecError
+
+SHIPPED = COMMON / "offers.jsonl"
+HEADER = {"schema": 1, "as_of": "2026-11-20", "sources": {"an older list": {"as_of": "2026-07-02"}}}
+TODAY = "2026-11-20"
+# what is sold by modality: text in and out, text in alone (an embedding is no text), minutes, images
+PRICES = {
+    "text": {"input_usd_per_million_tokens", "output_usd_per_million_tokens"},
+    "vision": {"input_usd_per_million_tokens", "output_usd_per_million_tokens"},
+    "embedding": {"input_usd_per_million_tokens"},
+    "speech": {"usd_per_audio_minute"},
+    "image": {"usd_per_image"},
+}
+
+
+def offer(**changes: Any) -> dict[str, Any]:
+    known = {
+        "provider": "somebody",
+        "provider_model": "m",
+        "input_usd_per_million_tokens": 0.1,
+        "output_usd_per_million_tokens": 0.2,
+        "source": "price list of 2026-11-20",
+    }
+    return {key: value for key, value in (known | changes).items() if value is not None}
+
+
+def write(folder: Path, *lines: object) -> str:
+    path = folder / "offers.jsonl"
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def row(model: str, *offers: dict[str, Any]) -> dict[str, Any]:
+    return {"model": model, "offers": list(offers)}
+
+
+def shipped() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in SHIPPED.read_text(encoding="utf-8").splitlines()]
+
+
+def test_shipped_snapshot_is_sorted_and_whole() -> None:
+    """One line a model, sorted, each a spec that exists; every offer says who, what, from where, and the price of what it sells."""
+    header, *rows = shipped()
+    assert header["schema"] == 1
+    models = [entry["model"] for entry in rows]
+    assert models == sorted(set(models))
+    assert {f"{model}.toml" for model in models} <= {path.name for path in SPECS.glob("*.toml")}
+    for entry in rows:
+        assert len(offers_of(str(SHIPPED), entry["model"], today=header["as_of"])) == len(
+            entry["offers"]
+        ), "holds offers that had ended"
+        names = [(item["provider"], item["provider_model"].lower()) for item in entry["offers"]]
+        assert len(names) == len(set(names))
+        for item in entry["offers"]:
+            assert item["source"] in header["sources"]
+            modality = tomllib.loads(
+                (SPECS / f"{entry['model']}.toml").read_text(encoding="utf-8")
+            )["modality"]
+            dearer = {key for key in item if key.startswith("long_")}
+            assert {key for key in item if "usd" in key} - dearer == PRICES[modality], (
+                entry["model"],
+                item["provider"],
+            )
+            assert not dearer or "price_holds_to_tokens" in item
+            assert all(item[key] > item[key.removeprefix("long_")] for key in dearer), (
+                entry["model"],
+                item["provider"],
+            )
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "tokens"),
+    [
+        # where the price rises by genai-prices 0.2.3; streamlake by litellm 1.109.1, input_cost_per_token_above_512k_tokens
+        ("claude-haiku-5.5", "anthropic", 100_000),
+        ("gemini-3.1-pro-preview", "google", 200_000),
+        ("gpt-5.4", "openai", 272_000),
+        ("gpt-6.1-terra", "openai", 272_000),
+        ("grok-4.7", "xai", 199_999),
+        ("minimax-m3", "minimax", 512_000),
+        ("minimax-m3", "novita", 524_288),
+        ("minimax-m3", "streamlake", 512_000),
+        ("claude-sonnet-5", "anthropic", None),
+    ],
+)
+def test_a_price_that_rises_with_the_prompt_says_from_where(
+    model: str, provider: str, tokens: int | None
+) -> None:
+    """A context of a million tokens is not sold at the price of a short prompt."""
+    found = {
+        one.provider: one.price_holds_to_tokens
+        for one in offers_of(str(SHIPPED), model, today=TODAY)
+    }
+    assert found[provider] == tokens
+
+
+def test_sources_that_disagree_leave_the_dearer_price() -> None:
+    """Nothing is called cheaper than one of the sources has it; what differs by less than 5 % is no disagreement."""
+    for entry in shipped()[1:]:
+        for one in offers_of(str(SHIPPED), entry["model"], today=TODAY):
+            for other in one.other_prices:
+                if other.usd_per_image is not None:
+                    assert other.usd_per_image < (one.usd_per_image or 0), one
+                    continue
+                into, out = (
+                    other.input_usd_per_million_tokens or 0,
+                    other.output_usd_per_million_tokens or 0,
+                )
+                mine = (
+                    one.input_usd_per_million_tokens or 0,
+                    one.output_usd_per_million_tokens or 0,
+                )
+                assert 3 * into + out < 3 * mine[0] + mine[1], one
+                assert into < 0.95 * mine[0] or out < 0.95 * mine[1], one
+
+
+def test_answers_cost_no_less_than_prompts() -> None:
+    """Writing a token takes a pass of its own and reading shares one: an answer cheaper than a prompt is a slip of the list.
+
+    litellm 1.109.1 has 5.00 and 0.15 dollars for openinfer's Qwen3.5 9B, which its provider sells at 0.15 and 0.18.
+    """
+    for entry in shipped()[1:]:
+        for item in entry["offers"]:
+            for one in (item, *item.get("other_prices", ())):
+                for long in ("", "long_"):
+                    into, out = (
+                        one.get(f"{long}{side}_usd_per_million_tokens")
+                        for side in ("input", "output")
+                    )
+                    assert into is None or out is None or into <= out, (entry["model"], one)
+
+
+def test_prices_of_a_known_model() -> None:
+    """GPT-4o: 2.50 and 10 dollars a million (litellm 1.109.1, genai-prices 0.2.3 and models.dev agree), until its announced end."""
+    (found,) = offers_of(str(SHIPPED), "gpt-4o", today="2027-01-13")
+    assert (
+        found.provider,
+        found.input_usd_per_million_tokens,
+        found.output_usd_per_million_tokens,
+    ) == ("openai", 2.5, 10.0)
+    assert found.context_tokens == 128_000
+    assert found.as_of == "2026-11-20"
+    assert offers_of(str(SHIPPED), "gpt-4o", today="2027-01-14") == ()
+
+
+def test_a_price_has_the_day_of_its_own_source(tmp_path: Path) -> None:
+    """An older source does not pass for today's: models.dev was read on 2026-07-02, the packages on 2026-11-20."""
+    days = {one.source: one.as_of for one in offers_of(str(SHIPPED), "deepseek-r1", today=TODAY)}
+    assert days["models.dev@f3fc6922 (2026-07-02)"] == "2026-07-02"
+    assert days["litellm 1.109.1"] == days["genai-prices 0.2.3"] == "2026-11-20"
+    path = write(
+        tmp_path,
+        HEADER,
+        row(
+            "a", offer(provider="x", source="an older list"), offer(provider="y", source="another")
+        ),
+    )
+    assert [(one.provider, one.as_of) for one in offers_of(path, "a", today=TODAY)] == [
+        ("x", "2026-07-02"),
+        ("y", "2026-11-20"),
+    ]
+
+
+def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
+    """Until the day it ends an offer stands with that day; from then on it is gone. An end that is not announced is None."""
+    path = write(
+        tmp_path,
+        HEADER,
+        row("a", offer(provider_model="m", ends="2027-01-14"), offer(provider_model="n")),
+    )
+    assert [(one.model, one.ends) for one in offers_of(path, "a", today="2027-01-13")] == [
+        ("m", "2027-01-14"),
+        ("n", None),
+    ]
+    assert [one.model for one in offers_of(path, "a", today="2027-01-14")] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anyscale", ""),
+        ("perplexity", "llama"),
+        ("perplexity", "mistral"),
+        ("perplexity", "mixtral"),
+        ("groq", "mixtral-8x7b-32768"),
+        ("groq", "llama3-70b-8192"),
+        ("groq", "llama-3.3-70b-versatile"),
+        ("openai", "gpt-oss"),
+        ("lambda_ai", ""),
+        ("huggingface_nebius", ""),
+        ("huggingface_sambanova", ""),
+        ("huggingface_hyperbolic", ""),
+        ("together", "llama-3.3-70b-instruct-turbo"),
+        ("mistral", "mistral-medium-3"),
+        ("mistral", "magistral-medium"),
+        ("mistral", "devstral-medium"),
+        ("", ":batch"),
+        ("", ":free"),
+    ],
+)
+def test_what_cannot_be_bought_is_not_offered(provider: str, model: str) -> None:
+    """Closed services, withdrawn models, and variants that are not served on demand are no practical route; the header says why."""
+    header, *rows = shipped()
+    assert all(entry["what"] and entry["why"] for entry in header["left_out"])
+    offered = [
+        (item["provider"], item["provider_model"]) for entry in rows for item in entry["offers"]
+    ]
+    assert not [pair for pair in offered if provider in ("", pair[0]) and model in pair[1].lower()]
+
+
+def test_one_price_for_models_of_every_size_is_a_placeholder() -> None:
+    """No provider sells models ten times apart in size at one price: Llama 3.1 8B and 405B are told apart everywhere."""
+    prices = {
+        model: {
+            (one.provider, one.input_usd_per_million_tokens, one.output_usd_per_million_tokens)
+            for one in offers_of(str(SHIPPED), model, today=TODAY)
+        }
+        for model in ("llama-3.1-8b-instruct", "llama-3.1-405b-instruct")
+    }
+    assert not prices["llama-3.1-8b-instruct"] & prices["llama-3.1-405b-instruct"]
+
+
+def test_retired_model_has_no_offer_but_its_successor_has() -> None:
+    """What was shut down is not offered: GPT-3.5 Turbo went on 2026-10-23, its documented replacement is for sale."""
+    assert offers_of(str(SHIPPED), "gpt-3.5-turbo", today="2026-11-20") == ()
+    assert offers_of(str(SHIPPED), "gpt-5.6-terra", today="2026-11-20")
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["mistral", "mistral-7b-instruct-v0", "", "no-such", 'x"}', "\n", "gpt-4o\n", "ä" * 1000],
+)
+def test_unknown_model_has_no_offers(model: str) -> None:
+    """Part of an id, or anything else, is not an id: no offer, and no error."""
+    assert offers_of(str(SHIPPED), model, today=TODAY) == ()
+
+
+@given(
+    prices=st.lists(
+        st.tuples(
+            st.none() | st.floats(0, 1000),
+            st.none() | st.floats(0, 1000),
+            st.none() | st.floats(0, 10),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_cheapest_first(
+    prices: list[tuple[float | None, float | None, float | None]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Offers come by the price of three tokens in and one out, the blend of artificialanalysis.ai; the others follow, by the minute."""
+    items = [
+        offer(
+            provider_model=f"m{number}",
+            input_usd_per_million_tokens=into,
+            output_usd_per_million_tokens=out,
+            usd_per_audio_minute=minute,
+        )
+        for number, (into, out, minute) in enumerate(prices)
+    ]
+    path = write(tmp_path_factory.mktemp("offers"), HEADER, row("a", *items))
+    found = offers_of(path, "a", today=TODAY)
+    assert sorted(one.model for one in found) == sorted(item["provider_model"] for item in items)
+    tokens = [
+        None
+        if one.input_usd_per_million_tokens is None
+        else 3 * one.input_usd_per_million_tokens + (one.output_usd_per_million_tokens or 0)
+        for one in found
+    ]
+    known = [price for price in tokens if price is not None]
+    assert tokens[: len(known)] == sorted(known)
+    minutes = [one.usd_per_audio_minute for one in found[len(known) :]]
+    timed = [price for price in minutes if price is not None]
+    assert minutes[: len(timed)] == sorted(timed)
+
+
+def test_unknown_price_is_not_free(tmp_path: Path) -> None:
+    """A price that is not stated stays None, and comes after every price that is."""
+    path = write(
+        tmp_path,
+        HEADER,
+        row(
+            "a",
+            offer(provider_model="b", input_usd_per_million_tokens=None),
+            offer(provider_model="c"),
+        ),
+    )
+    first, second = offers_of(path, "a", today=TODAY)
+    assert (first.model, second.model) == ("c", "b")
+    assert second.input_usd_per_million_tokens is None
+
+
+def test_only_the_line_asked_for_matters(tmp_path: Path) -> None:
+    """A damaged line of another model does not take this one's prices away, nor does a file without a last line end."""
+    path = write(
+        tmp_path, HEADER, '{"model": "b", "offers": [{', row("c", offer(provider_model="x"))
+    )
+    assert [one.model for one in offers_of(path, "c", today=TODAY)] == ["x"]
+    Path(path).write_bytes(Path(path).read_bytes().rstrip(b"\n"))
+    assert [one.model for one in offers_of(path, "c", today=TODAY)] == ["x"]
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "b", today=TODAY)
+    assert caught.value.problems[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "key"),
+    [
+        (offer(provider=None), "provider"),
+        (offer(provider=7), "provider"),
+        (offer(source=""), "source"),
+        (offer(input_usd_per_million_tokens=-1), "input_usd_per_million_tokens"),
+        (offer(output_usd_per_million_tokens="free"), "output_usd_per_million_tokens"),
+        (offer(usd_per_image=True), "usd_per_image"),
+        (offer(usd_per_audio_minute=float("nan")), None),
+        (offer(input_usd_per_million_tokens=float("inf")), None),
+        (offer(context_tokens=0), "context_tokens"),
+        (offer(context_tokens=1.5), "context_tokens"),
+        (offer(ends="soon"), "ends"),
+        (offer(price_holds_to_tokens=0), "price_holds_to_tokens"),
+        (offer(other_prices={}), "other_prices"),
+        (offer(other_prices=["x"]), "other_prices"),
+        (
+            offer(other_prices=[{"input_usd_per_million_tokens": -1, "source": "s"}]),
+            "input_usd_per_million_tokens",
+        ),
+        (offer(other_prices=[{"input_usd_per_million_tokens": 1}]), "source"),
+        (["x"], None),
+    ],
+)
+def test_damaged_offer_names_file_line_and_key(
+    item: object, key: str | None, tmp_path: Path
+) -> None:
+    """A wrong value is never taken for a price: the error says which file, line and key, and what to do."""
+    path = write(tmp_path, HEADER, row("a", offer()), row("b", offer(), item))  # type: ignore[arg-type]
+    assert len(offers_of(path, "a", today=TODAY)) == 1
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "b", today=TODAY)
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.key) == (path, 3, key)
+    assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\xff\xfe" * 1000,
+        b"[]\n",
+        b"{}\n",
+        b'{"schema": 2, "as_of": "2026-11-20"}\n',
+        b'{"schema": 1, "as_of": "yesterday"}\n',
+        b'{"schema": 1, "as_of": 20261120}\n',
+        b'{"schema": 1, "as_of": "2026-11-20", "sources": []}\n',
+        b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": "b"}}\n',
+        b'{"schema": 1, "as_of": "2026-11-20", "sources": {"a": {}}}\n',
+        b"[" * 100_000,
+        b'{"schema": 1, "as_of": "2026-11-20"' + b" " * 100_000,
+    ],
+)
+def test_damaged_header_is_an_error_with_the_file(content: bytes, tmp_path: Path) -> None:
+    """Without a readable header nothing of the file is believed."""
+    path = tmp_path / "offers.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=r"offers\.jsonl:1") as caught:
+        offers_of(str(path), "a", today=TODAY)
+    assert caught.value.remedy
+
+
+def test_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path: Path) -> None:
+    """Missing, a folder, a name no file can have, or far too large: one clear error."""
+    large = tmp_path / "large.jsonl"
+    with large.open("wb") as file:
+        file.write(json.dumps(HEADER).encode() + b"\n")
+        file.truncate(17 << 20)
+    for path in (str(tmp_path / "none.jsonl"), str(tmp_path), "a\0b", str(large)):
+        with pytest.raises(SpecError) as caught:
+            offers_of(path, "a", today=TODAY)
+        assert caught.value.problems[0].file == path
+        assert caught.value.problems[0].line is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"model": "a", "offers": {}}',
+        '{"model": "a", "offers": [], "model": "b"}',
+        '{"model": "a", ' + "[" * 50_000,
+    ],
+)
+def test_line_that_is_not_the_models_is_an_error(line: str, tmp_path: Path) -> None:
+    """A line that looks like the model's and is not one is damage, not an empty list."""
+    path = write(tmp_path, HEADER, line)
+    with pytest.raises(SpecError) as caught:
+        offers_of(path, "a", today=TODAY)
+    assert caught.value.problems[0].line == 2

@@ -1,0 +1,712 @@
+"""Spec files: every key is read, documented and in the JSON Schema; layers go where `at` says; nothing raises."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.paths import BAD_SPECS, GOOD_SPECS, SCHEMAS, SPECS
+from selfhost.catalogue.licenses import choices_of
+from selfhost.catalogue.spec import (
+    MAX_LAYERS,
+    ModelSpec,
+    RuntimeSpec,
+    is_license_expression,
+    read_model_spec,
+    read_runtime_spec,
+)
+from selfhost.core.errors import WorkloadError
+from selfhost.core.records import Record
+from selfhost.core.tomlfile import Document, Table
+
+GOOD = sorted(GOOD_SPECS.glob("*.toml"))
+BAD = sorted(BAD_SPECS.glob("*.toml"))
+SHIPPED = sorted(SPECS.glob("*.toml"))
+RUNTIMES = sorted((SPECS / "runtimes").glob("*.toml"))
+SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+# tables whose keys are free
+FREE = (
+    "components",
+    "sources",
+    "unknown",
+    "files[].bytes",
+    "architecture.tensors",
+    "architecture.apart",
+    "quantized.apart",
+)
+
+
+def _read(path: Path) -> ModelSpec:
+    document = Document.read(str(path))
+    spec = read_model_spec(document, str(path))
+    assert spec is not None, document.problems
+    return spec
+
+
+def _good(name: str) -> ModelSpec:
+    return _read(GOOD_SPECS / f"{name}.toml")
+
+
+def _from_text(text: str) -> tuple[Document, ModelSpec | None]:
+    document = Document.parse("x.toml", text.encode())
+    return document, read_model_spec(document, "x.toml")
+
+
+def _as_json(values: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(values, default=lambda date: date.isoformat()))
+
+
+def _name(path: Path) -> str:
+    return path.stem
+
+
+# the same files, seen by three readers
+
+
+@pytest.mark.parametrize("path", [*GOOD, *SHIPPED], ids=_name)
+def test_a_good_spec_is_good_for_the_schema_too(path: Path) -> None:
+    """What the reader takes, the published JSON Schema takes."""
+    _read(path)
+    VALIDATOR.validate(_as_json(Document.read(str(path)).values))
+
+
+@pytest.mark.parametrize("path", [*GOOD, *SHIPPED], ids=_name)
+def test_compiled_values_give_the_same_spec(path: Path) -> None:
+    """A spec read from values that went through JSON equals the one read from its file."""
+    compiled = Document(str(path), _as_json(Document.read(str(path)).values))
+    assert read_model_spec(compiled, str(path)) == _read(path)
+
+
+@pytest.mark.parametrize("path", RUNTIMES, ids=_name)
+def test_shipped_runtimes_are_read(path: Path) -> None:
+    """Every runtime file is one, named after its id."""
+    document = Document.read(str(path))
+    runtime = read_runtime_spec(document, str(path))
+    assert isinstance(runtime, RuntimeSpec), document.problems
+    assert (runtime.id, runtime.origin) == (path.stem, str(path))
+
+
+def test_the_schema_is_a_schema() -> None:
+    """The published file is valid JSON Schema 2020-12."""
+    VALIDATOR.check_schema(SCHEMA)
+
+
+# keys: reader, schema and page
+
+
+def _dotted(path: Iterable[str | int], key: str) -> str:
+    text = ""
+    for part in (*path, key):
+        text += "[]" if isinstance(part, int) else f".{part}" if text else part
+    for table in FREE:
+        if text.startswith(f"{table}."):
+            rest = text[len(table) + 1 :]
+            # names of tensors have dots; what follows the list is a key of ours
+            text = f"{table}.*" + ("[]" + rest.rpartition("[]")[2] if "[]" in rest else "")
+    return text
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...] | None]:
+    """Every key that the reader asks for in the good specs, with the choices it gives."""
+    found: dict[str, tuple[str, ...] | None] = {}
+
+    def recording(getter: Callable[..., Any]) -> Callable[..., Any]:
+        def get(self: Table, key: str, *args: Any, **options: Any) -> Any:
+            dotted = _dotted(self.path, key)
+            found[dotted] = options.get("choices") or found.get(dotted)
+            return getter(self, key, *args, **options)
+
+        return get
+
+    for name in (
+        "string",
+        "text",
+        "integer",
+        "boolean",
+        "date",
+        "strings",
+        "texts",
+        "integers",
+        "value",
+        "table",
+        "tables",
+    ):
+        monkeypatch.setattr(Table, name, recording(getattr(Table, name)))
+    fields = Table.fields
+
+    def recording_fields(self: Table, kind: type[Record]) -> dict[str, Any]:
+        # the class of a record holds the getters themselves, not their names
+        for field, stated in kind._keys.items():
+            dotted = _dotted(self.path, stated.name or field)
+            found[dotted] = stated.limits.get("choices") or found.get(dotted)
+        return fields(self, kind)
+
+    monkeypatch.setattr(Table, "fields", recording_fields)
+    for path in GOOD:
+        _read(path)
+    return found
+
+
+def _schema_keys(
+    node: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    if "$ref" in node:
+        node = SCHEMA["$defs"][node["$ref"].rpartition("/")[2]]
+    if "items" in node:
+        if (
+            "$ref" in node["items"]
+            and "properties" in SCHEMA["$defs"][node["items"]["$ref"].rpartition("/")[2]]
+        ):
+            path += "[]"
+        yield from _schema_keys(node["items"], path)
+        return
+    if "enum" in node:
+        yield path, tuple(node["enum"])
+    for key, inner in node.get("properties", {}).items():
+        dotted = f"{path}.{key}" if path else key
+        yield dotted, None
+        yield from _schema_keys(inner, dotted)
+    if isinstance(node.get("additionalProperties"), dict):
+        yield f"{path}.*", None
+        yield from _schema_keys(node["additionalProperties"], f"{path}.*")
+
+
+def test_reader_and_schema_know_the_same_keys_and_choices(
+    asked: dict[str, tuple[str, ...] | None],
+) -> None:
+    """No key is read that the schema lacks, none is in the schema that nobody reads; closed choices are the same."""
+    schema: dict[str, tuple[str, ...] | None] = {}
+    for key, choices in _schema_keys(SCHEMA):
+        schema[key] = choices or schema.get(key)
+    assert asked.keys() == schema.keys()
+    assert {key: asked[key] for key in asked if asked[key]} == {
+        key: schema[key] for key in schema if schema[key]
+    }
+
+
+def test_the_page_explains_every_key(asked: dict[str, tuple[str, ...] | None]) -> None:
+    """specs/README.md has one row per key that the reader knows, and none for another."""
+    page = (SPECS / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", page, flags=re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    # a table is a heading of the page; a list or table inside [architecture] has a row too
+    tables = {
+        key for key in asked if any(other.startswith((f"{key}.", f"{key}[]")) for other in asked)
+    }
+    assert set(rows) - tables == asked.keys() - tables
+    assert set(rows) <= asked.keys()
+
+
+def test_the_short_spec_on_the_page_works() -> None:
+    """The few lines that the page offers are a spec."""
+    page = (SPECS / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    document, spec = _from_text(example)
+    assert document.problems == ()
+    assert spec is not None
+    assert spec.needs is not None
+    assert (spec.needs.low_bytes, spec.needs.high_bytes, spec.needs.disk_bytes) == (
+        6_000_000_000,
+        6_000_000_000,
+        4_400_000_000,
+    )
+
+
+# what the values mean
+
+
+def test_layers_are_resolved_as_the_spec_says() -> None:
+    """Gemma 4 E2B: every fifth layer is full, the rest slides; Jamba: attention in every eighth, experts in every second."""
+    gemma = _good("gemma-4-e2b").architecture
+    assert gemma is not None
+    full, sliding = gemma.attention
+    assert (full.kind, full.layers) == ("full", (4, 9, 14, 19, 24, 29, 34))
+    assert (sliding.kind, sliding.window_tokens, len(sliding.layers)) == ("sliding", 512, 28)
+    assert set(full.layers) | set(sliding.layers) == set(range(35))
+    assert [(group.layers[0], group.layers[-1], group.length) for group in gemma.feed_forward] == [
+        (0, 14, 6144),
+        (15, 34, 12288),
+    ]
+    assert (full.heads, full.value_length) == (8, 512)
+
+    jamba = _good("jamba-large").architecture
+    assert jamba is not None
+    assert jamba.attention[0].layers == (4, 12, 20, 28, 36, 44, 52, 60, 68)
+    assert jamba.recurrent[0].layers == tuple(layer for layer in range(72) if layer % 8 != 4)
+    assert jamba.feed_forward[1].layers == tuple(range(1, 72, 2))
+    assert jamba.feed_forward[0].layers == tuple(range(0, 72, 2))
+
+
+def test_latent_attention_and_dense_layers_in_front() -> None:
+    """DeepSeek V3: all 61 layers are latent with the model's 128 heads and kept in FP8; three dense layers, 58 of experts."""
+    found = _good("deepseek-v3").architecture
+    assert found is not None
+    assert (found.cache_dtype, found.quantizer) == ("float8_e4m3", "modelopt")
+    (latent,) = found.attention
+    assert (latent.layers, latent.heads, latent.latent_length, latent.rope_length) == (
+        tuple(range(61)),
+        128,
+        512,
+        64,
+    )
+    dense, experts = found.feed_forward
+    assert (
+        dense.layers,
+        len(experts.layers),
+        experts.experts,
+        experts.used,
+        experts.router_bias,
+    ) == ((0, 1, 2), 58, 256, 8, True)
+
+
+def test_letters_lists_and_both_kinds_in_one_layer() -> None:
+    """`at` may be a letter of the pattern or a list; two lists without `at` name the same layers; tensors reach the extra block."""
+    found = _good("pattern-and-tensors").architecture
+    assert found is not None
+    assert found.attention[0].layers == (3,)
+    assert found.recurrent[0].layers == (0, 2, 4, 6)
+    assert [group.layers for group in found.feed_forward] == [(1, 5), (7,)]
+    assert [(tensor.name, tensor.layers) for tensor in found.tensors] == [
+        ("token_embd.weight", ()),
+        ("blk.*.attn_q.weight", (3,)),
+        ("blk.*.attn_norm.weight", tuple(range(8))),
+        ("blk.*.nextn.eh_proj.weight", (8,)),
+    ]
+    both = _good("hybrid").architecture
+    assert both is not None
+    assert both.attention[0].layers == both.recurrent[0].layers == (0, 1, 2, 3)
+
+
+def test_facts_arrive_unchanged() -> None:
+    """Mistral 7B as spec.md writes it: sizes, license, published files, dates."""
+    spec = _good("mistral-7b-instruct-v0.3")
+    assert (spec.id, spec.released, spec.gated, spec.closed) == (
+        "mistral-7b-instruct-v0.3",
+        "2024-05-22",
+        False,
+        False,
+    )
+    assert (spec.parameters.total, spec.parameters.active, spec.parameters.encoders) == (
+        7_248_023_552,
+        7_248_023_552,
+        None,
+    )
+    assert spec.license is not None
+    assert (spec.license.id, spec.license.commercial_use, spec.license.redistribution) == (
+        "Apache-2.0",
+        "yes",
+        None,
+    )
+    published = spec.published_bytes("gguf", "Q4_K_M")
+    assert published is not None
+    assert (published[0], published[1].source) == (
+        4_372_812_000,
+        "bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+    )
+    assert spec.published_bytes("gguf", "Q8_0") is None
+    assert spec.architecture is not None
+    assert (spec.architecture.row, spec.architecture.runs_in_gguf, spec.architecture.heads) == (
+        "llama",
+        True,
+        32,
+    )
+
+
+def test_models_without_gguf_closed_ones_and_stated_needs() -> None:
+    """What is not the common case: a transformers row, a closed model without weights, a range of memory."""
+    whisper = _good("whisper-tiny").architecture
+    assert whisper is not None
+    assert (whisper.row, whisper.runs_in_gguf) == ("whisper", False)
+    assert whisper.audio is not None
+    assert (whisper.audio.positions, whisper.audio.mel_bins) == (1500, 80)
+    closed = _good("closed-model")
+    assert closed.closed
+    assert closed.availability is not None
+    assert (closed.availability.retired, closed.availability.successor) == (
+        "2026-10-23",
+        "newer-closed-model",
+    )
+    own = _good("my-own-model").needs
+    assert own is not None
+    assert (own.low_bytes, own.high_bytes, own.instruction_sets) == (
+        5_000_000_000,
+        6_500_000_000,
+        ("avx2",),
+    )
+    assert own.source == "measured on my machine with 4,096 tokens"
+    assert _good("image-model").components_dtype == "float16"
+    assert _good("image-model").components == {
+        "unet": 859_520_964,
+        "text_encoder-clip": 123_060_480,
+    }
+    assert _good("embedding-model").embedding_length == 384
+
+
+SHORT = """schema = 1
+id = "x"
+name = "X"
+[needs]
+memory_bytes = 6_000_000_000
+disk_bytes = 4_400_000_000
+"""
+SAMPLE = """schema = 1
+id = "x"
+name = "X"
+modality = "text"
+[architecture]
+gguf = "llama"
+layers = {layers}
+embedding_length = 64
+heads = 8
+attention = [{{ {at}, kv_heads = 8, key_length = 8 }}, {{ kv_heads = 4, key_length = 8 }}]
+"""
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, 40),
+    st.integers(0, 45) | st.none(),
+    st.integers(0, 45) | st.none(),
+    st.integers(0, 9) | st.none(),
+)
+def test_a_slice_is_a_slice_of_python(
+    layers: int, start: int | None, stop: int | None, step: int | None
+) -> None:
+    """`start:stop:step` names what Python's slice names, the line without `at` the rest; beyond the layers or empty is a fault."""
+    at = f"{'' if start is None else start}:{'' if stop is None else stop}" + (
+        "" if step is None else f":{step}"
+    )
+    document, spec = _from_text(SAMPLE.format(layers=layers, at=f'at = "{at}"'))
+    wanted = list(range(layers))[slice(start, stop, step)] if step != 0 else []
+    usable = (
+        wanted
+        and len(wanted) < layers
+        and (start or 0) < layers
+        and (stop is None or stop <= layers)
+    )
+    if not usable:
+        assert spec is None
+        assert document.problems[0].line == 10
+        return
+    assert spec is not None, document.problems
+    assert spec.architecture is not None
+    first, rest = spec.architecture.attention
+    assert list(first.layers) == wanted
+    assert list(rest.layers) == [number for number in range(layers) if number not in wanted]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(1, 12),
+    st.lists(st.integers(-1, 13), max_size=6),
+    st.lists(st.integers(0, 11), max_size=6),
+)
+def test_two_lines_never_name_one_layer(layers: int, first: list[int], second: list[int]) -> None:
+    """A spec is read only if each list of layers is in range, without repetition, and apart from the other."""
+    text = SAMPLE.format(layers=layers, at=f"at = {first}").replace(
+        "{ kv_heads = 4", f"{{ at = {second}, kv_heads = 4"
+    )
+    document, spec = _from_text(text)
+    named = first + second
+    right = (
+        bool(first)
+        and bool(second)
+        and len(set(named)) == len(named)
+        and all(0 <= number < layers for number in named)
+    )
+    assert (spec is not None) == right, document.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("schema = 2\nnonsense = 1\n", "schema"),
+        ("schema = 0\n", "schema"),
+    ],
+)
+def test_another_schema_is_one_problem(text: str, key: str) -> None:
+    """A file of another schema says so and nothing else: what its other keys mean is not known."""
+    document, spec = _from_text(text)
+    assert spec is None
+    assert [problem.key for problem in document.problems] == [key]
+
+
+def test_what_a_file_asks_for_is_bounded() -> None:
+    """A small file cannot ask for more layers, lines or tensor names than any model has."""
+    lines = ", ".join('{ at = ":", kv_heads = 8, key_length = 8 }' for _ in range(3000))
+    text = SAMPLE.format(layers=MAX_LAYERS, at="kv_heads = 8").partition("attention")[0]
+    document, spec = _from_text(f"{text}attention = [{lines}]\n")
+    assert spec is None
+    assert "is line 3,000 of a list for 1,000 layers" in document.problems[0].message
+    tensors = "".join(f'"a{number}.*" = [{{ shape = [1] }}]\n' for number in range(3000))
+    document, spec = _from_text(
+        f"{text}attention = [{{ kv_heads = 8, key_length = 8 }}]\n[architecture.tensors]\n{tensors}"
+    )
+    assert spec is None
+    assert [problem.message for problem in document.problems] == ["has 3,000 names"]
+
+
+def test_scaled_context_is_beyond_the_trained_one() -> None:
+    """What the publisher documents by scaling is kept beside what it was trained for."""
+    found = _good("scaled-context").architecture
+    assert found is not None
+    assert (found.context_tokens, found.scaled_context_tokens) == (32_768, 131_072)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MIT",
+        "mit or (apache-2.0 and MIT)",
+        "GPL-2.0-only WITH Classpath-exception-2.0 OR MIT",
+        "LicenseRef-Own",
+        "((MIT))",
+    ],
+)
+def test_a_license_is_ids_and_operators(text: str) -> None:
+    """Any case and nesting that SPDX expressions have; the spelling of ids is not the reader's."""
+    assert is_license_expression(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            " ",
+            "(",
+            ")",
+            "()",
+            "(MIT",
+            "MIT)",
+            ")MIT(",
+            "MIT AND",
+            "OR MIT",
+            "MIT AND OR MIT",
+            "MIT Apache-2.0",
+            "Apache 2",
+        ),
+        *(
+            "WITH x",
+            "MIT WITH",
+            "(MIT) WITH x",
+            "MIT WITH x WITH y",
+            "MIT WITH (x)",
+            "MIT, Apache-2.0",
+            "MIT; id",
+            "-",
+        ),
+        *("(" * 300 + "MIT" + ")" * 300, " OR ".join(["MIT"] * 21), "M" * 1001),
+    ],
+)
+def test_a_half_license_is_refused_when_read(text: str) -> None:
+    """What is no expression, or larger than any license, is a problem of its line and never reaches what compares licenses."""
+    document, spec = _from_text(f'{SHORT}[license]\nid = "{text}"\n')
+    assert spec is None
+    assert [problem.key for problem in document.problems] == ["license.id"]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["MIT", "Apache-2.0", "AND", "OR", "WITH", "and", "(", ")"]), max_size=12
+    )
+)
+def test_what_is_read_as_a_license_can_be_compared(words: list[str]) -> None:
+    """No expression that the reader takes breaks what compares licenses: it is read to its end, or refused with a reason."""
+    text = " ".join(words)
+    if is_license_expression(text):
+        try:
+            choices = choices_of(text)
+        except WorkloadError:
+            return
+        named = {part for choice in choices for part in choice}
+        assert named == {word for word in named if "mit" in word or "apache" in word}
+        assert all(
+            word.casefold() in " ".join(named) for word in words if word in ("MIT", "Apache-2.0")
+        )
+
+
+@pytest.mark.parametrize(
+    "alias", ["llama3.1:8b", "hf.co/owner/name", "Qwen 2.5", "c4ai+", "通义千问", "x_y-z"]
+)
+def test_an_alias_is_what_people_type(alias: str) -> None:
+    """Tags, repositories, and names in any alphabet are aliases."""
+    document, spec = _from_text(f'aliases = ["{alias}"]\n{SHORT}')
+    assert spec is not None, document.problems
+    assert spec.aliases == (alias,)
+
+
+@given(st.text(alphabet="ab$`;|&<>()'\\\"*?!#~{}[]%^=,@", min_size=1, max_size=8))
+def test_an_alias_never_means_something_to_a_shell(alias: str) -> None:
+    """Names are handed to the shell's completion: no alias that is read has a character that it would act on."""
+    _, spec = _from_text(f"aliases = [{json.dumps(alias)}]\n{SHORT}")
+    assert (spec is not None) == (set(alias) <= {"a", "b"})
+
+
+RUNTIME = """schema = 1
+id = "x"
+name = "X"
+formats = ["gguf"]
+systems = ["linux-x86_64"]
+modalities = ["text"]
+store = "x"
+"""
+
+
+def test_a_runtime_says_how_to_ask_for_more_than_its_defaults() -> None:
+    """Options for its command, or settings of the server that another command starts; nothing of it is taken for granted."""
+    document = Document.parse(
+        "x.toml",
+        f"""{RUNTIME}command = "x run {{tag}}"
+repository_command = "x run {{repository}}"
+serve = "x serve"
+default_context_tokens = 4096
+splits_layers = true
+[options]
+kv_cache_type = "-k {{kv_cache_type}}"
+[settings]
+parallel = "X_PARALLEL={{parallel}}"
+""".encode(),
+    )
+    runtime = read_runtime_spec(document, "x.toml")
+    assert runtime is not None, document.problems
+    assert (runtime.repository_command, runtime.serve) == ("x run {repository}", "x serve")
+    assert (runtime.default_context_tokens, runtime.splits_layers) == (4096, True)
+    assert (runtime.options, runtime.settings) == (
+        {"kv_cache_type": "-k {kv_cache_type}"},
+        {"parallel": "X_PARALLEL={parallel}"},
+    )
+    bare = read_runtime_spec(Document.parse("x.toml", RUNTIME.encode()), "x.toml")
+    assert bare is not None
+    assert (bare.options, bare.settings, bare.default_context_tokens, bare.splits_layers) == (
+        {},
+        {},
+        None,
+        False,
+    )
+
+
+def test_a_runtime_cannot_be_asked_for_what_no_workload_says() -> None:
+    """A key that no workload has is a typing slip, and settings need the command that takes them."""
+    document = Document.parse(
+        "x.toml", f'{RUNTIME}[options]\nkv_cache = "-k"\n[settings]\nparallel = "X=1"\n'.encode()
+    )
+    assert read_runtime_spec(document, "x.toml") is None
+    assert {problem.key for problem in document.problems} == {"options.kv_cache", "serve"}
+
+
+def test_a_runtime_file_reports_all_its_faults() -> None:
+    """A runtime file is read as strictly as a spec: types, choices, unknown keys, systems, overhead."""
+    text = """schema = 1
+id = "x"
+name = "X"
+formats = ["gguf", "ggfu"]
+systems = ["linux-x86_64", "linux"]
+modalities = "text"
+instruction_set = { x86_64 = ["avx2"] }
+overhead_low_bytes = 5
+overhead_high_bytes = 4
+"""
+    document = Document.parse("x.toml", text.encode())
+    assert read_runtime_spec(document, "x.toml") is None
+    assert [(problem.line, problem.key) for problem in document.problems] == [
+        (None, "store"),
+        (None, "overhead_how"),
+        (4, "formats[1]"),
+        (5, "systems[1]"),
+        (6, "modalities"),
+        (7, "instruction_set"),
+        (8, "overhead_low_bytes"),
+    ]
+
+
+# whatever is done to a good spec, it is a spec or has problems
+
+_VALUES = (
+    "0",
+    "-1",
+    "1",
+    "true",
+    '""',
+    '"x"',
+    "[]",
+    "{}",
+    "[[]]",
+    "[{}]",
+    "2024-05-22",
+    "1.5",
+    "nan",
+    '"::"',
+    "[0]",
+    '"🦙"',
+    "10000000000000000000",
+)
+
+
+@st.composite
+def _mutated(draw: st.DrawFn) -> str:
+    lines = draw(st.sampled_from(GOOD)).read_text(encoding="utf-8").splitlines()
+    for _ in range(draw(st.integers(1, 4))):
+        index = draw(st.integers(0, max(0, len(lines) - 1)))
+        change = draw(
+            st.sampled_from(("drop", "retype", "inner", "duplicate", "swap", "rename", "truncate"))
+        )
+        if not lines:
+            break
+        line = lines[index]
+        if change == "drop":
+            del lines[index]
+        elif change == "duplicate":
+            lines.insert(index, line)
+        elif change == "retype" and "=" in line:
+            lines[index] = line.partition("=")[0] + "= " + draw(st.sampled_from(_VALUES))
+        elif change == "inner":
+            value = draw(st.sampled_from(_VALUES))
+            lines[index] = re.sub(r"= [^=,\]}]+", f"= {value}", line, count=draw(st.integers(1, 3)))
+        elif change == "swap":
+            other = draw(st.integers(0, len(lines) - 1))
+            lines[index], lines[other] = lines[other], lines[index]
+        elif change == "rename":
+            lines[index] = re.sub(r"[a-z]([a-z_]+) =", r"\1 =", line, count=1)
+        else:
+            lines[index] = line[: draw(st.integers(0, len(line)))]
+    return "\n".join(lines) + "\n"
+
+
+@settings(max_examples=300, deadline=None)
+@given(_mutated())
+def test_a_changed_spec_is_read_or_refused_with_reasons(text: str) -> None:
+    """None if and only if there are problems; what is read satisfies the schema; a line holds the key that it is given for."""
+    document, spec = _from_text(text)
+    assert (spec is None) == bool(document.problems)
+    lines = text.splitlines()
+    for problem in document.problems:
+        if problem.line is None or problem.key is None:
+            continue
+        key = problem.key.rpartition(".")[2].strip('"')
+        # an element of a list stands below its key, a missing key nowhere
+        if not key.endswith("]") and not problem.message.startswith("is missing"):
+            assert key in lines[problem.line - 1], (problem, text)
+    if spec is not None:
+        VALIDATOR.validate(_as_json(tomllib.loads(text)))
+        compiled = Document("x.toml", _as_json(tomllib.loads(text)))
+        assert read_model_spec(compiled, "x.toml") == spec
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(GOOD), st.integers(0, 5000))
+def test_a_cut_file_never_raises(path: Path, size: int) -> None:
+    """A file cut anywhere, also inside a letter of several bytes, is a spec or has problems."""
+    document = Document.parse("x.toml", path.read_bytes()[:size])
+    assert (read_model_spec(document, "x.toml") is None) == bool(document.problems)

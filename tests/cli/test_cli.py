@@ -1,0 +1,982 @@
+"""The command line as people and pipelines meet it: golden outputs per exit code, errors, pipes, terminals, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from helpers.goldens import Golden
+from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS, SCHEMAS, SPECS
+from selfhost.catalogue import names
+from selfhost.catalogue.index import Catalogue
+from selfhost.cli import main as cli
+from selfhost.cli.texts import COMMANDS
+from selfhost.core.errors import MAX_PROBLEMS
+
+RECORD = RECORDS / "vm-24gib.json"
+SMALL = RECORDS / "container-2gib.json"
+WITH_MODELS = ("--machine", str(RECORDS / "vm-24gib-models.json"))
+ON_RECORD = ("--machine", str(RECORD))
+
+
+def schema(name: str) -> Any:
+    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+# situation -> (words, exit code); the README's table of exit codes is about these
+GOLDEN_CASES: Mapping[str, tuple[Sequence[str], int]] = {
+    "check-local": (("check", "mistral-7b", *ON_RECORD), 0),
+    "check-family": (("check", "llama", *ON_RECORD), 0),
+    "check-closed": (("check", "gpt-4o", *ON_RECORD), 1),
+    "check-retired": (("check", "gpt-3.5-turbo", *ON_RECORD), 1),
+    "check-private": (("check", "gpt-4o", "--private", *ON_RECORD), 1),
+    "check-too-large": (("check", "deepseek-v3", *ON_RECORD), 1),
+    "check-container": (("check", "mistral-7b", "--machine", str(SMALL)), 1),
+    "check-several": (("check", "gpt2", "opt-1.3b", *ON_RECORD), 0),
+    "check-speech": (("check", "whisper-small", *ON_RECORD), 0),
+    "check-unread": (
+        ("check", "mistral-7b", "--machine", str(RECORDS / "memory-only.json")),
+        3,
+    ),
+    "check-verbose": (("check", "mistral-7b", "-v", *ON_RECORD), 0),
+    "check-load": (
+        (
+            "check",
+            "mistral-7b",
+            "--tokens-per-day",
+            "500k:250k",
+            "--watts",
+            "90",
+            "--electricity",
+            "0.3",
+            *ON_RECORD,
+        ),
+        0,
+    ),
+    "check-load-closed": (("check", "gpt-4o", "--tokens-per-day", "200k", *ON_RECORD), 1),
+    "check-load-several": (
+        ("check", "mistral-7b", "gpt-4o", "whisper-small", "--tokens-per-day", "1M", *ON_RECORD),
+        1,
+    ),
+    "check-here": (("check", "mistral-7b", *WITH_MODELS), 0),
+    "check-here-otherwise": (
+        ("check", "llama-3.2-1b", "--download-speed", "100Mbit/s", *WITH_MODELS),
+        0,
+    ),
+    "check-here-in-part": (
+        (
+            "check",
+            "qwen2.5-7b",
+            "--runtime",
+            "transformers",
+            "--download-speed",
+            "12MB/s",
+            *WITH_MODELS,
+        ),
+        0,
+    ),
+    "show-open": (("show", "gpt-oss-20b", *ON_RECORD), 0),
+    "compare": (("compare", "gpt-oss-20b", "mistral-7b", "gpt-4o", *ON_RECORD), 0),
+    "compare-load": (
+        (
+            "compare",
+            "gpt-oss-20b",
+            "gpt-4o",
+            "--tokens-per-day",
+            "20k:5k",
+            "--watts",
+            "90",
+            "--electricity",
+            "0.3",
+            *ON_RECORD,
+        ),
+        0,
+    ),
+    "compare-many": (
+        (
+            "compare",
+            "llama3.1:8b",
+            "qwen3:8b",
+            "olmo-2-13b",
+            "whisper-small",
+            "gpt-3.5-turbo",
+            "--private",
+            *ON_RECORD,
+        ),
+        0,
+    ),
+    "show-closed": (("show", "gpt-3.5-turbo", *ON_RECORD), 0),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_CASES)
+def test_golden(name: str, golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole text of one situation, piped, read by eye when it changes; nothing on standard error."""
+    words, expected = GOLDEN_CASES[name]
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (expected, "")
+    golden(f"{name}.txt", out)
+    assert "\x1b" not in out
+
+
+MONTHS = [
+    "check llama-3.1-8b",
+    "check gpt-4o",
+    "check gpt-4o llama-3.1-8b",
+    "compare gpt-4o llama-3.1-8b",
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("check", "gpt2", "--json"), "did you mean --format json?"),
+        (("check", "gpt2", "-q"), "the exit code is the answer"),
+        (("list", "--quiet"), "the exit code is the answer"),
+        (("check", "gpt2", "--version"), "`selfhost --version`"),
+        (("--json", "check", "gpt2"), "stands behind its command"),
+        (
+            ("mistral-7b", "--context", "8k", "--set", "gpu=24GiB:RTX 4090"),
+            "selfhost check mistral-7b --context 8k --set 'gpu=24GiB:RTX 4090'",
+        ),
+        (("chekc", "gpt2"), "did you mean `selfhost check`?"),
+    ],
+)
+def test_a_habit_from_another_program_is_answered(
+    words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model without its command, or an option that others have, is bad usage (exit 2), and the answer is what to type here."""
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert remedy in err
+
+
+def test_no_color_may_stand_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with git and docker, whose options for all commands come first."""
+    assert run(capsys, "--no-color", "check", "gpt2", *ON_RECORD) == run(
+        capsys, "check", "gpt2", *ON_RECORD, "--no-color"
+    )
+    assert run(capsys, "--no-color", "--version") == run(capsys, "-V")
+
+
+def test_models_are_compared_all_or_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """Side by side means all that were named: one that is no model leaves no answer (exit 2), and which were right is told."""
+    code, out, err = run(capsys, "compare", "gpt-4o", "gpt2", "tiktoken")
+    assert (code, out) == (2, "")
+    assert "not compared because of it: gpt-4o, gpt2" in err
+    assert (
+        "not compared because of them: gpt2"
+        in run(capsys, "compare", "gpt2", "tiktoken", "no-such")[2]
+    )
+
+
+@pytest.mark.parametrize("asked", MONTHS)
+def test_offers_that_do_not_count_are_not_called_unknown(
+    asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Offers of Llama 3.1 8B and of GPT-4o are known: the month by API says why none counts."""
+    _, out, _ = run(capsys, *asked.split(), "--private", "--tokens-per-day", "2M", *ON_RECORD)
+    assert "ruled out, nothing may leave the machine" in out[out.index("A month of") :]
+    assert "offer is known" not in out
+    assert "no price" not in out
+
+
+@pytest.mark.parametrize("asked", MONTHS)
+def test_training_has_no_month_of_tokens(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No prompts are answered while it is tuned: no bill, no hours and no load are shown, and why is said."""
+    _, out, _ = run(
+        capsys, *asked.split(), "--task", "finetune", "--tokens-per-day", "2M", *ON_RECORD
+    )
+    month = out[out.index("A month") :]
+    assert "a load in tokens a day does not apply to fine-tuning" in " ".join(month.split()).lower()
+    assert "$" not in month
+    assert "2M" not in month
+    assert "hours" not in month
+
+
+ERRORS: Mapping[str, tuple[Sequence[str], str, str]] = {
+    "unknown model": (("check", "no-such"), "no-such", "selfhost list"),
+    "typo": (("check", "mistral-7bb"), "mistral-7bb", "mistral"),
+    "a tool": (("check", "tiktoken"), "tokenizer", "gpt2"),
+    "unknown flag": (("check", "gpt2", "--contxt", "5"), "--contxt", "--context"),
+    "unknown command": (("chek", "gpt2"), "chek", "selfhost check"),
+    "no model": (("check",), "MODEL", "--help"),
+    "unknown runtime": (("check", "gpt2", "--runtime", "lama.cpp"), "lama.cpp", "llama.cpp"),
+    "unknown quantization": (("check", "gpt2", "--quant", "Q4_K_N"), "Q4_K_N", "Q4_K_"),
+    "quantization of another runtime": (
+        ("check", "opt-1.3b", "--quant", "Q4_K_M"),
+        "Q4_K_M",
+        "float16",
+    ),
+    "context of 0": (("check", "gpt2", "--context", "0"), "--context", "at least 1"),
+    "negative context": (("check", "gpt2", "--context", "-5"), "-5", "8192"),
+    "parallel of 0": (("check", "gpt2", "--parallel", "0"), "--parallel", "at least 1"),
+    "negative size": (("check", "gpt2", "--reserve=-1GiB"), "-1GiB", "16GiB"),
+    "size without a unit": (("list", "--max-size", "8"), "the unit is missing", "16GB"),
+    "memory without a unit": (("check", "gpt2", "--reserve", "2"), "the unit is missing", "16GiB"),
+    "family that nobody knows": (("list", "--family", "mistrall"), "mistrall", "mistral"),
+    "family like no other": (("list", "--family", "zzz"), "zzz", "selfhost list"),
+    "size without a unit people use": (
+        ("check", "gpt2", "--reserve", "3 bananas"),
+        "bananas",
+        "16GiB",
+    ),
+    "negative speed": (("check", "gpt2", "--min-speed", "-1"), "--min-speed", "0"),
+    "speed that is no number": (("check", "gpt2", "--min-speed", "nan"), "--min-speed", "0"),
+    "load that is no number": (("check", "gpt2", "--tokens-per-day", "many"), "many", "2M:500k"),
+    "load of too many": (
+        ("check", "gpt2", "--tokens-per-day", "9" * 20),
+        "--tokens-per-day",
+        "too large",
+    ),
+    "load of nothing": (("check", "gpt2", "--tokens-per-day", "0"), "--tokens-per-day", ""),
+    "power without a load": (("check", "gpt2", "--watts", "90"), "--watts", "--tokens-per-day"),
+    "power of nothing": (
+        ("check", "gpt2", "--tokens-per-day", "1k", "--watts", "0"),
+        "--watts",
+        "0.1",
+    ),
+    "no license": (("check", "gpt2", "--license", "Apache 2"), "Apache", "SPDX"),
+    "missing machine file": (
+        ("check", "gpt2", "--machine", "no-such.json"),
+        "no-such.json",
+        "selfhost machine",
+    ),
+    "machine file is a folder": (("check", "gpt2", "--machine", "."), ".", "folder"),
+    "missing specs folder": (("check", "gpt2", "--specs", "no-such-folder"), "no-such-folder", ""),
+    "missing policy": (("audit", "no-such.toml"), "no-such.toml", "selfhost audit --init"),
+    "unknown audit format": (("audit", "--format", "junitt"), "junitt", "junit"),
+    "output in a folder that is not there": (
+        ("check", "gpt2", "--output", "no/such/folder/x.txt"),
+        "no/such/folder/x.txt",
+        "folder",
+    ),
+    "missing spec": (("check", "no-such.toml"), "no-such.toml", ""),
+    "a spec as a draft": (
+        ("check", "mistral-7b", "--draft", "./examples/specs/my-model.toml"),
+        "my-model.toml",
+        "selfhost check",
+    ),
+    "empty name": (("check", ""), "", "selfhost list"),
+    "null byte": (("check", "a\0b"), "", "selfhost list"),
+    "escape codes": (("check", "\x1b[31mred"), "", "selfhost list"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_bad_input(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2, standard output empty, standard error names what is wrong and what to type instead."""
+    words, wrong, remedy = ERRORS[name]
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert wrong in err
+    assert remedy in err
+    assert "Traceback" not in err
+    assert "\x1b" not in err
+    assert err.endswith("\n")
+
+
+# but where the format itself is what is wrong
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, (words, *_) in ERRORS.items()
+        if not (words[0] == "audit" and "--format" in words)
+    ],
+)
+def test_bad_input_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under --format json the same error is one selfhost.error/1 object on standard error."""
+    words, _, _ = ERRORS[name]
+    code, out, err = run(capsys, *words, "--format", "json")
+    assert (code, out) == (2, "")
+    problem = json.loads(err)
+    jsonschema.validate(problem, schema("error-1"))
+    assert problem["exit_code"] == 2
+
+
+def test_a_spec_is_judged_by_its_path(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The answer is that of the same file by its id with --specs; a faulty one is told with every fault and its line."""
+    own = EXAMPLES / "specs"
+    by_id = run(capsys, "check", "my-model", "--specs", str(own), *ON_RECORD)
+    assert run(capsys, "check", str(own / "my-model.toml"), *ON_RECORD) == by_id
+    assert by_id[0] == 0
+    faulty = tmp_path / "faulty.toml"
+    faulty.write_text(
+        (own / "my-model.toml")
+        .read_text()
+        .replace("disk_bytes = 4_500_000_000", 'disk_bytes = "much"')
+    )
+    code, out, err = run(capsys, "check", str(faulty), *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "disk_bytes" in err
+    assert "faulty.toml:" in err
+
+
+def test_a_spec_that_was_made_is_found_by_the_name_of_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`spec new --output my-specs/mine.toml`, then `check mine --specs my-specs`; a name that can be no id is told at once. What `show`
+    proposes of a file is its path, which can be typed."""
+    source = next(CONFIGS.glob("*.json"))
+    specs = tmp_path / "my-specs"
+    specs.mkdir()
+    made = specs / "mine.toml"
+    assert run(capsys, "spec", "new", str(source), "--output", str(made)) == (0, "", "")
+    assert run(capsys, "spec", "check", str(made))[0] == 0
+    assert "called" not in run(capsys, "check", "mine", "--specs", str(specs), *ON_RECORD)[2]
+    assert (
+        "the file is called My Own.toml"
+        in run(capsys, "spec", "new", str(source), "--output", str(tmp_path / "My Own.toml"))[2]
+    )
+    code, out, _ = run(capsys, "show", str(made), *ON_RECORD)
+    assert (code, out.splitlines()[-1].strip()) == (0, f"selfhost check {made}")
+
+
+@pytest.mark.parametrize(
+    ("id", "said", "refused"),
+    [
+        ("mistral-7b-instruct-v0.3", "is that of a model of the catalogue", False),
+        # one of its aliases, and one as names are compared
+        ("mistral-7b", "already means mistral-7b-instruct-v0.3", True),
+        ("mistral.7b.instruct", "already means mistral-7b-instruct-v0.3", True),
+        ("mistral-of-my-own", None, False),
+    ],
+)
+def test_a_spec_that_is_made_under_a_name_of_the_catalogue_is_told(
+    id: str, said: str | None, refused: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`spec new` says where its id is that of a shipped model, or one of its names: what `spec check` refuses is told beforehand."""
+    source = next(CONFIGS.glob("*.json"))
+    made = tmp_path / f"{id}.toml"
+    code, _, err = run(capsys, "spec", "new", str(source), "--output", str(made))
+    assert code == 0
+    assert (said in err) if said else err == ""
+    assert run(capsys, "spec", "check", str(made))[0] == refused
+    folder = tmp_path / id
+    folder.mkdir()
+    (folder / "config.json").write_bytes(source.read_bytes())
+    notes = json.loads(run(capsys, "spec", "new", str(folder), "--format", "json")[1])["notes"]
+    assert any("of the catalogue" in note for note in notes) is (said is not None)
+
+
+def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The id of such a spec is in no catalogue: the line has the path, quoted for the shell, and what it asks is local."""
+    shipped = (SPECS / "mistral-7b-instruct-v0.3.toml").read_text()
+    file = tmp_path / "my own.toml"
+    file.write_text(
+        re.sub(r"(?m)^(?:aliases|repository) = .*\n", "", shipped).replace(
+            'id = "mistral-7b-instruct-v0.3"', 'id = "my-own"', 1
+        )
+    )
+    code, out, _ = run(
+        capsys, "check", str(file), *ON_RECORD, "--set", "memory=5GiB", "--format", "json"
+    )
+    assert code == 1
+    line = next(
+        other["command"] for other in json.loads(out)["alternatives"] if other["id"] == "my-own"
+    )
+    words = shlex.split(line)
+    assert words[:3] == ["selfhost", "check", str(file)]
+    assert run(capsys, *words[1:], *ON_RECORD, "--set", "memory=5GiB")[0] == 0
+
+
+def test_a_wrong_name_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are judged and printed, all typos are told at once, and the exit is 2: not every name has an answer (contract)."""
+    names = ("no-such-a", "mistral-7b", "tiktoken")
+    code, out, err = run(capsys, "check", *names, *ON_RECORD)
+    alone = run(capsys, "check", "mistral-7b", *ON_RECORD)
+    assert (code, out) == (2, alone[1])
+    assert "no-such-a" in err
+    assert "tiktoken" in err
+    assert "mistral" not in err
+
+
+def test_a_wrong_name_stands_beside_the_verdicts_in_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`errors` beside `verdicts`, with the name as typed; the error's own object on standard error; nothing judged, nothing printed."""
+    code, out, err = run(
+        capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json"
+    )
+    answer, problem = json.loads(out), json.loads(err)
+    jsonschema.validate(answer, schema("verdict-1"))
+    jsonschema.validate(problem, schema("error-1"))
+    assert (code, answer["exit_code"], problem["exit_code"]) == (2, 2, 2)
+    assert [one["asked"] for one in answer["verdicts"]] == ["mistral-7b"]
+    assert [(one["asked"], one["error"]) for one in answer["errors"]] == [
+        ("no-such-a", "UnknownModelError"),
+        ("tiktoken", "NotAModelError"),
+    ]
+    code, out, err = run(capsys, "check", "no-such-a", "tiktoken", *ON_RECORD, "--format", "json")
+    assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
+
+
+def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near names, which cost far more than all else, are looked for once a listed name: the work does not grow with the others."""
+    calls: list[str] = []
+    search = names._nearest
+
+    def counted(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+        calls.append(key)
+        return search(key, catalogue)
+
+    monkeypatch.setattr(names, "_nearest", counted)
+    wrong = [f"qwen{number}-no-such" for number in range(500)]
+    code, out, err = run(capsys, "check", "gpt2", *wrong, *ON_RECORD, "--format", "json")
+    answer = json.loads(out)
+    assert code == 2
+    assert len(answer["errors"]) == MAX_PROBLEMS
+    assert len(answer["errors"]) + answer["errors_not_listed"] == len(wrong)
+    assert len(json.loads(err)["problems"]) == MAX_PROBLEMS + 1
+    assert f"has {len(wrong) - MAX_PROBLEMS:,} more faults, not listed" in err
+    assert len(calls) == MAX_PROBLEMS
+
+
+JSON_CASES: Mapping[str, tuple[Sequence[str], int]] = {
+    name: (words, code)
+    for name, (words, code) in GOLDEN_CASES.items()
+    if words[0] == "check" and "-v" not in words
+}
+
+
+@pytest.mark.parametrize("name", JSON_CASES)
+def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every answer validates against the schema that ships, its exit code stands in it, and no number is a string."""
+    words, expected = JSON_CASES[name]
+    code, out, err = run(capsys, *words, "--format", "json")
+    answer = json.loads(out)
+    jsonschema.validate(answer, schema("verdict-1"))
+    for one in answer.get("verdicts", [answer]):
+        jsonschema.validate(one["machine"], schema("machine-1"))
+        memory = (one["needs"] or {}).get("memory")
+        if memory:
+            assert memory["total_bytes"] == sum(term["bytes"] for term in memory["terms"])
+            assert memory["low_bytes"] <= memory["total_bytes"] <= memory["high_bytes"]
+    assert (code, answer["exit_code"], err) == (expected, expected, "")
+
+
+INFORMATIVE = {
+    "list-1": ("list", *ON_RECORD),
+    "model-1": ("show", "gpt-oss-20b", *ON_RECORD),
+    "compare-1": ("compare", "gpt-oss-20b", "gpt-4o", *ON_RECORD),
+    "machine-1": ("machine",),
+    "spec-check-1": ("spec", "check", str(EXAMPLES / "specs" / "my-model.toml")),
+}
+
+
+@pytest.mark.parametrize("name", INFORMATIVE)
+def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """list, show, compare, machine and spec check have a schema each, and answer 0."""
+    code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
+    assert (code, err) == (0, "")
+    jsonschema.validate(json.loads(out), schema(name))
+
+
+def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each filter keeps exactly the models that the whole list says it should, alone and with others."""
+
+    def listed(*words: str) -> list[dict[str, Any]]:
+        code, out, err = run(capsys, "list", *ON_RECORD, "--format", "json", *words)
+        assert (code, err) == (0, "")
+        models: list[dict[str, Any]] = json.loads(out)["models"]
+        return models
+
+    whole = listed()
+    kept: dict[tuple[str, ...], Callable[[dict[str, Any]], bool]] = {
+        ("--family", "Qwen"): lambda row: (row["model"]["family"] or "").startswith("qwen"),
+        ("--modality", "speech"): lambda row: row["model"]["modality"] == "speech",
+        ("--route", "local"): lambda row: row["route"] == "local",
+        # a license that nobody knows is not ruled out, and said to be unknown
+        ("--license", "mit"): lambda row: (
+            row["model"]["license"] in ("MIT", "MIT OR Apache-2.0", None)
+            and row["model"]["weights_published"] is not False
+        ),
+        ("--openness", "closed"): lambda row: row["model"]["weights_published"] is False,
+        ("--max-size", "2GB"): lambda row: (
+            row["download_bytes"] is not None and row["download_bytes"] <= 2_000_000_000
+        ),
+    }
+
+    def names(rows: list[dict[str, Any]]) -> list[str]:
+        return sorted(row["model"]["id"] for row in rows)
+
+    for words, law in kept.items():
+        expected = [row for row in whole if law(row)]
+        assert names(listed(*words)) == names(expected)
+        assert 0 < len(expected) < len(whole)
+    both = ("--license", "mit"), ("--route", "local"), ("--max-size", "2GB")
+    expected = [row for row in whole if all(kept[words](row) for words in both)]
+    assert names(listed(*(word for words in both for word in words))) == names(expected)
+
+
+def test_the_catalogue_page_is_a_file_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`list --format html` writes the page, filtered as the list is; no other command knows the format."""
+    path = tmp_path / "catalogue.html"
+    assert run(
+        capsys, "list", *ON_RECORD, "--family", "gpt-oss", "--format", "html", "--output", str(path)
+    ) == (0, "", "")
+    text = path.read_text(encoding="ascii")
+    assert text.startswith("<!doctype html>")
+    assert "gpt-oss-20b" in text
+    assert "mistral-7b" not in text
+    code, out, err = run(capsys, "check", "mistral-7b", *ON_RECORD, "--format", "html")
+    assert (code, out) == (2, "")
+    assert "html" in err
+
+
+def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong spec is exit 1 with every fault on standard output; one that is not there as well."""
+    code, out, err = run(
+        capsys, "spec", "check", str(BAD_SPECS / "no-such.toml"), "--format", "json"
+    )
+    found = json.loads(out)
+    jsonschema.validate(found, schema("spec-check-1"))
+    assert (code, err, len(found["problems"])) == (1, "", 1)
+
+
+def test_json_keys_do_not_depend_on_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """A key is always present, whatever the answer and whatever was asked."""
+
+    def keys(value: Any, path: str = "") -> set[str]:
+        if isinstance(value, dict) and not path.endswith((".sources", ".labels")):
+            return {path} | {
+                key for name, inner in value.items() for key in keys(inner, f"{path}.{name}")
+            }
+        if isinstance(value, list):
+            return {key for inner in value for key in keys(inner, f"{path}[]")} | {path}
+        return {path}
+
+    def top(*words: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(
+            run(capsys, "check", *words, *ON_RECORD, "--format", "json")[1]
+        )
+        return value
+
+    plain, asked, closed = (
+        top("mistral-7b"),
+        top("mistral-7b", "--private", "--context", "8k", "-v"),
+        top("gpt-4o"),
+    )
+    assert plain.keys() == asked.keys() == closed.keys()
+    assert keys(plain["workload"]) == keys(asked["workload"]) == keys(closed["workload"])
+    assert keys(plain["findings"][0]) == keys(closed["findings"][0])
+
+
+def test_exit_codes_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    """2 beats 1 beats 3 beats 0."""
+    assert run(capsys, "check", "mistral-7b", "gpt-4o", *ON_RECORD)[0] == 1
+    assert run(capsys, "check", "mistral-7b", "gpt-4o", "no-such", *ON_RECORD)[0] == 2
+
+
+def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`machine --format json` then `--machine FILE` gives the verdict of the machine itself, in words for another computer."""
+    from selfhost import Machine, check
+
+    machine = Machine.read()
+    file = tmp_path / "here.json"
+    file.write_text(json.dumps(machine.to_json()), encoding="utf-8")
+    for name in ("mistral-7b", "deepseek-v3", "gpt2"):
+        there, at_home = check(name, machine=Machine.from_file(file)), check(name, machine=machine)
+        for part in (
+            "route",
+            "needs",
+            "speed",
+            "placements",
+            "room",
+            "alternatives",
+            "api_offers",
+            "commands",
+        ):
+            assert getattr(there, part) == getattr(at_home, part)
+        for one, other in zip(there.findings, at_home.findings, strict=True):
+            assert one.replace(reason="", remedy="") == other.replace(reason="", remedy="")
+        assert not any("this machine" in f"{one.reason} {one.remedy}" for one in there.findings)
+
+
+def test_the_record_of_another_computer_is_never_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record that names no machine goes by its file in every sentence, in a name that reads as one: `here` is a word."""
+    file = tmp_path / "here.json"
+    file.write_text(
+        json.dumps({**json.loads(SMALL.read_text(encoding="utf-8")), "name": "this machine"}),
+        encoding="utf-8",
+    )
+    for words in (
+        ("check", "llama-3.3-70b"),
+        ("check", "gpt2", "llama-3.3-70b"),
+        ("list",),
+        ("compare", "gpt2", "llama-3.3-70b"),
+    ):
+        _, out, err = run(capsys, *words, "--machine", str(file))
+        assert err == ""
+        assert "on the machine of here.json" in out
+        assert not re.search(r"this machine|\b[Oo]n here\b|\bruns? here\b", out)
+    _, out, _ = run(capsys, "check", "llama-3.3-70b", "--machine", str(file), "--format", "json")
+    assert json.loads(out)["machine"]["name"] == "the machine of here.json"
+
+
+def test_a_folder_named_like_a_model_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A string is a path only if it has a separator or a model file's ending."""
+    (tmp_path / "mistral-7b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
+
+
+def test_of_thousands_of_broken_specs_a_few_are_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A folder of drafts is no flood: the first files are named beside the answer, and the rest is counted."""
+    for number in range(3 * MAX_PROBLEMS):
+        (tmp_path / f"bad-{number}.toml").write_text("schema = 1\n", encoding="utf-8")
+    code, out, err = run(capsys, "check", "gpt2", "--specs", str(tmp_path), *ON_RECORD)
+    assert (code, err) == (0, "")
+    assert out.count("is left aside") == MAX_PROBLEMS
+    assert f"{2 * MAX_PROBLEMS:,} more files of your specs are left aside" in out
+    _, _, err = run(capsys, "list", "--specs", str(tmp_path), *ON_RECORD)
+    assert len(err.splitlines()) <= 2 * (MAX_PROBLEMS + 2)
+    assert "more faults, not listed" in err
+
+
+def test_a_broken_spec_stops_no_other_answer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One wrong file of --specs: other models are answered, and the fault is told; itself asked for it is no answer, checked it is 1."""
+    bad = tmp_path / "bad.toml"
+    bad.write_text('schema = 1\nid = "bad"\nnam = "X"\n')
+    own = ("--specs", str(tmp_path))
+    code, out, err = run(capsys, "check", "gpt2", *own, *ON_RECORD, "--format", "json")
+    assert (code, err) == (0, "")
+    assert [
+        note for note in json.loads(out)["notes"] if str(bad) in note and "name: is missing" in note
+    ]
+    for command in (
+        ("check", "gpt2"),
+        ("show", "gpt2"),
+        ("compare", "gpt2", "gpt-4o"),
+        ("plan", "gpt2"),
+    ):
+        code, out, err = run(capsys, *command, *own, *(ON_RECORD if command[0] != "plan" else ()))
+        assert (code, str(bad) in out, err) == (0, True, "")
+    code, out, err = run(capsys, "list", "--family", "gpt2", *own, *ON_RECORD)
+    assert (code, str(bad) in out) == (0, False)
+    assert f"{bad}:3: nam: is not a known key" in err
+    assert run(capsys, "check", "bad", *own, *ON_RECORD)[:2] == (2, "")
+    assert run(capsys, "spec", "check", str(bad), *own)[0] == 1
+
+
+def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0 whatever the routes; one model, an unknown one and several machines are bad usage; its options are those of check."""
+    assert run(capsys, "compare", "gpt-4o", "deepseek-v3", "--private", *ON_RECORD)[0] == 0
+    assert run(capsys, "compare", "gpt2", *ON_RECORD)[:2] == (2, "")
+    code, out, err = run(capsys, "compare", "gpt2", "gtp2", *ON_RECORD)
+    assert (code, out) == (2, "")
+    assert "did you mean: gpt2" in err
+    assert run(capsys, "compare", "gpt2", "opt-1.3b", "--machine", str(SMALL.parent))[:2] == (2, "")
+    flags = {
+        command: {
+            flag for action in cli.parser_of(command)._actions for flag in action.option_strings
+        }
+        for command in ("check", "compare")
+    }
+    # what a month costs is for one model at a time
+    assert flags["check"] - flags["compare"] == {"-v", "--verbose"}
+
+
+def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """`check A --context 1k B` judges both."""
+    code, out, _ = run(capsys, "check", "gpt2", "--context", "1k", "opt-1.3b", *ON_RECORD)
+    assert code == 0
+    assert "gpt2" in out
+    assert "opt-1.3b" in out
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_help_names_every_option_and_the_exit_codes(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--help answers with examples and the exit codes, exit 0."""
+    code, out, err = run(capsys, *command, "--help")
+    assert (code, err) == (0, "")
+    assert "examples:" in out
+    assert "exit codes:" in out
+
+
+def test_a_second_machine_is_not_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last of two would silently stand for both: a fleet is a folder."""
+    code, out, err = run(
+        capsys, "check", "gpt2", "--machine", "dgx-spark", "--machine", "raspberry-pi-5-8gb"
+    )
+    assert (code, out) == (2, "")
+    assert "a folder of records" in err
+
+
+def test_no_command_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """`selfhost` alone: the overview on standard error, exit 2."""
+    code, out, err = run(capsys)
+    assert (code, out) == (2, "")
+    assert "selfhost check mistral-7b" in err
+
+
+def test_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--output writes the same report that standard output would get."""
+    file = tmp_path / "report.json"
+    code, out, _ = run(
+        capsys, "check", "gpt2", *ON_RECORD, "--format", "json", "--output", str(file)
+    )
+    assert (code, out) == (0, "")
+    assert json.loads(file.read_text(encoding="utf-8"))["route"] == "local"
+
+
+def test_a_bug_is_70_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A crash never looks like an answer."""
+
+    def broken(_: list[str]) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("selfhost.cli.check.run", broken)
+    code, out, err = run(capsys, "check", "gpt2")
+    assert (code, out) == (70, "")
+    assert "boom" in err
+    assert "Traceback" not in err
+
+
+def test_an_interrupt_is_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends it quietly."""
+
+    def interrupted(_: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("selfhost.cli.check.run", interrupted)
+    assert run(capsys, "check", "gpt2") == (130, "", "")
+
+
+# ------------------------------------------------------------------ as a process
+
+
+def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
+    """`selfhost list | head -0`: no traceback, nothing on standard error."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "selfhost", "list", *ON_RECORD],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env=source_environment,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode != 0
+
+
+def test_a_note_that_nobody_reads_is_no_error(
+    tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """`selfhost list --specs DIR 2>&1 | head -1`: the answer is out before the note on a faulty spec, and stands."""
+    (tmp_path / "x.toml").write_text("schema = 1\n", encoding="utf-8")
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "selfhost", "list", "--specs", str(tmp_path), *ON_RECORD],
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            env=source_environment,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.stdout.endswith(b"\n")
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closes a file descriptor in a POSIX shell")
+@pytest.mark.parametrize("words", ["machine", "check gpt2", "--help", "list --format json"])
+def test_without_standard_output_there_is_no_answer(
+    words: str, source_environment: dict[str, str]
+) -> None:
+    """`>&-`: bad usage with a way out, no bug."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m selfhost {words} >&-', sys.executable],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no standard output" in done.stderr
+
+
+def test_a_real_interrupt_is_130(source_environment: dict[str, str]) -> None:
+    """SIGINT while it waits for a policy's machines on standard input."""
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from selfhost.cli.main import main; "
+        "print('up', flush=True); raise SystemExit(main())"
+    )
+    policy = EXAMPLES / "audit.toml"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "audit", str(policy), "--machines", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert b"Traceback" not in err
+
+
+def in_terminal(
+    words: Sequence[str], columns: int, environment: Mapping[str, str], **extra: str
+) -> tuple[int, str]:
+    """Exit code and everything that reached a terminal of that width."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvpe(
+            sys.executable,
+            [sys.executable, "-m", "selfhost", *words],
+            {**environment, "TERM": "xterm-256color", "COLUMNS": str(columns), **extra},
+        )
+    seen = b""
+    while True:
+        ready, _, _ = select.select([terminal], [], [], 20)
+        try:
+            part = os.read(terminal, 65536) if ready else b""
+        except OSError:
+            part = b""
+        if not part:
+            break
+        seen += part
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), seen.decode()
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+def test_a_terminal_gets_colour_and_no_line_too_wide(
+    columns: int, source_environment: dict[str, str]
+) -> None:
+    """Prose and tables keep to the width; only words that cannot be broken (commands, paths, links) may be longer."""
+    import re
+
+    code, text = in_terminal(["check", "deepseek-v3", *ON_RECORD], columns, source_environment)
+    assert code == 1
+    assert "\x1b[" in text
+    for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text).splitlines():
+        assert (
+            len(line) <= columns
+            or not line.strip().count(" ")
+            or "selfhost check" in line
+            or "http" in line
+        )
+
+
+def test_no_color_is_honoured(source_environment: dict[str, str]) -> None:
+    """NO_COLOR and --no-color leave no escape code."""
+    assert (
+        "\x1b"
+        not in in_terminal(["check", "gpt2", *ON_RECORD], 80, source_environment, NO_COLOR="1")[1]
+    )
+    assert (
+        "\x1b"
+        not in in_terminal(["check", "gpt2", "--no-color", *ON_RECORD], 80, source_environment)[1]
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_encoding_of_the_pipe_carries_the_answer(
+    encoding: str, source_environment: dict[str, str]
+) -> None:
+    """A Windows pipe or a C locale loses no answer to a character it cannot write."""
+    done = subprocess.run(
+        [sys.executable, "-m", "selfhost", "check", "mistral-7b", "-v", *ON_RECORD],
+        capture_output=True,
+        env={**source_environment, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode(encoding).startswith("local")
+
+
+def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands, options and model names are offered; each shell has a script."""
+    assert "check" in run(capsys, "_complete", "ch")[1].split()
+    assert "--context" in run(capsys, "_complete", "check", "gpt2", "--con")[1].split()
+    assert "mistral-7b-instruct-v0.3" in run(capsys, "_complete", "check", "mistral-7b")[1].split()
+    assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == [
+        "f16",
+        "q8_0",
+        "q4_0",
+    ]
+    for shell in ("bash", "zsh", "fish"):
+        assert "_complete" in run(capsys, "completion", shell)[1]
+
+
+def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes by the speed, in seconds; null where no speed was stated; an alternative that is proposed is asked about with it."""
+    rate = ("--download-speed", "100Mbit/s", "--format", "json")
+    answer = json.loads(run(capsys, "check", "mistral-7b", *rate, *ON_RECORD)[1])
+    assert answer["workload"]["download_bytes_per_second"] == 12_500_000
+    assert answer["download_seconds"] == pytest.approx(
+        answer["needs"]["download_bytes"] / 12_500_000, abs=0.06
+    )
+    assert (
+        json.loads(run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)[1])[
+            "download_seconds"
+        ]
+        is None
+    )
+    assert (
+        json.loads(run(capsys, "check", "mistral-7b", *rate, *WITH_MODELS)[1])["download_seconds"]
+        == 0
+    )
+    small = json.loads(run(capsys, "check", "mistral-7b", *rate, "--machine", str(SMALL))[1])
+    assert all(
+        "--download-speed 12500000B/s" in other["command"] for other in small["alternatives"]
+    )
+    code, _, err = run(capsys, "check", "mistral-7b", "--download-speed", "100mb/s", *ON_RECORD)
+    assert code == 2
+    assert "bits or bytes" in err

@@ -1,0 +1,432 @@
+"""Whatever is typed, and however the process is ended: an answer or a clear refusal, never a traceback and never exit 70."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.paths import CONFIGS, EXAMPLES, RECORDS, SCHEMAS
+from selfhost.cli import main as cli
+from selfhost.cli.texts import COMMANDS
+from selfhost.core.lastwords import no_memory
+
+RECORD = RECORDS / "vm-24gib.json"
+SCHEMA = SCHEMAS / "error-1.json"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+# what each command needs beside its options
+NEEDED = {
+    "check": ["gpt2"],
+    "show": ["gpt2"],
+    "plan": ["gpt2"],
+    "compare": ["gpt2", "opt-1.3b"],
+    "spec": ["check", "x.toml"],
+}
+
+
+def options() -> Iterator[tuple[str, argparse.Action, str]]:
+    """Every option of every command that takes a value."""
+    for command in COMMANDS:
+        for action in cli.parser_of(command)._actions:
+            if action.nargs != 0:
+                yield from ((command, action, flag) for flag in action.option_strings)
+
+
+OPTIONS = [(command, flag) for command, _, flag in options()]
+
+
+@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+def test_an_option_without_a_value_is_never_a_value(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--today=` is not today, and `--output=--` neither an empty list (Python 3.11) nor a file called -- (3.13): exit 2 says so."""
+    needed = NEEDED.get(command, [])
+    for words in ([f"{flag}="], [f"{flag}=--"], [f"{flag}= "], [flag, ""], [flag, "\t"]):
+        code, out, err = run(capsys, command, *needed, *words)
+        assert (code, out) == (2, ""), words
+        assert f"{flag}: expected a value" in err
+        code, out, err = run(capsys, command, *words, *needed)
+        assert (code, out) == (2, ""), words
+
+
+@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+def test_what_no_system_call_takes_is_refused(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A NUL or half of a surrogate pair comes from programs alone, and is no name: exit 2, shown as an escape."""
+    for text in ("a\0b", "a\ud800"):
+        code, out, err = run(capsys, command, *NEEDED.get(command, []), f"{flag}={text}")
+        assert (code, out) == (2, "")
+        assert flag in err
+        assert err.replace("\n", "").isprintable()
+
+
+NUMERIC = [
+    (command, flag)
+    for command, action, flag in options()
+    if flag in {"--tokens-per-day", "--today"}
+    or (action.type is not None and action.choices is None)
+]
+
+
+@pytest.mark.parametrize(("command", "flag"), NUMERIC, ids=[" ".join(option) for option in NUMERIC])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u0663",
+        "\uff18",
+        "8\u212a",
+        "1e400",
+        "nan",
+        "inf",
+        "0x8",
+        "+8",
+        "8\u00a0",
+        "1_0",
+        "rank=\u0663",
+        "9" * 5000,
+    ],
+)
+def test_a_number_is_typed_in_ascii_digits(
+    text: str, command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In every option that takes one; what is refused is quoted, cut where it is long."""
+    code, out, err = run(capsys, command, *NEEDED.get(command, []), flag, text)
+    assert (code, out) == (2, "")
+    assert len(err) < 6000
+    assert err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("key", ["memory", "cores", "disk", "bandwidth", "gpu"])
+@pytest.mark.parametrize(
+    "text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"]
+)
+def test_a_setting_is_typed_in_ascii_digits(
+    key: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--set cores=\u0663` is no three."""
+    code, out, err = run(
+        capsys, "check", "gpt2", "--machine", str(RECORD), "--set", f"{key}={text}"
+    )
+    assert (code, out) == (2, "")
+    assert key in err
+
+
+def test_a_proposed_command_asks_for_the_same_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """12.3456789 tokens/s stay that, and a million is no 1e+06, which nothing here reads."""
+    from selfhost import Workload
+    from selfhost.core.workload import Load
+
+    load = Load.parse("2M:500k", watts=1_000_000.0, electricity_per_kwh=0.00001)
+    text = Workload(min_tokens_per_second=12.3456789, load=load).options()
+    assert (
+        text
+        == " --min-speed 12.3456789 --tokens-per-day 2000000:500000 --watts 1000000 --electricity 0.00001"
+    )
+    assert run(capsys, "check", "gpt2", "--machine", str(RECORD), *text.split())[0] in (0, 1)
+
+
+# ------------------------------------------------------------------ anything at all
+
+WORDS = (
+    "", " ", "-", "--", "---", "-x", "=", "--=", "-v", "--help", "gpt2", "gpt-4o", "mistral-7b", "no such", "a.json", "p.toml", "dir", ".",
+    "..", "\x1b[31mred\x07", "\u202e\u2066", "\udcff\udcfe", "a\0b", "\ud800", "x" * 5000, "8k", "-1", "16GiB", "1e400", "%s%n{}", "~", "*",
+    "$HOME", "memory=8GiB", "gpu=\x1b[0m", "k=v", "json", "junit=r.xml", "text=r.txt", "2026-01-01", "/dev/full", "out.txt", "r.xml",
+    "new", "check",
+)  # fmt: skip
+FLAGS = sorted(
+    {
+        flag
+        for command in COMMANDS
+        for action in cli.parser_of(command)._actions
+        for flag in action.option_strings
+    }
+)
+# a second each, or a page for each of 500 models: they are tried elsewhere
+SLOW = {"--measure", "--record"}
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[str]:
+    command = draw(
+        st.sampled_from(
+            ["check", "show", "machine", "audit", "spec", "compare", "completion", "plan"]
+        )
+    )
+    word = st.sampled_from(WORDS) | st.text(max_size=8)
+    flag = st.sampled_from([flag for flag in FLAGS if flag not in SLOW])
+    rest = draw(st.lists(word | flag | st.tuples(flag, word).map("=".join), max_size=6))
+    return [command, *(word for word in rest if word.partition("=")[0] not in SLOW)]
+
+
+@given(line=lines())
+@settings(
+    max_examples=80,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_line_is_answered_or_refused(
+    line: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No traceback, no bug, nothing that could steer a terminal; a refusal leaves standard output empty."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_bytes(RECORD.read_bytes())
+    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+    (tmp_path / "dir").mkdir(exist_ok=True)
+    code, out, err = run(capsys, *line)
+    assert code in (0, 1, 2, 3), (line, err)
+    assert "Traceback" not in err
+    assert all(character == "\n" or character.isprintable() for character in out + err), line
+    if code == 2:
+        assert out == ""
+        assert err
+
+
+# ------------------------------------------------------------------ no memory
+
+START = "import sys\nfrom selfhost.__main__ import start\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "gpt2"],
+        ["check", "gpt2", "--format", "json"],
+        ["list", "--format=json"],
+        ["audit", "p.toml"],
+    ],
+)
+@pytest.mark.parametrize(
+    "where", ["selfhost.cli.main", "selfhost.catalogue.index", "selfhost.verdict.record"]
+)
+def test_too_little_memory_is_no_bug(
+    where: str, words: Sequence[str], source_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """MemoryError while the program still loads, or later: no answer was given, exit 2, in the form that was asked for."""
+    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+    scarce = (
+        "class Scarce:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {where!r}: raise MemoryError\n"
+        "sys.meta_path.insert(0, Scarce())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{START}{scarce}sys.argv[1:] = {words!r}\nstart()"],
+        capture_output=True, text=True, env=source_environment, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not enough memory to answer" in done.stderr
+    assert "bug" not in done.stderr
+    if "json" in str(words):
+        error = json.loads(done.stderr)
+        jsonschema.validate(error, json.loads(SCHEMA.read_text()))
+        assert error["exit_code"] == 2
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the limit is not kept, or /proc is not there"
+)
+@pytest.mark.parametrize(
+    "words",
+    ["check mistral-7b", "list --format json", "machine", "audit p.toml", "completion bash"],
+)
+def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
+    words: str, source_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ulimit -v`, from what Python itself takes to what is plenty: nothing is called a bug."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+    takes = subprocess.run(
+        [sys.executable, "-c", "print(open('/proc/self/statm').read().split()[0])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = int(takes.stdout) * resource.getpagesize()
+    answers = 0
+    for more in (2, 8, 16, 32, 256):
+        limit = own + more * 2**20
+
+        def scarce(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+        done = subprocess.run(
+            [sys.executable, "-m", "selfhost", *words.split()],
+            capture_output=True, text=True, env=source_environment, check=False, preexec_fn=scarce,
+        )  # fmt: skip
+        if "selfhost" not in done.stderr and done.returncode not in (0, 1, 2, 3):
+            continue  # Python itself did not start
+        assert done.returncode in (0, 1, 2, 3), done.stderr
+        assert "Traceback" not in done.stderr
+        assert "bug" not in done.stderr
+        if done.returncode == 2:
+            assert "not enough memory to answer" in done.stderr
+        else:
+            assert done.stdout
+            answers += 1
+    assert answers
+
+
+def test_the_last_words_need_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed or full: the exit code alone says it."""
+    monkeypatch.setattr(sys, "stderr", None)
+    no_memory([], 2)
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        no_memory([], 2)
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+
+
+# ------------------------------------------------------------------ interrupted
+
+INTERRUPT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from selfhost.__main__ import start
+seen, at = 0, int(sys.argv.pop(1))
+def hook(event, args):
+    global seen
+    seen += 1
+    if seen == at:
+        os.kill(os.getpid(), signal.SIGINT)
+    if at == 0 and event == "selfhost.end":
+        os.write(2, str(seen).encode())
+end = os._exit
+def noted(code):
+    sys.audit("selfhost.end")
+    end(code)
+os._exit = noted
+sys.addaudithook(hook)
+start()
+"""
+
+
+def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -> None:
+    """At each of many steps between the first import and the end: no traceback, no half answer in an error."""
+
+    def interrupted(step: int) -> subprocess.CompletedProcess[str]:
+        words = ["check", "gpt2", "--machine", str(RECORD), "--format", "json"]
+        return subprocess.run(
+            [sys.executable, "-c", INTERRUPT, str(step), *words],
+            capture_output=True,
+            text=True,
+            env=source_environment,
+            check=False,
+        )
+
+    steps = int(interrupted(0).stderr)
+    assert steps > 200
+    for step in [*range(1, 6), *range(6, steps, steps // 8)]:
+        done = interrupted(step)
+        assert (done.returncode, done.stderr) == (130, ""), step
+
+
+LOST = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import selfhost.cli.check
+class Cleared:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(10_000): pass
+def check(words):
+    del words[:]
+    Cleared()
+    import time
+    time.sleep(30)
+selfhost.cli.check.run = check
+from selfhost.__main__ import start
+sys.argv[1:] = ["check"]
+start()
+"""
+
+
+def test_an_interrupt_that_python_does_not_pass_on_ends_the_process(
+    source_environment: dict[str, str],
+) -> None:
+    """While an object is cleared away Python prints "Exception ignored in" and goes on: the process ends with 130 instead."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOST],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+# ------------------------------------------------------------------ streams
+
+INFORMED = (
+    "check gpt2", "show gpt2", "compare gpt2 opt-1.3b", "plan gpt2", "machine", "machine --profiles", "audit p.toml", "spec check s.toml",
+    "spec new s.json", "completion bash", "--help", "--version", "check --help", "audit --init new.toml",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", INFORMED)
+@pytest.mark.parametrize("streams", [">&-", ">/dev/full", "<&- 2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_no_stream_is_needed_to_end_well(
+    words: str, streams: str, tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """Closed or full, in any combination: exit 2 where the answer went nowhere, else as ever; no traceback, nothing called a bug."""
+    if ">/dev/full" in streams and not os.path.exists("/dev/full"):
+        pytest.skip("there is no such device")
+    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+    (tmp_path / "s.toml").write_bytes((EXAMPLES / "specs" / "my-model.toml").read_bytes())
+    (tmp_path / "s.json").write_bytes(next(CONFIGS.glob("*.json")).read_bytes())
+    command = words.split()[0]
+    machine = (
+        f"--machine {RECORD}"
+        if command in ("check", "list", "show", "compare") and "help" not in words
+        else ""
+    )
+    fleet = f"--machines {RECORD}" if words.startswith("audit p") else ""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m selfhost {words} {machine} {fleet} {streams}', sys.executable],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=source_environment, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    lost = re.search(r"(?<!2)>", streams) is not None
+    assert done.returncode in ((2,) if lost else (0, 1, 3)), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_names_are_printed_clean_and_typed_again_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A control character in a file's name, an order to a CI service, and a blank."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a\rb", "my policy.toml", "::stop-commands::x"):
+        assert cli.main(["audit", "--init", name]) == 0
+        out = capsys.readouterr().out
+        assert "\r" not in out
+        assert not out.startswith("::")
+        assert name != "my policy.toml" or "`selfhost audit 'my policy.toml'`" in out
+    (tmp_path / "::debug::").mkdir()
+    text = (EXAMPLES / "specs" / "my-model.toml").read_text()
+    (tmp_path / "::debug::" / "my-model.toml").write_text(text)
+    assert cli.main(["spec", "check", "::debug::/my-model.toml"]) == 0
+    assert capsys.readouterr().out.startswith("\\x3a:debug")

@@ -1,0 +1,666 @@
+"""Reports are written whole or not at all, never over an input, never two to one file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import CONFIGS, EXAMPLES, RECORDS
+from selfhost.cli import main as cli
+from selfhost.core import writing
+
+RECORD = RECORDS / "vm-24gib.json"
+SPEC = EXAMPLES / "specs" / "my-model.toml"
+POLICY = 'schema = 1\n\n[[model]]\nname = "gpt2"\n'
+OLD = "the report of yesterday\n"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a record and a policy, that is the current one."""
+    (tmp_path / "a.json").write_bytes(RECORD.read_bytes())
+    (tmp_path / "p.toml").write_text(POLICY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# ------------------------------------------------------------------ whole or not at all
+
+
+class Crash(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError(), Crash()]
+)
+@pytest.mark.parametrize("at", ["write", "fsync", "replace"])
+def test_whatever_stops_a_report_leaves_the_old_file(
+    error: BaseException, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, Ctrl-C, lack of memory or a crash at any step: the old reports stand, and no temporary file is left."""
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text(OLD)
+    second.write_text(OLD)
+
+    def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, at, stop)
+    with pytest.raises(writing.WriteError if isinstance(error, OSError) else type(error)):
+        writing.write_whole([(str(first), "new\n"), (str(second), "new\n")])
+    monkeypatch.undo()
+    assert (first.read_text(), second.read_text()) == (OLD, OLD)
+    assert names(tmp_path) == ["first.txt", "second.txt"]
+
+
+def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict[str, str]) -> None:
+    """A file may grow to 1,000 bytes and no further: exit 2 says so, and the old report is whole."""
+    (place / "list.json").write_text(OLD)
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    words = ["list", "--machine", "a.json", "--format", "json", "--output", "list.json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "selfhost", *words],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+        preexec_fn=small,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot write list.json: File too large" in done.stderr
+    assert (place / "list.json").read_text() == OLD
+    assert names(place) == ["a.json", "list.json", "p.toml"]
+
+
+WAITING = """
+import os, sys, time
+import selfhost.core.writing
+def wait(number):
+    print("half", flush=True)
+    time.sleep(60)
+os.fsync = wait
+from selfhost.__main__ import start
+sys.argv[1:] = ["check", "gpt2", "--machine", "a.json", "--output", "report.txt"]
+start()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_old_report(
+    number: signal.Signals, place: Path, source_environment: dict[str, str]
+) -> None:
+    """Ended in the midst of writing: the old report, no temporary file, and the end that the signal means."""
+    (place / "report.txt").write_text(OLD)
+    handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", handled + WAITING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
+    assert (place / "report.txt").read_text() == OLD
+    assert names(place) == ["a.json", "p.toml", "report.txt"]
+
+
+RECORDING = """
+import os, sys, time
+import selfhost.machine.probes.recorder as recorder
+from selfhost.machine.probes import host
+def wait(*_):
+    print("half", flush=True)
+    time.sleep(60)
+if sys.argv[1] == "reading":
+    recorder.Recorder.write = wait
+else:
+    import io
+    class Slow(io.FileIO):
+        write = wait
+    recorder.open = Slow
+from selfhost.__main__ import start
+sys.argv[1:] = ["machine", "--record", "new/tree"]
+start()
+"""
+
+
+@pytest.mark.parametrize("at", ["reading", "writing"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_part_of_a_recorded_tree(
+    number: signal.Signals, at: str, place: Path, source_environment: dict[str, str]
+) -> None:
+    """Ended before or in the midst of writing: neither files nor the folders that were made."""
+    handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", handled + RECORDING, at],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=source_environment,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(number)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (130 if number is signal.SIGINT else -number, b"")
+    assert names(place) == ["a.json", "p.toml"]
+
+
+ABANDONED = """
+import sys
+import selfhost.cli.check
+from selfhost.core import writing
+def check(words):
+    open("half.tmp", "w").close()
+    writing._pending.append("half.tmp")
+    return 0
+selfhost.cli.check.run = check
+from selfhost.__main__ import start
+sys.argv[1:] = ["check"]
+start()
+"""
+
+
+def test_the_process_ends_without_temporary_files(
+    place: Path, source_environment: dict[str, str]
+) -> None:
+    """It ends without unwinding: what was half written when it did is removed."""
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED], capture_output=True, env=source_environment, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert names(place) == ["a.json", "p.toml"]
+
+
+def test_no_report_is_renamed_before_all_are_made(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the second format cannot be drawn the first file is not touched either."""
+    (place / "r.json").write_text(OLD)
+    (place / "r.xml").write_text(OLD)
+
+    def broken(_: object) -> str:
+        raise ValueError("boom")
+
+    monkeypatch.setattr("selfhost.reports.junit.render", broken)
+    code, _, _ = run(
+        capsys,
+        "audit",
+        "p.toml",
+        "--machines",
+        "a.json",
+        "--format",
+        "json=r.json",
+        "--format",
+        "junit=r.xml",
+    )
+    assert code == 70
+    assert ((place / "r.json").read_text(), (place / "r.xml").read_text()) == (OLD, OLD)
+
+
+def test_a_recorded_tree_is_whole_or_not_there(
+    place: Path, source_environment: dict[str, str]
+) -> None:
+    """`machine --record` on a full disk leaves the folder as it was."""
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+
+    (place / "empty").mkdir()
+    for folder in ("empty", "new/tree"):
+        done = subprocess.run(
+            [sys.executable, "-m", "selfhost", "machine", "--record", folder],
+            capture_output=True, text=True, env=source_environment, check=False, preexec_fn=small,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "could not be written" in done.stderr
+        assert names(place / "empty") == []
+        assert not (place / "new" / "tree").exists() or names(place / "new" / "tree") == []
+
+
+# ------------------------------------------------------------------ never over an input, never two to one file
+
+
+def inputs_and_targets() -> dict[str, tuple[Sequence[str], str]]:
+    """What is typed -> the input that it would have replaced."""
+    check = ("check", "gpt2", "--machine")
+    return {
+        "policy": (
+            ("audit", "p.toml", "--machines", "a.json", "--format", "junit=p.toml"),
+            "p.toml",
+        ),
+        "policy, as one of several": (
+            ("audit", "p.toml", "--format", "json=x", "--format", "junit=./p.toml"),
+            "p.toml",
+        ),
+        "policy, by --output": (
+            ("audit", "p.toml", "--machines", "a.json", "--output", "p.toml"),
+            "p.toml",
+        ),
+        "default policy": (
+            ("audit", "--machines", "a.json", "--output", "audit.toml"),
+            "audit.toml",
+        ),
+        "record": ((*check, "a.json", "--output", "a.json"), "a.json"),
+        "record, another spelling": (
+            (*check, "a.json", "--output", "./folder/../a.json"),
+            "a.json",
+        ),
+        "record through a link": ((*check, "a.json", "--output", "link.json"), "a.json"),
+        "record by a hard link": ((*check, "a.json", "--output", "hard.json"), "a.json"),
+        "record named by a link": ((*check, "link.json", "--output", "a.json"), "a.json"),
+        "record in a folder": ((*check, "folder", "--output", "folder/b.json"), "folder/b.json"),
+        "record of the fleet": (
+            ("audit", "p.toml", "--machines", "folder", "--output", "folder/b.json"),
+            "folder/b.json",
+        ),
+        "spec": (("spec", "check", "my-model.toml", "--output", "my-model.toml"), "my-model.toml"),
+        "spec by its path": (
+            (*check, "a.json", "./my-model.toml", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "spec in a folder": (
+            ("list", "--specs", ".", "--machine", "a.json", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "model file": (("spec", "new", "config.json", "--output", "config.json"), "config.json"),
+        "model folder": (("spec", "new", ".", "--output", "config.json"), "config.json"),
+        "draft": (
+            (*check, "a.json", "--draft", "./my-model.toml", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "adapter": (
+            (*check, "a.json", "--adapter", "./adapter.gguf", "--output", "adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "model of the policy": (
+            ("audit", "be.toml", "--machines", "a.json", "--format", "json=adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "model folder of the policy": (
+            ("audit", "here.toml", "--machines", "a.json", "--output", "config.json"),
+            "config.json",
+        ),
+        "draft of the policy": (
+            ("audit", "draft.toml", "--machines", "a.json", "--output", "my-model.toml"),
+            "my-model.toml",
+        ),
+        "adapter of the policy": (
+            ("audit", "adapter.toml", "--machines", "a.json", "--format", "jsonl=adapter.gguf"),
+            "adapter.gguf",
+        ),
+        "adapter of the policy, a folder": (
+            (
+                "audit",
+                "lora.toml",
+                "--machines",
+                "a.json",
+                "--format",
+                "jsonl=folder/adapter_config.json",
+            ),
+            "folder/adapter_config.json",
+        ),
+        "recorded tree itself": (("machine", "--record", "fresh", "--output", "fresh"), "a.json"),
+        "new in the folder of the fleet": (
+            ("audit", "p.toml", "--machines", "folder", "--format", "json=folder/new.json"),
+            "folder/b.json",
+        ),
+        "new in the folder of machines": (
+            (*check, "folder", "--output", "folder/new.jsonl"),
+            "a.json",
+        ),
+        "recorded tree": (
+            ("machine", "--root", "tree", "--output", "tree/facts.json"),
+            "tree/facts.json",
+        ),
+        "new in a recorded tree": (
+            ("machine", "--root", "tree", "--output", "tree/new.json"),
+            "tree/facts.json",
+        ),
+        "new in a tree to record": (
+            ("machine", "--record", "fresh", "--output", "fresh/facts.json"),
+            "a.json",
+        ),
+    }
+
+
+INPUTS = inputs_and_targets()
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_report_never_replaces_an_input(
+    name: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the run reads stays as it is: exit 2 names both, before anything is judged."""
+    words, kept = INPUTS[name]
+    os.symlink("a.json", "link.json")
+    os.link("a.json", "hard.json")
+    for folder in ("folder", "tree"):
+        (place / folder).mkdir()
+    (place / "folder" / "b.json").write_bytes(RECORD.read_bytes())
+    (place / "tree" / "facts.json").write_text("{}")
+    (place / "audit.toml").write_text(POLICY)
+    (place / "my-model.toml").write_bytes(SPEC.read_bytes())
+    (place / "adapter.gguf").write_bytes(b"GGUF")
+    (place / "be.toml").write_text(POLICY.replace("gpt2", "./adapter.gguf"))
+    (place / "here.toml").write_text(POLICY.replace("gpt2", "./"))
+    (place / "draft.toml").write_text(POLICY + 'draft = "./my-model.toml"\n')
+    (place / "adapter.toml").write_text(POLICY + 'adapter = "adapter.gguf"\n')
+    (place / "lora.toml").write_text(POLICY + 'adapter = "folder"\n')
+    (place / "folder" / "adapter_config.json").write_text("{}")
+    config = next(CONFIGS.glob("*.json"))
+    (place / "config.json").write_bytes(config.read_bytes())
+    before, there = (place / kept).read_bytes(), names(place)
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert any(why in err for why in ("this run reads it", "the recorded tree", "are judged"))
+    assert (place / kept).read_bytes() == before
+    assert names(place) == there
+
+
+def test_specs_of_the_environment_are_inputs_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SELFHOST_SPECS names folders as --specs does."""
+    (place / "specs").mkdir()
+    (place / "specs" / "my-model.toml").write_bytes(SPEC.read_bytes())
+    monkeypatch.setenv("SELFHOST_SPECS", "specs")
+    assert run(capsys, "list", "--machine", "a.json", "--output", "specs/my-model.toml")[0] == 2
+    assert (place / "specs" / "my-model.toml").read_bytes() == SPEC.read_bytes()
+
+
+def test_a_report_may_be_written_beside_its_inputs_again_and_again(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second run replaces the report of the first, in a folder of specs too; a name of a model is no file."""
+    words = (
+        "check",
+        "my-model",
+        "--specs",
+        ".",
+        "--machine",
+        "a.json",
+        "--format",
+        "json",
+        "--output",
+        "report.json",
+    )
+    (place / "my-model.toml").write_bytes(SPEC.read_bytes())
+    assert run(capsys, *words) == run(capsys, *words) == (0, "", "")
+    named = ("check", "gpt2", "--machine", "a.json", "--output", "gpt2")
+    assert run(capsys, *named) == run(capsys, *named) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--format", "junit=r", "--format", "json=r"),
+        ("--format", "junit=r", "--format", "json=./r"),
+        ("--format", "junit=r", "--output", "r"),
+        ("--format", "text", "--format", "junit=./r", "--output", "r"),
+        ("--format", "junit=old", "--format", "json=link"),
+        ("--format", "junit=old", "--format", "json=hard"),
+        ("--format", "junit=dead", "--format", "json=later"),
+        # on a volume that does not tell a from A they are one
+        ("--format", "junit=Report.xml", "--format", "json=report.XML"),
+        ("--format", "junit=r\u00e9", "--format", "json=re\u0301"),
+        ("--format", "text", "--format", "junit=/dev/stdout"),
+    ],
+)
+def test_two_reports_never_go_to_one_file(
+    words: Sequence[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One would be lost: exit 2 before anything is judged, and nothing is written."""
+    (place / "old").write_text(OLD)
+    os.symlink("old", "link")
+    os.link("old", "hard")
+    os.symlink("later", "dead")
+    there = names(place)
+    formats = words if "--output" not in words or "text" in words else ("--format", "text", *words)
+    code, out, err = run(capsys, "audit", "p.toml", "--machines", "a.json", *formats)
+    assert (code, out) == (2, "")
+    assert "two reports would go to" in err
+    assert (place / "old").read_text() == OLD
+    assert names(place) == there
+
+
+@pytest.mark.parametrize("sign", [">", ">>", "2>"])
+def test_what_the_shell_writes_to_is_not_replaced(
+    sign: str, place: Path, source_environment: dict[str, str]
+) -> None:
+    """`--format junit=r > r`: what goes to standard output would be lost with the file."""
+    line = (
+        f'"$0" -m selfhost audit p.toml --machines a.json --format text --format junit=r {sign} r'
+    )
+    subprocess.run(
+        ["sh", "-c", line, sys.executable], env=source_environment, check=False, capture_output=True
+    )
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        env=source_environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "of this run goes there" in (done.stderr or (place / "r").read_text())
+
+
+# ------------------------------------------------------------------ what it is written to
+
+
+def test_a_file_keeps_its_permissions_and_a_new_one_gets_the_usual_ones(place: Path) -> None:
+    """What others may read does not change with a report; a new file follows the umask."""
+    secret, new = place / "secret", place / "new"
+    secret.write_text(OLD)
+    secret.chmod(0o640)
+    mask = os.umask(0o027)
+    try:
+        writing.write_whole([(str(secret), "a"), (str(new), "b")])
+    finally:
+        os.umask(mask)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (secret, new)] == [0o640, 0o640]
+    assert (secret.read_text(), new.read_text()) == ("a", "b")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_root_leaves_a_file_to_its_owner(tmp_path: Path) -> None:
+    """`sudo selfhost audit --output report` in somebody's folder: the report stays theirs."""
+    report = tmp_path / "report"
+    report.write_text(OLD)
+    try:
+        os.chown(report, 12345, 23456)
+    except OSError:
+        pytest.skip("this root may not give a file away")
+    report.chmod(0o600)
+    writing.write_whole([(str(report), "new")])
+    status = report.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (12345, 23456, 0o600)
+
+
+def test_a_link_stays_a_link(place: Path) -> None:
+    """The file that it leads to is replaced, there yet or not, in whatever folder."""
+    (place / "folder").mkdir()
+    os.symlink("folder/real", "link")
+    for text in ("one", "two"):
+        writing.write_whole([("link", text)])
+        assert os.readlink("link") == "folder/real"
+        assert (place / "folder" / "real").read_text() == text
+    assert names(place / "folder") == ["real"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may change any file")
+def test_a_file_that_may_not_be_changed_is_not_replaced(tmp_path: Path) -> None:
+    """Its folder would let it be renamed over, but it was made read-only on purpose."""
+    report = tmp_path / "report"
+    report.write_text(OLD)
+    report.chmod(0o444)
+    with pytest.raises(writing.WriteError, match="may not change it"):
+        writing.write_whole([(str(report), "new")])
+    assert report.read_text() == OLD
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def a_socket(path: Path) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+def a_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("make", [a_folder, a_socket, a_loop, a_pipe])
+@pytest.mark.parametrize("option", ["--format=junit=", "--output="])
+def test_what_takes_no_report_is_refused(
+    make: Callable[[Path], None], option: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder, a socket, a circle of links, and a named pipe that nobody reads, which is not waited for: exit 2."""
+    make(place / "odd")
+    code, out, err = run(capsys, "audit", "p.toml", "--machines", "a.json", f"{option}odd")
+    assert (code, out) == (2, "")
+    assert "cannot write odd: " in err
+    assert names(place) == ["a.json", "odd", "p.toml"]
+
+
+@pytest.mark.parametrize(
+    "path", ["no/such/x", "new/", "p.toml/x", "a\0b", "\ud800", ".", "..", "x" * 300]
+)
+def test_a_path_that_cannot_be_is_refused(
+    path: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 says what is wrong with the name, and nothing is written."""
+    for words in (
+        ("check", "gpt2", "--machine", "a.json", "--output", path),
+        ("audit", "p.toml", f"--format=junit={path}"),
+    ):
+        code, out, err = run(capsys, *words)
+        assert (code, out) == (2, "")
+        assert "Traceback" not in err
+        assert err.isprintable() or "\0" not in err
+    assert names(place) == ["a.json", "p.toml"]
+
+
+def test_a_pipe_that_somebody_reads_is_written(place: Path) -> None:
+    """More than a pipe holds at once goes through, in order."""
+    os.mkfifo("pipe")
+    text, read = "0123456789" * 50_000, []
+    reader = threading.Thread(target=lambda: read.append((place / "pipe").read_text()))
+    reader.start()
+    while True:
+        try:
+            writing.write_whole([("pipe", text)])
+            break
+        except writing.WriteError:
+            # the reader has not opened it yet
+            continue
+    reader.join()
+    assert read == [text]
+    assert stat.S_ISFIFO(os.stat("pipe").st_mode)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("target", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+def test_standard_output_by_its_path_is_not_replaced(
+    target: str, place: Path, source_environment: dict[str, str]
+) -> None:
+    """`{ echo head; selfhost … --output /dev/stdout; echo tail; } > FILE`: the report stands between the two."""
+    os.symlink("/dev/stdout", "link")
+    line = f'{{ echo head; "$0" -m selfhost show gpt2 --machine a.json --format json --output {target}; echo tail; }} > all'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable],
+        env=source_environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    lines = (place / "all").read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("head", "tail")
+    assert json.loads("\n".join(lines[1:-1]))["schema"] == "selfhost.model/1"
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m selfhost show gpt2 --machine a.json --output {target} >&-', sys.executable],
+        env=source_environment, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "there is no standard output" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_device_that_takes_nothing_is_told_as_one(place: Path) -> None:
+    """No terminal is no pipe, and nothing stood in a full device before."""
+    with pytest.raises(writing.WriteError) as caught:
+        writing.write_whole([("/dev/full", "x")])
+    assert (caught.value.message, caught.value.remedy) == (
+        "cannot write /dev/full: No space left on device",
+        "give a file",
+    )
+    no_terminal = OSError(errno.ENXIO, "No such device or address")
+    told = writing._cannot("/dev/tty", no_terminal, os.stat("/dev/tty"))
+    assert "pipe" not in told.message
+    assert "no such device" in told.message
+
+
+def test_devices_are_written_to(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """/dev/null takes any number of reports, /dev/full none; both are devices still."""
+    formats = ("--format", "junit=/dev/null", "--format", "json=/dev/null")
+    assert run(capsys, "audit", "p.toml", "--machines", "a.json", *formats) == (0, "", "")
+    code, _, err = run(capsys, "check", "gpt2", "--machine", "a.json", "--output", "/dev/full")
+    assert (code, "No space left on device" in err) == (2, True)
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_a_dash_is_standard_output(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--output -`, as nearly every program reads it; no file of that name is made."""
+    words = ("check", "gpt2", "--machine", "a.json")
+    assert run(capsys, *words, "--output", "-") == run(capsys, *words)
+    assert names(place) == ["a.json", "p.toml"]
+
+
+def test_text_that_is_no_utf8_is_written(place: Path) -> None:
+    """A path of bytes that are no text may stand in a report: it loses no report."""
+    writing.write_whole([("report", "name \udcff\n")])
+    assert (place / "report").read_bytes() == b"name ?\n"
+
+
+def test_other_threads_may_write(place: Path) -> None:
+    """Signals belong to the main thread; a report does not."""
+    thread = threading.Thread(target=writing.write_whole, args=([("report", "text")],))
+    thread.start()
+    thread.join()
+    assert (place / "report").read_text() == "text"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

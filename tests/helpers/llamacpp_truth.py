@@ -1,0 +1,108 @@
+"""Measurements of llama.cpp in `truth/`, and what they are measurements of."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from helpers.paths import COMMON, TRUTH
+from selfhost.catalogue.spec import (
+    Architecture,
+    Attention,
+    FeedForward,
+    ModelSpec,
+    Recurrent,
+    RuntimeSpec,
+)
+from selfhost.core.workload import Workload
+from selfhost.needs import needs_of
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.records import Needs
+from selfhost.needs.tensors import ArchitectureRow, row_of
+
+
+@cache
+def read(name: str) -> Any:
+    return json.loads((TRUTH / name).read_text(encoding="utf-8"))
+
+
+@cache
+def rows() -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
+
+
+def _layers(at: str | list[int], count: int) -> tuple[int, ...]:
+    if isinstance(at, list):
+        return tuple(at)
+    return tuple(range(count))[slice(*(int(part) if part else None for part in at.split(":")))]
+
+
+@cache
+def architecture(model: str) -> Architecture:
+    values = dict(read("architectures.json")["architectures"][model])
+    count = values["layers"]
+    for key, kind in (
+        ("attention", Attention),
+        ("recurrent", Recurrent),
+        ("feed_forward", FeedForward),
+    ):
+        values[key] = tuple(
+            kind(**{**group, "layers": _layers(group["layers"], count)})
+            for group in values.get(key, ())
+        )
+    return Architecture(runs_in_gguf=True, **values)
+
+
+def row(model: str) -> ArchitectureRow:
+    found = row_of(architecture(model), rows())
+    assert found is not None, f"no row for {architecture(model).row}"
+    return found
+
+
+def records(part: str) -> list[dict[str, Any]]:
+    file = read("memory.json")
+    return [dict(zip(file[f"{part}_columns"], values, strict=True)) for values in file[part]]
+
+
+def room(record: dict[str, Any]) -> llamacpp.Cells:
+    return llamacpp.cells(
+        record["n_ctx"],
+        sequences=record["n_seq_max"],
+        unified=bool(record["kv_unified"]),
+        micro_batch=record["n_ubatch"],
+    )
+
+
+# a bare libllama process: 8.2 MiB of libraries and 5.5 MiB of graph, scheduler and output row, both means over the runs of the
+# same build; single runs lie up to 2.2 MiB below them to half a MiB above
+BARE = RuntimeSpec(
+    id="llama.cpp",
+    name="llama.cpp",
+    formats=("gguf",),
+    systems=("linux-x86_64",),
+    modalities=("text",),
+    store="llama.cpp",
+    overhead_low_bytes=int(11.5 * 2**20),
+    overhead_high_bytes=int(14.2 * 2**20),
+    overhead_how="measured",
+    overhead_source="truth",
+)
+
+
+def judged(record: dict[str, Any], *, repacked: bool) -> Needs:
+    sequences = record["n_seq_max"]
+    workload = Workload(
+        runtime="llama.cpp",
+        format="gguf",
+        quantization=record["quant"],
+        context_tokens=record["n_ctx"] // sequences,
+        parallel=sequences,
+        kv_cache_type=record["type_k"],
+    )
+    spec = ModelSpec(id="model", name="Model", architecture=architecture(record["model"]))
+    return needs_of(
+        spec, BARE, workload, rows(), instruction_sets=("avx2", "avx512f") if repacked else None
+    )

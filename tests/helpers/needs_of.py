@@ -1,0 +1,96 @@
+"""Needs of shipped models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from selfhost import needs
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import (
+    ModelSpec,
+    RuntimeSpec,
+)
+from selfhost.core.workload import Workload
+from selfhost.needs.cache import why_not_known
+from selfhost.needs.records import MemoryNeed, Needs
+from selfhost.needs.tensors import row_of
+
+
+@cache
+def catalogue() -> Catalogue:
+    return Catalogue.open()
+
+
+@cache
+def rows() -> Any:
+    return catalogue().common("architectures")
+
+
+@cache
+def runtime(id: str) -> RuntimeSpec:
+    return catalogue().runtime(id)
+
+
+@cache
+def specs() -> tuple[ModelSpec, ...]:
+    return tuple(spec for spec in catalogue().specs() if not spec.closed)
+
+
+@cache
+def in_gguf() -> tuple[ModelSpec, ...]:
+    return tuple(
+        spec
+        for spec in specs()
+        if spec.architecture is not None
+        and needs.why_not_loaded(spec, runtime("llama.cpp")) is None
+    )
+
+
+def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:
+    """The answer for a workload with the defaults filled in."""
+    format, quantization = needs.default_format_and_quantization(spec, program)
+    longest = (spec.architecture.context_tokens if spec.architecture else None) or 4096
+    values = {
+        "format": format,
+        "quantization": quantization,
+        "context_tokens": min(4096, longest),
+        "kv_cache_type": "f16",
+        **changes,
+    }
+    sets = values.pop("instruction_sets", None)
+    return needs.needs_of(
+        spec, program, Workload(runtime=program.id, **values), rows(), instruction_sets=sets
+    )
+
+
+def memory(answer: Needs) -> MemoryNeed:
+    assert answer.memory is not None, answer.unknown
+    return answer.memory
+
+
+def pairs() -> Iterator[tuple[ModelSpec, RuntimeSpec]]:
+    for spec in specs():
+        for id in catalogue().runtime_ids():
+            if needs.why_not_loaded(spec, runtime(id)) is None:
+                yield spec, runtime(id)
+
+
+def in_llamacpp_alone(spec: ModelSpec) -> bool:
+    """DeepSeek V4's compressed attention: of no other program is it known what it keeps."""
+    row = row_of(spec.architecture, rows()) if spec.architecture is not None else None
+    return (
+        spec.architecture is not None
+        and row is not None
+        and why_not_known(spec.architecture, row, "mlx") is not None
+    )
+
+
+@cache
+def paired() -> tuple[tuple[ModelSpec, RuntimeSpec], ...]:
+    return tuple(pairs())
+
+
+def model(**values: Any) -> ModelSpec:
+    return ModelSpec(**{"id": "mine", "name": "Mine", **values})

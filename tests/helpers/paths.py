@@ -1,0 +1,28 @@
+"""Where the tests' data and the checkout's own folders lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+ROOT = TESTS.parent
+
+SPECS = ROOT / "specs"
+COMMON = SPECS / "common"
+SCHEMAS = ROOT / "selfhost" / "schemas"
+EXAMPLES = ROOT / "examples"
+
+DATA = TESTS / "data"
+# machine records
+RECORDS = DATA / "records"
+# headers of GGUF files; published config.json files lie in `configs`
+HEADERS = DATA / "headers"
+CONFIGS = HEADERS / "configs"
+# recorded machines
+MACHINES = TESTS / "machines"
+# measurements and published figures, each with its source
+TRUTH = TESTS / "truth"
+GOLDEN = TESTS / "golden"
+GOOD_SPECS = TESTS / "good_specs"
+BAD_SPECS = TESTS / "bad_specs"
+BAD_POLICIES = TESTS / "bad_policies"

@@ -1,0 +1,193 @@
+"""Recorded machines and made ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+
+from helpers.paths import MACHINES, SCHEMAS
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.reader import Machine
+from selfhost.machine.record import FACTS
+
+PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
+
+
+SCHEMA = json.loads((SCHEMAS / "machine-1.json").read_text())
+
+
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+GIB = 2**30
+
+
+# an x86_64 Linux without anything but what a test writes
+LINUX = {
+    "system": "linux",
+    "machine": "x86_64",
+    "pointer_bits": 64,
+    "page_bytes": 4096,
+    "affinity": [0, 1, 2, 3],
+}
+
+
+DATA_LIMIT = "Max data size             unlimited            unlimited            bytes\n"
+
+
+NO_LIMITS = {
+    "/proc/self/limits": DATA_LIMIT
+    + "Max address space         unlimited            unlimited            bytes\n"
+}
+
+
+MEMINFO = "MemTotal: 16777216 kB\nMemFree: 1048576 kB\nMemAvailable: 12582912 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
+
+
+CGROUP2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
+
+
+ROOT_MOUNT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
+
+
+def part(kind: str) -> list[str]:
+    return sorted(name for name in PARTS if name.startswith(kind + "/"))
+
+
+def text_of(name: str) -> str:
+    return (MACHINES / "parts" / name).read_text()
+
+
+def lawful(machine: Machine) -> None:
+    """What holds for every reading, however broken the machine."""
+    told = {entry.fact for entry in machine.unread}
+    for fact in FACTS:
+        assert (getattr(machine, fact) is None) == (fact in told), fact
+        assert fact in told or fact in machine.sources, fact
+    sizes = (machine.memory_available_bytes, machine.memory_limit_bytes, machine.memory_total_bytes)
+    known = [size for size in sizes if size is not None]
+    assert known == sorted(known)
+    assert machine.memory_total_bytes != 0
+    written = machine.to_json()
+    text = json.dumps(written, allow_nan=False)
+    assert json.loads(text) == written
+    # a record is another computer's, whatever it says
+    assert read_back(text, machine.name) == machine.replace(is_this_one=False)
+
+
+@lru_cache(maxsize=256)
+def read_back(text: str, name: str) -> Machine:
+    """The machine of a record that keeps the schema; most spoilt files leave the record as it was."""
+    written = json.loads(text)
+    VALIDATOR.validate(written)
+    return Machine.from_json(written, unnamed=name)
+
+
+_PLACES: dict[tuple[str, str], str] = {}
+
+
+class Altered(RecordedHost):
+    """A recorded machine of which some files read otherwise: None is a file that is gone, an error one that may not be read."""
+
+    def __init__(self, folder: str, contents: dict[str, bytes | OSError | None]) -> None:
+        super().__init__(folder)
+        self.contents = contents
+
+    def real(self, path: str) -> str:
+        # the files themselves stay where they are
+        known = _PLACES.get((self.folder, path))
+        if known is None:
+            known = _PLACES[self.folder, path] = super().real(path)
+        return known
+
+    def read_bytes(self, path: str, limit: int) -> bytes:
+        place = self.real(path)
+        if place not in self.contents:
+            return super().read_bytes(path, limit)
+        content = self.contents[place]
+        if content is None:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        if isinstance(content, OSError):
+            raise content
+        return content[:limit]
+
+
+PLACES = {
+    "cpuinfo": "/proc/cpuinfo",
+    "meminfo": "/proc/meminfo",
+    "swaps": "/proc/swaps",
+    "mountinfo": "/proc/self/mountinfo",
+}
+
+
+def placed(name: str) -> dict[str, str]:
+    """A single recording as files: several joined have `# path` lines."""
+    text = text_of(name)
+    if not text.startswith("# "):
+        return {PLACES.get(name.split("/")[0], "/proc/self/cgroup"): text}
+    files: dict[str, str] = {}
+    for line in text.splitlines(keepends=True):
+        if line.startswith("# "):
+            path = re.sub(r"^/proc/\d+/", "/proc/self/", "/" + line[2:].strip().lstrip("/"))
+            files[path] = ""
+        else:
+            files[path] += line
+    return files
+
+
+def word_of(name: str) -> str:
+    """What uname says where a recording of /proc/cpuinfo was made; x86_64 for other recordings."""
+    starts = {
+        "cpuinfo/arm-": "aarch64",
+        "cpuinfo/arm32-": "armv7l",
+        "cpuinfo/riscv-": "riscv64",
+        "meminfo/power": "ppc64le",
+    }
+    return next((word for start, word in starts.items() if name.startswith(start)), "x86_64")
+
+
+def recorded(name: str) -> dict[str, str]:
+    folder = MACHINES / name / "root"
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json"]
+    return {"/" + path.relative_to(folder).as_posix(): path.read_text() for path in paths}
+
+
+def version_2(
+    groups: dict[str, str], path: str = "/", mount: str = CGROUP2_MOUNT
+) -> dict[str, str]:
+    files = {
+        "/proc/meminfo": MEMINFO,
+        **NO_LIMITS,
+        "/proc/self/cgroup": f"0::{path}\n",
+        "/proc/self/mountinfo": ROOT_MOUNT + mount,
+    }
+    files["/sys/fs/cgroup/cgroup.controllers"] = "cpuset cpu io memory pids\n"
+    return files | {f"/sys/fs/cgroup/{name}": text for name, text in groups.items()}
+
+
+STAT = "anon 104857600\nfile 1363148800\ninactive_file 1258291200\nactive_file 104857600\nslab_reclaimable 10485760\n"
+
+
+FULL = {
+    "memory.max": "2147483648\n",
+    "memory.high": "max\n",
+    "memory.current": "1478492160\n",
+    "memory.stat": STAT,
+}
+
+
+def under(folder: str, files: dict[str, str]) -> dict[str, str]:
+    return {f"{folder}/{name}" if folder else name: text for name, text in files.items()}
+
+
+def place(machine: Machine, purpose: str) -> Any:
+    found = machine.disk_for(purpose)
+    assert found is not None
+    return found
+
+
+SPACE = {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}

@@ -1,0 +1,328 @@
+"""Architecture, emulators, and what the machine is: metal, virtual, a container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from helpers.recordings import GIB, ROOT_MOUNT, lawful, part, text_of, word_of
+from selfhost import Outcome, Route, check
+from selfhost.core.records import Unread
+from selfhost.machine.changes import apply
+from selfhost.machine.probes import (
+    Host,
+    bandwidth,
+    read_machine,
+)
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.probes.recorder import Recorder
+
+
+@pytest.mark.parametrize(
+    ("word", "bits", "name"),
+    [
+        ("x86_64", 64, "x86_64"),
+        ("AMD64", 64, "x86_64"),
+        ("arm64", 64, "aarch64"),
+        ("aarch64", 32, "armv7l"),
+        ("x86_64", 32, "i686"),
+        ("armv7l", 32, "armv7l"),
+        ("i686", 64, "x86_64"),
+        ("armv8l", 64, "aarch64"),
+        ("riscv64", 64, "riscv64"),
+    ],
+)
+def test_architecture(build: Callable[..., RecordedHost], word: str, bits: int, name: str) -> None:
+    """One name per architecture; a 32-bit system on a 64-bit kernel runs 32-bit programs, a 64-bit program under `setarch i386` its own."""
+    assert read_machine(build({}, machine=word, pointer_bits=bits)).architecture == name
+
+
+POWER9_CPU = "processor\t: 0\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 3800.000000MHz\nrevision\t: 2.2 (pvr 004e 1202)\n\n"
+
+
+MAINFRAME = "vendor_id       : IBM/S390\n# processors    : 2\nfeatures\t: esan3 zarch stfle msa ldisp eimm dfp edat etf3eh highgprs te vx\n"
+
+
+LOONGSON = "processor\t: 0\nCPU Family\t: Loongson-64bit\nISA\t\t: loongarch32 loongarch64\nFeatures\t: cpucfg lam ual fpu\n"
+
+
+KERNELS = {
+    **{
+        f"{word_of(name)} {name}": text_of(name)
+        for name in part("cpuinfo")
+        if not text_of(name).startswith(("# ", "Arch"))
+    },
+    "s390x": MAINFRAME,
+    "ppc64le": POWER9_CPU,
+    "loongarch64": LOONGSON,
+}
+
+
+def family(word: str) -> str:
+    return (
+        "arm"
+        if word.startswith(("arm", "aarch"))
+        else "x86"
+        if word in ("x86_64", "i686")
+        else word
+    )
+
+
+@pytest.mark.parametrize("recording", sorted(KERNELS))
+@pytest.mark.parametrize(
+    "word",
+    [
+        "x86_64",
+        "i686",
+        "aarch64",
+        "armv7l",
+        "armv8l",
+        "armv6l",
+        "riscv64",
+        "s390x",
+        "ppc64le",
+        "loongarch64",
+    ],
+)
+def test_programs_of_another_processor_are_emulated(
+    build: Callable[..., RecordedHost], word: str, recording: str
+) -> None:
+    """A container of another platform (qemu-user, Rosetta): uname says what the programs are for, /proc/cpuinfo what the computer is.
+
+    32-bit programs on a 64-bit kernel, and `setarch`, change the word and not the kind of processor.
+    """
+    bits = 32 if word.startswith(("i", "arm")) else 64
+    machine = read_machine(
+        build({"/proc/cpuinfo": KERNELS[recording]}, machine=word, pointer_bits=bits)
+    )
+    lawful(machine)
+    real = recording.split(" ")[0]
+    if family(word) == family(real):
+        assert machine.emulated_on is None
+    else:
+        assert family(machine.emulated_on or "") in (family(real), real.removesuffix("le"))
+        assert machine.instruction_sets is None
+        assert "emulated" in machine.why_unread("instruction_sets").reason
+        assert "own platform" in (machine.why_unread("instruction_sets").remedy or "")
+        assert machine.cpu_model is None or "emulates" in machine.sources["cpu_model"]
+
+
+# what QEMU's linux-user/*/target_proc.h writes in place of the kernel's: Arm since 8.2, RISC-V since 8.1, s390x since 8.0
+QEMU_ARM = "processor\t: 0\nmodel name\t: ARMv8 Processor rev 0 (v8l)\nBogoMIPS\t: 100.00\nFeatures\t: fp asimd\nCPU implementer\t: 0x00\n"
+
+
+QEMU_ARM += "CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x051\nCPU revision\t: 0\n\n"
+
+
+QEMU_ARM32 = "processor\t: 0\nmodel name\t: ARMv7 Processor rev 0 (armv7l)\nCPU implementer\t: 0x41\nCPU part\t: 0xc0f\n\nHardware\t: QEMU v9.2.0 \n"
+
+
+QEMU_RISCV = (
+    "processor\t: 0\nhart\t\t: 0\nisa\t\t: rv64imafdc_zicsr\nmmu\t\t: sv48\nuarch\t\t: qemu\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "kernel", "cpuinfo", "beneath"),
+    [
+        ("aarch64", "x86_64", QEMU_ARM, "x86_64"),
+        ("s390x", "x86_64", MAINFRAME, "x86_64"),
+        ("x86_64", "aarch64", KERNELS["aarch64 cpuinfo/arm-asahi-m1.txt"], "aarch64"),
+        ("x86_64", None, KERNELS["aarch64 cpuinfo/arm-asahi-m1.txt"], "aarch64"),
+        ("armv7l", None, QEMU_ARM32, "QEMU"),
+        ("riscv64", None, QEMU_RISCV, "QEMU"),
+        (
+            "x86_64",
+            None,
+            "vendor_id: VirtualApple\nmodel name\t: VirtualApple @ 2.50GHz\ncpu family\t: 6\nflags\t\t: fpu lm sse2\n",
+            "aarch64",
+        ),
+        ("armv7l", "aarch64", KERNELS["aarch64 cpuinfo/arm-raspberrypi4-64bit.txt"], None),
+        ("i686", "x86_64", KERNELS["x86_64 cpuinfo/x86-zen3.txt"], None),
+        ("sparc64", "sparc64", "cpu\t\t: UltraSparc T5\n", None),
+    ],
+)
+def test_an_emulator_that_writes_cpuinfo_itself(
+    build: Callable[..., RecordedHost],
+    word: str,
+    kernel: str | None,
+    cpuinfo: str,
+    beneath: str | None,
+) -> None:
+    """Newer QEMU shows the emulated processor's /proc/cpuinfo; /proc/sys/kernel/arch (Linux 6.1) it does not touch."""
+    files = {"/proc/cpuinfo": cpuinfo} | (
+        {"/proc/sys/kernel/arch": f"{kernel}\n"} if kernel else {}
+    )
+    machine = read_machine(build(files, machine=word))
+    lawful(machine)
+    assert machine.emulated_on == beneath
+    assert (machine.instruction_sets is None) == (beneath is not None or word == "sparc64")
+
+
+@pytest.mark.parametrize("word", ["x86_64", "aarch64", "s390x", "riscv64", "armv7l"])
+def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
+    """Neither what it can do nor its pace is known, also where a runtime needs no instruction set there, and planning assumes none."""
+    real = KERNELS[
+        "aarch64 cpuinfo/arm-graviton2-neoverse-n1.txt"
+        if word == "x86_64"
+        else "x86_64 cpuinfo/x86-zen5.txt"
+    ]
+    machine = read_machine(
+        build({"/proc/cpuinfo": real, "/sys/devices/system/cpu/online": "0-3\n"}, machine=word)
+    )
+    machine = machine.replace(
+        memory_total_bytes=64 * GIB,
+        memory_limit_bytes=64 * GIB,
+        memory_available_bytes=60 * GIB,
+        cpu_cores_usable=16,
+    )
+    for asked in (machine, apply(machine, ["memory=64GiB"])):
+        verdict = check("mistral-7b", machine=asked)
+        found = {finding.check: finding for finding in verdict.findings}
+        assert verdict.route is not Route.LOCAL
+        assert found["speed"].outcome is Outcome.UNKNOWN
+        if found["runtime"].outcome is not Outcome.FAIL:
+            assert found["cpu"].outcome is Outcome.UNKNOWN
+            assert verdict.route is Route.UNKNOWN
+    assert isinstance(bandwidth.plan_for(machine, Host()), Unread)
+    # another processor is asked about
+    assert apply(machine, ["architecture=ppc64le"]).emulated_on is None
+
+
+def test_rosetta(tmp_path: Path) -> None:
+    """An x86_64 Python on Apple silicon says x86_64: the computer is an arm64 one (Comfy-Org/comfy-cli#568)."""
+    (tmp_path / "facts.json").write_text('{"system": "macos", "machine": "x86_64"}')
+    (tmp_path / "sysctl.txt").write_text("hw.optional.arm64: 1\nsysctl.proc_translated: 1\n")
+    machine = read_machine(RecordedHost(str(tmp_path)))
+    assert machine.architecture == "aarch64"
+    assert "Rosetta" in machine.sources["architecture"]
+
+
+def test_scope(build: Callable[..., RecordedHost]) -> None:
+    """Container before virtual machine before the computer itself; an image's leftover marker in a virtual machine is no container."""
+    flags = {"/proc/cpuinfo": "flags : fpu sse2 hypervisor\n"}
+    assert read_machine(build(flags)).scope == "vm"
+    assert read_machine(build({"/proc/cpuinfo": "flags : fpu sse2\n"})).scope == "host"
+    overlay = ROOT_MOUNT.replace("ext4 /dev/sda1", "overlay overlay")
+    assert (
+        read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": overlay})).scope
+        == "container"
+    )
+    assert read_machine(build(flags | {"/.dockerenv": "x"})).scope is None
+    assert (
+        read_machine(build(flags | {"/.dockerenv": "x", "/proc/self/mountinfo": ROOT_MOUNT})).scope
+        == "vm"
+    )
+    assert read_machine(build(flags, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"})).scope == "container"
+    assert read_machine(build({}, release="6.6.87.2-microsoft-standard-WSL2")).scope == "vm"
+    assert read_machine(build({})).scope is None
+
+
+LPAR = "Manufacturer:         IBM\nType:                 8561\nSequence Code:        00000000000612A3\nLPAR Name:            L32\n"
+
+
+GUEST = LPAR + "VM00 Name:            IBM-Z507\nVM00 Control Program: z/VM    7.2.0\n"
+
+
+TREE = "/proc/device-tree"
+
+
+DMI = "/sys/class/dmi/id"
+
+
+@pytest.mark.parametrize(
+    ("machine", "files", "scope"),
+    [
+        # QEMU's virt without firmware, crosvm, Firecracker, Cloud Hypervisor
+        (
+            "aarch64",
+            {f"{TREE}/compatible": "linux,dummy-virt\0", f"{TREE}/model": "linux,dummy-virt\0"},
+            "vm",
+        ),
+        ("aarch64", {f"{TREE}/compatible": "linux,dummy-virt\0"}, "vm"),
+        ("aarch64", {f"{TREE}/model": "linux,dummy-virt\0"}, "vm"),
+        (
+            "aarch64",
+            {
+                f"{TREE}/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0",
+                f"{TREE}/model": "Raspberry Pi 4\0",
+            },
+            "host",
+        ),
+        (
+            "aarch64",
+            {
+                f"{TREE}/fw-cfg@9020000/compatible": "qemu,fw-cfg-mmio\0",
+                f"{TREE}/model": "a board\0",
+            },
+            "vm",
+        ),
+        (
+            "riscv64",
+            {f"{TREE}/compatible": "riscv-virtio\0", f"{TREE}/model": "riscv-virtio,qemu\0"},
+            "vm",
+        ),
+        (
+            "riscv64",
+            {f"{TREE}/compatible": "starfive,jh7110\0", f"{TREE}/model": "StarFive VisionFive 2\0"},
+            "host",
+        ),
+        ("ppc64le", {f"{TREE}/hypervisor/compatible": "linux,kvm\0"}, "vm"),
+        ("ppc64le", {f"{TREE}/compatible": "qemu,pseries\0"}, "vm"),
+        (
+            "ppc64le",
+            {
+                f"{TREE}/ibm,partition-name": "lpar1\0",
+                f"{TREE}/hmc-managed%3F": "",
+                f"{TREE}/model": "IBM,9009-42A\0",
+            },
+            "vm",
+        ),
+        ("ppc64le", {f"{TREE}/model": "8335-GTH\0"}, "host"),
+        ("s390x", {"/proc/sysinfo": GUEST}, "vm"),
+        ("s390x", {"/proc/sysinfo": LPAR + "VM00 Control Program: KVM/Linux\n"}, "vm"),
+        ("s390x", {"/proc/sysinfo": LPAR}, "host"),
+        ("x86_64", {"/proc/cpuinfo": "vendor_id : User Mode Linux\nmodel name : UML\n"}, "vm"),
+        # the first domain of Xen drives the hardware itself
+        (
+            "x86_64",
+            {
+                "/sys/hypervisor/type": "xen\n",
+                "/proc/xen/capabilities": "control_d\n",
+                f"{DMI}/sys_vendor": "Dell Inc.\n",
+            },
+            "host",
+        ),
+        ("x86_64", {"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "\n"}, "vm"),
+        (
+            "aarch64",
+            {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.metal\n"},
+            "host",
+        ),
+        (
+            "aarch64",
+            {f"{DMI}/sys_vendor": "Amazon EC2\n", f"{DMI}/product_name": "c7g.xlarge\n"},
+            "vm",
+        ),
+    ],
+)
+def test_scope_where_no_flag_tells_it(
+    build: Callable[..., RecordedHost], machine: str, files: dict[str, str], scope: str
+) -> None:
+    """Virtual machines of processors that have no flag for it show as systemd-detect-virt finds them (systemd, src/basic/virt.c)."""
+    host = build(files, machine=machine)
+    assert read_machine(host).scope == scope
+
+
+def test_a_record_holds_no_serial_number_of_a_mainframe(
+    build: Callable[..., RecordedHost], tmp_path: Path
+) -> None:
+    """/proc/sysinfo has it beside the hypervisor's name; so it has the names of the partition and of the guest."""
+    recorder = Recorder(build({"/proc/sysinfo": GUEST}, machine="s390x"))
+    assert read_machine(recorder).scope == "vm"
+    recorder.write(str(tmp_path / "record"))
+    kept = (tmp_path / "record/proc/sysinfo").read_text()
+    assert not any(word in kept for word in ("612A3", "L32", "Z507"))
+    assert read_machine(RecordedHost(str(tmp_path / "record"))).scope == "vm"

@@ -1,0 +1,157 @@
+"""Runtimes are found by their files and never run."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import SPECS
+from helpers.recordings import MEMINFO
+from selfhost.machine.probes import (
+    Host,
+    read_machine,
+    software,
+    stores,
+)
+from selfhost.machine.probes.recorded import RecordedHost
+
+
+def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> None:
+    """Commands in PATH and in the usual folders; a file that may not be executed is none, and Homebrew's folder names the version."""
+    host = build(
+        {"/opt/tools/llama-server": "#!/bin/false\n", "/usr/bin/ollama": "", "/opt/tools/vllm": ""},
+        {"HOME": "/home/ada", "PATH": "/opt/tools:relative:"},
+    )
+    for name in ("opt/tools/llama-server", "usr/bin/ollama"):
+        (Path(host.folder) / name).chmod(0o755)
+    found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
+    assert {name: runtime.path for name, runtime in found.items()} == {
+        "llama.cpp": "/opt/tools/llama-server",
+        "ollama": "/usr/bin/ollama",
+    }
+
+
+def test_python_packages_show_by_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Name and version of a .dist-info folder; a binding is not the program whose library it holds."""
+    for name in (
+        "transformers-5.23.0.dist-info",
+        "llama_cpp_python-0.3.36.dist-info",
+        "mlx_lm-0.32.2.dist-info",
+        "transformersx-1.dist-info",
+        "vllm.dist-info",
+    ):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "missing.zip")])
+    found = {runtime.id: runtime.version for runtime in read_machine(Host(env={})).runtimes or ()}
+    assert {"transformers": "5.23.0", "mlx": "0.32.2"}.items() <= found.items()
+    assert not {"vllm", "llama.cpp"} & set(found)
+
+
+def test_other_environments_are_looked_into(build: Callable[..., RecordedHost]) -> None:
+    """The active one, those of pipx and uv; the command of one has the version that lies beside it."""
+    host = build(
+        {
+            "/home/ada/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info/METADATA": "",
+            "/home/ada/.local/share/uv/tools/mlx-lm/lib/python3.13/site-packages/mlx_lm-0.24.0.dist-info/METADATA": "",
+            "/home/ada/.local/share/pipx/venvs/vllm/lib/python3.12/site-packages/vllm-0.9.2+cpu.dist-info/METADATA": "",
+            "/opt/ml/bin/vllm": "",
+            "/opt/ml/lib/python3.11/site-packages/vllm-0.8.5.dist-info/METADATA": "",
+            "/home/ada/.lmstudio/bin/lms": "",
+        },
+        {"HOME": "/home/ada", "VIRTUAL_ENV": "/home/ada/work", "PATH": "/opt/ml/bin"},
+    )
+    (Path(host.folder) / "opt/ml/bin/vllm").chmod(0o755)
+    found = {runtime.id: runtime for runtime in read_machine(host).runtimes or ()}
+    assert {name: runtime.version for name, runtime in found.items()} == {
+        "transformers": "4.49.0", "mlx": "0.24.0", "vllm": "0.8.5", "lm-studio": None
+    }  # fmt: skip
+    assert (
+        found["transformers"].path
+        == "~/work/lib/python3.12/site-packages/transformers-4.49.0.dist-info"
+    )
+
+
+def test_packages_of_the_system_state_versions(build: Callable[..., RecordedHost]) -> None:
+    """dpkg's status, pacman's folders, snap's and macOS' own files; a package that was removed states nothing."""
+    status = (
+        "Package: llama-cpp\nStatus: deinstall ok config-files\nVersion: 1\n\n"
+        "Package: llama.cpp\nStatus: install ok installed\nSource: llama.cpp (0.0.6641)\nVersion: 0.0.6641-1\n\n"
+        "Package: ollama\nStatus: install ok installed\nVersion: 1:0.12.3+ds-2\n"
+    )
+    assert software.parse_status(status, ("llama.cpp", "llama-cpp")) == "0.0.6641"
+    assert software.parse_status(status, ("llama-cpp",)) is None
+    assert software.parse_status(status, ("ollama",)) == "0.12.3"
+    assert software.parse_status("", ("ollama",)) is None
+    for files, path, version in (
+        ({"/var/lib/dpkg/status": status}, "/usr/bin/llama-server", "0.0.6641"),
+        ({"/var/lib/pacman/local/llama.cpp-b6641-1/desc": ""}, "/usr/bin/llama-server", "b6641"),
+        (
+            {"/snap/ollama/current/meta/snap.yaml": "name: ollama\nversion: v0.12.3\n"},
+            "/snap/bin/ollama",
+            "v0.12.3",
+        ),
+    ):
+        host = build({**files, path: ""}, {"HOME": "/home/ada"})
+        host.listdir("/")
+        (Path(host.folder) / path.lstrip("/")).chmod(0o755)
+        assert [runtime.version for runtime in read_machine(host).runtimes or ()] == [version]
+    plist = "<dict><key>CFBundleShortVersionString</key>\n\t<string>0.12.3</string></dict>"
+    app = "/Applications/Ollama.app/Contents"
+    host = build(
+        {f"{app}/Info.plist": plist, f"{app}/Resources/ollama": ""},
+        {"HOME": "/Users/ada"},
+        system="macos",
+    )
+    (Path(host.folder) / app.lstrip("/") / "Resources" / "ollama").chmod(0o755)
+    assert [runtime.version for runtime in read_machine(host).runtimes or ()] == ["0.12.3"]
+
+
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [
+        ("/opt/homebrew/Cellar/llama.cpp/6730/bin/llama-server", "6730"),
+        ("/opt/homebrew/Caskroom/ollama/0.12.3/Ollama.app/Contents/Resources/ollama", "0.12.3"),
+        ("/home/ada/llama-b6641-bin-ubuntu-x64/llama-server", "6641"),
+        ("/nix/store/0c1xq5l8w9kz2m3n4p5r6s7v8y9a0b1d-llama-cpp-6641/bin/llama-server", "6641"),
+        ("/usr/local/bin/llama-server", None),
+    ],
+)
+def test_paths_state_versions(path: str, version: str | None) -> None:
+    """As Homebrew, Nix and llama.cpp's own archives name their folders."""
+    assert software.version_in_path(path) == version
+
+
+def test_runtimes_that_nobody_looked_for_are_unread(build: Callable[..., RecordedHost]) -> None:
+    """Like models: none of a tree without any folder of programs or packages, and () only where one was searched."""
+    machine = read_machine(build({"/proc/meminfo": MEMINFO}))
+    assert machine.runtimes is None
+    assert (
+        machine.why_unread("runtimes").reason
+        == "the recorded tree has none of the folders where runtimes are installed"
+    )
+    assert read_machine(build({"/usr/bin/ls": "\n"})).runtimes == ()
+    assert read_machine(build({}, python_path=[])).runtimes == ()
+
+
+RUNTIMES = [
+    tomllib.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((SPECS / "runtimes").glob("*.toml"))
+]
+
+
+def test_what_is_looked_for_is_what_the_runtime_files_state() -> None:
+    """Commands, Python packages and places: all that specs/runtimes names, and nothing else."""
+    assert RUNTIMES
+    assert {
+        name: spec["id"] for spec in RUNTIMES for name in spec.get("present", ())
+    } == software.COMMANDS
+    assert {
+        name: spec["id"] for spec in RUNTIMES for name in spec.get("distributions", ())
+    } == software.DISTRIBUTIONS
+    assert {spec["store"] for spec in RUNTIMES} == set(stores.PLACES)

@@ -1,0 +1,260 @@
+"""Where models go, and how much their volumes hold."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import MACHINES
+from helpers.recordings import (
+    FULL,
+    GIB,
+    ROOT_MOUNT,
+    SPACE,
+    lawful,
+    place,
+    under,
+    version_2,
+)
+from selfhost.machine.probes import (
+    read_machine,
+)
+from selfhost.machine.probes.recorded import RecordedHost
+
+
+@pytest.mark.parametrize(
+    ("env", "hub", "llama"),
+    [
+        ({}, "~/.cache/huggingface/hub", "~/.cache/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub", "/x/huggingface/hub"),
+        ({"HF_HOME": "/hf", "XDG_CACHE_HOME": "/x"}, "/hf/hub", "/hf/hub"),
+        ({"HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/hf"}, "/old", "/old"),
+        ({"HF_HUB_CACHE": "/new", "HUGGINGFACE_HUB_CACHE": "/old"}, "/new", "/new"),
+        ({"LLAMA_CACHE": "/l", "HF_HOME": "/hf"}, "/hf/hub", "/l"),
+        ({"HF_HOME": "$DATA/hf", "DATA": "/d"}, "/d/hf/hub", "$DATA/hf/hub"),
+        ({"HF_HOME": "~/hf"}, "~/hf/hub", "~/hf/hub"),
+    ],
+)
+def test_where_hugging_face_models_go(
+    build: Callable[..., RecordedHost], env: dict[str, str], hub: str, llama: str
+) -> None:
+    """The order of huggingface_hub 2.4.0 and of llama.cpp, which expands no variables."""
+    machine = read_machine(
+        build({}, {"HOME": "/home/ada", **env}, space=SPACE, writable={"/": True})
+    )
+    assert place(machine, "huggingface").path == hub
+    assert place(machine, "llama.cpp").path == llama
+
+
+def test_ollamas_service_stores_in_its_own_place(build: Callable[..., RecordedHost]) -> None:
+    """The server's variables and account decide, not this shell's (ollama/ollama#9877: the unit recorded there)."""
+    unit = '[Service]\nExecStart=/usr/local/bin/ollama serve\nUser=ollama\nGroup=ollama\nEnvironment="OLLAMA_MODELS=/data2/models"\n'
+    path = "/etc/systemd/system/ollama.service"
+    env = {"HOME": "/home/ada", "OLLAMA_MODELS": "/mine"}
+    passwd = "root:x:0:0:root:/root:/bin/bash\nollama:x:998:998::/usr/share/ollama:/bin/false\n"
+    found = place(
+        read_machine(build({path: unit}, env, space=SPACE, writable={"/": False})), "ollama"
+    )
+    assert found.path == "/data2/models"
+    assert found.writable is True
+    plain = unit.replace("Environment", "#")
+    found = place(
+        read_machine(build({path: plain, "/etc/passwd": passwd}, env, space=SPACE)), "ollama"
+    )
+    assert found.path == "/usr/share/ollama/.ollama/models"
+    drop = {
+        path: plain,
+        f"{path}.d/override.conf": "[Service]\nEnvironment=OLLAMA_MODELS=/big A=b\n",
+    }
+    assert place(read_machine(build(drop, env, space=SPACE)), "ollama").path == "/big"
+    assert place(read_machine(build({}, env, space=SPACE)), "ollama").path == "/mine"
+    machine = read_machine(build({path: plain}, env, space=SPACE))
+    assert machine.disk_for("ollama") is None
+    assert machine.why_unread("disks.ollama").reason
+    # the snap's service has a folder of its own; a unit that people wrote goes before it
+    snap = {"/snap/ollama/current/meta/snap.yaml": "name: ollama\n"}
+    assert (
+        place(read_machine(build(snap, env, space=SPACE)), "ollama").path
+        == "/var/snap/ollama/common/models"
+    )
+    assert (
+        place(read_machine(build(snap | {path: unit}, env, space=SPACE)), "ollama").path
+        == "/data2/models"
+    )
+
+
+def test_the_volume_is_that_of_the_nearest_folder(build: Callable[..., RecordedHost]) -> None:
+    """A cache that does not exist yet is judged where it would be made, with that volume's name and state."""
+    mounts = (
+        ROOT_MOUNT
+        + "50 22 8:17 / /data ro,noatime - xfs /dev/sdb1 rw\n51 22 0:60 / /dev/shm rw - tmpfs tmpfs rw\n"
+        "52 22 0:61 / /net rw - nfs4 server:/export rw\n"
+    )
+    space = SPACE | {
+        "/data": {"free_bytes": 7, "total_bytes": 9, "read_only": False},
+        "/net": {"free_bytes": 8, "total_bytes": 9, "read_only": False},
+    }
+    files = {"/proc/self/mountinfo": mounts, "/dev/shm/x": "x"}
+    env = {
+        "HOME": "/home/ada",
+        "HF_HOME": "/data/not/there/yet",
+        "LLAMA_CACHE": "/dev/shm",
+        "OLLAMA_MODELS": "/net/models",
+    }
+    machine = read_machine(build(files, env, space=space, writable={"/": True}))
+    hub = place(machine, "huggingface")
+    assert (hub.free_bytes, hub.total_bytes, hub.filesystem, hub.writable) == (7, 9, "xfs", False)
+    assert place(machine, "llama.cpp").in_memory
+    assert place(machine, "ollama").on_network
+    assert (place(machine, "whisper.cpp").filesystem, place(machine, "whisper.cpp").free_bytes) == (
+        "ext4",
+        50,
+    )
+    assert "server" not in json.dumps(machine.to_json())
+
+
+def test_free_space_that_is_not_known_is_not_zero(build: Callable[..., RecordedHost]) -> None:
+    """None, with the reason under the disk's own name."""
+    machine = read_machine(build({}, {"HOME": "/home/ada"}))
+    assert place(machine, "ollama").free_bytes is None
+    assert machine.why_unread("disks.ollama.free_bytes").remedy
+    assert place(machine, "ollama").writable is None
+    assert "not known" in machine.why_unread("disks.ollama.writable").reason
+
+
+def test_without_a_home_folder_the_places_are_unknown(build: Callable[..., RecordedHost]) -> None:
+    """Only the current folder is left."""
+    machine = read_machine(build({}))
+    assert [found.purpose for found in machine.disks or ()] == ["whisper.cpp"]
+    # nobody can set a variable of a record
+    assert "`--set disk=100GB`" in (machine.why_unread("disks.huggingface").remedy or "")
+
+
+def test_windows_paths(build: Callable[..., RecordedHost]) -> None:
+    """The user's folder on C:, a model folder on D:, job objects, and what Windows says of the processor."""
+    job = bytearray(144)
+    job[16:20] = (0x200).to_bytes(4, "little")
+    job[120:128] = (4 * GIB).to_bytes(8, "little")
+    host = build(
+        {},
+        {
+            "USERPROFILE": "C:\\Users\\ada",
+            "OLLAMA_MODELS": "D:\\models",
+            "PATH": "C:\\Tools;relative",
+        },
+        system="windows",
+        machine="AMD64",
+        memory={"total": 16 * GIB, "available": 9 * GIB, "commit": 3 * GIB},
+        swap_free=GIB,
+        cores={"physical": 4, "usable": 8},
+        processor_features=[6, 10, 39, 40],
+        processor_information=(
+            bytes(4)
+            + (10).to_bytes(4, "little")
+            + b"\0\1"
+            + bytes(4)
+            + (10).to_bytes(4, "little")
+            + b"\0\0"
+        ).hex(),
+        space={
+            "C:\\": {"free_bytes": 1, "total_bytes": 2, "read_only": False},
+            "D:\\": {"free_bytes": 3, "total_bytes": 4, "read_only": False},
+        },
+        mounts={"C:\\": "NTFS", "D:\\": "exFAT"},
+        job_limits=bytes(job).hex(),
+        registry={
+            r"HARDWARE\DESCRIPTION\System\BIOS" + "\\SystemManufacturer": "Microsoft Corporation",
+            r"HARDWARE\DESCRIPTION\System\BIOS" + "\\SystemProductName": "Virtual Machine",
+        },
+    )
+    machine = read_machine(host)
+    assert (machine.system, machine.architecture, machine.scope) == ("windows", "x86_64", "vm")
+    assert (
+        machine.memory_total_bytes,
+        machine.memory_limit_bytes,
+        machine.memory_available_bytes,
+    ) == (16 * GIB, 4 * GIB, 3 * GIB)
+    assert "ullAvailPageFile" in machine.sources["memory_available_bytes"]
+    assert (
+        machine.cpu_cores_physical,
+        machine.cpu_cores_performance,
+        machine.cpu_cores_usable,
+    ) == (4, 1, 8.0)
+    assert machine.instruction_sets == ("avx", "avx2", "sse", "sse2")
+    assert machine.why_unread("instruction_sets.fma").reason.startswith("Windows")
+    hub, own = place(machine, "huggingface"), place(machine, "ollama")
+    assert (hub.path, hub.free_bytes, hub.filesystem) == ("~\\.cache\\huggingface\\hub", 1, "NTFS")
+    assert (own.path, own.free_bytes, own.filesystem) == ("D:\\models", 3, "exFAT")
+    assert own.writable is None
+    assert machine.why_unread("disks.ollama.writable").reason
+    assert machine.accelerators is None
+
+
+def test_the_sealed_volume_of_macos_is_not_where_files_go(
+    build: Callable[..., RecordedHost],
+) -> None:
+    """macOS shows `/` read-only; what lies under it for people is on the data volume, and the volume's own word counts."""
+    mounts = {"/": "apfs", "/System/Volumes/Data": "apfs", "/Volumes/Stick": "msdos"}
+    env = {"HOME": "/Users/ada", "OLLAMA_MODELS": "/Volumes/Stick/models"}
+    files = {"/Volumes/Stick/x": "x"}
+    machine = read_machine(
+        build(files, env, system="macos", space=SPACE, writable={"/": True}, mounts=mounts)
+    )
+    assert "/System/Volumes/Data" in machine.sources["disks.huggingface"]
+    assert place(machine, "huggingface").writable is True
+    assert place(machine, "ollama").max_file_bytes == 4 * GIB - 1
+
+
+def test_a_bare_tree_gives_the_same_figures(tmp_path: Path) -> None:
+    """Files alone: what is not in a file is unread, and the running system is not asked for it."""
+    folder = MACHINES / "linux-vm-2gib-parent" / "root"
+    for name in ("proc", "sys"):
+        shutil.copytree(folder / name, tmp_path / name)
+    tree, recorded = (
+        read_machine(RecordedHost(str(tmp_path))),
+        read_machine(RecordedHost(str(folder))),
+    )
+    lawful(tree)
+    for fact in (
+        "memory_total_bytes",
+        "memory_limit_bytes",
+        "memory_available_bytes",
+        "cpu_cores_usable",
+        "cpu_cores_physical",
+        "instruction_sets",
+    ):
+        assert getattr(tree, fact) == getattr(recorded, fact)
+    assert tree.architecture is tree.read_at is None
+    assert place(tree, "whisper.cpp").free_bytes is None
+
+
+def test_nothing_tells_who_or_where(build: Callable[..., RecordedHost]) -> None:
+    """No user name, container id or pod's number in what is shown."""
+    box = "4f2e8f0b9d6c1a7e5b3d9f8c0a1e2d3c4b5a69788796a5b4c3d2e1f001122334"
+    pod = "kubepods-burstable-pod1a2b3c4d_5e6f_7a8b_9c0d_1e2f3a4b5c6d.slice"
+    group = f"/kubepods.slice/{pod}/docker-{box}.scope"
+    above = {"memory.max": "max\n", "memory.high": "max\n", "cpu.max": "max 100000\n"}
+    levels = ("kubepods.slice", f"kubepods.slice/{pod}")
+    inside = under(group.lstrip("/"), FULL | {"cpu.max": "100000 100000\n"})
+    files = version_2(
+        {path: text for level in levels for path, text in under(level, above).items()} | inside,
+        group,
+    )
+    env = {
+        "HOME": "/home/ada-l",
+        "USER": "ada-l",
+        "HF_HOME": "/scratch/ada-l/hf",
+        "LLAMA_CACHE": "/home/ada-l/models",
+        "PATH": "/home/ada-l/bin",
+    }
+    files |= {"/home/ada-l/models/x": "x", "/scratch/ada-l/x": "x"}
+    machine = read_machine(build(files, env, space=SPACE))
+    text = json.dumps(machine.to_json())
+    for secret in ("ada-l", box[:12], "1a2b3c4d"):
+        assert secret not in text
+    assert machine.scope == "container"
+    assert "control group /kubepods.slice/" in machine.sources["memory_limit_bytes"]

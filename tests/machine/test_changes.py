@@ -1,0 +1,478 @@
+"""What if: `--set`, what is assumed of a planned machine, and what the verdict makes of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.paths import RECORDS, SCHEMAS, SPECS
+from selfhost import Workload, check
+from selfhost.cli import main as cli
+from selfhost.machine.changes import SettingError, apply, planned
+from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
+from selfhost.verdict import findings
+from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.speed import gpu_bandwidth
+
+GIB, GB = 2**30, 10**9
+HERE = Machine.from_file(RECORDS / "vm-24gib.json")
+BARE = Machine.from_file(RECORDS / "memory-only.json")
+# as `file` prints: the model is small, so that what is judged is the machine
+MODEL = "gpt2"
+
+
+def finding(
+    name: str, machine: Machine, workload: Workload | None = None, model: str = MODEL
+) -> Finding:
+    found = check(model, workload, machine=machine).finding(name)
+    assert found is not None
+    return found
+
+
+# ------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize(
+    ("setting", "facts"),
+    [
+        (
+            "memory=16GiB",
+            {
+                "memory_total_bytes": 16 * GIB,
+                "memory_limit_bytes": 16 * GIB,
+                "memory_available_bytes": None,
+            },
+        ),
+        (
+            "memory=16 GB",
+            {
+                "memory_total_bytes": 16 * GB,
+                "memory_limit_bytes": 16 * GB,
+                "memory_available_bytes": None,
+            },
+        ),
+        ("cores=8", {"cpu_cores_usable": 8.0}),
+        ("cores=0.5", {"cpu_cores_usable": 0.5}),
+        ("bandwidth=80GB/s", {"memory_bandwidth_bytes_per_second": 80 * GB}),
+        ("bandwidth=50 GiBps", {"memory_bandwidth_bytes_per_second": 50 * GIB}),
+        ("gpu=none", {"accelerators": ()}),
+        ("architecture=arm64", {"architecture": "aarch64"}),
+        ("system=Darwin", {"system": "macos"}),
+        (
+            "instruction_sets=AVX2,fma",
+            {
+                "instruction_sets": (
+                    "avx2",
+                    "fma",
+                    "sse",
+                    "sse2",
+                    "avx",
+                    "sse4_2",
+                    "sse4_1",
+                    "ssse3",
+                    "pni",
+                )
+            },
+        ),
+        ("instruction-sets=none", {"instruction_sets": ("sse", "sse2")}),
+    ],
+)
+def test_a_setting_sets_its_facts(setting: str, facts: dict[str, Any]) -> None:
+    """Each key says what the machine would have, in the units people write; the fact's source is the setting."""
+    machine = apply(HERE, [setting])
+    assert {fact: getattr(machine, fact) for fact in facts} == facts
+    assert all(
+        "--set" in machine.sources[fact] for fact, value in facts.items() if value is not None
+    )
+    assert machine.planning
+    assert setting in machine.name
+
+
+def test_settings_leave_the_rest_alone() -> None:
+    """What nobody asked about stays as it was read."""
+    machine = apply(HERE, ["memory=64GiB"])
+    for fact in (
+        "system",
+        "architecture",
+        "cpu_model",
+        "cpu_cores_usable",
+        "instruction_sets",
+        "disks",
+        "accelerators",
+        "runtimes",
+    ):
+        assert getattr(machine, fact) == getattr(HERE, fact)
+    assert apply(HERE, []) is HERE
+
+
+def test_disk_is_the_free_space_of_every_place() -> None:
+    """Places that were read get it, and every kind of store has a place then, whether it was read or not."""
+    assert {disk.free_bytes for disk in apply(HERE, ["disk=3GB"]).disks or ()} == {3 * GB}
+    made = apply(BARE, ["disk=500GB"])
+    assert {disk.purpose for disk in made.disks or ()} == set(PURPOSES)
+    assert finding("disk", made).code == "disk-fits"
+    small = HERE.replace(
+        disks=(
+            Disk(purpose="llama.cpp", path="~", free_bytes=GB, total_bytes=2 * GB, writable=True),
+        )
+    )
+    grown = apply(small, ["disk=500GB"]).disk_for("llama.cpp")
+    assert grown is not None
+    assert (grown.free_bytes, grown.total_bytes) == (500 * GB, 500 * GB)
+
+
+def test_the_places_are_those_that_runtimes_store_models_in() -> None:
+    """No runtime stores its models where a planned machine has no disk."""
+    stores = {
+        tomllib.loads(path.read_text(encoding="utf-8"))["store"]
+        for path in (SPECS / "runtimes").glob("*.toml")
+    }
+    assert stores == set(PURPOSES)
+
+
+def test_gpus() -> None:
+    """`gpu=` may be said several times and replaces what is there; the memory is the accelerator's own; the name tells its maker."""
+    cards = apply(HERE, ["gpu=24GiB:NVIDIA GeForce RTX 3090", "gpu=16GiB"]).accelerators
+    assert cards is not None
+    assert [card.memory_total_bytes for card in cards] == [24 * GIB, 16 * GIB]
+    assert [card.unified for card in cards] == [False, False]
+    assert cards[0].vendor == "nvidia"
+    apple = HERE.replace(accelerators=(Accelerator(vendor="apple", name="M4"),))
+    assert apply(apple, ["gpu=none"]).accelerators == ()
+    assert finding("accelerator", apply(BARE, ["gpu=24GiB"])).code == "accelerator-fits"
+
+
+def test_another_architecture_is_another_processor() -> None:
+    """Its instruction sets, name and bandwidth are not those that were read."""
+    machine = apply(
+        HERE.replace(memory_bandwidth_bytes_per_second=GB, cpu_model="Ryzen"),
+        ["architecture=aarch64"],
+    )
+    assert (machine.cpu_model, machine.memory_bandwidth_bytes_per_second) == (None, None)
+    assert "avx2" not in (machine.instruction_sets or ())
+    assert machine.assumes("instruction_sets")
+    same = apply(HERE, [f"architecture={HERE.architecture}"])
+    assert same.instruction_sets == HERE.instruction_sets
+
+
+FAULTS = {
+    "memry=16GiB": "memory=16GiB",
+    "ram=16GiB": "memory=16GiB",
+    "vram=16GiB": "gpu=24GiB",
+    "memory": "memory=16GiB",
+    "memory=": "memory=16GiB",
+    "memory=16": "unit",
+    "memory=0GiB": "nothing",
+    "memory=-1GiB": "16GiB",
+    "memory=3 bananas": "bananas",
+    "memory=9999999TiB": "no machine",
+    "cores=many": "cores=8",
+    "cores=٣": "the digits 0 to 9",
+    "cores=0": "0.001",
+    "cores=nan": "cores=8",
+    "disk=500": "unit",
+    "bandwidth=fast": "80GB/s",
+    "bandwidth=80Gb/s": "80GB/s",
+    "bandwidth=80Gbps": "bits",
+    "bandwidth=80gb/s": "bits",
+    "memory=16,5GiB": "16.5GiB",
+    "gpu=big": "gpu=24GiB",
+    "gpu=24GiB:\x1b[31m": "plain text",
+    "gpu=24GiB,24GiB": "gpu=2x24GiB",
+    "gpu=0x24GiB": "gpu=2x24GiB",
+    "gpu=999x24GiB": "gpu=2x24GiB",
+    "bandwidth=80GB/s:peak": "80GB/s:measured",
+    "architecture=arm65": "aarch64",
+    "system=linx": "linux",
+    "instruction_sets=avx 2": "avx2,fma",
+    "=": "memory",
+    "": "memory=16GiB",
+    "\x1b[31mx=1": "memory",
+}
+
+
+@pytest.mark.parametrize("setting", FAULTS)
+def test_a_fault_says_what_to_write(setting: str) -> None:
+    """A setting that makes no sense is an error with what to write instead, and nothing in it moves a terminal."""
+    with pytest.raises(SettingError) as caught:
+        apply(HERE, [setting])
+    assert FAULTS[setting] in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    """One run names every wrong setting, one that is said twice included."""
+    with pytest.raises(SettingError) as caught:
+        apply(
+            HERE, ["memry=1GiB", "cores=x", "system=linux", "system=macos", "gpu=none", "gpu=1GiB"]
+        )
+    assert [problem.key for problem in caught.value.problems] == ["memry", "cores", "system", "gpu"]
+
+
+@given(
+    st.lists(
+        st.text(max_size=30)
+        | st.tuples(st.sampled_from(["memory", "cores", "disk", "gpu", "system"]), st.text()).map(
+            "=".join
+        ),
+        max_size=3,
+    )
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=200)
+def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
+    """No text makes another error, and what is accepted is a record that can be written and read."""
+    try:
+        machine = apply(HERE, words)
+    except SettingError:
+        return
+    assert Machine.from_json(machine.to_json()) == machine
+
+
+# ------------------------------------------------------------------ the verdict of a planned machine
+
+
+@given(st.integers(1, 64), st.integers(1, 24))
+@settings(deadline=None, max_examples=25)
+def test_planned_memory_is_judged_as_total(memory: int, free: int) -> None:
+    """`--set memory` gives what `--memory total` gives on a machine of that size, whatever is free."""
+    busy = HERE.replace(
+        memory_total_bytes=memory * GIB,
+        memory_limit_bytes=memory * GIB,
+        memory_available_bytes=min(free, memory) * GIB,
+    )
+    asked = finding("memory", busy, Workload(memory_basis="total"), "mistral-7b")
+    what_if = finding("memory", apply(HERE, [f"memory={memory}GiB"]), None, "mistral-7b")
+    assert (what_if.outcome, what_if.code, what_if.has) == (asked.outcome, asked.code, asked.has)
+
+
+def test_what_would_be_free_is_not_known() -> None:
+    """Counting only what is free now makes no sense of a machine that is not there: unknown, with the setting as the reason."""
+    found = finding("memory", apply(HERE, ["memory=64GiB"]), Workload(memory_basis="available"))
+    assert (found.outcome, found.code) == (Outcome.UNKNOWN, "memory-unread")
+    assert "memory=64GiB" in found.reason
+
+
+def test_what_a_planned_machine_does_not_state_is_assumed() -> None:
+    """Disk, cores and instruction sets: marked, warned of with the word, never unknown and never passed over."""
+    machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "system=linux"])
+    assert set(machine.assumed) == {"disks", "instruction_sets", "cpu_cores_usable"}
+    verdict = check(MODEL, machine=machine)
+    codes = {one.check: (one.outcome, one.code) for one in verdict.findings}
+    assert codes["disk"] == (Outcome.WARN, "disk-assumed")
+    assert codes["cpu"] == (Outcome.WARN, "cpu-assumed")
+    assert codes["speed"][0] is Outcome.WARN
+    for name in ("disk", "cpu", "speed"):
+        assert "assumed" in finding(name, machine).reason
+    assert verdict.can_run
+    assert not check(MODEL, machine=BARE).can_run
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("RTX4090", "RTX 4090"), ("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3090"), ("rtx4070tisuper", "rtx 4070 ti super"),
+        ("GeForceRTX3080Ti", "GeForce RTX 3080 Ti"), ("RX7900XTX", "RX 7900 XTX"), ("TeslaT4", "Tesla T4"), ("A100-80GB", "A100-80GB"),
+    ],
+)  # fmt: skip
+def test_a_gpu_is_known_without_the_spaces_of_its_name(typed: str, name: str) -> None:
+    """People write RTX4090; drivers write NVIDIA GeForce RTX 4090, and tables go by their words."""
+    (card,) = apply(HERE, [f"gpu=24GiB:{typed}"]).accelerators or ()
+    assert card.name == name
+    if "4090" in typed:
+        assert card.vendor == "nvidia"
+        assert gpu_bandwidth(card.name) == 1008 * GB
+
+
+def test_several_gpus_of_a_kind() -> None:
+    """`2x24GiB:NAME` is two of them; they hold what one does not."""
+    cards = apply(HERE, ["gpu=2x24GiB:NVIDIA GeForce RTX 3090"]).accelerators
+    assert (
+        cards
+        == apply(
+            HERE, ["gpu=24GiB:NVIDIA GeForce RTX 3090", "gpu=24GiB:NVIDIA GeForce RTX 3090"]
+        ).accelerators
+    )
+    assert cards is not None
+    assert [card.memory_total_bytes for card in cards] == [24 * GIB] * 2
+
+
+def test_a_bandwidth_may_be_stated_as_measured() -> None:
+    """A figure on a page is a peak, of which processors use a part; what `--measure` finds is used nearly whole."""
+    peak, measured = (apply(HERE, [f"bandwidth=40GB/s{how}"]) for how in ("", ":measured"))
+    slow, fast = (check("mistral-7b", machine=machine).speed for machine in (peak, measured))
+    assert slow is not None
+    assert fast is not None
+    assert slow.decode is not None
+    assert fast.decode is not None
+    assert fast.decode.low > 1.5 * slow.decode.low
+    assert "--set" in measured.sources["memory_bandwidth_bytes_per_second"]
+
+
+def test_what_was_stated_is_not_assumed() -> None:
+    """A setting takes the place of what would be assumed."""
+    machine = apply(
+        BARE,
+        [
+            "memory=16GiB",
+            "architecture=x86_64",
+            "cores=4",
+            "disk=1TB",
+            "instruction_sets=sse2,avx2,fma,f16c,bmi2",
+        ],
+    )
+    assert machine.assumed == ()
+    assert finding("cpu", machine).code == "cpu-suits"
+    machine = apply(planned(BARE), ["disk=1TB", "cores=2"])
+    assert not {"disks", "cpu_cores_usable"} & set(machine.assumed)
+
+
+@pytest.mark.parametrize("sets", ["avx2,fma", "avx512f", "none"])
+def test_stated_instruction_sets_bring_what_every_processor_with_them_has(sets: str) -> None:
+    """SSE2 belongs to x86-64 (its psABI) and every set of vectors to those before it: a build for either does not crash."""
+    found = finding("cpu", apply(HERE, [f"instruction_sets={sets}"]))
+    assert found.outcome is not Outcome.FAIL
+    arm = apply(HERE, ["architecture=aarch64", "instruction_sets=asimddp"])
+    assert set(arm.instruction_sets or ()) == {"asimddp", "asimd", "fp"}
+    # what another processor had is not brought along
+    assert apply(HERE, ["architecture=riscv64", "instruction_sets=none"]).instruction_sets == ()
+
+
+def test_free_space_that_is_assumed_rules_out_nothing_but_a_stated_disk_does() -> None:
+    """A guess is no reason for an API; a disk that is smaller than the files is, however much of it is free."""
+
+    def disk(free_bytes: int | None = None, total_bytes: int | None = None) -> Finding:
+        place = Disk(
+            purpose="llama.cpp", path="its disk", free_bytes=free_bytes, total_bytes=total_bytes
+        )
+        return finding("disk", HERE.replace(disks=(place,), assumed=("disks",)))
+
+    assert disk(free_bytes=1).code == "disk-assumed"
+    assert disk(total_bytes=10 * GB).code == "disk-assumed"
+    small = disk(total_bytes=1000)
+    assert (small.outcome, small.code, small.has) == (Outcome.FAIL, "disk-too-small", 1000)
+    assert disk(free_bytes=1, total_bytes=10 * GB).outcome is Outcome.WARN
+
+
+def test_assumed_instruction_sets_rule_out_nothing() -> None:
+    """What a class of processors lacks is no proof that this one crashes; an architecture that was stated is."""
+    machine = HERE.replace(instruction_sets=(), assumed=("instruction_sets",))
+    assert finding("cpu", machine).code == "cpu-assumed"
+    assert finding("cpu", machine.replace(architecture="armv6l")).code == "cpu-no-build"
+
+
+def test_nothing_to_download_needs_no_assumed_disk() -> None:
+    """A fact that decides nothing is not warned of: files that are here need no space."""
+    needs = check(MODEL, machine=HERE).needs
+    assert needs is not None
+    assert (
+        findings.disk_check(
+            needs, HERE.replace(assumed=("disks",)), "llama.cpp", missing_bytes=0
+        ).code
+        == "disk-nothing-missing"
+    )
+    assert (
+        findings.disk_check(needs, HERE.replace(assumed=("disks",)), "llama.cpp").code
+        == "disk-assumed"
+    )
+
+
+def test_records_of_planned_machines_keep_the_schema() -> None:
+    """What is assumed travels with the record, and reads back the same."""
+    schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
+    machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "gpu=24GiB"])
+    written = machine.to_json()
+    jsonschema.validate(written, schema)
+    assert (written["planning"], "disks" in written["assumed"]) == (True, True)
+    assert Machine.from_json(json.loads(json.dumps(written))) == machine
+    assert Machine.from_json({"memory_limit_bytes": 1}).assumed == ()
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_set_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--set` is repeatable, says that it planned, and travels with the commands that are proposed."""
+    on = ("--machine", str(RECORDS / "vm-24gib.json"))
+    code, out, _ = run(
+        capsys, "check", "mistral-7b", *on, "--set", "memory=4GiB", "--set", "gpu=2GiB:My GPU"
+    )
+    assert code == 1
+    assert "Planned" in out
+    assert "--set memory=4GiB --set 'gpu=2GiB:My GPU'" in out
+    assert run(capsys, "check", "mistral-7b", *on, "--set", "memory=64GiB")[0] == 0
+
+
+@pytest.mark.parametrize("command", [("check", "gpt2"), ("list",), ("show", "gpt2")])
+def test_a_wrong_setting_is_no_answer(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, standard output empty, the same as JSON."""
+    code, out, err = run(capsys, *command, "--set", "memry=16GiB")
+    assert (code, out) == (2, "")
+    assert "did you mean memory=16GiB?" in err
+    code, out, err = run(capsys, *command, "--set", "memry=16GiB", "--format", "json")
+    assert (code, out, json.loads(err)["exit_code"]) == (2, "", 2)
+
+
+def test_a_folder_of_records_is_judged_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`check --machine DIR` answers for each; commands that answer for one machine say so; a folder with one record is that record."""
+    for name in ("vm-24gib", "container-2gib"):
+        (tmp_path / f"{name}.json").write_text(
+            (RECORDS / f"{name}.json").read_text(encoding="utf-8"), encoding="utf-8"
+        )
+    code, out, _ = run(
+        capsys, "check", "mistral-7b", "--machine", str(tmp_path), "--format", "json"
+    )
+    verdicts = json.loads(out)["verdicts"]
+    assert code == 1
+    assert [(one["machine"]["name"], one["can_run"]) for one in verdicts] == [
+        ("container-2gib", False),
+        ("vm-24gib", True),
+    ]
+    code, out, _ = run(capsys, "check", "mistral-7b", "--machine", str(tmp_path))
+    assert code == 1
+    assert "on container-2gib" in out
+    assert "on vm-24gib" in out
+    code, out, err = run(capsys, "list", "--machine", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "2 machines" in err
+    (tmp_path / "container-2gib.json").unlink()
+    assert run(capsys, "show", "mistral-7b", "--machine", str(tmp_path))[0] == 0
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    code, out, err = run(capsys, "check", "mistral-7b", "--machine", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "broken.json" in err
+
+
+def test_a_bandwidth_measured_with_other_cores_is_not_kept() -> None:
+    """What two cores read is not what one or eight would; a stated peak and the same number of cores stay."""
+    fact = "memory_bandwidth_bytes_per_second"
+    measured = HERE.replace(
+        cpu_cores_usable=2.0, **{fact: 50 * GB}, sources={fact: "measured: 2 threads"}
+    )
+    for cores, kept in (("1", False), ("8", False), ("2", True)):
+        found = apply(measured, [f"cores={cores}"])
+        assert (found.memory_bandwidth_bytes_per_second is not None) is kept
+        if not kept:
+            why = found.why_unread(fact)
+            assert why is not None
+            assert "measured with other cores" in why.reason
+    stated = measured.replace(sources={fact: "profile"})
+    assert apply(stated, ["cores=1"]).memory_bandwidth_bytes_per_second == 50 * GB
+    both = apply(measured, ["cores=1", "bandwidth=20GB/s"])
+    assert both.memory_bandwidth_bytes_per_second == 20 * GB

@@ -1,0 +1,365 @@
+"""Machines by name: what the profiles say, how they are found, and how sure they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from helpers.paths import SCHEMAS
+from selfhost import check
+from selfhost.cli import main as cli
+from selfhost.core.errors import MachineFileError
+from selfhost.machine import profiles
+from selfhost.machine.profiles import (
+    Profile,
+    UnknownMachineError,
+    all_profiles,
+    find,
+    load,
+    names,
+    read_profile,
+)
+from selfhost.machine.record import Machine
+from selfhost.reports.layout import plain
+from selfhost.reports.plan_text import profiles_document
+from selfhost.verdict.findings import Outcome
+from selfhost.verdict.speed import gpu_bandwidth
+
+GIB, GB = 2**30, 10**9
+ALL = all_profiles()
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def schema(name: str) -> Any:
+    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+# name -> facts as the provider's or maker's own page states them
+STATED: dict[str, dict[str, Any]] = {
+    # docs.github.com, GitHub-hosted runners: 4 CPU, 16 GB, 14 GB of SSD
+    "github-ubuntu-24.04": {
+        "memory_total_bytes": 16 * GIB,
+        "cpu_cores_usable": 4,
+        "system": "linux",
+        "architecture": "x86_64",
+    },
+    "github-macos-15": {
+        "memory_total_bytes": 7 * GIB,
+        "cpu_cores_usable": 3,
+        "system": "macos",
+        "architecture": "aarch64",
+    },
+    # aws.amazon.com, EC2 instance types
+    "aws-m7i.large": {
+        "memory_total_bytes": 8 * GIB,
+        "cpu_cores_usable": 2,
+        "architecture": "x86_64",
+        "accelerators": (),
+    },
+    "aws-m7g.xlarge": {
+        "memory_total_bytes": 16 * GIB,
+        "cpu_cores_usable": 4,
+        "architecture": "aarch64",
+    },
+    # apple.com, MacBook Pro: 546 GB/s
+    "macbook-pro-m4-max-48gb": {
+        "memory_total_bytes": 48 * GIB,
+        "memory_bandwidth_bytes_per_second": 546 * GB,
+    },
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_a_profile_says_what_its_source_says(name: str) -> None:
+    """Sizes, cores and speeds are those of the source, GB and GiB as it means them."""
+    machine = load(name).machine
+    assert {fact: getattr(machine, fact) for fact in STATED[name]} == STATED[name]
+
+
+def test_accelerators_of_profiles() -> None:
+    """Memory of its own or shared, and as many as there are."""
+    cards = load("aws-p5.48xlarge").machine.accelerators
+    assert cards is not None
+    assert [card.memory_total_bytes for card in cards] == [81559 * 2**20] * 8
+    mac = load("macbook-pro-m4-max-48gb").machine.accelerators
+    assert mac is not None
+    assert [(card.vendor, card.unified) for card in mac] == [("apple", True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "mib"),
+    # as nvidia-smi prints them: recordings, and modal-labs/modal-client#2797
+    [
+        ("aws-g4dn.xlarge", 15360), ("azure-NC4as_T4_v3", 15360), ("aws-g5.xlarge", 23028), ("aws-g6.xlarge", 23034),
+        ("gcp-g2-standard-4", 23034), ("aws-g6e.xlarge", 46068), ("gcp-a2-highgpu-1g", 40960), ("server-8x-h200", 143771),
+        ("desktop-rtx4080s-16gb", 16376),
+    ],
+)  # fmt: skip
+def test_a_card_has_what_its_driver_tells(name: str, mib: int) -> None:
+    """Cards are sold by the GB and half of them keep a part for themselves: 24 GB of an L4 are 22.5 GiB."""
+    cards = load(name).machine.accelerators
+    assert cards is not None
+    assert cards[0].memory_total_bytes == mib * 2**20
+
+
+def test_one_card_is_the_same_in_every_profile() -> None:
+    """By the name that its driver says: no two profiles disagree on its memory."""
+    sizes: dict[str, set[int | None]] = {}
+    for profile in ALL:
+        for card in profile.machine.accelerators or ():
+            if not card.unified:
+                sizes.setdefault(card.name, set()).add(card.memory_total_bytes)
+    assert {name: found for name, found in sizes.items() if len(found) > 1} == {}
+
+
+def test_disks_of_profiles() -> None:
+    """CI promises free space; a laptop has a disk of which the free part is not known; a cloud's disk is as large as one orders it."""
+    ci = load("github-ubuntu-24.04").machine.disk_for("llama.cpp")
+    laptop = load("macbook-air-m2-8gb").machine.disk_for("llama.cpp")
+    assert ci is not None
+    assert laptop is not None
+    assert (ci.free_bytes, laptop.free_bytes, laptop.total_bytes) == (14 * GB, None, 256 * GB)
+    cloud = load("aws-m7i.large").machine
+    assert cloud.disks is None
+    assert cloud.assumes("disks")
+
+
+@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
+def test_every_profile(profile: Profile) -> None:
+    """Each is planning, has a source and a confidence, and says of every fact where it is from or why it is not there."""
+    machine = profile.machine
+    assert machine.planning
+    assert profile.source
+    assert machine.confidence in ("high", "medium", "low")
+    assert machine.name == profile.name
+    assert machine.memory_limit_bytes is not None
+    for fact in (
+        "memory_total_bytes",
+        "memory_limit_bytes",
+        "cpu_cores_usable",
+        "architecture",
+        "system",
+        "accelerators",
+    ):
+        assert profile.name in machine.sources[fact]
+    jsonschema.validate(machine.to_json(), schema("machine-1"))
+    assert Machine.from_json(machine.to_json()) == machine
+    for card in machine.accelerators or ():
+        # a card whose memory's speed nobody knows could not be judged for speed
+        assert card.unified or gpu_bandwidth(card.name) is not None, card.name
+
+
+@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
+def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> None:
+    """Disk, processor and speed are judged, with a warning where they rest on what is assumed."""
+    verdict = check("gpt2", machine=profile.machine)
+    outcomes = {finding.check: finding.outcome for finding in verdict.findings}
+    assert Outcome.UNKNOWN not in (
+        outcomes["disk"],
+        outcomes["cpu"],
+        outcomes["speed"],
+        outcomes["memory"],
+    )
+    assert verdict.can_run
+    for fact, name in (("disks", "disk"), ("instruction_sets", "cpu")):
+        if profile.machine.assumes(fact):
+            assert outcomes[name] is Outcome.WARN
+    if (
+        profile.machine.assumes("memory_bandwidth_bytes_per_second")
+        and verdict.needs is not None
+        and verdict.needs.placement == "host"
+    ):
+        assert outcomes["speed"] is Outcome.WARN
+
+
+def test_only_boards_with_armv8_0_are_said_to_lack_dot_products() -> None:
+    """Of the profiles with an Arm processor only the Raspberry Pi 4 (Cortex-A72) has no asimddp; what is assumed is said to be so."""
+    for profile in ALL:
+        if profile.machine.architecture != "aarch64":
+            continue
+        finding = check("mistral-7b", machine=profile.machine).finding("cpu")
+        assert finding is not None
+        lacks = profile.name.startswith("raspberry-pi-4")
+        assert (finding.code == "cpu-slow") == lacks, finding.reason
+        assert lacks or "has no" not in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("github-ubuntu-24.04", "github-ubuntu-24.04"),
+        ("ubuntu-24.04", "github-ubuntu-24.04"),
+        ("Ubuntu 24.04", "github-ubuntu-24.04"),
+        ("G5.XLARGE", "aws-g5.xlarge"),
+        ("t3.medium", "aws-t3.medium"),
+        ("g2-standard-4", "gcp-g2-standard-4"),
+        ("a3-highgpu-8g", "gcp-a3-highgpu-8g"),
+        ("nc4as_t4_v3", "azure-NC4as_T4_v3"),
+        ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
+    ],
+)
+def test_names(typed: str, name: str) -> None:
+    """Any case, any separator, and without the provider's name."""
+    assert find(typed) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("aws-g5", "aws-g5.xlarge"),
+        ("macbook-pro-m4-max", "macbook-pro-m4-max-48gb"),
+        ("rasberry-pi-5-8gb", "raspberry-pi-5-8gb"),
+        ("ubuntu", "ubuntu"),
+    ],
+)
+def test_near_misses(typed: str, near: str) -> None:
+    """A name that is none is never guessed; the nearest are told."""
+    with pytest.raises(UnknownMachineError) as caught:
+        load(typed)
+    assert any(near in name for name in caught.value.nearest)
+    assert near in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", " ", "x", "\x1b[31m", "🙂", "a" * 100_000, "../machines/dgx-spark", "dgx-spark.toml"],
+)
+def test_what_is_no_name(typed: str) -> None:
+    """Nothing outside the list is found or read."""
+    with pytest.raises(UnknownMachineError):
+        load(typed)
+
+
+def test_no_two_profiles_share_a_name() -> None:
+    """Full names are unique in every spelling, and no short one is another's full name."""
+    from selfhost.core.spelling import canonical
+
+    full = {canonical(name): name for name in names()}
+    assert len(full) == len(names())
+    for profile in ALL:
+        assert full.get(canonical(profile.short), profile.name) == profile.name
+
+
+def test_one_name_reads_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--machine NAME` does not parse all profiles."""
+    read: list[str] = []
+    monkeypatch.setattr(profiles, "read_profile", lambda path, name: read.append(name))
+    load("ubuntu-24.04")
+    assert read == ["github-ubuntu-24.04"]
+
+
+GOOD = """title = "X"
+kind = "ci"
+system = "linux"
+architecture = "x86_64"
+memory_gib = 16
+cores = 4
+confidence = "high"
+source = "its page"
+"""
+
+
+def test_a_wrong_profile_is_told_whole(tmp_path: Path) -> None:
+    """Every fault of a file with its line, a misspelt key included."""
+    file = tmp_path / "x.toml"
+    file.write_text(GOOD, encoding="utf-8")
+    assert read_profile(str(file), "x").machine.memory_total_bytes == 16 * GIB
+    bad = GOOD.replace("16", '"16"').replace('"high"', '"sure"').replace("cores", "coers")
+    file.write_text(bad + '[[accelerators]]\nvendor = "nvidia"\nname = "T4"\n', encoding="utf-8")
+    with pytest.raises(MachineFileError) as caught:
+        read_profile(str(file), "x")
+    faults = {(problem.key, problem.line) for problem in caught.value.problems}
+    assert {("memory_gib", 5), ("coers", 6), ("confidence", 7)} <= faults
+    assert any(problem.key == "accelerators[0].memory_gib" for problem in caught.value.problems)
+    with pytest.raises(MachineFileError):
+        read_profile(str(tmp_path / "none.toml"), "none")
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def test_check_on_a_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer is about that machine, says that it planned, and with the figure how sure it is."""
+    code, out, err = run(capsys, "check", "mistral-7b", "--machine", "MACBOOK-pro-m4-max-48gb")
+    assert (code, err) == (0, "")
+    assert "on macbook-pro-m4-max-48gb" in out
+    assert "medium confidence: check your configuration" in out
+    code, out, _ = run(
+        capsys, "check", "mistral-7b", "--machine", "macbook-pro-m4-max-48gb", "--format", "json"
+    )
+    verdict = json.loads(out)
+    assert (code, verdict["machine"]["confidence"]) == (0, "medium")
+    memory = next(finding for finding in verdict["findings"] if finding["check"] == "memory")
+    assert "check your configuration" in memory["reason"]
+    sure = run(capsys, "check", "mistral-7b", "--machine", "aws-m7i.2xlarge")[1]
+    assert "check your configuration" not in sure
+
+
+def test_too_small_a_profile_is_no(capsys: pytest.CaptureFixture[str]) -> None:
+    """A profile can say no as a record can."""
+    assert run(capsys, "check", "mistral-7b", "--machine", "raspberry-pi-4-2gb")[0] == 1
+
+
+def test_an_unknown_machine_names_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a profile nor a file: the error says so, with the nearest names; exit 2, also as JSON."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "check", "gpt2", "--machine", "g5.xlarg")
+    assert (code, out) == (2, "")
+    assert "no file or folder" in err
+    assert "aws-g5.xlarge" in err
+    assert "selfhost machine --profiles" in err
+    code, out, err = run(capsys, "check", "gpt2", "--machine", "g5.xlarg", "--format", "json")
+    problem = json.loads(err)
+    jsonschema.validate(problem, schema("error-1"))
+    assert (code, out) == (2, "")
+    assert "aws-g5.xlarge" in problem["nearest"]
+
+
+def test_a_file_that_is_called_as_a_profile_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bare name is a profile first; with a separator, or where no profile has the name, it is the file."""
+    record = json.dumps({"schema": "selfhost.machine/1", "name": "mine", "memory_limit_bytes": 1})
+    monkeypatch.chdir(tmp_path)
+    for name in ("dgx-spark", "own"):
+        (tmp_path / name).write_text(record, encoding="utf-8")
+
+    def judged(word: str) -> str:
+        out = run(capsys, "check", "gpt2", "--machine", word, "--format", "json")[1]
+        return str(json.loads(out)["machine"]["name"])
+
+    assert judged("dgx-spark") == "dgx-spark"
+    assert judged("./dgx-spark") == "mine"
+    assert judged("own") == "mine"
+
+
+def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, as text and as JSON with source, confidence and what to do where it is not high."""
+    code, out, err = run(capsys, "machine", "--profiles")
+    assert (code, err) == (0, "")
+    assert all(name in out for name in names())
+    code, out, err = run(capsys, "machine", "--profiles", "--format", "json")
+    listed = json.loads(out)
+    jsonschema.validate(listed, schema("profiles-1"))
+    assert (code, err) == (0, "")
+    assert {one["name"] for one in listed["profiles"]} == set(names())
+    for one in listed["profiles"]:
+        assert (one["advice"] is None) == (one["confidence"] == "high")
+    assert run(capsys, "machine", "--profiles", "--name", "x")[0] == 2
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_the_list_fits_the_terminal(width: int) -> None:
+    """No line is wider than the terminal."""
+    assert max(map(len, plain(profiles_document(ALL), width).splitlines())) <= width

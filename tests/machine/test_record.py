@@ -1,0 +1,742 @@
+"""Machine records: to JSON and back, and what a wrong file is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.paths import SCHEMAS
+from selfhost.core.errors import MachineFileError, Problem
+from selfhost.core.records import Unread
+from selfhost.machine import record
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
+from selfhost.machine.record import (
+    FACTS,
+    MAX_CORES,
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    SCHEMA,
+    Accelerator,
+    Disk,
+    Machine,
+    PresentModel,
+    PresentRuntime,
+    checked_name,
+)
+
+SCHEMA_FILE = SCHEMAS / "machine-1.json"
+GIB = 2**30
+# a busy computer is no fault
+calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+texts = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Zl", "Zp", "Cs", "Cn")),
+    min_size=1,
+    max_size=20,
+).filter(str.strip)
+names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
+disk_sizes = st.integers(0, MAX_DISK_BYTES)
+memory_sizes = st.integers(1, MAX_MEMORY_BYTES)
+
+
+def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> Machine:
+    """Any record whose sizes do not contradict each other, with reasons for some of what is None and for some of what is not."""
+    sizes = sorted(draw(st.lists(memory_sizes, min_size=3, max_size=3)))
+    disks = draw(
+        optional(
+            st.lists(
+                st.builds(
+                    Disk,
+                    purpose=names,
+                    path=texts,
+                    free_bytes=optional(disk_sizes),
+                    total_bytes=optional(disk_sizes),
+                    filesystem=optional(texts),
+                    writable=optional(st.booleans()),
+                ),
+                max_size=3,
+            )
+        )
+    )
+    accelerator = st.builds(
+        Accelerator,
+        vendor=names | st.just("apple"),
+        name=texts,
+        memory_total_bytes=optional(memory_sizes),
+        unified=optional(st.booleans()),
+        driver=optional(texts),
+        compute_capability=optional(texts),
+    )
+    values: dict[str, Any] = {
+        "read_at": draw(optional(st.just("2026-10-01T12:00:00Z"))),
+        "scope": draw(optional(st.sampled_from(["host", "vm", "container"]))),
+        "system": draw(optional(names)),
+        "architecture": draw(optional(names | st.sampled_from(["arm64", "AMD64", "x64", "i386"]))),
+        "memory_available_bytes": draw(optional(st.just(sizes[0]))),
+        "memory_limit_bytes": draw(optional(st.just(sizes[1]))),
+        "memory_total_bytes": draw(optional(st.just(sizes[2]))),
+        "swap_free_bytes": draw(optional(st.integers(0, MAX_MEMORY_BYTES))),
+        "cpu_model": draw(optional(texts)),
+        "cpu_cores_physical": draw(optional(st.integers(1, MAX_CORES))),
+        "cpu_cores_usable": draw(optional(st.floats(0.001, 512) | st.integers(1, 512).map(float))),
+        "instruction_sets": draw(optional(st.lists(names, max_size=4).map(tuple))),
+        "memory_bandwidth_bytes_per_second": draw(optional(memory_sizes)),
+        "disks": None if disks is None else tuple(disks),
+        "models_present": draw(
+            optional(
+                st.lists(
+                    st.builds(
+                        PresentModel,
+                        path=texts,
+                        size_bytes=disk_sizes,
+                        repository=optional(texts),
+                        file=optional(texts),
+                        complete=optional(st.booleans()),
+                    ),
+                    max_size=2,
+                ).map(tuple)
+            )
+        ),
+        "accelerators": draw(optional(st.lists(accelerator, max_size=2).map(tuple))),
+        "runtimes": draw(
+            optional(
+                st.lists(
+                    st.builds(
+                        PresentRuntime, id=names, version=optional(texts), path=optional(texts)
+                    ),
+                    max_size=2,
+                ).map(tuple)
+            )
+        ),
+    }
+    told = st.sampled_from(
+        [
+            *FACTS,
+            "disks.ollama",
+            "accelerators.memory_total_bytes",
+            "accelerators.unified",
+            "instruction_sets.fma",
+        ]
+    )
+    unread = tuple(
+        draw(
+            st.lists(st.builds(Unread, fact=told, reason=texts, remedy=optional(texts)), max_size=6)
+        )
+    )
+    return Machine(
+        name=draw(texts),
+        labels=draw(st.dictionaries(texts, texts, max_size=2)),
+        sources=draw(st.dictionaries(names, texts, max_size=2)),
+        unread=unread,
+        **values,
+    )
+
+
+def test_every_fact_of_a_machine_is_read_and_written() -> None:
+    """A field without an entry would take any value, and be lost on the way through a record."""
+    assert record._FIELDS.keys() == set(Machine._fields)
+
+
+@calm
+@given(machines())
+def test_a_record_survives_the_way_through_json(machine: Machine) -> None:
+    """Reading back what was written gives the same record, and what was written keeps the published schema."""
+    written = json.loads(json.dumps(machine.to_json(), allow_nan=False))
+    assert Machine.from_json(written) == machine
+    jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(written)
+
+
+def explained(machine: Machine) -> None:
+    told = [entry.fact for entry in machine.unread]
+    assert len(told) == len(set(told))
+    for fact in FACTS:
+        assert (getattr(machine, fact) is None) == (fact in told), fact
+    for disk in machine.disks or ():
+        assert disk.free_bytes is not None or f"disks.{disk.purpose}.free_bytes" in told
+        assert disk.writable is not None or f"disks.{disk.purpose}.writable" in told
+    for part in ("memory_total_bytes", "unified"):
+        if machine.accelerators is not None:
+            assert any(getattr(card, part) is None for card in machine.accelerators) == (
+                f"accelerators.{part}" in told
+            )
+    if machine.models_present is not None:
+        assert any(model.complete is None for model in machine.models_present) == (
+            "models_present.complete" in told
+        )
+
+
+@calm
+@given(
+    machines(),
+    machines(),
+    st.sampled_from([fact for fact in FACTS if not fact.startswith("memory_")]),
+)
+def test_every_none_has_its_one_reason(machine: Machine, other: Machine, fact: str) -> None:
+    """However a machine was made or changed: each None has one entry, no value has one, and the reasons given are kept."""
+    explained(machine)
+    changed = machine.replace(**{fact: getattr(other, fact)})
+    explained(changed)
+    assert (
+        Machine.from_json(json.loads(json.dumps(changed.to_json())), unnamed=changed.name)
+        == changed
+    )
+    kept = {entry.fact: entry for entry in machine.unread}
+    assert all(
+        changed.why_unread(name) == entry
+        for name, entry in kept.items()
+        if name in FACTS and name != fact
+    )
+
+
+def test_a_value_put_in_takes_its_reason_away() -> None:
+    """`replace` with a disk's free space, a GPU's memory or an instruction set leaves no reason why they are not known."""
+    why = Unread(
+        fact="disks.llama.cpp.free_bytes", reason="no answer within 2 seconds", remedy="mount it"
+    )
+    machine = Machine(
+        disks=(Disk(purpose="llama.cpp", path="/data", writable=True),),
+        accelerators=(Accelerator(vendor="nvidia", name="GPU"),),
+        instruction_sets=("avx2",),
+        unread=(why, Unread(fact="instruction_sets.fma", reason="Windows does not say")),
+    )
+    explained(machine)
+    assert machine.why_unread("disks.llama.cpp.free_bytes") == why
+    whole = machine.replace(
+        disks=(Disk(purpose="llama.cpp", path="/data", free_bytes=0, writable=True),),
+        accelerators=(
+            Accelerator(vendor="nvidia", name="GPU", memory_total_bytes=GIB, unified=False),
+        ),
+        instruction_sets=("avx2", "fma"),
+    )
+    assert {entry.fact for entry in whole.unread} <= set(FACTS)
+    assert machine.replace(accelerators=()).accelerators == ()
+    assert not [
+        entry
+        for entry in machine.replace(accelerators=()).unread
+        if entry.fact.startswith("accelerators")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("memory_total_bytes", "16GB"),
+        ("memory_total_bytes", 0),
+        ("memory_limit_bytes", -1),
+        ("memory_available_bytes", True),
+        ("swap_free_bytes", 2**60),
+        ("swap_free_bytes", float("nan")),
+        ("memory_bandwidth_bytes_per_second", 0),
+        ("cpu_cores_physical", "8"),
+        ("cpu_cores_usable", float("nan")),
+        ("cpu_cores_usable", 0.0001),
+        ("instruction_sets", "avx2"),
+        ("instruction_sets", (1,)),
+        ("disks", 5),
+        ("disks", ({"purpose": "ollama", "path": "/"},)),
+        ("accelerators", Accelerator(vendor="nvidia", name="GPU")),
+        ("unread", None),
+        ("labels", [("site", "a")]),
+        ("name", None),
+        ("architecture", 64),
+        ("scope", "enclave"),
+    ],
+)
+def test_a_machine_made_by_hand_is_checked(field: str, value: Any) -> None:
+    """A wrong type or a size no machine has is refused when the machine is made, by the field's name."""
+    with pytest.raises(MachineFileError) as caught:
+        Machine(**{field: value})
+    assert [problem.key for problem in caught.value.problems] == [field]
+    with pytest.raises(ValueError, match=field):
+        Machine().replace(**{field: value})
+
+
+def test_sizes_of_a_machine_made_by_hand_agree() -> None:
+    """No more is available than the limit; no part of it is negative; every fault is told at once."""
+    with pytest.raises(MachineFileError, match="memory_available_bytes"):
+        Machine(memory_limit_bytes=GIB, memory_available_bytes=2 * GIB)
+    with pytest.raises(MachineFileError, match=r"disks\[0\]\.free_bytes"):
+        Machine(disks=(Disk(purpose="ollama", path="/", free_bytes=-1),))
+    with pytest.raises(MachineFileError, match=r"accelerators\[0\]\.memory_total_bytes"):
+        Machine(accelerators=(Accelerator(vendor="nvidia", name="GPU", memory_total_bytes="8"),))  # type: ignore[arg-type]
+    with pytest.raises(MachineFileError) as caught:
+        Machine(memory_total_bytes=-1, swap_free_bytes=-1)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "spelled", "name"),
+    [
+        ("architecture", "arm64", "aarch64"),
+        ("architecture", "ARM64", "aarch64"),
+        ("architecture", "AMD64", "x86_64"),
+        ("architecture", "x64", "x86_64"),
+        ("architecture", "i386", "i686"),
+        ("architecture", "riscv64", "riscv64"),
+        ("system", "Darwin", "macos"),
+        ("system", "win32", "windows"),
+        ("system", "Windows", "windows"),
+        ("system", "Linux", "linux"),
+        ("system", "freebsd14", "freebsd14"),
+    ],
+)
+def test_one_spelling(key: str, spelled: str, name: str) -> None:
+    """Records by people and by other programs use the words of their own system."""
+    assert getattr(Machine.from_json({"schema": SCHEMA, key: spelled}), key) == name
+    assert getattr(Machine().replace(**{key: spelled}), key) == name
+
+
+def test_a_gpu_that_may_share_the_memory() -> None:
+    """A record that does not say whether a GPU shares the RAM says nothing; Apple's always do, and the record then says why it is known."""
+    machine = Machine.from_json(
+        {
+            "schema": SCHEMA,
+            "accelerators": [{"vendor": "nvidia", "name": "GPU", "memory_total_bytes": GIB}],
+        }
+    )
+    assert [card.unified for card in machine.accelerators or ()] == [None]
+    assert machine.why_unread("accelerators.unified").remedy
+    apple = Machine.from_json(
+        {
+            "schema": SCHEMA,
+            "accelerators": [{"vendor": "Apple", "name": "M4", "memory_total_bytes": GIB}],
+        }
+    )
+    assert [card.unified for card in apple.accelerators or ()] == [True]
+    assert "Apple" in apple.sources["accelerators.unified"]
+    stated = Machine.from_json(
+        {"schema": SCHEMA, "accelerators": [{"vendor": "apple", "name": "M4", "unified": False}]}
+    )
+    assert [card.unified for card in stated.accelerators or ()] == [False]
+    assert "accelerators.unified" not in stated.sources
+
+
+def test_a_model_file_that_may_be_incomplete() -> None:
+    """A record that does not say whether a file is whole says nothing."""
+    machine = Machine.from_json(
+        {"schema": SCHEMA, "models_present": [{"path": "~/x.gguf", "size_bytes": 5}]}
+    )
+    assert [model.complete for model in machine.models_present or ()] == [None]
+    assert machine.why_unread("models_present.complete").reason
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\x1b[31mb", "a\nb", "a\u202eb", "x" * 10_000])
+def test_a_name_that_no_record_may_hold(text: str) -> None:
+    """What the reader would refuse is refused before it is written, with what to write."""
+    with pytest.raises(MachineFileError) as caught:
+        checked_name(text, "labels.site")
+    assert [problem.key for problem in caught.value.problems] == ["labels.site"]
+    assert caught.value.problems[0].remedy
+
+
+@calm
+@given(texts)
+def test_a_name_that_passes_is_read_back(text: str) -> None:
+    """A name that may be written is one that can be read."""
+    assert Machine.from_json(Machine(name=checked_name(text)).to_json()).name == text
+
+
+def test_only_the_machine_that_was_read_is_this_one(tmp_path: Path) -> None:
+    """Whatever a record is called, it is of another computer; what --set changes stays the one it was."""
+    live = Machine.read()
+    assert live.is_this_one
+    assert Machine.read(root="/").is_this_one
+    assert apply(live, ["memory=16GiB"]).is_this_one
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "here.json").write_text(json.dumps(live.to_json()), encoding="utf-8")
+    recorded = Machine.from_file(tmp_path / "here.json")
+    for name in ("this machine", "this machine with memory=6GiB", "gb"):
+        record = {**live.to_json(), "name": name, "is_this_one": True}
+        assert not Machine.from_json(record).is_this_one
+        assert not Machine(name=name).is_this_one
+    for other in (
+        Machine.read(root=tmp_path),
+        recorded,
+        apply(recorded, ["cores=2"]),
+        load("aws-c7g.4xlarge").machine,
+    ):
+        assert not other.is_this_one
+    assert "is_this_one" not in live.to_json()
+
+
+def test_a_record_without_a_name_is_never_called_this_machine(tmp_path: Path) -> None:
+    """It goes by its file's name, or by what its reader calls it; a record's own name stays."""
+    nameless = Machine(system="linux").to_json()
+    (tmp_path / "here.json").write_text(json.dumps(nameless), encoding="utf-8")
+    assert Machine.from_file(tmp_path / "here.json").name == "the machine of here.json"
+    assert Machine.from_json(nameless).name == "that machine"
+    assert Machine.from_json({**nameless, "name": None}, unnamed="edge-01").name == "edge-01"
+    assert (
+        Machine.from_json({**nameless, "name": "this machine of mine"}).name
+        == "this machine of mine"
+    )
+
+
+def test_the_schema_is_a_schema_and_names_every_key() -> None:
+    """The published schema is valid itself, and its keys are exactly those that are written."""
+    schema = json.loads(SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert set(schema["properties"]) == set(schema["required"]) == set(Machine().to_json())
+
+
+def test_the_contract_names_these_keys() -> None:
+    """Other programs rely on these names."""
+    contract = """schema selfhost_version name labels read_at scope system architecture memory_total_bytes memory_limit_bytes
+        memory_available_bytes swap_free_bytes cpu_model cpu_cores_physical cpu_cores_usable instruction_sets
+        memory_bandwidth_bytes_per_second disks models_present accelerators runtimes sources unread"""
+    assert set(Machine().to_json()) >= set(contract.split())
+
+
+def test_whole_cores_are_written_as_a_whole_number() -> None:
+    """Two cores are 2, one and a half are 1.5."""
+    assert json.dumps(Machine(cpu_cores_usable=2.0).to_json()["cpu_cores_usable"]) == "2"
+    assert json.dumps(Machine(cpu_cores_usable=1.5).to_json()["cpu_cores_usable"]) == "1.5"
+
+
+def test_what_is_missing_is_unread() -> None:
+    """A file with fewer keys is accepted; every None has its reason and a remedy, and a key nobody knows is ignored."""
+    machine = Machine.from_json(
+        {"schema": SCHEMA, "memory_limit_bytes": 16 * GIB, "colour": {"of": "the case"}}
+    )
+    assert machine.memory_limit_bytes == 16 * GIB
+    assert machine.memory_available_bytes is None
+    for fact in FACTS:
+        if getattr(machine, fact) is None:
+            entry = next(entry for entry in machine.unread if entry.fact == fact)
+            assert entry.reason
+            assert entry.remedy
+
+
+def test_no_accelerators_is_not_the_same_as_not_known() -> None:
+    """An empty list says there are none; null or nothing says it is not known."""
+    assert Machine.from_json({"schema": SCHEMA, "accelerators": []}).accelerators == ()
+    assert Machine.from_json({"schema": SCHEMA, "accelerators": None}).accelerators is None
+    assert Machine.from_json({"schema": SCHEMA}).accelerators is None
+
+
+def test_memory_of_a_disk_and_of_a_gpu_that_is_missing_has_its_reason() -> None:
+    """A None inside a list is told as well."""
+    machine = Machine.from_json(
+        {
+            "schema": SCHEMA,
+            "disks": [{"purpose": "ollama", "path": "/data"}],
+            "accelerators": [{"vendor": "nvidia", "name": "GPU"}],
+        }
+    )
+    assert {"disks.ollama.free_bytes", "accelerators.memory_total_bytes"} <= {
+        entry.fact for entry in machine.unread
+    }
+
+
+def test_an_unknown_scope_is_not_known() -> None:
+    """A value this version does not know is ignored, as the contract asks, and said."""
+    machine = Machine.from_json({"schema": SCHEMA, "scope": "enclave"})
+    assert machine.scope is None
+    assert "enclave" in machine.why_unread("scope").reason
+
+
+def test_a_plain_object_with_a_fact_needs_no_schema_name() -> None:
+    """Somebody's own few keys are read; an object without any fact about a machine is not one."""
+    assert Machine.from_json({"memory_limit_bytes": GIB}).memory_limit_bytes == GIB
+    assert "schema" in problems({"name": "left-pad", "version": "1.0.0"})
+
+
+def problems(data: Any) -> dict[str | None, Problem]:
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_json(data, "ci.json")
+    assert all(problem.file == "ci.json" for problem in caught.value.problems)
+    return {problem.key: problem for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("schema", "selfhost.machine/2"),
+        ("schema", "selfhost.verdict/1"),
+        ("schema", 1),
+        ("name", 5),
+        ("name", ""),
+        ("name", "a\x1b[31mb"),
+        ("name", "x" * 10_000),
+        ("labels", ["edge"]),
+        ("labels.site", None),
+        ("read_at", "yesterday"),
+        ("scope", ["vm"]),
+        ("memory_total_bytes", 0),
+        ("memory_total_bytes", -1),
+        ("memory_total_bytes", "16GiB"),
+        ("memory_total_bytes", True),
+        ("memory_total_bytes", 1.5),
+        ("memory_total_bytes", float("nan")),
+        ("memory_total_bytes", float("inf")),
+        ("memory_total_bytes", 2**60),
+        pytest.param("memory_total_bytes", 10**5000, id="memory_total_bytes-huge"),
+        pytest.param("memory_limit_bytes", -(10**5000), id="memory_limit_bytes-huge"),
+        ("swap_free_bytes", -1),
+        ("cpu_cores_physical", 0),
+        ("cpu_cores_physical", 2.5),
+        ("cpu_cores_usable", 0),
+        ("cpu_cores_usable", -2),
+        ("cpu_cores_usable", 0.0001),
+        ("cpu_cores_usable", 1e7),
+        ("cpu_cores_usable", True),
+        ("memory_bandwidth_bytes_per_second", 0),
+        ("cpu_cores_usable", float("nan")),
+        pytest.param("cpu_cores_usable", 10**5000, id="cpu_cores_usable-huge"),
+        ("instruction_sets", "avx2"),
+        ("disks", {"path": "/"}),
+        ("disks", [{}] * 5000),
+        ("unread", "nothing"),
+        ("sources", []),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_key(key: str, value: Any) -> None:
+    """Each of these is refused, and the message names the key."""
+    head, _, inner = key.partition(".")
+    data: dict[str, Any] = {"schema": SCHEMA, head: {inner: 5} if inner else value}
+    assert key in problems(data)
+
+
+@pytest.mark.parametrize(
+    ("key", "item", "inner"),
+    [
+        ("disks", {"path": "/", "free_bytes": 1}, "purpose"),
+        ("disks", {"purpose": "ollama", "path": "/", "free_bytes": -1}, "free_bytes"),
+        ("disks", {"purpose": "ollama", "path": "/", "writable": "yes"}, "writable"),
+        (
+            "accelerators",
+            {"vendor": "nvidia", "name": "x", "memory_total_bytes": 4, "memory_free_bytes": 5},
+            "memory_free_bytes",
+        ),
+        ("accelerators", {"name": "x"}, "vendor"),
+        ("runtimes", {"version": "1"}, "id"),
+        ("models_present", {"path": "~/x.gguf"}, "size_bytes"),
+        ("unread", {"fact": "scope"}, "reason"),
+    ],
+)
+def test_a_wrong_entry_is_named_by_its_place(key: str, item: dict[str, Any], inner: str) -> None:
+    """The message names list, index and key."""
+    assert f"{key}[0].{inner}" in problems({"schema": SCHEMA, key: [item]})
+
+
+def test_an_entry_that_is_no_object_is_named() -> None:
+    """A list of numbers where objects belong."""
+    found = problems({"schema": SCHEMA, "disks": [1], "instruction_sets": ["avx2", 7]})
+    assert {"disks[0]", "instruction_sets[1]"} <= set(found)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    """One run names every fault."""
+    found = problems(
+        {
+            "schema": "x",
+            "memory_total_bytes": -1,
+            "cpu_cores_usable": "two",
+            "disks": [{"purpose": "a", "path": "b", "free_bytes": True}],
+        }
+    )
+    assert set(found) == {"schema", "memory_total_bytes", "cpu_cores_usable", "disks[0].free_bytes"}
+    assert str(found["memory_total_bytes"]).startswith("ci.json: memory_total_bytes: ")
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        ("memory_available_bytes", "memory_limit_bytes"),
+        ("memory_limit_bytes", "memory_total_bytes"),
+        ("memory_available_bytes", "memory_total_bytes"),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_refused(small: str, large: str) -> None:
+    """Nobody has more available than the limit, nor a limit above the hardware."""
+    found = problems({"schema": SCHEMA, small: 9, large: 8})
+    assert "8" in (found[small].remedy or "")
+    assert getattr(Machine.from_json({"schema": SCHEMA, small: 8, large: 8}), small) == 8
+
+
+@pytest.mark.parametrize("data", [None, [], "machine", 3, True, [{"schema": SCHEMA}]])
+def test_only_an_object_is_a_record(data: Any) -> None:
+    """Anything else is refused with the command that writes one."""
+    assert "selfhost machine" in (problems(data)[None].remedy or "")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(sorted(Machine().to_json())) | st.text(max_size=5), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@calm
+@given(st.dictionaries(st.sampled_from(sorted(Machine().to_json())), json_values))
+def test_any_json_gives_a_record_or_problems(data: dict[str, Any]) -> None:
+    """No input makes another error, and whatever is accepted keeps the law that a None has its reason."""
+    try:
+        machine = Machine.from_json({**data, "schema": SCHEMA})
+    except MachineFileError:
+        return
+    explained(machine)
+
+
+# files
+
+
+def fault(path: str | os.PathLike[str]) -> Problem:
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_file(path)
+    problem = caught.value.problems[0]
+    assert problem.remedy
+    return problem
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    """What `to_json` gave, in a file, also with the marks that Windows' editors and shells write."""
+    machine = Machine.from_json({"schema": SCHEMA, "memory_limit_bytes": GIB, "name": "Brünhilde"})
+    text = json.dumps(machine.to_json(), ensure_ascii=False)
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path = tmp_path / f"{encoding}.json"
+        path.write_text(text, encoding=encoding)
+        assert Machine.from_file(path) == machine
+        assert Machine.from_file(str(path)) == machine
+
+
+def test_files_that_are_no_records(tmp_path: Path) -> None:
+    """Missing, folder, dead link, empty, binary, not JSON, too large, too deep: each has its own message."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "blank").write_bytes(b" \n\n")
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    (tmp_path / "zero").write_bytes(b"{}\0")
+    (tmp_path / "cut").write_text('{\n "schema": "selfhost.machine/1",\n "name": \n')
+    (tmp_path / "large").write_bytes(b" " * (5 * 2**20))
+    (tmp_path / "deep").write_text("[" * 200_000)
+    (tmp_path / "digits").write_text('{"memory_total_bytes": ' + "9" * 10_000 + "}")
+    said = {
+        name: fault(tmp_path / name).message for name in ("missing", *sorted(os.listdir(tmp_path)))
+    }
+    for name, words in {
+        "missing": "does not exist",
+        "folder": "folder",
+        "dead": "link",
+        "empty": "empty",
+        "blank": "empty",
+        "binary": "not text",
+        "zero": "not text",
+        "cut": "not JSON",
+        "large": "larger than",
+        "deep": "nested too deeply",
+        "digits": "digits",
+    }.items():
+        assert words in said[name], name
+    assert fault(tmp_path / "cut").line == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in the file system")
+def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
+    """A named pipe that nobody writes to is refused, not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a named pipe" in fault(tmp_path / "pipe").message
+    assert "is a device" in fault("/dev/null").message
+
+
+@pytest.mark.parametrize("path", ["", b""])
+def test_no_path(path: Any) -> None:
+    """An empty name is no missing file: nothing was named."""
+    assert "no file was named" in str(fault(path))
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or (hasattr(os, "geteuid") and os.geteuid() == 0),
+    reason="root may read everything",
+)
+def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
+    """The system's reason is passed on."""
+    (tmp_path / "secret").write_text("{}")
+    (tmp_path / "secret").chmod(0)
+    assert "may not be read" in fault(tmp_path / "secret").message
+
+
+def test_names_that_no_file_can_have() -> None:
+    """A zero byte or an endless name is a missing file, not a crash."""
+    for path in ("a\0b", "x" * 5000):
+        with pytest.raises(MachineFileError):
+            Machine.from_file(path)
+
+
+def test_lines_are_given_only_where_they_are_certain(tmp_path: Path) -> None:
+    """A key that stands once has its line; one that stands twice has none."""
+    path = tmp_path / "m.json"
+    path.write_text(
+        '{\n "schema": "selfhost.machine/1",\n "memory_total_bytes": -1,\n "sources": {"scope": "x"},\n "scope": 7\n}'
+    )
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_file(path)
+    assert {problem.key: problem.line for problem in caught.value.problems} == {
+        "memory_total_bytes": 3,
+        "scope": None,
+    }
+
+
+def test_twice_the_same_key_and_nan_are_refused(tmp_path: Path) -> None:
+    """JSON readers differ in which of two keys they take, and NaN is no JSON."""
+    path = tmp_path / "m.json"
+    path.write_text(
+        '{"schema": "selfhost.machine/1", "name": "a", "name": "b", "cpu_cores_usable": NaN}'
+    )
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_file(path)
+    said = " ".join(map(str, caught.value.problems))
+    assert "name: stands twice" in said
+    assert "NaN" in said
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_word_that_is_no_number_is_one_fault(tmp_path: Path, word: str) -> None:
+    """The file does not say 0: nothing is said about a size of 0."""
+    path = tmp_path / "m.json"
+    path.write_text(f'{{"schema": "selfhost.machine/1",\n "memory_total_bytes": {word}}}')
+    with pytest.raises(MachineFileError) as caught:
+        Machine.from_file(path)
+    assert [(problem.line, word in problem.message) for problem in caught.value.problems] == [
+        (2, True)
+    ]
+
+
+def test_a_record_can_be_sent_to_another_process() -> None:
+    """Machines are judged in parallel."""
+    machine = Machine.from_json({"schema": SCHEMA, "memory_limit_bytes": GIB})
+    assert pickle.loads(pickle.dumps(machine)) == machine
+
+
+def test_file_systems_are_told_apart() -> None:
+    """RAM and network volumes, and the largest file of FAT32 (4 GiB - 1)."""
+    disk = Disk(purpose="ollama", path="/")
+    assert disk.replace(filesystem="tmpfs").in_memory
+    assert disk.replace(filesystem="nfs4").on_network
+    assert disk.replace(filesystem="vfat").max_file_bytes == 4 * GIB - 1
+    for name in ("ext4", "apfs", None):
+        plain = disk.replace(filesystem=name)
+        assert not plain.in_memory
+        assert not plain.on_network
+        assert plain.max_file_bytes is None

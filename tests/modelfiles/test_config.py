@@ -1,0 +1,811 @@
+"""config.json becomes a spec: every key that bears on weights or cache is understood or named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.ggufs import (
+    ROWS,
+    make,
+    measured,
+)
+from helpers.local_models import (
+    JSON_VALUES,
+    WITHOUT_GPU,
+    again,
+    config,
+    problem,
+    reads_or_refuses,
+    said,
+)
+from helpers.paths import CONFIGS, HEADERS
+from selfhost import Workload, check
+from selfhost.catalogue.index import Catalogue
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator
+from selfhost.modelfiles import read_local
+from selfhost.modelfiles.config import read_config
+from selfhost.needs import needs_of
+from selfhost.needs.cache import cache_groups, states
+from selfhost.needs.tensors import row_of
+
+
+@pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
+def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: Path) -> None:
+    """Of one model both give the same layers, heads, widths and matrices; but for blocks that no GGUF file of it brings."""
+    model = measured()[name]
+    file = (
+        CONFIGS / model["config"] if isinstance(model["config"], str) else tmp_path / "config.json"
+    )
+    if not isinstance(model["config"], str):
+        file.write_text(json.dumps(model["config"]), encoding="utf-8")
+    said, stored = (
+        read_local(path, ROWS).spec.architecture for path in (file, make(tmp_path, name))
+    )
+    assert said is not None
+    assert stored is not None
+    # no program that loads GGUF files makes a table of positions
+    types = {
+        "dtype": None,
+        "matrix_dtype": None,
+        "expert_dtype": None,
+        "apart": (),
+        "rope_positions": None,
+    }
+    told = types | {
+        "context_tokens": None,
+        "positions": None,
+        "vocabulary_gguf": None,
+        "mtp_layers": None,
+    }
+    assert said.replace(**told) == stored.replace(**told)
+
+
+def configs() -> list[dict[str, Any]]:
+    found = json.loads((HEADERS / "configs.json").read_text(encoding="utf-8"))["files"]
+    assert isinstance(found, list)
+    return found
+
+
+# of what the published facts say of a model, what does not follow from its config.json, and why
+_NO_LANGUAGE_MODEL = {"sudo-ai--zero123plus-v1.1.json", "preset--mlc-rwkv5_3b.json"}
+
+
+_OTHER_TOTAL = {
+    # tie_word_embeddings is false in the file; the published checkpoint has no output matrix
+    "Qwen--Qwen3-Embedding-8B.json": 0.09,
+}
+
+
+@pytest.mark.parametrize("entry", configs(), ids=lambda entry: str(entry["file"]))
+def test_a_published_config_gives_its_facts(entry: Mapping[str, Any]) -> None:
+    """Layers, caches, states and parameters equal what is published of the model, or the spec says why they are unknown."""
+    path = CONFIGS / entry["file"]
+    if entry["file"] in _NO_LANGUAGE_MODEL:
+        found = said(path)
+        assert found.startswith("unknown: ") or "no language model" in found
+        return
+    local = read_local(path, ROWS)
+    spec = local.spec
+    assert not local.files_here
+    assert again(spec) == spec
+    architecture = spec.architecture
+    assert architecture is not None, spec.unknown
+    expected = entry["expected"]
+    if expected is None:
+        return
+    assert architecture.layers == expected["layers"]
+    groups = cache_groups(architecture, row_of(architecture, ROWS))
+    if expected["kv_layers_full"] is not None:
+        assert (
+            sum(group.layers for group in groups if group.window_tokens is None)
+            == expected["kv_layers_full"]
+        )
+        assert (
+            sum(group.layers for group in groups if group.window_tokens is not None)
+            == expected["kv_layers_windowed"]
+        )
+    if expected["kv_bytes_per_token_f16_unwindowed"] is not None:
+        elements = sum(
+            group.layers * (group.key_elements + group.value_elements) for group in groups
+        )
+        assert 2 * elements == expected["kv_bytes_per_token_f16_unwindowed"]
+    if expected["recurrent_layers"] is not None:
+        assert sum(state.layers for state in states(architecture)) == expected["recurrent_layers"]
+    total, published = spec.parameters.total, expected["total_parameters"]
+    if total is None:
+        assert spec.unknown["parameters.total"]
+    elif published is not None:
+        assert total == pytest.approx(published, rel=_OTHER_TOTAL.get(entry["file"], 0.005))
+
+
+@pytest.mark.parametrize(
+    ("changes", "index_bytes"),
+    [
+        # tiiuae/falcon-180B-chat, tiiuae/falcon-40b: total_size of the indexes of their weights, in bfloat16
+        pytest.param({}, 359_045_130_240, id="180B"),
+        pytest.param(
+            {"hidden_size": 8192, "num_hidden_layers": 60, "num_attention_heads": 128},
+            83_671_941_120,
+            id="40b",
+        ),
+        # a file that says so is believed: one matrix of 65,024 rows less
+        pytest.param(
+            {"tie_word_embeddings": True},
+            359_045_130_240 - 2 * 65_024 * 14_848,
+            id="tied by the file",
+        ),
+    ],
+)
+def test_files_of_falcon_hold_both_matrices(
+    tmp_path: Path, changes: dict[str, Any], index_bytes: int
+) -> None:
+    """Its class ties where config.json says nothing, and the published files have an output matrix of their own."""
+    values = {
+        "alibi": False, "architectures": ["FalconForCausalLM"], "bias": False, "hidden_size": 14_848, "model_type": "falcon",
+        "multi_query": True, "new_decoder_architecture": True, "num_attention_heads": 232, "num_hidden_layers": 80, "num_kv_heads": 8,
+        "parallel_attn": True, "torch_dtype": "bfloat16", "vocab_size": 65_024,
+    }  # fmt: skip
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(values | changes), encoding="utf-8")
+    total = read_local(file, ROWS).spec.parameters.total
+    assert total is not None
+    assert 2 * total == index_bytes
+
+
+def test_most_published_configs_are_understood_whole() -> None:
+    """The rule that unknown is said must not become the usual answer: weights follow for three quarters of the language models."""
+    whole = told = 0
+    for entry in configs():
+        if entry["file"] not in _NO_LANGUAGE_MODEL:
+            architecture = read_local(CONFIGS / entry["file"], ROWS).spec.architecture
+            told += 1
+            whole += architecture is not None and row_of(architecture, ROWS) is not None
+    assert whole / told > 0.75
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"model_type": "brandnew", "sliding_window": 512}, "sliding_window"),
+        ({"layer_types": ["telepathic_attention"] * 32}, "telepathic_attention"),
+        ({"kv_lora_rank_of_a_new_kind": 4}, "kv_lora_rank_of_a_new_kind"),
+        # of a class that nobody knows every head may keep keys and values, or one in eight
+        ({"model_type": "brandnew", "num_key_value_heads": None}, "num_key_value_heads"),
+        ({"num_key_value_heads": [1, 2, 3]}, "num_key_value_heads"),
+        ({"num_attention_heads": None}, "num_attention_heads"),
+        ({"hidden_size": "wide"}, "hidden_size"),
+        # transformers 5.23.0: "Field 'num_hidden_layers' expected int, got list", and so of bool and float
+        ({"num_hidden_layers": [32]}, "num_hidden_layers is [32]"),
+        ({"num_hidden_layers": 32.0}, "num_hidden_layers is 32.0"),
+        ({"num_key_value_heads": True}, "num_key_value_heads is True"),
+        ({"head_dim": [128, 128]}, "head_dim is [128, 128]"),
+        ({"model_type": "albert", "inner_group_num": 1.0}, "inner_group_num"),
+        ({"sliding_window": 4096.5}, "sliding_window is 4096.5"),
+        ({"model_type": "bamba", "attn_layer_indices": 9}, "attn_layer_indices is 9"),
+        ({"model_type": "lfm2", "full_attn_idxs": [2.5]}, "full_attn_idxs is [2.5]"),
+        (
+            {
+                "model_type": "mimo_v2_flash",
+                "sliding_window": 128,
+                "hybrid_layer_pattern": [0, 0.5] * 16,
+            },
+            "hybrid_layer_pattern: 0.5",
+        ),
+        ({"layer_types": ["full_attention"] * 3}, "layer_types"),
+        (
+            {"sparse_attention_config": {"sparse_index_dim": 128, "sparse_num_index_heads": 4}},
+            "sparse_index_dim",
+        ),
+    ],
+)
+def test_a_key_that_changes_the_cache_and_is_not_understood_is_named(
+    changes: dict[str, object], key: str, tmp_path: Path
+) -> None:
+    """Never a guess: the architecture is unknown, with the key."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is None
+    assert key in spec.unknown["architecture"]
+    assert again(spec) == spec
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"intermediate_size": [14336.0] * 32}, "intermediate_size"),
+        ({"model_type": "qwen3_moe", "num_experts": 8.0}, "num_experts is 8.0"),
+        (
+            {
+                "model_type": "qwen3_moe",
+                "num_experts": 8,
+                "num_experts_per_tok": 2,
+                "mlp_only_layers": 3,
+            },
+            "mlp_only_layers is 3",
+        ),
+        (
+            {
+                "model_type": "deepseek",
+                "n_routed_experts": 8,
+                "num_experts_per_tok": 2,
+                "moe_layer_freq": True,
+            },
+            "moe_layer_freq is True",
+        ),
+        (
+            {
+                "model_type": "dots1",
+                "n_routed_experts": 8,
+                "num_experts_per_tok": 2,
+                "moe_layer_freq": [1, 2] * 16,
+            },
+            "moe_layer_freq: 2",
+        ),
+    ],
+)
+def test_a_number_of_the_weights_that_is_none_is_named(
+    changes: dict[str, object], key: str, tmp_path: Path
+) -> None:
+    """The cache is known all the same."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is not None
+    assert key in spec.unknown["parameters.total"]
+
+
+@pytest.mark.parametrize("runtime", ["llama.cpp", "transformers", None])
+def test_a_config_without_a_key_is_unknown_and_not_unsupported(
+    runtime: str | None, tmp_path: Path
+) -> None:
+    """Llama without vocab_size: llama.cpp knows the architecture, what is not known is the size; the key is named."""
+    verdict = check(
+        config(tmp_path, model_type="llama", vocab_size=None),
+        Workload(runtime=runtime),
+        machine=load("aws-m7i.2xlarge").machine,
+    )
+    assert verdict.route == "unknown"
+    reasons = {finding.check: finding.reason for finding in verdict.findings}
+    assert "vocab_size is missing" in reasons["memory"]
+    assert "architecture" not in reasons["runtime"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"num_hidden_layers": 10**30}, "num_hidden_layers is 1000000"),
+        ({"num_hidden_layers": 10**300}, "num_hidden_layers is inf"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"num_key_value_heads": 0}, "num_key_value_heads is 0"),
+        ({"head_dim": 0}, "head_dim is 0"),
+        ({"vocab_size": 0}, "vocab_size is 0"),
+    ],
+)
+def test_a_value_that_no_model_has_is_told_as_it_stands(
+    changes: dict[str, object], why: str, tmp_path: Path
+) -> None:
+    """A key that is there is not said to be missing, and its value not replaced by another."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is None
+    assert why in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"tie_word_embeddings": "yes"}, 'tie_word_embeddings is "yes", neither true nor false'),
+        ({"quantization_config": "int4"}, "quantization_config is no object"),
+    ],
+)
+def test_a_value_of_another_kind_is_not_taken_for_none(
+    changes: dict[str, object], why: str, tmp_path: Path
+) -> None:
+    """What a file says where it cannot be read is told; the size is then unknown, and not that of a file without the key."""
+    verdict = check(
+        config(tmp_path, **changes), Workload(runtime="transformers"), machine=WITHOUT_GPU
+    )
+    memory = verdict.finding("memory")
+    assert memory is not None
+    assert memory.outcome == "unknown"
+    assert why in memory.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model_type": "convbert", "architectures": ["ConvBertModel"]}, "model_type: convbert"),
+        ({"model_type": "mobilebert", "architectures": None}, "model_type: mobilebert"),
+        (
+            {"model_type": "brandbert", "architectures": ["BrandBertForMaskedLM"]},
+            "architectures: BrandBertForMaskedLM",
+        ),
+        (
+            {"model_type": "brandbert", "architectures": ["BrandBertModel"]},
+            "architectures: BrandBertModel",
+        ),
+        # BertForMaskedLM of transformers has another matrix as large as the table of tokens then
+        (
+            {
+                "model_type": "bert",
+                "architectures": ["BertForMaskedLM"],
+                "tie_word_embeddings": False,
+            },
+            "tie_word_embeddings",
+        ),
+        (
+            {
+                "model_type": "bert",
+                "architectures": ["BertForMaskedLM"],
+                "tie_word_embeddings": True,
+            },
+            None,
+        ),
+        # RemBertForCausalLM of transformers keeps a cache where the encoder RemBertModel keeps none
+        (
+            {"model_type": "rembert", "architectures": ["RemBertForCausalLM"], "is_decoder": True},
+            "is_decoder",
+        ),
+        # these write text
+        (
+            {
+                "model_type": "roformer",
+                "architectures": ["RoFormerForCausalLM"],
+                "is_decoder": True,
+            },
+            None,
+        ),
+        ({"model_type": "brandnew", "architectures": ["BrandNewForCausalLM"]}, None),
+        (
+            {
+                "model_type": "brandnew",
+                "architectures": ["BrandNewModel"],
+                "auto_map": {"AutoModelForCausalLM": "x.Brand"},
+            },
+            None,
+        ),
+    ],
+)
+def test_what_may_be_an_encoder_or_more_is_not_told(
+    changes: dict[str, object], named: str | None, tmp_path: Path
+) -> None:
+    """An encoder keeps nothing of its context: of a model type without a row a cache is told where it writes text, else its key. So is
+    the key of an encoder that is more than that."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert (spec.architecture is None) is (named is not None)
+    assert named is None or named in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inner", "outer", "matrices"),
+    [
+        ("qwen2_5_vl", True, False, 1), ("qwen3_vl", True, False, 2), ("qwen3_vl", True, True, 1), ("qwen3_vl", False, False, 2),
+        # transformers ties them unless the published files have a matrix of its own
+        ("qwen3_vl", False, True, None), ("qwen2_5_vl", False, True, None),
+        # of a class that transformers does not have
+        ("kimi_vl", True, False, None),
+    ],
+)  # fmt: skip
+def test_an_output_matrix_that_two_parts_of_a_file_disagree_on(
+    kind: str, inner: bool, outer: bool, matrices: int | None, tmp_path: Path
+) -> None:
+    """tie_word_embeddings beside text_config and in it: the parameters are those of transformers' class, or are unknown."""
+    text = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 1000, "max_position_embeddings": 128, "tie_word_embeddings": inner,
+    }  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps({"model_type": kind, "tie_word_embeddings": outer, "text_config": text}),
+        encoding="utf-8",
+    )
+    found = read_config(str(path), ROWS)
+    layer = 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 128 + 2 * 64
+    assert found.language_parameters == (
+        None if matrices is None else matrices * 64_000 + 2 * layer + 64
+    )
+    assert matrices is not None or "tie_word_embeddings" in found.spec.unknown["parameters.total"]
+
+
+def test_what_is_known_alone_may_be_too_much(tmp_path: Path) -> None:
+    """A text part of hundreds of billions of parameters beside an encoder that nobody knows: too much for 24 GiB, however large that
+    is; where a GPU may hold it, it stays unknown."""
+    text = {
+        "hidden_size": 4096,
+        "num_hidden_layers": 400,
+        "num_attention_heads": 32,
+        "intermediate_size": 28672,
+        "vocab_size": 32768,
+    }
+    path = config(
+        tmp_path,
+        **text,
+        num_key_value_heads=8,
+        model_type="mistral",
+        vision_config={"model_type": "brand_new"},
+    )
+    small = WITHOUT_GPU.replace(
+        memory_total_bytes=24 * 2**30,
+        memory_limit_bytes=24 * 2**30,
+        memory_available_bytes=23 * 2**30,
+    )
+    verdicts = [
+        check(path, Workload(runtime="llama.cpp"), machine=machine)
+        for machine in (small, WITHOUT_GPU)
+    ]
+    found = [verdict.finding("memory") for verdict in verdicts]
+    assert [finding.outcome for finding in found if finding is not None] == ["fail", "unknown"]
+    assert found[0] is not None
+    assert "how much more is not known" in found[0].reason
+    card = Accelerator(
+        vendor="nvidia",
+        name="GPU",
+        memory_total_bytes=10**12,
+        memory_free_bytes=10**12,
+        unified=False,
+    )
+    beside = check(
+        path, Workload(runtime="llama.cpp"), machine=small.replace(accelerators=(card,))
+    ).finding("memory")
+    assert beside is not None
+    assert beside.outcome == "unknown"
+
+
+@pytest.mark.parametrize("changes", [{"kv_compress_rate": 4}, {"sliding_window": 4096}])
+def test_a_key_that_changes_the_cache_alone_leaves_the_weights(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    """Mistral 7B v0.3: 7,248,023,552 parameters in 16 bits, whatever each layer keeps; what it keeps is unknown, with the key."""
+    path = config(tmp_path, model_type="llama", **changes)
+    spec = read_local(path, ROWS).spec
+    (key,) = changes
+    assert spec.architecture is not None
+    assert key in spec.unknown["architecture.attention"]
+    assert again(spec) == spec
+    shelf = Catalogue.open()
+    for runtime in map(shelf.runtime, ("llama.cpp", "transformers")):
+        needs = needs_of(spec, runtime, Workload(), ROWS)
+        assert needs.memory is None
+        assert [(entry.fact, key in entry.reason) for entry in needs.unknown] == [
+            ("memory.kv_cache", True)
+        ]
+    assert needs.download_bytes == pytest.approx(2 * 7_248_023_552, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "id", "cache_bytes", "missing"),
+    [
+        # 10 layers of 4,096 tokens and 52 of 1,536 cells (window 1,024 and a batch of 512); 16 heads of 128, keys and values in 16 bits
+        (
+            "google--gemma-3-27b-it.json",
+            "llama.cpp",
+            (10 * 4096 + 52 * 1536) * 16 * 128 * 2 * 2,
+            "memory.projector",
+        ),
+        (
+            "google--gemma-3-27b-it.json",
+            "transformers",
+            62 * 4096 * 16 * 128 * 2 * 2,
+            "memory.weights",
+        ),
+        # 16 of 64 layers attend
+        ("Qwen--Qwen3.5-27B.json", "vllm", 16 * 4096 * 4 * 256 * 2 * 2, "memory.weights"),
+    ],
+)
+def test_what_is_known_of_an_unknown_memory_is_told(
+    name: str, id: str, cache_bytes: int, missing: str, tmp_path: Path
+) -> None:
+    """Whoever lacks the encoder or the weights sees the cache all the same; the memory stays unknown, with the missing part named."""
+    values = json.loads((CONFIGS / name).read_text(encoding="utf-8"))
+    path = tmp_path / name
+    path.write_text(json.dumps({**values, "vision_config": "of its own"}), encoding="utf-8")
+    found = needs_of(
+        read_local(path, ROWS).spec,
+        Catalogue.open().runtime(id),
+        Workload(context_tokens=4096),
+        ROWS,
+    )
+    assert found.memory is None
+    assert missing in {entry.fact for entry in found.unknown}
+    terms = {term.name: term for term in found.known_terms}
+    assert terms["kv_cache"].bytes == cache_bytes
+    assert "runtime" in terms
+    assert ("weights" in terms) == (missing != "memory.weights")
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameters"),
+    [
+        # Phi-2 under its first name, microsoft/phi-2 (model card: 2.7B); the published safetensors have 2,779,683,840
+        (
+            {"model_type": "mixformer-sequential", "n_embd": 2560, "n_layer": 32, "n_head": 32, "n_inner": None, "n_positions": 2048,
+             "vocab_size": 51200, "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "intermediate_size": None,
+             "num_key_value_heads": None, "max_position_embeddings": None},
+            2_779_683_840,
+        ),
+        # Phi-3-small: Phi3SmallForCausalLM of its repository, as vllm/model_executor/models/phi3_small.py builds it, its output tied
+        (
+            {"model_type": "phi3small", "ff_intermediate_size": 14336, "intermediate_size": None, "vocab_size": 100352,
+             "attention_bias": False, "tie_word_embeddings": None},
+            100352 * 4096 + 2 * 4096 + 32 * (
+                4096 * 6144 + 6144 + 4096 * 4096 + 4096 + 4096 * 28672 + 28672 + 14336 * 4096 + 4096 + 4 * 4096
+            ),
+        ),
+        # gte-multilingual-base: NewModel of Alibaba-NLP/new-impl; its safetensors hold a classifier of tokens beside it, 768 + 1
+        (
+            {"model_type": "new", "architectures": ["NewModel"], "vocab_size": 250048, "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072, "max_position_embeddings": 8192,
+             "type_vocab_size": 1, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True},
+            305_369_089 - 769,
+        ),
+        # gte-multilingual-reranker-base has a pooler too, and its classifier is as large; the safetensors' total less that
+        (
+            {"model_type": "new", "architectures": ["NewForSequenceClassification"], "vocab_size": 250048, "hidden_size": 768,
+             "num_hidden_layers": 12, "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072,
+             "max_position_embeddings": 8192, "type_vocab_size": 1, "position_embedding_type": "rope"},
+            305_959_681 - 769,
+        ),
+        # snowflake-arctic-embed-m-v2.0: GteModel of its own code; the safetensors' total
+        (
+            {"model_type": "gte", "architectures": ["GteModel"], "vocab_size": 250048, "hidden_size": 768, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": None, "intermediate_size": 3072, "max_position_embeddings": 8192,
+             "type_vocab_size": 1, "position_embedding_type": "rope", "layer_norm_type": "layer_norm", "pack_qkv": True},
+            305_368_320,
+        ),
+    ],
+)  # fmt: skip
+def test_models_with_code_of_their_own_are_counted(
+    changes: dict[str, object], parameters: int, tmp_path: Path
+) -> None:
+    """Weights to the last number, though no class of transformers is named so."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.parameters.total == parameters
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        # each holds a part of a word that elsewhere is harmless: _id(s), _attn_, is_, act, _bias, nope, _bias
+        ("hybrid_layer_ids", [1, 3]), ("local_attn_chunk_length", 64), ("global_attn_indexes", [1]), ("is_hybrid", True),
+        ("window_compact", 64), ("mamba_proj_bias", True), ("swa_nope_layers", [1]), ("conv_bias", True),
+    ],
+)  # fmt: skip
+def test_a_key_is_harmless_for_a_whole_word_alone(key: str, value: object, tmp_path: Path) -> None:
+    """A key of what a layer keeps that nobody reads is named, though a part of it is that of a key that changes nothing."""
+    spec = read_local(config(tmp_path, **{key: value}), ROWS).spec
+    assert any(key in why for why in spec.unknown.values())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        # files of LFM2, DBRX, Kimi K3, Falcon H1, Nemotron H and NLLB-MoE, or every class of transformers, state these
+        ("add_cross_attention", True), ("conv_use_xavier_init", True), ("moe_loss_weight", 0.01), ("moe_router_activation_func", "sigmoid"),
+        ("ssm_in_multiplier", 1.25), ("mamba_ssm_cache_dtype", "float32"), ("chunk_size_feed_forward", 64), ("moe_token_dropout", 0.2),
+        # of ERNIE 4.5: tokens that an expert takes at most while it is trained
+        ("moe_capacity", [64, 64, 64]),
+    ],
+)  # fmt: skip
+def test_a_key_of_training_or_of_numbers_changes_nothing(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    """Weights and cache are those of the file without it."""
+    with_it, without = (
+        read_local(config(tmp_path, **changes), ROWS).spec for changes in ({key: value}, {})
+    )
+    assert with_it.parameters.total == without.parameters.total is not None
+    assert with_it.architecture == without.architecture
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "other"),
+    [
+        # each layer of MiniMax-M2 attends; of MiniMax-Text-01 those with a 1
+        ("MiniMaxAI--MiniMax-M2.5.json", "attn_type_list", [1] * 62, [0, *[1] * 61]),
+        # modeling_minicpm.py of openbmb/MiniCPM3-4B takes hidden_size / num_attention_heads
+        ("openbmb--MiniCPM3-4B.json", "v_head_dim", 64, 128),
+    ],
+)
+def test_a_key_of_a_published_file_that_changes_nothing(
+    name: str, key: str, value: object, other: object, tmp_path: Path
+) -> None:
+    """The file with the key, as publishers write it, is the file without; another value is named where it would change something."""
+    values = json.loads((CONFIGS / name).read_text(encoding="utf-8"))
+    specs = []
+    for made in (
+        {**values, key: value},
+        {own: item for own, item in values.items() if own != key},
+        {**values, key: other},
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(made), encoding="utf-8")
+        specs.append(read_local(tmp_path / "config.json", ROWS).spec)
+    assert specs[0] == specs[1]
+    assert specs[0].parameters.total is not None
+    assert any(key in why for why in specs[2].unknown.values())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"position_embedding_type": "absolute"}, {"layer_norm_type": "rms_norm"}]
+)
+def test_a_gte_of_another_make_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    """NewModel has a table of positions, or norms without a bias, where its file says so; no published model does."""
+    spec = read_local(config(tmp_path, model_type="new", type_vocab_size=1, **changes), ROWS).spec
+    assert next(iter(changes)) in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"is_folding_model": True},
+        {"position_embedding_type": "relative_key"},
+        {"add_cross_attention": True},
+    ],
+)
+def test_an_esm_that_does_more_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    """ESMFold and a decoder have parts that no key of an encoder tells."""
+    esm = {
+        "model_type": "esm",
+        "vocab_size": 33,
+        "num_key_value_heads": None,
+        "position_embedding_type": "rotary",
+    }
+    assert read_local(config(tmp_path, **esm), ROWS).spec.parameters.total is not None
+    assert (
+        next(iter(changes))
+        in read_local(config(tmp_path, **(esm | changes)), ROWS).spec.unknown["architecture"]
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"num_experts_of_a_new_kind": 64}, {"vocab_size": None}, {"intermediate_size": [1, 2]}],
+)
+def test_cache_and_weights_are_judged_apart(changes: dict[str, object], tmp_path: Path) -> None:
+    """What is not understood of the weights leaves the cache known, and no row by which weights would be believed."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.architecture is not None
+    assert spec.parameters.total is None
+    assert next(iter(changes)) in spec.unknown["parameters.total"]
+    assert row_of(spec.architecture, ROWS) is None
+    assert (
+        sum(
+            group.layers * (group.key_elements + group.value_elements)
+            for group in cache_groups(spec.architecture, None)
+        )
+        == 65_536
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"model_type": "mixtral", "num_local_experts": 2, "num_experts_per_tok": 8}, "8 experts"),
+        ({"num_key_value_heads": 7}, "num_key_value_heads is 7"),
+    ],
+)
+def test_a_config_of_an_impossible_model_is_not_believed(
+    changes: dict[str, object], why: str, tmp_path: Path
+) -> None:
+    """Attention groups its heads evenly, and a router cannot choose more experts than there are."""
+    spec = read_local(config(tmp_path, **changes), ROWS).spec
+    assert spec.parameters.total is None
+    assert any(why in reason for reason in spec.unknown.values())
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [({"expert_count": 2**32 - 1}, "4,294,967,295"), ({"expert_used_count": 9}, "9 of them")],
+)
+def test_experts_that_are_not_in_the_file_are_damage(
+    keys: dict[str, int], why: str, tmp_path: Path
+) -> None:
+    """Mixtral 8x7B has eight, in every tensor of experts."""
+    assert why in problem(
+        make(tmp_path, "mixtral-8x7b", **{f"llama.{key}": count for key, count in keys.items()})
+    )
+
+
+def test_a_bare_class_with_a_head_in_auto_map_generates(tmp_path: Path) -> None:
+    """ChatGLM3 and GLM-4 of THUDM: architectures is ChatGLMModel, and auto_map has AutoModelForCausalLM."""
+    bare = read_local(config(tmp_path, architectures=["ChatGLMModel"]), ROWS).spec
+    mapped = {"AutoModelForCausalLM": "modeling_chatglm.ChatGLMForConditionalGeneration"}
+    spec = read_local(config(tmp_path, architectures=["ChatGLMModel"], auto_map=mapped), ROWS).spec
+    assert (bare.modality, spec.modality) == ("embedding", "text")
+    assert spec.architecture is not None
+    assert spec.architecture.output_matrix
+
+
+def test_a_model_type_is_not_taken_for_a_row_of_the_same_name(tmp_path: Path) -> None:
+    """`deci` is a GGUF architecture; a config.json of that model type is of an unknown one, whose weights do not follow."""
+    spec = read_local(config(tmp_path, model_type="deci"), ROWS).spec
+    assert spec.architecture is not None
+    assert row_of(spec.architecture, ROWS) is None
+    assert spec.parameters.total is None
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"added_tokens_decoder": {}, "chat_template": "x"}, "tokenizer"),
+        ({"bos_token_id": 1, "eos_token_id": 2, "do_sample": True}, "generation_config"),
+        ({"weight_map": {"a": "b"}}, "index"),
+        ({"peft_type": "LORA", "r": 8}, "LoRA adapter"),
+        ({"image_processor_type": "x"}, "processor"),
+        ({"_class_name": "X", "_diffusers_version": "0.3"}, "diffusers"),
+        ({"schema": "selfhost.machine/1", "memory_total_bytes": 1}, "machine record"),
+        ({"schema": "selfhost.audit/1"}, "selfhost.audit/1"),
+        ({"fail_on": "error", "model": [{"name": "mistral-7b"}]}, "fail_on"),
+        ({}, "empty"),
+        ([1, 2], "a list"),
+        ({"schemaVersion": 2, "mediaType": "x", "layers": []}, "manifest"),
+        ({"dim": 4096, "n_layers": 32, "n_heads": 32, "norm_eps": 1e-5}, "params.json"),
+        ({"name": "left-pad", "dependencies": {}}, "package.json"),
+    ],
+)
+def test_json_that_is_no_model_is_named(content: object, says: str, tmp_path: Path) -> None:
+    """The message says what the file seems to be."""
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert says in problem(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"{]",
+        b'{"a": NaN',
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"num_hidden_layers": ' + b"9" * 10_000 + b"}",
+        b'{"a": "\xff"}',
+        b'{"\\ud800": 1}',
+    ],
+)
+def test_broken_json_is_a_problem(content: bytes, tmp_path: Path) -> None:
+    """Bad syntax, deep nesting, endless numbers, wrong encoding."""
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    assert "config.json" in problem(path)
+
+
+@cache
+def config_values() -> tuple[dict[str, Any], ...]:
+    return tuple(
+        json.loads((CONFIGS / entry["file"]).read_text(encoding="utf-8")) for entry in configs()
+    )
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_mutation_of_a_config_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
+    """Whatever values the keys of a real config.json get: a spec that can be written down, or a `SpecError`."""
+    values = json.loads(json.dumps(data.draw(st.sampled_from(config_values()))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        part = values
+        nests = [key for key in part if isinstance(part[key], dict) and part[key]]
+        if nests and data.draw(st.sampled_from([True, False])):
+            part = part[data.draw(st.sampled_from(nests))]
+        key = data.draw(st.sampled_from(sorted(part)))
+        if data.draw(st.booleans()):
+            del part[key]
+        else:
+            part[key] = data.draw(
+                JSON_VALUES
+                | st.sampled_from(
+                    [0, 1, -1, 10**9, 2**63, "", [], {}, [[1]], [None], {"a": None}, True]
+                )
+            )
+        if not part:
+            break
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    reads_or_refuses(path)

@@ -1,0 +1,186 @@
+"""Every class of transformers that a config.json is read for: weights and cache as the class itself has them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.paths import COMMON, DATA, TRUTH
+from selfhost.catalogue.spec import Architecture
+from selfhost.core.errors import SpecError
+from selfhost.modelfiles.config import ConfigRead, read_config
+from selfhost.modelfiles.keys import classes
+from selfhost.needs.cache import states
+from selfhost.needs.packed import layers_of
+from selfhost.needs.tensors import row_of
+
+# what transformers holds of a layer: elements of keys and values for a token and the window, and of its state
+Layer = dict[str, Any]
+
+
+@cache
+def built() -> Any:
+    """Model types by name: a config, what the class had of it, and the same for single keys changed or left out."""
+    return json.loads((DATA / "config_classes.json").read_text(encoding="utf-8"))["types"]
+
+
+@cache
+def rows() -> Any:
+    return tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
+
+
+def read(config: dict[str, Any], folder: Path) -> ConfigRead:
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return read_config(str(path), rows())
+
+
+def cached(architecture: Architecture, context: int | None) -> list[Layer]:
+    """By layer, as DynamicCache of transformers has it; a window as long as the context is none."""
+    found: list[Layer] = [{} for _ in range(architecture.layers)]
+    row = row_of(architecture, rows())
+    for group in architecture.attention:
+        for layer in group.layers:
+            shared = architecture.cache_layers is not None and layer >= architecture.cache_layers
+            if (row is not None and (row.encoder or row.recomputes)) or shared:
+                continue
+            if group.kind == "latent":
+                found[layer]["kv"] = (group.latent_length or 0) + (group.rope_length or 0)
+            else:
+                found[layer]["kv"] = group.kv_heads * (group.key_length + group.value_length)
+            if group.kind == "sliding" and not (row is not None and row.window_masks):
+                found[layer]["window"] = group.window_tokens
+    groups = [group for group in architecture.recurrent if group.layers]
+    for recurrent, state in zip(groups, states(architecture), strict=True):
+        taps = recurrent.convolution or 1
+        for layer in recurrent.layers:
+            # as many inputs of the convolution as it is wide: the last one beside those that the next token needs; RecurrentGemma without
+            inputs = (
+                state.convolution
+                if recurrent.kind == "rglru"
+                else state.convolution * taps // max(1, taps - 1)
+            )
+            found[layer]["state"] = [inputs, state.memory]
+    return found
+
+
+def told(runs: list[Any] | None, layers: int, context: int | None) -> list[Layer]:
+    found: list[Layer] = []
+    for number, layer in runs or [[layers, {}]]:
+        same = {key: sum(value) if key == "kv" else value for key, value in layer.items()}
+        if context is not None and same.get("window", 0) >= context:
+            del same["window"]
+        found += [same] * number
+    return found + [{} for _ in range(layers - len(found))]
+
+
+def context_of(config: dict[str, Any]) -> int | None:
+    known = classes()[config["model_type"]]["defaults"]
+    for key in ("max_position_embeddings", "n_positions"):
+        if config.get(key) or known.get(key):
+            return int(config.get(key) or known[key])
+    return None
+
+
+def unread(config: dict[str, Any]) -> int:
+    """Parameters that published files hold and the class leaves unread: Gemma 3n's and 4's layers that read the cache of another have
+    keys, values and a norm of the keys there too (the safetensors totals of google/gemma-3n-E2B-it, E4B-it and gemma-4-E2B-it). Falcon's
+    have an output matrix that the class ties away (the indexes of tiiuae/falcon-40b and falcon-180B-chat)."""
+    if (
+        config["model_type"] == "falcon"
+        and "tie_word_embeddings" not in config
+        and not config.get("alibi")
+    ):
+        values = classes()["falcon"]["defaults"] | config
+        return int(values["vocab_size"] * values["hidden_size"])
+    if config["model_type"] not in ("gemma3n_text", "gemma4_text", "gemma4_unified_text"):
+        return 0
+    values = classes()[config["model_type"]]["defaults"] | config
+    own = {int(number): keys for number, keys in (values.get("per_layer_config") or {}).items()}
+    inputs, layers = values["hidden_size"] + values["attention_bias"], values["num_hidden_layers"]
+    lengths = [
+        own.get(layer, {}).get("head_dim", values["head_dim"])
+        for layer in range(layers - values["num_kv_shared_layers"], layers)
+    ]
+    return sum(2 * inputs * values["num_key_value_heads"] * length + length for length in lengths)
+
+
+def agree(
+    found: ConfigRead, config: dict[str, Any], parameters: int, runs: Any
+) -> tuple[bool, bool]:
+    """Whether weights and cache are known; where they are, they are those of the class."""
+    architecture = found.spec.architecture
+    weighed = found.language_parameters is not None
+    remembered = architecture is not None and "architecture.attention" not in found.spec.unknown
+    if weighed:
+        assert found.language_parameters == parameters + unread(config)
+    if remembered and runs != "unknown":
+        assert architecture is not None
+        context = context_of(config)
+        assert cached(architecture, context) == told(runs, architecture.layers, context)
+    return weighed, remembered
+
+
+@pytest.mark.parametrize("kind", sorted(built()))
+def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> None:
+    """The parameters of the published class to the last one, and what each layer keeps of a token."""
+    entry = built()[kind]
+    assert agree(
+        read(entry["config"], tmp_path), entry["config"], entry["parameters"], entry["cache"]
+    ) == (True, True)
+
+
+@pytest.mark.parametrize("kind", sorted(built()))
+def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
+    """Each key in turn gets another value, or is left out as older files do: the figures follow, or the spec says what is not known."""
+    entry = built()[kind]
+    followed = 0
+    for change, parameters, *runs in entry["changes"]:
+        # a key and its value, a key that is left out, or values and keys left out together
+        several = isinstance(change[0], dict)
+        given = change[0] if several else dict([change]) if len(change) == 2 else {}
+        left_out = change[1] if several else change if len(change) == 1 else []
+        config = {
+            key: value for key, value in {**entry["config"], **given}.items() if key not in left_out
+        }
+        try:
+            found = read(config, tmp_path)
+        except SpecError:
+            # without its width or its layers it is taken for another file
+            assert len(change) == 1
+            continue
+        weighed, remembered = agree(found, config, parameters, runs[0] if runs else entry["cache"])
+        followed += weighed and remembered
+        if not (weighed and remembered):
+            assert {
+                "architecture",
+                "architecture.attention",
+                "parameters.total",
+            } & found.spec.unknown.keys()
+    # most of them follow: to say unknown is not the way out
+    assert 2 * followed > len(entry["changes"])
+
+
+# what the classes have otherwise: Gemma 3n's last layers own no keys and values (the checkpoint has them); Zamba's ssm_x and ssm_dt are
+# parameters without a module
+_OWN_LINEAR = {"gemma3n_text": 0.01, "zamba": 0.06}
+
+
+def test_linear_layers_are_those_of_the_class(tmp_path: Path) -> None:
+    """What quantizers take of a block, experts in one tensor aside, within 0.2 %: most recipes leave routers that are linear layers."""
+    held = json.loads((TRUTH / "linear.json").read_text(encoding="utf-8"))["types"]
+    seen = 0
+    for kind, weights in held.items():
+        made = read(built()[kind]["config"], tmp_path).spec.architecture
+        row = row_of(made, rows()) if made is not None else None
+        if made is None or row is None:
+            continue
+        own = sum(one.weights for one in layers_of(made, row).linear if one.part != "expert")
+        assert own == pytest.approx(weights, rel=_OWN_LINEAR.get(kind, 0.002)), kind
+        seen += 1
+    assert seen > 95

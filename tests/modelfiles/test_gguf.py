@@ -1,0 +1,669 @@
+"""GGUF headers become specs: what llama.cpp allocates for them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import Counter
+from math import prod
+from pathlib import Path
+
+import pytest
+
+from helpers.ggufs import (
+    ROWS,
+    TYPES,
+    gguf,
+    kept,
+    make,
+    measured,
+    metadata,
+    one_a_file,
+    placed,
+    settings_of,
+    text,
+    write,
+)
+from helpers.local_models import WITHOUT_GPU, again, bytes_of, problem, shipped_catalogue
+from selfhost import Workload, check
+from selfhost.api import check_with
+from selfhost.catalogue.index import Catalogue
+from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator, Disk
+from selfhost.modelfiles import read_local
+from selfhost.needs import needs_of
+from selfhost.needs.cache import cache_groups
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp.memory import _COMPUTE_ERROR as CLOSED_FORM_ERROR
+from selfhost.needs.quantization import stored
+from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
+
+
+@pytest.mark.parametrize("name", one_a_file("gguf_mtp"))
+def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_path: Path) -> None:
+    """Where nothing is drafted: all or part of it stays in the file, and some have room in the cache; to the byte."""
+    model = one_a_file("gguf_mtp")[name]
+    spec = read_local(
+        write(tmp_path / "model.gguf", *gguf(metadata(name, model), placed(model))), ROWS
+    ).spec
+    assert spec.architecture is not None
+    assert spec.architecture.mtp_layers == model["metadata"]["nextn_predict_layers"]
+    row = row_of(spec.architecture, ROWS)
+    assert row is not None
+    by_shape = gguf_tensors(spec.architecture.replace(tensors=()), row)
+    block = [group for group in by_shape if predicts_more(group, spec.architecture)]
+    assert sum(prod(group.shape) * len(group.layers) for group in block) == spec.parameters.mtp
+    for case in model["cases"]:
+        room, keys, values, flash, rows = settings_of(case)
+        buffer = graphs.exact_compute_bytes(spec.architecture, row, room, rows, flash, keys, values)
+        assert (sum(kept(spec.architecture, row, case)), buffer) == (
+            case["context_bytes"],
+            case["compute_bytes"],
+        ), case
+    memory = needs_of(
+        spec,
+        Catalogue.open().runtime("llama.cpp"),
+        Workload(quantization=model["quantization"]),
+        ROWS,
+    ).memory
+    assert memory is not None
+    assert (
+        next(term.bytes for term in memory.terms if term.name == "weights") == model["loaded_bytes"]
+    )
+
+
+@pytest.mark.parametrize("name", measured())
+def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
+    """KV cache, recurrent state and compute buffer equal the measurement to the byte, or a buffer known by a closed form lies in its
+    range; the tensors of the spec have the measured bytes."""
+    model = measured()[name]
+    local = read_local(make(tmp_path, name), ROWS)
+    architecture = local.spec.architecture
+    assert architecture is not None, local.spec.unknown
+    assert not architecture.tensors, local.notes
+    assert local.quantization == model["quantization"]
+    assert local.files_here
+    assert local.format == "gguf"
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    for case in model["cases"]:
+        room, keys, values, flash, rows = settings_of(case)
+        cached, indexed, state = kept(architecture, row, case)
+        if "context_bytes" not in case:
+            assert (cached, state) == (case["kv_bytes"], case["recurrent_state_bytes"])
+            continue
+        buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
+        if buffer is None:
+            # no graph of it is written down: a closed form, and what it is off at most
+            buffer = llamacpp.compute(architecture, row, room, rows, flash, keys).bytes
+            assert abs(buffer - case["compute_bytes"]) <= CLOSED_FORM_ERROR * buffer, case
+            buffer = case["compute_bytes"]
+        assert (cached + indexed + state, buffer) == (
+            case["context_bytes"],
+            case["compute_bytes"],
+        ), case
+    sizes = {
+        tensor[0]: prod(tensor[1]) // TYPES[tensor[2]][1] * TYPES[tensor[2]][2]
+        for tensor in placed(model)
+    }
+    assert sum(sizes.values()) == model["tensor_bytes"]
+    assert sum(
+        prod(group.shape) * (len(group.layers) or 1) for group in gguf_tensors(architecture, row)
+    ) == sum(prod(shape) for _, shape, _ in placed(model))
+    assert local.spec.files[0].bytes == {
+        model["quantization"]: (tmp_path / f"{name}.gguf").stat().st_size
+    }
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, model in measured().items() if "measured" in model]
+)
+def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Path) -> None:
+    """Of every model of a file of its own: how many tensors of that name have that type. Which ones it leaves in 16 bits depends on
+    the file it is given."""
+    model = measured()[name]
+    architecture = read_local(make(tmp_path, name), ROWS).spec.architecture
+    assert architecture is not None
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    found: Counter[tuple[str, str]] = Counter()
+    for tensor in stored(architecture, row, model["quantization"], False):
+        if not tensor.type.startswith("F"):
+            found[tensor.name, tensor.type] += tensor.count
+    assert found == Counter(
+        (re.sub(r"blk\.\d+\.", "blk.*.", tensor), type)
+        for tensor, _, type in placed(model)
+        if not type.startswith("F")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("openelm-270m", "normalize_qk_projections", False),
+        ("spark-x2.5-4b", "headwise_attn_output_gate", False),
+        ("jais-590m", "position_embedding_type", "learned"),
+        ("llada-8b", "include_bias", True),
+        ("nanbeige4.2-3b", "enable_mhc", True),
+    ],
+)
+def test_a_key_that_changes_the_weights_is_named(
+    name: str, key: str, value: object, tmp_path: Path
+) -> None:
+    """Of classes that transformers does not have: where a key is not as in the models whose tensors are known, nothing is counted."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**measured()[name]["config"], key: value}), encoding="utf-8")
+    spec = read_local(file, ROWS).spec
+    assert spec.parameters.total is None
+    assert any(key in why for why in spec.unknown.values())
+
+
+@pytest.mark.parametrize(("program", "known"), [("llama.cpp", False), ("llama-cpp-python", True)])
+def test_a_model_at_which_llamacpp_stops_with_flash_attention_is_known_without(
+    program: str, known: bool, tmp_path: Path
+) -> None:
+    """PLM: 0c1e570 aborts in each measured case with flash attention, its default; llama-cpp-python leaves it off."""
+    verdict = check(
+        make(tmp_path, "plm-1.8b"),
+        Workload(runtime=program, min_tokens_per_second=0),
+        machine=WITHOUT_GPU,
+    )
+    assert verdict.needs is not None
+    assert (verdict.needs.memory is not None) is known
+    assert (
+        any("--flash-attn off" in (unread.remedy or "") for unread in verdict.needs.unknown)
+        is not known
+    )
+
+
+def test_a_window_that_llamacpp_ignores_shortens_no_cache(tmp_path: Path) -> None:
+    """Unlimited-OCR's header has one; "the decoder ignores it" (conversion/deepseek.py of llama.cpp 0c1e570)."""
+    architecture = read_local(
+        make(tmp_path, "deepseek-ocr", **{"deepseek2-ocr.attention.sliding_window": 128}), ROWS
+    ).spec.architecture
+    assert architecture is not None
+    assert {group.window_tokens for group in architecture.attention} == {128}
+    row = row_of(architecture, ROWS)
+    assert row is not None
+    for case in measured()["deepseek-ocr"]["cases"]:
+        room = llamacpp.cells(
+            case["n_ctx"], sequences=case["n_seq_max"], unified=bool(case["kv_unified"])
+        )
+        found = llamacpp.cache_bytes(
+            architecture, row, room, key_type=case["type_k"], value_type=case["type_v"]
+        )
+        assert found == case["context_bytes"]
+
+
+def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
+    """llama.cpp takes the count of 1 in the header of these files for none (src/llama-model.cpp, load_hparams)."""
+    plain = read_local(make(tmp_path, "hunyuan-7b"), ROWS).spec.architecture
+    more = {"hunyuan-dense.expert_count": 1, "hunyuan-dense.expert_used_count": 1}
+    assert plain is not None
+    assert plain == read_local(make(tmp_path, "hunyuan-7b", **more), ROWS).spec.architecture
+
+
+WEIGHTS = ("weights", "repacked_weights")
+
+
+@pytest.mark.parametrize("name", measured())
+def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
+    """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
+    model = measured()[name]
+    program = (
+        "llama.cpp" if any(case["flash_attn"] for case in model["cases"]) else "llama-cpp-python"
+    )
+    verdict = check_with(
+        shipped_catalogue(),
+        make(tmp_path, name),
+        Workload(runtime=program),
+        WITHOUT_GPU,
+        instead=False,
+    )
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
+    blocks = model["metadata"]["block_count"] - model["metadata"].get("nextn_predict_layers", 0)
+    block = [re.match(r"blk\.(\d+)\.", tensor) for tensor, _, _ in placed(model)]
+    extra = sum(
+        bytes_of(type, shape)
+        for found, (_, shape, type) in zip(block, placed(model), strict=True)
+        if found is not None and int(found[1]) >= blocks
+    )
+    assert sum(term.bytes for term in terms) == model["tensor_bytes"] - extra
+    assert all(term.low_bytes == term.bytes == term.high_bytes for term in terms)
+
+
+@pytest.mark.parametrize("name", ["afm-4.5b", "gemma-2b-it", "olmo-2-7b-instruct"])
+@pytest.mark.parametrize("upgraded", ["Q8_0", "Q6_K"])
+def test_a_publishers_own_mix_is_laid_out_by_its_tensors(
+    name: str, upgraded: str, tmp_path: Path
+) -> None:
+    """Of a file that follows no recipe the header tells what a GPU takes: all but the token table, which is there again where it is
+    the output matrix too (src/llama-model.cpp, load_tensors)."""
+    model = measured()[name]
+    mix = [
+        (tensor, shape, upgraded if "ffn_" in tensor and len(shape) > 1 else type)
+        for tensor, shape, type in placed(model)
+    ]
+    file = write(tmp_path / "own-mix.gguf", *gguf(metadata(name, model), mix))
+    assert sum(bytes_of(type, shape) for _, shape, type in mix) > 1.2 * model["tensor_bytes"]
+    table = next(
+        bytes_of(type, shape) for tensor, shape, type in mix if tensor == "token_embd.weight"
+    )
+    tied = all(tensor != "output.weight" for tensor, _, _ in mix)
+    whole = sum(bytes_of(type, shape) for _, shape, type in mix)
+    for size, placement in ((80 * 10**9, "accelerator"), (3 * 10**9, "split")):
+        card = Accelerator(
+            vendor="nvidia",
+            name="GPU",
+            memory_total_bytes=size,
+            memory_free_bytes=size,
+            unified=False,
+        )
+        verdict = check(
+            file,
+            Workload(runtime="llama.cpp", min_tokens_per_second=0),
+            machine=WITHOUT_GPU.replace(accelerators=(card,)),
+        )
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        assert verdict.needs.placement == placement
+        there = {where: sum(term.bytes for term in verdict.needs.memory.terms if term.where == where and term.name in WEIGHTS)
+                 for where in ("host", "accelerator:0")}  # fmt: skip
+        kept = sum(term.bytes for term in verdict.needs.memory.terms if term.name == "embeddings")
+        assert kept == table
+        assert sum(there.values()) == whole - table + (table if tied else 0)
+        assert (there["host"] == 0) is (placement == "accelerator")
+
+
+def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> None:
+    """A file of one quantization asked about in another: the answer says which it holds, and no other is here: it would have to be
+    downloaded or made, and no command runs it. Asked about in its own it says nothing."""
+    file = make(tmp_path, "olmo-2-7b-instruct")
+    for asked, told in (("Q3_K_M", True), ("q4_k_m", False), (None, False)):
+        wanted = Workload(runtime="llama.cpp", quantization=asked, min_tokens_per_second=0)
+        verdict = check(file, wanted, machine=load("aws-m7i.2xlarge").machine)
+        assert any("holds Q4_K_M" in note for note in verdict.notes) is told, asked
+        codes = {finding.code for finding in verdict.findings}
+        assert (
+            "disk-nothing-missing" in codes,
+            "weights-here" in codes,
+            bool(verdict.commands),
+        ) == (not told,) * 3, asked
+
+
+def test_only_the_quantization_that_a_file_holds_needs_no_disk(tmp_path: Path) -> None:
+    """On a full disk the file here still fits, and no other that would have to be downloaded or made."""
+    from selfhost.api import describe, open_catalogue
+
+    full = Disk(
+        purpose="llama.cpp", path="/models", free_bytes=0, total_bytes=10**12, writable=True
+    )
+    machine = WITHOUT_GPU.replace(
+        disks=(full,), instruction_sets=("sse2", "sse4_2", "avx2", "fma", "f16c")
+    )
+    shown = describe(
+        open_catalogue(),
+        str(make(tmp_path, "olmo-2-7b-instruct")),
+        Workload(min_tokens_per_second=0),
+        machine,
+    )
+    assert {size.quantization for size in shown.sizes if size.fits} == {"Q4_K_M"}
+    assert len([size for size in shown.sizes if size.fits is False]) > 5
+
+
+def test_facts_of_the_header_reach_the_spec(tmp_path: Path) -> None:
+    """Name, license, context and vocabulary are those of the file; what it does not say is unknown with a reason."""
+    spec = read_local(make(tmp_path, "llama-3.2-1b"), ROWS).spec
+    assert (spec.id, spec.name, spec.origin) == (
+        "llama-3.2-1b",
+        "llama-3.2-1b",
+        str(tmp_path / "llama-3.2-1b.gguf"),
+    )
+    assert spec.license is not None
+    assert spec.license.id == "Apache-2.0"
+    assert spec.architecture is not None
+    assert (spec.architecture.vocabulary, spec.architecture.context_tokens) == (128_256, 131_072)
+    assert spec.architecture.tied_embeddings
+    assert "architecture.dtype" in spec.unknown
+    # Llama 3.2 1B as published: 1,235,814,400 parameters
+    assert spec.parameters.total == 1_235_814_400
+
+
+def test_experts_count_only_as_far_as_a_token_uses_them(tmp_path: Path) -> None:
+    """Mixtral 8x7B: 46.7 billion parameters, 12.9 billion per token (Mistral AI, 2023-12-11)."""
+    parameters = read_local(make(tmp_path, "mixtral-8x7b"), ROWS).spec.parameters
+    assert parameters.total == 46_702_792_704
+    assert parameters.active == 12_879_925_248
+
+
+def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:
+    """Weights stay exact by the file's own table; whether llama.cpp loads it, and what it would keep, nobody here knows: neither of the
+    file nor of a spec made of it."""
+    model = {**measured()["mistral-7b-v0.3"], "architecture": "brandnew"}
+    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), placed(model)))
+    local = read_local(path, ROWS)
+    architecture = local.spec.architecture
+    assert architecture is not None
+    tensors = gguf_tensors(architecture, ArchitectureRow(name="brandnew"))
+    assert sum(prod(group.shape) * (len(group.layers) or 1) for group in tensors) == 7_248_023_552
+    assert any("brandnew" in note for note in local.notes)
+    assert again(local.spec) == local.spec.replace(tensors=())
+    for asked in (path, again(local.spec)):
+        verdict = check(asked, machine=load("aws-m7i.2xlarge").machine)
+        assert (verdict.route, verdict.needs and verdict.needs.memory) == ("unknown", None)
+        assert any(
+            "brandnew" in finding.reason
+            for finding in verdict.findings
+            if finding.check == "memory"
+        )
+
+
+def test_a_file_with_more_biases_than_its_row_keeps_its_tensors(tmp_path: Path) -> None:
+    """llama.cpp asks for most biases where they are there (TENSOR_NOT_REQUIRED): counted, and said."""
+    model = measured()["mistral-7b-v0.3"]
+    tensors = [*placed(model), ("blk.0.ffn_down.bias", [4096], "F32")]
+    local = read_local(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)), ROWS)
+    assert local.spec.parameters.total == 7_248_023_552 + 4096
+    assert any("ffn_down.bias" in note for note in local.notes)
+    assert again(local.spec) == local.spec.replace(tensors=())
+
+
+def test_a_file_that_llamacpp_refuses_is_of_no_known_model(tmp_path: Path) -> None:
+    """llama.cpp: missing tensor; wrong shape (src/llama-model-loader.cpp): it does not run, whatever the machine and the program, and
+    the reason names the tensor. At more tensors than it asked for it stops too, but a later release may ask for them: unknown."""
+    model = measured()["mistral-7b-v0.3"]
+    all = placed(model)
+    short = [
+        (name, [4096, 64] if name == "blk.5.ffn_up.weight" else shape, type)
+        for name, shape, type in all
+    ]
+    for tensors, why, refused in (
+        ([one for one in all if one[0] != "blk.3.ffn_up.weight"], "no tensor blk.3.ffn_up", True),
+        (
+            [*all, ("blk.0.surprise.weight", [4096, 4096], "F16")],
+            "a tensor blk.0.surprise (4,096 × 4,096)",
+            False,
+        ),
+        ([*all, ("surprise.weight", [4096], "F16")], "a tensor surprise (4,096)", False),
+        (short, "blk.5.ffn_up is 4,096 × 64", True),
+    ):
+        path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
+        spec = read_local(path, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        for runtime in (None, "ollama", "transformers") if refused else (None,):
+            verdict = check(
+                str(path),
+                Workload(runtime=runtime, private=True),
+                machine=load("aws-m7i.2xlarge").machine,
+            )
+            assert (verdict.route, verdict.exit_code) == (
+                ("neither", 1) if refused else ("unknown", 3)
+            )
+            (found,) = [
+                one for one in verdict.findings if one.outcome == ("fail" if refused else "unknown")
+            ]
+            assert found.check == ("runtime" if refused else "memory")
+            assert why in found.reason
+            assert not refused or (
+                found.code == "runtime-cannot-load" and "--runtime" not in str(found.remedy)
+            )
+
+
+@pytest.mark.parametrize("key", ["context_length", "embedding_length", "block_count"])
+def test_a_header_without_a_key_that_llamacpp_needs_is_damaged(key: str, tmp_path: Path) -> None:
+    """llama_model_base::load_hparams gets these without a default: "key not found in model"."""
+    model = measured()["mistral-7b-v0.3"]
+    keys = metadata("x", model)
+    del keys[f"llama.{key}"]
+    assert f"no llama.{key}" in problem(write(tmp_path / "x.gguf", *gguf(keys, placed(model))))
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking", "told"),
+    [
+        (
+            "mistral-7b-v0.3",
+            ("blk.31.attn_output.", "blk.31.attn_q.", "blk.31.attn_k.", "blk.31.attn_v."),
+            "blk.31.attn_q.weight",
+        ),
+        ("mistral-7b-v0.3", ("blk.31.ffn_",), "blk.31.ffn_down.weight"),
+        (
+            "mistral-7b-v0.3",
+            ("blk.31.ffn_down.", "blk.31.ffn_up.", "blk.31.ffn_norm."),
+            "blk.31.ffn_down.weight",
+        ),
+        ("qwen3.5-122b-a10b", ("blk.47.ffn_",), "blk.47.ffn_down.weight"),
+        ("jamba-large-1.5", ("blk.4.attn_",), "blk.4.attn_q.weight"),
+    ],
+)
+def test_a_block_that_lost_its_last_tensors_is_damaged(
+    name: str, lacking: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    """A block without attention or feed-forward is whole only where the header says so: llama.cpp stops at the first missing tensor."""
+    model = measured()[name]
+    left = [one for one in placed(model) if not one[0].startswith(lacking)]
+    assert len(left) < len(placed(model))
+    assert f"no tensor {told}" in problem(
+        write(tmp_path / "x.gguf", *gguf(metadata(name, model), left))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [("mistral-7b-v0.3", "blk.31.attn_v.weight"), ("olmo-2-7b-instruct", "output_norm.weight")],
+)
+def test_a_tensor_that_only_some_architectures_do_without_is_missed_in_the_others(
+    name: str, lacking: str, tmp_path: Path
+) -> None:
+    """Only Gemma 4 takes values from keys, and none does without the last norm (src/models)."""
+    model = measured()[name]
+    left = [one for one in placed(model) if one[0] != lacking]
+    spec = read_local(write(tmp_path / "x.gguf", *gguf(metadata(name, model), left)), ROWS).spec
+    assert spec.architecture is None
+    assert f"no tensor {lacking.removesuffix('.weight')}" in spec.unknown["architecture"]
+
+
+def test_a_block_beyond_their_number_is_a_damaged_file(tmp_path: Path) -> None:
+    """Two blocks in the header, 32 in the file: llama.cpp's done_getting_tensors counts the others and stops."""
+    model = measured()["mistral-7b-v0.3"]
+    found = problem(
+        write(
+            tmp_path / "x.gguf",
+            *gguf(metadata("x", model) | {"llama.block_count": 2}, placed(model)),
+        )
+    )
+    assert "has a block 31, and says that it has 2 blocks" in found
+
+
+def test_a_window_of_unknown_layers_leaves_the_cache_unknown(tmp_path: Path) -> None:
+    """No guess: where the header has a window and nobody says in which layers, the architecture is unknown and the size is not."""
+    model = {**measured()["mistral-7b-v0.3"], "architecture": "brandnew"}
+    path = write(
+        tmp_path / "x.gguf",
+        *gguf(metadata("x", model) | {"brandnew.attention.sliding_window": 1024}, placed(model)),
+    )
+    local = read_local(path, ROWS)
+    assert local.spec.architecture is None
+    assert "window" in local.spec.unknown["architecture"]
+    assert local.spec.files[0].bytes == {"F16": path.stat().st_size}
+    assert again(local.spec) == local.spec.replace(tensors=())
+
+
+def test_a_tensor_of_a_type_that_nobody_loads_makes_the_model_unknown(tmp_path: Path) -> None:
+    """ggml.h of 2026 ends at 42: llama.cpp's gguf.cpp refuses a file with another, and a newer one may not."""
+    header, size = gguf(
+        metadata("x", measured()["llama-3.2-1b"]), placed(measured()["llama-3.2-1b"])
+    )
+    name = text("output_norm.weight")
+    place = header.index(name) + len(name) + 4 + 8
+    assert header[place : place + 4] == struct.pack("<I", 0)
+    path = write(
+        tmp_path / "x.gguf", header[:place] + struct.pack("<I", 250) + header[place + 4 :], size
+    )
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is None
+    assert "type 250" in spec.unknown["architecture"]
+
+
+def test_a_block_without_a_tensor_is_a_damaged_file(tmp_path: Path) -> None:
+    """llama.cpp looks for every tensor of every block and stops at the first that is not there."""
+    model = measured()["mistral-7b-v0.3"]
+    tensors = [one for one in placed(model) if not one[0].startswith(("blk.2.", "blk.7."))]
+    found = problem(write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors)))
+    assert "no tensor of block 2, 7" in found
+
+
+def test_an_array_of_another_length_than_there_are_blocks_is_refused(tmp_path: Path) -> None:
+    """llama.cpp's get_key_or_arr: "has wrong array length". Releases differ in what they do with a window's pattern."""
+    model = measured()["mistral-7b-v0.3"]
+    keys = metadata("x", model)
+    for key, usual in (
+        ("attention.head_count", 32),
+        ("attention.head_count_kv", 8),
+        ("feed_forward_length", 14336),
+    ):
+        for number in (31, 33, 5000):
+            path = write(
+                tmp_path / "x.gguf", *gguf(keys | {f"llama.{key}": [usual] * number}, placed(model))
+            )
+            assert f"llama.{key} lists {number:,} numbers, and there are 32 blocks" in problem(path)
+        whole = write(
+            tmp_path / "x.gguf", *gguf(keys | {f"llama.{key}": [usual] * 32}, placed(model))
+        )
+        assert (
+            read_local(whole, ROWS).spec.architecture
+            == read_local(make(tmp_path, "mistral-7b-v0.3"), ROWS).spec.architecture
+        )
+    for number in (31, 33, 5000):
+        window = {
+            "llama.attention.sliding_window": 1024,
+            "llama.attention.sliding_window_pattern": [True] * number,
+        }
+        spec = read_local(
+            write(tmp_path / "x.gguf", *gguf(keys | window, placed(model))), ROWS
+        ).spec
+        assert spec.architecture is None
+        assert (
+            f"sliding_window_pattern lists {number:,} layers, and there are 32"
+            in spec.unknown["architecture"]
+        )
+
+
+def test_three_sections_of_the_rotation_are_ollamas(tmp_path: Path) -> None:
+    """llama.cpp: "key qwen35.rope.dimension_sections has wrong array length; expected 4, got 3"; Ollama runs the files that it wrote so."""
+    model = measured()["qwen3.5-0.8b"]
+    keys = metadata("x", model)
+    assert (
+        read_local(write(tmp_path / "x.gguf", *gguf(keys, placed(model))), ROWS).spec.architecture
+        is not None
+    )
+    path = write(
+        tmp_path / "x.gguf",
+        *gguf(keys | {"qwen35.rope.dimension_sections": [11, 11, 10]}, placed(model)),
+    )
+    assert "llama.cpp wants 4" in read_local(path, ROWS).spec.unknown["architecture"]
+
+
+def test_experts_used_may_be_listed_by_block(tmp_path: Path) -> None:
+    """llama.cpp 0c1e570 reads expert_used_count with get_key_or_arr; where the blocks differ the model is unknown, not damaged."""
+    model = measured()["lfm2-8b-a1b"]
+    keys, name = metadata("x", model), "lfm2moe.expert_used_count"
+    used, blocks = keys[name], 24
+    whole = write(tmp_path / "x.gguf", *gguf(keys | {name: [used] * blocks}, placed(model)))
+    assert (
+        read_local(whole, ROWS).spec.architecture
+        == read_local(make(tmp_path, "lfm2-8b-a1b"), ROWS).spec.architecture
+    )
+    path = write(
+        tmp_path / "x.gguf", *gguf(keys | {name: [used] * (blocks - 1) + [1]}, placed(model))
+    )
+    assert "another number in each block" in read_local(path, ROWS).spec.unknown["architecture"]
+
+
+def test_keys_that_contradict_the_tensors_are_not_believed(tmp_path: Path) -> None:
+    """Four KV heads in a header whose key matrices have eight: unknown, not exact."""
+    model = measured()["mistral-7b-v0.3"]
+    path = write(
+        tmp_path / "x.gguf",
+        *gguf(metadata("x", model) | {"llama.attention.head_count_kv": 4}, placed(model)),
+    )
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is None
+    assert "attn_k" in spec.unknown["architecture"]
+
+
+@pytest.mark.parametrize("name", ["mistral-7b-v0.3", "qwen-7b", "falcon-h1-0.5b-instruct"])
+def test_a_feed_forward_of_another_length_than_its_header_says_is_refused(
+    name: str, tmp_path: Path
+) -> None:
+    """As llama.cpp refuses a tensor of another shape than it made; it makes that of the first Qwen half as long as the header says."""
+    model = measured()[name]
+    key = f"{model['architecture']}.feed_forward_length"
+    assert read_local(make(tmp_path, name), ROWS).spec.architecture is not None
+    assert "ffn_down.weight is" in problem(
+        write(tmp_path / "x.gguf", *gguf(metadata("x", model) | {key: 96}, placed(model)))
+    )
+
+
+def test_old_deepseek_files_cache_every_head(tmp_path: Path) -> None:
+    """Files without the _mla keys (before April 2025) have no latent cache: llama.cpp unpacks keys and values of all heads."""
+    model = measured()["deepseek-v2-lite"]
+    keys = metadata("x", model)
+    for key in ("attention.key_length_mla", "attention.value_length_mla"):
+        del keys[f"deepseek2.{key}"]
+    keys |= {
+        "deepseek2.attention.head_count_kv": 16,
+        "deepseek2.attention.key_length": 192,
+        "deepseek2.attention.value_length": 128,
+    }
+    tensors = [
+        tensor
+        for tensor in placed(model)
+        if not tensor[0].endswith(("attn_k_b.weight", "attn_v_b.weight"))
+    ]
+    tensors += [(f"blk.{layer}.attn_kv_b.weight", [512, 4096], "F16") for layer in range(27)]
+    architecture = read_local(
+        write(tmp_path / "x.gguf", *gguf(keys, tensors)), ROWS
+    ).spec.architecture
+    assert architecture is not None
+    assert not architecture.tensors
+    (group,) = cache_groups(architecture, None)
+    assert (group.key_elements, group.value_elements) == (16 * 192, 16 * 128)
+
+
+@pytest.mark.parametrize(
+    ("stated", "types", "quantization", "noted"),
+    [
+        (15, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
+        (None, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
+        (None, {"Q4_K"}, "Q4_K_S", False),
+        (15 + 1024, {"Q4_K", "Q6_K"}, "Q4_K_M", False),
+        (15, {"Q8_0"}, "Q8_0", True),
+        (999, {"Q8_0"}, "Q8_0", True),
+    ],
+)
+def test_quantization_by_file_type_and_tensors(
+    stated: int | None, types: set[str], quantization: str, noted: bool, tmp_path: Path
+) -> None:
+    """The file type names the quantization; where tensors contradict it they win, and the answer says so."""
+    model = measured()["mistral-7b-v0.3"]
+    keys = metadata("x", model)
+    del keys["general.file_type"]
+    if stated is not None:
+        keys["general.file_type"] = stated
+    base, better = (
+        min(types, key=lambda type: TYPES[type][2] / TYPES[type][1]),
+        max(types, key=lambda type: TYPES[type][2] / TYPES[type][1]),
+    )
+    tensors = [
+        (name, shape, type if len(shape) == 1 else better if "ffn_down" in name else base)
+        for name, shape, type in placed(model)
+    ]
+    local = read_local(write(tmp_path / "x.gguf", *gguf(keys, tensors)), ROWS)
+    assert local.quantization == quantization
+    assert any("Q4_K_M" in note or "999" in note for note in local.notes) is noted

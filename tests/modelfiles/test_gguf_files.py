@@ -1,0 +1,276 @@
+"""GGUF files in parts, cut off, damaged or hostile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.ggufs import (
+    ROWS,
+    gguf,
+    make,
+    measured,
+    metadata,
+    placed,
+    text,
+    value,
+    write,
+)
+from helpers.local_models import problem, reads_or_refuses
+from selfhost import Workload, check
+from selfhost.machine.profiles import load
+from selfhost.modelfiles import read_local
+from selfhost.modelfiles.gguf import MAX_HEADER_BYTES
+
+
+def split(folder: Path, parts: int) -> list[Path]:
+    model = measured()["llama-3.2-1b"]
+    tensors = placed(model)
+    made = []
+    for number in range(parts):
+        mine = tensors[number::parts]
+        keys: dict[str, object] = {
+            "split.no": number,
+            "split.count": parts,
+            "split.tensors.count": len(tensors),
+        }
+        if number == 0:
+            keys = metadata("llama-3.2-1b", model) | keys
+        made.append(
+            write(folder / f"llama-{number + 1:05d}-of-{parts:05d}.gguf", *gguf(keys, mine))
+        )
+    return made
+
+
+def test_the_parts_of_a_split_file_are_one_model(tmp_path: Path) -> None:
+    """Any part names the model; sizes add up."""
+    parts = split(tmp_path, 3)
+    whole = read_local(parts[0], ROWS)
+    assert whole.spec.parameters.total == 1_235_814_400
+    assert whole.spec.files[0].bytes == {"F16": sum(part.stat().st_size for part in parts)}
+    for path in (*parts, tmp_path):
+        local = read_local(path, ROWS)
+        assert local.spec.architecture == whole.spec.architecture
+        assert local.spec.files[0].bytes == whole.spec.files[0].bytes
+
+
+def test_a_split_file_is_run_by_its_first_part(tmp_path: Path) -> None:
+    """llama.cpp takes no other: "illegal split file idx" (src/llama-model-loader.cpp)."""
+    parts = split(tmp_path, 3)
+    for part in parts:
+        verdict = check(
+            part,
+            Workload(runtime="llama.cpp", min_tokens_per_second=0),
+            machine=load("aws-m7i.2xlarge").machine,
+        )
+        (command,) = verdict.commands
+        assert f"-m {parts[0]} " in command
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    """Which file to download is said; so is a part whose name does not say which it is, and one of another model."""
+    parts = split(tmp_path, 3)
+    parts[1].unlink()
+    assert "llama-00002-of-00003.gguf" in problem(parts[0])
+    assert "llama-00002-of-00003.gguf" in problem(tmp_path)
+    alone = parts[0].rename(tmp_path / "renamed.gguf")
+    assert "one part of 3" in problem(alone)
+
+
+def test_tensors_of_another_model_among_the_parts(tmp_path: Path) -> None:
+    """Parts whose tensors do not add up to what the first one promises are two models."""
+    parts = split(tmp_path, 3)
+    parts[1].write_bytes(parts[2].read_bytes())
+    assert "parts" in problem(parts[0])
+
+
+@pytest.mark.parametrize("missing", [1, 1000, 10_000_000])
+def test_a_download_that_stopped_says_how_much_is_missing(missing: int, tmp_path: Path) -> None:
+    """The number of missing bytes, for the file may look whole in a listing."""
+    path = make(tmp_path, "llama-3.2-1b")
+    size = path.stat().st_size
+    os.truncate(path, size - missing)
+    found = problem(path)
+    assert f"{missing:,} of its {size:,} bytes are missing" in found
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a volume that is RAM")
+def test_a_file_on_a_volume_that_is_ram_is_known_as_such(tmp_path: Path) -> None:
+    """Named there, through a link or with the folder it lies in: /proc/mounts says that /dev/shm is a tmpfs."""
+    kinds = {
+        line.split()[1]: line.split()[2] for line in Path("/proc/mounts").read_text().splitlines()
+    }
+    if kinds.get("/dev/shm") != "tmpfs":
+        pytest.skip("/dev/shm is no tmpfs here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        file = make(Path(folder), next(iter(measured())))
+        (tmp_path / "link.gguf").symlink_to(file)
+        for path in (file, tmp_path / "link.gguf", Path(folder)):
+            assert read_local(path, ROWS).in_memory, path
+        shutil.move(file, tmp_path / "moved.gguf")
+    on_disk = not any(
+        str(tmp_path).startswith(point)
+        for point, kind in kinds.items()
+        if kind == "tmpfs" and point != "/"
+    )
+    assert read_local(tmp_path / "moved.gguf", ROWS).in_memory is not on_disk
+
+
+def test_bytes_after_the_last_tensor_do_no_harm(tmp_path: Path) -> None:
+    """Published files end in padding or do not."""
+    path = make(tmp_path, "llama-3.2-1b")
+    os.truncate(path, path.stat().st_size + 31)
+    assert read_local(path, ROWS).spec.architecture is not None
+
+
+_HEAD = b"GGUF" + struct.pack("<I", 3)
+
+
+_BROKEN = {
+    "big-endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1),
+    "big-endian GGUF": b"FUGG" + struct.pack(">IQQ", 3, 1, 1),
+    "version 1": b"GGUF" + struct.pack("<III", 1, 1, 1) + bytes(16),
+    "version 77": b"GGUF" + struct.pack("<IQQ", 77, 1, 1),
+    "tensors": _HEAD + struct.pack("<QQ", 2**63, 0),
+    "keys": _HEAD + struct.pack("<QQ", 0, 2**63),
+    "key of": _HEAD + struct.pack("<QQQ", 0, 1, 2**62),
+    "unknown type 99": _HEAD
+    + struct.pack("<QQ", 0, 1)
+    + text("a")
+    + struct.pack("<I", 99)
+    + bytes(99),
+    "list of lists": _HEAD
+    + struct.pack("<QQ", 0, 1)
+    + text("a")
+    + struct.pack("<IIQ", 9, 9, 1)
+    + bytes(99),
+    "claims to list": _HEAD
+    + struct.pack("<QQ", 0, 1)
+    + text("a")
+    + struct.pack("<IIQ", 9, 8, 2**60)
+    + bytes(99),
+    "ends inside its header": _HEAD
+    + struct.pack("<QQ", 0, 1)
+    + text("a")
+    + struct.pack("<IIQ", 9, 4, 2**60)
+    + bytes(99),
+    "twice": _HEAD + struct.pack("<QQ", 0, 2) + 2 * (text("a") + value(1)),
+    "general.alignment": _HEAD + struct.pack("<QQ", 0, 1) + text("general.alignment") + value(33),
+    "dimensions": _HEAD + struct.pack("<QQ", 1, 0) + text("t") + struct.pack("<I", 5) + bytes(99),
+    "shape 0": _HEAD
+    + struct.pack("<QQ", 1, 0)
+    + text("t")
+    + struct.pack("<IQIQ", 1, 0, 0, 0)
+    + bytes(99),
+    "shape 18446744073709551615": _HEAD
+    + struct.pack("<QQ", 1, 0)
+    + text("t")
+    + struct.pack("<IQIQ", 1, 2**64 - 1, 0, 0)
+    + bytes(99),
+    "cannot be Q4_K": _HEAD
+    + struct.pack("<QQ", 1, 0)
+    + text("t")
+    + struct.pack("<IQIQ", 1, 31, 12, 0)
+    + bytes(99),
+    "Q4_0_4_4": _HEAD
+    + struct.pack("<QQ", 1, 0)
+    + text("t")
+    + struct.pack("<IQIQ", 1, 32, 31, 0)
+    + bytes(99),
+    "download the model in Q4_0:": _HEAD
+    + struct.pack("<QQ", 1, 0)
+    + text("t")
+    + struct.pack("<IQIQ", 1, 32, 33, 0)
+    + bytes(99),
+    "begins 64": _HEAD
+    + struct.pack("<QQ", 1, 0)
+    + text("t")
+    + struct.pack("<IQIQ", 1, 32, 0, 64)
+    + bytes(999),
+    "architecture is missing": gguf({"general.name": "x"}, [("t", [32], "F32")])[0] + bytes(128),
+    "holds no weights": gguf({"general.architecture": "llama"}, [])[0],
+    "LoRA adapter": gguf(
+        {"general.architecture": "llama", "general.type": "adapter"}, [("t", [32], "F32")]
+    )[0]
+    + bytes(128),
+    "projector": gguf({"general.architecture": "clip"}, [("t", [32], "F32")])[0] + bytes(128),
+    "importance matrix": gguf(
+        {"general.type": "imatrix", "general.architecture": "llama"}, [("t", [32], "F32")]
+    )[0]
+    + bytes(128),
+    "no whole number": gguf(
+        {"general.architecture": "llama", "llama.block_count": "many"}, [("t", [32], "F32")]
+    )[0]
+    + bytes(128),
+    "5,000 layers": gguf(
+        {"general.architecture": "llama", "llama.block_count": 5000}, [("t", [32], "F32")]
+    )[0]
+    + bytes(128),
+}
+
+
+@pytest.mark.parametrize("says", _BROKEN)
+def test_a_damaged_or_hostile_gguf_header(says: str, tmp_path: Path) -> None:
+    """Each fault has its own sentence, whatever sizes the header claims."""
+    path = tmp_path / "x.gguf"
+    path.write_bytes(_BROKEN[says])
+    assert says.removesuffix(" 0") in problem(path)
+
+
+def test_a_header_without_end_stops_at_the_limit(tmp_path: Path) -> None:
+    """A sparse file that claims a text of almost its whole size is not read to its end."""
+    path = tmp_path / "x.gguf"
+    start = (
+        _HEAD + struct.pack("<QQ", 0, 2) + text("a") + struct.pack("<IQ", 8, MAX_HEADER_BYTES + 10)
+    )
+    write(path, start, 2 * MAX_HEADER_BYTES)
+    assert "header of more than" in problem(path)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_mutation_of_a_gguf_header_is_a_traceback(data: st.DataObject, tmp_path: Path) -> None:
+    """Whatever bytes are changed, added, or cut: a spec or a `SpecError`."""
+    name = data.draw(
+        st.sampled_from(
+            [
+                "llama-3.2-1b",
+                "qwen3.5-0.8b",
+                "gemma-3n-e2b-it",
+                "deepseek-v2-lite",
+                "lfm2-1.2b",
+                "jamba-large-1.5",
+            ]
+        )
+    )
+    header, size = header_of(name)
+    bytes_ = bytearray(header)
+    for _ in range(data.draw(st.integers(0, 4))):
+        # the first kilobytes hold counts and keys: most of what can go wrong
+        place = data.draw(st.integers(0, len(bytes_) - 9) | st.integers(0, 3000))
+        bytes_[place : place + data.draw(st.integers(0, 8))] = data.draw(
+            st.binary(max_size=8)
+            | st.sampled_from(
+                [b"\xff" * 8, bytes(8), struct.pack("<Q", 2**62), struct.pack("<I", 0)]
+            )
+        )
+    cut = data.draw(st.none() | st.integers(0, len(bytes_)))
+    path = tmp_path / "x.gguf"
+    write(path, bytes(bytes_[:cut]), size if cut is None else min(cut, size))
+    reads_or_refuses(path)
+
+
+@cache
+def header_of(name: str) -> tuple[bytes, int]:
+    model = measured()[name]
+    return gguf(metadata(name, model), placed(model))

@@ -1,0 +1,141 @@
+"""Folders, and everything that is no model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers.ggufs import (
+    ROWS,
+    gguf,
+    make,
+    write,
+)
+from helpers.local_models import config, problem, safetensors
+from selfhost.modelfiles import LocalModel, read_local, spec_text
+
+
+def test_several_quantizations_in_one_folder_are_listed(tmp_path: Path) -> None:
+    """Which one is meant is for the user to say."""
+    make(tmp_path, "llama-3.2-1b").rename(tmp_path / "a-Q4_K_M.gguf")
+    make(tmp_path, "llama-3.2-1b").rename(tmp_path / "a-Q8_0.gguf")
+    found = problem(tmp_path)
+    assert "a-Q4_K_M.gguf" in found
+    assert "a-Q8_0.gguf" in found
+
+
+def test_a_projector_beside_the_model_is_no_second_model(tmp_path: Path) -> None:
+    """mmproj files lie beside vision models; they are named with their size, not counted."""
+    make(tmp_path, "llama-3.2-1b")
+    write(
+        tmp_path / "mmproj-F16.gguf", *gguf({"general.architecture": "clip"}, [("t", [32], "F32")])
+    )
+    local = read_local(tmp_path, ROWS)
+    assert local.spec.id == "llama-3.2-1b"
+    assert any("mmproj-F16.gguf" in note for note in local.notes)
+
+
+def test_folders_without_a_model(tmp_path: Path) -> None:
+    """Empty; something else; an adapter; a download that did not finish; the outer folder of Hugging Face's cache."""
+    assert "empty folder" in problem(tmp_path)
+    (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
+    assert "notes.txt" in problem(tmp_path)
+    (tmp_path / "m.gguf.incomplete").write_bytes(b"x")
+    assert "m.gguf.incomplete" in problem(tmp_path)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
+    safetensors(adapter / "adapter_model.safetensors", {"a": ("F16", [2])})
+    assert "LoRA adapter" in problem(adapter)
+    hub = tmp_path / "models--a--b"
+    (hub / "snapshots" / "abc").mkdir(parents=True)
+    assert "snapshots" in problem(hub)
+
+
+def test_a_config_alone_in_its_folder_is_no_model_here(tmp_path: Path) -> None:
+    """The architecture is known; the weights are not on this machine."""
+    config(tmp_path / "m")
+    local = read_local(tmp_path / "m", ROWS)
+    assert not local.files_here
+    assert local.spec.parameters.total == 7_248_023_552
+    assert local.notes
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4372812000\n",
+            "4,372,812,000 bytes was not downloaded",
+        ),
+        (b"PK\x03\x04" + bytes(40), "zip archive"),
+        (b"\x80\x02}q\x00", "pickle"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"lmgg" + bytes(40), "GGML"),
+        (bytes(4096), "zeros"),
+        (b"\x1f\x8b" + bytes(40), "gzip"),
+        (b"GGUG" + bytes(400), "GGUF"),
+        (bytes(range(256)), "GGUF"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.gguf", "x.bin"])
+def test_files_that_are_no_model_say_what_they_are(
+    content: bytes, says: str, name: str, tmp_path: Path
+) -> None:
+    """What a failed download, another format or a pointer looks like is recognised by its first bytes."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert says in problem(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    """Missing, a dead link, a link to itself, a file used as a folder, an unfinished download, impossible names."""
+    assert "does not exist" in problem(tmp_path / "none.gguf")
+    (tmp_path / "dead.gguf").symlink_to(tmp_path / "gone")
+    assert "a link to a file that does not exist" in problem(tmp_path / "dead.gguf")
+    (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
+    assert "leads back to itself" in problem(tmp_path / "loop.gguf")
+    (tmp_path / "file").write_bytes(b"x")
+    assert "part of the path is a file" in problem(tmp_path / "file" / "x.gguf")
+    (tmp_path / "x.gguf.part").write_bytes(b"GGUF")
+    assert "did not finish" in problem(tmp_path / "x.gguf.part")
+    assert "did not finish" in problem(tmp_path / "x.gguf")
+    assert "no path" in problem("")
+    assert problem("a\0b.gguf")
+    assert problem("x" * 5000 + ".gguf")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_or_device_is_not_waited_for(tmp_path: Path) -> None:
+    """A named pipe without a writer would block for ever."""
+    os.mkfifo(tmp_path / "x.gguf")
+    assert "not an ordinary file" in problem(tmp_path / "x.gguf")
+    assert "not an ordinary file" in problem("/dev/zero")
+    (tmp_path / "m").mkdir()
+    os.mkfifo(tmp_path / "m" / "config.json")
+    assert "not an ordinary file" in problem(tmp_path / "m")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    """The remedy is about permissions."""
+    path = make(tmp_path, "llama-3.2-1b")
+    path.chmod(0)
+    assert "permissions" in problem(path)
+
+
+def test_a_path_keeps_the_form_it_was_typed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No folder of this machine gets into the spec that was not typed."""
+    make(tmp_path, "llama-3.2-1b")
+    monkeypatch.chdir(tmp_path)
+    local: LocalModel = read_local("llama-3.2-1b.gguf", ROWS)
+    assert local.spec.origin == "llama-3.2-1b.gguf"
+    assert str(tmp_path) not in spec_text(local.spec)

@@ -1,0 +1,479 @@
+"""Folders of safetensors: their headers, what contradicts the config.json, and what is damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.ggufs import (
+    ROWS,
+    make,
+    measured,
+    placed,
+)
+from helpers.local_models import (
+    JSON_VALUES,
+    again,
+    config,
+    problem,
+    reads_or_refuses,
+    safetensors,
+    said,
+    small,
+)
+from helpers.paths import CONFIGS
+from selfhost import Workload, check
+from selfhost.catalogue.index import Catalogue
+from selfhost.cli.main import main
+from selfhost.machine.profiles import load
+from selfhost.modelfiles import read_local
+from selfhost.needs import needs_of
+
+
+def test_a_folder_of_safetensors(tmp_path: Path) -> None:
+    """Parameters and bytes are those of the files; the folder, a shard and the index name the same model."""
+    folder = small(tmp_path / "tiny-llama")
+    shards = sorted(folder.glob("*.safetensors"))
+    # 2 × 100 × 64 + 64 + 2 × (64 × (64 + 32 + 32 + 64) + 3 × 64 × 128 + 2 × 64)
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    for path in (folder, *shards, folder / "model.safetensors.index.json"):
+        local = read_local(path, ROWS)
+        assert (local.format, local.quantization, local.files_here) == (
+            "safetensors",
+            "bfloat16",
+            True,
+        )
+        assert local.spec.parameters.total == parameters
+        assert local.spec.files[0].bytes == {
+            "bfloat16": sum(shard.stat().st_size for shard in shards)
+        }
+        assert local.spec.architecture is not None
+        assert again(local.spec) == local.spec
+    assert read_local(folder, ROWS).spec.id == "tiny-llama"
+
+
+def test_a_missing_or_cut_shard(tmp_path: Path) -> None:
+    """The missing file is named; of a cut one the missing bytes are counted."""
+    folder = small(tmp_path / "m")
+    last = folder / "model-00002-of-00002.safetensors"
+    os.truncate(last, last.stat().st_size - 7)
+    assert "7 bytes are missing" in problem(folder)
+    first, total = (
+        folder / "model-00001-of-00002.safetensors",
+        json.loads((folder / "model.safetensors.index.json").read_text()),
+    )
+    last.unlink()
+    half = read_local(folder, ROWS)
+    assert (half.files_here, half.missing, half.size_bytes) == (
+        False,
+        (last.name,),
+        first.stat().st_size,
+    )
+    assert half.total_bytes == total["metadata"].get("total_size")
+    (folder / "model.safetensors.index.json").unlink()
+    assert read_local(folder, ROWS).missing == (last.name,)
+    (folder / "config.json").unlink()
+    assert last.name in problem(folder)
+
+
+def test_files_that_differ_from_their_config_are_believed(tmp_path: Path) -> None:
+    """The total is that of the headers, and the difference is told."""
+    folder = small(tmp_path / "m")
+    config(folder, model_type="llama", hidden_size=64, intermediate_size=4096, num_hidden_layers=2, num_attention_heads=4,
+           num_key_value_heads=2, vocab_size=100)  # fmt: skip
+    local = read_local(folder, ROWS)
+    assert local.spec.parameters.total == 12_864 + 2 * (12_288 + 24_576 + 128)
+    assert local.spec.parameters.difference
+    assert local.notes
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_output_matrix_of_other_rows_is_refused_by_from_pretrained(
+    shared: bool, tmp_path: Path
+) -> None:
+    """transformers 5.23.0 raises for an lm_head.weight of 320 rows where vocab_size is 256, whether or not the table is shared."""
+    fits: dict[str, object] = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 256, "tie_word_embeddings": shared,
+    }  # fmt: skip
+    config(tmp_path, **fits)
+    for rows in (256, 320):
+        stored: dict[str, tuple[str, list[int]]] = {
+            "model.embed_tokens.weight": ("BF16", [256, 64]),
+            "lm_head.weight": ("BF16", [rows, 64]),
+        }
+        stored["model.layers.0.self_attn.k_proj.weight"] = ("BF16", [32, 64])
+        safetensors(tmp_path / "model.safetensors", stored)
+        spec = read_local(tmp_path, ROWS).spec
+        assert (spec.architecture is None) == (rows == 320)
+        assert (
+            rows == 256
+            or "lm_head.weight has 320 rows, and config.json makes it 256"
+            in spec.unknown["architecture"]
+        )
+
+
+def test_a_gguf_file_whose_tokenizer_has_other_tokens_is_refused(tmp_path: Path) -> None:
+    """llama.cpp, issue 5910: "tensor 'token_embd.weight' has wrong shape"; a tokenizer of the kind "none" counts `vocab_size`."""
+    file = make(tmp_path, "llama-3.2-1b")
+    rows = next(
+        shape[1]
+        for name, shape, _ in placed(measured()["llama-3.2-1b"])
+        if name == "token_embd.weight"
+    )
+    spec = read_local(file, ROWS).spec
+    assert (spec.refused, spec.architecture is None) == (None, False)
+    for more, counted in (
+        ({"tokenizer.ggml.model": "gpt2"}, "its tokenizer has 15 tokens"),
+        ({"llama.vocab_size": 200}, "its header says 200 tokens"),
+    ):
+        spec = read_local(make(tmp_path, "llama-3.2-1b", **more), ROWS).spec
+        assert (
+            spec.refused
+            == f"llama.cpp refuses this file: its tensor token_embd.weight has {rows:,} rows, and {counted}."
+        )
+
+
+def test_files_that_contradict_their_config_are_of_no_known_model(tmp_path: Path) -> None:
+    """from_pretrained refuses tensors of other shapes than the config's, and makes up layers that are missing: unknown, by the tensor."""
+    folder = small(tmp_path / "m")
+    fits: dict[str, object] = {
+        "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "vocab_size": 100,
+    }  # fmt: skip
+    for change, why in (
+        (
+            {"num_key_value_heads": 4},
+            "model.layers.0.self_attn.k_proj.weight is 32 × 64, and config.json makes it 64 × 64",
+        ),
+        ({"num_hidden_layers": 4}, "no tensor of layer 2, 3"),
+        ({"num_hidden_layers": 1}, "have a layer 1"),
+        (
+            {"vocab_size": 128},
+            "model.embed_tokens.weight has 100 rows, and config.json makes it 128",
+        ),
+        ({"vocab_size": 64}, "model.embed_tokens.weight has 100 rows, and config.json makes it 64"),
+        (
+            {"intermediate_size": 256},
+            "mlp.up_proj.weight is 128 × 64, and config.json makes it 256 × 64",
+        ),
+    ):
+        config(folder, **fits | change)
+        spec = read_local(folder, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert again(spec) == spec
+        assert (
+            check(
+                str(folder),
+                Workload(runtime="transformers"),
+                machine=load("aws-m7i.2xlarge").machine,
+            ).route
+            == "unknown"
+        )
+    config(folder, **fits)
+    assert read_local(folder, ROWS).spec.architecture is not None
+
+
+@pytest.mark.parametrize("stated", ["bfloat16", "float32"])
+def test_weights_are_loaded_in_the_type_of_the_config(stated: str, tmp_path: Path) -> None:
+    """transformers 5 loads files of 32 bits as the type config.json states (dtype "auto"), and caches in it; the files keep their size."""
+    folder = small(tmp_path / "m", stored="F32", torch_dtype=stated)
+    local, width = read_local(folder, ROWS), {"bfloat16": 2, "float32": 4}[stated]
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    asked = Workload(quantization=local.quantization, context_tokens=256)
+    found = needs_of(local.spec, Catalogue.open().runtime("transformers"), asked, ROWS)
+    assert local.quantization == "float32"
+    assert found.download_bytes == sum(
+        shard.stat().st_size for shard in folder.glob("*.safetensors")
+    )
+    assert found.memory is not None
+    terms = {term.name: term for term in found.memory.terms}
+    assert terms["weights"].high_bytes == parameters * width
+    # 2 layers, keys and values, 2 KV heads of 16 numbers
+    assert terms["kv_cache"].bytes == 2 * 2 * 2 * 16 * width * 256
+    judged = check(
+        str(folder), Workload(context_tokens=256), machine=load("aws-m7i.2xlarge").machine
+    ).needs
+    assert judged is not None
+    assert judged.memory is not None
+    assert {term.name: term.bytes for term in judged.memory.terms}["kv_cache"] == terms[
+        "kv_cache"
+    ].bytes
+    # vLLM makes 16 bits of either
+    memory = needs_of(local.spec, Catalogue.open().runtime("vllm"), asked, ROWS).memory
+    assert memory is not None
+    assert {term.name: term.bytes for term in memory.terms}["weights"] == pytest.approx(
+        parameters * 2, rel=0.1
+    )
+
+
+def test_a_block_that_predicts_more_tokens_is_no_contradiction(tmp_path: Path) -> None:
+    """DeepSeek and GLM publish it as one more layer, known by its eh_proj, also where config.json does not count it."""
+    folder = small(tmp_path / "m")
+    safetensors(folder / "more.safetensors", {"model.layers.2.eh_proj.weight": ("BF16", [64, 128])})
+    index = folder / "model.safetensors.index.json"
+    values = json.loads(index.read_text())
+    values["weight_map"]["model.layers.2.eh_proj.weight"] = "more.safetensors"
+    index.write_text(json.dumps(values))
+    assert read_local(folder, ROWS).spec.architecture is not None
+
+
+# safetensors totals of the repositories (llmfit 1.1.17, in the sources of specs/), rows of FP8 scales and masks left out
+_WITH_BLOCKS = {
+    "zai-org--GLM-4.5": 358_337_791_296, "Qwen--Qwen3.5-27B": 27_781_427_952, "Qwen--Qwen3.5-35B-A3B": 35_951_822_704,
+    "Qwen--Qwen3.5-397B-A17B": 403_397_928_944, "Qwen--Qwen3-Next-80B-A3B-Instruct": 81_324_862_720,
+    "deepseek-ai--DeepSeek-R1": 684_489_845_504, "deepseek-ai--DeepSeek-V3.2": 685_355_329_792, "XiaomiMiMo--MiMo-7B-Base": 7_833_409_536,
+    "nvidia--NVIDIA-Nemotron-3-Super-120B-A12B-FP8": 123_611_012_096, "zai-org--GLM-5.2-FP8": 753_329_940_480,
+}  # fmt: skip
+
+
+def test_a_download_of_no_stated_type_is_told_by_its_ends() -> None:
+    """The files of bert-base-uncased, whose config.json states none, are in 32 bits: 438 MB of 109,482,240 parameters. So is a spec of
+    it."""
+    spec = read_local(CONFIGS / "google-bert--bert-base-uncased.json", ROWS).spec
+    made = again(spec).replace(origin="made.toml")
+    for file, task in product((spec, made), ("generate", "finetune")):
+        workload = Workload(
+            context_tokens=512, task=task, finetune_method="lora" if task == "finetune" else None
+        )
+        needs = needs_of(file, Catalogue.open().runtime("transformers"), workload, ROWS)
+        assert (needs.download_bytes, needs.disk_bytes) == (None, None)
+        why = next(entry for entry in needs.unknown if entry.fact == "download_bytes")
+        assert why.reason.startswith("218 MB to 440 MB")
+        assert needs.memory is not None
+        weights = next(term for term in needs.memory.terms if term.name == "weights")
+        assert weights.low_bytes < 0.53 * weights.high_bytes
+
+
+def test_blocks_that_predict_more_tokens_are_part_of_the_download() -> None:
+    """Parameters with those blocks are the totals that repositories state; the size counts them, and its least is without them."""
+    for name, published in _WITH_BLOCKS.items():
+        parameters = read_local(CONFIGS / f"{name}.json", ROWS).spec.parameters
+        assert (parameters.total or 0) + (parameters.mtp or 0) == pytest.approx(
+            published, rel=2e-5
+        ), name
+    vllm = Catalogue.open().runtime("vllm")
+    spec = read_local(CONFIGS / "zai-org--GLM-4.5.json", ROWS).spec
+    needs = needs_of(spec, vllm, Workload(context_tokens=4096), ROWS)
+    assert needs.download_bytes == 2 * _WITH_BLOCKS["zai-org--GLM-4.5"]
+    assert needs.memory is not None
+    weights = next(term for term in needs.memory.terms if term.name == "weights")
+    assert weights.bytes == pytest.approx(2 * 352_797_829_024, rel=1e-4)
+    assert weights.bytes * 0.99 < weights.low_bytes < weights.bytes
+    # model.safetensors.index.json of DeepSeek V3: 688.6 GB, FP8 with its scales
+    spec = read_local(CONFIGS / "deepseek-ai--DeepSeek-R1.json", ROWS).spec
+    assert needs_of(
+        spec, vllm, Workload(context_tokens=4096), ROWS
+    ).download_bytes == pytest.approx(688.6e9, rel=1e-3)
+
+
+def test_files_say_whether_they_hold_the_blocks(tmp_path: Path) -> None:
+    """Files that transformers saved lack the blocks that its class leaves out: neither is a difference from config.json."""
+    shutil.copy(CONFIGS / "XiaomiMiMo--MiMo-7B-Base.json", tmp_path / "config.json")
+    trunk, block = 7_622_619_136, 210_790_400
+    for held in (True, False):
+        tensors = {"model.norm.weight": ("BF16", [trunk])} | (
+            {"model.mtp_layers.0.input_proj.weight": ("BF16", [block])} if held else {}
+        )
+        safetensors(tmp_path / "model.safetensors", tensors)
+        spec = read_local(tmp_path, ROWS).spec
+        assert (spec.parameters.total, spec.parameters.mtp, spec.parameters.difference) == (
+            trunk,
+            block if held else None,
+            None,
+        )
+        memory = needs_of(
+            spec, Catalogue.open().runtime("vllm"), Workload(context_tokens=256), ROWS
+        ).memory
+        assert memory is not None
+        weights = next(term for term in memory.terms if term.name == "weights")
+        assert 2 * trunk <= weights.bytes < 2 * trunk + 100_000_000
+
+
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x5B20, 0x7B20, 0x5B5B, 0x7B0A, 0x7B7B])
+def test_a_safetensors_file_is_told_from_others_whatever_the_length_of_its_header(
+    length: int, tmp_path: Path
+) -> None:
+    """Its first eight bytes are that length (the format's README), and may be a pickle's or what JSON begins with."""
+    header = b'{"a":{"dtype":"F16","shape":[5],"data_offsets":[0,10]}}'.ljust(length)
+    for name in ("model.safetensors", "model"):
+        (tmp_path / name).write_bytes(struct.pack("<Q", length) + header + bytes(10))
+        assert read_local(tmp_path / name, ROWS).spec.parameters.total == 5
+
+
+def test_safetensors_without_a_config(tmp_path: Path) -> None:
+    """Weights are known without the architecture, which is said to be unknown."""
+    count = safetensors(tmp_path / "model.safetensors", {"a": ("F16", [10, 20]), "b": ("F32", [5])})
+    local = read_local(tmp_path / "model.safetensors", ROWS)
+    assert local.spec.parameters.total == count
+    assert local.spec.architecture is None
+    assert "config.json" in local.spec.unknown["architecture"]
+    assert again(local.spec) == local.spec
+
+
+def test_a_vision_model_counts_its_encoders_from_the_files(tmp_path: Path) -> None:
+    """What the files hold beyond the language model are the encoders, inside the total."""
+    folder = small(tmp_path / "m", vision_config={"hidden_size": 8})
+    language = 12_864 + 2 * (12_288 + 24_576 + 128)
+    alone = read_local(folder / "config.json", ROWS).spec
+    assert alone.parameters.total is None
+    assert "parameters.encoders" in alone.unknown
+    (folder / "model.safetensors.index.json").unlink()
+    for shard in folder.glob("*.safetensors"):
+        shard.unlink()
+    safetensors(
+        folder / "model.safetensors", {"language": ("BF16", [language]), "vision": ("BF16", [1000])}
+    )
+    parameters = read_local(folder, ROWS).spec.parameters
+    assert (parameters.total, parameters.encoders) == (language + 1000, 1000)
+
+
+def test_the_config_of_an_encoder_and_a_decoder_is_no_other_file(tmp_path: Path) -> None:
+    """T5Gemma's has its sizes under `encoder` and `decoder`, and an eos_token_id as a generation_config.json: unknown, with the reason."""
+    stack = {"hidden_size": 64, "num_hidden_layers": 2, "model_type": "t5gemma_module"}
+    values = {
+        "model_type": "t5gemma",
+        "architectures": ["T5GemmaForConditionalGeneration"],
+        "encoder": stack,
+        "decoder": stack,
+    }
+    (tmp_path / "config.json").write_text(
+        json.dumps(values | {"eos_token_id": 1, "is_encoder_decoder": True}), encoding="utf-8"
+    )
+    assert "t5gemma has an encoder beside its decoder" in said(tmp_path / "config.json")
+
+
+_ENTRY = '{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}'
+
+
+def _entry(name: str, dtype: str, shape: list[int], begin: int, end: int) -> str:
+    return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}'
+
+
+@pytest.mark.parametrize(
+    ("entries", "room", "says"),
+    [
+        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 4, 12)], 12, '"b" overlaps another'),
+        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [2], 0, 8)], 8, '"b" overlaps another'),
+        ([_entry("a", "F32", [2], 0, 8), _entry("b", "F32", [0], 4, 4)], 8, '"b" overlaps another'),
+        ([_entry("b", "F32", [2], 12, 20), _entry("a", "F32", [2], 0, 8)], 20, '4 bytes before the tensor "b" belong to none'),
+        ([_entry("a", "F32", [2], 4, 12)], 12, '4 bytes before the tensor "a"'),
+        ([_entry("a", "F32", [0], 4, 4)], 4, '4 bytes before the tensor "a"'),
+        # of a name that stands twice the last counts, and the bytes of the first belong to none
+        ([_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 8, 16)], 16, '8 bytes before the tensor "a"'),
+        (['"a":{"dtype":"F16","dtype":"F32","shape":[2],"data_offsets":[0,8]}'], 8, '"a" has no usable dtype'),
+        (['"__metadata__":{}', '"__metadata__":{}', _entry("a", "F32", [2], 0, 8)], 8, "no table of words"),
+        (['"__metadata__":{"format":1}', _entry("a", "F32", [2], 0, 8)], 8, "no table of words"),
+        ([_entry("a", "F32", [2], 0, 8)], 9, "1 bytes at its end belong to no tensor"),
+        ([], 9, "9 bytes at its end belong to no tensor"),
+        ([_entry("a", "F32", [2], 0, 8)], 7, "1 bytes are missing"),
+        ([_entry("a", "Q4_0", [2], 0, 8)], 8, "in Q4_0, a type that safetensors does not have"),
+        ([_entry("a", "I4", [2], 0, 1)], 1, "in I4, a type that safetensors does not have"),
+        ([_entry("a", "F32", [3], 0, 8)], 8, "size of its shape"),
+        ([_entry("a", "F8_E8M0", [3], 0, 4)], 4, "size of its shape"),
+        ([_entry("a", "F32", [2], 8, 0)], 8, "size of its shape"),
+        ([_entry("a", "F32", [2**40, 2**40, 0], 0, 0)], 0, "size of its shape"),
+        # three weights of four bits end within a byte
+        ([_entry("a", "F4", [3], 0, 2)], 2, "size of its shape"),
+    ],
+)  # fmt: skip
+def test_what_the_reader_of_safetensors_refuses(
+    entries: list[str], room: int, says: str, tmp_path: Path
+) -> None:
+    """Every one of these is refused by safetensors 0.8.0, so no program loads it: no answer but the reason, and exit code 2."""
+    path = tmp_path / "model.safetensors"
+    header = "{" + ",".join(entries) + "}"
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(room))
+    assert says in problem(path)
+    assert main(["check", str(path), "--machine", "aws-m7i.2xlarge"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("entries", "room"),
+    [
+        # any order, empty tensors where one ends and at the end, spaces that pad the header
+        ([_entry("b", "F32", [1], 8, 12), _entry("a", "F32", [2], 0, 8), _entry("c", "F32", [3, 0], 12, 12)], 12),
+        ([_entry("a", "F32", [0], 0, 0), _entry("b", "F32", [1], 0, 4), _entry("c", "F32", [0], 4, 4)], 4),
+        ([_entry("a", "F32", [], 0, 4)], 4),
+        ([_entry("a", "U8", [3], 0, 3), _entry("b", "F32", [1] * 9, 3, 7)], 7),
+        ([_entry("a", "F32", [2], 0, 8), _entry("a", "F32", [2], 0, 8)], 8),
+        (['"__metadata__":null', '"a":{"more":1,"dtype":"F32","shape":[2],"data_offsets":[0,8]}'], 8),
+        ([_entry("a", "F32", [0, 2**40, 2**40], 0, 0), _entry("b", "F4", [4], 0, 2)], 2),
+        *(
+            ([_entry("a", dtype, [8], 0, bits)], bits)
+            for bits, dtypes in {
+                4: "F4", 6: "F6_E2M3 F6_E3M2", 8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
+                16: "I16 U16 F16 BF16", 32: "I32 U32 F32", 64: "C64 F64 I64 U64",
+            }.items()
+            for dtype in dtypes.split()
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_reader_of_safetensors_takes(
+    entries: list[str], room: int, tmp_path: Path
+) -> None:
+    """safetensors 0.8.0 opens every one of these, its 22 dtypes included."""
+    path = tmp_path / "model.safetensors"
+    header = "{" + ",".join(entries) + "}   "
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(room))
+    assert read_local(path, ROWS).files_here
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (struct.pack("<Q", 2**60) + b"{}" + bytes(20), "not a safetensors file"),
+        (struct.pack("<Q", 200) + b"{" + bytes(20), "cut short"),
+        (struct.pack("<Q", 11) + b'{"a": 1234}x', "no usable dtype"),
+        (
+            struct.pack("<Q", len(_ENTRY)) + _ENTRY.replace("2]", "3]").encode() + bytes(9),
+            "size of its shape",
+        ),
+        (struct.pack("<Q", len(_ENTRY)) + _ENTRY.encode() + bytes(3), "1 bytes are missing"),
+        (struct.pack("<Q", 2) + b"{}", "no weights"),
+        (struct.pack("<Q", 60_000) + b'{"a":' * 12_000, "nested"),
+        (b"{" * 40, "not a safetensors file"),
+    ],
+)
+def test_a_damaged_safetensors_header(content: bytes, says: str, tmp_path: Path) -> None:
+    """Lengths past the end, deep nesting, offsets that do not fit: a sentence each."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    if content.startswith(b"{"):
+        assert "JSON" in problem(path)
+    else:
+        assert says in problem(path)
+
+
+def test_an_index_may_not_leave_its_folder(tmp_path: Path) -> None:
+    """A hostile index cannot make other files be opened."""
+    folder = small(tmp_path / "m")
+    (folder / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"a": "../../etc/passwd"}}', encoding="utf-8"
+    )
+    assert "outside its folder" in problem(folder)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    header=st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=3), room=st.integers(0, 40)
+)
+def test_no_safetensors_header_is_a_traceback(
+    header: dict[str, object], room: int, tmp_path: Path
+) -> None:
+    """Any JSON as the header: a spec or a `SpecError`."""
+    encoded = json.dumps(header).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + bytes(room))
+    reads_or_refuses(path)

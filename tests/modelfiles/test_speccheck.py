@@ -1,0 +1,247 @@
+"""`selfhost spec check`: the corpus of bad specs with exact messages, and what only the whole catalogue can tell."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
+from selfhost.api import open_catalogue
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.modelfiles.speccheck import check_spec_files
+
+BAD = sorted(BAD_SPECS.glob("*.toml"))
+GOOD = sorted(GOOD_SPECS.glob("*.toml"))
+SHIPPED = sorted(SPECS.glob("*.toml"))
+ROWS = open_catalogue().common("architectures")
+NEEDS = "[needs]\nmemory_bytes = 1\ndisk_bytes = 1\n"
+
+
+def _messages(paths: list[str], catalogue: tuple[ModelSpec, ...] = ()) -> list[str]:
+    return [str(problem) for problem in check_spec_files(paths, catalogue, ROWS)[0]]
+
+
+def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(f'schema = 1\nid = "{name}"\nname = "X"\n{text}{needs}', encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fault of the file in one run, each with its line, key and what to write instead, as <fault>.txt has it."""
+    monkeypatch.chdir(path.parent)
+    expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    assert _messages([path.name]) == expected
+    assert check_spec_files([path.name], (), ROWS)[1] == ()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in BAD if path.stem not in ("binary", "utf-16")],
+    ids=lambda path: path.stem,
+)
+def test_windows_line_ends_and_a_mark_change_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same file with CRLF and a byte order mark has the same problems on the same lines."""
+    monkeypatch.chdir(tmp_path)
+    content = (
+        path.read_bytes()
+        .removeprefix(b"\xef\xbb\xbf")
+        .replace(b"\r\n", b"\n")
+        .replace(b"\n", b"\r\n")
+    )
+    Path(path.name).write_bytes(b"\xef\xbb\xbf" + content)
+    assert (
+        _messages([path.name]) == path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    )
+
+
+def test_every_bad_spec_has_its_messages() -> None:
+    """No <fault>.txt without a file, and at least forty faults."""
+    assert {path.stem for path in BAD} == {path.stem for path in BAD_SPECS.glob("*.txt")}
+    assert len(BAD) >= 40
+
+
+def test_good_specs_have_no_problem() -> None:
+    """Specs that point at each other are checked together and given back, in the order named."""
+    problems, specs = check_spec_files([str(path) for path in GOOD], (), ROWS)
+    assert problems == ()
+    assert [spec.id for spec in specs] == [path.stem for path in GOOD]
+
+
+def test_shipped_specs_have_no_problem() -> None:
+    """The catalogue is clean: unique names, SPDX ids, alternatives that exist, a source for every table."""
+    problems, specs = check_spec_files([str(path) for path in SHIPPED], (), ROWS)
+    assert [str(problem) for problem in problems] == []
+    assert len(specs) == len(SHIPPED) >= 30
+
+
+def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
+    """Missing, folder, dead link, empty, binary, too large: each says so, and the good file beside them is still read."""
+    (tmp_path / "folder.toml").mkdir()
+    os.symlink(tmp_path / "gone", tmp_path / "link.toml")
+    (tmp_path / "empty.toml").write_bytes(b"")
+    (tmp_path / "binary.toml").write_bytes(b"GGUF\0\0\0")
+    (tmp_path / "large.toml").write_bytes(b"#" * 2_000_000)
+    good = _write(tmp_path, "good")
+    names = ["missing", "folder", "link", "empty", "binary", "large"]
+    problems, specs = check_spec_files(
+        [*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], (), ROWS
+    )
+    assert [spec.id for spec in specs] == ["good"]
+    assert [problem.message.partition(":")[0] for problem in problems] == [
+        "does not exist",
+        "is a folder, not a file",
+        "is a link to a file that does not exist",
+        "is empty",
+        "not a text file",
+        "larger than 1,048,576 bytes",
+        "cannot be read",
+    ]
+
+
+def test_a_name_means_one_model(tmp_path: Path) -> None:
+    """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
+    _, (known,) = check_spec_files(
+        [_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')],
+        (),
+        ROWS,
+    )
+    other = _write(
+        tmp_path,
+        "other",
+        'aliases = [\n  "fine",\n  "LLAMA3",\n  "Herd",\n]\nrepository = "Someone/LLaMA_three"\n',
+    )
+    assert _messages([other], (known,)) == [
+        f'{other}:6: aliases[1]: "LLAMA3" already means llama-3: its id, "llama-3" (case and separators make no difference)'
+        " (a name means one model)",
+        f'{other}:7: aliases[2]: "Herd" already means llama-3: an alias of it, "herd" (case and separators make no difference)'
+        " (a name means one model)",
+        f'{other}:9: repository: "Someone/LLaMA_three" already means llama-3: its repository, "someone/llama-three"'
+        " (case and separators make no difference) (a name means one model)",
+    ]
+
+
+def test_given_files_are_checked_against_each_other(tmp_path: Path) -> None:
+    """Two of the files named claim one alias, or one id; the same file named twice is one file."""
+    first = _write(tmp_path, "first", 'aliases = ["same"]\n')
+    second = _write(tmp_path, "second", 'aliases = ["same"]\n')
+    assert _messages([first, second, first]) == [
+        f'{second}:4: aliases[0]: "same" already means first: an alias of it (a name means one model)'
+    ]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    again = _write(folder, "first")
+    assert _messages([first, again]) == [
+        f'{again}:2: id: "first" is the id of another of these files too (give each model an id of its own)'
+    ]
+
+
+def test_a_file_replaces_the_catalogue_s_spec_of_its_id(tmp_path: Path) -> None:
+    """A shipped file can be checked beside the catalogue it is in, and a user may override a shipped id."""
+    path = _write(tmp_path, "first", 'aliases = ["same"]\n')
+    _, specs = check_spec_files([path], (), ROWS)
+    assert _messages([path], specs) == []
+
+
+def test_aliases_of_one_model_may_differ_by_separators_only(tmp_path: Path) -> None:
+    """A person types `mistral-7b`, Ollama `mistral:7b`: both may be written down."""
+    assert (
+        _messages(
+            [_write(tmp_path, "mistral", 'aliases = ["mistral-7b", "mistral:7b", "Mistral"]\n')]
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("total", "right"),
+    [
+        (7_248_023_552, True),  # published
+        (7_250_000_000, True),  # as the publisher rounds it
+        (7_200_000_000, True),
+        (7_000_000_000, True),  # "7B"
+        (7_284_023_552, True),  # 0.5 %
+        (7_285_023_552, False),
+        (7_100_000_000, False),
+        (6_000_000_000, False),
+        (10_000_000_000, False),  # no digit of ten thousand million is that coarse
+    ],
+)
+def test_a_total_may_be_rounded_and_no_more(total: int, right: bool, tmp_path: Path) -> None:
+    """A count lies within 0.5 % of the architecture's, or is what that rounds to at the digits it is written with (Mistral 7B v0.3)."""
+    text = (BAD_SPECS / "total-of-another-model.toml").read_text(encoding="utf-8")
+    path = tmp_path / "total-of-another-model.toml"
+    path.write_text(text.replace("942_243_060", str(total)), encoding="utf-8")
+    assert (_messages([str(path)]) == []) == right
+
+
+def test_an_encoder_of_unknown_size_may_be_any_part_of_the_total(tmp_path: Path) -> None:
+    """Where the spec says why the encoders are not counted, a total above the language model's is right, one below is not."""
+    text = (BAD_SPECS / "total-of-another-model.toml").read_text(encoding="utf-8")
+    for total, faults in ((9_000_000_001, 0), (6_000_000_001, 1)):
+        path = tmp_path / "total-of-another-model.toml"
+        made = text.replace("942_243_060", str(total)).replace('"text"', '"vision"')
+        path.write_text(
+            f'{made}\n[unknown]\n"parameters.encoders" = "not published"\n', encoding="utf-8"
+        )
+        assert len(_messages([str(path)])) == faults
+
+
+def test_pointers_lead_somewhere(tmp_path: Path) -> None:
+    """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from a stranger."""
+    _, catalogue = check_spec_files(
+        [_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], (), ROWS
+    )
+    path = _write(
+        tmp_path,
+        "closed",
+        'openness.weights = "closed"\n[availability]\nwhy = "x"\nprovider = "y"\nsuccessor = "phi-5"\n'
+        'open_alternatives = ["phi-4", "llama-3.1-8"]\n[sources]\nopenness = "x"\navailability = "x"\n',
+        needs="",
+    )
+    assert _messages([path], catalogue) == [
+        f'{path}:8: availability.successor: no spec has the id "phi-5" (did you mean "phi-4"?)',
+        f'{path}:9: availability.open_alternatives[1]: no spec has the id "llama-3.1-8" (did you mean "llama-3.1-8b"?)',
+    ]
+
+
+@pytest.mark.parametrize(
+    "license",
+    [
+        "Apache-2.0",
+        "MIT OR Apache-2.0",
+        "GPL-2.0-only WITH Classpath-exception-2.0",
+        "CC-BY-NC-4.0",
+        "(MIT AND BSD-3-Clause)",
+    ],
+)
+def test_canonical_licenses_pass(license: str, tmp_path: Path) -> None:
+    """SPDX expressions in SPDX's own spelling are right."""
+    path = _write(tmp_path, "x", f'license.id = "{license}"\nsources.license = "card"\n')
+    assert _messages([path]) == []
+
+
+@pytest.mark.parametrize(
+    "license",
+    [
+        "mit",
+        "GPL-2.0 with Classpath",
+        "Apache",
+        "((((",
+        "MIT AND",
+        "(" * 5_000,
+        "MIT OR " * 400 + "MIT",
+        "Llama 2",
+    ],
+)
+def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
+    """What SPDX does not know, or spells otherwise, is one problem on its line; no length hangs or raises."""
+    path = _write(tmp_path, "x", f'license.id = "{license}"\nsources.license = "card"\n')
+    (message,) = _messages([path])
+    assert message.startswith(f"{path}:4: license.id: ")
+    assert len(message) < 400 + len(path)

@@ -1,0 +1,194 @@
+"""A spec that is written from a file on this disk reads back as the same model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from helpers.ggufs import (
+    ROWS,
+    make,
+    measured,
+)
+from helpers.local_models import WITHOUT_GPU, again, config, small
+from selfhost import Machine, Workload, check
+from selfhost.catalogue.index import Catalogue
+from selfhost.machine.record import Accelerator
+from selfhost.modelfiles import read_local, spec_text
+from selfhost.needs import counted_parameters, needs_of
+from selfhost.verdict.placement import placements
+
+
+@pytest.mark.parametrize("name", measured())
+def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
+    """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors. It states the parameters that
+    its architecture has, as `spec check` counts them."""
+    spec = read_local(make(tmp_path, name), ROWS).spec
+    assert again(spec) == spec.replace(tensors=())
+    assert counted_parameters(again(spec), ROWS) == (spec.parameters.total, spec.parameters.active)
+
+
+@pytest.mark.parametrize("name", ["maincoder-1b", "gemma-2-9b", "gpt2-124m"])
+def test_a_spec_made_of_a_gguf_file_is_laid_out_like_it(name: str, tmp_path: Path) -> None:
+    """Over a card that holds part of it: as many layers as of the file, or one less, for the file's tensors are known to the byte. Of
+    some of these the size is that of no file that llama-quantize writes, as their vocabulary here is short."""
+    file = read_local(make(tmp_path, name), ROWS).spec
+    (size,) = file.files[0].bytes.values()
+    assert file.architecture is not None
+    layers = file.architecture.layers
+    for part in (0.4, 0.6, 0.9):
+        room = int(size * part) + 2**30
+        card = Accelerator(
+            vendor="nvidia",
+            name="GPU",
+            memory_total_bytes=room,
+            memory_free_bytes=room,
+            unified=False,
+        )
+        counts = []
+        for spec in (file, again(file)):
+            asked = Workload(quantization=measured()[name]["quantization"], context_tokens=2048)
+            needs = needs_of(
+                spec,
+                Catalogue.open().runtime("llama.cpp"),
+                asked,
+                ROWS,
+                instruction_sets=("avx2", "fma", "f16c"),
+            )
+            placed = next(
+                placements(needs, WITHOUT_GPU.replace(accelerators=(card,)), layers, splits=True)
+            )
+            assert placed.memory is not None
+            there = [
+                term
+                for term in placed.memory.terms
+                if term.where == "accelerator:0" and term.name == "weights"
+            ]
+            told = [re.search(r"(\d+) of \d+ layers of: ", term.arithmetic) for term in there]
+            counts.append(sum(layers if found is None else int(found[1]) for found in told))
+        assert counts[0] - 1 <= counts[1] <= counts[0]
+
+
+def test_a_spec_made_of_a_file_that_lies_here_names_it(tmp_path: Path) -> None:
+    """Such a spec states a model to download; the file that its size was read from needs no download, and is judged by its path."""
+    file = make(tmp_path, "olmo-2-1b-instruct")
+    made = tmp_path / "mine.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec), encoding="utf-8")
+    assert any(
+        f"`selfhost check {file}`" in note for note in check(made, machine=WITHOUT_GPU).notes
+    )
+    file.unlink()
+    assert not any("selfhost check" in note for note in check(made, machine=WITHOUT_GPU).notes)
+
+
+def test_a_zamba_is_written_as_a_spec_and_read_again(tmp_path: Path) -> None:
+    """Its tensors are listed, and a spec made of the file has the same ones."""
+    sizes = {
+        "num_hidden_layers": 54,
+        "num_attention_heads": 16,
+        "num_mem_blocks": 2,
+        "tie_word_embeddings": True,
+    }
+    path = config(tmp_path, model_type="zamba2", **sizes)
+    spec = read_local(path, ROWS).spec
+    assert spec.architecture is not None
+    assert spec.architecture.tensors
+    found = again(spec).architecture
+    assert found is not None
+    assert sorted(found.tensors, key=repr) == sorted(spec.architecture.tensors, key=repr)
+
+
+@pytest.mark.parametrize(
+    ("stored", "runtime", "quantization"),
+    [
+        ({"quantization": {"bits": 8, "group_size": 64}}, "mlx", "8bit"),
+        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mlx", "mxfp4"),
+        (
+            {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 64}},
+            "transformers",
+            "awq-64g",
+        ),
+        (
+            {"quantization_config": {"quant_method": "gptq", "bits": 8, "group_size": 128}},
+            "transformers",
+            "gptq-8bit",
+        ),
+        (
+            {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}},
+            "transformers",
+            "nf4",
+        ),
+        (
+            {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
+            "transformers",
+            "int8",
+        ),
+        (
+            {"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}},
+            "vllm",
+            "nvfp4",
+        ),
+    ],
+)
+def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
+    stored: dict[str, object], runtime: str, quantization: str, tmp_path: Path
+) -> None:
+    """By path, by id and as the config.json itself: the same runtime, type and size; asked for, a GGUF file is told all the same."""
+    file = config(tmp_path, **stored)
+    made = tmp_path / "specs" / "made.toml"
+    made.parent.mkdir()
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    mac = Machine(planning=True, system="darwin", architecture="aarch64")
+    answers = [
+        check(str(file), machine=mac),
+        check(str(made), machine=mac),
+        check("made", machine=mac, specs=[made.parent]),
+    ]
+    for answer in answers:
+        assert (answer.workload.runtime, answer.workload.quantization) == (runtime, quantization)
+        assert answer.needs is not None
+        assert answer.needs.download_bytes
+    assert len({answer.needs.download_bytes for answer in answers if answer.needs is not None}) == 1
+    assert all(
+        any(f"stored as {quantization}; a GGUF file would" in note for note in answer.notes)
+        for answer in answers[:2]
+    )
+    assert (
+        check(str(made), Workload(runtime="llama.cpp"), machine=mac).workload.quantization
+        == "Q4_K_M"
+    )
+
+
+def test_a_spec_of_weights_in_an_unknown_quantization_has_no_size(tmp_path: Path) -> None:
+    """It was told as the GGUF file of a model that it does not describe."""
+    made = tmp_path / "made.toml"
+    local = read_local(config(tmp_path, quantization_config={"quant_method": "superquant"}), ROWS)
+    made.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
+    answer = check(str(made))
+    assert answer.needs is not None
+    assert answer.needs.download_bytes is None
+    assert answer.route == "unknown"
+    assert any("not understood" in note for note in answer.notes)
+
+
+def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:
+    """A folder with one, a folder without, and a lone config.json, which does not say: transformers takes as much for the spec of each."""
+    folder = small(tmp_path / "m")
+    told: dict[bool | None, list[list[tuple[int, int]]]] = {}
+    for tokenizer, path in ((False, folder), (True, folder), (None, folder / "config.json")):
+        if tokenizer:
+            (folder / "tokenizer.json").write_text("{}", encoding="utf-8")
+        spec = read_local(path, ROWS).spec
+        assert spec.tokenizer is tokenizer
+        for one in (spec, again(spec)):
+            asked = Workload(quantization="bfloat16", context_tokens=256)
+            memory = needs_of(one, Catalogue.open().runtime("transformers"), asked, ROWS).memory
+            assert memory is not None
+            told.setdefault(tokenizer, []).append(
+                [(term.bytes, term.high_bytes) for term in memory.terms if term.name == "tokenizer"]
+            )
+    assert all(of_file == of_spec for of_file, of_spec in told.values())
+    assert told[False] == [[], []]
+    assert told[True][0][0][0] > 0 == told[None][0][0][0]

@@ -1,0 +1,556 @@
+"""Quantized weights: how they are stored, what they weigh, and who loads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.ggufs import (
+    ROWS,
+)
+from helpers.local_models import again, config, safetensors, small
+from helpers.paths import TRUTH
+from selfhost import Machine, Workload, check
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.quality import AS_PUBLISHED
+from selfhost.machine.profiles import load
+from selfhost.modelfiles import read_local, spec_text
+from selfhost.needs import needs_of
+
+
+def test_a_number_of_the_quantization_that_is_none_is_named(tmp_path: Path) -> None:
+    """Bits and groups too: 4.0 is no number of bits that a quantizer writes."""
+    weights = {
+        "type": "int",
+        "num_bits": 4.0,
+        "strategy": "group",
+        "group_size": 128,
+        "symmetric": True,
+    }
+    groups = {"group_0": {"weights": weights, "targets": ["Linear"]}}
+    for own, told in (
+        ({"quant_method": "gptq", "bits": 4.0, "group_size": 128}, "4.0"),
+        ({"quant_method": "awq", "bits": 4, "group_size": True}, "True"),
+        ({"quant_method": "fp8", "weight_block_size": [128.0, 128]}, "128.0"),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "format": "pack-quantized",
+                "config_groups": groups,
+            },
+            "4.0",
+        ),
+    ):
+        spec = read_local(config(tmp_path, quantization_config=own), ROWS).spec
+        assert told in spec.unknown["architecture.matrix_dtype"]
+
+
+@pytest.mark.parametrize(
+    ("method", "runtime"),
+    [("awq", "transformers"), ("superquant", "transformers"), ("fp8", "llama.cpp")],
+)
+def test_quantized_weights_are_judged_as_they_are_stored(
+    method: str, runtime: str, tmp_path: Path
+) -> None:
+    """AutoAWQ's packed weights are no source of a GGUF file; the FP8 of DeepSeek is what convert_hf_to_gguf.py reads."""
+    changes: dict[str, object] = {
+        "quantization_config": {"quant_method": method, "weight_block_size": [128, 128]}
+    }
+    local = read_local(config(tmp_path, **changes), ROWS)
+    answer = check(str(tmp_path))
+    assert answer.workload.runtime == runtime
+    assert (local.spec.quantized is not None) == (runtime == "transformers")
+    assert any("quantized from" in note for note in answer.notes) == (runtime == "transformers")
+
+
+def test_a_quantized_config_without_a_number_of_layers_is_no_traceback(tmp_path: Path) -> None:
+    spec = read_local(
+        config(tmp_path, num_hidden_layers=[], quantization_config={"quant_method": "mxfp4"}), ROWS
+    ).spec
+    assert "num_hidden_layers" in spec.unknown["architecture"]
+
+
+def test_mlx_weights_are_no_bfloat16(tmp_path: Path) -> None:
+    """What 16-bit files of the model would take does not follow from a config.json of mlx-lm."""
+    spec = read_local(config(tmp_path, quantization={"group_size": 64, "bits": 4}), ROWS).spec
+    shelf = Catalogue.open()
+    assert needs_of(spec, shelf.runtime("transformers"), Workload(), ROWS).download_bytes is None
+    assert needs_of(spec, shelf.runtime("mlx"), Workload(), ROWS).download_bytes
+
+
+@pytest.mark.parametrize("named", ["", "config.json"])
+def test_an_mlx_model_is_judged_for_mlx(named: str, tmp_path: Path) -> None:
+    """The keys of mlx-lm's own config.json name its runtime, for a folder or the file; without a Mac the answer says what to take."""
+    config(tmp_path, quantization={"group_size": 64, "bits": 4})
+    mac = load("macbook-pro-m4-max-48gb").machine
+    answer = check(str(tmp_path / named), machine=mac)
+    assert (answer.workload.runtime, answer.workload.quantization) == ("mlx", "4bit")
+    assert not any(finding.outcome == "fail" for finding in answer.findings)
+    answer = check(
+        str(tmp_path / named), machine=Machine(planning=True, system="linux", architecture="x86_64")
+    )
+    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
+    assert (why.outcome, why.code) == ("fail", "runtime-no-build")
+    assert "mlx[cpu]" in why.reason
+    assert "--runtime llama.cpp" in (why.remedy or "")
+    assert (
+        check(
+            str(tmp_path / named), Workload(runtime="llama.cpp"), machine=mac
+        ).workload.quantization
+        == "Q4_K_M"
+    )
+
+
+def test_float8_weights_are_told_where_a_gguf_file_is_judged(tmp_path: Path) -> None:
+    """Converters read them, so llama.cpp is judged, as for a model published in 16 bits; the answer says how to ask for the files."""
+    file = config(
+        tmp_path, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]}
+    )
+    made = tmp_path / "made.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    for path in (file, made):
+        answer = check(str(path))
+        assert answer.workload.runtime == "llama.cpp"
+        assert any("float8_e4m3_128x128: --runtime vllm" in note for note in answer.notes)
+        assert (
+            check(str(path), Workload(runtime="vllm")).workload.quantization
+            == "float8_e4m3_128x128"
+        )
+
+
+# what mlx_lm 0.32.2 (mlx 0.32.4) makes of its own models, by quantize_model with a predicate of its layers: bytes of all arrays
+_SIX, _FOUR_32 = {"bits": 6, "group_size": 64}, {"bits": 4, "group_size": 32}
+
+
+_MLX_MODELS: tuple[tuple[dict[str, object], dict[str, object], int], ...] = (
+    (
+        {
+            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 1024, "intermediate_size": 2816,
+            "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 64, "vocab_size": 32000,
+            "tie_word_embeddings": False, "max_position_embeddings": 8192,
+        },
+        {"lm_head": False},
+        154_019_840,
+    ),
+    (
+        {
+            "model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 512, "intermediate_size": 1024,
+            "moe_intermediate_size": 256, "num_experts": 16, "num_experts_per_tok": 4, "norm_topk_prob": True, "decoder_sparse_step": 1,
+            "mlp_only_layers": [], "num_hidden_layers": 6, "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64,
+            "vocab_size": 32000, "tie_word_embeddings": True, "max_position_embeddings": 8192,
+        },
+        {f"model.layers.{layer}.mlp.gate": {"bits": 8, "group_size": 64} for layer in range(6)} | {"lm_head": False},
+        42_436_096,
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "apart", "size"), _MLX_MODELS, ids=("llama", "qwen3-moe"))
+def test_layers_that_mlx_stores_otherwise_are_counted(
+    values: Mapping[str, object], apart: Mapping[str, object], size: int, tmp_path: Path
+) -> None:
+    """To the byte what mlx_lm makes of them; a spec made of the file, and what is wider, are counted alike."""
+    down = "switch_mlp.down_proj" if "num_experts" in values else "down_proj"
+    layers = {
+        f"model.layers.{layer}.{name}": _FOUR_32 if layer % 2 else _SIX
+        for layer in range(8 if down == "down_proj" else 6)
+        for name in ("self_attn.v_proj", f"mlp.{down}")
+    }
+    table = {"model.embed_tokens": {"bits": 8, "group_size": 128}}
+    stored = {"bits": 4, "group_size": 64, "mode": "affine", **table, **layers, **apart}
+    file = tmp_path / "config.json"
+    file.write_text(
+        json.dumps({**values, "torch_dtype": "bfloat16", "quantization": stored}), encoding="utf-8"
+    )
+    made = tmp_path / "made.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    mac = Machine(planning=True, system="darwin", architecture="aarch64")
+    for path in (file, made):
+        needs = check(str(path), machine=mac).needs
+        assert needs is not None
+        assert needs.download_bytes == size
+        weights = (
+            next(term for term in needs.memory.terms if term.name == "weights")
+            if needs.memory
+            else None
+        )
+        assert weights is not None
+        assert weights.bytes == size
+
+
+def test_a_layer_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
+    """Nothing is told of the size, by any way to the file: it was told as if all layers were alike."""
+    mac = Machine(planning=True, system="darwin", architecture="aarch64")
+    for key, odd in (
+        ("lm_head", {"bits": 7, "group_size": 64}),
+        ("model.layers.0.mlp.new_proj", {"bits": 8, "group_size": 64}),
+        ("model.layers.99.mlp.up_proj", False),
+        ("model.layers.0.mlp.up_proj", None),
+        ("lm_head", "f16"),
+    ):
+        file = config(tmp_path, quantization={"bits": 4, "group_size": 64, key: odd})
+        local = read_local(file, ROWS)
+        assert local.quantization is None
+        assert key in local.spec.unknown["architecture.matrix_dtype"]
+        made = tmp_path / "made.toml"
+        made.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
+        for path in (file, made):
+            answer = check(str(path), Workload(runtime="mlx"), machine=mac)
+            assert answer.route == "unknown"
+            assert answer.needs is not None
+            assert answer.needs.download_bytes is None
+            assert any(key in one.reason for one in answer.needs.unknown)
+
+
+def test_experts_in_mxfp4_with_all_else_in_8_bits_have_a_name(tmp_path: Path) -> None:
+    """mlx-lm writes under a layer's name what it has instead (gpt-oss)."""
+    eight = {"bits": 8, "group_size": 64}
+    parts = (
+        "model.layers.0.self_attn.q_proj",
+        "model.layers.0.mlp.router",
+        "model.embed_tokens",
+        "lm_head",
+    )
+    experts = {"bits": 4, "group_size": 32, "mode": "mxfp4", **dict.fromkeys(parts, eight)}
+    assert read_local(config(tmp_path, quantization=experts), ROWS).quantization == "MXFP4-Q8"
+
+
+# what mlx.core.quantize makes of one matrix in each of its modes
+_QUANTIZED = json.loads((TRUTH / "mlx.json").read_text(encoding="utf-8"))["quantized"]
+
+
+@pytest.mark.parametrize("made", [pytest.param(made, id=made["name"]) for made in _QUANTIZED])
+def test_all_that_mlx_quantizes_to_is_counted(made: dict[str, Any], tmp_path: Path) -> None:
+    """Bits of a weight as mlx.core.quantize makes them of one matrix, scales and biases included; by path and as a spec."""
+    file = config(tmp_path, quantization={key: made[key] for key in ("mode", "bits", "group_size")})
+    local = read_local(file, ROWS)
+    spec = tmp_path / "made.toml"
+    spec.write_text(spec_text(local.spec.replace(id="made")), encoding="utf-8")
+    for path in (file, spec):
+        answer = check(str(path), Workload(runtime="mlx"))
+        assert answer.workload.quantization == local.quantization
+        assert answer.needs is not None
+        assert answer.needs.memory is not None
+        line = next(term.arithmetic for term in answer.needs.memory.terms if term.name == "weights")
+        assert f"weights × {8 * made['bytes'] / made['weights']:g} bits / 8" in line
+
+
+def test_a_quantization_of_mlx_that_is_not_understood_is_named(tmp_path: Path) -> None:
+    """It was taken for no quantization at all, and the model told in 16 bits."""
+    # mlx.core.quantize refuses them, but for the one that lacks its group
+    four, others = {"mode": "mxfp4", "bits": 4, "group_size": 64}, {"bits": 4, "group_size": 16}
+    for odd in (
+        {"bits": 7, "group_size": 64},
+        {"bits": 4},
+        others,
+        four,
+        {"bits": 4, "group_size": 64, "mode": ["affine"]},
+    ):
+        local = read_local(config(tmp_path, quantization=odd), ROWS)
+        assert local.quantization is None
+        assert "quantization {" in local.spec.unknown["architecture.matrix_dtype"]
+        for task in ("generate", "finetune"):
+            answer = check(
+                str(tmp_path),
+                Workload(runtime="transformers", task=task),
+                machine=load("macbook-pro-m4-max-48gb").machine,
+            )
+            assert answer.route != "local", (odd, task)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"runtime": "vllm"},
+        {"runtime": "llama.cpp"},
+        {"runtime": "transformers"},
+        {"task": "finetune"},
+    ],
+)
+def test_files_of_mlx_are_for_mlx(asked: dict[str, Any], tmp_path: Path) -> None:
+    """Files that are here and that the program does not load are not told as local."""
+    folder = small(
+        tmp_path / "tiny-llama", stored="I32", quantization={"bits": 4, "group_size": 64}
+    )
+    answer = check(str(folder), Workload(**asked))
+    (why,) = (finding for finding in answer.findings if finding.check == "runtime")
+    assert (why.outcome, why.code) == ("fail", "runtime-cannot-load")
+    assert "The files are mlx" in why.reason
+    assert answer.route != "local"
+    assert ("published weights" in (why.remedy or "")) == ("task" in asked)
+
+
+def test_a_gguf_file_of_weights_that_are_here_is_not_here(tmp_path: Path) -> None:
+    """llama.cpp loads no safetensors: of 16 bits a GGUF file is to be had, of packed ones none."""
+    plain = check(str(small(tmp_path / "plain")), Workload(runtime="llama.cpp"))
+    assert plain.workload.quantization == "Q4_K_M"
+    assert not any("files are here" in finding.reason for finding in plain.findings)
+    assert plain.needs is not None
+    assert plain.needs.download_bytes
+    packed = check(
+        str(small(tmp_path / "packed", quantization_config={"quant_method": "awq"})),
+        Workload(runtime="llama.cpp"),
+    )
+    (why,) = (finding for finding in packed.findings if finding.check == "runtime")
+    assert (why.code, "quantized as awq" in why.reason) == ("runtime-cannot-load", True)
+
+
+def test_packed_weights_of_which_nothing_is_said_are_unknown(tmp_path: Path) -> None:
+    """Integers beside a config.json without a quantization were told as the bfloat16 that torch_dtype names."""
+    folder = small(tmp_path / "packed", stored="I32", torch_dtype="bfloat16")
+    assert "packed (I32)" in read_local(folder, ROWS).spec.unknown["architecture.matrix_dtype"]
+    for asked in (Workload(), Workload(runtime="transformers"), Workload(task="finetune")):
+        assert check(str(folder), asked).route != "local"
+
+
+def test_a_quantization_that_is_not_understood_is_not_trained(tmp_path: Path) -> None:
+    answer = check(
+        str(small(tmp_path / "odd", quantization_config={"quant_method": "superquant"})),
+        Workload(task="finetune"),
+    )
+    assert answer.route == "unknown"
+    assert answer.needs is not None
+    assert answer.needs.memory is None
+
+
+def test_what_packed_weights_cost_is_no_cost_of_what_was_published(tmp_path: Path) -> None:
+    folder = small(tmp_path / "packed", quantization_config={"quant_method": "awq"})
+    quality = check(str(folder)).quality
+    assert quality is not None
+    assert quality.cost != AS_PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("stored", "quantization"),
+    [
+        (None, "bfloat16"),
+        (
+            {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}},
+            "float8_e4m3_128x128",
+        ),
+        (
+            {"quantization_config": {"quant_method": "fp8", "weight_block_size": None}},
+            "float8_e4m3",
+        ),
+        ({"quantization_config": {"quant_method": "mxfp4"}}, "mxfp4"),
+        ({"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}}, "awq"),
+        ({"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}}, "nvfp4"),
+        ({"quantization_config": {"quant_method": "secret"}}, None),
+        ({"quantization": {"bits": 4, "group_size": 64}}, "4bit"),
+        ({"quantization": {"bits": 8, "group_size": 32, "mode": "affine"}}, "8bit-32g"),
+        ({"quantization": {"bits": 4, "group_size": 32, "mode": "mxfp4"}}, "mxfp4"),
+    ],
+)
+def test_how_published_weights_are_stored(
+    stored: dict[str, object] | None, quantization: str | None, tmp_path: Path
+) -> None:
+    """The words of the spec schema; a method that is not known is named under unknown."""
+    local = read_local(config(tmp_path, **(stored or {})), ROWS)
+    assert local.quantization == quantization
+    if quantization is None:
+        assert "secret" in local.spec.unknown["architecture.matrix_dtype"]
+
+
+def test_float8_files_of_a_config_that_says_nothing_of_them(tmp_path: Path) -> None:
+    """Seen of transformers 5.23.0: it casts them to config.json's type, or to that of the other tensors, and leaves scales aside."""
+    parameters = 12_864 + 2 * (12_288 + 24_576 + 128)
+    folder = small(tmp_path / "m", stored="F8_E4M3")
+    machine = load("aws-m7i.2xlarge").machine
+    for stated in ("bfloat16", None):
+        values = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(values | {"torch_dtype": stated}))
+        if stated is None:
+            wide = {
+                "model.embed_tokens.weight": ("BF16", [100, 64]),
+                "model.norm.weight": ("BF16", [64]),
+            }
+            safetensors(
+                folder / "model-00001-of-00002.safetensors",
+                {**wide, "lm_head.weight": ("F8_E4M3", [100, 64])},
+            )
+        local = read_local(folder, ROWS)
+        assert again(local.spec) == local.spec
+        assert (local.quantization, local.spec.parameters.total) == ("float8_e4m3", parameters)
+        for runtime in ("transformers", "vllm"):
+            memory = needs_of(
+                local.spec,
+                Catalogue.open().runtime(runtime),
+                Workload(quantization="float8_e4m3"),
+                ROWS,
+            ).memory
+            assert memory is not None
+            weights = next(term for term in memory.terms if term.name == "weights")
+            # vLLM has a table of positions beside them
+            assert weights.low_bytes == 2 * parameters
+            assert weights.bytes == 2 * parameters + (256 * 16 * 2 if runtime == "vllm" else 0)
+    scaled = {"lm_head.weight": ("F8_E4M3", [100, 64]), "lm_head.weight_scale": ("F32", [100])}
+    none = {
+        "model.embed_tokens.weight": ("F8_E4M3", [100, 64]),
+        "lm_head.weight": ("F8_E4M3", [100, 64]),
+    }
+    for held, why in (
+        (scaled, "lm_head.weight_scale, a scale of weights in FP8"),
+        (none, "does not say which type they are made into"),
+    ):
+        safetensors(folder / "model-00001-of-00002.safetensors", held)
+        spec = read_local(folder, ROWS).spec
+        assert spec.architecture is None
+        assert why in spec.unknown["architecture"]
+        assert (
+            check(str(folder), Workload(runtime="transformers"), machine=machine).route == "unknown"
+        )
+
+
+def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
+    """Eight 4-bit weights in an int32 must not be counted as one parameter."""
+    folder = tmp_path / "awq"
+    config(folder, quantization_config={"quant_method": "awq", "bits": 4})
+    safetensors(folder / "model.safetensors", {"a": ("I32", [10, 20]), "b": ("F16", [5])})
+    local = read_local(folder, ROWS)
+    assert local.quantization == "awq"
+    assert local.spec.files[0].bytes == {"awq": (folder / "model.safetensors").stat().st_size}
+    # as config.json has it: Mistral 7B v0.3
+    assert local.spec.parameters.total == 7_248_023_552
+
+
+@pytest.mark.parametrize("where", ["config.json", "no quant_method", "hf_quant_config.json"])
+def test_transformers_applies_no_quantization_of_modelopt(where: str, tmp_path: Path) -> None:
+    """quantizers/auto.py of transformers 5.23.0: "modelopt" is among no methods, FP8 then becomes the plain type without its scales,
+    NVFP4 raises for its shapes, and a quantization_config without a method too. vLLM loads both, and by default is taken for them."""
+    nvfp4 = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
+    told = {
+        "config.json": {"quantization_config": nvfp4},
+        "no quant_method": {"quantization_config": {"quant_algo": "FP8"}},
+    }.get(where, {})
+    file = config(tmp_path, **told)
+    if not told:
+        (tmp_path / "hf_quant_config.json").write_text(
+            '{"quantization": {"quant_algo": "NVFP4"}}', encoding="utf-8"
+        )
+    made = tmp_path / "made.toml"
+    made.write_text(spec_text(read_local(file, ROWS).spec.replace(id="made")), encoding="utf-8")
+    machine = load("aws-p5.48xlarge").machine
+    for path in (str(file), str(made)):
+        for workload in (
+            Workload(runtime="transformers"),
+            Workload(task="finetune"),
+            Workload(task="finetune", finetune_method="full"),
+        ):
+            answer = check(path, workload, machine=machine)
+            found = answer.finding("runtime")
+            assert found is not None
+            assert (answer.exit_code, found.outcome, found.code, answer.needs) == (
+                1,
+                "fail",
+                "runtime-cannot-load",
+                None,
+            )
+            assert "ModelOpt" in found.reason
+            assert workload.task != "finetune" or "quantized from" in (found.remedy or "")
+        answer = check(path, Workload(runtime="vllm"), machine=machine)
+        assert answer.needs is not None
+        assert not any(finding.outcome == "fail" for finding in answer.findings)
+    assert check(str(file), machine=machine).workload.runtime == (
+        "vllm" if where != "no quant_method" else "llama.cpp"
+    )
+
+
+@pytest.mark.parametrize("named", ["", "config.json"])
+@pytest.mark.parametrize("algorithm", ["FP8", "superquant"])
+def test_quantization_told_in_a_file_of_its_own(algorithm: str, named: str, tmp_path: Path) -> None:
+    """NVIDIA's exporter writes hf_quant_config.json and nothing into config.json; the folder and the file are read alike."""
+    folder = small(tmp_path / "m", stored="F8_E4M3")
+    told = {"quantization": {"quant_algo": algorithm, "kv_cache_quant_algo": "FP8"}}
+    (folder / "hf_quant_config.json").write_text(json.dumps(told), encoding="utf-8")
+    local = read_local(folder / named, ROWS)
+    assert local.spec.architecture is not None
+    assert local.spec.architecture.cache_dtype == "float8_e4m3"
+    if algorithm == "FP8":
+        assert local.quantization == "float8_e4m3"
+        assert local.spec.architecture.matrix_dtype == "float8_e4m3"
+    else:
+        assert local.quantization is None
+        assert "hf_quant_config.json" in local.spec.unknown["architecture.matrix_dtype"]
+    for odd in ("[]", "{}", '{"quantization": []}'):
+        (folder / "hf_quant_config.json").write_text(odd, encoding="utf-8")
+        local = read_local(folder / named, ROWS)
+        assert local.quantization is None
+        assert (
+            "quant_algo = None is not understood" in local.spec.unknown["architecture.matrix_dtype"]
+        )
+
+
+def test_plain_files_of_weights_said_to_be_quantized_are_of_no_known_model(tmp_path: Path) -> None:
+    """Of the tensors that GPTQ or FP8 has, files of bfloat16 hold none; they were `local: yes`."""
+    gptq, fp8 = {"quant_method": "gptq", "bits": 4, "group_size": 128}, {"quant_method": "fp8"}
+    for held, quantization, known in (
+        ("BF16", gptq, False),
+        ("BF16", fp8, False),
+        ("F8_E4M3", fp8, True),
+    ):
+        spec = read_local(
+            small(tmp_path / held, stored=held, quantization_config=quantization), ROWS
+        ).spec
+        assert (spec.architecture is not None) == known
+        assert known or "the files hold BF16 alone" in spec.unknown["architecture"]
+
+
+_FP8 = {"num_bits": 8, "type": "float", "dynamic": False}
+
+
+_LATENT = {
+    "model_type": "deepseek_v3", "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64,
+    "v_head_dim": 128, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 2048, "n_group": 1, "topk_group": 1,
+    "num_nextn_predict_layers": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "low", "high"),
+    [
+        # vllm/model_executor/layers/attention/attention.py sets it for compressed-tensors, mla_attention.py does not
+        ({}, {"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 1, 1),
+        ({}, {"quant_method": "compressed-tensors", "kv_cache_scheme": None}, 2, 2),
+        (_LATENT, {"quant_method": "compressed-tensors", "kv_cache_scheme": _FP8}, 2, 2),
+        # vllm/utils/torch_utils.py, get_kv_cache_quant_algo_string: the scheme first, and what is neither FP8 nor fixed is passed over
+        ({}, {"quant_method": "modelopt", "kv_cache_scheme": _FP8}, 1, 1),
+        (_LATENT, {"quant_method": "modelopt", "kv_cache_quant_algo": "FP8"}, 1, 1),
+        ({}, {"quant_method": "modelopt", "kv_cache_scheme": {**_FP8, "dynamic": True}, "kv_cache_quant_algo": "FP8"}, 2, 2),
+        ({}, {"quant_method": "modelopt", "kv_cache_quant_algo": "NVFP4"}, 2, 2),
+        # which keys the method fp8 has none of
+        ({}, {"quant_method": "fp8", "kv_cache_quant_algo": "FP8"}, 2, 2),
+    ],
+)  # fmt: skip
+def test_vllm_keeps_keys_and_values_as_the_checkpoint_asks(
+    changes: dict[str, object], asked: dict[str, object], low: int, high: int, tmp_path: Path
+) -> None:
+    """FP8 where quantization_config says so; transformers, which does not look at it, keeps them in the type of the model."""
+    linear = {
+        "targets": ["Linear"],
+        "weights": {"num_bits": 8, "type": "float", "strategy": "tensor"},
+    }
+    made = {
+        "quant_algo": "FP8",
+        "format": "float-quantized",
+        "config_groups": {"group_0": linear},
+        **asked,
+    }
+    local = read_local(config(tmp_path, quantization_config=made, **changes), ROWS)
+    spec = local.spec
+    passed_over = low == 2 and any(
+        asked.get(key) for key in ("kv_cache_scheme", "kv_cache_quant_algo")
+    )
+    assert any("none that vLLM follows" in note for note in local.notes) == passed_over
+    elements = 32 * 4096 * (576 if changes else 2 * 8 * 128)
+    for program, (least, most) in {"vllm": (low, high), "transformers": (2, 2)}.items():
+        needs = needs_of(
+            spec, Catalogue.open().runtime(program), Workload(context_tokens=4096), ROWS
+        )
+        terms = needs.memory.terms if needs.memory is not None else needs.known_terms
+        (cache,) = (term for term in terms if term.name == "kv_cache")
+        assert (cache.bytes, cache.high_bytes) == (least * elements, most * elements)
+    assert again(spec).architecture == spec.architecture

@@ -1,0 +1,291 @@
+"""llama.cpp's compute buffer: the allocator's laws, and the replayed graphs against what llama.cpp allocated."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.arithmetic import calculate
+from helpers.llamacpp_truth import architecture, read, records, room, row, rows
+from selfhost.catalogue.spec import Architecture, Attention, FeedForward
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
+from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
+from selfhost.needs.tensors import ArchitectureRow
+
+MODELS = sorted(read("architectures.json")["architectures"])
+
+
+def exact(model: str, cells: llamacpp.Cells, rows: int, **options: Any) -> int:
+    found = graphs.exact_compute_bytes(architecture(model), row(model), cells, rows, **options)
+    assert found is not None, model
+    return found
+
+
+@cache
+def measured() -> dict[str, list[dict[str, Any]]]:
+    by_row: dict[str, list[dict[str, Any]]] = {}
+    for record in records("memory"):
+        by_row.setdefault(architecture(record["model"]).row, []).append(record)
+    return by_row
+
+
+# ------------------------------------------------------------------ the allocator
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
+    """Buffers never overlap, addresses are multiples of 32, and the top is at least what is alive and never sinks."""
+    arena = Arena()
+    live: list[tuple[int, int]] = []
+    for _ in range(data.draw(st.integers(1, 60))):
+        before = arena.top
+        gives = data.draw(st.booleans())
+        if gives and live:
+            arena.give(*live.pop(data.draw(st.integers(0, len(live) - 1))))
+        else:
+            size = aligned(data.draw(st.integers(1, 2000)))
+            start = arena.take(size)
+            live.append((start, start + size))
+        assert all(start % 32 == 0 for start, _ in live)
+        assert all(first[1] <= second[0] for first, second in pairwise(sorted(live)))
+        assert arena.top >= max([before, *(end for _, end in live)])
+        assert arena.top >= sum(end - start for start, end in live)
+    for start, end in live:
+        arena.give(start, end)
+    assert arena.take(arena.top) == 0, "after all is given back there is one hole"
+
+
+def test_the_smallest_hole_that_fits_is_taken() -> None:
+    """Best fit, of equal holes the later, else the end: ggml_dyn_tallocr_alloc of ggml-alloc.c."""
+    arena = Arena()
+    places = [arena.take(size) for size in (96, 32, 64, 32, 64, 32)]
+    assert places == [0, 96, 128, 192, 224, 288]
+    arena.give(0, 96)
+    arena.give(128, 192)
+    arena.give(224, 288)
+    assert arena.take(64) == 224
+    assert arena.take(32) == 128
+    assert arena.take(96) == 0
+    assert arena.take(64) == 320
+    assert arena.top == 384
+
+
+# ------------------------------------------------------------------ the graphs
+
+
+@pytest.mark.parametrize("name", sorted(measured()))
+def test_every_measured_buffer_is_exact(name: str) -> None:
+    """The replay equals what llama.cpp allocated, to the byte, in every measured case of the architecture."""
+    wrong = []
+    for record in measured()[name]:
+        logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
+        found = graphs.exact_compute_bytes(
+            architecture(record["model"]),
+            row(record["model"]),
+            room(record),
+            logits,
+            flash_attention=record["flash_attn"] != 0,
+            key_type=record["type_k"],
+            value_type=record["type_v"],
+        )
+        if found != record["compute_bytes"]:
+            wrong.append((record, found))
+    assert not wrong
+
+
+def every_layer(program: Program, lengths: tuple[int, ...]) -> int:
+    """The same graph, layer after layer, by an allocator that derives its holes from what is alive."""
+    live: dict[int, tuple[int, int]] = {}
+    top = 0
+
+    def take(slot: int, size: int) -> None:
+        nonlocal top
+        edges = sorted(live.values())
+        holes = [
+            (b[0] - a[1], -a[1]) for a, b in pairwise([(0, 0), *edges]) if size <= b[0] - a[1] > 0
+        ]
+        start = -min(holes)[1] if holes else max((end for _, end in edges), default=0)
+        live[slot] = start, start + size
+        top = max(top, start + size)
+
+    for slot, (factor, unit) in enumerate(program._inputs, CARRIED):
+        take(slot, aligned(factor * lengths[unit]))
+    for part in program._order:
+        sizes = iter(part.sizes)
+        for event in part.events:
+            if event < 0:
+                del live[~event]
+            else:
+                factor, unit = next(sizes)
+                take(event, aligned(factor * lengths[unit]))
+        live.update(enumerate([live.pop(slot) for slot in part.results]))
+    return top
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("context", "sequences", "rows", "key_type"), [(8192, 1, 1, "f16"), (3072, 3, 512, "q8_0")]
+)
+def test_layers_that_were_looked_up_change_nothing(
+    model: str, context: int, sequences: int, rows: int, key_type: str
+) -> None:
+    """The peak found by replaying each kind of layer until the memory repeats is that of all layers one by one."""
+    cells = llamacpp.cells(context, sequences=sequences)
+    made = row(model)
+    found = graphs._program(
+        architecture(model), made, *graphs._batch_of(made, cells, True, key_type, "f16")
+    )
+    assert found is not None
+    lengths = graphs._lengths(architecture(model), made, cells, rows)
+    assert exact(model, cells, rows, key_type=key_type) == every_layer(found[0], lengths)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
+    """What the package holds of a graph is replayed as the graph itself, through every layer."""
+    made = row(model)
+    packed = graphs.packed_program(architecture(model), made)
+    assert (packed is None) == made.encoder
+    if packed is None:
+        return
+    for context in (512, 8192, 131_072):
+        cells = llamacpp.cells(context)
+        found = graphs._program(
+            architecture(model), made, *graphs._batch_of(made, cells, True, "f16", "f16")
+        )
+        assert found is not None
+        lengths = graphs._lengths(architecture(model), made, cells, 1)
+        assert Program.unpacked(packed).peak(lengths).bytes == every_layer(found[0], lengths)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_more_is_never_less(model: str) -> None:
+    """More context, more sequences of the same context and more rows of logits never need less memory."""
+    contexts = [
+        exact(model, llamacpp.cells(context), 1)
+        for context in (512, 1024, 4096, 8192, 32_768, 131_072)
+    ]
+    assert contexts == sorted(contexts)
+    rows = [exact(model, llamacpp.cells(4096), count) for count in (1, 2, 16, 128, 512)]
+    assert rows == sorted(rows)
+    sequences = [
+        exact(model, llamacpp.cells(4096 * count, sequences=count), count) for count in (1, 2, 4, 8)
+    ]
+    assert sequences == sorted(sequences)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("cells", "rows", "flash", "type"),
+    [
+        (llamacpp.cells(8192), 1, True, "f16"),
+        (llamacpp.cells(3000, sequences=3), 512, True, "q8_0"),
+        (llamacpp.cells(65_536), 4, False, "f16"),
+    ],
+)
+def test_the_printed_buffers_are_the_bytes(
+    model: str, cells: llamacpp.Cells, rows: int, flash: bool, type: str
+) -> None:
+    """The line lists what is alive at the peak: whoever types it into a calculator gets the measured bytes."""
+    found = graphs.exact_compute(architecture(model), row(model), cells, rows, flash, type, type)
+    assert found is not None
+    assert found.bytes == exact(
+        model, cells, rows, flash_attention=flash, key_type=type, value_type=type
+    )
+    assert calculate(found.arithmetic) == found.bytes
+
+
+def test_the_line_of_a_well_known_model() -> None:
+    """Llama 3.2 1B at 8,192 tokens: three feed-forward rows of 8,192 and two of 2,048 numbers, and the mask."""
+    found = graphs.exact_compute(
+        architecture("measured/llama-3.2-1b"), row("measured/llama-3.2-1b"), llamacpp.cells(8192), 1
+    )
+    assert found is not None
+    assert found.arithmetic.startswith(
+        "512 tokens × (3 × 8,192 + 2 × 2,048) × 4 bytes + 512 tokens × 8,192 cells × 2 bytes + "
+    )
+    assert found.arithmetic.endswith(
+        "; the most is in use during the feed-forward of layer 1 of 16"
+    )
+
+
+# ------------------------------------------------------------------ what is not covered
+
+
+def plain(**changes: Any) -> Architecture:
+    layers = tuple(range(4))
+    values: dict[str, Any] = {
+        "row": "llama",
+        "runs_in_gguf": True,
+        "layers": 4,
+        "embedding_length": 512,
+        "vocabulary": 1000,
+        "attention": (
+            Attention(layers=layers, heads=4, kv_heads=2, key_length=128, value_length=128),
+        ),
+        "feed_forward": (FeedForward(layers=layers, length=2048),),
+    }
+    return Architecture(**{**values, **changes})
+
+
+def test_a_graph_that_nobody_wrote_down_is_not_guessed() -> None:
+    """An unknown architecture, and a known one with layers of another shape, have no exact size."""
+    made = row("measured/llama-3.2-1b")
+    cells = llamacpp.cells(4096)
+    assert graphs.exact_compute_bytes(plain(), made, cells, 1) is not None
+    expert = FeedForward(layers=tuple(range(4)), length=2048, experts=10**6, used=10**6)
+    crossing = Attention(
+        kind="cross", layers=tuple(range(4)), heads=4, kv_heads=2, key_length=128, value_length=128
+    )
+    unheard_of = ArchitectureRow(name="unheard-of")
+    assert graphs.exact_compute_bytes(plain(row="unheard-of"), unheard_of, cells, 1) is None
+    for changes in (
+        {"feed_forward": ()},
+        {"attention": ()},
+        {"layers": 5},
+        {"feed_forward": (expert,)},
+        {"attention": (crossing,)},
+        {"per_layer_embedding_length": 256},
+        {"deepstack_layers": 3},
+    ):
+        assert graphs.exact_compute_bytes(plain(**changes), made, cells, 1) is None, changes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_no_sizes_break_a_graph(data: st.DataObject) -> None:
+    """Whatever sizes a spec states, each architecture that has a graph gives a size, at least that of its largest matrix product."""
+    model = data.draw(st.sampled_from(MODELS))
+    made = architecture(model)
+    size = st.integers(1, 10**6)
+    groups = tuple(
+        group.replace(heads=data.draw(size), kv_heads=data.draw(size), key_length=data.draw(size))
+        for group in made.attention
+    )
+    feed_forward = tuple(group.replace(length=data.draw(size)) for group in made.feed_forward)
+    changed = made.replace(
+        attention=groups, feed_forward=feed_forward, embedding_length=data.draw(size)
+    )
+    sequences = data.draw(st.integers(1, 100))
+    cells = llamacpp.cells(data.draw(st.integers(1, 10**7)) * sequences, sequences=sequences)
+    found = graphs.exact_compute_bytes(changed, row(model), cells, sequences)
+    assert found is not None
+    assert found >= 4 * cells.micro_batch * changed.embedding_length
+
+
+def test_every_graph_has_a_builder() -> None:
+    """What a row names as the builder of its graph is one."""
+    named = {
+        style.builder
+        for name, values in rows()["architecture"].items()
+        if (style := ArchitectureRow.from_values(name, values).graph) is not None
+    }
+    assert named == set(graphs._BUILDERS)

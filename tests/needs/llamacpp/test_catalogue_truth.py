@@ -1,0 +1,300 @@
+"""The catalogue's own models against llama.cpp: sizes, contexts and options that no rule was made from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from helpers.llamacpp_truth import BARE
+from helpers.paths import TRUTH
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import Architecture, ModelSpec
+from selfhost.core.workload import Workload
+from selfhost.needs import more_in_conversation, needs_of
+from selfhost.needs.llamacpp import buffers as llamacpp
+from selfhost.needs.llamacpp import graphs
+from selfhost.needs.quantization import stored
+from selfhost.needs.records import MemoryNeed
+from selfhost.needs.tensors import ArchitectureRow, row_of
+
+
+@cache
+def truth() -> dict[str, Any]:
+    found = json.loads((TRUTH / "llamacpp_catalogue.json").read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+@cache
+def model(id: str) -> tuple[Architecture, ArchitectureRow]:
+    shelf = Catalogue.open()
+    architecture = shelf.spec(id).architecture
+    assert architecture is not None
+    row = row_of(architecture, shelf.common("architectures"))
+    assert row is not None
+    return architecture, row
+
+
+def answered(name: str, cases: list[list[Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """What is computed as cache and state, and as compute buffer, and the case."""
+    architecture, row = model(name)
+    for values in cases:
+        case = dict(zip(truth()["columns"], values, strict=True))
+        context, batch, flash = case["n_ctx"], case["n_batch"], case["flash_attn"] != 0
+        room = llamacpp.cells(
+            context,
+            sequences=case["n_seq_max"],
+            unified=bool(case["kv_unified"]),
+            micro_batch=min(batch, case["n_ubatch"]),
+        )
+        keys, kinds = case["type_k"], case["type_v"]
+        kept = llamacpp.cache_bytes(
+            architecture, row, room, key_type=keys, value_type=kinds, flash_attention=flash
+        )
+        kept += llamacpp.state_bytes(architecture, case["n_seq_max"])
+        buffer = graphs.exact_compute_bytes(
+            architecture,
+            row,
+            room,
+            case["n_outputs_max"] or min(context, batch),
+            flash,
+            keys,
+            kinds,
+        )
+        assert buffer is not None, name
+        yield kept, buffer, case
+
+
+@cache
+def mixtures() -> dict[str, ModelSpec]:
+    """By id, what uses fewer parameters for a token than it has."""
+    shelf = Catalogue.open()
+    found = {id: shelf.spec(id) for id in shelf.ids()}
+    return {
+        id: spec
+        for id, spec in found.items()
+        if spec.parameters.active not in (None, spec.parameters.total)
+    }
+
+
+def tables(spec: ModelSpec) -> int:
+    """Parameters of the token table."""
+    assert spec.architecture is not None
+    return (spec.architecture.vocabulary or 0) * spec.architecture.embedding_length
+
+
+@pytest.mark.parametrize("id", [id for id in mixtures() if re.search(r"-a[\d.]+[bm](?:-|$)", id)])
+def test_what_a_token_uses_is_what_the_publishers_name_says(id: str) -> None:
+    """Publishers call a model A3B by what a token uses, some with the token table, the output matrix or the encoders and some without:
+    the name's figure, cut or rounded, lies between all of it and all but these."""
+    spec = mixtures()[id]
+    named = re.search(r"-a([\d.]+)([bm])(?:-|$)", id)
+    assert named is not None
+    # what one of the last digit is worth: A2.7B, A22B, A400M
+    unit, last = (
+        (10**9, 10 ** (9 - len(named[1].partition(".")[2]))) if named[2] == "b" else (10**6, 10**8)
+    )
+    active = spec.parameters.active or 0
+    most, least = (
+        active + last / 2,
+        active - 2 * tables(spec) - (spec.parameters.encoders or 0) - last / 2,
+    )
+    assert least <= float(named[1]) * unit <= most
+
+
+def test_what_a_token_uses_counts_the_token_table() -> None:
+    """OpenAI's model card of gpt-oss has 5.13 B and 3.61 B, which count the output matrix and not the token table; Mistral's 12.9 B of
+    Mixtral 8x7B (its announcement) and DeepSeek's 37 B of V3 count both."""
+    for id, stated, counts_table in (
+        ("gpt-oss-120b", 5.13e9, False),
+        ("gpt-oss-20b", 3.61e9, False),
+        ("mixtral-8x7b-instruct-v0.1", 12.9e9, True),
+        ("deepseek-v3", 37e9, True),
+    ):
+        spec = mixtures()[id]
+        assert (spec.parameters.active or 0) - (
+            0 if counts_table else tables(spec)
+        ) == pytest.approx(stated, rel=0.016)
+
+
+@pytest.mark.parametrize("name", sorted(truth()["memory"]))
+def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> None:
+    """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with or without flash attention."""
+    found = answered(name, truth()["memory"][name])
+    assert not [
+        values
+        for values in found
+        if values[:2] != (values[2]["context_bytes"], values[2]["compute_bytes"])
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]))
+def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str) -> None:
+    """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
+    architecture, row = model(name)
+    found = {}
+    for quantization in truth()["tensor_bytes"][name]:
+        tensors = stored(architecture, row, quantization, quantization.startswith("IQ"))
+        found[quantization] = sum(tensor.bytes for tensor in tensors)
+    assert found == truth()["tensor_bytes"][name]
+
+
+def peak_of(load: dict[str, Any]) -> tuple[MemoryNeed, int]:
+    """What is stated for such a load, and its peak less what may be evicted."""
+    asked = Workload(
+        runtime="llama.cpp",
+        format="gguf",
+        quantization=load["quant"],
+        context_tokens=load["n_ctx"],
+        parallel=1,
+        kv_cache_type=load["kv_cache_type"],
+    )
+    spec = ModelSpec(id="model", name="Model", architecture=model(load["model"])[0])
+    memory = needs_of(
+        spec,
+        BARE,
+        asked,
+        Catalogue.open().common("architectures"),
+        instruction_sets=("avx2", "avx512f"),
+    ).memory
+    assert memory is not None
+    return memory, load["peak_rss_bytes"] - memory.evictable_bytes
+
+
+@pytest.mark.parametrize(
+    "load", truth()["loads"], ids=lambda load: f"{load['model']}-{load['quant']}"
+)
+def test_the_peak_of_a_real_load_is_within_five_percent(load: dict[str, Any]) -> None:
+    """Resident memory after 512 tokens of prompt and 4 of answer, less what may be evicted: in the stated range, 5 % off at most."""
+    memory, peak = peak_of(load)
+    assert memory.low_bytes <= peak <= memory.high_bytes
+    assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+
+
+@cache
+def programs() -> list[dict[str, Any]]:
+    found = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
+    assert isinstance(found, list)
+    return found
+
+
+def stated(run: dict[str, Any]) -> MemoryNeed:
+    """What a person is told who asks for that run."""
+    shelf, parallel = Catalogue.open(), run.get("parallel", 1)
+    embeds = shelf.spec(run["model"]).modality == "embedding"
+    asked = Workload(
+        runtime="llama-cpp-python" if run["program"] == "llama-cpp-python" else "llama.cpp",
+        format="gguf",
+        quantization=run["quant"],
+        # of an embedding model the text counts
+        context_tokens=run.get("tokens", run["n_ctx"]) if embeds else run["n_ctx"] // parallel,
+        parallel=parallel,
+    )
+    program = shelf.runtime(asked.runtime or "")
+    if run.get("flash_attn"):
+        program = program.replace(flash_attention=True)
+    # tokens in the context of each sequence that was asked anything
+    used = () if embeds or "tokens" not in run else (run["tokens"],) * run.get("asked", 1)
+    sets = ("avx2", "avx512f")
+    memory = needs_of(
+        shelf.spec(run["model"]),
+        program,
+        asked,
+        shelf.common("architectures"),
+        instruction_sets=sets,
+        used_tokens=used,
+    ).memory
+    assert memory is not None
+    return memory
+
+
+def copied(run: dict[str, Any]) -> bool:
+    """Several sequences, or several prompts, of a model that is copied to go back to: with a window, or with states."""
+    made = Catalogue.open().spec(run["model"]).architecture
+    assert made is not None
+    kept = made.recurrent or any(group.window_tokens for group in made.attention)
+    return run["program"] == "llama-server" and bool(kept) and ("parallel" in run or "turns" in run)
+
+
+@pytest.mark.parametrize(
+    "run", [run for run in programs() if copied(run)], ids=lambda run: run["name"]
+)
+def test_a_server_keeps_copies_of_each_sequence_and_more_as_it_talks(run: dict[str, Any]) -> None:
+    """In the range whether one sequence or all are asked, and where all are 5 % off at most; many prompts of one add up to the rest."""
+    memory = stated(run)
+    peak = run["peak_bytes"] - memory.evictable_bytes
+    if "turns" in run:
+        asked = Workload(
+            runtime="llama.cpp",
+            format="gguf",
+            quantization=run["quant"],
+            context_tokens=run["n_ctx"],
+        )
+        shelf = Catalogue.open()
+        more = more_in_conversation(
+            shelf.spec(run["model"]),
+            shelf.runtime("llama.cpp"),
+            asked,
+            shelf.common("architectures"),
+        )
+        # three of each prompt, as many as are kept
+        assert memory.high_bytes < peak <= memory.high_bytes + more
+        assert memory.total_bytes + more == pytest.approx(peak, rel=0.05)
+        return
+    assert memory.low_bytes <= peak <= memory.high_bytes
+    if run.get("asked") == run["parallel"]:
+        assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+
+
+_SERVERS = [run for run in programs() if run["program"] == "llama-server" and not copied(run)]
+
+
+@pytest.mark.parametrize("run", _SERVERS, ids=lambda run: run["name"])
+def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> None:
+    """Of llama-server after one prompt, or one text as long as the context: in a range of at most ± 10 %, 5 % off at most."""
+    memory = stated(run)
+    peak = run["peak_bytes"] - memory.evictable_bytes
+    assert memory.low_bytes <= peak <= memory.high_bytes
+    assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+    assert memory.high_bytes - memory.low_bytes <= 0.2 * memory.total_bytes
+
+
+@pytest.mark.parametrize(
+    "run",
+    [run for run in programs() if run["program"] != "llama-server"],
+    ids=lambda run: run["name"],
+)
+def test_the_peak_of_other_programs_is_in_the_range(run: dict[str, Any]) -> None:
+    """llama-cli has a server inside, llama-completion takes less; llama-cpp-python, without flash attention, touches more as it goes on.
+
+    With `logits_all` it has a row of logits for each token of the prompt in its buffer, its output and its own array, none of them told.
+    """
+    memory = stated(run)
+    peak = run["peak_bytes"] - memory.evictable_bytes
+    if run.get("logits_all"):
+        made = Catalogue.open().spec(run["model"]).architecture
+        assert made is not None
+        rows = run["tokens"] * 4 * (made.vocabulary or 0)
+        assert memory.low_bytes + 2 * rows <= peak <= memory.high_bytes + 3 * rows
+        return
+    assert memory.low_bytes <= peak <= memory.high_bytes
+    assert memory.total_bytes == pytest.approx(peak, rel=0.05)
+    assert memory.high_bytes - memory.low_bytes <= 0.2 * memory.total_bytes
+
+
+def test_how_much_of_a_context_is_used_decides_what_is_touched() -> None:
+    """SmolLM2 135M in llama-cpp-python at 8,192 tokens after 5, 456 and 1,831 of them: 353, 371 and 401 MiB."""
+    runs = [
+        run for run in programs() if run["program"] == "llama-cpp-python" and run["n_ctx"] == 8192
+    ]
+    assert [run["tokens"] for run in runs] == [5, 456, 1831]
+    told = [stated(run).total_bytes for run in runs]
+    full = stated({key: runs[0][key] for key in runs[0] if key != "tokens"}).total_bytes
+    assert told == sorted({*told})
+    # scores of 9 heads (config.json) for a batch of 512, in 32 and 16 bits, on all the cells that are not in use yet
+    assert full - told[1] >= (8192 - 512) * 512 * 9 * (4 + 2)

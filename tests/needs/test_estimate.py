@@ -1,0 +1,415 @@
+"""Runtimes, formats and quantizations: what each model needs in them, and the defaults."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime, specs
+from helpers.paths import CONFIGS
+from selfhost import needs
+from selfhost.catalogue.spec import (
+    Parameters,
+    PublishedFiles,
+)
+from selfhost.core.records import Unread
+from selfhost.core.workload import Workload
+from selfhost.modelfiles import read_local
+from selfhost.needs.records import How, SizedWeights, Term
+
+
+def test_ollama_reserves_the_logits_of_a_whole_batch() -> None:
+    """512 rows of logits instead of one: 4 bytes × 511 × vocabulary more on a device, and in RAM none of it is touched."""
+    spec = catalogue().spec("llama-3.2-1b-instruct")
+    vocabulary = 128_256
+    ours = {
+        id: next(term for term in memory(asked(spec, runtime(id))).terms if term.name == "compute")
+        for id in ("llama.cpp", "ollama")
+    }
+    assert ours["ollama"].on_device is not None
+    assert ours["ollama"].on_device.bytes >= 4 * 512 * vocabulary
+    assert ours["llama.cpp"].bytes == ours["ollama"].bytes < 4 * 512 * vocabulary // 2
+
+
+def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
+    """Mistral 7B v0.1 has a window of 4,096 tokens: vLLM keeps those, llama.cpp all 16,384, transformers too while it reads them."""
+    spec = catalogue().spec("mistral-7b-instruct-v0.1")
+    sizes = {
+        id: next(
+            term.bytes
+            for term in memory(asked(spec, runtime(id), context_tokens=16_384)).terms
+            if term.name == "kv_cache"
+        )
+        for id in ("llama.cpp", "transformers", "vllm")
+    }
+    assert sizes["llama.cpp"] == 16_384 * 131_072
+    assert sizes["transformers"] == 16_384 * 131_072
+    assert sizes["vllm"] == 4096 * 131_072
+
+
+@pytest.mark.parametrize("program", ["transformers", "vllm"])
+def test_latent_attention_caches_the_latent_and_one_rope_key(program: str) -> None:
+    """DeepSeek-V3 by its config.json: 61 layers, kv_lora_rank 512, qk_rope_head_dim 64, in bfloat16."""
+    terms = {
+        term.name: term
+        for term in memory(asked(catalogue().spec("deepseek-v3"), runtime(program))).terms
+    }
+    assert terms["kv_cache"].bytes == 61 * (512 + 64) * 2 * 4096
+
+
+def test_a_processor_that_nobody_told_takes_either_way() -> None:
+    """Whether products of bfloat16 hold their results in 32 bits too hangs on its instruction sets: unknown, both lie inside."""
+    spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("transformers")
+    workload = Workload(
+        runtime="transformers", format="safetensors", quantization="bfloat16", context_tokens=4096
+    )
+    untold, held, plain = (
+        memory(needs.needs_of(spec, program, workload, rows(), instruction_sets=sets))
+        for sets in (None, ("avx2", "avx512bw"), ("avx2", "avx512bw", "avx512_bf16"))
+    )
+    assert plain.total_bytes < held.total_bytes
+    assert untold.low_bytes <= plain.low_bytes
+    assert untold.high_bytes >= held.high_bytes
+
+
+def test_attention_that_stores_its_scores_needs_room_for_them() -> None:
+    """BLOOM's class has no fused attention: 32 heads × 2,048 × 2,048 scores, a copy and their softmax in float32 at the least."""
+    terms = {
+        term.name: term
+        for term in memory(
+            asked(catalogue().spec("bloom-7b1"), runtime("transformers"), context_tokens=2048)
+        ).terms
+    }
+    assert terms["activations"].bytes > 32 * 2048 * 2048 * (2 + 4)
+
+
+def test_what_transformers_takes_and_nobody_measured_stays_a_wide_guess() -> None:
+    """Layers that attend to a picture: assumed, and the high end is at least twice the low one."""
+    for id in ("llama-3.2-11b-vision-instruct", "llama-3.2-90b-vision-instruct"):
+        terms = {
+            term.name: term
+            for term in memory(asked(catalogue().spec(id), runtime("transformers"))).terms
+        }
+        for name in ("activations", "runtime"):
+            assert terms[name].how is How.ASSUMED
+            assert terms[name].high_bytes >= 2 * terms[name].low_bytes
+
+
+def test_a_quantized_cache_that_llama_cpp_refuses_is_unknown() -> None:
+    """Phi-2 has heads of 80: a q8_0 cache is refused, so the memory is unknown with that reason, and the download is still known."""
+    answer = asked(
+        catalogue().spec("phi-2"), runtime("llama.cpp"), context_tokens=2048, kv_cache_type="q8_0"
+    )
+    assert answer.memory is None
+    assert answer.download_bytes
+    assert "80" in next(entry.reason for entry in answer.unknown if entry.fact == "memory.kv_cache")
+
+
+def test_an_image_model_is_downloaded_in_the_type_it_is_published_in() -> None:
+    """FLUX.1 [dev]: 9.98 + 9.95 + 3.87 GB of transformer and 0.168 of VAE are listed; T5-XXL and CLIP-L: 4.76e9 and 0.123e9 in 16 bits."""
+    found = needs.weights_bytes(catalogue().spec("flux.1-dev"), "safetensors", "bfloat16", rows())
+    assert isinstance(found, SizedWeights)
+    assert found.bytes == pytest.approx(
+        (9.98 + 9.95 + 3.87 + 0.168 + 2 * (4.76 + 0.123)) * 1e9, rel=1e-3
+    )
+
+
+def test_names_people_type_are_understood() -> None:
+    """Case and common short forms do not matter; a name nobody makes is None."""
+    for text, name in (
+        ("q4_k_m", "Q4_K_M"),
+        ("Q4_K", "Q4_K_M"),
+        ("mxfp4", "MXFP4"),
+        ("fp16", "F16"),
+        ("BFloat16", "bfloat16"),
+    ):
+        assert needs.canonical_quantization(text) == name
+    assert needs.canonical_quantization("Q9_K_XXL") is None
+    for name in needs.QUANTIZATIONS:
+        assert needs.canonical_quantization(name) in needs.QUANTIZATIONS
+
+
+@pytest.mark.parametrize(
+    ("id", "program", "expected"),
+    [
+        ("mistral-7b-instruct-v0.3", "llama.cpp", ("gguf", "Q4_K_M")),
+        ("gpt-oss-20b", "ollama", ("gguf", "MXFP4")),
+        ("opt-1.3b", "transformers", ("pickle", "float16")),
+        ("llama-3.1-8b-instruct", "vllm", ("safetensors", "bfloat16")),
+        ("whisper-base", "whisper.cpp", ("ggml", "F16")),
+        ("stable-diffusion-1.5", "diffusers", ("safetensors", "float32")),
+        ("flux.1-dev", "diffusers", ("safetensors", "bfloat16")),
+    ],
+)
+def test_defaults_fit_the_model(id: str, program: str, expected: tuple[str, str]) -> None:
+    """What is taken unless something else is asked for, and it is one of the choices."""
+    spec = catalogue().spec(id)
+    found = needs.default_format_and_quantization(spec, runtime(program))
+    assert found[1] == expected[1]
+    assert found[0] == expected[0] or expected[0] == "pickle"
+    assert found[1] in needs.quantizations_of(spec, runtime(program), rows())
+
+
+def test_choices_come_best_first() -> None:
+    """Quantizations are listed from the best down."""
+    names = needs.quantizations_of(
+        catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"), rows()
+    )
+    assert names.index("Q8_0") < names.index("Q4_K_M") < names.index("Q3_K_M") < names.index("Q2_K")
+
+
+def test_models_published_in_four_bits_come_in_no_other_type() -> None:
+    """gpt-oss was trained in MXFP4: other quantizations would be larger and no better."""
+    assert needs.quantizations_of(
+        catalogue().spec("gpt-oss-20b"), runtime("llama.cpp"), rows()
+    ) == ("MXFP4",)
+
+
+def test_decoding_reads_only_the_experts_that_are_used() -> None:
+    """Qwen3 30B A3B reads about a tenth of its weights per token: 3.3 of 30.5 billion parameters are active."""
+    spec = catalogue().spec("qwen3-30b-a3b")
+    read = sum(
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "Q8_0", rows()).values()
+    )
+    # 34 bytes per 32 weights; of the untied token table one row is read
+    assert abs(read - (3_353_032_704 - 151_936 * 2048) * 34 / 32) < 0.02 * read
+
+
+def test_vllm_works_on_as_much_at_once_whatever_is_asked_for() -> None:
+    """Its start-up tries 2,048 tokens and 256 sequences, on a large device 8,192 and 1,024 (vllm 0.33.0, get_batch_defaults)."""
+    spec = catalogue().spec("qwen2.5-1.5b-instruct")
+
+    def activations(context: int, parallel: int) -> Term:
+        found = needs.needs_of(
+            spec, runtime("vllm"), Workload(context_tokens=context, parallel=parallel), rows()
+        ).memory
+        assert found is not None
+        return next(term for term in found.terms if term.name == "activations")
+
+    one = activations(4096, 1)
+    assert one == activations(4096, 256) == activations(32_768, 1)
+    # 151,936 logits: 16 bits, and three times 32
+    assert activations(4096, 300).bytes - one.bytes == 44 * 151_936 * 14
+    assert one.on_large is not None
+    assert one.on_large.bytes - one.bytes == 768 * 151_936 * 14 + 6144 * 1536 * 2
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["gemma-3-12b-it", "qwen3.5-2b", "mistral-small-3.2-24b-instruct-2506", "qwen3-vl-4b-instruct"],
+)
+def test_a_model_that_sees_runs_as_text_where_its_encoders_are_left_out(id: str) -> None:
+    """mlx-lm's sanitize drops the vision tower, of files that hold it; for a GGUF the projector is another file."""
+    spec = catalogue().spec(id)
+    for program in ("mlx", "llama-cpp-python"):
+        assert needs.why_not_loaded(spec, runtime(program)) is None
+        assert needs.takes_text_alone(spec, runtime(program))
+    found = needs.needs_of(spec, runtime("mlx"), Workload(), rows())
+    assert found.memory is not None
+    assert found.download_bytes is not None
+    weights = next(term for term in found.memory.terms if term.name == "weights")
+    assert weights.bytes == found.download_bytes - 2 * (spec.parameters.encoders or 0)
+    assert weights.low_bytes <= weights.bytes <= weights.high_bytes
+    seeing, text = (
+        needs.needs_of(spec, runtime(program), Workload(), rows())
+        for program in ("llama.cpp", "llama-cpp-python")
+    )
+    assert seeing.memory is not None
+    assert text.memory is not None
+    assert {"projector"} == {term.name for term in seeing.memory.terms} - {
+        term.name for term in text.memory.terms
+    } - {"projector_compute"}
+    projector = next(term for term in seeing.memory.terms if term.name == "projector")
+    assert (seeing.download_bytes or 0) - (text.download_bytes or 0) == projector.bytes
+
+
+@pytest.mark.parametrize(
+    ("id", "program"),
+    [("llava-1.5-7b", "mlx"), ("llama-3.2-11b-vision-instruct", "llama-cpp-python")],
+)
+def test_a_model_that_sees_does_not_run_where_nothing_loads_it(id: str, program: str) -> None:
+    """mlx-lm has no class for LLaVA, and llama.cpp no architecture for Llama 3.2 Vision."""
+    assert needs.why_not_loaded(catalogue().spec(id), runtime(program)) is not None
+
+
+def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
+    """vLLM's --dtype auto loads float32 checkpoints in bfloat16: of GPT-2's 124,439,808 published parameters 2 bytes each are read."""
+    spec = catalogue().spec("gpt2")
+    read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "float32", rows())
+    assert list(read) == ["bfloat16"]
+    assert read["bfloat16"] == pytest.approx(2 * 124_439_808, rel=0.01)
+    whole = needs.decode_bytes_by_type(
+        spec, runtime("transformers"), "safetensors", "float32", rows()
+    )
+    assert whole["float32"] == pytest.approx(4 * 124_439_808, rel=0.01)
+
+
+def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:
+    """gpt-oss 20B uses 4 of 32 experts: 24 layers × 4 × 3 matrices of 2,880 × 2,880 in blocks of 32 that take 17 bytes, in any program."""
+    spec, experts = catalogue().spec("gpt-oss-20b"), 24 * 4 * 3 * 2880 * 2880 // 32 * 17
+    read = needs.decode_bytes_by_type(spec, runtime("vllm"), "safetensors", "mxfp4", rows())
+    assert read["mxfp4"] == experts
+    assert (
+        needs.decode_bytes_by_type(spec, runtime("llama.cpp"), "gguf", "MXFP4", rows())["MXFP4"]
+        == experts
+    )
+    # all else in 16 bits, less the token table of 201,088 × 2,880
+    total, stored = spec.parameters.total or 0, experts * 8 // 17 * 32
+    assert read["bfloat16"] == pytest.approx(2 * (total - stored - 201_088 * 2880), rel=0.001)
+
+
+def test_an_encoder_of_unknown_size_is_in_no_total() -> None:
+    """A config.json of a model type with code of its own: fine-tuning and MLX files, which hold its encoder, are unknown and say so."""
+    local = read_local(str(CONFIGS / "deepseek-ai--deepseek-vl2-tiny.json"), rows())
+    spec = local.spec.replace(
+        files=(
+            PublishedFiles(
+                format="safetensors", source="a listing", bytes={"bfloat16": 16_584_333_312}
+            ),
+        )
+    )
+    answer = asked(spec, runtime("transformers"), task="finetune", kv_cache_type=None)
+    assert answer.memory is None
+    assert answer.download_bytes == 16_584_333_312
+    (why,) = (entry for entry in answer.unknown if entry.fact == "memory")
+    assert "encoder" in why.reason
+    assert why.remedy
+    assert spec.architecture is not None
+    partly = spec.replace(
+        parameters=Parameters(total=8_292_166_656),
+        architecture=spec.architecture.replace(vocabulary=None),
+    )
+    sized = needs.weights_bytes(partly, "mlx", "4bit", rows())
+    assert isinstance(sized, Unread)
+    assert "encoder" in sized.reason
+
+
+@pytest.mark.parametrize(
+    ("id", "context_tokens", "each", "layers_with_window", "layers_without", "window"),
+    [
+        # without make_cache in mlx_lm/models: every layer gets a KVCache
+        ("gemma-2-9b-it", 8192, 2 * 8 * 256 * 2, 0, 42, 0),
+        ("phi-3-mini-4k-instruct", 4096, 2 * 32 * 96 * 2, 0, 32, 0),
+        ("starcoder2-7b", 16384, 2 * 4 * 128 * 2, 0, 32, 0),
+        # MODEL_REMAPPING gives mistral to llama.py, which windows by layer_types alone
+        ("mistral-7b-instruct-v0.1", 32768, 2 * 8 * 128 * 2, 0, 32, 0),
+        # with make_cache: RotatingKVCache, whose largest size is max_size + S - 1, S being the 2,048 tokens of prefill_step_size
+        ("gemma-3-27b-it", 32768, 2 * 16 * 128 * 2, 52, 10, 1024),
+        ("gpt-oss-20b", 32768, 2 * 8 * 64 * 2, 12, 12, 128),
+        ("olmo-3-7b-instruct", 32768, 2 * 32 * 128 * 2, 24, 8, 4096),
+    ],
+)
+def test_mlx_keeps_all_tokens_where_its_model_has_no_rotating_cache(
+    id: str,
+    context_tokens: int,
+    each: int,
+    layers_with_window: int,
+    layers_without: int,
+    window: int,
+) -> None:
+    """mlx_lm 0.32.2: make_cache of the model's module decides, whatever window the config names; a prompt is read in long pieces."""
+    spec = catalogue().spec(id)
+    found = memory(asked(spec, runtime("mlx"), context_tokens=context_tokens, quantization="4bit"))
+    cache = next(term for term in found.terms if term.name == "kv_cache")
+    assert cache.bytes == each * (layers_without * context_tokens + layers_with_window * window)
+    assert cache.high_bytes == each * (
+        layers_without * context_tokens + layers_with_window * (window + 2048 - 1 if window else 0)
+    )
+
+
+def test_mlx_computes_in_the_type_of_its_files() -> None:
+    """mlx_lm.convert --dtype bfloat16 of GPT-2 XL's 32-bit weights: keys and values of 48 layers × 1,600 are in 16 bits as well."""
+    spec, program = catalogue().spec("gpt2-xl"), runtime("mlx")
+    for quantization, width in (("bf16", 2), ("fp16", 2), ("4bit", 4)):
+        found = memory(asked(spec, program, context_tokens=1024, quantization=quantization))
+        assert (
+            next(term.bytes for term in found.terms if term.name == "kv_cache")
+            == 2 * 48 * 1600 * 1024 * width
+        )
+
+
+def test_vllm_loads_32_bit_weights_as_16_bit_ones() -> None:
+    """vLLM documentation, engine arguments: --dtype auto is "FP16 precision for FP32 and FP16 models"; the files stay as published."""
+    spec, program = catalogue().spec("gpt2-xl"), runtime("vllm")
+    found = {term.name: term for term in memory(asked(spec, program, context_tokens=1024)).terms}
+    # 1,557,611,200 parameters; 48 layers × K and V of 1,600
+    assert found["weights"].bytes == 2 * 1_557_611_200
+    assert found["weights"].high_bytes < 1.1 * found["weights"].bytes
+    assert found["kv_cache"].bytes == 2 * 48 * 1600 * 1024 * 2
+    download = asked(spec, program, context_tokens=1024).download_bytes
+    assert download is not None
+    # openai-community/gpt2-xl, model.safetensors: 6.43 GB
+    assert download == pytest.approx(6.43e9, rel=0.001)
+
+
+def test_an_exact_buffer_beside_a_range_says_why() -> None:
+    """What llama.cpp reserves is known to the byte; pages that no token reached are not resident, so the low end is below."""
+    found = {
+        term.name: term
+        for term in memory(
+            asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp"))
+        ).terms
+    }["compute"]
+    assert found.how is How.EXACT
+    assert found.low_bytes < found.bytes == found.high_bytes
+    less = found.bytes - found.low_bytes
+    assert (
+        f"{less:,} bytes less are touched while no more than 512 tokens are in the context"
+        in found.arithmetic
+    )
+
+
+@pytest.mark.parametrize("id", ["llama.cpp", "llama-cpp-python"])
+def test_other_uses_are_in_the_range_as_far_as_it_stays_narrow_and_told_in_words_everywhere(
+    id: str,
+) -> None:
+    """± 10 % at most; what a short prompt takes less is in it, or a part of that, and always in the arithmetic."""
+    seen = set()
+    for spec in in_gguf():
+        if needs.why_not_loaded(spec, runtime(id)):
+            continue
+        answer = memory(asked(spec, runtime(id), context_tokens=8192))
+        width = (answer.high_bytes - answer.low_bytes) / (answer.high_bytes + answer.low_bytes)
+        for term in answer.terms:
+            told = re.search(r"; ([\d,]+) bytes less are touched", term.arithmetic)
+            if term.name == "compute" and told:
+                least = term.bytes - int(told[1].replace(",", ""))
+                assert least <= term.low_bytes <= term.bytes == term.high_bytes, spec.id
+                seen.add(term.low_bytes == least)
+                assert width <= 0.1, spec.id
+    # flash attention leaves little that a short prompt does not touch
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("id", "stored", "listed"),
+    [
+        # sizes that the repositories list for their model.safetensors, to three digits
+        ("gpt-neo-2.7b", "float32", 10.7e9),
+        ("gpt-neo-125m", "float32", 526e6),
+        ("mamba-130m", "float32", 517e6),
+        ("mamba-370m", "float32", 1.49e9),
+        ("mamba-790m", "float32", 3.17e9),
+        ("bloom-560m", "float16", 1.12e9),
+        ("bloom-1b7", "float16", 3.44e9),
+        ("bloom-7b1", "float16", 14.14e9),
+        ("whisper-large-v2", "float32", 6.17e9),
+        ("all-minilm-l6-v2", "float32", 90.9e6),
+        ("bge-large-en-v1.5", "float32", 1.34e9),
+        ("mxbai-embed-large-v1", "float16", 670e6),
+        ("openai-gpt", "float32", 479e6),
+    ],
+)
+def test_a_checkpoint_is_as_large_as_its_repository_lists(
+    id: str, stored: str, listed: float
+) -> None:
+    """32 bits are twice 16: the type that a spec states is the one its files have."""
+    (spec,) = (one for one in specs() if one.id == id)
+    assert needs.default_format_and_quantization(spec, runtime("transformers")) == (
+        "safetensors",
+        stored,
+    )
+    sized = needs.weights_bytes(spec, "safetensors", stored, rows())
+    assert isinstance(sized, SizedWeights)
+    assert sized.bytes == pytest.approx(listed, rel=0.01)

@@ -1,0 +1,222 @@
+"""Which part lies on a processor and which on a device."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime
+from selfhost.machine.changes import apply
+from selfhost.machine.record import Machine
+from selfhost.needs.records import MemoryNeed, Needs
+from selfhost.needs.tensors import row_of
+from selfhost.verdict.placement import placements
+
+
+@pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
+def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
+    """On a GPU the weights lie as they are stored, in one term; what a split leaves in RAM is copied there. Neither changes the sum.
+
+    The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes for 256.
+    """
+    machine = apply(
+        Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", "instruction_sets=avx2,fma,f16c"]
+    )
+    spec = catalogue().spec("mistral-7b-instruct-v0.3")
+    plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
+    placed = next(placements(plain, machine, 32, splits=True))
+    assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
+    on_device = [term for term in memory(placed).terms if term.where != "host"]
+    assert [term.name for term in on_device].count("weights") == 1
+    assert not any(term.is_copy for term in on_device)
+    assert any(term.is_copy for term in memory(placed).terms) == (placed.placement == "split")
+
+    def weights(whole: MemoryNeed) -> tuple[int, int, int]:
+        terms = [
+            term
+            for term in whole.terms
+            if term.name in ("weights", "repacked_weights", "embeddings")
+        ]
+        return (
+            sum(term.low_bytes for term in terms),
+            sum(term.bytes for term in terms),
+            sum(term.high_bytes for term in terms),
+        )
+
+    low, size, high = weights(memory(plain))
+    assert weights(memory(placed)) == (low - 32_768 * 4_096 // 256 * 144, size, high)
+
+
+# tables by hand, 210 bytes for 256 values of Q6_K and 144 of Q4_K; what the device takes is what llama.cpp printed at load: Llama 3.2 in
+# ollama/ollama#8310, which has 308.23 MiB on the CPU; for Gemma 4 E4B others have 2730.00 MiB there (CPU_Mapped, 43 of 43 layers offloaded)
+ON_A_CARD = [
+    ("llama-3.1-8b-instruct", 128_256 * 4_096 // 256 * 144, 4403.49),
+    ("llama-3.2-3b-instruct", 128_256 * 3_072 // 256 * 210, 1918.35),
+    ("llama-3.3-70b-instruct", 128_256 * 8_192 // 256 * 144, 39979.48),
+    ("gemma-4-e4b-it", (262_144 * 2_560 + 262_144 * 42 * 256) // 256 * 210, None),
+    ("gpt2", 50_257 * 768 // 256 * 210 + 1_024 * 768 * 4, None),
+]
+
+
+@pytest.mark.parametrize("program", ["llama.cpp", "ollama", "llama-cpp-python"])
+@pytest.mark.parametrize(("model", "tables", "device_mib"), ON_A_CARD)
+def test_llama_cpp_keeps_tables_in_ram(
+    model: str, tables: int, device_mib: float | None, program: str
+) -> None:
+    """The input layer is never given to a device (llama.cpp, load_tensors). A token reads one row, so the system may drop the rest."""
+    machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
+    placed = next(
+        placements(asked(catalogue().spec(model), runtime(program)), machine, 32, splits=True)
+    )
+    assert placed.placement == "accelerator"
+    found = {term.name: term for term in memory(placed).terms}
+    kept = found["embeddings"]
+    assert (kept.where, kept.low_bytes, kept.bytes, kept.high_bytes) == ("host", 0, tables, tables)
+    assert kept.may_be_mapped
+    assert found["weights"].where == "accelerator:0"
+    if device_mib is not None:
+        assert found["weights"].bytes / 2**20 == pytest.approx(device_mib, abs=0.005)
+    line = found["weights"].arithmetic
+    signed = re.findall(r"([+-] )?([\d,]+) (?:bytes|of them)", line)
+    assert (
+        sum((-1 if sign == "- " else 1) * int(number.replace(",", "")) for sign, number in signed)
+        == found["weights"].bytes
+    ), line
+
+
+def test_a_tied_table_lies_on_both_sides() -> None:
+    """However many layers a device takes, it takes the output matrix: of a tied token table there are two then, of all else one."""
+    seen = set()
+    for spec in in_gguf():
+        assert spec.architecture is not None
+        plain = asked(spec, runtime("llama.cpp"), instruction_sets=("asimddp", "i8mm"))
+        if plain.memory is None or not any(term.offload for term in plain.memory.terms):
+            continue
+        row = row_of(spec.architecture, rows())
+        tied = not (row is not None and row.encoder) and (
+            spec.architecture.tied_embeddings or not spec.architecture.output_matrix
+        )
+        before = sum(
+            term.bytes
+            for term in plain.memory.terms
+            if term.name in ("weights", "repacked_weights")
+        )
+        more = set()
+        for room in (before // 3, before // 2, 2 * before):
+            machine = apply(
+                Machine(planning=True), [f"gpu={room // 2**20 + 2048}MiB", "memory=4TiB"]
+            )
+            for placed in placements(plain, machine, spec.architecture.layers, splits=True):
+                if placed.placement == "host":
+                    continue
+                kept = sum(term.bytes for term in memory(placed).terms if term.name == "embeddings")
+                after = kept + sum(
+                    term.bytes
+                    for term in memory(placed).terms
+                    if term.name in ("weights", "repacked_weights")
+                )
+                assert 0 <= after - before <= kept, spec.id
+                more.add(after - before)
+                seen.add(placed.placement)
+        assert len(more) <= 1, (spec.id, more)
+        assert not more or (more != {0}) == tied, (spec.id, more)
+    assert seen == {"accelerator", "split"}
+
+
+def _held(placed: Needs) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for term in memory(placed).terms:
+        held[term.where] = held.get(term.where, 0) + term.high_bytes
+    return held
+
+
+def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
+    """What a layout puts on a card, with the buffers of a card, is enough for that layout, and a byte less is not: it holds fewer layers.
+
+    So it is on each of several cards: none is given more than it has, whatever the others have left.
+    """
+    seen = set()
+    for spec in in_gguf()[::4]:
+        plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
+        if plain.memory is None or spec.architecture is None:
+            continue
+        layers = spec.architecture.layers
+
+        def on_cards(
+            size: int, number: int = 1, plain: Needs = plain, layers: int = layers
+        ) -> Needs:
+            machine = apply(
+                Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
+            )
+            return next(placements(plain, machine, layers, splits=True))
+
+        third = plain.memory.high_bytes // 3
+        for room, number in ((third, 1), (third, 3), (third // 2, 3), (third * 4 // 3, 3)):
+            placed = on_cards(room, number)
+            held = {where: size for where, size in _held(placed).items() if where != "host"}
+            assert max(held.values(), default=0) <= room, (spec.id, held)
+            seen.add((placed.placement, number, len(held)))
+            if placed.placement == "split" and number == 1:
+                (size,) = held.values()
+                assert _held(on_cards(size)) == _held(placed), spec.id
+                less = on_cards(size - 1)
+                assert less.placement == "host" or _held(less)["accelerator:0"] < size, spec.id
+    assert {("split", 1, 1), ("split", 3, 3), ("accelerator", 3, 3)} <= seen
+
+
+def test_gemma_4_e4b_fits_a_card_of_6_gib() -> None:
+    """5.0 GiB of weights, of which 2.15 GiB, 262,144 × 42 × 256 values of Q6_K, are tables that never leave the RAM."""
+    machine = apply(Machine(planning=True), ["gpu=6GiB", "memory=16GiB"])
+    placed = next(
+        placements(
+            asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp")),
+            machine,
+            42,
+            splits=True,
+        )
+    )
+    assert placed.placement == "accelerator"
+    assert (
+        memory(placed).total_bytes
+        - memory(asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp"))).total_bytes
+        == 550_502_400
+    )
+
+
+def test_the_output_matrix_goes_with_the_last_layer() -> None:
+    """Some layers on a card: the output matrix, 128,256 × 4,096 values of Q6_K, is there whole, and of what is left each layer's share."""
+    machine = apply(Machine(planning=True), ["gpu=4GiB", "memory=16GiB"])
+    placed = next(
+        placements(
+            asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp")),
+            machine,
+            32,
+            splits=True,
+        )
+    )
+    assert placed.placement == "split"
+    device, host = (term for term in memory(placed).terms if term.name == "weights")
+    number = re.search(r"(\d+)/32 of the layers", device.arithmetic)
+    assert number is not None
+    output = 128_256 * 4_096 // 256 * 210
+    layers = round(4403.49 * 2**20) - output
+    assert device.bytes == pytest.approx(output + layers * int(number[1]) / 32, abs=10_000)
+    assert host.bytes == pytest.approx(layers * (32 - int(number[1])) / 32, abs=10_000)
+
+
+def test_the_second_layout_changes_no_total() -> None:
+    """What the processor repacks moves from one term to another; the originals are evictable and outside the total."""
+    spec = catalogue().spec("mistral-7b-instruct-v0.3")
+    plain = memory(asked(spec, runtime("llama.cpp")))
+    for sets in (("sse4_2", "avx2"), ("avx2", "avx512f"), ("asimddp", "i8mm")):
+        layered = memory(asked(spec, runtime("llama.cpp"), instruction_sets=sets))
+        assert layered.total_bytes == plain.total_bytes
+        assert (
+            layered.evictable_bytes
+            == next(term.bytes for term in layered.terms if term.name == "repacked_weights")
+            > 0
+        )
+    assert (
+        memory(asked(spec, runtime("llama.cpp"), instruction_sets=("sse4_2",))).evictable_bytes == 0
+    )

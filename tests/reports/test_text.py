@@ -1,0 +1,796 @@
+"""What a person reads: laws over sample verdicts, not copies of the output."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import report_samples as samples
+from selfhost.api import open_catalogue
+from selfhost.catalogue import openness
+from selfhost.catalogue.spec import License
+from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
+from selfhost.core.records import Unread
+from selfhost.machine.changes import apply
+from selfhost.machine.record import Machine
+from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
+from selfhost.reports.layout import (
+    Bar,
+    Blank,
+    Column,
+    Document,
+    Paragraph,
+    Span,
+    Table,
+    clean,
+    lay_out,
+    plain,
+)
+from selfhost.reports.terminal import print_document
+from selfhost.verdict.findings import CHECKS
+from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
+
+VERDICTS = {verdict.route + "-" + verdict.asked: verdict for verdict in samples.every()}
+WIDTHS = (80, 60, 40, 20)
+
+
+def _documents() -> dict[str, Document]:
+    made = {name: check_text.check_document([verdict]) for name, verdict in VERDICTS.items()}
+    made |= {
+        f"{name}-verbose": check_text.check_document([verdict], verbose=True)
+        for name, verdict in VERDICTS.items()
+    }
+    made["several"] = check_text.check_document(samples.every())
+    made["several-verbose"] = check_text.check_document(samples.every(), verbose=True)
+    made["list"] = list_text.list_document(samples.every(), samples.LAPTOP)
+    made["show"] = show_text.show_document(
+        samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local()
+    )
+    made["show-verbose"] = show_text.show_document(
+        samples.MISTRAL, samples.MISTRAL_SIZES, samples.offers(), samples.local(), verbose=True
+    )
+    made["show-closed"] = show_text.show_document(samples.GPT4O)
+    made["compare"] = compare_text.compare_document(samples.every()[:2])
+    made["compare-many"] = compare_text.compare_document(samples.every())
+    made["machine"] = machine_text.machine_document(samples.WORKSTATION)
+    made["machine-empty"] = machine_text.machine_document(Machine())
+    return made
+
+
+DOCUMENTS = _documents()
+each_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+each_verdict = pytest.mark.parametrize("verdict", VERDICTS.values(), ids=VERDICTS)
+
+
+def _words(shown: str) -> str:
+    return " ".join(shown.split())
+
+
+def _too_long(document: Document, width: int, shown: str) -> list[str]:
+    """Lines beyond the width that are neither a command to copy nor a single word."""
+    commands = {
+        block.spans[0].text
+        for block in document.blocks
+        if isinstance(block, Paragraph) and block.verbatim
+    }
+    return [
+        line
+        for line in shown.splitlines()
+        if len(line) > width and line.strip() not in commands and " " in line.strip()
+    ]
+
+
+@each_document
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_line_is_longer_than_the_terminal(document: Document, width: int) -> None:
+    """Only a command to copy and a word that cannot be broken may be longer than the width."""
+    assert _too_long(document, width, plain(document, width, bars=True)) == []
+    assert _too_long(document, width, plain(document, width)) == []
+
+
+@each_document
+@pytest.mark.parametrize("width", [None, *WIDTHS])
+def test_plain_text_is_plain(document: Document, width: int | None) -> None:
+    """No escape codes, no trailing spaces, no run of empty lines, none at either end."""
+    shown = plain(document, width)
+    assert all(letter == "\n" or letter.isprintable() for letter in shown)
+    lines = shown.split("\n")
+    assert lines.pop() == ""
+    assert lines[0]
+    assert lines[-1]
+    assert "\n\n\n" not in shown
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+@each_document
+@pytest.mark.parametrize("width", WIDTHS)
+def test_colour_adds_nothing_but_colour(document: Document, width: int) -> None:
+    """With the escape codes taken out, the coloured text is the plain one: no meaning is in the colour."""
+    coloured, bare = io.StringIO(), io.StringIO()
+    print_document(document, coloured, width, color=True)
+    print_document(document, bare, width, color=False)
+    assert "\x1b" not in bare.getvalue()
+    assert (
+        re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue())
+        == bare.getvalue()
+        == plain(document, width, bars=True)
+    )
+
+
+def test_colour_is_there_when_asked_for() -> None:
+    """A route and an outcome are coloured, nothing is dimmed, and no colour is other than the theme's own."""
+    coloured = io.StringIO()
+    print_document(check_text.check_document([samples.api()]), coloured, 80, color=True)
+    codes = set(";".join(re.findall(r"\x1b\[([0-9;]*)m", coloured.getvalue())).split(";"))
+    assert {"31", "32", "33"} <= codes
+    assert codes <= {"0", "1", "31", "32", "33", "36"}
+
+
+@each_verdict
+def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
+    """It starts with the route, says yes or no where that is known, and names the model."""
+    first = plain(check_text.check_document([verdict])).splitlines()[0]
+    assert first.startswith(f"{verdict.route}: ")
+    assert verdict.model.name in first
+    answer = {
+        Route.LOCAL: "yes",
+        Route.API: "no",
+        Route.NEITHER: "no",
+        Route.UNKNOWN: "cannot tell",
+    }[verdict.route]
+    assert first.split(": ", 1)[1].startswith(answer)
+
+
+def test_a_license_forbids_only_what_it_forbids() -> None:
+    """Apache-2.0 forbids nothing when MIT was asked for, and a model without weights has no license that could."""
+    failed = samples.finding("license", Outcome.FAIL, "It is so.")
+    for code, words in (
+        ("license-forbids", "its license forbids it"),
+        ("license-not-accepted", "its license is not among those asked for"),
+    ):
+        verdict = samples.api().replace(findings=(failed.replace(code=code),))
+        assert plain(check_text.check_document([verdict])).splitlines()[0].endswith(words)
+        assert words in _words(
+            plain(compare_text.compare_document([verdict, samples.local()]), None)
+        )
+    closed = samples.closed()
+    asked = closed.replace(findings=(*closed.findings, failed.replace(code="license-not-accepted")))
+    for document in (
+        check_text.check_document([asked]),
+        compare_text.compare_document([asked, samples.local()]),
+    ):
+        assert "its license" not in plain(document)
+    assert (
+        plain(check_text.check_document([asked])).splitlines()[0]
+        == plain(check_text.check_document([closed])).splitlines()[0]
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_has_words_for_why_not(check: str) -> None:
+    """Whatever fails, the first line says more than `no`."""
+    verdict = samples.api()
+    failed = samples.finding(check, Outcome.FAIL, "It is so.")
+    first = plain(check_text.check_document([verdict.replace(findings=(failed,))])).splitlines()[0]
+    assert re.search(r"runs? here: \w", first)
+
+
+@each_verdict
+@pytest.mark.parametrize("width", [None, 80, 20])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_every_finding_that_did_not_pass_is_explained(
+    verdict: Verdict, width: int | None, verbose: bool
+) -> None:
+    """Reason and remedy appear in full at any width; verbose adds the reasons of those that passed."""
+    shown = _words(plain(check_text.check_document([verdict], verbose=verbose), width))
+    for finding in verdict.findings:
+        if finding.outcome is not Outcome.PASS or verbose:
+            assert _words(finding.reason) in shown
+            assert _words(finding.remedy or "") in shown
+
+
+@each_verdict
+def test_every_default_taken_is_stated(verdict: Verdict) -> None:
+    """Quantization, runtime and context that were judged are named before the table, as is the download."""
+    top = plain(check_text.check_document([verdict])).split("\n\n")[0]
+    asked = verdict.workload
+    for part in (
+        asked.quantization,
+        asked.runtime,
+        None if asked.context_tokens is None else f"{asked.context_tokens:,} tokens",
+    ):
+        assert part is None or part in top
+    assert verdict.needs is None or "to download" in top
+
+
+@each_verdict
+def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
+    """A command stands alone on its line, unbroken even on a narrow terminal."""
+    for width in (None, *WIDTHS):
+        lines = [
+            line.strip() for line in plain(check_text.check_document([verdict]), width).splitlines()
+        ]
+        for command in verdict.commands:
+            assert command in lines
+        for other in verdict.alternatives if verdict.route is not Route.LOCAL else ():
+            assert any(line.startswith(f"selfhost check {other.id}") for line in lines)
+
+
+def test_notes_are_shown() -> None:
+    """How the name was understood is always said."""
+    for verdict in samples.every():
+        for note in verdict.notes:
+            assert note in plain(check_text.check_document([verdict]))
+            assert note in plain(check_text.check_document(samples.every()))
+
+
+def test_what_does_not_fit_names_the_ways_out_first() -> None:
+    """The first alternative and the API are named before the table, the offers with price and date after it."""
+    shown = plain(check_text.check_document([samples.api()]))
+    top = shown.split("needs")[0]
+    assert "IQ2_XXS" in top
+    assert "nebius" in top
+    assert "$0.13" in top
+    for part in ("$2.25", "131,072", "2026-11-20", "Qwen3 30B A3B", "leave the machine"):
+        assert part in shown
+
+
+def test_more_offers_than_fit_are_counted() -> None:
+    """Offers left out are counted, and verbose shows them all."""
+    offers = samples.offers()
+    brief = plain(check_text.check_document([samples.api()]))
+    left_out = [offer for offer in offers if offer.provider not in brief]
+    assert f"{len(left_out)} more" in brief
+    whole = plain(check_text.check_document([samples.api()], verbose=True))
+    assert all(offer.provider in whole for offer in offers)
+
+
+def test_a_figure_that_one_offer_lacks_is_a_dash() -> None:
+    """In a column that others fill nothing is left blank; a column without any figure is not there."""
+    known = samples.offers()[0]
+    verdict = samples.api().replace(
+        api_offers=(known, known.replace(provider="another", context_tokens=None))
+    )
+    shown = plain(check_text.check_document([verdict]))
+    assert re.search(r"^  another +\S+ .*- +\$", shown, re.MULTILINE)
+    assert "per minute" not in shown
+    bare = tuple(offer.replace(context_tokens=None) for offer in verdict.api_offers)
+    assert (
+        "context"
+        not in plain(check_text.check_document([verdict.replace(api_offers=bare)]))
+        .partition("By API, US")[2]
+        .splitlines()[1]
+    )
+
+
+def test_what_is_published_in_a_narrow_type_says_which_part() -> None:
+    """gpt-oss: experts in MXFP4, the rest in bfloat16; DeepSeek V3: matrices in FP8; Llama 3.1: all in bfloat16."""
+    told = {
+        id: plain(show_text.show_document(open_catalogue().spec(id)))
+        for id in ("gpt-oss-20b", "deepseek-v3", "llama-3.1-8b-instruct")
+    }
+    assert "published with experts in mxfp4, the rest in bfloat16" in told["gpt-oss-20b"]
+    assert (
+        "published with matrices in float8_e4m3_128x128, the rest in bfloat16"
+        in told["deepseek-v3"]
+    )
+    assert "published as bfloat16" in told["llama-3.1-8b-instruct"]
+
+
+def test_layers_that_are_alike_are_told_once() -> None:
+    """Nemotron Super 49B attends in 49 of its 80 blocks (block_configs of its config.json), which lie in five runs; Jamba in 9 of 72."""
+    told = {
+        id: plain(show_text.show_document(open_catalogue().spec(id)))
+        for id in ("llama-3.3-nemotron-super-49b-v1", "jamba-large-1.5")
+    }
+    assert told["llama-3.3-nemotron-super-49b-v1"].count("of full attention") == 1
+    assert "49 layers of full attention" in told["llama-3.3-nemotron-super-49b-v1"]
+    assert "9 layers of full attention" in told["jamba-large-1.5"]
+    assert "63 mamba layers, whose state" in told["jamba-large-1.5"]
+
+
+def test_a_list_counts_memory_as_check_does() -> None:
+    """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
+    machine = apply(samples.LAPTOP, ["memory=4GiB"])
+    shown = plain(list_text.list_document(samples.every(), machine))
+    assert "3.00 GiB of memory at most for models: 4.00 GiB less 1.00 GiB kept back" in _words(
+        shown
+    )
+
+
+def test_a_stand_in_is_called_one() -> None:
+    """Nobody takes the price of another model for that of the one asked about."""
+    shown = plain(check_text.check_document([samples.closed()]))
+    assert "gpt-5" in shown.split("\n\n")[0]
+    assert shown.count("stands in") >= 2
+
+
+def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
+    """`neither` says why no API is an answer."""
+    private = samples.neither()
+    assert "nothing may leave the machine" in plain(check_text.check_document([private]))
+    open_to_apis = private.replace(workload=private.workload.replace(private=False))
+    assert "no offer is known that meets what was asked" in plain(
+        check_text.check_document([open_to_apis])
+    )
+
+
+def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
+    """Only unknowns that decide are named in the first line."""
+    first = plain(check_text.check_document([samples.unknown()])).splitlines()[0]
+    assert "disk" in first
+    assert "speed" not in first
+
+
+def test_what_is_short_does_not_look_equal() -> None:
+    """5.743 GiB of 5.739: a row that is short by 4 MiB shows two figures that differ."""
+    verdict = samples.local()
+    memory = verdict.finding("memory")
+    assert memory is not None
+    close = memory.replace(
+        needs=5_743 * 2**30 // 1000,
+        has=5_739 * 2**30 // 1000,
+        short=4 * 2**30 // 1000,
+        outcome=Outcome.UNKNOWN,
+    )
+    findings = tuple(close if one is memory else one for one in verdict.findings)
+    shown = plain(check_text.check_document([verdict.replace(findings=findings)]), 100)
+    row = next(line for line in shown.splitlines() if line.startswith("  memory "))
+    assert "5.743 GiB" in row
+    assert "5.739 GiB" in row
+
+
+def test_a_wide_range_names_the_slow_end() -> None:
+    """A speed known within a factor of two needs no caution; a wider range names its slow end and how to narrow it."""
+    narrow = samples.local()
+    assert "--measure" not in plain(check_text.check_document([narrow]))
+    wide = narrow.replace(
+        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess")
+    )
+    assert re.search(
+        r"slow end, 3\.0 tokens/s.*--measure", plain(check_text.check_document([wide]))
+    )
+
+
+def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
+    """Where --measure was asked for and gave no figure, the reason and what to do stand there, and no hint to measure."""
+    why = Unread(
+        fact="memory_bandwidth_bytes_per_second",
+        reason="measured 3 GB/s with low confidence, not used",
+        remedy="run it again",
+    )
+    verdict = samples.local()
+    machine = verdict.machine.replace(memory_bandwidth_bytes_per_second=None, unread=(why,))
+    wide = verdict.replace(
+        machine=machine,
+        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess"),
+    )
+    shown = plain(check_text.check_document([wide], carry=" --measure"))
+    assert why.reason in shown
+    assert "run it again" in shown
+    assert "--measure narrows" not in shown
+    assert why.reason not in plain(check_text.check_document([wide]))
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_where_the_memory_limit_comes_from_is_shown_however_narrow(width: int) -> None:
+    """A limit without its source cannot be judged: the source wraps, it does not vanish."""
+    source = "/sys/fs/cgroup/memory.max"
+    machine = Machine(
+        memory_limit_bytes=2**30,
+        sources={"memory_limit_bytes": f"{source} of a control group above this one"},
+    )
+    assert "cgroup" in plain(machine_text.machine_document(machine), width)
+
+
+def test_verbose_shows_the_sum() -> None:
+    """Every memory term with its arithmetic and source, the reserve, and where the machine's facts were read."""
+    verdict = samples.local()
+    shown = _words(plain(check_text.check_document([verdict], verbose=True), 80))
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    for term in verdict.needs.memory.terms:
+        assert term.arithmetic in shown
+        assert term.source in shown
+        assert f"{term.name.replace('_', ' ')}: " in shown
+    assert "286 MiB (267 MiB to 305 MiB), computed" in shown
+    for part in (
+        "1.00 GiB is kept for the system",
+        *verdict.machine.sources.values(),
+        *(entry.reason for entry in verdict.machine.unread),
+    ):
+        assert part in shown
+
+
+def test_several_models_are_counted_listed_and_explained() -> None:
+    """The first line counts the routes, each model has a row, and each that is not local its reasons."""
+    verdicts = samples.every()
+    shown = plain(check_text.check_document(verdicts))
+    first, *rows = shown.splitlines()
+    for route in Route:
+        assert f"{sum(verdict.route is route for verdict in verdicts)} {route}" in first
+    for verdict in verdicts:
+        assert any(row.startswith(verdict.model.id) and f" {verdict.route} " in row for row in rows)
+        if not verdict.can_run:
+            for finding in verdict.findings:
+                if finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
+                    assert finding.reason in shown
+        else:
+            assert all(command in shown for command in verdict.commands)
+
+
+def test_a_warning_common_to_all_is_said_once() -> None:
+    """Two models that lack the same runtime are told so in one place; one that lacks it alone is named."""
+    both = (samples.local(), samples.local().replace(model=samples.LLAMA))
+    shown = plain(check_text.check_document(both))
+    assert shown.count("llama.cpp is not installed") == 1
+    mixed = plain(check_text.check_document((samples.local(), samples.speech())))
+    assert "runtime (mistral-7b-instruct-v0.3)" in mixed
+
+
+@pytest.mark.parametrize("width", [None, *WIDTHS])
+def test_a_list_keeps_model_and_route(width: int | None) -> None:
+    """However narrow, every model's id and route are there."""
+    shown = _words(plain(list_text.list_document(samples.every(), samples.LAPTOP), width))
+    for verdict in samples.every():
+        assert re.search(rf"{re.escape(verdict.model.id)} (route: )?{verdict.route}", shown)
+
+
+def test_a_list_at_80_columns_has_what_decides() -> None:
+    """Size, memory, download and license fit at 80 columns."""
+    shown = plain(list_text.list_document(samples.every(), samples.LAPTOP), 80)
+    for part in ("7.25 B", "4.93 GiB", "4.37 GB", "Apache-2.0", "closed"):
+        assert part in shown
+    long = samples.local().replace(
+        model=samples.MISTRAL.replace(license=License(id="LicenseRef-Of-Uncommon-Length"))
+    )
+    cut = plain(list_text.list_document((long,), samples.LAPTOP), 74)
+    assert "Of-Uncom" in cut
+    assert "Of-Uncommon-Length" not in cut
+    assert "Of-Uncommon-Length" in plain(list_text.list_document((long,), samples.LAPTOP), 120)
+    assert "No model matches" in plain(list_text.list_document((), samples.LAPTOP))
+
+
+def test_show_tells_what_is_known_and_what_is_not() -> None:
+    """License and duties, openness, sizes with whether they fit, sources, and each unknown with its reason."""
+    shown = plain(
+        show_text.show_document(samples.MISTRAL, samples.MISTRAL_SIZES, (), samples.local())
+    )
+    spec = samples.MISTRAL
+    assert spec.license is not None
+    for part in (
+        *spec.aliases,
+        *spec.license.duties,
+        *spec.sources.values(),
+        *spec.unknown.values(),
+        "Apache-2.0",
+        "8 KV heads",
+        "32,768",
+    ):
+        assert part in shown
+    rows = {row.split()[0]: row for row in shown.splitlines() if row.strip()}
+    assert "7.70 GB" in rows["Q8_0"]
+    assert "not known" in rows["Q8_0"]
+    assert re.search(r"\byes\b", rows["Q4_K_M"])
+    assert "small" in rows["Q4_K_M"]
+    assert "not measured" in rows["Q8_0"]
+    assert re.search(r"\bno\b", rows["bfloat16"])
+    assert rows["awq"].split()[-2:] == ["vllm", "computed"]
+
+
+def test_show_of_a_closed_model_says_why_and_what_else() -> None:
+    """Why there are no weights, who serves it, that it is retired, its successor and the nearest open models."""
+    shown = plain(show_text.show_document(samples.GPT4O))
+    served = samples.GPT4O.availability
+    assert served is not None
+    for part in (served.why, served.provider, "2026-10-23", "gpt-5", *served.open_alternatives):
+        assert part in shown
+
+
+@pytest.mark.parametrize("width", [None, 80, 20])
+def test_a_machine_shows_facts_and_gaps(width: int | None) -> None:
+    """Every value that was read, and every one that was not with reason and remedy; unread is never shown as zero."""
+    shown = _words(plain(machine_text.machine_document(samples.WORKSTATION), width))
+    for part in ("22.9 GiB", "23.5 GiB", "2 cores", "RTX 4090", "181 GB free", "site=lab"):
+        assert part in shown
+    for entry in samples.WORKSTATION.unread:
+        assert entry.reason in shown
+        assert entry.remedy is None or entry.remedy in shown
+    nothing = plain(
+        machine_text.machine_document(
+            Machine(unread=(Unread(fact="memory_total_bytes", reason="no /proc"),))
+        )
+    )
+    assert "no /proc" in nothing
+    assert "0 bytes" not in nothing
+
+
+HOSTILE = st.text(max_size=60) | st.sampled_from(
+    [
+        "\x1b[2J\x1b[31mred",
+        "a\nlocal: yes",
+        "\r\x1b]0;title\x07",
+        "\u202egnp.exe",
+        "\ud800",
+        "\x9b31m",
+        "a\tb\u2028c",
+        "",
+        " ",
+        "`" * 9,
+        "x" * 300,
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(HOSTILE, st.sampled_from([None, 1, 7, 20, 80]))
+def test_hostile_names_cannot_touch_the_terminal(name: str, width: int | None) -> None:
+    """Escape sequences, line breaks and text-direction marks in names come out as visible text, in any document."""
+    sample = samples.api()
+    model = sample.model.replace(name=name, id=name, aliases=(name,), sources={name: name})
+    findings = tuple(finding.replace(reason=name, remedy=name) for finding in sample.findings)
+    machine = sample.machine.replace(
+        name=name, cpu_model=name, unread=(Unread(fact=name, reason=name, remedy=name),)
+    )
+    offers = tuple(offer.replace(provider=name, model=name) for offer in sample.api_offers)
+    verdict = sample.replace(
+        model=model,
+        findings=findings,
+        machine=machine,
+        api_offers=offers,
+        notes=(name,),
+        commands=(name,),
+    )
+    for document in (
+        check_text.check_document([verdict], verbose=True),
+        check_text.check_document([verdict, verdict]),
+        list_text.list_document([verdict], machine),
+        show_text.show_document(
+            model,
+            (samples.sized(name, 1, name, None, family=name, runtime=name, source=name),),
+            offers,
+            verdict,
+        ),
+        machine_text.machine_document(machine),
+    ):
+        shown = plain(document, width, bars=True)
+        assert all(letter == "\n" or letter.isprintable() for letter in shown)
+        assert [line for line in shown.split("\n") if line != line.rstrip()] == []
+        shown.encode("utf-8")
+        plain(document, width, encoding="ascii").encode("ascii")
+    first = plain(check_text.check_document([verdict])).splitlines()[0]
+    assert first.startswith("api: no, ")
+
+
+@given(st.text(max_size=40))
+def test_clean_keeps_what_is_printable(value: str) -> None:
+    """Only what cannot be printed changes, and cleaning twice changes nothing more."""
+    cleaned = clean(value)
+    assert cleaned.isprintable()
+    assert clean(cleaned) == cleaned
+    if value.isprintable() and "::" not in value and "##" not in value:
+        assert cleaned == value
+
+
+@each_document
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "cp1252", "no-such-encoding"])
+def test_an_old_encoding_gets_what_says_the_same(document: Document, encoding: str) -> None:
+    """On a stream without box characters bars and signs have an ASCII form; nothing is lost to question marks."""
+    shown = plain(document, 80, encoding=encoding, bars=True)
+    shown.encode("ascii" if encoding == "no-such-encoding" else encoding)
+    assert "?" not in shown
+    assert "\\u" not in shown
+
+
+def test_signs_have_their_ascii_form() -> None:
+    """× is x, an ellipsis three dots, a bar is made of signs that a teletype has."""
+    assert clean("2 × 32… ≥ 1", "ascii") == "2 x 32... >= 1"
+    shown = plain(check_text.check_document([samples.api()]), 80, encoding="ascii", bars=True)
+    memory = next(line for line in shown.splitlines() if line.startswith("  memory "))
+    assert re.search(r"#+!+$", memory)
+
+
+class _Latin(io.StringIO):
+    encoding = "latin-1"
+
+
+def test_the_stream_decides_about_characters() -> None:
+    """What is written to a stream can be encoded by it, in colour and without."""
+    for color in (True, False):
+        stream = _Latin()
+        print_document(check_text.check_document(samples.every(), verbose=True), stream, 80, color)
+        stream.getvalue().encode("latin-1")
+
+
+@given(st.integers(0, 2**50), st.integers(0, 2**50))
+def test_bars_tell_fit_from_shortfall(needs: int, has: int) -> None:
+    """A bar is full width, shows something taken for any need, something free for any margin and something missing for any shortfall."""
+    table = Table(
+        columns=(Column(), Column()),
+        rows=((Span(text="memory"), Bar(needs=needs, has=has, style="pass")),),
+    )
+    shown = plain(Document(blocks=(table,)), 80, bars=True).split("memory")[1].strip()
+    if not (needs or has):
+        assert shown == ""
+        return
+    assert len(shown) == 20
+    assert ("╍" in shown) == (needs > has)
+    assert ("─" in shown) == (has > needs)
+    assert ("━" in shown) == (needs > 0 and has > 0)
+
+
+CELLS = st.text(alphabet="abc-/ ", max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=4),
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 2)), min_size=3, max_size=3),
+    st.integers(1, 100),
+)
+def test_tables_fit_and_lose_nothing(
+    rows: list[tuple[str, str, str]], shape: list[tuple[bool, bool, int]], width: int
+) -> None:
+    """At any width a table has no line beyond it but single words, and every cell keeps its text."""
+    columns = tuple(Column(right=right, wrap=wrap, fold=fold) for right, wrap, fold in shape)
+    document = Document(
+        blocks=(
+            Table(
+                columns=columns, rows=tuple(tuple(Span(text=cell) for cell in row) for row in rows)
+            ),
+        )
+    )
+    shown = plain(document, width)
+    assert _too_long(document, width, shown) == []
+    assert sorted(re.sub(r"[^abc]", "", shown)) == sorted(
+        re.sub(r"[^abc]", "", "".join(cell for row in rows for cell in row))
+    )
+
+
+def test_columns_stay_aligned_in_a_pipe() -> None:
+    """Without a width nothing is cut or wrapped, and a column starts at the same place in every row."""
+    lines = plain(check_text.check_document([samples.api()])).splitlines()
+    start = next(line.index("this machine has") for line in lines if "this machine has" in line)
+    for value in ("22.9 GiB", "181 GB", "0.08-1.6 tokens/s"):
+        assert any(line.startswith("  ") and line[start:].startswith(value) for line in lines)
+    for finding in samples.api().findings:
+        if finding.outcome is not Outcome.PASS:
+            assert any(line.endswith(finding.reason) for line in lines)
+
+
+WORDS = st.lists(
+    st.tuples(st.text(alphabet="abc ", max_size=30), st.sampled_from(["", "strong"])), max_size=6
+)
+
+
+@given(WORDS, st.integers(1, 60), st.integers(0, 4), st.integers(0, 4))
+def test_wrapping_keeps_every_word(
+    spans: list[tuple[str, str]], width: int, indent: int, hang: int
+) -> None:
+    """Wrapping moves spaces and nothing else: the words and their order stay, whatever the styles."""
+    paragraph = Paragraph(
+        spans=tuple(Span(text=part, style=style) for part, style in spans), indent=indent, hang=hang
+    )
+    document = Document(blocks=(Blank(), paragraph, Blank()))
+    assert plain(document, width).split() == "".join(part for part, _ in spans).split()
+    assert _too_long(document, width, plain(document, width)) == []
+
+
+def test_a_quoted_command_is_not_broken() -> None:
+    """A command in backquotes stays on one line where it fits one, and is broken rather than lost where it does not."""
+    paragraph = Paragraph(
+        spans=(Span(text="accept the terms, then run `hf auth login` and start again"),)
+    )
+    document = Document(blocks=(paragraph,))
+    assert any("`hf auth login`" in line for line in plain(document, 32).splitlines())
+    assert _words(plain(document, 9)) == paragraph.spans[0].text
+    assert all(len(line) <= 9 for line in plain(document, 9).splitlines())
+
+
+def test_no_models_give_no_text() -> None:
+    """Nothing that looks like an answer is printed for no question."""
+    assert plain(check_text.check_document([])) == ""
+    assert lay_out(Document(blocks=(Blank(), Blank())), 80) == []
+
+
+def test_problems_have_place_key_and_remedy() -> None:
+    """One line a problem, the remedy under it; a line break in a key cannot fake another problem."""
+    shown = text.problems_text(
+        [
+            Problem(
+                file="m.toml",
+                line=7,
+                key="license.id",
+                message="is not an SPDX id",
+                remedy='write "Apache-2.0"',
+            ),
+            Problem(file="a\nb.toml: fake", message="is empty"),
+        ]
+    )
+    assert shown.splitlines() == [
+        "m.toml:7: license.id: is not an SPDX id",
+        '  write "Apache-2.0"',
+        "a b.toml: fake: is empty",
+    ]
+
+
+def test_errors_say_what_to_type_instead() -> None:
+    """Message, nearest names and remedy; every line ends in a newline; escape sequences are shown, not sent."""
+    shown = text.error_text(
+        UnknownModelError(
+            "no model is called 'mistrl\x1b[31m'",
+            nearest=("mistral-7b", "mistral-nemo"),
+            remedy="selfhost list",
+        )
+    )
+    assert shown.splitlines()[0] == "error: no model is called 'mistrl\\x1b[31m'"
+    assert "mistral-7b, mistral-nemo" in shown
+    assert "selfhost list" in shown
+    assert shown.endswith("\n")
+    found = text.error_text(
+        MachineFileError(
+            [
+                Problem(file="ci.json", line=1, message="is not JSON"),
+                Problem(file="ci.json", message="is cut off"),
+            ]
+        )
+    )
+    assert "ci.json:1: is not JSON\n" in found
+    assert "ci.json: is cut off\n" in found
+    assert text.error_text(SelfhostError("no such file: é"), encoding="ascii").isascii()
+
+
+def test_a_piped_answer_loads_no_terminal_library() -> None:
+    """The text of a pipe needs neither rich nor textwrap nor shutil: start-up is felt every time."""
+    heavy = ("rich", "textwrap", "shutil", "json")
+    code = f"import sys, selfhost.reports.check_text, selfhost.reports.text; print([name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("make", [samples.local, samples.speech, samples.closed])
+def test_the_same_question_reads_the_same(make: Callable[[], Verdict]) -> None:
+    """Two runs print the same bytes: the output can be compared in a script."""
+    assert plain(check_text.check_document([make()]), 80) == plain(
+        check_text.check_document([make()]), 80
+    )
+
+
+def test_compare_has_a_column_for_each_model_three_to_a_table() -> None:
+    """Every model stands under its id, in the order given; what `show` answers stands in the rows, in the same words."""
+    verdicts = samples.every()
+    shown = plain(compare_text.compare_document(verdicts))
+    heads = [
+        line for line in shown.splitlines() if line.startswith(" ") and verdicts[0].model.id in line
+    ]
+    assert heads[0].split() == [
+        verdict.model.id for verdict in verdicts[: compare_text.SIDE_BY_SIDE]
+    ]
+    assert shown.count("\nroute ") == -(-len(verdicts) // compare_text.SIDE_BY_SIDE)
+    for verdict in verdicts:
+        for row in openness.rows(verdict.model):
+            assert row.name in shown
+        assert f"selfhost check {verdict.model.id}" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::add-mask::x: does not exist", "\\x3a:add-mask::x: does not exist"),
+        ("a \u00a0::Error title=x::y", "a  \\x3a:Error title=x::y"),
+        ("a ##vso[task.complete]b", "a \\x23#vso[task.complete]b"),
+        ("x##[group]", "x\\x23#[group]"),
+        ("llama3::8b std::x ## a [b] ::", "llama3::8b std::x ## a [b] ::"),
+    ],
+)
+def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
+    """GitHub trims a line before it looks for `::`; `##[` and `##vso[` count anywhere."""
+    assert clean(text) == shown
+    assert clean(shown) == shown
