@@ -24,6 +24,7 @@ from ..catalogue.spec import (
     Safety,
 )
 from ..core.records import Record
+from .attention import attention_of
 from .feedforward import feed_forward_of
 from .keys import (
     CACHE_KEY,
@@ -43,18 +44,11 @@ from .keys import (
     class_of,
     short,
 )
-from .mixing import (
-    ATTENDING,
-    STATES,
-    attention_of,
-    kept_in,
-    layer_kinds,
-    quantizer_of,
-    recurrent_of,
-)
+from .mixing import ATTENDING, STATES, kept_in, layer_kinds, quantizer_of
 from .model_types import ModelTypes
 from .modules import settled
 from .naming import clean, grouped, identifier, listed, name_of, row_values
+from .recurrent import recurrent_of
 from .source import fail, read_json, shown
 from .stored import Stored, of_mlx, stored_by, tensors_apart
 
@@ -629,7 +623,7 @@ class _Config(Keys):
         """Raises for keys that nothing read and that may change what layers remember; of those
         that say how long, the cache is unknown.
         """
-        self.asked.update(self.type.published)
+        self.understood.update(self.type.published)
         odd = sorted({*self.left_over(CACHE_KEY), *self.other_than_default(cache=True)})
         if odd:
             message = (
@@ -666,7 +660,7 @@ class _Config(Keys):
             incomplete = "parallel_attn, bias, alibi: not those of the larger Falcon models"
         if self.type.gating and self.get("gating") not in (None, True, self.type.gating):
             incomplete = f"gating is {short(self.get('gating'))}: not that of the published models"
-        self.asked.update(("parallel_attn", "hidden_size_per_layer_input"))
+        self.understood.update(("parallel_attn", "hidden_size_per_layer_input"))
         odd = sorted({*self.left_over(WEIGHT_KEY), *self.other_than_default(cache=False)})
         if odd and incomplete is None:
             incomplete = f"{listed(odd)}: not understood"
@@ -733,7 +727,7 @@ class _Config(Keys):
 
     def context(self) -> int | None:
         if self.type.context_tokens is not None:
-            self.asked.update(CONTEXT)
+            self.understood.update(CONTEXT)
             return self.type.context_tokens
         return self.number(*CONTEXT, *self.type.context_keys) or None
 
@@ -949,7 +943,7 @@ class _Config(Keys):
             return False
         inner, outer = (values.get("tie_word_embeddings") for values in (self.inner, self.outer))
         if isinstance(inner, bool) and isinstance(outer, bool) and inner != outer:
-            self.asked.add("tie_word_embeddings")
+            self.understood.add("tie_word_embeddings")
             # where the outer class would tie, transformers leaves a matrix of its own alone that
             # the published files have
             return self.outer_type.tied_by_text_config if inner else None

@@ -244,7 +244,7 @@ class Keys:
         # keys by layer, and those of them that a part of the layer was read by
         self.overrides: Mapping[int, Mapping[str, Any]] = {}
         self.followed: dict[int, set[str]] = {}
-        self.asked: set[str] = set()
+        self.understood: set[str] = set()
         self.used: set[str] = set()
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
@@ -283,7 +283,7 @@ class Keys:
 
     def get(self, *keys: str) -> Any:
         """The first of these keys that has a value; all of them count as understood."""
-        self.asked.update(keys)
+        self.understood.update(keys)
         first_key = next((key for key in keys if self.text.get(key) is not None), None)
         self.used.update(keys if first_key is None else (first_key,))
         return None if first_key is None else self.text[first_key]
@@ -437,7 +437,7 @@ class Keys:
         return [
             clean(key)
             for key, value in self.text.items()
-            if not self.was_asked(key)
+            if not self.understands(key)
             and not {key, other_names.get(key, key)} & read
             and pattern.search(key)
             and not HARMLESS.search(key)
@@ -457,7 +457,7 @@ class Keys:
             key
             for key in self.known.get("matter", ())
             if (key in keeping) is cache
-            and not self.was_asked(key)
+            and not self.understands(key)
             and key not in _SIZES
             # 1.0 and true are no 1
             and (
@@ -466,9 +466,9 @@ class Keys:
             )
         ]
 
-    def was_asked(self, key: str) -> bool:
+    def understands(self, key: str) -> bool:
         """Under any of its names."""
-        return key in self.asked or any(
-            key in pair and not self.asked.isdisjoint(pair)
+        return key in self.understood or any(
+            key in pair and not self.understood.isdisjoint(pair)
             for pair in self.known.get("names", {}).items()
         )

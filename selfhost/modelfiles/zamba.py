@@ -49,7 +49,7 @@ def zamba_head(config: Keys, width: int, heads: int) -> int:
     otherwise.
     """
     # these are read where the tensors are listed
-    config.asked.update(_SHARED_KEYS)
+    config.understood.update(_SHARED_KEYS)
     return config.positive("attention_head_dim", "head_dim") or 2 * width // heads
 
 
