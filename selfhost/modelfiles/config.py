@@ -79,7 +79,7 @@ _ADAPTED = (
     " follow from the file"
 )
 
-# width of the token table, in classes that have one of their own
+# the width of the token table, where it need not be that of the layers
 _TABLE = ("embedding_size", "input_embedding_size", "word_embed_proj_dim")
 # a size of a layer -> what config.json may call it
 _KEYS_OF: Mapping[str, tuple[str, ...]] = {
@@ -175,7 +175,7 @@ class _Layers(Record):
 
 
 class _Config(Keys):
-    # MLX's layers that are stored otherwise, each with the name of its type
+    # MLX's layers of another type than the others, each with the name of its type
     apart: Mapping[str, str | None] = {}
 
     # -------- the whole
@@ -275,8 +275,9 @@ class _Config(Keys):
     def with_plain_experts(
         self, architecture: Architecture, stored: Stored, groups: Sequence[TensorGroup]
     ) -> Architecture:
-        """Experts that bitsandbytes leaves alone: version 5 of transformers keeps those of a layer
-        in one array (issue 1849 of bitsandbytes); version 4 made them narrow.
+        """The same with plain experts where bitsandbytes leaves them alone. Version 5 of
+        transformers keeps the experts of a layer in one array (issue 1849 of bitsandbytes);
+        version 4 made them narrow.
         """
         from ..needs.packed import is_bitsandbytes
 
@@ -292,7 +293,7 @@ class _Config(Keys):
         return architecture.replace(apart=tuple({**dict(architecture.apart), **experts}.items()))
 
     def sees(self) -> bool:
-        """The model takes pictures."""
+        """Whether the model takes pictures."""
         names = self.outer.get("architectures")
         composed = (
             self.nested
@@ -515,7 +516,7 @@ class _Config(Keys):
             return self.type.row_without_states
         return self.type.row
 
-    # -------- what its row does not say
+    # -------- what the row does not say
 
     def table_length(self, width: int) -> int | None:
         """Elements of a row of the token table, None where it is as wide as the layers."""
@@ -545,7 +546,7 @@ class _Config(Keys):
             return None
 
     def parameters(self, architecture: Architecture, row: ArchitectureRow) -> Parameters:
-        """Those of the language model, with none in all where adapters come on top."""
+        """Those of the language model. None in all where the checkpoint has adapters, too."""
         from ..needs.tensors import block_tensors, checkpoint_tensors, count, idle
 
         groups = checkpoint_tensors(architecture, row)
@@ -567,6 +568,7 @@ class _Config(Keys):
     # -------- how it is stored
 
     def dtype(self) -> str | None:
+        """The type of what is not quantized, None where it is not known."""
         stated = (
             self.get("torch_dtype", "dtype")
             or self.outer.get("torch_dtype")
@@ -596,6 +598,7 @@ class _Config(Keys):
         return Stored(name=None, format="mlx")
 
     def stored(self) -> Stored:
+        """How the weights are stored. Notes in `unknown` what is not understood."""
         quantization = self.quantization
         mlx = self.outer.get("quantization")
         own = of_mlx(mlx) if isinstance(mlx, dict) else None

@@ -306,10 +306,10 @@ def _shared_block_layers(config: Keys) -> list[str]:
 
 
 def _block_type_layers(config: Keys) -> list[str]:
-    """`block_types` over and over (RecurrentGemmaConfig); what attends has the window, however
+    """`block_types` repeats (RecurrentGemmaConfig). Layers that attend have the window, however
     long the context.
     """
-    # older classes wrote it under both names
+    # older classes write both names
     blocks = config.get("block_types", "_block_types") or ["recurrent", "recurrent", "attention"]
     if not isinstance(blocks, list) or not set(map(str, blocks)) <= {"recurrent", "attention"}:
         raise Unclear(f"block_types: {short(blocks)} is not understood")
@@ -321,8 +321,8 @@ def _block_type_layers(config: Keys) -> list[str]:
 
 
 def _step_layers(config: Keys) -> list[str]:
-    """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba); where it has a
-    window, to that, save for those named.
+    """One layer of every `mamba_step` attends (modeling_plamo.py: is_mamba): to the window where
+    the file has one, or to everything where `full_attention_idx` names the layer.
     """
     step, layers = config.needed("mamba_step"), config.layers
     full = config.places("full_attention_idx") or []
@@ -335,7 +335,7 @@ def _step_layers(config: Keys) -> list[str]:
     ]
 
 
-# by `layer_reader` of a model type
+# by the `layer_reader` of a model type
 LAYER_READERS: Mapping[str, Callable[[Keys], list[str]]] = {
     "attn_layer_indices": _indexed_layers,
     "block_types": _block_type_layers,
@@ -348,7 +348,7 @@ LAYER_READERS: Mapping[str, Callable[[Keys], list[str]]] = {
 
 
 def window_tokens(config: Keys) -> int | None:
-    """Tokens; None where no layer has a window shorter than the context."""
+    """Tokens of the window, None where no layer has one shorter than the context."""
     if config.type.window_key:
         return config.number(config.type.window_key) or None
     keys = config.type.window_keys or _WINDOW
@@ -365,7 +365,7 @@ def window_tokens(config: Keys) -> int | None:
     if window and config.type.halves_window and config.flag("use_bidirectional_attention"):
         window = window // 2 + 1
     context = config.number(*CONTEXT)
-    # a window that no text can fill is none
+    # a window as long as the context limits nothing
     return window if window and not (context and window >= context) else None
 
 
@@ -374,7 +374,7 @@ def which_slide(config: Keys) -> list[bool]:
     layers = config.layers
     stated = config.switches("hybrid_layer_pattern") or config.switches("sliding_window_layout")
     first = config.number("max_window_layers")
-    # a fault in these lists is one without a window, too
+    # a faulty list is refused without a window, too
     config.switches("no_rope_layers")
     window = window_tokens(config)
     if window is None:
@@ -428,7 +428,7 @@ def _first_and_sixth_full(config: Keys) -> list[bool]:
 
 
 def _named_local(config: Keys) -> list[bool]:
-    """`attention_types` of GPT Neo: names of kinds, and how often they come."""
+    """`attention_types` of GPT Neo: lists of kinds, and how often each list repeats."""
     types, layers = config.get("attention_types"), config.layers
     is_local: list[bool] = []
     for part in types if isinstance(types, list) else []:
@@ -448,7 +448,7 @@ def _named_local(config: Keys) -> list[bool]:
     return is_local
 
 
-# by `slides` of a model type: whether each layer has the window
+# by the `slides` of a model type: whether each layer has the window
 SLIDES: Mapping[str, Callable[[Keys], list[bool]]] = {
     "all_but_every": _but_every_stated,
     "attention_types": _named_local,

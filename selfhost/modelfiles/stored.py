@@ -91,7 +91,7 @@ _LEFT_OUT = (
     "exclude_modules",
     "llm_int8_skip_modules",
 )
-# and those that the branch of a method reads
+# keys that the function of a method reads
 _READ = {
     "fp8": ("weight_block_size", "expert_dtype"), "fbgemm_fp8": ("weight_block_size",),
     "gptq": ("bits", "group_size", "format"),
@@ -118,7 +118,8 @@ def stored_by(config: Mapping[str, Any]) -> Stored:
     rules = (*_left_out(config, way), *stored.rules)
     understood = {*_NO_BEARING, *_READ.get(str(method), ()), *(rule.key for rule in stored.rules)}
     for key, value in config.items():
-        if not (_is_names(value) if key in _LEFT_OUT else key in understood or _is_nothing(value)):
+        is_read = key in understood or _is_nothing(value)
+        if not (_is_names(value) if key in _LEFT_OUT else is_read):
             return Stored(why=f"{short(key)} = {short(value)} is not understood")
     if len(rules) > _MAX_RULES or sum(rule.way == "regex" for rule in rules) > _MAX_PATTERNS:
         return Stored(why=f"{len(rules):,} names of modules are more than are read")
