@@ -1,8 +1,8 @@
-"""`vision_config` and `audio_config` of a config.json -> how large what the model sees or hears
-with is.
+"""How large the encoders are that a `config.json` describes under `vision_config`, `audio_config`
+and their likes.
 
-The tensors of each kind stand in `specs/common/architectures.toml` under `[tower.*]` and
-`[seeing.*]`, whose header explains them.
+`specs/common/architectures.toml` lists the tensors of each kind under `[tower.*]` and `[seeing.*]`;
+its header explains them.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# above any size in a config.json; and what the largest encoder of 2026 has a hundred times over
+# above any size in a config.json; and a hundred times as many as the largest encoder of 2026 has
 _MAX_NUMBER = 1 << 32
 _MAX_PARAMETERS = 10**12
-# each tensor of a GGUF file starts at a multiple of as many bytes (general.alignment)
+# each tensor of a GGUF file starts at a multiple of so many bytes (general.alignment)
 _ALIGNMENT = 32
 _KEY = re.compile(r"(#?)([a-z_0-9]+)(?:\[(\d)\])?(?:\?(\w+))?")
-# one number, or one for the height and one for the width
+# these keys hold one number, or one for the height and one for the width
 _SIDES = re.compile(r"^(?:image|patch|\w*kernel)_size$")
 _SOURCE = "tensors of the transformers 5.23.0 class"
 
 
 class Encoders(Record):
-    """All encoders of a model with what joins them to the language model.
+    """All encoders of a model, with what joins them to the language model.
 
-    `type` is that of `Parameters`. `projector_bytes`: the tensors of the F16 file that llama.cpp's
-    converter makes of them, None where it makes none. `source` says whose tensors they are.
+    `type` is the `encoder_type` of `Parameters`. `projector_bytes` are the tensors of the F16 file
+    that llama.cpp's converter writes, None where it writes none. `source` says whose tensors they
+    are.
     """
 
     type: str
@@ -43,14 +44,14 @@ class Encoders(Record):
 
 
 class Untold(Exception):
-    """How large the encoders are does not follow from the file; the text names the key."""
+    """The size of the encoders does not follow from the file; the text names the key."""
 
 
 def encoders_of(
     values: Mapping[str, Any], text_width: int, architectures: Mapping[str, Any]
 ) -> Encoders:
-    """What the config.json `values` describes beside a language model of that width. Raises
-    `Untold`.
+    """The encoders that the config.json `values` describes beside a language model of that width.
+    Raises `Untold`.
     """
     kind = clean(values.get("model_type")).lower()
     parts = architectures.get("seeing", {}).get(kind)
@@ -80,7 +81,7 @@ def encoders_of(
 
 
 class _Part:
-    """One encoder, and every tensor of it as (how many, kind, sizes)."""
+    """One encoder, with each of its tensors as (how many, kind, sizes)."""
 
     def __init__(
         self,
@@ -115,7 +116,9 @@ class _Part:
         ]
 
     def number(self, values: Mapping[str, Any], text: str, where: str) -> int:
-        """What one of `sizes` or `outer` says: of the file where it has the key."""
+        """The value of an entry of `sizes` or `outer`: that of the first key that the file has,
+        else the default.
+        """
         keys, default = (part.strip() for part in text.split("="))
         for match in map(_KEY.fullmatch, keys.split("|")):
             how, name, place, wanted = ("", "", None, None) if match is None else match.groups()
@@ -183,8 +186,8 @@ _LAYOUTS: Mapping[str, Callable[..., tuple[tuple[int, int], ...]]] = {
 
 
 def _of_list(values: list[Any], how: str, place: str | None) -> Any:
-    """What a key with a list stands for: its length, the number at a place, or the number that all
-    of it are.
+    """The number that a list stands for: its length, the number at a place, or the one that all of
+    them are.
     """
     if how:
         return len(values)
@@ -200,8 +203,8 @@ def _described(
     own: Any,
     architectures: Mapping[str, Any],
 ) -> Mapping[str, Any]:
-    """The keys of an encoder: the part itself, those of the published encoder that it names, or
-    `whole`, those of the file.
+    """The keys of an encoder: `own`, those of the published encoder that it names, or those of
+    the `whole` file.
     """
     if row.get("whole"):
         return whole
@@ -218,7 +221,7 @@ def _described(
 
 
 def _same(values: list[Any]) -> Any:
-    """The one value of a list of the same ones."""
+    """The value that all of a list have, None where they differ."""
     return values[0] if values and all(value == values[0] for value in values) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import FeedForward
 from .keys import EXPERTS, LENGTH, MAX_NUMBER, USED, Keys, Unclear
@@ -23,17 +23,20 @@ _EXPERT_LENGTH = (
 )
 
 
+_LEADING = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
+_FREQUENCY = ("moe_layer_freq", "moe_layer_frequency")
+
+
 def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedForward | None:
+    """The feed-forward of layer `number`, None where it has none. Raises `Unclear`."""
     if config.type.feed_forward == "none":
-        config.asked.add("intermediate_size")
+        config.understood.add("intermediate_size")
         return None
     if config.type.shared_blocks:
-        # what shares a block of attention shares its feed-forward
-        return (
-            FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width)
-            if kind == "hybrid"
-            else None
-        )
+        # the layers that share a block of attention share its feed-forward
+        if kind != "hybrid":
+            return None
+        return FeedForward(layers=(), length=config.positive("intermediate_size") or 4 * width)
     if config.type.feed_forward == "channel_mix":
         length = config.number("intermediate_size")
         return FeedForward(
@@ -42,12 +45,24 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         )
     by_letter = isinstance(config.get("hybrid_override_pattern"), str)
     if by_letter or config.type.feed_forward == "by_kind":
-        return part_of_kind(config, kind)
+        return _part_of_kind(config, kind)
     blocks = config.per_layer("block_configs")
     if blocks:
-        return block_part(config, blocks[number], width)
-    # where every layer has experts, the width of a dense one stands in the file and means nothing
-    config.asked.update((*LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
+        return _block_part(blocks[number], width)
+    # a file whose layers all have experts states the width of a dense one too, and it means nothing
+    config.understood.update((*LENGTH, *_EXPERT_LENGTH, "intermediate_size_mlp"))
+    experts, used = _experts(config)
+    if experts and _has_experts(config, number):
+        return _of_experts(config, number, width, experts, used)
+    own = config.number("dense_intermediate_size", "intermediate_size_mlp")
+    length = own if own and experts else _dense_length(config, width, number)
+    return FeedForward(layers=(), length=length)
+
+
+def _experts(config: Keys) -> tuple[int, int]:
+    """How many experts a layer of them has, 0 where the model has none; and how many of them a
+    token uses.
+    """
     experts = config.number(*EXPERTS) or 0
     lacks_experts = config.type.experts_if and not config.flag(config.type.experts_if)
     if lacks_experts or (config.type.one_expert_is_dense and experts == 1):
@@ -57,11 +72,10 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         raise Unclear(f"a token uses {used:,} experts, and there are {experts:,}")
     if experts and not used:
         raise Unclear(f"{experts:,} experts, and the file does not say how many a token uses")
-    if not experts or not has_experts(config, number):
-        own = config.number("dense_intermediate_size", "intermediate_size_mlp")
-        return FeedForward(
-            layers=(), length=own if own and experts else dense_length(config, width, number)
-        )
+    return experts, used
+
+
+def _of_experts(config: Keys, number: int, width: int, experts: int, used: int) -> FeedForward:
     each = config.number(*_EXPERT_LENGTH) or config.needed("intermediate_size", "n_inner")
     groups = config.number("n_group") or 0
     return FeedForward(
@@ -69,24 +83,25 @@ def feed_forward_of(config: Keys, number: int, kind: str, width: int) -> FeedFor
         length=each,
         experts=experts,
         used=used,
-        shared_length=shared_length(config, each),
+        shared_length=_shared_length(config, each),
         latent_length=config.number("moe_latent_size", "routed_expert_hidden_size") or None,
-        router_bias=router_bias(config) and number >= (config.number("num_hash_layers") or 0),
-        beside_dense=beside_dense(config, width, number),
+        router_bias=_router_bias(config) and number >= (config.number("num_hash_layers") or 0),
+        beside_dense=_beside_dense(config, width, number),
         groups=groups if groups > 1 else None,
         groups_used=config.needed("topk_group") if groups > 1 else None,
     )
 
 
-def beside_dense(config: Keys, width: int, number: int) -> int | None:
+def _beside_dense(config: Keys, width: int, number: int) -> int | None:
     """The length of a dense feed-forward beside the experts."""
     where, switch = config.type.dense_beside, config.type.dense_beside_if
     if not where or (switch and not config.flag(switch)):
         return None
-    return width if where == "width" else dense_length(config, width, number)
+    return width if where == "width" else _dense_length(config, width, number)
 
 
-def shared_length(config: Keys, each: int) -> int | None:
+def _shared_length(config: Keys, each: int) -> int | None:
+    """Elements of the experts that every token uses, all together."""
     stated = config.number(
         "shared_expert_intermediate_size",
         "moe_shared_expert_intermediate_size",
@@ -96,7 +111,7 @@ def shared_length(config: Keys, each: int) -> int | None:
     number = config.number(
         "n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts"
     )
-    config.asked.add("shared_moe_mode")
+    config.understood.add("shared_moe_mode")
     if number is None and stated is None:
         number = config.type.shared_experts
     if number == 0:
@@ -108,100 +123,136 @@ def shared_length(config: Keys, each: int) -> int | None:
     return number * each if number else None
 
 
-def router_bias(config: Keys) -> bool:
+def _router_bias(config: Keys) -> bool:
+    """Whether the router has a bias by which it corrects its choice."""
     stated = config.flag("use_routing_bias", "use_moe_router_bias", "moe_router_enable_expert_bias")
     fixed = config.type.router_bias
     return config.get("topk_method") == "noaux_tc" or (stated if fixed is None else fixed)
 
 
-def has_experts(config: Keys, number: int) -> bool:
+def _has_experts(config: Keys, number: int) -> bool:
+    """Whether a layer of a model with experts has some."""
     if config.type.sublayers:
         # the experts of a layer stand behind the first of its sublayers (LongcatFlashDecoderLayer)
         return number % config.type.sublayers == 0
+    for reader in (_by_type_list, _by_number, _by_switch):
+        stated = reader(config, number)
+        if stated is not None:
+            return stated
+    return _between(config, number)
+
+
+def _by_type_list(config: Keys, number: int) -> bool | None:
     types = config.per_layer("mlp_layer_types")
-    if types:
-        config.asked.update(("first_k_dense_replace", "moe_layer_freq"))
-        return bool(types[number] == "sparse")
+    if not types:
+        return None
+    config.understood.update(("first_k_dense_replace", "moe_layer_freq"))
+    return bool(types[number] == "sparse")
+
+
+def _by_number(config: Keys, number: int) -> bool | None:
+    """`moe_layers_enum` lists the layers in a text."""
     named = config.get("moe_layers_enum")
-    if isinstance(named, str) and named:
-        config.asked.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
-        return str(number) in named.replace(" ", "").split(",")
-    alike = config.switches("is_moe_layer")
-    if alike:
-        config.asked.update(("first_k_dense_replace", "first_last_k_dense_replace"))
-        return alike[number]
-    lead = config.number("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
+    if not isinstance(named, str) or not named:
+        return None
+    config.understood.update(("first_k_dense_replace", "moe_every_n_layer", "moe_layer_offset"))
+    return str(number) in named.replace(" ", "").split(",")
+
+
+def _by_switch(config: Keys, number: int) -> bool | None:
+    switches = config.switches("is_moe_layer")
+    if not switches:
+        return None
+    config.understood.update(("first_k_dense_replace", "first_last_k_dense_replace"))
+    return switches[number]
+
+
+def _between(config: Keys, number: int) -> bool:
+    """The same by a first and a last layer, a list of layers, or a period."""
+    lead = config.number(*_LEADING)
     if lead is None:
         lead = config.type.dense_layers
     # Ernie 4.5: -1 is the last
     last = None if config.get("moe_layer_end_index") == -1 else config.number("moe_layer_end_index")
     if last is not None and last < number:
         return False
-    only = config.places("mlp_only_layers") or []
+    dense = config.places("mlp_only_layers") or []
     step = (
         config.number("decoder_sparse_step", "interleave_moe_layer_step", "moe_layer_interval") or 1
     )
     chosen = config.places("moe_layers")
     if chosen is not None:
         return number in chosen
-    every = config.get("moe_layer_freq", "moe_layer_frequency")
+    by_period = _by_period(config, number, lead)
+    if by_period is not None:
+        return by_period
+    return number >= lead and number not in dense and (number + 1) % step == 0
+
+
+def _by_period(config: Keys, number: int, lead: int) -> bool | None:
+    """The same by a period with an offset, or by a frequency: a number, or a switch per layer."""
+    frequency = config.get(*_FREQUENCY)
     period, offset = config.number("expert_layer_period"), config.number("expert_layer_offset") or 0
     if config.type.experts_every:
         period, offset = config.number(config.type.experts_every), 1
-    config.asked.update(("moe_layer_num_skipped", "moe_layers"))
+    config.understood.update(("moe_layer_num_skipped", "moe_layers"))
     if period:
         return number % period == offset
-    if isinstance(every, list):
-        return (config.switches(config.stated(("moe_layer_freq", "moe_layer_frequency"))) or [])[
-            number
-        ]
-    if (config.number("moe_layer_freq", "moe_layer_frequency") or 1) > 1:
-        return number >= lead and number % every == 0
-    return number >= lead and number not in only and (number + 1) % step == 0
+    if isinstance(frequency, list):
+        return (config.switches(config.stated(_FREQUENCY)) or [])[number]
+    every = config.number(*_FREQUENCY) or 1
+    return number >= lead and number % every == 0 if every > 1 else None
 
 
-def dense_length(config: Keys, width: int, number: int) -> int:
+def _dense_length(config: Keys, width: int, number: int) -> int:
+    """Elements of a dense feed-forward, as `dense_length` of the model type derives them."""
     stated = config.number(config.type.dense_key) if config.type.dense_key else None
-    derived = config.type.dense_length
-    if derived == "adjusted":
-        config.asked.update(("block_ffn_dim_multiplier", "block_multiple_of"))
-        if config.flag("block_auto_adjust_ff_dim"):
-            return adjusted_length(config)
-    shared = config.number("shared_intermediate_size") if derived == "shared" else None
-    if derived == "shared" and not config.number("num_local_experts") and shared:
-        config.asked.add("intermediate_size")
-        return shared
-    if derived == "multiplied":
-        return multiplied_length(config, width, number)
-    lengths = config.get("intermediate_size")
-    if isinstance(lengths, list):
-        own_length = lengths[number] if len(lengths) >= config.layers else None
-        if type(own_length) is not int or not 0 < own_length < MAX_NUMBER:
-            raise Unclear("intermediate_size does not give each layer a length")
-        stated = own_length
-    length = stated or config.number(*LENGTH)
-    if derived == "halved" and length:
-        # gate and up together
+    derive = _DERIVED.get(config.type.dense_length)
+    derived = derive(config, width, number) if derive else None
+    if derived is not None:
+        return derived
+    length = _own_length(config, number) or stated or config.number(*LENGTH)
+    how = config.type.dense_length
+    if how == "halved" and length:
+        # the file counts gate and up together
         return length // 2
-    if derived == "two_thirds_of_four" and not length:
-        # two thirds of four times the width, up to the next multiple of 256
-        # (modeling_gpt_refact.py)
-        return -(-(8 * width // 3) // 256) * 256
+    if how == "two_thirds_of_four" and not length:
+        # the next multiple of 256 (modeling_gpt_refact.py)
+        return _up_to_multiple(8 * width // 3, 256)
     if not length:
         ratio = config.type.feed_forward_ratio or config.number("mlp_ratio", "expansion_ratio")
         if not ratio:
             raise Unclear("intermediate_size is missing")
         length = ratio * width
-    if derived == "two_thirds":
-        # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT): two thirds, up to a
-        # multiple of 8
-        length = -(-int(2 * length / 3) // 8) * 8
+    if how == "two_thirds":
+        # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT)
+        length = _up_to_multiple(int(2 * length / 3), 8)
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
     wide = config.flag("use_double_wide_mlp") and number >= shared_from
     return 2 * length if wide else length
 
 
-def multiplied_length(config: Keys, width: int, number: int) -> int:
+def _own_length(config: Keys, number: int) -> int | None:
+    """The length that `intermediate_size` gives this layer where it is a list."""
+    lengths = config.get("intermediate_size")
+    if not isinstance(lengths, list):
+        return None
+    length = lengths[number] if len(lengths) >= config.layers else None
+    if type(length) is not int or not 0 < length < MAX_NUMBER:
+        raise Unclear("intermediate_size does not give each layer a length")
+    return length
+
+
+def _shared_alone(config: Keys, width: int, number: int) -> int | None:
+    """What a layer without experts has: what stands beside the experts elsewhere (Granite)."""
+    shared = config.number("shared_intermediate_size")
+    if config.number("num_local_experts") or not shared:
+        return None
+    config.understood.add("intermediate_size")
+    return shared
+
+
+def _multiplied(config: Keys, width: int, number: int) -> int:
     """The width that OpenELM's configuration makes of each layer's `ffn_multipliers`: rounded,
     and no less than nine tenths of it.
     """
@@ -213,21 +264,39 @@ def multiplied_length(config: Keys, width: int, number: int) -> int:
     return length + step if length < 0.9 * factor * width else length
 
 
-def adjusted_length(config: Keys) -> int:
-    """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up."""
+def _adjusted(config: Keys, width: int, number: int) -> int | None:
+    """The width that Lfm2Config makes of `block_ff_dim`: two thirds, rounded up. None where the
+    file switches it off.
+    """
+    config.understood.update(("block_ffn_dim_multiplier", "block_multiple_of"))
+    if not config.flag("block_auto_adjust_ff_dim"):
+        return None
     length = int(2 * config.needed("block_ff_dim", "intermediate_size") / 3)
     factor, step = config.get("block_ffn_dim_multiplier"), config.needed("block_multiple_of")
     if isinstance(factor, (int, float)) and not isinstance(factor, bool) and 0 < factor < 100:
         length = int(factor * length)
+    return _up_to_multiple(length, step)
+
+
+# by `dense_length` of a model type: the length, None where it follows as usual
+_DERIVED: Mapping[str, Callable[[Keys, int, int], int | None]] = {
+    "adjusted": _adjusted,
+    "multiplied": _multiplied,
+    "shared": _shared_alone,
+}
+
+
+def _up_to_multiple(length: int, step: int) -> int:
     return -(-length // step) * step
 
 
-def part_of_kind(config: Keys, kind: str) -> FeedForward | None:
-    config.asked.update(
+def _part_of_kind(config: Keys, kind: str) -> FeedForward | None:
+    """Where a layer is a feed-forward alone, or has none (Nemotron H)."""
+    config.understood.update(
         ("intermediate_size", "moe_intermediate_size", "moe_shared_expert_intermediate_size")
     )
     # written for models without experts too
-    config.asked.update(("n_routed_experts", "n_shared_experts", "num_experts_per_tok"))
+    config.understood.update(("n_routed_experts", "n_shared_experts", "num_experts_per_tok"))
     if kind == "mlp":
         return FeedForward(layers=(), length=config.needed("intermediate_size"))
     if kind != "moe":
@@ -238,12 +307,13 @@ def part_of_kind(config: Keys, kind: str) -> FeedForward | None:
         length=each,
         experts=config.needed(*EXPERTS),
         used=min(config.needed(*USED), config.needed(*EXPERTS)),
-        shared_length=shared_length(config, each),
+        shared_length=_shared_length(config, each),
         latent_length=config.number("moe_latent_size") or None,
     )
 
 
-def block_part(config: Keys, block: Mapping[str, Any], width: int) -> FeedForward | None:
+def _block_part(block: Mapping[str, Any], width: int) -> FeedForward | None:
+    """The feed-forward of an entry of `block_configs` (DeciLM)."""
     part = block.get("ffn")
     if not isinstance(part, dict) or part.get("sparsify"):
         raise Unclear("block_configs: ffn is not understood")
@@ -255,4 +325,4 @@ def block_part(config: Keys, block: Mapping[str, Any], width: int) -> FeedForwar
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < 1000:
         raise Unclear("block_configs: ffn_mult is not understood")
     # as DeciLM's own code rounds it
-    return FeedForward(layers=(), length=-(-int(2 * factor * width / 3) // 256) * 256)
+    return FeedForward(layers=(), length=_up_to_multiple(int(2 * factor * width / 3), 256))

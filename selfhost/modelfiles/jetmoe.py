@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def with_attention_experts(architecture: Architecture, row: ArchitectureRow) -> Architecture:
-    """The same with all its tensors listed. There are as many experts of attention as of the
-    feed-forward, and a token uses as many.
+    """The same with all its tensors listed. Attention has as many experts as the feed-forward, and
+    a token uses as many of them.
     """
     width, layers = architecture.embedding_length, tuple(range(architecture.layers))
     if len(architecture.attention) != 1 or len(architecture.feed_forward) != 1:

@@ -86,13 +86,13 @@ _SIZES = frozenset({
     "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim",
     "moe_intermediate_size",
 })  # fmt: skip
-# Keys that change what a layer remembers; one that nobody asked for, with a value that says
-# something, is not understood.
+# Keys that change what a layer remembers. One that nothing reads, with a value that says something,
+# is not understood.
 CACHE_KEY = re.compile(
     r"window|chunk|latent|lora_rank|mamba|ssm|linear_|conv|hybrid|block_config|layer_types|block_type|pattern|compress|kv_shared|cross_attention"
     r"|recurrent|lru|indexer?_|^index|sparse|attn_type|attention_types?$|^cla_|use_cla$|kv_heads|key_value|global_(head|attn|window|key)|swa_|state_size|head_dim|kv_channels|attn_layer|full_att"
 )
-# of these the ones that say how much is kept, and not which matrices a layer has
+# those of them that say how much is kept, and not which matrices a layer has
 KEEPING_KEY = re.compile(r"window|max_chunk|kv_(?:cache_)?compress|compress_rate")
 WEIGHT_KEY = re.compile(
     r"expert|moe|mlp_layer|dense_layers|first_k|ffn_mult|intermediate_size|parallel_attn|shared_intermediate"
@@ -140,13 +140,13 @@ _INHERITED = frozenset({"tie_word_embeddings", "torch_dtype", "dtype"})
 
 @lru_cache(maxsize=1)
 def classes() -> Mapping[str, Any]:
-    """By model type what its class of transformers takes for a key that a file leaves out, and
-    which keys change weights or cache.
+    """What the class of a model type in transformers does with its keys, by model type.
 
-    `defaults`: none where it is derived of others; `matter`: the keys that change weights or cache;
-    `cache`: those of them that change what is kept of a context; `idle`: keys that change neither,
-    of names that elsewhere do; `names`: other names of keys. benchmarks/config_classes.py made the
-    file: it built every class, one key changed at a time.
+    `defaults`: the value of a key that a file leaves out, missing where it is derived from others;
+    `matter`: the keys that change weights or cache; `cache`: those of them that change what is kept
+    of a context; `idle`: keys that change neither, although their names elsewhere do; `names`:
+    other names of keys. benchmarks/config_classes.py made the file: it built every class and
+    changed one key at a time.
     """
     file = os.path.join(os.path.dirname(__file__), "classes.json")
     tables: Mapping[str, Any] = read_json(file, MAX_CONFIG_BYTES, what="classes.json")["classes"]
@@ -154,7 +154,7 @@ def classes() -> Mapping[str, Any]:
 
 
 class Unclear(Exception):
-    """What the model remembers does not follow from the file; the text says why."""
+    """The model's cache or its weights do not follow from the file; the text says why."""
 
 
 class UnclearWindow(Unclear):
@@ -170,13 +170,42 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in NESTS and key != "model_type"}
 
 
+def _text_keys(
+    values: Mapping[str, Any], inner: Mapping[str, Any], *, nested: bool
+) -> dict[str, Any]:
+    """The keys of the text model, with those of objects in it. `inner` is its part of the file,
+    empty where there is none; `nested`: the top has none of its keys.
+    """
+    text = dict(values)
+    if inner:
+        above = _plain(values)
+        if nested:
+            above = {key: value for key, value in above.items() if key in _INHERITED}
+        text = {**above, **_plain(inner)}
+    other = text.get("attention_other_setting")
+    if isinstance(other, dict) and other.get("attention_type") == "sliding_attention":
+        text["swa_num_attention_heads"] = other.get("num_attention_heads")
+        text["swa_head_dim"] = other.get("head_dim")
+        text["swa_num_key_value_heads"] = other.get("num_attention_groups")
+    for part in ("attn_config", "ffn_config", "sparse_attention_config"):
+        if isinstance(text.get(part), dict):
+            text = {**text[part], **text}
+    linear = text.get("linear_attn_config")
+    if isinstance(linear, dict):
+        text.update({"linear_" + key: value for key, value in linear.items()})
+    return text
+
+
 def short(value: Any) -> str:
     return f'"{clean(value)}"' if isinstance(value, str) else clean(repr(value)[:60])
 
 
 class Keys:
-    """The keys of a config.json under the names of its class: which were asked for, and which
-    are not understood.
+    """The keys of a config.json under the names of its class: which are read, and which are not
+    understood.
+
+    `outer` is the whole file, `inner` the part of its text model, and `text` the keys of the text
+    model with the defaults of its class. `unknown` and `notes` collect what the spec will say.
     """
 
     def __init__(
@@ -190,53 +219,17 @@ class Keys:
         self.path, self.outer, self.architectures, self.name = path, values, architectures, name
         nest = next((key for key in NESTS if isinstance(values.get(key), dict)), None)
         self.inner: Mapping[str, Any] = values[nest] if nest is not None else {}
-        inner = self.inner
-        self.outer_kind = clean(values.get("model_type")).lower()
-        kind = clean(inner.get("model_type")).lower() if inner else ""
         # some files repeat the text model's keys at the top, and nest no more than its name
-        self.nested = bool(inner) and not any(key in values for key in LAYERS)
-        self.text: dict[str, Any] = {**_plain(values), **_plain(inner)} if inner else dict(values)
-        if inner and self.nested:
-            self.text = {
-                **{key: value for key, value in _plain(values).items() if key in _INHERITED},
-                **_plain(inner),
-            }
-        if (
-            isinstance(other := self.text.get("attention_other_setting"), dict)
-            and other.get("attention_type") == "sliding_attention"
-        ):
-            self.text |= {
-                "swa_num_attention_heads": other.get("num_attention_heads"),
-                "swa_head_dim": other.get("head_dim"),
-            }
-            self.text |= {"swa_num_key_value_heads": other.get("num_attention_groups")}
-        for part in ("attn_config", "ffn_config", "sparse_attention_config"):
-            if isinstance(self.text.get(part), dict):
-                self.text = {**self.text[part], **self.text}
-        if isinstance(self.text.get("linear_attn_config"), dict):
-            self.text.update(
-                {"linear_" + key: value for key, value in self.text["linear_attn_config"].items()}
-            )
-        self.kind = kind or self.outer_kind
-        if not kind and inner:
-            self.kind = model_types.of_class(class_of(inner)) or self.outer_kind
-        if not self.kind:
-            self.kind = model_types.of_class(class_of(values))
+        self.nested = bool(self.inner) and not any(key in values for key in LAYERS)
+        self.text = _text_keys(values, self.inner, nested=self.nested)
+        self.outer_kind = clean(values.get("model_type")).lower()
         self.outer_type = model_types[self.outer_kind]
+        self.kind = self._stated_kind(model_types)
         self.kind = self.read_as(model_types)
         self.type = model_types[self.kind]
         self.known = {} if self.type.own_code else classes().get(self.kind, {})
-        other_names = self.known.get("names", {})
         self.written = frozenset(self.text)
-        named = {*self.text, *(other_names.get(key, key) for key in self.text)}
-        defaults = self.known.get("defaults", {})
-        self.text.update(
-            {key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named}
-        )
-        for key, own in other_names.items():
-            for name, other in ((key, own), (own, key)):
-                if other in self.text:
-                    self.text.setdefault(name, self.text[other])
+        self._add_defaults()
         # transformers 5.23 writes what only some layers have under their numbers; a class that has
         # the key derives nothing of its own
         self.states_layers = _OF_LAYERS in self.text
@@ -244,11 +237,38 @@ class Keys:
         # keys by layer, and those of them that a part of the layer was read by
         self.overrides: Mapping[int, Mapping[str, Any]] = {}
         self.followed: dict[int, set[str]] = {}
-        self.asked: set[str] = set()
+        # keys that something reads, or that are known to change nothing; and those whose value
+        # was read
+        self.understood: set[str] = set()
         self.used: set[str] = set()
         self.unknown: dict[str, str] = {}
         self.notes: list[str] = []
         self.layers = 0
+
+    def _stated_kind(self, model_types: ModelTypes) -> str:
+        """The model type that the text model states, else that of its class, else that of the whole
+        file.
+        """
+        if self.inner:
+            kind = clean(self.inner.get("model_type")).lower()
+            kind = kind or model_types.of_class(class_of(self.inner))
+            if kind:
+                return kind
+        return self.outer_kind or model_types.of_class(class_of(self.outer))
+
+    def _add_defaults(self) -> None:
+        """Adds what the class takes for a key that the file leaves out, and each key's other
+        name.
+        """
+        other_names, defaults = self.known.get("names", {}), self.known.get("defaults", {})
+        named = {*self.text, *(other_names.get(key, key) for key in self.text)}
+        self.text.update(
+            {key: defaults[key] for key in defaults if not {key, other_names.get(key, key)} & named}
+        )
+        for key, own in other_names.items():
+            for name, other in ((key, own), (own, key)):
+                if other in self.text:
+                    self.text.setdefault(name, self.text[other])
 
     def read_as(self, model_types: ModelTypes) -> str:
         """The model type whose keys and tensors these are: some models go by that of another."""
@@ -282,8 +302,8 @@ class Keys:
         return bool(self.type.row) and self.type.in_gguf
 
     def get(self, *keys: str) -> Any:
-        """The first of these keys that has a value; all of them count as understood."""
-        self.asked.update(keys)
+        """The value of the first of these keys that has one; all of them count as understood."""
+        self.understood.update(keys)
         first_key = next((key for key in keys if self.text.get(key) is not None), None)
         self.used.update(keys if first_key is None else (first_key,))
         return None if first_key is None else self.text[first_key]
@@ -308,7 +328,7 @@ class Keys:
         return value
 
     def of_layer(self, layer: int, *keys: str) -> int | None:
-        """The number of that layer, where the file lists one for each; else that of all."""
+        """The number of that layer where the file lists one for each, else that of all."""
         value = self.get(*keys)
         if not isinstance(value, list) or len(value) < self.layers:
             return self.positive(*keys)
@@ -411,7 +431,7 @@ class Keys:
             self.text, self.used = common, used
 
     def not_followed(self) -> list[str]:
-        """Keys of single layers that no part of theirs was read by."""
+        """Keys of single layers that no part of the layer reads."""
         return sorted(
             {
                 clean(key)
@@ -426,9 +446,7 @@ class Keys:
         return not self.known or key in self.known["matter"]
 
     def left_over(self, pattern: re.Pattern[str]) -> list[str]:
-        """Keys of the text model that nobody asked for, that match, and whose value says
-        something.
-        """
+        """Keys of the text model that nothing reads, that match, and whose value says something."""
         plain = (None, False, 0, "", -1)
         read, other_names = (
             {*self.known.get("matter", ()), *self.known.get("idle", ())},
@@ -437,7 +455,7 @@ class Keys:
         return [
             clean(key)
             for key, value in self.text.items()
-            if not self.was_asked(key)
+            if not self.understands(key)
             and not {key, other_names.get(key, key)} & read
             and pattern.search(key)
             and not HARMLESS.search(key)
@@ -449,15 +467,15 @@ class Keys:
         ]
 
     def other_than_default(self, *, cache: bool) -> list[str]:
-        """Keys that nobody asked for, that change the class's weights or `cache`, and that are
-        not what its row was made for.
+        """Keys that nothing reads, that change the class's weights or `cache`, and whose value is
+        not the default that its row was made for.
         """
         keeping, defaults = self.known.get("cache", ()), self.known.get("defaults", {})
         return [
             key
             for key in self.known.get("matter", ())
             if (key in keeping) is cache
-            and not self.was_asked(key)
+            and not self.understands(key)
             and key not in _SIZES
             # 1.0 and true are no 1
             and (
@@ -466,9 +484,9 @@ class Keys:
             )
         ]
 
-    def was_asked(self, key: str) -> bool:
-        """Under any of its names."""
-        return key in self.asked or any(
-            key in pair and not self.asked.isdisjoint(pair)
+    def understands(self, key: str) -> bool:
+        """Whether something reads the key under any of its names."""
+        return key in self.understood or any(
+            key in pair and not self.understood.isdisjoint(pair)
             for pair in self.known.get("names", {}).items()
         )

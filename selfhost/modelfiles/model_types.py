@@ -1,4 +1,4 @@
-"""What a `config.json` of a model type says in its own way: `specs/common/model_types.toml`."""
+"""How the `config.json` of each model type is read: `specs/common/model_types.toml`."""
 
 from __future__ import annotations
 
@@ -128,15 +128,15 @@ class ModelTypes:
     @classmethod
     @lru_cache(maxsize=1)
     def shipped(cls) -> ModelTypes:
-        """Those of the catalogue that selfhost comes with."""
+        """The rows of the catalogue that selfhost comes with."""
         return cls(Catalogue.open().common("model_types"))
 
     def __getitem__(self, name: str) -> ModelType:
-        """A row without a key where the model type is not known."""
+        """The row of a model type; one without keys where it is not known."""
         return ModelType.from_values(self._rows.get(name, {}))
 
     def of_class(self, name: str) -> str:
-        """The model type of a class, empty where it is not known."""
+        """The model type of a class, "" where it is not known."""
         kinds = (kind for kind, row in self._rows.items() if name in row.get("classes", ()))
         return next(kinds, "")
 

@@ -1,11 +1,11 @@
-"""Which modules of a model a quantizer left out, or made of another type: names and patterns of
-a config.json beside the tensors.
+"""Which modules of a model a quantizer left out, or stored in another type: the names and patterns
+of a `config.json` are held against the tensors of the model.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..catalogue.spec import TensorGroup
@@ -47,8 +47,8 @@ _MAX_REPEATS = 4
 
 
 class Rule(Record):
-    """What quantization_config says of some modules: `type` is theirs, None where they stay as they
-    were. `key` is where it stands.
+    """What quantization_config says of some modules. `type` is theirs, None where they stay as they
+    were; `key` is where the rule stands.
 
     `way`, how the library that made the files compares `text` with a module's name: "part"
     (AutoAWQ: anywhere in it), "boundary" (transformers, should_convert_module of
@@ -63,106 +63,148 @@ class Rule(Record):
     type: str | None = None
 
 
-def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored:
-    """`stored` with the types of single tensors, as its rules say of a model of these tensors; with
-    `why` where one is not understood.
+class _Matrices:
+    """What rules may name: the linear layers of a model.
 
-    `plain`: the type of what is not quantized.
+    `layers` has the layers of each tensor, and `paths` the modules that it is made of, as the parts
+    of their names. `count` is that of all layers; `head` is the output matrix where the model has
+    one of its own.
+    """
+
+    def __init__(self, groups: Sequence[TensorGroup]) -> None:
+        from ..needs.modules import modules_of
+        from ..needs.packed import is_linear
+
+        self.layers = layers_by_tensor(group for group in groups if is_linear(group))
+        self.paths: _Paths = tuple(
+            (name, tuple(tuple(path.split(".")) for path in modules_of(name)))
+            for name in self.layers
+        )
+        numbers = (number for numbers in self.layers.values() for number in numbers)
+        self.count = 1 + max(numbers, default=-1)
+        names = (group.name for group in groups)
+        self.head = "output.weight" if "output.weight" in names else None
+
+
+_Named = set[tuple[str, "int | None"]]
+_Paths = tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+
+
+def settled(stored: Stored, groups: Sequence[TensorGroup], plain: str) -> Stored:
+    """`stored` with the type of each tensor that its rules name, in a model of these tensors; with
+    `why` where a rule is not understood. `plain` is the type of what is not quantized.
     """
     if not stored.rules:
         return stored
-    from ..needs.modules import modules_of
-    from ..needs.packed import is_linear
-
-    layers: dict[str, frozenset[int]] = {}
-    for group in groups:
-        if is_linear(group):
-            layers[group.name] = layers.get(group.name, frozenset()) | frozenset(group.layers)
-    head = next((group.name for group in groups if group.name == "output.weight"), None)
-    paths = {name: tuple(tuple(path.split(".")) for path in modules_of(name)) for name in layers}
-    count = 1 + max((layer for numbers in layers.values() for layer in numbers), default=-1)
+    matrices = _Matrices(groups)
     types: dict[tuple[str, int | None], str | None] = {}
     for rule in stored.rules:
         if ELSEWHERE.search(rule.text) and rule.way != "regex":
             continue
-        named = _meant(rule, layers, paths, count)
-        if named is None:
-            return stored.unclear(f"{rule.key}: {short(rule.text)} is not understood")
-        if not named and not _NEVER.search(rule.text):
-            partly = rule.way in ("boundary", "whole") and _named(
-                rule.text, layers, paths, count, way="part"
-            )
-            if not partly:
-                return stored.unclear(
-                    f"{rule.key}: {short(rule.text)} names no module of the model"
-                )
-            if rule.way == "boundary":
-                why = (
-                    "names no whole module: transformers leaves nothing out for it, and other"
-                    " programs may"
-                )
-                return stored.unclear(f"{rule.key}: {short(rule.text)} {why}")
-        if head is not None and _names_the_head(rule):
-            types.setdefault((head, None), rule.type)
+        named = _meant(rule, matrices)
+        why = _fault(rule, named, matrices)
+        if named is None or why is not None:
+            return stored.unclear(f"{rule.key}: {short(rule.text)} {why}")
+        if matrices.head is not None and _names_the_head(rule):
+            types.setdefault((matrices.head, None), rule.type)
         for place in named:
             types.setdefault(place, rule.type)
-    each: dict[str, dict[int | None, str]] = {}
-    for name, numbers in layers.items():
-        usual = (
-            None
-            if stored.chosen
-            else (stored.experts if "_exps." in name else None) or stored.matrices
-        )
-        each[name] = {layer: types.get((name, layer), usual) or plain for layer in sorted(numbers)}
-    experts = {
-        type for name, of_layers in each.items() if "_exps." in name for type in of_layers.values()
-    }
-    left = [
-        type
-        for name, of_layers in each.items()
-        if "_exps." not in name
-        for type in of_layers.values()
-    ]
-    if experts == {stored.name} and 2 * left.count(plain) > len(left):
-        # the experts are quantized, and little else
+    return _with_types(stored, matrices, types, plain)
+
+
+def _fault(rule: Rule, named: _Named | None, matrices: _Matrices) -> str | None:
+    """What is wrong with a rule that means the tensors `named`; None where it is followed."""
+    if named is None:
+        return "is not understood"
+    if named or _NEVER.search(rule.text):
+        return None
+    if rule.way not in ("boundary", "whole") or not _named(rule.text, matrices, way="part"):
+        return "names no module of the model"
+    if rule.way == "whole":
+        return None
+    return "names no whole module: transformers leaves nothing out for it, and other programs may"
+
+
+def _with_types(
+    stored: Stored,
+    matrices: _Matrices,
+    types: Mapping[tuple[str, int | None], str | None],
+    plain: str,
+) -> Stored:
+    """`stored` with the tensors `apart` whose type, in `types`, is not that of their kind."""
+    by_tensor: dict[str, dict[int | None, str]] = {}
+    for name, numbers in matrices.layers.items():
+        usual = None if stored.chosen else _usual_type(stored, name)
+        by_tensor[name] = {
+            layer: types.get((name, layer), usual) or plain for layer in sorted(numbers)
+        }
+    if _experts_alone(stored, by_tensor, plain):
         stored = stored.replace(matrices=None, experts=stored.name)
-    if head is not None:
-        each[head] = {None: types.get((head, None)) or plain}
     apart: list[tuple[str, str]] = []
-    for name, of_layers in each.items():
-        usual = (
-            plain
-            if name == head
-            else (stored.experts if "_exps." in name else None) or stored.matrices
-        ) or plain
+    for name, of_layers in by_tensor.items():
+        usual = _usual_type(stored, name) or plain
         odd = {layer: type for layer, type in of_layers.items() if type != usual}
-        if len(odd) == len(of_layers) and len(set(odd.values())) == 1:
-            apart.append((name, next(iter(odd.values()))))
-        else:
-            apart += ((name.replace("*", str(layer)), type) for layer, type in odd.items())
+        apart += by_name(name, odd, len(of_layers))
+    if matrices.head is not None:
+        head_type = types.get((matrices.head, None)) or plain
+        if head_type != plain:
+            apart.append((matrices.head, head_type))
     return stored.replace(apart=tuple(apart), rules=())
 
 
-_Named = set[tuple[str, "int | None"]]
-_Paths = Mapping[str, tuple[tuple[str, ...], ...]]
+def _usual_type(stored: Stored, name: str) -> str | None:
+    return (stored.experts if "_exps." in name else None) or stored.matrices
 
 
-def _meant(
-    rule: Rule, layers: Mapping[str, frozenset[int]], paths: _Paths, count: int
-) -> _Named | None:
-    """Tensors, each with its layer, that a rule means; None where that is not followed."""
+def _experts_alone(
+    stored: Stored, by_tensor: Mapping[str, Mapping[int | None, str]], plain: str
+) -> bool:
+    """Whether the experts are quantized, and little else."""
+    experts = {
+        type
+        for name, of_layers in by_tensor.items()
+        if "_exps." in name
+        for type in of_layers.values()
+    }
+    others = [
+        type
+        for name, of_layers in by_tensor.items()
+        if "_exps." not in name
+        for type in of_layers.values()
+    ]
+    return experts == {stored.name} and 2 * others.count(plain) > len(others)
+
+
+def layers_by_tensor(groups: Iterable[TensorGroup]) -> dict[str, frozenset[int]]:
+    """The layers that have a tensor of each name."""
+    layers: dict[str, frozenset[int]] = {}
+    for group in groups:
+        layers[group.name] = layers.get(group.name, frozenset()) | frozenset(group.layers)
+    return layers
+
+
+def by_name(name: str, types: Mapping[int | None, str], count: int) -> list[tuple[str, str]]:
+    """The types that some layers of a tensor have, under its name: once where all `count` layers
+    have the same, else for each layer.
+    """
+    if len(types) == count and len(set(types.values())) == 1:
+        return [(name, next(iter(types.values())))]
+    return [
+        (name.replace("*", str(layer)), type)
+        for layer, type in sorted(types.items(), key=lambda item: item[0] or 0)
+    ]
+
+
+def _meant(rule: Rule, matrices: _Matrices) -> _Named | None:
+    """Tensors, each with its layer, that a rule means; None where that is not understood."""
     if rule.way == "regex":
-        return _fitting(_matcher(rule.text), layers, paths)
+        return _fitting(_matcher(rule.text), matrices)
     if rule.way == "glob" and "*" in rule.text:
-        return _fitting(_globbed(rule.text), layers, paths)
-    return _named(
-        rule.text, layers, paths, count, way="boundary" if rule.way == "glob" else rule.way
-    )
+        return _fitting(_globbed(rule.text), matrices)
+    return _named(rule.text, matrices, way="boundary" if rule.way == "glob" else rule.way)
 
 
-def _named(
-    text: str, layers: Mapping[str, frozenset[int]], paths: _Paths, count: int, *, way: str
-) -> _Named | None:
+def _named(text: str, matrices: _Matrices, *, way: str) -> _Named | None:
     """The same of a name, or part of one; None where it means single experts."""
     text = text.removesuffix(".weight").removesuffix(".*").removeprefix("*.").strip(".")
     match = _LAYER.search(text)
@@ -173,51 +215,36 @@ def _named(
         if way == "whole":
             # no layer is called so
             return set()
-        return _with_segments(
-            inner, None, layers, paths, "end" if way == "boundary" else "anywhere"
-        )
+        return _with_segments(inner, None, matrices, "end" if way == "boundary" else "anywhere")
     number = None if match[1] == "*" else int(match[1])
-    if number is not None and number >= count:
+    if number is not None and number >= matrices.count:
         # a block that predicts more tokens
         return {("", number)}
     rest = text[match.end() :]
-    return _with_segments(
-        rest.split(".") if rest else [],
-        number,
-        layers,
-        paths,
-        "whole" if way == "whole" else "start",
-    )
+    where = "whole" if way == "whole" else "start"
+    return _with_segments(rest.split(".") if rest else [], number, matrices, where)
 
 
 def _with_segments(
-    inner: Sequence[str],
-    number: int | None,
-    layers: Mapping[str, frozenset[int]],
-    paths: _Paths,
-    where: str,
+    inner: Sequence[str], number: int | None, matrices: _Matrices, where: str
 ) -> _Named | None:
     """Tensors one of whose modules has `inner` for the parts of its name ("whole"), or for some of
-    them: at the "start", at the "end" or "anywhere".
+    them: at the "start", at the "end" or "anywhere". `number` is the layer, None for all.
     """
     places: _Named = set()
-    for name, fit in _fits(tuple(inner), tuple(paths.items()), where):
+    for name, fit in _fits(tuple(inner), matrices.paths, where):
+        layers = matrices.layers[name]
         if fit == "all":
-            places |= {
-                (name, layer)
-                for layer in (layers[name] if number is None else layers[name] & {number})
-            }
-        elif number is None or number in layers[name]:
+            places |= {(name, layer) for layer in (layers if number is None else layers & {number})}
+        elif number is None or number in layers:
             return None
     return places
 
 
-# the same name stands there for each layer
+# a list names the same module once for each layer
 @lru_cache(maxsize=1024)
-def _fits(
-    inner: tuple[str, ...], paths: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...], where: str
-) -> tuple[tuple[str, str], ...]:
-    """Tensors that fit, each with `all`, or `one` where single experts do."""
+def _fits(inner: tuple[str, ...], paths: _Paths, where: str) -> tuple[tuple[str, str], ...]:
+    """Tensors that fit, each with `all`, or with `one` where only single experts fit."""
     fitting = []
     for name, modules in paths:
         if inner:
@@ -252,8 +279,8 @@ def _fit(inner: Sequence[str], module: Sequence[str], where: str) -> str:
 
 @lru_cache(maxsize=256)
 def _matcher(text: str) -> Callable[[str], object] | None:
-    """What tells whether a name begins as the regular expression has it; None of one that might
-    take long, or is none.
+    """A test whether a name begins as the regular expression says; None where the expression is
+    faulty or might take long.
     """
     if (
         len(text) > 1000
@@ -269,32 +296,33 @@ def _matcher(text: str) -> Callable[[str], object] | None:
 
 @lru_cache(maxsize=1024)
 def _globbed(text: str) -> Callable[[str], object] | None:
-    """The same of a name with `*` for anything, which stands for what lies below it, too."""
+    """The same for a name with `*` for anything, which stands for the modules below it, too."""
     if len(text) > 1000 or text.count("*") > _MAX_REPEATS:
         return None
     return re.compile(".*".join(re.escape(part) for part in text.split("*")) + r"(?:\..*)?$").match
 
 
-def _fitting(
-    fits: Callable[[str], object] | None, layers: Mapping[str, frozenset[int]], paths: _Paths
-) -> _Named | None:
-    """Tensors with a module that fits; None where nothing tells, or single experts alone do."""
+def _fitting(fits: Callable[[str], object] | None, matrices: _Matrices) -> _Named | None:
+    """Tensors with a module that `fits`; None where it is None, or fits only single experts."""
     if fits is None:
         return None
     places: _Named = set()
-    for name, modules in paths.items():
+    for name, modules in matrices.paths:
         written = [".".join(module) for module in modules]
-        for layer in layers[name]:
-            seen = set()
-            for module in written:
-                for expert in ("0", "37") if "*" in module else ("",):
-                    full = module.replace("*", expert)
-                    seen.add((module, any(fits(f"{before}{layer}.{full}") for before in _BEFORE)))
-            if any((module, True) in seen and (module, False) in seen for module in written):
+        for layer in matrices.layers[name]:
+            per_module = [_fits_in_layer(fits, layer, module) for module in written]
+            if {True, False} in per_module:
                 return None
-            if any(fit for _, fit in seen):
+            if {True} in per_module:
                 places.add((name, layer))
     return places
+
+
+def _fits_in_layer(fits: Callable[[str], object], layer: int, module: str) -> set[bool]:
+    """Whether a module of a layer fits under any wrapper; both answers where single experts do."""
+    experts = ("0", "37") if "*" in module else ("",)
+    names = (f"{layer}.{module.replace('*', expert)}" for expert in experts)
+    return {any(fits(before + name) for before in _BEFORE) for name in names}
 
 
 def _names_the_head(rule: Rule) -> bool:

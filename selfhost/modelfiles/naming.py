@@ -1,6 +1,4 @@
-"""What a spec made from files shares, whichever files they are: its name, its license, its
-groups of layers.
-"""
+"""What specs from all kinds of files share: the name, the license, the groups of layers."""
 
 from __future__ import annotations
 
@@ -32,8 +30,8 @@ _SPDX = {
 
 
 def clean(text: object) -> str:
-    """Text of a header, on one line, without control characters, cut to a length that fits a
-    screen.
+    """Text of a header on one line: without control characters, and of at most `MAX_TEXT`
+    letters. Empty for what is no text.
     """
     if not isinstance(text, str):
         return ""
@@ -44,16 +42,16 @@ def clean(text: object) -> str:
 
 
 def identifier(name: str) -> str:
-    """A spec id of it: lower case letters, digits, `.` and `-`; `local-model` where nothing is
-    left.
+    """The spec id of a name: lower case letters, digits, `.` and `-`; `local-model` where nothing
+    is left.
     """
     slug = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:MAX_TEXT].strip("-.")
     return slug or "local-model"
 
 
 def name_of(path: str) -> str:
-    """The file's name without its ending and the number of its part; a folder's own name; in
-    Hugging Face's cache the repository's.
+    """A file's name without its ending and the number of its part; or a folder's name, which in
+    Hugging Face's cache is the repository's.
     """
     name = os.path.basename(os.path.normpath(path))
     if name in ("", os.curdir, os.pardir):
@@ -72,8 +70,8 @@ def name_of(path: str) -> str:
 
 
 def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | None:
-    """The license as a header names it; what it allows is not known. Notes in `unknown` what is
-    left out.
+    """The license that a header names, None where it names none. Notes in `unknown` what the header
+    leaves out.
     """
     text = clean(tag)
     if not text:
@@ -92,30 +90,34 @@ def license_of(tag: object, link: object, unknown: dict[str, str]) -> License | 
 
 
 def plamo2_rank(width: int) -> int:
-    """Of the time steps of PLaMo 2's Mamba layers: no key states it (src/models/plamo2.cpp of
-    llama.cpp 0c1e570: dt_dim).
+    """The rank of the time steps of PLaMo 2's Mamba layers, which no key states
+    (src/models/plamo2.cpp of llama.cpp 0c1e570: dt_dim).
     """
     return max(64, width // 16)
 
 
-# of RWKV 7's narrow matrices for decay, rate, first values and gate: exponent of the width and
-# factor
+# exponent of the width and factor, for RWKV 7's narrow matrices of decay, rate, first values and
+# gate
 RWKV7_RANKS = ((0.5, 1.8), (0.5, 1.8), (0.5, 1.3), (0.8, 0.6))
 
 
 def rwkv7_rank(width: int, exponent: float, factor: float) -> int:
-    """Where a file states none (conversion/rwkv.py of llama.cpp 0c1e570: calc_lora_rank)."""
+    """A rank that the file does not state (conversion/rwkv.py of llama.cpp 0c1e570:
+    calc_lora_rank).
+    """
     return 32 * max(1, round(math.pow(width, exponent) * factor / 32))
 
 
 def rwkv_length(width: int, ratio: int | None) -> int:
-    """Of the channel mix where a file states none (the same); RWKV 6 has no whole ratio."""
+    """The length of a channel mix that the file does not state (conversion/rwkv.py, too). `ratio`
+    is None for RWKV 6, which has no whole one.
+    """
     return int(width * 3.5 // 32 * 32) if ratio is None else ratio * width
 
 
 def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
-    """Equal layers as one group, in the order of their first; entry i is of layer i, None where
-    it has no such part.
+    """Equal layers as one group, in the order of their first. Entry i is the part of layer i, None
+    where it has none.
     """
     places: dict[_Layers, list[int]] = {}
     for number, layer in enumerate(layers):
@@ -125,8 +127,8 @@ def grouped(layers: Sequence[_Layers | None]) -> tuple[_Layers, ...]:
 
 
 def row_values(architectures: Mapping[str, object], name: str) -> Mapping[str, object] | None:
-    """The row of an architecture, None where there is none. `architectures` with or without its
-    top key.
+    """The row of an architecture, None where there is none. `architectures` may have its top key
+    or not.
     """
     rows = architectures.get("architecture", architectures)
     row = rows.get(name) if isinstance(rows, Mapping) else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.spec import APART, MLX_MODES, PACKED, QUANTIZATIONS, TensorGroup
 from ..core.records import Record
 from .keys import short
-from .modules import ELSEWHERE, Rule
+from .modules import ELSEWHERE, Rule, by_name, layers_by_tensor
 
 TYPE_CHECKING = False
 
@@ -21,13 +21,12 @@ _MAX_RULES, _MAX_PATTERNS = 20_000, 64
 
 
 class Stored(Record):
-    """How the published weights are stored: `name` in the words of QUANTIZATIONS, None where it is
-    not understood.
+    """How the published weights are stored. `name` is in the words of QUANTIZATIONS, None where it
+    is not understood; `why` says what is not.
 
-    `matrices`, `experts`: the type of those alone. `apart`: tensors of another type. `rules`: what
-    is said of single modules, the first that names one counts; `chosen`: modules that no rule names
-    stay as they were. `quantized`: the file says that the weights are no longer in the type of
-    training. `why`: what is not understood.
+    `matrices` and `experts` are the types of those alone, `apart` the tensors of another type.
+    `rules` say something of single modules: the first that names one counts. `chosen`: modules that
+    no rule names stay as they were. `quantized`: the weights are no longer in the type of training.
     """
 
     name: str | None = None
@@ -46,8 +45,8 @@ class Stored(Record):
 
     @property
     def requantized(self) -> bool:
-        """True but for weights in 16 bits or more, and for the narrow types that models are
-        published in, which converters read.
+        """False for weights in 16 bits or more, and for the narrow types that models are published
+        in and that converters read.
         """
         return self.quantized and (
             self.format == "mlx" or not (self.name or "").startswith(("float8", "mxfp4", "ternary"))
@@ -92,7 +91,7 @@ _LEFT_OUT = (
     "exclude_modules",
     "llm_int8_skip_modules",
 )
-# and those that the branch of a method reads
+# keys that the function of a method reads
 _READ = {
     "fp8": ("weight_block_size", "expert_dtype"), "fbgemm_fp8": ("weight_block_size",),
     "gptq": ("bits", "group_size", "format"),
@@ -105,43 +104,48 @@ _READ = {
 
 
 def stored_by(config: Mapping[str, Any]) -> Stored:
-    """`quantization_config` in the words of DTYPES, with what it says of single modules; `why`
-    where something is not understood.
+    """`quantization_config` in the words of QUANTIZATIONS, with what it says of single modules;
+    `why` where something is not understood.
     """
     method = config.get("quant_method") or ("modelopt" if config.get("quant_algo") else None)
-    stored = _by_method(method, config)
+    read = _METHODS.get(method) if isinstance(method, str) else None
+    stored = Stored() if read is None else read(config)
     if stored.why is not None:
         return stored
     if stored.name is None:
         return Stored(why=f"{short(method)} is not understood")
-    rules = [*stored.rules]
-    for key in _LEFT_OUT:
-        names = config.get(key)
-        if isinstance(names, list):
-            rules = [
-                *(
-                    _rule(key, name, _WAYS.get(str(method), "part"))
-                    for name in names
-                    if isinstance(name, str)
-                ),
-                *rules,
-            ]
-    understood = {*_READ.get(str(method), ()), *_LEFT_OUT, *{rule.key for rule in stored.rules}}
+    way = _WAYS.get(str(method), "part")
+    rules = (*_left_out(config, way), *stored.rules)
+    understood = {*_NO_BEARING, *_READ.get(str(method), ()), *(rule.key for rule in stored.rules)}
     for key, value in config.items():
-        odd_names = (
-            key in _LEFT_OUT
-            and value is not None
-            and not (isinstance(value, list) and all(isinstance(module, str) for module in value))
-        )
-        if odd_names or (
-            key not in _NO_BEARING
-            and key not in understood
-            and value not in (None, False, {}, [], "")
-        ):
+        is_read = key in understood or _is_nothing(value)
+        if not (_is_names(value) if key in _LEFT_OUT else is_read):
             return Stored(why=f"{short(key)} = {short(value)} is not understood")
     if len(rules) > _MAX_RULES or sum(rule.way == "regex" for rule in rules) > _MAX_PATTERNS:
         return Stored(why=f"{len(rules):,} names of modules are more than are read")
-    return stored.replace(rules=tuple(rules))
+    return stored.replace(rules=rules)
+
+
+def _left_out(config: Mapping[str, Any], way: str) -> tuple[Rule, ...]:
+    """A rule for each module that stays as it was. The last of the keys counts first."""
+    return tuple(
+        _rule(key, name, way)
+        for key in reversed(_LEFT_OUT)
+        if isinstance(config.get(key), list)
+        for name in config[key]
+        if isinstance(name, str)
+    )
+
+
+def _is_names(value: object) -> bool:
+    """Whether a key of `_LEFT_OUT` holds names, or none."""
+    return value is None or (
+        isinstance(value, list) and all(isinstance(module, str) for module in value)
+    )
+
+
+def _is_nothing(value: object) -> bool:
+    return value in (None, False, {}, [], "")
 
 
 # how the libraries that make files of a method compare names
@@ -163,62 +167,49 @@ def _rule(key: str, name: str, way: str, type: str | None = None) -> Rule:
     )
 
 
-def _by_method(method: object, config: Mapping[str, Any]) -> Stored:
-    if method in ("fp8", "fbgemm_fp8"):
-        block = config.get("weight_block_size")
-        if config.get("expert_dtype") not in (None, "fp8"):
-            return Stored(why=f"expert_dtype = {short(config['expert_dtype'])} is not understood")
-        if block is not None and (
-            block != [128, 128] or not all(type(side) is int for side in block)
-        ):
-            return Stored(why=f"weight_block_size = {short(block)} is not understood")
-        eight = "float8_e4m3" if block is None else "float8_e4m3_128x128"
-        # transformers 5 writes this key, and makes the head narrow where a list does not name it;
-        # publishers' own programs do not
-        whole = "expert_dtype" in config and config.get("modules_to_not_convert") is not None
-        return Stored(
-            name=eight,
-            matrices=eight,
-            rules=(Rule(key="expert_dtype", text="lm_head", type=eight),) if whole else (),
-        )
-    if method == "mxfp4":
-        return Stored(name="mxfp4", experts="mxfp4")
-    if method in ("gptq", "awq"):
-        return _grouped(str(method), config)
-    if method == "auto-round":
-        return _auto_rounded(config)
-    if method == "modelopt":
-        algorithm = config.get("quant_algo")
-        name = (
-            {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}.get(algorithm)
-            if isinstance(algorithm, str)
-            else None
-        )
-        return Stored(
-            name=name,
-            matrices=name,
-            why=None if name else f"quant_algo = {short(algorithm)} is not understood",
-        )
-    if method == "bitsandbytes":
-        if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
-            name = "nf4-double" if config.get("bnb_4bit_use_double_quant") is True else "nf4"
-        elif config.get("load_in_8bit") is True:
-            name = "int8"
-        else:
-            return Stored()
-        # transformers 5.23.0, quantizers/base.py, get_modules_to_not_convert: a list of one's own
-        # takes the place of that with the head
-        listed = config.get("llm_int8_skip_modules") is not None
-        return Stored(
-            name=name,
-            matrices=name,
-            rules=(Rule(key="llm_int8_skip_modules", text="lm_head", type=name),) if listed else (),
-        )
-    if method == "compressed-tensors":
-        return _compressed(config)
-    if method == "bitnet":
-        return Stored(name="ternary", matrices="ternary")
-    return Stored()
+def _fp8(config: Mapping[str, Any]) -> Stored:
+    block = config.get("weight_block_size")
+    if config.get("expert_dtype") not in (None, "fp8"):
+        return Stored(why=f"expert_dtype = {short(config['expert_dtype'])} is not understood")
+    if block is not None and (block != [128, 128] or not all(type(side) is int for side in block)):
+        return Stored(why=f"weight_block_size = {short(block)} is not understood")
+    name = "float8_e4m3" if block is None else "float8_e4m3_128x128"
+    # transformers 5 writes this key, and makes the head narrow where a list does not name it;
+    # publishers' own programs do not
+    whole = "expert_dtype" in config and config.get("modules_to_not_convert") is not None
+    return _of_name(name, *((_head_too("expert_dtype", name),) if whole else ()))
+
+
+def _modelopt(config: Mapping[str, Any]) -> Stored:
+    algorithm = config.get("quant_algo")
+    names = {"NVFP4": "nvfp4", "FP8": "float8_e4m3"}
+    name = names.get(algorithm) if isinstance(algorithm, str) else None
+    if name is None:
+        return Stored(why=f"quant_algo = {short(algorithm)} is not understood")
+    return _of_name(name)
+
+
+def _bitsandbytes(config: Mapping[str, Any]) -> Stored:
+    if config.get("load_in_4bit") is True or config.get("_load_in_4bit") is True:
+        name = "nf4-double" if config.get("bnb_4bit_use_double_quant") is True else "nf4"
+    elif config.get("load_in_8bit") is True:
+        name = "int8"
+    else:
+        return Stored()
+    # transformers 5.23.0, quantizers/base.py, get_modules_to_not_convert: a list of one's own
+    # takes the place of that with the head
+    listed = config.get("llm_int8_skip_modules") is not None
+    return _of_name(name, *((_head_too("llm_int8_skip_modules", name),) if listed else ()))
+
+
+def _of_name(name: str, *rules: Rule) -> Stored:
+    """All matrices in one type, but for what the rules name."""
+    return Stored(name=name, matrices=name, rules=rules)
+
+
+def _head_too(key: str, name: str) -> Rule:
+    """The rule of a quantizer that takes the output matrix, too."""
+    return Rule(key=key, text="lm_head", type=name)
 
 
 # layers of mlx_lm that others do not quantize, or call otherwise
@@ -242,17 +233,11 @@ def of_mlx(config: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | 
     name = _mlx_name(config)
     if name is None or "bits" not in config or "group_size" not in config:
         return None
+    # true: as all others
     apart = {
         key: _mlx_own_name(part)
         for key, part in config.items()
-        # a layer's name has dots, but of those without one; true: as all others
-        if part is not True
-        and (
-            "." in key
-            or key in ("embed_tokens", "lm_head")
-            or part is False
-            or isinstance(part, dict)
-        )
+        if part is not True and _is_mlx_layer(key, part)
     }
     in_eight = all(part == "8bit" for part in apart.values())
     if (
@@ -263,6 +248,15 @@ def of_mlx(config: Mapping[str, Any]) -> tuple[str, Mapping[str, str | None]] | 
         # gpt-oss: experts as published, all else in 8 bits
         return "MXFP4-Q8", {}
     return name, {key: part for key, part in apart.items() if part != name}
+
+
+def _is_mlx_layer(key: str, part: object) -> bool:
+    """Whether a key names a layer: most names have dots, two have none, and a switch or an object
+    can be nothing else.
+    """
+    return (
+        "." in key or key in ("embed_tokens", "lm_head") or part is False or isinstance(part, dict)
+    )
 
 
 def _mlx_own_name(own: object) -> str | None:
@@ -295,114 +289,103 @@ def _mlx_name(config: Mapping[str, Any]) -> str | None:
 def tensors_apart(
     apart: Mapping[str, str | None], groups: Sequence[TensorGroup]
 ) -> tuple[tuple[str, str], ...] | str:
-    """`of_mlx`'s layers by the names of tensors, all blocks of one kind in one; the first key
-    that is not understood where one is not.
+    """The types of `of_mlx`'s layers by the names of tensors, once where all blocks have the same;
+    or the first key that is not understood.
     """
-    from ..needs.modules import MODULES, OUTSIDE
-
-    layers_by_tensor: dict[str, frozenset[int]] = {}
-    for group in groups:
-        layers_by_tensor[group.name] = layers_by_tensor.get(group.name, frozenset()) | frozenset(
-            group.layers
-        )
-    tensors: dict[str, list[str]] = {}
-    for name, modules in (*MODULES.items(), *_MLX_ALONE.items()):
-        for module in modules:
-            tensors.setdefault(module, []).append(name)
+    layers = layers_by_tensor(groups)
     types: dict[str, dict[int | None, str]] = {}
     for key, type in apart.items():
-        within = _MLX_LAYER.search(key)
-        if type == "bf16" and ELSEWHERE.search(key):
-            # encoders are counted in 16 bits
+        if _has_no_tensor(key, type, layers):
             continue
-        if (
-            within is None
-            and key.rpartition(".")[2] == "lm_head"
-            and "token_embd.weight" in layers_by_tensor
-            and "output.weight" not in layers_by_tensor
-        ):
-            # tied: mlx_lm makes no such layer
-            continue
-        inside = None if within is None else tensors.get(within[2], ())
-        names = (
-            (OUTSIDE.get(key.rpartition(".")[2]),)
-            if inside is None
-            else tuple(f"blk.*.{name}" for name in inside)
-        )
-        layer = None if within is None else int(within[1])
-        meant = [
-            f"{name}.weight"
-            for name in names
-            if f"{name}.weight" in layers_by_tensor
-            and (layer is None or layer in layers_by_tensor[f"{name}.weight"])
-        ]
-        if not meant or type not in APART:
+        names, layer = _mlx_tensors(key, layers)
+        if not names or type not in APART:
             return key
-        for name in meant:
+        for name in names:
             types.setdefault(name, {})[layer] = type
-    each: list[tuple[str, str]] = []
-    for name, of_layers in types.items():
-        if len(set(of_layers.values())) == 1 and len(of_layers) == (
-            len(layers_by_tensor[name]) or 1
-        ):
-            each.append((name, next(iter(of_layers.values()))))
-        else:
-            each += [
-                (name.replace("*", str(layer)), type)
-                for layer, type in sorted(of_layers.items(), key=lambda item: item[0] or 0)
-            ]
-    return tuple(each)
+    return tuple(
+        entry
+        for name, of_layers in types.items()
+        for entry in by_name(name, of_layers, len(layers[name]) or 1)
+    )
+
+
+def _has_no_tensor(key: str, type: str | None, layers: Mapping[str, frozenset[int]]) -> bool:
+    """Whether a key of MLX names an encoder in 16 bits, as encoders are counted, or the head of a
+    model that ties it: mlx_lm makes no such layer.
+    """
+    if type == "bf16" and ELSEWHERE.search(key):
+        return True
+    is_head = _MLX_LAYER.search(key) is None and key.rpartition(".")[2] == "lm_head"
+    return is_head and "token_embd.weight" in layers and "output.weight" not in layers
+
+
+def _mlx_tensors(
+    key: str, layers: Mapping[str, frozenset[int]]
+) -> tuple[tuple[str, ...], int | None]:
+    """The tensors of the model that a key of MLX names, and their layer, None outside of blocks."""
+    from ..needs.modules import MODULES, OUTSIDE
+
+    within = _MLX_LAYER.search(key)
+    if within is None:
+        outside = f"{OUTSIDE.get(key.rpartition('.')[2])}.weight"
+        return ((outside,) if outside in layers else ()), None
+    layer, modules = int(within[1]), (*MODULES.items(), *_MLX_ALONE.items())
+    names = (f"blk.*.{name}.weight" for name, called in modules if within[2] in called)
+    return tuple(name for name in names if layer in layers.get(name, ())), layer
 
 
 def _grouped(method: str, config: Mapping[str, Any]) -> Stored:
-    """GPTQ and AWQ under the name of their bits and group, and what GPTQ says of single
-    modules; `why` where no layout is known.
+    """GPTQ and AWQ under the name of their bits and group, with what GPTQ says of single modules;
+    `why` where no layout is known.
     """
     name, why = _group_name(method, config.get("bits", 4), config.get("group_size", 128))
     if name is None:
         return Stored(why=why)
-    rules: list[Rule] = []
-    if config.get("lm_head") is True:
-        rules.append(Rule(key="lm_head", text="lm_head", type=name))
-    else:
-        # GPTQModel leaves the head unless it is asked for, whatever patterns say
-        rules.append(Rule(key="lm_head", text="lm_head"))
+    # GPTQModel leaves the head unless a key wants it, whatever patterns say
+    head = Rule(key="lm_head", text="lm_head", type=name if config.get("lm_head") is True else None)
     dynamic = config.get("dynamic") or {}
     if not isinstance(dynamic, dict):
         return Stored(why=f"dynamic = {short(dynamic)} is not understood")
-    for text, own in dynamic.items():
-        # GPTQModel 5, gptqmodel/quantization/config.py, dynamic_get: a minus leaves modules out,
-        # the first pattern that fits counts
-        type = None
-        if not str(text).startswith("-:"):
-            given = own if isinstance(own, dict) else {}
-            type, why = _group_name(
-                method,
-                given.get("bits", config.get("bits", 4)),
-                given.get("group_size", config.get("group_size", 128)),
-            )
-            if type is None:
-                return Stored(why=f"dynamic: {why}")
-        rules.append(
-            Rule(
-                key="dynamic",
-                text=str(text).removeprefix("-:").removeprefix("+:"),
-                way="regex",
-                type=type,
-            )
-        )
+    patterns = _dynamic(method, config, dynamic)
+    if isinstance(patterns, str):
+        return Stored(why=patterns)
     chosen = config.get("modules_in_block_to_quantize") or []
-    names = (
-        [module for part in chosen for module in (part if isinstance(part, list) else [part])]
-        if isinstance(chosen, list)
-        else [None]
-    )
+    parts = chosen if isinstance(chosen, list) else [None]
+    names = [name for part in parts for name in (part if isinstance(part, list) else [part])]
     if not all(isinstance(module, str) for module in names):
         return Stored(why=f"modules_in_block_to_quantize = {short(chosen)} is not understood")
-    rules += (
-        Rule(key="modules_in_block_to_quantize", text=str(module), type=name) for module in names
+    rules = (Rule(key="modules_in_block_to_quantize", text=str(text), type=name) for text in names)
+    return Stored(name=name, matrices=name, rules=(head, *patterns, *rules), chosen=bool(names))
+
+
+def _dynamic(
+    method: str, config: Mapping[str, Any], dynamic: Mapping[str, Any]
+) -> list[Rule] | str:
+    """The rules of GPTQModel 5 (gptqmodel/quantization/config.py, dynamic_get); or what is not
+    understood. A minus leaves modules out, and the first pattern that fits counts.
+    """
+    rules = []
+    for text, own in dynamic.items():
+        type = None
+        if not str(text).startswith("-:"):
+            type, why = _own_group_name(method, config, own)
+            if type is None:
+                return f"dynamic: {why}"
+        pattern = str(text).removeprefix("-:").removeprefix("+:")
+        rules.append(Rule(key="dynamic", text=pattern, way="regex", type=type))
+    return rules
+
+
+def _own_group_name(
+    method: str, config: Mapping[str, Any], own: object
+) -> tuple[str | None, str | None]:
+    """`_group_name` of a module with bits or a group of its own."""
+    given = own if isinstance(own, dict) else {}
+    return _group_name(
+        method,
+        given.get("bits", config.get("bits", 4)),
+        given.get("group_size", config.get("group_size", 128)),
     )
-    return Stored(name=name, matrices=name, rules=tuple(rules), chosen=bool(names))
 
 
 # layouts that AutoRound packs into (auto_round 0.16.1, export/export_to_autoround/export.py): those
@@ -416,33 +399,29 @@ _PACKED_AS = {
 
 
 def _auto_rounded(config: Mapping[str, Any]) -> Stored:
-    """AutoRound's own format under the name of the layout it has, with the bits of its own that
-    a layer may have.
+    """AutoRound's own format under the name of its layout, with the bits that a layer may have of
+    its own.
     """
     layout = config.get("packing_format", "auto_round:auto_gptq")
     method = _PACKED_AS.get(layout) if isinstance(layout, str) else None
     if method is None:
         return Stored(why=f"packing_format = {short(layout)} is not understood")
-    if config.get("data_type", "int") != "int" or config.get("act_bits") not in (None, 16, 32):
-        key = "act_bits" if config.get("data_type", "int") == "int" else "data_type"
-        return Stored(why=f"{key} = {short(config[key])} is not understood")
+    if config.get("data_type", "int") != "int":
+        return Stored(why=f"data_type = {short(config['data_type'])} is not understood")
+    if config.get("act_bits") not in (None, 16, 32):
+        return Stored(why=f"act_bits = {short(config['act_bits'])} is not understood")
     stored = _grouped(method, {key: value for key, value in config.items() if key != "dynamic"})
+    if stored.why is not None:
+        return stored
     own = config.get("extra_config") or {}
-    if stored.why is not None or not isinstance(own, dict):
-        return (
-            stored
-            if stored.why is not None
-            else Stored(why=f"extra_config = {short(own)} is not understood")
-        )
+    if not isinstance(own, dict):
+        return Stored(why=f"extra_config = {short(own)} is not understood")
     rules: list[Rule] = []
     for text, part in own.items():
         given = part if isinstance(part, dict) else {}
-        bits = given.get("bits", config.get("bits", 4))
         type = None
-        if bits not in (16, 32):
-            type, why = _group_name(
-                method, bits, given.get("group_size", config.get("group_size", 128))
-            )
+        if given.get("bits", config.get("bits", 4)) not in (16, 32):
+            type, why = _own_group_name(method, config, given)
             if type is None or given.get("data_type", "int") != "int":
                 return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
         way = "boundary" if re.fullmatch(r"[\w.\-]+", str(text)) else "regex"
@@ -472,8 +451,8 @@ def _group_name(method: str, bits: Any, group: Any) -> tuple[str | None, str | N
 
 
 def _compressed(config: Mapping[str, Any]) -> Stored:
-    """llm-compressor's groups: what the first is made of is the model's type, modules that the
-    others name have theirs.
+    """llm-compressor's groups. The model's type is that of the group of all linear layers, else of
+    the first; modules that other groups name have theirs.
     """
     sparse = config.get("sparsity_config")
     if sparse and not (isinstance(sparse, dict) and sparse.get("format") in (None, "dense")):
@@ -481,25 +460,10 @@ def _compressed(config: Mapping[str, Any]) -> Stored:
     groups = config.get("config_groups")
     types: list[tuple[str, list[str]]] = []
     for key, group in groups.items() if isinstance(groups, dict) else ():
-        weights = group.get("weights") if isinstance(group, dict) else None
-        name = (
-            _compressed_name(weights, group.get("format") or config.get("format"))
-            if isinstance(weights, dict)
-            else None
-        )
-        targets = group.get("targets", ["Linear"]) if isinstance(group, dict) else None
-        if (
-            name is None
-            or not isinstance(targets, list)
-            or not all(isinstance(target, str) for target in targets)
-        ):
-            return Stored(
-                why=(
-                    f"config_groups: {short(key)} = {short(weights if name is None else targets)}"
-                    " is not understood"
-                )
-            )
-        types.append((name, targets))
+        type, odd = _compressed_group(config, group)
+        if type is None:
+            return Stored(why=f"config_groups: {short(key)} = {short(odd)} is not understood")
+        types.append(type)
     if not types:
         return Stored(why="config_groups is missing")
     general = next((name for name, targets in reversed(types) if "Linear" in targets), None)
@@ -512,43 +476,85 @@ def _compressed(config: Mapping[str, Any]) -> Stored:
     ]
     if general is not None:
         # the head is a linear layer like any other, unless it is left out
-        rules.append(Rule(key="targets", text="lm_head", type=general))
+        rules.append(_head_too("targets", general))
     name = general or types[0][0]
     return Stored(name=name, matrices=name, rules=tuple(rules), chosen=general is None)
 
 
+def _compressed_group(
+    config: Mapping[str, Any], group: object
+) -> tuple[tuple[str, list[str]] | None, object]:
+    """The type of a group and the modules that it is for; or None and what is not understood."""
+    if not isinstance(group, dict):
+        return None, None
+    weights, targets = group.get("weights"), group.get("targets", ["Linear"])
+    if not isinstance(weights, dict):
+        return None, weights
+    name = _compressed_name(weights, group.get("format") or config.get("format"))
+    if name is None:
+        return None, weights
+    if not isinstance(targets, list) or not all(isinstance(target, str) for target in targets):
+        return None, targets
+    return (name, targets), None
+
+
+# formats of compressed-tensors whose layout follows from the kind of the weights
+_UNNAMED_FORMATS = (
+    None,
+    "dense",
+    "pack-quantized",
+    "int-quantized",
+    "float-quantized",
+    "naive-quantized",
+)
+
+
 def _compressed_name(weights: Mapping[str, Any], format: object) -> str | None:
-    """compressed-tensors 0.12, quant_args.py and config/format.py; None for a layout that is
-    not known here.
+    """compressed-tensors 0.12, quant_args.py and config/format.py; None for a layout that is not
+    known here.
     """
     kind, bits, group = weights.get("type"), weights.get("num_bits"), weights.get("group_size")
     if format in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return str(format)[:5]
     if type(bits) is not int or not (group is None or type(group) is int):
         return None
-    if format not in (
-        None,
-        "dense",
-        "pack-quantized",
-        "int-quantized",
-        "float-quantized",
-        "naive-quantized",
-    ):
+    if format not in _UNNAMED_FORMATS:
         return None
     if (kind, bits) == ("float", 8):
-        if weights.get("strategy") == "block":
-            return (
-                "float8_e4m3_128x128"
-                if weights.get("block_structure") in ([128, 128], "128x128")
-                else None
-            )
-        return "float8_e4m3" if group is None else None
-    if kind != "int" or bits not in (4, 8):
+        return _eight_float_name(weights)
+    return _whole_number_name(bits, group, weights) if kind == "int" else None
+
+
+def _eight_float_name(weights: Mapping[str, Any]) -> str | None:
+    if weights.get("strategy") == "block":
+        in_blocks = weights.get("block_structure") in ([128, 128], "128x128")
+        return "float8_e4m3_128x128" if in_blocks else None
+    return "float8_e4m3" if weights.get("group_size") is None else None
+
+
+def _whole_number_name(bits: int, group: int | None, weights: Mapping[str, Any]) -> str | None:
+    if bits not in (4, 8):
         return None
+    symmetric = weights.get("symmetric", True) is not False
     if (bits, group) == (8, None):
         return "w8a8"
-    if (bits, group) == (4, 32) and weights.get("symmetric", True) is not False:
+    if (bits, group) == (4, 32) and symmetric:
         return "int4_32"
-    name = f"w{bits}a16" + _group_ending(-1 if group is None else group)
-    name += "" if weights.get("symmetric", True) is not False else "-asym"
+    ending = _group_ending(-1 if group is None else group)
+    name = f"w{bits}a16{ending}" + ("" if symmetric else "-asym")
     return name if name in PACKED else None
+
+
+# by quant_method
+_METHODS: Mapping[str, Callable[[Mapping[str, Any]], Stored]] = {
+    "auto-round": _auto_rounded,
+    "awq": lambda config: _grouped("awq", config),
+    "bitnet": lambda config: _of_name("ternary"),
+    "bitsandbytes": _bitsandbytes,
+    "compressed-tensors": _compressed,
+    "fbgemm_fp8": _fp8,
+    "fp8": _fp8,
+    "gptq": lambda config: _grouped("gptq", config),
+    "modelopt": _modelopt,
+    "mxfp4": lambda config: Stored(name="mxfp4", experts="mxfp4"),
+}

@@ -1,5 +1,5 @@
-"""Zamba: layers of Mamba, some of which read what a block that they share made of the layer before
-and of the embeddings.
+"""Zamba: layers of Mamba. Some of them share blocks of attention, which read the layer before and
+the embeddings.
 
 Read in transformers 5.23.0 (`models/zamba`, `models/zamba2`).
 """
@@ -28,8 +28,8 @@ _SHARED_KEYS = (
 
 
 def zamba_kinds(config: Keys) -> list[str]:
-    """Where the file has no list: of Zamba 2 that is the one of its own 54 layers, of the first
-    it follows from two keys.
+    """The kinds of the layers where the file does not list them. Those of Zamba 2 are known for its
+    own 54 layers; those of the first Zamba follow from two keys.
     """
     layers = config.layers
     if config.type.adapted_blocks:
@@ -45,18 +45,18 @@ def zamba_kinds(config: Keys) -> list[str]:
 
 
 def zamba_head(config: Keys, width: int, heads: int) -> int:
-    """Elements of a head: the shared block is as wide as two layers where the file does not say
+    """Elements of a head. The shared block is as wide as two layers unless the file says
     otherwise.
     """
-    # these are read where the tensors are listed
-    config.asked.update(_SHARED_KEYS)
+    # `with_shared_blocks` reads these
+    config.understood.update(_SHARED_KEYS)
     return config.positive("attention_head_dim", "head_dim") or 2 * width // heads
 
 
 def with_shared_blocks(
     architecture: Architecture, row: ArchitectureRow, config: Keys
 ) -> Architecture:
-    """The same with all its tensors listed: those of the shared blocks once for each block."""
+    """The same with all its tensors listed, those of the shared blocks once for each block."""
     # heads of the first Mamba have no matrices of their own
     recurrent = tuple(
         group.replace(heads=group.heads if group.kind == "mamba2" else None)
@@ -69,22 +69,25 @@ def with_shared_blocks(
 
 
 def _shared(architecture: Architecture, config: Keys) -> Iterator[TensorGroup]:
+    """The tensors of the shared blocks, and those by which a layer reads one."""
     width, heads = architecture.embedding_length, config.needed(*HEADS)
     wide = config.positive("attention_hidden_size") or 2 * width
     head, kv_heads = zamba_head(config, width, heads), config.positive(*KV_HEADS) or heads
-    length, biased = (
-        config.positive("intermediate_size") or 4 * width,
-        config.flag("add_bias_linear"),
-    )
+    length = config.positive("intermediate_size") or 4 * width
+    biased = config.flag("add_bias_linear")
     having = tuple(layer for group in architecture.attention for layer in group.layers)
     blocks = min(config.positive("num_mem_blocks") or 1, len(having))
+    shapes: dict[str, tuple[int, ...]] = {
+        "attn_norm": (wide,),
+        "attn_q": (wide, heads * head),
+        "attn_k": (wide, kv_heads * head),
+        "attn_v": (wide, kv_heads * head),
+        "attn_output": (heads * head, width),
+        "ffn_norm": (width,),
+        "ffn_up": (width, 2 * length),
+        "ffn_down": (length, width),
+    }
     for block in range(blocks):
-        shapes: dict[str, tuple[int, ...]] = {
-            "attn_norm": (wide,), "attn_q": (wide, heads * head), "attn_k": (wide, kv_heads * head),
-            "attn_v": (wide, kv_heads * head),
-            "attn_output": (heads * head, width), "ffn_norm": (width,), "ffn_up": (width,
-            2 * length), "ffn_down": (length, width),
-        }  # fmt: skip
         for name, shape in shapes.items():
             yield TensorGroup(name=f"shared.{block}.{name}.weight", layers=(), shape=shape)
             if biased and name.startswith("ffn_") and len(shape) > 1:
@@ -100,14 +103,15 @@ def _shared(architecture: Architecture, config: Keys) -> Iterator[TensorGroup]:
         yield TensorGroup(name=f"blk.*.{name}.lora_a.weight", layers=having, shape=(inputs, rank))
         yield TensorGroup(name=f"blk.*.{name}.lora_b.weight", layers=having, shape=(rank, outputs))
     if biased:
-        every = tuple(range(architecture.layers))
-        inner, state, count, groups = _sizes(architecture)
-        yield TensorGroup(
-            name="blk.*.ssm_in.bias", layers=every, shape=(2 * inner + 2 * groups * state + count,)
-        )
-        yield TensorGroup(name="blk.*.ssm_out.bias", layers=every, shape=(width,))
+        yield from _state_biases(architecture)
 
 
-def _sizes(architecture: Architecture) -> tuple[int, int, int, int]:
-    group = architecture.recurrent[0]
-    return group.inner_length or 0, group.state_length or 0, group.heads or 0, group.groups or 0
+def _state_biases(architecture: Architecture) -> Iterator[TensorGroup]:
+    """The biases around the state of each layer."""
+    layers, state = tuple(range(architecture.layers)), architecture.recurrent[0]
+    inner, grouped = state.inner_length or 0, (state.groups or 0) * (state.state_length or 0)
+    outputs = 2 * inner + 2 * grouped + (state.heads or 0)
+    yield TensorGroup(name="blk.*.ssm_in.bias", layers=layers, shape=(outputs,))
+    yield TensorGroup(
+        name="blk.*.ssm_out.bias", layers=layers, shape=(architecture.embedding_length,)
+    )
