@@ -33,6 +33,7 @@ from selfhost.machine.probes import (
     cpu,
     memory,
     nvidia,
+    procfs,
     quota,
     read_machine,
     software,
@@ -525,13 +526,13 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     """Parsers leave out what they do not know."""
     text = content.decode("utf-8", "replace")
     for parse in (
-        parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, memory.parse_meminfo, memory.parse_status,
-        memory.parse_list, memory.parse_low_watermarks, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
+        parse_mountinfo, cgroups.parse_cgroup, cgroups.parse_number, cgroups.parse_pairs, procfs.parse_meminfo, procfs.parse_status,
+        procfs.parse_list, memory.parse_low_watermarks, memory.parse_swaps, cpu.parse_cpuinfo, cpu.parse_model,
         cpu.parse_instruction_sets, cpu.parse_cpu_max, cpu.parse_core_ids, stores.parse_unit, software.parse_distribution,
         nvidia.parse_driver, nvidia.parse_information, accelerators.parse_properties,
     ):  # fmt: skip
         parse(text)
-    memory.parse_limit(text, "Max data size")
+    procfs.parse_limit(text, "Max data size")
     cpu.parse_parts(text)
     cpu.parse_efficiency_classes(content)
     memory.parse_job_limits(content)
@@ -691,7 +692,7 @@ def test_recorded_meminfo(name: str) -> None:
     """MemTotal of every recorded machine is its first line, in KiB."""
     text = text_of(name)
     line = next(line for line in text.splitlines() if line.startswith("MemTotal"))
-    found = memory.parse_meminfo(text)
+    found = procfs.parse_meminfo(text)
     assert found["MemTotal"] == int(line.split()[1]) * 1024
     assert found.get("HugePages_Total", 0) < 2**20
 

@@ -21,15 +21,8 @@ from .cpu import (
 )
 from .disk import read_disks
 from .host import MEASURE, NATIVE, Found, Host
-from .memory import (
-    Limits,
-    read_available,
-    read_limit,
-    read_limits,
-    read_process_limits,
-    read_swap,
-    read_total,
-)
+from .memory import read_available, read_limit, read_process_limits, read_swap, read_total
+from .memory_limits import Limits, read_limits
 from .present import read_models
 from .software import read_runtimes
 

@@ -18,7 +18,7 @@ from ...core import units
 from ...core.records import Record, Unread
 from ..record import MAX_MEMORY_BYTES, Machine
 from .host import NATIVE, Host
-from .memory import parse_list
+from .procfs import parse_list
 
 TYPE_CHECKING = False
 

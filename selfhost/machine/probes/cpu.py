@@ -11,7 +11,7 @@ from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, NATIVE, Found, Host, Mount
-from .memory import parse_list, parse_status
+from .procfs import parse_list, parse_status
 
 MODEL, PHYSICAL, USABLE, SETS = (
     "cpu_model",

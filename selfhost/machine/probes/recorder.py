@@ -881,7 +881,7 @@ def _swaps(text: str) -> str:
 
 def _policy(text: str) -> str:
     """The memory policy alone: the line goes on with the path of the interpreter."""
-    from .memory import POLICY
+    from .memory_nodes import POLICY
 
     policy = POLICY.match(text)
     return f"00000000 {policy['text']}\n" if policy else "unknown\n"
