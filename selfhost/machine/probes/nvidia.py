@@ -345,27 +345,28 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID. Numbers that name every GPU
     need no order.
     """
-    chosen: list[_Gpu] = []
     kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
     sure = by_bus or count == 1 or len(kinds) <= 1
     words = [part.strip() for part in mask.split(",")]
     numbers = {word.lstrip("0") or "0" for word in words[:count] if word}
     if not sure and numbers == set(map(str, range(count))):
         return list(gpus)
+    chosen: list[_Gpu] = []
     for word in words:
-        if word.isdecimal() and word.isascii():
-            index = int(word) if len(word) < 6 else count
-            if index >= count:
-                break
-            if not sure:
-                return None
-            meant = [gpu for gpu in gpus if gpu.parent == index]
-        else:
-            meant = _by_uuid(gpus, word)
+        is_number = word.isdecimal() and word.isascii()
+        meant = _by_number(gpus, word, count) if is_number else _by_uuid(gpus, word)
+        if is_number and meant is not None and not sure:
+            return None
         if not meant or any(gpu in chosen for gpu in meant):
             break
         chosen += meant
     return chosen
+
+
+def _by_number(gpus: Sequence[_Gpu], word: str, count: int) -> list[_Gpu] | None:
+    """The GPU, or the instances of it, that has this number; None for a number past `count`."""
+    index = int(word) if len(word) < 6 else count
+    return [gpu for gpu in gpus if gpu.parent == index] if index < count else None
 
 
 def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:
