@@ -266,7 +266,7 @@ def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int 
 
 
 def _memory_bytes(name: str, sold: float) -> int:
-    """What the driver tells of the card; for a card of which that is not known, what it is sold
+    """What the driver reports of the card; for a card of which that is not known, what it is sold
     with.
     """
     reported_mib = gpus.driver_memory_mib(name, sold)

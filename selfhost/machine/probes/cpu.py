@@ -391,7 +391,7 @@ def _windows_instruction_sets(host: Host, facts: Found) -> None:
             tuple(sorted(name for name, there in answers.items() if there)),
             "IsProcessorFeaturePresent",
         )
-        # asked by nobody: a list without them does not say that they are missing
+        # not requested: their absence from the list does not say that they are missing
         for name in ("i8mm", "bf16", "sve") if arm else ("fma", "f16c", "bmi2"):
             facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
     else:
@@ -468,7 +468,7 @@ def read_usable(host: Host, facts: Found) -> None:
 
 
 def _linux_usable(host: Host) -> tuple[float, str]:
-    """The CPUs, and where they were read. `ValueError` where they cannot be told."""
+    """The CPUs, and where they were read. `ValueError` where they are not known."""
     allowed = _allowed(host)
     if allowed is None:
         status, online = "/proc/self/status", "/sys/devices/system/cpu/online"
@@ -546,7 +546,7 @@ _QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str] | None:
     """The hardware threads of each core among `cpus`, and where that was read; None where the
-    kernel does not tell.
+    kernel does not state it.
     """
     left, cores = set(cpus), []
     while left:
@@ -865,7 +865,7 @@ def _machine_scope(host: Host, facts: Found) -> None:
 
 
 def _firmware(host: Host, flags: Sequence[str]) -> tuple[str, str]:
-    """What the firmware calls the computer, and where that was read; empty where nothing tells."""
+    """What the firmware calls the computer, and where that was read; empty where unknown."""
     folder = "/sys/class/dmi/id"
     words = (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name"))
     if firmware := " ".join(filter(None, words)):

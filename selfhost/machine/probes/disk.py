@@ -320,7 +320,7 @@ def _quota_words(quota: Quota) -> str:
 
 
 def _medium(host: Host, mount: Mount, space: Space | None) -> Medium:
-    """Where files stored on `mount` lie; without an answer in time it is not told."""
+    """Where files stored on `mount` lie; without an answer in time that is not known."""
     try:
         return host.within(lambda: medium_of_folder(host, mount, space))
     except (OSError, ValueError) as error:

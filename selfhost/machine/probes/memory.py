@@ -95,7 +95,7 @@ def read_total(host: Host, facts: Found) -> None:
 
 
 def _linux_total(host: Host) -> Size:
-    """MemTotal less what is GPUs' own. `ValueError` where it cannot be told."""
+    """MemTotal less what is GPUs' own. `ValueError` where it is not known."""
     text = host.read_text(MEMINFO)
     total = parse_meminfo(text or "").get("MemTotal")
     if not total:
@@ -444,7 +444,7 @@ def read_swap(host: Host, facts: Found, limits: Limits | None) -> None:
 
 
 def _free_swap(host: Host) -> Size:
-    """Free swap of the machine that is not on zram. `ValueError` where it cannot be told."""
+    """Free swap of the machine that is not on zram. `ValueError` where it is not known."""
     text = host.read_text(MEMINFO)
     info = parse_meminfo(text or "")
     if "SwapTotal" not in info or "SwapFree" not in info:

@@ -81,7 +81,7 @@ def gpu_nodes(host: Host) -> frozenset[int]:
     Blackwell, POWER9).
 
     NVIDIA's driver names them; open-mpi/hwloc asks it the same way. `ValueError` where a node may
-    be a GPU's and nothing tells.
+    be a GPU's and nothing states it.
     """
     online = _online(host)
     if len(online) < 2:
@@ -132,7 +132,7 @@ def _has_nvidia(host: Host) -> bool:
 
 def usable_nodes(host: Host) -> Nodes | None:
     """The nodes that count for this process; None where all memory does. `ValueError` where
-    that cannot be told.
+    that is not known.
     """
     online = _online(host)
     if len(online) < 2:

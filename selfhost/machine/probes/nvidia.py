@@ -62,7 +62,7 @@ class Read(Record):
 
 
 class _Gpu(Record):
-    """One GPU or MIG instance as NVML tells of it. `parent` is the number of the GPU itself, or
+    """One GPU or MIG instance as NVML describes it. `parent` is the number of the GPU itself, or
     of the one an instance is a part of.
     """
 
@@ -93,7 +93,7 @@ def memory_bandwidth(clock_mhz: int, bus_width_bits: int) -> int:
 
 
 def driver_present(host: Host) -> bool:
-    """Whether files show a driver that could be asked."""
+    """Whether files show a driver that could answer."""
     if host.system == "windows":
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
@@ -148,7 +148,7 @@ def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> 
 
 
 def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """Why the library told nothing, and what to do about it."""
+    """Why the library stated nothing, and what to do about it."""
     error = answer.get("error")
     number = error if isinstance(error, int) and not isinstance(error, bool) else None
     if isinstance(answer.get("why"), str):
@@ -312,7 +312,7 @@ def _gpu(
         if isinstance(refusals, Mapping)
         else None
     )
-    # an Arm chip that says it has no frame buffer shares the RAM; its name tells most of them
+    # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
     unified = bool(re.search(_UNIFIED_CHIP, name)) or (
         total is None
         and refused == _NOT_SUPPORTED

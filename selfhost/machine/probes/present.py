@@ -2,7 +2,7 @@
 
 No file of weights is opened. What is read besides names: Hugging Face's refs and indices, Ollama's
 manifests and their small configurations. Time and number are bounded: what was not looked at is
-told as unread.
+stated as unread.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class _Search:
             return {}
 
     def add(self, path: str, **values: Any) -> None:
-        """One model. `path` and names lose what tells who somebody is."""
+        """One model. `path` and names lose what names a person."""
         if len(self.found) >= MAX_MODELS:
             raise _Enough(f"a record holds {MAX_MODELS:,} models")
         for name in ("repository", "file", "tag"):
@@ -381,7 +381,7 @@ def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
     """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by
     hand; so no file is known to be whole.
 
-    `unsure`: why they may lie elsewhere, which is told after those that were found.
+    `unsure`: why they may lie elsewhere, which is stated after those that were found.
     """
     for publisher, size in sorted(search.names(folder).items()):
         for name, inner in (
@@ -632,10 +632,10 @@ def read_models(host: Host, facts: Found, seconds: float = SECONDS) -> None:
     for store, _, look in stores:
         search = _Search(host, until)
         why = _searched(search, look)
-        room = MAX_MODELS - len(every)
-        if len(search.found) > room:
+        left = MAX_MODELS - len(every)
+        if len(search.found) > left:
             why = f"a record holds {MAX_MODELS:,} models"
-        every += search.found[:room]
+        every += search.found[:left]
         if why:
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in every):

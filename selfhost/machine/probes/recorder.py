@@ -125,7 +125,7 @@ _GROUP_WORD = re.compile(r"c?\d+|(?:GROUP|USER|ID|HOST|FOLDER)\d*|ADDRESS")
 
 
 class NotedEnvironment(Mapping[str, str]):
-    """Variables, and which of them were asked for."""
+    """Variables, and which of them were read."""
 
     def __init__(self, real: Mapping[str, str]) -> None:
         self.real = real
@@ -772,7 +772,7 @@ class Recorder(Host):
         return self._ids[match[0]]
 
     def _person(self, match: re.Match[str]) -> str:
-        """Somebody's folder, told from another's."""
+        """Somebody's folder, distinct from another's."""
         name = match[2]
         if name in COMMON_NAMES or name.startswith("USER"):
             return match[0]
