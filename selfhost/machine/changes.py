@@ -191,7 +191,7 @@ def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ..
 
 
 def vendor_of(name: str) -> str:
-    """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not tell."""
+    """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not say."""
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
     return gpus.maker_of(words) or "unknown"
 

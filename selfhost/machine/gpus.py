@@ -89,7 +89,7 @@ def source_of(fact: str) -> str:
 
 
 def driver_memory_mib(name: str, sold_gb: float) -> int | None:
-    """What the driver tells of a card's memory, by its whole name and what it is sold with."""
+    """What the driver reports of a card's memory, by its whole name and what it is sold with."""
     return _driver_memory().get((name, sold_gb))
 
 
@@ -113,7 +113,7 @@ def has_hbm(name: str) -> bool:
 
 
 def maker_of(words: frozenset[str]) -> str | None:
-    """nvidia, amd or intel by the words of a GPU's name; None where they do not tell."""
+    """nvidia, amd or intel by the words of a GPU's name; None where they do not say."""
     for row in _table()["maker"]:
         if not words.isdisjoint(row["words"]):
             maker: str = row["id"]

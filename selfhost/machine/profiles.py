@@ -160,6 +160,9 @@ def size_of(machine: Machine) -> tuple[int, float]:
     return (machine.memory_limit_bytes or 0) + cards, machine.cpu_cores_usable or 0.0
 
 
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+
+
 def read_profile(path: str, name: str) -> Profile:
     """The profile in one file. Raises `MachineFileError` with every fault.
 
@@ -206,17 +209,9 @@ def read_profile(path: str, name: str) -> Profile:
             Disk(purpose=purpose, path="its disk", free_bytes=free, total_bytes=whole)
             for purpose in PURPOSES
         )
-    origin = f"profile {name}, {confidence} confidence"
-    sources = {fact: origin for fact, value in values.items() if value is not None}
-    sources["memory_total_bytes"] = f"{origin}: {source}"
-    if basis and "memory_bandwidth_bytes_per_second" in sources:
-        sources["memory_bandwidth_bytes_per_second"] = f"{origin}: {basis}"
+    sources = _sources(values, f"profile {name}, {confidence} confidence", source, basis)
     # without a figure the pace rests on what machines of this class have
-    assumed = (
-        ()
-        if "memory_bandwidth_bytes_per_second" in sources
-        else ("memory_bandwidth_bytes_per_second",)
-    )
+    assumed = () if _BANDWIDTH in sources else (_BANDWIDTH,)
     machine = Machine(
         **values,
         name=name,
@@ -229,6 +224,15 @@ def read_profile(path: str, name: str) -> Profile:
     return Profile(
         name=name, title=title, kind=kind, source=source, note=note, machine=planned(machine)
     )
+
+
+def _sources(values: dict[str, Any], origin: str, source: str, basis: str | None) -> dict[str, str]:
+    """Where each fact comes from; the total and the bandwidth say more than `origin`."""
+    sources = {fact: origin for fact, value in values.items() if value is not None}
+    sources["memory_total_bytes"] = f"{origin}: {source}"
+    if basis and _BANDWIDTH in sources:
+        sources[_BANDWIDTH] = f"{origin}: {basis}"
+    return sources
 
 
 def _not_stated(values: dict[str, Any], kind: str) -> tuple[Unread, ...]:
@@ -262,7 +266,7 @@ def _bytes(table: Table, key: str, unit: int, *, required: bool = False) -> int 
 
 
 def _memory_bytes(name: str, sold: float) -> int:
-    """What the driver tells of the card; for a card of which that is not known, what it is sold
+    """What the driver reports of the card; for a card of which that is not known, what it is sold
     with.
     """
     reported_mib = gpus.driver_memory_mib(name, sold)

@@ -85,7 +85,7 @@ def _from_tree(
 
 def in_memory(path: str) -> bool | None:
     """Whether a file or folder of this computer takes RAM where it lies; None where that is not
-    told. False where no Linux tells it.
+    known. False on systems other than Linux.
     """
     from .probes import Host
     from .probes.medium import medium_of_file

@@ -103,8 +103,8 @@ class Disk(Record):
     never "by another account": the reason is `disks.<purpose>.writable`. `quota`: `free_bytes` and
     `total_bytes` are those of the `user`'s, the `group`'s or the `subvolume`'s quota there; None:
     of the volume. `backing`: the file system or device that holds the bytes of an overlay or a loop
-    device; None where `filesystem` does, or where that is not told: then `disks.<purpose>.backing`
-    says why. `free_files`: how many files may still be made; None: no limit is told.
+    device; None where `filesystem` does, or where that is not known: then `disks.<purpose>.backing`
+    says why. `free_files`: how many files may still be made; None: no limit is known.
     """
 
     purpose: str

@@ -1,4 +1,4 @@
-"""The only room that touches the machine. It opens no socket, writes nothing, and starts no
+"""The only package that touches the machine. It opens no socket, writes nothing, and starts no
 program but one that asks NVIDIA's driver.
 """
 
@@ -21,15 +21,8 @@ from .cpu import (
 )
 from .disk import read_disks
 from .host import MEASURE, NATIVE, Found, Host
-from .memory import (
-    Limits,
-    read_available,
-    read_limit,
-    read_limits,
-    read_process_limits,
-    read_swap,
-    read_total,
-)
+from .memory import read_available, read_limit, read_process_limits, read_swap, read_total
+from .memory_limits import Limits, read_limits
 from .present import read_models
 from .software import read_runtimes
 
@@ -46,16 +39,8 @@ def read_machine(host: Host | None = None) -> Machine:
     host = host or Host()
     facts = Found(host)
     limits = _limits(host) if host.system == "linux" else None
-
-    def read_time(host: Host, facts: Found) -> None:
-        now = host.read_at()
-        if now:
-            facts.put("read_at", now, "the system's clock")
-        else:
-            facts.miss("read_at", "the recorded tree does not say when it was read")
-
     probes: tuple[tuple[str, Callable[[Host, Found], None]], ...] = (
-        ("read_at", read_time),
+        ("read_at", _read_time),
         ("architecture", read_architecture),
         (EMULATED, read_emulation),
         ("scope", read_scope),
@@ -83,18 +68,7 @@ def read_machine(host: Host | None = None) -> Machine:
         except Exception as error:
             if not facts.settled(fact):
                 facts.miss(fact, f"reading it failed: {getattr(error, 'strerror', None) or error}")
-    if EMULATED in facts.values:
-        facts.miss(
-            "memory_bandwidth_bytes_per_second",
-            "an emulated processor is not paced by its memory",
-            NATIVE,
-        )
-    else:
-        facts.miss(
-            "memory_bandwidth_bytes_per_second",
-            "it is not stated by the system and was not measured",
-            MEASURE,
-        )
+    _miss_bandwidth(facts)
     for fact in FACTS:
         if not facts.settled(fact):
             facts.miss(fact, "it could not be read")
@@ -103,6 +77,21 @@ def read_machine(host: Host | None = None) -> Machine:
         sources=facts.sources,
         unread=tuple(facts.unread[fact] for fact in sorted(facts.unread)),
     )
+
+
+def _read_time(host: Host, facts: Found) -> None:
+    now = host.read_at()
+    if now:
+        facts.put("read_at", now, "the system's clock")
+    else:
+        facts.miss("read_at", "the recorded tree does not say when it was read")
+
+
+def _miss_bandwidth(facts: Found) -> None:
+    reason, remedy = "it is not stated by the system and was not measured", MEASURE
+    if EMULATED in facts.values:
+        reason, remedy = "an emulated processor is not paced by its memory", NATIVE
+    facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
 
 
 def _limits(host: Host) -> Limits:

@@ -18,7 +18,7 @@ from ...core import units
 from ...core.records import Record, Unread
 from ..record import MAX_MEMORY_BYTES, Machine
 from .host import NATIVE, Host
-from .memory import parse_list
+from .procfs import parse_list
 
 TYPE_CHECKING = False
 
@@ -178,16 +178,6 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
     free = machine.memory_available_bytes
     if free is None:
         return _unread("how much memory is free was not read")
-    cpus = one_per_core(host)
-    threads = max(
-        1,
-        min(
-            int(usable),
-            machine.cpu_cores_physical or int(usable),
-            len(cpus) or MAX_THREADS,
-            MAX_THREADS,
-        ),
-    )
     cache = cache_bytes(host)
     most = min(free // SHARE_OF_AVAILABLE, MOST_BYTES if sys.maxsize > 2**32 else GOOD_BYTES)
     size = min(most, max(GOOD_BYTES, GOOD_CACHES * (cache or 0)))
@@ -196,6 +186,20 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
             f"{units.binary(free)} of free memory is too little to measure beyond the caches",
             "close other programs",
         )
+    cpus = one_per_core(host)
+    cores = machine.cpu_cores_physical or int(usable)
+    threads = max(1, min(int(usable), cores, len(cpus) or MAX_THREADS, MAX_THREADS))
+    return Plan(
+        threads=threads,
+        cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
+        buffer_bytes=size,
+        doubts=_doubts(host, size, cache, usable),
+        notes=_notes(host, threads, cores, cache),
+    )
+
+
+def _doubts(host: Host, size: int, cache: int | None, usable: float) -> tuple[str, ...]:
+    """What makes the figure one of low confidence, known before it is measured."""
     doubts = []
     if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
         doubts.append(
@@ -203,21 +207,18 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         )
     if (busy := _busy(host, usable)) is not None:
         doubts.append(busy)
+    return tuple(doubts)
+
+
+def _notes(host: Host, threads: int, cores: int, cache: int | None) -> tuple[str, ...]:
     notes = []
-    cores = machine.cpu_cores_physical or int(usable)
     if threads < cores and threads == MAX_THREADS:
         notes.append(f"{threads} of {cores} cores: all together may read more")
     if cache is None:
         notes.append("the size of the caches is not known")
     if _on_battery(host):
         notes.append("on battery")
-    return Plan(
-        threads=threads,
-        cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
-        buffer_bytes=size,
-        doubts=tuple(doubts),
-        notes=tuple(notes),
-    )
+    return tuple(notes)
 
 
 def judged(
@@ -470,16 +471,25 @@ def _unread(reason: str, remedy: str | None = None) -> Unread:
 
 def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
     """One thread alone, two attempts of all together with a copy between them."""
-    import threading
-
     search, copy = _tools()
-    gate = threading.Barrier(plan.threads, timeout=DEADLINE_SECONDS)
     phases = (
         (search or copy, ALONE_SECONDS, True),
         (search or copy, READ_SECONDS, False),
         (copy, COPY_SECONDS, False),
         (search or copy, READ_SECONDS, False),
     )
+    traces_of = _traces(plan, phases)
+    if any(len(traces) < len(phases) - 1 for traces in traces_of):
+        raise RuntimeError("a thread did not finish")
+    first, copies, second = zip(*(traces[-3:] for traces in traces_of), strict=True)
+    return traces_of[0][0], [list(first), list(second)], list(copies)
+
+
+def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[list[Trace]]:
+    """Each thread's traces of all phases. Raises what the first thread raised."""
+    import threading
+
+    gate = threading.Barrier(plan.threads, timeout=DEADLINE_SECONDS)
     traces_of: list[list[Trace]] = [[] for _ in range(plan.threads)]
     failed: list[BaseException] = []
 
@@ -500,14 +510,9 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
     if failed and isinstance(failed[0], Exception):
         # the first one broke the gate for the others
         raise failed[0]
-    if failed or any(len(traces) < len(phases) - 1 for traces in traces_of):
+    if failed:
         raise RuntimeError("a thread did not finish")
-    shared = [traces[-3:] for traces in traces_of]
-    return (
-        traces_of[0][0],
-        [[traces[0] for traces in shared], [traces[2] for traces in shared]],
-        [traces[1] for traces in shared],
-    )
+    return traces_of
 
 
 def _run_together(threads: Sequence[threading.Thread], gate: threading.Barrier) -> None:

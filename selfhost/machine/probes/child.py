@@ -11,6 +11,7 @@ from collections.abc import Sequence
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    import subprocess
     from typing import Any
 
 
@@ -28,15 +29,22 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
     """
     if not sys.executable or getattr(sys, "frozen", False) or not os.path.isfile(program):
         raise ChildError("this program runs without a Python interpreter of its own")
-    import _thread
+    child = _start(os.path.abspath(sys.executable), program, words)
+    text, ended = _read_out(child, seconds=seconds, limit_bytes=limit_bytes)
+    if len(text) > limit_bytes:
+        raise ChildError(f"its answer is longer than {limit_bytes:,} bytes")
+    if ended != [0]:
+        raise ChildError(f"the process that asked it ended {_ending(ended)}")
+    return text
+
+
+def _start(python: str, program: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
     import subprocess
 
-    python = os.path.abspath(sys.executable)
-    quiet: dict[str, Any] = (
-        {"creationflags": 0x08000000} if sys.platform == "win32" else {}
-    )  # CREATE_NO_WINDOW
+    # CREATE_NO_WINDOW
+    quiet: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             [python, "-I", "-S", "-B", program, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -48,6 +56,16 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
         raise ChildError(
             f"no process could be started ({getattr(error, 'strerror', None) or error})"
         ) from None
+
+
+def _read_out(
+    child: subprocess.Popen[bytes], *, seconds: float, limit_bytes: int
+) -> tuple[bytes, list[int]]:
+    """What it prints, cut off after one byte more than `limit_bytes`, and its exit status, none
+    where it was not seen. `ChildError` where it does not end in time.
+    """
+    import _thread
+
     done = _thread.allocate_lock()
     done.acquire()
     parts: list[bytes] = []
@@ -83,12 +101,7 @@ def ask(program: str, words: Sequence[str], *, seconds: float, limit_bytes: int)
             child.kill()
     if not answered:
         raise ChildError(f"it gave no answer within {seconds:g} seconds")
-    text = b"".join(parts)
-    if len(text) > limit_bytes:
-        raise ChildError(f"its answer is longer than {limit_bytes:,} bytes")
-    if ended != [0]:
-        raise ChildError(f"the process that asked it ended {_ending(ended)}")
-    return text
+    return b"".join(parts), ended
 
 
 def _ending(statuses: Sequence[int]) -> str:

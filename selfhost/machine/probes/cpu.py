@@ -11,7 +11,7 @@ from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
 from .host import MAX_READ_BYTES, NATIVE, Found, Host, Mount
-from .memory import parse_list, parse_status
+from .procfs import parse_list, parse_status
 
 MODEL, PHYSICAL, USABLE, SETS = (
     "cpu_model",
@@ -391,7 +391,7 @@ def _windows_instruction_sets(host: Host, facts: Found) -> None:
             tuple(sorted(name for name, there in answers.items() if there)),
             "IsProcessorFeaturePresent",
         )
-        # asked by nobody: a list without them does not say that they are missing
+        # not requested: their absence from the list does not say that they are missing
         for name in ("i8mm", "bf16", "sve") if arm else ("fma", "f16c", "bmi2"):
             facts.miss(f"{SETS}.{name}", "Windows does not tell programs about it")
     else:
@@ -461,30 +461,33 @@ def read_usable(host: Host, facts: Found) -> None:
             "the system did not say how many CPUs it has",
         )
         return
+    try:
+        facts.put(USABLE, *_linux_usable(host))
+    except ValueError as error:
+        facts.miss(USABLE, str(error))
+
+
+def _linux_usable(host: Host) -> tuple[float, str]:
+    """The CPUs, and where they were read. `ValueError` where they are not known."""
     allowed = _allowed(host)
     if allowed is None:
         status, online = "/proc/self/status", "/sys/devices/system/cpu/online"
-        facts.miss(USABLE, host.why(online if host.read_text(status) else status))
-        return
+        raise ValueError(host.why(online if host.read_text(status) else status))
     cpus, source = allowed
-    best, counted = float(len(cpus)), False
     chain = groups(host, "cpu", ("cpu.max", "cpu.weight"))
     if chain.why:
-        facts.miss(USABLE, f"a limit may exist unseen: {chain.why}")
-        return
+        raise ValueError(f"a limit may exist unseen: {chain.why}")
     # what is mounted over a folder above hides the groups, which the list of mounts still names
     if chain.folders and not host.exists(chain.folders[-1]):
-        facts.miss(
-            USABLE,
+        raise ValueError(
             f"a limit may exist unseen: the control groups at {chain.folders[-1]} cannot be seen"
-            " from here",
+            " from here"
         )
-        return
+    # files that exist together, so that one without the other is no answer
+    file, sibling = ("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES
+    best, counted = float(len(cpus)), False
     for folder, name in zip(chain.folders, chain.names, strict=True):
-        # files that exist together, so that one without the other is no answer
-        file, sibling = ("cpu.max", "cpu.weight") if chain.version == 2 else _QUOTA_FILES
         quota, wrong = _quota_of(host, chain.version, f"{folder}/{file}", f"{folder}/{sibling}")
-        counted = counted or quota is not None
         if quota is None:
             # a kernel without quotas has no such file, nor has the top; a group without them has
             # none below it
@@ -495,12 +498,13 @@ def read_usable(host: Host, facts: Found) -> None:
                 or below_quota
                 or _has_controller(host, chain, folder)
             ):
-                facts.miss(USABLE, wrong)
-                return
-        elif quota < best:
+                raise ValueError(wrong)
+            continue
+        counted = True
+        if quota < best:
             best = quota
             source = f"limited by control group {name}: {quota:g} of {len(cpus)} CPUs ({file})"
-    facts.put(USABLE, best, source)
+    return best, source
 
 
 def _quota_of(host: Host, version: int, path: str, sibling: str) -> tuple[float | None, str]:
@@ -542,7 +546,7 @@ _QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 def _cores(host: Host, cpus: frozenset[int]) -> tuple[list[frozenset[int]], str] | None:
     """The hardware threads of each core among `cpus`, and where that was read; None where the
-    kernel does not tell.
+    kernel does not state it.
     """
     left, cores = set(cpus), []
     while left:
@@ -861,7 +865,7 @@ def _machine_scope(host: Host, facts: Found) -> None:
 
 
 def _firmware(host: Host, flags: Sequence[str]) -> tuple[str, str]:
-    """What the firmware calls the computer, and where that was read; empty where nothing tells."""
+    """What the firmware calls the computer, and where that was read; empty where unknown."""
     folder = "/sys/class/dmi/id"
     words = (host.read_text(f"{folder}/{name}") for name in ("sys_vendor", "product_name"))
     if firmware := " ".join(filter(None, words)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from ...core.records import Record
 from ...core.units import decimal
@@ -80,15 +81,21 @@ def has_quotas(options: str) -> bool:
     return any(option.partition("=")[0] in QUOTAS for option in options.split(","))
 
 
+class _Allowance(Record):
+    """What quotas leave of a volume: the one that leaves less than is free, None without one; and
+    why quotas that no option of the mount states were not read.
+    """
+
+    quota: Quota | None = None
+    unasked: str = ""
+
+
 def _quota(
     host: Host, facts: Found, fact: str, place: Place, folder: str, mount: Mount, space: Space
-) -> tuple[Quota | None, str]:
-    """The quota that leaves less than is free, None without one; and why quotas that no option
-    of the mount states were not asked.
-    """
+) -> _Allowance:
     stated, groups = has_quotas(mount.options), mount.filesystem == "btrfs"
     if not stated and mount.filesystem not in QUIET_QUOTAS:
-        return None, ""
+        return _Allowance()
     reason = (
         f"{mount.point} has quotas, and what they leave to"
         f" {'that service' if place.account else 'this'} account is not read"
@@ -98,23 +105,27 @@ def _quota(
         if place.account is not None and not groups:
             if host.within(lambda: host.quotas_on(folder)):
                 facts.miss(fact, f"{reason}: the kernel tells it to that account alone", remedy)
-            return None, ""
+            return _Allowance()
         limits = host.within(lambda: host.quotas(folder))
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", None)
         if number in (errno.ENOSYS, errno.ESRCH):
             # none is on, whatever the options state
-            return None, ""
+            return _Allowance()
         if stated:
             facts.miss(fact, f"{reason}: {_said(error)}", remedy)
-        return (
-            None,
-            (
-                ""
-                if stated or number == errno.ENODATA
-                else f"whether quotas are on could not be asked: {_said(error)}"
-            ),
-        )
+        if stated or number == errno.ENODATA:
+            return _Allowance()
+        return _Allowance(unasked=f"whether quotas are on could not be asked: {_said(error)}")
+    return _Allowance(quota=_tightest(facts, fact, limits, mount, space))
+
+
+def _tightest(
+    facts: Found, fact: str, limits: Sequence[Quota], mount: Mount, space: Space
+) -> Quota | None:
+    """The quota that leaves less than is free; None without one. One that may hold or not is
+    noted where it would leave less still.
+    """
     tightest = min(
         (limit for limit in limits if limit.kind != PERHAPS),
         key=lambda limit: limit.left_bytes,
@@ -132,7 +143,7 @@ def _quota(
             " whether this folder does is not told"
         )
         facts.miss(f"{fact}_above", reason, "`sudo btrfs qgroup show -pre FOLDER` tells it")
-    return tightest, ""
+    return tightest
 
 
 def _said(error: Exception) -> str:
@@ -171,61 +182,48 @@ def _volume(host: Host, place: Place) -> _Volume:
     return volume
 
 
-def _is_read_only(host: Host, space: Space | None, mount: Mount | None) -> bool:
-    """The volume's own word counts, and on Linux that of its mount: macOS mounts / read-only and
-    yet stores under it.
+def _writable(host: Host, place: Place, volume: _Volume, mount: Mount | None) -> bool | None:
+    """Whether the account that stores models there may write; None where it is not known.
+
+    The volume's own word on being read-only counts, and on Linux that of its mount: macOS mounts /
+    read-only and yet stores under it.
     """
-    if space is not None and space.read_only:
+    if volume.space is not None and volume.space.read_only:
+        return False
+    if host.system == "linux" and mount is not None and mount.read_only:
+        return False
+    if place.account is not None and volume.space is not None:
         return True
-    return host.system == "linux" and mount is not None and mount.read_only
+    return volume.writable
 
 
 def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Disk:
     volume = _volume(host, place)
-    folder, space, writable = volume.folder, volume.space, volume.writable
-    failure, remedy = volume.failure, volume.remedy
-    # a folder that could not be looked up is on the mount its name tells, if its name is a whole
-    # one
+    folder = volume.folder
+    # a folder that could not be looked up is on the mount that its name states, if its name is a
+    # whole one
     mount = host.mount_of(folder) if host.paths.isabs(folder) else None
-    if _is_read_only(host, space, mount):
-        writable = False
-    elif place.account is not None and space is not None:
-        writable = True
-    answered = space is not None
-    shown = _shown(folder)
-    free_files = space.free_files if space else None
-    if space is not None and space.total_bytes == 0:
-        # what has no size has no room that could be counted (statfs(2): "undefined" fields are 0)
-        space, failure = (
-            None,
-            "its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do",
-        )
+    writable = _writable(host, place, volume, mount)
+    if writable is None:
+        _miss_writable(facts, fact, volume)
+    free_files = volume.space.free_files if volume.space else None
+    volume = _with_size(volume)
+    space = volume.space
     if space is None:
-        facts.miss(f"{fact}.free_bytes", f"free space of {shown}: {failure}", remedy)
+        reason = f"free space of {_shown(folder)}: {volume.failure}"
+        facts.miss(f"{fact}.free_bytes", reason, volume.remedy)
     beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
-    _miss_medium(facts, fact, shown, beneath)
-    quota, unasked = None, ""
+    _miss_medium(facts, fact, _shown(folder), beneath)
+    allowance = _Allowance()
     if space is not None and mount is not None:
-        quota, unasked = _quota(host, facts, f"{fact}.quota", place, folder, mount, space)
-    if quota is not None:
+        allowance = _quota(host, facts, f"{fact}.quota", place, folder, mount, space)
+    quota = allowance.quota
+    if quota is not None and space is not None:
         # as statvfs does for a project's
-        space = space and space.replace(
+        space = space.replace(
             free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes)
         )
-    if writable is None:
-        reason = "is not told by the system" if answered else f"is not known: {failure}"
-        facts.miss(
-            f"{fact}.writable", f"whether this account may write to {shown} {reason}", remedy
-        )
-    call = "statvfs" if host.system != "windows" else "GetDiskFreeSpaceEx"
-    sources = (
-        f"{place.why}; {call} of {folder}",
-        _mount_words(mount, beneath) if mount else "",
-        _quota_words(quota) if quota is not None else "",
-        unasked,
-        _account_words(place.account) if place.account is not None else "",
-    )
-    facts.note(fact, "; ".join(filter(None, sources)))
+    facts.note(fact, _source(host, place, folder, mount, beneath, allowance))
     return Disk(
         purpose=purpose,
         path=host.clean(place.path),
@@ -237,6 +235,47 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
         backing=beneath.backing if beneath else None,
         free_files=free_files,
     )
+
+
+def _with_size(volume: _Volume) -> _Volume:
+    """Without the space of a volume that has no size: none of it could be counted (statfs(2):
+    "undefined" fields are 0).
+    """
+    if volume.space is None or volume.space.total_bytes:
+        return volume
+    return volume.replace(
+        space=None,
+        failure="its file system tells no size, as a ramfs, a tmpfs of size=0 and some of FUSE do",
+    )
+
+
+def _miss_writable(facts: Found, fact: str, volume: _Volume) -> None:
+    reason = "is not told by the system" if volume.space else f"is not known: {volume.failure}"
+    facts.miss(
+        f"{fact}.writable",
+        f"whether this account may write to {_shown(volume.folder)} {reason}",
+        volume.remedy,
+    )
+
+
+def _source(
+    host: Host,
+    place: Place,
+    folder: str,
+    mount: Mount | None,
+    beneath: Medium | None,
+    allowance: _Allowance,
+) -> str:
+    """Where the disk was read and what holds there, in words."""
+    call = "statvfs" if host.system != "windows" else "GetDiskFreeSpaceEx"
+    parts = (
+        f"{place.why}; {call} of {folder}",
+        _mount_words(mount, beneath) if mount else "",
+        _quota_words(allowance.quota) if allowance.quota is not None else "",
+        allowance.unasked,
+        _account_words(place.account) if place.account is not None else "",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _shown(folder: str) -> str:
@@ -281,7 +320,7 @@ def _quota_words(quota: Quota) -> str:
 
 
 def _medium(host: Host, mount: Mount, space: Space | None) -> Medium:
-    """Where files stored on `mount` lie; without an answer in time it is not told."""
+    """Where files stored on `mount` lie; without an answer in time that is not known."""
     try:
         return host.within(lambda: medium_of_folder(host, mount, space))
     except (OSError, ValueError) as error:

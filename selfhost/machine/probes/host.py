@@ -1,7 +1,7 @@
 """Host: the one way the probes look at a computer, so that a recorded one can stand in for it.
 
 `Host()` is this computer; `recorded.RecordedHost(DIR)` a tree of its files;
-`recorder.Recorder(host)` one that notes what was asked.
+`recorder.Recorder(host)` one that notes every answer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NVML_SECONDS = 10.0
 # a store of 1,000 models in 100 layers each has fewer
 MAX_NAMES = 100_000
 
-# names of accounts, computers and folders that tell nothing about a person, or that paths
+# names of accounts, computers and folders that say nothing about a person, or that paths
 # everywhere are made of
 COMMON_NAMES = (
     "root", "home", "users", "Users", "user", "USER", "ollama", "admin", "docker", "ubuntu",
@@ -109,8 +109,8 @@ class Space(Record):
     """Of one volume: bytes an ordinary account may still use, its size, and whether it is mounted
     read-only.
 
-    `total_bytes` is 0 where the file system does not tell its size. `free_files`: how many files
-    may still be made; None: no limit. `reserved_bytes`: free, and kept for root; None: not told.
+    `total_bytes` is 0 where the file system does not state its size. `free_files`: how many files
+    may still be made; None: no limit. `reserved_bytes`: free, and kept for root; None: not known.
     """
 
     free_bytes: int
@@ -537,7 +537,7 @@ class Host:
                 free_bytes=min(volume.f_bavail * volume.f_frsize, MAX_DISK_BYTES),
                 total_bytes=min(volume.f_blocks * volume.f_frsize, MAX_DISK_BYTES),
                 read_only=bool(volume.f_flag & 1),
-                # btrfs and FAT tell none at all; other systems fill the field in with anything
+                # btrfs and FAT state none at all; other systems fill the field in with anything
                 free_files=volume.f_favail if self.system == "linux" and volume.f_files else None,
                 reserved_bytes=(
                     max(0, volume.f_bfree - volume.f_bavail) * volume.f_frsize
@@ -863,7 +863,7 @@ class Host:
     # what may be shown
 
     def clean(self, text: str) -> str:
-        """`text` without what tells who or where: the home folder as `~`, user and host names,
+        """`text` without what says who or where: the home folder as `~`, user and host names,
         container ids; one printable line.
         """
         return UNPRINTABLE.sub("?", outside_kernel(text, self._masked))[:1000]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.records import Record
 
-# the kind of a quota of which it is not told whether it holds
+# the kind of a quota that may hold or not
 PERHAPS = "quota group"
 
 

@@ -76,7 +76,7 @@ def _settled(host: Host, medium: Medium, space: Space | None) -> Medium:
     """
     if medium.in_memory is not None or space is None or space.total_bytes == 0:
         return medium
-    from .memory import MEMINFO, parse_meminfo
+    from .procfs import MEMINFO, parse_meminfo
 
     table = host.mount_of(MEMINFO)
     if table is not None and table.filesystem == "fuse.lxcfs":

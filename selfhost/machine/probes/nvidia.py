@@ -62,7 +62,7 @@ class Read(Record):
 
 
 class _Gpu(Record):
-    """One GPU or MIG instance as NVML tells of it. `parent` is the number of the GPU itself, or
+    """One GPU or MIG instance as NVML describes it. `parent` is the number of the GPU itself, or
     of the one an instance is a part of.
     """
 
@@ -93,7 +93,7 @@ def memory_bandwidth(clock_mhz: int, bus_width_bits: int) -> int:
 
 
 def driver_present(host: Host) -> bool:
-    """Whether files show a driver that could be asked."""
+    """Whether files show a driver that could answer."""
     if host.system == "windows":
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
@@ -148,7 +148,7 @@ def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> 
 
 
 def _why_silent(answer: Mapping[str, Any]) -> tuple[str, str]:
-    """Why the library told nothing, and what to do about it."""
+    """Why the library stated nothing, and what to do about it."""
     error = answer.get("error")
     number = error if isinstance(error, int) and not isinstance(error, bool) else None
     if isinstance(answer.get("why"), str):
@@ -312,7 +312,7 @@ def _gpu(
         if isinstance(refusals, Mapping)
         else None
     )
-    # an Arm chip that says it has no frame buffer shares the RAM; its name tells most of them
+    # an Arm chip that says it has no frame buffer shares the RAM; the name identifies most of them
     unified = bool(re.search(_UNIFIED_CHIP, name)) or (
         total is None
         and refused == _NOT_SUPPORTED
@@ -345,27 +345,28 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     puts the fastest first, `by_bus` is CUDA_DEVICE_ORDER=PCI_BUS_ID. Numbers that name every GPU
     need no order.
     """
-    chosen: list[_Gpu] = []
     kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
     sure = by_bus or count == 1 or len(kinds) <= 1
     words = [part.strip() for part in mask.split(",")]
     numbers = {word.lstrip("0") or "0" for word in words[:count] if word}
     if not sure and numbers == set(map(str, range(count))):
         return list(gpus)
+    chosen: list[_Gpu] = []
     for word in words:
-        if word.isdecimal() and word.isascii():
-            index = int(word) if len(word) < 6 else count
-            if index >= count:
-                break
-            if not sure:
-                return None
-            meant = [gpu for gpu in gpus if gpu.parent == index]
-        else:
-            meant = _by_uuid(gpus, word)
+        is_number = word.isdecimal() and word.isascii()
+        meant = _by_number(gpus, word, count) if is_number else _by_uuid(gpus, word)
+        if is_number and meant is not None and not sure:
+            return None
         if not meant or any(gpu in chosen for gpu in meant):
             break
         chosen += meant
     return chosen
+
+
+def _by_number(gpus: Sequence[_Gpu], word: str, count: int) -> list[_Gpu] | None:
+    """The GPU, or the instances of it, that has this number; None for a number past `count`."""
+    index = int(word) if len(word) < 6 else count
+    return [gpu for gpu in gpus if gpu.parent == index] if index < count else None
 
 
 def _by_uuid(gpus: Sequence[_Gpu], word: str) -> list[_Gpu]:

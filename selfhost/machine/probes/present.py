@@ -2,7 +2,7 @@
 
 No file of weights is opened. What is read besides names: Hugging Face's refs and indices, Ollama's
 manifests and their small configurations. Time and number are bounded: what was not looked at is
-told as unread.
+stated as unread.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 
+from ...core.records import Record
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .host import Found, Host
 from .stores import Place, huggingface, llama_cpp, lm_studio_home, models_of_lm_studio, ollama
@@ -18,7 +19,7 @@ from .stores import Place, huggingface, llama_cpp, lm_studio_home, models_of_lm_
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
 MODELS = "models_present"
 # for all stores together; a repository takes 0.1 to 0.3 ms
@@ -85,7 +86,7 @@ class _Search:
             return {}
 
     def add(self, path: str, **values: Any) -> None:
-        """One model. `path` and names lose what tells who somebody is."""
+        """One model. `path` and names lose what names a person."""
         if len(self.found) >= MAX_MODELS:
             raise _Enough(f"a record holds {MAX_MODELS:,} models")
         for name in ("repository", "file", "tag"):
@@ -230,24 +231,31 @@ def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     weights, indices = _weights_of(files)
     if not weights and not indices:
         return None
+    indexed = [
+        (index.removesuffix(_base(index)), *_index(search, files[index]))
+        for index in indices
+        if not _base(index).startswith(_NOT_THE_MODEL)
+    ]
     wanted = {part for name in weights for part in _parts_of(name)}
-    total, sure = 0, True
-    for index in indices:
-        if _base(index).startswith(_NOT_THE_MODEL):
-            continue
-        named, bytes_in_all = _index(search, files[index])
-        inside = index[: len(index) - len(_base(index))]
-        wanted |= {inside + name for name in named}
-        sure = sure and bool(named)
-        total += bytes_in_all or 0
-    sizes = [files[name].size if name in files else 0 for name in sorted(wanted)]
-    described = (
+    wanted |= {folder + name for folder, names, _ in indexed for name in names}
+    total = sum(bytes_in_all or 0 for _, _, bytes_in_all in indexed)
+    sizes = [files[name].size if name in files else 0 for name in wanted]
+    complete = (
+        all(names for _, names, _ in indexed)
+        and _is_described(files, weights)
+        and all(sizes)
+        and _pipeline_is_whole(search, files, wanted)
+    )
+    return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
+
+
+def _is_described(files: Mapping[str, _File], weights: set[str]) -> bool:
+    """Whether a configuration is there that says how the weights are loaded."""
+    return (
         "config.json" in files
         or "model_index.json" in files
         or any(_base(name).startswith("consolidated") for name in weights)
     )
-    complete = sure and described and all(sizes) and _pipeline_is_whole(search, files, wanted)
-    return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
 
 
 def _weights_of(files: Iterable[str]) -> tuple[set[str], list[str]]:
@@ -373,7 +381,7 @@ def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
     """`PUBLISHER/NAME/FILE`, as LM Studio's documentation asks of models that are put there by
     hand; so no file is known to be whole.
 
-    `unsure`: why they may lie elsewhere, which is told after those that were found.
+    `unsure`: why they may lie elsewhere, which is stated after those that were found.
     """
     for publisher, size in sorted(search.names(folder).items()):
         for name, inner in (
@@ -426,53 +434,71 @@ def _ollama(search: _Search, folder: str) -> None:
     blobs = search.names(search.join(folder, "blobs"))
     for parts in manifests:
         path = search.join(folder, "manifests", *parts)
-        read = _json(search, path, MAX_MANIFEST_BYTES)
-        layers = (
-            [*(read.get("layers") or ()), read.get("config")]
-            if isinstance(read.get("layers"), list | None)
-            else []
-        )
-        sized_layers = [
-            (layer["digest"].replace(":", "-"), layer["size"], str(layer.get("mediaType")))
-            for layer in layers
-            if isinstance(layer, dict)
-            and _is_digest(layer.get("digest"))
-            and type(layer.get("size")) is int
-            and layer["size"] >= 0
-        ]
-        if not sized_layers or len(sized_layers) < len(layers):
+        layers = _layers(_json(search, path, MAX_MANIFEST_BYTES))
+        if not layers:
             search.faulty += 1
             continue
-        if not any(kind.endswith((".model", ".tensor")) for _, _, kind in sized_layers):
+        if not any(layer.kind.endswith((".model", ".tensor")) for layer in layers):
             # a model of Ollama's cloud has no weights here
             continue
-        here = [size for name, size, _ in sized_layers if blobs.get(name) == size]
+        here = [layer for layer in layers if blobs.get(layer.blob) == layer.size_bytes]
         registry, *names, tag = parts
         name = (
             "/".join(names).removeprefix("library/")
             if registry == "registry.ollama.ai"
             else "/".join((registry, *names))
         )
-        config = (
-            sized_layers[-1][0] if blobs.get(sized_layers[-1][0]) == sized_layers[-1][1] else None
-        )
-        kind = (
-            _json(search, search.join(folder, "blobs", config), MAX_MANIFEST_BYTES).get("file_type")
-            if config
-            else None
-        )
+        config = search.join(folder, "blobs", layers[-1].blob) if layers[-1] in here else None
         search.add(
             path,
-            size_bytes=sum(here),
-            total_bytes=sum(size for _, size, _ in sized_layers),
+            size_bytes=sum(layer.size_bytes for layer in here),
+            total_bytes=sum(layer.size_bytes for layer in layers),
             repository="/".join(names) if registry in ("hf.co", "huggingface.co") else None,
             tag=f"{name}:{tag}",
-            complete=len(here) == len(sized_layers),
+            complete=len(here) == len(layers),
             store="ollama",
-            quantization=(
-                kind[:40] if isinstance(kind, str) and kind.isprintable() and kind.strip() else None
-            ),
+            quantization=_file_type(search, config) if config else None,
         )
+
+
+class _Layer(Record):
+    """A layer of a manifest: the name of its file in `blobs`, its bytes, and its media type."""
+
+    blob: str
+    size_bytes: int
+    kind: str
+
+
+def _layers(manifest: Mapping[str, Any]) -> list[_Layer]:
+    """A manifest's layers, its config last; none where one of them is of another shape."""
+    if not isinstance(manifest.get("layers"), list | None):
+        return []
+    layers = [*(manifest.get("layers") or ()), manifest.get("config")]
+    if not all(map(_is_layer, layers)):
+        return []
+    return [
+        _Layer(
+            blob=layer["digest"].replace(":", "-"),
+            size_bytes=layer["size"],
+            kind=str(layer.get("mediaType")),
+        )
+        for layer in layers
+    ]
+
+
+def _is_layer(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return (
+        isinstance(value, dict)
+        and _is_digest(value.get("digest"))
+        and type(value.get("size")) is int
+        and value["size"] >= 0
+    )
+
+
+def _file_type(search: _Search, config: str) -> str | None:
+    """The quantization that the config of an Ollama model states."""
+    kind = _json(search, config, MAX_MANIFEST_BYTES).get("file_type")
+    return kind[:40] if isinstance(kind, str) and kind.isprintable() and kind.strip() else None
 
 
 def _manifests(search: _Search, folder: str, inside: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -606,10 +632,10 @@ def read_models(host: Host, facts: Found, seconds: float = SECONDS) -> None:
     for store, _, look in stores:
         search = _Search(host, until)
         why = _searched(search, look)
-        room = MAX_MODELS - len(every)
-        if len(search.found) > room:
+        left = MAX_MODELS - len(every)
+        if len(search.found) > left:
             why = f"a record holds {MAX_MODELS:,} models"
-        every += search.found[:room]
+        every += search.found[:left]
         if why:
             facts.miss(f"{MODELS}.{store}", why, _REMEDY)
     if any(model.complete is None for model in every):

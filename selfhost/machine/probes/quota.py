@@ -104,13 +104,13 @@ def _call(number: int, device: int, command: int, kind: int, own: int) -> bytes:
     if sys.platform != "linux":
         raise OSError("quotas are asked of Linux alone")
     library = ctypes.CDLL(None, use_errno=True)
-    room = ctypes.create_string_buffer(_ROOM_BYTES)
+    buffer = ctypes.create_string_buffer(_ROOM_BYTES)
     word = ctypes.c_uint32(command << 8 | kind)
 
     def by_folder(of: int) -> int:
         ctypes.set_errno(0)
         library.syscall(
-            ctypes.c_long(_QUOTACTL_FD), ctypes.c_int(of), word, ctypes.c_uint32(own), room
+            ctypes.c_long(_QUOTACTL_FD), ctypes.c_int(of), word, ctypes.c_uint32(own), buffer
         )
         return ctypes.get_errno()
 
@@ -120,8 +120,8 @@ def _call(number: int, device: int, command: int, kind: int, own: int) -> bytes:
     if code == errno.ENOSYS and by_folder(-1) == errno.ENOSYS:
         special = f"/dev/block/{os.major(device)}:{os.minor(device)}".encode()
         ctypes.set_errno(0)
-        library.quotactl(word, special, ctypes.c_int(own), room)
+        library.quotactl(word, special, ctypes.c_int(own), buffer)
         code = ctypes.get_errno()
     if code:
         raise OSError(code, os.strerror(code))
-    return room.raw
+    return buffer.raw

@@ -87,17 +87,17 @@ def _place(folder: str) -> tuple[str, int | None]:
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # BTRFS_IOC_FS_INFO: two numbers, then the UUID
-        room = bytearray(1024)
-        fcntl.ioctl(number, _command(True, False, len(room), 31), room)
-        identity = _written(bytes(room[16:32]))
+        buffer = bytearray(1024)
+        fcntl.ioctl(number, _command(True, False, len(buffer), 31), buffer)
+        identity = _written(bytes(buffer[16:32]))
         # BTRFS_IOC_INO_LOOKUP of tree 0 tells the tree of the folder itself
-        room = bytearray(4096)
-        room[8:16] = _FIRST_INODE.to_bytes(8, sys.byteorder)
+        buffer = bytearray(4096)
+        buffer[8:16] = _FIRST_INODE.to_bytes(8, sys.byteorder)
         try:
-            fcntl.ioctl(number, _command(True, True, len(room), 18), room)
+            fcntl.ioctl(number, _command(True, True, len(buffer), 18), buffer)
         except OSError:
             return identity, None
-        return identity, int.from_bytes(room[:8], sys.byteorder) or None
+        return identity, int.from_bytes(buffer[:8], sys.byteorder) or None
     finally:
         os.close(number)
 

@@ -125,7 +125,7 @@ _GROUP_WORD = re.compile(r"c?\d+|(?:GROUP|USER|ID|HOST|FOLDER)\d*|ADDRESS")
 
 
 class NotedEnvironment(Mapping[str, str]):
-    """Variables, and which of them were asked for."""
+    """Variables, and which of them were read."""
 
     def __init__(self, real: Mapping[str, str]) -> None:
         self.real = real
@@ -708,36 +708,9 @@ class Recorder(Host):
         new_names: dict[str, str] = {}
         sizes = self._at("sizes")
         for folder, held in sizes.items():
-            # llama.cpp's own older names: `manifest=ORG=NAME=TAG.json`, `ORG_NAME_FILE.gguf`
-            parts = [
-                name.split("=")
-                for name in held or ()
-                if name.startswith("manifest=") and name.count("=") == 3
-            ]
-            stated = {
-                f"{publisher}_{model}_": (publisher, model) for _, publisher, model, _ in parts
-            }
+            stated = _stated_repositories(held or ())
             for name in held or ():
-                start = next((start for start in stated if name.startswith(start)), None)
-                flat = re.match(r"([^_/]+)_(.+?-GGUF)_", name, re.IGNORECASE)
-                if name.startswith("models--"):
-                    new = "--".join(
-                        ("models", *self._repository(*name[len("models--") :].split("--")))
-                    )
-                elif name.startswith("manifest=") and name.count("=") == 3:
-                    _, publisher, model, tag = name.split("=")
-                    new = "=".join(("manifest", *self._repository(publisher, model), tag))
-                elif start is not None or flat is not None:
-                    own = flat.groups() if flat is not None else ()
-                    if start is not None:
-                        own = stated[start]
-                    new = "_".join(
-                        (*self._repository(*own), self._model(name[sum(map(len, own)) + 2 :], ""))
-                    )
-                else:
-                    below = sizes.get(str(self.paths.join(folder, name))) or ()
-                    publishes = any(self.known(f"{name}/{model}") for model in below)
-                    new = name if publishes else self._model(name, str(self.paths.basename(folder)))
+                new = self._model_name(folder, name, stated)
                 changed = change(name)
                 if changed == "USER":
                     # somebody's folder, called so wherever it stands
@@ -745,6 +718,26 @@ class Recorder(Host):
                 elif new != name:
                     new_names[name] = new_names[changed] = new
         return new_names
+
+    def _model_name(self, folder: str, name: str, stated: Mapping[str, tuple[str, str]]) -> str:
+        """What a file or folder of a store is called in the record."""
+        if name.startswith("models--"):
+            return "--".join(("models", *self._repository(*name[len("models--") :].split("--"))))
+        if _is_manifest(name):
+            _, publisher, model, tag = name.split("=")
+            return "=".join(("manifest", *self._repository(publisher, model), tag))
+        start = next((start for start in stated if name.startswith(start)), None)
+        flat = re.match(r"([^_/]+)_(.+?-GGUF)_", name, re.IGNORECASE)
+        if start is not None or flat is not None:
+            own: tuple[str, ...] = flat.groups() if flat is not None else ()
+            if start is not None:
+                own = stated[start]
+            file = name[sum(map(len, own)) + 2 :]
+            return "_".join((*self._repository(*own), self._model(file, "")))
+        below = self._at("sizes").get(str(self.paths.join(folder, name))) or ()
+        if any(self.known(f"{name}/{model}") for model in below):
+            return name
+        return self._model(name, str(self.paths.basename(folder)))
 
     def _repository(self, *names: str) -> Iterable[str]:
         """A publisher and a model of it, or a model alone."""
@@ -779,7 +772,7 @@ class Recorder(Host):
         return self._ids[match[0]]
 
     def _person(self, match: re.Match[str]) -> str:
-        """Somebody's folder, told from another's."""
+        """Somebody's folder, distinct from another's."""
         name = match[2]
         if name in COMMON_NAMES or name.startswith("USER"):
             return match[0]
@@ -867,6 +860,18 @@ class Recorder(Host):
                 yield ":".join((name, "x", "1", "1", "", fields[5])) + ":\n"
 
 
+def _is_manifest(name: str) -> bool:
+    return name.startswith("manifest=") and name.count("=") == 3
+
+
+def _stated_repositories(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """The beginnings of llama.cpp's older names, `ORG_NAME_FILE.gguf`, each with the publisher and
+    the model that a manifest beside it states: `manifest=ORG=NAME=TAG.json`.
+    """
+    parts = [name.split("=") for name in names if _is_manifest(name)]
+    return {f"{publisher}_{model}_": (publisher, model) for _, publisher, model, _ in parts}
+
+
 def _lines(text: str, kept: Callable[[str], Any]) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if kept(line))
 
@@ -881,7 +886,7 @@ def _swaps(text: str) -> str:
 
 def _policy(text: str) -> str:
     """The memory policy alone: the line goes on with the path of the interpreter."""
-    from .memory import POLICY
+    from .memory_nodes import POLICY
 
     policy = POLICY.match(text)
     return f"00000000 {policy['text']}\n" if policy else "unknown\n"

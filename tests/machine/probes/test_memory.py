@@ -22,6 +22,7 @@ from helpers.recordings import (
 )
 from selfhost.machine.probes import (
     memory,
+    procfs,
     read_machine,
 )
 from selfhost.machine.probes.recorded import RecordedHost
@@ -33,7 +34,7 @@ def test_recorded_meminfo(name: str) -> None:
     """MemTotal of every recorded machine is its first line, in KiB."""
     text = text_of(name)
     line = next(line for line in text.splitlines() if line.startswith("MemTotal"))
-    found = memory.parse_meminfo(text)
+    found = procfs.parse_meminfo(text)
     assert found["MemTotal"] == int(line.split()[1]) * 1024
     assert found.get("HugePages_Total", 0) < 2**20
 
