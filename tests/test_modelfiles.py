@@ -38,7 +38,7 @@ from selfhost.needs import counted_parameters, decode_bytes_by_type, needs_of
 from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
-from selfhost.needs.llamacpp.memory import _COMPUTE_ERROR as CLOSED_FORM_ERROR
+from selfhost.needs.llamacpp.compute_term import COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 from selfhost.verdict.placement import placements

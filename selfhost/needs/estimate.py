@@ -15,8 +15,11 @@ from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint
 from .cache import why_not_known
+from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
+from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
+from .llamacpp.program import more_in_conversation as copies_in_conversation
 from .loaded import name_of
 from .packed import DTYPES, from_sixteen_bits, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
@@ -187,7 +190,7 @@ def more_in_conversation(
     ):
         return 0
     subject = _subject(spec, architectures)
-    return gguf.more_in_conversation(
+    return copies_in_conversation(
         subject,
         runtime,
         _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
@@ -230,7 +233,7 @@ def weights_bytes(
     """
     subject = _subject(spec, architectures)
     if format == "gguf":
-        return gguf.size_of(subject, canonical_gguf(quantization) or quantization)
+        return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
     if format == "ggml":
         from .whisper import size_of
 
@@ -455,10 +458,10 @@ def why_cache_type_refused(
         return None
     groups = cached_groups(subject.architecture, subject.row)
     if groups:
-        return gguf.why_cache_refused(groups, type, type)
-    if runtime is not None and not runtime.flash_attention and type not in gguf.PLAIN_CACHE_TYPES:
+        return why_cache_refused(groups, type, type)
+    if runtime is not None and not runtime.flash_attention and type not in PLAIN_CACHE_TYPES:
         return f"a {type} cache needs flash attention, which {runtime.name} leaves off unless told"
-    return gguf.why_cache_refused(subject.architecture.attention, type, type)
+    return why_cache_refused(subject.architecture.attention, type, type)
 
 
 def decode_bytes_by_type(
@@ -507,7 +510,7 @@ def decode_bytes_by_type(
     share = next(iter(used.values()), (1, 1))
     tied = architecture.tied_embeddings
     read: dict[str, int] = {}
-    for tensor in gguf.of_file(spec, quantization) or gguf.usual(
+    for tensor in gguf_files.of_file(spec, quantization) or gguf_files.usual(
         architecture, row, quantization, typed_earlier(spec.released)
     ):
         # of tables one row is read, of a tied one all of it again as the output matrix

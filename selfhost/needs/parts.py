@@ -235,6 +235,11 @@ def unread_size(spec: ModelSpec) -> Unread:
     )
 
 
+Use = tuple[str, int, int]
+"""The name of a term, and its two ends in bytes under another use: a short prompt, no picture, the
+largest picture.
+"""
+
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"
     " in a spec of it"
