@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...catalogue.spec import Architecture, Attention, RuntimeSpec
+from ...catalogue.spec import Attention, RuntimeSpec
 from ...core.records import Unread
 from ..cache import CacheGroup, compressors, states
 from ..parts import Asked, by_layers, term, times
@@ -12,57 +12,60 @@ from ..quantization import BLOCKS, row_bytes
 from ..records import How, Term
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
+from .load import Load
 
 
-def cache_term(
-    architecture: Architecture,
-    row: ArchitectureRow,
-    room: llamacpp.Cells,
-    workload: Asked,
-    runtime: RuntimeSpec,
-) -> list[Term] | Unread:
+def cache_term(load: Load) -> list[Term] | Unread:
+    """The cache; no term where the model keeps none, `Unread` where the program makes none."""
+    architecture, row, workload = load.architecture, load.row, load.workload
     groups = llamacpp.cached_groups(architecture, row)
     if not groups:
         return []
-    refused = _why_no_cache(groups, row, workload, runtime)
+    refused = _why_no_cache(groups, row, workload, load.runtime)
     if refused is not None:
         return refused
-    room = llamacpp.room_of(architecture, room)
+    room = llamacpp.room_of(architecture, load.room)
     lines: list[tuple[str, int, str]] = []
     size = unsure = 0
-    widest = 0 if runtime.flash_attention else max(group.value_elements for group in groups)
-    notes: list[str] = []
-    kept: list[tuple[str, int, str]] = []
+    widest = 0 if load.runtime.flash_attention else max(group.value_elements for group in groups)
     for group in groups:
-        window = llamacpp.window_of(architecture, row, group)
-        cells = room.of(window, group.tokens_per_row)
+        cells = room.of(llamacpp.window_of(architecture, row, group), group.tokens_per_row)
         group_bytes, group_lines = _cache_of_group(group, row, room, cells, widest, workload)
         size += group_bytes
         lines += group_lines
         if not llamacpp.window_known(row, group):
             left_out = (room.full - cells) * room.streams * group.layers
             unsure += left_out * _cached_per_token(group, workload)
+    idle = llamacpp.idle_layers(architecture)
+    if widest and idle:
+        size += room.full * room.streams * idle * row_bytes(workload.value_type, widest)
+        shape = f"{widest:,} × {_TYPE_BYTES[workload.value_type]} × {room.full:,} tokens"
+        lines.append(("", idle, f" without attention × {shape}{_of_sequences(room.streams)}"))
+    remarks = _what_is_kept(load, groups, room)
+    how, source = How.EXACT, llamacpp.SOURCE
+    if unsure:
+        remarks.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
+        how, source = How.COMPUTED, f"{source}; this architecture was not measured"
+    line = "; ".join([" + ".join(by_layers(lines)), *remarks])
+    return [term("kv_cache", size, how, source, line, high=size + unsure)]
+
+
+def _what_is_kept(load: Load, groups: Sequence[CacheGroup], room: llamacpp.Cells) -> list[str]:
+    """Remarks on the cells of layers that keep more or fewer than the context's tokens."""
+    kept: list[tuple[str, int, str]] = []
+    padded = []
+    for group in groups:
+        window = llamacpp.window_of(load.architecture, load.row, group)
+        cells = room.of(window, group.tokens_per_row)
         if window is not None and cells != room.full:
             line = f" keep {window:,} tokens and a batch of {room.micro_batch:,}, padded to 256"
             kept.append(("", group.layers, line))
         elif group.tokens_per_row > 1:
             line = f" keep a row for {group.tokens_per_row} tokens, padded to 256"
             kept.append(("", group.layers, line))
-        elif cells != workload.context_tokens:
-            notes = [f"{workload.context_tokens:,} tokens padded to a multiple of 256"]
-    idle = llamacpp.idle_layers(architecture)
-    if widest and idle:
-        size += room.full * room.streams * idle * row_bytes(workload.value_type, widest)
-        shape = f"{widest:,} × {_TYPE_BYTES[workload.value_type]} × {room.full:,} tokens"
-        lines.append(("", idle, f" without attention × {shape}{_of_sequences(room.streams)}"))
-    line = " + ".join(by_layers(lines))
-    notes = [*by_layers(kept), *notes]
-    if unsure:
-        notes.append("up to all tokens if llama.cpp ignores the window, which nobody checked")
-        line = "; ".join([line, *notes])
-        source = f"{llamacpp.SOURCE}; this architecture was not measured"
-        return [term("kv_cache", size, How.COMPUTED, source, line, high=size + unsure)]
-    return [term("kv_cache", size, How.EXACT, llamacpp.SOURCE, "; ".join([line, *notes]))]
+        elif cells != load.workload.context_tokens:
+            padded = [f"{load.workload.context_tokens:,} tokens padded to a multiple of 256"]
+    return [*by_layers(kept), *padded]
 
 
 def _why_no_cache(
@@ -133,17 +136,14 @@ def _of_sequences(streams: int) -> str:
     return f" × {streams:,} sequences" if streams > 1 else ""
 
 
-def with_slots(
-    item: Term,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> Term:
-    """With what it takes of a server that is not told how many sequences to make room for."""
-    if runtime.slots <= workload.parallel:
+def with_slots(item: Term, load: Load) -> Term:
+    """The term, with a remark on what it takes of a server that is not given a number of sequences
+    to make room for.
+    """
+    runtime = load.runtime
+    if runtime.slots <= load.workload.parallel:
         return item
-    size = of_slots(item.name, architecture, row, runtime, workload)
+    size = of_slots(item.name, load)
     if size == item.bytes:
         return item
     return item.replace(
@@ -151,18 +151,18 @@ def with_slots(
     )
 
 
-def of_slots(
-    name: str,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> int:
+def of_slots(name: str, load: Load) -> int:
     """Bytes of the term of that name, "kv_cache" or "recurrent_state", where all sequences that a
     server starts with share one cache.
 
     Layers with a window have room for that of each sequence, and each has a state of its own.
     """
+    architecture, row, runtime, workload = (
+        load.architecture,
+        load.row,
+        load.runtime,
+        load.workload,
+    )
     if name == "recurrent_state":
         return llamacpp.state_bytes(
             architecture, runtime.slots * workload.companions.kept_states(row)
@@ -234,17 +234,20 @@ def _cache_line(
     )
 
 
-def state_term(architecture: Architecture, sequences: int, kept: int) -> list[Term]:
-    state_groups = (*states(architecture), *compressors(architecture))
+def state_term(load: Load) -> list[Term]:
+    """The recurrent states of all sequences; no term where the model keeps none."""
+    architecture, sequences = load.architecture, load.workload.parallel
+    kept = load.workload.companions.kept_states(load.row)
     size = llamacpp.state_bytes(architecture, sequences * kept)
     if not size:
         return []
-    ending = f" × {sequences:,} sequences" if sequences > 1 else ""
+    ending = _of_sequences(sequences)
     if kept > 1:
         ending += f" × {kept} states to roll drafted tokens back to"
     line = " + ".join(
         by_layers(
-            ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}") for state in state_groups
+            ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}")
+            for state in (*states(architecture), *compressors(architecture))
         )
     )
     return [term("recurrent_state", size, How.EXACT, llamacpp.SOURCE, line)]

@@ -10,11 +10,10 @@ from ...core.records import Unread
 from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, Use, unread_cache, why_no_encoders
 from ..quantization import canonical_gguf
 from ..records import How, SizedWeights, Term, summed
-from ..tensors import ArchitectureRow
-from . import buffers as llamacpp
 from .cache_terms import cache_term, of_slots, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
+from .load import load_of
 from .program import program_term, scratch_of
 from .projector import projector_term, reading_pictures
 from .weights import own_block_terms, weights_terms
@@ -143,41 +142,30 @@ def _growing(
     """What loading takes beside the files: the cache, the states, buffers and the program
     itself; and why the cache is not known.
     """
-    architecture = subject.architecture
-    if architecture is None or not (architecture.attention or architecture.recurrent):
+    load = load_of(subject, runtime, workload)
+    if load is None:
         return [], [], unread_cache(subject.spec)
     quantization = canonical_gguf(workload.quantization) or workload.quantization
-    row = subject.row or ArchitectureRow(name=architecture.row)
-    batch = llamacpp.batch_of(row, workload.context_tokens)
-    room = llamacpp.cells(
-        workload.context_tokens * workload.parallel,
-        sequences=workload.parallel,
-        micro_batch=batch,
-        whole_windows=runtime.whole_windows,
-    )
-    cache = cache_term(architecture, row, room, workload, runtime)
+    cache = cache_term(load)
     terms = [] if isinstance(cache, Unread) else [*cache]
-    terms += state_term(architecture, workload.parallel, workload.companions.kept_states(row))
-    terms = [with_slots(item, architecture, row, runtime, workload) for item in terms]
-    scratch = scratch_of(architecture, room, quantization)
-    compute, touched = compute_term(subject, architecture, row, room, runtime, workload, scratch[0])
-    program, kept = program_term(subject, architecture, row, room, runtime, workload, scratch)
+    terms = [with_slots(item, load) for item in (*terms, *state_term(load))]
+    scratch = scratch_of(load.architecture, load.room, quantization)
+    compute, touched = compute_term(load, scratch[0])
+    program, kept = program_term(load, scratch)
     terms += [compute, program]
     if workload.companions.own_block:
-        terms += own_block_terms(subject, architecture, row, room, quantization, compute)
+        terms += own_block_terms(load, quantization, compute)
     uses = [("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)]
     return terms, uses, cache if isinstance(cache, Unread) else None
 
 
 def more_in_slots(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> int:
-    """Bytes of cache and states that a server takes more where it is not told how many
+    """Bytes of cache and states that a server takes more where it is not given a number of
     sequences to make room for.
     """
-    architecture, row = subject.architecture, subject.row
-    if architecture is None or row is None or runtime.slots <= workload.parallel:
+    load = None if subject.row is None else load_of(subject, runtime, workload)
+    if load is None or runtime.slots <= workload.parallel:
         return 0
-    growing = _growing(subject, runtime, workload)[0]
-    kept = [item for item in growing if item.name in ("kv_cache", "recurrent_state")]
-    return sum(
-        of_slots(item.name, architecture, row, runtime, workload) - item.bytes for item in kept
-    )
+    cache = cache_term(load)
+    kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
+    return sum(of_slots(item.name, load) - item.bytes for item in kept)

@@ -5,15 +5,17 @@ that a server keeps.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from ...catalogue.spec import Architecture, RuntimeSpec
+from ...core.records import Record
 from ..cache import cache_groups
 from ..parts import Asked, Subject, term
 from ..quantization import BLOCKS, base_type, row_bytes
 from ..records import How, Term
-from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
 from .header import tokenizer_kind
+from .load import Load, load_of
 
 # bytes in memory per token of the vocabulary (SentencePiece; byte pairs with 1.0 to 2.25 merges per
 # token; unigrams of XLM-R, in a trie): fitted on 8 tokenizers; the high end with what a server's
@@ -32,29 +34,37 @@ LARGEST_VOCABULARY = 262_144
 _BEFORE_THE_END = (llamacpp.MICRO_BATCH_TOKENS + 4, 4)
 
 
-def program_term(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    room: llamacpp.Cells,
-    runtime: RuntimeSpec,
-    workload: Asked,
-    scratch: tuple[int, str],
-) -> tuple[Term, int]:
-    """The program, and what it keeps once each sequence in use had a prompt as told; and the
-    least after one short prompt of one.
+class _Copies(Record):
+    """What a server keeps of prompts to go back to. `sequences_by_sizes`: the bytes of each copy of
+    one prompt, and how many of the sequences in use had such a prompt.
     """
-    vocabulary = architecture.vocabulary_gguf or architecture.vocabulary or 0
-    low_bytes, high_bytes = _VOCABULARY[tokenizer_kind(row, vocabulary)]
-    outputs, output_line = _outputs(subject, architecture, row, room, vocabulary)
+
+    sequences_by_sizes: Mapping[tuple[int, ...], int]
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all sequences together."""
+        return sum(sum(sizes) * number for sizes, number in self.sequences_by_sizes.items())
+
+    @property
+    def sequences(self) -> int:
+        """How many are in use."""
+        return sum(self.sequences_by_sizes.values())
+
+
+def program_term(load: Load, scratch: tuple[int, str]) -> tuple[Term, int]:
+    """The program, and what it keeps once each sequence in use had a prompt as stated; and the
+    least of it, after one short prompt of one sequence.
+
+    `scratch`: what `scratch_of` gives.
+    """
+    runtime, vocabulary = load.runtime, load.vocabulary
+    low_bytes, high_bytes = _VOCABULARY[tokenizer_kind(load.row, vocabulary)]
+    outputs, output_line = _outputs(load)
+    copied = _copies(load, load.workload.used_tokens)
+    copies = copied.total_bytes
     # each sequence has a list of its own (slot.prompt.checkpoints)
-    copied = _copies(subject, architecture, row, runtime, workload)
-    copies, busy = _total(copied), sum(copied.values())
-    most = (
-        busy
-        * runtime.context_checkpoints
-        * _checkpoint(subject, architecture, row, workload, room.full)
-    )
+    most = copied.sequences * runtime.context_checkpoints * _checkpoint(load, load.room.full)
     low = runtime.overhead_low_bytes + vocabulary * low_bytes + scratch[0] + outputs + copies
     high = (
         runtime.overhead_high_bytes
@@ -64,134 +74,116 @@ def program_term(
         + most
     )
     middle = (low_bytes + high_bytes) // 2
-    short = min(
-        llamacpp.MICRO_BATCH_TOKENS, max(workload.used_tokens, default=workload.context_tokens)
-    )
-    one_short = _total(
-        _copies(subject, architecture, row, runtime, workload.replace(used_tokens=(short,)))
-    )
+    short = _short_prompt(load)
+    one_short = _copies(load, (short,)).total_bytes
     program = (runtime.overhead_low_bytes + runtime.overhead_high_bytes) // 2
     measured, counted = program + vocabulary * middle, scratch[0] + outputs + copies
-    size = measured + counted
     line = (
         f"{program:,} bytes of program + {vocabulary:,} tokens of vocabulary × {middle}"
         f" bytes{scratch[1]}{output_line}"
     )
+    source = runtime.overhead_source or runtime.name
     if most:
-        line += "".join(
-            f" + {times} × ({' + '.join(f'{size:,}' for size in sizes)})"
-            for sizes, times in copied.items()
-            if sizes
-        )
-        fewer = copies - busy * one_short
-        line += (
-            f" bytes copied to go back to of one prompt that fills a context; {fewer:,} less of one"
-            f" of {short:,} tokens, "
-        )
-        line += (
-            f"up to {most // runtime.context_checkpoints * runtime.kept_checkpoints - copies:,}"
-            " more as conversations go on"
-        )
+        line += _copies_line(copied, runtime, most, one_short, short)
+        copies_source = runtime.sources.get("context_checkpoints", runtime.name)
+        source += f"; copies of the context: {copies_source}"
     how = How.MEASURED if counted <= measured else How.COMPUTED
     if runtime.overhead_how != "measured":
         how = How.ASSUMED
-    source = runtime.overhead_source or runtime.name
-    if most:
-        source += (
-            f"; copies of the context: {runtime.sources.get('context_checkpoints', runtime.name)}"
-        )
-    return term("runtime", size, how, source, line, low=low, high=high), low - copies + min(
-        copies, one_short
+    program_and_copies = term("runtime", measured + counted, how, source, line, low=low, high=high)
+    return program_and_copies, low - copies + min(copies, one_short)
+
+
+def _short_prompt(load: Load) -> int:
+    """Tokens of one batch, or of the longest prompt where that is shorter."""
+    longest = max(load.workload.used_tokens, default=load.workload.context_tokens)
+    return min(llamacpp.MICRO_BATCH_TOKENS, longest)
+
+
+def _copies_line(
+    copied: _Copies, runtime: RuntimeSpec, most: int, one_short: int, short: int
+) -> str:
+    """The part of the line for copies. `most`: bytes where each sequence has as many as the server
+    makes of one prompt; `one_short`: those of one prompt of `short` tokens.
+    """
+    sums = "".join(
+        f" + {times} × ({' + '.join(f'{size:,}' for size in sizes)})"
+        for sizes, times in copied.sequences_by_sizes.items()
+        if sizes
+    )
+    copies = copied.total_bytes
+    fewer = copies - copied.sequences * one_short
+    more = most // runtime.context_checkpoints * runtime.kept_checkpoints - copies
+    return (
+        f"{sums} bytes copied to go back to of one prompt that fills a context; {fewer:,} less of"
+        f" one of {short:,} tokens, up to {more:,} more as conversations go on"
     )
 
 
-def _outputs(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    room: llamacpp.Cells,
-    vocabulary: int,
-) -> tuple[int, str]:
+def _outputs(load: Load) -> tuple[int, str]:
     """Where an embedding model puts what it made of each token of a batch: a row of logits, used or
-    not, and a vector.
+    not, and a vector. Bytes, and their part of the line.
 
     Cleared when it is made, so all of it is resident (src/llama-context.cpp, output_reserve). A
     model that writes has a row a sequence, one that writes by diffusion a row a token, and no
     vectors.
     """
-    if subject.spec.modality != "embedding" and not row.diffusion:
+    row, room = load.row, load.room
+    if not load.embeds and not row.diffusion:
         return 0, ""
     tokens = room.encoded if row.encoder else room.micro_batch
-    width = 0 if row.diffusion else architecture.embedding_length
-    line = f" + {tokens:,} tokens × ({vocabulary:,} + {width:,}) × 4 bytes of outputs"
-    return 4 * tokens * (vocabulary + width), line
+    width = 0 if row.diffusion else load.architecture.embedding_length
+    line = f" + {tokens:,} tokens × ({load.vocabulary:,} + {width:,}) × 4 bytes of outputs"
+    return 4 * tokens * (load.vocabulary + width), line
 
 
 def more_in_conversation(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> int:
     """Bytes that a server comes to hold above the high end of `runtime` where every sequence is a
-    conversation of many prompts.
+    conversation of many prompts. 0 where it makes no copies.
 
     It drops a copy only when its list is full (tools/server/server-context.cpp, create_checkpoint).
-    0 where it makes none.
     """
-    architecture, row = subject.architecture, subject.row
-    if architecture is None or row is None:
+    load = None if subject.row is None else load_of(subject, runtime, workload)
+    if load is None:
         return 0
-    room = llamacpp.cells(workload.context_tokens * workload.parallel, sequences=workload.parallel)
     more = max(0, runtime.kept_checkpoints - runtime.context_checkpoints) * workload.parallel
-    return more * _checkpoint(subject, architecture, row, workload, room.full)
+    return more * _checkpoint(load, load.room.full)
 
 
-def _copies(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    runtime: RuntimeSpec,
-    workload: Asked,
-) -> dict[tuple[int, ...], int]:
-    """Bytes of each copy that a server keeps of one prompt, to go back to, and of how many of the
-    sequences in use.
+def _copies(load: Load, used_tokens: tuple[int, ...]) -> _Copies:
+    """What a server keeps of a prompt of so many tokens in each sequence; () where all are full.
 
     Made where the last message of the user starts, a few tokens in, and `_BEFORE_THE_END`
     (tools/server/server-context.cpp).
     """
-
-    def left(tokens: int) -> tuple[int, ...]:
-        ends = [tokens - offset for offset in _BEFORE_THE_END if offset < tokens]
-        # a program that renders the prompt itself does not tell the server where messages start
-        places = [0, *ends] if runtime.context_checkpoints > len(_BEFORE_THE_END) else ends
-        return tuple(
-            size
-            for place in places
-            if (size := _checkpoint(subject, architecture, row, workload, place))
-        )
-
-    if not runtime.context_checkpoints:
-        return {}
-    used = (
-        Counter(workload.used_tokens)
-        if workload.used_tokens
-        else {workload.context_tokens: workload.parallel}
-    )
-    sequences_by_copies: Counter[tuple[int, ...]] = Counter()
+    if not load.runtime.context_checkpoints:
+        return _Copies(sequences_by_sizes={})
+    workload = load.workload
+    used = Counter(used_tokens) if used_tokens else {workload.context_tokens: workload.parallel}
+    sequences_by_sizes: Counter[tuple[int, ...]] = Counter()
     for tokens, sequences in used.items():
-        sequences_by_copies[left(tokens)] += sequences
-    return sequences_by_copies
+        sequences_by_sizes[_copies_of_one(load, tokens)] += sequences
+    return _Copies(sequences_by_sizes=dict(sequences_by_sizes))
 
 
-def _total(copied: dict[tuple[int, ...], int]) -> int:
-    return sum(sum(sizes) * sequences for sizes, sequences in copied.items())
+def _copies_of_one(load: Load, tokens: int) -> tuple[int, ...]:
+    """Bytes of each copy of one prompt, those without any left out."""
+    places = [tokens - offset for offset in _BEFORE_THE_END if offset < tokens]
+    # a program that renders the prompt itself does not tell the server where messages start
+    if load.runtime.context_checkpoints > len(_BEFORE_THE_END):
+        places = [0, *places]
+    sizes = (_checkpoint(load, place) for place in places)
+    return tuple(size for size in sizes if size)
 
 
-def _checkpoint(
-    subject: Subject, architecture: Architecture, row: ArchitectureRow, workload: Asked, tokens: int
-) -> int:
+def _checkpoint(load: Load, tokens: int) -> int:
     """What a server copies of a sequence of so many tokens to go back to: its states, and the cells
     of the layers with a window.
 
     Of what it completes alone: a text to embed leaves none (SERVER_TASK_TYPE_COMPLETION).
     """
-    if row.encoder or subject.spec.modality == "embedding":
+    architecture, row, workload = load.architecture, load.row, load.workload
+    if row.encoder or load.embeds:
         return 0
     size = llamacpp.state_bytes(architecture, 1)
     for group in cache_groups(architecture, row):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...catalogue.spec import SIZE_OF, Architecture
+from ...catalogue.spec import SIZE_OF
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, Stored, typed_earlier
 from ..records import How, Offload, SizedWeights, Term
@@ -21,6 +21,7 @@ from .files import (
     spread,
     usual,
 )
+from .load import Load
 
 _OWN_MIX = 0.005
 # whatever their type (ggml/src/ggml-cpu/repack.cpp)
@@ -176,24 +177,17 @@ def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
     )
 
 
-def own_block_terms(
-    subject: Subject,
-    architecture: Architecture,
-    row: ArchitectureRow,
-    room: llamacpp.Cells,
-    quantization: str,
-    compute: Term,
-) -> list[Term]:
-    has_recipe = quantization in BITS_PER_WEIGHT
-    whole = (
-        usual(architecture, row, quantization, typed_earlier(subject.spec.released))
-        if has_recipe
-        else ()
-    )
-    tensors = tuple(tensor for tensor in whole if _passed_over(tensor, row))
+def own_block_terms(load: Load, quantization: str, compute: Term) -> list[Term]:
+    """What the model's own multi-token-prediction block takes. `compute` is the model's buffer."""
+    whole: tuple[Stored, ...] = ()
+    if quantization in BITS_PER_WEIGHT:
+        earlier = typed_earlier(load.subject.spec.released)
+        whole = usual(load.architecture, load.row, quantization, earlier)
+    tensors = tuple(tensor for tensor in whole if _passed_over(tensor, load.row))
     size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
-    if not row.mtp_in_gguf:
+    if not load.row.mtp_in_gguf:
         line += "; published files may lack the block: take one that was converted with it"
     from .companions import block_terms
 
-    return block_terms(architecture, row, room, (size, int(size * RECIPE_ERROR), line), compute)
+    weights = size, int(size * RECIPE_ERROR), line
+    return block_terms(load.architecture, load.row, load.room, weights, compute)
