@@ -45,47 +45,42 @@ def parts(
         )
         return Parts(files=files, terms=tuple(growing), unknown=missing)
     weights, evictable = weights_terms(subject, quantization, files, instruction_sets)
-    projector, untold = (
-        (None, None)
-        if subject.text_alone
-        else (projector_term(subject), why_no_encoders(subject.spec))
-    )
+    projector = None if subject.text_alone else projector_term(subject)
+    no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
     terms, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
         pictures, others = reading_pictures(subject.encoder)
         terms += [projector, pictures]
         uses = others + uses
-        files = SizedWeights(
-            bytes=files.bytes + projector.bytes,
-            low_bytes=files.low_bytes + projector.low_bytes,
-            high_bytes=files.high_bytes + projector.high_bytes,
-            how=files.how if files.how is How.ASSUMED else How.COMPUTED,
-            source=f"{files.source}; projector: {projector.source}",
-            arithmetic=(
-                f"{summed(files.arithmetic, projector.arithmetic)}; the last of it is the projector"
-            ),
-        )
-    largest = min(files.bytes, _LARGEST_FILE_BYTES)
-    terms = _with_other_uses(terms, uses)
-    if untold is not None:
-        encoder = Unread(fact="memory.projector", reason=untold, remedy=ENCODER_REMEDY)
-        beside = encoder.replace(
+        files = _with_projector(files, projector)
+    known_files: SizedWeights | Unread = files
+    if no_encoders is not None:
+        encoder = Unread(fact="memory.projector", reason=no_encoders, remedy=ENCODER_REMEDY)
+        known_files = encoder.replace(
             fact="download_bytes",
-            reason=f"{untold}; the file beside it has {units.decimal(files.bytes)}",
+            reason=f"{no_encoders}; the file beside it has {units.decimal(files.bytes)}",
         )
-        return Parts(
-            files=beside,
-            terms=tuple(terms),
-            evictable_bytes=evictable,
-            largest_file_bytes=largest,
-            unknown=(*unknown, encoder, beside),
-        )
+        unknown += [encoder, known_files]
     return Parts(
-        files=files,
-        terms=tuple(terms),
+        files=known_files,
+        terms=tuple(_with_other_uses(terms, uses)),
         evictable_bytes=evictable,
-        largest_file_bytes=largest,
+        largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
         unknown=tuple(unknown),
+    )
+
+
+def _with_projector(files: SizedWeights, projector: Term) -> SizedWeights:
+    """One download of both files."""
+    return SizedWeights(
+        bytes=files.bytes + projector.bytes,
+        low_bytes=files.low_bytes + projector.low_bytes,
+        high_bytes=files.high_bytes + projector.high_bytes,
+        how=files.how if files.how is How.ASSUMED else How.COMPUTED,
+        source=f"{files.source}; projector: {projector.source}",
+        arithmetic=(
+            f"{summed(files.arithmetic, projector.arithmetic)}; the last of it is the projector"
+        ),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...catalogue.spec import SIZE_OF
+from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
+from ...core.records import Record
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, Stored, typed_earlier
 from ..records import How, Offload, SizedWeights, Term
@@ -28,6 +29,19 @@ _OWN_MIX = 0.005
 _NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
 
 
+class _Loaded(Record):
+    """The tensors that a program loads of one file, where each is known. Less and more: how many
+    bytes the range of the whole goes below and above.
+    """
+
+    tensors: tuple[Stored, ...]
+    less: int
+    more: int
+    how: How
+    source: str
+    tied: bool
+
+
 def weights_terms(
     subject: Subject,
     quantization: str,
@@ -37,92 +51,104 @@ def weights_terms(
     """Mapped weights, the second layout that the CPU wants, and the bytes of originals it
     replaced.
     """
+    architecture, row = subject.architecture, subject.row
     if (
         not subject.whole
-        or subject.architecture is None
-        or subject.row is None
+        or architecture is None
+        or row is None
         or quantization not in BITS_PER_WEIGHT
     ):
         line = f"{files.arithmetic}; the whole file"
-        return [
-            term(
-                "weights",
-                files.bytes,
-                files.how,
-                files.source,
-                line,
-                low=files.low_bytes,
-                high=files.high_bytes,
-            )
-        ], 0
-    architecture, row = subject.architecture, subject.row
-    earlier = typed_earlier(subject.spec.released)
-    computed = computed_file(
-        architecture, as_published(row, subject.spec.released), quantization, earlier
-    )
+        low, high = files.low_bytes, files.high_bytes
+        whole_file = term("weights", files.bytes, files.how, files.source, line, low=low, high=high)
+        return [whole_file], 0
     real = of_file(subject.spec, quantization)
+    earlier = typed_earlier(subject.spec.released)
     whole = real or usual(architecture, row, quantization, earlier)
-    source, how = RECIPE, How.COMPUTED
-    if real:
-        source, how = f"tensor table in the header of {subject.spec.origin}", How.EXACT
-    elif files.how is How.STATED:
-        if (
-            not computed.low_bytes - files.bytes * _OWN_MIX
-            <= files.bytes
-            <= computed.high_bytes + files.bytes * _OWN_MIX
-        ):
-            line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
-            low = files.bytes - int(files.bytes * _OWN_MIX)
-            source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
-            weights = term("weights", files.bytes, How.STATED, source, line, low=low)
-            return [
-                weights.replace(
-                    offload=_in_proportion(_offload(whole, _tied(whole, row)), whole, files.bytes)
-                )
-            ], 0
-        source = f"{RECIPE}; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
-    loaded = sum(tensor.bytes for tensor in whole)
-    least, most = (loaded, loaded) if real else spread(architecture, row, quantization)
-    less, more = loaded - least, most - loaded
+    if not real and files.how is How.STATED:
+        published_row = as_published(row, subject.spec.released)
+        computed = computed_file(architecture, published_row, quantization, earlier)
+        if not _follows_the_recipe(files, computed):
+            return [_own_mix(whole, row, files)], 0
+    loaded = _loaded(subject.spec, architecture, row, quantization, files, whole, real=bool(real))
+    return _in_layouts(loaded, LAYOUTS[layout_of(instruction_sets)])
+
+
+def _follows_the_recipe(files: SizedWeights, computed: SizedWeights) -> bool:
+    """True where the published size is near that of llama-quantize's own types."""
+    error = files.bytes * _OWN_MIX
+    return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
+
+
+def _own_mix(tensors: tuple[Stored, ...], row: ArchitectureRow, files: SizedWeights) -> Term:
+    """A whole file whose publisher chose types of their own."""
+    low = files.bytes - int(files.bytes * _OWN_MIX)
+    source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+    line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
+    weights = term("weights", files.bytes, How.STATED, source, line, low=low)
+    offload = _in_proportion(_offload(tensors, _tied(tensors, row)), tensors, files.bytes)
+    return weights.replace(offload=offload)
+
+
+def _loaded(
+    spec: ModelSpec,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    quantization: str,
+    files: SizedWeights,
+    whole: tuple[Stored, ...],
+    *,
+    real: bool,
+) -> _Loaded:
+    """`whole`: all tensors of the file; `real`: they are those of the very file that was read."""
     tensors = tuple(tensor for tensor in whole if not _passed_over(tensor, row))
-    if not real and not row.mtp_in_gguf:
-        # the file may lack them
-        less += sum(tensor.bytes for tensor in tensors if tensor.extra)
-    size = sum(tensor.bytes for tensor in tensors)
-    tied = _tied(tensors, row)
-    layout = LAYOUTS[layout_of(instruction_sets)]
-    moved = tuple(tensor for tensor in tensors if _repacked(tensor, layout))
-    copied = sum(tensor.bytes for tensor in moved)
-    if not copied:
-        weights = term(
-            "weights", size, how, source, by_type(tensors), low=size - less, high=size + more
-        )
-        return [weights.replace(offload=_offload(tensors, tied))], 0
-    rest = tuple(tensor for tensor in tensors if not _repacked(tensor, layout))
-    kept = size - copied
-    share = kept / size
+    size = sum(tensor.bytes for tensor in whole)
+    how, source, less, more = How.EXACT, f"tensor table in the header of {spec.origin}", 0, 0
+    if not real:
+        how, source = How.COMPUTED, RECIPE
+        if files.how is How.STATED:
+            source = f"{RECIPE}; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+        least, most = spread(architecture, row, quantization)
+        less, more = size - least, most - size
+        if not row.mtp_in_gguf:
+            # the file may lack them
+            less += sum(tensor.bytes for tensor in tensors if tensor.extra)
+    return _Loaded(
+        tensors=tensors, less=less, more=more, how=how, source=source, tied=_tied(tensors, row)
+    )
+
+
+def _in_layouts(loaded: _Loaded, layout: Mapping[str, int]) -> tuple[list[Term], int]:
+    """The weights as they lie in the file and those in a second layout, each with its share of the
+    range; and the bytes of the second.
+    """
+    moved = tuple(tensor for tensor in loaded.tensors if _repacked(tensor, layout))
+    rest = tuple(tensor for tensor in loaded.tensors if not _repacked(tensor, layout))
+    copied, kept = (sum(tensor.bytes for tensor in part) for part in (moved, rest))
+    share = kept / (kept + copied) if copied else 1
+    less, more = int(loaded.less * share), int(loaded.more * share)
     own = term(
         "weights",
         kept,
-        how,
-        source,
+        loaded.how,
+        loaded.source,
         by_type(rest),
-        low=kept - int(less * share),
-        high=kept + int(more * share),
-    )
-    return [
-        own.replace(offload=_offload(rest, tied)),
-        term(
-            "repacked_weights",
-            copied,
-            how,
-            f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp; interleaved for this processor, the originals"
-            " in the page cache may be dropped",
-            by_type(moved),
-            low=copied - (less - int(less * share)),
-            high=copied + (more - int(more * share)),
-        ).replace(offload=_offload(moved, tied)),
-    ], copied
+        low=kept - less,
+        high=kept + more,
+    ).replace(offload=_offload(rest, loaded.tied))
+    if not copied:
+        return [own], 0
+    second = term(
+        "repacked_weights",
+        copied,
+        loaded.how,
+        f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp; interleaved for this processor, the originals"
+        " in the page cache may be dropped",
+        by_type(moved),
+        low=copied - (loaded.less - less),
+        high=copied + (loaded.more - more),
+    ).replace(offload=_offload(moved, loaded.tied))
+    return [own, second], copied
 
 
 def _tied(tensors: Iterable[Stored], row: ArchitectureRow) -> bool:
