@@ -1,4 +1,4 @@
-"""The entry of this room: which files and formats there are, what they weigh, and what loading
+"""The entry of this package: which files and formats there are, what they weigh, and what loading
 them takes.
 """
 
@@ -60,7 +60,7 @@ def needs_of(
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the
     machine (Linux kernel names) decide which weights llama.cpp copies into a second layout; None
     leaves that out. `companions` are loaded beside the model. `used_tokens`: of llama.cpp, how many
-    tokens have come into the context of each sequence that was asked; all are full unless told. A
+    tokens have come into the context of each sequence in use; () where all are full. A
     size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
     for the part that is missing.
     """
