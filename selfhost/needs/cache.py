@@ -1,12 +1,14 @@
 """What a model remembers of the tokens it has seen: keys and values that grow with the context, or
 a state of fixed size.
 
-These are facts of the model. How many cells a runtime gives them is the runtime's own room.
+These are facts of the model. How many cells a runtime gives them is the runtime's own module.
 """
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture, Recurrent
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ..catalogue.spec import Architecture, Attention, Recurrent
 from ..core.records import Record
 from .tensors import ArchitectureRow
 
@@ -45,52 +47,53 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
     """
     if row is not None and (row.encoder or row.recomputes):
         return ()
-    groups = []
+    window_masks = row is not None and row.window_masks
+    groups: list[CacheGroup] = []
     for group in architecture.attention:
-        # Gemma 3n and 4: the layers after these read an earlier layer's cache
-        owning = (
-            group.layers
-            if architecture.cache_layers is None
-            else [n for n in group.layers if n < architecture.cache_layers]
-        )
-        if not owning or group.kind == "cross":
+        layers = len(_owning(architecture, group))
+        if not layers or group.kind == "cross":
             continue
-        indexer = (group.indexer_length or 0) if group.indexer_heads else 0
         if group.kind == "compressed":
-            indexed = indexer if group.compression else 0
-            groups.append(
-                _rows_of(len(owning), group.key_length, window_tokens=group.window_tokens)
-            )
-            if group.compression:
-                groups.append(
-                    _rows_of(
-                        len(owning), group.key_length + indexed, tokens_per_row=group.compression
-                    )
-                )
+            groups.extend(_compressed(group, layers))
         elif group.kind == "latent":
             size = (group.latent_length or 0) + (group.rope_length or 0)
-            groups.append(
-                _rows_of(
-                    len(owning), size, window_tokens=group.window_tokens, indexer_elements=indexer
-                )
-            )
+            window, indexer = group.window_tokens, _indexer(group)
+            groups.append(_rows_of(layers, size, window_tokens=window, indexer_elements=indexer))
         else:
-            window = (
-                group.window_tokens
-                if group.kind == "sliding" and not (row is not None and row.window_masks)
-                else None
-            )
+            has_window = group.kind == "sliding" and not window_masks
             groups.append(
                 CacheGroup(
-                    layers=len(owning),
+                    layers=layers,
                     kv_heads=group.kv_heads,
                     key_length=group.key_length,
                     value_length=group.value_length,
-                    window_tokens=window,
-                    indexer_elements=indexer,
+                    window_tokens=group.window_tokens if has_window else None,
+                    indexer_elements=_indexer(group),
                 )
             )
     return tuple(groups)
+
+
+def _owning(architecture: Architecture, group: Attention) -> Sequence[int]:
+    """The layers with a cache of their own: those of Gemma 3n and 4 beyond `cache_layers` read an
+    earlier layer's.
+    """
+    if architecture.cache_layers is None:
+        return group.layers
+    return [layer for layer in group.layers if layer < architecture.cache_layers]
+
+
+def _indexer(group: Attention) -> int:
+    """Elements of the keys of a sparse indexer; 0 where the layers have none."""
+    return (group.indexer_length or 0) if group.indexer_heads else 0
+
+
+def _compressed(group: Attention, layers: int) -> Iterator[CacheGroup]:
+    """DeepSeek V4: a window of tokens, and rows that each stand for several of them."""
+    yield _rows_of(layers, group.key_length, window_tokens=group.window_tokens)
+    if group.compression:
+        length = group.key_length + _indexer(group)
+        yield _rows_of(layers, length, tokens_per_row=group.compression)
 
 
 def _rows_of(
@@ -164,7 +167,7 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
     kept_states = []
     for group in architecture.attention:
         if group.kind == "compressed" and group.compression:
-            length = group.key_length + ((group.indexer_length or 0) if group.indexer_heads else 0)
+            length = group.key_length + _indexer(group)
             rows, wide = (
                 (2 * group.compression, 2 * length)
                 if group.indexer_heads
@@ -182,48 +185,72 @@ def compressors(architecture: Architecture) -> tuple[State, ...]:
 
 
 def _state(group: Recurrent, width: int) -> State:
-    taps = max(0, (group.convolution or 1) - 1)
-    size, heads, key, value = (
-        group.state_length or 0,
-        group.heads or 0,
-        group.key_length or 0,
-        group.value_length or 0,
-    )
-    match group.kind:
-        case "convolution":
-            parts = (taps * width, 0, f"{taps} × {width:,}")
-        case "kda":
-            parts = (
-                3 * taps * heads * key,
-                heads * key * key,
-                f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})",
-            )
-        case "rglru":
-            inner = group.inner_length or 0
-            parts = (taps * inner, inner, f"({taps} × {inner:,} + {inner:,})")
-        case "lightning":
-            parts = (0, heads * key * key, f"{heads} heads × {key} × {key}")
-        case "delta":
-            inner, keys = heads * value, (group.key_heads or 0) * key
-            parts = (
-                taps * (inner + 2 * keys),
-                key * inner,
-                f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})",
-            )
-        case "mamba2":
-            inner, mixed = group.inner_length or 0, (group.groups or 0) * size
-            parts = (
-                taps * (inner + 2 * mixed),
-                size * inner,
-                f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})",
-            )
-        case "rwkv6" | "rwkv7" | "qrwkv6" | "qrwkv7":
-            # the last vector of a layer, and of a channel mix one more; a square for each head
-            shifts = 2 if group.kind in ("rwkv6", "rwkv7") else 1
-            parts = (shifts * width, width * key, f"({shifts} × {width:,} + {width:,} × {key})")
-        case _:
-            inner = group.inner_length or 0
-            parts = (taps * inner, size * inner, f"({taps} × {inner:,} + {size} × {inner:,})")
-    return State(
-        layers=len(group.layers), convolution=parts[0], memory=parts[1], arithmetic=parts[2]
-    )
+    """`width` is the model's."""
+    convolution, memory, line = _STATES.get(group.kind, _mamba)(group, width)
+    return State(layers=len(group.layers), convolution=convolution, memory=memory, arithmetic=line)
+
+
+_Parts = tuple[int, int, str]
+"""Elements of the convolution's last inputs, elements of the rest, and the line of both."""
+
+
+def _taps(group: Recurrent) -> int:
+    """Inputs that a convolution remembers."""
+    return max(0, (group.convolution or 1) - 1)
+
+
+def _short_convolution(group: Recurrent, width: int) -> _Parts:
+    taps = _taps(group)
+    return taps * width, 0, f"{taps} × {width:,}"
+
+
+def _kda(group: Recurrent, width: int) -> _Parts:
+    taps, heads, key = _taps(group), group.heads or 0, group.key_length or 0
+    line = f"(3 × {taps} × {heads} heads × {key} + {heads} heads × {key} × {key})"
+    return 3 * taps * heads * key, heads * key * key, line
+
+
+def _rglru(group: Recurrent, width: int) -> _Parts:
+    taps, inner = _taps(group), group.inner_length or 0
+    return taps * inner, inner, f"({taps} × {inner:,} + {inner:,})"
+
+
+def _lightning(group: Recurrent, width: int) -> _Parts:
+    heads, key = group.heads or 0, group.key_length or 0
+    return 0, heads * key * key, f"{heads} heads × {key} × {key}"
+
+
+def _delta(group: Recurrent, width: int) -> _Parts:
+    taps, key = _taps(group), group.key_length or 0
+    inner, keys = (group.heads or 0) * (group.value_length or 0), (group.key_heads or 0) * key
+    line = f"({taps} × ({inner:,} + 2 × {keys:,}) + {key} × {inner:,})"
+    return taps * (inner + 2 * keys), key * inner, line
+
+
+def _mamba2(group: Recurrent, width: int) -> _Parts:
+    taps, inner, size = _taps(group), group.inner_length or 0, group.state_length or 0
+    mixed = (group.groups or 0) * size
+    line = f"({taps} × ({inner:,} + 2 × {mixed:,}) + {size} × {inner:,})"
+    return taps * (inner + 2 * mixed), size * inner, line
+
+
+def _mamba(group: Recurrent, width: int) -> _Parts:
+    taps, inner, size = _taps(group), group.inner_length or 0, group.state_length or 0
+    return taps * inner, size * inner, f"({taps} × {inner:,} + {size} × {inner:,})"
+
+
+def _rwkv(group: Recurrent, width: int) -> _Parts:
+    """The last vector of a layer, and of a channel mix one more; a square for each head."""
+    key, shifts = group.key_length or 0, 2 if group.kind in ("rwkv6", "rwkv7") else 1
+    return shifts * width, width * key, f"({shifts} × {width:,} + {width:,} × {key})"
+
+
+_STATES: Mapping[str, Callable[[Recurrent, int], _Parts]] = {
+    "convolution": _short_convolution,
+    "kda": _kda,
+    "rglru": _rglru,
+    "lightning": _lightning,
+    "delta": _delta,
+    "mamba2": _mamba2,
+    **dict.fromkeys(("rwkv6", "rwkv7", "qrwkv6", "qrwkv7"), _rwkv),
+}

@@ -1,26 +1,35 @@
-"""The entry of this room: which files and formats there are, what they weigh, and what loading
+"""The entry of this package: which files and formats there are, what they weigh, and what loading
 them takes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..catalogue.quantization_names import canonical_packed, mlx_scheme
-from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, ModelSpec, RuntimeSpec
+from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from . import checkpoint
 from .cache import why_not_known
+from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
+from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
+from .llamacpp.program import more_in_conversation as copies_in_conversation
 from .loaded import name_of
 from .packed import DTYPES, from_sixteen_bits, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject
-from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf, typed_earlier
+from .quantization import (
+    GGUF_QUANTIZATIONS,
+    TERNARY_QUANTIZATIONS,
+    Stored,
+    canonical_gguf,
+    typed_earlier,
+)
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
@@ -51,67 +60,79 @@ def needs_of(
     `architectures` is the parsed `specs/common/architectures.toml`. `instruction_sets` of the
     machine (Linux kernel names) decide which weights llama.cpp copies into a second layout; None
     leaves that out. `companions` are loaded beside the model. `used_tokens`: of llama.cpp, how many
-    tokens have come into the context of each sequence that was asked; all are full unless told. A
+    tokens have come into the context of each sequence in use; () where all are full. A
     size that is not known is None and has its reason in `unknown`: `download_bytes`, or `memory.…`
     for the part that is missing.
     """
     cpu = _cpu(spec, runtime)
     if spec.closed:
         return _nothing(cpu, "the weights were never published", "use an API")
-    if workload.task == "finetune" and runtime is not None:
-        from .torch.finetune import finetune_needs
-
-        training = workload.with_finetuning_defaults()
-        why = spec.unknown.get("architecture.matrix_dtype")
-        if why is not None:
-            return _nothing(
-                cpu,
-                f"in which type the weights are is not known: {why}",
-                "train the weights that they were quantized from",
-            )
-        return finetune_needs(
-            spec,
-            runtime,
-            training,
-            architectures,
-            method=training.finetune_method or "lora",
-            rank=training.lora_rank or DEFAULT_LORA_RANK,
-            optimizer=training.optimizer or "adamw",
-            checkpointing=bool(training.checkpointing),
-        )
     if workload.task == "finetune":
-        return _nothing(
-            cpu,
-            "what a spec states of running a model says nothing of training it",
-            "give the spec an [architecture]",
-        )
+        return _of_training(spec, runtime, workload, architectures, cpu)
     if runtime is None or not _describes(spec):
         why = (
             spec.unknown.get("architecture")
             or "the spec states neither an architecture nor [needs]"
         )
         return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
-    format = workload.format or default_format_and_quantization(spec, runtime)[0]
-    quantization = workload.quantization or default_format_and_quantization(spec, runtime)[1]
+    usual_format, usual_quantization = default_format_and_quantization(spec, runtime)
+    format = workload.format or usual_format
+    quantization = workload.quantization or usual_quantization
     subject = _subject(spec, architectures, format, runtime.id)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
-    parts = _parts(
-        subject.replace(text_alone=takes_text_alone(spec, runtime)),
-        runtime,
-        format,
-        wanted,
-        instruction_sets,
-    )
+    alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
+    parts = _parts(alone, runtime, format, wanted, instruction_sets)
     if companions is not None:
         parts = _with_companions(
             parts, subject, runtime, format, wanted, architectures, instruction_sets
         )
+    return _needs_of_parts(spec, cpu, parts)
+
+
+def _of_training(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+    cpu: CpuNeed,
+) -> Needs:
+    if runtime is None:
+        return _nothing(
+            cpu,
+            "what a spec states of running a model says nothing of training it",
+            "give the spec an [architecture]",
+        )
+    why = spec.unknown.get("architecture.matrix_dtype")
+    if why is not None:
+        return _nothing(
+            cpu,
+            f"in which type the weights are is not known: {why}",
+            "train the weights that they were quantized from",
+        )
+    from .torch.finetune import finetune_needs
+
+    training = workload.with_finetuning_defaults()
+    return finetune_needs(
+        spec,
+        runtime,
+        training,
+        architectures,
+        method=training.finetune_method or "lora",
+        rank=training.lora_rank or DEFAULT_LORA_RANK,
+        optimizer=training.optimizer or "adamw",
+        checkpointing=bool(training.checkpointing),
+    )
+
+
+def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
+    """What the spec states itself, where the parts are no total."""
     missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
     stated = _stated(spec, cpu) if missing or not parts.terms else None
     if stated is not None:
         return stated
     files = None if isinstance(parts.files, Unread) else parts.files
+    total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
     return Needs(
         download_bytes=files.bytes if files else None,
         disk_bytes=files.bytes if files else None,
@@ -119,11 +140,7 @@ def needs_of(
         download_how=files.how if files else None,
         download_source=files.source if files else None,
         cpu=cpu,
-        memory=(
-            None
-            if missing
-            else MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
-        ),
+        memory=None if missing else total,
         known_terms=parts.terms if missing else (),
         tensor_parallel=parts.tensor_parallel,
         unknown=tuple(
@@ -187,7 +204,7 @@ def more_in_conversation(
     ):
         return 0
     subject = _subject(spec, architectures)
-    return gguf.more_in_conversation(
+    return copies_in_conversation(
         subject,
         runtime,
         _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
@@ -230,7 +247,7 @@ def weights_bytes(
     """
     subject = _subject(spec, architectures)
     if format == "gguf":
-        return gguf.size_of(subject, canonical_gguf(quantization) or quantization)
+        return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
     if format == "ggml":
         from .whisper import size_of
 
@@ -455,10 +472,10 @@ def why_cache_type_refused(
         return None
     groups = cached_groups(subject.architecture, subject.row)
     if groups:
-        return gguf.why_cache_refused(groups, type, type)
-    if runtime is not None and not runtime.flash_attention and type not in gguf.PLAIN_CACHE_TYPES:
+        return why_cache_refused(groups, type, type)
+    if runtime is not None and not runtime.flash_attention and type not in PLAIN_CACHE_TYPES:
         return f"a {type} cache needs flash attention, which {runtime.name} leaves off unless told"
-    return gguf.why_cache_refused(subject.architecture.attention, type, type)
+    return why_cache_refused(subject.architecture.attention, type, type)
 
 
 def decode_bytes_by_type(
@@ -478,42 +495,39 @@ def decode_bytes_by_type(
         quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row
     if architecture is None:
-        sized = weights_bytes(spec, format, quantization, architectures)
+        files = weights_bytes(spec, format, quantization, architectures)
         total, active = spec.parameters.total, spec.parameters.active
-        return (
-            {}
-            if isinstance(sized, Unread) or not total
-            else {quantization: sized.bytes * (active or total) // total}
-        )
-    if (
-        format != "gguf"
-        or row is None
-        or not subject.whole
-        or quantization not in GGUF_QUANTIZATIONS
-    ):
-        return checkpoint.decode_bytes(
-            subject,
-            format,
-            quantization,
-            weights_bytes(spec, format, quantization, architectures),
-            runtime,
-        )
-    used = {
-        layer: (group.used or 1, group.experts)
-        for group in architecture.feed_forward
-        if group.experts
-        for layer in group.layers
-    }
-    share = next(iter(used.values()), (1, 1))
-    tied = architecture.tied_embeddings
+        if isinstance(files, Unread) or not total:
+            return {}
+        return {quantization: files.bytes * (active or total) // total}
+    has_recipe = format == "gguf" and quantization in GGUF_QUANTIZATIONS
+    if not has_recipe or row is None or not subject.whole:
+        files = weights_bytes(spec, format, quantization, architectures)
+        return checkpoint.decode_bytes(subject, format, quantization, files, runtime)
+    earlier = typed_earlier(spec.released)
+    tensors = gguf_files.of_file(spec, quantization)
+    return _read_of_tensors(
+        architecture, tensors or gguf_files.usual(architecture, row, quantization, earlier)
+    )
+
+
+def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> dict[str, int]:
+    """Bytes of a GGUF file's tensors that one token reads, by type."""
+    used, experts = next(
+        (
+            (group.used or 1, group.experts)
+            for group in architecture.feed_forward
+            if group.experts and group.layers
+        ),
+        (1, 1),
+    )
     read: dict[str, int] = {}
-    for tensor in gguf.of_file(spec, quantization) or gguf.usual(
-        architecture, row, quantization, typed_earlier(spec.released)
-    ):
+    for tensor in tensors:
         # of tables one row is read, of a tied one all of it again as the output matrix
-        if tensor.extra or (tensor.is_table and not (tied and tensor.name == "token_embd.weight")):
+        again = architecture.tied_embeddings and tensor.name == "token_embd.weight"
+        if tensor.extra or (tensor.is_table and not again):
             continue
-        size = tensor.bytes * share[0] // share[1] if "_exps." in tensor.name else tensor.bytes
+        size = tensor.bytes * used // experts if "_exps." in tensor.name else tensor.bytes
         if tensor.name.startswith("blk."):
             size = size * architecture.layers // (architecture.stored_layers or architecture.layers)
         read[tensor.type] = read.get(tensor.type, 0) + size

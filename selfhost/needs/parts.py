@@ -1,4 +1,4 @@
-"""What every runtime's room hands back, and how its lines are written."""
+"""What the module of every runtime returns, and how its lines are written."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Subject(Record):
 
 
 DRAFTED_TOKENS = 3
-"""Tokens drafted at once unless told: `n_max` of llama.cpp 0c1e570, common/common.h."""
+"""Tokens drafted at once by default: `n_max` of llama.cpp 0c1e570, common/common.h."""
 
 
 class Companions(Record):
@@ -105,9 +105,9 @@ class Companions(Record):
 
 
 class Asked(Record):
-    """The workload in the terms of this room. `context_tokens` is per sequence.
+    """The workload in the terms of this package. `context_tokens` is per sequence.
 
-    `used_tokens`: how many are in the context of each sequence that was asked anything; () where
+    `used_tokens`: how many are in the context of each sequence in use; () where
     all are full. `instruction_sets` of the machine, None where they are not known.
     """
 
@@ -234,6 +234,11 @@ def unread_size(spec: ModelSpec) -> Unread:
         remedy="state the size under [[files]] or [needs] of a spec of it",
     )
 
+
+Use = tuple[str, int, int]
+"""The name of a term, and its two ends in bytes under another use: a short prompt, no picture, the
+largest picture.
+"""
 
 ENCODER_REMEDY = (
     "give the folder with its safetensors files, or state parameters.total and parameters.encoders"

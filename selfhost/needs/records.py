@@ -31,8 +31,8 @@ SHARED_OUT = ("weights", "gradients", "optimizer")
 
 
 def summed(*lines: str) -> str:
-    """One line for the sum of several. A calculator stops at a semicolon: what they remark
-    behind one comes last.
+    """One line for the sum of several. Remarks stand behind a semicolon, where a calculator stops;
+    those of all lines come last.
     """
     sums, remarks = [], []
     for line in lines:
@@ -43,18 +43,18 @@ def summed(*lines: str) -> str:
 
 
 def middle_of(low: int, high: int) -> str:
-    """The line of a figure that is known by its ends alone."""
+    """The line of a figure of which only the two ends are known."""
     return f"({low:,} + {high:,}) / 2 bytes"
 
 
 def taken_off(line: str, size: int, what: str) -> str:
-    """A line that so many bytes are taken off."""
+    """The line, less `size` bytes of `what`."""
     counted, mark, remark = line.partition("; ")
     return f"{counted} - {size:,} bytes {what}{mark}{remark}"
 
 
 def share_of(share: str, line: str) -> str:
-    """That share of what a line comes to, as a line."""
+    """The line of a share of what another line comes to."""
     counted, mark, remark = line.partition("; ")
     counted = f"({counted})" if " + " in counted or " - " in counted else counted
     return f"{share} × {counted}{mark}{remark}"
@@ -68,9 +68,7 @@ def _left(cut: tuple[tuple[float, int], ...], devices: int) -> float:
 
 
 def _whole(size: float) -> int:
-    """Bytes with a begun one whole; shares of sizes in floats are a thousandth of a byte off at
-    most.
-    """
+    """Rounded up to whole bytes; an error of a thousandth of a byte, as of floats, adds none."""
     return ceil(round(size, 3))
 
 
@@ -124,8 +122,8 @@ class Term(Record):
 
     @classmethod
     def told(cls, fields: Mapping[str, Any], line: Callable[[], str]) -> Term:
-        """Of the `fields` given, all but the arithmetic, which costs more than the sum and is
-        written down when somebody asks for it.
+        """A term of `fields`, whose arithmetic `line()` writes when it is first read: to write it
+        costs more than the sum.
         """
         return cls.partly({**cls._defaults, **fields}, lambda: cls(**fields, arithmetic=line()))
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 from math import prod
 
 from ..catalogue.spec import Architecture, Attention, FeedForward, Recurrent, TensorGroup
-from ..core.records import Record
-from .llamacpp.style import ClosedForm, Style
+from ..core.records import read_by
+from .llamacpp.style import ClosedForm, Row, Style
 
 TYPE_CHECKING = False
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LAUREL_RANK = 64
 
 
-class ArchitectureRow(Record):
+class ArchitectureRow(Row):
     """What all models of one architecture share: `specs/common/architectures.toml`, whose
     header explains every key.
     """
@@ -155,8 +155,8 @@ class ArchitectureRow(Record):
     falcon_types: bool = False
     layers_of_70b: int | None = None
     shared_keys_of_70b: bool = False
-    closed_form: ClosedForm = ClosedForm()
-    graph: Style | None = None
+    closed_form: ClosedForm = read_by(ClosedForm.of_table, default=ClosedForm())
+    graph: Style | None = read_by(Style.of_table, default=None)
 
     @property
     def embeds(self) -> bool:
@@ -179,21 +179,7 @@ class ArchitectureRow(Record):
     @classmethod
     def from_values(cls, name: str, values: Mapping[str, Any]) -> ArchitectureRow:
         """One table of the file. `TypeError` names a key that no row may have."""
-        given = _with_tuples(values)
-        for key, kind in _TABLES.items():
-            if key in given:
-                given[key] = kind(**_with_tuples(given[key]))
-        return cls(name=name, **given)
-
-
-# keys of a row that are tables of their own
-_TABLES: Mapping[str, type[Record]] = {"graph": Style, "closed_form": ClosedForm}
-
-
-def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }
+        return cls(name=name, **cls.stated_values(values))
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
@@ -398,12 +384,10 @@ class _Builder:
         return self.groups
 
     def outside(self) -> None:
+        """What no block holds."""
         model, row, width = self.architecture, self.row, self.width
-        vocabulary = model.vocabulary or 0
-        if self.gguf:
-            vocabulary = model.vocabulary_gguf or vocabulary
         table = model.table_length or width
-        self.add("token_embd", table, vocabulary + row.embedding_rows_beyond)
+        self.add("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
         if table != width:
             self.add("project_in", table, width, bias=row.projection_bias)
             if not row.encoder:
@@ -411,15 +395,28 @@ class _Builder:
         if row.output_norm:
             for norm in self.of_stacks(row.output_norm):
                 self.add(norm, width, bias=row.norm_bias)
-        if model.output_matrix and not model.tied_embeddings and not row.embeds:
-            self.add("output", table, row.spoken_vocabulary or vocabulary, bias=row.output_bias)
-        elif model.output_matrix and row.output_bias and not row.embeds:
-            self.plain_outside("output.bias", vocabulary)
+        if model.output_matrix and not row.embeds:
+            self.output(table)
         self.added_to_the_tokens(table if row.narrow_tables else width)
         self.heads()
         self.rope_factors()
         if model.audio:
             self.audio_encoder()
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the token table; converters pad or cut it."""
+        tokens = self.architecture.vocabulary or 0
+        return self.architecture.vocabulary_gguf or tokens if self.gguf else tokens
+
+    def output(self, table: int) -> None:
+        """The output matrix; a tied one may have a bias of its own. `table`: its width."""
+        row = self.row
+        if not self.architecture.tied_embeddings:
+            rows = row.spoken_vocabulary or self.vocabulary
+            self.add("output", table, rows, bias=row.output_bias)
+        elif row.output_bias:
+            self.plain_outside("output.bias", self.vocabulary)
 
     def added_to_the_tokens(self, beside: int) -> None:
         """Tables of positions and of token types, and the norm after them; `beside` is how wide."""
@@ -469,23 +466,15 @@ class _Builder:
             self.add("rope_factors_short", half)
 
     def every_layer(self, layers: tuple[int, ...]) -> None:
-        model, row, width = self.architecture, self.row, self.width
+        model, row = self.architecture, self.row
         self.norms(layers)
         if row.banked_layers:
-            # the converter joins a norm and a row of scores
-            sides = (width,) if self.gguf else (width, 2)
-            self.add("output_res_score", *sides)
-            for part in ("attn", "ffn"):
-                self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
+            self.banked_scores(layers)
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
         if row.relative_positions:
-            self.add(
-                "blk.*.attn_rel_b",
-                max(group.heads for group in model.attention),
-                row.relative_positions,
-                layers=layers[:1],
-            )
+            heads = max(group.heads for group in model.attention)
+            self.add("blk.*.attn_rel_b", heads, row.relative_positions, layers=layers[:1])
         if row.gains:
             for name in ("attn_output", "ffn_down"):
                 self.plain(f"blk.*.{name}.scale", 1, layers=layers)
@@ -498,9 +487,23 @@ class _Builder:
         if row.hyper_connections and model.altup_inputs:
             self.hyper_connections(model.altup_inputs, layers)
         if model.audio:
-            self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
-            for name in ("q", "k", "v", "output"):
-                self.add(f"blk.*.cross_attn_{name}", width, width, layers=layers, bias=name != "k")
+            self.attention_to_the_sound(layers)
+
+    def banked_scores(self, layers: tuple[int, ...]) -> None:
+        """Kimi K3: what weighs the residuals that are kept. The converter joins a norm and a row of
+        scores.
+        """
+        sides = (self.width,) if self.gguf else (self.width, 2)
+        self.add("output_res_score", *sides)
+        for part in ("attn", "ffn"):
+            self.add(f"blk.*.{part}_res_score", *sides, layers=layers)
+
+    def attention_to_the_sound(self, layers: tuple[int, ...]) -> None:
+        """Whisper: the decoder's attention to its encoder."""
+        width = self.width
+        self.add("blk.*.cross_attn_norm", width, layers=layers, bias=True)
+        for name in ("q", "k", "v", "output"):
+            self.add(f"blk.*.cross_attn_{name}", width, width, layers=layers, bias=name != "k")
 
     def norms(self, layers: tuple[int, ...]) -> None:
         """The norms of the model's width."""
@@ -559,72 +562,57 @@ class _Builder:
             self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
 
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        row, width = self.row, self.width
-        heads, kv_heads, key, value = (
-            group.heads,
-            group.kv_heads,
-            group.key_length,
-            group.value_length,
-        )
         if group.latent_length:
             self.latent_attention(group, layers)
-            return
-        if group.kind == "compressed":
+        elif group.kind == "compressed":
             self.compressed_attention(group, layers)
-            return
-        bias = (
-            row.attention_bias
-            if self.architecture.attention_bias is None
-            else self.architecture.attention_bias
-        )
-        if row.fused_qkv:
-            self.add(
-                "blk.*.attn_qkv",
-                width,
-                (heads + kv_heads) * key + kv_heads * value,
-                layers=layers,
-                bias=bias,
-            )
         else:
-            self.add(
-                "blk.*.attn_q",
-                width,
-                heads * key * (2 if row.gated_query else 1),
-                layers=layers,
-                bias=bias,
-            )
-            self.add(
-                "blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias
-            )
-            if not group.values_from_keys:
-                self.add("blk.*.attn_v", width, kv_heads * value, layers=layers, bias=bias)
+            self.plain_attention(group, layers)
+
+    def plain_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        row, width, heads, value = self.row, self.width, group.heads, group.value_length
+        stated_bias = self.architecture.attention_bias
+        bias = row.attention_bias if stated_bias is None else stated_bias
+        self.queries_keys_values(group, layers, bias=bias)
         self.add(
             "blk.*.attn_output", heads * value, width, layers=layers, bias=row.attention_output_bias
         )
         if row.rewrites:
             self.attention_to_what_was_read(group, layers, bias=bias)
         if row.visual_experts:
-            self.add(
-                "blk.*.vis_attn_qkv",
-                width,
-                (heads + kv_heads) * key + kv_heads * value,
-                layers=layers,
-            )
+            self.add("blk.*.vis_attn_qkv", width, self.joined_length(group), layers=layers)
             self.add("blk.*.vis_attn_output", heads * value, width, layers=layers)
         self.query_key_norms(group, layers)
         if group.kind == "cross" and row.cross_attention_gates:
             self.plain("blk.*.cross_attn_gate", row.cross_attention_gates, layers=layers)
-        if row.attention_sinks == "all" or row.attention_sinks == group.kind:
+        if row.attention_sinks in ("all", group.kind):
             self.add("blk.*.attn_sinks", heads, layers=layers)
-        if row.attention_gate:
-            self.add(
-                "blk.*.attn_gate",
-                width,
-                heads * (value if row.attention_gate == "element" else 1),
-                layers=layers,
-            )
+        self.gate_of_attention(group, layers)
         if group.indexer_heads and group.indexer_length:
             self.indexer(group.indexer_heads, group.indexer_length, layers)
+
+    @staticmethod
+    def joined_length(group: Attention) -> int:
+        """Rows of one matrix that gives queries, keys and values."""
+        keys = (group.heads + group.kv_heads) * group.key_length
+        return keys + group.kv_heads * group.value_length
+
+    def queries_keys_values(self, group: Attention, layers: tuple[int, ...], *, bias: bool) -> None:
+        row, width, kv_heads, key = self.row, self.width, group.kv_heads, group.key_length
+        if row.fused_qkv:
+            self.add("blk.*.attn_qkv", width, self.joined_length(group), layers=layers, bias=bias)
+            return
+        queries = group.heads * key * (2 if row.gated_query else 1)
+        self.add("blk.*.attn_q", width, queries, layers=layers, bias=bias)
+        self.add("blk.*.attn_k", width, kv_heads * key, layers=layers, bias=bias and row.key_bias)
+        if not group.values_from_keys:
+            values = kv_heads * group.value_length
+            self.add("blk.*.attn_v", width, values, layers=layers, bias=bias)
+
+    def gate_of_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
+        if self.row.attention_gate:
+            each = group.value_length if self.row.attention_gate == "element" else 1
+            self.add("blk.*.attn_gate", self.width, group.heads * each, layers=layers)
 
     def attention_to_what_was_read(
         self, group: Attention, layers: tuple[int, ...], *, bias: bool
@@ -698,13 +686,7 @@ class _Builder:
         else:
             self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
         self.add("blk.*.attn_output", heads * value, width, layers=layers)
-        if self.row.attention_gate:
-            self.add(
-                "blk.*.attn_gate",
-                width,
-                heads * (value if self.row.attention_gate == "element" else 1),
-                layers=layers,
-            )
+        self.gate_of_attention(group, layers)
         if self.row.attention_sinks:
             self.add("blk.*.attn_sinks", heads, layers=layers)
         if group.indexer_heads and group.indexer_length:
@@ -906,30 +888,15 @@ class _Builder:
             self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
 
     def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
-        width = self.width
         if not group.experts:
             self.dense(group.length, layers)
             return
         row, length, experts = self.row, group.length, group.experts
-        inner, bias, gated = group.latent_length or width, row.expert_bias, row.gate != "none"
-        self.add("blk.*.ffn_gate_inp", width, experts, layers=layers, bias=bias)
-        if group.router_bias or row.router_bias:
-            self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
-        elif row.hashed_experts:
-            model = self.architecture
-            self.add(
-                "blk.*.ffn_gate_tid2eid",
-                group.used or 1,
-                model.vocabulary_gguf or model.vocabulary or 0,
-                layers=layers,
-            )
+        self.router(group, experts, layers)
+        inner, bias = group.latent_length or self.width, row.expert_bias
         if group.latent_length:
-            name = "routed" if row.routed_norm else "latent"
-            self.add(f"blk.*.ffn_{name}_down", width, inner, layers=layers)
-            self.add(f"blk.*.ffn_{name}_up", inner, width, layers=layers)
-            if row.routed_norm:
-                self.add("blk.*.ffn_routed_norm", inner, layers=layers)
-        if gated:
+            self.narrowed_experts(group.latent_length, layers)
+        if row.gate != "none":
             self.add("blk.*.ffn_gate_exps", inner, length, experts, layers=layers, bias=bias)
         self.add("blk.*.ffn_up_exps", inner, length, experts, layers=layers, bias=bias)
         self.add("blk.*.ffn_down_exps", length, inner, experts, layers=layers, bias=bias)
@@ -940,10 +907,31 @@ class _Builder:
         if group.beside_dense:
             self.dense(group.beside_dense, layers)
             if row.expert_norms:
-                for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
-                    self.add(f"blk.*.{name}", width, layers=layers)
-                self.plain("blk.*.ffn_gate_inp.scale", width, layers=layers)
-                self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
+                self.norms_beside_dense(experts, layers)
+
+    def router(self, group: FeedForward, experts: int, layers: tuple[int, ...]) -> None:
+        row, model = self.row, self.architecture
+        self.add("blk.*.ffn_gate_inp", self.width, experts, layers=layers, bias=row.expert_bias)
+        if group.router_bias or row.router_bias:
+            self.plain("blk.*.exp_probs_b.bias", experts, layers=layers)
+        elif row.hashed_experts:
+            tokens = model.vocabulary_gguf or model.vocabulary or 0
+            self.add("blk.*.ffn_gate_tid2eid", group.used or 1, tokens, layers=layers)
+
+    def narrowed_experts(self, inner: int, layers: tuple[int, ...]) -> None:
+        """What brings the model's width down to that of its experts, and back."""
+        name = "routed" if self.row.routed_norm else "latent"
+        self.add(f"blk.*.ffn_{name}_down", self.width, inner, layers=layers)
+        self.add(f"blk.*.ffn_{name}_up", inner, self.width, layers=layers)
+        if self.row.routed_norm:
+            self.add("blk.*.ffn_routed_norm", inner, layers=layers)
+
+    def norms_beside_dense(self, experts: int, layers: tuple[int, ...]) -> None:
+        """Gemma 4: norms and scales of experts that have a dense feed-forward beside them."""
+        for name in ("pre_ffw_norm_2", "post_ffw_norm_1", "post_ffw_norm_2"):
+            self.add(f"blk.*.{name}", self.width, layers=layers)
+        self.plain("blk.*.ffn_gate_inp.scale", self.width, layers=layers)
+        self.plain("blk.*.ffn_down_exps.scale", experts, layers=layers)
 
     def shared_expert(self, length: int, layers: tuple[int, ...]) -> None:
         row, width = self.row, self.width

@@ -36,7 +36,7 @@ from selfhost.needs import needs_of
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
-from selfhost.needs.llamacpp.memory import _COMPUTE_ERROR as CLOSED_FORM_ERROR
+from selfhost.needs.llamacpp.compute_term import COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
 

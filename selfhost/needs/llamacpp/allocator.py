@@ -254,29 +254,11 @@ class _Part:
         self, section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor], slots: int
     ) -> None:
         """`slots`: the first that is free for its own results."""
-        nodes = section.nodes
-        for node in nodes:
-            node.readers = 1 if node in numbers and node not in ending else 0
-            node.views = 0
-            node.slot = -1
-        for tensor in section.uses:
-            tensor.readers = 0 if tensor in ending else 1
-            tensor.views = 0
-            tensor.slot = numbers[tensor]
-        for slot, entry in enumerate(section.entries):
-            entry.readers = entry.views = 0
-            entry.slot = slot
-        for node in nodes:
-            if node.owner is not None:
-                node.owner.views += 1
-            for source in node.sources:
-                source.readers += 1
-        for result in section.results:
-            result.readers += 1
+        self._count(section, numbers, ending)
         self.events: list[int] = []
         self.sizes: list[tuple[int, int]] = []
         self.moments: list[str] = []
-        for node in nodes:
+        for node in section.nodes:
             if node.owner is None:
                 self._place(node, numbers.get(node, slots))
                 if node in numbers and node.slot in self.events:
@@ -293,6 +275,30 @@ class _Part:
                     self._leave(source)
         # shared results stay where they are
         self.results = [result.slot for result in section.results if result not in numbers]
+
+    @staticmethod
+    def _count(section: Section, numbers: dict[Tensor, int], ending: frozenset[Tensor]) -> None:
+        """Sets how often each tensor is read and viewed. A shared one that does not end here has a
+        reader more.
+        """
+        for node in section.nodes:
+            node.readers = 1 if node in numbers and node not in ending else 0
+            node.views = 0
+            node.slot = -1
+        for tensor in section.uses:
+            tensor.readers = 0 if tensor in ending else 1
+            tensor.views = 0
+            tensor.slot = numbers[tensor]
+        for slot, entry in enumerate(section.entries):
+            entry.readers = entry.views = 0
+            entry.slot = slot
+        for node in section.nodes:
+            if node.owner is not None:
+                node.owner.views += 1
+            for source in node.sources:
+                source.readers += 1
+        for result in section.results:
+            result.readers += 1
 
     def _place(self, node: Tensor, slot: int) -> None:
         if node.reuses:

@@ -53,6 +53,9 @@ _ADAPTED = {
 }
 _SOURCE = f"{llamacpp.SOURCE}: common/speculative.cpp"
 
+_Pair = tuple[tuple[int, ...], tuple[int, ...]]
+"""The sides of an adapter's two matrices."""
+
 
 def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] | None:
     """Both sizes where llama.cpp refuses the draft: more than 128 tokens apart
@@ -75,7 +78,7 @@ def why_adapter_differs(
     model: ModelSpec,
     architectures: Mapping[str, Any],
     made_for: str | None,
-    pairs: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
+    pairs: Mapping[str, _Pair],
 ) -> str | None:
     """Why the adapter is not for the model, None where it is or the model's tensors are not known.
 
@@ -107,33 +110,48 @@ def why_adapter_differs(
         for group in groups
         for layer in group.layers or (0,)
     }
-    for name, (first, second) in pairs.items():
+    for name, matrices in pairs.items():
         if made_for is None:
-            layer, tensor = _of_module(name, row)
-            if layer is not None and layer >= architecture.layers:
-                return (
-                    f"it changes {name}, and {model.name} has {architecture.layers:,} layers,"
-                    " counted from 0"
-                )
-            if tensor not in shapes:
-                # in modules of other names, or of a part that the specs do not list
-                continue
+            why = _why_module_differs(model.name, architecture, row, name, matrices, shapes)
+        elif name not in shapes:
+            why = f"it changes {name}, which {model.name} does not have"
         else:
-            tensor = name
-        shape = shapes.get(tensor)
-        if shape is None:
-            return f"it changes {name}, which {model.name} does not have"
-        (into, rank), (rank_again, out) = (*first, 1)[:2], (*second, 1)[:2]
-        if name == "token_embd.weight":
-            # looked up, not multiplied: its matrices have changed places
-            (into, rank), (rank_again, out) = (out, rank_again), (rank_again, rank)
-        if (into, out) != (*shape, 1)[:2] or rank != rank_again:
-            sizes = " and ".join(" × ".join(map(str, sides)) for sides in (first, second))
-            return (
-                f"its matrices for {name} are {sizes}, and that tensor of {model.name} is"
-                f" {' × '.join(map(str, shape))}"
-            )
+            why = _why_shape_differs(model.name, name, matrices, shapes[name])
+        if why is not None:
+            return why
     return None
+
+
+def _why_module_differs(
+    model: str,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    name: str,
+    matrices: _Pair,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> str | None:
+    layer, tensor = _of_module(name, row)
+    if layer is not None and layer >= architecture.layers:
+        return f"it changes {name}, and {model} has {architecture.layers:,} layers, counted from 0"
+    # others are in modules of other names, or of a part that the specs do not list
+    return _why_shape_differs(model, name, matrices, shapes[tensor]) if tensor in shapes else None
+
+
+def _why_shape_differs(
+    model: str, name: str, matrices: _Pair, shape: tuple[int, ...]
+) -> str | None:
+    """None where the product of an adapter's two matrices has the shape of the tensor."""
+    (into, rank), (rank_again, out) = ((*sides, 1)[:2] for sides in matrices)
+    if name == "token_embd.weight":
+        # looked up, not multiplied: its matrices have changed places
+        (into, rank), (rank_again, out) = (out, rank_again), (rank_again, rank)
+    if (into, out) == (*shape, 1)[:2] and rank == rank_again:
+        return None
+    sizes = " and ".join(" × ".join(map(str, sides)) for sides in matrices)
+    return (
+        f"its matrices for {name} are {sizes}, and that tensor of {model} is"
+        f" {' × '.join(map(str, shape))}"
+    )
 
 
 def _of_module(name: str, row: ArchitectureRow) -> tuple[int | None, str]:
@@ -157,67 +175,68 @@ def joined(
     runtime: RuntimeSpec,
     format: str,
 ) -> Parts:
-    """The model's parts with those of the draft and the adapter beside them. The draft shares the
-    program, so of its own overhead only what is not the program's counts.
-    """
-    terms, files, unknown, evictable = (
-        list(model.terms),
-        model.files,
-        model.unknown,
-        model.evictable_bytes,
-    )
-    largest, companions, devices = (
-        model.largest_file_bytes,
-        workload.companions,
-        model.tensor_parallel,
-    )
+    """The model's parts with those of the draft, the model's own block and the adapter."""
+    companions = workload.companions
     source = _SOURCE if format == "gguf" else runtime.sources.get("companions", runtime.name)
+    parts = model
     if draft is not None and companions.draft is not None:
-        name = companions.draft.name
-        unknown += tuple(
-            entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown
-        )
-        devices = tuple(number for number in devices if number in draft.tensor_parallel)
-        beside = (
-            _without_program(item, runtime) if item.is_program else item
-            for item in draft.terms
-            if item.name != "activations"
-        )
-        terms += [
-            _of_a_draft(item, name, source).replace(
-                on_device=item.on_device and _of_a_draft(item.on_device, name, source)
-            )
-            for item in beside
-            if item is not None
-        ]
-        evictable += draft.evictable_bytes
-        if not companions.draft_is_here and isinstance(files, SizedWeights):
-            files = (
-                draft.files
-                if isinstance(draft.files, Unread)
-                else _with(files, draft.files, f"the draft, {name}")
-            )
-            largest = max(largest or 0, draft.largest_file_bytes or 0) or None
+        here = companions.draft_is_here
+        parts = _with_draft(parts, draft, companions.draft.name, runtime, source, is_here=here)
     if companions.own_block and format != "gguf":
-        # divided over devices as the model's own are
+        # divided over devices as the model's own weights are
         cut = next((item.cut for item in model.terms if item.name == "weights"), ())
-        terms += [
+        block = [
             item.replace(cut=cut) if item.name == "mtp_weights" else item
             for item in _block_of_a_checkpoint(subject, workload, source)
         ]
+        parts = parts.replace(terms=(*parts.terms, *block))
     if companions.adapter is not None:
-        terms.append(
-            _adapter(subject, companions.adapter, companions.adapter_rank, runtime, format, source)
+        adapter = companions.adapter
+        kept = _adapter(subject, adapter, companions.adapter_rank, runtime, format, source)
+        parts = parts.replace(terms=(*parts.terms, kept))
+        if not companions.adapter_is_here and isinstance(parts.files, SizedWeights):
+            parts = parts.replace(files=_with(parts.files, adapter, "the adapter"))
+    return parts
+
+
+def _with_draft(
+    model: Parts, draft: Parts, name: str, runtime: RuntimeSpec, source: str, *, is_here: bool
+) -> Parts:
+    """The draft shares the program, so of its own overhead only what is not the program's counts.
+
+    `is_here`: its files are on this machine, and are not downloaded.
+    """
+    beside = (
+        _without_program(item, runtime) if item.is_program else item
+        for item in draft.terms
+        if item.name != "activations"
+    )
+    terms = [
+        _of_a_draft(item, name, source).replace(
+            on_device=item.on_device and _of_a_draft(item.on_device, name, source)
         )
-        if not companions.adapter_is_here and isinstance(files, SizedWeights):
-            files = _with(files, companions.adapter, "the adapter")
+        for item in beside
+        if item is not None
+    ]
+    unknown = [
+        entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown
+    ]
+    files, largest = model.files, model.largest_file_bytes
+    if not is_here and isinstance(files, SizedWeights):
+        files = (
+            draft.files
+            if isinstance(draft.files, Unread)
+            else _with(files, draft.files, f"the draft, {name}")
+        )
+        largest = max(largest or 0, draft.largest_file_bytes or 0) or None
+    devices = (number for number in model.tensor_parallel if number in draft.tensor_parallel)
     return model.replace(
-        terms=tuple(terms),
+        terms=(*model.terms, *terms),
         files=files,
-        unknown=unknown,
-        evictable_bytes=evictable,
+        unknown=(*model.unknown, *unknown),
+        evictable_bytes=model.evictable_bytes + draft.evictable_bytes,
         largest_file_bytes=largest,
-        tensor_parallel=devices,
+        tensor_parallel=tuple(devices),
     )
 
 

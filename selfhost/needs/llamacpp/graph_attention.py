@@ -48,37 +48,16 @@ class Attending(Graph):
     def attention(
         self, heads: Attention, normed: Tensor, rotated: bool, cached: bool = True
     ) -> Tensor:
-        record, tokens = self.record, self.tokens
-        count, groups, size, value = (
-            heads.heads,
-            heads.kv_heads,
-            heads.key_length,
-            heads.value_length,
-        )
+        record, tokens, count, value = self.record, self.tokens, heads.heads, heads.value_length
         unpacked = heads.kind == "full" and heads.latent_length
-        queries, keys, values, gate = (
+        queries, keys, values, joined = (
             self.unpacked(heads, normed) if unpacked else self.projected(heads, normed, rotated)
         )
         if self.row.encoder:
             return self.without_cache(heads, queries, keys, values)
-        # without flash attention every value row is as wide as the widest
-        widest = (
-            groups * value
-            if self.flash
-            else max(group.kv_heads * group.value_length for group in self.model.attention)
-        )
+        widest = self.widest_values(heads)
         shared = self.shared(heads, widest)
-        if shared.key_rotation is not None:
-            queries = self.hadamard(
-                queries, count * size * tokens, shared.key_rotation, shared.key_block
-            )
-            keys = self.hadamard(
-                keys, groups * size * tokens, shared.key_rotation, shared.key_block
-            )
-        if shared.value_rotation is not None:
-            values = self.hadamard(
-                values, groups * value * tokens, shared.value_rotation, _ROTATION
-            )
+        queries, keys, values = self.turned(heads, shared, queries, keys, values)
         blocks = self.in_blocks(heads)
         indexed = self.indexed_blocks(heads, normed) if blocks else None
         for tensor in (
@@ -87,26 +66,55 @@ class Attending(Graph):
             if cached or tensor is queries:
                 record.expand(tensor)
         if cached:
-            record.expand(record.elsewhere(record.view(keys), shared.key_places))
-            if not self.flash and values.strided:
-                values = record.result((groups * value, tokens), values)
-            if groups * value < widest:
-                values = record.result((widest, tokens), values)
-            record.expand(record.elsewhere(record.view(values), shared.value_places))
+            self.into_the_cache(heads, shared, keys, values, widest)
         if indexed is not None:
             looked = self.look_in_blocks(heads, shared, queries, indexed)
         else:
-            looked = self.look(shared, queries, count, value, (groups * size, groups * value))
+            widths = heads.kv_heads * heads.key_length, heads.kv_heads * value
+            looked = self.look(shared, queries, count, value, widths)
             record.expand(looked)
         if shared.value_rotation is not None:
             looked = self.hadamard(looked, count * value * tokens, shared.value_rotation, _ROTATION)
         if self.row.gated_query:
-            gate = record.result((count * size, tokens), record.view(gate, strided=True))
-            looked = record.over((count * size, tokens), looked, gate)
+            sides = count * heads.key_length, tokens
+            gate = record.result(sides, record.view(joined, strided=True))
+            looked = record.over(sides, looked, gate)
         looked = self.gated(looked, normed, count, value)
         if "attn_sub_norm" in self.row.norms:
             looked = self.norm(looked, count * value, tokens)
         return record.result((self.width, tokens), looked)
+
+    def widest_values(self, heads: Attention) -> int:
+        """Elements of a row of values: without flash attention all are as wide as the widest."""
+        if self.flash:
+            return heads.kv_heads * heads.value_length
+        return max(group.kv_heads * group.value_length for group in self.model.attention)
+
+    def turned(
+        self, heads: Attention, shared: Shared, queries: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated to meet a quantized cache; as they are for any other."""
+        tokens, size, groups = self.tokens, heads.key_length, heads.kv_heads
+        rotation, block = shared.key_rotation, shared.key_block
+        if rotation is not None:
+            queries = self.hadamard(queries, heads.heads * size * tokens, rotation, block)
+            keys = self.hadamard(keys, groups * size * tokens, rotation, block)
+        if shared.value_rotation is not None:
+            elements = groups * heads.value_length * tokens
+            values = self.hadamard(values, elements, shared.value_rotation, _ROTATION)
+        return queries, keys, values
+
+    def into_the_cache(
+        self, heads: Attention, shared: Shared, keys: Tensor, values: Tensor, widest: int
+    ) -> None:
+        """`widest`: elements of a row of values in the cache."""
+        record, tokens, length = self.record, self.tokens, heads.kv_heads * heads.value_length
+        record.expand(record.elsewhere(record.view(keys), shared.key_places))
+        if not self.flash and values.strided:
+            values = record.result((length, tokens), values)
+        if length < widest:
+            values = record.result((widest, tokens), values)
+        record.expand(record.elsewhere(record.view(values), shared.value_places))
 
     def projected(
         self, heads: Attention, normed: Tensor, rotated: bool

@@ -93,24 +93,46 @@ class FeedingForward(Graph):
         chunk: int = 0,
     ) -> Tensor:
         """`chunk`: the width of those that are one for each two."""
-        record, width, style, length = (
-            self.record,
-            wide.latent_length or self.width,
-            self.style,
-            chunk or wide.length,
-        )
+        record, width, length = self.record, wide.latent_length or self.width, chunk or wide.length
         scores = scores or record.result((count, side), read)
-        chances = record.over((count, side), scores) if not style.chosen_first else scores
-        ranked = scores if style.before_experts else chances
+        chances = scores if self.style.chosen_first else record.over((count, side), scores)
+        ranked = scores if self.style.before_experts else chances
+        chosen = self.chosen_experts(wide, count, side, scores, ranked)
+        if chunk:
+            chosen = record.result((used, side), record.result((used, side), chosen))
+        weights = self.expert_weights(chances, chosen, used, side)
+        record.expand(weights)
+        read = record.view(record.result((width, side), read) if wide.latent_length else read)
+        sides = width, used, side
+        if self.style.before_experts:
+            read = record.over(sides, record.result(sides, read), weights)
+        inner = self.inside_experts(read, chosen, (length, used, side))
+        outputs = record.result(sides, inner, chosen)
+        if self.row.expert_norms:
+            scales = record.result((1, used, side), record.result((1, count, side)), chosen)
+            outputs = record.over(sides, outputs, scales)
+        outputs = self.with_bias(outputs, chosen, sides)
+        if not self.style.before_experts:
+            outputs = record.over(sides, outputs, weights)
+        record.expand(outputs)
+        return self.sum_of_experts(outputs, width, used, side)
+
+    def chosen_experts(
+        self, wide: FeedForward, count: int, side: int, scores: Tensor, ranked: Tensor
+    ) -> Tensor:
+        """The numbers of the experts that rank highest, in groups those of the best groups."""
+        record = self.record
         if self.row.chunk_experts:
             ranked = record.over((count, side), scores)
         if wide.router_bias or self.row.router_bias:
             ranked = record.over((count, side), ranked)
         if wide.groups:
             ranked = self.best_groups(wide, ranked, side)
-        chosen = record.view(record.result((count, side), ranked), strided=True)
-        if chunk:
-            chosen = record.result((used, side), record.result((used, side), chosen))
+        return record.view(record.result((count, side), ranked), strided=True)
+
+    def expert_weights(self, chances: Tensor, chosen: Tensor, used: int, side: int) -> Tensor:
+        """How much the output of each chosen expert counts."""
+        record, style = self.record, self.style
         weights = record.result((1, used, side), record.view(chances), chosen)
         if style.chosen_first:
             weights = record.view(record.over((used, side), record.view(weights)))
@@ -118,32 +140,23 @@ class FeedingForward(Graph):
             flat = record.view(weights)
             total = record.over((1, side), record.result((1, side), flat))
             weights = record.view(record.over((used, side), flat, total))
-        if style.rescaled:
-            weights = record.over((1, used, side), weights)
-        record.expand(weights)
-        read = record.view(record.result((width, side), read) if wide.latent_length else read)
-        if style.before_experts:
-            read = record.over(
-                (width, used, side), record.result((width, used, side), read), weights
-            )
-        up = record.result((length, used, side), read, chosen)
-        if self.row.expert_bias:
-            up = record.over((length, used, side), up, chosen)
-        gate = up
-        if self.row.gate != "none":
-            gate = record.result((length, used, side), read, chosen)
-            if self.row.expert_bias:
-                gate = record.over((length, used, side), gate, chosen)
-            gate = self.activated((length, used, side), gate, up)
-        outputs = record.result((width, used, side), gate, chosen)
-        if self.row.expert_norms:
-            scales = record.result((1, used, side), record.result((1, count, side)), chosen)
-            outputs = record.over((width, used, side), outputs, scales)
-        if self.row.expert_bias:
-            outputs = record.over((width, used, side), outputs, chosen)
-        if not style.before_experts:
-            outputs = record.over((width, used, side), outputs, weights)
-        record.expand(outputs)
+        return record.over((1, used, side), weights) if style.rescaled else weights
+
+    def inside_experts(self, read: Tensor, chosen: Tensor, sides: tuple[int, ...]) -> Tensor:
+        """What the last matrix of each chosen expert reads."""
+        up = self.with_bias(self.record.result(sides, read, chosen), chosen, sides)
+        if self.row.gate == "none":
+            return up
+        gate = self.with_bias(self.record.result(sides, read, chosen), chosen, sides)
+        return self.activated(sides, gate, up)
+
+    def with_bias(self, tensor: Tensor, chosen: Tensor, sides: tuple[int, ...]) -> Tensor:
+        """The bias of each chosen expert added, where the experts have one."""
+        return self.record.over(sides, tensor, chosen) if self.row.expert_bias else tensor
+
+    def sum_of_experts(self, outputs: Tensor, width: int, used: int, side: int) -> Tensor:
+        """One expert after the other."""
+        record = self.record
         parts = [record.view(outputs, strided=True) for _ in range(used)]
         for part in parts:
             record.expand(part)

@@ -3,7 +3,7 @@
 Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What follows from a spec and its
 row (norms, fused matrices, windows, experts) is taken from there. Operations that write over their
 only source change nothing and are left out: scales, biases, activations, the weight of a norm.
-Attention, recurrence and feed-forwards have rooms of their own beside this one.
+Attention, recurrence and feed-forwards have modules of their own beside this one.
 """
 
 from __future__ import annotations
@@ -319,22 +319,14 @@ class Builder(Attending, Recurring, FeedingForward):
 
     def two_parts(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
         """A layer that attends or recurs, or both beside each other, and then feeds forward."""
-        record, style, norms = self.record, self.style, self.row.norms
-        heads, state, wide = layer.heads, layer.state, layer.wide
+        record, style, wide = self.record, self.style, layer.wide
         assert wide is not None
-        width, side = self.width, self.tokens
-        read = self.norm(residual, width, side) if self.model.parallel_norms == 2 else normed
-        attended = self.mix(heads, state, read, layer.rotated, layer.cached)
-        if heads is not None and state is not None:
-            # Falcon-H1: attention and recurrence beside each other, each with the norm computed
-            # anew
-            beside = self.recurrence(state, self.norm(residual, width, side))
-            residual = record.over(
-                (width, side), record.over((width, side), attended, beside), residual
-            )
-        after_attention = any(name in norms for name in _AFTER_FEED_FORWARD)
-        if after_attention and style.normed_first:
-            attended = self.norm(attended, width, side)
+        side = self.tokens
+        both = layer.heads is not None and layer.state is not None
+        attended, residual = self.mixed_in(layer, normed, residual)
+        norm_after = any(name in self.row.norms for name in _AFTER_FEED_FORWARD)
+        if norm_after and style.normed_first:
+            attended = self.norm(attended, self.width, side)
         scores: Tensor | None = None
         if style.routed_early:
             scores = record.result((wide.experts or 1, side), residual)
@@ -347,17 +339,36 @@ class Builder(Attending, Recurring, FeedingForward):
                 scores = record.result((wide.experts or 1, side), scores, self.rows)
         record.moment = "the feed-forward"
         entered = residual
-        if after_attention and not (style.normed_first or style.normed_residual or style.beside):
-            attended = self.norm(attended, width, side)
-        both = heads is not None and state is not None
+        if norm_after and not (style.normed_first or style.normed_residual or style.beside):
+            attended = self.norm(attended, self.width, side)
         read, residual = self.read_by_feed_forward(normed, attended, residual, side, added=both)
         computed, residual = self.fed_forward(wide, entered, read, residual, side, scores)
-        if after_attention:
-            computed = self.norm(computed, width, side)
+        if norm_after:
+            computed = self.norm(computed, self.width, side)
+        return self.sum_of_parts(computed, residual, attended, side)
+
+    def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """What attention or recurrence gives, and the residual.
+
+        Falcon-H1 has both beside each other, each with the norm computed anew, and adds them at
+        once.
+        """
+        record, sides = self.record, (self.width, self.tokens)
+        read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
+        attended = self.mix(layer.heads, layer.state, read, layer.rotated, layer.cached)
+        if layer.heads is not None and layer.state is not None:
+            beside = self.recurrence(layer.state, self.norm(residual, *sides))
+            residual = record.over(sides, record.over(sides, attended, beside), residual)
+        return attended, residual
+
+    def sum_of_parts(
+        self, computed: Tensor, residual: Tensor, attended: Tensor, side: int
+    ) -> Tensor:
+        """In the order in which llama.cpp adds them."""
         terms = {"made": computed, "residual": residual, "attended": attended}
-        total, *rest = [terms[name] for name in style.sums]
+        total, *rest = [terms[name] for name in self.style.sums]
         for term in rest:
-            total = record.over((width, side), total, term)
+            total = self.record.over((self.width, side), total, term)
         return total
 
     def read_by_feed_forward(

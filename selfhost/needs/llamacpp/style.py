@@ -5,10 +5,37 @@ The header of that file explains every key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...core.records import Record
 
+TYPE_CHECKING = False
 
-class Style(Record):
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+
+class Row(Record):
+    """A table of the file. A field that is a table of its own has `read_by(Kind.of_table)`."""
+
+    @classmethod
+    def stated_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as fields take them: lists as tuples, tables as their records."""
+        stated = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        for field, key in cls._keys.items():
+            if field in stated:
+                stated[field] = key.read(values, field)
+        return stated
+
+    @classmethod
+    def of_table(cls, values: Mapping[str, Any], key: str) -> Self:
+        """The table under that key. `TypeError` names a key that it may not have."""
+        return cls(**cls.stated_values(values[key]))
+
+
+class Style(Row):
     """`graph`: how llama.cpp builds the graph of one architecture."""
 
     builder: str = "layers"
@@ -45,7 +72,7 @@ class Style(Record):
     skip: bool = False
 
 
-class ClosedForm(Record):
+class ClosedForm(Row):
     """`closed_form`: what the closed form of the compute buffer knows of one architecture."""
 
     measured: bool = False

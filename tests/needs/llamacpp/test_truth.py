@@ -22,7 +22,7 @@ from selfhost.core.workload import Workload
 from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
-from selfhost.needs.llamacpp import memory as gguf
+from selfhost.needs.llamacpp import header as gguf
 from selfhost.needs.llamacpp.style import ClosedForm, Style
 from selfhost.needs.quantization import canonical_gguf, stored
 from selfhost.needs.records import SizedWeights

@@ -1,0 +1,91 @@
+"""The encoder of a model that sees or hears, which llama.cpp loads from a file of its own."""
+
+from __future__ import annotations
+
+from ..parts import PLAIN_PICTURE_PIXELS, Encoder, Subject, Use, term
+from ..records import How, Term
+from . import buffers as llamacpp
+
+# of 19 kinds of encoders most reserve less; the largest picture of the largest takes that much
+_PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_400_000_000
+
+
+def projector_term(subject: Subject) -> Term | None:
+    """The vision or audio encoder: a file of its own, 16-bit with some 32-bit vectors."""
+    encoders = subject.spec.parameters.encoders
+    if not encoders or subject.architecture is None or subject.spec.modality == "speech":
+        return None
+    stated = subject.spec.parameters.projector_bytes
+    if stated is not None:
+        # names of tensors and keys come on top
+        line = (
+            f"{stated:,} bytes; {encoders:,} parameters, matrices in 16 bits, vectors and positions"
+            " in 32"
+        )
+        source = "F16 projector file as llama.cpp's converter writes it (0c1e570, conversion/*.py)"
+        return term("projector", stated, How.COMPUTED, source, line, high=stated + stated // 200)
+    size = int(encoders * 2.02)
+    return term(
+        "projector", size, How.COMPUTED,
+        "F16 projector file; parameters of the encoders as in the spec",
+        f"{encoders:,} parameters × 2.02 bytes", low=encoders * 2, high=int(encoders * 2.12),
+    )  # fmt: skip
+
+
+def _with_work(size: int) -> int:
+    """A buffer of an encoder with what activations take in 16 bits to meet its weights, and the
+    picture itself.
+
+    Measured of a Pixtral's: 1.19 times as much as the buffer grows with the picture
+    (tests/truth/llamacpp_companions.json).
+    """
+    return size * 6 // 5
+
+
+def reading_pictures(encoder: Encoder | None) -> tuple[Term, list[Use]]:
+    """The encoder's own buffer: reserved at load for a picture of its own choice, touched by a
+    picture, larger for a larger one.
+    """
+    if encoder is None:
+        buffer = term(
+            "projector_compute", _PICTURE_BYTES, How.ASSUMED,
+            "this encoder was not measured; for others it was 21 MB to 2.0 GB (llama.cpp 0c1e570)",
+            f"{_PICTURE_BYTES:,} bytes", low=0, high=_PICTURE_HIGH_BYTES,
+        )  # fmt: skip
+        return buffer, []
+    plain = encoder.plain_bytes
+    if encoder.largest_pixels is None:
+        line = (
+            f"{plain:,} bytes; for {encoder.largest_seconds} seconds of sound, the most, none"
+            " without any"
+        )
+    else:
+        side = min(PLAIN_PICTURE_PIXELS, encoder.largest_pixels)
+        line = f"{plain:,} bytes; for a picture of {side:,} × {side:,}, none without one"
+        if encoder.largest_bytes > plain:
+            line += (
+                f", {encoder.largest_bytes:,} for one of {encoder.largest_pixels:,} ×"
+                f" {encoder.largest_pixels:,}, the most"
+            )
+    source = f"{llamacpp.SOURCE}: tools/mtmd/clip.cpp, an encoder {encoder.what}"
+    how = How.MEASURED
+    if encoder.assumed is not None:
+        source, how = f"{source}: {encoder.assumed}", How.ASSUMED
+    buffer = term(
+        "projector_compute",
+        plain,
+        how,
+        source,
+        f"{line}; up to a fifth more in a work buffer",
+        high=_with_work(plain),
+    )
+    uses = [(buffer.name, 0, plain), (buffer.name, plain, _with_work(encoder.largest_bytes))]
+    if encoder.reserved_bytes <= plain:
+        return buffer, uses
+    there = f"{encoder.reserved_bytes:,} bytes; reserved at load, for pictures that take no more"
+    return (
+        buffer.replace(
+            on_device=term("projector_compute", encoder.reserved_bytes, how, source, there)
+        ),
+        uses,
+    )

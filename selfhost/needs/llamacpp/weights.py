@@ -1,0 +1,219 @@
+"""The weights of a GGUF file in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
+from ...core.records import Record
+from ..parts import Subject, term
+from ..quantization import BITS_PER_WEIGHT, Stored, typed_earlier
+from ..records import How, Offload, SizedWeights, Term
+from ..repack import LAYOUTS, layout_of
+from ..tensors import ArchitectureRow
+from . import buffers as llamacpp
+from .files import (
+    RECIPE,
+    RECIPE_ERROR,
+    as_published,
+    by_type,
+    computed_file,
+    of_file,
+    spread,
+    usual,
+)
+from .load import Load
+
+_OWN_MIX = 0.005
+# whatever their type (ggml/src/ggml-cpu/repack.cpp)
+_NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
+
+
+class _Loaded(Record):
+    """The tensors that a program loads of one file, where each is known. Less and more: how many
+    bytes the range of the whole goes below and above.
+    """
+
+    tensors: tuple[Stored, ...]
+    less: int
+    more: int
+    how: How
+    source: str
+    tied: bool
+
+
+def weights_terms(
+    subject: Subject,
+    quantization: str,
+    files: SizedWeights,
+    instruction_sets: tuple[str, ...] | None,
+) -> tuple[list[Term], int]:
+    """Mapped weights, the second layout that the CPU wants, and the bytes of originals it
+    replaced.
+    """
+    architecture, row = subject.architecture, subject.row
+    if (
+        not subject.whole
+        or architecture is None
+        or row is None
+        or quantization not in BITS_PER_WEIGHT
+    ):
+        line = f"{files.arithmetic}; the whole file"
+        low, high = files.low_bytes, files.high_bytes
+        whole_file = term("weights", files.bytes, files.how, files.source, line, low=low, high=high)
+        return [whole_file], 0
+    real = of_file(subject.spec, quantization)
+    earlier = typed_earlier(subject.spec.released)
+    whole = real or usual(architecture, row, quantization, earlier)
+    if not real and files.how is How.STATED:
+        published_row = as_published(row, subject.spec.released)
+        computed = computed_file(architecture, published_row, quantization, earlier)
+        if not _follows_the_recipe(files, computed):
+            return [_own_mix(whole, row, files)], 0
+    loaded = _loaded(subject.spec, architecture, row, quantization, files, whole, real=bool(real))
+    return _in_layouts(loaded, LAYOUTS[layout_of(instruction_sets)])
+
+
+def _follows_the_recipe(files: SizedWeights, computed: SizedWeights) -> bool:
+    """True where the published size is near that of llama-quantize's own types."""
+    error = files.bytes * _OWN_MIX
+    return computed.low_bytes - error <= files.bytes <= computed.high_bytes + error
+
+
+def _own_mix(tensors: tuple[Stored, ...], row: ArchitectureRow, files: SizedWeights) -> Term:
+    """A whole file whose publisher chose types of their own."""
+    low = files.bytes - int(files.bytes * _OWN_MIX)
+    source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
+    line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
+    weights = term("weights", files.bytes, How.STATED, source, line, low=low)
+    offload = _in_proportion(_offload(tensors, _tied(tensors, row)), tensors, files.bytes)
+    return weights.replace(offload=offload)
+
+
+def _loaded(
+    spec: ModelSpec,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    quantization: str,
+    files: SizedWeights,
+    whole: tuple[Stored, ...],
+    *,
+    real: bool,
+) -> _Loaded:
+    """`whole`: all tensors of the file; `real`: they are those of the very file that was read."""
+    tensors = tuple(tensor for tensor in whole if not _passed_over(tensor, row))
+    size = sum(tensor.bytes for tensor in whole)
+    how, source, less, more = How.EXACT, f"tensor table in the header of {spec.origin}", 0, 0
+    if not real:
+        how, source = How.COMPUTED, RECIPE
+        if files.how is How.STATED:
+            source = f"{RECIPE}; agrees with the size of {files.source.removeprefix(SIZE_OF)}"
+        least, most = spread(architecture, row, quantization)
+        less, more = size - least, most - size
+        if not row.mtp_in_gguf:
+            # the file may lack them
+            less += sum(tensor.bytes for tensor in tensors if tensor.extra)
+    return _Loaded(
+        tensors=tensors, less=less, more=more, how=how, source=source, tied=_tied(tensors, row)
+    )
+
+
+def _in_layouts(loaded: _Loaded, layout: Mapping[str, int]) -> tuple[list[Term], int]:
+    """The weights as they lie in the file and those in a second layout, each with its share of the
+    range; and the bytes of the second.
+    """
+    moved = tuple(tensor for tensor in loaded.tensors if _repacked(tensor, layout))
+    rest = tuple(tensor for tensor in loaded.tensors if not _repacked(tensor, layout))
+    copied, kept = (sum(tensor.bytes for tensor in part) for part in (moved, rest))
+    share = kept / (kept + copied) if copied else 1
+    less, more = int(loaded.less * share), int(loaded.more * share)
+    own = term(
+        "weights",
+        kept,
+        loaded.how,
+        loaded.source,
+        by_type(rest),
+        low=kept - less,
+        high=kept + more,
+    ).replace(offload=_offload(rest, loaded.tied))
+    if not copied:
+        return [own], 0
+    second = term(
+        "repacked_weights",
+        copied,
+        loaded.how,
+        f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp; interleaved for this processor, the originals"
+        " in the page cache may be dropped",
+        by_type(moved),
+        low=copied - (loaded.less - less),
+        high=copied + (loaded.more - more),
+    ).replace(offload=_offload(moved, loaded.tied))
+    return [own, second], copied
+
+
+def _tied(tensors: Iterable[Stored], row: ArchitectureRow) -> bool:
+    """True for a decoder without an output matrix of its own, whatever its checkpoint has."""
+    return not row.embeds and all(tensor.name != "output.weight" for tensor in tensors)
+
+
+def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
+    """Of a multi-token-prediction block, and left in the file unless it is to draft."""
+    return tensor.extra and not tensor.name.startswith(
+        tuple(f"blk.*.{part}" for part in row.mtp_loaded)
+    )
+
+
+def _offload(tensors: tuple[Stored, ...], tied: bool) -> Offload:
+    """The input layer is never given to a device, and the output matrix goes with the last layer
+    (src/llama-model.cpp, load_tensors).
+
+    `tied`: the token table is the output matrix too, and a device has a copy of it
+    (TENSOR_DUPLICATED).
+    """
+    output = sum(tensor.bytes for tensor in tensors if tensor.name.startswith("output."))
+    tables = sum(tensor.bytes for tensor in tensors if tensor.is_table)
+    again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == "token_embd.weight")
+    layers = sum(tensor.bytes for tensor in tensors) - output - tables
+    return Offload(layer_bytes=layers, output_bytes=output + again, table_bytes=tables)
+
+
+def _in_proportion(parts: Offload, tensors: tuple[Stored, ...], size: int) -> Offload:
+    """The parts of a file of that size whose tensors have other types than these."""
+    loaded = sum(tensor.bytes for tensor in tensors)
+    again = parts.layer_bytes + parts.output_bytes + parts.table_bytes - loaded
+    output, tables, twice = (
+        size * part // loaded for part in (parts.output_bytes, parts.table_bytes, again)
+    )
+    return Offload(
+        layer_bytes=size - output - tables + twice, output_bytes=output, table_bytes=tables
+    )
+
+
+def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
+    multiple = layout.get(tensor.type)
+    if (
+        multiple is None
+        or not tensor.name.endswith(".weight")
+        or len(tensor.shape) < 2
+        or tensor.shape[1] % multiple
+    ):
+        return False
+    return not tensor.name.startswith(_NEVER_REPACKED) and not tensor.name.endswith(
+        ("attn_k_b.weight", "attn_v_b.weight")
+    )
+
+
+def own_block_terms(load: Load, quantization: str, compute: Term) -> list[Term]:
+    """What the model's own multi-token-prediction block takes. `compute` is the model's buffer."""
+    whole: tuple[Stored, ...] = ()
+    if quantization in BITS_PER_WEIGHT:
+        earlier = typed_earlier(load.subject.spec.released)
+        whole = usual(load.architecture, load.row, quantization, earlier)
+    tensors = tuple(tensor for tensor in whole if _passed_over(tensor, load.row))
+    size, line = sum(tensor.bytes for tensor in tensors), by_type(tensors)
+    if not load.row.mtp_in_gguf:
+        line += "; published files may lack the block: take one that was converted with it"
+    from .companions import block_terms
+
+    weights = size, int(size * RECIPE_ERROR), line
+    return block_terms(load.architecture, load.row, load.room, weights, compute)
