@@ -73,7 +73,8 @@ def test_a_newer_model_of_the_same_size_has_the_larger_standing() -> None:
     """Llama 3 8B of 2024-04 and Llama 3.1 8B of 2024-07 have as many parameters."""
     standings = Standings(open_catalogue())
     older, newer = standings.of("llama-3-8b-instruct"), standings.of("llama-3.1-8b-instruct")
-    assert older is not None and newer is not None
+    assert older is not None
+    assert newer is not None
     assert older.size < newer.size
 
 

@@ -21,7 +21,6 @@ from helpers.recordings import (
     version_2,
 )
 from selfhost.machine.probes import (
-    memory,
     procfs,
     read_machine,
 )
