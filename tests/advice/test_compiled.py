@@ -10,7 +10,7 @@ import pytest
 from selfhost import Workload
 from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
-from selfhost.api import judge_all
+from selfhost.api import Listing, judge_all
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index
 from selfhost.core.shipped import shipped_folder
 from selfhost.core.workload import Load
@@ -100,6 +100,10 @@ def test_a_load_leaves_the_needs_as_they_are(folder: Path) -> None:
     )
 
 
+def _printed(listing: Listing, machine: Machine) -> str:
+    return plain(list_document(listing.answers, machine, top=None, wide=True, only_running=False))
+
+
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=list(MACHINES))
 def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: Machine) -> None:
     """Route, order, every finding and every printed cell of the whole catalogue are those of the specs themselves."""
@@ -107,17 +111,23 @@ def test_both_ways_give_the_same_list(packed: Path, specs: Catalogue, machine: M
     assert Questions.open(ready, Workload(), machine) is not None
     fast = judge_all(ready, Workload(), machine, today=DAY)
     slow = judge_all(specs, Workload(), machine, today=DAY)
-    assert [answer.model.id for answer in fast] == [answer.model.id for answer in slow]
-    for one, other in zip(fast, slow, strict=True):
+    assert [answer.model.id for answer in fast.answers] == [
+        answer.model.id for answer in slow.answers
+    ]
+    for one, other in zip(fast.answers, slow.answers, strict=True):
         assert (one.route, one.findings, one.speed, one.workload) == (
             other.route,
             other.findings,
             other.speed,
             other.workload,
         )
-    assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
-    assert json_report.listing(fast, machine) == json_report.listing(slow, machine)
-    assert sum(answer.here is not None for answer in fast) == len(machine.models_present or ())
+    assert _printed(fast, machine) == _printed(slow, machine)
+    assert json_report.listing(fast.answers, machine, fast) == json_report.listing(
+        slow.answers, machine, slow
+    )
+    assert sum(answer.here is not None for answer in fast.answers) == len(
+        machine.models_present or ()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -140,8 +150,8 @@ def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> 
     nothing = Machine(memory_total_bytes=GIB, memory_limit_bytes=GIB)
     fast = judge_all(Catalogue.open(shipped=str(packed)), Workload(), nothing, today=today)
     slow = judge_all(specs, Workload(), nothing, today=today)
-    assert [(answer.model.id, answer.route) for answer in fast] == [
-        (answer.model.id, answer.route) for answer in slow
+    assert [(answer.model.id, answer.route) for answer in fast.answers] == [
+        (answer.model.id, answer.route) for answer in slow.answers
     ]
 
 
@@ -167,9 +177,9 @@ def test_what_is_asked_counts_both_ways(packed: Path, specs: Catalogue, workload
     machine = MACHINES["small server"]
     fast = judge_all(Catalogue.open(shipped=str(packed)), workload, machine, today=DAY)
     slow = judge_all(specs, workload, machine, today=DAY)
-    assert plain(list_document(fast, machine)) == plain(list_document(slow, machine))
-    assert [(answer.findings, answer.workload) for answer in fast] == [
-        (answer.findings, answer.workload) for answer in slow
+    assert _printed(fast, machine) == _printed(slow, machine)
+    assert [(answer.findings, answer.workload) for answer in fast.answers] == [
+        (answer.findings, answer.workload) for answer in slow.answers
     ]
 
 
@@ -198,20 +208,20 @@ def test_a_list_reads_no_spec(
     for name in ("small server", "desktop-2x-rtx3090", "macbook-air-m2-8gb"):
         # but for models that may be those on the machine, by their size
         machine = MACHINES[name].replace(models_present=None)
-        answers = judge_all(Catalogue.open(shipped=str(packed)), workload, machine, today=DAY)
-        assert plain(list_document(answers, machine))
-        assert json_report.dumps(json_report.listing(answers, machine))
-        assert catalogue_page(answers, machine, {})
+        listing = judge_all(Catalogue.open(shipped=str(packed)), workload, machine, today=DAY)
+        assert _printed(listing, machine)
+        assert json_report.dumps(json_report.listing(listing.answers, machine, listing))
+        assert catalogue_page(listing.answers, machine, {})
 
 
 def test_a_list_words_no_reason(packed: Path) -> None:
     """Hundreds of reasons that nobody reads would be a third of the work: they are there, and not yet words."""
     machine = MACHINES["small server"]
-    answers = judge_all(Catalogue.open(shipped=str(packed)), Workload(), machine, today=DAY)
-    assert plain(list_document(answers, machine))
+    listing = judge_all(Catalogue.open(shipped=str(packed)), Workload(), machine, today=DAY)
+    assert _printed(listing, machine)
     held = [
         finding
-        for answer in answers
+        for answer in listing.answers
         for finding in answer.findings
         if finding.check in ("memory", "speed")
     ]
@@ -263,7 +273,7 @@ def test_an_added_spec_counts_at_once(folder: Path) -> None:
     )
     assert not used(folder)
     listed = judge_all(Catalogue.open(shipped=str(folder)), Workload(), Machine(), today=DAY)
-    assert "own-1b" in [answer.model.id for answer in listed]
+    assert "own-1b" in [answer.model.id for answer in listed.answers]
 
 
 def test_a_changed_program_counts_at_once(
@@ -287,8 +297,8 @@ def test_an_own_spec_goes_before_the_shipped_one(folder: Path, tmp_path: Path) -
         'schema = 1\nid = "opt-125m"\nname = "Mine"\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
     )
     listed = judge_all(Catalogue.open([own], shipped=str(folder)), Workload(), Machine(), today=DAY)
-    assert {answer.model.id: answer.model.name for answer in listed}["opt-125m"] == "Mine"
-    assert len(listed) == 5
+    assert {answer.model.id: answer.model.name for answer in listed.answers}["opt-125m"] == "Mine"
+    assert len(listed.answers) == 5
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from selfhost import Workload, check
@@ -14,8 +16,8 @@ from selfhost.verdict.speed import PaceRange, Speed
 DAY = "2026-11-20"
 
 
-def standing(**fields: object) -> Standing:
-    values = {
+def standing(**fields: Any) -> Standing:
+    values: dict[str, Any] = {
         "id": "model",
         "kind": 0,
         "uses": ("chat",),
