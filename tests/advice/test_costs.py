@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,11 @@ from helpers.paths import COMMON, RECORDS
 from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
+from selfhost.cli.arguments import years
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
+from selfhost.verdict.costs import MonthlyCost
+from selfhost.verdict.speed import PaceRange, Speed
 
 RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 RATINGS = tomllib.loads((COMMON / "power.toml").read_text(encoding="utf-8"))
@@ -523,3 +527,205 @@ def test_an_unknown_price_is_no_bill_of_nothing() -> None:
     )
     assert writes.offers[0].usd_per_month is None
     assert reads.offers[0].usd_per_month == 30
+
+
+def profile(name: str) -> Machine:
+    from selfhost.machine.profiles import load as profile_of
+
+    return profile_of(name).machine
+
+
+CARD = profile("desktop-rtx4090-24gb")
+OFFER = Offer(
+    provider="p",
+    model="m",
+    model_id="m",
+    input_usd_per_million_tokens=2.5,
+    output_usd_per_million_tokens=10.0,
+    as_of="2026-11-20",
+    source="a list",
+)
+
+
+def month_of(load: Load, pace: tuple[float, float, float] = (20.0, 40.0, 50.0)) -> MonthlyCost:
+    """A month with OFFER and on a machine that writes at that pace and reads ten times as fast."""
+    speed = Speed(
+        decode=PaceRange(low=pace[0], likely=pace[1], high=pace[2]),
+        prompt=PaceRange(low=10 * pace[0], likely=10 * pace[1], high=10 * pace[2]),
+        how="stated",
+    )
+    return monthly_cost(load, "text", (OFFER,), RECORD, NEEDS, speed, RATINGS, runs=True)
+
+
+NEEDS = check("mistral-7b", machine=RECORD).needs
+PRICES = st.floats(0.01, 10_000, allow_nan=False)
+
+
+@given(
+    read=st.integers(1, 10**8),
+    written=st.integers(1, 10**8),
+    watts=st.integers(5, 2000),
+    tariff=st.floats(0.01, 1.0),
+    price=PRICES,
+    life=st.integers(1, 20),
+    rate=st.floats(0.01, 200.0),
+)
+def test_where_they_meet_both_months_cost_the_same(
+    read: int, written: int, watts: int, tariff: float, price: float, life: int, rate: float
+) -> None:
+    """At that load, in exact fractions, the API's bill in the user's currency is the energy and the month's share of the computer, at each end of the speed."""
+    load = Load(
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        watts=watts,
+        electricity_per_kwh=tariff,
+        hardware_price=price,
+        hardware_life_years=life,
+        currency_per_usd=rate,
+    )
+    cost = month_of(load)
+    assert cost.here is not None
+    meets = cost.offers[0].meets
+    assert meets is not None
+    assert meets.counts_hardware
+    assert not meets.assumes_dollar
+    both = read + written
+    by_api = (Fraction(5, 2) * read + 10 * Fraction(written)) / 10**6 / both * Fraction(rate)
+    for end, pace in (("low", 50), ("likely", 40), ("high", 20)):
+        seconds = Fraction(read, 10 * pace) + Fraction(written, pace)
+        energy = seconds / 3600 / both * watts / 1000 * Fraction(tariff)
+        tokens = getattr(meets, f"tokens_per_day_{end}")
+        # prices are taken as their lines show them, with twelve digits
+        if abs(by_api - energy) < by_api / 10**6:
+            continue
+        if by_api <= energy:
+            assert tokens is None
+            continue
+        api_month = 30 * Fraction(tokens) * by_api
+        here_month = 30 * Fraction(tokens) * energy + 30 * Fraction(price) / (365 * life)
+        assert float(api_month) == pytest.approx(float(here_month), rel=1e-4)
+        fastest = {"low": "high", "high": "low"}.get(end, end)
+        most = getattr(cost.here, f"most_tokens_per_day_{fastest}")
+        assert most == pytest.approx(float(86_400 * both / seconds))
+        assert getattr(meets, f"share_{end}") == pytest.approx(tokens / most)
+
+
+@given(read=st.integers(1, 10**6), written=st.integers(1, 10**5), more=st.integers(2, 9))
+def test_a_larger_load_costs_no_less_and_the_purchase_stays(
+    read: int, written: int, more: int
+) -> None:
+    """Bill, hours and energy grow with the load; what was bought and where both meet do not, for the split is the same."""
+    load = Load(
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        watts=100,
+        electricity_per_kwh=0.3,
+        hardware_price=1000,
+    )
+    larger = load.replace(input_tokens_per_day=read * more, output_tokens_per_day=written * more)
+    first, second = month_of(load), month_of(larger)
+    assert first.here is not None
+    assert second.here is not None
+    assert (second.offers[0].usd_per_month or 0) > (first.offers[0].usd_per_month or 0)
+    for end in ("low", "likely", "high"):
+        hours = [getattr(cost.here, f"hours_per_day_{end}") for cost in (first, second)]
+        assert hours[1] == pytest.approx(more * hours[0])
+        spent = [getattr(cost.here, f"kwh_per_month_{end}") for cost in (first, second)]
+        if None not in spent:
+            assert spent[1] >= spent[0]
+    # 1,000 over the assumed three years of 365 days, 30 days of it
+    assert first.here.hardware_per_month == pytest.approx(1000 * 30 / 1095)
+    assert second.here.hardware_per_month == first.here.hardware_per_month
+    assert first.here.hardware_life_assumed
+    meetings = [cost.offers[0].meets for cost in (first, second)]
+    assert meetings[0] is not None
+    assert meetings[1] is not None
+    assert meetings[1].tokens_per_day_likely == pytest.approx(meetings[0].tokens_per_day_likely)
+
+
+def test_what_runs_in_the_place_of_a_closed_model_is_costed_beside_it() -> None:
+    """GPT-4o is $300 a month for this load; the first alternative has its own bill by API, its energy and hours here, and what may be worse in words."""
+    load = Load.parse(
+        "2M:500k", electricity_per_kwh=0.3, hardware_price=2000, hardware_life_years=4
+    )
+    verdict = check("gpt-4o", Workload(load=load), machine=CARD)
+    cost = verdict.monthly_cost
+    assert cost is not None
+    assert cost.here is None
+    assert cost.instead is not None
+    first = verdict.alternatives[0]
+    assert (cost.instead.id, cost.instead.quantization) == (first.id, first.quantization)
+    same = check(first.id, Workload(load=load, quantization=first.quantization), machine=CARD)
+    assert same.monthly_cost is not None
+    assert same.monthly_cost.here == cost.instead.here
+    assert same.monthly_cost.offers == cost.instead.offers
+    # the same board, 450 W by its maker; 2,000 over four years of 365 days
+    assert cost.instead.here.watts_high == 450
+    assert cost.instead.here.hardware_per_month == pytest.approx(2000 * 30 / 1460)
+    risks = " ".join(cost.instead.risks)
+    assert "another model than GPT-4o" in risks
+    assert "own prompts" in risks
+    text = plain(check_document([verdict]))
+    assert "gpt-4o by API" in text
+    assert f"{first.id} by API" in text
+    assert "if you pay in dollars" in text
+    assert "bought: 2,000 over 4 years" in text
+    assert "1,000,000 =" not in text
+    assert "1,000,000 =" in plain(check_document([verdict], verbose=True))
+
+
+def test_dollars_and_another_currency_are_never_set_side_by_side_in_silence() -> None:
+    """Without the price of a dollar the answer says for whom it holds; with it the bill is told in both, and at 1 there is one currency."""
+    load = Load.parse("2M:500k", electricity_per_kwh=0.3)
+    texts = {}
+    for rate in (None, 0.5, 1.0):
+        verdict = check(
+            "mistral-7b", Workload(load=load.replace(currency_per_usd=rate)), machine=CARD
+        )
+        texts[rate] = plain(check_document([verdict]))
+    assert "if you pay in dollars" in texts[None]
+    assert "--dollar-price" in texts[None]
+    # $2.49 (OpenRouter, genai-prices 0.2.3) at 0.50 a dollar
+    assert "1.25 in your currency" in texts[0.5]
+    assert "if you pay in dollars" not in texts[0.5]
+    assert "your currency" not in texts[1.0]
+
+
+def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None:
+    """Without a price of electricity, a power or a pace nothing is set side by side, and the answer says what tells it."""
+    load = Load.parse("2M:500k")
+    no_tariff = check("mistral-7b", Workload(load=load), machine=CARD).monthly_cost
+    assert no_tariff is not None
+    assert no_tariff.meets_unknown is not None
+    assert "--electricity" in (no_tariff.meets_unknown.remedy or "")
+    no_power = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost
+    assert no_power is not None
+    assert no_power.meets_unknown is not None
+    assert "--watts" in (no_power.meets_unknown.remedy or "")
+    blind = RECORD.replace(
+        memory_bandwidth_bytes_per_second=None,
+        cpu_cores_usable=None,
+        cpu_cores_physical=None,
+        is_this_one=True,
+    )
+    verdict = check("mistral-7b", Workload(load=load), machine=blind)
+    assert verdict.monthly_cost is not None
+    assert verdict.monthly_cost.here is not None
+    assert verdict.monthly_cost.here.hours_per_day_high is None
+    text = plain(check_document([verdict]))
+    assert "cannot be told" in text
+    assert "--measure" in text.partition("A month")[2]
+
+
+@pytest.mark.parametrize(("text", "life"), [("3y", 3.0), ("2.5y", 2.5), ("18mo", 1.5), ("4", 4.0)])
+def test_a_life_is_written_in_years_or_months(text: str, life: float) -> None:
+    """As people say it; and the options that ask again state the same."""
+    assert years(text) == life
+    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=years(text))
+    assert f"--hardware-life {life:g}y" in load.options()
+
+
+def test_a_life_without_a_price_is_refused() -> None:
+    """Nothing would be spread over it."""
+    with pytest.raises(WorkloadError, match="hardware_life_years"):
+        Load.parse("1M:1M", hardware_life_years=3)
