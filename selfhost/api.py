@@ -708,6 +708,9 @@ def _notes(
     yield from left_aside(catalogue)
     if spec.overrides:
         yield f"{spec.origin} replaces the shipped {spec.overrides}."
+    served = spec.availability
+    if question.workload.task == "finetune" and served is not None and served.fine_tuning:
+        yield f"Fine-tuning at {served.provider}: {served.fine_tuning}."
     if doubt := spec.unknown.get("availability.retired"):
         yield f"Whether it is still served is not known: {doubt}."
     if question.workload.draft and question.companions is not None:

@@ -446,6 +446,16 @@ def test_a_load_in_tokens_does_not_apply_to_training() -> None:
     assert "fine-tuning" in (cost.reason or "")
 
 
+def test_a_provider_that_stopped_tuning_is_told() -> None:
+    """OpenAI closed fine-tuning to new customers on 2026-05-07 and closes it on 2027-01-06 (its deprecations page)."""
+    verdict = check("gpt-4o", Workload(task="finetune"), machine=RECORD)
+    assert verdict.route == "neither"
+    (note,) = [note for note in verdict.notes if "Fine-tuning at OpenAI" in note]
+    assert "2026-05-07" in note
+    assert "2027-01-06" in note
+    assert not [note for note in check("gpt-4o", machine=RECORD).notes if "2026-05-07" in note]
+
+
 def test_what_embeds_writes_nothing() -> None:
     """Of a load without a split an embedding model reads all; a stated output is not charged."""
     assert tokens_of(Load.parse("2M"), "embedding") == (2_000_000, 0)
