@@ -5,7 +5,7 @@ read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -31,6 +31,7 @@ from .machine.reader import Machine
 from .verdict.present import Here, begun, elsewhere, unseen
 from .verdict.question import Asker, architectures, ask, beyond
 from .verdict.record import (
+    Alternative,
     Answer,
     Judged,
     Outcome,
@@ -47,6 +48,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.compiled import Questions
+    from .advice.costs import Proposal
+    from .verdict.costs import MonthlyCost
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -513,6 +516,111 @@ def _offers(
     )
 
 
+def _priced(
+    catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
+) -> tuple[tuple[Offer, ...], list[str]]:
+    """The offers at the prices of that source, the cheapest first for the load or the context that
+    was asked for, and a sentence on where newer ones come from.
+    """
+    workload, notes = question.workload, []
+    offers = _offers(catalogue, question, judged, today)
+    if offers and prices != "snapshot":
+        from .catalogue.prices import refreshed
+
+        newer = refreshed(offers, catalogue.offers_path, today=today)
+        offers = cheapest_first(newer.offers)
+        notes.append(newer.note)
+    if question.context_asked and workload.context_tokens is not None:
+        offers = at_context(offers, workload.context_tokens)
+    if workload.load is not None:
+        from .advice.costs import dearness
+
+        by_load = partial(dearness, workload.load, question.spec.modality)
+        offers = tuple(sorted(offers, key=by_load))
+    return offers, notes
+
+
+def _month(
+    catalogue: Catalogue,
+    question: Question,
+    asked: Workload,
+    judged: Judged,
+    machine: Machine,
+    offers: tuple[Offer, ...],
+    others: Sequence[Alternative],
+    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> MonthlyCost | None:
+    """What the load costs by `offers` and on the machine, or where the model does not run there,
+    with the first of `others` that does. `asked` is the workload before defaults were filled in.
+    """
+    from .advice.costs import monthly_cost
+
+    if asked.load is None:
+        return None
+    runs = not any(
+        finding.outcome is Outcome.FAIL and finding.check != "speed" for finding in judged.findings
+    )
+    proposal = None
+    if not runs and others:
+        proposal = _proposal(catalogue, question, asked, others[0], machine, offers, offers_for)
+    return monthly_cost(
+        asked.load,
+        question.spec.modality,
+        offers,
+        machine,
+        judged.needs,
+        judged.speed,
+        catalogue.common("power"),
+        runs=runs,
+        trains=asked.task == "finetune",
+        proposal=proposal,
+    )
+
+
+def _proposal(
+    catalogue: Catalogue,
+    question: Question,
+    asked: Workload,
+    other: Alternative,
+    machine: Machine,
+    offers: tuple[Offer, ...],
+    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> Proposal | None:
+    """What is proposed in the place of the model, judged as it was proposed; None where its needs
+    are not known.
+    """
+    from .advice.costs import Proposal
+    from .advice.risks import risks
+
+    is_same = other.id == question.spec.id
+    spec = question.spec if is_same else catalogue.spec(other.id)
+    as_proposed = asked.replace(runtime=other.runtime, format=None, quantization=other.quantization)
+    if is_same:
+        as_proposed = as_proposed.replace(context_tokens=other.context_tokens)
+    else:
+        as_proposed = as_proposed.replace(draft=None, adapter=None)
+    question_of_other = ask(spec, as_proposed, catalogue, machine)
+    judged = judge(question_of_other, machine)
+    if judged.needs is None:
+        return None
+    workload = question_of_other.workload
+    return Proposal(
+        id=spec.id,
+        name=spec.name,
+        quantization=workload.quantization,
+        offers=() if is_same else offers_for(question_of_other, judged),
+        needs=judged.needs,
+        speed=judged.speed,
+        risks=risks(
+            question.spec,
+            spec,
+            quality_for(workload, catalogue, spec),
+            workload.context_tokens,
+            offers,
+        ),
+    )
+
+
 def _answer(
     catalogue: Catalogue,
     question: Question,
@@ -528,37 +636,10 @@ def _answer(
     fine_print: list[str] = []
     judged = judge(question, machine)
     day = today or utc_today()
-    offers = _offers(catalogue, question, judged, day) if instead or judged.failed else ()
-    if offers and prices != "snapshot":
-        from .catalogue.prices import refreshed
-
-        newer = refreshed(offers, catalogue.offers_path, today=day)
-        offers = cheapest_first(newer.offers)
-        fine_print.append(newer.note)
-    if question.context_asked and workload.context_tokens is not None:
-        offers = at_context(offers, workload.context_tokens)
-    cost = None
-    if workload.load is not None and instead:
-        from .advice.costs import dearness, monthly_cost
-
-        runs = not any(
-            finding.outcome is Outcome.FAIL and finding.check != "speed"
-            for finding in judged.findings
-        )
-        ratings = catalogue.common("power")
-        offers = tuple(sorted(offers, key=partial(dearness, workload.load, spec.modality)))
-        trains = workload.task == "finetune"
-        cost = monthly_cost(
-            workload.load,
-            spec.modality,
-            offers,
-            machine,
-            judged.needs,
-            judged.speed,
-            ratings,
-            runs=runs,
-            trains=trains,
-        )
+    offers: tuple[Offer, ...] = ()
+    if instead or judged.failed:
+        offers, newer = _priced(catalogue, question, judged, day, prices)
+        fine_print += newer
     notes = [*notes, *_notes(catalogue, question, understood, offers)]
     if instead:
         notes += _notes_instead(catalogue, question, judged)
@@ -574,6 +655,19 @@ def _answer(
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
     lines = commands(question, judged, catalogue, machine, tag=understood.tag)
+    others = alternatives(question, understood.workload, judged, asker) if instead else ()
+    cost = None
+    if workload.load is not None and instead:
+        cost = _month(
+            catalogue,
+            question,
+            understood.workload,
+            judged,
+            machine,
+            offers,
+            others,
+            lambda other, fit: _priced(catalogue, other, fit, day, prices)[0],
+        )
     if instead and (slots := _slots(catalogue, question, judged, lines)) is not None:
         notes.append(slots)
     return Verdict(
@@ -588,7 +682,7 @@ def _answer(
         here=question.here,
         placements=considered(question, judged, machine) if instead else (),
         room=room(question, judged, machine, catalogue) if instead else None,
-        alternatives=alternatives(question, understood.workload, judged, asker) if instead else (),
+        alternatives=others,
         open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
         api_offers=offers,
         monthly_cost=cost,
@@ -614,6 +708,9 @@ def _notes(
     yield from left_aside(catalogue)
     if spec.overrides:
         yield f"{spec.origin} replaces the shipped {spec.overrides}."
+    served = spec.availability
+    if question.workload.task == "finetune" and served is not None and served.fine_tuning:
+        yield f"Fine-tuning at {served.provider}: {served.fine_tuning}."
     if doubt := spec.unknown.get("availability.retired"):
         yield f"Whether it is still served is not known: {doubt}."
     if question.workload.draft and question.companions is not None:

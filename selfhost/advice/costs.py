@@ -1,5 +1,5 @@
-"""What a stated load costs a month: by each API that is offered, and in hours and energy of
-this machine.
+"""What a stated load costs a month: by each API that is offered, in hours, energy and hardware on
+this machine, and at what load the two cost the same.
 """
 
 from __future__ import annotations
@@ -8,12 +8,20 @@ from collections.abc import Mapping, Sequence
 
 from ..catalogue.offers import Offer
 from ..core import units
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from ..core.workload import Load
 from ..machine import gpus
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.costs import DAYS_PER_MONTH, LocalCost, MonthlyCost, OfferCost
+from ..verdict.costs import (
+    DAYS_PER_MONTH,
+    HOURS_PER_DAY,
+    LocalCost,
+    Meeting,
+    MonthlyCost,
+    OfferCost,
+    ProposedCost,
+)
 from ..verdict.speed import PaceRange, Speed, shares_of
 
 TYPE_CHECKING = False
@@ -26,19 +34,56 @@ __all__ = [
     "DAYS_PER_MONTH",
     "HOURS_PER_DAY",
     "LocalCost",
+    "Meeting",
     "MonthlyCost",
     "OfferCost",
+    "Proposal",
+    "ProposedCost",
     "dearness",
     "monthly_cost",
     "tokens_of",
     "usd_per_month",
 ]
 
-HOURS_PER_DAY = 24
+DAYS_PER_YEAR = 365
+# assumed where none is stated: for how long a computer is written off in many bookkeepings
+ASSUMED_LIFE_YEARS = 3.0
 # kinds of model that are used by the token; the others are paid by the minute of audio or by the
 # image
 BY_TOKEN = ("text", "vision", "embedding")
 _METER = "--watts W takes what the computer draws at work, as a meter at the socket shows it"
+_TARIFF = "--electricity PRICE takes what a kWh costs you"
+_TIME_IT = "time a part of the load itself"
+# the ends of a speed, with what their lines are called
+_ENDS = {"high": "slow end", "likely": "likely", "low": "fast end"}
+# digits of a price in a line that a calculator repeats
+_DIGITS = 12
+
+
+class Proposal(Record):
+    """A model that runs in the place of the one asked for. `offers` are of that model, `needs` and
+    `speed` of the place where it would lie, `risks` as `ProposedCost` has them.
+    """
+
+    id: str
+    name: str
+    quantization: str | None
+    offers: tuple[Offer, ...]
+    needs: Needs
+    speed: Speed | None
+    risks: tuple[str, ...]
+
+
+class _Work(Record):
+    """A day's load as the model sees it: tokens read and written."""
+
+    load: Load
+    read: int
+    written: int
+
+    @property
+    def tokens(self) -> int:
+        return self.read + self.written
 
 
 def tokens_of(load: Load, modality: str) -> tuple[int, int]:
@@ -82,9 +127,10 @@ def monthly_cost(
     *,
     runs: bool,
     trains: bool = False,
+    proposal: Proposal | None = None,
 ) -> MonthlyCost:
     """The month of `load` for a model of that modality. `runs`: nothing but its speed keeps it from
-    running on the machine.
+    running on the machine; where it does not run, `proposal` takes its place.
 
     `needs` and `speed` are those of the place where it would lie. `ratings` is `common/power.toml`.
     `trains`: it is tuned there, and answers nobody.
@@ -92,78 +138,189 @@ def monthly_cost(
     if trains:
         return MonthlyCost(reason="a load in tokens a day does not apply to fine-tuning")
     if modality not in BY_TOKEN:
-        work, unit = {
+        kind, unit = {
             "speech": ("speech", "minute of audio"),
             "image": ("image generation", "image"),
         }.get(modality, (modality, "request"))
-        return MonthlyCost(reason=f"a load in tokens does not apply: {work} is paid by the {unit}")
+        return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
     read, written = tokens_of(load, modality)
+    work = _Work(load=load, read=read, written=written)
+    here = local = None
+    if runs and needs is not None:
+        here = local = _here(work, machine, needs, speed, ratings)
+    elif proposal is not None:
+        local = _here(work, machine, proposal.needs, proposal.speed, ratings)
+    own = tuple(_by_offer(work, offer, local) for offer in offers)
+    instead = None
+    if here is None and local is not None and proposal is not None:
+        instead = ProposedCost(
+            id=proposal.id,
+            name=proposal.name,
+            quantization=proposal.quantization,
+            offers=tuple(_by_offer(work, offer, local) for offer in proposal.offers),
+            here=local,
+            risks=proposal.risks,
+        )
     return MonthlyCost(
         input_tokens_per_day=read,
         output_tokens_per_day=written,
         assumed_split=load.assumed_split and modality != "embedding",
-        offers=tuple(_by_offer(offer, read, written) for offer in offers),
-        here=(
-            _here(load, read, written, machine, needs, speed, ratings)
-            if runs and needs is not None
-            else None
-        ),
+        offers=own,
+        here=here,
+        instead=instead,
+        currency_per_usd=load.currency_per_usd,
+        meets_unknown=_why_no_meeting(work, local, (*own, *(instead.offers if instead else ()))),
     )
 
 
-def _by_offer(offer: Offer, read: int, written: int) -> OfferCost:
-    price = usd_per_month(offer, read, written)
+def _by_offer(work: _Work, offer: Offer, local: LocalCost | None) -> OfferCost:
+    """`local` is the machine that the offer is set beside, None where none is."""
+    price = usd_per_month(offer, work.read, work.written)
     line = None
     if price is not None:
         sides = [
             f"{number:,} × {units.dollars_exact(rate or 0)}"
             for number, rate in (
-                (read, offer.input_usd_per_million_tokens),
-                (written, offer.output_usd_per_million_tokens),
+                (work.read, offer.input_usd_per_million_tokens),
+                (work.written, offer.output_usd_per_million_tokens),
             )
             if number
         ]
         line = f"{DAYS_PER_MONTH} days × ({' + '.join(sides)}) / 1,000,000 = {units.dollars(price)}"
     return OfferCost(
-        provider=offer.provider, model=offer.model, usd_per_month=price, arithmetic=line
+        provider=offer.provider,
+        model=offer.model,
+        usd_per_month=price,
+        arithmetic=line,
+        meets=_meeting(work, price, local),
     )
+
+
+def _why_no_meeting(
+    work: _Work, local: LocalCost | None, offers: Sequence[OfferCost]
+) -> Unread | None:
+    """What is missing to set the offers that have a price beside the machine; None where nothing
+    is.
+    """
+    if local is None or all(offer.usd_per_month is None for offer in offers):
+        return None
+    entry = next(
+        (entry for entry in local.unknown if entry.fact in ("hours_per_day", "watts")), None
+    )
+    if entry is not None:
+        return Unread(fact="meets", reason=entry.reason, remedy=entry.remedy)
+    if work.load.electricity_per_kwh is None:
+        return Unread(fact="meets", reason="no price of electricity is stated", remedy=_TARIFF)
+    return None
+
+
+def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting | None:
+    """Where a month by that offer, at `usd` for this load, costs as much as one here."""
+    tariff = work.load.electricity_per_kwh
+    if local is None or usd is None or tariff is None or local.watts_high is None:
+        return None
+    rate = work.load.currency_per_usd
+    by_api = _printed(usd / DAYS_PER_MONTH / work.tokens * 1e6)
+    fixed = 0.0
+    if local.hardware_price is not None and local.hardware_life_years is not None:
+        fixed = local.hardware_price / (local.hardware_life_years * DAYS_PER_YEAR)
+    values: dict[str, Any] = {}
+    for end in _ENDS:
+        hours = getattr(local, f"hours_per_day_{end}")
+        if hours is None:
+            continue
+        watts = local.watts_low if end == "low" else local.watts_high
+        energy = _printed(hours * (watts or 0) / 1000 * tariff / work.tokens * 1e6)
+        saved = by_api * (rate or 1) - energy
+        if saved <= 0:
+            continue
+        tokens = fixed / saved * 1e6
+        values[f"tokens_per_day_{end}"] = tokens
+        # most_tokens_per_day has its ends the other way round: the fast end does the most
+        values[f"share_{end}"] = tokens * hours / (HOURS_PER_DAY * work.tokens)
+        if fixed and ("arithmetic" not in values or end == "likely"):
+            values["arithmetic"] = _meeting_line(local, by_api, rate, energy, tokens, end)
+    return Meeting(
+        **values,
+        counts_hardware=local.hardware_price is not None,
+        assumes_dollar=rate is None,
+    )
+
+
+def _meeting_line(
+    local: LocalCost, by_api: float, rate: float | None, energy: float, tokens: float, end: str
+) -> str:
+    price, life = (
+        units.plain(local.hardware_price or 0),
+        units.plain(local.hardware_life_years or 0),
+    )
+    dollar = f" × {units.plain(rate)}" if rate not in (None, 1) else ""
+    return (
+        f"meets, {_ENDS[end]}: {price} / ({life} × {DAYS_PER_YEAR} days) /"
+        f" ({units.plain(by_api)}{dollar} - {units.plain(energy)}) × 1,000,000 ="
+        f" {tokens:,.2f} tokens a day"
+    )
+
+
+def _printed(value: float) -> float:
+    """The value as a line shows it, so that what follows from it is what a calculator makes."""
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _here(
-    load: Load,
-    read: int,
-    written: int,
-    machine: Machine,
-    needs: Needs,
-    speed: Speed | None,
-    ratings: Mapping[str, Any],
+    work: _Work, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
 ) -> LocalCost:
+    return _with_hardware(_at_work(work, machine, needs, speed, ratings), work.load)
+
+
+def _at_work(
+    work: _Work, machine: Machine, needs: Needs, speed: Speed | None, ratings: Mapping[str, Any]
+) -> LocalCost:
+    """Hours and energy, without what the computer cost."""
     decode = speed.decode if speed else None
     if decode is None or round(decode.low, 3) <= 0:
         why = speed.how if speed else "how fast it reads is not estimated for this kind of model"
-        return LocalCost(
-            unknown=(
-                Unread(fact="hours_per_day", reason=why, remedy="time a part of the load itself"),
-            )
-        )
+        entry = Unread(fact="hours_per_day", reason=why, remedy=_how_to_time(machine, needs, speed))
+        return LocalCost(unknown=(entry,))
     prompt = speed.prompt if speed else None
-    slow, slow_line = _hours(read, written, decode, prompt, fast=False)
-    fast, fast_line = _hours(read, written, decode, prompt, fast=True)
+    hours: dict[str, float] = {}
+    lines: dict[str, str] = {}
+    for end in _ENDS:
+        taken = _hours(work, decode, prompt, end)
+        if taken is not None:
+            hours[end], lines[end] = taken
+    day = HOURS_PER_DAY * work.tokens
+    by_end: dict[str, Any] = {}
+    for end, value in hours.items():
+        by_end[f"hours_per_day_{end}"] = value
+        by_end[f"most_tokens_per_day_{_turned(end)}"] = day / value if value else None
     pace = LocalCost(
-        hours_per_day_low=fast,
-        hours_per_day_high=slow,
-        hours_are_bounds=prompt is None and read > 0,
-        keeps_up=_keeps_up(slow, fast),
-        arithmetic=(f"slow end: {slow_line}", f"fast end: {fast_line}"),
+        **by_end,
+        hours_are_bounds=prompt is None and work.read > 0,
+        keeps_up=_keeps_up(hours["high"], hours["low"]),
+        arithmetic=tuple(f"{_ENDS[end]}: {line}" for end, line in lines.items()),
     )
-    if pace.keeps_up is False:
-        return pace
-    if load.watts is not None:
-        return _with_energy(pace, load, slow, fast, load.watts, load.watts, "what you stated")
+    if work.load.watts is not None:
+        stated = work.load.watts
+        return _with_energy(pace, work.load, hours, stated, stated, "what you stated")
     power = _rated(machine, needs, ratings)
     if isinstance(power, Unread):
         return pace.replace(unknown=(power,))
-    return _with_energy(pace, load, slow, fast, *power)
+    return _with_energy(pace, work.load, hours, *power)
+
+
+def _turned(end: str) -> str:
+    """The low end of the hours is the high end of what is done in them."""
+    return {"low": "high", "high": "low"}.get(end, end)
+
+
+def _how_to_time(machine: Machine, needs: Needs, speed: Speed | None) -> str:
+    """What tells how long the load takes, where no speed is estimated."""
+    unread = machine.memory_bandwidth_bytes_per_second is None
+    if speed is None or needs.placement == "accelerator" or not unread:
+        return _TIME_IT
+    where = "--measure" if machine.is_this_one else "`selfhost machine --measure` there"
+    return f"{where} measures the memory; or {_TIME_IT}"
 
 
 def _keeps_up(slow: float, fast: float) -> bool | None:
@@ -173,62 +330,105 @@ def _keeps_up(slow: float, fast: float) -> bool | None:
     return False if fast > HOURS_PER_DAY else None
 
 
+def _with_hardware(local: LocalCost, load: Load) -> LocalCost:
+    """The same with what the computer cost, spread over its life."""
+    price = load.hardware_price
+    if price is None:
+        return local
+    life = load.hardware_life_years or ASSUMED_LIFE_YEARS
+    share = DAYS_PER_MONTH * price / (life * DAYS_PER_YEAR)
+    line = (
+        f"hardware: {DAYS_PER_MONTH} days × {units.plain(price)} /"
+        f" ({units.plain(life)} × {DAYS_PER_YEAR} days) = {share:,.2f}"
+    )
+    return local.replace(
+        hardware_per_month=share,
+        hardware_price=price,
+        hardware_life_years=life,
+        hardware_life_assumed=load.hardware_life_years is None,
+        arithmetic=(*local.arithmetic, line),
+    )
+
+
 def _with_energy(
-    pace: LocalCost, load: Load, slow: float, fast: float, least: float, most: float, source: str
+    pace: LocalCost,
+    load: Load,
+    hours: Mapping[str, float],
+    least: float,
+    most: float,
+    source: str,
 ) -> LocalCost:
-    """The same with the energy of the ends that keep up, at `least` to `most` watts."""
+    """The same with the energy of the ends that keep up, at `least` watts at the fast end and
+    `most` at the others.
+    """
     rate = load.electricity_per_kwh
     energy: dict[str, float] = {}
-    line = ""
-    for end, name, hours, watts in (
-        ("low", "fast end", fast, least),
-        ("high", "slow end", slow, most),
-    ):
-        if hours <= HOURS_PER_DAY:
-            spent = DAYS_PER_MONTH * round(hours, 2) * watts / 1000
-            energy[f"kwh_per_month_{end}"] = spent
-            line = (
-                f"energy, {name}: {DAYS_PER_MONTH} days × {round(hours, 2):g} hours ×"
-                f" {units.plain(watts)} W / 1,000 = {spent:,.2f} kWh"
-            )
-            if rate is not None:
-                energy[f"electricity_per_month_{end}"] = spent * rate
-                line += f", × {units.plain(rate)} = {spent * rate:,.2f}"
+    lines: list[str] = []
+    for end, taken in hours.items():
+        if taken > HOURS_PER_DAY:
+            continue
+        watts = least if end == "low" else most
+        rounded = round(taken, _places(taken))
+        spent = DAYS_PER_MONTH * rounded * watts / 1000
+        energy[f"kwh_per_month_{end}"] = spent
+        line = (
+            f"energy, {_ENDS[end]}: {DAYS_PER_MONTH} days × {_written(taken)} hours ×"
+            f" {units.plain(watts)} W / 1,000 = {_written(spent)} kWh"
+        )
+        if rate is not None:
+            energy[f"electricity_per_month_{end}"] = spent * rate
+            line += f", × {units.plain(rate)} = {_written(spent * rate)}"
+        lines.append(line)
     behind = Unread(fact="kwh_per_month_high", reason="it does not keep up")
-    # the dearer of the ends that keep up: the other is made alike
+    # the dearest of the ends that keep up: the others are made alike
     return pace.replace(
         **energy,
         watts_low=least,
         watts_high=most,
         watts_source=source,
-        arithmetic=(*pace.arithmetic, line),
-        unknown=() if slow <= HOURS_PER_DAY else (behind,),
+        arithmetic=(*pace.arithmetic, *lines[:1]),
+        unknown=() if hours["high"] <= HOURS_PER_DAY else (behind,),
     )
 
 
+def _places(value: float) -> int:
+    """Decimals that show four digits of it, at least two."""
+    return 2 if value >= 10 or value <= 0 else 3 - int(f"{value:.3e}".partition("e")[2])
+
+
+def _written(value: float) -> str:
+    """`1.754`, `0.0005012`, `24.50`: four digits or more, never an exponent."""
+    return f"{value:,.{_places(value)}f}"
+
+
 def _hours(
-    read: int, written: int, decode: PaceRange, prompt: PaceRange | None, *, fast: bool
-) -> tuple[float, str]:
-    """Hours a day at one end, and how. Where reading a prompt is not estimated it takes between
-    nothing and as long as writing it.
+    work: _Work, decode: PaceRange, prompt: PaceRange | None, end: str
+) -> tuple[float, str] | None:
+    """Hours a day at one end of the hours, and how. Where reading a prompt is not estimated it
+    takes between nothing and as long as writing it, and nothing between is likely: None.
     """
-    writes = round(decode.high if fast else decode.low, 3)
+    of_pace = _turned(end)
+    writes = round(getattr(decode, of_pace), 3)
     reads: float | None = None
     note = ""
     if prompt is not None:
-        reads = round(prompt.high if fast else prompt.low, 3)
-    elif not fast:
+        reads = round(getattr(prompt, of_pace), 3)
+    elif end == "high":
         reads = writes
-    if prompt is None and read:
-        note = ", reading in no time" if fast else ", reading no faster than writing, a bound"
+    if prompt is None and work.read:
+        if end == "likely":
+            return None
+        note = (
+            ", reading in no time" if end == "low" else ", reading no faster than writing, a bound"
+        )
     parts, seconds = [], 0.0
-    for number, pace in ((read, reads), (written, writes)):
+    for number, pace in ((work.read, reads), (work.written, writes)):
         if number and pace:
             parts.append(f"{number:,} / {pace:,.3f}".rstrip("0").rstrip("."))
             seconds += number / pace
     hours = seconds / 3600
     sides = " + ".join(parts) or "0"
-    return hours, f"({sides}) s / 3,600 = {hours:,.2f} hours{note}"
+    return hours, f"({sides}) s / 3,600 = {_written(hours)} hours{note}"
 
 
 def _rated(

@@ -43,6 +43,7 @@ ROWS = (
     "free to use",
     "self-hostable",
     "auditable",
+    "hosted access",
     "safe files",
     "current",
 )
@@ -80,8 +81,8 @@ class Row(Record):
 
 
 def rows(spec: ModelSpec) -> tuple[Row, ...]:
-    """The table of `show`: open source, open access, free to use, self-hostable, auditable, and
-    for open models safe files; current.
+    """The table of `show`: open source, open access, free to use, self-hostable, auditable, for
+    closed models hosted access and for open ones safe files; current.
     """
     found = [
         open_source(spec),
@@ -90,8 +91,7 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
         self_hostable(spec),
         auditable(spec),
     ]
-    if not spec.closed:
-        found.append(safe_files(spec))
+    found.append(hosted_access(spec) if spec.closed else safe_files(spec))
     return (*found, current(spec))
 
 
@@ -278,6 +278,24 @@ def open_access(spec: ModelSpec) -> Row:
             (weights, gate),
         )
     return _row("open access", "yes", f"published without a login or form{where}", (gate,))
+
+
+def hosted_access(spec: ModelSpec) -> Row:
+    """Of a closed model, whether anybody can use it where its provider runs it: that the weights
+    are out of reach does not say so.
+    """
+    served = spec.availability
+    if served is None:
+        return Row(name="hosted access", answer="unknown", why="who serves it is not known")
+    source = _sourced("", spec, "availability")
+    if served.retired is not None:
+        why = f"{served.provider} serves it no more: retired on {served.retired}"
+        return _row("hosted access", "no", why, (source,))
+    if not served.api:
+        why = f"{served.provider} serves it in its own products, to no program"
+        return _row("hosted access", "partly", why, (source,))
+    why = f"{served.provider} serves it to account holders, under its terms"
+    return _row("hosted access", "yes", why, (source,))
 
 
 def free_to_use(spec: ModelSpec) -> Row:

@@ -204,7 +204,8 @@ class Safety(Record):
 
 class Availability(Record):
     """A closed model: why there are no weights, who serves it, and what is nearest. `api` is
-    false where no program can be served.
+    false where no program can be served. `fine_tuning` is a sentence on who may still tune it at
+    its provider, None where that is not known.
     """
 
     why: str = read_by(Table.text, required=True)
@@ -212,6 +213,7 @@ class Availability(Record):
     retired: str | None = read_by(Table.date, partial=True, default=None)
     successor: str | None = read_by(reference, default=None)
     free_tier: str | None = read_by(Table.text, default=None)
+    fine_tuning: str | None = read_by(Table.text, default=None)
     api: bool = read_by(Table.boolean, default=True)
     open_alternatives: tuple[str, ...] = read_by(references, default=())
 

@@ -290,6 +290,27 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
         help="of a kWh, in your currency, as 0.30 (default: kWh only)",
     )
     cost.add_argument(
+        "--hardware-price",
+        type=kind(number),
+        metavar="PRICE",
+        help="of this computer, in your currency: shown apart, spread over its life",
+    )
+    cost.add_argument(
+        "--hardware-life",
+        type=kind(years),
+        metavar="TIME",
+        help="how long the computer serves, as 3y or 18mo (default: 3y, assumed)",
+    )
+    cost.add_argument(
+        "--dollar-price",
+        type=kind(number),
+        metavar="RATE",
+        help=(
+            "what one US dollar costs in your currency, as 0.92, or 1 if you pay in dollars:"
+            " API prices are in dollars"
+        ),
+    )
+    cost.add_argument(
         "--prices",
         choices=PRICE_SOURCES,
         default="snapshot",
@@ -418,6 +439,17 @@ def number(text: str) -> float:
     from ..core.units import parse_number
 
     return parse_number(text)
+
+
+def years(text: str) -> float:
+    """A span of time in years: `3y`, `18mo`; a plain number is years."""
+    from ..core.units import parse_number
+
+    written = text.strip().lower()
+    unit, per_year = next(
+        ((unit, size) for unit, size in (("mo", 12), ("y", 1)) if written.endswith(unit)), ("", 1)
+    )
+    return parse_number(written.removesuffix(unit).strip()) / per_year
 
 
 def whole(text: str) -> int:

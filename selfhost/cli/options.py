@@ -32,22 +32,23 @@ def workload_of(options: argparse.Namespace) -> Workload:
 
 
 def load_of(options: argparse.Namespace) -> Load | None:
-    from ..core.workload import Load
+    from ..core.workload import LOAD_FLAGS, Load
 
+    beside = {
+        field: getattr(options, flag.removeprefix("--").replace("-", "_"), None)
+        for field, flag in LOAD_FLAGS.items()
+        if flag != "--tokens-per-day"
+    }
     if options.tokens_per_day is None:
-        alone = next(
-            (flag for flag in ("watts", "electricity") if getattr(options, flag) is not None), None
-        )
+        alone = next((field for field, value in beside.items() if value is not None), None)
         if alone:
             raise UsageError(
-                f"--{alone} is for a load, and none is stated",
+                f"{LOAD_FLAGS[alone]} is for a load, and none is stated",
                 remedy="add for example --tokens-per-day 2M:500k",
             )
         return None
     try:
-        return Load.parse(
-            options.tokens_per_day, watts=options.watts, electricity_per_kwh=options.electricity
-        )
+        return Load.parse(options.tokens_per_day, **beside)
     except WorkloadError:
         raise
     except ValueError as error:

@@ -55,17 +55,34 @@ FLAGS = {
     "checkpointing": "--no-checkpointing",
     "load": "--tokens-per-day",
 }
-LOAD_FLAGS = {"input_tokens_per_day": "--tokens-per-day",
-"output_tokens_per_day": "--tokens-per-day", "watts": "--watts",
-              "electricity_per_kwh": "--electricity"}  # fmt: skip
+LOAD_FLAGS = {
+    "input_tokens_per_day": "--tokens-per-day",
+    "output_tokens_per_day": "--tokens-per-day",
+    "watts": "--watts",
+    "electricity_per_kwh": "--electricity",
+    "hardware_price": "--hardware-price",
+    "hardware_life_years": "--hardware-life",
+    "currency_per_usd": "--dollar-price",
+}
+# the number of each, from the least to the most that it may be
+_LOAD_BOUNDS = (
+    ("watts", 0.1, 1e6),
+    ("electricity_per_kwh", 0.0, 1e6),
+    ("hardware_price", 0.0, 1e9),
+    ("hardware_life_years", 0.1, 100.0),
+    ("currency_per_usd", 1e-6, 1e9),
+)
 
 
 class Load(Record):
     """What a day brings, for the cost of a month: it never changes the route.
 
     `assumed_split`: only the sum was stated, and three tokens are read for each that is written.
-    `watts` is what the computer draws at work, as its owner measured it, and `electricity_per_kwh`
-    the price, in whatever currency it was stated. Raises `WorkloadError` with every fault found.
+    `watts` is what the computer draws at work, as its owner measured it. `electricity_per_kwh` and
+    `hardware_price`, what was paid for the computer, are in the user's own currency.
+    `hardware_life_years` is for how long it serves; None takes a stated default.
+    `currency_per_usd` is what one US dollar costs in that currency, 1 where it is the dollar; None
+    where it was not stated. Raises `WorkloadError` with every fault found.
     """
 
     input_tokens_per_day: int
@@ -73,10 +90,20 @@ class Load(Record):
     assumed_split: bool = False
     watts: float | None = None
     electricity_per_kwh: float | None = None
+    hardware_price: float | None = None
+    hardware_life_years: float | None = None
+    currency_per_usd: float | None = None
 
     @classmethod
     def parse(
-        cls, text: str, *, watts: float | None = None, electricity_per_kwh: float | None = None
+        cls,
+        text: str,
+        *,
+        watts: float | None = None,
+        electricity_per_kwh: float | None = None,
+        hardware_price: float | None = None,
+        hardware_life_years: float | None = None,
+        currency_per_usd: float | None = None,
     ) -> Load:
         """`2M:500k` is what goes in and what comes out, `200k` both together. `ValueError` says
         what is wrong.
@@ -92,6 +119,9 @@ class Load(Record):
             assumed_split=not split,
             watts=watts,
             electricity_per_kwh=electricity_per_kwh,
+            hardware_price=hardware_price,
+            hardware_life_years=hardware_life_years,
+            currency_per_usd=currency_per_usd,
         )
 
     def options(self) -> str:
@@ -102,12 +132,12 @@ class Load(Record):
             if self.assumed_split
             else f" --tokens-per-day {read}:{written}"
         )
-        text += f" --watts {units.plain(self.watts)}" if self.watts is not None else ""
-        return text + (
-            f" --electricity {units.plain(self.electricity_per_kwh)}"
-            if self.electricity_per_kwh is not None
-            else ""
-        )
+        for key, _, _ in _LOAD_BOUNDS:
+            value = getattr(self, key)
+            if value is not None:
+                unit = "y" if key == "hardware_life_years" else ""
+                text += f" {LOAD_FLAGS[key]} {units.plain(value)}{unit}"
+        return text
 
     def _check(self) -> None:
         problems: list[tuple[str, str]] = []
@@ -119,16 +149,23 @@ class Load(Record):
                 )
         if not problems and not self.input_tokens_per_day + self.output_tokens_per_day:
             problems.append(("input_tokens_per_day", "a load of no tokens costs nothing anywhere"))
-        for key, least in (("watts", 0.1), ("electricity_per_kwh", 0.0)):
+        for key, least, most in _LOAD_BOUNDS:
             value = getattr(self, key)
             if value is not None and (
                 isinstance(value, bool)
                 or not isinstance(value, int | float)
-                or not least <= value <= 1e6
+                or not least <= value <= most
             ):
                 problems.append(
-                    (key, f"must be a number from {least:g} to 1,000,000, not {value!r}")
+                    (
+                        key,
+                        f"must be a number from {units.plain(least)} to {most:,.0f}, not {value!r}",
+                    )
                 )
+        if self.hardware_life_years is not None and self.hardware_price is None:
+            problems.append(
+                ("hardware_life_years", "is for the hardware's price, and none is stated")
+            )
         if problems:
             raise WorkloadError(
                 [Problem(file="workload", key=key, message=message) for key, message in problems]

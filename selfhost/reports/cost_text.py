@@ -6,19 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
+from ..verdict.costs import DAYS_PER_MONTH, HOURS_PER_DAY
 from ..verdict.record import Verdict
 from .layout import Block, Column, Paragraph, Span, Table
-from .words import on_machine, say, section
+from .words import is_here, on_machine, say, section
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..verdict.costs import LocalCost, MonthlyCost
+    from ..verdict.costs import LocalCost, Meeting, MonthlyCost, ProposedCost
+
+
+# of how the month here was reckoned, in one line
+_LIMITS = "One request after another; what the computer draws while idle is not counted."
 
 
 def month_blocks(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> None:
-    """The month by API beside the month on this machine, each with its arithmetic."""
-    cost, where = verdict.monthly_cost, on_machine(verdict.machine, short=True)
+    """The month by API beside the month on this machine, a row each: what runs, what was bought,
+    where both ways cost the same. `verbose` adds every line of arithmetic.
+    """
+    cost = verdict.monthly_cost
     if cost is None:
         return
     if cost.reason is not None:
@@ -26,40 +33,209 @@ def month_blocks(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> Non
         blocks.append(say(f"{cost.reason[0].upper()}{cost.reason[1:]}.", indent=2, hang=2))
         return
     section(blocks, f"A month of {cost.days_per_month} days, {load_words(cost)}")
-    blocks.append(say(f"by API: {_by_api(verdict, cost)}", indent=2, hang=2))
-    explained = [bill for bill in cost.offers if bill.arithmetic is not None]
-    for bill in explained if verbose else explained[:1]:
-        who = f"{bill.provider}, {bill.model}" if verbose else bill.provider
-        blocks.append(say(f"{who}: {bill.arithmetic}", indent=4, hang=2))
-    if cost.here is None:
-        blocks.append(say(f"{where}: it does not run", indent=2, hang=2))
+    where = on_machine(verdict.machine, short=True)
+    local = cost.here or (cost.instead.here if cost.instead else None)
+    if cost.instead is not None:
+        less = f" in {cost.instead.quantization}" if cost.instead.quantization else ""
+        text = f"{where[0].upper()}{where[1:]} in its place: {cost.instead.id}{less}"
+        blocks.append(say(text, indent=2, hang=2))
+    rows = list(_api_rows(verdict, cost))
+    if local is None:
+        rows.append(_cost_row(where, "", "it does not run"))
     else:
-        blocks.extend(_here_lines(cost.here, where))
+        place = "here" if is_here(verdict.machine) else "there"
+        rows += [*_local_rows(local, cost, place), *_meeting_rows(verdict, cost)]
+    columns = (Column(wrap=True), Column(right=True), Column(wrap=True))
+    blocks.append(Table(columns=columns, rows=tuple(rows)))
+    for text in _remarks(cost, local):
+        blocks.append(say(text, indent=2, hang=2))
+    if verbose and local is not None:
+        blocks.extend(_arithmetic(cost, local))
+    elif verbose:
+        blocks.extend(_bill_lines(cost))
 
 
-def _here_lines(here: LocalCost, where: str) -> Iterator[Paragraph]:
-    """The hours and the energy of a month on the machine, and what of them is not known."""
-    if pace := pace_words(here):
-        yield say(f"{where}: {pace}, one request after another", indent=2, hang=2)
-    yield from (say(text, indent=4, hang=2) for text in here.arithmetic[:2])
-    for entry in here.unknown:
-        if entry.fact == "kwh_per_month_high":
-            # told with the energy
-            continue
-        topic = {"hours_per_day": where}.get(entry.fact, "energy")
-        yield say(f"{topic}: not known: {entry.reason}", indent=2, hang=2)
-        if entry.remedy:
-            yield say(f"→ {entry.remedy}", indent=4, hang=2)
-    if energy := energy_words(here):
-        fast = here.kwh_per_month_high is None
-        topic = "energy at the fast end" if fast else "energy"
-        watts = (
-            f"{here.watts_low:g} to {here.watts_high:g}"
-            if fast and here.watts_low != here.watts_high
-            else f"{here.watts_high:g}"
+def _cost_row(label: str, amount: str, note: str) -> tuple[Span, ...]:
+    return Span(text=label), Span(text=amount, style="strong"), Span(text=note)
+
+
+def _api_rows(verdict: Verdict, cost: MonthlyCost) -> Iterator[tuple[Span, ...]]:
+    """A row for the model asked for, and one for the model in its place."""
+    other = cost.instead.id if cost.instead else None
+    own = verdict.model.id
+    yield _api_row(f"{own} by API" if other not in (None, own) else "by API", verdict, cost, cost)
+    if cost.instead is not None and other != own:
+        yield _api_row(f"{other} by API", verdict, cost.instead, cost)
+
+
+def _api_row(
+    label: str, verdict: Verdict, bills: MonthlyCost | ProposedCost, cost: MonthlyCost
+) -> tuple[Span, ...]:
+    """The cheapest bill, whose it is, and how far the others go."""
+    priced = [bill for bill in bills.offers if bill.usd_per_month is not None]
+    if not priced:
+        nothing = "no price is known" if bills.offers else no_api_words(verdict.workload)
+        return _cost_row(label, "", nothing)
+    amounts = sorted(bill.usd_per_month or 0 for bill in priced)
+    note = priced[0].provider
+    if amounts[-1] > amounts[0]:
+        note += f", the cheapest of {len(priced)}; the dearest {units.dollars(amounts[-1])}"
+    if (rate := cost.currency_per_usd) not in (None, 1):
+        note += f"; {amounts[0] * (rate or 1):,.2f} in your currency"
+    return _cost_row(label, units.dollars(amounts[0]), note)
+
+
+def _local_rows(local: LocalCost, cost: MonthlyCost, place: str) -> Iterator[tuple[Span, ...]]:
+    """Energy, what was bought, and whether the machine keeps up. `place`: here or there."""
+    for entry in local.unknown:
+        if entry.fact == "hours_per_day":
+            yield _cost_row(f"{place}: time", "", f"cannot be told: {entry.reason}")
+        elif entry.fact == "watts":
+            yield _cost_row(f"{place}: energy", "", f"cannot be told: {entry.reason}")
+    if local.kwh_per_month_low is not None:
+        yield _energy_row(local, cost, place)
+    if local.hardware_per_month is not None and local.hardware_price is not None:
+        life = f"{units.plain(local.hardware_life_years or 0)} years"
+        assumed = ", assumed (--hardware-life)" if local.hardware_life_assumed else ""
+        note = f"bought: {local.hardware_price:,.0f} over {life}{assumed}"
+        amount = _money(local.hardware_per_month, cost)
+        yield _cost_row(f"{place}: hardware", amount, note)
+    if local.hours_per_day_high is not None:
+        yield _time_row(local, place)
+
+
+def _energy_row(local: LocalCost, cost: MonthlyCost, place: str) -> tuple[Span, ...]:
+    """The likely bill with its range, or where no price is stated the energy."""
+    fast, likely, slow = (
+        getattr(local, f"kwh_per_month_{end}") for end in ("low", "likely", "high")
+    )
+    most = " at most" if local.hours_are_bounds and slow is not None else ""
+    watts = f"at {local.watts_high:g} W" if local.watts_high is not None else ""
+    if slow is None:
+        watts += "; the slow end does not get through the day"
+    spent = units.energy(fast, slow if slow is not None else fast)
+    bill = local.electricity_per_month_likely
+    if likely is None:
+        bill = local.electricity_per_month_high
+    if bill is None and slow is None:
+        bill = local.electricity_per_month_low
+    if bill is None:
+        best = likely if likely is not None else slow if slow is not None else fast
+        row = units.energy(best, best)
+        return _cost_row(f"{place}: energy", row, f"{spent}{most} {watts}; --electricity prices it")
+    own = "" if cost.currency_per_usd == 1 else " (your currency)"
+    return _cost_row(f"{place}: energy", _money(bill, cost), f"{spent}{most} {watts}{own}")
+
+
+def _money(amount: float, cost: MonthlyCost) -> str:
+    """In the reader's own currency, which has a sign only where it is the dollar."""
+    return units.dollars(amount) if cost.currency_per_usd == 1 else f"{amount:,.2f}"
+
+
+def _time_row(local: LocalCost, place: str) -> tuple[Span, ...]:
+    likely = local.hours_per_day_likely
+    low, high = local.hours_per_day_low or 0, local.hours_per_day_high or 0
+    best = likely if likely is not None else high
+    keeps = {
+        True: "it keeps up",
+        False: "it does not keep up, a day has 24",
+        None: f"it likely {'keeps' if best <= HOURS_PER_DAY else 'does not keep'} up, a day has 24",
+    }[local.keeps_up]
+    range_words = f"{units.hours(low, high)} a day{' at most' if local.hours_are_bounds else ''}"
+    used = f", {_share(best / HOURS_PER_DAY)} of the day" if local.keeps_up else ""
+    return _cost_row(f"{place}: time", units.hours(best, best), f"{range_words}: {keeps}{used}")
+
+
+def _meeting_rows(verdict: Verdict, cost: MonthlyCost) -> Iterator[tuple[Span, ...]]:
+    """From what load on a month here costs less than one by the cheapest API of each model."""
+    own, other = verdict.model.id, cost.instead
+    sides = [(own if other is not None and other.id != own else "the API", cost.offers)]
+    if other is not None and other.offers:
+        sides.append((f"{other.id} by API", other.offers))
+    for name, offers in sides:
+        meets = next((bill.meets for bill in offers if bill.meets is not None), None)
+        if meets is not None:
+            yield _cost_row(f"cheaper than {name}", *_meeting_words(meets))
+
+
+def _meeting_words(meets: Meeting) -> tuple[str, str]:
+    """`480,000` and `tokens a day or more (470,000-490,000), 3 % of what it can do`."""
+    low, likely, high = (
+        getattr(meets, f"tokens_per_day_{end}") for end in ("low", "likely", "high")
+    )
+    best = likely if likely is not None else high
+    share = meets.share_likely if likely is not None else meets.share_high
+    if low is None:
+        return "never", "its energy alone costs as much"
+    if not meets.counts_hardware:
+        if best is None or high is None:
+            return "perhaps", "at the fast end of its speed only"
+        return "always", "by its energy alone; --hardware-price counts what it cost"
+    if best is None or share is None:
+        return "perhaps", f"from {_rounded(low)} tokens a day at the fast end of its speed only"
+    others = [value for value in (low, high) if value is not None]
+    spread = "-".join(dict.fromkeys(_rounded(value) for value in others))
+    words = (
+        f"tokens a day or more ({spread})" if spread != _rounded(best) else "tokens a day or more"
+    )
+    if share > 1:
+        return "never", f"{_rounded(best)} {words}: {share:,.1f} times what it can do"
+    return _rounded(best), f"{words}, {_share(share)} of what it can do"
+
+
+def _rounded(tokens: float) -> str:
+    """Two digits and a unit that tokens are counted in: `480k`, `9.5M`."""
+    for factor, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if tokens >= factor * 0.9995:
+            value = float(f"{tokens / factor:.2g}")
+            return f"{value:g}{unit}" if value < 1000 else f"{value:,.0f}{unit}"
+    return f"{tokens:,.0f}"
+
+
+def _share(share: float) -> str:
+    percent = 100 * share
+    return "under 0.1 %" if percent < 0.1 else f"{float(f'{percent:.2g}'):g} %"
+
+
+def _remarks(cost: MonthlyCost, local: LocalCost | None) -> Iterator[str]:
+    """What is missing with the remedy, what the comparison rests on, and what may be worse."""
+    if local is None:
+        return
+    remedies = [entry.remedy for entry in local.unknown if entry.remedy]
+    if cost.meets_unknown is not None:
+        remedies.append(cost.meets_unknown.remedy or "")
+    for remedy in dict.fromkeys(remedies):
+        yield f"→ {remedy}"
+    meetings = [
+        bill.meets
+        for bill in (*cost.offers, *(cost.instead.offers if cost.instead else ()))
+        if bill.meets is not None
+    ]
+    if any(meets.assumes_dollar for meets in meetings):
+        yield (
+            "The last rows hold if you pay in dollars; else add --dollar-price RATE, what a dollar"
+            " costs in your currency."
         )
-        yield say(f"{topic}: {energy}, at {watts} W: {here.watts_source}", indent=2, hang=2)
-    yield from (say(text, indent=4, hang=2) for text in here.arithmetic[2:])
+    if local.hours_per_day_high is not None:
+        yield _LIMITS
+    if cost.instead is not None:
+        yield from cost.instead.risks
+
+
+def _arithmetic(cost: MonthlyCost, local: LocalCost) -> Iterator[Paragraph]:
+    """Every line that a calculator can repeat, and where the power is from."""
+    yield from _bill_lines(cost)
+    if local.watts_source is not None and local.watts_high is not None:
+        watts = f"{local.watts_high:g} W: {local.watts_source}"
+        yield say(watts, indent=4, hang=2)
+    yield from (say(text, indent=4, hang=2) for text in local.arithmetic)
+
+
+def _bill_lines(cost: MonthlyCost) -> Iterator[Paragraph]:
+    for bill in (*cost.offers, *(cost.instead.offers if cost.instead else ())):
+        for text in (bill.arithmetic, bill.meets.arithmetic if bill.meets else None):
+            if text is not None:
+                yield say(f"{bill.provider}, {bill.model}: {text}", indent=4, hang=2)
 
 
 def _by_api(verdict: Verdict, cost: MonthlyCost) -> str:
@@ -95,14 +271,19 @@ def months_table(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
 
 
 def _month_cells(verdict: Verdict, cost: MonthlyCost) -> tuple[Span, ...]:
-    """The model, its month by API, and the hours and energy of one here."""
+    """The model, its month by API, and the hours and energy of one here, with what is proposed in
+    its place where it does not run.
+    """
     by_api = "" if cost.reason else _by_api(verdict, cost)
     pace, energy = "does not run", ""
-    if cost.here is not None:
-        pace = pace_words(cost.here) or "not known"
-        energy = energy_words(cost.here)
-        if energy and cost.here.kwh_per_month_high is None:
+    local = cost.here or (cost.instead.here if cost.instead else None)
+    if local is not None:
+        pace = pace_words(local) or "not known"
+        energy = energy_words(local)
+        if energy and local.kwh_per_month_high is None:
             energy = f"at the fast end {energy}"
+    if cost.instead is not None:
+        pace = f"{cost.instead.id} in its place: {pace}"
     return (
         Span(text=verdict.model.id, style="strong"),
         Span(text=by_api),
@@ -151,8 +332,6 @@ def energy_words(here: LocalCost) -> str:
     if low is None or here.watts_low is None or here.watts_high is None:
         return ""
     if high is None:
-        from ..advice.costs import DAYS_PER_MONTH, HOURS_PER_DAY
-
         whole = DAYS_PER_MONTH * HOURS_PER_DAY * here.watts_high / 1000
         whole_bill = first * whole / low if first is not None and low else None
         fast, slow = _energy_and_bill(low, first), _energy_and_bill(whole, whole_bill)

@@ -77,7 +77,14 @@ def _title(spec: ModelSpec, *, verbose: bool) -> Iterator[Block]:
 
 
 # of the rows of openness those that decide whether one may use a model
-_FIRST_ROWS = ("open source", "free to use", "auditable", "safe files", "current")
+_FIRST_ROWS = (
+    "open source",
+    "hosted access",
+    "free to use",
+    "auditable",
+    "safe files",
+    "current",
+)
 
 
 def _in_short(

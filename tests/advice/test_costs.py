@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,11 @@ from helpers.paths import COMMON, RECORDS
 from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
+from selfhost.cli.arguments import years
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
+from selfhost.verdict.costs import MonthlyCost
+from selfhost.verdict.speed import PaceRange, Speed
 
 RECORD = Machine.from_file(str(RECORDS / "vm-24gib.json"))
 RATINGS = tomllib.loads((COMMON / "power.toml").read_text(encoding="utf-8"))
@@ -28,11 +32,8 @@ DESKTOP = RECORD.replace(
 def calculated(line: str) -> tuple[float, float, float]:
     """What a calculator makes of the left side of a line, what the line says, and half a step of its last digit."""
     left, _, right = line.split(", ×")[0].partition(" = ")
+    left = re.sub(r"^(energy, |meets, )?(slow end|likely|fast end|hardware):", "", left)
     for word in (
-        "energy, slow end:",
-        "energy, fast end:",
-        "slow end:",
-        "fast end:",
         "days",
         "hours",
         "kWh",
@@ -44,7 +45,7 @@ def calculated(line: str) -> tuple[float, float, float]:
         left = left.replace(word, "")
     said = re.search(r"[\d.]+", right.replace(",", ""))
     assert said
-    assert re.fullmatch(r"[\d.()+*/ ]+", left.replace("×", "*")), left
+    assert re.fullmatch(r"[\d.()+*/ -]+", left.replace("×", "*")), left
     return (
         eval(left.replace("×", "*")),
         float(said[0]),
@@ -134,12 +135,18 @@ def test_every_line_can_be_checked_with_a_calculator(read: int, written: int) ->
     if not read + written:
         return
     load = Load(
-        input_tokens_per_day=read, output_tokens_per_day=written, watts=90, electricity_per_kwh=0.3
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        watts=90,
+        electricity_per_kwh=0.3,
+        hardware_price=1999.95,
+        currency_per_usd=0.92,
     )
     cost = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost
     assert cost is not None
     assert cost.here is not None
     lines = [*(one.arithmetic for one in cost.offers), *cost.here.arithmetic]
+    lines += [one.meets.arithmetic for one in cost.offers if one.meets and one.meets.arithmetic]
     for line in lines:
         assert line is not None
         left, right, half = calculated(line)
@@ -181,7 +188,7 @@ def test_what_does_not_keep_up_is_said() -> None:
     assert "it does not keep up, a day has 24" in plain(check_document([verdict]))
 
 
-def test_the_energy_of_an_end_that_does_not_keep_up_is_that_of_the_whole_day() -> None:
+def test_the_energy_of_an_end_that_does_not_keep_up_is_not_told() -> None:
     """Where only the fast end gets through the day, no month of the load is known at the slow end; running all day bounds it."""
     load = Load.parse("500k:200k", watts=90, electricity_per_kwh=0.3)
     verdict = check("mistral-7b", Workload(load=load), machine=RECORD)
@@ -193,20 +200,21 @@ def test_the_energy_of_an_end_that_does_not_keep_up_is_that_of_the_whole_day() -
     assert here.hours_per_day_low < 24 < here.hours_per_day_high
     assert here.keeps_up is None
     assert here.kwh_per_month_low == pytest.approx(
-        30 * round(here.hours_per_day_low, 2) * 90 / 1000
+        30 * here.hours_per_day_low * 90 / 1000, rel=1e-3
     )
     assert here.electricity_per_month_low == pytest.approx(
-        30 * round(here.hours_per_day_low, 2) * 90 / 1000 * 0.3
+        30 * here.hours_per_day_low * 90 / 1000 * 0.3, rel=1e-3
     )
     assert (here.kwh_per_month_high, here.electricity_per_month_high) == (None, None)
     assert [entry.fact for entry in here.unknown] == ["kwh_per_month_high"]
     text = plain(check_document([verdict]))
-    assert "energy at the fast end: " in text
+    assert "the slow end does not get through the day" in text
+    assert "up, a day has 24" in text
     # 30 days of 24 hours at 90 W are 64.8 kWh, at 0.3 each 19.44
-    assert (
-        "at the slow end up to 65 kWh, 19.44 in your currency, running 24 hours a day with a part of the load left"
-        in text
-    )
+    beside = plain(check_document([verdict, check("gpt-4o", verdict.workload.replace(
+        runtime=None, format=None, quantization=None, context_tokens=None, kv_cache_type=None,
+    ), machine=RECORD)]))  # fmt: skip
+    assert "65 kWh, 19.44 in your" in " ".join(beside.split())
 
 
 def test_energy_is_counted_only_where_a_power_is_known() -> None:
@@ -232,7 +240,7 @@ def test_energy_is_counted_only_where_a_power_is_known() -> None:
     assert stated.here is not None
     assert stated.here.watts_high == 40
     assert stated.here.kwh_per_month_high == pytest.approx(
-        30 * round(stated.here.hours_per_day_high or 0, 2) * 40 / 1000
+        30 * (stated.here.hours_per_day_high or 0) * 40 / 1000, rel=1e-3
     )
 
 
@@ -349,7 +357,7 @@ def test_an_image_is_priced_for_what_the_list_says() -> None:
         0.211,
         [0.053, 0.006],
     )
-    text = plain(check_document([verdict]))
+    text = plain(check_document([verdict], verbose=True))
     assert "fal_ai: an image of 1024 × 1024 in high quality." in text
     assert "$0.053 per image in medium quality." in text
 
@@ -365,8 +373,8 @@ def test_sources_that_disagree_are_told() -> None:
         other.output_usd_per_million_tokens,
         other.when,
     ) == (0.08, 0.4, None)
-    text = plain(check_document([verdict.replace(api_offers=(offer,))], today="2026-11-20"))
-    assert "lists differ" in text
+    shown = verdict.replace(api_offers=(offer,))
+    text = plain(check_document([shown], today="2026-11-20", verbose=True))
     assert "litellm 1.109.1 has $0.08 in, $0.40 out: ask the provider." in text
 
 
@@ -375,7 +383,8 @@ def test_a_price_by_the_hour_of_the_day_is_told_with_its_hours() -> None:
     verdict = check("deepseek-v4-pro", machine=RECORD)
     offer = next(one for one in verdict.api_offers if one.provider == "deepseek")
     assert offer.input_usd_per_million_tokens == 1.32
-    text = plain(check_document([verdict.replace(api_offers=(offer,))], today="2026-11-20"))
+    shown = verdict.replace(api_offers=(offer,))
+    text = plain(check_document([shown], today="2026-11-20", verbose=True))
     assert "$0.66 in, $1.98 out all day at weekends" in text
     assert "lists differ" not in text
 
@@ -437,6 +446,16 @@ def test_a_load_in_tokens_does_not_apply_to_training() -> None:
     assert "fine-tuning" in (cost.reason or "")
 
 
+def test_a_provider_that_stopped_tuning_is_told() -> None:
+    """OpenAI closed fine-tuning to new customers on 2026-05-07 and closes it on 2027-01-06 (its deprecations page)."""
+    verdict = check("gpt-4o", Workload(task="finetune"), machine=RECORD)
+    assert verdict.route == "neither"
+    (note,) = [note for note in verdict.notes if "Fine-tuning at OpenAI" in note]
+    assert "2026-05-07" in note
+    assert "2027-01-06" in note
+    assert not [note for note in check("gpt-4o", machine=RECORD).notes if "2026-05-07" in note]
+
+
 def test_what_embeds_writes_nothing() -> None:
     """Of a load without a split an embedding model reads all; a stated output is not charged."""
     assert tokens_of(Load.parse("2M"), "embedding") == (2_000_000, 0)
@@ -459,7 +478,8 @@ def test_a_price_tells_its_age() -> None:
     assert "listed 2026-11-20" in fresh
     assert "months old" not in fresh
     assert "(listed 2026-11-20, 7 months old: ask the provider)" in old
-    assert "Listed 2026-11-20, 7 months old: ask the provider: openai." in old
+    listed = plain(check_document([verdict], today="2027-06-22", verbose=True))
+    assert "Listed 2026-11-20, 7 months old: ask the provider: openai." in listed
     assert "months old" not in undated
 
 
@@ -468,7 +488,9 @@ def test_an_older_price_beside_newer_ones_is_named() -> None:
     verdict = check("gpt-oss-120b", Workload(private=False), machine=RECORD)
     first, second, *_ = verdict.api_offers
     offers = (first, second.replace(provider="somebody", as_of="2026-07-02"))
-    text = plain(check_document([verdict.replace(api_offers=offers)], today="2026-11-20"))
+    text = plain(
+        check_document([verdict.replace(api_offers=offers)], today="2026-11-20", verbose=True)
+    )
     assert "Listed 2026-07-02, 4 months old: ask the provider: somebody." in text
 
 
@@ -494,7 +516,7 @@ def test_what_an_api_means_is_said_with_any_api_answer() -> None:
         (("gpt-4o",), "prompts and answers"),
         (("gpt-4o", "gpt2"), "prompts and answers"),
     ):
-        text = plain(check_document([check(name, machine=RECORD) for name in names]))
+        text = plain(check_document([check(name, machine=RECORD) for name in names], verbose=True))
         assert f"With an API, {leaves} leave the machine for the provider." in text
         assert "Rate limits and outages are the provider's." in text
 
@@ -515,3 +537,205 @@ def test_an_unknown_price_is_no_bill_of_nothing() -> None:
     )
     assert writes.offers[0].usd_per_month is None
     assert reads.offers[0].usd_per_month == 30
+
+
+def profile(name: str) -> Machine:
+    from selfhost.machine.profiles import load as profile_of
+
+    return profile_of(name).machine
+
+
+CARD = profile("desktop-rtx4090-24gb")
+OFFER = Offer(
+    provider="p",
+    model="m",
+    model_id="m",
+    input_usd_per_million_tokens=2.5,
+    output_usd_per_million_tokens=10.0,
+    as_of="2026-11-20",
+    source="a list",
+)
+
+
+def month_of(load: Load, pace: tuple[float, float, float] = (20.0, 40.0, 50.0)) -> MonthlyCost:
+    """A month with OFFER and on a machine that writes at that pace and reads ten times as fast."""
+    speed = Speed(
+        decode=PaceRange(low=pace[0], likely=pace[1], high=pace[2]),
+        prompt=PaceRange(low=10 * pace[0], likely=10 * pace[1], high=10 * pace[2]),
+        how="stated",
+    )
+    return monthly_cost(load, "text", (OFFER,), RECORD, NEEDS, speed, RATINGS, runs=True)
+
+
+NEEDS = check("mistral-7b", machine=RECORD).needs
+PRICES = st.floats(0.01, 10_000, allow_nan=False)
+
+
+@given(
+    read=st.integers(1, 10**8),
+    written=st.integers(1, 10**8),
+    watts=st.integers(5, 2000),
+    tariff=st.floats(0.01, 1.0),
+    price=PRICES,
+    life=st.integers(1, 20),
+    rate=st.floats(0.01, 200.0),
+)
+def test_where_they_meet_both_months_cost_the_same(
+    read: int, written: int, watts: int, tariff: float, price: float, life: int, rate: float
+) -> None:
+    """At that load, in exact fractions, the API's bill in the user's currency is the energy and the month's share of the computer, at each end of the speed."""
+    load = Load(
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        watts=watts,
+        electricity_per_kwh=tariff,
+        hardware_price=price,
+        hardware_life_years=life,
+        currency_per_usd=rate,
+    )
+    cost = month_of(load)
+    assert cost.here is not None
+    meets = cost.offers[0].meets
+    assert meets is not None
+    assert meets.counts_hardware
+    assert not meets.assumes_dollar
+    both = read + written
+    by_api = (Fraction(5, 2) * read + 10 * Fraction(written)) / 10**6 / both * Fraction(rate)
+    for end, pace in (("low", 50), ("likely", 40), ("high", 20)):
+        seconds = Fraction(read, 10 * pace) + Fraction(written, pace)
+        energy = seconds / 3600 / both * watts / 1000 * Fraction(tariff)
+        tokens = getattr(meets, f"tokens_per_day_{end}")
+        # prices are taken as their lines show them, with twelve digits
+        if abs(by_api - energy) < by_api / 10**6:
+            continue
+        if by_api <= energy:
+            assert tokens is None
+            continue
+        api_month = 30 * Fraction(tokens) * by_api
+        here_month = 30 * Fraction(tokens) * energy + 30 * Fraction(price) / (365 * life)
+        assert float(api_month) == pytest.approx(float(here_month), rel=1e-4)
+        fastest = {"low": "high", "high": "low"}.get(end, end)
+        most = getattr(cost.here, f"most_tokens_per_day_{fastest}")
+        assert most == pytest.approx(float(86_400 * both / seconds))
+        assert getattr(meets, f"share_{end}") == pytest.approx(tokens / most)
+
+
+@given(read=st.integers(1, 10**6), written=st.integers(1, 10**5), more=st.integers(2, 9))
+def test_a_larger_load_costs_no_less_and_the_purchase_stays(
+    read: int, written: int, more: int
+) -> None:
+    """Bill, hours and energy grow with the load; what was bought and where both meet do not, for the split is the same."""
+    load = Load(
+        input_tokens_per_day=read,
+        output_tokens_per_day=written,
+        watts=100,
+        electricity_per_kwh=0.3,
+        hardware_price=1000,
+    )
+    larger = load.replace(input_tokens_per_day=read * more, output_tokens_per_day=written * more)
+    first, second = month_of(load), month_of(larger)
+    assert first.here is not None
+    assert second.here is not None
+    assert (second.offers[0].usd_per_month or 0) > (first.offers[0].usd_per_month or 0)
+    for end in ("low", "likely", "high"):
+        hours = [getattr(cost.here, f"hours_per_day_{end}") for cost in (first, second)]
+        assert hours[1] == pytest.approx(more * hours[0])
+        spent = [getattr(cost.here, f"kwh_per_month_{end}") for cost in (first, second)]
+        if None not in spent:
+            assert spent[1] >= spent[0]
+    # 1,000 over the assumed three years of 365 days, 30 days of it
+    assert first.here.hardware_per_month == pytest.approx(1000 * 30 / 1095)
+    assert second.here.hardware_per_month == first.here.hardware_per_month
+    assert first.here.hardware_life_assumed
+    meetings = [cost.offers[0].meets for cost in (first, second)]
+    assert meetings[0] is not None
+    assert meetings[1] is not None
+    assert meetings[1].tokens_per_day_likely == pytest.approx(meetings[0].tokens_per_day_likely)
+
+
+def test_what_runs_in_the_place_of_a_closed_model_is_costed_beside_it() -> None:
+    """GPT-4o is $300 a month for this load; the first alternative has its own bill by API, its energy and hours here, and what may be worse in words."""
+    load = Load.parse(
+        "2M:500k", electricity_per_kwh=0.3, hardware_price=2000, hardware_life_years=4
+    )
+    verdict = check("gpt-4o", Workload(load=load), machine=CARD)
+    cost = verdict.monthly_cost
+    assert cost is not None
+    assert cost.here is None
+    assert cost.instead is not None
+    first = verdict.alternatives[0]
+    assert (cost.instead.id, cost.instead.quantization) == (first.id, first.quantization)
+    same = check(first.id, Workload(load=load, quantization=first.quantization), machine=CARD)
+    assert same.monthly_cost is not None
+    assert same.monthly_cost.here == cost.instead.here
+    assert same.monthly_cost.offers == cost.instead.offers
+    # the same board, 450 W by its maker; 2,000 over four years of 365 days
+    assert cost.instead.here.watts_high == 450
+    assert cost.instead.here.hardware_per_month == pytest.approx(2000 * 30 / 1460)
+    risks = " ".join(cost.instead.risks)
+    assert "another model than GPT-4o" in risks
+    assert "own prompts" in risks
+    text = plain(check_document([verdict]))
+    assert "gpt-4o by API" in text
+    assert f"{first.id} by API" in text
+    assert "if you pay in dollars" in text
+    assert "bought: 2,000 over 4 years" in text
+    assert "1,000,000 =" not in text
+    assert "1,000,000 =" in plain(check_document([verdict], verbose=True))
+
+
+def test_dollars_and_another_currency_are_never_set_side_by_side_in_silence() -> None:
+    """Without the price of a dollar the answer says for whom it holds; with it the bill is told in both, and at 1 there is one currency."""
+    load = Load.parse("2M:500k", electricity_per_kwh=0.3)
+    texts = {}
+    for rate in (None, 0.5, 1.0):
+        verdict = check(
+            "mistral-7b", Workload(load=load.replace(currency_per_usd=rate)), machine=CARD
+        )
+        texts[rate] = plain(check_document([verdict]))
+    assert "if you pay in dollars" in texts[None]
+    assert "--dollar-price" in texts[None]
+    # $2.49 (OpenRouter, genai-prices 0.2.3) at 0.50 a dollar
+    assert "1.25 in your currency" in texts[0.5]
+    assert "if you pay in dollars" not in texts[0.5]
+    assert "your currency" not in texts[1.0]
+
+
+def test_what_is_missing_for_the_comparison_is_named_with_what_to_type() -> None:
+    """Without a price of electricity, a power or a pace nothing is set side by side, and the answer says what tells it."""
+    load = Load.parse("2M:500k")
+    no_tariff = check("mistral-7b", Workload(load=load), machine=CARD).monthly_cost
+    assert no_tariff is not None
+    assert no_tariff.meets_unknown is not None
+    assert "--electricity" in (no_tariff.meets_unknown.remedy or "")
+    no_power = check("mistral-7b", Workload(load=load), machine=RECORD).monthly_cost
+    assert no_power is not None
+    assert no_power.meets_unknown is not None
+    assert "--watts" in (no_power.meets_unknown.remedy or "")
+    blind = RECORD.replace(
+        memory_bandwidth_bytes_per_second=None,
+        cpu_cores_usable=None,
+        cpu_cores_physical=None,
+        is_this_one=True,
+    )
+    verdict = check("mistral-7b", Workload(load=load), machine=blind)
+    assert verdict.monthly_cost is not None
+    assert verdict.monthly_cost.here is not None
+    assert verdict.monthly_cost.here.hours_per_day_high is None
+    text = plain(check_document([verdict]))
+    assert "cannot be told" in text
+    assert "--measure" in text.partition("A month")[2]
+
+
+@pytest.mark.parametrize(("text", "life"), [("3y", 3.0), ("2.5y", 2.5), ("18mo", 1.5), ("4", 4.0)])
+def test_a_life_is_written_in_years_or_months(text: str, life: float) -> None:
+    """As people say it; and the options that ask again state the same."""
+    assert years(text) == life
+    load = Load.parse("1M:1M", hardware_price=10, hardware_life_years=years(text))
+    assert f"--hardware-life {life:g}y" in load.options()
+
+
+def test_a_life_without_a_price_is_refused() -> None:
+    """Nothing would be spread over it."""
+    with pytest.raises(WorkloadError, match="hardware_life_years"):
+        Load.parse("1M:1M", hardware_life_years=3)

@@ -210,6 +210,13 @@ def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
         ("mistral", "mistral-medium-3"),
         ("mistral", "magistral-medium"),
         ("mistral", "devstral-medium"),
+        # Mistral's legacy models: 2025-03-30, 2025-11-30, 2026-07-31
+        ("mistral", "open-mi"),
+        ("mistral", "devstral-small-2505"),
+        # DeepSeek's own list has V4 Pro and the newest Flash alone since 2026-09-10
+        ("deepseek", "deepseek-v3"),
+        ("deepseek", "deepseek-r1"),
+        ("deepseek", "deepseek-v4-flash"),
         ("", ":batch"),
         ("", ":free"),
     ],
@@ -222,6 +229,20 @@ def test_what_cannot_be_bought_is_not_offered(provider: str, model: str) -> None
         (item["provider"], item["provider_model"]) for entry in rows for item in entry["offers"]
     ]
     assert not [pair for pair in offered if provider in ("", pair[0]) and model in pair[1].lower()]
+
+
+def test_a_name_that_serves_another_model_is_an_offer_of_that_one() -> None:
+    """DeepSeek serves V4.1 Flash under its Flash names, $0.30 and $1.20 in busy hours (litellm 1.109.1: deepseek-flash); OpenRouter's Llama 3.1 405B without -instruct is the base model."""
+    own = {
+        one.model: one
+        for one in offers_of(str(SHIPPED), "deepseek-v4.1-flash", today=TODAY)
+        if one.provider == "deepseek"
+    }["deepseek-flash"]
+    assert (own.input_usd_per_million_tokens, own.output_usd_per_million_tokens) == (0.3, 1.2)
+    large = offers_of(str(SHIPPED), "llama-3.1-405b-instruct", today=TODAY)
+    assert [one.model for one in large if one.provider == "openrouter"] == [
+        "meta-llama/llama-3.1-405b-instruct"
+    ]
 
 
 def test_one_price_for_models_of_every_size_is_a_placeholder() -> None:

@@ -116,6 +116,24 @@ def test_a_closed_model_is_open_in_no_respect() -> None:
     )
 
 
+def test_what_nobody_can_download_may_be_open_to_anybody_with_an_account() -> None:
+    """ChatGPT's weights are not published, and anybody with an account uses it; what was retired nobody uses any more."""
+    chatgpt = CATALOGUE.spec("chatgpt")
+    assert (row("open access", chatgpt).answer, row("hosted access", chatgpt).answer) == (
+        "no",
+        "yes",
+    )
+    retired = SPEC.replace(
+        openness=Openness(weights="closed"),
+        availability=Availability(why="kept", provider="P", retired="2026-01-02"),
+    )
+    assert row("hosted access", retired).answer == "no"
+    assert "2026-01-02" in row("hosted access", retired).why
+    in_app = retired.replace(availability=Availability(why="kept", provider="P", api=False))
+    assert row("hosted access", in_app).answer == "partly"
+    assert "hosted access" not in [one.name for one in openness.rows(SPEC)]
+
+
 def test_fine_tuning_follows_from_modification() -> None:
     """A tuned model is a modified one, so the license's answer on modification is its answer on fine-tuning."""
     for answer, expected in (
@@ -284,7 +302,9 @@ def test_every_row_of_the_catalogue_says_why_and_whence() -> None:
     """Each answer that is not `unknown` has a reason and a source, in every shipped spec."""
     for spec in CATALOGUE.specs():
         assert [one.name for one in openness.rows(spec)] == [
-            name for name in openness.ROWS if name != "safe files" or not spec.closed
+            name
+            for name in openness.ROWS
+            if name != ("safe files" if spec.closed else "hosted access")
         ]
         for one in (*openness.rows(spec), *openness.permissions(spec)):
             assert one.answer in openness.ANSWERS

@@ -250,7 +250,7 @@ def test_the_route_stays_and_the_order_follows(package: Any) -> None:
         (one.provider, one.model) for one in before.api_offers
     }
     assert after.api_offers[-1].model == dear.model
-    assert any("genai-prices 0.9.0" in note for note in after.notes)
+    assert any("genai-prices 0.9.0" in note for note in (*after.notes, *after.fine_print))
 
 
 def test_the_real_package_agrees_with_the_snapshot_made_from_it(tmp_path: Path) -> None:
