@@ -184,7 +184,7 @@ class _Search:
         return way.question.replace(
             chosen=(
                 f"{taken}: the first of {', '.join(names)} that fits {self._where(way)}."
-                f" `--quant {own}` judges the type that it loads in unless told."
+                f" `--quant {own}` judges its usual type."
             )
         )
 

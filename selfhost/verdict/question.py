@@ -784,4 +784,7 @@ def _had_with(
 def _makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     """False where the runtime would have to quantize weights that are narrow already."""
     rule = runtime.rule_of(quantization)
-    return rule is None or not rule.at_load or need.from_sixteen_bits(spec.architecture)
+    if rule is None or not rule.at_load or spec.components:
+        # of components the size itself says whether they are quantized
+        return True
+    return need.from_sixteen_bits(spec.architecture)
