@@ -28,8 +28,9 @@ from .core.workload import (
     Workload,
 )
 from .machine.reader import Machine
+from .verdict.defaults import Asker, ask_for_machine, from_a_list
 from .verdict.present import Here, begun, elsewhere, unseen
-from .verdict.question import Asker, architectures, ask, beyond
+from .verdict.question import architectures, ask, beyond
 from .verdict.record import (
     Alternative,
     Answer,
@@ -173,19 +174,31 @@ def check_with(
     instead: bool = True,
     today: str | None = None,
     prices: str = "snapshot",
+    follows_machine: bool = True,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
-    alternatives, no room.
+    alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
+    every machine.
     """
     understood = _understood(catalogue, model, workload)
-    question = _question(catalogue, understood, machine)
+    question = _question(catalogue, understood, machine, follows_machine=follows_machine)
     return _answer(
         catalogue, question, understood, machine, instead=instead, today=today, prices=prices
     )
 
 
-def _question(catalogue: Catalogue, understood: _Understood, machine: Machine) -> Question:
-    return ask(
+def _question(
+    catalogue: Catalogue,
+    understood: _Understood,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
+) -> Question:
+    """The question with its defaults: those that suit the machine best, or the model's own. A name
+    that stands for one file keeps the model's own.
+    """
+    ask_it = ask_for_machine if follows_machine and not understood.is_one_file else ask
+    return ask_it(
         understood.spec,
         understood.workload,
         catalogue,
@@ -217,6 +230,11 @@ class _Understood(Record):
     part: Here | None = None
     in_memory: bool | None = False
     tag: str | None = None
+
+    @property
+    def is_one_file(self) -> bool:
+        """What was typed is a tag of Ollama, which loads one file whatever the machine."""
+        return ":" in self.asked and not any(sign in self.asked for sign in "/\\")
 
 
 def _understood(
@@ -652,6 +670,8 @@ def _answer(
 
         # other models are asked about
         asker = ReadyAsker(catalogue, machine)
+    if question.chosen is not None:
+        fine_print.append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
     lines = commands(question, judged, catalogue, machine, tag=understood.tag)
@@ -856,6 +876,7 @@ def _judgements(
             question = ready.question(spec_id, workload) if ready is not None else None
             if question is None:
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
+            question = from_a_list(question, workload, catalogue, machine)
         except SpecError:
             continue
         except WorkloadError as error:

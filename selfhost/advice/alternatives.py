@@ -11,10 +11,11 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..verdict.defaults import Asker
 from ..verdict.findings import Finding, Outcome, disk_check, openness_check
 from ..verdict.placement import places
 from ..verdict.present import here
-from ..verdict.question import GENERATING, Asker, architectures, needs_under
+from ..verdict.question import GENERATING, architectures, needs_under
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
 from .ranking import NAMED, Standings, has_accelerator, is_too_slow, reasons, score
 

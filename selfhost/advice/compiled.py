@@ -42,6 +42,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
 from ..needs.repack import KINDS, kind_of
+from ..verdict.defaults import Asker, from_a_list
 from ..verdict.findings import (
     OPEN_PURPOSES,
     Finding,
@@ -52,7 +53,7 @@ from ..verdict.findings import (
     worst_of,
 )
 from ..verdict.present import here
-from ..verdict.question import Asker, architectures, ask
+from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import instruction_sets_for_layout
 from .api_route import usable_offers, whose_offers
@@ -459,9 +460,10 @@ class ReadyAsker(Asker):
 
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         ready = self._ready(workload)
-        return (None if ready is None else ready.question(spec.id, workload)) or super().ask(
-            spec, workload
-        )
+        question = None if ready is None else ready.question(spec.id, workload)
+        if question is None:
+            return super().ask(spec, workload)
+        return from_a_list(question, workload, self.catalogue, self.machine)
 
 
 def compile_questions(directory: str) -> bytes:

@@ -14,6 +14,7 @@ from ..core.workload import Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
+from ..verdict.defaults import from_a_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from ..verdict.question import ask
@@ -124,7 +125,9 @@ def make_plan(
     question, judged, least = _least(spec, workload, catalogue)
     outcomes = []
     for profile in profiles:
-        here = ask(spec, workload, catalogue, profile.machine)
+        here = from_a_list(
+            ask(spec, workload, catalogue, profile.machine), workload, catalogue, profile.machine
+        )
         judged_here = judge(here, profile.machine)
         route = judged_here.route(offered=False)
         placement = judged_here.needs.placement if judged_here.needs else None

@@ -8,7 +8,7 @@ import re
 
 from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
-from ..core.workload import KV_CACHE_TYPES
+from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .quantization_names import FORMATS
 from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
 
@@ -87,6 +87,20 @@ def _workload_texts(root: Table, key: str) -> dict[str, str]:
     return texts_by_key
 
 
+def _shares(root: Table, key: str) -> dict[str, float]:
+    """A share, above 0 and at most 1, by the name of a quantization, in the order of the file."""
+    table = root.table(key)
+    if table is None:
+        return {}
+    shares = {
+        name: share
+        for name in table.values
+        if (share := table.number(name, minimum=0.01, maximum=1.0)) is not None
+    }
+    table.close()
+    return shares
+
+
 class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
@@ -146,6 +160,12 @@ class RuntimeSpec(Record):
     (exact, measured, stated, assumed) and `overhead_source`.
 
     `quantizations`: by name, those it takes beside a model's own stored type.
+
+    What a default may become on a machine (`verdict/defaults.py`): `on_accelerators`, by name and
+    best first, the quantizations that are tried where accelerators hold all of a model, each with
+    the share of their memory that it takes at most; `preferred_from_accelerators`, from how many
+    accelerators on the program is taken before the usual one of the modality, 0 for never;
+    `finetune_methods`, the methods that are tried in turn where none is asked for.
     """
 
     id: str = read_by(identifier)
@@ -191,6 +211,9 @@ class RuntimeSpec(Record):
     quantizations: Mapping[str, QuantizationRule] = read_by(
         _quantization_rules, name="quantization", default={}
     )
+    on_accelerators: Mapping[str, float] = read_by(_shares, default={})
+    preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
+    finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
     overhead_low_bytes: int = read_by(Table.integer, default=0)
     overhead_high_bytes: int = read_by(Table.integer, default=0)
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")

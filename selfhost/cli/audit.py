@@ -81,7 +81,15 @@ def run(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
 
     def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
-        return check_with(catalogue, name, workload, machine, instead=False, today=today)
+        return check_with(
+            catalogue,
+            name,
+            workload,
+            machine,
+            instead=False,
+            today=today,
+            follows_machine=False,
+        )
 
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)

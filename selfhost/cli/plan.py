@@ -36,7 +36,9 @@ def run(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     # how the name is understood; what would be here already does not matter elsewhere
     anywhere = Machine(planning=True)
-    named = check_with(catalogue, options.model, workload, anywhere, instead=False)
+    named = check_with(
+        catalogue, options.model, workload, anywhere, instead=False, follows_machine=False
+    )
     plain = ask(named.model, workload, catalogue, anywhere).workload
     said = {
         key: value

@@ -179,7 +179,9 @@ def loads_sixteen_bits(
     while it loads them.
     """
     rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load or not from_sixteen_bits(spec.architecture):
+    if rule is None or not rule.at_load:
+        return False
+    if not spec.components and not from_sixteen_bits(spec.architecture):
         return False
     return (
         published(spec, format, quantization) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Unread
 from .loaded import overhead
@@ -29,6 +31,34 @@ _TOKEN_TABLES = {
     1280, 2 * 77),
     4_762_310_656: (32_128, 4096, 2 * 512),
 }  # fmt: skip
+# bytes of a weight as bitsandbytes stores it: a byte, beside a scale for each row; half a byte,
+# beside a scale of 32 bits for 64 weights
+_QUANTIZED = {"int8": 1.0, "nf4": 0.5 + 4 / 64}
+# T5-XXL's matrices `wo`, 24 × 10,240 × 4,096, which bitsandbytes leaves out and transformers keeps
+# in 32 bits (_keep_in_fp32_modules of T5PreTrainedModel)
+_KEPT_WIDE = {4_762_310_656: 24 * 10_240 * 4_096}
+# smaller components are not worth it, and those of convolutions are left as they are: the denoiser
+# has to be a transformer
+_LEAST_QUANTIZED = 1_000_000_000
+# FLUX.1 [dev] with 1,024 × 1,024 pixels on an H100, as PyTorch reserved memory: 12.584 GiB loaded
+# and 17.281 at the peak in nf4, 19.273 and 24.432 in int8 (huggingface/blog@0b53cb19,
+# diffusers-quantization.md)
+_QUANTIZED_SOURCE = (
+    "diffusers 0.42.1 and bitsandbytes; checked against runs of FLUX.1 [dev] on an H100"
+    " (huggingface/blog@0b53cb19, diffusers-quantization.md)"
+)
+_RESERVED_BYTES, _RESERVED_PIXELS = 5_540_000_000, 1024 * 1024
+# what PyTorch reserved beyond the weights themselves: 0.6 % and 2.3 %
+_ROUNDING = 1.03
+
+
+def quantized_components(components: Mapping[str, int]) -> dict[str, int]:
+    """The components that bitsandbytes quantizes for `components_to_quantize` of the printed
+    command; {} where the denoiser is none of them.
+    """
+    if components.get("transformer", 0) < _LEAST_QUANTIZED:
+        return {}
+    return {name: number for name, number in components.items() if number >= _LEAST_QUANTIZED}
 
 
 def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
@@ -38,6 +68,15 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     stated = published(subject.spec, "safetensors", quantization)
     if stated is not None:
         return stated_size(stated)
+    if quantization in _QUANTIZED:
+        if not quantized_components(subject.spec.components):
+            return Unread(
+                fact="download_bytes",
+                reason="how much of its denoiser is quantized is not known",
+                remedy="take float16",
+            )
+        # made of the published files while they load
+        return size_of(subject, subject.spec.components_dtype or "float16")
     bits = DTYPES.get(quantization)
     if bits is None:
         return Unread(
@@ -101,6 +140,8 @@ def _weights(subject: Subject, workload: Asked) -> Term:
     GPU holds all.
     """
     components = subject.spec.components
+    if workload.quantization in _QUANTIZED:
+        return _quantized_weights(components, workload.quantization)
     bits = DTYPES.get(workload.quantization, 16.0)
     size = int(sum(components.values()) * bits / 8)
     line = (
@@ -126,6 +167,30 @@ def _weights(subject: Subject, workload: Asked) -> Term:
     return term(
         "weights", size - unread, How.COMPUTED, _SOURCE, line, high=min(size, size - unread + read)
     ).replace(on_device=device)
+
+
+def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term:
+    """The weights on a GPU: large components quantized but for tables and what is kept wide, the
+    rest in 16 bits.
+    """
+    each = _QUANTIZED[quantization]
+    quantized = quantized_components(components)
+    tables = sum(
+        rows * length
+        for number in quantized.values()
+        for rows, length, _ in [_TOKEN_TABLES.get(number, (0, 0, 0))]
+    )
+    wide = sum(_KEPT_WIDE.get(number, 0) for number in quantized.values())
+    narrow = sum(quantized.values()) - tables - wide
+    plain = sum(components.values()) - narrow - wide
+    size = int(narrow * each) + plain * 2 + wide * 4
+    line = (
+        f"{narrow:,} weights × {each:g} bytes + {plain:,} × 2 bytes + {wide:,} kept in 32 bits"
+        " × 4 bytes"
+    )
+    low = int((narrow + wide) * each) + plain * 2
+    high = int(size * _ROUNDING)
+    return term("weights", size, How.COMPUTED, _QUANTIZED_SOURCE, line, low=low, high=high)
 
 
 def _decoder(subject: Subject, workload: Asked) -> Term:
@@ -154,6 +219,9 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
     )
     # small arrays beside those
     high += high // 100
+    if workload.quantization in _QUANTIZED:
+        # of a GPU, where libraries take workspaces too
+        high = max(high, most * _RESERVED_BYTES // _RESERVED_PIXELS)
     is_measured = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
     copies = _COPIED_WEIGHTS * width
     line = (

@@ -310,6 +310,7 @@ def quantizations_of(
         )
     elif spec.components:
         names = ("float32", "float16") if default == "float32" else (default,)
+        names += tuple(runtime.quantizations)
     else:
         names = (default, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (

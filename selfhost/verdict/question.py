@@ -237,26 +237,6 @@ def _with_files(
     return question.replace(here=part, beside_bytes=max(0, (needs.download_bytes or 0) - download))
 
 
-class Asker:
-    """Asks of the models of one catalogue on one machine. `questions.ReadyAsker` has most of
-    the answers at hand.
-    """
-
-    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
-        self.catalogue = catalogue
-        self.machine = machine
-
-    def spec(self, id: str, workload: Workload) -> ModelSpec:
-        """The spec of that id, to be asked about under that workload. Raises as
-        `Catalogue.spec`.
-        """
-        return self.catalogue.spec(id)
-
-    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
-        """As `ask`, of a spec that `spec` gave."""
-        return ask(spec, workload, self.catalogue, self.machine)
-
-
 def _understood(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
@@ -804,4 +784,7 @@ def _had_with(
 def _makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
     """False where the runtime would have to quantize weights that are narrow already."""
     rule = runtime.rule_of(quantization)
-    return rule is None or not rule.at_load or need.from_sixteen_bits(spec.architecture)
+    if rule is None or not rule.at_load or spec.components:
+        # of components the size itself says whether they are quantized
+        return True
+    return need.from_sixteen_bits(spec.architecture)

@@ -163,7 +163,8 @@ class Question(Record):
     `in_memory` (None: not told). `here`: those asked for lie on it, whole or in part. `companions`
     are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it
     as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that
-    name gives, if it was asked.
+    name gives, if it was asked. `chosen`: the sentence why runtime, quantization or method are
+    others than the model's own defaults; None where they are not (`defaults.ask_for_machine`).
     """
 
     spec: ModelSpec
@@ -184,6 +185,7 @@ class Question(Record):
     here: Here | None = None
     opened: Finding | None = None
     license_guessed: tuple[bool, bool] | None = None
+    chosen: str | None = None
 
     @property
     def missing_bytes(self) -> int | None:
@@ -548,6 +550,10 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    if question.spec.modality == "image":
+        shares = any(device.unified for device in machine.accelerators or ())
+        on_processor = placed.placement == "host" and not shares
+        return None, check.picture_check() if on_processor else None
     pace, why = _predicted(question, placed, machine)
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace

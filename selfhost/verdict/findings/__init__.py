@@ -22,7 +22,7 @@ from .memory import memory_check, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
-from .speed import WIDE_PACE, speed_check
+from .speed import WIDE_PACE, picture_check, speed_check
 from .weights import weights_check
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "open_for",
     "open_purposes",
     "openness_check",
+    "picture_check",
     "reserve_of",
     "runtime_check",
     "speed_check",

@@ -121,6 +121,7 @@ CODES: Mapping[str, str] = {
     "speed-comfortable": "at least as fast as one reads, and as wanted",
     "speed-slow": "slower than reading, or perhaps slower than wanted",
     "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
+    "speed-picture": "how long a picture takes on a CPU is not known: minutes to hours",
     "speed-not-known": "there is nothing to estimate the speed from, and no minimum was stated",
     "speed-no-basis": "there is nothing to hold the stated minimum against",
     "speed-close": "the stated minimum is above the likely speed and within the range",

@@ -79,6 +79,26 @@ def speed_check(
     return finding(Outcome.PASS, "speed-comfortable")
 
 
+def picture_check() -> Finding:
+    """Of a picture on a CPU, whose time nothing estimates: a warning, so that nobody takes it for
+    the seconds of a GPU.
+
+    The example: Stable Diffusion 1.5, 25 steps, 512 x 512 pixels, float32, two Xeon E5-2690 v4 in
+    600 seconds, an RTX 3060 in 5 (z4ng1ew/Stable-diffusion-local-inference@0eb354de, README.md).
+    """
+    reason = (
+        "How long a picture takes on a CPU is not known: minutes to hours. A small model took ten"
+        " minutes on 28 cores, and five seconds on an RTX 3060."
+    )
+    return Finding(
+        check="speed",
+        outcome=Outcome.WARN,
+        code="speed-picture",
+        reason=reason,
+        remedy="use a GPU that holds the model, or an API",
+    )
+
+
 def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
     """There is nothing to estimate it from."""
     reason = f"The speed is not known: {how}."

@@ -1,0 +1,372 @@
+"""The defaults that follow the machine: a larger quantization or a better runtime where there is
+room, the first of a list that fits for pictures and for training.
+
+What is asked for, what lies in files here, and what is already downloaded is never changed. Of text
+the route stays that of the model's own default. Which quantizations, programs and methods are tried
+is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `finetune_methods`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.errors import WorkloadError
+from ..core.records import Record
+from ..core.workload import READING_TOKENS_PER_SECOND, Workload
+from ..machine.record import Machine
+from .placement import metal_limits, room_of
+from .present import Here
+from .question import GENERATING, PACKED_RUNTIMES, architectures, ask
+from .record import Judged, Question, judge
+from .speed import uses_shared_gpu
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# how people write the methods of training
+_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
+
+
+class _Way(Record):
+    """One way to run the model, judged on the machine."""
+
+    question: Question
+    judged: Judged
+
+
+def ask_for_machine(
+    spec: ModelSpec,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    *,
+    local_files: bool = False,
+    formats: tuple[str, ...] = (),
+    part: Here | None = None,
+    in_memory: bool | None = False,
+) -> Question:
+    """As `ask`, with the defaults that suit the machine best; `Question.chosen` says why they are
+    others than the model's own. Raises as `ask`.
+    """
+    files: Mapping[str, Any] = {
+        "local_files": local_files,
+        "formats": formats,
+        "part": part,
+        "in_memory": in_memory,
+    }
+    question = ask(spec, workload, catalogue, machine, **files)
+    return _suited(question, workload, catalogue, machine, files)
+
+
+def _suited(
+    question: Question,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    files: Mapping[str, Any],
+) -> Question:
+    """The question that `ask` gave for that workload and those files, with the defaults that suit
+    the machine best.
+    """
+    if question.needs is None or question.runtime is None or workload.runtime is not None:
+        return question
+    search = _Search(question, workload, catalogue, machine, files)
+    if workload.task == "finetune":
+        methods = question.runtime.finetune_methods
+        return question if workload.finetune_method else search.first_method(methods)
+    has_files = any(files.get(key) for key in ("local_files", "formats", "part"))
+    if has_files or question.here is not None or workload.quantization is not None:
+        return question
+    if question.spec.modality == "image":
+        return search.first_picture_type()
+    return search.larger() if question.spec.modality in GENERATING else question
+
+
+def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
+    """True where the default is the first of a list that fits, so that the route may be better than
+    that of the model's own default.
+    """
+    return spec.modality == "image" or workload.task == "finetune"
+
+
+def from_a_list(
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Question:
+    """The question that `ask` gave for that workload; with the defaults that suit the machine best
+    where the route depends on them.
+    """
+    if not follows_a_list(question.spec, workload):
+        return question
+    return _suited(question, workload, catalogue, machine, {})
+
+
+class Asker:
+    """Asks of the models of one catalogue on one machine: the route is that of `check`.
+    `compiled.ReadyAsker` has most of the answers at hand.
+    """
+
+    def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
+        self.catalogue = catalogue
+        self.machine = machine
+
+    def spec(self, id: str, workload: Workload) -> ModelSpec:
+        """The spec of that id, to be asked about under that workload. Raises as
+        `Catalogue.spec`.
+        """
+        return self.catalogue.spec(id)
+
+    def ask(self, spec: ModelSpec, workload: Workload) -> Question:
+        """As `ask`, of a spec that `spec` gave, with `from_a_list`."""
+        question = ask(spec, workload, self.catalogue, self.machine)
+        return from_a_list(question, workload, self.catalogue, self.machine)
+
+
+class _Search:
+    """Looks for better defaults than those of `question`, which was asked under `workload`."""
+
+    def __init__(
+        self,
+        question: Question,
+        workload: Workload,
+        catalogue: Catalogue,
+        machine: Machine,
+        files: Mapping[str, Any],
+    ) -> None:
+        self._question = question
+        self._workload = workload
+        self._catalogue = catalogue
+        self._machine = machine
+        self._files = files
+
+    # -------------------------------------------------------------- the first of a list
+
+    def first_method(self, methods: tuple[str, ...]) -> Question:
+        """The first method of training that accelerators hold, else the first that the RAM holds,
+        else the default.
+        """
+        own = self._question.workload.finetune_method or ""
+        ways = self._ways({"finetune_method": name} for name in methods if name != own)
+        way = self._first_that_fits(ways)
+        if way is None:
+            return self._question
+        method = _METHODS[way.question.workload.finetune_method or ""]
+        where = self._where(way)
+        return way.question.replace(
+            chosen=(
+                f"{method}: {_METHODS[own]}, which is tried first, does not fit"
+                f" {where}. `--method {own}` judges that."
+            )
+        )
+
+    def first_picture_type(self) -> Question:
+        """The first type of the runtime's list that accelerators hold; else the model's own in
+        RAM, else the first of the list that the RAM holds.
+        """
+        question = self._question
+        runtime, own = question.runtime, question.workload.quantization
+        assert runtime is not None
+        names = [name for name in runtime.on_accelerators if self._comes_in(name, runtime)]
+        if own in names[:1]:
+            # what is tried first is what is judged already
+            way = self._first_that_fits(self._ways({"quantization": name} for name in names[1:]))
+        else:
+            way = self._first_that_fits(
+                self._ways({"quantization": name} for name in names), own_first=False
+            )
+        if way is None or way.question.workload.quantization == own:
+            return question
+        taken = way.question.workload.quantization
+        return way.question.replace(
+            chosen=(
+                f"{taken}: the first of {', '.join(names)} that fits {self._where(way)}."
+                f" `--quant {own}` judges its usual type."
+            )
+        )
+
+    def _first_that_fits(self, ways: Iterator[_Way], *, own_first: bool = True) -> _Way | None:
+        """The first way that accelerators hold, else the first that fits; None for the default.
+
+        `own_first`: the default is tried on accelerators before the others. In RAM it always is.
+        """
+        own = _Way(question=self._question, judged=judge(self._question, self._machine))
+        if own.judged.fits and (
+            not self._machine.accelerators or (own_first and _on_accelerator(own.judged))
+        ):
+            return None
+        fitting = []
+        for way in ways:
+            if not way.judged.fits:
+                continue
+            if _on_accelerator(way.judged):
+                return way
+            fitting.append(way)
+        return None if own.judged.fits or not fitting else fitting[0]
+
+    # -------------------------------------------------------------- more than the default
+
+    def larger(self) -> Question:
+        """A better program, or the largest quantization that accelerators hold whole at reading
+        speed; the default where it does not run here, or not on accelerators alone.
+        """
+        if not self._machine.accelerators:
+            return self._question
+        own = _Way(question=self._question, judged=judge(self._question, self._machine))
+        if not own.judged.fits:
+            return self._question
+        way = self._on_many(own) or self._in_more_bits(own)
+        return self._question if way is None else way
+
+    def _on_many(self, own: _Way) -> Question | None:
+        """With a program that is preferred on so many accelerators; None where none is, or none
+        does it as well.
+        """
+        number = sum(
+            card.unified is False and not card.is_part for card in self._machine.accelerators or ()
+        )
+        if number < 2:
+            return None
+        for name in PACKED_RUNTIMES:
+            runtime = self._catalogue.runtime(name)
+            if not 0 < runtime.preferred_from_accelerators <= number:
+                continue
+            if need.why_not_loaded(self._question.spec, runtime) is not None:
+                continue
+            in_types = (None, *runtime.on_accelerators)
+            for way in self._ways({"runtime": name, "quantization": kind} for kind in in_types):
+                if self._is_as_good(way, own) and not _needs_install(way, own):
+                    usual = own.question.runtime
+                    return way.question.replace(
+                        chosen=(
+                            f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
+                            f" {self._where(way)} of the {number} GPUs here holds it in"
+                            f" {way.question.workload.quantization}, and {runtime.name} serves"
+                            " many requests at once."
+                            f" `--runtime {own.question.workload.runtime}` judges the usual"
+                            " program."
+                        )
+                    )
+        return None
+
+    def _in_more_bits(self, own: _Way) -> Question | None:
+        """In a larger quantization of the same program; None where none fits as well."""
+        runtime, spec = own.question.runtime, own.question.spec
+        usual = own.question.workload.quantization
+        if (
+            runtime is None
+            or not need.from_sixteen_bits(spec.architecture)
+            or not self._is_whole(own)
+        ):
+            return None
+        names = [
+            name
+            for name in runtime.on_accelerators
+            if self._comes_in(name, runtime) and self._keeps_the_file(name)
+        ]
+        if usual in names:
+            names = names[: names.index(usual)]
+        for way in self._ways({"quantization": name} for name in names):
+            taken = way.question.workload.quantization or ""
+            share = runtime.on_accelerators[taken]
+            if self._is_as_good(way, own) and self._is_whole(way, share):
+                return way.question.replace(
+                    chosen=(
+                        f"{taken} rather than {usual}: {self._where(way)} holds all of it, at"
+                        f" reading speed or faster. `--quant {usual}` judges the smaller file."
+                    )
+                )
+        return None
+
+    def _ways(self, changes: Iterator[Mapping[str, Any]]) -> Iterator[_Way]:
+        """Each change of what was asked, judged; without those that the program refuses."""
+        for change in changes:
+            try:
+                question = ask(
+                    self._question.spec,
+                    self._workload.replace(**change),
+                    self._catalogue,
+                    self._machine,
+                    **self._files,
+                )
+            except WorkloadError:
+                continue
+            if question.needs is not None:
+                yield _Way(question=question, judged=judge(question, self._machine))
+
+    def _comes_in(self, quantization: str, runtime: RuntimeSpec) -> bool:
+        return quantization in need.quantizations_of(
+            self._question.spec, runtime, architectures(self._catalogue)
+        )
+
+    def _keeps_the_file(self, quantization: str) -> bool:
+        """A file of it is known, or none of the default is: the command to type stays as sure."""
+        spec, workload = self._question.spec, self._question.workload
+        format = workload.format or ""
+        known = spec.repository_of(format, quantization)
+        return known is not None or spec.repository_of(format, workload.quantization or "") is None
+
+    def _is_as_good(self, way: _Way, own: _Way) -> bool:
+        """It runs here at reading speed or faster, and no finding of the machine is worse."""
+        pace = way.judged.speed.decode if way.judged.speed is not None else None
+        if not way.judged.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
+            return False
+        if not self._is_whole(way):
+            return False
+        before = {finding.check: finding.severity for finding in own.judged.findings}
+        return all(
+            finding.severity <= before.get(finding.check, 0)
+            for finding in way.judged.findings
+            if finding.check not in ("weights", "accelerator")
+        )
+
+    def _is_whole(self, way: _Way, share: float = 1.0) -> bool:
+        """Accelerators compute all of it, and it takes at most that share of their memory."""
+        needs = way.judged.needs
+        if needs is None or needs.memory is None or not _on_accelerator(way.judged):
+            return False
+        cards = self._machine.accelerators or ()
+        gpu_only = way.question.runtime is not None and way.question.runtime.gpu_only
+        if needs.placement == "accelerator":
+            terms = [term for term in needs.memory.terms if term.where != "host"]
+            used = {int(term.where.partition(":")[2]) for term in terms}
+            rooms = [room_of(cards[number], gpu_only=gpu_only) for number in used]
+            taken = sum(term.high_bytes for term in terms)
+            return None not in rooms and taken <= share * sum(room or 0 for room in rooms)
+        if not uses_shared_gpu(self._machine, way.question.workload.runtime):
+            return False
+        limits = metal_limits(cards[0], self._machine)
+        return limits is not None and needs.memory.high_bytes <= share * limits[0]
+
+    def _where(self, way: _Way) -> str:
+        """The accelerators that hold it, equal ones counted; the RAM where none does."""
+        if not _on_accelerator(way.judged):
+            return "the RAM"
+        memory = way.judged.needs.memory if way.judged.needs is not None else None
+        cards = self._machine.accelerators or ()
+        places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
+        numbers = [int(place.partition(":")[2]) for place in places if place != "host"] or [0]
+        names = [cards[number].name for number in numbers]
+        return " and ".join(
+            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+            for name in dict.fromkeys(names)
+        )
+
+
+def _on_accelerator(judged: Judged) -> bool:
+    """Accelerators hold all of it that can lie there: their own memory, or RAM that they share."""
+    if judged.needs is not None and judged.needs.placement == "accelerator":
+        return True
+    return any(finding.code == "accelerator-fits" for finding in judged.findings)
+
+
+def _needs_install(way: _Way, own: _Way) -> bool:
+    """The usual program is here already, and the other is not."""
+    is_here = [
+        any(finding.code == "runtime-present" for finding in judged.findings)
+        for judged in (own.judged, way.judged)
+    ]
+    return is_here == [True, False]

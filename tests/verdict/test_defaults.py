@@ -1,0 +1,217 @@
+"""Defaults that follow the machine: the best way to run a model, at a route that is never worse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.machines import IDS, VM
+from selfhost import Route, Workload, check
+from selfhost.api import check_with, open_catalogue
+from selfhost.core.errors import SelfhostError
+from selfhost.machine.profiles import all_profiles, load
+from selfhost.machine.record import Machine, PresentModel
+from selfhost.verdict.defaults import Asker, ask_for_machine, follows_a_list
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import judge
+
+CATALOGUE = open_catalogue()
+GIB = 2**30
+# from the best route to the worst, where no API is offered
+ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.NEITHER)
+FINETUNING = Workload(task="finetune")
+
+
+def profile(name: str) -> Machine:
+    return load(name).machine
+
+
+def judged_as(model: str, machine: str, **asked: Any) -> tuple[str | None, str | None, str | None]:
+    """Runtime, quantization and placement of the answer."""
+    verdict = check(model, Workload(**asked), machine=profile(machine))
+    placement = verdict.needs.placement if verdict.needs is not None else None
+    return verdict.workload.runtime, verdict.workload.quantization, placement
+
+
+def route(workload: Workload, machine: Machine, id: str, *, follows_machine: bool) -> Route:
+    ask_it = ask_for_machine if follows_machine else ask
+    question = ask_it(CATALOGUE.spec(id), workload, CATALOGUE, machine)
+    return judge(question, machine).route(offered=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "expected"),
+    [
+        # issue 18, point 3: Q5 or Q6 on a GPU that holds it, at most Q8_0 where it clearly fits
+        ("mistral-7b", "desktop-rtx3060-12gb", ("llama.cpp", "Q6_K", "accelerator")),
+        ("mistral-7b", "desktop-rtx4090-24gb", ("llama.cpp", "Q8_0", "accelerator")),
+        # a GPU that shares the RAM
+        ("mistral-7b", "macbook-air-m2-16gb", ("llama.cpp", "Q6_K", "host")),
+        # the smallest default where the GPU holds but a part, and on a CPU
+        ("llama-3.3-70b", "desktop-rtx4090-24gb", ("llama.cpp", "Q4_K_M", "split")),
+        ("mistral-7b", "desktop-ryzen-7700-32gb", ("llama.cpp", "Q4_K_M", "host")),
+        ("mistral-7b", "strix-halo-128gb", ("llama.cpp", "Q4_K_M", "host")),
+        # published in 4 bits: another type adds nothing
+        ("gpt-oss-20b", "desktop-rtx5090-32gb", ("llama.cpp", "MXFP4", "accelerator")),
+        # 810 GB in 16 bits are more than 8 × 80 GB, 405 GB are not
+        ("llama-3.3-70b", "server-8x-h100", ("vllm", "bfloat16", "accelerator")),
+        ("llama-3.1-405b", "server-8x-h100", ("vllm", "fp8", "accelerator")),
+        ("sdxl", "desktop-rtx3060-12gb", ("diffusers", "float16", "accelerator")),
+        ("sdxl", "desktop-ryzen-7700-32gb", ("diffusers", "float32", "host")),
+        ("flux-dev", "desktop-rtx4090-24gb", ("diffusers", "nf4", "accelerator")),
+        # 24.4 GiB at the peak in 8 bits (huggingface/blog, diffusers-quantization.md)
+        ("flux-dev", "desktop-rtx5090-32gb", ("diffusers", "int8", "accelerator")),
+        ("flux-dev", "server-8x-h100", ("diffusers", "bfloat16", "accelerator")),
+    ],
+)
+def test_a_machine_gets_the_way_that_suits_it(
+    model: str, machine: str, expected: tuple[str, str, str]
+) -> None:
+    assert judged_as(model, machine) == expected
+
+
+def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
+    """Contract: of fine-tuning the first of LoRA, then QLoRA, that fits; the GPU first."""
+    machine = profile("desktop-rtx3060-12gb")
+    plain = check("mistral-7b", FINETUNING, machine=machine)
+    assert plain.workload.finetune_method == "qlora"
+    assert plain.needs is not None
+    assert plain.needs.placement == "accelerator"
+    assert any(note.startswith("QLoRA: LoRA") for note in plain.fine_print)
+    by_method = check("mistral-7b", FINETUNING.replace(finetune_method="lora"), machine=machine)
+    assert by_method.workload.finetune_method == "lora"
+    with_room = check("mistral-7b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
+    assert with_room.workload.finetune_method == "lora"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("mistral-7b", {"quantization": "Q4_K_M"}),
+        ("mistral-7b", {"runtime": "llama.cpp"}),
+        ("sdxl", {"quantization": "float32"}),
+        ("sdxl", {"runtime": "diffusers"}),
+    ],
+)
+@pytest.mark.parametrize("machine", ["desktop-rtx4090-24gb", "server-8x-h100"])
+def test_what_is_asked_for_is_never_changed(
+    model: str, machine: str, asked: dict[str, str]
+) -> None:
+    where, workload = profile(machine), Workload(**asked)
+    answer = check(model, workload, machine=where)
+    own = check_with(CATALOGUE, model, workload, where, follows_machine=False)
+    assert (answer.workload, answer.needs, answer.findings) == (
+        own.workload,
+        own.needs,
+        own.findings,
+    )
+
+
+def test_the_reason_is_in_the_answer_and_in_json() -> None:
+    from selfhost.reports import json
+
+    verdict = check("mistral-7b", machine=profile("desktop-rtx4090-24gb"))
+    (reason,) = [note for note in verdict.fine_print if note.startswith("Q8_0 rather than Q4_K_M")]
+    assert "NVIDIA GeForce RTX 4090" in reason
+    assert "--quant Q4_K_M" in reason
+    assert reason in json.verdict(verdict)["notes"]
+
+
+def test_a_tag_of_ollama_means_its_own_file() -> None:
+    assert judged_as("mistral:7b", "desktop-rtx4090-24gb")[1] == "Q4_K_M"
+
+
+def test_an_audit_takes_the_models_own_default() -> None:
+    """Contract: so that a policy means the same everywhere."""
+    where = profile("server-8x-h100")
+    verdict = check_with(CATALOGUE, "mistral-7b", Workload(), where, follows_machine=False)
+    assert (verdict.workload.runtime, verdict.workload.quantization) == ("llama.cpp", "Q4_K_M")
+
+
+def test_a_wish_for_speed_is_met_before_a_larger_file_is_taken() -> None:
+    """An M2 reads 100 GB/s: 14 tokens/s in Q4_K_M, 11 in Q6_K."""
+    assert judged_as("mistral-7b", "macbook-air-m2-16gb", min_tokens_per_second=13.0)[1] == "Q4_K_M"
+
+
+@pytest.mark.parametrize("machine", ["desktop-ryzen-7700-32gb", "desktop-rtx5080-16gb"])
+def test_a_picture_on_a_cpu_never_comes_without_its_time(machine: str) -> None:
+    """Ten minutes for 512 × 512 pixels on 28 cores, five seconds on an RTX 3060
+    (z4ng1ew/Stable-diffusion-local-inference).
+    """
+    verdict = check("sd3.5-large", machine=profile(machine))
+    assert verdict.route is Route.LOCAL
+    finding = verdict.finding("speed")
+    assert finding is not None
+    assert finding.code == "speed-picture"
+    assert "minutes to hours" in finding.reason
+
+
+@pytest.mark.parametrize(("quantization", "loaded_gib"), [("nf4", 12.584), ("int8", 19.273)])
+def test_quantized_pictures_weigh_what_pytorch_reserved(
+    quantization: str, loaded_gib: float
+) -> None:
+    """FLUX.1 [dev] on an H100 (huggingface/blog, diffusers-quantization.md)."""
+    where = profile("server-8x-h100")
+    needs = check("flux-dev", Workload(quantization=quantization), machine=where).needs
+    assert needs is not None
+    assert needs.memory is not None
+    (weights,) = [term for term in needs.memory.terms if term.name == "weights"]
+    assert weights.low_bytes <= loaded_gib * GIB <= weights.high_bytes
+    assert weights.bytes == pytest.approx(loaded_gib * GIB, rel=0.03)
+
+
+PARTS = 8
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int) -> None:
+    """Each model on some profile and each profile with some models: the same route for text, for a
+    list that is tried the same or a better one.
+    """
+    profiles = all_profiles()
+    open_ids = [id for id in IDS if not CATALOGUE.spec(id).closed]
+    for index, id in list(enumerate(open_ids))[part::PARTS]:
+        machine = profiles[index * 5 % len(profiles)].machine
+        own = route(Workload(), machine, id, follows_machine=False)
+        best = route(Workload(), machine, id, follows_machine=True)
+        if follows_a_list(CATALOGUE.spec(id), Workload()):
+            assert ROUTES.index(best) <= ROUTES.index(own), (id, machine.name)
+        else:
+            assert best is own, (id, machine.name)
+
+
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "server-8x-h100"])
+@pytest.mark.parametrize("workload", [Workload(), FINETUNING], ids=["generate", "finetune"])
+def test_other_questions_of_the_same_model_have_the_route_of_check(
+    machine: str, workload: Workload
+) -> None:
+    """`list`, `plan` and what runs instead ask an Asker."""
+    where = profile(machine)
+    asker = Asker(CATALOGUE, where)
+    for id in ("sdxl-base-1.0", "flux.1-dev", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct"):
+        try:
+            listed = judge(asker.ask(asker.spec(id, workload), workload), where)
+        except SelfhostError:
+            continue
+        best = route(workload, where, id, follows_machine=True)
+        assert listed.route(offered=False) is best, id
+
+
+def test_a_file_that_is_here_already_is_kept() -> None:
+    """What is downloaded is not downloaded again in another quantization."""
+    own = check("mistral-7b", Workload(quantization="Q4_K_M"), machine=VM)
+    assert own.needs is not None
+    file = PresentModel(
+        path="~/.cache/llama.cpp/Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        size_bytes=own.needs.download_bytes or 0,
+        repository="bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+        file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        complete=True,
+        store="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    machine = profile("desktop-rtx4090-24gb").replace(models_present=(file,))
+    verdict = check("mistral-7b", machine=machine)
+    assert verdict.here is not None
+    assert verdict.workload.quantization == "Q4_K_M"
