@@ -377,6 +377,17 @@ def add_specs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+# what `-v` adds
+_VERBOSE = {
+    "check": "every finding and figure, with its arithmetic and source",
+    "show": "every size and fact, with its source",
+    "compare": "how each was judged, and every answer on openness",
+    "plan": "every machine that does it",
+    "machine": "where each fact was read",
+    "audit": "every row, with its reasons and what to do",
+}
+
+
 def add_output(parser: argparse.ArgumentParser, command: str) -> None:
     look = parser.add_argument_group("output")
     if command == "audit":
@@ -398,10 +409,8 @@ def add_output(parser: argparse.ArgumentParser, command: str) -> None:
         )
     look.add_argument("--output", metavar="FILE", help="write the report to a file")
     look.add_argument("--no-color", action="store_true", help="no colour (also NO_COLOR=1)")
-    if command in ("check", "show", "plan"):
-        look.add_argument(
-            "-v", "--verbose", action="store_true", help="every term with its arithmetic and source"
-        )
+    if command in _VERBOSE:
+        look.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE[command])
 
 
 def kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
