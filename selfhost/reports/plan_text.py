@@ -70,7 +70,7 @@ def _headline(plan: Plan) -> Paragraph:
     where = f"on a GPU of {gpu}" if _needs_card(least) else f"on {ram} of RAM, or a GPU of {gpu}"
     if not plan.fitting:
         none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
-        return line(none, "  ", name, f" would fit {where}", hang=2)
+        return line(none, "  ", name, f" fits {where}, but none runs it as asked", hang=2)
     return line(Span(text="✓ RUNS", style=Route.LOCAL), "  ", name, f" {where}", hang=2)
 
 
@@ -177,7 +177,7 @@ def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
     )
     rate = f"{units.decimal_at_least(sure)}/s"
     how = f"; --set bandwidth={rate.replace(' ', '')}:measured" if verbose else ""
-    yield "bandwidth", rate, f"of RAM, for {wanted:g} tokens/s without GPU{less}{how}"
+    yield "bandwidth", rate, f"of RAM, for {wanted:g} tokens/s without a GPU{less}{how}"
     yield "cores", f"{least.cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
@@ -207,7 +207,7 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
 
 
 def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
-    """A row a machine, with the likely pace; `verbose` adds the range and how sure the facts are."""
+    """A row a machine, with the likely pace; `verbose` adds the range and the confidence."""
     columns = (
         Column(),
         Column(title="machine"),
