@@ -21,7 +21,7 @@ def parser() -> Parser:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id",
+        help="as mistral-7b, llama3.1:8b or a Hugging Face id",
     )
     add_workload(parser)
     add_machine(parser, "check")

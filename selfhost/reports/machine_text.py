@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..core import units
-from ..machine.record import Accelerator, Disk, Machine, PresentModel, Unread
+from ..core.records import Unread
+from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section
 
