@@ -38,6 +38,7 @@ _MISSING = {
     "show": "name a model",
     "plan": "name a model",
     "compare": "name two models or more",
+    "spec": "say what to do, check or new, and name a file",
     "completion": "name a shell: bash, zsh or fish",
 }
 
@@ -105,7 +106,8 @@ class Parser(argparse.ArgumentParser):
         remedy = f"see `{self.prog} --help`"
         if message.startswith("the following arguments are required: "):
             message = _MISSING.get(self.command, message)
-            remedy = f"for example `{EXAMPLES[self.command].splitlines()[1].strip()}`"
+            example = EXAMPLES[self.command].splitlines()[1].strip()
+            remedy = f"for example `{example.partition('  ')[0]}`"
         if message.startswith("unrecognized arguments: "):
             from ..core.spelling import nearest
 

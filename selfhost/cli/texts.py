@@ -70,7 +70,7 @@ examples:
     "check": (
         """\
 examples:
-  selfhost check llama-3.1-8b --context 32k --quant Q5_K_M
+  selfhost check mistral-7b --context 32k --quant Q5_K_M
   selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
   selfhost check llama-3.1-8b --tokens-per-day 2M:500k
   selfhost check mistral-7b --json | jq .route
