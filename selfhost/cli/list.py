@@ -116,7 +116,10 @@ def run(words: list[str]) -> int:
             for row in rows
         }
         prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-        deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
+        page = catalogue_page(
+            rows, machine, prices, asked=workload.options(), ruled_out=listing.ruled_out
+        )
+        deliver(options, page)
     else:
         from ..reports.list_text import TOP, list_document
 
