@@ -16,7 +16,7 @@ from ..core.workload import (
 )
 from .errors import UsageError
 from .output import columns, write
-from .texts import COMMANDS, EXAMPLES, EXIT_CODES
+from .texts import COMMANDS, EXAMPLES, exit_codes
 
 TYPE_CHECKING = False
 
@@ -29,26 +29,36 @@ vars(argparse)["_"] = str
 
 
 # options that other programs have
-_QUIET = (
-    "the exit code is the answer: send the text to /dev/null, or read one field of --format json"
-)
-
-
+_QUIET = "the exit code is the answer: send the text to /dev/null, or read one field of --json"
 _VERSION = "`selfhost --version` prints the version"
+_INSTEAD = {"-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
 
-
-_INSTEAD = {
-    "--json": "did you mean --format json?",
-    "-q": _QUIET,
-    "--quiet": _QUIET,
-    "-V": _VERSION,
-    "--version": _VERSION,
+_MISSING = {
+    "check": "name a model, or several",
+    "show": "name a model",
+    "plan": "name a model",
+    "compare": "name two models or more",
+    "spec": "say what to do, check or new, and name a file",
+    "completion": "name a shell: bash, zsh or fish",
 }
+
+# the options that most questions need, in the order that `--help` has them; a command with few
+# options has no others
+_COMMON = (
+    "--top", "--all", "--wide", "--sort", "--use", "--context", "--quant", "--runtime",
+    "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
+    "--license", "--tokens-per-day", "--format", "--verbose", "--help",
+)  # fmt: skip
+_FEW_OPTIONS = 14
+# where the text beside an option begins
+_HELP_COLUMN = 26
 
 
 def _help_formatter(prog: str) -> argparse.HelpFormatter:
     """argparse loads shutil to ask for the width, once for each option that is added."""
-    return argparse.RawDescriptionHelpFormatter(prog, width=max(40, min(100, columns() - 2)))
+    return argparse.RawDescriptionHelpFormatter(
+        prog, max_help_position=_HELP_COLUMN, width=max(40, min(100, columns()))
+    )
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,11 +69,34 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"selfhost {command}",
             description=job[0].upper() + job[1:] + ".",
-            epilog=EXAMPLES[command] + "\n" + EXIT_CODES,
             formatter_class=_help_formatter,
             allow_abbrev=False,
         )
         self.command = command
+
+    def format_help(self) -> str:
+        """The usage on one line, the options that most questions need, the others, examples, and
+        the exit codes of this command.
+        """
+        positional = [action for action in self._actions if not action.option_strings]
+        options = [action for action in self._actions if action.option_strings]
+        common = [action for name in _COMMON for action in options if name in action.option_strings]
+        if len(options) <= _FEW_OPTIONS:
+            common = options
+        formatter = self._get_formatter()
+        formatter.add_text(self.description)
+        for title, actions in (
+            ("arguments", positional),
+            ("options", common),
+            ("more options", [action for action in options if action not in common]),
+        ):
+            formatter.start_section(title)
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        words = " ".join(_shown(action) for action in positional)
+        usage = f"usage: {self.prog} [OPTIONS] {words}".rstrip()
+        epilog = f"{EXAMPLES[self.command]}\n{exit_codes(self.command)}"
+        return f"{usage}\n\n{formatter.format_help()}\n{epilog}"
 
     def print_help(self, file: Any = None) -> None:
         """argparse says nothing where it cannot be written."""
@@ -71,6 +104,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
+        if message.startswith("the following arguments are required: "):
+            message = _MISSING.get(self.command, message)
+            example = EXAMPLES[self.command].splitlines()[1].strip()
+            remedy = f"for example `{example.partition('  ')[0]}`"
         if message.startswith("unrecognized arguments: "):
             from ..core.spelling import nearest
 
@@ -96,6 +133,13 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
 
 
+def _shown(action: argparse.Action) -> str:
+    """A positional word as the usage has it: `MODEL…`, `[POLICY]`."""
+    name = str(action.metavar or "|".join(action.choices or ()) or action.dest)
+    more = "…" if action.nargs in ("+", "*") else ""
+    return f"[{name}{more}]" if action.nargs in ("?", "*") else f"{name}{more}"
+
+
 # a word of any length may be typed; nobody reads more of it
 _MOST_SHOWN = 2_000
 
@@ -118,12 +162,25 @@ def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
         options = parser.parse_intermixed_args(words)
     if getattr(options, "output", None) == "-":
         options.output = None
+    _take_format_from_output(parser, options, words)
     # the audit has targets of its own, and looks at all of them at once
     if parser.command != "audit" and getattr(options, "output", None) is not None:
         from .inputs import check_targets
 
         check_targets(options, [options.output])
     return options
+
+
+def _take_format_from_output(
+    parser: Parser, options: argparse.Namespace, words: Sequence[str]
+) -> None:
+    """`--output list.html` is a web page, unless a format is named."""
+    if any(word == "--json" or word.partition("=")[0] == "--format" for word in words):
+        return
+    suffix = (getattr(options, "output", None) or "").rpartition(".")[2]
+    formats = next((action.choices for action in parser._actions if action.dest == "format"), None)
+    if formats is not None and suffix in formats:
+        options.format = suffix
 
 
 def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -169,44 +226,39 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         "--context",
         type=kind(tokens),
         metavar="N",
-        help="context length in tokens, as 8192 or 8k (default: 4096, or what it was trained for)",
+        help="context in tokens, as 8192 or 8k (default: 4096)",
     )
     work.add_argument(
         "--task",
         choices=TASKS,
         default="generate",
-        help="run it (default), or fine-tune it with transformers and peft",
+        metavar="TASK",
+        help="generate (default) or finetune",
     )
     work.add_argument(
-        "--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits the model)"
+        "--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits)"
     )
     work.add_argument(
         "--runtime",
         metavar="R",
-        help=(
-            "llama.cpp, ollama, llama-cpp-python, transformers, vllm, mlx, whisper.cpp,"
-            " faster-whisper or diffusers (default: one that loads it)"
-        ),
+        help="as llama.cpp, ollama, transformers, vllm or mlx",
     )
     work.add_argument(
-        "--kv-cache", choices=KV_CACHE_TYPES, help="type of the KV cache (default: f16)"
+        "--kv-cache", choices=KV_CACHE_TYPES, metavar="TYPE", help="f16 (default), q8_0 or q4_0"
     )
     work.add_argument(
         "--draft",
         metavar="MODEL",
-        help=(
-            "a small model that proposes tokens (speculative decoding), or mtp for the model's own"
-            " block"
-        ),
+        help="for speculative decoding; mtp: the model's own block",
     )
     work.add_argument(
-        "--adapter", metavar="FILE|rank=N", help="a LoRA adapter to load: its file, or its rank"
+        "--adapter", metavar="FILE|rank=N", help="a LoRA adapter to load, or its rank"
     )
     work.add_argument(
         "--audio",
         type=kind(seconds),
         metavar="TIME",
-        help="length of one recording, as 30s, 10m or 1.5h (default: some minutes)",
+        help="length of one recording, as 30s, 10m or 1.5h",
     )
     work.add_argument(
         "--parallel",
@@ -218,8 +270,8 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     work.add_argument(
         "--min-speed",
         type=kind(number),
-        metavar="TOKENS_PER_SECOND",
-        help="lowest useful speed (default: 2; 0: any)",
+        metavar="N",
+        help="lowest useful tokens/s (default: 2; 0: any)",
     )
 
 
@@ -228,23 +280,29 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
     tune.add_argument(
         "--method",
         choices=FINETUNE_METHODS,
-        help="train all weights, adapters, or adapters on 4-bit weights (default: lora)",
+        metavar="METHOD",
+        help="of --task finetune: full, lora or qlora",
     )
     tune.add_argument(
-        "--lora-rank", type=kind(whole), metavar="N", help="rank of the adapters (default: 16)"
+        "--lora-rank", type=kind(whole), metavar="N", help="of --task finetune (default: 16)"
     )
-    tune.add_argument("--optimizer", choices=OPTIMIZERS, help="default: adamw")
+    tune.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        metavar="NAME",
+        help=f"of --task finetune: {', '.join(OPTIMIZERS)}",
+    )
     tune.add_argument(
         "--no-checkpointing",
         action="store_true",
-        help="keep all activations instead of computing them again",
+        help="of --task finetune: keep all activations",
     )
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_argument_group("what it must be")
     rules.add_argument(
-        "--private", action="store_true", help="nothing may leave this machine: an API is no answer"
+        "--private", action="store_true", help="nothing may leave this machine, so no API"
     )
     rules.add_argument(
         "--commercial", action="store_true", help="the license must allow commercial use"
@@ -252,18 +310,15 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
     rules.add_argument(
         "--modify",
         action="store_true",
-        help="modified versions must be allowed, if under conditions",
+        help="the license must allow modified versions",
     )
     rules.add_argument(
         "--auditable",
         action="store_true",
-        help=(
-            "training data, code and paper must be open; the data at least in part, which is a"
-            " warning"
-        ),
+        help="training data, code and paper must be open",
     )
     rules.add_argument(
-        "--license", metavar="EXPR", help="the license must be among these, as 'Apache-2.0 OR MIT'"
+        "--license", metavar="EXPR", help="accepted licenses, as 'Apache-2.0 OR MIT'"
     )
 
 
@@ -271,23 +326,20 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
     cost = parser.add_argument_group("what a month would cost")
     cost.add_argument(
         "--tokens-per-day",
-        metavar="IN:OUT|N",
-        help=(
-            "a load, as 2M:500k (k and M are thousands and millions) or 200k for both, three in for"
-            " one out: the month by API, and hours and energy here"
-        ),
+        metavar="IN:OUT",
+        help="cost a month, as 2M:500k; one number is split 3:1",
     )
     cost.add_argument(
         "--watts",
         type=kind(number),
         metavar="W",
-        help="what this computer draws at work (default: its parts' rating)",
+        help="what this computer draws at work",
     )
     cost.add_argument(
         "--electricity",
         type=kind(number),
         metavar="PRICE",
-        help="of a kWh, in your currency, as 0.30 (default: kWh only)",
+        help="of a kWh, in your currency, as 0.30",
     )
     cost.add_argument(
         "--hardware-price",
@@ -314,7 +366,8 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
         "--prices",
         choices=PRICE_SOURCES,
         default="snapshot",
-        help="those of this release, or those of the package genai-prices, if newer",
+        metavar="SOURCE",
+        help="snapshot (of this release) or genai-prices (package)",
     )
 
 
@@ -344,7 +397,7 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
         "--download-speed",
         type=kind(rate),
         metavar="RATE",
-        help="of your connection, as 100Mbit/s or 12MB/s: gives the download's time",
+        help="of your connection, as 100Mbit/s: time to download",
     )
     place.add_argument(
         "--reserve",
@@ -358,33 +411,26 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
     place.add_argument(
         "--machine",
         action=_Once,
-        metavar="FILE|DIR|PROFILE",
-        help=(
-            "another machine instead of this one: a record (`selfhost machine --format json`; -"
-            " reads it from a pipe), a folder of records, or the name of a known machine"
-            " (`selfhost machine --profiles`)"
-        ),
+        metavar="NAME|FILE",
+        help="a known machine (machine --profiles), or a record",
     )
     place.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help=(
-            "what if: memory=16GiB, cores=8, disk=500GB, bandwidth=80GB/s[:measured],"
-            " gpu=24GiB[:NAME], gpu=2x24GiB[:NAME] or gpu=none, architecture, system,"
-            " instruction_sets=avx2,fma (repeatable)"
-        ),
+        help="what if: memory=16GiB, gpu=2x24GiB, cores=8, disk=1TB",
     )
     place.add_argument(
         "--measure",
         action="store_true",
-        help=("measure this machine's memory bandwidth first (under a second): narrows the speed"),
+        help="measure the memory first (under a second)",
     )
     place.add_argument(
         "--memory",
         choices=MEMORY_BASES[1:],
-        help="plan with all memory, or count only what is free now",
+        metavar="BASIS",
+        help="total (plan with all) or available (free now)",
     )
 
 
@@ -394,8 +440,19 @@ def add_specs(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder of own specs (repeatable; also SELFHOST_SPECS)",
+        help="folder of your own specs (also SELFHOST_SPECS)",
     )
+
+
+# what `-v` adds
+_VERBOSE = {
+    "check": "every finding and figure with its source",
+    "show": "every size and fact, with its source",
+    "compare": "how each was judged, and every answer on openness",
+    "plan": "every machine that does it",
+    "machine": "where each fact was read",
+    "audit": "every row, with its reasons and what to do",
+}
 
 
 def add_output(parser: argparse.ArgumentParser, command: str) -> None:
@@ -406,23 +463,35 @@ def add_output(parser: argparse.ArgumentParser, command: str) -> None:
             action="append",
             default=[],
             metavar="NAME[=FILE]",
-            help="text, json, jsonl or junit; with =FILE written there (repeatable)",
+            help="text, json, jsonl or junit; =FILE writes it there",
+        )
+        look.add_argument(
+            "--json",
+            dest="format",
+            action="append_const",
+            const="json",
+            help=argparse.SUPPRESS,
         )
     else:
-        page = command == "list"
+        formats = ("text", "json", "html") if command == "list" else ("text", "json")
         look.add_argument(
             "--format",
-            choices=("text", "json", "html") if page else ("text", "json"),
+            choices=formats,
             default="text",
-            help="json has a stable schema"
-            + ("; html is a page to read in a browser, in one file" if page else ""),
+            metavar="NAME",
+            help=f"{', '.join(formats)} (--json for short)",
+        )
+        look.add_argument(
+            "--json",
+            dest="format",
+            action="store_const",
+            const="json",
+            help=argparse.SUPPRESS,
         )
     look.add_argument("--output", metavar="FILE", help="write the report to a file")
     look.add_argument("--no-color", action="store_true", help="no colour (also NO_COLOR=1)")
-    if command in ("check", "show", "plan"):
-        look.add_argument(
-            "-v", "--verbose", action="store_true", help="every term with its arithmetic and source"
-        )
+    if command in _VERBOSE:
+        look.add_argument("-v", "--verbose", action="store_true", help=_VERBOSE[command])
 
 
 def kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -480,6 +549,9 @@ def rate(text: str) -> int:
 def tokens(text: str) -> int:
     from ..core.units import parse_tokens
 
+    if "," in text and any(letter.isalpha() for letter in text):
+        # 8,192 has marks between thousands, 4k,8k is a list
+        raise ValueError("takes one number, such as 8192 or 8k")
     return parse_tokens(text)
 
 

@@ -180,7 +180,7 @@ def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
     if shown == "text":
         from ..reports.audit_text import document
 
-        present(options, document(audit))
+        present(options, document(audit, verbose=options.verbose))
     elif shown is not None:
         deliver(options, _audit_report(shown, audit))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..verdict.record import exit_code
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
-from .options import judge_each, machines_of, options_to_repeat
+from .options import judge_each, machines_of, options_to_repeat, workload_of
 from .output import deliver, flush, present
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ def parser() -> Parser:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="a name as people type it: mistral-7b, llama3.1:8b, a Hugging Face id",
+        help="as mistral-7b, llama3.1:8b or a Hugging Face id",
     )
     add_workload(parser)
     add_machine(parser, "check")
@@ -46,9 +46,11 @@ def run(words: list[str]) -> int:
     else:
         from ..reports.check_text import check_document, one_after_the_other
 
-        carry = options_to_repeat(options)
+        carry, asked = options_to_repeat(options), workload_of(options).options()
         documents = [
-            check_document(part, verbose=options.verbose, carry=carry, today=utc_today())
+            check_document(
+                part, verbose=options.verbose, carry=carry, asked=asked, today=utc_today()
+            )
             for part in by_machine
             if part
         ]

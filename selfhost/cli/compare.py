@@ -53,6 +53,7 @@ def run(words: list[str]) -> int:
             options,
             compare_document(
                 verdicts,
+                verbose=options.verbose,
                 carry=workload_of(options).options() + options_to_repeat(options),
                 today=utc_today(),
             ),

@@ -34,7 +34,7 @@ def parser() -> Parser:
     """What is shared with other commands, and the filters."""
     parser = Parser("list")
     parser.add_argument(
-        "words", nargs="*", metavar="WORD", help="only models whose name or aliases hold every word"
+        "words", nargs="*", metavar="WORD", help="only models whose names hold every word"
     )
     add_workload(parser)
     add_machine(parser, "list")
@@ -42,17 +42,21 @@ def parser() -> Parser:
     _add_view(parser)
     group = parser.add_argument_group("filters")
     group.add_argument("--family", metavar="NAME", help="only this family")
-    group.add_argument("--modality", choices=MODALITIES, help="only this kind of model")
-    group.add_argument("--use", choices=USES, help="only models made for this")
+    group.add_argument("--modality", choices=MODALITIES, metavar="KIND", help=", ".join(MODALITIES))
+    group.add_argument(
+        "--use", choices=USES, metavar="USE", help="only models made for this, as chat or code"
+    )
     group.add_argument(
         "--openness",
         choices=OPENNESS,
-        help="only models whose weights are published, in part, or closed",
+        metavar="HOW",
+        help=f"of the weights: {', '.join(OPENNESS)}",
     )
     group.add_argument(
         "--route",
         choices=tuple(route.value for route in Route),
-        help="only models with this answer",
+        metavar="ANSWER",
+        help="only local, api, neither or unknown",
     )
     group.add_argument(
         "--max-size",
@@ -74,12 +78,14 @@ def _add_view(parser: Parser) -> None:
     view.add_argument(
         "--top", type=kind(whole), metavar="N", help="how many models to show (default: 20)"
     )
-    view.add_argument(
-        "--all", action="store_true", help="every model, with those that do not run here"
-    )
+    view.add_argument("--all", action="store_true", help="with those that do not run here")
     view.add_argument("--wide", action="store_true", help="more columns")
     view.add_argument(
-        "--sort", choices=_SORTS, default="best", help="order of the rows (default: best)"
+        "--sort",
+        choices=_SORTS,
+        default="best",
+        metavar="COLUMN",
+        help=f"{', '.join(_SORTS[:4])} ... (default: best)",
     )
 
 
@@ -110,7 +116,10 @@ def run(words: list[str]) -> int:
             for row in rows
         }
         prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-        deliver(options, catalogue_page(rows, machine, prices, asked=workload.options()))
+        page = catalogue_page(
+            rows, machine, prices, asked=workload.options(), ruled_out=listing.ruled_out
+        )
+        deliver(options, page)
     else:
         from ..reports.list_text import TOP, list_document
 

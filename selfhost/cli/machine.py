@@ -35,10 +35,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--record",
         metavar="DIR",
-        help=(
-            "also write what was read to a new folder, as such a tree, without names (but of"
-            " public models) and addresses"
-        ),
+        help="also save the raw files read, anonymized, to DIR (for bug reports)",
     )
     parser.add_argument(
         "--name", metavar="NAME", help="a name for the record (none is read from the machine)"
@@ -92,7 +89,7 @@ def run(words: list[str]) -> int:
     else:
         from ..reports.machine_text import machine_document
 
-        present(options, machine_document(machine))
+        present(options, machine_document(machine, verbose=options.verbose))
     return 0
 
 

@@ -68,18 +68,21 @@ def _run(words: list[str]) -> int:
     return code
 
 
+# options without a value, which may stand before the command too
+_EVERYWHERE = ("--no-color", "--json", "-v", "--verbose")
+
+
 def _dispatch(words: list[str]) -> int:
-    everywhere = []
-    while words and words[0] == "--no-color":
-        everywhere, words = words[:1], words[1:]
+    everywhere: list[str] = []
+    while words and words[0] in _EVERYWHERE:
+        everywhere, words = [*everywhere, words[0]], words[1:]
     if words and words[0] in ("-V", "--version"):
         from .. import __version__
 
         write(f"selfhost {__version__}\n")
         return 0
     if words and words[0] in ("-h", "--help", "help"):
-        write(_overview())
-        return 0
+        return _help(words[1:])
     if not words:
         to_standard_error(_overview())
         return exit_code([], no_answer=True)
@@ -90,24 +93,46 @@ def _dispatch(words: list[str]) -> int:
         write("".join(f"{word}\n" for word in candidates(rest, tuple(COMMANDS), parser_of)))
         return 0
     if command not in COMMANDS:
-        from ..core.spelling import nearest
-
-        if command.startswith("-"):
-            remedy = (
-                "an option stands behind its command, as in `selfhost check mistral-7b --format"
-                " json`"
-            )
-            raise UsageError(f"{command!r} is no command", remedy=remedy)
-        import shlex
-
-        guess = nearest(command, list(COMMANDS))
-        remedy = (
-            f"did you mean `selfhost {guess}`?"
-            if guess
-            else f"to judge a model: selfhost check {shlex.join(words)}"
-        )
-        raise UsageError(f"unknown command {command!r}", remedy=remedy)
+        _refuse_misspelled(command, rest)
+        command, rest = "check", words
     return int(_module(command).run([*everywhere, *rest]))
+
+
+def _help(words: list[str]) -> int:
+    """`selfhost help`, or `selfhost help check`."""
+    write(parser_of(words[0]).format_help() if words and words[0] in COMMANDS else _overview())
+    return 0
+
+
+def _refuse_misspelled(word: str, rest: list[str]) -> None:
+    """`UsageError` for what looks like an option or a command; anything else is the name of a
+    model, for `check`.
+    """
+    from ..core.spelling import nearest
+
+    if word.startswith("-"):
+        remedy = (
+            "an option stands behind its command, as in `selfhost check mistral-7b --context 8k`"
+        )
+        raise UsageError(f"{word!r} is no command", remedy=remedy)
+    if _looks_like_a_model(word):
+        return
+    import shlex
+
+    guess = nearest(word, list(COMMANDS))
+    as_model = f"selfhost check {shlex.join([word, *rest])}"
+    remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: {as_model}"
+    raise UsageError(f"unknown command {word!r}", remedy=remedy)
+
+
+def _looks_like_a_model(word: str) -> bool:
+    """No command has a digit or a mark in it; of other words the shipped catalogue decides."""
+    if any(letter.isdecimal() or letter in "./:" for letter in word):
+        return True
+    from ..api import open_catalogue
+    from ..catalogue.names import id_of
+
+    return id_of(word, open_catalogue()) is not None
 
 
 def parser_of(command: str) -> Parser:
@@ -125,6 +150,7 @@ def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
     return (
-        f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains"
-        f" one)\n\n{lines}\n{EXAMPLES['']}\n{EXIT_CODES}"
+        f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains one)\n"
+        f"       selfhost MODEL…     (short for selfhost check MODEL…)\n\n{lines}\n"
+        f"{EXAMPLES['']}\n{EXIT_CODES}"
     )

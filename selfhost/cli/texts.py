@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-DESCRIPTION = (
-    "Can this machine download and run that open-weight model, or is an API the practical route?"
-)
+DESCRIPTION = "Can this machine run that open-weight model, or is an API the practical route?"
 
 
 COMMANDS = {
-    "check": "can a model be downloaded and run here, or is an API the practical route",
-    "list": "the catalogue, best fit for this machine first",
-    "show": "what is known of a model: openness, license, sizes, needs, sources",
-    "compare": "models side by side: route, memory, speed, price, license, openness",
-    "plan": "the reverse: the least machine that runs a model, and which known ones do",
-    "machine": "what was read of this machine, and from where",
-    "audit": "for CI: judge this machine, or recorded ones, against a policy file",
-    "spec": (
-        "spec check FILE…: validate specs of your own; spec new FILE: make one from a model file"
-    ),
+    "check": "can a model run here, or is an API the practical route",
+    "list": "what runs on this machine, best first",
+    "show": "what is known of a model: license, openness, sizes, needs",
+    "compare": "models side by side",
+    "plan": "find the smallest machine that can run a model",
+    "machine": "what was read of this machine, and the machines known by name",
+    "audit": "for CI: judge machines against a policy file",
+    "spec": "validate specs of your own, or make one from a model file",
     "completion": "print a completion script for bash, zsh or fish",
 }
 
 
+_NO_ANSWER = "bad usage, or an unknown name"
+_ANSWERED = ((0, "answered"), (2, _NO_ANSWER))
+# what each command's exit code says; 70 is a bug, 130 an interrupt
+_EXITS: dict[str, tuple[tuple[int, str], ...]] = {
+    "check": (
+        (0, "every model runs here"),
+        (1, "a model does not run here: use an API, or there is no way"),
+        (2, "no answer, or not for every name: bad usage, or an unknown name"),
+        (3, "no failure, but a deciding fact could not be determined"),
+    ),
+    "plan": (
+        (0, "a known machine runs it"),
+        (1, "no known machine runs it"),
+        (2, _NO_ANSWER),
+        (3, "no known machine runs it for sure, but one may"),
+    ),
+    "audit": (
+        (0, "the policy holds"),
+        (1, "the policy is broken"),
+        (2, "bad usage, or a bad policy, spec or machine file"),
+        (3, "no failure, but a deciding fact could not be determined"),
+    ),
+    "spec": ((0, "every file is right"), (1, "a file is wrong"), (2, _NO_ANSWER)),
+}
+
+
+def exit_codes(command: str) -> str:
+    """The exit codes of one command, a line each."""
+    lines = (f"  {code}  {words}\n" for code, words in _EXITS.get(command, _ANSWERED))
+    return "exit codes:\n" + "".join(lines)
+
+
 EXIT_CODES = """\
-exit codes:
-  0  check: every model runs here; plan: a known machine does it; audit: the policy holds; others: answered
-  1  check: a model does not run here (use an API, or neither); plan: no known machine does it; audit: broken;
-     spec check: a file is wrong
-  2  no answer: bad usage, unknown model, bad spec, machine or policy file
-  3  nothing is 1, but something that decides is unknown
-"""  # noqa: E501
+exit codes: 0 yes, 1 no, 2 no answer, 3 cannot tell (COMMAND --help has details)
+"""
 
 
 EXAMPLES = {
     "": (
         """\
 examples:
-  selfhost check mistral-7b                 can I run it here?
+  selfhost mistral-7b                       can I run it here? (short for check)
   selfhost check llama3.1:8b --context 32k  with a long context
-  selfhost list --route local               what runs here, best first
+  selfhost list                             what runs here, best first
   selfhost show gpt-oss-20b                 sizes, license, how open it is
   selfhost machine --format json > ci.json  record a machine, judge it elsewhere:
   selfhost check mixtral --machine ci.json
@@ -47,39 +70,27 @@ examples:
     "check": (
         """\
 examples:
-  selfhost check mistral-7b
-  selfhost check gpt2 opt-1.3b qwen3:8b
-  selfhost check llama-3.1-8b --context 32k --quant Q5_K_M --kv-cache q8_0
-  selfhost check gpt-4o --private           nothing may leave this machine
+  selfhost check mistral-7b --context 32k --quant Q5_K_M
   selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
-  selfhost check mixtral --set memory=64GiB --set gpu=24GiB
   selfhost check llama-3.1-8b --tokens-per-day 2M:500k
-                                            a month by API beside a month here
-  selfhost check mistral-7b --format json | jq .route
-
-whose needs (docs/needs.md tells more):
-  developer             --license 'Apache-2.0 OR MIT' --modify
-  enterprise            --commercial --private
-  researcher            --auditable --modify
-  casual user           none of them
-  security-minded user  --private, and `selfhost show` for the safety of the files
+  selfhost check mistral-7b --json | jq .route
 """
     ),
     "list": (
         """\
 examples:
-  selfhost list --route local
-  selfhost list --family qwen --machine ci.json
-  selfhost list --license 'Apache-2.0 OR MIT' --modality text
+  selfhost list qwen
+  selfhost list --use code --license 'Apache-2.0 OR MIT'
+  selfhost list --machine ci.json --top 5
   selfhost list --format html --output catalogue.html
 
-order: what runs here comes first, then what cannot be told, then the rest; text before vision, speech, embedding and image.
-Among those that run, a likely speed of 5 tokens/s or more (as fast as one reads) comes before 2 or more, that before less.
-Then the models of the last three years before older ones, the larger before the smaller (more parameters, more able, as a
-rule of thumb and no more), and of two as large the newer. How open a model is does not change the order: choose by it with
---license, --commercial, --modify, --auditable and --openness. But with --modify or --auditable what is open in all that was
-asked comes, of its kind, before what is open in part. No benchmark score has a part in it.
-"""  # noqa: E501
+Order: what runs comes first, then what cannot be told; text and vision before
+the other kinds; likely 2 tokens/s (or --min-speed) before slower; general chat
+models before specialised ones, base and superseded ones last. Then the larger
+before the smaller. Size counts for less with age, below reading speed (5
+tokens/s), where only a part fits the GPU, and where no entry in Ollama's library
+or three API providers show that the model is used. No benchmark score counts.
+"""
     ),
     "show": (
         """\

@@ -18,7 +18,8 @@ def wants_json(words: Sequence[str]) -> bool:
     """Whether the command line asks for JSON, told from its words alone."""
     pairs = zip(words, [*words[1:], ""], strict=False)
     return any(
-        word == "--format=json" or (word == "--format" and value == "json") for word, value in pairs
+        word in ("--json", "--format=json") or (word == "--format" and value == "json")
+        for word, value in pairs
     )
 
 

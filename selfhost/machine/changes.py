@@ -510,6 +510,8 @@ _SETTINGS: Mapping[str, Callable[[str], Any]] = {
     "system": _choice(normal_system, SYSTEMS),
     "instruction_sets": _sets,
 }
+# the keys of `--set`
+SETTINGS = tuple(_SETTINGS)
 _EXAMPLES = {
     "memory": "memory=16GiB",
     "cores": "cores=8",

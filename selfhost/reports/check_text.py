@@ -8,21 +8,19 @@ from ..core import units
 from ..verdict.findings import WIDE_PACE
 from ..verdict.record import Alternative, Finding, Outcome, Room, Route, Verdict
 from .check_details import details
-from .cost_text import month_blocks, months_table, no_api_words
-from .layout import Bar, Block, Column, Document, Paragraph, Span, Table
-from .offer_text import api_words, offers_blocks, price_words
+from .cost_text import month_blocks, no_api_words
+from .layout import Bar, Block, Column, Document, Span, Table
+from .offer_text import offers_blocks, price_words
 from .words import (
     BLANK,
     MACHINE,
     answer_line,
     asked_words,
     command_line,
-    download_of,
     failed_words,
     is_here,
     likely_speed,
     line,
-    memory_of,
     on_machine,
     ordered,
     pace_words,
@@ -30,8 +28,6 @@ from .words import (
     reason_blocks,
     say,
     section,
-    undecided_checks,
-    why_not,
 )
 
 # always in the table where there are figures: they decide, and people compare them
@@ -49,19 +45,27 @@ _COMMERCIAL = {
 
 
 def check_document(
-    verdicts: Sequence[Verdict], *, verbose: bool = False, carry: str = "", today: str | None = None
+    verdicts: Sequence[Verdict],
+    *,
+    verbose: bool = False,
+    carry: str = "",
+    asked: str = "",
+    today: str | None = None,
 ) -> Document:
     """The answer for one model, or for several as a table and then what stands in the way of each.
 
     The first line holds the route. `verbose` adds every finding, every memory term and where the
     facts come from. `carry` is appended to every `selfhost check …` that is proposed: the options
-    of the machine and the specs that were judged with. `today`, `YYYY-MM-DD`, gives prices an age.
+    of the machine and the specs that were judged with; `asked` are those of the workload, where a
+    command has none of its own. `today`, `YYYY-MM-DD`, gives prices an age.
     """
     blocks: list[Block] = []
     if len(verdicts) == 1:
         _single(blocks, verdicts[0], verbose, carry, today)
     elif verdicts:
-        _several(blocks, verdicts, verbose, today)
+        from .several_text import several_blocks
+
+        several_blocks(blocks, verdicts, verbose=verbose, carry=asked + carry, today=today)
     return Document(blocks=tuple(blocks))
 
 
@@ -374,142 +378,3 @@ def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | N
     ends = f" ends it on {offer.ends}." if offer.ends else ""
     if ends:
         blocks.append(say(f"{offer.provider}{ends}", indent=2))
-
-
-def _several(
-    blocks: list[Block], verdicts: Sequence[Verdict], verbose: bool, today: str | None
-) -> None:
-    blocks.append(_count_by_route(verdicts))
-    if planned := planned_words(verdicts[0].machine):
-        blocks.append(say(planned))
-    blocks += [BLANK, _overview(verdicts)]
-    notes = dict.fromkeys(
-        note for verdict in verdicts for note in (*verdict.understood_as, *verdict.notes)
-    )
-    if notes:
-        blocks.append(BLANK)
-        blocks.extend(say(note) for note in notes)
-    for verdict in verdicts:
-        if verdict.route is not Route.LOCAL or verbose:
-            _in_the_way(blocks, verdict, verbose, today)
-    served = dict.fromkeys(
-        verdict.model.modality for verdict in verdicts if verdict.route is Route.API
-    )
-    if served:
-        blocks.append(BLANK)
-        blocks.extend(api_words(served))
-    months_table(blocks, verdicts)
-    local = [verdict for verdict in verdicts if verdict.can_run]
-    if not verbose:
-        _warnings(blocks, local)
-    commands = dict.fromkeys(command for verdict in local for command in verdict.commands)
-    if commands:
-        section(blocks, "To run them" if len(local) > 1 else "To run it")
-        blocks.extend(command_line(command) for command in commands)
-
-
-def _count_by_route(verdicts: Sequence[Verdict]) -> Paragraph:
-    counts = {route: sum(verdict.route is route for verdict in verdicts) for route in Route}
-    spans: list[Span | str] = [
-        f"{counts[Route.LOCAL]} of {len(verdicts)} run {on_machine(verdicts[0].machine)}: "
-    ]
-    for route, number in counts.items():
-        if number:
-            spans += [", " if len(spans) > 1 else "", f"{number} ", Span(text=route, style=route)]
-    return line(*spans)
-
-
-def _overview(verdicts: Sequence[Verdict]) -> Table:
-    """One row a model."""
-    columns = (
-        Column(title="model", wrap=True),
-        Column(title="route"),
-        Column(title="judged as", drop=2),
-        Column(title="memory", right=True),
-        Column(title="download", right=True, drop=1),
-        Column(title="speed, or why not", wrap=True),
-    )
-    rows = tuple(
-        (
-            Span(text=verdict.model.id, style="strong"),
-            Span(text=verdict.route, style=verdict.route),
-            Span(text=_judged(verdict)),
-            Span(text=memory_of(verdict)),
-            Span(text=download_of(verdict)),
-            Span(text=_remark(verdict)),
-        )
-        for verdict in verdicts
-    )
-    return Table(columns=columns, rows=rows, indent=0)
-
-
-def _in_the_way(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> None:
-    """The answer for one of several models, what stands in its way, and the nearest ways out."""
-    blocks += [BLANK, answer_line(verdict, verdict.machine)]
-    for finding in ordered(verdict):
-        if verbose or finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
-            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
-    if verdict.route is not Route.LOCAL:
-        _nearest_way_out(blocks, verdict, today)
-
-
-def _warnings(blocks: list[Block], local: Sequence[Verdict]) -> None:
-    """Each warning once, with the models it is about where it is not about all."""
-    models: dict[tuple[str, str, str | None], list[str]] = {}
-    for verdict in local:
-        for finding in ordered(verdict):
-            if finding.outcome is Outcome.WARN:
-                warning = (finding.check, finding.reason, finding.remedy)
-                models.setdefault(warning, []).append(verdict.model.id)
-    if models:
-        section(blocks, "Worth knowing")
-    for (check, reason, remedy), ids in models.items():
-        topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
-        reason_blocks(blocks, topic, reason, remedy)
-
-
-def _nearest_way_out(blocks: list[Block], verdict: Verdict, today: str | None) -> None:
-    """The first model that runs instead, and the cheapest offer, a line each."""
-    if verdict.alternatives:
-        first = verdict.alternatives[0]
-        quantization = f" in {first.quantization}" if first.quantization else ""
-        where = on_machine(verdict.machine, short=True)
-        blocks.append(
-            line(
-                f"Runs {where}: ",
-                Span(text=first.name + quantization, style="strong"),
-                indent=2,
-                hang=2,
-            )
-        )
-    if verdict.route is Route.API and verdict.api_offers:
-        offer = verdict.api_offers[0]
-        prices = price_words(offer, today) or "at a price that is not known here"
-        blocks.append(
-            line(
-                "By API: ",
-                Span(text=offer.provider, style="strong"),
-                f", {prices}",
-                indent=2,
-                hang=2,
-            )
-        )
-
-
-def _judged(verdict: Verdict) -> str:
-    context = verdict.workload.context_tokens
-    return " ".join(
-        part
-        for part in (verdict.workload.quantization, f"{context:,}" if context is not None else "")
-        if part
-    )
-
-
-def _remark(verdict: Verdict) -> str:
-    """How fast, or why not."""
-    if verdict.route is Route.LOCAL:
-        pace = verdict.speed.decode if verdict.speed is not None else None
-        return units.speed(pace.low, pace.high) if pace is not None else ""
-    if verdict.route is Route.UNKNOWN:
-        return f"not known: {', '.join(undecided_checks(verdict))}"
-    return why_not(verdict)

@@ -2,189 +2,206 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..catalogue import openness
+from ..catalogue.offers import Offer
 from ..core import units
-from ..verdict.record import Route, Verdict
+from ..verdict.record import Verdict
 from .cost_text import months_table
 from .layout import Block, Column, Document, Span, Table
-from .offer_text import price_words
+from .list_text import license_words
+from .offer_text import price_words, short_price
 from .words import (
     BLANK,
     PLACED,
+    answer_cell,
     answer_word,
+    causes,
     command_line,
+    count_words,
     download_of,
     format_words,
+    is_here,
+    line,
     memory_of,
-    on_machine,
     planned_words,
     say,
-    section,
-    undecided_checks,
-    why_not,
+    speed_of,
 )
 
-# what 80 columns hold beside the names of the rows; more models make further tables
+# what 60 columns hold beside the names of the rows; more models make further tables
 SIDE_BY_SIDE = 3
+# characters of a cell where the width is small
+_LEAST_CELL = 13
+# the answers on openness that a first look needs
+_ANSWERS_SHOWN = ("commercial use", "open source", "auditable", "current")
+
+Words = Callable[[Verdict], str]
 
 
 def compare_document(
-    verdicts: Sequence[Verdict], *, carry: str = "", today: str | None = None
+    verdicts: Sequence[Verdict],
+    *,
+    verbose: bool = False,
+    carry: str = "",
+    today: str | None = None,
 ) -> Document:
-    """The models in the order given, three to a table, each under its id. `carry` goes behind the
-    commands that are proposed; by `today` prices show their age.
+    """The models in the order given, three to a table, each under its id; then why some do not run.
+
+    `verbose` adds how each was judged and every answer on openness. `carry` goes behind the
+    command that is proposed; by `today` prices show their age.
     """
     if not verdicts:
         return Document(blocks=())
-    machine = verdicts[0].machine
-    fits = sum(verdict.can_run for verdict in verdicts)
-    blocks: list[Block] = [say(f"{fits} of {len(verdicts)} models run {on_machine(machine)}.")]
-    if planned := planned_words(machine):
+    blocks: list[Block] = [say(count_words(verdicts))]
+    if planned := planned_words(verdicts[0].machine):
         blocks.append(say(planned))
-    if (
-        len({verdict.workload.private for verdict in verdicts}) == 1
-        and verdicts[0].workload.private
-    ):
+    if all(verdict.workload.private for verdict in verdicts):
         blocks.append(say("private: nothing may leave the machine, so an API is no answer"))
     for start in range(0, len(verdicts), SIDE_BY_SIDE):
-        blocks += [BLANK, _side_by_side(verdicts[start : start + SIDE_BY_SIDE], today)]
+        part = verdicts[start : start + SIDE_BY_SIDE]
+        blocks += [BLANK, _side_by_side(part, today, verbose=verbose)]
+    if remarks := list(_remarks(verdicts)):
+        blocks.append(BLANK)
+    for model_id, remark in remarks:
+        blocks.append(line(Span(text=model_id, style="strong"), f": {remark}", hang=2))
     months_table(blocks, verdicts)
-    _notes(blocks, verdicts)
-    if any(row.assumed for verdict in verdicts for row in openness.rows(verdict.model)):
+    if verbose and any(row.assumed for verdict in verdicts for row in openness.rows(verdict.model)):
         blocks += [
             BLANK,
             say(
-                "* by general knowledge, which no source here confirms; `selfhost show` gives why"
-                " and whence of each answer."
+                "* general knowledge, which no source here confirms; `selfhost show` gives the"
+                " reason and the source of each answer."
             ),
         ]
-    section(blocks, "Ask about one")
-    for verdict in verdicts:
-        blocks.append(command_line(f"selfhost check {verdict.model.id}{carry}"))
+    blocks.append(BLANK)
+    names = " ".join(verdict.model.id for verdict in verdicts)
+    blocks.append(command_line(f"selfhost check {names}{carry}"))
+    if not verbose:
+        blocks.append(say("Every answer on licenses and openness: -v"))
     return Document(blocks=tuple(blocks))
 
 
-def _notes(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
-    """What was remarked on each name that was typed."""
-    notes = dict.fromkeys((verdict.asked, note) for verdict in verdicts for note in verdict.notes)
-    if notes:
-        section(blocks, "Notes")
-    blocks.extend(say(f"{name}: {note}", indent=2, hang=2) for name, note in notes)
+def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
+    """By id: why it does not run, what supersedes it, and what was remarked on the name."""
+    for verdict in verdicts:
+        current = next((row for row in openness.rows(verdict.model) if row.name == "current"), None)
+        is_superseded = current is not None and current.answer == "no"
+        parts = [
+            causes(verdict),
+            current.why.partition(":")[0] if current is not None and is_superseded else "",
+        ]
+        if text := "; ".join(part for part in parts if part):
+            yield verdict.model.id, text
+    notes = dict.fromkeys(
+        (verdict.asked, note)
+        for verdict in verdicts
+        for note in (*verdict.understood_as, *verdict.notes)
+    )
+    yield from notes
 
 
-def _side_by_side(verdicts: Sequence[Verdict], today: str | None) -> Table:
-    columns = (Column(), *(Column(title=verdict.model.id, wrap=True) for verdict in verdicts))
+def _side_by_side(verdicts: Sequence[Verdict], today: str | None, *, verbose: bool) -> Table:
+    """A column a model, a row a fact; rows without any figure are left out."""
+    cells = Column(cut=0 if verbose else _LEAST_CELL, wrap=verbose)
+    columns = (Column(), *(cells.replace(title=verdict.model.id) for verdict in verdicts))
     rows: list[tuple[Span, ...]] = []
 
     def add(name: str, cells: Sequence[Span]) -> None:
-        if any(cell.text for cell in cells):
+        if any(cell.text not in ("", "-") for cell in cells):
             rows.append(
                 (Span(text=name), *(cell if cell.text else Span(text="-") for cell in cells))
             )
 
-    add("route", [_route(verdict) for verdict in verdicts])
-    for name, words in (
-        ("judged", _judged),
-        ("parameters", _parameters),
-        ("memory", _memory),
-        ("download", lambda verdict: "" if download_of(verdict) == "-" else download_of(verdict)),
-        ("speed", _speed),
-        ("context", _context),
-        ("context up to", _longest),
-        ("released", lambda verdict: verdict.model.released or ""),
-        ("by API", lambda verdict: _price(verdict, today)),
-        ("license", _license),
-    ):
+    here = is_here(verdicts[0].machine)
+    add("", [answer_cell(verdict, here=here) for verdict in verdicts])
+    facts = _rows_in_full(today) if verbose else _ROWS
+    for name, words in facts.items():
         add(name, [Span(text=words(verdict)) for verdict in verdicts])
     answers = [
         (*openness.permissions(verdict.model), *openness.rows(verdict.model))
         for verdict in verdicts
     ]
-    for name in (*openness.PERMISSIONS, *openness.ROWS):
-        add(name, [_answer(rows_of_model, name) for rows_of_model in answers])
+    for name in (*openness.PERMISSIONS, *openness.ROWS) if verbose else _ANSWERS_SHOWN:
+        add(name, [_answer(rows_of_model, name, verbose=verbose) for rows_of_model in answers])
     return Table(columns=columns, rows=tuple(rows), indent=0)
 
 
-def _answer(rows: Sequence[openness.Row], name: str) -> Span:
-    """The word, with a mark where it is assumed; what it is superseded by says more than no."""
+def _answer(rows: Sequence[openness.Row], name: str, *, verbose: bool) -> Span:
+    """The word; with `verbose` a mark where it is assumed."""
     row = next((row for row in rows if row.name == name), None)
     if row is None:
         return Span(text="")
     word = answer_word(row)
-    text = (
-        f"no: {row.why.partition(':')[0]}"
-        if name == "current" and row.answer == "no"
-        else word.text
-    )
-    return Span(text=f"{text}*" if row.assumed else text, style=word.style)
-
-
-def _route(verdict: Verdict) -> Span:
-    if verdict.route is Route.UNKNOWN:
-        missing = undecided_checks(verdict)
-        return Span(
-            text=f"unknown: {', '.join(missing)} not known" if missing else "unknown",
-            style=verdict.route,
-        )
-    causes = why_not(verdict)
-    return Span(
-        text=f"{verdict.route}: {causes}" if causes else verdict.route.value, style=verdict.route
-    )
-
-
-def _judged(verdict: Verdict) -> str:
-    return format_words(verdict.workload)
+    return Span(text=f"{word.text}*" if row.assumed and verbose else word.text, style=word.style)
 
 
 def _parameters(verdict: Verdict) -> str:
+    total = verdict.model.parameters.total
+    return units.count(total) if total is not None else ""
+
+
+def _parameters_used(verdict: Verdict) -> str:
     total, active = verdict.model.parameters.total, verdict.model.parameters.active
-    if total is None:
-        return ""
-    used = (
-        ""
-        if active is None or active == total
-        else f", {units.count(active)} used per token (token table counted)"
-    )
-    return units.count(total) + used
+    if total is None or active is None or active == total:
+        return _parameters(verdict)
+    used = units.count(active)
+    return f"{units.count(total)}, {used} used per token (token table counted)"
 
 
-def _memory(verdict: Verdict) -> str:
+def _memory_placed(verdict: Verdict) -> str:
     if verdict.needs is None or verdict.needs.memory is None:
         return ""
     return f"{memory_of(verdict)}{PLACED.get(verdict.needs.placement, '')}"
 
 
-def _speed(verdict: Verdict) -> str:
+def _speed_range(verdict: Verdict) -> str:
     pace = verdict.speed.decode if verdict.speed is not None else None
-    return units.speed(pace.low, pace.high) if pace is not None else ""
-
-
-def _context(verdict: Verdict) -> str:
-    """What was judged, and what it was trained for; of a closed model what its offers take."""
-    trained, judged = verdict.trained_tokens, verdict.workload.context_tokens
-    if trained is None or judged is None:
-        served = [
-            offer.context_tokens
-            for offer in verdict.api_offers
-            if offer.context_tokens is not None and not offer.stands_in
-        ]
-        return f"{max(served):,} by API" if served else ""
-    return f"{judged:,}, trained for {trained:,}"
+    return f"{speed_of(verdict)} ({units.pace(pace.low, pace.high)})" if pace is not None else ""
 
 
 def _longest(verdict: Verdict) -> str:
-    longest = verdict.room.longest_context_tokens if verdict.room is not None else None
-    if verdict.room is None or longest is None:
+    """The longest context here, or what the model was trained for, or what an API takes."""
+    room = verdict.room.longest_context_tokens if verdict.room is not None else None
+    judged = verdict.workload.context_tokens
+    if verdict.can_run and room is not None and judged is not None:
+        return f"{max(room, judged):,}"
+    if verdict.trained_tokens is not None:
+        return f"{verdict.trained_tokens:,}"
+    served = [
+        offer.context_tokens
+        for offer in verdict.api_offers
+        if offer.context_tokens is not None and not offer.stands_in
+    ]
+    return f"{max(served):,}" if served else ""
+
+
+def _context(verdict: Verdict) -> str:
+    trained, judged = verdict.trained_tokens, verdict.workload.context_tokens
+    if trained is None or judged is None:
         return ""
-    closed = (
-        ", with other programs closed" if "longest_context_tokens" in verdict.room.not_now else ""
-    )
-    return f"{units.tokens(longest)}{closed}"
+    return f"{judged:,}, trained for {trained:,}"
 
 
-def _price(verdict: Verdict, today: str | None) -> str:
+def _closed_programs(verdict: Verdict) -> str:
+    """Where other programs would have to be closed for the longest context."""
+    if verdict.room is None or "longest_context_tokens" not in verdict.room.not_now:
+        return ""
+    return "with other programs closed"
+
+
+def _own_offer(verdict: Verdict) -> Offer | None:
+    return next((offer for offer in verdict.api_offers if not offer.stands_in), None)
+
+
+def _price(verdict: Verdict) -> str:
+    """Of this very model; what stands in is another model, with a price of its own."""
+    offer = _own_offer(verdict)
+    return short_price(offer) if offer is not None else ""
+
+
+def _price_in_full(verdict: Verdict, today: str | None) -> str:
     if not verdict.api_offers:
         return ""
     offer = verdict.api_offers[0]
@@ -193,8 +210,33 @@ def _price(verdict: Verdict, today: str | None) -> str:
     return f"{who}{prices}"
 
 
-def _license(verdict: Verdict) -> str:
-    if verdict.model.closed:
-        return "closed"
-    name = verdict.model.license.id if verdict.model.license is not None else None
-    return name.removeprefix("LicenseRef-") if name else "not known"
+def _download(verdict: Verdict) -> str:
+    return download_of(verdict).partition(",")[0]
+
+
+_ROWS: dict[str, Words] = {
+    "memory": memory_of,
+    "tokens/s": speed_of,
+    "download": _download,
+    "context up to": _longest,
+    "parameters": _parameters,
+    "released": lambda verdict: verdict.model.released or "",
+    "API, $ per 1M": _price,
+    "license": lambda verdict: license_words(verdict.model),
+}
+
+
+def _rows_in_full(today: str | None) -> dict[str, Words]:
+    return {
+        "judged": lambda verdict: format_words(verdict.workload),
+        "memory": _memory_placed,
+        "tokens/s": _speed_range,
+        "download": download_of,
+        "context": _context,
+        "context up to": _longest,
+        "that long": _closed_programs,
+        "parameters": _parameters_used,
+        "released": lambda verdict: verdict.model.released or "",
+        "by API": lambda verdict: _price_in_full(verdict, today),
+        "license": lambda verdict: license_words(verdict.model),
+    }

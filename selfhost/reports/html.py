@@ -24,6 +24,11 @@ from .layout import clean
 from .list_text import license_words, summary
 from .words import causes, on_machine, planned_words
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..verdict.speed import PaceRange
+
 ROUTES: Mapping[Route, str] = {
     Route.LOCAL: (
         "It runs on the machine judged: what it takes was held against memory, disk, processor and"
@@ -40,22 +45,30 @@ ROUTES: Mapping[Route, str] = {
 }
 _COLUMNS_MEAN = {
     "Memory": "The most it may take: weights, cache and program together.",
-    "Tokens/s": "An estimate, from its slow end to its fast end; sorted by the likely figure.",
+    "Tokens/s": "The likely figure of an estimate; hold the pointer on it for its range.",
     "API price": (
         "The cheapest known offer of this very model, in US dollars, with the day on which it was"
         " listed: per million tokens in and out, where a long prompt may cost more, per minute or"
         f" per image. Sorted at {INPUT_PER_OUTPUT_TOKEN} tokens in for 1 out."
     ),
     "Why not": (
-        "What rules it out, or what is not known, and since when a hosted model is retired and what"
-        " follows it; `selfhost check MODEL` gives the figures and what would fit instead."
+        "Why it does not run here, or when a hosted model was retired and its successor;"
+        " `selfhost check MODEL` gives the figures and what would fit instead."
     ),
 }
 _ORDER = (
-    "What runs comes first, then what cannot be told, then the rest; the fast before the slow, the"
-    " recent before the old, the large before the small: `selfhost list --help` states it in full."
-    " It is a rule of thumb, and no benchmark has a part in it."
+    "What runs comes first, then what cannot be told, then the rest. Among those that run, the"
+    " fast enough come before the slow, general chat models before specialised ones, the larger"
+    " before the smaller; size counts for less with age and where nothing shows that a model is"
+    " used: `selfhost list --help` states it in full. No benchmark score counts."
 )
+# the words of `check`, by the route that JSON has
+_BADGES: Mapping[Route, str] = {
+    Route.LOCAL: "runs",
+    Route.UNKNOWN: "cannot tell",
+    Route.API: "use an API",
+    Route.NEITHER: "no way",
+}
 _UNITS = (
     "Memory is counted in GiB (1 GiB is 1,073,741,824 bytes), files in GB (1 GB is 1,000,000,000"
     " bytes). After a number of parameters B stands for thousand million, M for million."
@@ -66,10 +79,15 @@ _REPOSITORIES = "https://huggingface.co/"
 
 
 def catalogue_page(
-    rows: Sequence[Answer], machine: Machine, prices: Mapping[str, Offer], *, asked: str = ""
+    rows: Sequence[Answer],
+    machine: Machine,
+    prices: Mapping[str, Offer],
+    *,
+    asked: str = "",
+    ruled_out: int = 0,
 ) -> str:
     """The whole page, in ASCII for any pipe. `prices`: the cheapest offer by a model's id;
-    `asked`: the options beside the defaults.
+    `asked`: the options beside the defaults; `ruled_out`: how many models they leave out.
     """
     template = _template()
     style, script = (
@@ -84,7 +102,7 @@ def catalogue_page(
         ),
         "version": _text(__version__),
         "title": _text(title),
-        "summary": _text(summary(rows, machine)),
+        "summary": _text(_summary(rows, machine, ruled_out)),
         "facts": "\n".join(
             f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
             for name, value in _facts(machine, asked, dates)
@@ -111,6 +129,10 @@ def catalogue_page(
     # in one go: what a spec says is never a blank to fill
     page = re.sub(r"\{\{(\w+)\}\}", lambda blank: blanks[blank[1]], template)
     return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _summary(rows: Sequence[Answer], machine: Machine, ruled_out: int) -> str:
+    return summary(rows, machine, ruled_out=ruled_out) if rows else "No model matches."
 
 
 def _template() -> str:
@@ -168,14 +190,14 @@ def _facts(machine: Machine, asked: str, dates: str) -> list[tuple[str, str]]:
         ("Memory", total if planned else f"{total} in all, {free} available"),
         ("Accelerators", "; ".join(cards) or ("none" if devices is not None else "not read")),
         ("Read at", (machine.read_at or "not said").replace("T", " ")),
-        ("Asked", asked.strip() or "nothing beyond the defaults"),
+        ("Options", asked.strip() or "defaults"),
         ("Prices", dates),
-        *([("Planned", planned.removeprefix("Planned: "))] if planned else []),
+        *([("Planned", planned.removeprefix("Simulated machine: "))] if planned else []),
     ]
 
 
 def _badge(route: Route) -> str:
-    return f'<span class="route {route.value}">{route.value}</span>'
+    return f'<span class="route {route.value}">{_BADGES[route]}</span>'
 
 
 # ------------------------------------------------------------------ filters
@@ -192,6 +214,10 @@ _FILTERS: tuple[tuple[str, str, Callable[[Answer], str], Sequence[str] | None], 
     ("Weights", "weights", _weights, ("published", "partial", "closed", "unknown")),
     ("License", "license", lambda answer: license_words(answer.model), None),
 )
+
+
+# what stands for a value that is no word
+_SHOWN = {"-": "not known", **{route.value: words for route, words in _BADGES.items()}}
 
 
 def _filter(
@@ -211,8 +237,7 @@ def _filter(
         else [name for name in order if name in counts]
     )
     options = "".join(
-        f'<option value="{_text(name)}">{_text("not known" if name == "-" else name)}'
-        f" ({counts[name]})</option>"
+        f'<option value="{_text(name)}">{_text(_SHOWN.get(name, name))} ({counts[name]})</option>'
         for name in names
     )
     return (
@@ -259,28 +284,34 @@ def _row(answer: Answer, offer: Offer | None) -> str:
     download = answer.needs.download_bytes if answer.needs is not None else None
     own, terms = _name(model), _license(model)
     data = "".join(f' data-{key}="{_text(value(answer))}"' for _, key, value, _ in _FILTERS)
-    words = " ".join(filter(None, (model.family, model.developer)))
+    words = " ".join(filter(None, (model.family, model.developer, *model.aliases)))
     cells = (
         _cell(_badge(answer.route), tuple(ROUTES).index(answer.route)),
         _cell("" if memory is None else units.binary(memory), memory, "n"),
         _cell(
-            "" if pace is None else _text(units.pace(pace.low, pace.high)),
+            "" if pace is None else _pace(pace),
             None if pace is None else round(pace.likely, 2),
             "n",
         ),
         _cell("" if download is None else units.decimal(download), download, "n"),
         _cell("" if total is None else units.count(total), total, "n"),
         _cell(_text(answer.workload.quantization or "")),
-        _cell("" if terms == "-" else terms),
+        _cell("" if terms == "-" else terms, kind="license"),
         _cell(_text(model.modality)),
         _cell(_text(model.released or ""), kind="d"),
-        _cell(*_price(offer)),
+        _cell(*_price(offer), "price"),
         _cell(_text("; ".join(filter(None, (causes(answer), _retired(model))))), kind="why"),
     )
     return (
         f'<tr{data} data-words="{_text(words)}"><th'
         f' scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
     )
+
+
+def _pace(pace: PaceRange) -> str:
+    """The likely figure, with its range for whoever points at it."""
+    whole = _text(f"{units.pace(pace.low, pace.high)} tokens/s")
+    return f'<span title="{whole}">~{_text(units.pace(pace.likely, pace.likely))}</span>'
 
 
 def _name(model: ModelSpec) -> str:

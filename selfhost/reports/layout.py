@@ -190,7 +190,7 @@ def _paragraph(block: Paragraph, width: int | None, encoding: str | None) -> lis
     if width is not None:
         # half of a narrow terminal must not go to indentation
         first, rest = min(first, width // 10), min(rest, width // 10 * 2)
-    if block.verbatim or width is None:
+    if block.verbatim or width is None or _size(pieces) <= width - first:
         return [_indented(pieces, first)]
     wrapped = _wrap(pieces, width - first, width - rest)
     return [_indented(line, rest if number else first) for number, line in enumerate(wrapped)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..core import units
+from ..core.records import Unread
 from ..machine.record import Accelerator, Disk, Machine, PresentModel
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section
@@ -13,9 +14,132 @@ from .words import BLANK, line, reason_blocks, say, section
 _VALUE = 46
 
 
-def machine_document(machine: Machine) -> Document:
-    """What was read and from where, then what could not be read and what to do about it."""
-    blocks: list[Block] = [*_title(machine), BLANK, _facts_table(machine)]
+# what may be many is listed up to here; the rest under `-v`
+_SHOWN = 3
+# the facts of the first screen whose absence is told there; of the rest `-v` tells
+_FIRST_UNREAD = 2
+
+
+def machine_document(machine: Machine, *, verbose: bool = False) -> Document:
+    """What models can use of the machine, a row each, and what could not be read. `verbose` adds
+    where each fact was read, and lists everything.
+    """
+    blocks: list[Block] = [*_title(machine, verbose=verbose), BLANK]
+    if verbose:
+        _in_full(blocks, machine)
+    else:
+        _in_short(blocks, machine)
+    return Document(blocks=tuple(blocks))
+
+
+def _in_short(blocks: list[Block], machine: Machine) -> None:
+    """The first screen."""
+    # the label stands in the first row of its kind alone
+    rows = [
+        (Span(text="" if number else label), Span(text=cell))
+        for label, cells in _short_rows(machine)
+        for number, cell in enumerate(cells)
+    ]
+    # the room that a narrow terminal has is the value's
+    blocks.append(Table(columns=(Column(), Column(cut=_LEAST_VALUE)), rows=tuple(rows)))
+    if machine.unread:
+        section(blocks, "Not read")
+    labels = {fact: label for label, fact, _ in _facts(machine)}
+    for entry in sorted(machine.unread, key=_place)[:_FIRST_UNREAD]:
+        label = labels.get(entry.fact, entry.fact.replace("_", " "))
+        reason_blocks(blocks, label, entry.reason, entry.remedy)
+    if len(machine.unread) > _FIRST_UNREAD:
+        blocks.append(say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2))
+    blocks += [BLANK, say("What runs on it: selfhost list · sources of each fact: -v")]
+
+
+# characters of a value that stay however narrow the terminal is
+_LEAST_VALUE = 16
+
+
+def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str]]]:
+    """A label and its lines; one without lines was not read."""
+    yield "memory", _memory_lines(machine)
+    yield "processor", _processor_lines(machine)
+    cards = machine.accelerators
+    lines = _up_to_few([_accelerator(card) for card in cards or ()])
+    yield "GPU", lines or [_none(cards, "none")]
+    yield "disk", _up_to_few(_disk_lines(machine.disks or ()))
+    runtimes = machine.runtimes
+    names = ", ".join(dict.fromkeys(runtime.id for runtime in runtimes or ()))
+    yield "runtimes", [names or _none(runtimes, "none found")]
+    models = machine.models_present
+    lines = _up_to_few([_model(model) for model in models or ()])
+    yield "models", lines or [_none(models, "none found")]
+
+
+def _none(entries: Sequence[object] | None, words: str) -> str:
+    """What stands where there is no entry: `words`, or that nobody could look."""
+    return "not read" if entries is None else words
+
+
+# what decides most about what runs
+_DECISIVE = ("memory_available", "memory_limit", "memory_total", "accelerators", "architecture",
+             "disks", "memory_bandwidth")  # fmt: skip
+
+
+def _place(entry: Unread) -> int:
+    """By how much of the answers the fact decides."""
+    starts = (number for number, fact in enumerate(_DECISIVE) if entry.fact.startswith(fact))
+    return next(starts, len(_DECISIVE))
+
+
+def _memory_lines(machine: Machine) -> list[str]:
+    """What there is now of what there may be at most, and how fast it is read."""
+    available, limit = machine.memory_available_bytes, machine.memory_limit_bytes
+    total, rate = machine.memory_total_bytes, machine.memory_bandwidth_bytes_per_second
+    lines: list[str] = []
+    most = limit if limit is not None else total
+    if available is not None and most is not None:
+        lines.append(f"{units.binary(available)} available of {units.binary(most)}")
+    elif available is not None:
+        lines.append(f"{units.binary(available)} available")
+    elif most is not None:
+        lines.append(units.binary(most))
+    if limit is not None and total is not None and limit < total:
+        lines.append(f"limited to that; the hardware has {units.binary(total)}")
+    if rate is not None:
+        lines.append(f"read at {units.decimal(rate)}/s")
+    return lines
+
+
+def _processor_lines(machine: Machine) -> list[str]:
+    """Its name, how many cores there are to use, and what it can that decides the pace."""
+    cores = machine.cpu_cores_usable
+    usable = f"{units.cores(cores)} usable" if cores is not None else ""
+    emulated = f"emulated on {machine.emulated_on}" if machine.emulated_on else ""
+    named = ", ".join(part for part in (machine.cpu_model or "", usable, emulated) if part)
+    sets = machine.instruction_sets
+    lines: list[str] = [named] if named else []
+    return lines if sets is None else [*lines, " ".join(_telling(sets)) or f"{len(sets)} sets"]
+
+
+def _disk_lines(disks: Sequence[Disk]) -> list[str]:
+    """Where models would be stored, a line for all that are alike."""
+    purposes: dict[str, list[str]] = {}
+    for disk in disks:
+        _, free, whole, filesystem, limit, _ = _disk(disk)
+        parts = (f"{free} {whole}".strip(), filesystem, limit)
+        purposes.setdefault(", ".join(part for part in parts if part), []).append(disk.purpose)
+    if len(purposes) == 1:
+        return list(purposes)
+    return [f"{text}: {', '.join(whose)}" for text, whose in purposes.items()]
+
+
+def _up_to_few(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], *([f"{more} more: -v"] if more > 0 else [])]
+
+
+def _in_full(blocks: list[Block], machine: Machine) -> None:
+    """Everything, with where it was read."""
+    blocks.append(_facts_table(machine))
     if machine.disks:
         section(blocks, "Where models would be stored")
         blocks.append(_disks_table(machine.disks))
@@ -34,17 +158,17 @@ def machine_document(machine: Machine) -> Document:
         section(blocks, "Models already here")
         blocks.extend(say(_model(model), indent=2, hang=2) for model in machine.models_present)
     unread_blocks(blocks, machine)
-    return Document(blocks=tuple(blocks))
 
 
-def _title(machine: Machine) -> Iterator[Block]:
+def _title(machine: Machine, *, verbose: bool) -> Iterator[Block]:
+    """Its name, what it is, its labels and when it was read."""
     place = ", ".join(
         part for part in (machine.system, machine.architecture, machine.scope) if part
     )
     yield line(Span(text=machine.name, style="strong"), f": {place}" if place else "")
     if machine.labels:
         yield say(", ".join(f"{key}={value}" for key, value in machine.labels.items()))
-    if machine.read_at:
+    if machine.read_at and verbose:
         yield say(f"read {machine.read_at}")
 
 
@@ -199,8 +323,12 @@ _TELLING = (
 )
 
 
+def _telling(sets: Sequence[str]) -> list[str]:
+    return [name for name in _TELLING if name in sets]
+
+
 def _instructions(sets: Sequence[str]) -> str:
-    telling = [name for name in _TELLING if name in sets]
+    telling = _telling(sets)
     rest = len(sets) - len(telling)
     text = " ".join(telling)
     return f"{text} and {rest} more" if telling and rest else text or f"{rest} sets"

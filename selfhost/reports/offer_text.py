@@ -184,6 +184,16 @@ def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:
     ]
 
 
+def short_price(offer: Offer) -> str:
+    """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 an image`."""
+    rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
+    if rates[0] is not None:
+        return "/".join(_price(rate).removeprefix("$") for rate in rates if rate is not None)
+    if offer.usd_per_image is not None:
+        return f"{_price(offer.usd_per_image)} an image"
+    return f"{_price(offer.usd_per_audio_minute)} a min" if offer.usd_per_audio_minute else ""
+
+
 def price_words(offer: Offer, today: str | None = None) -> str:
     """The prices and, given the day, of when they are; empty where none is known."""
     parts = [_rates(offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)]

@@ -11,78 +11,94 @@ from ..machine.record import Machine
 from ..verdict.findings import Outcome, disk_margin_bytes
 from ..verdict.record import Route
 from .layout import Block, Column, Document, Paragraph, Span, Table
-from .words import BLANK, command_line, line, say, section
+from .words import (
+    BLANK,
+    command_line,
+    context_words,
+    format_words,
+    line,
+    reason_blocks,
+    say,
+    section,
+)
 
-_SHOWN_PER_KIND = 2
+# machines of the first screen
+_SHOWN = 6
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+# beyond so many there is hardly a processor that would not do
+_FEW_ARCHITECTURES = 2
+
+_Row = tuple[str, str, str]
 
 
 def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Document:
-    """The least machine, what rules it out where none would do, then the known machines, some of
-    each kind or with `verbose` all.
+    """The least machine, what rules it out where none would do, then the known machines: the
+    smallest of each kind, or with `verbose` all.
 
     `carry` goes behind the `selfhost check …` that is proposed.
     """
-    fitting = plan.fitting
     blocks: list[Block] = [_headline(plan)]
-    if judged_as := _asked(plan):
-        blocks.append(say(judged_as))
-    blocks += [say(note) for note in plan.notes]
+    blocks += [say(words, indent=2) for words in (_count(plan), _asked(plan)) if words]
+    blocks += [say(note, indent=2) for note in plan.notes]
     if plan.least is not None:
-        _least(blocks, plan, plan.least)
+        _least(blocks, plan, plan.least, verbose=verbose)
     if plan.reasons:
         fails = any(finding.outcome is Outcome.FAIL for finding in plan.reasons)
         section(blocks, "Why not" if fails else "Not known, whatever the machine")
         for finding in plan.reasons:
-            blocks.append(say(f"{finding.check}: {finding.reason}", indent=2, hang=2))
-            if finding.remedy:
-                blocks.append(say(f"→ {finding.remedy}", indent=4, hang=2))
-    if fitting:
+            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+    if plan.fitting:
         _known(blocks, plan, verbose)
-        section(blocks, "Ask about one")
-        command = (
-            f"selfhost check {plan.model.id}{carry} --machine"
-            f" {next(filter(plan.fast_enough, fitting), fitting[0]).profile.name}"
-        )
-        blocks.append(command_line(command))
+        best = next(filter(plan.fast_enough, plan.fitting), plan.fitting[0])
+        command = f"selfhost check {plan.model.id}{carry} --machine {best.profile.name}"
+        blocks += [BLANK, command_line(command)]
     return Document(blocks=tuple(blocks))
 
 
 def _headline(plan: Plan) -> Paragraph:
+    """The least machine in a line, or that there is none."""
     name = Span(text=plan.model.name, style="strong")
-    if plan.fitting:
-        sure = sum(map(plan.fast_enough, plan.fitting))
-        perhaps = len(plan.fitting) - sure
-        of = f"of {len(plan.known)} known machines"
-        if not sure:
-            return line(name, f" may run on {perhaps} {of}, on none for sure as fast as wanted")
-        return line(
-            name, f" runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else "")
-        )
-    if any(candidate.route is Route.UNKNOWN for candidate in plan.known):
-        return line(name, ": no known machine runs it for sure")
-    return line(
-        name,
-        (
-            " runs on no known machine"
-            if plan.least is not None
-            else " runs on no machine, however large"
-        ),
-    )
+    least = plan.least
+    if least is None:
+        is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.known)
+        sign, route = ("?", Route.UNKNOWN) if is_open else ("✗", Route.NEITHER)
+        text = "CANNOT TELL" if is_open else "NO MACHINE"
+        rest = " on which machine it runs" if is_open else " runs on no machine, however large"
+        return line(Span(text=f"{sign} {text}", style=route), "  ", name, rest)
+    gpu = units.binary_at_least(least.accelerator_bytes)
+    ram = units.binary_at_least(least.memory_bytes)
+    where = f"on a GPU of {gpu}" if _needs_card(least) else f"on {ram} of RAM, or a GPU of {gpu}"
+    if not plan.fitting:
+        none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
+        return line(none, "  ", name, f" fits {where}, but none runs it as asked", hang=2)
+    return line(Span(text="✓ RUNS", style=Route.LOCAL), "  ", name, f" {where}", hang=2)
+
+
+def _needs_card(least: Least) -> bool:
+    """A GPU with memory of its own is required."""
+    unified = any(card.unified for card in least.machine.accelerators or ())
+    return least.accelerator_required and not unified
+
+
+def _count(plan: Plan) -> str:
+    """How many known machines run it."""
+    of = f"of {len(plan.known)} known machines"
+    if not plan.fitting:
+        is_open = any(candidate.route is Route.UNKNOWN for candidate in plan.known)
+        if plan.least is None and not is_open:
+            return ""
+        return "no known machine runs it for sure" if is_open else f"none {of} runs it"
+    sure = sum(map(plan.fast_enough, plan.fitting))
+    perhaps = len(plan.fitting) - sure
+    if not sure:
+        return f"may run on {perhaps} {of}, on none for sure as fast as wanted"
+    return f"runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else "")
 
 
 def _asked(plan: Plan) -> str:
+    """What was judged."""
     workload = plan.workload
-    parts = [
-        (
-            f"{workload.quantization} in {workload.runtime}"
-            if workload.quantization and workload.runtime
-            else workload.runtime or ""
-        )
-    ]
-    if workload.context_tokens is not None:
-        each = f" for each of {workload.parallel} sequences" if workload.parallel > 1 else ""
-        parts.append(f"{units.tokens(workload.context_tokens)} of context{each}")
+    parts = [format_words(workload), context_words(workload)]
     if workload.kv_cache_type not in (None, "f16"):
         parts.append(f"{workload.kv_cache_type} cache")
     if workload.audio_seconds is not None:
@@ -93,76 +109,45 @@ def _asked(plan: Plan) -> str:
         parts.append(f"at least {workload.min_tokens_per_second:g} tokens/s")
     seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
     if seconds is not None and plan.needs is not None:
-        parts.append(
-            f"{units.decimal(plan.needs.download_bytes or 0)} to download in about"
-            f" {units.duration(seconds)}"
-        )
+        size = units.decimal(plan.needs.download_bytes or 0)
+        parts.append(f"{size} to download in about {units.duration(seconds)}")
     return ", ".join(part for part in parts if part)
 
 
-def _least(blocks: list[Block], plan: Plan, least: Least) -> None:
+def _least(blocks: list[Block], plan: Plan, least: Least, *, verbose: bool) -> None:
     """The least machine, one line for each thing that has a price."""
-    rows = (
-        *_memory_rows(least),
-        _disk_row(plan, least),
-        _processor_row(least),
-        *_pace(plan, least),
-    )
+    rows = [*_memory_rows(least), _disk_row(plan, least), *_pace(plan, least, verbose=verbose)]
+    if verbose or len(least.architectures) <= _FEW_ARCHITECTURES:
+        rows.append(_processor_row(least))
     cells = tuple(
         (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
         for label, figure, why in rows
     )
-    section(blocks, "The least machine")
-    blocks.append(Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells))
+    why = Column(wrap=True) if verbose else Column(drop=1, cut=24)
+    blocks += [BLANK, Table(columns=(Column(), Column(), why), rows=cells)]
 
 
-def _memory_rows(least: Least) -> list[tuple[str, str, str]]:
+def _memory_rows(least: Least) -> list[_Row]:
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
     beside = units.binary_at_least(least.memory_beside_accelerator_bytes)
-    model = units.binary_at_least(least.memory_bytes - least.reserve_bytes)
-    kept = f"{units.binary(least.reserve_bytes)} for {system} itself"
-    rows: list[tuple[str, str, str]] = []
-    if least.accelerator_required and not any(
-        card.unified for card in least.machine.accelerators or ()
-    ):
-        rows.append(
-            (
-                "GPU memory",
-                units.binary_at_least(least.accelerator_bytes),
-                "on one accelerator, which the runtime needs",
-            )
-        )
-        rows.append(
-            (
-                "RAM",
-                units.binary_at_least(least.memory_bytes),
-                f"{model} beside the accelerator, {kept}",
-            )
-        )
-    else:
-        rows.append(
-            ("RAM", units.binary_at_least(least.memory_bytes), f"{model} for the model, {kept}")
-        )
-        rows.append(
-            (
-                "or GPU memory",
-                units.binary_at_least(least.accelerator_bytes),
-                f"to hold all of it on one accelerator, with {beside} of RAM",
-            )
-        )
-    return rows
+    kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
+    gpu = units.binary_at_least(least.accelerator_bytes)
+    ram = units.binary_at_least(least.memory_bytes)
+    if _needs_card(least):
+        return [("GPU memory", gpu, "on one GPU, which the runtime needs"), ("RAM", ram, kept)]
+    return [("RAM", ram, kept), ("or GPU memory", gpu, f"on one GPU, with {beside} of RAM")]
 
 
-def _disk_row(plan: Plan, least: Least) -> tuple[str, str, str]:
+def _disk_row(plan: Plan, least: Least) -> _Row:
     size = plan.needs.disk_bytes if plan.needs is not None else None
     if least.disk_bytes is None or size is None:
         return "disk", "not known", "the size of the files is not known"
     anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
-    why = f"free on a disk of that size, a margin included; {anywhere} on a large one"
+    why = f"free, with a safety margin (large disks: {anywhere})"
     return "disk", units.decimal_at_least(least.disk_bytes), why
 
 
-def _processor_row(least: Least) -> tuple[str, str, str]:
+def _processor_row(least: Least) -> _Row:
     sets = f"with {', '.join(least.instruction_sets)}" if least.instruction_sets else ""
     faster = (
         f"well with {', '.join(least.recommended_instruction_sets)}"
@@ -174,22 +159,16 @@ def _processor_row(least: Least) -> tuple[str, str, str]:
     return "processor", names, f"{why} ({least.machine.architecture})" if why else ""
 
 
-def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
+def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
+    """What reaches the wanted speed from RAM."""
     wanted = plan.workload.min_tokens_per_second
     if not wanted:
         return
     if least.bandwidth_bytes_per_second is None or least.cores is None:
         if not least.accelerator_required:
-            yield (
-                "bandwidth",
-                "not known",
-                (
-                    f"what RAM would reach {wanted:g} tokens/s cannot be told, or none does; an"
-                    " accelerator may"
-                ),
-            )
+            why = f"whether RAM reaches {wanted:g} tokens/s; a GPU may"
+            yield "bandwidth", "not known", why
         return
-    yield "cores", f"{least.cores:g}", "so that the memory sets the pace, not the arithmetic"
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
     less = (
         f"; {units.decimal_at_least(perhaps)}/s may do"
@@ -197,73 +176,65 @@ def _pace(plan: Plan, least: Least) -> Iterable[tuple[str, str, str]]:
         else ""
     )
     rate = f"{units.decimal_at_least(sure)}/s"
-    said = f"bandwidth={rate.replace(' ', '')}:measured"
-    yield (
-        "bandwidth",
-        rate,
-        f"of RAM as --measure finds it, for {wanted:g} tokens/s{less}; --set {said}",
-    )
+    how = f"; --set bandwidth={rate.replace(' ', '')}:measured" if verbose else ""
+    yield "bandwidth", rate, f"of RAM, for {wanted:g} tokens/s without a GPU{less}{how}"
+    yield "cores", f"{least.cores:g}", "enough that memory bandwidth is the bottleneck"
 
 
 def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
-    fitting = plan.fitting
-    shown = list(fitting) if verbose else _some_of_each(plan)
-    are_fast = {plan.fast_enough(candidate) for candidate in fitting}
-    section(blocks, f"Known machines that {_DOES[True in are_fast, False in are_fast]}")
-    blocks.append(_known_table(shown))
-    if len(fitting) > len(shown):
-        blocks.append(say(f"{len(fitting) - len(shown)} more with --verbose.", indent=2))
+    shown = list(plan.fitting) if verbose else _some_of_each(plan)
+    blocks += [BLANK, _known_table(plan, shown, verbose=verbose)]
+    rest = len(plan.fitting) - len(shown)
+    hints = [f"{rest} more: -v"] if rest else []
+    if any(not plan.fast_enough(candidate) for candidate in shown):
+        hints.append("?: its slow end is below the wanted speed")
+    if hints:
+        blocks.append(say(" · ".join(hints)))
+    if not verbose:
+        return
     confidences = {candidate.profile.machine.confidence or "" for candidate in shown}
     if unsure := sorted(confidences & {"medium", "low"}, reverse=True):
-        blocks.append(
-            say(f"Of {' and '.join(unsure)} confidence: check your configuration.", indent=2)
-        )
-    if False in are_fast:
-        blocks.append(
-            say("Where the range begins below the wanted speed, it may be too slow.", indent=2)
-        )
-    _limits(blocks, [candidate.profile for candidate in shown], indent=2)
+        blocks.append(say(f"Of {' and '.join(unsure)} confidence: check your configuration."))
+    _limits(blocks, [candidate.profile for candidate in shown])
     if any(
         finding.code == "disk-assumed" and finding.outcome is Outcome.WARN
         for candidate in shown
         for finding in candidate.findings
     ):
         blocks.append(
-            say("Where a profile does not state the free space, enough of it is assumed.", indent=2)
+            say("Where a profile does not state the free space, enough of it is assumed.")
         )
 
 
-# by whether some are fast enough for sure, and whether some only perhaps
-_DOES = {
-    (True, True): "run it, or may, smallest first",
-    (True, False): "run it, smallest first",
-    (False, True): "may run it, smallest first",
-}
-
-
-def _known_table(shown: Sequence[Known]) -> Table:
+def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
+    """A row a machine, with the likely pace; `verbose` adds the range and the confidence."""
     columns = (
+        Column(),
         Column(title="machine"),
-        Column(title="kind", drop=4),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True, drop=1),
         Column(title="tokens/s", right=True),
+        Column(title="kind", drop=4),
         Column(title="where", drop=3),
-        Column(title="confidence", drop=2),
-    )
+        *((Column(title="range", right=True, drop=5), Column(title="confidence", drop=2))
+          if verbose else ()),
+    )  # fmt: skip
     rows = []
     for candidate in shown:
         machine, pace = candidate.profile.machine, candidate.pace
-        texts = (
-            candidate.profile.kind,
+        is_sure = plan.fast_enough(candidate)
+        texts = [
             *_memory(machine),
-            units.pace(pace.low, pace.high) if pace else "-",
+            f"~{units.pace(pace.likely, pace.likely)}" if pace else "-",
+            candidate.profile.kind,
             _where(candidate),
-            machine.confidence or "",
-        )
+        ]
+        if verbose:
+            texts += [units.pace(pace.low, pace.high) if pace else "-", machine.confidence or ""]
+        sign = Span(text="✓", style=Route.LOCAL) if is_sure else Span(text="?", style=Route.UNKNOWN)
         name = Span(text=candidate.profile.name, style="strong")
-        rows.append((name, *(Span(text=text) for text in texts)))
-    return Table(columns=columns, rows=tuple(rows))
+        rows.append((sign, name, *(Span(text=text) for text in texts)))
+    return Table(columns=columns, rows=tuple(rows), indent=0)
 
 
 def _where(candidate: Known) -> str:
@@ -274,17 +245,15 @@ def _where(candidate: Known) -> str:
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The smallest, but not more than a few of one kind: among them the smallest that is fast
-    enough for sure.
-    """
-    kept = set()
+    """The smallest of each kind that is fast enough for sure, or else the smallest."""
+    kept = {}
     for kind in dict.fromkeys(candidate.profile.kind for candidate in plan.fitting):
         own = [candidate for candidate in plan.fitting if candidate.profile.kind == kind]
-        first = own[:_SHOWN_PER_KIND]
-        if not any(map(plan.fast_enough, first)):
-            first[-1] = next(filter(plan.fast_enough, own), first[-1])
-        kept |= {candidate.profile.name for candidate in first}
-    return [candidate for candidate in plan.fitting if candidate.profile.name in kept]
+        best = next(filter(plan.fast_enough, own), own[0])
+        kept[best.profile.name] = not plan.fast_enough(best)
+    # those that do it for sure first
+    names = sorted(kept, key=lambda name: kept[name])[:_SHOWN]
+    return [candidate for candidate in plan.fitting if candidate.profile.name in names]
 
 
 def _limited(machine: Machine) -> bool:

@@ -50,12 +50,13 @@ def show_document(
     if verbose:
         _all(blocks, spec, sizes, offers, verdict, today=today, loss_by_size=loss_by_size)
     else:
-        _in_short(blocks, spec, sizes, offers, verdict, today=today)
-    section(blocks, "Next")
+        _in_short(blocks, spec, sizes, offers, verdict)
+    if verbose:
+        section(blocks, "Next")
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
     blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
     if not verbose:
-        blocks.append(say("Every size and fact with its source: -v", indent=2))
+        blocks.append(say("Every size and fact with its source: -v"))
     return Document(blocks=tuple(blocks))
 
 
@@ -73,9 +74,12 @@ def _title(spec: ModelSpec, *, verbose: bool) -> Iterator[Block]:
         yield say(f"also called {', '.join(spec.aliases)}", hang=2)
     if spec.overrides:
         yield say(f"{spec.origin} takes the place of {spec.overrides}", hang=2)
-    yield BLANK
+    if verbose:
+        yield BLANK
 
 
+# characters below which the reason of an answer is left out
+_LEAST_WHY = 24
 # of the rows of openness those that decide whether one may use a model
 _FIRST_ROWS = (
     "open source",
@@ -93,12 +97,11 @@ def _in_short(
     sizes: Sequence[Size],
     offers: Sequence[Offer],
     verdict: Verdict | None,
-    *,
-    today: str | None,
 ) -> None:
     """The first screen: what may be done with it, and the sizes that people choose from."""
     license = spec.license.id if spec.license is not None else None
-    rows = [(Span(text="license"), Span(text=(license or "not known")), Span(text=""))]
+    shown = (license or "not known").removeprefix("LicenseRef-")
+    rows = [(Span(text="license"), Span(text=shown), Span(text=""))]
     if spec.closed:
         rows = []
     rows += [
@@ -111,7 +114,9 @@ def _in_short(
         scaled = spec.architecture.scaled_context_tokens if spec.architecture else None
         longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
         rows.append((Span(text="context"), Span(text=units.tokens(trained)), Span(text=longer)))
-    blocks += [BLANK, Table(columns=(Column(), Column(), Column(wrap=True)), rows=tuple(rows))]
+    # why an answer is what it is stands in full under `-v`
+    columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
+    blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
     if spec.availability is not None:
         _closed(blocks, spec)
     chosen = _usual(sizes)
@@ -119,8 +124,8 @@ def _in_short(
         where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
         blocks += [BLANK, _sizes_table(chosen, where)]
     if offers:
-        prices = price_words(offers[0], today) or "at a price that is not known here"
-        more = f"; {len(offers) - 1} more with -v" if len(offers) > 1 else ""
+        prices = price_words(offers[0]) or "at a price that is not known here"
+        more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
         name = Span(text=offers[0].provider, style="strong")
         blocks += [BLANK, line("By API: ", name, f", {prices}{more}", hang=2)]
 

@@ -4,7 +4,7 @@ made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
@@ -72,10 +72,34 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     return line(label, "  ", name, f" {_ruled_out(answer, where or ' here')}", hang=2)
 
 
+def count_words(answers: Sequence[Verdict]) -> str:
+    """How many run on their machine, and how many a stated condition rules out."""
+    runs = sum(answer.route is Route.LOCAL for answer in answers)
+    ruled_out = sum(map(is_ruled_out, answers))
+    are = "runs" if runs == 1 else "run"
+    counts = f"{runs} of {len(answers)} models {are} {on_machine(answers[0].machine)}"
+    if not ruled_out:
+        return f"{counts}."
+    are = "is" if ruled_out == 1 else "are"
+    return f"{counts}; {ruled_out} {are} ruled out by what you asked for."
+
+
+def answer_cell(answer: Answer, *, here: bool) -> Span:
+    """The same in a row: sign and words alone. `here`: it is about the computer that asks."""
+    sign, local, elsewhere = _ANSWERS[answer.route]
+    words = "RULED OUT" if is_ruled_out(answer) else local if here else elsewhere
+    return Span(text=f"{sign} {words}", style=answer.route)
+
+
+def is_ruled_out(answer: Answer) -> bool:
+    """It fails on nothing but a condition that was stated: its license, or how open it is."""
+    failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
+    return bool(failed) and failed <= {"license", "openness"}
+
+
 def _ruled_out(answer: Answer, where: str) -> str:
     """`does not run here: too slow`, or `is ruled out: …` where only a stated condition is why."""
-    failed = {finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL}
-    if failed and failed <= {"license", "openness"}:
+    if is_ruled_out(answer):
         return f"is ruled out: {why_not(answer)}"
     return f"does not run{where}: {why_not(answer)}"
 
@@ -83,6 +107,12 @@ def _ruled_out(answer: Answer, where: str) -> str:
 def likely_speed(pace: PaceRange) -> str:
     """`~2.8 tokens/s`."""
     return f"~{units.speed(pace.likely, pace.likely)}"
+
+
+def speed_of(answer: Answer) -> str:
+    """The likely pace as a column holds it, `~2.8`; a dash where none is known."""
+    pace = answer.speed.decode if answer.speed is not None else None
+    return f"~{units.pace(pace.likely, pace.likely)}" if pace is not None else "-"
 
 
 def pace_words(pace: PaceRange) -> str:

@@ -151,14 +151,14 @@ MONTHS = [
 @pytest.mark.parametrize(
     ("words", "remedy"),
     [
-        (("check", "gpt2", "--json"), "did you mean --format json?"),
         (("check", "gpt2", "-q"), "the exit code is the answer"),
         (("list", "--quiet"), "the exit code is the answer"),
         (("check", "gpt2", "--version"), "`selfhost --version`"),
-        (("--json", "check", "gpt2"), "stands behind its command"),
+        (("--context", "8k", "gpt2"), "stands behind its command"),
+        (("check", "gpt2", "--context", "4k,8k"), "one number"),
         (
-            ("mistral-7b", "--context", "8k", "--set", "gpu=24GiB:RTX 4090"),
-            "selfhost check mistral-7b --context 8k --set 'gpu=24GiB:RTX 4090'",
+            ("run", "mistral-7b", "--set", "gpu=24GiB:RTX 4090"),
+            "selfhost check run mistral-7b --set 'gpu=24GiB:RTX 4090'",
         ),
         (("chekc", "gpt2"), "did you mean `selfhost check`?"),
     ],
@@ -166,7 +166,7 @@ MONTHS = [
 def test_a_habit_from_another_program_is_answered(
     words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model without its command, or an option that others have, is bad usage (exit 2), and the answer is what to type here."""
+    """A verb or an option that others have is bad usage (exit 2), and the answer is what to type here."""
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert remedy in err
@@ -711,8 +711,7 @@ def test_compare_is_informative_and_wants_two_models(capsys: pytest.CaptureFixtu
         }
         for command in ("check", "compare")
     }
-    # what a month costs is for one model at a time
-    assert flags["check"] - flags["compare"] == {"-v", "--verbose"}
+    assert flags["check"] == flags["compare"]
 
 
 def test_options_may_stand_between_names(capsys: pytest.CaptureFixture[str]) -> None:
@@ -953,6 +952,46 @@ def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     for shell in ("bash", "zsh", "fish"):
         assert "_complete" in run(capsys, "completion", shell)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("check", "gpt2", "--machine", "macbook-pro-m4"), "macbook-pro-m4-max-48gb"),
+        (("list", "--family", "mis"), "mistral"),
+        (("check", "gpt2", "--set", "mem"), "memory="),
+        (("check", "gpt2", "--set", "architecture=aa"), "architecture=aarch64"),
+        (("check", "gpt2", "--runtime", "v"), "vllm"),
+        (("check", "gpt2", "--quant", "q4_k"), "Q4_K_M"),
+        (("list", "--license", "Apache-2.0 OR MI"), "Apache-2.0 OR MIT"),
+        (("list", "--use", "co"), "code"),
+        (("check", "mistral:"), "mistral:7b"),
+        (("audit", "--format", "ju"), "junit"),
+    ],
+)
+def test_completion_knows_values(
+    words: tuple[str, ...], offered: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an option takes is offered, names with a colon too."""
+    assert offered in run(capsys, "_complete", *words)[1].splitlines()
+
+
+def test_a_bare_model_is_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    """The short forms give what the long ones give; a misspelt command is judged by nobody."""
+    long = run(capsys, "check", "mistral-7b", "--format", "json", *ON_RECORD)
+    assert run(capsys, "--json", "mistral-7b", *ON_RECORD) == long
+    code, out, err = run(capsys, "chek", "mistral-7b")
+    assert (code, out) == (2, "")
+    assert "selfhost check" in err
+
+
+def test_help_is_short_and_of_this_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line of usage, and the exit codes of no other command."""
+    _, shown, _ = run(capsys, "check", "--help")
+    lines = shown.splitlines()
+    assert lines[0] == "usage: selfhost check [OPTIONS] MODEL…"
+    assert len(lines) <= 60
+    assert "policy" not in shown
 
 
 def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:

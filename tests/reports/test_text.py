@@ -410,29 +410,33 @@ def test_verbose_shows_the_sum() -> None:
 
 
 def test_several_models_are_counted_listed_and_explained() -> None:
-    """The first line counts the routes, each model has a row, and each that is not local its reasons."""
+    """The first line counts what runs, each model has a row, and each that does not run a command that says more."""
     verdicts = samples.every()
-    shown = plain(check_text.check_document(verdicts))
+    shown = plain(check_text.check_document(verdicts, asked=" --private"))
     first, *rows = shown.splitlines()
-    for route in Route:
-        assert f"{sum(verdict.route is route for verdict in verdicts)} {route}" in first
+    runs = sum(verdict.can_run for verdict in verdicts)
+    assert first.startswith(f"{runs} of {len(verdicts)} models")
     for verdict in verdicts:
-        assert any(row.startswith(verdict.model.id) and f" {verdict.route} " in row for row in rows)
+        sign = {Route.LOCAL: "✓", Route.UNKNOWN: "?"}.get(verdict.route, "✗")
+        assert any(row.startswith(sign) and f" {verdict.model.id} " in row for row in rows)
         if not verdict.can_run:
-            for finding in verdict.findings:
-                if finding.outcome in (Outcome.FAIL, Outcome.UNKNOWN):
-                    assert finding.reason in shown
+            assert f"    selfhost check {verdict.model.id} --private" in rows
         else:
-            assert all(command in shown for command in verdict.commands)
+            assert all(command in shown for command in verdict.commands[:1])
 
 
-def test_a_warning_common_to_all_is_said_once() -> None:
-    """Two models that lack the same runtime are told so in one place; one that lacks it alone is named."""
+def test_several_models_in_full_have_every_reason() -> None:
+    """`-v` keeps no finding back."""
+    shown = plain(check_text.check_document(samples.every(), verbose=True))
+    for verdict in samples.every():
+        assert all(finding.reason in shown for finding in verdict.findings)
+
+
+def test_a_step_common_to_all_is_said_once() -> None:
+    """Two models that lack the same runtime have one line that installs it."""
     both = (samples.local(), samples.local().replace(model=samples.LLAMA))
     shown = plain(check_text.check_document(both))
-    assert shown.count("llama.cpp is not installed") == 1
-    mixed = plain(check_text.check_document((samples.local(), samples.speech())))
-    assert "runtime (mistral-7b-instruct-v0.3)" in mixed
+    assert shown.count("brew install llama.cpp") <= 1
 
 
 @pytest.mark.parametrize("width", [None, *WIDTHS])
@@ -764,20 +768,28 @@ def test_the_same_question_reads_the_same(make: Callable[[], Verdict]) -> None:
 
 
 def test_compare_has_a_column_for_each_model_three_to_a_table() -> None:
-    """Every model stands under its id, in the order given; what `show` answers stands in the rows, in the same words."""
+    """Every model stands under its id, in the order given; `-v` has every answer of `show`, in the same words."""
     verdicts = samples.every()
-    shown = plain(compare_text.compare_document(verdicts))
+    shown = plain(compare_text.compare_document(verdicts, verbose=True))
     heads = [
         line for line in shown.splitlines() if line.startswith(" ") and verdicts[0].model.id in line
     ]
     assert heads[0].split() == [
         verdict.model.id for verdict in verdicts[: compare_text.SIDE_BY_SIDE]
     ]
-    assert shown.count("\nroute ") == -(-len(verdicts) // compare_text.SIDE_BY_SIDE)
+    assert shown.count("\nmemory ") == -(-len(verdicts) // compare_text.SIDE_BY_SIDE)
     for verdict in verdicts:
         for row in openness.rows(verdict.model):
             assert row.name in shown
-        assert f"selfhost check {verdict.model.id}" in shown
+    names = " ".join(verdict.model.id for verdict in verdicts)
+    assert f"selfhost check {names}" in shown
+
+
+def test_models_compared_have_one_line_a_fact() -> None:
+    """At 80 columns no fact is folded, so that a screen holds the table."""
+    shown = plain(compare_text.compare_document(samples.every()[:2]), 80)
+    table = shown.split("\n\n")[1]
+    assert len(table.splitlines()) <= 17
 
 
 @pytest.mark.parametrize(

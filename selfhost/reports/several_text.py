@@ -1,0 +1,178 @@
+"""What `check` says of several models: a row each, then what to type for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..verdict.record import Outcome, Route, Verdict
+from .cost_text import months_table
+from .layout import Block, Column, Span, Table
+from .offer_text import price_words
+from .words import (
+    BLANK,
+    answer_cell,
+    answer_line,
+    causes,
+    command_line,
+    count_words,
+    is_here,
+    line,
+    memory_of,
+    on_machine,
+    ordered,
+    planned_words,
+    reason_blocks,
+    say,
+    section,
+    speed_of,
+)
+
+# what the command says, or what no single command mends
+_SAID_ELSEWHERE = ("runtime-not-installed", "speed-slow", "speed-assumed")
+
+
+def several_blocks(
+    blocks: list[Block],
+    verdicts: Sequence[Verdict],
+    *,
+    verbose: bool,
+    carry: str,
+    today: str | None,
+) -> None:
+    """A count, a row a model, the commands of those that run, and the way out of those that do
+    not. `verbose` adds every finding.
+    """
+    blocks.append(say(count_words(verdicts), hang=2))
+    if planned := planned_words(verdicts[0].machine):
+        blocks.append(say(planned))
+    blocks += [BLANK, _overview(verdicts)]
+    _notes(blocks, verdicts, verbose=verbose)
+    _warnings(blocks, verdicts)
+    _to_run(blocks, verdicts)
+    _instead(blocks, verdicts, carry, today if verbose else None)
+    months_table(blocks, verdicts)
+    if verbose:
+        for verdict in verdicts:
+            _findings(blocks, verdict)
+    else:
+        blocks += [BLANK, say("Every finding: -v · one model in full: selfhost check MODEL")]
+
+
+def _overview(verdicts: Sequence[Verdict]) -> Table:
+    """One row a model; why it does not run stands further down."""
+    columns = (
+        Column(),
+        Column(title="model", cut=24),
+        Column(title="memory", right=True, drop=2),
+        Column(title="tokens/s", right=True, drop=1),
+        Column(title="judged as", drop=3),
+    )
+    here = is_here(verdicts[0].machine)
+    rows = tuple(
+        (
+            answer_cell(verdict, here=here),
+            Span(text=verdict.model.id, style="strong"),
+            Span(text=memory_of(verdict)),
+            Span(text=speed_of(verdict)),
+            Span(text=_judged(verdict)),
+        )
+        for verdict in verdicts
+    )
+    return Table(columns=columns, rows=rows, indent=0)
+
+
+def _judged(verdict: Verdict) -> str:
+    """`Q4_K_M 4,096`."""
+    context = verdict.workload.context_tokens
+    shown = f"{context:,}" if context is not None else ""
+    return " ".join(part for part in (verdict.workload.quantization, shown) if part)
+
+
+def _notes(blocks: list[Block], verdicts: Sequence[Verdict], *, verbose: bool) -> None:
+    """How the names were understood, each remark once; `verbose` adds what else is worth knowing
+    of each model.
+    """
+    notes = dict.fromkeys(
+        note
+        for verdict in verdicts
+        for note in (*verdict.understood_as, *(verdict.notes if verbose else ()))
+    )
+    if notes:
+        blocks.append(BLANK)
+        blocks.extend(say(note, hang=2) for note in notes)
+
+
+def _warnings(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
+    """Each warning about what runs once, with the models it is about where it is not about all."""
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    models: dict[tuple[str, str, str | None], list[str]] = {}
+    for verdict in local:
+        for finding in ordered(verdict):
+            if finding.outcome is Outcome.WARN and finding.code not in _SAID_ELSEWHERE:
+                warning = (finding.check, finding.reason, finding.remedy)
+                models.setdefault(warning, []).append(verdict.model.id)
+    if models:
+        section(blocks, "Worth knowing")
+    for (check, reason, remedy), ids in models.items():
+        topic = check if len(ids) == len(local) else f"{check} ({', '.join(ids)})"
+        reason_blocks(blocks, topic, reason, remedy)
+
+
+def _to_run(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
+    """How to get the runtimes that are missing, each once, and the first command of each model."""
+    local = [verdict for verdict in verdicts if verdict.can_run]
+    first = dict.fromkeys(verdict.commands[0] for verdict in local if verdict.commands)
+    if not first:
+        return
+    section(blocks, "To run them" if len(first) > 1 else "To run it")
+    steps = dict.fromkeys(
+        finding.remedy
+        for verdict in local
+        for finding in verdict.findings
+        if finding.code == "runtime-not-installed" and finding.remedy
+    )
+    blocks.extend(say(step, indent=2, hang=2) for step in steps)
+    blocks.extend(command_line(command) for command in first)
+
+
+def _instead(
+    blocks: list[Block], verdicts: Sequence[Verdict], carry: str, today: str | None
+) -> None:
+    """Why each of the others does not run, the nearest ways out, and the command that says more;
+    with `today` the age of each price.
+    """
+    others = [verdict for verdict in verdicts if not verdict.can_run]
+    if not others:
+        return
+    section(blocks, "The others" if len(others) < len(verdicts) else "What to do instead")
+    for verdict in others:
+        name = Span(text=verdict.model.id, style="strong")
+        blocks.append(line(name, f": {causes(verdict)}", indent=2, hang=2))
+        for way in _ways_out(verdict, today):
+            blocks.append(say(way, indent=4, hang=2))
+        command = f"selfhost check {verdict.model.id}{carry}"
+        blocks.append(command_line(command, indent=4))
+
+
+def _ways_out(verdict: Verdict, today: str | None) -> list[str]:
+    """The first model that runs instead, and the cheapest offer."""
+    ways = []
+    if verdict.alternatives:
+        first = verdict.alternatives[0]
+        own = first.id == verdict.model.id and first.quantization
+        where = on_machine(verdict.machine, short=True)
+        runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
+        ways.append(f"{runs} {where}: {f'{first.id} in {first.quantization}' if own else first.id}")
+    if verdict.route is Route.API and verdict.api_offers:
+        offer = verdict.api_offers[0]
+        whose = f"{offer.model} from {offer.provider}" if offer.stands_in else offer.provider
+        prices = price_words(offer, today) or "at a price that is not known here"
+        ways.append(f"by API: {whose}, {prices}")
+    return ways
+
+
+def _findings(blocks: list[Block], verdict: Verdict) -> None:
+    """The answer for one of them, and each finding with its reason."""
+    blocks += [BLANK, answer_line(verdict, verdict.machine)]
+    for finding in ordered(verdict):
+        reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
