@@ -230,6 +230,15 @@ def binary(count: int, *, more: int = 0) -> str:
     return _scaled(count, _BINARY, more)
 
 
+def binary_range(least: int, most: int) -> str:
+    """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
+    first, last = binary(least), binary(most)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
+
+
 def decimal(count: int, *, more: int = 0) -> str:
     """Downloads and disks, as publishers and shops state them: `4.37 GB`."""
     return _scaled(count, _DECIMAL, more)
