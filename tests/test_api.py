@@ -564,7 +564,7 @@ def test_a_memory_that_lacks_a_part_shows_the_others(tmp_path: Path) -> None:
     told = plain(check_document([verdict], verbose=True))
     assert "Memory: not known without projector; the other terms" in told
     assert "kv cache: 944 MiB, exact" in told
-    assert "what is known of it takes " in plain(check_document([verdict]))
+    assert "the known parts need at least " in plain(check_document([verdict]))
     written = json.verdict(verdict)["needs"]
     assert written["memory"] is None
     assert {term["name"]: term["bytes"] for term in written["known_terms"]}[

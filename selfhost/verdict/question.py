@@ -325,8 +325,7 @@ def _refusal(
         return loads, remedy
     if runtime.id != FINETUNING_RUNTIME:
         return (
-            f"{runtime.name} does not train models; selfhost covers fine-tuning with transformers"
-            " and peft.",
+            f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
         )
     if loads is not None:

@@ -664,7 +664,7 @@ def test_of_thousands_of_broken_specs_a_few_are_told(
     code, out, err = run(capsys, "check", "gpt2", "--specs", str(tmp_path), *ON_RECORD)
     assert (code, err) == (0, "")
     assert out.count("is left aside") == MAX_PROBLEMS
-    assert f"{2 * MAX_PROBLEMS:,} more files of your specs are left aside" in out
+    assert f"{2 * MAX_PROBLEMS:,} more of your spec files are ignored" in out
     _, _, err = run(capsys, "list", "--specs", str(tmp_path), *ON_RECORD)
     assert len(err.splitlines()) <= 2 * (MAX_PROBLEMS + 2)
     assert "more faults, not listed" in err

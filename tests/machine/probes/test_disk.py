@@ -209,7 +209,7 @@ def test_an_overlay_over_tmpfs_is_judged_as_the_tmpfs(build: Build) -> None:
         assert finding(machine, "memory").code == "memory-too-small"
         assert "would lie in memory too" in finding(machine, "memory").reason
     assert finding(layered, "memory") == finding(plain, "memory")
-    assert "overlay over tmpfs: files there take RAM" in finding(layered, "disk").reason
+    assert "overlay over tmpfs: files there use RAM" in finding(layered, "disk").reason
     # on a disk it is no matter
     assert finding(seven_gib(build(ROOT)), "memory").code == "memory-fits"
 

@@ -82,7 +82,7 @@ def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
     finding = found("memory", machine=tight)
     assert finding.code == "memory-too-small"
     assert (
-        "It might fit but for the 1.00 GiB kept back, assumed for linux itself: `--reserve SIZE` changes it."
+        "It might fit without the reserve of 1.00 GiB, assumed for linux itself: `--reserve SIZE` changes it."
         in finding.reason
     )
     small = MACHINE.replace(
@@ -197,7 +197,7 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     )
     finding = found("memory", twice, ram)
     assert finding.code == "memory-too-small"
-    assert "(with the 4.00 GB of files, which would lie in memory too)" in finding.reason
+    assert "(including 4.00 GB of files that would lie in RAM)" in finding.reason
     # those that no copy is made of are mapped where they lie
     assert found("memory", question(), ram).code == "memory-close"
 
@@ -246,7 +246,7 @@ def test_files_that_were_named_take_ram_where_they_lie_in_it() -> None:
     assert found("memory", asked, small).code == "memory-not-now"
     held = found("memory", asked.replace(in_memory=True), small)
     assert held.code == "memory-too-small"
-    assert "(with the 4.00 GB of files, which lie in memory too)" in held.reason
+    assert "(including 4.00 GB of files that lie in RAM)" in held.reason
     assert (held.remedy or "").startswith("with the files on a disk")
 
 
