@@ -853,7 +853,7 @@ _STORED: dict[str, dict[str, Any]] = {
         *((stored, "full", "purely quantized") for stored in ("awq", "gptq", "nf4", "int8")),
         # quantizers/auto.py, merge_quantization_configs: "The model is quantized with … but you are passing a …"
         *((stored, "qlora", "does not quantize") for stored in ("awq", "gptq", "w4a16", "fp8")),
-        ("int8", "qlora", "in the 8 bits"),
+        ("int8", "qlora", "in 8 bits"),
         *(("nvfp4", method, "which these are is not known") for method in FINETUNE_METHODS),
         # quantizers/auto.py: no "modelopt" among the methods that it loads
         *(
