@@ -640,10 +640,10 @@ def test_the_record_of_another_computer_is_never_this_machine(
     ):
         _, out, err = run(capsys, *words, "--machine", str(file))
         assert err == ""
-        assert "on the machine of here.json" in out
+        assert "on the recorded machine" in out
         assert not re.search(r"this machine|\b[Oo]n here\b|\bruns? here\b", out)
     _, out, _ = run(capsys, "check", "llama-3.3-70b", "--machine", str(file), "--format", "json")
-    assert json.loads(out)["machine"]["name"] == "the machine of here.json"
+    assert json.loads(out)["machine"]["name"] == "the recorded machine"
 
 
 def test_a_folder_named_like_a_model_changes_nothing(

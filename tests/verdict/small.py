@@ -75,7 +75,7 @@ RUNTIME = RuntimeSpec(
     systems=("linux-x86_64",),
     modalities=("text",),
     store="llama.cpp",
-    install="brew install llama.cpp",
+    install={"any": "brew install llama.cpp"},
     splits_layers=True,
 )
 SPEC = ModelSpec(

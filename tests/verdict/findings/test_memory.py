@@ -107,7 +107,7 @@ def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(
     finding = found("memory", asked)
     assert finding.code == code
     assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - kept)
-    assert "kept back, as asked" in finding.reason
+    assert "set by --reserve" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_download_to_ram_does_not_change_the_answer(basis: str, limit: int, co
     )
     if basis != "available":
         assert after.code == before.code
-        assert "lie in memory too" in after.reason or after.code == "memory-fits"
+        assert "of files that lie in RAM" in after.reason or after.code == "memory-fits"
     # on a disk the same files take no memory that is to be kept
     disk = with_disk().replace(
         memory_limit_bytes=limit * GIB, memory_available_bytes=limit * GIB - 2**26

@@ -159,7 +159,7 @@ def test_where_measuring_would_tell_it_is_advised_first() -> None:
     slow = question(read_bytes={"Q4_K": 8 * GB})
     first = found("speed", slow, MACHINE.replace(unread=(unread,), is_this_one=True))
     assert first.code == "speed-slow"
-    assert (first.remedy or "").startswith("`--measure`")
+    assert (first.remedy or "").startswith("run with --measure")
     assert (first.remedy or "").endswith("choose a smaller model")
     vain = MACHINE.replace(unread=(unread.replace(remedy="close other programs"),))
     for machine in (
