@@ -146,15 +146,15 @@ def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
     """
     by_file = catalogue.own_faults_by_file
     notes = [
-        f"{file} is left aside, for it is wrong:"
+        f"{file} is ignored:"
         f" {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
-        + (f", and {len(faults) - 1:,} more" if len(faults) > 1 else "")
-        + f" (`selfhost spec check {file}`)."
+        + (f", and {len(faults) - 1:,} more faults" if len(faults) > 1 else "")
+        + f" (run `selfhost spec check {file}`)."
         for file, faults in islice(by_file.items(), MAX_PROBLEMS)
     ]
     if rest := len(by_file) - len(notes):
         notes.append(
-            f"{rest:,} more files of your specs are left aside, for they are wrong (`selfhost spec"
+            f"{rest:,} more of your spec files are ignored because of faults (run `selfhost spec"
             " check`)."
         )
     return tuple(notes)
@@ -275,8 +275,8 @@ def _understood_file(catalogue: Catalogue, typed: str, workload: Workload) -> _U
         local = local.replace(files_here=False)
         notes += (
             (
-                f"The file holds {local.quantization}: told is what {asked_in} would take, which"
-                " llama-quantize makes of other weights."
+                f"The file holds {local.quantization}. Judged as {asked_in}, which you would"
+                " quantize yourself from the original weights."
             ),
         )
     part: Here | None = None
@@ -334,8 +334,8 @@ def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:
         if files.source.startswith(SIZE_OF)
     ]
     return tuple(
-        f"{path}, which this spec took its size from, lies here: `selfhost check {quote(path)}`"
-        " judges that itself, with no download."
+        f"You have the file that this spec takes its size from: `selfhost check {quote(path)}`"
+        " needs no download."
         for path in sized
         if os.path.exists(path)
     )
@@ -361,21 +361,20 @@ def _training_note(workload: Workload) -> str:
 
     alone = why_not_shared_out(workload)
     judged = (
-        "shared out over several where none holds it alone, or in RAM"
+        "if none is large enough, the model is split across GPUs, otherwise it uses RAM"
         if alone is None
-        else f"or in RAM: {alone[0]}"
+        else f"if none is large enough, it uses RAM, because {alone[0]}"
     )
     return (
-        "How long training takes is not estimated: on a CPU far longer than on a GPU. It is judged"
-        f" on one accelerator, {judged}. Accelerators that each hold all of it train a batch each"
-        " at once (data parallel). It needs peft beside transformers; QLoRA and 8-bit optimizers"
-        " need bitsandbytes too."
+        f"Assumes one GPU; {judged}. GPUs that each hold the whole model train in parallel. The"
+        " training time is not estimated; a CPU takes far longer than a GPU. Install peft beside"
+        " transformers; QLoRA and 8-bit optimizers also need bitsandbytes."
     )
 
 
 DRAFT_NOTE = (
-    "How much faster a draft makes it depends on how many of its tokens are accepted, which differs"
-    " from text to text: the range of the speed covers none and all."
+    "The speed-up from a draft depends on how many of its tokens are accepted, which differs from"
+    " text to text. The range covers none to all."
 )
 
 
@@ -398,13 +397,12 @@ def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | N
     kept, parallel = runtime.kept_checkpoints, question.workload.parallel
     whose = f"each of {parallel} conversations" if parallel > 1 else "a conversation"
     bound = (
-        f" Start llama-server with --ctx-checkpoints {runtime.context_checkpoints} to keep it at"
-        " what is counted here."
+        f" Start llama-server with --ctx-checkpoints {runtime.context_checkpoints} to stay within"
+        " the figure above."
     )
     return (
-        f"Of {whose} {runtime.name} keeps up to {kept} copies of windows and states to go back to:"
-        f" after many turns up to {units.binary(more)} of RAM more than one prompt"
-        f" takes.{bound if 'llama-server' in runtime.command else ''}"
+        f"Long conversations may need up to {units.binary(more)} more RAM: {runtime.name} keeps up"
+        f" to {kept} checkpoints of {whose}.{bound if 'llama-server' in runtime.command else ''}"
     )
 
 
@@ -428,8 +426,8 @@ def _slots(
         return None
     total = "" if lines else f"-c {(workload.context_tokens or 0) * workload.parallel} "
     return (
-        f"Start llama-server with {total}-np {workload.parallel}: without -np it makes room for"
-        f" {runtime.slots} sequences, which takes {units.binary(more)} more."
+        f"Start llama-server with {total}-np {workload.parallel}. Without -np it reserves"
+        f" {runtime.slots} sequences, which needs {units.binary(more)} more."
     )
 
 
@@ -452,12 +450,12 @@ def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) ->
         return None
     more = most - counted.bytes
     bound = (
-        " llama-server shrinks pictures to --image-max-tokens."
+        " To limit that, start llama-server with --image-max-tokens N."
         if "llama-server" in runtime.command
         else ""
     )
     return (
-        f"A picture of a megapixel is counted: one of {side:,} × {side:,} or more takes"
+        f"The memory is for an image of one megapixel; one of {side:,} × {side:,} or more needs"
         f" {units.binary(more)} more.{bound}"
     )
 
@@ -479,10 +477,10 @@ def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
         return None
     least, likely, most = map(units.binary, expert_bytes)
     return (
-        f"Which trainer it is decides what the routed experts take: {least} where it quantizes them"
-        f" too (Unsloth, Axolotl), the low end; {likely} in 16 bits, as bitsandbytes leaves them,"
-        f" taken as likely; {most} where peft's prepare_model_for_kbit_training casts them to 32,"
-        " the high end."
+        f"The memory of the routed experts depends on the trainer: {least} if it quantizes them"
+        f" (Unsloth, Axolotl; the low end), {likely} if they stay in 16 bits (bitsandbytes;"
+        f" taken as likely), {most} if peft's prepare_model_for_kbit_training casts them to 32 bits"
+        " (the high end)."
     )
 
 
@@ -492,7 +490,7 @@ def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
     """
     missed = unseen(machine, runtime.store) if machine.models_present is not None else None
     return (
-        f"Whether it is here already is not known: {missed.reason} ({missed.remedy})."
+        f"It may be here already: {missed.reason} ({missed.remedy})."
         if missed and missed.remedy
         else None
     )
@@ -770,8 +768,8 @@ def _notes_of_asking(
         ]
         if aside:
             yield (
-                f"{spec.name} has no weights that could be loaded: nothing of it depends on"
-                f" {' or '.join(aside)}."
+                f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: the"
+                f" weights of {spec.name} are not published."
             )
     elif workload.task == "finetune":
         yield _training_note(workload)

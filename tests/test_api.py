@@ -53,7 +53,7 @@ def test_a_record_is_judged_as_another_computer(tmp_path: Path) -> None:
     )
     verdict = check("mistral-7b", machine=Machine.from_file(tmp_path / "here.json"))
     told = " ".join(f"{finding.reason} {finding.remedy}" for finding in verdict.findings)
-    assert "is not in the record of the machine of here.json" in told
+    assert "was not found on the recorded machine" in told
     assert "this machine" not in told
 
 
@@ -564,7 +564,7 @@ def test_a_memory_that_lacks_a_part_shows_the_others(tmp_path: Path) -> None:
     told = plain(check_document([verdict], verbose=True))
     assert "Memory: not known without projector; the other terms" in told
     assert "kv cache: 944 MiB, exact" in told
-    assert "what is known of it takes " in plain(check_document([verdict]))
+    assert "the known parts need at least " in plain(check_document([verdict]))
     written = json.verdict(verdict)["needs"]
     assert written["memory"] is None
     assert {term["name"]: term["bytes"] for term in written["known_terms"]}[

@@ -71,7 +71,7 @@ def _of_itself(
             Asker(catalogue, machine),
         )
         if other and other[0].runtime:
-            yield _alternative(other, catalogue, f"the same model with {other[0].runtime.name}")
+            yield _alternative(other, catalogue, f"same model with {other[0].runtime.name}")
     if spec.closed or question.runtime is None or question.needs is None:
         return
     if workload.task == "finetune":
@@ -80,7 +80,7 @@ def _of_itself(
                 spec, asked_workload.replace(finetune_method="qlora"), Asker(catalogue, machine)
             )
             if fit:
-                yield _alternative(fit, catalogue, "the same model, tuned by QLoRA")
+                yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
     else:
         yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
     longest = _longest_context(question, None, machine, catalogue)
@@ -93,7 +93,7 @@ def _of_itself(
             yield _alternative(
                 fit,
                 catalogue,
-                "the same files, a shorter context",
+                "same files, shorter context",
             )
 
 
@@ -112,7 +112,7 @@ def _smaller(
         yield _alternative(
             fit_and_cost[0],
             catalogue,
-            f"the same model, smaller: {fit_and_cost[1]}",
+            f"same model, smaller: {fit_and_cost[1]}",
         )
 
 
@@ -209,7 +209,7 @@ def _other_model(
     spec, other, runtime = question.spec, fit[0].spec, fit[0].runtime
     parts = [reasons(fit[1], standings.of(other.id)), cost]
     if other.id in _named(spec, catalogue):
-        parts.insert(0, "the nearest in kind")
+        parts.insert(0, "closest match")
     elif other.family == spec.family:
         parts.insert(0, "same family")
     wanted = asked_workload.runtime

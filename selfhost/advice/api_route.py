@@ -93,7 +93,7 @@ def usable_offers(
         return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers_served)
     if not judged.failed or not _of_files(question.spec):
         return offers_served
-    reason = f"By its name and its layers this is {own_id}: the offers are of it."
+    reason = f"The offers are for {own_id}, which these files match in name and layers."
     return tuple(offer.replace(why_instead=reason) for offer in offers_served)
 
 
@@ -103,11 +103,11 @@ def _why_instead(
     """Why offers of another model are shown. `is_known`: the catalogue has the model itself."""
     if not is_known and _alike(spec, _read(catalogue, served_id)):
         return (
-            f"{served_id} has the layers of {spec.id}: whether that is the same model, or one tuned"
-            " from it, its files do not say."
+            f"The offers are for {served_id}, which has the same layers as {spec.id}. The files do"
+            " not say whether it is the same model or a fine-tune."
         )
     return (
-        f"{served_id} stands in for {spec.id}: of what is offered and meets what was asked it is"
+        f"No known API offers {spec.id} under these conditions. The offers are for {served_id},"
         f" {why}."
     )
 
@@ -281,7 +281,7 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
             if outline.family == spec.family:
                 why += " of its family"
             if outline.id in bases and spec.id not in bases:
-                why += ", a base model that follows no instructions"
+                why += ", a base model without instruction tuning"
             yield outline.id, f"{why}{_made_for(outline, purpose)}"
 
 
@@ -290,9 +290,9 @@ def _made_for(outline: Outline, purpose: str) -> str:
     text = ""
     if purpose != "general":
         made_for_it = outline.purpose == purpose
-        text = f" for {purpose}" if made_for_it else f", though not made for {purpose}"
+        text = f" for {purpose}" if made_for_it else f", but not made for {purpose}"
     if outline.superseded_by:
-        text += f"; it is superseded by {outline.superseded_by}"
+        text += f" (superseded by {outline.superseded_by})"
     return text
 
 
@@ -316,14 +316,14 @@ def _follows(chain: Sequence[Outline]) -> str:
     ]
     if not between:
         return (
-            "its successor by this catalogue's judgement, which no publisher names"
+            "its successor in this catalogue's judgement, not by its publisher's word"
             if judged
-            else "the successor that its publisher names"
+            else "the successor its publisher names"
         )
-    over = f"the last of its line of successors, after {', then '.join(between)}"
+    over = f"the last of its successors, after {', then '.join(between)}"
     if not judged:
-        return f"{over}, as their publisher names them"
-    return f"{over}; what follows {' and '.join(judged)} is this catalogue's judgement"
+        return f"{over}, as the publisher names them"
+    return f"{over}; this catalogue judges what follows {' and '.join(judged)}"
 
 
 def _beside_closed(
@@ -348,9 +348,11 @@ def _beside_closed(
         for outline in reversed(catalogue.open_by_size())
         if outline.modality == spec.modality
     ]
-    yield from ((outline, "the newest of the same line") for outline in sorted(line, key=last))
     yield from (
-        (outline, "the nearest open-weight model that its spec names")
+        (outline, "the newest model of the same line") for outline in sorted(line, key=last)
+    )
+    yield from (
+        (outline, "the closest open-weight model that its spec names")
         for outline in named
         if outline is not None
     )

@@ -8,7 +8,7 @@ from io import BytesIO
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.reading import Budget, Unreadable, open_input, read_records, too_large
 from ..core.records import Record
-from ..machine.record import MAX_FILE_BYTES, Machine, machine_of
+from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 
 TYPE_CHECKING = False
 
@@ -23,7 +23,7 @@ MAX_MACHINES = 10_000
 # a recorded machine has 290 to 360 of them; of all records together, for all are kept
 MAX_FLEET_SIGNS = 4_200_000
 # until the name of its file can be given to it
-_UNNAMED = "that machine"
+_UNNAMED = RECORDED
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 

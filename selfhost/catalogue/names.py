@@ -89,7 +89,7 @@ _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)
 _FILES_NAMED = 5
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
 _REMEDY = (
-    "`selfhost list` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check"
+    "`selfhost list --all` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check"
     " ./model.gguf` judges a file or folder you have"
 )
 # words of a name that say nothing about which model it is
@@ -198,11 +198,13 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
 def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if len(typed) > MAX_NAME_LENGTH:
         raise UnknownModelError(
-            f"{_shown(typed)} has {len(typed):,} characters: that is no model's name",
+            f"{_shown(typed)} has {len(typed):,} characters, too many for a model's name",
             remedy=_REMEDY,
         )
     if not canonical(typed):
-        message = f"{_shown(typed)} is no model's name" if typed.strip() else "no model was named"
+        message = (
+            f"{_shown(typed)} is not a model's name" if typed.strip() else "no model was named"
+        )
         raise UnknownModelError(message, remedy=_REMEDY)
     candidate = _understood(typed, catalogue)
     if candidate is None:
@@ -336,7 +338,10 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     if not match:
         return candidate
     spec_id = candidate[0]
-    note = f"{name} is a snapshot: taken as {spec_id}; its own price and end may be others."
+    note = (
+        f"{name} is a dated snapshot; this answer is for {spec_id}. Its price and end date may"
+        " differ."
+    )
     return spec_id, (note,)
 
 
@@ -394,7 +399,7 @@ def _look_up(
                 raise UnknownModelError(
                     f"{_shown(name)} may mean {', '.join(ids[:-1])} or {ids[-1]}",
                     nearest=ids,
-                    remedy="type the one you mean",
+                    remedy="type one of these names in full",
                 )
             return ids[0], ()
     return None
@@ -407,16 +412,16 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     if not isinstance(model, str) or model not in catalogue:
         return None
     why = str(family.get("why") or "").strip().rstrip(".")
-    notes = [f"{name} is a family: taken as {model}" + (f" ({why})." if why else ".")]
+    notes = [f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")]
     loaded = family.get("ollama")
     if loaded:
         caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-        notes.append(f"Ollama's tag of that name loads another model, {loaded}{caveat}.")
+        notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
     others = [
         other for other in _strings(family.get("others")) if other in catalogue and other != model
     ]
     if others:
-        notes.append(f"Others of the family: {', '.join(others)}.")
+        notes.append(f"Other models of the family: {', '.join(others)}.")
     return model, tuple(notes)
 
 
@@ -434,11 +439,9 @@ def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
             for other in (model, *_strings(family.get("others")))
             if isinstance(other, str) and other in catalogue
         ]
-        message = f"{_shown(name)} of Ollama's library is {loaded}, which is not in the catalogue"
+        message = f"Ollama's {_shown(name)} is {loaded}, which is not in the catalogue"
         raise UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
-    return loaded, (
-        f"{name} of Ollama's library is taken as {loaded}; elsewhere the name means {model}.",
-    )
+    return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
 
 
 def _entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
@@ -476,7 +479,7 @@ def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> Not
     """The error for the name of a program, a device or another thing."""
     kind = str(facts.get("kind") or "thing")
     instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
-    message = f"{_shown(typed)} is no model"
+    message = f"{_shown(typed)} is not a model"
     if facts.get("answer"):
         message = f"{_shown(typed)} is not a model but a {kind}: {facts['answer']}"
     return NotAModelError(
@@ -494,8 +497,8 @@ def _left_aside(catalogue: Catalogue) -> str:
         return ""
     more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
     return (
-        f"; left aside, for {'they are' if len(wrong) > 1 else 'it is'} wrong:"
-        f" {', '.join(wrong[:_FILES_NAMED])}{more}"
+        f"; {'files' if len(wrong) > 1 else 'a file'} of yours with faults"
+        f" {'were' if len(wrong) > 1 else 'was'} ignored: {', '.join(wrong[:_FILES_NAMED])}{more}"
     )
 
 
@@ -509,7 +512,7 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     spec_id, format, mlx = other
     if mlx:
         return UnknownModelError(
-            f"{message}: by its name it holds {spec_id} in the format of MLX",
+            f"{message}: its name says that it holds {spec_id} in MLX's format",
             nearest=(spec_id,),
             remedy=f"selfhost check {spec_id} --runtime mlx --quant {mlx}",
         )
@@ -518,14 +521,14 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     )
     if packed is None:
         return UnknownModelError(
-            f"{message}: by its name it holds {spec_id} in another format ({format}), whose size is"
-            " not known here",
+            f"{message}: its name says that it holds {spec_id} in another format ({format}), whose"
+            " size is not known",
             nearest=(spec_id,),
-            remedy=f"selfhost check {spec_id} judges the formats that are known",
+            remedy=f"for the known formats: selfhost check {spec_id}",
         )
     program = "transformers" if packed.startswith("nf4") else "vllm"
     return UnknownModelError(
-        f"{message}: by its name it holds {spec_id} quantized as {packed}",
+        f"{message}: its name says that it holds {spec_id} quantized as {packed}",
         nearest=(spec_id,),
         remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
     )
@@ -545,7 +548,7 @@ def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> Unkno
     if same is None:
         return None
     return UnknownModelError(
-        f"{message}: a repository of {_shown(owner)} may hold other weights than {same[0]}",
+        f"{message}: this repository of {_shown(owner)} may hold other weights than {same[0]}",
         nearest=(same[0],),
         remedy=f"if it holds the same weights: selfhost check {same[0]}",
     )

@@ -153,7 +153,7 @@ def auditable(spec: ModelSpec) -> Row:
         return _row(
             "auditable",
             "no",
-            "the weights are not published, so nobody outside can audit it",
+            "the weights are not published, so only the publisher can audit it",
             (_part(spec, "weights"),),
             parts,
         )
@@ -179,7 +179,7 @@ def auditable(spec: ModelSpec) -> Row:
         )
     has = ", ".join(f"{part.name} {_PARTS_WORDS[part.answer]}" for part in parts)
     if "unknown" in answers and not answers & {"partly", "no"}:
-        return _row("auditable", "unknown", f"not all is known: {has}", parts, parts)
+        return _row("auditable", "unknown", f"not known in full: {has}", parts, parts)
     return _row("auditable", "partly", has, parts, parts)
 
 
@@ -190,7 +190,7 @@ def _methods(spec: ModelSpec, paper: Row) -> Row:
         return _row(
             "methods",
             code.answer,
-            "by the training code" if code.answer == "yes" else "not known",
+            "the training code is published" if code.answer == "yes" else "not known",
             (code,),
         )
     if code.answer == "partly":
@@ -199,7 +199,7 @@ def _methods(spec: ModelSpec, paper: Row) -> Row:
         return _row(
             "methods",
             "partly",
-            "described in a paper, the training code is not published",
+            "a paper describes it, but the training code is not published",
             (code, paper),
         )
     return _row(
@@ -262,12 +262,14 @@ def open_access(spec: ModelSpec) -> Row:
     where = f" ({spec.repository} on Hugging Face)" if spec.repository else ""
     gate = _sourced("gate", spec, "gated")
     if spec.gated:
-        return _row("open access", "partly", f"published behind a login or form{where}", (gate,))
+        return _row(
+            "open access", "partly", f"the download needs a login or a form{where}", (gate,)
+        )
     if spec.gated is None:
         return _row(
             "open access",
             "unknown",
-            f"published{where}; whether a login or form comes first is not known",
+            f"published{where}; whether the download needs a login or form is not known",
             (weights,),
         )
     if weights.answer == "partly":
@@ -314,18 +316,18 @@ def free_to_use(spec: ModelSpec) -> Row:
         return _row(
             "free to use",
             "no",
-            "nothing to license: the provider's terms and prices decide",
+            "the weights are not published: the provider's terms and prices decide",
             (_part(spec, "weights"),),
         )
     commercial, name = permission(spec, "commercial use"), _license_name(spec)
     conditions = "; ".join(spec.license.conditions) if spec.license else ""
     why = {
-        "yes": f"{name} allows any use, commercial use too",
+        "yes": f"{name} allows any use, including commercial use",
         "partly": (
             f"{name} allows commercial use under"
             f" conditions{f': {conditions}' if conditions else ''}"
         ),
-        "no": f"{name} allows no commercial use",
+        "no": f"{name} forbids commercial use",
         "unknown": f"whether {name} allows commercial use is not known",
     }[commercial.answer]
     return _row(
@@ -352,10 +354,10 @@ def self_hostable(spec: ModelSpec) -> Row:
         commercial.answer
     ]
     why = {
-        "yes": f"published weights, and {name} lets anybody run them",
-        "partly": f"published weights, which {name} lets one run under its conditions",
-        "no": f"published weights, which {name} lets one run for non-commercial use only",
-        "unknown": f"published weights; what {name} allows is not known",
+        "yes": f"the weights are published, and {name} lets anybody run them",
+        "partly": f"the weights are published, and {name} lets you run them under its conditions",
+        "no": f"the weights are published, and {name} lets you run them non-commercially only",
+        "unknown": f"the weights are published; what {name} allows is not known",
     }[commercial.answer]
     return _row("self-hostable", answer, why, (weights, commercial))
 
@@ -428,12 +430,14 @@ def safe_files(spec: ModelSpec) -> Row:
         why = "loading runs code from the repository (trust_remote_code)"
         return _row("safe files", "no", why, (safety,))
     if formats and not set(formats) & set(_WITHOUT_CODE):
-        return _row("safe files", "no", "published as pickle alone, which can run code", (safety,))
+        return _row(
+            "safe files", "no", "published only as pickle files, which can run code", (safety,)
+        )
     good = [format for format in formats if format in _WITHOUT_CODE]
     without = _WITHOUT_CODE if remote_code is False else _LOADED_WITHOUT
     safe = [format for format in good if format in without]
-    beside = ", beside pickle: take the others" if "pickle" in formats else ""
-    not_known = "; whether transformers needs code of the repository is not known"
+    beside = "; do not use the pickle files beside them" if "pickle" in formats else ""
+    not_known = "; whether transformers runs code from the repository is not known"
     if safe:
         rest = "" if safe == good else not_known
         why = f"{_format_names(safe)} hold no code{beside}{rest}"
@@ -447,7 +451,7 @@ def safe_files(spec: ModelSpec) -> Row:
     return Row(
         name="safe files",
         answer="unknown",
-        why="which files the publisher offers is not known: take safetensors or GGUF, not pickle",
+        why="which files the publisher offers is not known: use safetensors or GGUF, not pickle",
     )
 
 
@@ -458,7 +462,7 @@ def _safe_conversion(files: PublishedFiles, *, publishes_safe_formats: bool) -> 
     where = f" of {files.repository}" if files.repository else ""
     own = "the publisher's own files are"
     if publishes_safe_formats:
-        own = "whether the publisher's own need code of the repository is"
+        own = "whether the publisher's own files run code from the repository is"
     return Row(
         name="safe files",
         answer="yes",
@@ -500,13 +504,13 @@ def current(spec: ModelSpec) -> Row:
         return _row(
             "current",
             "yes",
-            f"{served.provider} serves it; no end of it is known here",
+            f"{served.provider} serves it; no end date is known",
             (_sourced("", spec, "availability"),),
         )
     return Row(
         name="current",
         answer="unknown",
-        why="this catalogue knows of no successor; whether it is maintained was not looked up",
+        why="no successor is known; whether it is maintained was not checked",
     )
 
 

@@ -45,7 +45,7 @@ class Quality(Record):
 
     quantization: str
     cost: str = NOT_MEASURED
-    text: str = "what it costs in quality was not found measured"
+    text: str = "no measurement of its quality loss is known"
     loss_percent: float | None = None
     measure: str | None = None
     model: str | None = None
@@ -68,13 +68,13 @@ def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None =
     if entry is None:
         base = quantization.rpartition("-")[0]
         entry = entries.get(base) if quantization.endswith(("g", "-channel")) else None
-        like = f"as {base}, whose groups are of another size: " if entry is not None else ""
+        like = f"like {base}, but with another group size: " if entry is not None else ""
     own = _published_type(spec)
     if own is not None and quantization in (own, *_SAME_AS.get(own, ())):
         return Quality(
             quantization=quantization,
             cost=AS_PUBLISHED,
-            text="the model was published in this type: nothing is lost against it",
+            text="no loss: the model was published in this type",
             source=entry.get("source") if entry else None,
         )
     if entry is None:
@@ -120,8 +120,8 @@ def _measured_quality(
             return Quality(
                 quantization=quantization,
                 text=(
-                    f"what it costs {spec.modality} models was not found measured; with text models"
-                    f" it is {text}"
+                    f"no measurement with {spec.modality} models is known; with text models it is"
+                    f" {text}"
                 ),
                 figure=entry["figure"],
                 source=source,

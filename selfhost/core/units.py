@@ -35,15 +35,10 @@ def _ungrouped(text: str) -> str:
     bare = text.strip(" ")
     for mark, pattern in _THOUSANDS.items():
         if mark in bare and not pattern.fullmatch(bare):
-            instead = (
-                f"for a decimal comma write a point, {bare.replace(',', '.', 1)}"
-                if mark == ","
-                else "leave it out"
-            )
-            raise ValueError(
-                f"{text!r} has a {'comma' if mark == ',' else mark} that marks no thousands:"
-                f" {instead}"
-            )
+            instead = "write one number, such as 8192"
+            if re.fullmatch(r"[0-9]+,[0-9]+[A-Za-z ]*", bare):
+                instead = f"write a decimal point, {bare.replace(',', '.')}"
+            raise ValueError(f"{text!r} is not a number: {instead}")
     return bare.replace(",", "").replace("_", "")
 
 
@@ -138,7 +133,7 @@ def parse_rate(text: str) -> int:
     shift: int = 10 ** len(fraction)
     rate = int(whole + fraction) * factor // (shift * per_byte)
     if rate < 1:
-        raise ValueError(f"{text!r} is nothing: {_RATE_EXAMPLE}")
+        raise ValueError(f"{text!r} is too small: {_RATE_EXAMPLE}")
     return rate
 
 
@@ -211,7 +206,7 @@ def parse_seconds(text: str) -> int:
     if unit not in _SECONDS or not (
         whole and number.isdecimal() and number.isascii() and (fraction or not dot)
     ):
-        raise ValueError(f"{text!r} is no length of time: write for example 30s, 10m or 1.5h")
+        raise ValueError(f"{text!r} is not a length of time: write for example 30s, 10m or 1.5h")
     if len(digits) > 12:
         raise ValueError(f"{text!r} is longer than any recording")
     scale: int = 10 ** len(fraction)
@@ -228,6 +223,15 @@ _DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
 def binary(count: int, *, more: int = 0) -> str:
     """Memory: `4.90 GiB`, `512 MiB`, `12 KiB`; three significant digits, and `more`."""
     return _scaled(count, _BINARY, more)
+
+
+def binary_range(least: int, most: int) -> str:
+    """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
+    first, last = binary(least), binary(most)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number} to {last}" if last.endswith(f" {unit}") else f"{first} to {last}"
 
 
 def decimal(count: int, *, more: int = 0) -> str:

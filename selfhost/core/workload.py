@@ -148,7 +148,7 @@ class Load(Record):
                     (key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}")
                 )
         if not problems and not self.input_tokens_per_day + self.output_tokens_per_day:
-            problems.append(("input_tokens_per_day", "a load of no tokens costs nothing anywhere"))
+            problems.append(("input_tokens_per_day", "must be more than no tokens"))
         for key, least, most in _LOAD_BOUNDS:
             value = getattr(self, key)
             if value is not None and (
@@ -332,7 +332,7 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
         yield (
             "min_tokens_per_second",
             f"must be a number of at least 0, not {pace!r}",
-            "0 switches the wish off",
+            "write 0 to accept any speed",
         )
 
 
@@ -346,17 +346,17 @@ def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
 def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
     for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
         if getattr(workload, key) is not None:
-            yield key, "makes sense for the task finetune only", "add --task finetune"
+            yield key, "applies only to the task finetune", "add --task finetune"
 
 
 def _faults_of_finetuning(workload: Workload) -> Iterator[_Fault]:
     for key, why in _NOT_IN_FINETUNING:
         if getattr(workload, key) is not None:
-            yield key, f"makes no sense for fine-tuning{why}", "leave it out"
+            yield key, f"does not apply to fine-tuning{why}", "leave it out"
     if workload.finetune_method == "full" and workload.lora_rank is not None:
         yield (
             "lora_rank",
-            "makes no sense for full fine-tuning, which has no adapters",
+            "does not apply to full fine-tuning, which has no adapters",
             "leave it out",
         )
 

@@ -410,7 +410,7 @@ def _rate(text: str) -> int:
     size = text.strip()[: len(lower) - len(ending)]
     if re.search(r"[kmgt]b$", size, re.IGNORECASE) and size.endswith("b"):
         raise _Fault(
-            f"{_shown(text)!r} is bits, or could be: memory is told in bytes",
+            f"{_shown(text)!r} may mean bits: write the bandwidth of memory in bytes",
             f"write for example {_EXAMPLES['bandwidth']}",
         )
     return _size("bandwidth", MAX_MEMORY_BYTES)(size)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
 UNNAMED = "this machine"
+# a record that names no machine
+RECORDED = "the recorded machine"
 SCOPES = ("host", "vm", "container")
 CONFIDENCES = ("high", "medium", "low")
 # where runtimes store models: what `Disk.purpose` is
@@ -298,9 +300,7 @@ class Machine(Record):
             """
 
     @classmethod
-    def from_json(
-        cls, data: Any, file: str = "machine", *, unnamed: str = "that machine"
-    ) -> Machine:
+    def from_json(cls, data: Any, file: str = "machine", *, unnamed: str = RECORDED) -> Machine:
         """The record in `data`, a decoded `selfhost.machine/1` object. Unknown keys are ignored,
         missing ones become unread.
 
@@ -310,13 +310,20 @@ class Machine(Record):
         """
         return machine_of(data, file, unnamed=unnamed)
 
+    @property
+    def called(self) -> str:
+        """The machine within a sentence: `this machine`, `the recorded machine`, or its name. A
+        name that reads as a place stands in quotes.
+        """
+        return f'"{self.name}"' if self.name.lower() in ("here", "there") else self.name
+
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Machine:
         """The record in a JSON file of at most 4 MiB, or in what `/dev/stdin` or `/dev/fd/N` gives.
 
-        Where the record gives no name the machine is called `the machine of FILE`, and `that
-        machine` where it came through a pipe. `MachineFileError` carries the problems, as
-        `from_json` has them, with the line where that is certain.
+        Where the record gives no name the machine is called `the recorded machine`.
+        `MachineFileError` carries the problems, as `from_json` has them, with the line where that
+        is certain.
         """
         return _from_file(path)
 
@@ -1019,7 +1026,7 @@ def machine_of(
     doubled: Sequence[str] = (),
     more_doubled: int = 0,
     *,
-    unnamed: str = "that machine",
+    unnamed: str = RECORDED,
 ) -> Machine:
     """As `Machine.from_json`, of a text in which these keys stand twice in one object, and so
     many more.
@@ -1040,12 +1047,7 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
         raise MachineFileError([Problem(file=name, message="no file was named", remedy=WRITE_ONE)])
     try:
         text = text_of(read_file(named, MAX_FILE_BYTES, input_allowed=True))
-        unnamed = (
-            f"the machine of {os.path.basename(name)}"[:MAX_TEXT]
-            if os.path.isfile(named)
-            else "that machine"
-        )
-        reader = _Reader(name, text, unnamed)
+        reader = _Reader(name, text, RECORDED)
 
         def constant(word: str) -> None:
             # certain only where the word stands once in the whole file

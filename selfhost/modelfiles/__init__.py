@@ -120,6 +120,6 @@ def _refuse_no_model(path: str, name: str) -> NoReturn:
         fail(path, "is not JSON", "give the model's config.json as it was published")
     fail(
         path,
-        "is no model file: neither GGUF nor safetensors nor a config.json",
+        "is not a model file: neither GGUF nor safetensors nor a config.json",
         "give a GGUF file, a config.json, the model's folder, or a spec of it that ends in .toml",
     )

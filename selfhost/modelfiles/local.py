@@ -63,16 +63,16 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
         how = (
             f"as {own.quantization}"
             if own.quantization
-            else "in a quantization that is not understood"
+            else "in a quantization that selfhost does not know"
         )
         return (
-            f"its weights are stored {how}; a GGUF file would be made of the model that they"
-            " were quantized from",
+            f"its weights are stored {how}; a GGUF file needs the original model, before"
+            " quantization",
         )
     narrow = architecture.matrix_dtype if architecture is not None else None
     if narrow is None or not narrow.startswith("float8"):
         return ()
     return (
-        f"its weights are stored as {narrow}: --runtime vllm is judged with them as they are,"
-        " llama.cpp with a GGUF file made of them",
+        f"its weights are stored as {narrow}: vLLM runs them as they are; for llama.cpp the figures"
+        " are those of a converted GGUF file",
     )

@@ -149,9 +149,9 @@ def keeps_compressed(architecture: Architecture) -> bool:
 def why_not_known(architecture: Architecture, row: ArchitectureRow, runtime: str) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if keeps_compressed(architecture):
-        return "what a program other than llama.cpp keeps for compressed attention is not known"
+        return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
-        return "what a program other than llama.cpp takes for RWKV is not known"
+        return "how much memory RWKV needs outside llama.cpp is not known"
     if row.rewrites and runtime != "transformers":
         return (
             "what a program other than llama.cpp and transformers keeps of the text that the"

@@ -55,8 +55,8 @@ def _why_not_sized(subject: Subject, format: str, quantization: str) -> Unread |
     if unknown or (architecture is not None and quantization != own):
         return Unread(
             fact="download_bytes",
-            reason=f"nobody states the size of the {format} files in {quantization}",
-            remedy=f"take {own}, as published",
+            reason=f"no source states the size of the {format} files in {quantization}",
+            remedy=f"use --quant {own}, as published",
         )
     strange = _type_of_unknown_width(architecture)
     if strange is not None:

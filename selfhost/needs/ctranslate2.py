@@ -96,8 +96,8 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return stated_size(stated)
     return Unread(
         fact="download_bytes",
-        reason="nobody states the size of files for CTranslate2",
-        remedy="state it under [[files]] of a spec of it",
+        reason="no source states the size of the files for CTranslate2",
+        remedy="state it under [[files]] in a spec of the model",
     )
 
 
@@ -112,7 +112,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         why = Unread(
             fact="memory.weights",
             reason="the architecture is not known",
-            remedy="state [architecture] in a spec of it",
+            remedy="state [architecture] in a spec of the model",
         )
         return Parts(files=files, unknown=(why,))
     counted = _count(subject, architecture)

@@ -81,8 +81,8 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     if bits is None:
         return Unread(
             fact="download_bytes",
-            reason=f"nobody states the size in {quantization}",
-            remedy="take float16 or float32",
+            reason=f"no source states the size in {quantization}",
+            remedy="use --quant float16 or --quant float32",
         )
     total = sum(subject.spec.components.values())
     stored = subject.spec.components_dtype

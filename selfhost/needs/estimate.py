@@ -74,7 +74,7 @@ def needs_of(
             spec.unknown.get("architecture")
             or "the spec states neither an architecture nor [needs]"
         )
-        return _stated(spec, cpu) or _nothing(cpu, why, "state it in [needs] of a spec")
+        return _stated(spec, cpu) or _nothing(cpu, why, "state it under [needs] in a spec")
     usual_format, usual_quantization = default_format_and_quantization(spec, runtime)
     format = workload.format or usual_format
     quantization = workload.quantization or usual_quantization
@@ -100,15 +100,15 @@ def _of_training(
     if runtime is None:
         return _nothing(
             cpu,
-            "what a spec states of running a model says nothing of training it",
-            "give the spec an [architecture]",
+            "the spec states what running the model needs, not what training it needs",
+            "add [architecture] to the spec",
         )
     why = spec.unknown.get("architecture.matrix_dtype")
     if why is not None:
         return _nothing(
             cpu,
             f"in which type the weights are is not known: {why}",
-            "train the weights that they were quantized from",
+            "train the original weights, before quantization",
         )
     from .torch.finetune import finetune_needs
 
@@ -154,7 +154,7 @@ def _with_the_rest(entry: Unread, terms: tuple[Term, ...]) -> Unread:
     """Why the memory is not known, and what is known of it."""
     least = units.binary(sum(term.low_bytes for term in terms))
     return (
-        entry.replace(reason=f"{entry.reason}; what is known of it takes {least} at the least")
+        entry.replace(reason=f"{entry.reason}; the known parts need at least {least}")
         if terms
         else entry
     )
@@ -436,8 +436,8 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and
         # supports_quant_method then skips it
         return (
-            f"{runtime.name} does not apply ModelOpt's quantization: it leaves the scales of the"
-            " weights aside, or stops."
+            f"{runtime.name} does not apply ModelOpt's quantization: it ignores the scales of the"
+            " weights, or stops."
         )
     if spec.architecture is not None and not any(
         _has_format(spec, format) for format in runtime.formats
@@ -475,7 +475,7 @@ def why_cache_type_refused(
     if groups:
         return why_cache_refused(groups, type, type)
     if runtime is not None and not runtime.flash_attention and type not in PLAIN_CACHE_TYPES:
-        return f"a {type} cache needs flash attention, which {runtime.name} leaves off unless told"
+        return f"a {type} cache needs flash attention, which {runtime.name} leaves off by default"
     return why_cache_refused(subject.architecture.attention, type, type)
 
 

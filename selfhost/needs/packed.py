@@ -267,7 +267,7 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
 def _unread_layout(name: str, why: str) -> Unread:
     return Unread(
         fact="download_bytes",
-        reason=f"nobody states the size of the safetensors files in {name}, and {why}",
+        reason=f"no source states the size of the safetensors files in {name}, and {why}",
         remedy="state the size under [[files]] of the spec",
     )
 
@@ -423,20 +423,20 @@ def _why_no_mlx_size(subject: Subject, name: str) -> Unread | None:
     if mlx_scheme(name) is None and name not in ("bf16", "fp16"):
         return Unread(
             fact="download_bytes",
-            reason=f"nobody states the size in {name}",
-            remedy="take 4bit or 8bit",
+            reason=f"no source states the size in {name}",
+            remedy="use --quant 4bit or --quant 8bit",
         )
     own = subject.spec.quantized
     if own is None or own.format != "mlx" or own.quantization is not None:
         return None
     reason = subject.spec.unknown.get(
         "architecture.matrix_dtype",
-        "its weights are stored in a quantization that has no name here",
+        "its weights are stored in a quantization that selfhost does not know",
     )
     return Unread(
         fact="download_bytes",
         reason=reason,
-        remedy="give the folder with its files, or what it was quantized from",
+        remedy="name the folder with its files, or the original model",
     )
 
 

@@ -217,7 +217,9 @@ def unread_cache(spec: ModelSpec) -> Unread:
         otherwise,
     )
     return Unread(
-        fact="memory.kv_cache", reason=why, remedy="state [architecture] or [needs] in a spec of it"
+        fact="memory.kv_cache",
+        reason=why,
+        remedy="state [architecture] or [needs] in a spec of the model",
     )
 
 
@@ -231,7 +233,7 @@ def unread_size(spec: ModelSpec) -> Unread:
     return Unread(
         fact="download_bytes",
         reason=why,
-        remedy="state the size under [[files]] or [needs] of a spec of it",
+        remedy="state the size under [[files]] or [needs] in a spec of the model",
     )
 
 

@@ -63,7 +63,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
             if architecture is not None
             else "the architecture is not known"
         )
-        return Unread(fact="download_bytes", reason=reason, remedy="take F16, Q8_0 or Q5_0")
+        return Unread(fact="download_bytes", reason=reason, remedy="use --quant F16, Q8_0 or Q5_0")
     elements, block = BLOCKS[name]
     matrices = halves = singles = 0
     for group in checkpoint_tensors(architecture, row):

@@ -110,8 +110,8 @@ def elsewhere(
         options = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
         return (
-            f"It is here already {what} for {runtime} ({model.path},"
-            f" {units.decimal(model.size_bytes)}): {options} downloads nothing."
+            f"It is already here {what} for {runtime} ({model.path},"
+            f" {units.decimal(model.size_bytes)}): {options} needs no download."
         )
     return None
 
@@ -161,8 +161,8 @@ def begun(
         ):
             sizes = f"{units.decimal(model.size_bytes)} of {units.decimal(weights)}"
             return (
-                f"{model.path} has {sizes}: a download that did not finish, or another conversion."
-                " It does not count as here."
+                f"{model.path} is not used: it has {sizes}, so it is an unfinished download or"
+                " another conversion."
             )
     return None
 

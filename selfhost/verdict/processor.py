@@ -85,7 +85,7 @@ _UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01,
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
 # the peak of an M1, which no chip by Apple is below
 LEAST_APPLE_PEAK = 68.25 * _GB
-ANY_APPLE = "as a chip by Apple has"
+ANY_APPLE = "an Apple chip"
 # a virtual machine has some of the cores and mostly no GPU
 _GUEST_SHARE = 0.4
 _SERVER_WORDS = frozenset((
@@ -124,7 +124,7 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
     chip = chip_of(machine) if _shares_memory_with_gpu(machine) else None
     if chip is not None and chip[1] > fast:
         fast = float(chip[1])
-        how = f"{how} with the cores; its GPU may use up to {units.decimal(chip[1])}/s"
+        how = f"{how} on the CPU cores; its GPU may use up to {units.decimal(chip[1])}/s"
     return Bandwidth(
         low=bytes_per_second * low, likely=bytes_per_second, high=fast, measured=True, how=how
     )
@@ -132,13 +132,13 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     low, likely, high = STATED_SHARE
-    how = f"{_rate(bytes_per_second)} as stated, of which processors use a third to all"
+    how = f"{_rate(bytes_per_second)} (stated); processors reach a third to all of it"
     cores = machine.cpu_cores_usable
     if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
         of_cores = int(_CORE_HIGH * cores)
         how = (
-            f"{_rate(bytes_per_second)} as stated, of which {units.cores(cores)} read"
-            f" {units.decimal(of_cores)}/s at most"
+            f"{_rate(bytes_per_second)} (stated); {units.cores(cores)} can read at most"
+            f" {units.decimal(of_cores)}/s"
         )
         bytes_per_second = of_cores
     return Bandwidth(
@@ -160,7 +160,7 @@ def _assumed(machine: Machine) -> Bandwidth | None:
         return None
     low, high, what = assumed
     how = (
-        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth, {what},"
+        f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
     )
     # the rules add an error of their own
@@ -189,13 +189,13 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
     if machine.architecture in ("aarch64", "armv7l", "armv6l"):
         # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135
         # (LPDDR5X-8448 on 128)
-        return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"as {count} of a board or laptop may have"
+        return 2 * _GB, int(min(high, _CLIENT_HIGH)), f"{count} of a board or laptop"
     if machine.architecture == "riscv64":
-        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * cores), f"as {count} of a RISC-V board may have"
+        return _RISC_V_LOW, int(_RISC_V_CORE_HIGH * cores), f"{count} of a RISC-V board"
     return (
         _RISC_V_LOW,
         int(min(high, _SOCKETS_HIGH)),
-        f"as {count} of a computer of its kind may have",
+        f"{count} of a computer of this kind",
     )
 
 
@@ -213,7 +213,7 @@ def _of_server_or_guest(machine: Machine, cores: float) -> tuple[int, int, str]:
     return (
         int(min(_SHARE_LOW * cores, _SERVER_LOW)),
         int(min(_CORE_HIGH * cores, most)),
-        f"as {units.cores(cores)} of {where} may have",
+        f"{units.cores(cores)} of {where}",
     )
 
 
@@ -223,7 +223,7 @@ def _of_x86(machine: Machine, cores: float) -> tuple[int, int, str]:
         return (
             int(min(_OLD_LOW, _OLD_LOW * cores)),
             int(min(high, _OLD_HIGH)),
-            "as an old computer may have",
+            "an old computer",
         )
     # a name that says neither, such as that of a machine file, may be a server's
     most = _CLIENT_HIGH if _is_client(machine) else _SOCKETS_HIGH
@@ -231,7 +231,7 @@ def _of_x86(machine: Machine, cores: float) -> tuple[int, int, str]:
     return (
         int(min(least, least * cores)),
         int(min(high, most)),
-        f"as {units.cores(cores)} of a computer of its kind may have",
+        f"{units.cores(cores)} of a computer of this kind",
     )
 
 
@@ -255,7 +255,7 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
         return None
     share = _GUEST_SHARE if is_guest(machine) else 1
     least = int(chip.least_gb_per_s * share * _GB)
-    return least, int(chip.gb_per_s * _GB), f"as a {chip.name} has"
+    return least, int(chip.gb_per_s * _GB), chip.name
 
 
 def _is_client(machine: Machine) -> bool:
@@ -282,7 +282,7 @@ def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int
             lowest = peak = smaller_peak
             name = f"{name} with {smaller_cores} cores"
     least = lowest * row.least_share * (_GUEST_SHARE if guest else 1)
-    return int(least * _GB), int(peak * _GB), f"as an {name} has, by its cores or its GPU"
+    return int(least * _GB), int(peak * _GB), f"{name}, by its cores or its GPU"
 
 
 def _shares_memory_with_gpu(machine: Machine) -> bool:

@@ -96,8 +96,8 @@ def ask(
         if quantization is not None:
             raise _problem(
                 "quantization",
-                f"{spec.name} states its needs, not its quantizations",
-                "leave --quant out",
+                f"the spec of {spec.name} lists no quantizations",
+                "leave out --quant",
             )
     else:
         loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
@@ -183,13 +183,13 @@ def _with_needs(
         if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
             raise _problem(
                 "kv_cache_type",
-                f"{spec.name} keeps no KV cache in {runtime.name} whose type could be chosen",
+                f"{spec.name} keeps no KV cache in {runtime.name}, so its type cannot be chosen",
                 "leave it out",
             )
         rows = architectures(catalogue)
         refused = need.why_cache_type_refused(spec, workload, rows, runtime)
         if refused is not None:
-            raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or take f16")
+            raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or use f16")
     if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
@@ -271,7 +271,7 @@ def _understood(
     if runtime is not None and workload.task == "generate":
         problems += beyond(workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
-        message = f"is the length of a recording that a speech model hears, and {spec.name} is none"
+        message = f"is the length of a recording for a speech model; {spec.name} is not one"
         problems.append(
             Problem(file="workload", key="audio_seconds", message=message, remedy="leave it out")
         )
@@ -299,22 +299,22 @@ def _refusal(
     """Why the program does not run or train these files, and what to do where no other would;
     None and None where it does.
     """
-    remedy = None if spec.refused is None else "download it again, as it was published"
+    remedy = None if spec.refused is None else "download the published file again"
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
     if runtime.id != FINETUNING_RUNTIME:
         return (
-            f"{runtime.name} does not train; fine-tuning is judged for transformers with peft.",
+            f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
         )
     if loads is not None:
         # no other program is judged for training
         requantized = spec.architecture is not None and spec.architecture.quantizer is not None
         own = (
-            "train the weights that these were quantized from"
+            "train the original weights, which these were quantized from"
             if requantized
-            else "train the published weights, a folder of safetensors"
+            else "train the published weights (a folder of safetensors files)"
         )
         return loads, remedy or own
     from ..needs.torch.finetune import why_not_trained
@@ -332,7 +332,7 @@ def _why_files_not_loaded(
     kind = " or ".join(formats)
     if packed:
         kind += f", quantized as {quantization},"
-    return f"The files are {kind} and {runtime.name} loads {' or '.join(runtime.formats)}."
+    return f"The files are {kind}, but {runtime.name} loads {' or '.join(runtime.formats)}."
 
 
 def needs_under(
@@ -380,27 +380,27 @@ def _companions(
     if runtime is None:
         raise _problem(
             "draft" if workload.draft else "adapter",
-            f"{spec.name} states its needs, not its runtime",
+            f"the spec of {spec.name} names no runtime",
             "leave it out",
         )
     if workload.draft:
         kind = "mtp" if workload.draft == need.OWN_BLOCK else "draft"
-        what = "the model's own block" if kind == "mtp" else "a draft model"
+        what = "the model's own prediction block" if kind == "mtp" else "a draft model"
         if kind not in runtime.companions:
             raise _problem(
-                "draft", f"{runtime.name} does not draft with {what}", _takes(catalogue, kind)
+                "draft", f"{runtime.name} cannot draft with {what}", _takes(catalogue, kind)
             )
         if kind == "draft":
             companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
         elif spec.architecture is None or not spec.architecture.mtp_layers:
-            message = f"{spec.name} brings no block that predicts more than one token"
-            raise _problem("draft", message, "name a small model of the same family")
+            message = f"{spec.name} has no block for multi-token prediction"
+            raise _problem("draft", message, "draft with a small model of the same family")
         else:
             companions = companions.replace(own_block=True)
     if workload.adapter:
         if "adapter" not in runtime.companions:
             raise _problem(
-                "adapter", f"{runtime.name} loads no adapter", _takes(catalogue, "adapter")
+                "adapter", f"{runtime.name} cannot load adapters", _takes(catalogue, "adapter")
             )
         companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
     return companions
@@ -422,11 +422,11 @@ def beyond(workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue) -> It
             file="workload",
             key="parallel",
             message=message,
-            remedy=f"ask for {most:,}, or take --runtime {', '.join(others)}",
+            remedy=f"use --parallel {most}, or --runtime {' or '.join(others)}",
         )
     type = workload.kv_cache_type
     if type not in (None, "f16", *runtime.kv_cache_types):
-        message = f"{runtime.name} keeps its cache in the type of the model and takes no {type}"
+        message = f"{runtime.name} keeps its KV cache in the type of the model, not in {type}"
         others = [
             name
             for name in catalogue.runtime_ids()
@@ -436,14 +436,14 @@ def beyond(workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue) -> It
             file="workload",
             key="kv_cache_type",
             message=message,
-            remedy=f"leave it out; these take it: {', '.join(others)}",
+            remedy=f"leave it out, or use --runtime {' or '.join(others)}",
         )
 
 
 def _takes(catalogue: Catalogue, kind: str) -> str:
     return (
-        "these do:"
-        f" {', '.join(name for name in catalogue.runtime_ids() if kind in catalogue.runtime(name).companions)}"  # noqa: E501
+        "use --runtime"
+        f" {' or '.join(name for name in catalogue.runtime_ids() if kind in catalogue.runtime(name).companions)}"  # noqa: E501
     )
 
 
@@ -468,8 +468,8 @@ def _draft(
         if model.modality not in GENERATING:
             raise _problem(
                 "draft",
-                f"{model.name} writes no text, so nothing can be drafted",
-                "leave --draft out",
+                f"{model.name} generates no text, so drafting does not apply",
+                "leave out --draft",
             )
     if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
         raise _problem(
@@ -481,16 +481,16 @@ def _draft(
     apart = need.vocabularies_differ(spec, draft)
     if apart is not None:
         message = (
-            f"{draft.name} cannot draft for {spec.name}: their vocabularies differ, {apart[1]:,}"
-            f" tokens and {apart[0]:,}"
+            f"{draft.name} cannot draft for {spec.name}: their vocabularies differ ({apart[1]:,}"
+            f" and {apart[0]:,} tokens)"
         )
-        raise _problem("draft", message, "name a small model of the same family")
+        raise _problem("draft", message, "draft with a small model of the same family")
     quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
     if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
         raise _problem(
             "draft",
             f"{draft.name} in {quantization} is the model itself",
-            "name a smaller model of the same family",
+            "draft with a smaller model of the same family",
         )
     return need.Companions(
         draft=draft,
@@ -513,11 +513,11 @@ def _adapter(
             fix = (
                 "convert it with llama.cpp's convert_lora_to_gguf.py"
                 if "gguf" in runtime.formats
-                else "give it as peft wrote it"
+                else "give the adapter as peft saved it"
             )
             raise _problem(
                 "adapter",
-                f"{runtime.name} loads adapters as {runtime.formats[0]}, and this one is"
+                f"{runtime.name} loads adapters as {runtime.formats[0]}; this one is"
                 f" {adapter.format}",
                 fix,
             )
@@ -528,7 +528,7 @@ def _adapter(
             raise _problem(
                 "adapter",
                 f"{runtime.name} refuses this adapter: {why}",
-                "give the model that it was trained on",
+                "name the model that the adapter was trained on",
             )
         rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
         return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
@@ -536,8 +536,8 @@ def _adapter(
     if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
         raise _problem(
             "adapter",
-            f'"{typed[:40]}" names no rank',
-            f"a rank is a whole number from 1 to {widest:,}, for example rank=16",
+            f'"{typed[:40]}" is not a rank',
+            f"write a whole number from 1 to {widest:,}, for example rank=16",
         )
     sized = need.adapter_of_rank(spec, architectures(catalogue), int(ranked[1]))
     if not isinstance(sized, SizedWeights):
@@ -560,8 +560,8 @@ def _other_base(spec: ModelSpec, base: str | None, catalogue: Catalogue) -> str 
     if other is None or own is None or other.row == own.row:
         return None
     return (
-        f"it was trained on {trained.name}, whose architecture is {other.row}, and {spec.name} is"
-        f" {own.row}"
+        f"it was trained on {trained.name} (architecture {other.row}), and the architecture of"
+        f" {spec.name} is {own.row}"
     )
 
 
@@ -663,7 +663,7 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
     if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
         return (
             f'"{typed}" is a layout that llama.cpp no longer loads',
-            "take Q4_0: it is brought into that layout while loading",
+            "use Q4_0: llama.cpp converts it to that layout while loading",
         )
     own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
     if own is not None and (
@@ -672,12 +672,12 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
         or name in ("Q2_K_L", "Q4_K_L", "Q5_K_L", "Q6_K_L")
     ):
         base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        like = f", or judge the nearest recipe of llama.cpp: --quant {base}" if base else ""
+        like = f", or use llama.cpp's nearest recipe: --quant {base}" if base else ""
         return (
-            f'"{typed}" is a publisher\'s own mix, whose size no rule gives and nobody states here',
+            f'"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
             (
-                "judge the file itself, `selfhost check ./model.gguf`; state its size under"
-                f" [[files]] of a spec{like}"
+                "check the file itself (`selfhost check ./model.gguf`), state its size under"
+                f" [[files]] in a spec{like}"
             ),
         )
     bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
@@ -696,7 +696,7 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
     )
     guess = guess or nearest(typed, need.QUANTIZATIONS)
     return (
-        f'"{typed}" is no quantization',
+        f'"{typed}" is not a quantization',
         f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}",
     )
 
@@ -747,7 +747,7 @@ def _not_had_in(
     catalogue: Catalogue,
 ) -> WorkloadError:
     """That the model does not come in it for that runtime, and what to type instead."""
-    message = f"{spec.name} does not come in {quantization} for {runtime.name}"
+    message = f"{spec.name} is not available in {quantization} for {runtime.name}"
     if runtime.rule_of(quantization) is not None:
         size = need.weights_bytes(spec, file_format, quantization, rows)
         if isinstance(size, Unread):
@@ -758,9 +758,9 @@ def _not_had_in(
         if name != runtime.id and _had_with(spec, catalogue.runtime(name), quantization, rows)
     ]
     listed = need.quantizations_of(spec, runtime, rows)
-    remedy = f"it comes in {', '.join(listed)}" if listed else "leave --quant out"
+    remedy = f"available: {', '.join(listed)}" if listed else "leave out --quant"
     if others:
-        remedy = f"take it with --runtime {', '.join(others)}; here {remedy}"
+        remedy = f"use --runtime {' or '.join(others)}; with {runtime.name}, {remedy}"
     return _problem("quantization", message, remedy)
 
 

@@ -572,13 +572,13 @@ def _pace(
 
 def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
     """The pace; None with the reason where there is nothing to estimate it from."""
-    why = "there is nothing to estimate it from"
+    why = "how many bytes each token reads is not known"
     if placed.memory is None and (
         machine.accelerators is None
         or any(card.unified is not True for card in machine.accelerators)
     ):
         # an accelerator with memory of its own may hold what does not say how much it takes
-        return None, "where it would lie is not, for what it takes is not known"
+        return None, "where it would run is not known, because its memory need is not"
     if question.read_bytes is None:
         return None, why
     # only a program that shares layers out leaves some of them to the processor
@@ -600,7 +600,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
 
 
 def _how_to_measure(machine: Machine) -> str | None:
-    """What to type for the memory bandwidth; None where it is known, or measuring is no remedy."""
+    """How to measure the memory bandwidth; None where it is known, or measuring is no remedy."""
     if machine.planning or machine.memory_bandwidth_bytes_per_second is not None:
         return None
     # where it was tried in vain the remedy is another
@@ -608,8 +608,8 @@ def _how_to_measure(machine: Machine) -> str | None:
     if "--measure" not in (why.remedy or ""):
         return None
     if machine.is_this_one:
-        return "`--measure`"
-    return "a record that `selfhost machine --measure --format json` makes there"
+        return "run with --measure (under a second)"
+    return "record it there with `selfhost machine --measure --format json`"
 
 
 def _first_without_a_fail(

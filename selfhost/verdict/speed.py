@@ -103,8 +103,8 @@ def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
         low=alone.decode.low * _DRAFTING_IN_VAIN, high=alone.decode.high * (1 + drafted_tokens)
     )
     how = (
-        f"{alone.how}; with a draft from half of that pace, where no token of it is accepted, to"
-        f" {1 + drafted_tokens} times, where all are"
+        f"{alone.how}; with a draft, from half of that speed (no drafted token is accepted) to"
+        f" {1 + drafted_tokens} times (all are)"
     )
     return alone.replace(decode=decode, how=how)
 
@@ -186,11 +186,11 @@ def predict(
 def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
     """Why no pace can be told, whatever computes it; None where one can."""
     if read_bytes <= 0:
-        return "the bytes read for each token are not known"
+        return "how many bytes each token reads is not known"
     if read_bytes < _LEAST_READ_BYTES:
-        return "so small a model is paced by its program, not by its weights"
+        return "the program, not the weights, limits the speed of a model this small"
     if machine.emulated_on is not None:
-        return f"programs are emulated here, on {machine.emulated_on}, at a pace that nothing tells"
+        return f"programs are emulated on {machine.emulated_on}, and how fast is not known"
     return None
 
 
@@ -208,7 +208,7 @@ def _on_processor(
         return Speed(
             decode=None,
             prompt=None,
-            how="neither the memory bandwidth nor the number of cores was read",
+            how="neither the memory bandwidth nor the number of cores could be read",
         )
     taken = _processor_seconds(machine, memory, architecture, read_bytes, depth)
     paces = [1 / seconds for seconds in taken]
@@ -229,7 +229,7 @@ def _on_processor(
             prompt = _no_slower(prompt, decode)
         how = memory.how
         if architecture is None:
-            how += "; with an empty context, as its layers are not known"
+            how += "; with an empty context, because the model's layers are not known"
         elif depth:
             empty, full = (
                 1 / _processor_seconds(machine, memory, architecture, read_bytes, at)[1]
@@ -237,7 +237,7 @@ def _on_processor(
             )
             how += _in_context(depth, empty, full)
         if shared is not None:
-            how += f"; up to the pace of {shared.name}, if it is used"
+            how += f"; up to the speed of {shared.name}, if it is used"
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
     # hundreds of models are judged at once, and of few somebody asks for more
@@ -275,14 +275,14 @@ def _in_context(depth: float, empty: float, full: float) -> str:
     how = f"; with half of the {units.tokens(int(2 * depth))} of context in use"
     if full < 0.9 * empty:
         how += (
-            f": likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when"
-            " full"
+            f" (likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when"
+            " full)"
         )
     return how
 
 
 def _by_llama(foreign: str | None) -> str:
-    return f"; by the rules of llama.cpp, {foreign} was not measured" if foreign else ""
+    return f"; by the rules of llama.cpp, because {foreign} was not measured" if foreign else ""
 
 
 _SAME_RULES = ("llama.cpp", "ollama", "llama-cpp-python")
@@ -378,7 +378,7 @@ def _with_accelerators(
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
             return Speed(
-                decode=None, prompt=None, how=f"the bandwidth of {name}'s memory is not known"
+                decode=None, prompt=None, how=f"the memory bandwidth of {name} is not known"
             )
         kind = _gpu_kind(devices[number])
         held[devices[number].name] = held.get(devices[number].name, 0.0) + share
@@ -398,8 +398,8 @@ def _with_accelerators(
                 decode=None,
                 prompt=None,
                 how=(
-                    "a part of it is in RAM, and neither its bandwidth nor the number of cores was"
-                    " read"
+                    "part of it runs in RAM, and neither the memory bandwidth nor the number of"
+                    " cores could be read"
                 ),
             )
         in_ram = _processor_seconds(machine, memory, architecture, read_bytes, depth)
@@ -407,8 +407,8 @@ def _with_accelerators(
         how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
     else:
         how = (
-            f"on {how}, of which decoding has been seen to use"
-            f" {_percent(min(shares), max(shares))}; launching each layer takes time too"
+            f"on {how}; decoding was measured to use"
+            f" {_percent(min(shares), max(shares))} of that, less the time to launch each layer"
         )
         if architecture is not None and depth:
             how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
@@ -515,8 +515,8 @@ def _on_shared_gpu(
             decode=None,
             prompt=None,
             how=(
-                "a part of it is left to the processor, and neither its bandwidth nor its cores"
-                " were read"
+                "part of it runs on the processor, and neither the memory bandwidth nor the number"
+                " of cores could be read"
             ),
         )
 
@@ -539,8 +539,8 @@ def _on_shared_gpu(
     )
     used = _percent(_SHARED.weights[0], _SHARED.weights[2])
     how = (
-        f"on {gpu.name}, which shares the RAM ({rate} at most), of which decoding has been seen to"
-        f" use {used}"
+        f"on {gpu.name}, which shares the RAM ({rate} at most); decoding was measured to use"
+        f" {used} of that"
     )
     if memory is not None:
         part = (
@@ -589,8 +589,8 @@ def advice(
         times = _times_as_long(machine, architecture, read_bytes, context_tokens, runtime)
         if times is not None and times > 2:
             lines.append(
-                f"a shorter --context keeps it fast: once all {units.tokens(context_tokens)} are in"
-                f" use decoding takes {times:.1f} times as long as with few"
+                f"a shorter --context keeps it fast: with all {units.tokens(context_tokens)} in"
+                f" use, decoding takes {times:.1f} times as long as with few"
             )
     return tuple(lines)
 
@@ -608,8 +608,8 @@ def _layout_advice(read_bytes: Mapping[str, int]) -> list[str]:
         ]
     if share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
         return [
-            "--no-repack lets llama.cpp read prompts 77 to 89 % faster, without a second copy"
-            " of the weights, and decode 11 to 20 % slower (measured on Zen 5, 2 threads)"
+            "--no-repack makes llama.cpp read prompts 77 to 89 % faster and decode 11 to 20 %"
+            " slower, without a second copy of the weights (measured on Zen 5, 2 threads)"
         ]
     return []
 

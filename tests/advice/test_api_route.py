@@ -155,15 +155,15 @@ def test_whose_word_a_successor_is_is_told() -> None:
         # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
         (
             "gpt-image-1",
-            "the last of its line of successors, after gpt-image-1.5, as their publisher names them",
+            "the last of its successors, after gpt-image-1.5, as the publisher names them",
         ),
         (
             "gpt-3",
-            "the last of its line of successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
-            "as their publisher names them",
+            "the last of its successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
+            "as the publisher names them",
         ),
-        ("gpt-4", "the successor that its publisher names"),
-        ("gemini-1.0-pro", "its successor by this catalogue's judgement, which no publisher names"),
+        ("gpt-4", "the successor its publisher names"),
+        ("gemini-1.0-pro", "its successor in this catalogue's judgement, not by its publisher's word"),
     ],
 )
 def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
@@ -227,7 +227,7 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
         ]
         assert keys == sorted(keys), spec.id
         for (superseded, another, _, stranger, _), (_, why) in zip(keys, found, strict=True):
-            assert ("superseded by" in why, "though not made for" in why) == (
+            assert ("superseded by" in why, "but not made for" in why) == (
                 superseded,
                 another and own is not None and own.purpose != "general",
             )
@@ -264,12 +264,12 @@ def test_files_are_of_a_model_by_its_whole_name_and_its_layers(
     assert verdict.route == "api"
     assert {(one.model_id, one.stands_in) for one in verdict.api_offers} == {(model, not known)}
     (said,) = [note for note in verdict.notes if model in note]
-    assert ("is the same model, or one tuned from it" in said) is not known
+    assert ("the same model or a fine-tune" in said) is not known
     assert (f"this is {model}" in said) is known
     assert "larger" not in said
     large = check(path, Workload(min_tokens_per_second=0), machine=LARGE)
     assert large.route != "api"
-    assert not any("the offers are of it" in note for note in large.notes)
+    assert not any("The offers are for" in note for note in large.notes)
 
 
 def test_what_is_as_large_is_not_called_larger() -> None:

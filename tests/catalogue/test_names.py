@@ -215,7 +215,7 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
 def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) -> None:
     """deepseek-coder:latest is 776,066,240 bytes, the 1.3B: it is not taken for the 6.7B that the name means here."""
     assert "not in the catalogue" in " ".join(resolve(name, CATALOGUE).notes)
-    with pytest.raises(UnknownModelError, match="of Ollama's library is") as caught:
+    with pytest.raises(UnknownModelError, match="which is not in the catalogue") as caught:
         resolve(f"{name}:latest", CATALOGUE)
     assert resolve(name, CATALOGUE).spec_id in caught.value.nearest
 
@@ -537,7 +537,7 @@ def test_a_bare_family_says_what_was_taken(typed: str) -> None:
     found = resolve(typed, CATALOGUE)
     told = " ".join(found.notes)
     assert found.spec_id in told
-    others = re.search(r"Others of the family: (.+)\.", told)
+    others = re.search(r"Other models of the family: (.+)\.", told)
     assert others
     assert set(others[1].split(", ")) <= set(CATALOGUE.ids()) - {found.spec_id}
 

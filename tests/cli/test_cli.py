@@ -640,10 +640,10 @@ def test_the_record_of_another_computer_is_never_this_machine(
     ):
         _, out, err = run(capsys, *words, "--machine", str(file))
         assert err == ""
-        assert "on the machine of here.json" in out
+        assert "on the recorded machine" in out
         assert not re.search(r"this machine|\b[Oo]n here\b|\bruns? here\b", out)
     _, out, _ = run(capsys, "check", "llama-3.3-70b", "--machine", str(file), "--format", "json")
-    assert json.loads(out)["machine"]["name"] == "the machine of here.json"
+    assert json.loads(out)["machine"]["name"] == "the recorded machine"
 
 
 def test_a_folder_named_like_a_model_changes_nothing(
@@ -664,7 +664,7 @@ def test_of_thousands_of_broken_specs_a_few_are_told(
     code, out, err = run(capsys, "check", "gpt2", "--specs", str(tmp_path), *ON_RECORD)
     assert (code, err) == (0, "")
     assert out.count("is left aside") == MAX_PROBLEMS
-    assert f"{2 * MAX_PROBLEMS:,} more files of your specs are left aside" in out
+    assert f"{2 * MAX_PROBLEMS:,} more of your spec files are ignored" in out
     _, _, err = run(capsys, "list", "--specs", str(tmp_path), *ON_RECORD)
     assert len(err.splitlines()) <= 2 * (MAX_PROBLEMS + 2)
     assert "more faults, not listed" in err

@@ -91,7 +91,7 @@ def test_a_decimal_comma_is_no_mark_of_thousands(
     parse: Callable[[str], int], unit: str, typed: str
 ) -> None:
     """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too much."""
-    with pytest.raises(ValueError, match="decimal comma write a point"):
+    with pytest.raises(ValueError, match="write a decimal point"):
         parse(typed + unit)
 
 

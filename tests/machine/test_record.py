@@ -378,8 +378,8 @@ def test_a_record_without_a_name_is_never_called_this_machine(tmp_path: Path) ->
     """It goes by its file's name, or by what its reader calls it; a record's own name stays."""
     nameless = Machine(system="linux").to_json()
     (tmp_path / "here.json").write_text(json.dumps(nameless), encoding="utf-8")
-    assert Machine.from_file(tmp_path / "here.json").name == "the machine of here.json"
-    assert Machine.from_json(nameless).name == "that machine"
+    assert Machine.from_file(tmp_path / "here.json").name == "the recorded machine"
+    assert Machine.from_json(nameless).name == "the recorded machine"
     assert Machine.from_json({**nameless, "name": None}, unnamed="edge-01").name == "edge-01"
     assert (
         Machine.from_json({**nameless, "name": "this machine of mine"}).name

@@ -551,7 +551,7 @@ def test_no_loss_is_claimed_of_models_that_write_no_text(model: str, name: str) 
         None,
         None,
     )
-    assert f"what it costs {spec.modality} models was not found measured" in found.text
+    assert f"no measurement with {spec.modality} models is known" in found.text
     assert of_text.model
     assert f"with text models it is {of_text.text}" in found.text
     assert found.worth_having is of_text.worth_having
@@ -816,7 +816,7 @@ def test_what_a_config_says_of_modules_and_nobody_understands_is_unknown(
     accelerator = next(finding for finding in verdict.findings if finding.check == "accelerator")
     assert (accelerator.code, accelerator.reason) == (
         "accelerator-unread",
-        "How much it takes of NVIDIA GeForce RTX 4090 is not known.",
+        "How much memory it needs on NVIDIA GeForce RTX 4090 is not known.",
     )
     assert words in " ".join(finding.reason for finding in verdict.findings)
 

@@ -261,7 +261,7 @@ def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> Non
         (40, "accelerator-too-small"),
     ]
     assert [size for size, _ in told.values()] == [44 * GIB, 46 * GIB]
-    assert "needs 46.0 GiB on 2 GPUs, and may take 44.2 GiB of 2 × Test GPU" in told[40][1].reason
+    assert "needs 46.0 GiB on 2 GPUs; 2 × Test GPU has 44.2 GiB for it" in told[40][1].reason
     # a program that divides nothing has one card
     alone = needs_of(40 * GIB, 40 * GIB).replace(tensor_parallel=())
     (found,) = (
@@ -271,7 +271,7 @@ def test_what_no_number_of_cards_holds_is_told_of_those_that_lack_least() -> Non
         ).findings
         if one.check == "accelerator"
     )
-    assert "needs 40.0 GiB on a GPU, and may take 22.1 GiB of Test GPU" in found.reason
+    assert "needs 40.0 GiB on a GPU; Test GPU has 22.1 GiB for it" in found.reason
 
 
 def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:

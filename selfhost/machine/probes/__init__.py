@@ -88,9 +88,9 @@ def _read_time(host: Host, facts: Found) -> None:
 
 
 def _miss_bandwidth(facts: Found) -> None:
-    reason, remedy = "it is not stated by the system and was not measured", MEASURE
+    reason, remedy = "the system does not state it, and it was not measured", MEASURE
     if EMULATED in facts.values:
-        reason, remedy = "an emulated processor is not paced by its memory", NATIVE
+        reason, remedy = "memory bandwidth does not limit an emulated processor", NATIVE
     facts.miss("memory_bandwidth_bytes_per_second", reason, remedy)
 
 

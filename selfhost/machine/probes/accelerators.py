@@ -96,8 +96,8 @@ def _put(facts: Found, parts: Sequence[Read | None], why: str | None, none: str)
     if any(card.unified is None for card in cards):
         facts.miss(
             UNIFIED,
-            "whether the GPU shares the machine's RAM is told by its name or its driver, and"
-            " neither was read",
+            "whether the GPU shares the machine's RAM follows from its name or driver, and"
+            " neither could be read",
             FILL_IN,
         )
 

@@ -166,7 +166,7 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
             "measure on the machine itself: selfhost machine --measure --format json",
         )
     if machine.emulated_on is not None:
-        return _unread("an emulated processor is not paced by its memory", NATIVE)
+        return _unread("memory bandwidth does not limit an emulated processor", NATIVE)
     usable = machine.cpu_cores_usable
     if usable is None:
         return _unread("how many processors may be used was not read")
@@ -241,7 +241,7 @@ def judged(
             best = len(doubts), together, doubts
     if best is None or single is None:
         return _unread(
-            "the threads did not run at the same time, so nothing can be told from them", AGAIN
+            "the threads did not run at the same time, so the result cannot be used", AGAIN
         )
     _, figure, doubts_left = best
     if undisturbed and max(undisturbed) > MOST_CHANGE * min(undisturbed):

@@ -184,7 +184,7 @@ def _other_limit(host: Host, facts: Found, total: int) -> None:
         if raw is None:
             facts.miss(
                 LIMIT,
-                "the job object this process runs in could not be asked for its limits",
+                "the limits of the job object this process runs in could not be read",
                 SET_MEMORY,
             )
             return

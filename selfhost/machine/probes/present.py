@@ -79,7 +79,7 @@ class _Search:
         there is none. `OSError` otherwise.
         """
         if monotonic() > self.until:
-            raise _Enough("the time for it was up")
+            raise _Enough("the time limit was reached")
         try:
             return self.host.sizes(path, start, ends)
         except (FileNotFoundError, NotADirectoryError):
@@ -641,8 +641,8 @@ def read_models(host: Host, facts: Found, seconds: float = SECONDS) -> None:
     if any(model.complete is None for model in every):
         facts.miss(
             f"{MODELS}.complete",
-            "nothing says whether a file put there by hand is whole: its size is held against the"
-            " need",
+            "no record says whether a file put there by hand is complete: its size is compared with"
+            " the need",
         )
     facts.put(
         MODELS,
@@ -664,4 +664,4 @@ def _searched(search: _Search, look: Callable[[_Search], None]) -> str:
     return f"{search.faulty:,} of its models could not be read" if search.faulty else ""
 
 
-_REMEDY = "one you have is judged by its path: `selfhost check ./model.gguf`"
+_REMEDY = "check a model that you have by its path: `selfhost check ./model.gguf`"

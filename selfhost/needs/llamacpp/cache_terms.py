@@ -76,23 +76,26 @@ def _why_no_cache(
         return Unread(
             fact="memory.kv_cache",
             reason=(
-                f"llama.cpp stops at {row.name} while flash attention is on, as it is unless told"
+                f"llama.cpp stops at {row.name} unless flash attention is off (it is on by default)"
             ),
-            remedy="start it with --flash-attn off, or judge llama-cpp-python, which leaves it off",
+            remedy=(
+                "start it with --flash-attn off, or use --runtime llama-cpp-python, which leaves it"
+                " off"
+            ),
         )
     if not runtime.flash_attention and workload.value_type not in PLAIN_CACHE_TYPES:
         return Unread(
             fact="memory.kv_cache",
             reason=(
                 f"a {workload.value_type} cache needs flash attention, which {runtime.name} leaves"
-                " off unless told"
+                " off by default"
             ),
-            remedy="take the cache type f16, or switch flash attention on and judge llama.cpp",
+            remedy="use --kv-cache f16, or --runtime llama.cpp with flash attention on",
         )
     refused = why_cache_refused(groups, workload.key_type, workload.value_type)
     if refused is None:
         return None
-    return Unread(fact="memory.kv_cache", reason=refused, remedy="take the cache type f16")
+    return Unread(fact="memory.kv_cache", reason=refused, remedy="use --kv-cache f16")
 
 
 def _cached_per_token(group: CacheGroup, workload: Asked) -> int:

@@ -149,7 +149,7 @@ def _by_closed_form(load: Load, prompt: _Prompt) -> tuple[Term, int]:
         source += ", architecture not measured"
     line = summed(reserved.arithmetic, *prompt.score_lines)
     if load.runtime.logits_rows == "batch":
-        line += "; rows of logits never asked for are not touched"
+        line += "; rows of logits that no request uses are not touched"
     size = most = reserved.bytes + prompt.scores
     if architecture.vocabulary is None and not row.encoder:
         line += f"; the vocabulary is not stated: logits of up to {LARGEST_VOCABULARY:,} tokens"

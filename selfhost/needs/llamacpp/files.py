@@ -39,10 +39,10 @@ def size_of(
         return Unread(
             fact="download_bytes",
             reason=(
-                f"nobody states the size of {quantization}, and it is no quantization of"
+                f"no source states the size of {quantization}, which is not a quantization of"
                 " llama-quantize"
             ),
-            remedy="take a quantization with a known recipe, for example Q4_K_M",
+            remedy="use a quantization with a known recipe, for example --quant Q4_K_M",
         )
     if subject.whole and subject.architecture is not None and subject.row is not None:
         row = as_published(subject.row, subject.spec.released)

@@ -120,7 +120,7 @@ def _departure(row: ArchitectureRow, *, on_experts: bool, spares: bool, certain:
         )
     if spares:
         return "at least: gate and up in one matrix, as the class of Granite 4 has them"
-    return "" if certain else "whether it takes experts too is not known"
+    return "" if certain else "whether it adapts experts too is not known"
 
 
 def _on_group(

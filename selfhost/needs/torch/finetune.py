@@ -84,7 +84,7 @@ def finetune_needs(
     if runtime.id != "transformers":
         return _nothing(
             cpu,
-            f"{runtime.name} does not train; fine-tuning is judged for transformers with peft",
+            f"{runtime.name} does not train models; selfhost covers only transformers with peft",
             "take --runtime transformers",
         )
     subject = _subject(spec, architectures)
@@ -186,10 +186,10 @@ def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
         return None
     return (
         (
-            "the states of bitsandbytes' 8-bit AdamW have scales by tensor, which FSDP and ZeRO-3"
-            " do not share out over several accelerators"
+            "FSDP and ZeRO-3 cannot split the states of bitsandbytes' 8-bit AdamW across several"
+            " accelerators"
         ),
-        "take --optimizer adamw, which is shared out",
+        "use --optimizer adamw, which they can split",
     )
 
 

@@ -14,8 +14,8 @@ from ..parts import ENCODER_REMEDY, Subject, why_no_encoders
 # adapters stand on them as they are stored; transformers expands others (`dequantize`) while it
 # loads them
 _KEPT_PACKED = ("awq", "gptq", "nf4", "int8")
-_UNPACKED_MEND = "train the weights that these were quantized from"
-_ADAPT = "--method lora trains adapters on them as they are"
+_UNPACKED_MEND = "train the original weights, which these were quantized from"
+_ADAPT = "use --method lora, which trains adapters on them as they are"
 
 _Refusal = tuple[str, str]
 """Why a model is not trained, and what to do instead."""
@@ -69,8 +69,8 @@ def _why_not_quantized_again(spec: ModelSpec, architecture: Architecture) -> _Re
     packed = kept_packed(architecture)
     if packed == "int8":
         return (
-            "Transformers loads these weights in the 8 bits that they are stored in, whatever"
-            " it is asked for.",
+            "Transformers loads these weights in 8 bits, as they are stored, whatever the options"
+            " say.",
             _ADAPT,
         )
     stored = architecture.matrix_dtype or architecture.expert_dtype

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
-from ...core.units import MIB, binary
+from ...core.units import MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
@@ -21,7 +21,7 @@ _NONE_NEEDED = Finding(
     check="accelerator",
     outcome=Outcome.PASS,
     code="accelerator-not-needed",
-    reason="None is needed: judged in RAM.",
+    reason="No accelerator is needed: the model runs in RAM.",
 )
 
 
@@ -74,9 +74,9 @@ def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Fi
     unused = max(devices, key=lambda device: free_bytes(device) or 0).name
     if alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = alone
-        reason = f"{unused} holds too little of it, and {why}: judged in RAM."
+        reason = f"It runs in RAM: {unused} is too small for it, and {why}."
         return _uncounted(Outcome.WARN, "accelerator-not-needed", reason, remedy)
-    reason = f"{unused} is not needed, or holds too little of it: judged in RAM."
+    reason = f"It runs in RAM: {unused} is too small for it, or not needed."
     return _uncounted(Outcome.PASS, "accelerator-not-needed", reason)
 
 
@@ -107,20 +107,20 @@ def _missing(
         return _without_kernels(runtime, rule, [largest]) or _uncounted(
             Outcome.UNKNOWN,
             "accelerator-unread",
-            f"How much it takes of {largest.name} is not known.",
+            f"How much memory it needs on {largest.name} is not known.",
         )
     if rule is not None and not runtime.gpu_only:
         return _uncounted(
             Outcome.FAIL,
             "accelerator-missing",
-            f"{runtime.name} needs a GPU for that quantization, and none was found.",
-            "choose another quantization: leave --quant out",
+            f"{runtime.name} needs a GPU for that quantization, and no GPU was detected.",
+            "leave out --quant to use a quantization that runs on a CPU",
         )
     return _uncounted(
         Outcome.FAIL,
         "accelerator-missing",
-        f"{runtime.name} needs a GPU, and none was found.",
-        "choose a runtime that works on a CPU: leave --runtime out",
+        f"{runtime.name} needs a GPU, and no GPU was detected.",
+        "leave out --runtime to use one that runs on a CPU",
     )
 
 
@@ -128,7 +128,9 @@ def _shared(sharing: Sequence[Accelerator], needs: Needs, machine: Machine) -> F
     metal = next((device for device in sharing if device.vendor == "apple"), None)
     beyond = _beyond_metal(metal, needs, machine) if metal is not None else None
     return beyond or _uncounted(
-        Outcome.PASS, "accelerator-fits", f"{sharing[0].name} shares the RAM: judged there."
+        Outcome.PASS,
+        "accelerator-fits",
+        f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
     )
 
 
@@ -143,7 +145,7 @@ def _unread_memory(machine: Machine) -> Finding | None:
         fact = "unified" if is_sized else "memory_total_bytes"
         why = machine.why_unread(f"accelerators.{fact}")
         reason = (
-            f"Whether {device.name} would hold it could not be read: {why.reason}. Judged in RAM."
+            f"It runs in RAM: whether {device.name} would hold it could not be read ({why.reason})."
         )
         return _uncounted(Outcome.WARN, "accelerator-unread", reason, why.remedy)
     return None
@@ -158,13 +160,13 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
     if high is None or limits is None or high <= limits[0]:
         return None
     least, most = limits
-    gives = f"lets its GPU use {binary(least)} of the RAM"
+    gives = f"{binary(least)} of the RAM"
     if least != most:
-        gives = f"lets its GPU use about {binary(least)} to {binary(most)} of the RAM by default"
-    remedy = "a smaller quantization, a shorter context or a smaller model needs less"
+        gives = f"about {binary_range(least, most)} of the RAM by default"
+    remedy = "use a smaller quantization, a shorter context or a smaller model"
     # no setting gives it more than there is
     if total is None or high <= total:
-        remedy = f"give the GPU more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
+        remedy = f"let the GPU use more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
     return Finding(
         check="accelerator",
         outcome=Outcome.WARN,
@@ -174,8 +176,8 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
         short=high - least,
         unit="bytes",
         reason=(
-            f"It takes up to {binary(high)}, and macOS {gives}; what is left over runs on the CPU,"
-            " slower."
+            f"It needs up to {binary(high)}; macOS lets the GPU use {gives}. The rest runs on the"
+            " CPU, more slowly."
         ),
         remedy=remedy,
     )
@@ -242,8 +244,8 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
         fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
     why = machine.why_unread(fact)
     reason = (
-        "Only an accelerator could hold it, or be fast enough, and that could not be read:"
-        f" {why.reason}."
+        "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
+        f" read: {why.reason}."
     )
     return held.finding(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
 
@@ -267,13 +269,13 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
     if could and not now_only:
         free = sum(device.memory_free_bytes or 0 for device in devices)
         reason = (
-            f"{name} can hold the {binary(share)} it takes there, but only {binary(free)} are free"
-            " now."
+            f"{name} has room for the {binary(share)} it needs there, but only {binary(free)} are"
+            " free now."
         )
-        remedy = "end what else runs on it"
+        remedy = "close the other programs that use the GPU"
         return _counted(share, has, Outcome.WARN, "accelerator-not-now", reason, remedy)
-    reason = f"{held.program} needs {binary(share)} on {on}, and may take {binary(has)} of {name}."
-    remedy = "a smaller quantization or a shorter context needs less"
+    reason = f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
+    remedy = "use a smaller quantization or a shorter context"
     return _counted(share, has, Outcome.FAIL, "accelerator-too-small", reason, remedy)
 
 
@@ -283,8 +285,8 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
         return held.finding(
             Outcome.WARN,
             "accelerator-shared-out",
-            f"No accelerator holds it alone; shared out over {len(held.places)} by FSDP or ZeRO-3"
-            f" it takes up to {binary(max(held.sizes))} of each.",
+            f"No single accelerator holds it. Split across {len(held.places)} with FSDP or ZeRO-3,"
+            f" it needs up to {binary(max(held.sizes))} on each.",
             "train with `accelerate launch` and FSDP:"
             " https://huggingface.co/docs/transformers/fsdp",
         )
@@ -292,10 +294,10 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
         return held.finding(
             Outcome.WARN,
             "accelerator-partly",
-            f"{binary(held.share)} of it fit on {held.name}; the rest stays in RAM.",
-            "a smaller quantization or a shorter context may fit whole",
+            f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
+            "try a smaller --quant or a shorter --context, which may fit completely",
         )
-    reason = f"It all fits on {held.name}: {binary(held.share)} of {binary(held.has)}."
+    reason = f"It fits completely on {held.name}: {binary(held.share)} of {binary(held.has)}."
     return held.finding(Outcome.PASS, "accelerator-fits", reason + profile_doubt(machine))
 
 
@@ -303,9 +305,9 @@ def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) 
     """The accelerator's finding of what is judged, with that of the same accelerator once
     others have left it, and its pace there.
     """
-    there = held.reason + (f" Idle it would give {units.speed(*pace)}." if pace else "")
+    there = held.reason + (f" Once idle, it would reach {units.speed(*pace)}." if pace else "")
     if chosen.outcome is Outcome.PASS:
-        return held.replace(reason=f"{there} Judged in RAM.")
+        return held.replace(reason=f"{there} Until then it runs in RAM.")
     return chosen.replace(reason=f"{chosen.reason} {there}", remedy=held.remedy)
 
 
@@ -334,12 +336,12 @@ def _without_vendor(
         return None
     if device.vendor == "unknown":
         reason = (
-            f"{runtime.name} has kernels of that quantization for GPUs of"
-            f" {' and '.join(rule.vendors)}, and the maker of {device.name} is not known."
+            f"{runtime.name} runs that quantization only on GPUs by {' and '.join(rule.vendors)},"
+            f" and the maker of {device.name} is not known."
         )
-        remedy = "name the GPU's maker, or choose another quantization"
+        remedy = "give the GPU's full name (`--set gpu=24GiB:NAME`), or choose another --quant"
         return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
-    reason = f"{runtime.name} has no kernels of that quantization for {device.name}."
+    reason = f"{runtime.name} does not run that quantization on {device.name}."
     return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
 
 
@@ -350,19 +352,19 @@ def _below_capability(
     if least is None or device.vendor != "nvidia":
         return None
     has = device.compute_capability or capability_by_name(device.name)
-    wants = f"{runtime.name} wants compute capability {least} for that quantization, and"
+    needs = f"{runtime.name} needs compute capability {least} for that quantization;"
     if has is None:
-        reason = f"{wants} that of {device.name} is not known."
+        reason = f"{needs} that of {device.name} is not known."
         remedy = "look it up at https://developer.nvidia.com/cuda-gpus"
         return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
     if _version(has) >= _version(least):
         return None
-    reason = f"{wants} {device.name} has {has}."
+    reason = f"{needs} {device.name} has {has}."
     return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
 
 
 def _choose_another(rule: QuantizationRule) -> str:
-    return f"choose another quantization, or another GPU ({rule.source})"
+    return f"choose another --quant, or another GPU ({rule.source})"
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -39,19 +39,19 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
     and the decoder writes.
     """
     most = 2 * each
-    both = f"{units.tokens(wanted)}, read and written together,"
-    limit, stacks = units.tokens(most), f"{units.tokens(each)} to read and as many to write"
+    both = f"{units.tokens(wanted)} (input and output together)"
+    limit, stacks = units.tokens(most), f"{units.tokens(each)} of input and as many of output"
     if wanted <= most:
         outcome, code, remedy = Outcome.PASS, "context-trained", None
-        reason = f"{both} is within the {limit} it was trained for, {stacks}."
+        reason = f"{both} is within the {limit} it was trained for: {stacks}."
     elif bounded:
         outcome, code, remedy = Outcome.FAIL, "context-too-long", f"--context {most}"
-        reason = f"{both} is beyond the {limit} the model can use, {stacks}."
+        reason = f"{both} exceeds the {limit} the model can use: {stacks}."
     else:
         outcome, code = Outcome.WARN, "context-untrained"
-        remedy = "answers may get worse; a shorter text is what it was trained for"
+        remedy = f"use --context {most} or less: beyond its training, answers may get worse"
         reason = (
-            f"{both} is beyond the {limit} it was trained for, {stacks}; its positions set no"
+            f"{both} exceeds the {limit} it was trained for: {stacks}. The model itself sets no"
             " limit."
         )
     return Finding(
@@ -80,28 +80,30 @@ def _of_decoder(
         reason = f"{units.tokens(wanted)} is within the {units.tokens(trained)} it was trained for."
     elif scaled is not None and wanted <= scaled:
         outcome, code = Outcome.WARN, "context-scaled"
-        beyond = "perhaps beyond what it was trained for, which is not known"
+        beyond = "may exceed what it was trained for, which is not known,"
         if trained:
-            beyond = f"beyond the {units.tokens(trained)} it was trained for"
+            beyond = f"exceeds the {units.tokens(trained)} it was trained for"
         reason = (
-            f"{units.tokens(wanted)} is {beyond}, within the {units.tokens(scaled)} its publisher"
-            " documents by scaling."
+            f"{units.tokens(wanted)} {beyond} but is within the {units.tokens(scaled)} that its"
+            " publisher documents with scaling."
         )
-        remedy = "set the scaling its publisher documents; answers may get worse"
+        remedy = "turn on the scaling that its model card documents; answers may get worse"
     elif most is not None:
         outcome, code = Outcome.FAIL, "context-too-long"
-        reason = f"{units.tokens(wanted)} is beyond the {units.tokens(most)} the model can use."
+        reason = f"{units.tokens(wanted)} exceeds the {units.tokens(most)} the model can use."
         remedy = f"--context {most}"
     elif context_asked:
         outcome, code = Outcome.UNKNOWN, "context-not-known"
         reason = (
-            f"What context the model was trained for is not known, so {units.tokens(wanted)} cannot"
-            " be judged."
+            f"Whether the model can use {units.tokens(wanted)} is not known: no source states the"
+            " context it was trained for."
         )
-        remedy = "leave --context out, or give the model's context_tokens in a spec"
+        remedy = "leave out --context, or state context_tokens in a spec of the model"
     else:
         outcome, code = Outcome.PASS, "context-trained"
-        reason = f"No context was asked for; judged at {units.tokens(wanted)}."
+        reason = (
+            f"Checked with the default of {units.tokens(wanted)}; its trained context is not known."
+        )
     return Finding(
         check="context",
         outcome=outcome,

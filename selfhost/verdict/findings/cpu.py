@@ -31,8 +31,8 @@ def cpu_check(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> 
     return finding.replace(
         outcome=Outcome.WARN,
         code="cpu-assumed",
-        reason=f"The processor's {what} {verb} assumed: {finding.reason}",
-        remedy=f"check the {what} of yours",
+        reason=f"{finding.reason} The processor's {what} {verb} assumed.",
+        remedy=f"check the {what} of your processor",
     )
 
 
@@ -69,10 +69,10 @@ def _no_build(
         # the runtime's finding says what is known of other systems, of which the processor is a
         # part
         reason = (
-            f"{builder} is judged for {' and '.join(needs.architectures)} alone, and this"
+            f"selfhost covers {builder} only on {' and '.join(needs.architectures)}; this"
             f" processor is {own}."
         )
-        remedy = "choose another runtime with --runtime"
+        remedy = "choose another --runtime"
     return _finding(needs, machine, Outcome.FAIL, "cpu-no-build", reason, remedy)
 
 
@@ -86,7 +86,7 @@ def _lacks_instructions(needs: CpuNeed, machine: Machine, builder: str) -> Findi
         Outcome.FAIL,
         "cpu-lacks-instructions",
         f"{builder}'s build would crash: this processor {_lacks(machine)} {', '.join(missing)}.",
-        "build it for this processor from source",
+        "build it from source for this processor",
     )
 
 
@@ -120,8 +120,8 @@ def _slow(needs: CpuNeed, machine: Machine) -> Finding | None:
     if not missing:
         return None
     surely = "perhaps slowly" if machine.assumes("instruction_sets") else "but slowly"
-    reason = f"It works, {surely}: this processor {_lacks(machine)} {', '.join(missing)}."
-    return _finding(needs, machine, Outcome.WARN, "cpu-slow", reason, "prefer a small model")
+    reason = f"It runs, {surely}: this processor {_lacks(machine)} {', '.join(missing)}."
+    return _finding(needs, machine, Outcome.WARN, "cpu-slow", reason, "choose a smaller model")
 
 
 def _lacks(machine: Machine) -> str:

@@ -77,11 +77,11 @@ class _Storing:
         self.free = self.place.free_bytes if self.place else None
         self.total = self.place.total_bytes if self.place else None
         if missing:
-            self.what = "What is missing"
+            self.what = "The missing part"
         elif self.size == needs.download_bytes:
             self.what = "The download"
         else:
-            self.what = "What it stores"
+            self.what = "Everything stored"
 
     @property
     def where(self) -> str:
@@ -105,7 +105,7 @@ class _Storing:
         if self.machine.models_present is None:
             return ""
         missed = unseen(self.machine, self.purpose)
-        return f" Whether it is there already is not known: {missed.reason}." if missed else ""
+        return f" It may be there already: {missed.reason}." if missed else ""
 
     def finding(
         self, outcome: Outcome, code: str, reason: str, remedy: str | None = None
@@ -134,9 +134,9 @@ class _Storing:
 def _nothing_missing(storing: _Storing) -> Finding | None:
     if storing.size != 0:
         return None
-    reason = "Nothing has to be downloaded."
+    reason = "Nothing to download."
     if storing.here:
-        reason = f"Nothing has to be downloaded: the files are at {storing.here.path}."
+        reason = f"Nothing to download: the files are at {storing.here.path}."
     return Finding(
         check="disk",
         outcome=Outcome.PASS,
@@ -156,15 +156,15 @@ def _not_writable(storing: _Storing) -> Finding | None:
         return storing.finding(
             Outcome.FAIL,
             "disk-not-writable",
-            f"{storing.where_first} cannot be written to.{storing.perhaps_here}",
+            f"{storing.where_first} is not writable.{storing.perhaps_here}",
             _move_store(storing.purpose, "that you may write to"),
         )
     if place.free_files == 0:
         return storing.finding(
             Outcome.FAIL,
             "disk-not-writable",
-            f"No file can be made in {storing.where}: its file system has no free inodes, whatever"
-            f" space is left.{storing.perhaps_here}",
+            f"No file can be created in {storing.where}: its file system has no free inodes, even"
+            f" if space is left.{storing.perhaps_here}",
             f"delete files there (`df -i` counts them), or {_move_store(storing.purpose)}",
         )
     return None
@@ -178,8 +178,8 @@ def _file_too_large(storing: _Storing) -> Finding | None:
         return storing.finding(
             Outcome.FAIL,
             "disk-file-too-large",
-            f"One file is {decimal(largest)}, and {place.filesystem} on {storing.where} allows"
-            f" {decimal(place.max_file_bytes)} at most.",
+            f"One file is {decimal(largest)}; {place.filesystem} on {storing.where} allows at most"
+            f" {decimal(place.max_file_bytes)}.",
             _move_store(storing.purpose, "on another file system"),
         )
     # Ollama's server stores what it is asked for, under limits of its own
@@ -188,9 +188,9 @@ def _file_too_large(storing: _Storing) -> Finding | None:
         return storing.finding(
             Outcome.FAIL,
             "disk-file-too-large",
-            f"One file is {decimal(largest)}, and `ulimit -f` lets this shell write"
-            f" {decimal(shell_limit)} at most.",
-            "lift it: `ulimit -f unlimited`, or ask who set it",
+            f"One file is {decimal(largest)}; `ulimit -f` lets this shell write at most"
+            f" {decimal(shell_limit)}.",
+            "run `ulimit -f unlimited`, or ask your administrator to raise the limit",
         )
     return None
 
@@ -204,7 +204,7 @@ def _too_small(storing: _Storing) -> Finding | None:
         def words() -> tuple[str, str]:
             short = decimal(size - free)
             reason = (
-                f"{storing.what} takes {decimal(size)}, and {storing.where} has {decimal(free)}"
+                f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)}"
                 f" free{storing.under_quota}: {short} short.{storing.perhaps_here}"
             )
             return reason, f"free {short}, or {_move_store(storing.purpose)}"
@@ -214,8 +214,8 @@ def _too_small(storing: _Storing) -> Finding | None:
         return storing.finding(
             Outcome.FAIL,
             "disk-too-small",
-            f"{storing.what} takes {decimal(size)}, and {storing.where} has {decimal(total)} in"
-            f" all{storing.under_quota}, free or not.{storing.perhaps_here}",
+            f"{storing.what} needs {decimal(size)}; {storing.where} has only {decimal(total)} in"
+            f" total{storing.under_quota}.{storing.perhaps_here}",
             _move_store(storing.purpose),
         ).replace(has=total, short=size - total)
     return None
@@ -230,7 +230,7 @@ def _unknown(storing: _Storing, needs: Needs) -> Finding | None:
     if storing.size is None:
         unsized = next(
             (entry for entry in needs.unknown if entry.fact in ("download_bytes", "disk_bytes")),
-            Unread(fact="download_bytes", reason="nobody states it"),
+            Unread(fact="download_bytes", reason="no source states it"),
         )
         reason = f"The size of the download is not known: {unsized.reason}."
         return storing.finding(Outcome.UNKNOWN, "disk-size-not-known", reason, unsized.remedy)
@@ -253,15 +253,15 @@ def _slow_or_volatile(storing: _Storing) -> Finding | None:
         return storing.finding(
             Outcome.WARN,
             "disk-slow-or-volatile",
-            f"{storing.where_first} is {kind}: files there take RAM and are gone after a restart.",
+            f"{storing.where_first} is {kind}: files there use RAM and are lost at a restart.",
             _move_store(storing.purpose, "on a disk"),
         )
     if place.on_network:
         return storing.finding(
             Outcome.WARN,
             "disk-slow-or-volatile",
-            f"{storing.where_first} is on a network volume ({place.filesystem}): loading is slow"
-            " there, and a quota would not be visible.",
+            f"{storing.where_first} is on a network volume ({place.filesystem}): loading is slow,"
+            " and a quota would not show.",
             _move_store(storing.purpose, "on a local disk"),
         )
     return None
@@ -274,8 +274,8 @@ def _quota_unread(storing: _Storing) -> Finding | None:
     for quota in storing.machine.unread:
         if quota.fact.startswith(prefix):
             reason = (
-                f"{storing.what} takes {decimal(size)}, and {storing.where} has"
-                f" {decimal(free)} free, of which less may be yours: {quota.reason}."
+                f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)} free,"
+                f" but a quota may leave you less: {quota.reason}."
             )
             return storing.finding(Outcome.WARN, "disk-assumed", reason, quota.remedy)
     return None
@@ -285,7 +285,7 @@ def _medium_unread(storing: _Storing) -> Finding | None:
     why = _unread_medium(storing.machine, storing.purpose)
     if why is None:
         return None
-    reason = f"Files in {storing.where} may take RAM and be gone after a restart: {why.reason}."
+    reason = f"Files in {storing.where} may use RAM and be lost at a restart: {why.reason}."
     return storing.finding(Outcome.WARN, "disk-slow-or-volatile", reason, why.remedy)
 
 
@@ -299,17 +299,17 @@ def _by_margin(storing: _Storing) -> Finding:
         return storing.finding(
             Outcome.WARN,
             "disk-tight",
-            f"{storing.what} fits, but only {decimal(free - size)} of {storing.where} would stay"
-            " free.",
-            f"free {decimal(size + margin - free)} more to keep a margin",
+            f"{storing.what} fits, but leaves only {decimal(free - size)} free in {storing.where}.",
+            f"free {decimal(size + margin - free)} more to keep a safety margin",
         )
 
     def words() -> tuple[str, None]:
         reason = (
-            f"{decimal(size)} of the {decimal(free)} free in {storing.where}{storing.under_quota}."
+            f"{storing.what} needs {decimal(size)} of the {decimal(free)} free in"
+            f" {storing.where}{storing.under_quota}."
         )
         if storing.is_in_part_here and storing.here:
-            reason += f" {decimal(storing.here.size_bytes)} are here already."
+            reason += f" {decimal(storing.here.size_bytes)} are there already."
         return reason + profile_doubt(storing.machine), None
 
     return storing.worded_when_read(Outcome.PASS, "disk-fits", words)
@@ -322,10 +322,10 @@ def _on_assumed_space(storing: _Storing, finding: Finding) -> Finding:
     machine, place, total, size = storing.machine, storing.place, storing.total, storing.size
     if size is None or (total is not None and size > total):
         return finding
-    reason = f"{decimal(size)} have to fit, and the free space is assumed"
+    reason = f"{storing.what} needs {decimal(size)}; the free space is assumed"
     if place is not None and total is not None:
         reason += (
-            f": {place.shown} has {decimal(total)} in all, and how much of it is free is not"
+            f": {place.shown} has {decimal(total)} in total, and how much of it is free is not"
             " stated."
         )
     else:
@@ -334,7 +334,7 @@ def _on_assumed_space(storing: _Storing, finding: Finding) -> Finding:
         outcome=Outcome.WARN,
         code="disk-assumed",
         reason=reason + profile_doubt(machine),
-        remedy=f"make sure that {decimal(size + disk_margin_bytes(total))} are free there",
+        remedy=f"check that {decimal(size + disk_margin_bytes(total))} are free there",
     )
 
 

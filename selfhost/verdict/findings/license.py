@@ -8,8 +8,8 @@ from ...core.workload import Workload
 from .record import Finding, Outcome
 
 _SETTLE_LICENSE = (
-    "look at the publisher's page, then set [license] in a spec of it, and where that is from under"
-    " [sources]"
+    "look it up on the publisher's page, then state it under [license] in a spec of your own, with"
+    " the page under [sources]"
 )
 _CHOOSE_ANOTHER = "choose a model under a license you accept: `selfhost list`"
 _DOUBT = " (general knowledge, not confirmed)"
@@ -53,14 +53,11 @@ def license_guessed(spec: ModelSpec) -> tuple[bool, bool]:
 
 def _of_closed(spec: ModelSpec, workload: Workload) -> Finding:
     if workload.license:
-        reason = (
-            "There are no weights, so there is no license of them that could be among those asked"
-            " for."
-        )
+        reason = "The weights are not published, so they have no license that you could accept."
         return _finding(
             spec, workload, Outcome.FAIL, "license-not-accepted", reason, _CHOOSE_ANOTHER
         )
-    reason = "There are no weights to license: the provider's terms of service decide."
+    reason = "The provider's terms of service decide: the weights are not published."
     remedy = "read the provider's terms"
     return _finding(spec, workload, Outcome.WARN, "license-conditional", reason, remedy)
 
@@ -73,16 +70,14 @@ def _not_among_accepted(
     """
     name = _name(spec)
     if name is None:
-        reason = (
-            f"Which license the weights have is not known, so it cannot be held against {accepted}."
-        )
+        reason = f"The license of the weights is not known. You accept {accepted}."
         return _finding(
             spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _where_to_read(spec)
         )
     if satisfies(name, accepted):
         return None
     doubt = _DOUBT if name_is_guess else ""
-    reason = f"The license is {name}{doubt}, not among those asked for: {accepted}."
+    reason = f"The license is {name}{doubt}; you accept {accepted}."
     if name_is_guess:
         return _finding(
             spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE
@@ -101,15 +96,16 @@ def _of_use(
         if refused is not None:
             return refused
     if spec.license is not None and spec.license.commercial_use == "conditional":
-        terms = "; ".join(spec.license.conditions) or "conditions that the spec does not name"
+        terms = "; ".join(spec.license.conditions) or "conditions that the spec does not list"
         reason = f"{label} allows commercial use under conditions{doubt}: {terms}."
         remedy = _where_to_read(spec)
         return _finding(spec, workload, Outcome.WARN, "license-conditional", reason, remedy)
-    allowed = f"The license is {label}"
-    if workload.license:
-        allowed += ", as asked"
+    clauses = ["you accept"] if workload.license else []
     if workload.commercial:
-        allowed += " and allows commercial use"
+        clauses.append("allows commercial use")
+    allowed = f"The license is {label}"
+    if clauses:
+        allowed += f", which {' and which '.join(clauses)}"
     if doubt or (workload.license and name_is_guess):
         reason = f"{allowed}{_DOUBT}."
         return _finding(spec, workload, Outcome.WARN, "license-assumed", reason, _SETTLE_LICENSE)

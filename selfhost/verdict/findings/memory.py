@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ...core.records import Unread
-from ...core.units import GIB, MIB, binary, decimal
+from ...core.units import GIB, MIB, binary, binary_range, decimal
 from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
@@ -129,7 +129,7 @@ class _Sums:
 
     @property
     def kept_back(self) -> str:
-        return f"after {binary(self.reserve)} kept back, {self.reserve_source}"
+        return f"after a reserve of {binary(self.reserve)}, {self.reserve_source}"
 
     @property
     def aside(self) -> str:
@@ -138,33 +138,35 @@ class _Sums:
 
     @property
     def takes(self) -> str:
-        """What it takes, as a sentence begins."""
+        """The need, as a sentence begins."""
         assert self.low is not None
         assert self.high is not None
-        most, least = binary(self.high), binary(self.low)
-        need = most if most == least else f"{least} to {most}"
+        need = f"It needs {binary_range(self.low, self.high)} of memory"
         if not self.files:
-            return f"It takes {need}"
+            return need
         lie = "would lie" if self.are_files_to_come else "lie"
         if not self.surely:
             lie = "may lie"
-        return (
-            f"It takes {need} (with the {decimal(self.files)} of files, which {lie} in memory too)"
-        )
+        return f"{need} (including {decimal(self.files)} of files that {lie} in RAM)"
 
     @property
     def giver(self) -> str:
         """The machine, with the limit that holds there."""
-        name = self.machine.name
+        name = self.machine.called
         if self.limit is not None and self.total is not None and self.limit < self.total:
             name += f" (limited to {binary(self.limit)} of {binary(self.total)})"
-        return f"{name} now" if self.basis == "available" else name
+        return name
+
+    @property
+    def today(self) -> str:
+        """That only what is free now counts; empty where it does not."""
+        return " now" if self.basis == "available" else ""
 
     @property
     def smaller(self) -> str:
         """The remedy where it is too large."""
-        smaller = "a smaller quantization, a shorter context or a smaller model needs less"
-        return f"with the files on a disk it takes less; {smaller}" if self.files else smaller
+        smaller = "use a smaller quantization, a shorter context or a smaller model"
+        return f"store the files on a disk, not in RAM; or {smaller}" if self.files else smaller
 
     def finding(
         self,
@@ -200,7 +202,7 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
     most = min(sums.capacities, default=None)
     if is_host_alone and most is not None and known_bytes > most and why is not None:
         reason = (
-            f"It takes more than the {binary(most)} that {sums.giver} has; how much more is not"
+            f"It needs more than the {binary(most)} that {sums.giver} has; how much more is not"
             f" known: {why.reason}."
         )
         return sums.finding(
@@ -208,15 +210,15 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
             "memory-too-small",
             most,
             lambda: reason,
-            "a smaller quantization or a smaller model needs less",
+            "use a smaller quantization or a smaller model",
         )
     if why is None:
         why = Unread(
             fact="memory",
-            reason="the spec states too little",
-            remedy="state it in [needs] of a spec",
+            reason="the spec does not state enough",
+            remedy="state it under [needs] in a spec",
         )
-    reason = f"What the model takes is not known: {why.reason}."
+    reason = f"How much memory the model needs is not known: {why.reason}."
     return sums.finding(
         Outcome.UNKNOWN,
         "memory-need-not-known",
@@ -239,14 +241,12 @@ def _too_small(sums: _Sums) -> Finding | None:
         return None
 
     def reason() -> str:
-        text = (
-            f"{sums.takes} of memory, and {sums.giver} can give {binary(has)} at most{sums.aside}."
-        )
+        text = f"{sums.takes}; {sums.giver} can give at most {binary(has)}{sums.today}{sums.aside}."
         if not sums.aside and has == sums.could and limit is not None and low <= limit:
             # nothing but the reserve decides, and that is assumed
             would = "would" if high <= limit else "might"
             text += (
-                f" It {would} fit but for the {binary(sums.reserve)} kept back,"
+                f" It {would} fit without the reserve of {binary(sums.reserve)},"
                 f" {sums.reserve_source}: `--reserve SIZE` changes it."
             )
         return text
@@ -263,18 +263,18 @@ def _available_now(sums: _Sums) -> Finding | None:
         Outcome.PASS,
         "memory-fits",
         now,
-        lambda: f"{sums.takes}, and {binary(now)} are available now{sums.aside}.",
+        lambda: f"{sums.takes}; {binary(now)} are available now{sums.aside}.",
     )
 
 
 def _unread(sums: _Sums) -> Finding | None:
-    size, fact = sums.limit, "memory_limit_bytes"
+    size, fact, what = sums.limit, "memory_limit_bytes", "The memory limit"
     if sums.basis == "available":
-        size, fact = sums.now, "memory_available_bytes"
+        size, fact, what = sums.now, "memory_available_bytes", "The available memory"
     if size is not None:
         return None
     why = sums.machine.why_unread(fact)
-    reason = f"How much memory it may use could not be read: {why.reason}."
+    reason = f"{what} could not be read: {why.reason}."
     return sums.finding(Outcome.UNKNOWN, "memory-unread", sums.ceiling, lambda: reason, why.remedy)
 
 
@@ -289,8 +289,8 @@ def _too_close(sums: _Sums) -> Finding | None:
         "memory-close",
         ceiling,
         lambda: (
-            f"{sums.takes}, and {sums.giver} can give {binary(ceiling)}{sums.aside}: too close to"
-            " call."
+            f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}: too"
+            " close to call."
         ),
         f"to be safe, {sums.smaller}",
     )
@@ -312,8 +312,7 @@ def _not_now(sums: _Sums) -> Finding | None:
         "memory-not-now",
         ceiling,
         lambda: (
-            f"{sums.takes}; {sums.giver} has {binary(ceiling)} for it ({sums.kept_back}), but"
-            f" {free}."
+            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
         ),
         remedy,
     )
@@ -326,21 +325,21 @@ def _fits(sums: _Sums) -> Finding:
         Outcome.PASS,
         "memory-fits",
         ceiling,
-        lambda: f"{sums.takes}, and {sums.giver} can give {binary(ceiling)}{sums.aside}.",
+        lambda: f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}.",
     )
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     """Bytes kept for the system itself, and where the figure comes from."""
     if workload.reserve_bytes is not None:
-        return workload.reserve_bytes, "as asked"
+        return workload.reserve_bytes, "set by --reserve"
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
     amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
         return (
             max(CONTAINER_RESERVE_BYTES, amount - (total - limit)),
-            "assumed for the other processes inside the limit",
+            "assumed for other processes inside the limit",
         )
     return amount, f"assumed for {machine.system or 'the system'} itself"
 
@@ -385,11 +384,11 @@ def _shell_limits(needs: Needs, machine: Machine, finding: Finding) -> Iterator[
         least, most = low + mapped + few, high + mapped + many
         what = " of address space"
         if mapped:
-            what += f", the {binary(mapped)} that stay mapped included"
+            what += f" (including {binary(mapped)} of mapped files)"
         copied = sum(term.low_bytes for term in host if term.is_copy)
         without = ""
         if mapped and copied and most - copied <= left:
-            without = "; or run it with --no-repack, without a second copy of the weights"
+            without = "; or run it with --no-repack, which makes no second copy of the weights"
         limit, remedy = _limit(machine, "address_space_bytes", "-v")
         yield from _beyond(finding, least, most, left, what, limit, remedy + without)
     left = machine.private_memory_bytes
@@ -407,9 +406,11 @@ def _limit(machine: Machine, fact: str, option: str) -> tuple[str, str]:
     if "CommitLimit" in machine.sources.get(fact, ""):
         return (
             "the kernel's CommitLimit",
-            "raise it: `sudo sysctl vm.overcommit_ratio=100`, or vm.overcommit_memory=0",
+            "run `sudo sysctl vm.overcommit_ratio=100` (or vm.overcommit_memory=0)",
         )
-    return f"`ulimit {option}`", f"lift it: `ulimit {option} unlimited`, or ask who set it"
+    return f"`ulimit {option}`", (
+        f"run `ulimit {option} unlimited`, or ask your administrator to raise the limit"
+    )
 
 
 def _beyond(
@@ -420,7 +421,7 @@ def _beyond(
     """
     if most <= left:
         return
-    takes = f"It takes {binary(least)} to {binary(most)}{what}, and {limit} leaves {binary(left)}"
+    takes = f"It needs {binary_range(least, most)}{what}; {limit} leaves {binary(left)}"
     if least > left:
         outcome, code, reason = Outcome.FAIL, "memory-too-small", f"{takes}."
     else:

@@ -45,26 +45,26 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
     from ...catalogue import openness
 
     if purpose == "audit":
-        row, verb = openness.auditable(spec), "audit"
+        row, option = openness.auditable(spec), "--auditable"
     else:
-        row, verb = openness.permission(spec, "modification"), "modify"
+        row, option = openness.permission(spec, "modification"), "--modify"
     outcome, code = (_BY_ASSUMED_ANSWER if row.assumed else _BY_ANSWER)[row.answer]
     doubt, remedy = "", None
     if row.assumed:
         doubt = " (general knowledge, not confirmed)"
         remedy = (
-            f"look at the publisher's page, then set [{_STATED_IN[purpose]}] in a spec of it, and"
-            " where that is from under [sources]"
+            f"look it up on the publisher's page, then state it under [{_STATED_IN[purpose]}] in a"
+            " spec of your own, with the page under [sources]"
         )
     elif outcome is not Outcome.PASS:
-        remedy = "`selfhost list` shows models that are open in more respects"
+        remedy = f"list models that are open enough: `selfhost list {option}`"
     return Finding(
         check="openness",
         outcome=outcome,
         code=code,
         needs=purpose,
         has=", ".join(f"{part.name} {part.answer}" for part in row.parts or (row,)),
-        reason=f"To {verb} it: {row.why}{doubt}.",
+        reason=f"{purpose.capitalize()}: {row.why}{doubt}.",
         remedy=remedy,
     )
 

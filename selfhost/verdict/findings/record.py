@@ -44,32 +44,32 @@ CHECKS = (
 CODES: Mapping[str, str] = {
     "weights-published": "the weights can be downloaded",
     "weights-here": "the files are already on the machine",
-    "weights-stated": "somebody's own spec states what the model needs",
-    "weights-gated": "a login or an accepted form comes before the download",
+    "weights-stated": "the spec states what the model needs, not where to get it",
+    "weights-gated": "the download needs a login or an accepted form",
     "weights-unsafe": "published only as pickle, or loading runs remote code",
-    "weights-yours": "a config.json describes the model: its weights are yours to get",
+    "weights-yours": "only a config.json was given: you must get the weights yourself",
     "weights-partial": "only part of the weights is published",
     "weights-not-known": "whether they were published is not known",
     "weights-closed": "the weights were never published",
-    "license-allows": "the license allows what was asked",
+    "license-allows": "the license allows what you need",
     "license-conditional": "the license allows it under conditions",
     "license-assumed": "the license allows it by general knowledge, which no source confirms",
     "license-not-known": "whether the license allows it is not known",
-    "license-not-accepted": "the license is not among those asked for",
-    "license-forbids": "the license forbids what was asked",
-    "openness-open": "what was asked to be open is open",
-    "openness-partly": "what was asked to be open is open in part",
+    "license-not-accepted": "the license is not one you accept",
+    "license-forbids": "the license forbids what you need",
+    "openness-open": "it is as open as you need",
+    "openness-partly": "it is open in part of what you need",
     "openness-assumed": (
-        "what was asked to be open is open by general knowledge, which no source confirms"
+        "it is as open as you need by general knowledge, which no source confirms"
     ),
     "openness-not-known": "whether it is open is not known",
-    "openness-closed": "what was asked to be open is closed",
+    "openness-closed": "it is closed where you need it open",
     "context-trained": "the context is within what the model was trained for",
-    "context-scaled": "beyond the training, within what the publisher documents by scaling",
+    "context-scaled": "beyond the training, within what the publisher documents with scaling",
     "context-untrained": "beyond the training, and no table of positions sets a limit",
     "context-not-known": "the trained context is not known",
     "context-too-long": "the context is beyond what the model can use",
-    "disk-nothing-missing": "nothing has to be downloaded",
+    "disk-nothing-missing": "nothing to download",
     "disk-fits": "the download fits and the margin stays free",
     "disk-tight": "the download fits, but little stays free",
     "disk-slow-or-volatile": "the download fits on a network volume or in RAM",
@@ -79,53 +79,51 @@ CODES: Mapping[str, str] = {
     "disk-unread": "the free space could not be read",
     "disk-size-not-known": "the size of the download is not known",
     "disk-too-small": "the download does not fit",
-    "disk-not-writable": "the folder cannot be written to",
+    "disk-not-writable": "the folder is not writable",
     "disk-file-too-large": "one file is larger than the file system, or `ulimit -f`, allows",
     "memory-fits": "the memory is there now",
     "memory-not-now": "the machine has it, but not free now",
-    "memory-close": "the need's range straddles what the machine can give",
+    "memory-close": "what the machine can give lies inside the range of the need",
     "memory-unread": "the memory could not be read",
-    "memory-need-not-known": "what the model takes is not known",
+    "memory-need-not-known": "how much memory the model needs is not known",
     "memory-too-small": "the machine can never give that much",
     "accelerator-fits": "it all fits on the accelerator",
     "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
     "accelerator-not-needed": "the model runs without an accelerator",
     "accelerator-partly": "some layers fit, the rest stays in RAM",
     "accelerator-shared-out": (
-        "it fits only in parts on several accelerators, as FSDP or ZeRO-3 train"
+        "it fits only split across several accelerators, as FSDP or ZeRO-3 train"
     ),
     "accelerator-unread": "an accelerator is there but could not be read",
     "accelerator-missing": "the runtime needs an accelerator that is not there",
     "accelerator-too-small": "the runtime needs a larger accelerator",
-    "accelerator-unsuitable": "the runtime has no kernels of that quantization for the accelerator",
+    "accelerator-unsuitable": "the runtime does not run that quantization on the accelerator",
     "cpu-suits": "the processor suits the runtime's build",
-    "cpu-slow": "it works, slowly: a recommended instruction set is missing",
+    "cpu-slow": "it runs slowly: a recommended instruction set is missing",
     "cpu-assumed": "the instruction sets are assumed: a profile does not state them",
     "cpu-unread": "the processor could not be read",
     "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",
     "cpu-no-build": "the runtime has no build for this processor",
     "runtime-present": "the runtime is installed",
-    "runtime-too-old": (
-        "the runtime is installed in a version that does not know this architecture yet"
-    ),
+    "runtime-too-old": ("the installed version of the runtime is too old for this model"),
     "runtime-any": "the spec names no runtime",
     "runtime-not-installed": "the runtime is not installed yet",
-    "runtime-not-searched": "whether the runtime is installed was not read",
-    "runtime-unfamiliar": "whether the runtime knows this architecture is not known",
+    "runtime-not-searched": "whether the runtime is installed is not known",
+    "runtime-unfamiliar": "whether the runtime supports this architecture is not known",
     "runtime-cannot-load": "the runtime does not load this model",
     "runtime-no-build": "the runtime does not exist for this system",
     "runtime-other-byte-order": (
-        "the runtime loads files of another byte order here than those that are published"
+        "the runtime needs another byte order here than the published files have"
     ),
     "speed-any": "any speed was accepted",
-    "speed-comfortable": "at least as fast as one reads, and as wanted",
-    "speed-slow": "slower than reading, or perhaps slower than wanted",
-    "speed-assumed": "fast enough by a memory bandwidth or a number of cores that is assumed",
+    "speed-comfortable": "at least reading speed, and at least the minimum",
+    "speed-slow": "below reading speed, or perhaps below the minimum",
+    "speed-assumed": "fast enough if the assumed memory bandwidth or core count is right",
     "speed-picture": "how long a picture takes on a CPU is not known: minutes to hours",
-    "speed-not-known": "there is nothing to estimate the speed from, and no minimum was stated",
-    "speed-no-basis": "there is nothing to hold the stated minimum against",
+    "speed-not-known": "the speed cannot be estimated, and no minimum was stated",
+    "speed-no-basis": "the speed cannot be estimated, and a minimum was stated",
     "speed-close": "the stated minimum is above the likely speed and within the range",
-    "speed-too-slow": "slower than wanted even at best",
+    "speed-too-slow": "below the minimum even at best",
 }
 """The closed list of reason codes; the README's table is compared with it."""
 
@@ -190,4 +188,6 @@ def profile_doubt(machine: Machine) -> str:
     """
     if machine.confidence in (None, "high"):
         return ""
-    return f" That figure is of {machine.confidence} confidence: check your configuration."
+    return (
+        f" The profile's figures are of {machine.confidence} confidence: check your configuration."
+    )

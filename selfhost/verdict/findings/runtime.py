@@ -34,7 +34,7 @@ def runtime_check(
             check="runtime",
             outcome=Outcome.PASS,
             code="runtime-any",
-            reason="The spec names no runtime: any that loads the files will do.",
+            reason="The spec names no runtime: use any that loads the files.",
         )
     if loads is not None:
         return _finding(
@@ -42,7 +42,7 @@ def runtime_check(
             Outcome.FAIL,
             "runtime-cannot-load",
             loads,
-            remedy or "leave --runtime out to take one that loads it",
+            remedy or "leave out --runtime to use one that loads it",
         )
     return (
         _no_build(machine, runtime)
@@ -80,12 +80,12 @@ def other_runtime(runtime: RuntimeSpec | None, machine: Machine) -> str:
     wide = f"{machine.system}-{_WIDE.get(machine.architecture or '')}"
     if runtime is not None and wide in runtime.systems:
         return (
-            f"install a 64-bit system, if the processor runs one: {wide} has a build; or choose"
-            " another runtime with --runtime"
+            f"install a 64-bit system if the processor supports one ({wide} has a build), or choose"
+            " another --runtime"
         )
     if runtime is not None and "gguf" not in runtime.formats and "text" in runtime.modalities:
-        return "take a GGUF file of the same model: --runtime llama.cpp"
-    return "choose another runtime with --runtime"
+        return "use a GGUF file of the same model: --runtime llama.cpp"
+    return "choose another --runtime"
 
 
 def _platform(machine: Machine) -> str:
@@ -112,7 +112,7 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     )
     reason = f"{runtime.name} has no build for {where}."
     if runtime.elsewhere:
-        reason = f"{runtime.name} is not judged for {where}: {runtime.elsewhere}."
+        reason = f"selfhost does not cover {runtime.name} on {where}: {runtime.elsewhere}."
     remedy = other_runtime(runtime, machine)
     return _finding(runtime, Outcome.FAIL, "runtime-no-build", reason, remedy, has)
 
@@ -121,13 +121,13 @@ def _other_byte_order(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     if _platform(machine) not in runtime.big_endian_systems:
         return None
     reason = (
-        f"{runtime.name} on {machine.architecture} loads big-endian GGUF files alone, and published"
-        " ones are little-endian."
+        f"{runtime.name} on {machine.architecture} loads only big-endian GGUF files; published"
+        " files are little-endian."
     )
     remedy = (
-        "convert the file there with llama.cpp's gguf_convert_endian.py (docs/build-s390x.md),"
-        " which converts Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights; ask selfhost for"
-        " the model by its name, for it does not read the converted file"
+        "convert the file there with llama.cpp's gguf_convert_endian.py (docs/build-s390x.md; it"
+        " converts Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 and unquantized weights); check the model by its"
+        " name, because selfhost does not read the converted file"
     )
     return _finding(runtime, Outcome.WARN, "runtime-other-byte-order", reason, remedy)
 
@@ -136,10 +136,10 @@ def _unfamiliar(runtime: RuntimeSpec, architecture: str | None) -> Finding | Non
     if architecture is None:
         return None
     reason = (
-        f"Whether {runtime.name} knows the architecture {architecture} is not known: it may refuse"
-        " the file."
+        f"{runtime.name} may refuse the file: whether it supports the architecture {architecture}"
+        " is not known."
     )
-    remedy = f"look for {architecture} among the models that {runtime.name} supports"
+    remedy = f"look for {architecture} in {runtime.name}'s list of supported models"
     return _finding(runtime, Outcome.WARN, "runtime-unfamiliar", reason, remedy)
 
 
@@ -153,24 +153,24 @@ def _installed(machine: Machine, runtime: RuntimeSpec, architecture: str | None)
     first = runtime.minimum_versions.get(architecture or "")
     if first and _is_older(version, first):
         reason = (
-            f"{has} is installed, too old for this model: the architecture {architecture} came with"
-            f" {first}."
+            f"{has} is too old for this model: the architecture {architecture} needs {first} or"
+            " later."
         )
         remedy = _update(runtime, first, machine)
         return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
     first = runtime.command_version
     if first and _is_older(version, first):
         reason = (
-            f"{has} is installed, and the command that loads this model right came with {first}."
+            f"{has} is too old: the command that loads this model correctly needs {first} or later."
         )
         remedy = _update(runtime, first, machine)
         return _finding(runtime, Outcome.WARN, "runtime-too-old", reason, remedy, has)
     build = runtime.minimum_builds.get(architecture or "")
     if build and not _is_build_since(version, build):
-        which = "which may be too old" if version else "in a build that is not known"
+        which = "may be too old" if version else "is installed in an unknown build"
         reason = (
-            f"{has} is installed, {which}: the architecture {architecture} was there by {build},"
-            " and may have come earlier."
+            f"{has} {which}: build {build} supports the architecture {architecture}; earlier builds"
+            " were not checked."
         )
         remedy = _update(runtime, build, machine)
         return _finding(runtime, Outcome.WARN, "runtime-unfamiliar", reason, remedy, has)
@@ -181,19 +181,16 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
     """Of a runtime that can be had here: it passes, unless it must be built from source first."""
     outcome = Outcome.PASS
     line = install_line(runtime, machine.system)
-    remedy = f"to install it: {line}" if line else None
+    remedy = f"install it: {line}" if line else None
     no_package = ""
     if _is_built_from_source(machine, runtime):
         outcome = Outcome.WARN
         remedy = f"build it from source: {runtime.source_build}"
-        no_package = f" No build of it is published for {machine.system} on {machine.architecture}."
+        no_package = f" No build is published for {machine.system} on {machine.architecture}."
     if machine.runtimes is None:
-        reason = f"Whether {runtime.name} is installed was not read.{no_package}"
+        reason = f"Whether {runtime.name} is installed is not known.{no_package}"
         return _finding(runtime, outcome, "runtime-not-searched", reason, remedy)
-    if machine.is_this_one:
-        reason = f"{runtime.name} was not found on this machine.{no_package}"
-    else:
-        reason = f"{runtime.name} is not in the record of {machine.name}.{no_package}"
+    reason = f"{runtime.name} was not found on {machine.called}.{no_package}"
     return _finding(runtime, outcome, "runtime-not-installed", reason, remedy)
 
 
@@ -244,5 +241,5 @@ def _update(runtime: RuntimeSpec, first: str, machine: Machine) -> str:
     if runtime.distributions:
         return f"pip install --upgrade '{runtime.distributions[0]}>={first}'"
     if line := install_line(runtime, machine.system):
-        return f"install it anew: {line}"
+        return f"reinstall it: {line}"
     return f"update it to {first} or later"

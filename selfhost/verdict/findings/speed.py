@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from ...core import units
-from ...core.workload import (
-    DEFAULT_MIN_TOKENS_PER_SECOND,
-    READING_TOKENS_PER_SECOND,
-    Workload,
-)
+from ...core.workload import READING_TOKENS_PER_SECOND, Workload
 from .record import Finding, Outcome
 
 TYPE_CHECKING = False
@@ -18,7 +14,9 @@ if TYPE_CHECKING:
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
-_FASTER = "a smaller model is faster"
+_FASTER = "choose a smaller model"
+# of a 300-word answer
+_ANSWER_TOKENS = 360
 
 
 def speed_check(
@@ -34,7 +32,7 @@ def speed_check(
 
     `how` says why there is no pace. `stated`: the user stated the minimum, so what leaves it open
     decides. `assumed`: the pace rests on facts that were taken from the machine's class. `measure`:
-    what to type for the bandwidth that it rests on.
+    what to do for the bandwidth that it rests on.
     """
     wanted = workload.min_tokens_per_second
     if wanted is None:
@@ -45,8 +43,8 @@ def speed_check(
 
     def finding(outcome: Outcome, code: str, but: str = "", remedy: str | None = None) -> Finding:
         def words() -> tuple[str, str | None]:
-            basis = " That rests on what is assumed of the machine." if assumed else ""
-            return f"It would run at {units.speed(low, high)}{but}.{basis}", remedy
+            basis = " This rests on assumed facts about the machine." if assumed else ""
+            return f"Expect about {_expected(pace)}{but}.{basis}", remedy
 
         return _finding(wanted, pace, outcome, code, words)
 
@@ -56,25 +54,26 @@ def speed_check(
         return finding(
             Outcome.FAIL,
             "speed-too-slow",
-            f", too slow for the wanted {wanted:g} tokens/s{_usual_answer(wanted)}",
-            f"{_FASTER}; --min-speed 0 accepts any pace",
+            f", below the {wanted:g} you need; a 300-word answer would take"
+            f" {units.duration(_ANSWER_TOKENS / high)} or more",
+            f"{_FASTER}, or accept any speed with --min-speed 0",
         )
     faster = _FASTER
     if measure and high > WIDE_PACE * low:
-        faster = f"{measure} tells it closer, in under a second; {faster}"
+        faster = f"{measure} for a narrower range, or {faster}"
     if likely < wanted:
-        but = f": perhaps below the wanted {wanted:g} tokens/s"
+        but = f", likely below the {wanted:g} you need"
         if stated:
             return finding(Outcome.UNKNOWN, "speed-close", but, faster)
         return finding(Outcome.WARN, "speed-slow", but, faster)
     if likely < READING_TOKENS_PER_SECOND:
-        but = f", which may be slower than one reads ({READING_TOKENS_PER_SECOND:g} tokens/s)"
+        but = f", slower than reading ({READING_TOKENS_PER_SECOND:g} tokens/s)"
         return finding(Outcome.WARN, "speed-slow", but, faster)
     if assumed:
         return finding(
             Outcome.WARN,
             "speed-assumed",
-            remedy="measure it there: `selfhost check --measure`",
+            remedy="run `selfhost check --measure` on that machine",
         )
     return finding(Outcome.PASS, "speed-comfortable")
 
@@ -101,20 +100,20 @@ def picture_check() -> Finding:
 
 def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
     """There is nothing to estimate it from."""
-    reason = f"The speed is not known: {how}."
+    reason = f"The speed cannot be estimated: {how}."
     if not wanted:
         return _finding(wanted, None, Outcome.PASS, "speed-any", lambda: (reason, None))
     if stated:
         reason = f"Whether it reaches {wanted:g} tokens/s is not known: {how}."
-        remedy = "leave --min-speed out, or accept any pace with --min-speed 0"
+        remedy = "leave out --min-speed, or accept any speed with --min-speed 0"
         return _finding(wanted, None, Outcome.UNKNOWN, "speed-no-basis", lambda: (reason, remedy))
     return _finding(wanted, None, Outcome.UNKNOWN, "speed-not-known", lambda: (reason, None))
 
 
-def _usual_answer(wanted: float) -> str:
-    """What the default speed means, where nobody chose another."""
-    is_default = wanted == DEFAULT_MIN_TOKENS_PER_SECOND
-    return " (a 300-word answer in three minutes)" if is_default else ""
+def _expected(pace: PaceRange) -> str:
+    """The likely speed, and its range where that prints otherwise."""
+    likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
+    return likely if span == likely else f"{likely} ({units.pace(pace.low, pace.high)})"
 
 
 def _finding(

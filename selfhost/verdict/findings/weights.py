@@ -49,7 +49,7 @@ def weights_check(
             Outcome.WARN,
             "weights-unsafe",
             f"The weights are {'here' if is_whole_here else state}, but {danger}.",
-            "load them only in a sandbox, from a publisher you trust",
+            "load them only in a sandbox and from a publisher you trust",
         )
     if here is not None and is_whole_here:
         return _finding(
@@ -61,13 +61,13 @@ def weights_check(
 def _closed(spec: ModelSpec) -> Finding:
     available = spec.availability
     if available is None:
-        reason = "The weights cannot be downloaded: the publisher keeps them."
+        reason = "The weights cannot be downloaded: the publisher does not release them."
         return _finding(spec, Outcome.FAIL, "weights-closed", reason)
     reason = f"The weights cannot be downloaded: {available.why}."
     if available.retired:
         reason += f" {available.provider} retired it on {available.retired}."
     if not available.api:
-        reason += f" {available.provider} has no public API of it."
+        reason += f" {available.provider} offers no public API for it."
     return _finding(spec, Outcome.FAIL, "weights-closed", reason)
 
 
@@ -77,26 +77,26 @@ def _in_part_here(spec: ModelSpec, here: Here) -> Finding:
     if len(here.missing_files) > _NAMED_FILES:
         names += f" and {len(here.missing_files) - _NAMED_FILES} more"
     reason = (
-        f"Part of the weights is missing in {here.path}: {names}. Where they can be downloaded is"
-        " not known."
+        f"Part of the weights is missing in {here.path}: {names}. No source says where to download"
+        " them."
     )
     return _finding(
         spec,
         Outcome.UNKNOWN,
         "weights-not-known",
         reason,
-        f"download them into that folder: {names}",
+        f"put the missing files into {here.path}",
     )
 
 
 def _not_known(spec: ModelSpec) -> Finding:
-    stated_in = spec.origin if spec.origin.endswith(".toml") else "a spec of it"
+    stated_in = spec.origin if spec.origin.endswith(".toml") else "a spec of your own"
     return _finding(
         spec,
         Outcome.UNKNOWN,
         "weights-not-known",
         "Whether the weights were published is not known.",
-        f"look at the publisher's page, then set openness.weights in {stated_in}",
+        f"look it up on the publisher's page, then set openness.weights in {stated_in}",
     )
 
 
@@ -126,8 +126,8 @@ def _published(spec: ModelSpec) -> Finding:
             spec,
             Outcome.WARN,
             "weights-yours",
-            "A config.json describes the model: the weights are yours to get.",
-            "give the folder that holds them, or the name of the model",
+            "Only a config.json was given: you must have or get the weights yourself.",
+            "name the folder that holds the weights, or the model",
         )
     if spec.gated:
         remedy = "accept the publisher's terms first"
@@ -136,7 +136,7 @@ def _published(spec: ModelSpec) -> Finding:
                 f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth"
                 " login`"
             )
-        reason = "The weights are published behind a login or a form."
+        reason = "The download needs a login or an accepted form."
         return _finding(spec, Outcome.WARN, "weights-gated", reason, remedy)
     if state == "partial":
         return _finding(
@@ -151,7 +151,7 @@ def _published(spec: ModelSpec) -> Finding:
             spec,
             Outcome.PASS,
             "weights-stated",
-            "The spec states the model's needs; where to get the weights is its author's business.",
+            "The spec states the model's needs, but not where to get the weights.",
         )
     if state == "unknown" and not (
         spec.repository or any(files.repository for files in spec.files)
@@ -160,7 +160,7 @@ def _published(spec: ModelSpec) -> Finding:
             spec,
             Outcome.PASS,
             "weights-stated",
-            "The size of the weights is stated; where to get them is not.",
+            "The spec states the size of the weights, but not where to get them.",
         )
     gate = "" if spec.gated is False else " Whether a login is needed is not known."
     return _finding(spec, Outcome.PASS, "weights-published", f"The weights are published.{gate}")

@@ -207,9 +207,9 @@ def test_an_overlay_over_tmpfs_is_judged_as_the_tmpfs(build: Build) -> None:
     layered = seven_gib(build(ROOT + RUN + OVERLAY.format("/run/acme/up"), UPPER))
     for machine in (plain, layered):
         assert finding(machine, "memory").code == "memory-too-small"
-        assert "would lie in memory too" in finding(machine, "memory").reason
+        assert "files that would lie in RAM" in finding(machine, "memory").reason
     assert finding(layered, "memory") == finding(plain, "memory")
-    assert "overlay over tmpfs: files there take RAM" in finding(layered, "disk").reason
+    assert "overlay over tmpfs: files there use RAM" in finding(layered, "disk").reason
     # on a disk it is no matter
     assert finding(seven_gib(build(ROOT)), "memory").code == "memory-fits"
 
@@ -225,7 +225,7 @@ def test_a_layer_that_cannot_be_seen_may_be_ram(build: Build) -> None:
     assert isinstance(size, int)
     assert told.needs == plain.needs + size
     assert told.code == "memory-close"
-    assert "which may lie in memory too" in told.reason
+    assert "files that may lie in RAM" in told.reason
     assert finding(hidden, "memory", "qwen3-0.6b").code == "memory-fits"
     assert "not to be seen from here" in finding(hidden, "disk").reason
 
@@ -318,7 +318,7 @@ def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind:
         assert "--set disk=" in (told.remedy or "")
         # RAM bounds what is stored there all the same
         assert (
-            "lie in memory too"
+            "files that lie in RAM"
             in finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
         )
 

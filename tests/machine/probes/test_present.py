@@ -714,18 +714,18 @@ def test_a_search_that_stopped_early_is_told_in_the_answer(
     monkeypatch.setattr(present, "MAX_MODELS", 3)
     notes = judged(tmp_path, "mistral-7b").notes
     assert any(
-        "Whether it is here already is not known" in note and "./model.gguf" in note
+        "It may be here already" in note and "./model.gguf" in note
         for note in notes
     ), notes
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert not any("Whether it is here" in note for note in judged(tmp_path, "mistral-7b").notes)
+    assert not any("It may be here already" in note for note in judged(tmp_path, "mistral-7b").notes)
     # LM Studio's folder, which may be another than the one that was searched
     text(tmp_path / ".lmstudio" / "settings.json", '{"downloadsFolder": "models"}')
     asked = {"qwen3-0.6b": True, "whisper-small": False}
     for model, told in asked.items():
         assert (
-            any("Whether it is here" in note for note in judged(tmp_path, model).notes) is told
+            any("It may be here already" in note for note in judged(tmp_path, model).notes) is told
         ), model
 
 

@@ -140,14 +140,14 @@ def test_a_draft_is_downloaded_too() -> None:
     [
         # SPEC_VOCAB_MAX_SIZE_DIFFERENCE is 128: 50,257 against 128,256 tokens
         ("llama-3.1-8b-instruct", "gpt2", None, "vocabularies differ"),
-        ("llama-3.1-8b-instruct", "mtp", None, "brings no block"),
+        ("llama-3.1-8b-instruct", "mtp", None, "no block for multi-token prediction"),
         ("llama-3.1-8b-instruct", "bge-m3", None, "writes no text"),
         ("bge-m3", "bge-m3", None, "writes no text"),
         ("llama-3.3-70b-instruct", "llama-3.3-70b-instruct", None, "is the model itself"),
         ("llama-3.1-8b-instruct", "gpt-4o", None, "weights are not published"),
-        ("qwen3.8-27b", "mtp", "ollama", "does not draft"),
-        ("llama-3.3-70b-instruct", "llama-3.2-1b", "ollama", "does not draft"),
-        ("whisper-small", "whisper-tiny", None, "does not draft"),
+        ("qwen3.8-27b", "mtp", "ollama", "cannot draft with"),
+        ("llama-3.3-70b-instruct", "llama-3.2-1b", "ollama", "cannot draft with"),
+        ("whisper-small", "whisper-tiny", None, "cannot draft with"),
     ],
 )
 def test_a_draft_that_cannot_be_is_refused_with_the_reason(
@@ -559,8 +559,8 @@ def test_a_picture_that_takes_much_more_than_the_one_counted_is_told() -> None:
     ]
     more = (1_984_987_136 - 421_531_776) / 2**30
     assert told == [
-        f"A picture of a megapixel is counted: one of 1,792 × 1,792 or more takes {more:.2f} GiB more."
-        " llama-server shrinks pictures to --image-max-tokens."
+        f"The memory is for an image of one megapixel; one of 1,792 × 1,792 or more needs {more:.2f} GiB more."
+        " To limit that, start llama-server with --image-max-tokens N."
     ]
     for model in ("gemma-3-27b-it", "qwen3-vl-32b-instruct"):
         assert not [note for note in check(model, machine=MACHINE).notes if "picture" in note]

@@ -116,10 +116,10 @@ def test_a_busy_accelerator_that_would_hold_it_is_told() -> None:
         assert idle.speed is not None
         assert idle.speed.decode is not None
         assert (
-            f"Idle it would give {speed(idle.speed.decode.low, idle.speed.decode.high)}."
+            f"Once idle, it would reach {speed(idle.speed.decode.low, idle.speed.decode.high)}."
             in finding.reason
         )
-        assert finding.remedy == "end what else runs on it"
+        assert finding.remedy == "close the other programs that use the GPU"
         # where only what is free now counts, nobody is told to end anything
         strict = found(
             "accelerator", question(workload=WORK.replace(memory_basis="available")), busy

@@ -100,7 +100,7 @@ def test_what_builds_from_source_is_not_said_to_be_impossible() -> None:
             Outcome.WARN,
             "runtime-not-installed",
         )
-        assert "No build of it is published" in findings["runtime"].reason
+        assert "No build is published" in findings["runtime"].reason
         assert "docs/build.md" in (findings["runtime"].remedy or "")
         # Ollama has no build there either
         assert not any(line.startswith("ollama") for line in verdict.commands)

@@ -82,7 +82,7 @@ def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
     finding = found("memory", machine=tight)
     assert finding.code == "memory-too-small"
     assert (
-        "It might fit but for the 1.00 GiB kept back, assumed for linux itself: `--reserve SIZE` changes it."
+        "It might fit without the reserve of 1.00 GiB, assumed for linux itself: `--reserve SIZE` changes it."
         in finding.reason
     )
     small = MACHINE.replace(
@@ -107,7 +107,7 @@ def test_a_reserve_that_was_asked_for_stays_free_also_where_it_is_free_now(
     finding = found("memory", asked)
     assert finding.code == code
     assert finding.has == min(12 * GIB if basis != "total" else 16 * GIB, 16 * GIB - kept)
-    assert "kept back, as asked" in finding.reason
+    assert "set by --reserve" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     )
     finding = found("memory", twice, ram)
     assert finding.code == "memory-too-small"
-    assert "(with the 4.00 GB of files, which would lie in memory too)" in finding.reason
+    assert "(including 4.00 GB of files that would lie in RAM)" in finding.reason
     # those that no copy is made of are mapped where they lie
     assert found("memory", question(), ram).code == "memory-close"
 
@@ -226,7 +226,7 @@ def test_a_download_to_ram_does_not_change_the_answer(basis: str, limit: int, co
     )
     if basis != "available":
         assert after.code == before.code
-        assert "lie in memory too" in after.reason or after.code == "memory-fits"
+        assert "files that" in after.reason or after.code == "memory-fits"
     # on a disk the same files take no memory that is to be kept
     disk = with_disk().replace(
         memory_limit_bytes=limit * GIB, memory_available_bytes=limit * GIB - 2**26
@@ -246,8 +246,8 @@ def test_files_that_were_named_take_ram_where_they_lie_in_it() -> None:
     assert found("memory", asked, small).code == "memory-not-now"
     held = found("memory", asked.replace(in_memory=True), small)
     assert held.code == "memory-too-small"
-    assert "(with the 4.00 GB of files, which lie in memory too)" in held.reason
-    assert (held.remedy or "").startswith("with the files on a disk")
+    assert "(including 4.00 GB of files that lie in RAM)" in held.reason
+    assert (held.remedy or "").startswith("store the files on a disk")
 
 
 def test_a_total_that_was_read_is_a_ceiling_even_without_a_limit() -> None:

@@ -82,7 +82,7 @@ def test_what_is_to_be_installed_says_how() -> None:
     """A pass keeps the remedy: whoever writes the commands begins with it."""
     finding = found("runtime", machine=MACHINE.replace(runtimes=()))
     assert finding.outcome is Outcome.PASS
-    assert finding.remedy == "to install it: brew install llama.cpp"
+    assert finding.remedy == "install it: brew install llama.cpp"
 
 
 def test_a_mainframe_loads_big_endian_files_alone() -> None:
@@ -167,5 +167,5 @@ def test_a_build_that_is_not_plainly_new_enough_is_told(installed: str | None, c
     machine = MACHINE.replace(runtimes=(PresentRuntime(id="llama.cpp", version=installed),))
     finding = found("runtime", question(runtime=runtime), machine)
     assert finding.code == code
-    assert ("was there by b9500" in finding.reason) is (code == "runtime-unfamiliar")
+    assert ("build b9500 supports" in finding.reason) is (code == "runtime-unfamiliar")
     assert finding.outcome is (Outcome.PASS if code == "runtime-present" else Outcome.WARN)

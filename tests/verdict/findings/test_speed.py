@@ -159,8 +159,8 @@ def test_where_measuring_would_tell_it_is_advised_first() -> None:
     slow = question(read_bytes={"Q4_K": 8 * GB})
     first = found("speed", slow, MACHINE.replace(unread=(unread,), is_this_one=True))
     assert first.code == "speed-slow"
-    assert (first.remedy or "").startswith("`--measure`")
-    assert (first.remedy or "").endswith("a smaller model is faster")
+    assert (first.remedy or "").startswith("run with --measure")
+    assert (first.remedy or "").endswith("choose a smaller model")
     vain = MACHINE.replace(unread=(unread.replace(remedy="close other programs"),))
     for machine in (
         vain,
@@ -170,4 +170,4 @@ def test_where_measuring_would_tell_it_is_advised_first() -> None:
         assert "--measure" not in (found("speed", slow, machine).remedy or "")
     # `--measure` beside `--machine` is refused: another machine is measured where it stands
     there = found("speed", slow, MACHINE.replace(unread=(unread,), name="gb")).remedy or ""
-    assert there.startswith("a record that `selfhost machine --measure --format json` makes there")
+    assert there.startswith("record it there with `selfhost machine --measure --format json`")
