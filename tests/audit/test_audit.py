@@ -12,13 +12,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-import report_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from junitparser import JUnitXml
 from lxml import etree
 
+from helpers import report_samples as samples
 from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
 from selfhost import __version__
 from selfhost.audit.machines import load_machines
