@@ -11,7 +11,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .api import can_run, check
+    from .advice.plan import Plan
+    from .api import Comparison, Ranking, can_run, check, compare, plan, rank
     from .catalogue.spec import ModelSpec
     from .core.errors import (
         MachineFileError,
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from .core.workload import Load, Workload
+    from .machine.profiles import UnknownMachineError
     from .machine.record import Machine
     from .verdict.record import Finding, Outcome, Route, Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "can_run": "api", "check": "api",
+    "can_run": "api", "check": "api", "compare": "api", "plan": "api", "rank": "api",
+    "Comparison": "api", "Plan": "advice.plan", "Ranking": "api",
+    "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
     "Load": "core.workload",
     "Verdict": "verdict.record", "Finding": "verdict.record", "Route": "verdict.record",
@@ -38,16 +42,20 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
+    "Comparison",
     "Finding",
     "Load",
     "Machine",
     "MachineFileError",
     "ModelSpec",
     "Outcome",
+    "Plan",
     "PolicyError",
+    "Ranking",
     "Route",
     "SelfhostError",
     "SpecError",
+    "UnknownMachineError",
     "UnknownModelError",
     "Verdict",
     "Workload",
@@ -55,6 +63,9 @@ __all__ = [
     "__version__",
     "can_run",
     "check",
+    "compare",
+    "plan",
+    "rank",
 ]
 
 

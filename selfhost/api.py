@@ -1,5 +1,5 @@
-"""`check` and `can_run`: the catalogue, the needs and the machine joined. The real machine is
-read only where none is given.
+"""`check`, `can_run`, `rank`, `plan`, `compare`: the catalogue, the needs and the machine joined.
+The real machine is read only where none is given.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
 from .catalogue.quality import loss_by_size, quality_for
-from .catalogue.spec import SIZE_OF, ModelSpec, RuntimeSpec
+from .catalogue.spec import MODALITIES, SIZE_OF, USES, ModelSpec, RuntimeSpec
 from .core import units
-from .core.errors import MAX_PROBLEMS, Problem, SpecError, WorkloadError
+from .core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, WorkloadError
 from .core.records import Record
 from .core.workload import (
     FLAGS,
@@ -43,13 +43,17 @@ from .verdict.record import (
     considered,
     judge,
 )
-from .verdict.speed import advice
+from .verdict.speed import PaceRange, advice
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .advice.compiled import Questions
     from .advice.costs import Proposal
+    from .advice.plan import Plan
+    from .catalogue.openness import Row
     from .verdict.costs import MonthlyCost
 
 PathLike = str | os.PathLike[str]
@@ -60,32 +64,25 @@ def check(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
     *,
-    machine: Machine | None = None,
+    machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
     prices: str = "snapshot",
 ) -> Verdict:
     """Can this machine download and run the model, or is an API the practical route?
 
-    `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine`
-    defaults to this one, read as `Machine.read` does: without a socket or a write, and without a
-    child process but one that asks an NVIDIA driver, where there is one. Given one, nothing of this
-    machine is read but spec files and the date, on which prices end. `specs` are folders of own
-    spec files, which go before those that the environment variable SELFHOST_SPECS names. `prices`:
-    "genai-prices" takes the figures of that package, where it is newer than the snapshot; it must
-    be installed (the extra `prices`), and nothing is fetched.
+    `model` is a name as people type it, a path to a local model file, or a ModelSpec. `machine` is
+    a Machine, or the name of a known one such as "macbook air m2 16gb"; it defaults to this one,
+    read as `Machine.read` does: without a socket or a write, and without a child process but one
+    that asks an NVIDIA driver, where there is one. Given one, nothing of this machine is read but
+    spec files and the date, on which prices end. `specs` are folders of own spec files, which go
+    before those that the environment variable SELFHOST_SPECS names. `prices`: "genai-prices" takes
+    the figures of that package, where it is newer than the snapshot; it must be installed (the
+    extra `prices`), and nothing is fetched.
 
-    Raises `UnknownModelError`, `SpecError`, `WorkloadError`; each says what to type instead.
+    Raises `UnknownModelError`, `UnknownMachineError`, `SpecError`, `WorkloadError`; each says what
+    to type instead.
     """
-    if prices not in PRICE_SOURCES:
-        raise WorkloadError(
-            [
-                Problem(
-                    file="workload",
-                    key="prices",
-                    message=f"{prices!r} is not one of {', '.join(PRICE_SOURCES)}",
-                )
-            ]
-        )
+    _one_of("prices", prices, PRICE_SOURCES)
     return check_with(*_given(model, workload, machine, specs), prices=prices)
 
 
@@ -93,11 +90,11 @@ def can_run(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
     *,
-    machine: Machine | None = None,
+    machine: Machine | str | None = None,
     specs: Sequence[PathLike] = (),
 ) -> bool:
     """True when the route is `local`. False when it is not, or when it cannot be told: `check`
-    says which. Raises as `check`.
+    says which. Takes the arguments of `check` and raises as it does.
     """
     catalogue, model, workload, machine = _given(model, workload, machine, specs)
     understood = _understood(catalogue, model, workload)
@@ -107,25 +104,155 @@ def can_run(
     )
 
 
+def rank(
+    workload: Workload | None = None,
+    *,
+    machine: Machine | str | None = None,
+    specs: Sequence[PathLike] = (),
+    use: str | None = None,
+    modality: str | None = None,
+) -> Ranking:
+    """Every model of the catalogue judged for the machine, best first, as `selfhost list` does.
+
+    `use` ("chat", "code", …) and `modality` ("text", "image", …) keep only such models. Models
+    that the workload's license or openness rules out are counted in `ruled_out`. `workload`,
+    `machine` and `specs` are those of `check`. Raises `UnknownMachineError`, and `WorkloadError`
+    also for a use or modality that does not exist.
+    """
+    if use is not None:
+        _one_of("use", use, USES)
+    if modality is not None:
+        _one_of("modality", modality, MODALITIES)
+    catalogue, workload, machine = _surroundings(workload, machine, specs)
+    listing = judge_all(catalogue, workload, machine)
+    chosen = [
+        answer
+        for answer in listing.answers
+        if (use is None or use in (answer.model.uses or ()))
+        and modality in (None, answer.model.modality)
+    ]
+    return ranking(chosen, machine, listing)
+
+
+def plan(
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload | None = None,
+    *,
+    specs: Sequence[PathLike] = (),
+) -> Plan:
+    """The least machine that runs the model, and the route on every known machine, as
+    `selfhost plan` does. This machine plays no part. Takes and raises what `check` does.
+    """
+    # what lies on this machine, and how busy it is, do not matter elsewhere
+    anywhere = Machine(planning=True)
+    catalogue, model, workload, _ = _given(model, workload, anywhere, specs)
+    return plan_with(catalogue, model, workload)
+
+
+def compare(
+    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    workload: Workload | None = None,
+    *,
+    machine: Machine | str | None = None,
+    specs: Sequence[PathLike] = (),
+    prices: str = "snapshot",
+) -> Comparison:
+    """The verdict of each model with its openness and permissions, in the order given, as
+    `selfhost compare` does.
+
+    The arguments are those of `check`, and so is what it raises; of several wrong names the first
+    is raised, and its notes (`__notes__`) are the others.
+    """
+    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
+        raise TypeError(f"models must be a list of models, not {type(models).__name__}")
+    _one_of("prices", prices, PRICE_SOURCES)
+    catalogue, workload, machine = _surroundings(workload, machine, specs)
+    verdicts: list[Verdict] = []
+    errors: list[SelfhostError] = []
+    for model in models:
+        _expect("model", model, _MODEL)
+        try:
+            verdicts.append(check_with(catalogue, model, workload, machine, prices=prices))
+        except SelfhostError as error:
+            errors.append(error)
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(str(other))
+        raise errors[0]
+    from .catalogue import openness
+
+    return Comparison(
+        models=tuple(
+            Compared(
+                verdict=verdict,
+                openness=tuple(openness.rows(verdict.model)),
+                permissions=tuple(openness.permissions(verdict.model)),
+            )
+            for verdict in verdicts
+        )
+    )
+
+
+_MODEL = (str, os.PathLike, ModelSpec)
+
+
 def _given(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None,
-    machine: Machine | None,
+    machine: Machine | str | None,
     specs: Sequence[PathLike],
 ) -> tuple[Catalogue, str | os.PathLike[str] | ModelSpec, Workload, Machine]:
-    """The arguments with their defaults; `TypeError` for one that is no such thing, which would
-    else fail far from here.
+    """The arguments with their defaults. Raises as `_surroundings`."""
+    _expect("model", model, _MODEL)
+    catalogue, workload, machine = _surroundings(workload, machine, specs)
+    return catalogue, model, workload, machine
+
+
+def _surroundings(
+    workload: Workload | None, machine: Machine | str | None, specs: Sequence[PathLike]
+) -> tuple[Catalogue, Workload, Machine]:
+    """What a model is judged with, defaults filled in. Raises `TypeError` for an argument of
+    another type, which would else fail far from here.
     """
-    for name, value, kinds in (
-        ("model", model, (str, os.PathLike, ModelSpec)),
-        ("workload", workload, (Workload, type(None))),
-        ("machine", machine, (Machine, type(None))),
-        ("specs", specs, (list, tuple)),
-    ):
-        if not isinstance(value, kinds):
-            wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-            raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
-    return open_catalogue(specs), model, workload or Workload(), machine or Machine.read()
+    _expect("workload", workload, (Workload, type(None)))
+    _expect("machine", machine, (Machine, str, type(None)))
+    _expect("specs", specs, (list, tuple))
+    if isinstance(machine, str):
+        machine = machine_named(machine)
+    return open_catalogue(specs), workload or Workload(), machine or Machine.read()
+
+
+def _expect(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
+def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
+    """`WorkloadError` for a word that is none of the choices."""
+    if value not in choices:
+        message = f"{value!r} is not one of {', '.join(choices)}"
+        raise WorkloadError([Problem(file="workload", key=name, message=message)])
+
+
+def machine_named(text: str) -> Machine:
+    """The known machine that `text` names, in any spelling: what `machine="…"` means.
+
+    Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
+    reads it.
+    """
+    from .machine.profiles import UnknownMachineError, load
+
+    try:
+        return load(text).machine
+    except UnknownMachineError as error:
+        is_file = text.endswith((".json", ".jsonl")) or os.path.lexists(text)
+        if is_file:
+            remedy: str | None = f"a record is read by machine=Machine.from_file({text!r})"
+        else:
+            remedy = error.remedy
+        message = f"{error.message}; {remedy}" if remedy else error.message
+        raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
 
 
 def open_catalogue(specs: Sequence[PathLike] = ()) -> Catalogue:
@@ -852,6 +979,143 @@ def judge_all(
     }
     ruled_out = len(judgements) - len(answers)
     return Listing(answers=tuple(answers), why=why, ruled_out=ruled_out)
+
+
+class Ranked(Record):
+    """A model in a `Ranking`, by the keys of `selfhost list --format json`.
+
+    `failed` names the findings that rule it out; `why` says in a few words why it stands there,
+    None where it does not run. A size or pace that is not known is None.
+    """
+
+    model: ModelSpec
+    route: Route
+    quantization: str | None
+    runtime: str | None
+    context_tokens: int | None
+    memory_high_bytes: int | None
+    download_bytes: int | None
+    decode_tokens_per_second: PaceRange | None
+    failed: tuple[str, ...]
+    why: str | None
+
+    def __repr__(self) -> str:
+        pace, memory = self.decode_tokens_per_second, self.memory_high_bytes
+        parts: list[str] = [self.route]
+        if pace is not None:
+            parts.append(f"~{units.speed(pace.likely, pace.likely)}")
+        if memory is not None:
+            parts.append(units.binary(memory))
+        return f"<Ranked {self.model.id}: {', '.join(parts)}>"
+
+
+class Ranking(Record):
+    """The models judged for one machine, best first, by the keys of `selfhost list --format json`.
+
+    `ruled_out` counts the models left out because of their license or openness.
+    """
+
+    machine: Machine
+    ruled_out: int
+    models: tuple[Ranked, ...]
+
+    def __repr__(self) -> str:
+        running = [row.model.id for row in self.models if row.route is Route.LOCAL]
+        first = f"; first: {', '.join(running[:3])}" if running else ""
+        return (
+            f"<Ranking: {len(running)} of {len(self.models)} models run on"
+            f" {self.machine.name}{first}>"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost list --format json`, `selfhost.list/1`, as a dict."""
+        return _as_json("ranking", self)
+
+
+def _as_json(function: str, value: object) -> dict[str, Any]:
+    """What that function of `reports.json` gives: reports import this module, so that it cannot
+    import them.
+    """
+    from importlib import import_module
+
+    document: dict[str, Any] = getattr(import_module(".reports.json", __package__), function)(value)
+    return document
+
+
+def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ranking:
+    """Those answers of a listing that were chosen, in their order."""
+    rows = tuple(_ranked(answer, listing.why.get(answer.model.id)) for answer in answers)
+    return Ranking(machine=machine, ruled_out=listing.ruled_out, models=rows)
+
+
+def _ranked(answer: Answer, why: str | None) -> Ranked:
+    needs, asked = answer.needs, answer.workload
+    return Ranked(
+        model=answer.model,
+        route=answer.route,
+        quantization=asked.quantization,
+        runtime=asked.runtime,
+        context_tokens=asked.context_tokens,
+        memory_high_bytes=needs.memory.high_bytes if needs and needs.memory else None,
+        download_bytes=needs.download_bytes if needs else None,
+        decode_tokens_per_second=answer.speed.decode if answer.speed else None,
+        failed=tuple(
+            finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL
+        ),
+        why=why,
+    )
+
+
+class Compared(Record):
+    """A model in a `Comparison`: its verdict, how open it is, and what its license permits."""
+
+    openness: tuple[Row, ...]
+    permissions: tuple[Row, ...]
+    verdict: Verdict
+
+    def __repr__(self) -> str:
+        return f"<Compared {self.verdict!r}>"
+
+
+class Comparison(Record):
+    """Models side by side, by the keys of `selfhost compare --format json`."""
+
+    models: tuple[Compared, ...]
+
+    def __repr__(self) -> str:
+        return f"<Comparison {', '.join(repr(model.verdict) for model in self.models)}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost compare --format json`, `selfhost.compare/1`, as a dict."""
+        return _as_json("compared", [model.verdict for model in self.models])
+
+
+def plan_with(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> Plan:
+    """`plan` with everything given."""
+    from .advice.plan import make_plan
+    from .machine.profiles import all_profiles
+
+    anywhere = Machine(planning=True)
+    named = check_with(
+        catalogue, model, workload, anywhere, instead=False, follows_machine=False
+    )
+    plain = ask(named.model, workload, catalogue, anywhere).workload
+    # what the name itself says, such as a tag's quantization
+    said = {
+        key: value
+        for key in ("runtime", "quantization")
+        if (value := getattr(named.workload, key)) != getattr(plain, key)
+    }
+    return make_plan(
+        named.model,
+        workload.replace(**said),
+        catalogue,
+        all_profiles(),
+        asked=named.asked,
+        notes=(*named.understood_as, *named.notes),
+    )
 
 
 def _is_ruled_out(judged: Judged) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import shutil
@@ -169,6 +170,17 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert answer["ids"] == sorted(path.stem for path in SPECS.glob("*.toml"))
     assert answer["broken"] == []
+
+
+def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed: Path) -> None:
+    """`selfhost-check` starts what `selfhost` starts: `uvx selfhost-check` and a machine where another `selfhost` is installed need it."""
+    (metadata,) = installed.glob("selfhost_check-*.dist-info")
+    entries = configparser.ConfigParser(delimiters="=")
+    entries.read(metadata / "entry_points.txt", encoding="utf-8")
+    scripts = dict(entries["console_scripts"])
+    assert scripts == dict.fromkeys(("selfhost", "selfhost-check"), "selfhost.__main__:start")
+    assert dict(entries["pytest11"]) == {"selfhost.pytest_plugin": "selfhost.pytest_plugin"}
+    assert (installed / "selfhost" / "pytest_plugin.py").exists()
 
 
 def test_an_installed_wheel_knows_its_questions(installed: Path) -> None:

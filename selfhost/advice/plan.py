@@ -21,6 +21,11 @@ from ..verdict.question import ask
 from ..verdict.record import Judged, Question, Route, exit_code, judge
 from ..verdict.speed import PaceRange, uses_shared_gpu
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 # what a processor of today reads at most; a pace that needs more is none that RAM gives
 MOST_BANDWIDTH = 2000 * units.GB
 CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -28,6 +33,28 @@ CORES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
 _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
+
+
+CHECK_YOURS = "check your configuration"
+
+
+class LeastCpu(Record):
+    """What the processor of the least machine must be; `cores` as in `Least`."""
+
+    architectures: tuple[str, ...]
+    instruction_sets: tuple[str, ...]
+    recommended_instruction_sets: tuple[str, ...]
+    cores: float | None
+
+
+class LeastAccelerator(Record):
+    """Memory of one accelerator that holds all of it, and of the RAM beside it; `required` by
+    the runtime.
+    """
+
+    required: bool
+    memory_bytes: int
+    memory_beside_bytes: int
 
 
 class Least(Record):
@@ -56,6 +83,25 @@ class Least(Record):
     memory_beside_accelerator_bytes: int
     accelerator_required: bool
 
+    @property
+    def cpu(self) -> LeastCpu:
+        """The processor."""
+        return LeastCpu(
+            architectures=self.architectures,
+            instruction_sets=self.instruction_sets,
+            recommended_instruction_sets=self.recommended_instruction_sets,
+            cores=self.cores,
+        )
+
+    @property
+    def accelerator(self) -> LeastAccelerator:
+        """The accelerator."""
+        return LeastAccelerator(
+            required=self.accelerator_required,
+            memory_bytes=self.accelerator_bytes,
+            memory_beside_bytes=self.memory_beside_accelerator_bytes,
+        )
+
 
 class Known(Record):
     """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it
@@ -70,6 +116,62 @@ class Known(Record):
     placement: str | None
     pace: PaceRange | None
     by_shared_gpu: bool = False
+
+    @property
+    def name(self) -> str:
+        """The profile's name, as `machine=` takes it."""
+        return self.profile.name
+
+    @property
+    def short(self) -> str:
+        """The name without its first word."""
+        return self.profile.short
+
+    @property
+    def title(self) -> str:
+        """What people call the machine."""
+        return self.profile.title
+
+    @property
+    def kind(self) -> str:
+        """One of `machine.profiles.KINDS`."""
+        return self.profile.kind
+
+    @property
+    def confidence(self) -> str | None:
+        """How sure the profile's figures are."""
+        return self.profile.machine.confidence
+
+    @property
+    def advice(self) -> str | None:
+        """What to do about figures that are not sure, None where they are."""
+        return None if self.confidence == "high" else CHECK_YOURS
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The RAM that programs may have."""
+        return self.profile.machine.memory_limit_bytes
+
+    @property
+    def accelerator_memory_bytes(self) -> int:
+        """The memory of all accelerators that have their own."""
+        cards = self.profile.machine.accelerators or ()
+        return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
+
+    @property
+    def decode_tokens_per_second(self) -> PaceRange | None:
+        """The pace, None where it cannot be told."""
+        return self.pace
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The reason codes of the findings that do not pass."""
+        return tuple(
+            finding.code for finding in self.findings if finding.outcome is not Outcome.PASS
+        )
+
+    def __repr__(self) -> str:
+        return f"<Known {self.name}: {self.route}>"
 
 
 class Plan(Record):
@@ -87,6 +189,34 @@ class Plan(Record):
     reasons: tuple[Finding, ...]
     known: tuple[Known, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def machines(self) -> tuple[Known, ...]:
+        """All profiles: `known` by its name in JSON."""
+        return self.known
+
+    @property
+    def download_seconds(self) -> float | None:
+        """How long the download takes at the speed that was stated; None where no speed was, or
+        the size is not known.
+        """
+        size = self.needs.download_bytes if self.needs is not None else None
+        return self.workload.seconds_to_download(size)
+
+    def __repr__(self) -> str:
+        memory = f"{units.binary(self.least.memory_bytes)} of RAM" if self.least else "none"
+        return (
+            f"<Plan {self.model.id}: least machine {memory};"
+            f" {len(self.fitting)} of {len(self.known)} known machines run it>"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost plan --format json`, `selfhost.plan/1`, as a dict."""
+        # reports import this module, so that it cannot import them
+        from importlib import import_module
+
+        document: dict[str, Any] = import_module("selfhost.reports.json").plan(self)
+        return document
 
     @property
     def fitting(self) -> tuple[Known, ...]:

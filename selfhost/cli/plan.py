@@ -27,28 +27,9 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
     workload = workload_of(options)
-    from ..advice.plan import make_plan
-    from ..api import check_with, open_catalogue
-    from ..machine.profiles import all_profiles
-    from ..machine.record import Machine
-    from ..verdict.question import ask
+    from ..api import open_catalogue, plan_with
 
-    catalogue = open_catalogue(options.specs)
-    # how the name is understood; what would be here already does not matter elsewhere
-    anywhere = Machine(planning=True)
-    named = check_with(
-        catalogue, options.model, workload, anywhere, instead=False, follows_machine=False
-    )
-    plain = ask(named.model, workload, catalogue, anywhere).workload
-    said = {
-        key: value
-        for key in ("runtime", "quantization")
-        if (value := getattr(named.workload, key)) != getattr(plain, key)
-    }
-    wanted = workload.replace(**said)
-    plan = make_plan(
-        named.model, wanted, catalogue, all_profiles(), asked=named.asked, notes=named.notes
-    )
+    plan = plan_with(open_catalogue(options.specs), options.model, workload)
     if options.format == "json":
         from ..reports import json
 

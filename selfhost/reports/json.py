@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..advice.plan import Known, Least, Plan
-    from ..api import Listing, Shown
+    from ..api import Listing, Ranked, Ranking, Shown
     from ..machine.profiles import Profile
 
 
@@ -303,33 +303,38 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def listing(answers: Sequence[Answer], computer: Machine, listed: Listing) -> dict[str, Any]:
     """`selfhost.list/1`: the models of a listing that were chosen, best first."""
-    rows = [
-        {
-            "model": {
-                **model_summary(answer.model),
-                "uses": record(answer.model.uses),
-                "tuned_from": answer.model.tuned_from,
-            },
-            "route": answer.route.value,
-            "quantization": answer.workload.quantization,
-            "runtime": answer.workload.runtime,
-            "context_tokens": answer.workload.context_tokens,
-            "memory_high_bytes": (
-                answer.needs.memory.high_bytes if answer.needs and answer.needs.memory else None
-            ),
-            "download_bytes": answer.needs.download_bytes if answer.needs else None,
-            "decode_tokens_per_second": _pace(answer.speed.decode) if answer.speed else None,
-            "failed": [finding.check for finding in answer.findings if finding.outcome == "fail"],
-            "why": listed.why.get(answer.model.id),
-        }
-        for answer in answers
-    ]
+    from ..api import ranking as ranking_of
+
+    return ranking(ranking_of(answers, computer, listed))
+
+
+def ranking(ranked: Ranking) -> dict[str, Any]:
+    """`selfhost.list/1`."""
     return {
         "schema": "selfhost.list/1",
         "selfhost_version": __version__,
-        "machine": machine(computer),
-        "ruled_out": listed.ruled_out,
-        "models": rows,
+        "machine": machine(ranked.machine),
+        "ruled_out": ranked.ruled_out,
+        "models": [_ranked(row) for row in ranked.models],
+    }
+
+
+def _ranked(row: Ranked) -> dict[str, Any]:
+    return {
+        "model": {
+            **model_summary(row.model),
+            "uses": record(row.model.uses),
+            "tuned_from": row.model.tuned_from,
+        },
+        "route": row.route.value,
+        "quantization": row.quantization,
+        "runtime": row.runtime,
+        "context_tokens": row.context_tokens,
+        "memory_high_bytes": row.memory_high_bytes,
+        "download_bytes": row.download_bytes,
+        "decode_tokens_per_second": _pace(row.decode_tokens_per_second),
+        "failed": list(row.failed),
+        "why": row.why,
     }
 
 
@@ -382,14 +387,10 @@ def plan(answer: Plan) -> dict[str, Any]:
         "workload": workload(answer.workload),
         "exit_code": answer.exit_code,
         "needs": None if answer.needs is None else _needs(answer.needs, architecture),
-        "download_seconds": _rounded(
-            answer.workload.seconds_to_download(
-                answer.needs.download_bytes if answer.needs else None
-            )
-        ),
+        "download_seconds": _rounded(answer.download_seconds),
         "least": None if least is None else _least(least),
         "reasons": [_finding(finding) for finding in answer.reasons],
-        "machines": [_known(candidate) for candidate in answer.known],
+        "machines": [_known(candidate) for candidate in answer.machines],
         "notes": list(answer.notes),
     }
 
@@ -417,16 +418,14 @@ def _least(least: Least) -> dict[str, Any]:
 
 
 def _known(candidate: Known) -> dict[str, Any]:
-    computer = candidate.profile.machine
-    own = [card for card in computer.accelerators or () if not card.unified]
     return {
         **_profile_summary(candidate.profile),
         "route": candidate.route.value,
         "placement": candidate.placement,
-        "memory_limit_bytes": computer.memory_limit_bytes,
-        "accelerator_memory_bytes": sum(card.memory_total_bytes or 0 for card in own),
-        "decode_tokens_per_second": _pace(candidate.pace),
-        "codes": [finding.code for finding in candidate.findings if finding.outcome != "pass"],
+        "memory_limit_bytes": candidate.memory_limit_bytes,
+        "accelerator_memory_bytes": candidate.accelerator_memory_bytes,
+        "decode_tokens_per_second": _pace(candidate.decode_tokens_per_second),
+        "codes": list(candidate.codes),
     }
 
 
@@ -445,8 +444,10 @@ def profiles(known_profiles: Sequence[Profile]) -> dict[str, Any]:
 
 
 def _profile_summary(profile: Profile) -> dict[str, Any]:
+    from ..advice.plan import CHECK_YOURS
+
     sure = profile.machine.confidence
-    advice = None if sure == "high" else "check your configuration"
+    advice = None if sure == "high" else CHECK_YOURS
     return {
         "name": profile.name,
         "short": profile.short,

@@ -11,6 +11,7 @@ from functools import cached_property
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
 from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
+from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -25,6 +26,8 @@ from .speed import PaceRange, Speed, predict, shares_of, with_draft
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
 
@@ -290,6 +293,21 @@ class Answer(Record):
             " answers"
         )
 
+    def __repr__(self) -> str:
+        """One line: model, route, likely pace, memory. `Record.__repr__` gives every field."""
+        pace = self.speed.decode if self.speed is not None else None
+        memory = self.needs.memory if self.needs is not None else None
+        parts: list[str] = [self.route]
+        if pace is not None:
+            parts.append(f"~{units.speed(pace.likely, pace.likely)}")
+        if self.needs is not None and memory is not None:
+            place = _PLACES.get(self.needs.placement or "", "memory")
+            parts.append(f"{units.binary(memory.high_bytes)} of {place}")
+        return f"<{type(self)._kind.__name__} {self.model.id}: {', '.join(parts)}>"
+
+
+_PLACES = {"host": "RAM", "accelerator": "GPU memory", "split": "GPU memory and RAM"}
+
 
 class Verdict(Answer):
     """The answer for one model on one machine, with what to do about it. It has no truth value: ask
@@ -325,6 +343,33 @@ class Verdict(Answer):
         """The context it was trained for, as the finding counts it."""
         tokens = self.model.architecture.context_tokens if self.model.architecture else None
         return 2 * tokens if tokens is not None and self.rewrites else tokens
+
+    @property
+    def summary(self) -> str:
+        """The answer in one line of plain text, as the first line of `selfhost check` gives it."""
+        line: str = _report("brief").summary(self)
+        return line
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost check MODEL --format json`, `selfhost.verdict/1`, as a dict for
+        `json.dumps`: every key always present, None where unknown.
+        """
+        document: dict[str, Any] = _report("json").verdict(self)
+        return document
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the text of `selfhost check` as HTML, without a script."""
+        fragment: str = _report("brief").notebook(self)
+        return fragment
+
+
+def _report(name: str) -> Any:
+    """The report module of that name, loaded when a verdict is shown: reports import verdicts, so
+    that verdicts cannot import them.
+    """
+    from importlib import import_module
+
+    return import_module(f"..reports.{name}", __package__)
 
 
 # facts that the pace in RAM rests on

@@ -830,8 +830,10 @@ def test_the_example_policy_is_valid() -> None:
 
 @pytest.mark.parametrize("name", ["audit_machine.yml", "audit_gitlab.yml"])
 def test_the_example_jobs_pin_this_version_and_explain_every_exit_code(name: str) -> None:
-    """A job that is pasted installs this release and says what 0, 1, 2, 3 and 70 do to it."""
+    """A job that is pasted installs a clone until a release is there to pin, and says what 0, 1, 2, 3 and 70 do to it."""
     text = (EXAMPLES / name).read_text(encoding="utf-8")
+    assert "SELFHOST: ./selfhost\n" in text
+    assert 'pip" install "$SELFHOST"' in text or 'pip install "$SELFHOST"' in text
     assert re.findall(r"selfhost-check==([\w.]+)", text) == [__version__]
     assert re.findall(r"(?m)^#   (\d+) ", text) == ["0", "1", "2", "3", "70"]
 

@@ -1,0 +1,69 @@
+"""The pytest marker `requires_model`: skips a test where the machine does not run the model.
+
+```python
+@pytest.mark.requires_model("mistral-7b", context_tokens=8192)
+def test_my_prompt(): ...
+```
+
+pytest loads this module in every run of an environment that has selfhost, so it imports nothing
+until a test has the marker.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import pytest
+
+MARKER = "requires_model"
+_HELP = (
+    f"{MARKER}(model, **workload): skip where selfhost's route for the model is not `local`;"
+    " keywords are fields of selfhost.Workload, such as context_tokens=8192"
+)
+# one machine a run; a verdict for each marker that differs
+_reasons: dict[Any, str | None] = {}
+_machine: list[Any] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the marker known, so that `--strict-markers` accepts it."""
+    config.addinivalue_line("markers", _HELP)
+    _reasons.clear()
+    _machine.clear()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips the test with the reason of the verdict; a marker that cannot be judged fails it."""
+    for marker in item.iter_markers(MARKER):
+        import pytest
+
+        try:
+            reason = _why_not(*marker.args, **marker.kwargs)
+        except _wrong() as error:
+            pytest.fail(f"{MARKER}: {error}", pytrace=False)
+        if reason is not None:
+            pytest.skip(reason)
+
+
+def _wrong() -> tuple[type[Exception], ...]:
+    """What a marker that makes no sense raises: an unknown model, a wrong value or keyword."""
+    from . import SelfhostError
+
+    return SelfhostError, TypeError
+
+
+def _why_not(model: Any, /, **workload: Any) -> str | None:
+    """Why this machine does not run the model, None where it does."""
+    from . import Machine, Workload, check
+
+    key = str(model), tuple(sorted(workload.items()))
+    if key not in _reasons:
+        asked = Workload(**workload)
+        if not _machine:
+            _machine.append(Machine.read())
+        verdict = check(model, asked, machine=_machine[0])
+        _reasons[key] = None if verdict.can_run else verdict.summary
+    return _reasons[key]
