@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers import figures
+from helpers.figures import PACKAGE
 from helpers.paths import ROOT, TESTS
-
-PACKAGE = ROOT / "selfhost"
 
 # a package imports only from packages before it
 ORDER = (
@@ -210,6 +210,33 @@ def test_no_test_module_imports_another() -> None:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             assert not [name for name in names if "test_" in name], path
+
+
+def test_functions_stay_short_and_simple() -> None:
+    """None has a complexity over 25, one in a hundred over 15, three in two hundred over 50 lines."""
+    functions = list(figures.functions(figures.trees().items()))
+    branched = [function for function in functions if function.complexity > 15]
+    long = [function for function in functions if function.lines > 50]
+    assert not [function for function in branched if function.complexity > 25]
+    assert len(branched) <= 0.01 * len(functions), branched
+    assert len(long) <= 0.015 * len(functions), long
+
+
+def test_names_say_what_they_hold() -> None:
+    """Few locals are called `found` or `made`, and no conditional stands in another."""
+    assert figures.vague_names() <= 300
+    assert figures.nested_conditionals() == 0
+
+
+def test_architectures_are_data() -> None:
+    """The package hardly names an architecture: what one is stands in `architectures.toml`."""
+    assert figures.architecture_names() <= 150
+
+
+def test_the_package_has_few_modules_at_its_top() -> None:
+    """All but `api` lies in a package of its own."""
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert len(modules) <= 4, modules
 
 
 def loaded(code: str) -> set[str]:
