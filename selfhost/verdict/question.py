@@ -337,7 +337,7 @@ def _refusal(
             else "train the published weights, a folder of safetensors"
         )
         return loads, remedy or own
-    from ..needs.torch.finetune import why_not_trained
+    from ..needs.torch.trainable import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
 
