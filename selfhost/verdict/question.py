@@ -410,10 +410,11 @@ def _companions(
             raise _problem(
                 "draft", f"{runtime.name} does not draft with {what}", _takes(catalogue, kind)
             )
+        _refuse_without_text(spec)
         if kind == "draft":
             companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
-        elif spec.architecture is None or not spec.architecture.mtp_layers:
-            message = f"{spec.name} brings no block that predicts more than one token"
+        elif (why := need.why_no_own_block(spec, architectures(catalogue))) is not None:
+            message = f"{spec.name} {why}"
             raise _problem("draft", message, "name a small model of the same family")
         else:
             companions = companions.replace(own_block=True)
@@ -484,13 +485,7 @@ def _draft(
     else:
         named = resolve(typed, catalogue)
         draft, quantization, here = catalogue.spec(named.spec_id), named.quantization, False
-    for model in (spec, draft):
-        if model.modality not in GENERATING:
-            raise _problem(
-                "draft",
-                f"{model.name} writes no text, so nothing can be drafted",
-                "leave --draft out",
-            )
+    _refuse_without_text(draft)
     if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
         raise _problem(
             "draft",
@@ -517,6 +512,12 @@ def _draft(
         draft_quantization=quantization,
         draft_is_here=here,
     )
+
+
+def _refuse_without_text(model: ModelSpec) -> None:
+    if model.modality not in GENERATING:
+        message = f"{model.name} writes no text, so nothing can be drafted"
+        raise _problem("draft", message, "leave --draft out")
 
 
 def _adapter(

@@ -74,6 +74,20 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return sizes[0], sizes[1]
 
 
+def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str | None:
+    """Why the model cannot draft with a block of its own; None where it can. The block's cache is
+    as wide as a layer's, so it follows only from a layer that keeps its tokens.
+    """
+    from ..tensors import row_of
+
+    architecture = model.architecture
+    if architecture is None or not architecture.mtp_layers:
+        return "brings no block that predicts more than one token"
+    if not cache_groups(architecture, row_of(architecture, architectures)):
+        return "keeps no cache of tokens, so the size of its block's cache is not known"
+    return None
+
+
 def why_adapter_differs(
     model: ModelSpec,
     architectures: Mapping[str, Any],
