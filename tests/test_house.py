@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -237,6 +238,22 @@ def test_the_package_has_few_modules_at_its_top() -> None:
     """All but `api` lies in a package of its own."""
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     assert len(modules) <= 4, modules
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    """Each path of the map, the walks and the recipes, from the top of the checkout or of the package."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    words = [word for span in re.findall(r"`([^`\n]+)`", text) for word in span.split()]
+    # x.py is the name that a recipe leaves to you; /proc is of the machine
+    paths = {
+        word
+        for word in words
+        if re.fullmatch(r"[\w.]+(/[\w.-]*)+|[\w-]+\.(py|toml|md|yaml)", word)
+        and not re.search(r"\bx\.(py|toml)$", word)
+    }
+    folders = (ROOT, PACKAGE, ROOT / "specs" / "common", TESTS)
+    assert len(paths) > 40
+    assert not {path for path in paths if not any((folder / path).exists() for folder in folders)}
 
 
 def loaded(code: str) -> set[str]:
