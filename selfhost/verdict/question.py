@@ -238,8 +238,8 @@ def _with_files(
 
 
 class Asker:
-    """Asks of the models of one catalogue on one machine. `questions.ReadyAsker` has most of
-    the answers at hand.
+    """Asks of the models of one catalogue on one machine. `advice.compiled.ReadyAsker` has most
+    of the answers at hand.
     """
 
     def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
