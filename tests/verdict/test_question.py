@@ -8,7 +8,8 @@ from helpers.machines import VM
 from selfhost import Workload
 from selfhost.api import open_catalogue
 from selfhost.core.errors import WorkloadError
-from selfhost.verdict.question import Question, ask
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import Question
 
 CATALOGUE = open_catalogue()
 
