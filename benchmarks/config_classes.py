@@ -99,7 +99,7 @@ _OLDER_NAMES: dict[str, dict[str, str]] = {
         "mamba_n_groups": "n_groups", "mamba_d_conv": "conv_kernel", "mamba_expand": "expand", "mamba_conv_bias": "use_conv_bias",
     },
 }  # fmt: skip
-# where files leave out the first it is n_heads × d_head; they always state the others (modelfiles/config.py, _ALWAYS_STATED)
+# where files leave out the first it is n_heads × d_head; they always state the others (modelfiles/completeness.py, _ALWAYS_STATED)
 _NO_DEFAULT = ("mamba_d_ssm", "block_auto_adjust_ff_dim", "mamba_rms_norm")
 _NEITHER = re.compile(
     r"(_token_id$|id2label|label2id|architectures|torch_dtype|^dtype$|_range$|_std$|^output_|^return_dict|^use_cache$|transformers_version"

@@ -597,7 +597,7 @@ def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
         or question.needs.memory is None
     ):
         return None
-    from .needs.torch.finetune import experts_by_trainer
+    from .needs.torch.model_states import experts_by_trainer
 
     expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
     if expert_bytes is None:

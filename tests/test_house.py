@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers import figures
+from helpers.figures import PACKAGE
 from helpers.paths import ROOT, TESTS
-
-PACKAGE = ROOT / "selfhost"
 
 # a package imports only from packages before it
 ORDER = (
@@ -210,6 +211,49 @@ def test_no_test_module_imports_another() -> None:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             assert not [name for name in names if "test_" in name], path
+
+
+def test_functions_stay_short_and_simple() -> None:
+    """None has a complexity over 25, one in a hundred over 15, three in two hundred over 50 lines."""
+    functions = list(figures.functions(figures.trees().items()))
+    branched = [function for function in functions if function.complexity > 15]
+    long = [function for function in functions if function.lines > 50]
+    assert not [function for function in branched if function.complexity > 25]
+    assert len(branched) <= 0.01 * len(functions), branched
+    assert len(long) <= 0.015 * len(functions), long
+
+
+def test_names_say_what_they_hold() -> None:
+    """Few locals are called `found` or `made`, and no conditional stands in another."""
+    assert figures.vague_names() <= 300
+    assert figures.nested_conditionals() == 0
+
+
+def test_architectures_are_data() -> None:
+    """The package hardly names an architecture: what one is stands in `architectures.toml`."""
+    assert figures.architecture_names() <= 150
+
+
+def test_the_package_has_few_modules_at_its_top() -> None:
+    """All but `api` lies in a package of its own."""
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert len(modules) <= 4, modules
+
+
+def test_the_files_that_contributing_names_are_there() -> None:
+    """Each path of the map, the walks and the recipes, from the top of the checkout or of the package."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    words = [word for span in re.findall(r"`([^`\n]+)`", text) for word in span.split()]
+    # x.py is the name that a recipe leaves to you; /proc is of the machine
+    paths = {
+        word
+        for word in words
+        if re.fullmatch(r"[\w.]+(/[\w.-]*)+|[\w-]+\.(py|toml|md|yaml)", word)
+        and not re.search(r"\bx\.(py|toml)$", word)
+    }
+    folders = (ROOT, PACKAGE, ROOT / "specs" / "common", TESTS)
+    assert len(paths) > 40
+    assert not {path for path in paths if not any((folder / path).exists() for folder in folders)}
 
 
 def loaded(code: str) -> set[str]:

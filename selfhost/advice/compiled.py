@@ -474,8 +474,6 @@ def compile_questions(directory: str) -> bytes:
     its parts: the rows by model, the values that rows share, the memory by model for each of KINDS,
     the openness by model, the texts of all terms.
     """
-    from binascii import crc32
-
     catalogue = Catalogue.open(shipped=directory)
     values: dict[str, tuple[int, Any]] = {}
     texts: dict[str, tuple[int, Any]] = {}
@@ -500,22 +498,28 @@ def compile_questions(directory: str) -> bytes:
         guessed[spec.id] = license_guessed(spec)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in questions.items():
-            if question.needs is not None and (
-                question.needs.memory is not None or question.needs.known_terms
-            ):
-                memory[name][spec.id] = _memory(question.needs, texts)
+            needs = question.needs
+            if needs is not None and (needs.memory is not None or needs.known_terms):
+                memory[name][spec.id] = _memory(needs, texts)
+    numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
+        **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
-    for name, numbered in (
-        ("values", values),
-        ("texts", texts),
-        ("architectures", shapes),
-        ("programs", programs),
-    ):
-        by_name[name] = [value for _, value in numbered.values()]
+    return _joined(catalogue, by_name, served, guessed)
+
+
+def _joined(
+    catalogue: Catalogue,
+    by_name: Mapping[str, Any],
+    served: Mapping[str, str | None],
+    guessed: Mapping[str, tuple[bool, bool]],
+) -> bytes:
+    """Header and parts as one file, its checksum first."""
+    from binascii import crc32
+
     parts = {name: _dumped(part) for name, part in by_name.items()}
     header = _dumped({
         "version": _VERSION,

@@ -868,28 +868,16 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
     known.
     """
 
-    def inner(table: str, key: str, kind: type) -> Any:
-        inner_table = values.get(table)
-        value = inner_table.get(key) if isinstance(inner_table, dict) else None
-        return value if isinstance(value, kind) and not isinstance(value, bool) else None
+    def inner(table: str, key: str, kind: type = object) -> Any:
+        return _typed(_typed(values.get(table), dict, {}).get(key), kind)
 
-    family, modality, released = (
-        values.get("family"),
-        values.get("modality"),
-        values.get("released"),
-    )
-    served, sources = values.get("availability"), values.get("sources")
-    retired = served.get("retired") if isinstance(served, dict) else None
+    released, retired = values.get("released"), inner("availability", "retired")
     successor = inner("availability", "successor", str)
-    source = (
-        sources.get("upkeep" if successor is None else "availability")
-        if isinstance(sources, dict)
-        else None
-    ) or ""
+    source = inner("sources", "upkeep" if successor is None else "availability", str)
     return Outline(
         id=spec_id,
-        family=family if isinstance(family, str) else None,
-        modality=modality if isinstance(modality, str) else "text",
+        family=_typed(values.get("family"), str),
+        modality=_typed(values.get("modality"), str, "text"),
         uses=tuple(use for use in _items(values.get("uses")) if isinstance(use, str)) or None,
         closed=inner("openness", "weights", str) == "closed",
         parameters_total=inner("parameters", "total", int),
@@ -901,10 +889,13 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         ),
         successor=successor,
         retired=None if retired is None else str(retired),
-        next_is_judged=not isinstance(source, str)
-        or not source
-        or any(word in source for word in _JUDGED),
+        next_is_judged=not source or any(words in source for words in _JUDGED),
     )
+
+
+def _typed(value: Any, kind: type, otherwise: Any = None) -> Any:
+    """The value where it is of that kind; True and False are of none."""
+    return value if isinstance(value, kind) and not isinstance(value, bool) else otherwise
 
 
 def _repository_names(repository: object) -> list[str]:

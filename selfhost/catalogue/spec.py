@@ -231,6 +231,18 @@ def _aliases(root: Table, key: str) -> tuple[str, ...]:
     return aliases
 
 
+# what may stand before each kind of word of a license expression; AND stands for its beginning
+_ENDS = ("id", "exception", ")")
+_MAY_FOLLOW = {
+    "(": ("AND", "OR", "("),
+    ")": _ENDS,
+    "AND": _ENDS,
+    "OR": _ENDS,
+    "WITH": ("id",),
+    "id": ("AND", "OR", "WITH", "("),
+}
+
+
 def is_license_expression(text: str) -> bool:
     """True for ids joined by AND, OR and WITH in balanced parentheses. Whether SPDX has the ids
     is `speccheck`'s.
@@ -240,27 +252,20 @@ def is_license_expression(text: str) -> bool:
     ids = depth = 0
     before = "AND"
     for word in _LICENSE_WORD.findall(text):
-        operator = word.upper()
-        after_operator = before in ("AND", "OR", "WITH", "(")
-        if word == "(":
-            depth += 1
-            right = after_operator and before != "WITH"
-        elif word == ")":
-            depth -= 1
-            right = not after_operator and depth >= 0
-        elif operator in ("AND", "OR"):
-            right = not after_operator
-        elif operator == "WITH":
-            right = before == "id"
-        else:
-            ids += 1
-            right = after_operator and _LICENSE_ID.fullmatch(word) is not None
-            # an exception takes no exception of its own
-            operator = "exception" if before == "WITH" else "id"
-        if not right or ids > MAX_LICENSE_IDS or depth > MAX_LICENSE_IDS:
+        kind = word.upper() if word.upper() in _MAY_FOLLOW else "id"
+        if before not in _MAY_FOLLOW[kind]:
             return False
-        before = operator
-    return ids > 0 and not depth and before in ("id", "exception", ")")
+        if kind == "id":
+            if _LICENSE_ID.fullmatch(word) is None:
+                return False
+            ids += 1
+            # an exception takes no exception of its own
+            kind = "exception" if before == "WITH" else "id"
+        depth += {"(": 1, ")": -1}.get(kind, 0)
+        if depth < 0 or max(ids, depth) > MAX_LICENSE_IDS:
+            return False
+        before = kind
+    return ids > 0 and not depth and before in _ENDS
 
 
 def _license(root: Table, key: str) -> License | None:

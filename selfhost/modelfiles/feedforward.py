@@ -219,17 +219,21 @@ def _dense_length(config: Keys, width: int, number: int) -> int:
     if how == "two_thirds_of_four" and not length:
         # the next multiple of 256 (modeling_gpt_refact.py)
         return _up_to_multiple(8 * width // 3, 256)
-    if not length:
-        ratio = config.type.feed_forward_ratio or config.number("mlp_ratio", "expansion_ratio")
-        if not ratio:
-            raise Unclear("intermediate_size is missing")
-        length = ratio * width
+    length = length or _by_ratio(config, width)
     if how == "two_thirds":
         # what its SwiGLU makes of it (model.py of chandar-lab/NeoBERT)
         length = _up_to_multiple(int(2 * length / 3), 8)
     shared_from = config.layers - (config.number("num_kv_shared_layers") or 0)
     wide = config.flag("use_double_wide_mlp") and number >= shared_from
     return 2 * length if wide else length
+
+
+def _by_ratio(config: Keys, width: int) -> int:
+    """The length as a multiple of the model's width. Raises `Unclear` where none is given."""
+    ratio = config.type.feed_forward_ratio or config.number("mlp_ratio", "expansion_ratio")
+    if not ratio:
+        raise Unclear("intermediate_size is missing")
+    return ratio * width
 
 
 def _own_length(config: Keys, number: int) -> int | None:

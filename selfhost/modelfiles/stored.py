@@ -416,17 +416,24 @@ def _auto_rounded(config: Mapping[str, Any]) -> Stored:
     own = config.get("extra_config") or {}
     if not isinstance(own, dict):
         return Stored(why=f"extra_config = {short(own)} is not understood")
-    rules: list[Rule] = []
-    for text, part in own.items():
-        given = part if isinstance(part, dict) else {}
-        type = None
-        if given.get("bits", config.get("bits", 4)) not in (16, 32):
-            type, why = _own_group_name(method, config, given)
-            if type is None or given.get("data_type", "int") != "int":
-                return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
-        way = "boundary" if re.fullmatch(r"[\w.\-]+", str(text)) else "regex"
-        rules.append(Rule(key="extra_config", text=str(text), way=way, type=type))
-    return stored.replace(rules=(*rules, *stored.rules))
+    rules = [_rule_of_layer(method, config, str(text), part) for text, part in own.items()]
+    refused = next((rule for rule in rules if isinstance(rule, Stored)), None)
+    own_rules = [rule for rule in rules if isinstance(rule, Rule)]
+    return refused or stored.replace(rules=(*own_rules, *stored.rules))
+
+
+def _rule_of_layer(
+    method: str, config: Mapping[str, Any], text: str, part: object
+) -> Rule | Stored:
+    """AutoRound's own bits for the layers that `text` names; why it is not understood otherwise."""
+    given = part if isinstance(part, dict) else {}
+    type = None
+    if given.get("bits", config.get("bits", 4)) not in (16, 32):
+        type, why = _own_group_name(method, config, given)
+        if type is None or given.get("data_type", "int") != "int":
+            return Stored(why=f"extra_config: {why or short(given.get('data_type'))}")
+    way = "boundary" if re.fullmatch(r"[\w.\-]+", text) else "regex"
+    return Rule(key="extra_config", text=text, way=way, type=type)
 
 
 def _group_ending(group: object) -> str:

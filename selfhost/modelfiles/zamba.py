@@ -6,7 +6,7 @@ Read in transformers 5.23.0 (`models/zamba`, `models/zamba2`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..catalogue.spec import Architecture, TensorGroup
 from ..needs.tensors import checkpoint_tensors
@@ -93,17 +93,22 @@ def _shared(architecture: Architecture, config: Keys) -> Iterator[TensorGroup]:
             if biased and name.startswith("ffn_") and len(shape) > 1:
                 yield TensorGroup(name=f"shared.{block}.{name}.bias", layers=(), shape=shape[1:])
     yield TensorGroup(name="blk.*.shared_output.weight", layers=having, shape=(width, width))
-    if not config.type.adapted_blocks:
-        return
-    # each layer that reads a shared block adapts it to itself
-    rank, adapted = config.needed("adapter_rank"), {"ffn_up": (width, 2 * length)}
-    if config.flag("use_shared_attention_adapter"):
-        adapted |= dict.fromkeys(("attn_q", "attn_k", "attn_v"), (wide, wide))
+    if config.type.adapted_blocks:
+        adapted = {"ffn_up": (width, 2 * length)}
+        if config.flag("use_shared_attention_adapter"):
+            adapted |= dict.fromkeys(("attn_q", "attn_k", "attn_v"), (wide, wide))
+        yield from _adapters(adapted, config.needed("adapter_rank"), having)
+        if biased:
+            yield from _state_biases(architecture)
+
+
+def _adapters(
+    adapted: Mapping[str, tuple[int, int]], rank: int, layers: tuple[int, ...]
+) -> Iterator[TensorGroup]:
+    """The pairs by which each layer that reads a shared block adapts it to itself."""
     for name, (inputs, outputs) in adapted.items():
-        yield TensorGroup(name=f"blk.*.{name}.lora_a.weight", layers=having, shape=(inputs, rank))
-        yield TensorGroup(name=f"blk.*.{name}.lora_b.weight", layers=having, shape=(rank, outputs))
-    if biased:
-        yield from _state_biases(architecture)
+        yield TensorGroup(name=f"blk.*.{name}.lora_a.weight", layers=layers, shape=(inputs, rank))
+        yield TensorGroup(name=f"blk.*.{name}.lora_b.weight", layers=layers, shape=(rank, outputs))
 
 
 def _state_biases(architecture: Architecture) -> Iterator[TensorGroup]:

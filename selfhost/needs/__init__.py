@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         adapter_of_rank,
         vocabularies_differ,
         why_adapter_differs,
+        why_no_own_block,
     )
     from .packed import from_sixteen_bits
     from .parts import Companions, published
@@ -67,6 +68,7 @@ __all__ = [
     "vocabularies_differ",
     "weights_bytes",
     "why_adapter_differs",
+    "why_no_own_block",
     "why_cache_type_refused",
     "why_not_loaded",
 ]
@@ -84,6 +86,7 @@ _HOME = {
     "Companions": "parts",
     "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions",
     "vocabularies_differ": "llamacpp.companions",
+    "why_no_own_block": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
     "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip

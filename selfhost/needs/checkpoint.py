@@ -8,7 +8,6 @@ from ..catalogue.spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from .checkpoint_cache import kept_terms
 from .checkpoint_files import (
-    decode_bytes,
     download_of,
     published_block_bytes,
     size_of,
@@ -19,8 +18,6 @@ from .packed import DTYPES, expert_bytes_left, from_sixteen_bits
 from .parts import Asked, Parts, Subject, published, term, unread_cache
 from .records import How, SizedWeights, Term, share_of, summed, taken_off
 from .tensors import ArchitectureRow
-
-__all__ = ["MLX_QUANTIZATIONS", "decode_bytes", "loads_sixteen_bits", "parts", "size_of"]
 
 MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 """Best quality first."""

@@ -24,7 +24,8 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     """The files: as published, else every tensor in its stored type."""
     own = name_of(subject.architecture)
     stated = published(subject.spec, format, quantization)
-    if stated is None and format == "safetensors" and quantization == own:
+    is_own = quantization == own
+    if stated is None and format == "safetensors" and is_own:
         stated = published(subject.spec, format, "native")
     if stated is not None:
         return stated_size(stated)
@@ -35,11 +36,13 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
         return Unread(fact="download_bytes", reason=no_encoders, remedy=ENCODER_REMEDY)
     if format == "mlx":
         return mlx_size(subject, quantization)
-    if quantization != own and (scheme_of(quantization) is not None or quantization == "int8"):
+    if not is_own and (scheme_of(quantization) is not None or quantization == "int8"):
         return packed_size(subject, quantization)
-    refused = _why_not_sized(subject, format, quantization)
-    if refused is not None:
-        return refused
+    return _why_not_sized(subject, format, quantization) or _as_published(subject)
+
+
+def _as_published(subject: Subject) -> SizedWeights | Unread:
+    """The files in the type that the model was published in."""
     if subject.architecture is None or subject.row is None or not subject.whole:
         return _by_count(subject)
     return _by_tensors(subject, subject.architecture, subject.row)

@@ -13,7 +13,7 @@ from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, Architecture, ModelSpec,
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
-from . import checkpoint
+from . import checkpoint, checkpoint_files
 from .cache import why_not_known
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf
@@ -260,7 +260,7 @@ def weights_bytes(
         from .diffusers import size_of
 
         return size_of(subject, quantization)
-    return checkpoint.size_of(subject, format, quantization)
+    return checkpoint_files.size_of(subject, format, quantization)
 
 
 def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -504,7 +504,7 @@ def decode_bytes_by_type(
     has_recipe = format == "gguf" and quantization in GGUF_QUANTIZATIONS
     if not has_recipe or row is None or not subject.whole:
         files = weights_bytes(spec, format, quantization, architectures)
-        return checkpoint.decode_bytes(subject, format, quantization, files, runtime)
+        return checkpoint_files.decode_bytes(subject, format, quantization, files, runtime)
     earlier = typed_earlier(spec.released)
     tensors = gguf_files.of_file(spec, quantization)
     return _read_of_tensors(

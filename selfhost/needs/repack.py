@@ -13,7 +13,9 @@ LAYOUTS: Mapping[str, Mapping[str, int]] = {
     "avx2": _AVX2,
     "asimddp": {"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4},
 }
-"""Types that are copied, with the multiple their rows must have (ggml/src/ggml-cpu/repack.cpp), by the instruction set that decides."""  # noqa: E501
+"""By the instruction set that decides: the types that llama.cpp copies, each with the multiple that
+its count of rows must have (ggml/src/ggml-cpu/repack.cpp).
+"""
 
 
 def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
@@ -26,10 +28,10 @@ def layout_of(instruction_sets: tuple[str, ...] | None) -> str:
 
 
 def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | None) -> bool:
-    """True where a product of bfloat16 is made in 32 bits before it is rounded: by oneDNN on
-    AVX-512 that has no bfloat16 of its own, as Intel's Skylake-SP to Ice Lake. Without AVX-512
-    PyTorch multiplies by itself and holds none (torch 2.13.0, mkldnn_bf16_device_check of
-    aten/src/ATen/native/mkldnn/Utils.h; both seen, with ONEDNN_MAX_CPU_ISA).
+    """True where oneDNN computes a bfloat16 product in 32 bits and rounds it afterwards: on AVX-512
+    without bfloat16, as Intel's Skylake-SP to Ice Lake have. Without AVX-512 PyTorch multiplies
+    itself and holds no wide result (torch 2.13.0, mkldnn_bf16_device_check in
+    aten/src/ATen/native/mkldnn/Utils.h; both observed with ONEDNN_MAX_CPU_ISA).
     """
     sets = instruction_sets or ()
     return (
@@ -37,7 +39,7 @@ def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | No
     )
 
 
-# instruction sets that stand for all processors which take alike, by name
+# one example of instruction sets for each kind of processor that needs the same memory
 KINDS: Mapping[str, tuple[str, ...] | None] = {
     "untold": None, "": (), "avx512f": ("avx512f", "avx512bw", "avx512_bf16"),
     "avx512f wide": ("avx512f", "avx512bw"),

@@ -466,18 +466,15 @@ class _Builder:
             self.add("rope_factors_short", half)
 
     def every_layer(self, layers: tuple[int, ...]) -> None:
+        """What a layer has whatever it attends to or feeds forward with."""
         model, row = self.architecture, self.row
         self.norms(layers)
         if row.banked_layers:
             self.banked_scores(layers)
-        if (row.layer_scale and self.gguf) or row.gains:
-            self.add("blk.*.layer_output_scale", 1, layers=layers)
+        self.layer_scales(layers)
         if row.relative_positions:
             heads = max(group.heads for group in model.attention)
             self.add("blk.*.attn_rel_b", heads, row.relative_positions, layers=layers[:1])
-        if row.gains:
-            for name in ("attn_output", "ffn_down"):
-                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         if row.per_layer_embeddings and model.per_layer_embedding_length:
@@ -488,6 +485,15 @@ class _Builder:
             self.hyper_connections(model.altup_inputs, layers)
         if model.audio:
             self.attention_to_the_sound(layers)
+
+    def layer_scales(self, layers: tuple[int, ...]) -> None:
+        """A factor for what a layer gives, and for what its two parts give (`gains`)."""
+        row = self.row
+        if (row.layer_scale and self.gguf) or row.gains:
+            self.add("blk.*.layer_output_scale", 1, layers=layers)
+        if row.gains:
+            for name in ("attn_output", "ffn_down"):
+                self.plain(f"blk.*.{name}.scale", 1, layers=layers)
 
     def banked_scores(self, layers: tuple[int, ...]) -> None:
         """Kimi K3: what weighs the residuals that are kept. The converter joins a norm and a row of

@@ -1,7 +1,7 @@
-"""What a fast tokenizer takes, as the Python programs load one: tokenizers 0.23 beside mlx-lm
-0.32.2 and transformers 5.23.0.
+"""The memory of a fast tokenizer (tokenizers 0.23) in a Python program: mlx-lm 0.32.2 and
+transformers 5.23.0.
 
-Measured of nine published vocabularies (`tests/truth/mlx.json`, `tokenizers`;
+The figures were measured on nine published vocabularies (`tests/truth/mlx.json`, key `tokenizers`;
 `tests/truth/tokenizers.json`).
 """
 
@@ -12,13 +12,13 @@ from .records import Span
 from .tensors import ArchitectureRow
 
 _MIB = 1 << 20
-# vocabularies of Llama 2 and 3, and of GPT-2, GPT-NeoX and StarCoder, with what took them over
+# sizes of the vocabularies of Llama 2 and 3, and of GPT-2, GPT-NeoX and StarCoder; many models have
+# one of these
 _OF_LLAMA, _OF_GPT2 = (range(32_000, 32_769), range(128_256, 128_257)), range(49_152, 51_201)
-# bytes for each token once it is loaded: least, likely, most. Where every token was made by one
-# merge, of GPT-2, StarCoder, Falcon, DeepSeek, Qwen2 and Command R; where merges are all pairs that
-# make a token, two each, of Llama 2 and 3 and Gemma; and of either. By mlx-lm, whose detokenizer
-# adds to it, 1,083 to 1,278 and 1,601 to 1,734; beside a model in transformers 900 to 1,100 and
-# 1,480 to 1,540
+# Bytes for each token of a loaded tokenizer: least, likely, most. One merge makes each token of
+# GPT-2, StarCoder, Falcon, DeepSeek, Qwen2 and Command R. Llama 2 and 3 and Gemma list every pair
+# that makes a token, about two each. Measured with mlx-lm, whose detokenizer counts too: 1,083 to
+# 1,278 and 1,601 to 1,734. Beside a model in transformers: 900 to 1,100 and 1,480 to 1,540.
 _ONE_MERGE, _TWO_MERGES, _EITHER = "one merge a token", "two merges a token", "merges not known"
 _BY_MLX = {
     _ONE_MERGE: (1_050, 1_180, 1_300),
@@ -40,7 +40,7 @@ _UNIGRAM, _UNIGRAM_TOKENS = (500, 720, 900), 100_000
 
 
 def by_mlx(architecture: Architecture) -> Span:
-    """Resident with mlx_lm's tokenizer and detokenizer."""
+    """Bytes that mlx-lm's tokenizer and detokenizer keep resident."""
     tokens = architecture.vocabulary or 0
     least, likely, most = _BY_MLX[_merges(architecture)]
     line = f"{tokens:,} tokens × {likely:,} bytes of the tokenizer"
@@ -52,11 +52,11 @@ def by_mlx(architecture: Architecture) -> Span:
 def by_transformers(
     architecture: Architecture, row: ArchitectureRow, prompt_bytes: int, surely_bytes: int
 ) -> Span:
-    """What the peak of an answer is higher by; `prompt_bytes`: the least that the prompt takes
-    beside weights and cache.
+    """Bytes that the tokenizer adds to the peak of an answer.
 
-    No more than that is taken off, and at the high end no more than `surely_bytes`, so that prompt
-    and tokenizer together never need less for a longer one.
+    The prompt reuses memory that reading the tokenizer left free. `prompt_bytes` is the least that
+    the prompt takes beside weights and cache: no more is taken off, and at the high end no more
+    than `surely_bytes`. So a longer prompt never needs less in all.
     """
     tokens = architecture.vocabulary or 0
     if row.name == "bert" and tokens > _UNIGRAM_TOKENS:

@@ -96,16 +96,11 @@ def elsewhere(
         if runtime == workload.runtime and quantization in (None, workload.quantization):
             continue
         program = catalogue.runtime(runtime)
-        lacks_projector = (
-            runtime == "llama.cpp"
-            and spec.modality == "vision"
-            and _projector(model, machine) is None
-        )
-        if (
-            lacks_projector
-            or not _reached(model, program, machine)
-            or not _is(model, spec, program, wanted, catalogue)
-        ):
+        if _lacks_projector(model, spec, runtime, machine):
+            continue
+        if not _reached(model, program, machine):
+            continue
+        if not _is(model, spec, program, wanted, catalogue):
             continue
         options = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
         what = f"in {quantization}" if quantization else "as published"
@@ -114,6 +109,13 @@ def elsewhere(
             f" {units.decimal(model.size_bytes)}): {options} needs no download."
         )
     return None
+
+
+def _lacks_projector(model: PresentModel, spec: ModelSpec, runtime: str, machine: Machine) -> bool:
+    """Whether llama.cpp has the model's text alone: its image encoder is a file of its own."""
+    if runtime != "llama.cpp" or spec.modality != "vision":
+        return False
+    return _projector(model, machine) is None
 
 
 def _meant_for(model: PresentModel, workload: Workload) -> tuple[str, str | None, Workload]:

@@ -317,7 +317,7 @@ def _refusal(
             else "train the published weights (a folder of safetensors files)"
         )
         return loads, remedy or own
-    from ..needs.torch.finetune import why_not_trained
+    from ..needs.torch.trainable import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
 
@@ -390,10 +390,11 @@ def _companions(
             raise _problem(
                 "draft", f"{runtime.name} cannot draft with {what}", _takes(catalogue, kind)
             )
+        _refuse_without_text(spec)
         if kind == "draft":
             companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
-        elif spec.architecture is None or not spec.architecture.mtp_layers:
-            message = f"{spec.name} has no block for multi-token prediction"
+        elif (why := need.why_no_own_block(spec, architectures(catalogue))) is not None:
+            message = f"{spec.name} {why}"
             raise _problem("draft", message, "draft with a small model of the same family")
         else:
             companions = companions.replace(own_block=True)
@@ -464,13 +465,7 @@ def _draft(
     else:
         named = resolve(typed, catalogue)
         draft, quantization, here = catalogue.spec(named.spec_id), named.quantization, False
-    for model in (spec, draft):
-        if model.modality not in GENERATING:
-            raise _problem(
-                "draft",
-                f"{model.name} generates no text, so drafting does not apply",
-                "leave out --draft",
-            )
+    _refuse_without_text(draft)
     if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
         raise _problem(
             "draft",
@@ -497,6 +492,12 @@ def _draft(
         draft_quantization=quantization,
         draft_is_here=here,
     )
+
+
+def _refuse_without_text(model: ModelSpec) -> None:
+    if model.modality not in GENERATING:
+        message = f"{model.name} writes no text, so nothing can be drafted"
+        raise _problem("draft", message, "leave --draft out")
 
 
 def _adapter(

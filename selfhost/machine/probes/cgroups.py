@@ -4,6 +4,8 @@ here (versions 1, 2 and both).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...core.records import Record
 from .host import Host, Mount
 
@@ -136,6 +138,13 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
         return Groups(why="/proc/self/cgroup names no control group")
     if not host.mounts():
         return Groups(why=host.why("/proc/self/mountinfo"))
+    return _mounted(host, paths, controller, files)
+
+
+def _mounted(
+    host: Host, paths: Mapping[str, str], controller: str, files: tuple[str, ...]
+) -> Groups:
+    """The groups of one controller where the hierarchy that has it is mounted."""
     # of two mounts on one point the later one is seen
     mounts = tuple({mount.point: mount for mount in host.mounts()}.values())
     old = [

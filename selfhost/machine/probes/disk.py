@@ -217,12 +217,8 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
     allowance = _Allowance()
     if space is not None and mount is not None:
         allowance = _quota(host, facts, f"{fact}.quota", place, folder, mount, space)
+        space = _within(space, allowance.quota)
     quota = allowance.quota
-    if quota is not None and space is not None:
-        # as statvfs does for a project's
-        space = space.replace(
-            free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes)
-        )
     facts.note(fact, _source(host, place, folder, mount, beneath, allowance))
     return Disk(
         purpose=purpose,
@@ -234,6 +230,15 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
         quota=quota.kind if quota else None,
         backing=beneath.backing if beneath else None,
         free_files=free_files,
+    )
+
+
+def _within(space: Space, quota: Quota | None) -> Space:
+    """The space that a quota leaves, as statvfs tells that of a project's quota."""
+    if quota is None:
+        return space
+    return space.replace(
+        free_bytes=quota.left_bytes, total_bytes=min(space.total_bytes, quota.limit_bytes)
     )
 
 

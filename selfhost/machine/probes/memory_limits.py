@@ -245,19 +245,11 @@ def _version_1(host: Host, chain: Groups, limits: Limits) -> None:
         _group_1(host, folder, name)
         for folder, name in zip(chain.folders, chain.names, strict=True)
     ]
-    covered = False
-    for group in members:
-        covered = covered or group.inherited_bytes is not None
-        if group.limit_bytes is None and not covered:
-            limits.why = _why_no_limit_1(host, group.folder) or limits.why
+    limits.why = _why_unread_1(host, members) or limits.why
     for group in members:
         limits.levels += _levels_1(host, group)
         limits.levels += _inherited_1(group, limits.levels)
         _swap_1(host, group, limits)
-    if not any(
-        group.limit_bytes is not None or group.inherited_bytes is not None for group in members
-    ):
-        limits.why = limits.why or "no memory control group could be read"
     if not limits.levels and not host.exists(chain.folders[0]):
         limits.why = limits.why or f"control group {chain.names[0]} cannot be seen from here"
     # an ancestor that was read itself says more than the same limit seen from below
@@ -267,6 +259,19 @@ def _version_1(host: Host, chain: Groups, limits: Limits) -> None:
         for level in limits.levels
         if level.file != _INHERITED or level.limit_bytes not in readable
     ]
+
+
+def _why_unread_1(host: Host, members: list[_Group1]) -> str | None:
+    """Why a limit is unread that no group below it states as inherited; of several the last."""
+    why = None
+    for group in members:
+        if group.inherited_bytes is not None:
+            return why
+        if group.limit_bytes is None:
+            why = _why_no_limit_1(host, group.folder) or why
+    if any(group.limit_bytes is not None for group in members):
+        return why
+    return why or "no memory control group could be read"
 
 
 def _why_no_limit_1(host: Host, folder: str) -> str | None:

@@ -231,17 +231,17 @@ def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     weights, indices = _weights_of(files)
     if not weights and not indices:
         return None
-    indexed = [
-        (index.removesuffix(_base(index)), *_index(search, files[index]))
-        for index in indices
-        if not _base(index).startswith(_NOT_THE_MODEL)
-    ]
     wanted = {part for name in weights for part in _parts_of(name)}
-    wanted |= {folder + name for folder, names, _ in indexed for name in names}
-    total = sum(bytes_in_all or 0 for _, _, bytes_in_all in indexed)
+    total, are_indices_read = 0, True
+    for index in indices:
+        if not _base(index).startswith(_NOT_THE_MODEL):
+            names, bytes_in_all = _index(search, files[index])
+            wanted |= {index.removesuffix(_base(index)) + name for name in names}
+            total += bytes_in_all or 0
+            are_indices_read = are_indices_read and bool(names)
     sizes = [files[name].size if name in files else 0 for name in wanted]
     complete = (
-        all(names for _, names, _ in indexed)
+        are_indices_read
         and _is_described(files, weights)
         and all(sizes)
         and _pipeline_is_whole(search, files, wanted)

@@ -429,53 +429,102 @@ class Program:
     def _replay(
         self, lengths: tuple[int, ...], until: Peak | None
     ) -> tuple[Peak, Arena, list[tuple[int, int]]]:
-        arena, peak = Arena(), Peak()
-        starts, ends = [0] * self._slots, [0] * self._slots
-        held: dict[int, tuple[int, int]] = {}
-        for slot, (factor, unit) in enumerate(self._inputs, _CARRIED):
-            size = aligned(factor * lengths[unit])
-            starts[slot] = arena.take(size)
-            ends[slot] = starts[slot] + size
-            held[slot] = factor, unit
+        """The peak, the arena and the buffers in use as (factor, unit): at the end, or at `until`.
+        Without `until` the buffers of parts are not counted.
+        """
+        run = _Run(self._slots)
+        self._place_inputs(run, lengths)
         sizes: dict[_Part, list[int]] = {}
         left: dict[tuple[object, ...], tuple[list[int], list[int], list[int], list[int]]] = {}
         handed: dict[_Part, list[tuple[int, int]]] = {}
         for position, part in enumerate(self._order):
-            key = (part, *starts[:_CARRIED], *arena.starts, *arena.ends)
+            key = (part, *run.starts[:_CARRIED], *run.arena.starts, *run.arena.ends)
             state_after = left.get(key)
             if state_after is not None and (until is None or until.position != position):
-                starts[:_CARRIED], ends[:_CARRIED] = state_after[:2]
-                arena.starts, arena.ends = state_after[2].copy(), state_after[3].copy()
+                run.go_on_from(state_after)
                 if until is not None:
-                    for slot in range(_CARRIED):
-                        held.pop(slot, None)
-                    held.update(enumerate(handed[part]))
+                    run.hold_carried(handed[part])
                 continue
             if part not in sizes:
                 sizes[part] = [aligned(factor * lengths[unit]) for factor, unit in part.sizes]
-            following = iter(sizes[part])
-            taken = 0
-            for event, slot in enumerate(part.events):
-                if slot < 0:
-                    arena.give(starts[~slot], ends[~slot])
-                    if until is not None:
-                        held.pop(~slot)
-                    continue
-                size = next(following)
-                start = arena.take(size)
-                starts[slot], ends[slot] = start, start + size
-                if arena.top > peak.bytes:
-                    peak.bytes, peak.position, peak.event = arena.top, position, event
-                if until is not None:
-                    held[slot] = part.sizes[taken]
-                    taken += 1
-                    if (position, event) == (until.position, until.event):
-                        return peak, arena, list(held.values())
-            count = len(part.results)
-            starts[:count] = [starts[slot] for slot in part.results]
-            ends[:count] = [ends[slot] for slot in part.results]
+            if until is None:
+                run.compute(part, sizes[part], position)
+            elif run.compute_until(part, sizes[part], position, until):
+                break
+            run.hand_on(part.results)
             if until is not None:
-                handed[part] = [held.pop(slot) for slot in part.results]
-                held.update(enumerate(handed[part]))
-            left[key] = starts[:_CARRIED], ends[:_CARRIED], arena.starts.copy(), arena.ends.copy()
-        return peak, arena, list(held.values())
+                handed[part] = [run.held.pop(slot) for slot in part.results]
+                run.held.update(enumerate(handed[part]))
+            left[key] = run.state()
+        return run.peak, run.arena, list(run.held.values())
+
+    def _place_inputs(self, run: _Run, lengths: tuple[int, ...]) -> None:
+        for slot, (factor, unit) in enumerate(self._inputs, _CARRIED):
+            size = aligned(factor * lengths[unit])
+            run.starts[slot] = run.arena.take(size)
+            run.ends[slot] = run.starts[slot] + size
+            run.held[slot] = factor, unit
+
+
+class _Run:
+    """One replay: the arena, where each slot's buffer lies in it, the peak so far, and the buffers
+    in use by slot, as (factor, unit).
+    """
+
+    __slots__ = ("arena", "ends", "held", "peak", "starts")
+
+    def __init__(self, slots: int) -> None:
+        self.arena, self.peak = Arena(), Peak()
+        self.starts, self.ends = [0] * slots, [0] * slots
+        self.held: dict[int, tuple[int, int]] = {}
+
+    def compute(self, part: _Part, sizes: Sequence[int], position: int) -> None:
+        """All events of a part: a slot is taken, or given back where its number is inverted."""
+        arena, starts, ends, peak = self.arena, self.starts, self.ends, self.peak
+        following = iter(sizes)
+        for event, slot in enumerate(part.events):
+            if slot < 0:
+                arena.give(starts[~slot], ends[~slot])
+                continue
+            size = next(following)
+            starts[slot] = start = arena.take(size)
+            ends[slot] = start + size
+            if arena.top > peak.bytes:
+                peak.bytes, peak.position, peak.event = arena.top, position, event
+
+    def compute_until(self, part: _Part, sizes: Sequence[int], position: int, until: Peak) -> bool:
+        """As `compute`, with the buffers in use counted. True once the event of `until` is done."""
+        taken = 0
+        for event, slot in enumerate(part.events):
+            if slot < 0:
+                self.arena.give(self.starts[~slot], self.ends[~slot])
+                self.held.pop(~slot)
+                continue
+            self.starts[slot] = self.arena.take(sizes[taken])
+            self.ends[slot] = self.starts[slot] + sizes[taken]
+            self.held[slot] = part.sizes[taken]
+            taken += 1
+            if (position, event) == (until.position, until.event):
+                return True
+        return False
+
+    def hand_on(self, results: Sequence[int]) -> None:
+        """The results of a part become the first slots, where the next part reads them."""
+        count = len(results)
+        self.starts[:count] = [self.starts[slot] for slot in results]
+        self.ends[:count] = [self.ends[slot] for slot in results]
+
+    def state(self) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Where the carried slots lie, and the free ranges of the arena."""
+        arena = self.arena
+        carried = self.starts[:_CARRIED], self.ends[:_CARRIED]
+        return *carried, arena.starts.copy(), arena.ends.copy()
+
+    def go_on_from(self, state: tuple[list[int], list[int], list[int], list[int]]) -> None:
+        self.starts[:_CARRIED], self.ends[:_CARRIED] = state[:2]
+        self.arena.starts, self.arena.ends = state[2].copy(), state[3].copy()
+
+    def hold_carried(self, buffers: Sequence[tuple[int, int]]) -> None:
+        for slot in range(_CARRIED):
+            self.held.pop(slot, None)
+        self.held.update(enumerate(buffers))

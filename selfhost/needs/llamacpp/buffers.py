@@ -222,14 +222,7 @@ def compute(
     masked = tokens if row.encoder else sum(_masks(room, architecture, row, groups))
     mask_width = 2 if flash_attention else 4
     windowed = any(window_of(architecture, row, group) is not None for group in groups)
-    per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
-    inputs = (
-        width
-        + 6
-        + (4 if windowed else 0)
-        + 2 * per_layer
-        + 2 * (architecture.deepstack_layers or 0) * width
-    )
+    inputs = _inputs(architecture) + (4 if windowed else 0)
     feed_forward = _feed_forward(architecture, row)
     attention, inputs = _attention(architecture, row, groups, room, tokens, inputs, flash_attention)
     recurrent = _recurrent(architecture, room, tokens)
@@ -251,6 +244,13 @@ def compute(
     return Compute(bytes=body, arithmetic=line)
 
 
+def _inputs(architecture: Architecture) -> int:
+    """Elements per token of what the graph is given, without masks."""
+    width = architecture.embedding_length
+    per_layer = (architecture.per_layer_embedding_length or 0) * architecture.layers
+    return width + 6 + 2 * per_layer + 2 * (architecture.deepstack_layers or 0) * width
+
+
 def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: str) -> Compute:
     """DeepSeek V4: parallel streams, of which a layer holds three copies, experts four; the rows of
     window and context are joined.
@@ -258,42 +258,23 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     Read from src/models/deepseek4.cpp; the copies were told by how the buffer changes with width,
     heads and experts.
     """
-    width, streams, tokens = (
-        architecture.embedding_length,
-        architecture.altup_inputs or 1,
-        room.micro_batch,
-    )
+    width, streams = architecture.embedding_length, architecture.altup_inputs or 1
+    tokens, mask_width = room.micro_batch, 2 if flash else 4
     heads = max(group.heads * group.key_length for group in architecture.attention)
     expert = max(
         ((group.used or 1) * (group.length + width) for group in architecture.feed_forward),
         default=0,
     )
     live = max(2 * heads + (3 * streams + 3) * width, expert + (4 * streams + 3) * width)
-    kinds = {group.compression: group for group in architecture.attention}
-    near = room.of(next(iter(kinds.values())).window_tokens)
-    rows = {every: room.of(None, every) for every in kinds if every}
-    indexed = [every for every, group in kinds.items() if every and group.indexer_heads]
-    masked = near + sum(rows.values()) + sum(rows[every] for every in indexed)
-    # every layer with an indexer has zeros for the rows it may choose, as wide as a mask
-    zeros = sum(
-        min(rows[every], kinds[every].indexer_rows or 0) * len(kinds[every].layers)
-        for every in indexed
-    )
-    joined, key = (
-        near + max(rows.values(), default=0),
-        max(group.key_length for group in architecture.attention),
-    )
+    joined, masked = _joined_rows(architecture, room)
     scores = 0 if flash else joined * max(group.heads for group in architecture.attention)
-    # what is read is 16 bits wide, so rows of 32 are copied twice; the queries of quantized rows
-    # are rotated
-    copied = (
-        room.streams
-        * joined
-        * (row_bytes(key_type, key) + (2 * key if flash and key_type == "f32" else 0))
-    )
-    copied += tokens * joined * (2 if flash else 4) * 2
+    # attention reads 16 bits, so rows of 32 are copied twice
+    key = max(group.key_length for group in architecture.attention)
+    row_width = row_bytes(key_type, key) + (2 * key if flash and key_type == "f32" else 0)
+    copied = room.streams * joined * row_width + tokens * joined * mask_width * 2
+    # the queries of quantized rows are rotated
     turned = 2 if key_type in ("f16", "bf16", "f32") else 3
-    mask = tokens * (masked + zeros) * (2 if flash else 4)
+    mask = tokens * masked * mask_width
     body = max(
         4 * tokens * (live + scores),
         4 * tokens * (turned * heads + (2 * streams + 1) * width + scores) + copied,
@@ -303,6 +284,21 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
         " masks"
     )
     return Compute(bytes=body + mask, arithmetic=line)
+
+
+def _joined_rows(architecture: Architecture, room: Cells) -> tuple[int, int]:
+    """The rows of window and context that one layer reads, and those of all masks."""
+    kinds = {group.compression: group for group in architecture.attention}
+    near = room.of(next(iter(kinds.values())).window_tokens)
+    rows = {every: room.of(None, every) for every in kinds if every}
+    indexed = [every for every, group in kinds.items() if every and group.indexer_heads]
+    masked = near + sum(rows.values()) + sum(rows[every] for every in indexed)
+    # a layer with an indexer has zeros for the rows it may choose, as wide as a mask
+    zeros = sum(
+        min(rows[every], kinds[every].indexer_rows or 0) * len(kinds[every].layers)
+        for every in indexed
+    )
+    return near + max(rows.values(), default=0), masked + zeros
 
 
 def _masks(
@@ -356,34 +352,40 @@ def _attention(
     inputs: int,
     flash: bool,
 ) -> tuple[float, int]:
-    width = architecture.embedding_length
+    """Elements per token that are alive during the largest attention, and those of the inputs."""
     if not architecture.attention:
         return 0.0, inputs
     keys = max((group.key_elements for group in groups), default=0)
     if row.encoder:
         keys = max(group.kv_heads * group.key_length for group in architecture.attention)
-    latent = next((group for group in architecture.attention if group.kind == "latent"), None)
-    queries = max(group.heads * group.key_length for group in architecture.attention)
     heads = max(group.heads for group in architecture.attention)
-    if latent is not None:
-        size, rope = latent.latent_length or 0, latent.rope_length or 0
-        live = 2 * width + heads * (latent.key_length + rope + 2 * size + rope) + 2 * size
-        unfused = heads * (size + rope) + 2 * width
-    else:
-        live, unfused = 2 * width + 2 * queries + 2 * keys, queries + 2 * width
+    live, unfused = _queried(architecture, keys)
+    span = tokens if row.encoder else room.full
     if row.relative_positions:
         # distances, their weights twice, the scores and what is made of them: flash attention knows
         # no such weights
-        span = tokens if row.encoder else room.full
         if not row.encoder and not flash:
             span = max(span, architecture.context_tokens or 0)
-        return float(max(live, 4 * span * heads + queries + 2 * width)), inputs + span
+        return float(max(live, 4 * span * heads + unfused)), inputs + span
     if flash:
         return float(live), inputs
-    span = tokens if row.encoder else room.full
-    return float(max(live, span * heads + unfused)), inputs + (
-        0 if latent is not None else 2 * keys
-    )
+    is_latent = any(group.kind == "latent" for group in architecture.attention)
+    return float(max(live, span * heads + unfused)), inputs + (0 if is_latent else 2 * keys)
+
+
+def _queried(architecture: Architecture, keys: int) -> tuple[int, int]:
+    """Elements per token of queries and keys: all that are alive at once, and those beside the
+    scores where flash attention does not fuse them.
+    """
+    width = architecture.embedding_length
+    latent = next((group for group in architecture.attention if group.kind == "latent"), None)
+    if latent is None:
+        queries = max(group.heads * group.key_length for group in architecture.attention)
+        return 2 * width + 2 * queries + 2 * keys, queries + 2 * width
+    heads = max(group.heads for group in architecture.attention)
+    size, rope = latent.latent_length or 0, latent.rope_length or 0
+    live = 2 * width + heads * (latent.key_length + rope + 2 * size + rope) + 2 * size
+    return live, heads * (size + rope) + 2 * width
 
 
 def _recurrent(architecture: Architecture, room: Cells, tokens: int) -> float:

@@ -11,9 +11,9 @@ the model for `1 + DRAFTED_TOKENS`. An adapter's tensors are copied into memory 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
+from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec, TensorGroup
 from ...core.records import Unread
 from ..cache import CacheGroup, cache_groups
 from ..modules import MODULES
@@ -74,6 +74,20 @@ def vocabularies_differ(model: ModelSpec, draft: ModelSpec) -> tuple[int, int] |
     return sizes[0], sizes[1]
 
 
+def why_no_own_block(model: ModelSpec, architectures: Mapping[str, Any]) -> str | None:
+    """Why the model cannot draft with a block of its own; None where it can. The block's cache is
+    as wide as a layer's, so it follows only from a layer that keeps its tokens.
+    """
+    from ..tensors import row_of
+
+    architecture = model.architecture
+    if architecture is None or not architecture.mtp_layers:
+        return "brings no block that predicts more than one token"
+    if not cache_groups(architecture, row_of(architecture, architectures)):
+        return "keeps no cache of tokens, so the size of its block's cache is not known"
+    return None
+
+
 def why_adapter_differs(
     model: ModelSpec,
     architectures: Mapping[str, Any],
@@ -100,16 +114,8 @@ def why_adapter_differs(
     if row is None and not architecture.tensors:
         return None
     row = row or ArchitectureRow(name=architecture.row)
-    groups = (
-        checkpoint_tensors(architecture, row)
-        if made_for is None
-        else gguf_tensors(architecture, row)
-    )
-    shapes = {
-        group.name.replace("*", str(layer)): group.shape
-        for group in groups
-        for layer in group.layers or (0,)
-    }
+    tensors_of = checkpoint_tensors if made_for is None else gguf_tensors
+    shapes = _shapes_by_name(tensors_of(architecture, row))
     for name, matrices in pairs.items():
         if made_for is None:
             why = _why_module_differs(model.name, architecture, row, name, matrices, shapes)
@@ -120,6 +126,15 @@ def why_adapter_differs(
         if why is not None:
             return why
     return None
+
+
+def _shapes_by_name(groups: Iterable[TensorGroup]) -> dict[str, tuple[int, ...]]:
+    """Each tensor's shape, by its name with the layer's number in it."""
+    return {
+        group.name.replace("*", str(layer)): group.shape
+        for group in groups
+        for layer in group.layers or (0,)
+    }
 
 
 def _why_module_differs(
@@ -412,7 +427,7 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     Their rank is --max-lora-rank, of a few sizes. Releases differ in whether tables and routed
     experts have room too: the high end.
     """
-    from ..torch.finetune import adapters
+    from ..torch.adapters import adapters
 
     slot = next((allowed_rank for allowed_rank in _LORA_RANKS if allowed_rank >= rank), rank)
     adapter = adapters(architecture, row, slot)
@@ -439,7 +454,7 @@ def adapter_of_rank(
 ) -> SizedWeights | Unread:
     """An adapter on every linear layer, as trainers write it: 32-bit at most, 16-bit at least."""
     from ..tensors import row_of
-    from ..torch.finetune import adapters
+    from ..torch.adapters import adapters
 
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None

@@ -37,8 +37,8 @@ class Recurring(Graph):
         return self.record.view(fetched)
 
     def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
-        """What a section hands over. A recurrent layer fetches its state before the layer
-        before it has computed its last sum.
+        """What a section hands over: its result, and the next layer's state where that one recurs.
+        The state is fetched before this layer's last sum.
         """
         group = self.early.get(layer)
         if group is None:
@@ -52,8 +52,8 @@ class Recurring(Graph):
         return result, fetched
 
     def convolved(self, past: Tensor, channels: int, taps: int, taken: Tensor) -> Tensor:
-        """The last inputs before the new ones, the last of which are kept, and the convolution
-        over them.
+        """The convolution over the inputs, with the last ones of the past in front. The last of the
+        new inputs are stored for the next batch.
         """
         record, each = self.record, self.tokens // self.sequences
         joined = record.result((taps + each, channels, self.sequences), past, taken)
@@ -61,7 +61,7 @@ class Recurring(Graph):
         return record.result((channels, each, self.sequences), joined)
 
     def scanned(self, inner: int, memory: int, *sources: Tensor) -> Tensor:
-        """The outputs and, behind them, the new states, which are kept."""
+        """The outputs; the new states lie behind them and are stored."""
         record = self.record
         outputs_and_states = record.result(
             (inner * self.tokens + memory * self.sequences,), *sources, record.view(self.states)
@@ -172,8 +172,8 @@ class Recurring(Graph):
         return record.result((self.width, tokens), record.result((inner, tokens), gated))
 
     def lightning(self, group: Recurrent, state: State, normed: Tensor) -> Tensor:
-        """MiniMax-Text-01: every token of the batch looks at those before it, with weights that
-        fade, and all of them at the state.
+        """MiniMax-Text-01: each token of the batch attends to the ones before it, with weights that
+        decay, and to the state.
         """
         record, tokens, each = self.record, self.tokens, self.tokens // self.sequences
         heads, size = group.heads or 1, group.key_length or 0

@@ -10,8 +10,8 @@ from .layers import Builder
 
 
 class KimiK3(Builder):
-    """Every so many layers the residual is kept and begun anew, and what a layer reads is a
-    mixture of those kept and its own.
+    """Every `banked_layers` layers the model stores the residual and starts a new one. A layer
+    reads a weighted sum of the stored residuals and the current one.
     """
 
     kept = 0
@@ -19,8 +19,8 @@ class KimiK3(Builder):
     scores: Tensor | None = None
 
     def stage(self, layer: int) -> tuple[int, bool]:
-        """What tells this layer's graph from that of others of its kind: how many are kept, and
-        whether it keeps one more.
+        """How many residuals are stored, and whether this layer stores one more: layers of one kind
+        that differ in these have different graphs.
         """
         every = self.row.banked_layers
         self.kept, self.keeping = -(-layer // every), layer % every == 0
@@ -38,8 +38,8 @@ class KimiK3(Builder):
         return section
 
     def step(self, number: int, layers: list[Layer], handed: bool) -> Section:
-        """Scores of what is kept are wanted by the next layer's norm before the residual is, so
-        they come before the last sum.
+        """One layer. The next layer's norm reads the scores of the stored residuals before it reads
+        the residual, so they are computed before the last sum.
         """
         entry = self.stand_in(self.tokens)
         self.scores = self.given_scores() if self.kept else None
@@ -55,7 +55,7 @@ class KimiK3(Builder):
         return tensor
 
     def scored(self, kept: int) -> Tensor:
-        """Of the norm of each that is kept."""
+        """A score of the norm of each stored residual."""
         record = self.record
         assert self.bank is not None
         return record.result(
@@ -90,7 +90,7 @@ class KimiK3(Builder):
         return record.over(sides, total, fed_forward)
 
     def mixed(self, residual: Tensor, kept: int, scores: Tensor) -> Tensor:
-        """By scores of their norms, one for each that is kept and one for the residual."""
+        """The stored residuals and the current one, weighted by the scores of their norms."""
         record, width, tokens = self.record, self.width, self.tokens
         assert self.bank is not None
         own = record.result((1, tokens), record.result((width, tokens), residual))
@@ -106,7 +106,7 @@ class KimiK3(Builder):
         return record.over((width, tokens), banked, beside)
 
     def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
-        """SiTU, of several operations: what is up comes after the gate has been bent."""
+        """SiTU takes several operations: the activation of the gate, then the product with `up`."""
         record = self.record
         return record.over(sides, record.over(sides, record.result(sides, gate), gate), up)
 

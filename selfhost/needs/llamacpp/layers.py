@@ -281,29 +281,26 @@ class Builder(Attending, Recurring, FeedingForward):
 
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, style = self.record, self.style
-        width, tokens = self.width, self.tokens
-        if (
-            layer.deep == 0
-            and self.embedded is not None
-            and (self.model.deepstack_layers or style.skip)
-        ):
-            residual = self.embedded if style.skip else record.view(self.embedded, strided=True)
+        if layer.deep == 0:
+            residual = self.first_residual(residual)
         record.moment = _first_part(layer)
-        normed = self.norm(residual, width, tokens) if layer.normed else residual
+        normed = self.norm(residual, self.width, self.tokens) if layer.normed else residual
         if style.expanded:
             record.expand(normed)
-        if (
-            self.row.encoder
-            and "layer_output_norm" in self.row.norms
-            and layer.heads is not None
-            and layer.wide is not None
-        ):
+        norms_after = self.row.encoder and "layer_output_norm" in self.row.norms
+        if norms_after and layer.heads is not None and layer.wide is not None:
             return self.encoder(layer.heads, layer.wide, residual, layer.rotated, layer.last)
         mixes = layer.heads is not None or layer.state is not None
         if (layer.wide is None or not mixes) and not style.beside:
             return self.one_part(layer, normed, residual)
         total = self.two_parts(layer, normed, residual)
         return self.with_embeddings(layer, total, residual)
+
+    def first_residual(self, residual: Tensor) -> Tensor:
+        """What the first layer reads where a model keeps embeddings for later layers."""
+        if self.embedded is None or not (self.model.deepstack_layers or self.style.skip):
+            return residual
+        return self.embedded if self.style.skip else self.record.view(self.embedded, strided=True)
 
     def one_part(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
         """A layer that attends, or recurs, or feeds forward."""
@@ -319,7 +316,7 @@ class Builder(Attending, Recurring, FeedingForward):
 
     def two_parts(self, layer: Layer, normed: Tensor, residual: Tensor) -> Tensor:
         """A layer that attends or recurs, or both beside each other, and then feeds forward."""
-        record, style, wide = self.record, self.style, layer.wide
+        style, wide = self.style, layer.wide
         assert wide is not None
         side = self.tokens
         both = layer.heads is not None and layer.state is not None
@@ -327,17 +324,15 @@ class Builder(Attending, Recurring, FeedingForward):
         norm_after = any(name in self.row.norms for name in _AFTER_FEED_FORWARD)
         if norm_after and style.normed_first:
             attended = self.norm(attended, self.width, side)
-        scores: Tensor | None = None
-        if style.routed_early:
-            scores = record.result((wide.experts or 1, side), residual)
+        scores = self.early_scores(wide, residual)
         if layer.last and not style.late_rows:
             side = LOGITS_ROWS
             attended, residual = self.of_last_rows(attended), self.of_last_rows(residual)
             if style.beside == "norm" or style.normed_residual:
                 normed = self.of_last_rows(normed)
             if scores is not None:
-                scores = record.result((wide.experts or 1, side), scores, self.rows)
-        record.moment = "the feed-forward"
+                scores = self.record.result((wide.experts or 1, side), scores, self.rows)
+        self.record.moment = "the feed-forward"
         entered = residual
         if norm_after and not (style.normed_first or style.normed_residual or style.beside):
             attended = self.norm(attended, self.width, side)
@@ -346,6 +341,12 @@ class Builder(Attending, Recurring, FeedingForward):
         if norm_after:
             computed = self.norm(computed, self.width, side)
         return self.sum_of_parts(computed, residual, attended, side)
+
+    def early_scores(self, wide: FeedForward, residual: Tensor) -> Tensor | None:
+        """The scores of experts where they are chosen before the feed-forward's norm."""
+        if not self.style.routed_early:
+            return None
+        return self.record.result((wide.experts or 1, self.tokens), residual)
 
     def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         """What attention or recurrence gives, and the residual.

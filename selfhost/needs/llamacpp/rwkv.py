@@ -12,17 +12,17 @@ from .layers import Builder
 
 
 class Rwkv(Builder):
-    """Each token is mixed with the one before it. RWKV 6 and 7, and Qwen 2.5 with their
-    recurrence instead of attention.
+    """A layer mixes each token with the one before it: RWKV 6 and 7, and Qwen 2.5 with their
+    recurrence in place of attention.
     """
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether every layer has that recurrence alone."""
+        """Whether every layer has this recurrence and none attends."""
         return not model.attention and all("rwkv" in group.kind for group in model.recurrent)
 
     def stage(self, layer: int) -> tuple[object, ...]:
-        """RWKV 7: later layers mix the first one's values in."""
+        """Whether it is the first layer: in RWKV 7 the later ones mix its values in."""
         self.first = layer == 0
         return (self.first,)
 
@@ -38,8 +38,8 @@ class Rwkv(Builder):
         return self.record.section((entry, *self.given), *self.fetched_early(number + 1, total))
 
     def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
-        """Both parts of a layer's state are fetched before the layer before it has computed its
-        feed-forward.
+        """What a section hands over: its result, and the two parts of the next layer's state, which
+        are fetched before this layer's feed-forward.
         """
         group = self.early.get(layer)
         if group is None:

@@ -19,24 +19,14 @@ from ..parts import Subject, term, times
 from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from ..tensors import ArchitectureRow, row_of
 from .activations import activations
-from .adapters import adapters
-from .model_states import experts_by_trainer, states
+from .model_states import states
 from .plan import Training, plan_of
-from .trainable import NO_TENSORS, why_not_computed, why_not_trained
+from .trainable import NO_TENSORS, why_not_computed
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-__all__ = [
-    "adapters",
-    "experts_by_trainer",
-    "finetune_needs",
-    "gathered",
-    "why_not_shared_out",
-    "why_not_trained",
-]
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
 DEFAULT_KEPT_CHECKPOINTS = 2

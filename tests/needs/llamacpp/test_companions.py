@@ -157,6 +157,27 @@ def test_a_draft_that_cannot_be_is_refused_with_the_reason(
         needs_of(model, draft=draft, runtime=runtime)
 
 
+@pytest.mark.parametrize(
+    ("model", "row", "why"),
+    [
+        ("bge-large-en-v1.5", "bert", "writes no text"),
+        # a diffusion model computes the whole text again in every step
+        ("llama-3.1-8b-instruct", "llada", "keeps no cache of tokens"),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["llama.cpp", "vllm"])
+def test_a_block_of_a_model_that_keeps_no_tokens_is_refused(
+    model: str, row: str, why: str, runtime: str, tmp_path: Path
+) -> None:
+    """A spec may state `mtp_layers` of a model without a cache; no cache of the block follows."""
+    stated = (SPECS / f"{model}.toml").read_text(encoding="utf-8")
+    own = re.sub(r'(?m)^gguf = ".*"', f'gguf = "{row}"\nmtp_layers = 1', stated, count=1)
+    spec = tmp_path / "own.toml"
+    spec.write_text(own, encoding="utf-8")
+    with pytest.raises(WorkloadError, match=why):
+        check(str(spec), Workload(draft="mtp", runtime=runtime), machine=MACHINE)
+
+
 def test_vllm_loads_the_own_block_beside_the_model() -> None:
     """DeepSeek V3's block has 13.46 billion parameters of its own, published beside the 671 billion (its model card: 685 in all)."""
     found = terms("deepseek-v3", runtime="vllm", draft="mtp")

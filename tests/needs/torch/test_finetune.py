@@ -33,7 +33,9 @@ from selfhost.modelfiles.config import read_config
 from selfhost.needs.cache import why_not_known
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.needs.torch.finetune import adapters, experts_by_trainer, finetune_needs, gathered
+from selfhost.needs.torch.adapters import adapters
+from selfhost.needs.torch.finetune import finetune_needs, gathered
+from selfhost.needs.torch.model_states import experts_by_trainer
 from selfhost.verdict.question import ask as asked_of
 from selfhost.verdict.record import Judged, Verdict, judge
 
