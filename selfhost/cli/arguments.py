@@ -316,7 +316,7 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
     if command == "plan":
         # it asks for no machine, and counts all memory of each
-        parser.set_defaults(machine=None, set=[], measure=False, memory=None)
+        parser.set_defaults(machine=None, gpu=[], set=[], measure=False, memory=None)
     else:
         _add_named_machine(place)
     place.add_argument(
@@ -340,9 +340,16 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
         metavar="FILE|DIR|PROFILE",
         help=(
             "another machine instead of this one: a record (`selfhost machine --format json`; -"
-            " reads it from a pipe), a folder of records, or the name of a known machine"
-            " (`selfhost machine --profiles`)"
+            " reads it from a pipe), a folder of records, or words of a known machine's name, as"
+            " 'macbook air m2' (`selfhost machine --profiles`)"
         ),
+    )
+    place.add_argument(
+        "--gpu",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the machine with this GPU instead of its own, as 'RTX 4090' or '2x RTX 3090'",
     )
     place.add_argument(
         "--set",
