@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 # of the desktops with a GPU among the profiles most have it
 ASSUMED_MEMORY_BYTES = 32 * units.GIB
 _CANDIDATES = 8
+# less is looked for in names alone
+_LEAST_LETTERS = 3
 
 
 class NotOneMachineError(UnknownMachineError):
@@ -124,7 +127,9 @@ def _by_words(text: str) -> list[Profile]:
     in_names = [name for name in names() if _has_all(words, [name], _variants())]
     if in_names:
         return [load(name) for name in in_names]
-    return [profile for profile in all_profiles() if _has_all(words, _texts(profile), _variants())]
+    if len(text.strip()) < _LEAST_LETTERS:
+        return []
+    return [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
 
 
 def _near(text: str) -> UnknownMachineError | None:
@@ -143,6 +148,11 @@ def _near(text: str) -> UnknownMachineError | None:
 def _variants() -> frozenset[str]:
     """Words that follow a chip's name and make it another chip: `pro`, `max`, `ti`."""
     return gpus.variants() | {variant for _, variant in gpus.apple_chips()}
+
+
+@lru_cache(1)
+def _profiles() -> tuple[Profile, ...]:
+    return all_profiles()
 
 
 def _texts(profile: Profile) -> list[str]:
@@ -230,7 +240,7 @@ def _several(text: str, candidates: Sequence[str]) -> NotOneMachineError:
 def _desktop_with(cards: NamedCards) -> Profile | None:
     """The profile of a desktop that has just these GPUs, the one with the least memory."""
     wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
-    for profile in all_profiles():
+    for profile in _profiles():
         own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
         if wanted and profile.kind == "desktop" and own == wanted:
             return profile
