@@ -15,7 +15,7 @@ from helpers.paths import TRUTH
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention
-from selfhost.machine.changes import vendor_of
+from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.verdict import processor, speed

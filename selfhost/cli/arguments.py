@@ -390,7 +390,7 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
     if command == "plan":
         # it asks for no machine, and counts all memory of each
-        parser.set_defaults(machine=None, set=[], measure=False, memory=None)
+        parser.set_defaults(machine=None, gpu=[], set=[], measure=False, memory=None)
     else:
         _add_named_machine(place)
     place.add_argument(
@@ -412,7 +412,14 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
         "--machine",
         action=_Once,
         metavar="NAME|FILE",
-        help="a known machine (machine --profiles), or a record",
+        help="a known machine by words of its name (machine --profiles), or a record",
+    )
+    place.add_argument(
+        "--gpu",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="the machine with this GPU instead of its own, as 'RTX 4090' or '2x RTX 3090'",
     )
     place.add_argument(
         "--set",

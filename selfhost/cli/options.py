@@ -58,10 +58,13 @@ def load_of(options: argparse.Namespace) -> Load | None:
 
 
 def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
-    """The machine to judge, or each record of a folder, as --machine, --measure and --set say."""
+    """The machine to judge, or each record of a folder, as --machine, --gpu, --measure and --set
+    say. What else a name can mean is put into `options.notes`.
+    """
     from ..machine.reader import Machine
 
     named: str | None = options.machine
+    notes: list[str] = []
     if named is None:
         machines: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
     elif options.measure:
@@ -70,17 +73,23 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
             remedy="leave one of them out",
         )
     else:
-        machines = _named_machines(named)
-    if options.set:
+        machines = _named_machines(named, notes)
+    if options.set or options.gpu:
         from ..machine.changes import apply
 
-        machines = tuple(apply(machine, options.set) for machine in machines)
+        machines = tuple(apply(machine, options.set, options.gpu) for machine in machines)
+    if options.gpu:
+        from ..machine.gpu_names import cards_named
+
+        notes += [note for text in options.gpu for note in cards_named(text).notes]
+    options.notes = tuple(dict.fromkeys(notes))
     return machines
 
 
-def _named_machines(named: str) -> tuple[Machine, ...]:
+def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     """A path goes before a profile only where it looks like one: a file that happens to be
-    called as a profile changes nothing.
+    called as a profile changes nothing. It goes before words of a profile's name. What else the
+    name can mean is added to `notes`.
     """
     from ..machine.record import Machine
 
@@ -97,12 +106,9 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
 
         try:
             return (load(named).machine,)
-        except UnknownMachineError as error:
+        except UnknownMachineError:
             if not os.path.lexists(named):
-                message = f"{error}, and there is no file or folder of that name"
-                raise UnknownMachineError(
-                    message, remedy=error.remedy, nearest=error.nearest
-                ) from None
+                return (_machine_by_words(named, notes),)
     if os.path.isdir(named):
         from ..audit.machines import load_machines
 
@@ -111,6 +117,22 @@ def _named_machines(named: str) -> tuple[Machine, ...]:
             raise MachineFileError(fleet.problems)
         return fleet.machines
     return (Machine.from_file(named),)
+
+
+def _machine_by_words(named: str, notes: list[str]) -> Machine:
+    from ..machine.named import NotOneMachineError, profile_named
+    from ..machine.profiles import UnknownMachineError
+
+    try:
+        found = profile_named(named)
+    except NotOneMachineError:
+        raise
+    except UnknownMachineError as error:
+        message = f"{error}, and there is no file or folder of that name"
+        raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
+    if found.note is not None:
+        notes.append(found.note)
+    return found.profile.machine
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
@@ -164,6 +186,7 @@ def options_to_repeat(options: argparse.Namespace) -> str:
             if getattr(options, "prices", "snapshot") != "snapshot"
             else []
         ),
+        *(word for text in options.gpu for word in ("--gpu", text)),
         *(word for text in options.set for word in ("--set", text)),
         *(word for folder in options.specs for word in ("--specs", folder)),
     ]

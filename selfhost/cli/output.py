@@ -19,17 +19,29 @@ if TYPE_CHECKING:
 
 
 def deliver(options: argparse.Namespace, text: str) -> None:
-    """To --output, else to standard output."""
+    """To --output, else to standard output; then the notes on what was typed."""
     if options.output is None:
         write(text)
-        return
-    write_file(options.output, text)
+    else:
+        write_file(options.output, text)
+    _tell_notes(options)
 
 
 def present(options: argparse.Namespace, document: Document) -> None:
     """A document for a person: drawn on a terminal, plain in a pipe or file, where FORCE_COLOR
-    adds colour and nothing else.
+    adds colour and nothing else. Then the notes on what was typed.
     """
+    _present(options, document)
+    _tell_notes(options)
+
+
+def _tell_notes(options: argparse.Namespace) -> None:
+    """What else the name of a machine or a GPU can mean, after the answer."""
+    for text in getattr(options, "notes", ()):
+        note(text)
+
+
+def _present(options: argparse.Namespace, document: Document) -> None:
     from ..reports.layout import plain
 
     if options.output is not None:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.records import Unread
-from . import gpus
+from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, spelled
+from .gpus import vendor_of
 from .record import (
     MAX_CORES,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
+    MAX_TEXT,
     MIN_CORES,
     PURPOSES,
     Accelerator,
@@ -90,25 +92,35 @@ ASSUMED_BYTES_PER_CORE = 4 * units.GIB
 MOST_ASSUMED_CORES = 64
 
 _NAME_LENGTH = 120
-# as of a profile
-_MOST_CARDS = 64
 
 
 class SettingError(InputError):
     """A `--set` makes no sense; `problems` names every one that does not."""
 
 
-def apply(machine: Machine, settings: Sequence[str]) -> Machine:
-    """`machine` as it would be with each `key=value` of `settings`, for planning. Without settings
-    it is returned as it is.
+def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] = ()) -> Machine:
+    """`machine` as it would be with each `key=value` of `settings`, and with the GPUs of
+    `named_gpus` in place of its own, for planning. Without either it is returned as it is.
 
     Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
     would find), gpu (`24GiB`, `2x24GiB:NAME`, `none`; several make several), architecture, system,
-    instruction_sets. Raises `SettingError` with every fault.
+    instruction_sets. Names of GPUs are as `gpu_names.cards_named` reads them. Raises `SettingError`
+    with every fault.
     """
-    if not settings:
+    if not settings and not named_gpus:
         return machine
     problems: list[Problem] = []
+    values_of_key = _values(settings, problems)
+    nearest = _add_named(named_gpus, values_of_key, problems)
+    if problems:
+        raise SettingError(problems, nearest=nearest)
+    labels = [named.label for _, named in values_of_key.get(_NAMED, ())]
+    what = ", ".join([*labels, *(text.strip() for text in settings)])
+    return planned(_changed(machine, values_of_key, what))
+
+
+def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:
+    """Each key with its settings and their values; what is wrong goes to `problems`."""
     values_of_key: dict[str, list[tuple[str, Any]]] = {}
     for text in settings:
         key, is_set, value = text.partition("=")
@@ -138,9 +150,34 @@ def apply(machine: Machine, settings: Sequence[str]) -> Machine:
                     remedy="set it once",
                 )
             )
-    if problems:
-        raise SettingError(problems)
-    return planned(_changed(machine, values_of_key, ", ".join(text.strip() for text in settings)))
+    return values_of_key
+
+
+def _add_named(
+    names: Sequence[str],
+    values_of_key: dict[str, list[tuple[str, Any]]],
+    problems: list[Problem],
+) -> list[str]:
+    """Put the GPUs of `--gpu` beside the settings. The names that are near those not known."""
+    nearest: list[str] = []
+    if names and "gpu" in values_of_key:
+        message = "is given, and --set gpu=… as well: both say which GPUs there are"
+        problems.append(Problem(file="--gpu", message=message, remedy="leave one of them out"))
+    for name in names:
+        try:
+            values_of_key.setdefault(_NAMED, []).append((name, cards_named(name)))
+        except UnknownGpuError as error:
+            problems.append(Problem(file="--gpu", message=error.message, remedy=error.remedy))
+            nearest += error.nearest
+    named = values_of_key.get(_NAMED, [])
+    cards = [len(several.accelerators) for _, several in named]
+    if len(named) > 1 and not all(cards):
+        remedy = "give it alone"
+        problems.append(Problem(file="--gpu", message="none is no GPU", remedy=remedy))
+    if sum(cards) > MOST_CARDS:
+        message = f"{sum(cards)} GPUs are more than the {MOST_CARDS} that are judged"
+        problems.append(Problem(file="--gpu", message=message, remedy="name fewer"))
+    return nearest
 
 
 def planned(machine: Machine) -> Machine:
@@ -188,12 +225,6 @@ def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ..
     for name in every_set:
         every_set += (other for other in IMPLIED_SETS.get(name, ()) if other not in every_set)
     return tuple(dict.fromkeys(every_set))
-
-
-def vendor_of(name: str) -> str:
-    """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not say."""
-    words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
-    return gpus.maker_of(words) or "unknown"
 
 
 def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...] | None:
@@ -271,6 +302,13 @@ def _set_gpu(change: _Change, given: _Given) -> None:
     change.forget(r"(?s)accelerators\..*")
 
 
+def _set_named_gpus(change: _Change, given: Sequence[tuple[str, NamedCards]]) -> None:
+    cards = tuple(card for _, named in given for card in named.accelerators)
+    change.values["accelerators"] = cards
+    change.sources["accelerators"] = "; ".join(named.source for _, named in given)[:MAX_TEXT]
+    change.forget(r"(?s)accelerators\..*")
+
+
 def _set_system(change: _Change, given: _Given) -> None:
     text, value = given[0]
     change.put("system", value, text)
@@ -298,12 +336,15 @@ def _set_architecture(change: _Change, given: _Given) -> None:
 
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# the key of what `--gpu` names, which is no key of `--set`
+_NAMED = "--gpu"
 _SETTERS: Mapping[str, Callable[[_Change, _Given], None]] = {
     "memory": _set_memory,
     "cores": _set_cores,
     "disk": _set_disk,
     "bandwidth": _set_bandwidth,
     "gpu": _set_gpu,
+    _NAMED: _set_named_gpus,
     "system": _set_system,
     "instruction_sets": _set_instruction_sets,
     "architecture": _set_architecture,
@@ -436,16 +477,6 @@ def _free(text: str) -> int:
     return 0 if text.strip() == "0" else _size("disk", MAX_DISK_BYTES)(text)
 
 
-# names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
-_AFTER_WORD = re.compile(
-    r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)",
-    re.IGNORECASE,
-)
-_BEFORE_WORD = re.compile(
-    r"(?<=\d)(?:ti(?=super|\b)|(?:super|xtx|xt|gre)\b)|(?<=\dti)super\b", re.IGNORECASE
-)
-
-
 def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     if text.lower() == "none":
         return None
@@ -453,7 +484,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
     count = int(many[1]) if many else 1
     size = many[2] if many else size
-    if "," in size or not 1 <= count <= _MOST_CARDS:
+    if "," in size or not 1 <= count <= MOST_CARDS:
         what = f"of {count} cannot be asked about" if many else "is one size for each of several"
         raise _Fault(what, "write for example gpu=2x24GiB, or --set gpu=… once for each")
     if name.strip():
@@ -462,10 +493,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
         except MachineFileError as error:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
-    name = (
-        _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", name.strip()))
-        or f"GPU with {units.binary(memory)}"
-    )
+    name = spelled(name) or f"GPU with {units.binary(memory)}"
     return (
         Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False),
     ) * count

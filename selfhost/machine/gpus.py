@@ -6,6 +6,7 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -35,6 +36,40 @@ class Chip(Record):
     least_gb_per_s: float
 
 
+class Card(Record):
+    """A GPU as it is sold: a row of the table.
+
+    `words` tell it from others; `named` are all words of its driver's name and what people say
+    beside them; `called` are other names as a whole. `memory_gib` are the sizes that it is sold
+    with, smallest first; of a card with several GPUs (`devices`) those of one. A `unified` one has
+    none: it is part of a machine.
+    """
+
+    name: str
+    words: frozenset[str]
+    named: frozenset[str]
+    called: tuple[frozenset[str], ...]
+    memory_gib: tuple[float, ...]
+    unified: bool
+    devices: int
+
+    @property
+    def label(self) -> str:
+        """The name without the words that people leave unsaid."""
+        unsaid = typed_words().unsaid
+        return " ".join(word for word in self.name.split() if word.lower() not in unsaid)
+
+
+class TypedWords(Record):
+    """How typed names differ from those of drivers; the header of the table explains each."""
+
+    left_out: frozenset[str]
+    forms: frozenset[str]
+    idle: frozenset[str]
+    unsaid: frozenset[str]
+    same: Mapping[str, str]
+
+
 class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
@@ -62,7 +97,8 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     memory_gib = round((memory_bytes or 0) / units.GIB)
     others = tuple(
         (words, other["gb_per_s"])
-        for words, other in _rows("other")
+        for words, tables in _rows("other")
+        for other in tables
         if other["memory_gib"] == memory_gib
     )
     own: float | None = _of_row(name, others)
@@ -83,7 +119,7 @@ def board_watts(name: str) -> tuple[float, float] | None:
 
 
 def source_of(fact: str) -> str:
-    """Where the figures of a key of the rows are from: `watts`, `driver`, `runs`."""
+    """Where the figures of a key of the rows are from: `memory`, `watts`, `driver`, `runs`."""
     source: str = _table()["sources"][fact]
     return source
 
@@ -93,12 +129,57 @@ def driver_memory_mib(name: str, sold_gb: float) -> int | None:
     return _driver_memory().get((name, sold_gb))
 
 
+def bandwidth_source(name: str, memory_gib: float) -> str | None:
+    """Where the peak of a GPU's memory is from; None for one without a row."""
+    others = tuple(
+        (words, other["source"])
+        for words, tables in _rows("other")
+        for other in tables
+        if other["memory_gib"] == memory_gib
+    )
+    key = _of_row(name, others) or _of_row(name, _rows("source"))
+    return None if key is None else source_of(key)
+
+
+@lru_cache(1)
+def cards() -> tuple[Card, ...]:
+    """Every GPU of the table."""
+    return tuple(
+        Card(
+            name=row["name"],
+            words=frozenset(row["words"].split()),
+            named=words_of(f"{row['name']} {row['words']} {row.get('also', '')}"),
+            called=tuple(map(words_of, row.get("called", ()))),
+            memory_gib=tuple(row.get("memory_gib", ())),
+            unified=row.get("unified", False),
+            devices=row.get("devices", 1),
+        )
+        for row in _table()["gpu"]
+    )
+
+
+@lru_cache(1)
+def typed_words() -> TypedWords:
+    """The words that a typed name may lack, or has instead of others."""
+    table = _table()["typed"]
+    return TypedWords(
+        left_out=frozenset(table["left_out"]),
+        forms=frozenset(table["forms"]),
+        idle=frozenset(table["idle"]),
+        unsaid=frozenset(table["unsaid"]),
+        same=table["same"],
+    )
+
+
+def apple_chips() -> tuple[tuple[str, str], ...]:
+    """Apple's chips by generation and variant: `("m1", "max")`, `("m1", "")`."""
+    return tuple((row["chip"], row["variant"]) for row in _table()["apple"])
+
+
 def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.
     """
-    import re
-
     plain = name.lower().replace("-", " ")
     for row in _table()["generation"]:
         if re.search(rf"\b(?:{'|'.join(row['names'])})\b", plain):
@@ -119,6 +200,12 @@ def maker_of(words: frozenset[str]) -> str | None:
             maker: str = row["id"]
             return maker
     return None
+
+
+def vendor_of(name: str) -> str:
+    """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not say."""
+    words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
+    return maker_of(words) or "unknown"
 
 
 def soldered_chip(words: frozenset[str]) -> Chip | None:
@@ -148,8 +235,9 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
 
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
     """The value of the row with the most words of `name`; None where none has the same variant."""
-    words, variants = words_of(name), _variants()
-    matching = [row for row in rows if row[0] <= words and row[0] & variants == words & variants]
+    same, telling = typed_words().same, variants()
+    words = frozenset(same.get(word, word) for word in words_of(name))
+    matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
     return max(matching, key=lambda row: len(row[0]))[1] if matching else None
 
 
@@ -162,7 +250,8 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], Any], ...]:
 
 
 @lru_cache(1)
-def _variants() -> frozenset[str]:
+def variants() -> frozenset[str]:
+    """Words that make another GPU of one: `ti`, `laptop`."""
     return frozenset(_table()["variants"])
 
 
@@ -173,8 +262,11 @@ def _hbm_words() -> frozenset[str]:
 
 @lru_cache(1)
 def _driver_memory() -> Mapping[tuple[str, float], int]:
-    drivers = [driver for _, driver in _rows("driver")]
-    return {(driver["name"], driver["sold_gb"]): driver["mib"] for driver in drivers}
+    return {
+        (row["name"], driver["sold_gb"]): driver["mib"]
+        for row in _table()["gpu"]
+        for driver in row.get("driver", ())
+    }
 
 
 @lru_cache(1)

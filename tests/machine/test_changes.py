@@ -36,6 +36,57 @@ def finding(
     return found
 
 
+# ------------------------------------------------------------------ GPUs by name
+
+
+def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
+    """All else is the machine's; the record says whose word the figures are."""
+    machine = apply(HERE, [], ["RTX 4090"])
+    (card,) = machine.accelerators or ()
+    assert (card.name, card.memory_total_bytes) == ("NVIDIA GeForce RTX 4090", 24564 * 2**20)
+    assert card.memory_bandwidth_bytes_per_second == gpu_bandwidth(card.name)
+    assert machine.planning
+    assert machine.name == f"{HERE.name} with RTX 4090"
+    assert '--gpu "RTX 4090"' in machine.sources["accelerators"]
+    for fact in ("memory_limit_bytes", "cpu_cores_usable", "cpu_model", "disks", "system"):
+        assert getattr(machine, fact) == getattr(HERE, fact)
+    assert Machine.from_json(machine.to_json()).accelerators == machine.accelerators
+    assert finding("accelerator", machine).code == "accelerator-fits"
+
+
+def test_named_gpus_and_settings_go_together() -> None:
+    machine = apply(HERE, ["memory=64GiB"], ["2x RTX 3090", "L4"])
+    assert [card.name for card in machine.accelerators or ()] == [
+        *["NVIDIA GeForce RTX 3090"] * 2,
+        "NVIDIA L4",
+    ]
+    assert machine.memory_limit_bytes == 64 * GIB
+    assert machine.name.endswith(" with 2x RTX 3090, L4, memory=64GiB")
+    assert apply(HERE, [], ["none"]).accelerators == ()
+
+
+@pytest.mark.parametrize(
+    ("settings_given", "names", "message"),
+    [
+        (["gpu=24GiB"], ["RTX 4090"], "both say which GPUs"),
+        (["GPU=none"], ["RTX 4090"], "both say which GPUs"),
+        ([], ["RTX 4091"], "no GPU is called"),
+        ([], ["none", "RTX 4090"], "none is no GPU"),
+        ([], ["40x L4", "40x L4"], "80 GPUs"),
+        ([], ["M4 Max"], "no card"),
+    ],
+)
+def test_named_gpus_that_make_no_sense(
+    settings_given: list[str], names: list[str], message: str
+) -> None:
+    """All faults at once, each with what to type."""
+    with pytest.raises(SettingError, match=message) as caught:
+        apply(HERE, [*settings_given, "cores=many"], names)
+    assert len(caught.value.problems) == 2
+    assert all(problem.remedy for problem in caught.value.problems)
+    assert all(str(problem).startswith(("--gpu", "--set")) for problem in caught.value.problems)
+
+
 # ------------------------------------------------------------------ settings
 
 

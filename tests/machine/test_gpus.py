@@ -1,4 +1,6 @@
-"""The table of GPUs: every row is whole, names its source, and is found by its own words."""
+"""The table of GPUs: every row is whole, names its source, and is found by its own words and by
+its driver's name.
+"""
 
 import subprocess
 import sys
@@ -12,7 +14,21 @@ from selfhost.machine import gpus
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {
-    "gpu": {"words", "gb_per_s", "source", "other", "prompt_tflops", "watts", "driver"},
+    "gpu": {
+        "name",
+        "words",
+        "also",
+        "called",
+        "memory_gib",
+        "unified",
+        "devices",
+        "gb_per_s",
+        "source",
+        "other",
+        "prompt_tflops",
+        "watts",
+        "driver",
+    },
     "generation": {"capability", "names", "hbm"},
     "maker": {"id", "words"},
     "chip": {"name", "words", "gb_per_s", "least_gb_per_s", "source"},
@@ -24,7 +40,7 @@ KEYS = {
 def test_a_row_has_no_other_keys_and_names_a_source(table: str) -> None:
     for row in TABLE[table]:
         assert row.keys() <= KEYS[table], row
-        figures = [row, *(row[key] for key in ("other", "smaller") if key in row)]
+        figures = [row, *row.get("other", ()), *([row["smaller"]] if "smaller" in row else [])]
         if table in ("gpu", "chip", "apple"):
             assert all(figure["source"] in TABLE["sources"] for figure in figures), row
 
@@ -42,13 +58,54 @@ def test_a_gpu_is_found_by_its_own_words(row: dict[str, Any]) -> None:
         assert gpus.board_watts(words) == tuple(row["watts"])
     if "gb_per_s" in row:
         assert gpus.peak_gb_per_s(words) == row["gb_per_s"]
-        assert 50 < row["gb_per_s"] < 20_000
-    if "driver" in row:
-        driver = row["driver"]
-        assert set(words.split()) <= gpus.words_of(driver["name"])
-        assert gpus.driver_memory_mib(driver["name"], driver["sold_gb"]) == driver["mib"]
+        assert 30 < row["gb_per_s"] < 20_000
+    for driver in row.get("driver", ()):
+        assert gpus.driver_memory_mib(row["name"], driver["sold_gb"]) == driver["mib"]
         # as sold in GB or GiB, less what the card keeps for itself
         assert 0.92 < driver["mib"] / (driver["sold_gb"] * 1024) <= 1.0
+
+
+@pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
+def test_a_gpu_is_found_by_its_drivers_name(row: dict[str, Any]) -> None:
+    """With each memory that it is sold with it has the bandwidth of that one, and a maker."""
+    peaks = {other["memory_gib"]: other["gb_per_s"] for other in row.get("other", ())}
+    assert peaks.keys() <= set(row.get("memory_gib", ()))
+    for size in row.get("memory_gib", ()):
+        peak = gpus.peak_gb_per_s(row["name"], size * 2**30)
+        assert peak == peaks.get(size, row["gb_per_s"])
+        assert gpus.bandwidth_source(row["name"], size)
+    assert gpus.vendor_of(row["name"]) in ("nvidia", "amd", "intel") or "apple" in row["words"]
+
+
+@pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
+def test_a_row_states_what_it_is_sold_with(row: dict[str, Any]) -> None:
+    """A card has its sizes, smallest first; a GPU that shares the machine's RAM has none."""
+    sizes = row.get("memory_gib", [])
+    assert sizes == sorted(set(sizes))
+    assert bool(sizes) is not row.get("unified", False)
+    assert {driver["sold_gb"] for driver in row.get("driver", ())} <= set(sizes)
+    if gpus.vendor_of(row["name"]) == "nvidia" and not row.get("unified"):
+        assert gpus.capability_by_name(row["name"]) is not None
+
+
+def test_memory_of_cards_is_what_their_makers_state() -> None:
+    """Sizes and bandwidths of the cards people ask about most, from the makers' product pages."""
+    stated = {
+        "NVIDIA GeForce GTX 1050 Ti": ([4], 112),
+        "NVIDIA GeForce RTX 3080": ([10, 12], 760),
+        "NVIDIA GeForce RTX 4090": ([24], 1008),
+        "NVIDIA GeForce RTX 4090 Laptop GPU": ([16], 576),
+        "NVIDIA GeForce RTX 5060 Ti": ([8, 16], 448),
+        "NVIDIA L40S": ([48], 864),
+        "AMD Radeon RX 7900 XT": ([20], 800),
+        "AMD Radeon RX 9060 XT": ([8, 16], 320),
+        "AMD Instinct MI325X": ([256], 6000),
+        "Intel Arc A770 Graphics": ([8, 16], 560),
+    }
+    rows = {row["name"]: row for row in TABLE["gpu"]}
+    for name, (sizes, peak) in stated.items():
+        assert rows[name]["memory_gib"] == sizes
+        assert rows[name]["gb_per_s"] == pytest.approx(peak, rel=0.01)
 
 
 @pytest.mark.parametrize("row", TABLE["chip"], ids=lambda row: row["name"])

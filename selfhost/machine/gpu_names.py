@@ -1,0 +1,327 @@
+"""GPUs by the names that people type: `RTX 4090`, `2x 3090`, `geforce rtx 4060 ti 16 gb`."""
+
+from __future__ import annotations
+
+import re
+
+from ..core import units
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from . import gpus
+from .record import Accelerator
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# as of a profile
+MOST_CARDS = 64
+_MOST_LETTERS = 200
+_SUGGESTED = 3
+
+
+class UnknownGpuError(SelfhostError, LookupError):
+    """No GPU that is sold as a card answers to the name. `nearest` are names that do."""
+
+
+class PartOfMachineError(UnknownGpuError):
+    """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
+
+
+class NamedCards(Record):
+    """GPUs that somebody named.
+
+    `label` is a short name for all, `2x RTX 3090`; `notes` has a sentence for each name that can
+    mean more than one; `source` says where memory and bandwidth are from.
+    """
+
+    accelerators: tuple[Accelerator, ...]
+    label: str
+    notes: tuple[str, ...]
+    source: str
+
+
+class _Typed(Record):
+    """One name as it was typed: how many of it, its words, and the memory if it was stated."""
+
+    text: str
+    count: int
+    words: frozenset[str]
+    memory_gib: float | None
+
+
+class _Choice(Record):
+    """A card with one of its sizes."""
+
+    card: gpus.Card
+    memory_gib: float
+
+    @property
+    def gb_per_s(self) -> float:
+        peak = gpus.peak_gb_per_s(self.card.name, round(self.memory_gib * units.GIB))
+        return peak or 0.0
+
+    @property
+    def label(self) -> str:
+        """The card's short name, with its memory where that tells it from others."""
+        if len(self.card.memory_gib) == 1:
+            return self.card.label
+        return f"{self.card.label} {self.memory_gib:g} GB"
+
+
+def cards_named(text: str) -> NamedCards:
+    """The GPUs that `text` names, several kinds separated by `+` or a comma; `none` is no GPU.
+
+    A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
+    several cards, or one of several sizes, the one with the least memory is taken, and of those the
+    slowest. Raises `UnknownGpuError`, and `PartOfMachineError` for one that is no card.
+    """
+    if text.strip().lower() == "none":
+        return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
+    accelerators: list[Accelerator] = []
+    labels: list[str] = []
+    notes: list[str] = []
+    sources: list[str] = []
+    for typed in _parts(text):
+        choices = _choices(typed)
+        choice = choices[0]
+        accelerators += [_accelerator(choice)] * (typed.count * choice.card.devices)
+        labels.append(f"{typed.count}x {choice.label}" if typed.count > 1 else choice.label)
+        notes += _notes(typed, choices)
+        sources.append(f"{choice.label}: bandwidth from {_bandwidth_source(choice)}")
+    if len(accelerators) > MOST_CARDS:
+        raise UnknownGpuError(
+            f"{_shown(text)!r} are {len(accelerators)} GPUs, and at most {MOST_CARDS} are judged",
+            remedy="write for example 8x H100",
+        )
+    source = "; ".join(
+        [f'--gpu "{text.strip()}"', f"memory from {gpus.source_of('memory')}", *sources]
+    )
+    return NamedCards(
+        accelerators=tuple(accelerators),
+        label=" + ".join(labels),
+        notes=tuple(notes),
+        source=source,
+    )
+
+
+def spelled(text: str) -> str:
+    """A name with the spaces that drivers write: `RTX4070TiSUPER` becomes `RTX 4070 Ti SUPER`."""
+    return _BEFORE_WORD.sub(r" \g<0>", _AFTER_WORD.sub(r"\g<0> ", text.strip()))
+
+
+def written_out(text: str) -> str:
+    """A name without its short forms: `2070S` is a SUPER, `4070TiS` a Ti SUPER."""
+    return _SUPER.sub(r"\1 \2 super", text)
+
+
+# names as people type them -> words as drivers write them: RTX4090, RTX 4070TiSUPER
+_AFTER_WORD = re.compile(
+    r"(?:nvidia|geforce|tesla|quadro|titan|radeon|instinct|rtx|gtx|rx)(?=[a-z]?\d|[rg]tx)",
+    re.IGNORECASE,
+)
+_BEFORE_WORD = re.compile(
+    r"(?<=\d)(?:ti(?=super|\b)|(?:super|xtx|xt|gre)\b)|(?<=\dti)super\b", re.IGNORECASE
+)
+_SUPER = re.compile(r"(?<!\d)(\d{4}) ?(ti)?s\b", re.IGNORECASE)
+_LETTER = re.compile(r"(?<!\d)(\d{4})([md])\b", re.IGNORECASE)
+_SIZE = re.compile(r"(?<![\w.])(\d{1,3})\s*(?:gib|gb|g)\b", re.IGNORECASE | re.ASCII)
+# a comma or a plus that does not stand before a size alone: `RTX 3060, 12 GB` is one name
+_BETWEEN = re.compile(r"[+,](?!\s*\d{1,3}\s*(?:gib|gb|g)\s*(?:[+,]|$))", re.IGNORECASE)
+_COUNTS = (
+    re.compile(r"(?P<count>\d{1,3})\s*[x×*]\s*(?P<name>.+)", re.IGNORECASE | re.ASCII),
+    re.compile(r"(?P<name>.+)\s[x×*](?P<count>\d{1,3})", re.IGNORECASE | re.ASCII),
+    re.compile(r"(?P<count>\d{1,2})\s+(?P<name>(?!gi?b?\b)[a-z].+)", re.IGNORECASE | re.ASCII),
+)
+
+
+def _parts(text: str) -> Iterator[_Typed]:
+    """Each name of a list of them. Raises `UnknownGpuError` for what is none."""
+    if len(text) > _MOST_LETTERS:
+        raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
+    for part in _BETWEEN.split(text):
+        counted = next((found for way in _COUNTS if (found := way.fullmatch(part.strip()))), None)
+        name, count = (counted["name"], int(counted["count"])) if counted else (part, 1)
+        sizes = {float(size) for size in _SIZE.findall(name)}
+        words = _words(_SIZE.sub(" ", name))
+        if len(sizes) > 1 or not words or not 1 <= count <= MOST_CARDS:
+            raise UnknownGpuError(f"{_shown(part.strip())!r} is no GPU's name", remedy=_EXAMPLES)
+        yield _Typed(
+            text=part.strip(), count=count, words=words, memory_gib=max(sizes, default=None)
+        )
+
+
+_EXAMPLES = 'write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set gpu=24GiB'
+
+
+def _words(name: str) -> frozenset[str]:
+    """The words of a typed name as the table has them."""
+    typed = gpus.typed_words()
+    words = (typed.same.get(word, word) for word in gpus.words_of(spelled(name)))
+    return frozenset(words) - typed.idle
+
+
+def _choices(typed: _Typed) -> list[_Choice]:
+    """Each card and size that the name can mean, the one to judge first. Never empty: raises
+    `UnknownGpuError`.
+    """
+    matches = _matches(typed)
+    if not matches:
+        raise _unknown(typed)
+    if all(card.unified for card in matches):
+        raise _part_of_machine(matches[0].label)
+    stated = typed.memory_gib
+    if stated is not None and all(f"{stated:g}gb" in card.named - card.words for card in matches):
+        # of a superchip the name states the processor's memory
+        stated = None
+    choices = [
+        _Choice(card=card, memory_gib=size)
+        for card in matches
+        for size in card.memory_gib
+        if stated in (None, size, size * card.devices)
+    ]
+    if not choices:
+        raise _not_sold_so(typed, matches)
+    return sorted(choices, key=lambda choice: (choice.memory_gib, choice.gb_per_s))
+
+
+def _matches(typed: _Typed) -> list[gpus.Card]:
+    """The cards that the words mean: as they were typed, else with short forms written out."""
+    plain = " ".join(sorted(typed.words))
+    ways = (plain, written_out(plain), _LETTER.sub(r"\1 \2", plain), _LETTER.sub(_laptop, plain))
+    for way in dict.fromkeys(ways):
+        words = frozenset(way.split())
+        matches = [card for card in gpus.cards() if _means(words, card)]
+        if matches:
+            return _exact(words, typed.memory_gib, matches)
+    return []
+
+
+def _laptop(found: re.Match[str]) -> str:
+    return f"{found[1]} laptop" if found[2].lower() == "m" else found[0]
+
+
+def _means(words: frozenset[str], card: gpus.Card) -> bool:
+    """Whether the words say enough of the card, and nothing that it is not."""
+    typed = gpus.typed_words()
+    needed = card.words - typed.left_out - typed.forms
+    return needed <= words <= card.named or words in card.called
+
+
+def _exact(
+    words: frozenset[str], memory_gib: float | None, matches: list[gpus.Card]
+) -> list[gpus.Card]:
+    """The cards of which every word was typed, where there are any: `h200` is no `h200 nvl`."""
+    if memory_gib is not None:
+        words |= {f"{memory_gib:g}gb"}
+    left_out = gpus.typed_words().left_out
+    whole = [card for card in matches if card.words - left_out <= words]
+    most = max((len(card.words - left_out) for card in whole), default=0)
+    return [card for card in whole if len(card.words - left_out) == most] or matches
+
+
+def _accelerator(choice: _Choice) -> Accelerator:
+    name, size = choice.card.name, choice.memory_gib
+    reported_mib = gpus.driver_memory_mib(name, size)
+    memory = round(size * units.GIB) if reported_mib is None else reported_mib * units.MIB
+    return Accelerator(
+        vendor=gpus.vendor_of(name),
+        name=name,
+        memory_total_bytes=memory,
+        unified=False,
+        memory_bandwidth_bytes_per_second=round(choice.gb_per_s * units.GB) or None,
+    )
+
+
+def _bandwidth_source(choice: _Choice) -> str:
+    return gpus.bandwidth_source(choice.card.name, choice.memory_gib) or "nowhere: it is not known"
+
+
+def _notes(typed: _Typed, choices: Sequence[_Choice]) -> Iterator[str]:
+    """What else the name can mean, where that would be judged otherwise."""
+    taken = choices[0]
+    others = [
+        choice
+        for choice in choices[1:]
+        if (choice.memory_gib, choice.gb_per_s) != (taken.memory_gib, taken.gb_per_s)
+    ]
+    if not others:
+        return
+    names = " or ".join(f'"{name}"' for name in dict.fromkeys(map(_telling, others)))
+    if len({choice.card.name for choice in choices}) == 1:
+        sizes = " or ".join(f"{choice.memory_gib:g}" for choice in choices)
+        yield (
+            f"{taken.card.label} is sold with {sizes} GB. Judged with {taken.memory_gib:g} GB;"
+            f" otherwise name {names}."
+        )
+    else:
+        yield (
+            f'"{typed.text}" can be several GPUs. Judged as {_telling(taken)}, the smallest;'
+            f" otherwise name {names}."
+        )
+
+
+def _telling(choice: _Choice) -> str:
+    """The short name with the memory, if the name does not have it already."""
+    label, size = choice.card.label, f"{choice.memory_gib:g}"
+    return label if re.search(rf"\b{size} ?GB\b", label) else f"{label} {size} GB"
+
+
+# ------------------------------------------------------------------ errors
+
+
+def _shown(text: str) -> str:
+    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return clean if len(clean) <= 60 else clean[:59] + "…"
+
+
+def _unknown(typed: _Typed) -> UnknownGpuError:
+    if chip := _apple_chip(typed.words):
+        return _part_of_machine(chip)
+    near = _nearest(typed)
+    other = f"--set gpu=24GiB:'{_shown(typed.text)}' states one that is not listed"
+    remedy = f"did you mean {', '.join(near)}? {other}" if near else other
+    return UnknownGpuError(f"no GPU is called {_shown(typed.text)!r}", nearest=near, remedy=remedy)
+
+
+def _part_of_machine(label: str) -> PartOfMachineError:
+    return PartOfMachineError(
+        f"{label} is no card: its memory is the RAM of its machine",
+        remedy=f'name the machine: --machine "{label}"',
+    )
+
+
+def _not_sold_so(typed: _Typed, cards: Sequence[gpus.Card]) -> UnknownGpuError:
+    sizes = sorted({size for card in cards for size in card.memory_gib})
+    label = cards[0].label
+    return UnknownGpuError(
+        f"{label} is not sold with {typed.memory_gib:g} GB,"
+        f" but with {' or '.join(f'{size:g}' for size in sizes)} GB",
+        remedy=f"--set gpu={typed.memory_gib:g}GiB:'{label}' states one that was changed",
+        nearest=[_telling(_Choice(card=cards[0], memory_gib=size)) for size in cards[0].memory_gib],
+    )
+
+
+def _apple_chip(words: frozenset[str]) -> str | None:
+    """The name of one of Apple's chips, `Apple M4 Max`; None for any other words."""
+    for chip, variant in gpus.apple_chips():
+        if words - {"apple"} == frozenset(f"{chip} {variant}".split()):
+            return f"Apple {chip.upper()} {variant.title()}".strip()
+    return None
+
+
+def _nearest(typed: _Typed) -> tuple[str, ...]:
+    """Labels of cards: those that have all words that were typed, then those spelled alike."""
+    from difflib import get_close_matches
+
+    telling = typed.words - gpus.typed_words().left_out
+    label_of = {card.label.lower(): card.label for card in gpus.cards() if not card.unified}
+    inside = sorted(
+        (card.label for card in gpus.cards() if telling and telling <= card.named), key=len
+    )
+    plain = spelled(typed.text).lower()
+    alike = get_close_matches(plain, list(label_of), n=_SUGGESTED, cutoff=0.6)
+    short = {label.split(" ", 1)[-1]: label for label in label_of}
+    alike += [short[key] for key in get_close_matches(plain, list(short), n=1, cutoff=0.6)]
+    return tuple(dict.fromkeys([*inside, *(label_of[key] for key in alike)]))[:_SUGGESTED]

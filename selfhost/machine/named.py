@@ -1,0 +1,271 @@
+"""Machines by the names that people type: a profile's words (`macbook air m2`), or a GPU's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ..core import units
+from ..core.records import Record
+from ..core.spelling import canonical
+from . import gpus
+from .changes import planned
+from .gpu_names import (
+    NamedCards,
+    PartOfMachineError,
+    UnknownGpuError,
+    cards_named,
+    spelled,
+    written_out,
+)
+from .profiles import (
+    KINDS,
+    Profile,
+    UnknownMachineError,
+    all_profiles,
+    load,
+    names,
+    size_of,
+)
+from .record import Machine
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+# of the desktops with a GPU among the profiles most have it
+ASSUMED_MEMORY_BYTES = 32 * units.GIB
+_CANDIDATES = 8
+# less is looked for in names alone
+_LEAST_LETTERS = 3
+
+
+class NotOneMachineError(UnknownMachineError):
+    """The name is known, but it is that of a GPU or of several machines."""
+
+
+class NamedProfile(Record):
+    """A profile, and what else the name can mean; None where it means this one alone."""
+
+    profile: Profile
+    note: str | None
+
+
+def machine_named(text: str) -> Machine:
+    """The machine that a name means: a profile's, or a typical desktop with the named GPUs.
+
+    A GPU's name does not tell the rest of the machine. A profile of a desktop that has just these
+    GPUs stands for it, the one with the least memory; where there is none, a Linux machine of
+    `ASSUMED_MEMORY_BYTES` of RAM, of which all but the GPUs is marked as assumed. What else an
+    ambiguous name can mean stands in `machine.sources`. Raises `UnknownMachineError`, whose
+    `nearest` are names of machines, and `MachineFileError` for a profile's faulty file.
+    """
+    cards = _cards(text)
+    if cards is None:
+        named = profile_named(text)
+        if named.note is None:
+            return named.profile.machine
+        machine = named.profile.machine
+        sources = {**machine.sources, "memory_total_bytes": _with(machine, named.note)}
+        return machine.replace(sources=sources)
+    desktop = _desktop_with(cards)
+    return _assumed_around(cards) if desktop is None else desktop.machine
+
+
+def profile_named(text: str) -> NamedProfile:
+    """The profile that `text` means: by its name, else by words of its name, title, processor or
+    accelerators, every one of which must be there.
+
+    Of several that differ only in memory the smallest is taken. Raises `UnknownMachineError` where
+    none is left or several are, and for a GPU's name, which is no machine.
+    """
+    try:
+        return NamedProfile(profile=load(text), note=None)
+    except UnknownMachineError as error:
+        unknown = error
+    cards = _cards(text)
+    if cards is not None:
+        raise _is_a_gpu(text, cards)
+    matches = _by_words(text)
+    if not matches:
+        raise _near(text) or unknown
+    if len({_without_sizes(profile.name) for profile in matches}) > 1:
+        raise _several(text, [profile.name for profile in matches])
+    first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
+    note = None
+    if others:
+        other_names = " or ".join(profile.name for profile in others)
+        note = (
+            f'"{text}" can be machines of several sizes. Judged as {first.name}, the smallest;'
+            f" otherwise name {other_names}."
+        )
+    return NamedProfile(profile=first, note=note)
+
+
+def _cards(text: str) -> NamedCards | None:
+    """The GPUs that the text names; None where it names none, or one that is part of a machine.
+
+    `laptop rtx 4060` is a laptop; `rtx 4060 laptop` is the GPU of one.
+    """
+    first, *_ = canonical(text).split("-")
+    if first in KINDS or text.strip().lower() == "none":
+        return None
+    try:
+        return cards_named(text)
+    except (PartOfMachineError, UnknownGpuError):
+        return None
+
+
+def _by_words(text: str) -> list[Profile]:
+    """Every profile that has all words of the text: in its name, else anywhere."""
+    words = _typed_words(text)
+    if not words:
+        return []
+    in_names = [name for name in names() if _has_all(words, [name], _variants())]
+    if in_names:
+        return [load(name) for name in in_names]
+    if len(text.strip()) < _LEAST_LETTERS:
+        return []
+    return [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
+
+
+def _near(text: str) -> UnknownMachineError | None:
+    """Names that have the words, though they mean another chip there; None where none has."""
+    words = _typed_words(text)
+    near = [name for name in names() if words and _has_all(words, [name], frozenset())]
+    if not near:
+        return None
+    return UnknownMachineError(
+        f"no machine is called {text!r}",
+        nearest=near[:_CANDIDATES],
+        remedy=f"did you mean {', '.join(near[:_CANDIDATES])}?",
+    )
+
+
+def _variants() -> frozenset[str]:
+    """Words that follow a chip's name and make it another chip: `pro`, `max`, `ti`."""
+    return gpus.variants() | {variant for _, variant in gpus.apple_chips()}
+
+
+@lru_cache(1)
+def _profiles() -> tuple[Profile, ...]:
+    return all_profiles()
+
+
+def _texts(profile: Profile) -> list[str]:
+    machine = profile.machine
+    cards = [card.name for card in machine.accelerators or ()]
+    return [profile.name, profile.title, machine.cpu_model or "", *cards]
+
+
+# one word that was typed, in the pieces that `canonical` makes of it: m2 -> (m, 2)
+_Pieces = tuple[str, ...]
+
+
+def _typed_words(text: str) -> list[_Pieces]:
+    return [pieces for word in _whole_sizes(text).split() if (pieces := tuple(_pieces(word)))]
+
+
+def _pieces(text: str) -> list[str]:
+    """The pieces of a text in order; a size such as `16gb` is one of them."""
+    return re.sub(r"\b(\d+)-(gb|tb)\b", r"\1\2", canonical(_whole_sizes(text))).split("-")
+
+
+def _whole_sizes(text: str) -> str:
+    """`16 GiB` and `16 GB` as `16gb`; names of GPUs as their drivers write them."""
+    plain = re.sub(r"(\d+)\s*(g|t)i?b\b", r"\1\2b", text.lower(), flags=re.ASCII)
+    return written_out(spelled(plain))
+
+
+def _has_all(words: Sequence[_Pieces], texts: Iterable[str], variants: frozenset[str]) -> bool:
+    """Whether each word stands in one of the texts, and means the same there: `m2` is not in
+    `M2 Pro`, unless `pro` was typed after it.
+    """
+    pieces_of_texts = [_pieces(text) for text in texts]
+    after = [*words[1:], ()]
+    return all(
+        any(_has(pieces, word, following, variants) for pieces in pieces_of_texts)
+        for word, following in zip(words, after, strict=True)
+    )
+
+
+def _has(
+    pieces: Sequence[str], word: _Pieces, following: _Pieces, variants: frozenset[str]
+) -> bool:
+    """Whether the word stands in the pieces without a variant behind it that was not typed."""
+    for start in range(len(pieces) - len(word) + 1):
+        end = start + len(word)
+        if tuple(pieces[start:end]) == word:
+            variant = variants.intersection(pieces[end : end + 1])
+            if not word[-1].isdecimal() or variant <= set(following[:1]):
+                return True
+    return False
+
+
+def _without_sizes(name: str) -> str:
+    return "-".join(piece for piece in _pieces(name) if not re.fullmatch(r"\d+[gt]b", piece))
+
+
+def _with(machine: Machine, note: str) -> str:
+    return f"{machine.sources.get('memory_total_bytes', machine.name)} ({note})"
+
+
+def _is_a_gpu(text: str, cards: NamedCards) -> NotOneMachineError:
+    desktop = _desktop_with(cards)
+    remedy = f'--gpu "{text.strip()}" puts it into this machine'
+    if desktop is not None:
+        remedy += f"; --machine {desktop.name} is a desktop that has it"
+    return NotOneMachineError(
+        f"{text!r} is a GPU, not a machine",
+        remedy=remedy,
+        nearest=() if desktop is None else (desktop.name,),
+    )
+
+
+def _several(text: str, candidates: Sequence[str]) -> NotOneMachineError:
+    shown = sorted(candidates)[:_CANDIDATES]
+    more = len(candidates) - len(shown)
+    listed = ", ".join(shown) + (f" and {more} more" if more else "")
+    return NotOneMachineError(
+        f"{text!r} can be {len(candidates)} machines", nearest=shown, remedy=f"name one: {listed}"
+    )
+
+
+# ------------------------------------------------------------------ a machine around GPUs
+
+
+def _desktop_with(cards: NamedCards) -> Profile | None:
+    """The profile of a desktop that has just these GPUs, the one with the least memory."""
+    wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
+    for profile in _profiles():
+        own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
+        if wanted and profile.kind == "desktop" and own == wanted:
+            return profile
+    return None
+
+
+def _assumed_around(cards: NamedCards) -> Machine:
+    """A Linux desktop around the GPUs, of which nothing else is known."""
+    assumed: dict[str, Any] = {
+        "system": "linux",
+        "architecture": "x86_64",
+        "memory_total_bytes": ASSUMED_MEMORY_BYTES,
+        "memory_limit_bytes": ASSUMED_MEMORY_BYTES,
+    }
+    why = "assumed, as most desktops with a GPU have it: the GPU's name does not tell it"
+    machine = Machine(
+        **assumed,
+        name=f"a machine with {cards.label}",
+        scope="host",
+        accelerators=cards.accelerators,
+        confidence="low",
+        assumed=(*assumed, "memory_bandwidth_bytes_per_second"),
+        sources={
+            **dict.fromkeys(assumed, why),
+            "accelerators": "; ".join([cards.source, *cards.notes]),
+        },
+    )
+    return planned(machine)

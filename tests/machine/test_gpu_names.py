@@ -1,0 +1,197 @@
+"""GPUs by name: each is found as people type it, and no name of one is taken for another."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost.machine import gpus
+from selfhost.machine.gpu_names import (
+    PartOfMachineError,
+    UnknownGpuError,
+    cards_named,
+)
+
+GIB, GB = 2**30, 10**9
+CARDS = [card for card in gpus.cards() if not card.unified]
+SHARED = [card for card in gpus.cards() if card.unified]
+
+
+def named(text: str) -> list[tuple[str, float]]:
+    """Driver's names and GiB."""
+    return [
+        (card.name, round((card.memory_total_bytes or 0) / GIB))
+        for card in cards_named(text).accelerators
+    ]
+
+
+# ------------------------------------------------------------------ every row
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_card_is_found_by_its_drivers_name(card: gpus.Card) -> None:
+    """In any case, and with each of its sizes; it is that card and no other."""
+    for text in (card.name, card.name.lower(), card.label):
+        for size in card.memory_gib:
+            typed = text if len(card.memory_gib) == 1 else f"{text} {size:g}GB"
+            found = cards_named(typed)
+            assert {accelerator.name for accelerator in found.accelerators} == {card.name}, typed
+            assert len(found.accelerators) == card.devices
+            assert found.notes == ()
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_name_without_a_size_means_the_smallest(card: gpus.Card) -> None:
+    """And a note names the others, as they can be typed."""
+    found = cards_named(card.name)
+    reported = (found.accelerators[0].memory_total_bytes or 0) / GIB
+    assert 0.92 * card.memory_gib[0] < reported <= card.memory_gib[0]
+    for size in card.memory_gib[1:]:
+        assert any(f"{size:g} GB" in note for note in found.notes)
+    for name in (word for note in found.notes for word in note.split('"')[1::2]):
+        assert cards_named(name).accelerators[0].name == card.name
+
+
+@pytest.mark.parametrize("card", SHARED, ids=lambda card: card.name)
+def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: gpus.Card) -> None:
+    with pytest.raises(PartOfMachineError) as caught:
+        cards_named(card.name)
+    assert "--machine" in str(caught.value.remedy)
+
+
+@given(
+    st.sampled_from(CARDS),
+    st.sampled_from(["", "Laptop", "Ti", "SUPER", "XT", "XTX", "D", "GRE", "Max-Q", "Ada", "SFF"]),
+)
+def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: str) -> None:
+    """4090 Laptop is no 4090, and 4070 Ti no 4070: a name with one more such word is another card
+    or none.
+    """
+    words = gpus.words_of(variant)
+    if words & card.named or not words:
+        return
+    try:
+        names = {found.name for found in cards_named(f"{card.label} {variant}").accelerators}
+    except UnknownGpuError:
+        return
+    assert card.name not in names
+
+
+# ------------------------------------------------------------------ as people type
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "gib"),
+    [
+        ("RTX 4090", "NVIDIA GeForce RTX 4090", 24),
+        ("4090", "NVIDIA GeForce RTX 4090", 24),
+        ("rtx4090", "NVIDIA GeForce RTX 4090", 24),
+        ("GeForce RTX™ 4090", "NVIDIA GeForce RTX 4090", 24),
+        ("4090 laptop", "NVIDIA GeForce RTX 4090 Laptop GPU", 16),
+        ("rtx 4090 mobile", "NVIDIA GeForce RTX 4090 Laptop GPU", 16),
+        ("RTX 3070M", "NVIDIA GeForce RTX 3070 Laptop GPU", 8),
+        ("4090D", "NVIDIA GeForce RTX 4090 D", 24),
+        ("RTX 3060 12GB", "NVIDIA GeForce RTX 3060", 12),
+        ("RTX 3060, 12 GB", "NVIDIA GeForce RTX 3060", 12),
+        ("geforce rtx 4060 ti 16 gb", "NVIDIA GeForce RTX 4060 Ti", 16),
+        ("4070TiSUPER", "NVIDIA GeForce RTX 4070 Ti SUPER", 16),
+        ("4070 TiS", "NVIDIA GeForce RTX 4070 Ti SUPER", 16),
+        ("2070S", "NVIDIA GeForce RTX 2070 SUPER", 8),
+        ("1060 6gb", "NVIDIA GeForce GTX 1060", 6),
+        ("RTX 2070 Max-Q", "NVIDIA GeForce RTX 2070 with Max-Q Design", 8),
+        ("RX 7900 XT", "AMD Radeon RX 7900 XT", 20),
+        ("7900xtx", "AMD Radeon RX 7900 XTX", 24),
+        ("6700M", "AMD Radeon RX 6700M", 10),
+        ("W7900", "AMD Radeon PRO W7900", 48),
+        ("R9700", "AMD Radeon AI PRO R9700", 32),
+        ("MI50 32GB", "AMD Instinct MI50", 32),
+        ("a770 16g", "Intel Arc A770 Graphics", 16),
+        ("A6000", "NVIDIA RTX A6000", 48),
+        ("RTX 6000 Ada", "NVIDIA RTX 6000 Ada Generation", 48),
+        ("Quadro RTX 6000", "Quadro RTX 6000", 24),
+        ("T4", "Tesla T4", 15),
+        ("V100 32GB", "Tesla V100-SXM2", 32),
+        ("A100 80GB SXM", "NVIDIA A100-SXM4-80GB", 80),
+        ("H100 SXM", "NVIDIA H100 80GB HBM3", 80),
+        ("GH200 480GB", "NVIDIA GH200 480GB", 96),
+    ],
+)
+def test_names_as_people_type_them(text: str, name: str, gib: int) -> None:
+    assert named(text) == [(name, gib)]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("2x RTX 3090", ["NVIDIA GeForce RTX 3090"] * 2),
+        ("2×3090", ["NVIDIA GeForce RTX 3090"] * 2),
+        ("RTX 3090 x2", ["NVIDIA GeForce RTX 3090"] * 2),
+        ("4 L40S", ["NVIDIA L40S"] * 4),
+        ("3090 + 3080 Ti", ["NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3080 Ti"]),
+        ("2x T4, L4", ["Tesla T4", "Tesla T4", "NVIDIA L4"]),
+        ("MI250", ["AMD Instinct MI250"] * 2),
+        ("none", []),
+    ],
+)
+def test_several(text: str, names: list[str]) -> None:
+    """A count before or after the name, kinds joined by + or a comma; a card with two GPUs is
+    two.
+    """
+    assert [name for name, _ in named(text)] == names
+
+
+def test_a_name_that_several_forms_have_means_the_least() -> None:
+    """An A100 may be the one with 40 GB; the note names the others."""
+    found = cards_named("A100")
+    assert found.accelerators[0].memory_total_bytes == 40 * GIB
+    assert "A100-SXM4-80GB" in found.notes[0]
+    assert cards_named("H200").notes == ()
+
+
+def test_figures_and_their_sources() -> None:
+    """Memory is what the driver tells, bandwidth the peak of that size; both name a source."""
+    found = cards_named("RTX 3080 12GB")
+    (card,) = found.accelerators
+    assert (card.vendor, card.unified) == ("nvidia", False)
+    assert card.memory_bandwidth_bytes_per_second == pytest.approx(912 * GB, rel=0.01)
+    assert "TechPowerUp" in found.source
+    assert "RTX 3080 12GB" in found.source
+    (card,) = cards_named("4090").accelerators
+    assert card.memory_total_bytes == 24564 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("RTX 490", "RTX 4090"),
+        ("gtx 4090", "RTX 4090"),
+        ("RTX 6000", "RTX 6000 Ada"),
+        ("RX 7900 XTZ", "Radeon RX 7900 XT"),
+        ("RTX 4090 48GB", "RTX 4090 24 GB"),
+    ],
+)
+def test_an_unknown_name_has_near_ones(text: str, nearest: str) -> None:
+    with pytest.raises(UnknownGpuError) as caught:
+        cards_named(text)
+    assert nearest in caught.value.nearest
+    assert "--set gpu=" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "24GB", "RTX", "0x 4090", "99x 4090", "x", "+", "4090 +", "a" * 999]
+)
+def test_what_names_no_gpu_is_refused(text: str) -> None:
+    with pytest.raises(UnknownGpuError):
+        cards_named(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_answered_or_refused(text: str) -> None:
+    with contextlib.suppress(UnknownGpuError):
+        assert cards_named(text).label
+
+
+def test_apple_chips_are_machines() -> None:
+    with pytest.raises(PartOfMachineError, match="Apple M4 Max"):
+        cards_named("m4 max")

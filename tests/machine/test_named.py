@@ -1,0 +1,127 @@
+"""Machines by name: a profile by words, a GPU by the desktop around it."""
+
+import pytest
+
+from selfhost.machine import profiles
+from selfhost.machine.named import (
+    ASSUMED_MEMORY_BYTES,
+    NotOneMachineError,
+    machine_named,
+    profile_named,
+)
+from selfhost.machine.profiles import UnknownMachineError
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_profile_is_found_by_its_name(name: str) -> None:
+    """With spaces for what separates its words, too."""
+    found = profile_named(name.upper().replace("-", " "))
+    assert (found.profile.name, found.note) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("macbook air m2 16GB", "macbook-air-m2-16gb"),
+        ("m2 macbook air 16 gb", "macbook-air-m2-16gb"),
+        ("mac mini m4", "mac-mini-m4-16gb"),
+        ("m4 pro mini 64gb", "mac-mini-m4-pro-64gb"),
+        ("macbook pro m5", "macbook-pro-m5-16gb"),
+        ("laptop rtx 4060", "laptop-rtx4060-16gb"),
+        ("desktop rtx 4070", "desktop-rtx4070-12gb"),
+        ("rtx 4070 ti super desktop", "desktop-rtx4070tis-16gb"),
+        ("ryzen 5600", "desktop-ryzen-5600-16gb"),
+        ("orin nx", "jetson-orin-nx-16gb"),
+        ("gb10", "dgx-spark"),
+    ],
+)
+def test_words_in_any_order(text: str, name: str) -> None:
+    found = profile_named(text)
+    assert (found.profile.name, found.note) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "others"),
+    [
+        ("macbook air m2", "macbook-air-m2-8gb", ["macbook-air-m2-16gb"]),
+        ("raspberry pi 5", "raspberry-pi-5-4gb", ["raspberry-pi-5-8gb", "raspberry-pi-5-16gb"]),
+        ("strix halo", "strix-halo-64gb", ["strix-halo-128gb"]),
+        ("m3 ultra", "mac-studio-m3-ultra-256gb", ["mac-studio-m3-ultra-512gb"]),
+    ],
+)
+def test_of_several_sizes_the_smallest_is_taken(text: str, name: str, others: list[str]) -> None:
+    """And a note names the others."""
+    found = profile_named(text)
+    assert found.profile.name == name
+    assert all(other in str(found.note) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("mac studio", "mac-studio-m2-ultra-128gb"),
+        ("m4 max", "macbook-pro-m4-max-48gb"),
+        ("aws g5", "aws-g5.xlarge"),
+        # the plain chip is not the one that is known
+        ("mac mini m2", "mac-mini-m2-pro-16gb"),
+        ("macbook pro m1", "macbook-pro-m1-max-32gb"),
+        ("macbok-air-m2-8gb", "macbook-air-m2-8gb"),
+    ],
+)
+def test_what_means_no_one_machine_has_candidates(text: str, near: str) -> None:
+    """A chip's name without Pro or Max is never taken for one with it."""
+    with pytest.raises(UnknownMachineError) as caught:
+        profile_named(text)
+    assert near in caught.value.nearest
+    assert near in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("text", ["RTX 4090", "rtx 4060 laptop", "3x H200", "mi50"])
+def test_a_gpu_is_no_profile(text: str) -> None:
+    with pytest.raises(NotOneMachineError) as caught:
+        profile_named(text)
+    assert f'--gpu "{text}"' in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "nonsense", "none", "gb", "-", "2", "x" * 5000])
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(UnknownMachineError):
+        profile_named(text)
+
+
+# ------------------------------------------------------------------ for Python
+
+
+def test_a_gpu_means_the_desktop_that_has_it() -> None:
+    """A profile that has just these GPUs stands for the machine."""
+    assert machine_named("RTX 4090").name == "desktop-rtx4090-24gb"
+    assert machine_named("RTX 3060 12GB").name == "desktop-rtx3060-12gb"
+    assert machine_named("RTX 3090 x2").name == "desktop-2x-rtx3090"
+
+
+def test_a_gpu_without_a_profile_is_in_an_assumed_desktop() -> None:
+    """Nothing of the machine but its GPU is stated, so all else is marked as assumed."""
+    machine = machine_named("MI50 32GB")
+    (card,) = machine.accelerators or ()
+    assert card.memory_total_bytes == 32 * GIB
+    assert machine.memory_limit_bytes == ASSUMED_MEMORY_BYTES
+    assert machine.planning
+    assert machine.confidence == "low"
+    for fact in ("memory_total_bytes", "memory_limit_bytes", "system", "cpu_cores_usable"):
+        assert machine.assumes(fact)
+        assert machine.sources[fact].startswith("assumed")
+    assert "MI50" in machine.sources["accelerators"]
+
+
+def test_what_else_a_name_can_mean_stands_in_the_sources() -> None:
+    assert "RTX 3060 12 GB" in machine_named("RTX 3060").sources["accelerators"]
+    sources = machine_named("macbook air m2").sources
+    assert "macbook-air-m2-16gb" in sources["memory_total_bytes"]
+
+
+def test_a_profiles_name_is_its_machine() -> None:
+    assert machine_named("mac-mini-m4-16gb") == profiles.load("mac-mini-m4-16gb").machine
+    with pytest.raises(UnknownMachineError):
+        machine_named("nonsense")
