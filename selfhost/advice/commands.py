@@ -134,7 +134,9 @@ def _device(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | Non
     devices = runtime.devices
     placement = judged.needs.placement if judged.needs is not None else None
     if placement in (None, "host"):
-        return devices.get("host")
+        # a GPU that shares the RAM is used where the program can, whatever the placement is called
+        shared = [f"{gpu.vendor}-unified" for gpu in machine.accelerators or () if gpu.unified]
+        return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None
     places = {term.where for term in memory.terms} if memory is not None else set()
     if placement == "split" or len(places - {"host"}) > 1:
