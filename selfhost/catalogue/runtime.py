@@ -132,7 +132,8 @@ class RuntimeSpec(Record):
     `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
     with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
     fills `{input}` of it; `devices` what fills `{device}`, by vendor of the accelerator, for `host`
-    and for `several`, and `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names the model; `named_command`
+    and for `several`, and `VENDOR-unified` for a GPU that shares the RAM; `repository_command`
+    the same where no tag names the model; `named_command`
     the same where the `{file_name}` holds no tag; `file_command` the same for one `{file}` on this
     machine; `conversion` is how to make a file that nobody published; `token_variable` the
     environment variable from which it reads the token of a login; `gpu_only` where it cannot run on
