@@ -16,7 +16,8 @@ from ..verdict.question import architectures
 from ..verdict.record import Judged, Question
 
 # from 23 GiB of GPU memory in all on, Ollama takes a longer context than 4,096 tokens by itself
-# (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB states a little more or less than that
+# (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
+# states a little more or less than that
 OLLAMA_LARGE_GPUS_BYTES = 22 * 2**30
 # of the need, from which share on copies of a long conversation are held down by the line
 CHECKPOINTS_WORTH_BOUNDING = 0.1
