@@ -12,8 +12,9 @@ from itertools import islice
 from . import needs as need
 from .advice.alternatives import alternatives, open_alternatives, room
 from .advice.api_route import meets, usable_offers
-from .advice.commands import about_files, commands
+from .advice.commands import about_files
 from .advice.ranking import Standings, has_accelerator, list_key, reasons
+from .advice.steps import steps
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
@@ -783,9 +784,11 @@ def _answer(
     if instead or judged.failed:
         offers, newer = _priced(catalogue, question, judged, day, prices)
         fine_print += newer
+    to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
     notes = [*notes, *_notes(catalogue, question, understood, offers)]
     if instead:
-        notes += _notes_instead(catalogue, question, judged)
+        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+        notes += _notes_instead(catalogue, question, judged, is_bounded=is_bounded)
     fine_print += _notes_of_asking(catalogue, question, understood)
     if instead and (other := _lies_elsewhere(catalogue, question, machine)) is not None:
         notes.append(other)
@@ -799,7 +802,6 @@ def _answer(
         fine_print.append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
-    lines = commands(question, judged, catalogue, machine, tag=understood.tag)
     others = alternatives(question, understood.workload, judged, asker) if instead else ()
     cost = None
     if workload.load is not None and instead:
@@ -813,7 +815,7 @@ def _answer(
             others,
             lambda other, fit: _priced(catalogue, other, fit, day, prices)[0],
         )
-    if instead and (slots := _slots(catalogue, question, judged, lines)) is not None:
+    if instead and (slots := _slots(catalogue, question, judged, to_type.commands)) is not None:
         notes.append(slots)
     return Verdict(
         asked=understood.asked,
@@ -831,7 +833,9 @@ def _answer(
         open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
         api_offers=offers,
         monthly_cost=cost,
-        commands=lines,
+        commands=to_type.commands,
+        commands_class=to_type.commands_class,
+        setup=to_type.setup,
         advice=_advice(question, judged, machine) if instead else (),
         understood_as=understood.notes,
         notes=tuple(notes),
@@ -872,10 +876,14 @@ def _notes(
         )
 
 
-def _notes_instead(catalogue: Catalogue, question: Question, judged: Judged) -> Iterator[str]:
-    """Sentences on what other uses would take."""
+def _notes_instead(
+    catalogue: Catalogue, question: Question, judged: Judged, *, is_bounded: bool
+) -> Iterator[str]:
+    """Sentences on what other uses would take; `is_bounded`: the printed line keeps a long
+    conversation at what is counted.
+    """
     for note in (
-        _growth(catalogue, question, judged),
+        None if is_bounded else _growth(catalogue, question, judged),
         _larger_picture(catalogue, question, judged),
     ):
         if note is not None:

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import COMPANIONS, ModelSpec, RuntimeSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.question import architectures
 from ..verdict.record import Judged, Question
 
-# from here on Ollama takes a longer context than 4,096 tokens by itself (ollama@fb307609,
-# docs/context-length.mdx)
-OLLAMA_LARGE_GPU_BYTES = 24 * 10**9
+# from 23 GiB of GPU memory in all on, Ollama takes a longer context than 4,096 tokens by itself
+# (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
+# states a little more or less than that
+OLLAMA_LARGE_GPUS_BYTES = 22 * 2**30
+# of the need, from which share on copies of a long conversation are held down by the line
+CHECKPOINTS_WORTH_BOUNDING = 0.1
 
 
 def commands(
@@ -38,27 +42,108 @@ def commands(
     if "runtime-other-byte-order" in codes:
         # the published file would not load as it is
         return ()
-    batch = need.batch_tokens(question.spec, question.workload, architectures(catalogue))
+    circumstances = _circumstances(question, runtime, judged, machine, catalogue)
     if question.local_files:
-        return _of_a_file(question, runtime, question.spec.origin, batch)
-    scaled, here = "context-scaled" in codes, question.here
+        return _of_a_file(question, runtime, question.spec.origin, circumstances)
+    here = question.here
     if here is not None and here.by_path and here.missing_bytes == 0:
-        return () if scaled else _of_a_file(question, runtime, here.path, batch)
-    if scaled and not _yarn(question.spec):
+        if circumstances.scaled:
+            return ()
+        return _of_a_file(question, runtime, here.path, circumstances)
+    if circumstances.scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
-    large = any(
-        (device.memory_total_bytes or 0) >= OLLAMA_LARGE_GPU_BYTES
-        for device in machine.accelerators or ()
-    )
     parallel = _tensor_parallel(judged) if runtime.id == "vllm" else ""
-    lines = [line + parallel for line in _lines(runtime, question, large, tag, scaled, batch)]
+    lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
     ollama = catalogue.runtime("ollama")
     if runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(ollama, machine):
-        beside = _lines(ollama, question, large, tag, scaled, batch)
+        beside = _lines(ollama, question, circumstances, tag=tag)
         # beside the runtime that was judged, only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return tuple(lines)
+
+
+def lines_of_made_file(
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    file: str,
+    projector: str | None,
+) -> tuple[str, ...]:
+    """The line that runs a file which was made as `conversion` says; empty unless the model would
+    run here, and where its files are here.
+    """
+    runtime = question.runtime
+    if not judged.fits or runtime is None or question.workload.task != "generate":
+        return ()
+    circumstances = _circumstances(question, runtime, judged, machine, catalogue)
+    is_here = question.local_files or question.missing_bytes == 0
+    if is_here or (circumstances.scaled and not _yarn(question.spec)):
+        return ()
+    return lines_of_a_file(question, runtime, file, projector, circumstances)
+
+
+class Circumstances(Record):
+    """What a line depends on beside the question. `large`: Ollama takes a longer context by itself;
+    `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
+    reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
+    where it is not; `device`: the runtime's word for where the model is placed; `is_windows`:
+    environment variables are set as PowerShell does.
+    """
+
+    large: bool = False
+    scaled: bool = False
+    batch_tokens: int | None = None
+    checkpoints: int | None = None
+    device: str | None = None
+    is_windows: bool = False
+
+
+def _circumstances(
+    question: Question,
+    runtime: RuntimeSpec,
+    judged: Judged,
+    machine: Machine,
+    catalogue: Catalogue,
+) -> Circumstances:
+    sizes = [device.memory_total_bytes for device in machine.accelerators or ()]
+    return Circumstances(
+        large=None in sizes or sum(size or 0 for size in sizes) >= OLLAMA_LARGE_GPUS_BYTES,
+        scaled=any(finding.code == "context-scaled" for finding in judged.findings),
+        batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
+        checkpoints=_checkpoints(question, judged, catalogue),
+        device=_device(runtime, judged, machine),
+        is_windows=machine.system == "windows",
+    )
+
+
+def _checkpoints(question: Question, judged: Judged, catalogue: Catalogue) -> int | None:
+    """How many copies of a conversation the need counts, where the server keeps many more."""
+    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
+    if runtime is None or memory is None or "checkpoints" not in runtime.options:
+        return None
+    more_bytes = need.more_in_conversation(
+        question.spec, runtime, question.workload, architectures(catalogue)
+    )
+    is_worth_it = more_bytes and more_bytes >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
+    return runtime.context_checkpoints if is_worth_it else None
+
+
+def _device(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
+    """The runtime's word for where the model is placed; None where it has none."""
+    devices = runtime.devices
+    placement = judged.needs.placement if judged.needs is not None else None
+    if placement in (None, "host"):
+        # a GPU that shares the RAM is used where the program can, whatever the placement is called
+        shared = [f"{gpu.vendor}-unified" for gpu in machine.accelerators or () if gpu.unified]
+        return next((devices[key] for key in shared if key in devices), devices.get("host"))
+    memory = judged.needs.memory if judged.needs is not None else None
+    places = {term.where for term in memory.terms} if memory is not None else set()
+    if placement == "split" or len(places - {"host"}) > 1:
+        return devices.get("several")
+    vendors = {device.vendor for device in machine.accelerators or ()}
+    return devices.get(vendors.pop()) if len(vendors) == 1 else devices.get("several")
 
 
 def _tensor_parallel(judged: Judged) -> str:
@@ -110,19 +195,18 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
 
 
 def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:
-    return (
-        need.published(spec, format, quantization) is not None
-        or spec.repository_of(format, quantization) is not None
+    files = spec.files_of(format, quantization)
+    return need.published(spec, format, quantization) is not None or (
+        files is not None and files.listed
     )
 
 
 def _of_a_file(
-    question: Question, runtime: RuntimeSpec, path: str, batch: int | None
+    question: Question, runtime: RuntimeSpec, path: str, circumstances: Circumstances
 ) -> tuple[str, ...]:
-    """llama.cpp on the very file that was judged; the other runtimes want code around it."""
-    workload = question.workload
+    """The line that loads the very file that was judged; () with a runtime that takes none."""
     projector = question.here.projector if question.here is not None else None
-    if workload.runtime != "llama.cpp" or not path.lower().endswith(".gguf"):
+    if not path.lower().endswith(".gguf"):
         return ()
     if question.here is not None and _is_masked(f"{path}/{projector}"):
         return ()
@@ -132,14 +216,23 @@ def _of_a_file(
         # llama.cpp finds the other parts of a split file from the first alone
         # (src/llama-model-loader.cpp)
         path = parts_of(path)[0]
-    options = _options_of_a_file(question, runtime, batch)
-    if options is None:
+    return lines_of_a_file(question, runtime, path, projector, circumstances)
+
+
+def lines_of_a_file(
+    question: Question,
+    runtime: RuntimeSpec,
+    path: str,
+    projector: str | None,
+    circumstances: Circumstances,
+) -> tuple[str, ...]:
+    """The line that loads one GGUF file, with what is asked; () where it cannot be said."""
+    if not runtime.file_command:
         return ()
-    total = (workload.context_tokens or 0) * workload.parallel
-    pictures = f" --mmproj {_in_shell(projector)}" if projector else ""
-    return (
-        f"llama-server -m {_in_shell(path)}{pictures} -c {total} -np {workload.parallel}{options}",
-    )
+    line = runtime.file_command.replace("{file}", _in_shell(path))
+    if projector:
+        line = line.replace(" -c ", f" --mmproj {_in_shell(projector)} -c ", 1)
+    return _lines(runtime, question, circumstances, line=line)
 
 
 def _is_masked(path: str) -> bool:
@@ -147,24 +240,6 @@ def _is_masked(path: str) -> bool:
     no path.
     """
     return any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
-
-
-def _options_of_a_file(question: Question, runtime: RuntimeSpec, batch: int | None) -> str | None:
-    """Options of llama-server beside context and sequences; None where one cannot be filled in."""
-    workload, options = question.workload, ""
-    if workload.kv_cache_type not in (None, "f16"):
-        options = f" -ctk {workload.kv_cache_type} -ctv {workload.kv_cache_type}"
-    departures = [
-        *_embeds(runtime, question.spec),
-        *(
-            key
-            for key in _departures(runtime, workload, False, batch)
-            if key in (*COMPANIONS, "whole_batch")
-        ),
-    ]
-    values = _values(question, batch) if departures else {}
-    extra = [_filled(runtime.options.get(key, ""), values) for key in departures]
-    return options + "".join(f" {text}" for text in extra) if all(extra) else None
 
 
 def _in_shell(path: str) -> str:
@@ -176,35 +251,43 @@ def _in_shell(path: str) -> str:
 def _lines(
     runtime: RuntimeSpec,
     question: Question,
-    large: bool,
-    tag: str | None,
-    scaled: bool,
-    batch: int | None,
+    circumstances: Circumstances,
+    *,
+    tag: str | None = None,
+    line: str | None = None,
 ) -> tuple[str, ...]:
     """A server to start first, where the workload departs from its defaults, then the runtime's
-    command.
+    command, or `line` where that is given.
     """
-    spec, workload = question.spec, question.workload
     departs = [
-        *_embeds(runtime, spec),
-        *_departures(runtime, workload, large, batch),
-        *(("yarn",) if scaled else ()),
+        *_embeds(runtime, question.spec),
+        *_departures(runtime, question.workload, circumstances),
     ]
     if any(
         key not in runtime.options and key not in runtime.settings and not _carried(runtime, key)
         for key in departs
     ):
         return ()
-    values = _values(question, batch)
-    line = _run_line(runtime, question, tag, values)
-    if not line:
+    values = _values(question, runtime, circumstances)
+    run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
+    if not run_line:
         return ()
     extra = [_filled(runtime.options[key], values) for key in departs if key in runtime.options]
     if not all(extra):
         return ()
-    serve = [_filled(runtime.settings[key], values) for key in departs if key in runtime.settings]
-    first = (" ".join((*serve, runtime.serve)),) if serve else ()
-    return (*first, " ".join((line, *extra)))
+    settings = [
+        _filled(runtime.settings[key], values) for key in departs if key in runtime.settings
+    ]
+    first = (_with_environment(settings, runtime.serve, circumstances),) if settings else ()
+    return (*first, " ".join((run_line, *extra)))
+
+
+def _with_environment(settings: list[str], command: str, circumstances: Circumstances) -> str:
+    """The command with environment variables, as the system's shell takes them."""
+    if not circumstances.is_windows:
+        return " ".join((*settings, command))
+    pairs = [setting.partition("=") for text in settings for setting in text.split()]
+    return " ".join((*(f"$env:{name}='{value}';" for name, _, value in pairs), command))
 
 
 def _run_line(
@@ -223,7 +306,11 @@ def _run_line(
         command = runtime.command
         if rule is not None and rule.command and not values.get("quantized"):
             command = rule.command
+        elif "file_name" in values and runtime.named_command and not is_tagged:
+            command = runtime.named_command
         line = _filled(command, values)
+    if not line and "file_name" in values and is_tagged:
+        line = _filled(runtime.named_command, values)
     return line or _filled(runtime.repository_command, values)
 
 
@@ -246,7 +333,7 @@ def _embeds(runtime: RuntimeSpec, spec: ModelSpec) -> tuple[str, ...]:
 
 
 def _departures(
-    runtime: RuntimeSpec, workload: Workload, large: bool, batch: int | None
+    runtime: RuntimeSpec, workload: Workload, circumstances: Circumstances
 ) -> list[str]:
     """What the workload asks that the runtime would not do by itself."""
     departures = []
@@ -254,7 +341,7 @@ def _departures(
         departures.append("kv_cache_type")
     if workload.parallel > 1:
         departures.append("parallel")
-    if batch:
+    if circumstances.batch_tokens:
         departures.append("whole_batch")
     if workload.draft:
         departures.append("mtp" if workload.draft == need.OWN_BLOCK else "draft")
@@ -264,9 +351,13 @@ def _departures(
     if (
         workload.context_tokens is not None
         and usual is not None
-        and (large or workload.context_tokens > usual)
+        and (circumstances.large or workload.context_tokens != usual)
     ):
         departures.append("context_tokens")
+    if circumstances.checkpoints is not None and "checkpoints" in runtime.options:
+        departures.append("checkpoints")
+    if circumstances.scaled:
+        departures.append("yarn")
     return departures
 
 
@@ -282,31 +373,32 @@ def _loaded_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) ->
     return workload.quantization == runtime.tags.get(_tag(spec, workload) or "", default)
 
 
-def _values(question: Question, batch: int | None) -> Mapping[str, str]:
+def _values(
+    question: Question, runtime: RuntimeSpec, circumstances: Circumstances
+) -> Mapping[str, str]:
+    """What fills the blanks of a command, by their names; one that is not known is left out."""
     spec, workload = question.spec, question.workload
-    published = need.published(spec, workload.format or "", workload.quantization or "")
+    format, quantization = workload.format or "", workload.quantization or ""
+    published = need.published(spec, format, quantization)
+    files = spec.files_of(format, quantization) or (published[1] if published else None)
     # a publisher's own name of the quantization is the tag that downloads it
-    names = published[1].bytes if published else ()
+    names = files.quantizations if files is not None else ()
     named = next(
-        (name for name in names if need.canonical_quantization(name) == workload.quantization), None
+        (name for name in names if need.canonical_quantization(name) == quantization), None
     )
-    rule = question.runtime.rule_of(workload.quantization) if question.runtime else None
+    rule = runtime.rule_of(quantization)
     # files that somebody quantized lie elsewhere than the published ones
-    quantized = spec.repository_of(workload.format or "", workload.quantization or "") or (
-        published[1].repository if published else None
-    )
-    elsewhere = workload.format in ("gguf", "ggml", "mlx", "ctranslate2") or (
+    quantized = files.repository if files is not None else None
+    elsewhere = format in ("gguf", "ggml", "mlx", "ctranslate2") or (
         rule is not None and not rule.at_load
     )
-    if (
-        question.here is not None
-        and question.here.repository not in (None, quantized)
-        and workload.format == "gguf"
-    ):
+    file_name = files.names.get(named or quantization) if files is not None else None
+    here = question.here
+    if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
-        quantized, named = question.here.repository, None
+        quantized, named, file_name = here.repository, None, None
     values = {
-        "input": question.runtime.inputs.get(spec.modality) if question.runtime else None,
+        "input": runtime.inputs.get(spec.modality),
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,
         "tag": _tag(spec, workload),
@@ -314,7 +406,10 @@ def _values(question: Question, batch: int | None) -> Mapping[str, str]:
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
-        "batch_tokens": batch,
+        "batch_tokens": circumstances.batch_tokens,
+        "context_checkpoints": circumstances.checkpoints,
+        "device": circumstances.device,
+        "file_name": file_name if quantized else None,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
         "adapter": (
@@ -358,6 +453,9 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         "parallel",
         "batch_tokens",
         "kv_cache_type",
+        "context_checkpoints",
+        "device",
+        "file_name",
         "draft",
         "adapter",
     )

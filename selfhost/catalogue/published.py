@@ -26,7 +26,9 @@ class PublishedFiles(Record):
     fetched from.
 
     `unsized`: quantizations that lie there and whose size nobody states to the byte; it is
-    computed.
+    computed. `names`: the file of a quantization (the first one of a split file), where its name
+    holds no tag of that quantization. `listed` is False where no listing of the repository shows
+    these files: its publisher usually offers them.
     """
 
     format: str
@@ -34,6 +36,13 @@ class PublishedFiles(Record):
     repository: str | None = None
     bytes: Mapping[str, int] = {}
     unsized: tuple[str, ...] = ()
+    names: Mapping[str, str] = {}
+    listed: bool = True
+
+    @property
+    def quantizations(self) -> tuple[str, ...]:
+        """All that lie there, of stated size or not."""
+        return (*self.bytes, *self.unsized)
 
 
 class Quantized(Record):
@@ -73,12 +82,38 @@ def published_files(table: Table) -> PublishedFiles | None:
     unsized = table.strings("unsized")
     _check_unsized(table, stored_as, unsized)
     sizes = _sizes(table, stored_as)
+    names = _names(table, (*sizes, *unsized))
+    listed = table.boolean("listed")
     table.close()
     if stored_as is None or source is None:
         return None
     return PublishedFiles(
-        format=stored_as, source=source, repository=owner_and_name, bytes=sizes, unsized=unsized
+        format=stored_as,
+        source=source,
+        repository=owner_and_name,
+        bytes=sizes,
+        unsized=unsized,
+        names=names,
+        listed=listed is not False,
     )
+
+
+def _names(table: Table, quantizations: tuple[str, ...]) -> dict[str, str]:
+    """`names`: file names by quantization."""
+    names_table = table.table("names")
+    if names_table is None:
+        return {}
+    names: dict[str, str] = {}
+    for quantization in names_table.values:
+        names[quantization] = names_table.string(quantization) or ""
+        if quantization not in quantizations:
+            names_table.problem(
+                quantization,
+                "is not among the files",
+                f"one of {', '.join(quantizations)}" if quantizations else None,
+            )
+    names_table.close()
+    return names
 
 
 def _check_unsized(table: Table, stored_as: str | None, unsized: tuple[str, ...]) -> None:

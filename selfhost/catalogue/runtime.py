@@ -28,6 +28,7 @@ ASKED_OF_RUNTIME = (
     "yarn",
     "embedding",
     "whole_batch",
+    "checkpoints",
     *COMPANIONS,
 )
 
@@ -75,6 +76,36 @@ def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
     return rules
 
 
+class Conversion(Record):
+    """How the published weights become a file that the program loads, line by line.
+
+    `tools` gets the converter; `download` the `{repository}` into the folder `{model}`; `convert`
+    writes `{file}` from that folder as `{type}`; `types` are what it writes, by quantization;
+    `quantize` makes `{file}` of `{source}` in any other `{quantization}`, which is first written in
+    the quantization `through`; `projector` writes `{projector}`, the encoder of a model that sees.
+    """
+
+    tools: tuple[str, ...] = read_by(Table.strings, required=True)
+    download: str = read_by(Table.string, required=True)
+    convert: str = read_by(Table.string, required=True)
+    quantize: str = read_by(Table.string, required=True)
+    projector: str = read_by(Table.string, required=True)
+    through: str = read_by(Table.string, required=True)
+    types: Mapping[str, str] = read_by(texts, default={})
+    quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
+    source: str = read_by(Table.text, required=True)
+
+
+def _conversion(root: Table, key: str) -> Conversion | None:
+    """The table of that name; None where there is none."""
+    table = root.table(key)
+    if table is None:
+        return None
+    values = table.fields(Conversion)
+    table.close()
+    return Conversion(**values)
+
+
 def _workload_texts(root: Table, key: str) -> dict[str, str]:
     """What to write for each of ASKED_OF_RUNTIME that the table has."""
     table = root.table(key)
@@ -114,8 +145,13 @@ class RuntimeSpec(Record):
     runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
     `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
     with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
-    fills `{input}` of it; `repository_command` the same where no tag names the model; `gpu_only`
-    where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
+    fills `{input}` of it; `devices` what fills `{device}`, by vendor of the accelerator, for `host`
+    and for `several`, and `VENDOR-unified` for a GPU that shares the RAM; `repository_command`
+    the same where no tag names the model; `named_command`
+    the same where the `{file_name}` holds no tag; `file_command` the same for one `{file}` on this
+    machine; `conversion` is how to make a file that nobody published; `token_variable` the
+    environment variable from which it reads the token of a login; `gpu_only` where it cannot run on
+    a CPU; `splits_layers` where part of the layers can be on an accelerator
     and the rest in RAM.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
@@ -188,6 +224,11 @@ class RuntimeSpec(Record):
     builds: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, empty=True, default="")
     repository_command: str = read_by(Table.string, default="")
+    named_command: str = read_by(Table.string, default="")
+    file_command: str = read_by(Table.string, default="")
+    conversion: Conversion | None = read_by(_conversion, default=None)
+    token_variable: str = read_by(Table.string, default="")
+    devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})

@@ -453,13 +453,24 @@ class ModelSpec(Record):
         """Where files of that quantization lie, by any case of its name; None where this
         catalogue knows of none.
         """
+        files = self.files_of(format, quantization)
+        return files.repository if files is not None else None
+
+    def files_of(self, format: str, quantization: str) -> PublishedFiles | None:
+        """The first that hold that quantization, by any case of its name, those that a listing
+        shows before others; None where this catalogue knows of none.
+        """
         wanted = quantization.lower()
-        for files in self.files:
-            if files.format == format and any(
-                name.lower() == wanted for name in (*files.bytes, *files.unsized)
-            ):
-                return files.repository
-        return None
+        matching = [
+            files
+            for files in self.files
+            if files.format == format
+            and any(name.lower() == wanted for name in files.quantizations)
+        ]
+        # stable: of two listings the first stands
+        return min(
+            matching, key=lambda files: not (files.listed and files.repository), default=None
+        )
 
     def published_bytes(self, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
         """The size a publisher states for one file set, and which publisher; the first one

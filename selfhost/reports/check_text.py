@@ -229,23 +229,17 @@ def _license_matters(verdict: Verdict, finding: Finding) -> bool:
 
 
 def _to_run(blocks: list[Block], verdict: Verdict) -> None:
-    """The steps to type: get the runtime, accept the terms, run it."""
-    steps = [
-        finding.remedy
-        for code in _STEPS
-        for finding in verdict.findings
-        if finding.code == code and finding.remedy
-    ]
-    if not steps and not verdict.commands:
+    """The lines to type, in order; what stands between two is a comment of the shell."""
+    lines = list(verdict.setup)
+    for number, command in enumerate(verdict.commands):
+        if number:
+            in_turn = verdict.commands[number - 1].endswith(" serve")
+            lines.append("# then, in another terminal" if in_turn else "# or")
+        lines.append(command)
+    if not lines:
         return
     section(blocks, "To run it")
-    blocks.extend(say(step, indent=2, hang=2) for step in steps)
-    several = len(verdict.commands) > 1
-    in_turn = several and verdict.commands[0].endswith(" serve")
-    for number, command in enumerate(verdict.commands):
-        if several and number:
-            blocks.append(say("then, in another terminal" if in_turn else "or", indent=2))
-        blocks.append(command_line(command))
+    blocks.extend(command_line(text) for text in lines)
 
 
 def _more(blocks: list[Block], verdict: Verdict) -> None:

@@ -314,9 +314,11 @@ class Verdict(Answer):
     `route` or `can_run`.
 
     `workload` is the one judged, every default filled in. `placements` are the ways to lay it out
-    that were compared, () where there is but one. `commands` are lines to type next,
-    `understood_as`
-    sentences about how the name was understood, `notes` those that the answer needs beside it,
+    that were compared, () where there is but one. `setup` are lines to type first, `commands` those
+    that run the model, and `commands_class` says what is known of the first of them: "listed"
+    where a sourced listing shows its repository and file, "unlisted" where the file is not
+    verified, None where there is no command. `understood_as` are sentences about how the name was
+    understood, `notes` those that the answer needs beside it,
     `fine_print` those that explain it, `advice` what measurements say would make it faster
     here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
     load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
@@ -331,6 +333,8 @@ class Verdict(Answer):
     api_offers: tuple[Offer, ...] = ()
     monthly_cost: MonthlyCost | None = None
     commands: tuple[str, ...] = ()
+    commands_class: str | None = None
+    setup: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     understood_as: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -388,7 +392,11 @@ def judge(question: Question, machine: Machine) -> Judged:
     needs = question.needs
     about: list[Finding | None] = [
         check.weights_check(
-            spec, format=workload.format, local_files=question.local_files, here=question.here
+            spec,
+            format=workload.format,
+            quantization=workload.quantization,
+            local_files=question.local_files,
+            here=question.here,
         ),
         check.license_check(spec, workload, question.license_guessed),
         question.opened,

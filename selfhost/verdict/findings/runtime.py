@@ -93,7 +93,7 @@ def _platform(machine: Machine) -> str:
     return f"{machine.system}-{machine.architecture}"
 
 
-def _is_built_from_source(machine: Machine, runtime: RuntimeSpec) -> bool:
+def is_built_from_source(machine: Machine, runtime: RuntimeSpec) -> bool:
     return _platform(machine) in runtime.builds_from_source
 
 
@@ -104,7 +104,7 @@ def _no_build(machine: Machine, runtime: RuntimeSpec) -> Finding | None:
     ]
     is_other_processor = system and processor and _platform(machine) not in for_system
     if (for_system and not is_other_processor) or (
-        _is_built_from_source(machine, runtime) or is_installed(runtime, machine)
+        is_built_from_source(machine, runtime) or is_installed(runtime, machine)
     ):
         return None
     where, has = (
@@ -181,9 +181,9 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
     """Of a runtime that can be had here: it passes, unless it must be built from source first."""
     outcome = Outcome.PASS
     line = install_line(runtime, machine.system)
-    remedy = f"install it: {line}" if line else None
+    remedy = f"run `{line}`" if line else None
     no_package = ""
-    if _is_built_from_source(machine, runtime):
+    if is_built_from_source(machine, runtime):
         outcome = Outcome.WARN
         remedy = f"build it from source: {runtime.source_build}"
         no_package = f" No build is published for {machine.system} on {machine.architecture}."

@@ -16,14 +16,16 @@ def weights_check(
     spec: ModelSpec,
     *,
     format: str | None = None,
+    quantization: str | None = None,
     local_files: bool = False,
     here: Here | None = None,
 ) -> Finding:
     """Can the weights be had at all, and does loading them run code?
 
-    `format` is the files' that would be loaded, where one was chosen: GGUF and GGML hold no code
-    and call for none of the repository, MLX is never pickle. `local_files`: the model was read from
-    files on this machine; `here`: its files lie there.
+    `format` and `quantization` are the files' that would be loaded, where one was chosen: GGUF and
+    GGML hold no code and call for none of the repository, MLX is never pickle, and files that
+    somebody else published are not behind the publisher's gate. `local_files`: the model was read
+    from files on this machine; `here`: its files lie there.
     """
     if spec.openness.weights == "closed":
         return _closed(spec)
@@ -55,7 +57,7 @@ def weights_check(
         return _finding(
             spec, Outcome.PASS, "weights-here", f"The files are already there: {here.path}."
         )
-    return _published(spec)
+    return _published(spec, format, quantization)
 
 
 def _closed(spec: ModelSpec) -> Finding:
@@ -118,7 +120,20 @@ def _danger(spec: ModelSpec, format: str | None) -> str | None:
     return None
 
 
-def _published(spec: ModelSpec) -> Finding:
+def _elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) -> str | None:
+    """The repository of the files that would be loaded, where somebody else than the publisher
+    keeps them; None where they are the publisher's, or not known.
+    """
+    repository = spec.repository_of(format or "", quantization or "")
+    if (
+        repository is None
+        or repository.partition("/")[0] == (spec.repository or "").partition("/")[0]
+    ):
+        return None
+    return repository
+
+
+def _published(spec: ModelSpec, format: str | None, quantization: str | None) -> Finding:
     """Of weights that are not here: what stands before the download."""
     state = spec.openness.weights
     if _is_lone_config(spec):
@@ -129,6 +144,9 @@ def _published(spec: ModelSpec) -> Finding:
             "Only a config.json was given: you must have or get the weights yourself.",
             "name the folder that holds the weights, or the model",
         )
+    if spec.gated and (repository := _elsewhere(spec, format, quantization)) is not None:
+        reason = f"The weights are published; {repository} has them without a login."
+        return _finding(spec, Outcome.PASS, "weights-published", reason)
     if spec.gated:
         remedy = "accept the publisher's terms first"
         if spec.repository:

@@ -82,7 +82,7 @@ def test_what_is_to_be_installed_says_how() -> None:
     """A pass keeps the remedy: whoever writes the commands begins with it."""
     finding = found("runtime", machine=MACHINE.replace(runtimes=()))
     assert finding.outcome is Outcome.PASS
-    assert finding.remedy == "install it: brew install llama.cpp"
+    assert finding.remedy == "run `brew install llama.cpp`"
 
 
 def test_a_mainframe_loads_big_endian_files_alone() -> None:

@@ -1,0 +1,114 @@
+"""What to type, in order: the lines that come first, then those that run the model as judged."""
+
+from __future__ import annotations
+
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import RuntimeSpec
+from ..core.records import Record
+from ..machine.record import Machine
+from ..verdict.findings.runtime import install_line, is_built_from_source
+from ..verdict.record import Judged, Question
+from .commands import commands, lines_of_made_file
+from .conversion import recipe
+
+# the repository and the file come from a sourced listing, or the file is here
+LISTED = "listed"
+# nobody has seen the file: its publisher usually has it, or you make it
+UNLISTED = "unlisted"
+_UNVERIFIED = "# not verified: that the repository holds this file"
+
+
+class Steps(Record):
+    """`setup` are lines to type first, () where nothing is missing; `commands` those that download
+    and run the model, () where none is known; `commands_class` is LISTED or UNLISTED, of the first
+    of them, None where there is none. A line that begins with `#` is a comment.
+    """
+
+    setup: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    commands_class: str | None = None
+
+
+def steps(
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    *,
+    tag: str | None = None,
+) -> Steps:
+    """All lines for a model that runs; no line at all where it would not run here, or where no
+    command is known. `tag` is what Ollama calls the model, where that was typed.
+    """
+    runtime = question.runtime
+    if runtime is None:
+        return Steps()
+    first = (*_install(question, runtime, judged, machine), *_login(runtime, judged, machine))
+    lines = commands(question, judged, catalogue, machine, tag=tag)
+    if lines:
+        is_listed = _is_listed(question)
+        note = () if is_listed else (_UNVERIFIED,)
+        return Steps(
+            setup=(*first, *note),
+            commands=lines,
+            commands_class=LISTED if is_listed else UNLISTED,
+        )
+    made = recipe(question.spec, runtime, question.workload)
+    if made is None:
+        return Steps()
+    lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
+    if not lines:
+        return Steps()
+    return Steps(setup=(*first, *made.lines), commands=lines, commands_class=UNLISTED)
+
+
+def _is_listed(question: Question) -> bool:
+    """Whether a listing shows the files that the first command loads, or they are here."""
+    spec, workload, here = question.spec, question.workload, question.here
+    if question.local_files or (here is not None and (here.by_path or here.repository)):
+        return True
+    files = spec.files_of(workload.format or "", workload.quantization or "")
+    return files is None or files.listed
+
+
+def _install(
+    question: Question, runtime: RuntimeSpec, judged: Judged, machine: Machine
+) -> tuple[str, ...]:
+    """How to get the runtime and what it wants beside it; () where it is installed."""
+    finding = next((each for each in judged.findings if each.check == "runtime"), None)
+    code = finding.code if finding is not None else ""
+    rule = runtime.rule_of(question.workload.quantization)
+    beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
+    if code not in ("runtime-not-installed", "runtime-not-searched"):
+        return beside
+    if is_built_from_source(machine, runtime):
+        return (f"# build {runtime.name} from source: {runtime.source_build}", *beside)
+    first = (f"# first: {runtime.install_needs}",) if runtime.install_needs else ()
+    if code == "runtime-not-searched":
+        first = (f"# unless {runtime.name} is installed", *first)
+    line = install_line(runtime, machine.system)
+    if not line:
+        download = f"# download {runtime.name}: {runtime.builds}"
+        return (*first, download, *beside) if runtime.builds else beside
+    if machine.system is None and "any" not in runtime.install:
+        by_line: dict[str, list[str]] = {}
+        for system, text in runtime.install.items():
+            by_line.setdefault(text, []).append(system)
+        choices = [f"{text}  # {', '.join(systems)}" for text, systems in by_line.items()]
+        return (*first, *choices, *beside)
+    return (*first, line, *beside)
+
+
+def _login(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """The form and the login before a gated download; () where the files are not gated."""
+    gate = next((each for each in judged.findings if each.code == "weights-gated"), None)
+    if gate is None or not gate.remedy:
+        return ()
+    lines = [f"# {gate.remedy.partition(', then')[0]}", "hf auth login"]
+    if runtime.token_variable and machine.system == "windows":
+        token = "Get-Content $HOME/.cache/huggingface/token"
+        lines.append(f"$env:{runtime.token_variable} = {token}")
+    elif runtime.token_variable:
+        token = '"$(cat ~/.cache/huggingface/token)"'
+        lines.append(f"export {runtime.token_variable}={token}")
+    return tuple(lines)

@@ -1,0 +1,151 @@
+"""The lines to type work as typed: known flags alone, files that exist, and a gate only where there is one."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from functools import lru_cache
+
+import pytest
+
+from helpers.paths import TESTS
+from selfhost import Machine, Verdict, Workload, check
+from selfhost.advice.steps import Steps, steps
+from selfhost.api import open_catalogue
+from selfhost.machine.profiles import load
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import judge
+
+MACHINES = (
+    "desktop-rtx3060-12gb",
+    "desktop-rtx4090-24gb",
+    "macbook-air-m2-16gb",
+    "macbook-pro-m4-max-48gb",
+    "server-8x-h100",
+    "laptop-ddr4-16gb",
+)
+FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def machine(name: str) -> Machine:
+    return load(name).machine
+
+
+@lru_cache
+def all_steps(name: str) -> dict[str, Steps]:
+    """Of every model that runs on that machine."""
+    catalogue, lines = open_catalogue(), {}
+    for spec_id in catalogue.ids():
+        question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
+        judged = judge(question, machine(name))
+        if judged.fits:
+            lines[spec_id] = steps(question, judged, catalogue, machine(name))
+    return lines
+
+
+def on(name: str, spec_id: str, **workload: object) -> Verdict:
+    return check(spec_id, Workload(**workload), machine=machine(name))
+
+
+def programs(line: str) -> list[list[str]]:
+    """The words of each program that a line starts, variables and comments left out."""
+    words = shlex.split(line, comments=True)
+    commands: list[list[str]] = [[]]
+    for word in words:
+        if word in ("&&", "|"):
+            commands.append([])
+        elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*", word):
+            commands[-1].append(word)
+    return [command for command in commands if command and command[0] != "sh"]
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) -> None:
+    of_models = all_steps(name)
+    missing = [spec_id for spec_id, found in of_models.items() if not found.commands]
+    assert len(missing) <= 0.05 * len(of_models), missing
+    for spec_id, found in of_models.items():
+        assert (found.commands_class is None) == (not found.commands)
+        for command in (
+            command for line in (*found.setup, *found.commands) for command in programs(line)
+        ):
+            program = command[0]
+            if program == "python" and command[1] != "-c":
+                program = command[1].rpartition("/")[2].removesuffix(".py")
+            flags = [word for word in command[1:] if re.match(r"--?[a-zA-Z]", word)]
+            assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
+
+
+def test_a_file_without_the_tag_is_named() -> None:
+    """llama.cpp does not fall back from an explicit tag, and this repository's file is phi-4-Q4_K.gguf."""
+    line = on("macbook-air-m2-16gb", "phi-4", runtime="llama.cpp", quantization="Q4_K_M").commands[
+        0
+    ]
+    assert "-hf microsoft/phi-4-gguf -hff phi-4-Q4_K.gguf " in line
+    line = on("desktop-rtx3060-12gb", "phi-3-mini-4k-instruct", quantization="Q4_K_M").commands[0]
+    assert "-hff Phi-3-mini-4k-instruct-q4.gguf " in line
+
+
+def test_what_no_listing_shows_is_said() -> None:
+    asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
+    listed = on("desktop-rtx3060-12gb", "mistral-7b-instruct-v0.3", **asked)
+    assert listed.commands_class == "listed"
+    assert not any("verified" in line for line in listed.setup)
+    unlisted = on("desktop-rtx3060-12gb", "phi-3.5-mini-instruct", **asked)
+    assert unlisted.commands_class == "unlisted"
+    assert any("not verified" in line for line in unlisted.setup)
+
+
+def test_a_model_that_nobody_converted_is_converted_first() -> None:
+    verdict = on("desktop-rtx3060-12gb", "bloom-7b1", runtime="llama.cpp", quantization="Q4_K_M")
+    assert verdict.commands_class == "unlisted"
+    if "-hf" not in verdict.commands[0]:
+        assert "hf download bigscience/bloom-7b1 --local-dir bloom-7b1" in verdict.setup
+        assert verdict.setup[-1].startswith("llama-quantize ")
+        assert verdict.setup[-1].split()[2] in verdict.commands[0]
+
+
+def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
+    """bartowski's GGUF of Llama 3.1 needs no login; the publisher's own files do."""
+    gguf = on(
+        "desktop-rtx4090-24gb", "llama-3.1-8b-instruct", runtime="llama.cpp", quantization="Q4_K_M"
+    )
+    own = on("desktop-rtx4090-24gb", "llama-3.1-8b-instruct", runtime="transformers")
+    codes = [verdict.finding("weights").code for verdict in (gguf, own)]  # type: ignore[union-attr]
+    assert codes == ["weights-published", "weights-gated"]
+    assert "hf auth login" in own.setup
+    assert "hf auth login" not in gguf.setup
+
+
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        ("desktop-rtx4090-24gb", "cuda"),
+        ("macbook-pro-m4-max-48gb", "mps"),
+        ("laptop-ddr4-16gb", "cpu"),
+    ],
+)
+def test_a_python_line_names_the_device(name: str, device: str) -> None:
+    line = on(name, "qwen3-0.6b", runtime="transformers").commands[0]
+    assert f"device_map='{device}'" in line
+
+
+def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
+    """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above."""
+    asked = {"runtime": "ollama", "context_tokens": 4096}
+    assert len(on("desktop-rtx3060-12gb", "mistral:7b", **asked).commands) == 1
+    first, _ = on("desktop-rtx4090-24gb", "mistral:7b", **asked).commands
+    assert first == "OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
+    first, _ = on(
+        "desktop-rtx3060-12gb", "mistral:7b", runtime="ollama", context_tokens=2048
+    ).commands
+    assert first == "OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
+
+
+def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
+    """Without --ctx-checkpoints it keeps 32 (common/common.h); the line says 3, so the note goes."""
+    verdict = on("desktop-rtx3060-12gb", "qwen3.5-4b", runtime="llama.cpp", quantization="Q4_K_M")
+    assert "--ctx-checkpoints 3" in verdict.commands[0]
+    assert not any("after many turns" in note for note in verdict.notes)
