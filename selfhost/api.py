@@ -237,15 +237,17 @@ def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
 
 
 def machine_named(text: str) -> Machine:
-    """The known machine that `text` names, in any spelling: what `machine="…"` means.
+    """The known machine or the GPU that `text` names: what `machine="…"` means. Of a GPU it is a
+    typical desktop with it, see `machine.named`.
 
     Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
     reads it.
     """
-    from .machine.profiles import UnknownMachineError, load
+    from .machine.named import machine_named as named
+    from .machine.profiles import UnknownMachineError
 
     try:
-        return load(text).machine
+        return named(text)
     except UnknownMachineError as error:
         is_file = text.endswith((".json", ".jsonl")) or os.path.lexists(text)
         if is_file:
@@ -539,6 +541,11 @@ def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | N
 _SLOTS_WORTH_SAYING = 0.02
 
 
+def _tells_sequences(lines: Sequence[str]) -> bool:
+    """Whether a line that is printed tells the server how many sequences to make room for."""
+    return any(" -np " in line for line in lines)
+
+
 def _slots(
     catalogue: Catalogue, question: Question, judged: Judged, lines: tuple[str, ...]
 ) -> str | None:
@@ -553,8 +560,9 @@ def _slots(
     if more <= 0 or (lines and more < _SLOTS_WORTH_SAYING * memory.high_bytes):
         return None
     total = "" if lines else f"-c {(workload.context_tokens or 0) * workload.parallel} "
+    start = "Keep" if _tells_sequences(lines) else f"Start llama-server with {total}".rstrip()
     return (
-        f"Start llama-server with {total}-np {workload.parallel}. Without -np it reserves"
+        f"{start} -np {workload.parallel}. Without it llama-server reserves"
         f" {runtime.slots} sequences, which needs {units.binary(more)} more."
     )
 
@@ -816,7 +824,7 @@ def _answer(
             lambda other, fit: _priced(catalogue, other, fit, day, prices)[0],
         )
     if instead and (slots := _slots(catalogue, question, judged, to_type.commands)) is not None:
-        notes.append(slots)
+        (fine_print if _tells_sequences(to_type.commands) else notes).append(slots)
     return Verdict(
         asked=understood.asked,
         model=spec,
@@ -1106,9 +1114,7 @@ def plan_with(
     from .machine.profiles import all_profiles
 
     anywhere = Machine(planning=True)
-    named = check_with(
-        catalogue, model, workload, anywhere, instead=False, follows_machine=False
-    )
+    named = check_with(catalogue, model, workload, anywhere, instead=False, follows_machine=False)
     plain = ask(named.model, workload, catalogue, anywhere).workload
     # what the name itself says, such as a tag's quantization
     said = {

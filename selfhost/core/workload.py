@@ -24,6 +24,8 @@ DEFAULT_CONTEXT_TOKENS = 4096
 # a 300-word answer in three minutes; 0 switches the wish off
 DEFAULT_MIN_TOKENS_PER_SECOND = 2.0
 READING_TOKENS_PER_SECOND = 5.0
+# 300 English words; the lowest useful speed writes them in three minutes
+ANSWER_TOKENS = 360
 # of a load whose split is not stated: tokens read for one that is written, the blend of
 # artificialanalysis.ai/methodology
 INPUT_PER_OUTPUT_TOKEN = 3

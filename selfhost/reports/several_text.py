@@ -125,14 +125,8 @@ def _to_run(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
     if not first:
         return
     section(blocks, "To run them" if len(first) > 1 else "To run it")
-    steps = dict.fromkeys(
-        finding.remedy
-        for verdict in local
-        for finding in verdict.findings
-        if finding.code == "runtime-not-installed" and finding.remedy
-    )
-    blocks.extend(say(step, indent=2, hang=2) for step in steps)
-    blocks.extend(command_line(command) for command in first)
+    setup = dict.fromkeys(text for verdict in local for text in verdict.setup)
+    blocks.extend(command_line(text) for text in (*setup, *first))
 
 
 def _instead(

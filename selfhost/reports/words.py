@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
-from ..core.workload import READING_TOKENS_PER_SECOND, Workload
+from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.record import Answer, Finding, Outcome, Route, Verdict
@@ -54,8 +54,6 @@ _ANSWERS = {
     Route.NEITHER: ("✗", "NO WAY HERE", "NO WAY"),
     Route.UNKNOWN: ("?", "CANNOT TELL", "CANNOT TELL"),
 }
-# 300 English words; the lowest useful speed, 2 tokens/s, writes them in three minutes
-ANSWER_TOKENS = 360
 
 
 def answer_line(answer: Answer, machine: Machine) -> Paragraph:
@@ -355,7 +353,7 @@ def is_here(machine: Machine) -> bool:
 def on_machine(machine: Machine, *, short: bool = False) -> str:
     if is_here(machine):
         return "here" if short else "on this machine"
-    return f"on {machine.name}"
+    return f"on {machine.called}"
 
 
 def planned_words(machine: Machine) -> str:

@@ -163,7 +163,10 @@ def test_whose_word_a_successor_is_is_told() -> None:
             "as the publisher names them",
         ),
         ("gpt-4", "the successor its publisher names"),
-        ("gemini-1.0-pro", "its successor in this catalogue's judgement, not by its publisher's word"),
+        (
+            "gemini-1.0-pro",
+            "its successor in this catalogue's judgement, not by its publisher's word",
+        ),
     ],
 )
 def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:

@@ -94,8 +94,8 @@ def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
     """A llama-server without -np makes room for 4 in one cache: of Gemma 3 12B with 8,192 tokens 2,046,820,352 bytes, not half of that."""
     asked = Workload(context_tokens=8192, runtime="llama.cpp", quantization="Q4_K_M")
     verdict = check("gemma-3-12b-it", asked, machine=VM)
-    assert [note for note in verdict.notes if "-np" in note] == [
-        "Start llama-server with -np 1. Without -np it reserves 4 sequences, which needs 960 MiB more."
+    assert [note for note in verdict.fine_print if "-np" in note] == [
+        "Keep -np 1. Without it llama-server reserves 4 sequences, which needs 960 MiB more."
     ]
     assert "2,046,820,352 bytes without -np" in plain(
         check_document([verdict], verbose=True)
@@ -103,7 +103,7 @@ def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
     # four that were asked for have room of their own; where every layer keeps all tokens they share it
     for id, parallel in (("gemma-3-12b-it", 4), ("mistral-7b", 1)):
         others = check(id, asked.replace(parallel=parallel, context_tokens=2048), machine=VM)
-        assert not any("-np" in note for note in others.notes)
+        assert not any("-np" in note for note in (*others.notes, *others.fine_print))
         assert all(
             f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server")
         )

@@ -317,7 +317,9 @@ def test_a_broken_spec_of_the_users_does_not_give_way_to_the_shipped_one(
         with pytest.raises(SpecError):
             catalogue.spec(resolve(typed, catalogue).spec_id)
     assert catalogue.spec("beta-1.5b").id == "beta-1.5b"
-    with pytest.raises(UnknownModelError, match=r"of yours with faults was ignored: .*alpha-7b\.toml"):
+    with pytest.raises(
+        UnknownModelError, match=r"of yours with faults was ignored: .*alpha-7b\.toml"
+    ):
         resolve("gamma", catalogue)
 
 

@@ -80,7 +80,7 @@ def page(rows: tuple[Answer, ...], machine: Machine = samples.LAPTOP, asked: str
 def test_every_model_has_a_row_of_its_own() -> None:
     """All of the catalogue is in the file itself, in the order given, with a heading for each column and each row."""
     machine = load("desktop-rtx4060-8gb").machine
-    rows = judge_all(open_catalogue(), Workload(), machine, today="2026-06-01")
+    rows = judge_all(open_catalogue(), Workload(), machine, today="2026-06-01").answers
     text = catalogue_page(rows, machine, {})
     made = Page(text)
     assert len(rows) > 350

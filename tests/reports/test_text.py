@@ -636,14 +636,14 @@ CELLS = st.text(alphabet="abc-/ ", max_size=30)
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=4),
-    st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 2)), min_size=3, max_size=3),
+    st.lists(st.tuples(st.booleans(), st.booleans()), min_size=3, max_size=3),
     st.integers(1, 100),
 )
 def test_tables_fit_and_lose_nothing(
-    rows: list[tuple[str, str, str]], shape: list[tuple[bool, bool, int]], width: int
+    rows: list[tuple[str, str, str]], shape: list[tuple[bool, bool]], width: int
 ) -> None:
     """At any width a table has no line beyond it but single words, and every cell keeps its text."""
-    columns = tuple(Column(right=right, wrap=wrap, fold=fold) for right, wrap, fold in shape)
+    columns = tuple(Column(right=right, wrap=wrap) for right, wrap in shape)
     document = Document(
         blocks=(
             Table(

@@ -96,7 +96,7 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
 )
 @pytest.mark.parametrize("machine", ["desktop-rtx4090-24gb", "server-8x-h100"])
 def test_what_is_asked_for_is_never_changed(
-    model: str, machine: str, asked: dict[str, str]
+    model: str, machine: str, asked: dict[str, Any]
 ) -> None:
     where, workload = profile(machine), Workload(**asked)
     answer = check(model, workload, machine=where)

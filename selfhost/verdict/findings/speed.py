@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core import units
-from ...core.workload import READING_TOKENS_PER_SECOND, Workload
+from ...core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from .record import Finding, Outcome
 
 TYPE_CHECKING = False
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
-# of a 300-word answer
-_ANSWER_TOKENS = 360
 
 
 def speed_check(
@@ -55,7 +53,7 @@ def speed_check(
             Outcome.FAIL,
             "speed-too-slow",
             f", below the {wanted:g} you need; a 300-word answer would take"
-            f" {units.duration(_ANSWER_TOKENS / high)} or more",
+            f" {units.duration(ANSWER_TOKENS / high)} or more",
             f"{_FASTER}, or accept any speed with --min-speed 0",
         )
     faster = _FASTER

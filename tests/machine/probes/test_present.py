@@ -713,13 +713,12 @@ def test_a_search_that_stopped_early_is_told_in_the_answer(
     Hub(tmp_path, "zz/Mistral-7B-Instruct-v0.3-GGUF").add(MISTRAL_FILE, MISTRAL_BYTES)
     monkeypatch.setattr(present, "MAX_MODELS", 3)
     notes = judged(tmp_path, "mistral-7b").notes
-    assert any(
-        "It may be here already" in note and "./model.gguf" in note
-        for note in notes
-    ), notes
+    assert any("It may be here already" in note and "./model.gguf" in note for note in notes), notes
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert not any("It may be here already" in note for note in judged(tmp_path, "mistral-7b").notes)
+    assert not any(
+        "It may be here already" in note for note in judged(tmp_path, "mistral-7b").notes
+    )
     # LM Studio's folder, which may be another than the one that was searched
     text(tmp_path / ".lmstudio" / "settings.json", '{"downloadsFolder": "models"}')
     asked = {"qwen3-0.6b": True, "whisper-small": False}

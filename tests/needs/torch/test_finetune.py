@@ -387,10 +387,7 @@ def test_the_quality_of_qlora_is_that_of_nf4() -> None:
     }
     assert quality["qlora"] is not None
     assert quality["qlora"].quantization == "nf4-double"
-    assert (
-        "fine-tuning through it matches 16-bit fine-tuning"
-        in quality["qlora"].text
-    )
+    assert "fine-tuning through it matches 16-bit fine-tuning" in quality["qlora"].text
     for method in ("full", "lora"):
         found = quality[method]
         assert found is not None
@@ -762,12 +759,8 @@ def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
         ).notes
         for optimizer in ("adamw", "adamw_8bit")
     }
-    assert any(
-        "the model is split across GPUs" in note for note in notes["adamw"]
-    )
-    assert not any(
-        "the model is split across GPUs" in note for note in notes["adamw_8bit"]
-    )
+    assert any("the model is split across GPUs" in note for note in notes["adamw"])
+    assert not any("the model is split across GPUs" in note for note in notes["adamw_8bit"])
     assert not trained_on(8, 60).failed
 
 
