@@ -120,7 +120,7 @@ def _energy_row(local: LocalCost, cost: MonthlyCost, place: str) -> tuple[Span, 
     if bill is None and slow is None:
         bill = local.electricity_per_month_low
     if bill is None:
-        best = likely if likely is not None else slow if slow is not None else fast
+        best = next((hours for hours in (likely, slow) if hours is not None), fast)
         row = units.energy(best, best)
         return _cost_row(f"{place}: energy", row, f"{spent}{most} {watts}; --electricity prices it")
     own = "" if cost.currency_per_usd == 1 else " (your currency)"

@@ -85,7 +85,9 @@ def count_words(answers: Sequence[Verdict]) -> str:
 def answer_cell(answer: Answer, *, here: bool) -> Span:
     """The same in a row: sign and words alone. `here`: it is about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
-    words = "RULED OUT" if is_ruled_out(answer) else local if here else elsewhere
+    words = local if here else elsewhere
+    if is_ruled_out(answer):
+        words = "RULED OUT"
     return Span(text=f"{sign} {words}", style=answer.route)
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from functools import lru_cache
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def all_steps(name: str) -> dict[str, Steps]:
     return lines
 
 
-def on(name: str, spec_id: str, **workload: object) -> Verdict:
+def on(name: str, spec_id: str, **workload: Any) -> Verdict:
     return check(spec_id, Workload(**workload), machine=machine(name))
 
 
