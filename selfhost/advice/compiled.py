@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache, partial
 from ..catalogue.index import Catalogue, checksum_of
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.offers import end_days, offers_of
+from ..catalogue.runtime import Conversion
 from ..catalogue.spec import (
     Architecture,
     Attention,
@@ -47,6 +48,7 @@ from ..verdict.findings import (
     OPEN_PURPOSES,
     Finding,
     Outcome,
+    kept_elsewhere,
     license_guessed,
     open_for,
     open_purposes,
@@ -105,11 +107,23 @@ _IN_PART: Mapping[str, type[Record]] = {
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, CpuNeed, FeedForward, License, Openness,
+        Architecture, Attention, Audio, Availability, Conversion, CpuNeed, FeedForward, License,
+        Openness,
         Parameters, QuantizationRule, Quantized,
         Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Unread, Upkeep,
     )
 }  # fmt: skip
+
+
+def _kind_of(value: Record) -> str:
+    """The name under which a record is kept. `TypeError` for a kind that `_KINDS` lacks: what is
+    kept could not be read again.
+    """
+    name = type(value).__name__
+    if name not in _KINDS:
+        raise TypeError(f"{name} is missing in advice/compiled.py, _KINDS")
+    return name
+
 
 # in the row of a model, the number of its graph
 _PROGRAM = 7
@@ -151,6 +165,7 @@ class Questions:
         self._served_until: Mapping[str, str | None] = header["served_until"]
         self._folder = os.path.join(catalogue.folder, "")
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
+        self._kept_by: Mapping[str, str] = header["kept_by"]
         self._rows: Mapping[str, Sequence[Any]] = loads(parts["rows"])
         self._memory: Mapping[str, Sequence[Any]] = loads(
             parts[f"memory {kind_of(instruction_sets_for_layout(machine))}"]
@@ -221,6 +236,7 @@ class Questions:
             "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,  # noqa: E501
             "license_guessed": tuple(self._guessed.get(id, (False,
             False))) if filled.commercial or filled.license else None,
+            "kept_by": (self._kept_by.get(id),) if needs is not None else None,
         })  # fmt: skip
 
     def spec(self, id: str) -> ModelSpec | None:
@@ -484,6 +500,7 @@ def compile_questions(directory: str) -> bytes:
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
+    kept_by: dict[str, str | None] = {}
     for spec in catalogue.specs():
         served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
         try:
@@ -496,6 +513,9 @@ def compile_questions(directory: str) -> bytes:
             continue
         rows[spec.id] = _row(questions[""], catalogue, values, shapes, programs)
         guessed[spec.id] = license_guessed(spec)
+        if spec.gated:
+            filled = questions[""].workload
+            kept_by[spec.id] = kept_elsewhere(spec, filled.format, filled.quantization)
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in questions.items():
             needs = question.needs
@@ -508,7 +528,7 @@ def compile_questions(directory: str) -> bytes:
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
-    return _joined(catalogue, by_name, served, guessed)
+    return _joined(catalogue, by_name, served, guessed, kept_by)
 
 
 def _joined(
@@ -516,6 +536,7 @@ def _joined(
     by_name: Mapping[str, Any],
     served: Mapping[str, str | None],
     guessed: Mapping[str, tuple[bool, bool]],
+    kept_by: Mapping[str, str | None],
 ) -> bytes:
     """Header and parts as one file, its checksum first."""
     from binascii import crc32
@@ -527,6 +548,7 @@ def _joined(
         "parts": {name: len(part) for name, part in parts.items()},
         "served_until": {name: until for name, until in served.items() if until != ""},
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
+        "kept_by": {name: repository for name, repository in kept_by.items() if repository},
     })  # fmt: skip
     content = b"".join((len(header).to_bytes(4, "little"), header, *parts.values()))
     return crc32(content).to_bytes(4, "little") + content
@@ -741,7 +763,7 @@ def _packed(value: Any, shared: dict[str, tuple[int, Any]]) -> Any:
     """
     if isinstance(value, Record):
         return {
-            "": type(value).__name__,
+            "": _kind_of(value),
             **{name: _packed(field, shared) for name, field in _changed(value).items()},
         }
     if isinstance(value, Mapping):

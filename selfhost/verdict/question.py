@@ -15,7 +15,7 @@ from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
-from .findings import license_guessed, openness_check
+from .findings import kept_elsewhere, license_guessed, openness_check
 from .present import Here, here
 from .record import Question
 from .speed import instruction_sets_for_layout
@@ -234,7 +234,15 @@ def _with_files(
         part = part.replace(missing_bytes=download - part.size_bytes)
     if part is None and runtime is not None and not question.local_files:
         part = here(question.spec, runtime, workload, alone, machine, catalogue)
-    return question.replace(here=part, beside_bytes=max(0, (needs.download_bytes or 0) - download))
+    spec = question.spec
+    kept_by = None
+    if spec.gated:
+        kept_by = kept_elsewhere(spec, workload.format, workload.quantization)
+    return question.replace(
+        here=part,
+        kept_by=(kept_by,),
+        beside_bytes=max(0, (needs.download_bytes or 0) - download),
+    )
 
 
 def _understood(

@@ -166,8 +166,9 @@ class Question(Record):
     `in_memory` (None: not told). `here`: those asked for lie on it, whole or in part. `companions`
     are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it
     as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that
-    name gives, if it was asked. `chosen`: the sentence why runtime, quantization or method are
-    others than the model's own defaults; None where they are not (`defaults.ask_for_machine`).
+    name gives, if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence
+    why runtime, quantization or method are others than the model's own defaults; None where they
+    are not (`defaults.ask_for_machine`).
     """
 
     spec: ModelSpec
@@ -188,6 +189,7 @@ class Question(Record):
     here: Here | None = None
     opened: Finding | None = None
     license_guessed: tuple[bool, bool] | None = None
+    kept_by: tuple[str | None] | None = None
     chosen: str | None = None
 
     @property
@@ -397,6 +399,7 @@ def judge(question: Question, machine: Machine) -> Judged:
             quantization=workload.quantization,
             local_files=question.local_files,
             here=question.here,
+            kept_by=question.kept_by,
         ),
         check.license_check(spec, workload, question.license_guessed),
         question.opened,

@@ -199,10 +199,16 @@ def test_what_is_asked_counts_both_ways(packed: Path, specs: Catalogue, workload
 def test_a_list_reads_no_spec(
     packed: Path, monkeypatch: pytest.MonkeyPatch, workload: Workload
 ) -> None:
-    """All that judging, sorting and printing read is in the file, whatever is needed: reading hundreds of specs is what would be slow."""
+    """But for pictures, all that judging, sorting and printing read is in the file: reading hundreds of specs is what would be slow."""
 
-    def read(_: Catalogue, id: str) -> object:
-        raise AssertionError(f"the spec of {id} was read")
+    whole = Catalogue.spec
+
+    def read(catalogue: Catalogue, id: str) -> ModelSpec:
+        outline = catalogue.outline(id)
+        assert outline is not None
+        # of pictures the first type that an accelerator holds is looked for: a handful of models
+        assert outline.modality == "image", f"the spec of {id} was read"
+        return whole(catalogue, id)
 
     monkeypatch.setattr(Catalogue, "spec", read)
     for name in ("small server", "desktop-2x-rtx3090", "macbook-air-m2-8gb"):
@@ -223,7 +229,8 @@ def test_a_list_words_no_reason(packed: Path) -> None:
         finding
         for answer in listing.answers
         for finding in answer.findings
-        if finding.check in ("memory", "speed")
+        # of a picture one constant sentence says it
+        if finding.check in ("memory", "speed") and finding.code != "speed-picture"
     ]
     assert held
     assert not any("reason" in vars(finding) for finding in held)

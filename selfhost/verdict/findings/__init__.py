@@ -23,7 +23,7 @@ from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, wo
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
 from .speed import WIDE_PACE, picture_check, speed_check
-from .weights import weights_check
+from .weights import kept_elsewhere, weights_check
 
 __all__ = [
     "CHECKS",
@@ -39,6 +39,7 @@ __all__ = [
     "disk_margin_bytes",
     "held_in_memory",
     "license_check",
+    "kept_elsewhere",
     "license_guessed",
     "lies_in_memory",
     "memory_check",

@@ -19,13 +19,15 @@ def weights_check(
     quantization: str | None = None,
     local_files: bool = False,
     here: Here | None = None,
+    kept_by: tuple[str | None] | None = None,
 ) -> Finding:
     """Can the weights be had at all, and does loading them run code?
 
     `format` and `quantization` are the files' that would be loaded, where one was chosen: GGUF and
     GGML hold no code and call for none of the repository, MLX is never pickle, and files that
     somebody else published are not behind the publisher's gate. `local_files`: the model was read
-    from files on this machine; `here`: its files lie there.
+    from files on this machine; `here`: its files lie there. `kept_by` holds what `kept_elsewhere`
+    gives, where that is known already.
     """
     if spec.openness.weights == "closed":
         return _closed(spec)
@@ -57,7 +59,9 @@ def weights_check(
         return _finding(
             spec, Outcome.PASS, "weights-here", f"The files are already there: {here.path}."
         )
-    return _published(spec, format, quantization)
+    if spec.gated and kept_by is None:
+        kept_by = (kept_elsewhere(spec, format, quantization),)
+    return _published(spec, kept_by[0] if kept_by else None)
 
 
 def _closed(spec: ModelSpec) -> Finding:
@@ -120,7 +124,7 @@ def _danger(spec: ModelSpec, format: str | None) -> str | None:
     return None
 
 
-def _elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) -> str | None:
+def kept_elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) -> str | None:
     """The repository of the files that would be loaded, where somebody else than the publisher
     keeps them; None where they are the publisher's, or not known.
     """
@@ -133,8 +137,10 @@ def _elsewhere(spec: ModelSpec, format: str | None, quantization: str | None) ->
     return repository
 
 
-def _published(spec: ModelSpec, format: str | None, quantization: str | None) -> Finding:
-    """Of weights that are not here: what stands before the download."""
+def _published(spec: ModelSpec, repository: str | None) -> Finding:
+    """Of weights that are not here: what stands before the download. `repository` is another's
+    than the publisher's that has the files.
+    """
     state = spec.openness.weights
     if _is_lone_config(spec):
         return _finding(
@@ -144,7 +150,7 @@ def _published(spec: ModelSpec, format: str | None, quantization: str | None) ->
             "Only a config.json was given: you must have or get the weights yourself.",
             "name the folder that holds the weights, or the model",
         )
-    if spec.gated and (repository := _elsewhere(spec, format, quantization)) is not None:
+    if spec.gated and repository is not None:
         reason = f"The weights are published; {repository} has them without a login."
         return _finding(spec, Outcome.PASS, "weights-published", reason)
     if spec.gated:
