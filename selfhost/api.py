@@ -29,7 +29,7 @@ from .core.workload import (
     Workload,
 )
 from .machine.reader import Machine
-from .verdict.defaults import Asker, ask_for_machine, from_a_list
+from .verdict.defaults import Asker, ask_for_machine, follows_a_list, from_a_list
 from .verdict.present import Here, begun, elsewhere, unseen
 from .verdict.question import architectures, ask, beyond
 from .verdict.record import (
@@ -1150,7 +1150,10 @@ def _judgements(
     for spec_id in catalogue.ids():
         try:
             question = ready.question(spec_id, workload) if ready is not None else None
-            if question is None:
+            # what follows the machine is asked of the whole spec
+            if question is None or (
+                machine.accelerators and follows_a_list(question.spec, workload)
+            ):
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
             question = from_a_list(question, workload, catalogue, machine)
         except SpecError:

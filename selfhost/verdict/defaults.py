@@ -100,7 +100,8 @@ def from_a_list(
     """The question that `ask` gave for that workload; with the defaults that suit the machine best
     where the route depends on them.
     """
-    if not follows_a_list(question.spec, workload):
+    # the lists are of what accelerators hold
+    if not machine.accelerators or not follows_a_list(question.spec, workload):
         return question
     return _suited(question, workload, catalogue, machine, {})
 

@@ -12,6 +12,7 @@ from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.api import Listing, judge_all
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.shipped import shipped_folder
 from selfhost.core.workload import Load
 from selfhost.machine.profiles import load
