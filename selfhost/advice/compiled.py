@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 8
+_VERSION = 9
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -88,7 +88,7 @@ _GROWING_WITH = "context_tokens"
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
         "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from",
-        "repository", "gated",
+        "repository", "gated", "aliases",
         "parameters", "needs", "upkeep", "safety",
         "availability", "overrides", "quantized",
     ), ()),
