@@ -36,7 +36,7 @@ def _ungrouped(text: str) -> str:
     for mark, pattern in _THOUSANDS.items():
         if mark in bare and not pattern.fullmatch(bare):
             instead = "write one number, such as 8192"
-            if re.fullmatch(r"[0-9]+,[0-9]+[A-Za-z ]*", bare):
+            if re.fullmatch(r"[0-9]+,[0-9]+[A-Za-z/ ]*", bare):
                 instead = f"write a decimal point, {bare.replace(',', '.')}"
             raise ValueError(f"{text!r} is not a number: {instead}")
     return bare.replace(",", "").replace("_", "")

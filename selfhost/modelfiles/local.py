@@ -66,13 +66,13 @@ def stored_notes(spec: ModelSpec) -> tuple[str, ...]:
             else "in a quantization that selfhost does not know"
         )
         return (
-            f"its weights are stored {how}; a GGUF file needs the original model, before"
-            " quantization",
+            f"Its weights are stored {how}; a GGUF file needs the original model, before"
+            " quantization.",
         )
     narrow = architecture.matrix_dtype if architecture is not None else None
     if narrow is None or not narrow.startswith("float8"):
         return ()
     return (
-        f"its weights are stored as {narrow}: vLLM runs them as they are; for llama.cpp the figures"
-        " are those of a converted GGUF file",
+        f"Its weights are stored as {narrow}: --runtime vllm judges them as they are; for llama.cpp"
+        " the figures are those of a converted GGUF file.",
     )

@@ -185,7 +185,7 @@ def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term
     plain = sum(components.values()) - narrow - wide
     size = int(narrow * each) + plain * 2 + wide * 4
     line = (
-        f"{narrow:,} weights × {each:g} bytes + {plain:,} × 2 bytes + {wide:,} kept in 32 bits"
+        f"{narrow:,} weights × {each:g} bytes + {plain:,} × 2 bytes + {wide:,} kept in float32"
         " × 4 bytes"
     )
     low = int((narrow + wide) * each) + plain * 2

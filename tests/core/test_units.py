@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -76,7 +77,7 @@ def test_what_is_no_size_is_refused(typed: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["16,5", "1,5", "16,50", "1,0000", "1,2,3", ",5", "1000,000", "1,000,00", "1.5,000", "1,"],
+    ["16,5", "1,5", "16,50", "1,0000", "1000,000", "1,2,3", ",5", "1,000,00", "1.5,000", "1,"],
 )
 @pytest.mark.parametrize(
     ("parse", "unit"),
@@ -90,9 +91,18 @@ def test_what_is_no_size_is_refused(typed: str) -> None:
 def test_a_decimal_comma_is_no_mark_of_thousands(
     parse: Callable[[str], int], unit: str, typed: str
 ) -> None:
-    """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too much."""
-    with pytest.raises(ValueError, match="write a decimal point"):
+    """Half of Europe writes 16,5 for sixteen and a half: taken as 165 it would be ten times too much.
+
+    One comma between digits is answered with the same number and a point, unit and all; what can be no number is refused.
+    """
+    with pytest.raises(ValueError, match="is not a number") as refused:
         parse(typed + unit)
+    assert repr(typed + unit) in str(refused.value)
+    if re.fullmatch(r"\d+,\d+", typed):
+        said = str(refused.value).split("write ")[1]
+        assert said == f"a decimal point, {typed.replace(',', '.')}{unit}"
+    else:
+        assert "write one number" in str(refused.value)
 
 
 READERS: tuple[tuple[Callable[[str], float], str], ...] = (

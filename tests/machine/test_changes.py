@@ -461,7 +461,8 @@ def test_set_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         capsys, "check", "mistral-7b", *on, "--set", "memory=4GiB", "--set", "gpu=2GiB:My GPU"
     )
     assert code == 1
-    assert "Planned" in out
+    assert "vm-24gib with memory=4GiB, gpu=2GiB:My GPU" in out
+    assert "Simulated machine" in out
     assert "--set memory=4GiB --set 'gpu=2GiB:My GPU'" in out
     assert run(capsys, "check", "mistral-7b", *on, "--set", "memory=64GiB")[0] == 0
 

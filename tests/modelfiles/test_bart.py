@@ -119,7 +119,7 @@ def test_an_encoder_and_a_decoder_each_have_a_context(tmp_path: Path) -> None:
                 code = "context-untrained"
             (found,) = (one for one in settings_of(tokens).findings if one.check == "context")
             assert (found.code, found.has) == (code, 2 * each)
-            assert f"{each:,} tokens to read and as many to write" in found.reason
+            assert f"{each:,} tokens of input and as many of output" in found.reason
         room = settings_of(each).room
         assert room is not None
         assert room.longest_context_tokens == 2 * each

@@ -286,7 +286,7 @@ def test_a_file_is_not_said_to_hold_what_was_asked_instead(tmp_path: Path) -> No
     for asked, told in (("Q3_K_M", True), ("q4_k_m", False), (None, False)):
         wanted = Workload(runtime="llama.cpp", quantization=asked, min_tokens_per_second=0)
         verdict = check(file, wanted, machine=load("aws-m7i.2xlarge").machine)
-        assert any("holds Q4_K_M" in note for note in verdict.notes) is told, asked
+        assert any("holds Q4_K_M" in note for note in verdict.understood_as) is told, asked
         codes = {finding.code for finding in verdict.findings}
         assert (
             "disk-nothing-missing" in codes,

@@ -77,10 +77,13 @@ def test_a_spec_made_of_a_file_that_lies_here_names_it(tmp_path: Path) -> None:
     made = tmp_path / "mine.toml"
     made.write_text(spec_text(read_local(file, ROWS).spec), encoding="utf-8")
     assert any(
-        f"`selfhost check {file}`" in note for note in check(made, machine=WITHOUT_GPU).notes
+        f"`selfhost check {file}`" in note
+        for note in check(made, machine=WITHOUT_GPU).understood_as
     )
     file.unlink()
-    assert not any("selfhost check" in note for note in check(made, machine=WITHOUT_GPU).notes)
+    assert not any(
+        "selfhost check" in note for note in check(made, machine=WITHOUT_GPU).understood_as
+    )
 
 
 def test_a_zamba_is_written_as_a_spec_and_read_again(tmp_path: Path) -> None:
@@ -152,7 +155,7 @@ def test_a_spec_of_quantized_weights_is_judged_as_they_are_stored(
         assert answer.needs.download_bytes
     assert len({answer.needs.download_bytes for answer in answers if answer.needs is not None}) == 1
     assert all(
-        any(f"stored as {quantization}; a GGUF file would" in note for note in answer.notes)
+        any(f"stored as {quantization}; a GGUF file" in note for note in answer.understood_as)
         for answer in answers[:2]
     )
     assert (
@@ -170,7 +173,10 @@ def test_a_spec_of_weights_in_an_unknown_quantization_has_no_size(tmp_path: Path
     assert answer.needs is not None
     assert answer.needs.download_bytes is None
     assert answer.route == "unknown"
-    assert any("not understood" in note for note in answer.notes)
+    assert any("selfhost does not know" in note for note in answer.understood_as)
+    told = {finding.check: finding.reason for finding in answer.findings}
+    for check_of_size in ("disk", "memory"):
+        assert '"superquant" is not understood' in told[check_of_size]
 
 
 def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:

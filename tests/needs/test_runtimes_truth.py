@@ -326,7 +326,9 @@ def test_only_speech_models_hear_audio() -> None:
     asked = Workload(audio_seconds=3600)
     assert check("whisper-small", asked, machine=machine).workload.audio_seconds == 3600
     for id in ("mistral-7b", "gemma-3-4b-it", "bge-m3", "sdxl", "gpt-4o"):
-        with pytest.raises(WorkloadError, match="recording that a speech model hears") as refused:
+        with pytest.raises(
+            WorkloadError, match="length of a recording for a speech model"
+        ) as refused:
             check(id, asked, machine=machine)
         assert [problem.key for problem in refused.value.problems] == ["audio_seconds"]
 

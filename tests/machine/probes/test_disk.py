@@ -316,11 +316,10 @@ def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind:
         told = finding(machine, "disk")
         assert (told.code, told.outcome) == ("disk-unread", Outcome.UNKNOWN)
         assert "--set disk=" in (told.remedy or "")
-        # RAM bounds what is stored there all the same
-        assert (
-            "files that lie in RAM"
-            in finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
-        )
+        # RAM bounds what is stored there all the same; where a FUSE program keeps its files is its own matter
+        bounded = finding(apply(machine, ["memory=64GiB", "gpu=none"]), "memory").reason
+        word = "may" if kind == "fuse.acme" else "would"
+        assert f"files that {word} lie in RAM" in bounded
 
 
 @pytest.mark.parametrize("free_files", [0, 1, None])

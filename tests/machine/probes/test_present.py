@@ -701,7 +701,7 @@ def test_a_file_that_was_begun_is_told_and_does_not_count(tmp_path: Path, store:
     assert verdict.here is None
     assert verdict.needs is not None
     assert abs((verdict.needs.download_bytes or 0) - whole) < whole // 200
-    assert any(told in note and "did not finish" in note for note in verdict.notes), verdict.notes
+    assert any(told in note and "unfinished" in note for note in verdict.notes), verdict.notes
 
 
 def test_a_search_that_stopped_early_is_told_in_the_answer(

@@ -928,6 +928,8 @@ def test_what_machine_says_of_each_recording(
 ) -> None:
     """Whole outputs, read by eye."""
     monkeypatch.setenv("COLUMNS", "140")
-    code, text, _ = run(["machine", "--root", str(tree), "--name", name_of(tree)], monkeypatch)
+    code, text, _ = run(
+        ["machine", "-v", "--root", str(tree), "--name", name_of(tree)], monkeypatch
+    )
     assert code == 0
     golden(f"machine-{name_of(tree)}.txt", text)

@@ -619,7 +619,9 @@ def test_the_trainer_decides_how_wide_experts_lie() -> None:
     )
     asked = Workload(task="finetune", finetune_method="qlora")
     note = next(
-        note for note in check("gpt-oss-20b", asked, machine=Machine()).notes if "trainer" in note
+        note
+        for note in check("gpt-oss-20b", asked, machine=Machine()).fine_print
+        if "routed experts" in note
     )
     for size, whose in zip(found, ("Unsloth", "bitsandbytes", "peft"), strict=True):
         assert binary(size) in note
@@ -632,7 +634,7 @@ def test_without_experts_or_without_qlora_no_trainer_is_told_apart() -> None:
     for model, method in (("mistral-7b-instruct-v0.3", "qlora"), ("gpt-oss-20b", "lora")):
         notes = check(
             model, Workload(task="finetune", finetune_method=method), machine=Machine()
-        ).notes
+        ).fine_print
         assert not any("Unsloth" in note for note in notes)
 
 
@@ -743,20 +745,20 @@ def test_the_fewest_cards_are_taken_and_too_few_are_said() -> None:
 
 
 def test_optimizers_that_are_not_sharded_are_judged_on_one_card() -> None:
-    """8-bit optimizers keep scales by tensor, which is the reason given, with what is shared out; one card that holds it needs none."""
+    """FSDP and ZeRO-3 cannot split what bitsandbytes keeps, which is the reason given, with the optimizer that they split; one card has nothing to split."""
     judged = trained_on(8, 60, optimizer="adamw_8bit")
     assert judged.failed
     finding = next(one for one in judged.findings if one.check == "accelerator")
-    assert "scales by tensor" in finding.reason
+    assert "cannot split the states" in finding.reason
     assert "not needed" not in finding.reason
     assert finding.remedy is not None
     assert "--optimizer adamw" in finding.remedy
     one = trained_on(1, 60, optimizer="adamw_8bit")
-    assert all("scales by tensor" not in finding.reason for finding in one.findings)
+    assert all("cannot split" not in finding.reason for finding in one.findings)
     notes = {
         optimizer: check(
             "mistral-7b", Workload(task="finetune", optimizer=optimizer), machine=Machine()
-        ).notes
+        ).fine_print
         for optimizer in ("adamw", "adamw_8bit")
     }
     assert any("the model is split across GPUs" in note for note in notes["adamw"])
