@@ -746,6 +746,20 @@ def test_wrapping_keeps_every_word(
     assert _too_long(document, width, plain(document, width)) == []
 
 
+def test_a_gap_stays_in_a_line_that_wraps() -> None:
+    """What sets the answer apart from the model's name does so on any width, and starts no line."""
+    paragraph = Paragraph(
+        spans=(
+            Span(text="USE AN API", style="api"),
+            Span(text="  "),
+            Span(text="the model does not"),
+        )
+    )
+    document = Document(blocks=(paragraph,))
+    assert plain(document, 24).splitlines() == ["USE AN API  the model", "does not"]
+    assert plain(document, 12).splitlines() == ["USE AN API", "the model", "does not"]
+
+
 def test_a_quoted_command_is_not_broken() -> None:
     """A command in backquotes stays on one line where it fits one, and is broken rather than lost where it does not."""
     paragraph = Paragraph(
