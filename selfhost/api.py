@@ -278,7 +278,7 @@ def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
     notes = [
         f"{file} is ignored:"
         f" {f'{faults[0].key}: ' if faults[0].key else ''}{faults[0].message}"
-        + (f", and {len(faults) - 1:,} more faults" if len(faults) > 1 else "")
+        + _more_faults(len(faults) - 1)
         + f" (run `selfhost spec check {file}`)."
         for file, faults in islice(by_file.items(), MAX_PROBLEMS)
     ]
@@ -288,6 +288,12 @@ def left_aside(catalogue: Catalogue) -> tuple[str, ...]:
             " check`)."
         )
     return tuple(notes)
+
+
+def _more_faults(count: int) -> str:
+    if not count:
+        return ""
+    return ", and 1 more fault" if count == 1 else f", and {count:,} more faults"
 
 
 @lru_cache(maxsize=1)

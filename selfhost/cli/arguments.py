@@ -51,7 +51,7 @@ _COMMON = (
 )  # fmt: skip
 _FEW_OPTIONS = 14
 # where the text beside an option begins
-_HELP_COLUMN = 26
+_HELP_COLUMN = 27
 
 
 def _help_formatter(prog: str) -> argparse.HelpFormatter:
@@ -327,7 +327,7 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
     cost.add_argument(
         "--tokens-per-day",
         metavar="IN:OUT",
-        help="cost a month, as 2M:500k; one number is split 3:1",
+        help="cost a month, as 2M:500k",
     )
     cost.add_argument(
         "--watts",
@@ -345,22 +345,19 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
         "--hardware-price",
         type=kind(number),
         metavar="PRICE",
-        help="of this computer, in your currency: shown apart, spread over its life",
+        help="of this computer, in your currency",
     )
     cost.add_argument(
         "--hardware-life",
         type=kind(years),
         metavar="TIME",
-        help="how long the computer serves, as 3y or 18mo (default: 3y, assumed)",
+        help="how long it serves, as 3y or 18mo (default: 3y)",
     )
     cost.add_argument(
         "--dollar-price",
         type=kind(number),
         metavar="RATE",
-        help=(
-            "what one US dollar costs in your currency, as 0.92, or 1 if you pay in dollars:"
-            " API prices are in dollars"
-        ),
+        help=("of one US dollar, as 0.92; 1 if you pay in dollars"),
     )
     cost.add_argument(
         "--prices",
@@ -412,14 +409,14 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
         "--machine",
         action=_Once,
         metavar="NAME|FILE",
-        help="a known machine by words of its name (machine --profiles), or a record",
+        help="a machine by words of its name, or a record's file",
     )
     place.add_argument(
         "--gpu",
         action="append",
         default=[],
         metavar="NAME",
-        help="the machine with this GPU instead of its own, as 'RTX 4090' or '2x RTX 3090'",
+        help="this GPU instead, as 'RTX 4090' or '2x RTX 3090'",
     )
     place.add_argument(
         "--set",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
-from .options import one_machine, workload_of
+from .options import one_machine, options_to_repeat, workload_of
 from .output import deliver, present
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ def run(words: list[str]) -> int:
             about.api_offers,
             about,
             verbose=options.verbose,
+            carry=workload.options() + options_to_repeat(options),
             today=utc_today(),
             loss_by_size=shown.loss_by_size,
         )

@@ -74,6 +74,7 @@ examples:
   selfhost check mistral-7b --machine macbook-pro-m4-max-48gb
   selfhost check llama-3.1-8b --tokens-per-day 2M:500k
   selfhost check mistral-7b --json | jq .route
+  more, by what people need: docs/needs.md
 """
     ),
     "list": (

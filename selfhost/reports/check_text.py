@@ -91,7 +91,9 @@ def _single(
         if text:
             blocks.append(say(text, indent=2))
     _comparison(blocks, verdict, measured="--measure" in carry.split())
-    _remarks(blocks, verdict)
+    if not verbose:
+        # `-v` has them all in sections of their own
+        _remarks(blocks, verdict)
     if verdict.can_run:
         _to_run(blocks, verdict)
     else:

@@ -94,12 +94,12 @@ def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
         ]
         if text := "; ".join(part for part in parts if part):
             yield verdict.model.id, text
-    notes = dict.fromkeys(
-        (verdict.asked, note)
-        for verdict in verdicts
-        for note in (*verdict.understood_as, *verdict.notes)
-    )
-    yield from notes
+    models: dict[str, dict[str, None]] = {}
+    for verdict in verdicts:
+        for note in (*verdict.understood_as, *verdict.notes):
+            models.setdefault(note, {})[verdict.asked] = None
+    for note, names in models.items():
+        yield ", ".join(names), note
 
 
 def _side_by_side(verdicts: Sequence[Verdict], today: str | None, *, verbose: bool) -> Table:

@@ -359,7 +359,7 @@ def no_api_words(workload: Workload) -> str:
         return "ruled out, nothing may leave the machine"
     if workload.task == "finetune":
         return "not known, these prices do not cover fine-tuning"
-    return "no offer is known that meets what was asked"
+    return "no known offer meets your conditions"
 
 
 def _amounts(low: float, high: float) -> str:

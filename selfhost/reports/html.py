@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 ROUTES: Mapping[Route, str] = {
     Route.LOCAL: (
-        "It runs on the machine judged: what it takes was held against memory, disk, processor and"
-        " runtimes."
+        "It runs on the machine judged: memory, disk, processor and a runtime all suit it."
     ),
     Route.UNKNOWN: (
         "Nothing rules it out, but something that decides is not known, or the memory is too close"
@@ -40,7 +39,8 @@ ROUTES: Mapping[Route, str] = {
     ),
     Route.API: "It does not run there; an API offers it, or a named stand-in for it.",
     Route.NEITHER: (
-        "It does not run there, and no API that meets what was asked offers it or a stand-in."
+        "It does not run there, and no known API offers it, or a stand-in for it, under"
+        " your conditions."
     ),
 }
 _COLUMNS_MEAN = {

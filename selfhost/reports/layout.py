@@ -224,6 +224,9 @@ def _wrap(pieces: Line, first: int, rest: int) -> list[Line]:
         if line and used + 1 + size > (rest if lines else first):
             lines.append(line)
             line, used = [], 0
+            if not word[0][0].strip():
+                word = word[1:]
+                size = _size(word)
         if line:
             # one style across a space keeps a coloured phrase in one piece
             line.append((" ", word[0][1] if word[0][1] == line[-1][1] else ""))
@@ -234,9 +237,11 @@ def _wrap(pieces: Line, first: int, rest: int) -> list[Line]:
 
 
 def _words(pieces: Line, longest: int) -> list[Line]:
+    """The words, each with the spaces before it that are more than one."""
     words: list[Line] = []
     word: Line = []
     quoted: list[Line] = []
+    gap = ""
     for text, style in pieces:
         for number, part in enumerate(text.split(" ")):
             if number and word:
@@ -245,7 +250,12 @@ def _words(pieces: Line, longest: int) -> list[Line]:
                 if sum(piece.count("`") for whole in quoted for piece, _ in whole) % 2 == 0:
                     words.extend(_glued(quoted, longest))
                     quoted = []
+            elif number and (words or quoted):
+                gap += " "
             if part:
+                if gap and not word:
+                    word.append((gap, ""))
+                gap = ""
                 word.append((part, style))
     return [*words, *_glued([*quoted, word] if word else quoted, longest)]
 

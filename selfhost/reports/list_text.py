@@ -42,7 +42,7 @@ def list_document(
     `ruled_out` models did not meet the conditions that were stated.
     """
     if not rows:
-        ruled = f" {ruled_out:,} are ruled out by what you asked for." if ruled_out else ""
+        ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
         return Document(blocks=(say(f"No model matches.{ruled}"),))
     blocks: list[Block] = [say(summary(rows, machine, ruled_out=ruled_out), hang=2)]
     if planned := planned_words(machine):
@@ -118,11 +118,12 @@ def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> 
         f"{len(runs):,} run" + (f", {slow:,} of them likely too slow to use" if slow else ""),
         f"{len(rows) - len(runs) - unknown:,} do not",
         f"{unknown:,} cannot be told" if unknown else "",
-        f"{ruled_out:,} are ruled out by what you asked for" if ruled_out else "",
+        f"{ruled_out:,} are ruled out by your conditions" if ruled_out else "",
     ]
     counts = "; ".join(part for part in parts if part)
     room = f" ({memory})" if (memory := _room(machine, rows[0].workload)) else ""
-    return f"{len(rows):,} models {on_machine(machine)}{room}: {counts}."
+    models = f"{len(rows):,} {'model' if len(rows) == 1 else 'models'}"
+    return f"{models} {on_machine(machine)}{room}: {counts}."
 
 
 def _is_slow(row: Answer) -> bool:

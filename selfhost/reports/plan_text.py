@@ -70,7 +70,8 @@ def _headline(plan: Plan) -> Paragraph:
     where = f"on a GPU of {gpu}" if _needs_card(least) else f"on {ram} of RAM, or a GPU of {gpu}"
     if not plan.fitting:
         none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
-        return line(none, "  ", name, f" fits {where}, but none runs it as asked", hang=2)
+        rest = f" fits {where}, but no machine of the list runs it under your conditions"
+        return line(none, "  ", name, rest, hang=2)
     return line(Span(text="✓ RUNS", style=Route.LOCAL), "  ", name, f" {where}", hang=2)
 
 
@@ -187,7 +188,7 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     rest = len(plan.fitting) - len(shown)
     hints = [f"{rest} more: -v"] if rest else []
     if any(not plan.fast_enough(candidate) for candidate in shown):
-        hints.append("?: its slow end is below the wanted speed")
+        hints.append("?: at its slow end it is below the speed you need")
     if hints:
         blocks.append(say(" · ".join(hints)))
     if not verbose:

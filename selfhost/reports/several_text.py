@@ -159,7 +159,9 @@ def _ways_out(verdict: Verdict, today: str | None) -> list[str]:
         ways.append(f"{runs} {where}: {f'{first.id} in {first.quantization}' if own else first.id}")
     if verdict.route is Route.API and verdict.api_offers:
         offer = verdict.api_offers[0]
-        whose = f"{offer.model} from {offer.provider}" if offer.stands_in else offer.provider
+        whose = (
+            f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+        )
         prices = price_words(offer, today) or "at a price that is not known here"
         ways.append(f"by API: {whose}, {prices}")
     return ways

@@ -36,12 +36,14 @@ def show_document(
     verdict: Verdict | None = None,
     *,
     verbose: bool = False,
+    carry: str = "",
     today: str | None = None,
     loss_by_size: tuple[str, str] = ("", ""),
 ) -> Document:
     """What people ask of a model first: does it run here, may I use it, how large is it. With
     `verbose` all that is known, each with its source, and `loss_by_size`: how what a quantization
-    costs depends on the model's size, and the source of that. `sizes` are in the order given.
+    costs depends on the model's size, and the source of that. `sizes` are in the order given;
+    `carry` goes behind the command that is proposed.
     """
     blocks: list[Block] = [*_title(spec, verbose=verbose)]
     if verdict is not None:
@@ -51,10 +53,12 @@ def show_document(
         _all(blocks, spec, sizes, offers, verdict, today=today, loss_by_size=loss_by_size)
     else:
         _in_short(blocks, spec, sizes, offers, verdict)
+        if verdict is not None and verdict.notes:
+            blocks += [BLANK, *(say(note, hang=2) for note in verdict.notes), BLANK]
     if verbose:
         section(blocks, "Next")
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
-    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}"))
+    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}{carry}"))
     if not verbose:
         blocks.append(say("Every size and fact with its source: -v"))
     return Document(blocks=tuple(blocks))

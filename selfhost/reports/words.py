@@ -79,7 +79,7 @@ def count_words(answers: Sequence[Verdict]) -> str:
     if not ruled_out:
         return f"{counts}."
     are = "is" if ruled_out == 1 else "are"
-    return f"{counts}; {ruled_out} {are} ruled out by what you asked for."
+    return f"{counts}; {ruled_out} {are} ruled out by your conditions."
 
 
 def answer_cell(answer: Answer, *, here: bool) -> Span:

@@ -32,9 +32,7 @@ from selfhost.verdict.record import (
 )
 
 GIB = 2**30
-_INSTALL = (
-    "to install it: brew install llama.cpp (macOS, Linux) or winget install llama.cpp (Windows)"
-)
+_INSTALL = "brew install llama.cpp"
 
 LAPTOP = Machine(
     is_this_one=True,
@@ -351,6 +349,18 @@ def finding(
     )
 
 
+def _to_install(reason: str) -> Finding:
+    """A runtime that can be had here passes: to install it is the first step."""
+    return Finding(
+        check="runtime",
+        outcome=Outcome.PASS,
+        code="runtime-not-installed",
+        reason=reason,
+        remedy=f"run `{_INSTALL}`",
+        needs="llama.cpp",
+    )
+
+
 def _workload(**more: Any) -> Workload:
     asked: dict[str, Any] = {
         "runtime": "llama.cpp",
@@ -432,7 +442,7 @@ def local() -> Verdict:
             finding(
                 "memory",
                 Outcome.PASS,
-                "It takes 4.88 GiB to 4.93 GiB, and 22.9 GiB are available now.",
+                "It needs 4.88 GiB to 4.93 GiB, and 22.9 GiB are available now.",
                 needs=need.memory.high_bytes,
                 has=24_551_292_928,
                 short=0,
@@ -447,29 +457,24 @@ def local() -> Verdict:
                 needs="x86_64, aarch64, avx2",
                 has="x86_64, avx2, f16c, fma, bmi2",
             ),
-            finding(
-                "runtime",
-                Outcome.WARN,
-                "llama.cpp is not installed.",
-                _INSTALL,
-                needs="llama.cpp",
-            ),
+            _to_install("llama.cpp was not found on this machine."),
             finding(
                 "speed",
                 Outcome.PASS,
-                "It would run at 7.0-10 tokens/s.",
+                "Expect about 8.5 tokens/s (7.0 to 10).",
                 needs=2.0,
-                has=7.0,
+                has=8.5,
                 short=0,
                 unit="tokens_per_second",
             ),
         ),
+        setup=(_INSTALL,),
         commands=(
             "llama-server -hf bartowski/Mistral-7B-Instruct-v0.3-GGUF:Q4_K_M -c 4096",
             "ollama run mistral:7b",
         ),
-        notes=(
-            "mistral-7b is taken to mean mistral-7b-instruct-v0.3; also known: mistral-7b-instruct-v0.2, mistral-7b-instruct-v0.1.",
+        understood_as=(
+            "mistral-7b is a family; this answer is for mistral-7b-instruct-v0.3 (what Ollama's bare tag mistral:7b loads).",
         ),
     )
 
@@ -510,7 +515,7 @@ def api() -> Verdict:
             finding(
                 "memory",
                 Outcome.FAIL,
-                "It takes 41.1 GiB to 41.2 GiB of memory, and this machine can give 22.9 GiB at most.",
+                "It needs 41.1 GiB to 41.2 GiB of memory, and this machine can give 22.9 GiB at most.",
                 "a smaller quantization, a shorter context or a smaller model needs less",
                 needs=high,
                 has=24_551_292_928,
@@ -520,14 +525,14 @@ def api() -> Verdict:
             ),
             finding("accelerator", Outcome.PASS, "It runs without an accelerator."),
             finding("cpu", Outcome.PASS, "x86_64 suits llama.cpp.", needs="x86_64, aarch64, avx2", has="x86_64, avx2"),
-            finding("runtime", Outcome.WARN, "llama.cpp is not installed.", _INSTALL, needs="llama.cpp"),
+            _to_install("llama.cpp was not found on this machine."),
             finding(
                 "speed",
                 Outcome.FAIL,
-                "It would run at 0.08-1.6 tokens/s, below the wanted 2 tokens/s (a 300-word answer in three minutes).",
+                "Expect about 0.6 tokens/s (0.08 to 1.6), below the 2 you need.",
                 "a smaller model is faster; --min-speed 2 accepts this pace, 0 any",
                 needs=2.0,
-                has=0.08,
+                has=0.6,
                 short=0.4,
                 unit="tokens_per_second",
             ),
@@ -535,17 +540,19 @@ def api() -> Verdict:
         alternatives=(
             Alternative(
                 id="llama-3.3-70b-instruct", name="Llama 3.3 70B Instruct", quantization="IQ2_XXS", context_tokens=2048,
-                why="the same model, smaller: 19.6 GiB of memory, 19.1 GB to download; answers get noticeably worse",
+                memory_bytes=19 * GIB + 600 * 2**20, decode=PaceRange(low=1.0, likely=2.1, high=4.0), download_bytes=19_100_000_000,
+                why="same model, smaller: a loss that you will notice",
                 command="selfhost check llama-3.3-70b-instruct --quant IQ2_XXS --context 2048",
             ),
             Alternative(
                 id="qwen3-30b-a3b", name="Qwen3 30B A3B", quantization="Q4_K_M", context_tokens=4096,
-                why="another model, 30.5 B parameters: 17.9 GiB of memory, 18.6 GB to download",
+                memory_bytes=17 * GIB + 900 * 2**20, decode=PaceRange(low=3.0, likely=6.8, high=12.0), download_bytes=18_600_000_000,
+                license="Apache-2.0", why="from 2025-04, in Ollama's library",
                 command="selfhost check qwen3-30b-a3b",
             ),
         ),
         api_offers=offers(),
-        notes=("llama-3.3 is taken to mean llama-3.3-70b-instruct, the only size of its family.",),
+        understood_as=("llama-3.3 is a family; this answer is for llama-3.3-70b-instruct (the only size).",),
     )  # fmt: skip
 
 
@@ -634,7 +641,8 @@ def unknown() -> Verdict:
         route=Route.UNKNOWN,
         machine=WORKSTATION,
         findings=swapped,
-        notes=(),
+        understood_as=(),
+        setup=(),
         speed=Speed(decode=None, prompt=None, how="not known"),
         commands=(),
     )
@@ -660,8 +668,9 @@ def speech() -> Verdict:
         workload=Workload(runtime="whisper.cpp"),
         speed=None,
         findings=(*kept, here),
+        setup=(),
         commands=("whisper-cli -m ~/.cache/whisper.cpp/ggml-small.bin -f audio.wav",),
-        notes=(),
+        understood_as=(),
     )
 
 

@@ -87,7 +87,9 @@ def test_every_model_has_a_row_of_its_own() -> None:
     assert [row[0] for row in made.rows[1:]] == [
         answer.model.name + answer.model.id for answer in rows
     ]
-    assert [row[1] for row in made.rows[1:]] == [answer.route for answer in rows]
+    # the words of the first line of `check`
+    words = {"local": "runs", "api": "use an API", "neither": "no way", "unknown": "cannot tell"}
+    assert [row[1] for row in made.rows[1:]] == [words[answer.route] for answer in rows]
     assert {len(row) for row in made.rows} == {12}
     assert {attributes["scope"] for attributes in made.all("th")} == {"col", "row"}
     assert len([name for name, _ in made.tags if name == "th"]) == 12 + len(rows)
@@ -252,5 +254,8 @@ def test_a_retired_model_says_so_and_what_follows_it() -> None:
 
 
 def test_no_model_at_all() -> None:
-    """Where nothing matches the page says so and still stands."""
-    assert "0 of 0" in Page(page(())).words
+    """Where nothing matches the page says so and still stands: it has its head row and its legend."""
+    made = Page(page(()))
+    assert "No model matches." in made.words
+    assert len(made.rows) == 1
+    assert "Made by selfhost" in made.words
