@@ -23,6 +23,11 @@ OLLAMA_LARGE_GPUS_BYTES = 22 * 2**30
 CHECKPOINTS_WORTH_BOUNDING = 0.1
 
 
+def has_other_byte_order(judged: Judged) -> bool:
+    """Whether the runtime loads no file there that was not converted to the other byte order."""
+    return any(finding.code == "runtime-other-byte-order" for finding in judged.findings)
+
+
 def commands(
     question: Question,
     judged: Judged,
@@ -38,8 +43,7 @@ def commands(
     runtime = question.runtime
     if not judged.fits or runtime is None or question.workload.task != "generate":
         return ()
-    codes = {finding.code for finding in judged.findings}
-    if "runtime-other-byte-order" in codes:
+    if has_other_byte_order(judged):
         # the published file would not load as it is
         return ()
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)

@@ -22,9 +22,9 @@ from ..verdict.record import Answer, Judged, Outcome, Route
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
 # guesses, all five: how much a sign weighs beside size. A model of that age counts as one of half
-# its size (the densing law, Xiao et al. 2024, arXiv:2412.04315, has 3.5 months for benchmark
-# scores; use outlives scores)
-HALVING_MONTHS = 8.0
+# its size: twice the 3.5 months that the densing law (Xiao et al. 2024, arXiv:2412.04315) has for
+# benchmark scores, because use outlives scores
+HALVING_MONTHS = 7.0
 # nobody is known to use it
 UNADOPTED = 0.25
 # a part of it lies in RAM, though there is an accelerator

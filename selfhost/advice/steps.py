@@ -8,7 +8,7 @@ from ..core.records import Record
 from ..machine.record import Machine
 from ..verdict.findings.runtime import install_line, is_built_from_source
 from ..verdict.record import Judged, Question
-from .commands import commands, lines_of_made_file
+from .commands import commands, has_other_byte_order, lines_of_made_file
 from .conversion import recipe
 
 # the repository and the file come from a sourced listing, or the file is here
@@ -54,7 +54,7 @@ def steps(
             commands_class=LISTED if is_listed else UNLISTED,
         )
     made = recipe(question.spec, runtime, question.workload)
-    if made is None:
+    if made is None or has_other_byte_order(judged):
         return Steps()
     lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
     if not lines:

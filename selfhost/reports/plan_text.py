@@ -105,7 +105,8 @@ def _asked(plan: Plan) -> str:
     if workload.audio_seconds is not None:
         parts.append(f"{units.duration(workload.audio_seconds)} of audio")
     if workload.task != "generate":
-        parts.append(f"to {workload.task}")
+        method = f" by {workload.finetune_method}" if workload.finetune_method else ""
+        parts.append(f"to {workload.task}{method}")
     if workload.min_tokens_per_second:
         parts.append(f"at least {workload.min_tokens_per_second:g} tokens/s")
     seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..verdict.record import Outcome, Route, Verdict
 from .cost_text import months_table
 from .layout import Block, Column, Span, Table
-from .offer_text import price_words
+from .offer_text import api_words, price_words
 from .words import (
     BLANK,
     answer_cell,
@@ -52,6 +52,7 @@ def several_blocks(
     _instead(blocks, verdicts, carry, today if verbose else None)
     months_table(blocks, verdicts)
     if verbose:
+        _api_means(blocks, verdicts)
         for verdict in verdicts:
             _findings(blocks, verdict)
     else:
@@ -146,6 +147,13 @@ def _instead(
             blocks.append(say(way, indent=4, hang=2))
         command = f"selfhost check {verdict.model.id}{carry}"
         blocks.append(command_line(command, indent=4))
+
+
+def _api_means(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
+    """What leaves the machine with an API, and whose outages they are, once for all models."""
+    modalities = [verdict.model.modality for verdict in verdicts if verdict.route is Route.API]
+    if modalities:
+        blocks += [BLANK, *api_words(modalities)]
 
 
 def _ways_out(verdict: Verdict, today: str | None) -> list[str]:

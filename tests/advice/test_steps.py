@@ -52,6 +52,9 @@ def on(name: str, spec_id: str, **workload: Any) -> Verdict:
 
 def programs(line: str) -> list[list[str]]:
     """The words of each program that a line starts, variables and comments left out."""
+    if re.match(r"\$env:[A-Z_]+ = ", line):
+        # an assignment of PowerShell: a cmdlet stands behind it, whose options are none of ours
+        return []
     words = shlex.split(line, comments=True)
     commands: list[list[str]] = [[]]
     for word in words:

@@ -401,7 +401,7 @@ def test_another_format_of_a_known_model_is_named_as_such(
     """A repository of another format is no unknown model: the error says which model, which format, and that its size is not known."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
-    assert f"holds {model} in another format ({format}), whose size is not known here" in str(
+    assert f"holds {model} in another format ({format}), whose size is not known" in str(
         caught.value
     )
     assert caught.value.nearest == (model,)

@@ -513,8 +513,10 @@ def test_runtime_is_usable(id: str) -> None:
         "adapter": "mine.gguf",
         "yarn_factor": "4",
         "yarn_original_tokens": "32768",
+        "device": "cuda",
     }
     numbers = {
+        "context_checkpoints": 3,
         "context_tokens": 4096,
         "total_context_tokens": 8192,
         "parallel": 2,
@@ -534,6 +536,7 @@ def test_runtime_is_usable(id: str) -> None:
         "kv_cache_type": "q8_0",
         "embedding": "--embedding",
         "whole_batch": "-b 8192 -ub 8192",
+        "checkpoints": "--ctx-checkpoints 3",
         "draft": "owner/small",
         "mtp": "mtp",
         "adapter": "mine.gguf",

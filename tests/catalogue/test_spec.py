@@ -40,6 +40,7 @@ FREE = (
     "sources",
     "unknown",
     "files[].bytes",
+    "files[].names",
     "architecture.tensors",
     "architecture.apart",
     "quantized.apart",

@@ -75,7 +75,7 @@ def test_a_layout_that_llama_cpp_dropped_names_what_took_its_place(typed: str) -
     """llama.cpp pull request 10446 removed the files repacked for ARM; Q4_0 is repacked while it loads."""
     with pytest.raises(WorkloadError, match="no longer loads") as caught:
         asked("mistral-7b-instruct-v0.3", Workload(quantization=typed))
-    assert "take Q4_0" in (caught.value.problems[0].remedy or "")
+    assert "use Q4_0:" in (caught.value.problems[0].remedy or "")
 
 
 def test_a_closed_model_is_asked_about_no_files() -> None:
