@@ -502,10 +502,12 @@ def _training_note(workload: Workload) -> str:
         else f"if none is large enough, it uses RAM, because {alone[0]}"
     )
     return (
-        f"Assumes one GPU; {judged}. GPUs that each hold the whole model train in parallel. The"
-        " training time is not estimated; a CPU takes far longer than a GPU. Install peft beside"
-        " transformers; QLoRA and 8-bit optimizers also need bitsandbytes."
+        f"Assumes one GPU; {judged}. GPUs that each hold the whole model train in parallel. Install"
+        " peft beside transformers; QLoRA and 8-bit optimizers also need bitsandbytes."
     )
+
+
+TRAINING_TIME = "The training time is not estimated; a CPU takes far longer than a GPU."
 
 
 DRAFT_NOTE = (
@@ -800,6 +802,8 @@ def _answer(
         fine_print += newer
     to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
     notes = [*notes, *_notes(catalogue, question, understood, offers)]
+    if workload.task == "finetune" and not spec.closed:
+        notes.append(TRAINING_TIME)
     if instead:
         is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
         notes += _notes_instead(catalogue, question, judged, is_bounded=is_bounded)

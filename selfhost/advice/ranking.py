@@ -21,14 +21,16 @@ from ..verdict.record import Answer, Judged, Outcome, Route
 
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
-# guesses, all five: how much a sign weighs beside size. A model of that age counts as one of half
-# its size: twice the 3.5 months that the densing law (Xiao et al. 2024, arXiv:2412.04315) has for
-# benchmark scores, because use outlives scores
+# guesses, all of these: how much a sign weighs beside size. A model of that age counts as one of
+# half its size: twice the 3.5 months that the densing law (Xiao et al. 2024, arXiv:2412.04315) has
+# for benchmark scores, because use outlives scores
 HALVING_MONTHS = 7.0
 # nobody is known to use it
 UNADOPTED = 0.25
 # a part of it lies in RAM, though there is an accelerator
 NOT_WHOLE = 0.125
+# it fits only once other programs are closed
+NOT_NOW = 0.5
 # the spec of a closed model names it as the nearest
 NAMED = 2.0
 # sections of `Standing`
@@ -160,12 +162,14 @@ def has_accelerator(machine: Machine) -> bool:
 
 def score(judged: Answer | Judged, standing: Standing, *, beside: bool) -> float:
     """What the model is worth on that machine: less in proportion below the pace at which one
-    reads, and where an accelerator beside the RAM (`beside`) holds but a part of it.
+    reads, where an accelerator beside the RAM (`beside`) holds but a part of it, and where other
+    programs must be closed first.
     """
     pace = judged.speed.decode if judged.speed is not None else None
     share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
     whole = is_whole_on_accelerator(judged) or not beside
-    return standing.worth * share * (1 if whole else NOT_WHOLE)
+    waits = any(finding.code.endswith("-not-now") for finding in judged.findings)
+    return standing.worth * share * (1 if whole else NOT_WHOLE) * (NOT_NOW if waits else 1)
 
 
 def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:

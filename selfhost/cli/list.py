@@ -128,6 +128,7 @@ def run(words: list[str]) -> int:
             rows,
             machine,
             ruled_out=listing.ruled_out,
+            why=listing.why,
             top=None if options.all else options.top or TOP,
             wide=options.wide,
             only_running=only_running,

@@ -62,11 +62,12 @@ def _present(options: argparse.Namespace, document: Document) -> None:
 
 def _wants_color(options: argparse.Namespace, is_terminal: bool) -> bool:
     """NO_COLOR and --no-color forbid colour (no-color.org), FORCE_COLOR asks for it where there is
-    no terminal, as in the log of a CI job (force-color.org); either counts unless it is empty.
+    no terminal, as in the log of a CI job (force-color.org); either counts unless it is empty, and
+    FORCE_COLOR unless it is 0.
     """
     if options.no_color or os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR"):
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
     return is_terminal and os.environ.get("TERM") != "dumb"
 

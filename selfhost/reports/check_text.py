@@ -84,6 +84,7 @@ def _single(
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
         pace_words(pace) if pace is not None else "",
+        _load_words(verdict),
         asked_words(verdict),
         planned_words(verdict.machine),
         *verdict.understood_as,
@@ -106,6 +107,14 @@ def _single(
         details(blocks, verdict)
     else:
         _more(blocks, verdict)
+
+
+def _load_words(verdict: Verdict) -> str:
+    """That the machine does not get through the stated load of a day; empty where it does."""
+    local = verdict.monthly_cost.here if verdict.monthly_cost is not None else None
+    if not verdict.can_run or local is None or local.keeps_up is not False:
+        return ""
+    return "It does not keep up with the load that you stated: see the month below."
 
 
 def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> None:
@@ -215,6 +224,8 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         for finding in ordered(verdict)
         if finding.outcome is outcome
         and finding.code not in said
+        # what is assumed of a simulated machine stands in one sentence above
+        and not (verdict.machine.planning and finding.code.endswith("-assumed"))
         and (finding.check != "license" or _license_matters(verdict, finding))
     ]
     if remarks:
@@ -307,7 +318,7 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str) -> None:
             Column(right=True),
             Column(right=True),
             Column(drop=2, cut=18),
-            Column(wrap=True, drop=1),
+            Column(cut=20, drop=1),
         )
         blocks.append(
             Table(columns=columns, rows=tuple(_alternative_row(verdict, each) for each in others))
@@ -324,10 +335,13 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str) -> None:
         False: f"not {where}",
         None: f"not known whether it runs {where}",
     }
-    for named in beside:
+    # those that do not run are of use where nothing else is named
+    shown = [named for named in beside if named.fits] if others else beside
+    for named in shown:
         why = f": {failed_words(named.failed)}" if named.fits is False and named.failed else ""
         less = f" in {named.quantization}" if named.fits and named.quantization else ""
-        text = f"{named.id}, {named.license or 'license not known'}: {state[named.fits]}{less}{why}"
+        license = (named.license or "license not known").removeprefix("LicenseRef-")
+        text = f"{named.id}, {license}: {state[named.fits]}{less}{why}"
         blocks.append(say(text, indent=2, hang=2))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ..advice.ranking import has_accelerator, is_too_slow
 from ..catalogue.spec import ModelSpec
 from ..core import units
-from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import reserve_of
 from ..verdict.record import Answer, Route
@@ -32,6 +33,7 @@ def list_document(
     machine: Machine,
     *,
     ruled_out: int = 0,
+    why: Mapping[str, str] | None = None,
     top: int | None = TOP,
     wide: bool = False,
     only_running: bool = True,
@@ -50,7 +52,7 @@ def list_document(
     candidates = [row for row in rows if row.can_run] if only_running else list(rows)
     shown = candidates if top is None else candidates[:top]
     if shown:
-        blocks += [BLANK, _table(shown, wide=wide)]
+        blocks += [BLANK, _table(shown, why or {}, wide=wide)]
     blocks.append(BLANK)
     hints = [f"{len(shown)} of {len(candidates):,}"]
     if len(shown) < len(candidates) or (only_running and len(candidates) < len(rows)):
@@ -58,12 +60,16 @@ def list_document(
     if not wide:
         hints.append("more columns: --wide")
     blocks.append(say(" · ".join(hints)))
+    if shown and has_accelerator(machine):
+        blocks.append(
+            say("In each model's own default; check may choose a larger one for the GPU.")
+        )
     if shown:
         blocks.append(command_line(f"selfhost check {shown[0].model.id}"))
     return Document(blocks=tuple(blocks))
 
 
-def _table(rows: Sequence[Answer], *, wide: bool) -> Table:
+def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Table:
     columns = [
         Column(),
         Column(title="model"),
@@ -78,7 +84,7 @@ def _table(rows: Sequence[Answer], *, wide: bool) -> Table:
             Column(title="quantization", drop=5),
             Column(title="range", right=True, drop=8),
             Column(title="released", drop=7),
-            Column(title="why not", drop=9),
+            Column(title="why", drop=9),
         ]
     # most of what stands in a cell stands in others as well
     spans: dict[str, Span] = {}
@@ -103,7 +109,7 @@ def _table(rows: Sequence[Answer], *, wide: bool) -> Table:
                 row.workload.quantization or "-",
                 units.pace(pace.low, pace.high) if pace is not None else "-",
                 row.model.released or "-",
-                causes(row),
+                why.get(row.model.id, "") if row.can_run else causes(row),
             ]
         cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
@@ -112,7 +118,7 @@ def _table(rows: Sequence[Answer], *, wide: bool) -> Table:
 def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> str:
     """How many run, how many of them slowly, and how many do not or are ruled out."""
     runs = [row for row in rows if row.can_run]
-    slow = sum(_is_slow(row) for row in runs)
+    slow = sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in runs)
     unknown = sum(row.route is Route.UNKNOWN for row in rows)
     parts = [
         f"{len(runs):,} run" + (f", {slow:,} of them likely too slow to use" if slow else ""),
@@ -124,14 +130,6 @@ def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> 
     room = f" ({memory})" if (memory := _room(machine, rows[0].workload)) else ""
     models = f"{len(rows):,} {'model' if len(rows) == 1 else 'models'}"
     return f"{models} {on_machine(machine)}{room}: {counts}."
-
-
-def _is_slow(row: Answer) -> bool:
-    """Its likely pace is below the wanted one."""
-    pace = row.speed.decode if row.speed is not None else None
-    wanted = row.workload.min_tokens_per_second
-    wanted = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-    return pace is not None and pace.likely < wanted
 
 
 def license_words(model: ModelSpec) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ..advice.ranking import is_too_slow
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -58,9 +59,8 @@ _ANSWERS = {
 
 def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     """The route in words, and why it is not local where it is not."""
-    sign, here, elsewhere = _ANSWERS[answer.route]
     is_local = is_here(machine)
-    label = Span(text=f"{sign} {here if is_local else elsewhere}", style=answer.route)
+    label = answer_cell(answer, here=is_local)
     name = Span(text=answer.model.name, style="strong")
     where = "" if is_local else f" {on_machine(machine)}"
     if answer.route is Route.LOCAL:
@@ -83,12 +83,14 @@ def count_words(answers: Sequence[Verdict]) -> str:
 
 
 def answer_cell(answer: Answer, *, here: bool) -> Span:
-    """The same in a row: sign and words alone. `here`: it is about the computer that asks."""
+    """Sign and words alone. `here`: it is about the computer that asks."""
     sign, local, elsewhere = _ANSWERS[answer.route]
-    words = local if here else elsewhere
+    words, style = local if here else elsewhere, str(answer.route)
     if is_ruled_out(answer):
         words = "RULED OUT"
-    return Span(text=f"{sign} {words}", style=answer.route)
+    elif answer.can_run and is_too_slow(answer, answer.workload.min_tokens_per_second):
+        words, style = "RUNS SLOWLY", Outcome.WARN
+    return Span(text=f"{sign} {words}", style=style)
 
 
 def is_ruled_out(answer: Answer) -> bool:
@@ -169,8 +171,10 @@ def failed_words(codes: Iterable[str]) -> str:
 def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
     workload = verdict.workload
-    parts = (*_run_parts(workload), *_rule_parts(workload), _download_words(verdict))
-    return ", ".join(part for part in parts if part)
+    how, rules = tuple(_run_parts(workload)), tuple(_rule_parts(workload))
+    if not any(how) and rules:
+        return f"You asked for: {', '.join(rules)}"
+    return ", ".join(part for part in (*how, *rules, _download_words(verdict)) if part)
 
 
 def format_words(workload: Workload) -> str:
@@ -367,7 +371,10 @@ def planned_words(machine: Machine) -> str:
         if machine.confidence in (None, "high")
         else f" Its figures are of {machine.confidence} confidence: check your configuration."
     )
-    return f"Simulated machine: all of its memory counts as free.{doubt}"
+    return (
+        "Simulated machine: free memory, and disk space and processor features that are not stated,"
+        f" are assumed.{doubt}"
+    )
 
 
 def answer_word(row: Row) -> Span:
