@@ -76,7 +76,7 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, _refuse)
-    for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "COLUMNS"):
+    for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(api, "utc_today", lambda: "2026-11-20")
 

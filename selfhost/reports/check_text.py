@@ -98,7 +98,7 @@ def _single(
     if verdict.can_run:
         _to_run(blocks, verdict)
     else:
-        _instead(blocks, verdict, carry)
+        _instead(blocks, verdict, carry, verbose=verbose)
     _by_api(blocks, verdict, verbose, today)
     month_blocks(blocks, verdict, verbose=verbose)
     if verdict.notes:
@@ -304,7 +304,7 @@ def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
     return parts
 
 
-def _instead(blocks: list[Block], verdict: Verdict, carry: str) -> None:
+def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool) -> None:
     """What runs in its place, a row each and the command for the first; of a closed model also the
     open-weight models that its spec names.
     """
@@ -336,7 +336,7 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str) -> None:
         None: f"not known whether it runs {where}",
     }
     # those that do not run are of use where nothing else is named
-    shown = [named for named in beside if named.fits] if others else beside
+    shown = [named for named in beside if named.fits or verbose or not others]
     for named in shown:
         why = f": {failed_words(named.failed)}" if named.fits is False and named.failed else ""
         less = f" in {named.quantization}" if named.fits and named.quantization else ""

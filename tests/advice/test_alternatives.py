@@ -228,7 +228,7 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license(
     for name, other in named.items():
         route = check(name, Workload(quantization=other.quantization), machine=machine).route
         assert other.fits == {"local": True, "unknown": None}.get(route, False)
-    told = plain(check_document([verdict]))
+    told = plain(check_document([verdict], verbose=True))
     assert all(
         re.search(f"{name}[^\n]*Apache-2.0", told) for name in ("gpt-oss-20b", "gpt-oss-120b")
     )
