@@ -282,8 +282,14 @@ def _lines(
     settings = [
         _filled(runtime.settings[key], values) for key in departs if key in runtime.settings
     ]
-    first = (_with_environment(settings, runtime.serve, circumstances),) if settings else ()
-    return (*first, " ".join((run_line, *extra)))
+    last = " ".join((run_line, *extra))
+    if not settings:
+        return (last,)
+    address = [runtime.server_address] if runtime.server_address else []
+    return (
+        _with_environment([*address, *settings], runtime.serve, circumstances),
+        _with_environment(address, last, circumstances),
+    )
 
 
 def _with_environment(settings: list[str], command: str, circumstances: Circumstances) -> str:

@@ -159,8 +159,9 @@ class RuntimeSpec(Record):
     `{batch_tokens}` of them; `embedding`: for any model that embeds, where the runtime has to be
     told); `settings` are environment variables, `NAME=value` with a space between two, for `serve`,
     the command that starts the server. A key in neither is in `command`, or cannot be asked for.
-    `default_context_tokens` is the context it takes unless told; None where the command says it, or
-    the model's own is taken.
+    `server_address` is the variable that gives that server an address of its own, where one may run
+    already; it stands on both lines. `default_context_tokens` is the context it takes unless told;
+    None where the command says it, or the model's own is taken.
 
     `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it
     does. `builds_from_source`: systems without a published build on which its source is known to
@@ -233,6 +234,7 @@ class RuntimeSpec(Record):
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})
     serve: str = read_by(Table.string, default="")
+    server_address: str = read_by(Table.string, default="")
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
     command_version: str | None = read_by(Table.string, default=None)
     tags: Mapping[str, str] = read_by(texts, default={})

@@ -140,12 +140,15 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
     """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above."""
     asked = {"runtime": "ollama", "context_tokens": 4096}
     assert len(on("desktop-rtx3060-12gb", "mistral:7b", **asked).commands) == 1
-    first, _ = on("desktop-rtx4090-24gb", "mistral:7b", **asked).commands
-    assert first == "OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
+    first, then = on("desktop-rtx4090-24gb", "mistral:7b", **asked).commands
+    # after the installer a service has port 11434 (ollama/ollama issue 707)
+    own = "OLLAMA_HOST=127.0.0.1:11435"
+    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
+    assert then == f"{own} ollama run mistral:7b"
     first, _ = on(
         "desktop-rtx3060-12gb", "mistral:7b", runtime="ollama", context_tokens=2048
     ).commands
-    assert first == "OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
+    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
 
 
 def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
