@@ -428,7 +428,16 @@ def _values(
             else None
         ),
     }
-    return {key: str(value) for key, value in values.items() if value} | _yarn(spec)
+    filled = {key: str(value) for key, value in values.items() if value}
+    return filled | _yarn(spec) | {"variant": _variant(runtime, spec, quantization)}
+
+
+def _variant(runtime: RuntimeSpec, spec: ModelSpec, quantization: str) -> str:
+    """What makes the runtime fetch the files of that quantization; empty where the repository has
+    none of their own, or they are what it fetches anyway.
+    """
+    has_variant = spec.repository in runtime.variants.get(quantization, ())
+    return runtime.variant_options.get(quantization, "") if has_variant else ""
 
 
 def _draft(question: Question) -> str | None:

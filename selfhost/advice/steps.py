@@ -96,7 +96,20 @@ def _install(
             by_line.setdefault(text, []).append(system)
         choices = [f"{text}  # {', '.join(systems)}" for text, systems in by_line.items()]
         return (*first, *choices, *beside)
-    return (*first, line, *beside)
+    return (*first, line, *_otherwise(runtime, judged, machine), *beside)
+
+
+def _otherwise(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """A comment on how else the runtime is had; () where nothing is known."""
+    texts, system = runtime.install_otherwise, machine.system or ""
+    on_accelerator = texts.get(f"{system}-accelerator") if _uses_accelerator(judged) else None
+    other = on_accelerator or texts.get(system)
+    return (f"# {other}",) if other else ()
+
+
+def _uses_accelerator(judged: Judged) -> bool:
+    """Whether a part of the model lies on an accelerator."""
+    return judged.needs is not None and judged.needs.placement != "host"
 
 
 def _login(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

@@ -141,17 +141,19 @@ class RuntimeSpec(Record):
     ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
     downloads land in; `present` are command names or Python distributions that show it is
     installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
-    be there first; `builds` where releases can be downloaded; `command` the line that downloads and
-    runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
-    `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
-    with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
-    fills `{input}` of it; `devices` what fills `{device}`, by vendor of the accelerator, for `host`
-    and for `several`, and `VENDOR-unified` for a GPU that shares the RAM; `repository_command`
-    the same where no tag names the model; `named_command`
-    the same where the `{file_name}` holds no tag; `file_command` the same for one `{file}` on this
-    machine; `conversion` is how to make a file that nobody published; `token_variable` the
-    environment variable from which it reads the token of a login; `gpu_only` where it cannot run on
-    a CPU; `splits_layers` where part of the layers can be on an accelerator
+    be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-accelerator` where
+    the model is on one; `builds` where releases can be downloaded; `command` the line that
+    downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
+    sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by
+    modality what fills `{input}` of it; `variants` by quantization the repositories that hold files
+    of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
+    `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
+    `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names
+    the model; `named_command` the same where the `{file_name}` holds no tag; `file_command` the
+    same for one `{file}` on this machine; `conversion` is how to make a file that nobody published;
+    `token_variable` the environment variable from which it reads the token of a login; `gpu_only`
+    where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
     and the rest in RAM.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
@@ -221,6 +223,7 @@ class RuntimeSpec(Record):
     present: tuple[str, ...] = read_by(Table.strings, default=())
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
     install: Mapping[str, str] = read_by(texts, default={})
+    install_otherwise: Mapping[str, str] = read_by(texts, default={})
     install_needs: str = read_by(Table.string, default="")
     builds: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, empty=True, default="")
@@ -231,6 +234,8 @@ class RuntimeSpec(Record):
     token_variable: str = read_by(Table.string, default="")
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
+    variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})
     serve: str = read_by(Table.string, default="")

@@ -156,3 +156,27 @@ def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
     verdict = on("desktop-rtx3060-12gb", "qwen3.5-4b", runtime="llama.cpp", quantization="Q4_K_M")
     assert "--ctx-checkpoints 3" in verdict.commands[0]
     assert not any("after many turns" in note for note in verdict.notes)
+
+
+def test_on_linux_the_way_without_homebrew_is_said() -> None:
+    """Releases hold ubuntu-vulkan for GPUs (release.yml); the plain Ubuntu build has no GPU backend."""
+    asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
+    on_gpu, on_cpu, on_mac = (
+        " ".join(on(name, "mistral-7b", **asked).setup)
+        for name in ("desktop-rtx4090-24gb", "aws-m7i.2xlarge", "macbook-air-m2-16gb")
+    )
+    assert "ubuntu-vulkan" in on_gpu
+    assert "without Homebrew" in on_cpu
+    assert "vulkan" not in on_cpu
+    assert "without Homebrew" not in on_mac
+    assert "-DGGML_CUDA=1" in " ".join(
+        on("desktop-rtx4090-24gb", "whisper-small", runtime="whisper.cpp").setup
+    )
+
+
+def test_half_precision_files_are_fetched_where_they_are_judged() -> None:
+    """The plain files of SDXL are 13.9 GB of float32; from_pretrained fetches them without variant."""
+    name = "desktop-rtx4090-24gb"
+    assert "variant='fp16'" in on(name, "sdxl", quantization="float16").commands[0]
+    assert "variant" not in on(name, "sdxl", quantization="float32").commands[0]
+    assert "variant" not in on("server-8x-h100", "flux.1-schnell").commands[0]

@@ -514,6 +514,7 @@ def test_runtime_is_usable(id: str) -> None:
         "yarn_factor": "4",
         "yarn_original_tokens": "32768",
         "device": "cuda",
+        "variant": ", variant='fp16'",
     }
     numbers = {
         "context_checkpoints": 3,
