@@ -67,6 +67,39 @@ def commands(
     return tuple(lines)
 
 
+class ByTag(Record):
+    """How Ollama has a model: `tag` loads it in `quantization`; `lines` download and run what was
+    judged, () where the tag loads something else.
+    """
+
+    tag: str
+    quantization: str
+    lines: tuple[str, ...]
+
+
+def by_tag(
+    question: Question, judged: Judged, catalogue: Catalogue, machine: Machine
+) -> ByTag | None:
+    """The model as Ollama's own tag has it; None where it has no tag, and where Ollama serves no
+    such models, has no build for the machine or cannot do what is asked.
+    """
+    spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
+    tag = _tag(spec, workload)
+    if tag is None or not judged.fits or workload.format not in runtime.formats:
+        return None
+    is_served = spec.modality in runtime.modalities and _has_build(runtime, machine)
+    is_here = question.local_files or question.missing_bytes == 0
+    if not is_served or is_here or workload.task != "generate":
+        return None
+    default = need.default_format_and_quantization(spec, runtime)[1]
+    quantization = runtime.tags.get(tag, default)
+    if quantization != workload.quantization:
+        return ByTag(tag=tag, quantization=quantization, lines=())
+    circumstances = _circumstances(question, runtime, judged, machine, catalogue)
+    lines = _lines(runtime, question, circumstances, line=runtime.command)
+    return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
+
+
 def lines_of_made_file(
     question: Question,
     judged: Judged,

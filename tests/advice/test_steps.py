@@ -60,7 +60,7 @@ def programs(line: str) -> list[list[str]]:
     for word in words:
         if word in ("&&", "|"):
             commands.append([])
-        elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*", word):
+        elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*|\$env:[A-Z_]+=.*;", word):
             commands[-1].append(word)
     return [command for command in commands if command and command[0] != "sh"]
 
@@ -180,3 +180,16 @@ def test_half_precision_files_are_fetched_where_they_are_judged() -> None:
     assert "variant='fp16'" in on(name, "sdxl", quantization="float16").commands[0]
     assert "variant" not in on(name, "sdxl", quantization="float32").commands[0]
     assert "variant" not in on("server-8x-h100", "flux.1-schnell").commands[0]
+
+
+def test_a_model_that_ollama_has_is_not_converted() -> None:
+    """Ollama has all-minilm:22m in F16 (as its registry lists it), and llava:7b in Q4_0 alone."""
+    name = "aws-m7i.2xlarge"
+    found = on(name, "all-minilm-l6-v2", runtime="llama.cpp", quantization="F16")
+    assert found.commands[-1].endswith("ollama run all-minilm:22m 'Hello'")
+    assert not any("convert" in line or "nobody" in line for line in found.setup)
+    other = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="Q4_K_M")
+    assert "Q4_0" in other.setup[0]
+    assert other.setup[0].endswith("ollama run llava:7b")
+    assert not any("nobody" in line for line in other.setup)
+    assert not any("ollama" in line for line in other.commands)
