@@ -67,6 +67,39 @@ def commands(
     return tuple(lines)
 
 
+class ByTag(Record):
+    """How Ollama has a model: `tag` loads it in `quantization`; `lines` download and run what was
+    judged, () where the tag loads something else.
+    """
+
+    tag: str
+    quantization: str
+    lines: tuple[str, ...]
+
+
+def by_tag(
+    question: Question, judged: Judged, catalogue: Catalogue, machine: Machine
+) -> ByTag | None:
+    """The model as Ollama's own tag has it; None where it has no tag, and where Ollama serves no
+    such models, has no build for the machine or cannot do what is asked.
+    """
+    spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
+    tag = _tag(spec, workload)
+    if tag is None or not judged.fits or workload.format not in runtime.formats:
+        return None
+    is_served = spec.modality in runtime.modalities and _has_build(runtime, machine)
+    is_here = question.local_files or question.missing_bytes == 0
+    if not is_served or is_here or workload.task != "generate":
+        return None
+    default = need.default_format_and_quantization(spec, runtime)[1]
+    quantization = runtime.tags.get(tag, default)
+    if quantization != workload.quantization:
+        return ByTag(tag=tag, quantization=quantization, lines=())
+    circumstances = _circumstances(question, runtime, judged, machine, catalogue)
+    lines = _lines(runtime, question, circumstances, line=runtime.command)
+    return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
+
+
 def lines_of_made_file(
     question: Question,
     judged: Judged,
@@ -282,8 +315,14 @@ def _lines(
     settings = [
         _filled(runtime.settings[key], values) for key in departs if key in runtime.settings
     ]
-    first = (_with_environment(settings, runtime.serve, circumstances),) if settings else ()
-    return (*first, " ".join((run_line, *extra)))
+    last = " ".join((run_line, *extra))
+    if not settings:
+        return (last,)
+    address = [runtime.server_address] if runtime.server_address else []
+    return (
+        _with_environment([*address, *settings], runtime.serve, circumstances),
+        _with_environment(address, last, circumstances),
+    )
 
 
 def _with_environment(settings: list[str], command: str, circumstances: Circumstances) -> str:
@@ -422,7 +461,16 @@ def _values(
             else None
         ),
     }
-    return {key: str(value) for key, value in values.items() if value} | _yarn(spec)
+    filled = {key: str(value) for key, value in values.items() if value}
+    return filled | _yarn(spec) | {"variant": _variant(runtime, spec, quantization)}
+
+
+def _variant(runtime: RuntimeSpec, spec: ModelSpec, quantization: str) -> str:
+    """What makes the runtime fetch the files of that quantization; empty where the repository has
+    none of their own, or they are what it fetches anyway.
+    """
+    has_variant = spec.repository in runtime.variants.get(quantization, ())
+    return runtime.variant_options.get(quantization, "") if has_variant else ""
 
 
 def _draft(question: Question) -> str | None:

@@ -16,9 +16,12 @@ class Recipe(Record):
     projector: str | None
 
 
-def recipe(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> Recipe | None:
+def recipe(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, *, is_published: bool = False
+) -> Recipe | None:
     """The lines that make the file that was judged; None where the runtime has no converter, where
     the publisher's repository is not known, or where the quantization cannot be made so.
+    `is_published`: somebody publishes the model for another program, so that nothing is said on it.
     """
     conversion, quantization = runtime.conversion, workload.quantization or ""
     if conversion is None or not spec.repository or workload.format != "gguf":
@@ -35,8 +38,11 @@ def recipe(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> Recipe 
         "projector": f"mmproj-{spec.id}.gguf",
     }
     written = blanks if quantization in conversion.types else {**blanks, "file": blanks["source"]}
+    why = f"nobody is known to publish {quantization} files of {spec.name}: make them"
+    if is_published:
+        why = f"or make {quantization} files of {spec.name}"
     lines = [
-        f"# nobody is known to publish {quantization} files of {spec.name}: make them{_room(spec)}",
+        f"# {why}{_room(spec)}",
         *conversion.tools,
         _filled(conversion.download, blanks),
         _filled(conversion.convert, written),

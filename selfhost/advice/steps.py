@@ -6,9 +6,9 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..machine.record import Machine
-from ..verdict.findings.runtime import install_line, is_built_from_source
+from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.record import Judged, Question
-from .commands import commands, has_other_byte_order, lines_of_made_file
+from .commands import ByTag, by_tag, commands, has_other_byte_order, lines_of_made_file
 from .conversion import recipe
 
 # the repository and the file come from a sourced listing, or the file is here
@@ -53,13 +53,38 @@ def steps(
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
-    made = recipe(question.spec, runtime, question.workload)
-    if made is None or has_other_byte_order(judged):
+    if has_other_byte_order(judged):
+        return Steps()
+    tagged = by_tag(question, judged, catalogue, machine)
+    if tagged is not None and tagged.lines:
+        return _steps_by_tag(question, tagged, catalogue, machine)
+    made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
+    if made is None:
         return Steps()
     lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
     if not lines:
         return Steps()
-    return Steps(setup=(*first, *made.lines), commands=lines, commands_class=UNLISTED)
+    instead = (_in_another_type(tagged),) if tagged is not None else ()
+    return Steps(setup=(*instead, *first, *made.lines), commands=lines, commands_class=UNLISTED)
+
+
+def _steps_by_tag(
+    question: Question, tagged: ByTag, catalogue: Catalogue, machine: Machine
+) -> Steps:
+    """The lines of Ollama, which has the file that the judged runtime would have to be made."""
+    ollama = catalogue.runtime("ollama")
+    finding = runtime_check(machine, ollama, loads=None)
+    why = f"# {ollama.name} has this model in {tagged.quantization}"
+    return Steps(
+        setup=(why, *_runtime_lines(ollama, finding.code, machine)),
+        commands=tagged.lines,
+        commands_class=LISTED if "aliases" in question.spec.sources else UNLISTED,
+    )
+
+
+def _in_another_type(tagged: ByTag) -> str:
+    """A comment: the tag loads something else than was judged."""
+    return f"# without converting, in {tagged.quantization} by Ollama: ollama run {tagged.tag}"
 
 
 def _is_listed(question: Question) -> bool:
@@ -79,24 +104,44 @@ def _install(
     code = finding.code if finding is not None else ""
     rule = runtime.rule_of(question.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
+    lines = _runtime_lines(runtime, code, machine)
+    return (*lines, *(_otherwise(runtime, judged, machine) if lines else ()), *beside)
+
+
+def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[str, ...]:
+    """How to get the runtime, of which `code` says whether it is installed; () where it is."""
     if code not in ("runtime-not-installed", "runtime-not-searched"):
-        return beside
+        return ()
     if is_built_from_source(machine, runtime):
-        return (f"# build {runtime.name} from source: {runtime.source_build}", *beside)
+        return (f"# build {runtime.name} from source: {runtime.source_build}",)
     first = (f"# first: {runtime.install_needs}",) if runtime.install_needs else ()
     if code == "runtime-not-searched":
         first = (f"# unless {runtime.name} is installed", *first)
     line = install_line(runtime, machine.system)
     if not line:
-        download = f"# download {runtime.name}: {runtime.builds}"
-        return (*first, download, *beside) if runtime.builds else beside
+        return (*first, f"# download {runtime.name}: {runtime.builds}") if runtime.builds else ()
     if machine.system is None and "any" not in runtime.install:
         by_line: dict[str, list[str]] = {}
         for system, text in runtime.install.items():
             by_line.setdefault(text, []).append(system)
         choices = [f"{text}  # {', '.join(systems)}" for text, systems in by_line.items()]
-        return (*first, *choices, *beside)
-    return (*first, line, *beside)
+        return (*first, *choices)
+    return (*first, line)
+
+
+def _otherwise(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """A comment on how else the runtime is had; () where nothing is known."""
+    if is_built_from_source(machine, runtime):
+        return ()
+    texts, system = runtime.install_otherwise, machine.system or ""
+    on_accelerator = texts.get(f"{system}-accelerator") if _uses_accelerator(judged) else None
+    other = on_accelerator or texts.get(system)
+    return (f"# {other}",) if other else ()
+
+
+def _uses_accelerator(judged: Judged) -> bool:
+    """Whether a part of the model lies on an accelerator."""
+    return judged.needs is not None and judged.needs.placement != "host"
 
 
 def _login(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

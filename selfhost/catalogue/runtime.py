@@ -141,17 +141,19 @@ class RuntimeSpec(Record):
     ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
     downloads land in; `present` are command names or Python distributions that show it is
     installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
-    be there first; `builds` where releases can be downloaded; `command` the line that downloads and
-    runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per sequence),
-    `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a repository,
-    with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by modality what
-    fills `{input}` of it; `devices` what fills `{device}`, by vendor of the accelerator, for `host`
-    and for `several`, and `VENDOR-unified` for a GPU that shares the RAM; `repository_command`
-    the same where no tag names the model; `named_command`
-    the same where the `{file_name}` holds no tag; `file_command` the same for one `{file}` on this
-    machine; `conversion` is how to make a file that nobody published; `token_variable` the
-    environment variable from which it reads the token of a login; `gpu_only` where it cannot run on
-    a CPU; `splits_layers` where part of the layers can be on an accelerator
+    be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-accelerator` where
+    the model is on one; `builds` where releases can be downloaded; `command` the line that
+    downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
+    sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by
+    modality what fills `{input}` of it; `variants` by quantization the repositories that hold files
+    of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
+    `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
+    `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names
+    the model; `named_command` the same where the `{file_name}` holds no tag; `file_command` the
+    same for one `{file}` on this machine; `conversion` is how to make a file that nobody published;
+    `token_variable` the environment variable from which it reads the token of a login; `gpu_only`
+    where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
     and the rest in RAM.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
@@ -159,8 +161,9 @@ class RuntimeSpec(Record):
     `{batch_tokens}` of them; `embedding`: for any model that embeds, where the runtime has to be
     told); `settings` are environment variables, `NAME=value` with a space between two, for `serve`,
     the command that starts the server. A key in neither is in `command`, or cannot be asked for.
-    `default_context_tokens` is the context it takes unless told; None where the command says it, or
-    the model's own is taken.
+    `server_address` is the variable that gives that server an address of its own, where one may run
+    already; it stands on both lines. `default_context_tokens` is the context it takes unless told;
+    None where the command says it, or the model's own is taken.
 
     `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it
     does. `builds_from_source`: systems without a published build on which its source is known to
@@ -220,6 +223,7 @@ class RuntimeSpec(Record):
     present: tuple[str, ...] = read_by(Table.strings, default=())
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
     install: Mapping[str, str] = read_by(texts, default={})
+    install_otherwise: Mapping[str, str] = read_by(texts, default={})
     install_needs: str = read_by(Table.string, default="")
     builds: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, empty=True, default="")
@@ -230,9 +234,12 @@ class RuntimeSpec(Record):
     token_variable: str = read_by(Table.string, default="")
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
+    variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})
     serve: str = read_by(Table.string, default="")
+    server_address: str = read_by(Table.string, default="")
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
     command_version: str | None = read_by(Table.string, default=None)
     tags: Mapping[str, str] = read_by(texts, default={})

@@ -60,7 +60,7 @@ def programs(line: str) -> list[list[str]]:
     for word in words:
         if word in ("&&", "|"):
             commands.append([])
-        elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*", word):
+        elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*|\$env:[A-Z_]+=.*;", word):
             commands[-1].append(word)
     return [command for command in commands if command and command[0] != "sh"]
 
@@ -140,12 +140,15 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
     """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above."""
     asked = {"runtime": "ollama", "context_tokens": 4096}
     assert len(on("desktop-rtx3060-12gb", "mistral:7b", **asked).commands) == 1
-    first, _ = on("desktop-rtx4090-24gb", "mistral:7b", **asked).commands
-    assert first == "OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
+    first, then = on("desktop-rtx4090-24gb", "mistral:7b", **asked).commands
+    # after the installer a service has port 11434 (ollama/ollama issue 707)
+    own = "OLLAMA_HOST=127.0.0.1:11435"
+    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
+    assert then == f"{own} ollama run mistral:7b"
     first, _ = on(
         "desktop-rtx3060-12gb", "mistral:7b", runtime="ollama", context_tokens=2048
     ).commands
-    assert first == "OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
+    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
 
 
 def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
@@ -153,3 +156,40 @@ def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
     verdict = on("desktop-rtx3060-12gb", "qwen3.5-4b", runtime="llama.cpp", quantization="Q4_K_M")
     assert "--ctx-checkpoints 3" in verdict.commands[0]
     assert not any("after many turns" in note for note in verdict.notes)
+
+
+def test_on_linux_the_way_without_homebrew_is_said() -> None:
+    """Releases hold ubuntu-vulkan for GPUs (release.yml); the plain Ubuntu build has no GPU backend."""
+    asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
+    on_gpu, on_cpu, on_mac = (
+        " ".join(on(name, "mistral-7b", **asked).setup)
+        for name in ("desktop-rtx4090-24gb", "aws-m7i.2xlarge", "macbook-air-m2-16gb")
+    )
+    assert "ubuntu-vulkan" in on_gpu
+    assert "without Homebrew" in on_cpu
+    assert "vulkan" not in on_cpu
+    assert "without Homebrew" not in on_mac
+    assert "-DGGML_CUDA=1" in " ".join(
+        on("desktop-rtx4090-24gb", "whisper-small", runtime="whisper.cpp").setup
+    )
+
+
+def test_half_precision_files_are_fetched_where_they_are_judged() -> None:
+    """The plain files of SDXL are 13.9 GB of float32; from_pretrained fetches them without variant."""
+    name = "desktop-rtx4090-24gb"
+    assert "variant='fp16'" in on(name, "sdxl", quantization="float16").commands[0]
+    assert "variant" not in on(name, "sdxl", quantization="float32").commands[0]
+    assert "variant" not in on("server-8x-h100", "flux.1-schnell").commands[0]
+
+
+def test_a_model_that_ollama_has_is_not_converted() -> None:
+    """Ollama has all-minilm:22m in F16 (as its registry lists it), and llava:7b in Q4_0 alone."""
+    name = "aws-m7i.2xlarge"
+    found = on(name, "all-minilm-l6-v2", runtime="llama.cpp", quantization="F16")
+    assert found.commands[-1].endswith("ollama run all-minilm:22m 'Hello'")
+    assert not any("convert" in line or "nobody" in line for line in found.setup)
+    other = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="Q4_K_M")
+    assert "Q4_0" in other.setup[0]
+    assert other.setup[0].endswith("ollama run llava:7b")
+    assert not any("nobody" in line for line in other.setup)
+    assert not any("ollama" in line for line in other.commands)

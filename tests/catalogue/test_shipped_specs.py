@@ -514,6 +514,7 @@ def test_runtime_is_usable(id: str) -> None:
         "yarn_factor": "4",
         "yarn_original_tokens": "32768",
         "device": "cuda",
+        "variant": ", variant='fp16'",
     }
     numbers = {
         "context_checkpoints": 3,
@@ -534,7 +535,7 @@ def test_runtime_is_usable(id: str) -> None:
         "context_tokens": "4096",
         "parallel": "2",
         "kv_cache_type": "q8_0",
-        "embedding": "--embedding",
+        "embedding": "'Hello'" if id == "ollama" else "--embedding",
         "whole_batch": "-b 8192 -ub 8192",
         "checkpoints": "--ctx-checkpoints 3",
         "draft": "owner/small",
