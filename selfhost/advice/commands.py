@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.question import architectures
-from ..verdict.record import Judged, Question
+from ..verdict.question import architectures, ask
+from ..verdict.record import Judged, Question, judge
 
 # from 23 GiB of GPU memory in all on, Ollama takes a longer context than 4,096 tokens by itself
 # (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
@@ -69,7 +70,7 @@ def commands(
 
 class ByTag(Record):
     """How Ollama has a model: `tag` loads it in `quantization`; `lines` download and run what was
-    judged, () where the tag loads something else.
+    judged, () where the tag loads something else, which fits too.
     """
 
     tag: str
@@ -81,7 +82,8 @@ def by_tag(
     question: Question, judged: Judged, catalogue: Catalogue, machine: Machine
 ) -> ByTag | None:
     """The model as Ollama's own tag has it; None where it has no tag, and where Ollama serves no
-    such models, has no build for the machine or cannot do what is asked.
+    such models, has no build for the machine or cannot do what is asked, or what it
+    loads would not fit.
     """
     spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
     tag = _tag(spec, workload)
@@ -94,7 +96,13 @@ def by_tag(
     default = need.default_format_and_quantization(spec, runtime)[1]
     quantization = runtime.tags.get(tag, default)
     if quantization != workload.quantization:
-        return ByTag(tag=tag, quantization=quantization, lines=())
+        loaded = workload.replace(runtime=runtime.id, quantization=quantization)
+        try:
+            fits = judge(ask(spec, loaded, catalogue, machine), machine).fits
+        except WorkloadError:
+            # what is asked beside the quantization is nothing that it takes
+            return None
+        return ByTag(tag=tag, quantization=quantization, lines=()) if fits else None
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)
     lines = _lines(runtime, question, circumstances, line=runtime.command)
     return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
