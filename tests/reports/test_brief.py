@@ -52,7 +52,8 @@ def test_a_notebook_shows_what_check_prints(model: str) -> None:
     html = verdict._repr_html_()
     assert html.isascii()
     assert len(html) < 6000
-    assert "http" not in html.replace("https://huggingface.co/", "")
+    # an address is text to read, and nothing is loaded from it
+    assert not any(part in html for part in ("href", "src=", "url(", "@import"))
 
 
 def test_words_of_a_spec_are_no_html() -> None:
