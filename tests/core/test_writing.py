@@ -116,7 +116,11 @@ def test_a_signal_leaves_the_old_report(
 ) -> None:
     """Ended in the midst of writing: the old report, no temporary file, and the end that the signal means."""
     (place / "report.txt").write_text(OLD)
-    handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    # whoever starts the tests may have told their children to ignore a signal, as nohup does
+    handled = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", handled + WAITING],
         stdout=subprocess.PIPE,
@@ -158,7 +162,11 @@ def test_a_signal_leaves_no_part_of_a_recorded_tree(
     number: signal.Signals, at: str, place: Path, source_environment: dict[str, str]
 ) -> None:
     """Ended before or in the midst of writing: neither files nor the folders that were made."""
-    handled = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    # whoever starts the tests may have told their children to ignore a signal, as nohup does
+    handled = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", handled + RECORDING, at],
         stdout=subprocess.PIPE,
