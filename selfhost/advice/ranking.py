@@ -82,6 +82,7 @@ class Standings:
         self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
         months = [_months(outline.released) for outline in catalogue.outlines()]
         self._newest = max((month for month in months if month is not None), default=0)
+        self._by_uses: dict[tuple[str, ...] | None, list[Mapping[str, object]]] = {}
         self._of: dict[str, Standing] = {}
 
     def of(self, id: str) -> Standing | None:
@@ -121,7 +122,12 @@ class Standings:
         return not listed or any(use["answers"] for use in listed)
 
     def _listed(self, uses: tuple[str, ...] | None) -> list[Mapping[str, object]]:
-        return [self._uses[use] for use in uses or () if use in self._uses]
+        # a catalogue has few different ones
+        listed = self._by_uses.get(uses)
+        if listed is None:
+            listed = [self._uses[use] for use in uses or () if use in self._uses]
+            self._by_uses[uses] = listed
+        return listed
 
     def _section(self, outline: Outline) -> int:
         """See `Standing.section`."""

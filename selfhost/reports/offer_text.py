@@ -23,6 +23,8 @@ LEAVES = {
 }
 SHOWN_OFFERS = 4
 OLD_PRICE_DAYS = 91
+# days of two calendar months apart, as 1 July and 30 September, are at most 91 apart
+OLD_PRICE_MONTHS = 3
 PRICE_COLUMNS = (
     ("input_usd_per_million_tokens", "input"),
     ("output_usd_per_million_tokens", "output"),
@@ -228,13 +230,21 @@ def _price(amount: float) -> str:
     return units.dollars(amount) if amount else "free"
 
 
+def _months(day: str) -> int:
+    """Calendar months since year 0 of a day, `YYYY-MM-DD`."""
+    return int(day[:4]) * 12 + int(day[5:7])
+
+
 def _old(day: str, today: str | None) -> str:
     """`4 months old`, for what is older than a quarter of a year; prices of hosted models
     change as often.
     """
+    if not today or _months(today) - _months(day) < OLD_PRICE_MONTHS:
+        # most prices are, and datetime loads slowly
+        return ""
     from datetime import date
 
-    age = (date.fromisoformat(today) - date.fromisoformat(day)).days if today else 0
+    age = (date.fromisoformat(today) - date.fromisoformat(day)).days
     return f"{age * 12 // 365} months old" if age > OLD_PRICE_DAYS else ""
 
 
