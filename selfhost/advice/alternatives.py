@@ -17,7 +17,7 @@ from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, needs_under
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
-from .ranking import NAMED, Standings, has_accelerator, is_too_slow, reasons, score
+from .ranking import NAMED, Standings, has_accelerator, is_too_slow, reasons, share_on
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
@@ -153,7 +153,7 @@ def _other_models(
     """The best `most` other models that run here as fast as is wanted.
 
     Those for the same work come before the others. Models are judged in the order of their worth,
-    until none that is left can reach the score of those that were seen.
+    until none that is left can be worth as much here as those that were seen.
     """
     spec, catalogue = question.spec, asker.catalogue
     standings = Standings(catalogue)
@@ -170,11 +170,10 @@ def _other_models(
         if fit is None and other.id in named:
             # what the spec names is proposed as asking for it would propose it
             fit, cost = _fits_less(other, plain, asker) or (None, "")
-        standing = standings.of(other.id)
-        if fit is None or standing is None or _likely_short(fit):
+        if fit is None or _likely_short(fit):
             continue
-        share = score(fit[1], standing, beside=beside) / (standing.worth or 1)
-        proposals.append((for_other_work, -worth * share, fit, cost))
+        on_machine = worth * share_on(fit[1], beside=beside)
+        proposals.append((for_other_work, -on_machine, fit, cost))
         proposals.sort(key=lambda proposal: proposal[:2])
     return tuple(
         _other_model(question, asked_workload, catalogue, fit, cost, standings)

@@ -1,9 +1,9 @@
 """In which order models are proposed, and why each stands where it does.
 
-One rule serves `list`, "what runs here instead" and `plan`. It rests on facts with a source: the
-judged pace and placement, the spec's uses and dates, what supersedes a model, and two signs that
-people use it: an entry in Ollama's library, or three providers that sell it by API. No benchmark
-score has a part in it.
+One rule serves `list` and "what runs here instead". It rests on facts with a source: the judged
+pace and placement, the spec's uses and dates, what supersedes a model, and two signs that people
+use it: an entry in Ollama's library, or three providers that sell it by API. No benchmark score has
+a part in it.
 """
 
 from __future__ import annotations
@@ -166,23 +166,23 @@ def has_accelerator(machine: Machine) -> bool:
     return any(card.unified is not True for card in machine.accelerators or ())
 
 
-def score(judged: Answer | Judged, standing: Standing, *, beside: bool) -> float:
-    """What the model is worth on that machine: less in proportion below the pace at which one
-    reads, where an accelerator beside the RAM (`beside`) holds but a part of it, and where other
-    programs must be closed first.
+def share_on(judged: Answer | Judged, *, beside: bool) -> float:
+    """Which share of its worth a model has on that machine, at most 1: less in proportion below the
+    pace at which one reads, where an accelerator beside the RAM (`beside`) holds but a part of it,
+    and where other programs must be closed first.
     """
     pace = judged.speed.decode if judged.speed is not None else None
     share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
     whole = is_whole_on_accelerator(judged) or not beside
     waits = any(finding.code.endswith("-not-now") for finding in judged.findings)
-    return standing.worth * share * (1 if whole else NOT_WHOLE) * (NOT_NOW if waits else 1)
+    return share * (1 if whole else NOT_WHOLE) * (NOT_NOW if waits else 1)
 
 
 def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
     """The place of one model in the list of all; smaller is better.
 
     The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
-    was asked, then its score; where it does not run, its worth.
+    was asked, then its worth on that machine; where it does not run, its worth alone.
     """
     standing = standings.of(answer.model.id)
     if standing is None:
@@ -195,7 +195,7 @@ def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
         runs and is_too_slow(answer, answer.workload.min_tokens_per_second),
         standing.section,
         opened is not None and opened.outcome is not Outcome.PASS,
-        -(score(answer, standing, beside=beside) if runs else standing.worth),
+        -standing.worth * (share_on(answer, beside=beside) if runs else 1),
         answer.model.id,
     )
 

@@ -323,25 +323,30 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
         blocks.append(
             Table(columns=columns, rows=tuple(_alternative_row(verdict, each) for each in others))
         )
+    _named_by_the_spec(blocks, verdict, where, verbose=verbose)
+    if others:
         blocks.append(command_line(others[0].command + carry))
-    named_above = {other.id for other in others}
-    beside = [named for named in verdict.open_alternatives if named.id not in named_above]
-    if not beside:
-        return
-    if not named_above:
+
+
+def _named_by_the_spec(blocks: list[Block], verdict: Verdict, where: str, *, verbose: bool) -> None:
+    """The open-weight models that the spec of a closed one names and that are not proposed above,
+    a line each; those that do not run only with `verbose`, or where nothing is proposed.
+    """
+    proposed = {other.id for other in verdict.alternatives}
+    if not proposed and verdict.open_alternatives:
         section(blocks, "The nearest open-weight models")
     state = {
         True: f"runs {where} too",
-        False: f"not {where}",
+        False: f"does not run {where}",
         None: f"not known whether it runs {where}",
     }
-    # those that do not run are of use where nothing else is named
-    shown = [named for named in beside if named.fits or verbose or not others]
-    for named in shown:
+    for named in verdict.open_alternatives:
+        if named.id in proposed or not (named.fits or verbose or not proposed):
+            continue
         why = f": {failed_words(named.failed)}" if named.fits is False and named.failed else ""
         less = f" in {named.quantization}" if named.fits and named.quantization else ""
         license = (named.license or "license not known").removeprefix("LicenseRef-")
-        text = f"{named.id}, {license}: {state[named.fits]}{less}{why}"
+        text = f"{named.id} {state[named.fits]}{less}{why} ({license})"
         blocks.append(say(text, indent=2, hang=2))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfhost import Workload, check
-from selfhost.advice.ranking import Standing, Standings, has_accelerator, is_too_slow, score
+from selfhost.advice.ranking import Standing, Standings, has_accelerator, is_too_slow, share_on
 from selfhost.api import judge_all, open_catalogue
 from selfhost.machine.profiles import load
 from selfhost.verdict.record import Judged
@@ -46,18 +46,15 @@ def test_a_model_that_people_use_counts_for_more() -> None:
 
 @pytest.mark.parametrize(("slower", "faster"), [(1.0, 2.0), (2.5, 4.9)])
 def test_below_reading_speed_a_faster_model_counts_for_more(slower: float, faster: float) -> None:
-    model = standing()
-    assert score(judged(slower), model, beside=False) < score(judged(faster), model, beside=False)
+    assert share_on(judged(slower), beside=False) < share_on(judged(faster), beside=False)
 
 
 def test_above_reading_speed_the_pace_no_longer_counts() -> None:
-    model = standing()
-    assert score(judged(6), model, beside=False) == score(judged(600), model, beside=False)
+    assert share_on(judged(6), beside=False) == share_on(judged(600), beside=False) == 1
 
 
 def test_what_an_accelerator_holds_in_part_counts_for_less() -> None:
-    model = standing()
-    assert score(judged(9), model, beside=True) < score(judged(9), model, beside=False)
+    assert share_on(judged(9), beside=True) < share_on(judged(9), beside=False)
 
 
 @pytest.mark.parametrize(

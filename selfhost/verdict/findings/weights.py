@@ -67,9 +67,9 @@ def weights_check(
 def _closed(spec: ModelSpec) -> Finding:
     available = spec.availability
     if available is None:
-        reason = "The weights cannot be downloaded: the publisher does not release them."
+        reason = "The publisher does not release the weights."
         return _finding(spec, Outcome.FAIL, "weights-closed", reason)
-    reason = f"The weights cannot be downloaded: {available.why}."
+    reason = f"{available.why[:1].upper()}{available.why[1:]}."
     if available.retired:
         reason += f" {available.provider} retired it on {available.retired}."
     if not available.api:
