@@ -421,7 +421,9 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
         other for other in _strings(family.get("others")) if other in catalogue and other != model
     ]
     if others:
-        notes.append(f"Other models of the family: {', '.join(others)}.")
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        shown = ", ".join(others[:_NAMED])
+        notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
     return model, tuple(notes)
 
 
@@ -687,6 +689,9 @@ def _within(typed: str, name: str, allowed: int) -> bool:
             return False
     return row[-1] <= allowed
 
+
+# of the others of a family
+_NAMED = 3
 
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 

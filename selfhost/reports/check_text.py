@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..core import units
 from ..verdict.findings import WIDE_PACE
-from ..verdict.record import Alternative, Finding, Outcome, Room, Route, Verdict
+from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .check_details import details
 from .cost_text import month_blocks, no_api_words
 from .layout import Bar, Block, Column, Document, Span, Table
@@ -18,6 +18,7 @@ from .words import (
     asked_words,
     command_line,
     failed_words,
+    is_closed,
     is_here,
     likely_speed,
     line,
@@ -87,6 +88,7 @@ def _single(
         _load_words(verdict),
         asked_words(verdict),
         planned_words(verdict.machine),
+        _closed_words(verdict),
         *verdict.understood_as,
     ):
         if text:
@@ -99,7 +101,8 @@ def _single(
         _to_run(blocks, verdict)
     else:
         _instead(blocks, verdict, carry, verbose=verbose)
-    _by_api(blocks, verdict, verbose, today)
+    if not _by_api(blocks, verdict, verbose, today):
+        blocks.append(BLANK)
     month_blocks(blocks, verdict, verbose=verbose)
     if verdict.notes:
         blocks += [BLANK, *(say(note, hang=2) for note in verdict.notes)]
@@ -107,6 +110,12 @@ def _single(
         details(blocks, verdict)
     else:
         _more(blocks, verdict)
+
+
+def _closed_words(verdict: Verdict) -> str:
+    """Why there are no weights to run; empty for a model that has some."""
+    finding = verdict.finding("weights")
+    return finding.reason if is_closed(verdict) and finding is not None else ""
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -227,6 +236,8 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # what is assumed of a simulated machine stands in one sentence above
         and not (verdict.machine.planning and finding.code.endswith("-assumed"))
         and (finding.check != "license" or _license_matters(verdict, finding))
+        # the second line has it
+        and finding.code != "weights-closed"
     ]
     if remarks:
         blocks.append(BLANK)
@@ -257,14 +268,18 @@ def _to_run(blocks: list[Block], verdict: Verdict) -> None:
 
 def _more(blocks: list[Block], verdict: Verdict) -> None:
     """How far one could go, and where the rest is."""
-    blocks.append(BLANK)
+    if verdict.monthly_cost is not None or verdict.notes:
+        blocks.append(BLANK)
     if verdict.can_run and (spare := _spare(verdict)):
         blocks.append(say(spare, hang=2))
-    blocks.append(say("Every figure with its source: -v"))
+    hidden = len(verdict.api_offers) - 1
+    shows_one = verdict.route in (Route.API, Route.LOCAL) and verdict.monthly_cost is None
+    others = f", and {hidden} more API{'s' * (hidden > 1)}" if hidden > 0 and shows_one else ""
+    blocks.append(say(f"Every figure with its source{others}: -v"))
 
 
-_PLACES = {"host": "memory", "split": "memory with the GPU's", "accelerator": "GPU memory"}
-_CLOSED = "with other programs closed"
+_PLACES = {"host": "", "split": " the RAM and GPU", "accelerator": " the GPU"}
+_CLOSED = "other programs closed"
 
 
 def _spare(verdict: Verdict) -> str:
@@ -279,8 +294,8 @@ def _spare(verdict: Verdict) -> str:
     if not parts:
         return ""
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
-    return f"Enough {_PLACES[placement]} for {'any one of: ' if len(parts) > 1 else ''}{listed}."
+    listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return f"Also fits{_PLACES[placement]}: {listed}."
 
 
 def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
@@ -290,13 +305,11 @@ def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
     parts: dict[str, str] = {}
     if longest is not None and longest > (judged.context_tokens or 0):
         limit_words = {
-            verdict.trained_tokens: "the full context of ",
-            architecture.scaled_context_tokens if architecture else None: (
-                "the documented scaled context of "
-            ),
+            verdict.trained_tokens: "full ",
+            architecture.scaled_context_tokens if architecture else None: "documented scaled ",
         }
-        whose = limit_words.get(longest, "a context of ")
-        parts["longest_context_tokens"] = f"{whose}{units.tokens(longest)}"
+        whose = limit_words.get(longest, "")
+        parts["longest_context_tokens"] = f"{whose}context ({units.tokens(longest)})"
     if parallel is not None and parallel > judged.parallel:
         parts["most_parallel"] = f"{parallel:,} parallel sequences"
     if room.best_quantization not in (None, judged.quantization):
@@ -329,25 +342,34 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
 
 
 def _named_by_the_spec(blocks: list[Block], verdict: Verdict, where: str, *, verbose: bool) -> None:
-    """The open-weight models that the spec of a closed one names and that are not proposed above,
-    a line each; those that do not run only with `verbose`, or where nothing is proposed.
+    """The open-weight models that the spec of a closed one names and that are not proposed above:
+    a line for those that run, and one for each of the others, which are told only with `verbose`,
+    or where nothing is proposed.
     """
     proposed = {other.id for other in verdict.alternatives}
     if not proposed and verdict.open_alternatives:
         section(blocks, "The nearest open-weight models")
-    state = {
-        True: f"runs {where} too",
-        False: f"does not run {where}",
-        None: f"not known whether it runs {where}",
-    }
-    for named in verdict.open_alternatives:
-        if named.id in proposed or not (named.fits or verbose or not proposed):
+    others = [named for named in verdict.open_alternatives if named.id not in proposed]
+    if too := [_in_brackets(named) for named in others if named.fits]:
+        runs = "run" if len(too) > 1 else "runs"
+        blocks.append(say(f"{', '.join(too)} {runs} {where} too", indent=2, hang=2))
+    state = {False: f"does not run {where}", None: f"not known whether it runs {where}"}
+    for named in others:
+        if named.fits or not (verbose or not proposed):
             continue
         why = f": {failed_words(named.failed)}" if named.fits is False and named.failed else ""
-        less = f" in {named.quantization}" if named.fits and named.quantization else ""
-        license = (named.license or "license not known").removeprefix("LicenseRef-")
-        text = f"{named.id} {state[named.fits]}{less}{why} ({license})"
+        text = f"{named.id} {state[named.fits]}{why} ({_license_words(named)})"
         blocks.append(say(text, indent=2, hang=2))
+
+
+def _in_brackets(named: OpenAlternative) -> str:
+    """`gemma-4-31b-it in IQ4_NL (Apache-2.0)`."""
+    less = f" in {named.quantization}" if named.quantization else ""
+    return f"{named.id}{less} ({_license_words(named)})"
+
+
+def _license_words(named: OpenAlternative) -> str:
+    return (named.license or "license not known").removeprefix("LicenseRef-")
 
 
 def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
@@ -368,28 +390,28 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
     )
 
 
-def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> None:
-    """The cheapest offer in a line; all of them with `verbose`, and where a load is stated."""
+def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> bool:
+    """The cheapest offer in a line; all of them with `verbose`, and where a load is stated. Whether
+    there was anything to say.
+    """
     cost, offers = verdict.monthly_cost, verdict.api_offers
     is_local = verdict.route is Route.LOCAL
     if (verbose and not is_local) or cost is not None:
         modality = verdict.model.modality
         offers_blocks(blocks, offers, modality, verbose=verbose, today=today, cost=cost)
-        return
+        return bool(offers)
     if verdict.route is Route.NEITHER:
         blocks += [BLANK, say(f"By API: {no_api_words(verdict.workload)}.")]
-        return
-    if verdict.route is not Route.API and not (is_local and offers):
-        return
+        return True
+    if not offers or verdict.route not in (Route.API, Route.LOCAL):
+        return False
     blocks.append(BLANK)
-    if not offers:
-        return
     offer = offers[0]
     prices = price_words(offer, today) or "at a price that is not known here"
     whose = f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
-    more = f"; {len(offers) - 1} more with -v" if len(offers) > 1 else ""
     start = "Or by API: " if is_local else "By API: "
-    blocks.append(line(start, Span(text=whose, style="strong"), f", {prices}{more}", hang=2))
+    blocks.append(line(start, Span(text=whose, style="strong"), f", {prices}", hang=2))
     ends = f" ends it on {offer.ends}." if offer.ends else ""
     if ends:
         blocks.append(say(f"{offer.provider}{ends}", indent=2))
+    return True

@@ -384,8 +384,14 @@ def _below(entry: Line, room: int | None, indent: int) -> list[Line]:
 
 def _cut(cell: Line, size: int, encoding: str | None) -> Line:
     text, style = cell[0]
+    if len(text) <= size:
+        return cell
+    # whole parts of a list say more than the start of a word
+    end = text.rfind(", ", 0, size + 1)
+    if end > 0:
+        return [(text[:end], style)]
     mark = clean("…", encoding)
-    return cell if len(text) <= size else [(text[: size - len(mark)].rstrip() + mark, style)]
+    return [(text[: size - len(mark)].rstrip() + mark, style)]
 
 
 def _shrink(table: Table, sizes: dict[int, int], room: int, least: int) -> None:

@@ -206,7 +206,7 @@ def price_words(offer: Offer, today: str | None = None) -> str:
         parts.append(f"{_price(price)} {words}" if price is not None else "")
     text = ", ".join(part for part in parts if part)
     if offer.input_usd_per_million_tokens is not None:
-        text += " per million tokens"
+        text += " per 1M tokens"
         text += (
             f" up to {units.tokens(offer.price_holds_to_tokens)} of prompt"
             if offer.price_holds_to_tokens is not None

@@ -63,11 +63,18 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     label = answer_cell(answer, here=is_local)
     name = Span(text=answer.model.name, style="strong")
     where = "" if is_local else f" {on_machine(machine)}"
+    if is_closed(answer):
+        return line(label, "  ", name, " is closed: its weights are not published", hang=2)
     if answer.route is Route.LOCAL:
         return line(label, "  ", name, where, hang=2)
     if answer.route is Route.UNKNOWN:
         return line(label, "  whether ", name, f" runs{where or ' here'}: {causes(answer)}", hang=2)
     return line(label, "  ", name, f" {_ruled_out(answer, where or ' here')}", hang=2)
+
+
+def is_closed(answer: Answer) -> bool:
+    """It runs nowhere, whatever the machine: its weights were never published."""
+    return answer.model.closed and not answer.can_run
 
 
 def count_words(answers: Sequence[Verdict]) -> str:
@@ -88,9 +95,19 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     words, style = local if here else elsewhere, str(answer.route)
     if is_ruled_out(answer):
         words = "RULED OUT"
+    elif is_closed(answer) and answer.workload.private:
+        words = "NO API ALLOWED"
+    elif is_closed(answer) and answer.route is Route.API and _serves_another(answer):
+        words = "USE ANOTHER MODEL"
     elif answer.can_run and is_too_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def _serves_another(answer: Answer) -> bool:
+    """No API offers the model itself: the offers are all for one that stands in."""
+    offers = getattr(answer, "api_offers", ())
+    return bool(offers) and all(offer.stands_in for offer in offers)
 
 
 def is_ruled_out(answer: Answer) -> bool:
@@ -369,11 +386,10 @@ def planned_words(machine: Machine) -> str:
     doubt = (
         ""
         if machine.confidence in (None, "high")
-        else f" Its figures are of {machine.confidence} confidence: check your configuration."
+        else f" Confidence in its figures is {machine.confidence}: check yours."
     )
     return (
-        "Simulated machine: free memory, and disk space and processor features that are not stated,"
-        f" are assumed.{doubt}"
+        f"Simulated machine: what is not stated of it is assumed.{doubt}"
     )
 
 
