@@ -74,8 +74,8 @@ def cards_named(text: str) -> NamedCards:
     """The GPUs that `text` names, several kinds separated by `+` or a comma; `none` is no GPU.
 
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
-    several cards, or one of several sizes, the one with the least memory is taken, and of those the
-    slowest. Raises `UnknownGpuError`, and `PartOfMachineError` for one that is no card.
+    several cards, the one with the least memory is taken, and of those the slowest; of a card's
+    sizes the usual one where the table has it, else the least. Raises `UnknownGpuError`, and `PartOfMachineError` for one that is no card.
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
@@ -183,7 +183,13 @@ def _choices(typed: _Typed) -> list[_Choice]:
     ]
     if not choices:
         raise _not_sold_so(typed, matches)
-    return sorted(choices, key=lambda choice: (choice.memory_gib, choice.gb_per_s))
+    is_one_card = len(matches) == 1
+
+    def place(choice: _Choice) -> tuple[bool, float, float]:
+        is_rare = is_one_card and choice.card.usual_gib not in (None, choice.memory_gib)
+        return is_rare, choice.memory_gib, choice.gb_per_s
+
+    return sorted(choices, key=place)
 
 
 def _matches(typed: _Typed) -> list[gpus.Card]:
@@ -250,11 +256,8 @@ def _notes(typed: _Typed, choices: Sequence[_Choice]) -> Iterator[str]:
         return
     names = " or ".join(f'"{name}"' for name in dict.fromkeys(map(_telling, others)))
     if len({choice.card.name for choice in choices}) == 1:
-        sizes = " or ".join(f"{choice.memory_gib:g}" for choice in choices)
-        yield (
-            f"{taken.card.label} is sold with {sizes} GB. Judged with {taken.memory_gib:g} GB;"
-            f" otherwise name {names}."
-        )
+        which = "the usual one" if taken.card.usual_gib else "the smallest"
+        yield f"Judged as {taken.label}, {which}; otherwise name {names}."
     else:
         yield (
             f'"{typed.text}" can be several GPUs. Judged as {_telling(taken)}, the smallest;'

@@ -41,7 +41,8 @@ class Card(Record):
 
     `words` tell it from others; `named` are all words of its driver's name and what people say
     beside them; `called` are other names as a whole. `memory_gib` are the sizes that it is sold
-    with, smallest first; of a card with several GPUs (`devices`) those of one. A `unified` one has
+    with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib` is the
+    one that a name without a size means, None for the smallest. A `unified` one has
     none: it is part of a machine.
     """
 
@@ -50,6 +51,7 @@ class Card(Record):
     named: frozenset[str]
     called: tuple[frozenset[str], ...]
     memory_gib: tuple[float, ...]
+    usual_gib: float | None
     unified: bool
     devices: int
 
@@ -151,6 +153,7 @@ def cards() -> tuple[Card, ...]:
             named=words_of(f"{row['name']} {row['words']} {row.get('also', '')}"),
             called=tuple(map(words_of, row.get("called", ()))),
             memory_gib=tuple(row.get("memory_gib", ())),
+            usual_gib=row.get("usual_gib"),
             unified=row.get("unified", False),
             devices=row.get("devices", 1),
         )
@@ -190,7 +193,8 @@ def capability_by_name(name: str) -> str | None:
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
-    return not _hbm_words().isdisjoint(words_of(name))
+    words = words_of(name)
+    return any(called <= words for called in _with_hbm())
 
 
 def maker_of(words: frozenset[str]) -> str | None:
@@ -256,8 +260,10 @@ def variants() -> frozenset[str]:
 
 
 @lru_cache(1)
-def _hbm_words() -> frozenset[str]:
-    return frozenset(word for row in _table()["generation"] for word in row.get("hbm", ()))
+def _with_hbm() -> tuple[frozenset[str], ...]:
+    """The words of each name of a GPU with HBM."""
+    names = (name for row in _table()["generation"] for name in row.get("hbm", ()))
+    return tuple(map(words_of, names))
 
 
 @lru_cache(1)

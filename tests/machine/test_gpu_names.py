@@ -42,15 +42,23 @@ def test_a_card_is_found_by_its_drivers_name(card: gpus.Card) -> None:
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-def test_a_name_without_a_size_means_the_smallest(card: gpus.Card) -> None:
+def test_a_name_without_a_size_means_the_usual_or_the_smallest(card: gpus.Card) -> None:
     """And a note names the others, as they can be typed."""
     found = cards_named(card.name)
     reported = (found.accelerators[0].memory_total_bytes or 0) / GIB
-    assert 0.92 * card.memory_gib[0] < reported <= card.memory_gib[0]
-    for size in card.memory_gib[1:]:
+    taken = card.usual_gib or card.memory_gib[0]
+    assert 0.92 * taken < reported <= taken
+    for size in set(card.memory_gib) - {taken}:
         assert any(f"{size:g} GB" in note for note in found.notes)
     for name in (word for note in found.notes for word in note.split('"')[1::2]):
         assert cards_named(name).accelerators[0].name == card.name
+
+
+def test_most_cards_have_the_memory_that_a_name_alone_means() -> None:
+    """The RTX 3060 came with 12 GB; the one with 8 GB followed 20 months later."""
+    named = cards_named("RTX 3060")
+    assert named.label == "RTX 3060 12 GB"
+    assert [note.count("RTX 3060 8 GB") for note in named.notes] == [1]
 
 
 @pytest.mark.parametrize("card", SHARED, ids=lambda card: card.name)

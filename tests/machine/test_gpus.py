@@ -20,6 +20,7 @@ KEYS = {
         "also",
         "called",
         "memory_gib",
+        "usual_gib",
         "unified",
         "devices",
         "gb_per_s",
@@ -125,3 +126,9 @@ def test_the_table_is_not_read_for_a_processor_that_is_not_in_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_memory_on_the_chip_s_package_is_told_from_memory_on_the_board() -> None:
+    """NVIDIA's pages: TITAN V and V100 have HBM2, TITAN RTX has GDDR6, TITAN Xp GDDR5X."""
+    names = ("NVIDIA TITAN V", "Tesla V100-PCIE-16GB", "NVIDIA TITAN RTX", "NVIDIA TITAN Xp")
+    assert list(map(gpus.has_hbm, names)) == [True, True, False, False]

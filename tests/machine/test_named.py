@@ -116,7 +116,7 @@ def test_a_gpu_without_a_profile_is_in_an_assumed_desktop() -> None:
 
 
 def test_what_else_a_name_can_mean_stands_in_the_sources() -> None:
-    assert "RTX 3060 12 GB" in machine_named("RTX 3060").sources["accelerators"]
+    assert "RTX A2000 12 GB" in machine_named("RTX A2000").sources["accelerators"]
     sources = machine_named("macbook air m2").sources
     assert "macbook-air-m2-16gb" in sources["memory_total_bytes"]
 
