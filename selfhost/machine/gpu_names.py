@@ -75,7 +75,8 @@ def cards_named(text: str) -> NamedCards:
 
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
     several cards, the one with the least memory is taken, and of those the slowest; of a card's
-    sizes the usual one where the table has it, else the least. Raises `UnknownGpuError`, and `PartOfMachineError` for one that is no card.
+    sizes the usual one where the table has it, else the least. Raises `UnknownGpuError`, and
+    `PartOfMachineError` for one that is no card.
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..core import units
 from ..verdict.findings import WIDE_PACE
+from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .check_details import details
 from .cost_text import month_blocks, no_api_words
@@ -34,8 +35,8 @@ from .words import (
 # always in the table where there are figures: they decide, and people compare them
 _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or a step of "To run it" says already
-_SAID_BY_ROW = ("memory-too-small", "disk-too-small", "accelerator-too-small", "speed-slow",
-                "speed-too-slow")  # fmt: skip
+_SAID_BY_ROW = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
+                "speed-slow", "speed-too-slow")  # fmt: skip
 _STEPS = ("runtime-not-installed", "weights-gated")
 _COMMERCIAL = {
     "yes": "allows commercial use",
@@ -140,7 +141,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
     license = verdict.model.license
     if rows and license is not None and license.id is not None:
         allows = Span(text=_COMMERCIAL[license.commercial_use])
-        rows.append(_row("license", license.id.removeprefix("LicenseRef-"), allows, Outcome.PASS))
+        rows.append(_row("license", license.id.replace("LicenseRef-", ""), allows, Outcome.PASS))
     if rows:
         columns = (Column(), Column(wrap=True), Column(wrap=True))
         blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
@@ -196,9 +197,18 @@ def _note(finding: Finding, verdict: Verdict, *, measured: bool) -> Span | Bar:
     if finding.check == "speed":
         return Span(text=_pace_note(finding, verdict, measured=measured))
     if finding.unit == "bytes" and finding.needs and isinstance(finding.has, int | float):
-        label = f"{_quantity(finding.short, finding)} short" if finding.short else ""
+        label = _bar_words(finding, verdict)
         return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
     return Span(text="")
+
+
+def _bar_words(finding: Finding, verdict: Verdict) -> str:
+    """What is short; of a need that is too close to call its range."""
+    if finding.code == "memory-close" and verdict.needs is not None:
+        low = host_low(verdict.needs)
+        if low is not None and isinstance(finding.needs, int) and low < finding.needs:
+            return f"from {units.binary(low)}: too close"
+    return f"{_quantity(finding.short, finding)} short" if finding.short else ""
 
 
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
@@ -242,7 +252,11 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
     if remarks:
         blocks.append(BLANK)
     for finding in remarks:
-        reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+        if finding.code == "accelerator-partly" and finding.needs and finding.remedy:
+            # how much of it the row says
+            blocks.append(say(f"GPU: {finding.remedy}", indent=2, hang=2))
+        else:
+            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
 
 
 def _license_matters(verdict: Verdict, finding: Finding) -> bool:
@@ -327,11 +341,11 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
         would = "would run" if verdict.route is Route.UNKNOWN else "runs"
         section(blocks, f"What {would} {where} instead")
         columns = (
-            Column(wrap=True),
+            Column(),
             Column(right=True),
-            Column(right=True),
-            Column(drop=2, cut=18),
-            Column(cut=20, drop=1),
+            Column(right=True, drop=1),
+            Column(drop=3, cut=18),
+            Column(cut=20, drop=2),
         )
         blocks.append(
             Table(columns=columns, rows=tuple(_alternative_row(verdict, each) for each in others))
@@ -369,7 +383,7 @@ def _in_brackets(named: OpenAlternative) -> str:
 
 
 def _license_words(named: OpenAlternative) -> str:
-    return (named.license or "license not known").removeprefix("LicenseRef-")
+    return (named.license or "license not known").replace("LicenseRef-", "")
 
 
 def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
@@ -385,7 +399,7 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
         Span(text=name, style="strong"),
         Span(text=size),
         Span(text=pace),
-        Span(text="" if own else (other.license or "").removeprefix("LicenseRef-")),
+        Span(text="" if own else (other.license or "").replace("LicenseRef-", "")),
         Span(text=other.why),
     )
 

@@ -137,7 +137,7 @@ def license_words(model: ModelSpec) -> str:
     if model.closed:
         return "closed"
     name = model.license.id if model.license is not None else None
-    return "-" if name is None else name.removeprefix("LicenseRef-")
+    return "-" if name is None else name.replace("LicenseRef-", "")
 
 
 def _room(machine: Machine, workload: Workload) -> str:

@@ -388,9 +388,7 @@ def planned_words(machine: Machine) -> str:
         if machine.confidence in (None, "high")
         else f" Confidence in its figures is {machine.confidence}: check yours."
     )
-    return (
-        f"Simulated machine: what is not stated of it is assumed.{doubt}"
-    )
+    return f"Simulated machine: what is not stated of it is assumed.{doubt}"
 
 
 def answer_word(row: Row) -> Span:

@@ -11,7 +11,7 @@ from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement import emptied, free_bytes, metal_limits, room_of
-from .memory import host_high
+from .memory import host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
 # what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on
@@ -74,9 +74,9 @@ def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Fi
     unused = max(devices, key=lambda device: free_bytes(device) or 0).name
     if alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = alone
-        reason = f"It runs in RAM: {unused} is too small for it, and {why}."
+        reason = f"It is judged in RAM: {unused} is too small for it, and {why}."
         return _uncounted(Outcome.WARN, "accelerator-not-needed", reason, remedy)
-    reason = f"It runs in RAM: {unused} is too small for it, or not needed."
+    reason = f"It is judged in RAM: {unused} is too small for it, or not needed."
     return _uncounted(Outcome.PASS, "accelerator-not-needed", reason)
 
 
@@ -145,7 +145,8 @@ def _unread_memory(machine: Machine) -> Finding | None:
         fact = "unified" if is_sized else "memory_total_bytes"
         why = machine.why_unread(f"accelerators.{fact}")
         reason = (
-            f"It runs in RAM: whether {device.name} would hold it could not be read ({why.reason})."
+            f"It is judged in RAM: whether {device.name} would hold it could not be read"
+            f" ({why.reason})."
         )
         return _uncounted(Outcome.WARN, "accelerator-unread", reason, why.remedy)
     return None
@@ -163,7 +164,7 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
     gives = f"{binary(least)} of the RAM"
     if least != most:
         gives = f"about {binary_range(least, most)} of the RAM by default"
-    remedy = "use a smaller quantization, a shorter context or a smaller model"
+    remedy = what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
     # no setting gives it more than there is
     if total is None or high <= total:
         remedy = f"let the GPU use more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
@@ -275,7 +276,7 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
         remedy = "close the other programs that use the GPU"
         return _counted(share, has, Outcome.WARN, "accelerator-not-now", reason, remedy)
     reason = f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
-    remedy = "use a smaller quantization or a shorter context"
+    remedy = what_is_smaller(held.terms, held.has)
     return _counted(share, has, Outcome.FAIL, "accelerator-too-small", reason, remedy)
 
 
@@ -295,10 +296,32 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             Outcome.WARN,
             "accelerator-partly",
             f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
-            "try a smaller --quant or a shorter --context, which may fit completely",
+            _what_fits_whole(needs, held.has),
         )
     reason = f"It fits completely on {held.name}: {binary(held.share)} of {binary(held.has)}."
     return held.finding(Outcome.PASS, "accelerator-fits", reason + profile_doubt(machine))
+
+
+_WEIGHTS = ("weights", "repacked_weights")
+
+
+def _what_fits_whole(needs: Needs, room_bytes: int) -> str:
+    """What would leave no layer in RAM of a model of which accelerators hold a part."""
+    assert needs.memory is not None
+    terms = needs.memory.terms
+    weights = sum(term.low_bytes for term in terms if term.name in _WEIGHTS)
+    cache = sum(term.low_bytes for term in terms if term.name == "kv_cache")
+    beside = sum(
+        term.low_bytes
+        for term in terms
+        if term.where != "host" and term.name not in (*_WEIGHTS, "kv_cache")
+    )
+    if weights + beside <= room_bytes:
+        return "a shorter --context or a smaller --quant may fit completely"
+    most = room_bytes - beside - cache
+    if most <= 0:
+        return "only a smaller model fits completely"
+    return f"weights of at most {binary(most)}, not {binary(weights)}, would fit completely"
 
 
 def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) -> Finding:

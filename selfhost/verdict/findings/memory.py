@@ -15,7 +15,9 @@ from .record import Finding, Outcome, profile_doubt
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from ...needs.records import Term
 
 # What the system needs for itself beside a model: assumed. Ubuntu Server 24.04 asks for 1 GB; an
 # idle desktop of macOS or Windows takes about 3 GiB, below the 4 GB that Windows 11 asks for.
@@ -95,6 +97,8 @@ class _Sums:
         if self.is_reserve_asked and self.now is not None and self.could is not None:
             self.now = min(self.now, self.could)
         self.low, self.high = host_low(needs), host_high(needs)
+        terms = needs.memory.terms if needs.memory is not None else ()
+        self.terms = [term for term in terms if term.where == "host"]
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self.ceiling = self._ceiling(held)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
@@ -165,7 +169,7 @@ class _Sums:
     @property
     def smaller(self) -> str:
         """The remedy where it is too large."""
-        smaller = "use a smaller quantization, a shorter context or a smaller model"
+        smaller = what_is_smaller(self.terms, self.ceiling)
         return f"store the files on a disk, not in RAM; or {smaller}" if self.files else smaller
 
     def finding(
@@ -342,6 +346,22 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
             "assumed for other processes inside the limit",
         )
     return amount, f"assumed for {machine.system or 'the system'} itself"
+
+
+# terms that a shorter context makes smaller
+_OF_CONTEXT = ("kv_cache", "compute", "activations")
+
+
+def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
+    """What would take less than these terms: a shorter context only where `has_bytes` holds what no
+    context changes.
+    """
+    if all(term.name != "kv_cache" for term in terms):
+        return "use a smaller quantization or a smaller model"
+    rest = sum(term.low_bytes for term in terms if term.name not in _OF_CONTEXT)
+    if has_bytes is None or rest <= has_bytes:
+        return "use a smaller quantization, a shorter context or a smaller model"
+    return f"use a smaller quantization or model: without any context it takes {binary(rest)}"
 
 
 def host_low(needs: Needs) -> int | None:
