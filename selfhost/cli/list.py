@@ -17,7 +17,7 @@ from .arguments import (
 )
 from .errors import UsageError
 from .options import one_machine, workload_of
-from .output import deliver, present, tell_left_aside
+from .output import deliver, present, screen, tell_left_aside
 
 TYPE_CHECKING = False
 
@@ -124,6 +124,7 @@ def run(words: list[str]) -> int:
         from ..reports.list_text import TOP, list_document
 
         only_running = not (options.all or options.words or options.route)
+        to_terminal = options.output is None and options.top is None and not options.all
         document = list_document(
             rows,
             machine,
@@ -132,6 +133,8 @@ def run(words: list[str]) -> int:
             top=None if options.all else options.top or TOP,
             wide=options.wide,
             only_running=only_running,
+            screen=screen() if to_terminal else None,
+            near=() if rows else _near(options.words, catalogue),
         )
         present(options, document)
     tell_left_aside(catalogue)
@@ -160,6 +163,18 @@ def _holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
 
     names = [canonical(name) for name in (model.id, model.name, model.family or "", *model.aliases)]
     return all(any(canonical(word) in name for name in names) for word in words)
+
+
+def _near(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """What the words most likely meant, of the families and models that there are."""
+    from ..core.spelling import nearest
+
+    outlines = catalogue.outlines()
+    names = dict.fromkeys(
+        name for outline in outlines for name in (outline.family, outline.id) if name is not None
+    )
+    guesses = (nearest(word, list(names)) for word in words)
+    return tuple(f"`selfhost list {guess}`" for guess in guesses if guess)
 
 
 def _sorted(rows: list[Answer], order: str) -> list[Answer]:

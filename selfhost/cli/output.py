@@ -141,6 +141,19 @@ def unwritable(error: OSError) -> Exception:
     )
 
 
+def screen() -> tuple[int, int] | None:
+    """Columns and lines of the terminal that standard output is; None where it is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    written = os.environ.get("LINES", "")
+    lines = int(written) if written.isascii() and written.isdecimal() and len(written) < 9 else 0
+    try:
+        lines = lines or os.get_terminal_size(sys.stdout.fileno()).lines
+    except (OSError, ValueError, AttributeError):
+        return None
+    return (columns(), lines) if lines > 0 else None
+
+
 def columns() -> int:
     width = os.environ.get("COLUMNS", "")
     # as shutil reads it: 0, and what is no number, say nothing

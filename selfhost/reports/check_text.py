@@ -134,6 +134,8 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
         passes = finding.outcome is Outcome.PASS
         if finding.check not in MACHINE or (passes and finding.check not in _ROWS):
             continue
+        if finding.check == "memory" and passes and _is_beside_the_gpu(finding, verdict):
+            continue
         amount = _amount(finding, verdict)
         if amount and (finding.check != "accelerator" or finding.needs):
             rows.append(_row(_NAMES.get(finding.check, finding.check), amount, _note(
@@ -151,6 +153,16 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
 
 
 _NAMES = {"accelerator": "GPU"}
+# of the RAM: what takes less, beside a GPU that holds the model, decides nothing
+_LITTLE = 0.25
+
+
+def _is_beside_the_gpu(finding: Finding, verdict: Verdict) -> bool:
+    """The memory's finding is of what little RAM a model takes that a GPU holds."""
+    on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    needs, has = finding.needs, finding.has
+    is_counted = isinstance(needs, int) and isinstance(has, int)
+    return on_card and is_counted and needs < _LITTLE * has  # type: ignore[operator]
 
 
 def _row(
@@ -249,14 +261,15 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # the second line has it
         and finding.code != "weights-closed"
     ]
-    if remarks:
-        blocks.append(BLANK)
     for finding in remarks:
         if finding.code == "accelerator-partly" and finding.needs and finding.remedy:
             # how much of it the row says
             blocks.append(say(f"GPU: {finding.remedy}", indent=2, hang=2))
-        else:
-            reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+    others = [finding for finding in remarks if finding.code != "accelerator-partly"]
+    if others:
+        blocks.append(BLANK)
+    for finding in others:
+        reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
 
 
 def _license_matters(verdict: Verdict, finding: Finding) -> bool:
@@ -292,7 +305,7 @@ def _more(blocks: list[Block], verdict: Verdict) -> None:
     blocks.append(say(f"Every figure with its source{others}: -v"))
 
 
-_PLACES = {"host": "", "split": " the RAM and GPU", "accelerator": " the GPU"}
+_PLACES = {"host": "", "split": "", "accelerator": " the GPU"}
 _CLOSED = "other programs closed"
 
 
@@ -325,7 +338,7 @@ def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
         whose = limit_words.get(longest, "")
         parts["longest_context_tokens"] = f"{whose}context ({units.tokens(longest)})"
     if parallel is not None and parallel > judged.parallel:
-        parts["most_parallel"] = f"{parallel:,} parallel sequences"
+        parts["most_parallel"] = f"{parallel:,} sequences"
     if room.best_quantization not in (None, judged.quantization):
         parts["best_quantization"] = f"{room.best_quantization} weights"
     return parts

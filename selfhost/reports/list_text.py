@@ -11,11 +11,10 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import reserve_of
 from ..verdict.record import Answer, Route
-from .layout import Block, Column, Document, Span, Table
+from .layout import Block, Column, Document, Span, Table, lay_out
 from .words import (
     BLANK,
     causes,
-    command_line,
     download_of,
     memory_of,
     on_machine,
@@ -37,36 +36,69 @@ def list_document(
     top: int | None = TOP,
     wide: bool = False,
     only_running: bool = True,
+    screen: tuple[int, int] | None = None,
+    near: Sequence[str] = (),
 ) -> Document:
     """How many run, then the first `top` of them in the order given, one line each.
 
     `top` None shows all. `only_running` leaves out what does not run here. `wide` adds columns.
-    `ruled_out` models did not meet the conditions that were stated.
+    `ruled_out` models did not meet the conditions that were stated. `screen`, columns and lines of
+    a terminal: the empty lines are left out, then rows, until all can be seen at once; None for no
+    such limit. `near` are names like the words that no model has.
     """
     if not rows:
         ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
-        return Document(blocks=(say(f"No model matches.{ruled}"),))
-    blocks: list[Block] = [say(summary(rows, machine, ruled_out=ruled_out), hang=2)]
-    if planned := planned_words(machine):
-        blocks.append(say(planned))
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = "" if ruled else " `selfhost list --all` has every model."
+        return Document(blocks=(say(f"No model matches.{ruled}{meant or hint}"),))
     candidates = [row for row in rows if row.can_run] if only_running else list(rows)
+    head: list[Block] = [say(summary(rows, machine, ruled_out=ruled_out), hang=2)]
+    if planned := planned_words(machine):
+        head.append(say(planned))
+
+    def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
+        table = [_table(shown, why or {}, wide=wide)] if shown else []
+        foot = _foot(shown, len(candidates), len(rows), machine, wide=wide, only=only_running)
+        return Document(blocks=(*head, *gap, *table, *gap, *foot))
+
     shown = candidates if top is None else candidates[:top]
-    if shown:
-        blocks += [BLANK, _table(shown, why or {}, wide=wide)]
-    blocks.append(BLANK)
-    hints = [f"{len(shown)} of {len(candidates):,}"]
-    if len(shown) < len(candidates) or (only_running and len(candidates) < len(rows)):
+    loose = document(shown, [BLANK])
+    if screen is None or not shown:
+        return loose
+    width, height = screen
+    # the last line of the terminal is the prompt's
+    if len(lay_out(loose, width)) < height:
+        return loose
+    dense = document(shown, [])
+    over = len(lay_out(dense, width)) - (height - 1)
+    return document(shown[: max(_LEAST_ROWS, len(shown) - over)], []) if over > 0 else dense
+
+
+# of a terminal so low that even they do not fit
+_LEAST_ROWS = 5
+
+
+def _foot(
+    shown: Sequence[Answer],
+    candidates: int,
+    all_rows: int,
+    machine: Machine,
+    *,
+    wide: bool,
+    only: bool,
+) -> list[Block]:
+    """How many of the `candidates` are shown, and how to see the others."""
+    hints = [f"{len(shown)} of {candidates:,}"]
+    if len(shown) < candidates or (only and candidates < all_rows):
         hints.append("every model: --all")
     if not wide:
         hints.append("more columns: --wide")
-    blocks.append(say(" · ".join(hints)))
-    if shown and has_accelerator(machine):
-        blocks.append(
-            say("In each model's own default; check may choose a larger one for the GPU.")
-        )
     if shown:
-        blocks.append(command_line(f"selfhost check {shown[0].model.id}"))
-    return Document(blocks=tuple(blocks))
+        hints.append("one: selfhost check MODEL")
+    foot: list[Block] = [say(" · ".join(hints))]
+    if shown and has_accelerator(machine):
+        foot.append(say("In each model's own default; check may choose a larger one for the GPU."))
+    return foot
 
 
 def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Table:
@@ -118,18 +150,18 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
 def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> str:
     """How many run, how many of them slowly, and how many do not or are ruled out."""
     runs = [row for row in rows if row.can_run]
+    unit = "model" if len(rows) == 1 else "models"
+    room = f" ({memory})" if (memory := _room(machine, rows[0].workload)) else ""
+    are = "runs" if len(runs) == 1 else "run"
     slow = sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in runs)
     unknown = sum(row.route is Route.UNKNOWN for row in rows)
     parts = [
-        f"{len(runs):,} run" + (f", {slow:,} of them likely too slow to use" if slow else ""),
-        f"{len(rows) - len(runs) - unknown:,} do not",
-        f"{unknown:,} cannot be told" if unknown else "",
-        f"{ruled_out:,} are ruled out by your conditions" if ruled_out else "",
+        f"{len(runs):,} of {len(rows):,} {unit} {are} {on_machine(machine, short=True)}{room}"
+        + (f", {slow:,} likely too slow" if slow else ""),
+        f"{unknown:,} unknown" if unknown else "",
+        f"{ruled_out:,} ruled out by your conditions" if ruled_out else "",
     ]
-    counts = "; ".join(part for part in parts if part)
-    room = f" ({memory})" if (memory := _room(machine, rows[0].workload)) else ""
-    models = f"{len(rows):,} {'model' if len(rows) == 1 else 'models'}"
-    return f"{models} {on_machine(machine)}{room}: {counts}."
+    return f"{'; '.join(part for part in parts if part)}."
 
 
 def license_words(model: ModelSpec) -> str:
@@ -141,16 +173,16 @@ def license_words(model: ModelSpec) -> str:
 
 
 def _room(machine: Machine, workload: Workload) -> str:
-    """`22.5 GiB of memory available, NVIDIA RTX 4090`; what there is at most where that is not
+    """`22.5 GiB free, NVIDIA RTX 4090`; what there is at most where that is not
     known.
     """
     parts = []
     if machine.memory_available_bytes is not None:
-        parts.append(f"{units.binary(machine.memory_available_bytes)} of memory available")
+        parts.append(f"{units.binary(machine.memory_available_bytes)} free")
     elif machine.memory_limit_bytes is not None:
         kept, _ = reserve_of(machine, workload)
         given = units.binary(max(0, machine.memory_limit_bytes - kept))
-        parts.append(f"{given} of memory for models")
+        parts.append(f"{given} for models")
     elif machine.memory_total_bytes is not None:
         parts.append(f"{units.binary(machine.memory_total_bytes)} of memory")
     names = [device.name for device in machine.accelerators or ()]

@@ -97,17 +97,17 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words = "RULED OUT"
     elif is_closed(answer) and answer.workload.private:
         words = "NO API ALLOWED"
-    elif is_closed(answer) and answer.route is Route.API and _serves_another(answer):
+    elif is_closed(answer) and answer.route is Route.API and _has_no_api(answer):
         words = "USE ANOTHER MODEL"
     elif answer.can_run and is_too_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
 
 
-def _serves_another(answer: Answer) -> bool:
-    """No API offers the model itself: the offers are all for one that stands in."""
-    offers = getattr(answer, "api_offers", ())
-    return bool(offers) and all(offer.stands_in for offer in offers)
+def _has_no_api(answer: Answer) -> bool:
+    """Its provider offers it in its own programs alone, so that an API serves another model."""
+    available = answer.model.availability
+    return available is not None and not available.api
 
 
 def is_ruled_out(answer: Answer) -> bool:
@@ -386,7 +386,7 @@ def planned_words(machine: Machine) -> str:
     doubt = (
         ""
         if machine.confidence in (None, "high")
-        else f" Confidence in its figures is {machine.confidence}: check yours."
+        else f" Its figures are of {machine.confidence} confidence."
     )
     return f"Simulated machine: what is not stated of it is assumed.{doubt}"
 
