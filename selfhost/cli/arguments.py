@@ -16,7 +16,7 @@ from ..core.workload import (
 )
 from .errors import UsageError
 from .output import columns, write
-from .texts import COMMANDS, EXAMPLES, exit_codes
+from .texts import COMMANDS, EXAMPLES, exit_codes, folded
 
 TYPE_CHECKING = False
 
@@ -57,8 +57,13 @@ _HELP_COLUMN = 27
 def _help_formatter(prog: str) -> argparse.HelpFormatter:
     """argparse loads shutil to ask for the width, once for each option that is added."""
     return argparse.RawDescriptionHelpFormatter(
-        prog, max_help_position=_HELP_COLUMN, width=max(40, min(100, columns()))
+        prog, max_help_position=_HELP_COLUMN, width=help_width()
     )
+
+
+def help_width() -> int:
+    """Columns of what `--help` prints."""
+    return max(40, min(100, columns()))
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,7 +101,22 @@ class Parser(argparse.ArgumentParser):
         words = " ".join(_shown(action) for action in positional)
         usage = f"usage: {self.prog} [OPTIONS] {words}".rstrip()
         epilog = f"{EXAMPLES[self.command]}\n{exit_codes(self.command)}"
-        return f"{usage}\n\n{formatter.format_help()}\n{epilog}"
+        return folded(f"{usage}\n\n{formatter.format_help()}\n{epilog}", help_width())
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """argparse's own, with the choice that was perhaps meant."""
+        if action.choices is None or value in action.choices:
+            return
+        from ..core.spelling import alike
+
+        flag = action.option_strings[0] if action.option_strings else str(action.metavar or "")
+        choices = list(map(str, action.choices))
+        guess = alike(str(value), choices)
+        remedy = (
+            f"did you mean {f'{flag} {guess}'.strip()}?" if guess else f"see `{self.prog} --help`"
+        )
+        shown = _cut(repr(value))
+        raise UsageError(f"{flag}: {shown} is not one of {', '.join(choices)}", remedy=remedy)
 
     def print_help(self, file: Any = None) -> None:
         """argparse says nothing where it cannot be written."""

@@ -13,7 +13,7 @@ from ..core.errors import SelfhostError, WorkloadError
 from ..verdict.record import exit_code
 from .errors import UsageError, abandon, bug, complain, in_flags, to_standard_error
 from .output import flush, write
-from .texts import COMMANDS, DESCRIPTION, EXAMPLES, EXIT_CODES
+from .texts import COMMANDS, DESCRIPTION, EXAMPLES, EXIT_CODES, folded
 
 TYPE_CHECKING = False
 
@@ -147,10 +147,13 @@ def _module(command: str) -> Any:
 
 
 def _overview() -> str:
+    from .arguments import help_width
+
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
-    return (
+    text = (
         f"{DESCRIPTION}\n\nusage: selfhost COMMAND …   (selfhost COMMAND --help explains one)\n"
         f"       selfhost MODEL…     (short for selfhost check MODEL…)\n\n{lines}\n"
         f"{EXAMPLES['']}\n{EXIT_CODES}"
     )
+    return folded(text, help_width())

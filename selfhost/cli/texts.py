@@ -50,6 +50,62 @@ def exit_codes(command: str) -> str:
     return "exit codes:\n" + "".join(lines)
 
 
+def folded(text: str, width: int) -> str:
+    """The text with lines of at most `width` characters, where words allow it.
+
+    The words beside a command or a code, behind two spaces, continue below themselves where there
+    is room, else on lines of their own, further in. A command goes on behind a backslash, as shells
+    take it; a paragraph is filled anew.
+    """
+    if all(len(line) <= width for line in text.splitlines()):
+        return text
+    blocks = text.rstrip("\n").split("\n\n")
+    return "\n\n".join("\n".join(_folded_block(block, width)) for block in blocks) + "\n"
+
+
+# of the words beside a command, before they move to lines of their own
+_LEAST_BESIDE = 24
+_STEP = 4
+
+
+def _folded_block(block: str, width: int) -> list[str]:
+    rows = block.split("\n")
+    if any(row.startswith(" ") or row.endswith(":") for row in rows):
+        return [line for row in rows for line in _folded_row(row, width)]
+    return _filled(block, width)
+
+
+def _folded_row(row: str, width: int) -> list[str]:
+    """A line of a list: indented, and perhaps in two columns."""
+    if len(row) <= width:
+        return [row]
+    indent = len(row) - len(row.lstrip())
+    left, _, right = row.rpartition("  ")
+    left = left.rstrip()
+    if left:
+        column = len(row) - len(right)
+        if width - column >= _LEAST_BESIDE:
+            first, *others = _filled(right, width - column)
+            return [row[:column] + first, *(" " * column + other for other in others)]
+        inner = indent + _STEP
+        return [left, *(" " * inner + part for part in _filled(right, width - inner))]
+    end = " \\" if row.lstrip().startswith("selfhost ") else ""
+    parts = _filled(row, width - indent - _STEP - len(end))
+    shifted = [" " * (indent + _STEP * (number > 0)) + part for number, part in enumerate(parts)]
+    return [*(part + end for part in shifted[:-1]), shifted[-1]]
+
+
+def _filled(text: str, width: int) -> list[str]:
+    """Words in lines; one that is longer stands alone."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
 EXIT_CODES = """\
 exit codes: 0 yes, 1 no, 2 no answer, 3 cannot tell (COMMAND --help has details)
 """

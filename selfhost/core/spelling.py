@@ -43,6 +43,17 @@ def _fold(text: str) -> str:
     return kept
 
 
+def alike(word: str, choices: Sequence[str]) -> str | None:
+    """The choice that begins with the word or has it as a whole part, as `image` for
+    `image-generation`; else the one that a typing slip most likely meant, or None.
+    """
+    lower = word.strip().lower()
+    for choice in choices:
+        if lower and (choice.lower().startswith(lower) or lower in canonical(choice).split("-")):
+            return choice
+    return nearest(word, choices)
+
+
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
     if len(word) > MAX_GUESSED_LETTERS:

@@ -90,14 +90,14 @@ def _foot(
     """How many of the `candidates` are shown, and how to see the others."""
     hints = [f"{len(shown)} of {candidates:,}"]
     if len(shown) < candidates or (only and candidates < all_rows):
-        hints.append("every model: --all")
+        hints.append("all: --all")
     if not wide:
-        hints.append("more columns: --wide")
+        hints.append("columns: --wide")
     if shown:
         hints.append("one: selfhost check MODEL")
     foot: list[Block] = [say(" · ".join(hints))]
     if shown and has_accelerator(machine):
-        foot.append(say("In each model's own default; check may choose a larger one for the GPU."))
+        foot.append(say("Each in its own default; check may choose a larger one for the GPU."))
     return foot
 
 
@@ -185,7 +185,8 @@ def _room(machine: Machine, workload: Workload) -> str:
         parts.append(f"{given} for models")
     elif machine.memory_total_bytes is not None:
         parts.append(f"{units.binary(machine.memory_total_bytes)} of memory")
-    names = [device.name for device in machine.accelerators or ()]
+    # of a simulated machine they stand in its name
+    names = [] if machine.planning else [device.name for device in machine.accelerators or ()]
     parts += [
         f"{names.count(name)} × {name}" if names.count(name) > 1 else name
         for name in dict.fromkeys(names)
