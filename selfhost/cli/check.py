@@ -58,5 +58,5 @@ def run(words: list[str]) -> int:
     code = exit_code((verdict.route for verdict in verdicts), no_answer=bool(errors))
     if errors:
         flush()
-        complain(together(errors), code, options.format == "json")
+        complain(together(errors), code, options.format == "json", no_color=options.no_color)
     return code

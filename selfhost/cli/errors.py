@@ -25,8 +25,8 @@ class UsageError(SelfhostError):
     """The command line makes no sense."""
 
 
-def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
-    """What went wrong, as a person or a program reads it."""
+def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: bool = False) -> None:
+    """What went wrong, as a person or a program reads it. `no_color`: that was asked for."""
     if wants_json:
         from ..reports import json
 
@@ -34,7 +34,39 @@ def complain(error: SelfhostError, code: int, wants_json: bool) -> None:
     elif sys.stderr is not None:
         from ..reports.text import error_text
 
-        to_standard_error(error_text(error, encoding=sys.stderr.encoding))
+        text = error_text(error, encoding=sys.stderr.encoding)
+        is_colored = wants_color(sys.stderr, no_color=no_color)
+        to_standard_error(_colored(text) if is_colored else text)
+
+
+def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
+    """NO_COLOR and --no-color forbid colour (no-color.org), FORCE_COLOR asks for it where there is
+    no terminal, as in the log of a CI job (force-color.org); either counts unless it is empty, and
+    FORCE_COLOR unless it is 0.
+    """
+    if no_color or os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    is_terminal = stream is not None and stream.isatty()
+    return is_terminal and os.environ.get("TERM") != "dumb"
+
+
+_RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
+
+
+def _colored(text: str) -> str:
+    """What is wrong begins in red, and what to type instead is bold; rich would take longer to load
+    than all else about an error.
+    """
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("  "):
+            lines.append(f"  {_BOLD}{line[2:]}{_PLAIN}\n")
+        else:
+            label, colon, rest = line.partition(": ")
+            lines.append(f"{_RED}{label}{colon.rstrip()}{_PLAIN}{' ' if colon else ''}{rest}\n")
+    return "".join(lines)
 
 
 def to_standard_error(text: str) -> None:

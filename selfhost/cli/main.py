@@ -57,14 +57,15 @@ def _run(words: list[str]) -> int:
         return exit_code([], no_answer=True)
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
-        complain(in_flags(error) if isinstance(error, WorkloadError) else error, code, wants_json)
+        fault = in_flags(error) if isinstance(error, WorkloadError) else error
+        complain(fault, code, wants_json, no_color="--no-color" in words)
     except MemoryError:
         raise
     except Exception as error:
         if os.environ.get("SELFHOST_DEBUG"):
             raise
         code = exit_code([], crashed=True)
-        complain(bug(error), code, wants_json)
+        complain(bug(error), code, wants_json, no_color="--no-color" in words)
     return code
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from ..core.errors import Faults
-from .errors import UsageError, abandon, to_standard_error
+from .errors import UsageError, abandon, to_standard_error, wants_color
 
 TYPE_CHECKING = False
 
@@ -48,7 +48,7 @@ def _present(options: argparse.Namespace, document: Document) -> None:
         write_file(options.output, plain(document))
         return
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    color = _wants_color(options, is_terminal)
+    color = wants_color(sys.stdout, no_color=options.no_color)
     if sys.stdout is not None and (is_terminal or color):
         from ..reports.terminal import print_document
 
@@ -58,18 +58,6 @@ def _present(options: argparse.Namespace, document: Document) -> None:
             raise unwritable(error) from None
     else:
         write(plain(document, encoding=None if sys.stdout is None else sys.stdout.encoding))
-
-
-def _wants_color(options: argparse.Namespace, is_terminal: bool) -> bool:
-    """NO_COLOR and --no-color forbid colour (no-color.org), FORCE_COLOR asks for it where there is
-    no terminal, as in the log of a CI job (force-color.org); either counts unless it is empty, and
-    FORCE_COLOR unless it is 0.
-    """
-    if options.no_color or os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
-        return True
-    return is_terminal and os.environ.get("TERM") != "dumb"
 
 
 def write(text: str) -> None:

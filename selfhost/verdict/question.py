@@ -656,11 +656,15 @@ def _known_quantization(
     name = runtime.named(typed) if runtime is not None else None
     name = name or need.canonical_quantization(typed)
     if name is None:
-        raise _problem("quantization", *_no_quantization(typed))
+        raise _problem("quantization", *_no_quantization(typed, spec))
     return name
 
 
-def _no_quantization(typed: str) -> tuple[str, str | None]:
+# of the quantizations of a model that an error names
+_NAMED = 8
+
+
+def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
     """What to say of a name whose size cannot be computed: a retired type, a publisher's own
     mix, or no name at all.
     """
@@ -706,8 +710,16 @@ def _no_quantization(typed: str) -> tuple[str, str | None]:
     guess = guess or nearest(typed, need.QUANTIZATIONS)
     return (
         f'"{typed}" is not a quantization',
-        f"did you mean {guess}?" if guess else f"known: {', '.join(need.QUANTIZATIONS)}",
+        f"did you mean {guess}?" if guess else _those_of(spec),
     )
+
+
+def _those_of(spec: ModelSpec) -> str:
+    """Some quantizations of the model, and what lists them all."""
+    usual = [name for name in ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision")]
+    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
+    where = f"`selfhost show {spec.id} -v` lists what there is"
+    return f"use for example {', '.join([*listed][:_NAMED])}; {where}" if listed else where
 
 
 def _had_in(

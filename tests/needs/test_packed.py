@@ -332,7 +332,7 @@ def test_an_apple_gpu_is_no_cuda_gpu() -> None:
         ("Q3_K_XL", ("own mix", "Q3_K_M")),
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),
-        ("exl2", ("is not a quantization", "Q4_K_M", "awq")),
+        ("exl2", ("is not a quantization", "Q4_K_M", "selfhost show")),
     ],
 )
 def test_what_no_rule_gives_is_answered(quantization: str, words: tuple[str, ...]) -> None:
