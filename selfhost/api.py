@@ -165,7 +165,13 @@ def compare(
     is raised, and its notes (`__notes__`) are the others.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        raise TypeError(f"models must be a list of models, not {type(models).__name__}")
+        # compare("a", "b") is what people try first
+        names = [str(name) for name in (models, workload) if isinstance(name, str)]
+        example = names if len(names) > 1 else ["mistral-7b", "phi-4"]
+        raise TypeError(
+            f"models must be a list of models, not {type(models).__name__}:"
+            f" write compare({example!r})"
+        )
     _one_of("prices", prices, PRICE_SOURCES)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     verdicts: list[Verdict] = []

@@ -182,6 +182,27 @@ def test_compare_tells_every_wrong_name() -> None:
     assert "mistral-7bb" in note
     with pytest.raises(TypeError, match="models must be a list"):
         compare("gpt2", machine=VM)
+    with pytest.raises(TypeError, match=r"write compare\(\['gpt2', 'phi-4'\]\)"):
+        compare("gpt2", "phi-4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("context_tokens", "32k", "write 32_768"),
+        ("context_tokens", "8,192", "write 8_192"),
+        ("parallel", 4.0, "write 4"),
+        ("reserve_bytes", "2GiB", "write 2_147_483_648"),
+        ("context_tokens", "many", None),
+    ],
+)
+def test_a_number_in_words_is_answered_with_the_number(
+    key: str, value: object, remedy: str | None
+) -> None:
+    """What the command line takes as text is a plain number in Python, and the error says which."""
+    with pytest.raises(WorkloadError) as wrong:
+        Workload(**{key: value})  # type: ignore[arg-type]
+    assert [problem.remedy for problem in wrong.value.problems] == [remedy]
 
 
 def test_a_repr_is_one_short_line() -> None:

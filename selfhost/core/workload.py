@@ -322,7 +322,7 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
         if value is None and key != "parallel":
             continue
         if not isinstance(value, int) or isinstance(value, bool):
-            yield key, f"must be a whole number, not {value!r}", None
+            yield key, f"must be a whole number, not {value!r}", _as_a_number(key, value)
         elif value < least:
             yield key, f"must be at least {least}, not {value:,}", None
         elif value > most:
@@ -336,6 +336,19 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
             f"must be a number of at least 0, not {pace!r}",
             "write 0 to accept any speed",
         )
+
+
+def _as_a_number(key: str, value: object) -> str | None:
+    """What to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
+    if isinstance(value, float) and value.is_integer():
+        return f"write {int(value):_}"
+    if not isinstance(value, str):
+        return None
+    parse = units.parse_bytes if "bytes" in key else units.parse_tokens
+    try:
+        return f"write {parse(value):_}"
+    except ValueError:
+        return None
 
 
 def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:

@@ -254,7 +254,7 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         for outcome in outcomes
         for finding in ordered(verdict)
         if finding.outcome is outcome
-        and finding.code not in said
+        and (finding.code not in said or _is_of_the_shell(finding, verdict))
         # what is assumed of a simulated machine stands in one sentence above
         and not (verdict.machine.planning and finding.code.endswith("-assumed"))
         and (finding.check != "license" or _license_matters(verdict, finding))
@@ -270,6 +270,15 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         blocks.append(BLANK)
     for finding in others:
         reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+
+
+def _is_of_the_shell(finding: Finding, verdict: Verdict) -> bool:
+    """What is short is no memory but what a limit such as `ulimit -v` leaves, and the row does not
+    name that.
+    """
+    machine = verdict.machine
+    limits = (machine.address_space_bytes, machine.private_memory_bytes)
+    return finding.check == "memory" and finding.has is not None and finding.has in limits
 
 
 def _license_matters(verdict: Verdict, finding: Finding) -> bool:

@@ -102,7 +102,9 @@ def _memory_lines(machine: Machine) -> list[str]:
     elif most is not None:
         lines.append(units.binary(most))
     if limit is not None and total is not None and limit < total:
-        lines.append(f"limited to that; the hardware has {units.binary(total)}")
+        source = machine.sources.get("memory_limit_bytes", "")
+        by_what = source if "limited by" in source else "limited to that"
+        lines.append(f"{by_what}; the hardware has {units.binary(total)}")
     if rate is not None:
         lines.append(f"read at {units.decimal(rate)}/s")
     return lines

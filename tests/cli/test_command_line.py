@@ -440,3 +440,73 @@ def test_names_are_printed_clean_and_typed_again_as_they_are(
     (tmp_path / "::debug::" / "my-model.toml").write_text(text)
     assert cli.main(["spec", "check", "::debug::/my-model.toml"]) == 0
     assert capsys.readouterr().out.startswith("\\x3a:debug")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("width", [60, 80])
+def test_help_fits_the_terminal(
+    command: str, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line is broken by the terminal, no word is lost, and a folded command still runs in a shell."""
+    monkeypatch.setenv("COLUMNS", "100")
+    _, wide, _ = run(capsys, *filter(None, [command]), "--help")
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, out, _ = run(capsys, *filter(None, [command]), "--help")
+    assert max(map(len, out.splitlines())) <= width
+    assert out.replace(" \\\n", " ").split() == wide.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "coloured"),
+    [
+        ([], {"FORCE_COLOR": "1"}, True),
+        ([], {}, False),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (["--no-color"], {"FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_errors_have_colour_where_answers_have(
+    words: list[str],
+    environment: dict[str, str],
+    coloured: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As no-color.org and force-color.org say; the words are the same."""
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    plain = run(capsys, "check", "mistrall")[2]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    shown = run(capsys, "check", "mistrall", *words)[2]
+    assert ("\x1b[" in shown) is coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == plain
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["list", "--use", "image"], "did you mean --use image-generation?"),
+        (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),
+        (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
+        (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),
+    ],
+)
+def test_a_wrong_choice_names_the_near_one(
+    words: list[str], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In two short lines: what is wrong and what there is, then what was perhaps meant."""
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert remedy in err.splitlines()[1]
+    assert len(err) < 400
+
+
+def test_a_list_of_nothing_names_what_was_perhaps_meant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit 0, as of every command that only informs."""
+    code, out, _ = run(capsys, "list", "mistrall", "--machine", str(RECORD))
+    assert (code, "`selfhost list mistral`" in out) == (0, True)
+    code, out, _ = run(capsys, "list", "zzzz", "--machine", str(RECORD))
+    assert (code, "--all" in out) == (0, True)

@@ -18,6 +18,7 @@ from selfhost.catalogue import openness
 from selfhost.catalogue.spec import License
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
+from selfhost.core.units import GIB
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
@@ -145,7 +146,7 @@ def test_the_first_line_is_the_answer(verdict: Verdict) -> None:
     }[verdict.route]
     assert first.startswith(f"{answer}  ")
     assert verdict.model.name in first
-    assert verdict.can_run or re.search(r" here: \w", first)
+    assert verdict.can_run or re.search(r" (here|closed): \w", first)
 
 
 def test_a_license_forbids_only_what_it_forbids() -> None:
@@ -326,7 +327,7 @@ def test_a_list_counts_memory_as_check_does() -> None:
     """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
     machine = apply(samples.LAPTOP, ["memory=4GiB"])
     shown = plain(list_text.list_document(samples.every(), machine))
-    assert "3.00 GiB of memory for models" in _words(shown)
+    assert "3.00 GiB for models" in _words(shown)
     assert "4.00 GiB" not in shown
 
 
@@ -484,7 +485,7 @@ def test_a_list_has_what_runs_in_the_order_given() -> None:
     shown = plain(list_text.list_document(samples.every(), samples.LAPTOP), 80)
     listed = re.findall(r"^([✓✗?]) +(\S+)", shown, re.MULTILINE)
     assert listed == [("✓", verdict.model.id) for verdict in samples.every() if verdict.can_run]
-    for part in ("2 run", "3 do not", "1 cannot be told", "--all"):
+    for part in ("2 of 6 models run here", "1 unknown", "--all"):
         assert part in _words(shown)
     many = (samples.local(),) * 30
     assert plain(list_text.list_document(many, samples.LAPTOP), 80).count("✓") == 20
@@ -879,3 +880,36 @@ def test_what_a_ci_service_obeys_is_shown(text: str, shown: str) -> None:
     """GitHub trims a line before it looks for `::`; `##[` and `##vso[` count anywhere."""
     assert clean(text) == shown
     assert clean(shown) == shown
+
+
+@pytest.mark.parametrize("height", [14, 24, 30])
+@pytest.mark.parametrize("width", [60, 80])
+def test_a_list_fits_a_low_terminal(width: int, height: int) -> None:
+    """Summary, rows, what is left out and the prompt are seen at once; the number of rows is told."""
+    many = (samples.local(),) * 30
+    document = list_text.list_document(many, samples.LAPTOP, screen=(width, height))
+    shown = plain(document, width)
+    assert len(shown.splitlines()) < height
+    assert f"{shown.count('✓')} of 30" in shown
+    assert shown.count("✓") == 20 or height < 24 or width < 80
+
+
+def test_a_closed_model_says_so_in_the_first_line_and_nothing_else() -> None:
+    """Private: that no API may be used, and not that there is no way, for open models run here."""
+    closed = samples.closed()
+    first = plain(check_text.check_document([closed])).splitlines()[0]
+    assert first == f"✗ USE AN API  {closed.model.name} is closed: its weights are not published"
+    private = closed.replace(
+        route=Route.NEITHER, workload=closed.workload.replace(private=True), api_offers=()
+    )
+    assert plain(check_text.check_document([private])).startswith("✗ NO API ALLOWED")
+
+
+def test_what_a_shell_leaves_is_named() -> None:
+    """`ulimit -v` is the limit, not the memory: the first screen says so, and how to raise it."""
+    machine = samples.LAPTOP.replace(address_space_bytes=4 * GIB)
+    too_little = samples.finding("memory", Outcome.FAIL, "`ulimit -v` leaves 4.00 GiB.").replace(
+        code="memory-too-small", has=4 * GIB, needs=5 * GIB, short=GIB, unit="bytes"
+    )
+    verdict = samples.api().replace(machine=machine, findings=(too_little,))
+    assert "`ulimit -v` leaves 4.00 GiB." in plain(check_text.check_document([verdict]))
