@@ -309,7 +309,7 @@ def _more(blocks: list[Block], verdict: Verdict) -> None:
     if verdict.can_run and (spare := _spare(verdict)):
         blocks.append(say(spare, hang=2))
     hidden = len(verdict.api_offers) - 1
-    shows_one = verdict.route in (Route.API, Route.LOCAL) and verdict.monthly_cost is None
+    shows_one = verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if hidden > 0 and shows_one else ""
     blocks.append(say(f"Every figure with its source{others}: -v"))
 
@@ -427,12 +427,10 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
 
 
 def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> bool:
-    """The cheapest offer in a line; all of them with `verbose`, and where a load is stated. Whether
-    there was anything to say.
-    """
+    """The cheapest offer in a line; all of them with `verbose`. False where there is none to tell."""
     cost, offers = verdict.monthly_cost, verdict.api_offers
     is_local = verdict.route is Route.LOCAL
-    if (verbose and not is_local) or cost is not None:
+    if verbose and (not is_local or cost is not None):
         modality = verdict.model.modality
         offers_blocks(blocks, offers, modality, verbose=verbose, today=today, cost=cost)
         return bool(offers)
