@@ -34,7 +34,7 @@ def complain(error: SelfhostError, code: int, wants_json: bool, *, no_color: boo
     elif sys.stderr is not None:
         from ..reports.text import error_text
 
-        text = error_text(error, encoding=sys.stderr.encoding)
+        text = in_width(error_text(error, encoding=sys.stderr.encoding), sys.stderr)
         is_colored = wants_color(sys.stderr, no_color=no_color)
         to_standard_error(_colored(text) if is_colored else text)
 
@@ -52,6 +52,26 @@ def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
     return is_terminal and os.environ.get("TERM") != "dumb"
 
 
+def in_width(text: str, stream: TextIO) -> str:
+    """The text; on a terminal in lines that break between words and go on further in."""
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except (OSError, ValueError, AttributeError):
+        width = 0
+    if width < _NARROWEST:
+        return text
+    from .texts import filled
+
+    lines = []
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        first, *others = filled(line, width - indent - 2)
+        lines += [" " * indent + first, *(" " * (indent + 2) + other for other in others)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+# in less there is no use in breaking lines
+_NARROWEST = 20
 _RED, _BOLD, _PLAIN = "\x1b[1;31m", "\x1b[1m", "\x1b[0m"
 
 

@@ -72,7 +72,7 @@ def _folded_block(block: str, width: int) -> list[str]:
     rows = block.split("\n")
     if any(row.startswith(" ") or row.endswith(":") for row in rows):
         return [line for row in rows for line in _folded_row(row, width)]
-    return _filled(block, width)
+    return filled(block, width)
 
 
 def _folded_row(row: str, width: int) -> list[str]:
@@ -85,17 +85,17 @@ def _folded_row(row: str, width: int) -> list[str]:
     if left:
         column = len(row) - len(right)
         if width - column >= _LEAST_BESIDE:
-            first, *others = _filled(right, width - column)
+            first, *others = filled(right, width - column)
             return [row[:column] + first, *(" " * column + other for other in others)]
         inner = indent + _STEP
-        return [left, *(" " * inner + part for part in _filled(right, width - inner))]
+        return [left, *(" " * inner + part for part in filled(right, width - inner))]
     end = " \\" if row.lstrip().startswith("selfhost ") else ""
-    parts = _filled(row, width - indent - _STEP - len(end))
+    parts = filled(row, width - indent - _STEP - len(end))
     shifted = [" " * (indent + _STEP * (number > 0)) + part for number, part in enumerate(parts)]
     return [*(part + end for part in shifted[:-1]), shifted[-1]]
 
 
-def _filled(text: str, width: int) -> list[str]:
+def filled(text: str, width: int) -> list[str]:
     """Words in lines; one that is longer stands alone."""
     lines = [""]
     for word in text.split():

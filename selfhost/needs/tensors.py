@@ -160,7 +160,7 @@ class ArchitectureRow(Row):
 
     @property
     def embeds(self) -> bool:
-        """An encoder that ends in vectors, not in text."""
+        """Whether it is an encoder whose output is vectors, not text."""
         return self.encoder and not self.diffusion
 
     @property
@@ -183,8 +183,8 @@ class ArchitectureRow(Row):
 
 
 def row_of(architecture: Architecture, architectures: Mapping[str, Any]) -> ArchitectureRow | None:
-    """The row of a model's architecture, None where there is none, and where the model lacks a part
-    that all others of its row have.
+    """The row of a model's architecture. None where there is no row, or where the model lacks a
+    part that every other model of the row has.
 
     `architectures` is the parsed file, with or without its top key `architecture`.
     """
@@ -201,7 +201,7 @@ def lacking(architecture: Architecture, architectures: Mapping[str, Any]) -> str
 
 
 def _lacking(architecture: Architecture, row: ArchitectureRow) -> str | None:
-    """What is listed tensor by tensor may say nothing of what its layers are."""
+    """The same. A spec that lists its tensors one by one may not describe its layers."""
     describes_layers = (
         bool(architecture.attention or architecture.recurrent) or not architecture.tensors
     )
@@ -230,8 +230,8 @@ def _stated_row(
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
-    """The context it was trained for; of an encoder with a decoder what both have positions
-    for, read and written together.
+    """The context that the model was trained for. For an encoder with a decoder: the positions of
+    both together.
     """
     tokens = architecture.context_tokens
     return 2 * tokens if tokens is not None and row is not None and row.rewrites else tokens
@@ -246,14 +246,12 @@ def _known_row(row: ArchitectureRow) -> ArchitectureRow:
 
 
 def count(groups: Iterable[TensorGroup]) -> int:
-    """Parameters in all tensors."""
+    """The number of parameters in all tensors."""
     return sum(prod(group.shape) * (len(group.layers) or 1) for group in groups)
 
 
 def idle(groups: Iterable[TensorGroup], architecture: Architecture) -> int:
-    """Parameters of routed experts that one token leaves out: what `total` has more than
-    `active`.
-    """
+    """Parameters of the routed experts that one token does not use: `total` minus `active`."""
     groups, left_out = tuple(groups), 0
     for layer in architecture.feed_forward:
         if layer.experts and layer.used:
@@ -352,7 +350,7 @@ class _Builder:
             )
 
     def of_stacks(self, name: str) -> list[str]:
-        """What an encoder and a decoder have each, outside their blocks."""
+        """The tensors outside the blocks of an encoder, and of its decoder."""
         return [f"{stack}.{name}" for stack in self.row.stacks] or [name]
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
@@ -361,7 +359,7 @@ class _Builder:
             self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
 
     def stored(self, layers: tuple[int, ...]) -> tuple[int, ...]:
-        """Of these the layers that do not run through the weights of an earlier one."""
+        """Those of the layers that do not reuse the weights of an earlier layer."""
         limit = self.architecture.stored_layers
         return layers if limit is None else tuple(layer for layer in layers if layer < limit)
 
@@ -384,7 +382,7 @@ class _Builder:
         return self.groups
 
     def outside(self) -> None:
-        """What no block holds."""
+        """The tensors outside the blocks."""
         model, row, width = self.architecture, self.row, self.width
         table = model.table_length or width
         self.add("token_embd", table, self.vocabulary + row.embedding_rows_beyond)
@@ -405,7 +403,7 @@ class _Builder:
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the token table; converters pad or cut it."""
+        """Rows of the token table. Converters pad or cut it."""
         tokens = self.architecture.vocabulary or 0
         return self.architecture.vocabulary_gguf or tokens if self.gguf else tokens
 
@@ -440,7 +438,7 @@ class _Builder:
             self.add("rel_embd_norm", width, bias=True)
 
     def heads(self) -> None:
-        """What reads the last layer beside the output matrix."""
+        """The heads that read the last layer, beside the output matrix."""
         model, row, width = self.architecture, self.row, self.width
         if row.pooler and not self.gguf:
             self.add("pooler", width, width, bias=True)
@@ -466,7 +464,7 @@ class _Builder:
             self.add("rope_factors_short", half)
 
     def every_layer(self, layers: tuple[int, ...]) -> None:
-        """What a layer has whatever it attends to or feeds forward with."""
+        """The tensors of every layer, whatever its attention and feed-forward."""
         model, row = self.architecture, self.row
         self.norms(layers)
         if row.banked_layers:
@@ -487,7 +485,7 @@ class _Builder:
             self.attention_to_the_sound(layers)
 
     def layer_scales(self, layers: tuple[int, ...]) -> None:
-        """A factor for what a layer gives, and for what its two parts give (`gains`)."""
+        """A scale for the output of a layer, and for those of its two parts (`gains`)."""
         row = self.row
         if (row.layer_scale and self.gguf) or row.gains:
             self.add("blk.*.layer_output_scale", 1, layers=layers)
@@ -528,7 +526,7 @@ class _Builder:
             self.add(f"blk.*.{name}", self.width, layers=having, bias=row.norm_bias)
 
     def slices_by_layer(self, slice_width: int, layers: tuple[int, ...]) -> None:
-        """Gemma 3n and 4: a second token table, of which each layer has a slice."""
+        """Gemma 3n and 4: a second token table. Each layer reads one slice of it."""
         model, row, width = self.architecture, self.row, self.width
         rows = (
             (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary)
@@ -623,7 +621,7 @@ class _Builder:
     def attention_to_what_was_read(
         self, group: Attention, layers: tuple[int, ...], *, bias: bool
     ) -> None:
-        """A decoder's attention to its encoder."""
+        """The decoder's attention to its encoder."""
         row, width, heads = self.row, self.width, group.heads
         key, value = group.key_length, group.value_length
         self.add("blk.*.cross_attn_norm", width, layers=layers, bias=row.norm_bias)
@@ -638,7 +636,7 @@ class _Builder:
         )
 
     def indexer(self, heads: int, length: int, layers: tuple[int, ...]) -> None:
-        """What chooses the blocks of positions that attention looks at."""
+        """The indexer, which chooses the blocks of positions that attention reads."""
         width = self.width
         self.add("blk.*.indexer.q_proj", width, heads * length, layers=layers)
         self.add("blk.*.indexer.k_proj", width, length, layers=layers)

@@ -427,7 +427,7 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
 
 
 def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> bool:
-    """The cheapest offer in a line; all of them with `verbose`. False where there is none to tell."""
+    """The cheapest offer in a line, all with `verbose`. False where there is none to tell."""
     cost, offers = verdict.monthly_cost, verdict.api_offers
     is_local = verdict.route is Route.LOCAL
     if verbose and (not is_local or cost is not None):

@@ -510,3 +510,16 @@ def test_a_list_of_nothing_names_what_was_perhaps_meant(
     assert (code, "`selfhost list mistral`" in out) == (0, True)
     code, out, _ = run(capsys, "list", "zzzz", "--machine", str(RECORD))
     assert (code, "--all" in out) == (0, True)
+
+
+def test_an_error_on_a_terminal_breaks_between_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No word is cut at the edge; a pipe gets each sentence on one line, for grep."""
+    piped = run(capsys, "check", "mistrall", "--no-color")[2]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2, raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((50, 24)))
+    shown = run(capsys, "check", "mistrall", "--no-color")[2]
+    assert max(map(len, shown.splitlines())) <= 50 < max(map(len, piped.splitlines()))
+    assert shown.split() == piped.split()

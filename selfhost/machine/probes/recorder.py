@@ -125,7 +125,7 @@ _GROUP_WORD = re.compile(r"c?\d+|(?:GROUP|USER|ID|HOST|FOLDER)\d*|ADDRESS")
 
 
 class NotedEnvironment(Mapping[str, str]):
-    """Variables, and which of them were read."""
+    """Environment variables, and which of them the probes read."""
 
     def __init__(self, real: Mapping[str, str]) -> None:
         self.real = real
@@ -481,7 +481,7 @@ class Recorder(Host):
         return contents
 
     def _facts_to_write(self, renamed: Mapping[str, str]) -> dict[str, Any]:
-        """What was read otherwise than from files. `renamed`: names of models that stay private."""
+        """The facts that no file holds. `renamed`: names of models that stay private."""
         facts = {"selfhost_version": __version__, "system": self.system, **self.facts}
         if "sizes" in facts:
             sizes = facts["sizes"].items()
@@ -500,7 +500,7 @@ class Recorder(Host):
         return facts
 
     def _holding(self, folders: Iterable[str]) -> list[str]:
-        """Of folders that were searched those where something was found."""
+        """Those of the searched folders that hold something."""
         holding = {self.paths.dirname(path) for path in self.there}
         return [path for path in folders if path in holding]
 
@@ -566,7 +566,7 @@ class Recorder(Host):
         return replacements
 
     def _usual_home(self) -> str | None:
-        """The home folder, where it lies in the usual place."""
+        """The home folder, if it lies in the usual place."""
         home = self.inner.home()
         return (
             home if home and self.paths.dirname(home) == _HOMES.get(self.system, "/home") else None
@@ -720,7 +720,7 @@ class Recorder(Host):
         return new_names
 
     def _model_name(self, folder: str, name: str, stated: Mapping[str, tuple[str, str]]) -> str:
-        """What a file or folder of a store is called in the record."""
+        """The name of a file or folder of a store in the record."""
         if name.startswith("models--"):
             return "--".join(("models", *self._repository(*name[len("models--") :].split("--"))))
         if _is_manifest(name):
@@ -740,7 +740,7 @@ class Recorder(Host):
         return self._model(name, str(self.paths.basename(folder)))
 
     def _repository(self, *names: str) -> Iterable[str]:
-        """A publisher and a model of it, or a model alone."""
+        """The name of a repository: a publisher and its model, or a model alone."""
         return names if self.known("/".join(names)) else [self._model(name, "") for name in names]
 
     def _model(self, name: str, above: str) -> str:
@@ -772,14 +772,14 @@ class Recorder(Host):
         return self._ids[match[0]]
 
     def _person(self, match: re.Match[str]) -> str:
-        """Somebody's folder, distinct from another's."""
+        """A name for a person's folder, different for each person."""
         name = match[2]
         if name in COMMON_NAMES or name.startswith("USER"):
             return match[0]
         return match[1] + self._people.setdefault(name, f"USER{len(self._people) + 1}")
 
     def _content(self, path: str, raw: bytes, clean: Callable[[str], str]) -> bytes | None:
-        """What may be kept of a file; None for nothing."""
+        """The part of a file that the record may keep; None where it keeps nothing."""
         if self.paths.basename(path).lower() in _NUMBERS_OF_UNITS:
             return None
         try:
@@ -848,7 +848,7 @@ class Recorder(Host):
         return re.sub(r"[\s\\,=]", lambda match: f"\\{ord(match[0]):03o}", point)
 
     def _accounts(self, text: str) -> Iterator[str]:
-        """The accounts that units name, without the people's names."""
+        """The accounts that units name, without the names of people."""
         units = [
             raw.decode("utf-8", "replace") for path, raw in self.files.items() if ".service" in path
         ]
@@ -877,7 +877,7 @@ def _lines(text: str, kept: Callable[[str], Any]) -> str:
 
 
 def _swaps(text: str) -> str:
-    """A swap file's path may be anybody's."""
+    """The swaps without their paths, which may hold a person's name."""
     return "".join(
         re.sub(r"^(?!/dev/zram)/\S+", f"/swap{number}", line) if number else line
         for number, line in enumerate(text.splitlines(keepends=True))
@@ -885,7 +885,7 @@ def _swaps(text: str) -> str:
 
 
 def _policy(text: str) -> str:
-    """The memory policy alone: the line goes on with the path of the interpreter."""
+    """The memory policy alone. The rest of the line is the path of the interpreter."""
     from .memory_nodes import POLICY
 
     policy = POLICY.match(text)
@@ -992,7 +992,7 @@ def empty_folder(folder: str) -> list[str]:
 
 
 def remove_folders(folders: Iterable[str]) -> None:
-    """Those of them that are empty."""
+    """Remove those of the folders that are empty."""
     for folder in folders:
         try:  # noqa: SIM105 - contextlib would be loaded for this alone
             os.rmdir(folder)
@@ -1011,7 +1011,7 @@ def _fault(folder: str, message: str) -> MachineFileError:
 
 
 def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> None:
-    """The whole tree, or nothing: what stops it leaves the folder as empty as it was."""
+    """Write the whole tree, or nothing: a failure leaves the folder as empty as it was."""
     empty_folder(folder)
     written: list[str] = []
     whole = False
@@ -1033,7 +1033,7 @@ def _write(folder: str, files: Mapping[str, bytes], folders: Iterable[str]) -> N
 
 
 def _clear(folder: str, files: Iterable[str]) -> None:
-    """Remove these files, and what folders are then empty."""
+    """Remove these files, then the folders that are empty."""
     inside = [
         os.path.join(place, name)
         for place, names, _ in os.walk(folder, topdown=False)

@@ -1,7 +1,8 @@
 """What llama.cpp allocates on a CPU for a model it has loaded.
 
-Read from its source and compared with measurements (llama.cpp 0c1e570, 2026): cache and state to
-the byte, the compute buffer by a closed form whose error is stated. Ollama runs the same code.
+The rules are read from its source and compared with measurements (llama.cpp 0c1e570, 2026). Cache
+and state are exact to the byte. The compute buffer is a closed form with a stated error. Ollama
+runs the same code.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Cells(Record):
     """How many tokens a cache has room for, `full` per stream. `batch` as set; `micro_batch` no
     longer than the context.
 
-    `whole_windows`: layers with a window have room for the whole context (`swa_full`, which the
-    library starts from, its programs not).
+    `whole_windows`: layers with a window keep the whole context (`swa_full`: the library's default,
+    not that of its programs).
     """
 
     full: int
@@ -61,7 +62,7 @@ class Cells(Record):
 
 
 def padded(tokens: int) -> int:
-    """Up to the next multiple of 256 cells."""
+    """Rounded up to a multiple of 256 cells."""
     return -(-tokens // _CELL_STEP) * _CELL_STEP
 
 
@@ -98,8 +99,8 @@ def cells(
 
 
 def room_of(architecture: Architecture, room: Cells) -> Cells:
-    """That of this architecture: DeepSeek V4's cache is apart for each sequence, asked for or
-    not (src/llama-kv-cache-dsv4.cpp).
+    """The cells of this architecture. DeepSeek V4 always has one cache per sequence
+    (src/llama-kv-cache-dsv4.cpp).
     """
     return (
         room.replace(unified=False, streams=room.sequences)
@@ -118,7 +119,7 @@ def window_of(
 
 
 def window_known(row: ArchitectureRow, group: CacheGroup) -> bool:
-    """False for an architecture of which nobody checked whether llama.cpp follows its window."""
+    """Whether somebody checked that llama.cpp follows the window of this architecture."""
     return group.window_tokens is None or bool(row.window_cache)
 
 
@@ -145,8 +146,8 @@ def cache_bytes(
     value_type: str,
     flash_attention: bool = True,
 ) -> int:
-    """The KV cache. Without flash attention every V row of a model with several widths gets the
-    largest, and so do idle layers.
+    """Bytes of the KV cache. Without flash attention every V row has the largest width of any
+    layer, and idle layers have a row too.
     """
     groups, room = cached_groups(architecture, row), room_of(architecture, room)
     widest = None if flash_attention else max((group.value_elements for group in groups), default=0)
@@ -165,7 +166,7 @@ def cache_bytes(
 def indexer_bytes(
     row: ArchitectureRow, group: CacheGroup, room: Cells, key_type: str, value_type: str
 ) -> int:
-    """What sparse indexers keep beside the cache of these layers."""
+    """Bytes that sparse indexers keep beside the cache of these layers."""
     size = row_bytes(key_type, group.indexer_elements)
     if row.indexer_values:
         size += row_bytes(value_type, group.indexer_elements)
@@ -181,8 +182,8 @@ def idle_layers(architecture: Architecture) -> int:
 
 
 def state_bytes(architecture: Architecture, sequences: int) -> int:
-    """The recurrent state: always 32-bit floats, one per sequence, whatever the context and the
-    cache type.
+    """Bytes of the recurrent state: 32-bit floats, one state per sequence. Neither the context nor
+    the cache type changes it.
     """
     kept = (*states(architecture), *compressors(architecture))
     return sum(4 * (state.convolution + state.memory) * state.layers * sequences for state in kept)
@@ -192,7 +193,7 @@ def state_bytes(architecture: Architecture, sequences: int) -> int:
 
 
 class Compute(Record):
-    """The compute buffer, and the factors it is the product of."""
+    """The compute buffer and the factors of its product."""
 
     bytes: int
     arithmetic: str
@@ -207,8 +208,8 @@ def compute(
     flash_attention: bool = True,
     key_type: str = "f16",
 ) -> Compute:
-    """The compute buffer, by a closed form: the largest of the moments when logits,
-    feed-forward, attention or state are alive.
+    """The compute buffer by a closed form: the largest of four moments, when the logits, the
+    feed-forward, the attention or the state are alive.
     """
     if keeps_compressed(architecture):
         return _compressed(architecture, room_of(architecture, room), flash_attention, key_type)
@@ -255,8 +256,8 @@ def _compressed(architecture: Architecture, room: Cells, flash: bool, key_type: 
     """DeepSeek V4: parallel streams, of which a layer holds three copies, experts four; the rows of
     window and context are joined.
 
-    Read from src/models/deepseek4.cpp; the copies were told by how the buffer changes with width,
-    heads and experts.
+    Read from src/models/deepseek4.cpp; the number of copies follows from how the buffer changes
+    with width, heads and experts.
     """
     width, streams = architecture.embedding_length, architecture.altup_inputs or 1
     tokens, mask_width = room.micro_batch, 2 if flash else 4
@@ -304,7 +305,7 @@ def _joined_rows(architecture: Architecture, room: Cells) -> tuple[int, int]:
 def _masks(
     room: Cells, architecture: Architecture, row: ArchitectureRow, groups: Iterable[CacheGroup]
 ) -> list[int]:
-    """One mask for the layers that keep everything, one for those with a window."""
+    """Elements of the masks: one for layers that keep everything, one for those with a window."""
     windows = [window_of(architecture, row, group) for group in groups]
     full_cells = [room.full] if None in windows else []
     sliding = [window for window in windows if window is not None]

@@ -51,14 +51,15 @@ _WHOLE_BATCH = MICRO_BATCH_TOKENS, 1, 1, True, ("16 bits", "16 bits")
 
 
 def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | None:
-    """What `remember` takes; None where no graph of that architecture is written down."""
+    """The program that `remember` takes; None where the architecture has no graph here."""
     written = None if row.encoder else _program(model, row, *_WHOLE_BATCH)
     return None if written is None else written[0].packed()
 
 
 def remember(model: Architecture, row: ArchitectureRow, packed: Sequence[Any]) -> None:
-    """Have the graph of that model at hand, for the peaks of whole batches of one sequence; to
-    write it down takes longer.
+    """Keep the graph of that model for the peaks of whole batches of one sequence.
+
+    Writing it down anew takes longer.
     """
     _PACKED[model, row] = packed
 
@@ -73,7 +74,7 @@ def _for_peaks(
     flash: bool,
     stored: tuple[str, str],
 ) -> Program | None:
-    """The graph, of which `Program.alive` may not be asked."""
+    """The graph. It does not support `Program.alive`."""
     packed = (
         _PACKED.get((model, row))
         if (tokens, streams, sequences, flash, stored) == _WHOLE_BATCH
@@ -117,7 +118,7 @@ def _alive(
 
 
 def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
-    """True where the layers are of the shape in which llama.cpp builds this architecture."""
+    """Whether the layers have the shape in which llama.cpp builds this architecture."""
     return (
         _has_whole_layers(model, style)
         and _has_known_parts(model, row, style)
@@ -126,7 +127,7 @@ def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
 
 
 def _has_whole_layers(model: Architecture, style: Style) -> bool:
-    """True where each layer has the parts that a layer of this graph has, and each of them once."""
+    """Whether each layer has every part of a layer of this graph, and each part once."""
     attention, recurrent, feed_forward = (
         [layer for group in groups for layer in group.layers]
         for groups in (model.attention, model.recurrent, model.feed_forward)
@@ -146,7 +147,7 @@ def _has_whole_layers(model: Architecture, style: Style) -> bool:
 
 
 def _has_known_parts(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
-    """True where no layer has a part that this graph does not write."""
+    """Whether this graph writes every part that the layers have."""
     return (
         _has_known_attention(model, style)
         and _has_known_recurrence(model, style)
@@ -188,7 +189,7 @@ def exact_compute_bytes(
     value_type: str = "f16",
     empty: bool = False,
 ) -> int | None:
-    """The compute buffer to the byte; None where no graph of that architecture is written down.
+    """The compute buffer to the byte; None where the architecture has no graph here.
 
     `empty`: as reserved at load, when no position is taken; all but MiniMax M3's is the same once
     the context is full.
@@ -210,10 +211,9 @@ def exact_compute(
     key_type: str = "f16",
     value_type: str = "f16",
 ) -> Compute | None:
-    """The same with its arithmetic: every buffer that is in use when most is, and the gaps between
-    them.
+    """The same with its arithmetic: the buffers in use at the peak, and the gaps between them.
 
-    To name them the graph is replayed once more, when somebody asks for the arithmetic.
+    A second replay of the graph names them. It runs only when the arithmetic is read.
     """
     batch = _batch_of(row, room, flash_attention, key_type, value_type)
     program = _for_peaks(model, row, *batch)
@@ -285,7 +285,7 @@ def _added(numbers: list[int]) -> str:
 
 
 def _tokens(row: ArchitectureRow, room: Cells) -> int:
-    """Tokens of one batch: as many of each sequence."""
+    """Tokens of one batch, the same number from each sequence."""
     batch = room.encoded if row.encoder else room.micro_batch
     return -(-batch // room.sequences) * room.sequences
 

@@ -1,9 +1,9 @@
 """How llama.cpp computes a layer: attention, recurrence, experts, as the allocator sees them.
 
-Read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. What follows from a spec and its
-row (norms, fused matrices, windows, experts) is taken from there. Operations that write over their
-only source change nothing and are left out: scales, biases, activations, the weight of a norm.
-Attention, recurrence and feed-forwards have modules of their own beside this one.
+The rules are read from src/llama-graph.cpp and src/models of llama.cpp 0c1e570. The spec and its
+row say which norms, fused matrices, windows and experts a layer has. Operations that write over
+their only source need no memory, so this module leaves them out: scales, biases, activations, the
+weight of a norm. Attention, recurrence and feed-forwards have their own modules.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 
 
 def _first_part(layer: Layer) -> str:
-    """The moment with which a layer begins."""
+    """The first moment of a layer."""
     if layer.heads is not None:
         return "the attention"
     return "the recurrence" if layer.state is not None else "the feed-forward"
 
 
 class Builder(Attending, Recurring, FeedingForward):
-    """One graph, section by section. Shapes are (row length, …, tokens); heads × size are apart
-    only where it matters.
+    """One graph, section by section. Shapes are (row length, …, tokens). Heads and their size are
+    separate only where the layout depends on it.
     """
 
     # the first so many have sparse activations
@@ -100,8 +100,8 @@ class Builder(Attending, Recurring, FeedingForward):
     ) -> list[list[Layer]]:
         """The layers in turn, those that are alike the same object.
 
-        Nothing of a dense feed-forward is asked for before the next layer: where it is a layer of
-        its own, it joins the one before.
+        No step reads the output of a dense feed-forward before the next layer does. Where it is a
+        layer of its own, it joins the layer before.
         """
         steps: list[list[Layer]] = []
         unlike: dict[tuple[object, ...], Layer] = {}
@@ -142,7 +142,7 @@ class Builder(Attending, Recurring, FeedingForward):
         )
 
     def stage(self, layer: int) -> tuple[object, ...]:
-        """What tells this layer's graph from that of others of its kind."""
+        """What distinguishes this layer's graph from others of its kind."""
         return ()
 
     def follows(self, heads: Attention | None) -> bool:
@@ -252,7 +252,7 @@ class Builder(Attending, Recurring, FeedingForward):
         return record.section((entry,), vectors)
 
     def stand_in(self, side: int) -> Tensor:
-        """What the section before hands over."""
+        """The output of the section before."""
         tensor = Tensor((4, self.width, side), ())
         tensor.placed = True
         return tensor
@@ -297,7 +297,7 @@ class Builder(Attending, Recurring, FeedingForward):
         return self.with_embeddings(layer, total, residual)
 
     def first_residual(self, residual: Tensor) -> Tensor:
-        """What the first layer reads where a model keeps embeddings for later layers."""
+        """The input of the first layer where a model keeps embeddings for later layers."""
         if self.embedded is None or not (self.model.deepstack_layers or self.style.skip):
             return residual
         return self.embedded if self.style.skip else self.record.view(self.embedded, strided=True)
@@ -343,13 +343,13 @@ class Builder(Attending, Recurring, FeedingForward):
         return self.sum_of_parts(computed, residual, attended, side)
 
     def early_scores(self, wide: FeedForward, residual: Tensor) -> Tensor | None:
-        """The scores of experts where they are chosen before the feed-forward's norm."""
+        """The expert scores, where the router runs before the feed-forward's norm."""
         if not self.style.routed_early:
             return None
         return self.record.result((wide.experts or 1, self.tokens), residual)
 
     def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """What attention or recurrence gives, and the residual.
+        """The output of attention or recurrence, and the residual.
 
         Falcon-H1 has both beside each other, each with the norm computed anew, and adds them at
         once.
@@ -365,7 +365,7 @@ class Builder(Attending, Recurring, FeedingForward):
     def sum_of_parts(
         self, computed: Tensor, residual: Tensor, attended: Tensor, side: int
     ) -> Tensor:
-        """In the order in which llama.cpp adds them."""
+        """The sum, in the order in which llama.cpp adds the parts."""
         terms = {"made": computed, "residual": residual, "attended": attended}
         total, *rest = [terms[name] for name in self.style.sums]
         for term in rest:
@@ -375,7 +375,7 @@ class Builder(Attending, Recurring, FeedingForward):
     def read_by_feed_forward(
         self, normed: Tensor, attended: Tensor, residual: Tensor, side: int, *, added: bool
     ) -> tuple[Tensor, Tensor]:
-        """What the feed-forward reads, and the residual; `added`: what attention gave is in it."""
+        """The input of the feed-forward, and the residual. `added`: it includes the attention."""
         record, style, norms, sides = self.record, self.style, self.row.norms, (self.width, side)
         if style.normed_residual:
             both = self.norm(record.over(sides, attended, record.over(sides, normed)), *sides)
@@ -400,9 +400,9 @@ class Builder(Attending, Recurring, FeedingForward):
         side: int,
         scores: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """What the feed-forward gives, with a dense one beside the experts; and the residual.
+        """The output of the feed-forward (experts and the dense one beside them), and the residual.
 
-        `entered` is the residual before what attention gave was added.
+        `entered` is the residual before attention was added.
         """
         record, sides = self.record, (self.width, side)
         if not wide.beside_dense:
@@ -438,11 +438,11 @@ class Builder(Attending, Recurring, FeedingForward):
         return total
 
     def of_last_rows(self, tensor: Tensor) -> Tensor:
-        """Of all tokens those of which logits are asked for."""
+        """The tokens whose logits the caller needs."""
         return self.record.result((self.width, LOGITS_ROWS), tensor, self.rows)
 
     def look_up_slices(self, length: int) -> None:
-        """Gemma 3n and 4: embeddings of their own for each layer."""
+        """Gemma 3n and 4: each layer has its own embeddings."""
         record, tokens, layers = self.record, self.tokens, self.model.layers
         slices = record.result((length * layers, tokens), record.input(tokens))
         self.embedded = record.over((length, layers, tokens), record.view(slices))
@@ -476,7 +476,7 @@ class Builder(Attending, Recurring, FeedingForward):
     def encoder(
         self, heads: Attention, wide: FeedForward, residual: Tensor, rotated: bool, last: bool
     ) -> Tensor:
-        """Norms come after the sums."""
+        """An encoder: its norms follow the sums."""
         record, width, side = self.record, self.width, self.tokens
         attended = self.attention(heads, residual, rotated)
         if last:
@@ -515,7 +515,7 @@ class Alternating(Builder):
 
     @staticmethod
     def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether every layer attends, and has a slice of the second token table."""
+        """Whether every layer attends and has a slice of the second token table."""
         return not model.recurrent and bool(model.per_layer_embedding_length)
 
     @property
@@ -547,7 +547,7 @@ class Alternating(Builder):
         return section
 
     def scaled(self, tensor: Tensor, squares: Tensor) -> Tensor:
-        """The other versions, brought to the magnitude of the first."""
+        """The other versions, scaled to the magnitude of the first."""
         record, sides = self.record, (self.width, self.tokens, self.versions - 1)
         scaled = record.over(sides, tensor, record.result((1, self.tokens), squares))
         magnitude = record.result((1, *sides[1:]), record.over(sides, tensor))
