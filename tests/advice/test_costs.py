@@ -322,13 +322,13 @@ def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
         assert verdict.monthly_cost is not None
         assert verdict.monthly_cost.offers[0].usd_per_month == bill
         assert verdict.route == "api"
-    told = plain(check_document([short]))
+    told = plain(check_document([short], verbose=True))
     assert (
         "google: up to 200,000 tokens of prompt; a longer one costs $4.00 in, $18.00 out." in told
     )
     assert (
         "google: the price of more than 200,000 tokens of prompt; a shorter one costs less."
-        in plain(check_document([long]))
+        in plain(check_document([long], verbose=True))
     )
 
 

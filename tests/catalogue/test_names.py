@@ -537,9 +537,10 @@ def test_a_bare_family_says_what_was_taken(typed: str) -> None:
     found = resolve(typed, CATALOGUE)
     told = " ".join(found.notes)
     assert found.spec_id in told
-    others = re.search(r"Other models of the family: (.+)\.", told)
+    others = re.search(r"Its family also has (.+?)(?: and \d+ more)?: selfhost list (\S+)", told)
     assert others
     assert set(others[1].split(", ")) <= set(CATALOGUE.ids()) - {found.spec_id}
+    assert others[2] in found.spec_id
 
 
 def test_a_full_name_needs_no_explanation() -> None:

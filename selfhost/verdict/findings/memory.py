@@ -361,7 +361,7 @@ def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
     rest = sum(term.low_bytes for term in terms if term.name not in _OF_CONTEXT)
     if has_bytes is None or rest <= has_bytes:
         return "use a smaller quantization, a shorter context or a smaller model"
-    return f"use a smaller quantization or model: without any context it takes {binary(rest)}"
+    return f"use a smaller quantization or model: without any context this one needs {binary(rest)}"
 
 
 def host_low(needs: Needs) -> int | None:
