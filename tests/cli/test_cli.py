@@ -1032,3 +1032,28 @@ def test_the_time_a_download_takes(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "check", "mistral-7b", "--download-speed", "100mb/s", *ON_RECORD)
     assert code == 2
     assert "bits or bytes" in err
+
+
+def test_a_model_without_a_public_api_is_not_answered_with_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Midjourney sells its pictures in programs of its own: what runs, or is sold, is another model."""
+    _, out, _ = run(capsys, "check", "midjourney", *ON_RECORD)
+    assert out.startswith("✗ USE ANOTHER MODEL  Midjourney is closed")
+    assert "stands in" in out
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "claude", "gemini", "gpt-3.5-turbo", "midjourney"])
+@pytest.mark.parametrize("gpu", [(), ("--gpu", "RTX 4090"), ("--gpu", "RTX 3060")])
+def test_a_closed_model_fits_the_first_screen(
+    name: str,
+    gpu: Sequence[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """24 lines of 80 columns, with the prompt and a note on the GPU's size."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, out, err = run(capsys, "check", name, *ON_RECORD, *gpu)
+    assert len(f"{out}{err}".splitlines()) < 24

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from helpers.paths import RECORDS
+from selfhost import check
 from selfhost.core.records import Unread
 from selfhost.core.units import speed
-from selfhost.machine.record import Accelerator
+from selfhost.machine.changes import apply
+from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed
 from selfhost.verdict.findings import Finding, Outcome
 from selfhost.verdict.record import Route, judge
@@ -199,3 +203,15 @@ def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
         accelerators=(GPU.replace(unified=True, memory_total_bytes=None, memory_free_bytes=None),)
     )
     assert judge(question(runtime=GPU_ONLY), inside).route(offered=True) is Route.LOCAL
+
+
+def test_what_would_fit_a_gpu_whole_is_counted() -> None:
+    """Llama 3.3 70B in Q4_K_M is 39.6 GiB of weights (a listing of its file: 42.5 GB); an RTX 4090 has 24."""
+    machine = apply(Machine.from_file(RECORDS / "vm-24gib.json"), [], ["RTX 4090"])
+    partly = check("llama-3.3-70b", machine=machine).finding("accelerator")
+    assert partly is not None
+    assert partly.code == "accelerator-partly"
+    most, has = map(float, re.findall(r"([\d.]+) GiB", str(partly.remedy)))
+    assert 20 < most < 24
+    assert 37 < has < 40
+    assert "context" not in str(partly.remedy)

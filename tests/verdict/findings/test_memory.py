@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.paths import RECORDS
+from selfhost import Workload, check
 from selfhost.machine.changes import apply
+from selfhost.machine.record import Machine
 from selfhost.needs.records import MemoryNeed
 from selfhost.verdict.findings import Finding, Outcome
 from selfhost.verdict.present import Here
@@ -348,3 +351,17 @@ def test_inside_a_limit_little_is_kept_for_the_system() -> None:
         found("memory", machine=inside.replace(memory_limit_bytes=24 * GIB)).reserve_bytes
         == 1 * GIB
     )
+
+
+def test_a_shorter_context_is_proposed_only_where_it_could_help() -> None:
+    """Of Llama 3.3 70B the Q4_K_M weights alone are 39.6 GiB: no context makes them fit in 24."""
+    machine = Machine.from_file(RECORDS / "vm-24gib.json")
+    large = check("llama-3.3-70b", machine=machine).finding("memory")
+    assert large is not None
+    assert large.remedy is not None
+    assert "shorter" not in large.remedy
+    assert "39.6 GiB" in large.remedy
+    long = check("llama-3.1-8b", Workload(context_tokens=131_072, parallel=4), machine=machine)
+    cache = long.finding("memory")
+    assert cache is not None
+    assert "a shorter context" in str(cache.remedy)
