@@ -462,12 +462,15 @@ _VERBOSE = {
 def add_output(parser: argparse.ArgumentParser, command: str) -> None:
     look = parser.add_argument_group("output")
     if command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        *names, last = FORMATS
         look.add_argument(
             "--format",
             action="append",
             default=[],
             metavar="NAME[=FILE]",
-            help="text, json, jsonl or junit; =FILE writes it there",
+            help=f"{', '.join(names)} or {last}; =FILE writes it there",
         )
         look.add_argument(
             "--json",

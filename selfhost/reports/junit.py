@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..audit.record import Audit, MachineGroup, Result, Row
+from ..audit.record import Audit, MachineGroup, Result, Row, Use
+from .audit_words import exception_fate, exception_name
 from .layout import clean
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 PROBLEMS = "policy and machine records"
+EXCEPTIONS = "exceptions of the policy"
 
 
 def render(audit: Audit) -> str:
@@ -26,6 +28,8 @@ def render(audit: Audit) -> str:
     suites = [_suite(group, audit) for group in audit.groups]
     if audit.problems:
         suites.append(_problems(audit))
+    if audit.exceptions:
+        suites.append(_exceptions(audit))
     root = Element("testsuites", name="selfhost audit")
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in suites)))
@@ -117,4 +121,18 @@ def _problems(audit: Audit) -> Element:
         case = SubElement(suite, "testcase", name=clean(f"{number}. {place}"), classname=PROBLEMS)
         said = SubElement(case, "error", type="problem", message=clean(problem.message))
         said.text = clean(str(problem))
+    return _counted(suite)
+
+
+def _exceptions(audit: Audit) -> Element:
+    """What has ended or covers nothing is skipped, with what to do: by itself it breaks nothing."""
+    from xml.etree.ElementTree import Element, SubElement
+
+    suite = Element("testsuite", name=EXCEPTIONS)
+    for number, use in enumerate(audit.exceptions, 1):
+        name = clean(f"{number}. {exception_name(use)}")
+        case = SubElement(suite, "testcase", name=name, classname=EXCEPTIONS)
+        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
+            message = clean(f"{use.use}: {exception_fate(use)}")
+            SubElement(case, "skipped", type=f"exception-{use.use}", message=message)
     return _counted(suite)
