@@ -37,6 +37,7 @@ FORMATS: Mapping[str, Format] = {
     "json": Format(module="audit_json", function="dumps", shows_problems=False),
     "jsonl": Format(module="audit_json", function="jsonl", shows_problems=False),
     "markdown": Format(module="audit_markdown"),
+    "html": Format(module="audit_html"),
     "junit": Format(module="junit"),
     "tap": Format(module="audit_tap"),
     "github": Format(module="audit_github"),
