@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from itertools import pairwise
 
-from ..core.errors import InputError, Problem, SelfhostError, WorkloadError
-from ..reports.audit_formats import FORMATS, MONITORING
+from ..core.errors import InputError, PolicyError, Problem, SelfhostError, WorkloadError
+from ..reports.audit_formats import FORMATS, MONITORING, render
 from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError, complain, in_flags, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
@@ -65,6 +65,8 @@ def _is_monitored(words: list[str]) -> bool:
     """Whether a monitoring system reads standard output and the exit code, whatever else is wrong
     with the command line.
     """
+    if any(word.partition("=")[0] == "--output" for word in words):
+        return False
     return f"--format={MONITORING}" in words or ("--format", MONITORING) in pairwise(words)
 
 
@@ -104,7 +106,13 @@ def _run(words: list[str]) -> int:
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
-    policy = read_policy(Document.read(options.policy))
+    try:
+        policy = read_policy(Document.read(options.policy))
+    except PolicyError as error:
+        from ..reports.audit_formats import without_answer
+
+        faults = without_answer(error.problems, policy=options.policy, today=today)
+        return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     from ..api import check_with, open_catalogue
 
@@ -124,13 +132,9 @@ def _run(words: list[str]) -> int:
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
-    _report(options, outputs, audit)
+    code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
-    if _is_monitored(words):
-        from ..audit.state import state_of
-
-        return state_of(audit)
-    return audit.exit_code
+    return code
 
 
 def _init(path: str) -> int:
@@ -197,35 +201,55 @@ def _machines(
     return fleet.machines, fleet.problems
 
 
-def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) -> None:
-    """Write the reports that go to files, all of them or none, then the one for standard output."""
+def _answer(
+    options: argparse.Namespace,
+    outputs: list[Output],
+    audit: Audit,
+    error: InputError | None = None,
+) -> int:
+    """Write the reports that go to files, all of them or none, then the one for standard output.
+    Returns the exit code; where not all could be judged it raises `error`, or else an `InputError`.
+    """
     import time
-
-    from ..reports.audit_formats import render
 
     now = time.time()
     if options.output is not None:
         outputs = [(name, path or options.output) for name, path in outputs]
-    reports = [(path, render(name, audit, now)) for name, path in outputs if path is not None]
-    if reports:
-        from ..core.writing import write_whole
-
-        write_whole(reports)
+    _write_files(outputs, audit, now)
     shown = next((name for name, path in outputs if path is None), None)
     if shown is not None and (FORMATS[shown].shows_problems or not audit.problems):
-        if shown == "text":
-            from ..reports.audit_text import document
-
-            present(options, document(audit, verbose=options.verbose))
-        else:
-            deliver(options, render(shown, audit, now))
-    if audit.problems:
-        # not all could be judged: that is no answer, and nothing on standard output may look like
-        # one
+        _show(options, shown, audit, now)
+    if error is None and audit.problems:
         error = InputError(audit.problems)
-        if shown != MONITORING:
-            raise error
-        complain(error, audit.exit_code, wants_json=False)
+    if shown == MONITORING:
+        from ..audit.state import state_of
+
+        if error is not None:
+            complain(error, audit.exit_code, wants_json=False)
+        return state_of(audit)
+    if error is not None:
+        # that is no answer, and nothing on standard output may look like one
+        raise error
+    return audit.exit_code
+
+
+def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
+    """`now` is in seconds since 1970."""
+    from ..core.writing import write_whole
+
+    reports = [(path, render(name, audit, now)) for name, path in outputs if path is not None]
+    if reports:
+        write_whole(reports)
+
+
+def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> None:
+    """On standard output; the text as a document, for a terminal draws it."""
+    if name != "text":
+        deliver(options, render(name, audit, now))
+        return
+    from ..reports.audit_text import document
+
+    present(options, document(audit, verbose=options.verbose))
 
 
 def _named_policy(path: str) -> str:

@@ -7,8 +7,9 @@ of a record; or an exception that has ended or covers nothing.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from functools import cached_property
 from hashlib import sha256
 
 from ..audit.policy import Exemption, OnUnknown, Policy
@@ -16,7 +17,12 @@ from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Ro
 from ..core.errors import Problem
 from ..core.records import Record
 from ..verdict.findings import CHECKS
-from .audit_words import exception_fate, exception_name, many, shortened
+from .audit_words import exception_fate, exception_name, many, needs_attention, shortened
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..core.tomlfile import Document
 
 # beyond these, readers are served by a count; GitHub shows 5,000 results of a SARIF file
 MOST_ISSUES = 5_000
@@ -81,11 +87,11 @@ class Issue(Record):
 
 def issues(audit: Audit) -> list[Issue]:
     """The worst first, then in the policy's order."""
-    line = _lines(audit)
+    lines = _Lines(audit.policy)
     entries = [
         *_faults(audit.problems),
-        *_of_models(audit, line),
-        *_of_exceptions(audit.exceptions, audit.policy.file, line),
+        *_of_models(audit, lines),
+        *_of_exceptions(audit.exceptions, audit.policy.file, lines),
     ]
     return sorted(entries, key=lambda issue: issue.level)
 
@@ -95,15 +101,33 @@ def path_of(file: str) -> str:
     return posixpath.normpath(shortened(file, MOST_OF_A_TEXT).replace("\\", "/"))
 
 
-Line = Callable[[str, int], int | None]
+class _Lines:
+    """Where the entries of a policy stand; the file is parsed when the first is looked for."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    @cached_property
+    def _document(self) -> Document:
+        from ..core.tomlfile import Document
+
+        return Document.parse(self._policy.file, self._policy.text.encode())
+
+    @cached_property
+    def _wanted(self) -> list[tuple[str, int]]:
+        """The tables behind `Policy.models`, in its order."""
+        values = self._document.values
+        return [(name, place) for name in _WANTING for place in range(len(values.get(name, ())))]
+
+    def of_wanted(self, index: int) -> int | None:
+        return self._document.line(self._wanted[index]) if index < len(self._wanted) else None
+
+    def of_exception(self, index: int) -> int | None:
+        return self._document.line(("exception", index))
 
 
-def _lines(audit: Audit) -> Line:
-    """Where `[[model]]` or `[[exception]]` number so and so stands."""
-    from ..core.tomlfile import Document
-
-    document = Document.parse(audit.policy.file, audit.policy.text.encode())
-    return lambda table, index: document.line((table, index))
+# tables of a policy that say what must run
+_WANTING = ("model", "together")
 
 
 def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
@@ -134,7 +158,7 @@ _RUNS_NOT = {
 }
 
 
-def _of_models(audit: Audit, line: Line) -> Iterator[Issue]:
+def _of_models(audit: Audit, lines: _Lines) -> Iterator[Issue]:
     parts: dict[tuple[int, str, Result], list[_Member]] = {}
     for group in audit.groups:
         for row in group.rows:
@@ -142,7 +166,7 @@ def _of_models(audit: Audit, line: Line) -> Iterator[Issue]:
                 key = (row.wanted.index, part[0], part[1])
                 parts.setdefault(key, []).append((group, row, part))
     for (index, _, _), members in sorted(parts.items(), key=lambda item: item[0][0]):
-        yield _issue(members, audit.policy, line("model", index))
+        yield _issue(members, audit.policy, lines.of_wanted(index))
 
 
 def _parts(row: Row) -> Iterator[_Part]:
@@ -201,16 +225,16 @@ def _weight(member: _Member) -> tuple[int, float]:
     return row.exit_code, (reason.short or 0) if reason is not None else 0
 
 
-def _of_exceptions(uses: Iterable[ExemptionUse], file: str, line: Line) -> Iterator[Issue]:
+def _of_exceptions(uses: Iterable[ExemptionUse], file: str, lines: _Lines) -> Iterator[Issue]:
     for use in uses:
-        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
+        if needs_attention(use):
             rule = ENDED if use.use is Use.EXPIRED else NEEDLESS
             name = exception_name(use)
             yield Issue(
                 level=Level.WARNING,
                 rule=rule,
                 file=file,
-                line=line("exception", use.exemption.index),
+                line=lines.of_exception(use.exemption.index),
                 key=f"{rule} {name} {use.exemption.index}",
                 subject=name,
                 text=f"exception for {shortened(name, MOST_OF_A_NAME)}: {exception_fate(use)}",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..audit.record import Audit, Result, Use
 from ..audit.state import State, state_of
 from .audit_issues import NOT_JUDGED, Level, issues
-from .audit_words import ANSWERS, results, shortened, spread
+from .audit_words import ANSWERS, many, results, shortened, spread
 
 # readers keep 4 KB of a plugin's output, older ones 1 KB
 _MOST_OF_THE_WORDS = 600
@@ -38,6 +38,8 @@ def _line(state: State, words: str) -> str:
 def _words(audit: Audit) -> str:
     """The outcome, then the worst issue with the number of the others."""
     said = f"{ANSWERS[audit.exit_code][1]}: {spread(audit)}, {results(audit)}"
+    if expired := _expired(audit):
+        said += f", {many(expired, 'exception')} expired"
     entries = [issue for issue in issues(audit) if issue.level is not Level.NOTE]
     if not entries:
         return said
@@ -57,5 +59,8 @@ def _figures(audit: Audit) -> Iterator[str]:
         yield f"{result}={count};{thresholds.get(result, ';')};0;{most}"
     yield f"machines={audit.machines};;;0;"
     yield f"problems={len(audit.problems)};0;;0;"
-    expired = sum(each.use is Use.EXPIRED for each in audit.exceptions)
-    yield f"expired_exceptions={expired};0;;0;"
+    yield f"expired_exceptions={_expired(audit)};0;;0;"
+
+
+def _expired(audit: Audit) -> int:
+    return sum(each.use is Use.EXPIRED for each in audit.exceptions)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..audit.record import Audit, MachineGroup, Result, Row
-from .audit_words import why
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row
+from .audit_words import exception_fate, exception_name, needs_attention, why
 from .layout import clean
 
 
@@ -18,6 +18,7 @@ def render(audit: Audit) -> str:
     """
     points = [*map(_fault, map(str, audit.problems))]
     points += [_point(group, row) for group in audit.groups for row in group.rows]
+    points += [_exception(use) for use in audit.exceptions if needs_attention(use)]
     lines = ["TAP version 14", f"1..{len(points)}"]
     for number, (verdict, words, details) in enumerate(points, 1):
         state, _, directive = verdict.partition(" # ")
@@ -39,6 +40,11 @@ def _point(group: MachineGroup, row: Row) -> tuple[str, str, list[str]]:
 
 def _fault(text: str) -> tuple[str, str, list[str]]:
     return "not ok", _escaped(text), []
+
+
+def _exception(use: ExemptionUse) -> tuple[str, str, list[str]]:
+    words = f"exception for {exception_name(use)}: {exception_fate(use)}"
+    return "not ok # TODO not counted", _escaped(words), []
 
 
 def _details(row: Row) -> Iterator[str]:

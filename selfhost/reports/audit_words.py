@@ -86,6 +86,11 @@ def warnings(row: Row) -> str:
     return ", ".join(finding.check for finding in row.findings if finding.outcome is Outcome.WARN)
 
 
+def needs_attention(use: ExemptionUse) -> bool:
+    """Whether it has ended, or covers nothing on machines that were judged."""
+    return use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned)
+
+
 def exception_name(use: ExemptionUse) -> str:
     """`memory of mistral-7b on host:edge-*`."""
     each = use.exemption

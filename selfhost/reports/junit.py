@@ -7,11 +7,12 @@ GitLab keeps the first of two equal names, so no two are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..audit.record import Audit, MachineGroup, Result, Row, Use
-from .audit_words import exception_fate, exception_name
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row
+from .audit_words import exception_fate, exception_name, needs_attention
 from .layout import clean
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def render(audit: Audit) -> str:
     suites = [_suite(group, audit) for group in audit.groups]
     if audit.problems:
         suites.append(_problems(audit))
-    if audit.exceptions:
-        suites.append(_exceptions(audit))
+    if uses := [use for use in audit.exceptions if needs_attention(use)]:
+        suites.append(_exceptions(uses))
     root = Element("testsuites", name="selfhost audit")
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in suites)))
@@ -124,15 +125,14 @@ def _problems(audit: Audit) -> Element:
     return _counted(suite)
 
 
-def _exceptions(audit: Audit) -> Element:
+def _exceptions(uses: Iterable[ExemptionUse]) -> Element:
     """What has ended or covers nothing is skipped, with what to do: by itself it breaks nothing."""
     from xml.etree.ElementTree import Element, SubElement
 
     suite = Element("testsuite", name=EXCEPTIONS)
-    for number, use in enumerate(audit.exceptions, 1):
+    for number, use in enumerate(uses, 1):
         name = clean(f"{number}. {exception_name(use)}")
         case = SubElement(suite, "testcase", name=name, classname=EXCEPTIONS)
-        if use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned):
-            message = clean(f"{use.use}: {exception_fate(use)}")
-            SubElement(case, "skipped", type=f"exception-{use.use}", message=message)
+        message = clean(f"{use.use}: {exception_fate(use)}")
+        SubElement(case, "skipped", type=f"exception-{use.use}", message=message)
     return _counted(suite)

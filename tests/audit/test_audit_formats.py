@@ -401,6 +401,16 @@ def test_faults_alone_make_a_report_that_is_red(name: str) -> None:
             assert word in result.words
 
 
+@pytest.mark.parametrize(("situation", "word"), [("expired", "ended on"), ("unused", "remove it")])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("jsonl", "json")])
+def test_an_exception_that_has_ended_or_covers_nothing_is_told(
+    name: str, situation: str, word: str
+) -> None:
+    """Whoever answers for it reads one report, not all of them."""
+    words = read(name, SITUATIONS[situation]).words
+    assert word in words or situation in words
+
+
 # ------------------------------------------------------------------ GitHub
 
 
@@ -691,19 +701,45 @@ def test_every_format_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "selfhost_audit_exit_code 2\n" in (folder / "prometheus").read_text()
 
 
+@pytest.mark.parametrize(
+    ("policy", "fault"),
+    [
+        ("schema = 1\n" + model("gpt2") + model("no-such-model"), "no-such-model"),
+        ("schema = 1\n" + model("gpt2") + "bogus = 1\n", "bogus"),
+        ("schema = ", "not valid TOML"),
+        (None, "does not exist"),
+    ],
+    ids=["unknown model", "faulty policy", "no TOML", "no file"],
+)
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_could_not_be_judged_never_looks_like_an_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    policy: str | None,
+    fault: str,
 ) -> None:
-    """On standard output and in the file of --output: nothing, or a report that is red."""
-    policy = "schema = 1\n" + model("gpt2") + model("no-such-model")
-    code, out, err = run(tmp_path, capsys, "--format", name, policy=policy)
-    assert code == (3 if name == "nagios" else 2)
-    assert "no-such-model" in err
-    file = tmp_path / "report"
-    run(tmp_path, capsys, "--format", name, "--output", str(file), policy=policy)
+    """On standard output: nothing, or a report that is red. In a file, be it of --output or of the format: a report that is red."""
+    path = tmp_path / "audit.toml"
+    if policy is not None:
+        path.write_text(policy)
+    files = [tmp_path / "named", tmp_path / "of-output"]
+    words = ["audit", str(path), "--machines", str(RECORDS / "vm-24gib.json"), "--format"]
+    assert cli.main([*words, name]) == (3 if name == "nagios" else 2)
+    out, err = capsys.readouterr()
+    assert fault in err
+    assert cli.main([*words, f"{name}={files[0]}"]) == 2
+    assert cli.main([*words, name, "--output", str(files[1])]) == 2
+    assert capsys.readouterr().out == ""
+    texts = [file.read_text(encoding="utf-8") for file in files]
     if FORMATS[name].shows_problems:
-        assert "no-such-model" in out or name == "prometheus"
-        assert (out == file.read_text(encoding="utf-8")) is (name != "prometheus")
+        texts.append(out)
     else:
         assert out == ""
+    for text in texts:
+        if name == "prometheus":
+            assert "selfhost_audit_exit_code 2\n" in text
+        elif name != "jsonl":
+            result = CONSUMERS[name](text)
+            assert result.red
+            assert fault in result.words
