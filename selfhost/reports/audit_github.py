@@ -20,7 +20,7 @@ def render(audit: Audit) -> str:
     entries = [issue for issue in issues(audit) if issue.level in _COMMANDS]
     lines = [_annotation(issue) for issue in entries[:MOST_SHOWN]]
     if rest := entries[MOST_SHOWN:]:
-        message = f"and {many(len(rest), 'annotation')} more: see the other reports of this audit"
+        message = f"and {many(len(rest), 'more annotation')}: see the other reports of this audit"
         lines.append(_command(_COMMANDS[rest[0].level], {"title": "selfhost audit"}, message))
     if not lines:
         word, sentence = ANSWERS[audit.exit_code]

@@ -24,7 +24,7 @@ def render(audit: Audit) -> str:
     listed = entries[:MOST_ISSUES]
     if rest := entries[MOST_ISSUES:]:
         listed[-1] = rest[0].replace(
-            key="the rest", text=f"and {many(len(rest) + 1, 'issue')} more, not listed", remedy=None
+            key="the rest", text=f"and {many(len(rest) + 1, 'more issue')}, not listed", remedy=None
         )
     return json.dumps([_entry(issue) for issue in listed], indent=1) + "\n"
 

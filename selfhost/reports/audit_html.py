@@ -287,7 +287,7 @@ def _exceptions(audit: Audit) -> str:
     uses = sorted(audit.exceptions, key=lambda use: (use.use is not Use.EXPIRED, use.use))
     rows = "".join(map(_exception, uses[:_MOST_EXCEPTIONS]))
     rest = len(uses) - _MOST_EXCEPTIONS
-    more = f'<p class="note">{many(rest, "exception")} more, not listed.</p>' if rest > 0 else ""
+    more = f'<p class="note">{many(rest, "more exception")}, not listed.</p>' if rest > 0 else ""
     head = "".join(
         f'<th scope="col">{title}</th>'
         for title in ("Exception", "Ends", "State", "Reason", "Owner")

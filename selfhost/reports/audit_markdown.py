@@ -45,7 +45,7 @@ def render(audit: Audit) -> str:
             left -= size
             lines.append(line)
         if rest:
-            lines += ["", f"{many(rest, 'row')} more, not listed: see the other reports."]
+            lines += ["", f"{many(rest, 'more row')}, not listed: see the other reports."]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -67,7 +67,7 @@ def render(audit: Audit) -> str:
 
 def _invocation(audit: Audit, rest: int) -> dict[str, Any]:
     """How the run ended; what is not listed is counted here."""
-    said = [f"{many(rest, 'result')} more, not listed"] if rest else []
+    said = [f"{many(rest, 'more result')}, not listed"] if rest else []
     return {
         "executionSuccessful": not audit.problems,
         "exitCode": audit.exit_code,

@@ -426,7 +426,7 @@ def test_github_shows_nine_annotations_and_counts_the_rest(count: int, lines: in
     text = render("github", many_failures(count), NOW)
     assert len(text.splitlines()) == lines
     if count > 9:
-        assert f"and {count - 9} annotation" in text
+        assert f"and {count - 9} more annotation" in text
 
 
 def test_annotations_stand_at_the_line_of_the_policy() -> None:
@@ -553,6 +553,23 @@ def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
     assert values["exceptions"] == {("used",): 0, ("unused",): 1, ("expired",): 0}
 
 
+# ------------------------------------------------------------------ JUnit
+
+
+@pytest.mark.parametrize(("outcome", "red"), [(FAIL, "failure"), (Outcome.WARN, "skipped")])
+def test_junit_keeps_the_worst_suites_and_counts_the_others(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, red: str
+) -> None:
+    """GitLab reads 30 MB of a file: what is left out stays red where it was."""
+    monkeypatch.setattr("selfhost.reports.junit.MOST_CHARACTERS", 1)
+    table = {("mistral-7b", "m2"): {"memory": FAIL}, ("mistral-7b", "m3"): {"disk": outcome}}
+    of = audit(TWO, ("m1", "m2", "m3"), table)
+    assert read("junit", of).red
+    tree = etree.fromstring(render("junit", of, NOW).encode())
+    assert [suite.get("name") for suite in tree] == ["m2", "2 more classes of machines"]
+    assert tree[1].find(f".//{red}") is not None
+
+
 # ------------------------------------------------------------------ HTML
 
 
@@ -619,7 +636,7 @@ def test_markdown_is_cut_below_a_mebibyte_and_says_so() -> None:
     )
     assert 1_000_000 < len(text.encode()) < 1 << 20
     listed = len(re.findall(r"(?m)^\| ✗", text))
-    assert f"{3_000 - listed:,} rows more, not listed" in text
+    assert f"{3_000 - listed:,} more rows, not listed" in text
 
 
 def test_reports_of_many_classes_are_read_back() -> None:
