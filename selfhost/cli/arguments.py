@@ -178,6 +178,11 @@ def _take_format_from_output(
     if any(word == "--json" or word.partition("=")[0] == "--format" for word in words):
         return
     suffix = (getattr(options, "output", None) or "").rpartition(".")[2]
+    if parser.command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
+        return
     formats = next((action.choices for action in parser._actions if action.dest == "format"), None)
     if formats is not None and suffix in formats:
         options.format = suffix

@@ -23,27 +23,29 @@ class Format(Record):
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
     `shows_problems`: the report also goes to standard output where not all could be judged. It
-    then shows what is wrong as errors, and nobody can take it for an answer.
+    then shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
+    --output that chooses the format, None where no end is its own.
     """
 
     module: str
     function: str = "render"
     is_stamped: bool = False
     shows_problems: bool = True
+    suffix: str | None = None
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(module="audit_json", function="dumps", shows_problems=False),
-    "jsonl": Format(module="audit_json", function="jsonl", shows_problems=False),
-    "markdown": Format(module="audit_markdown"),
-    "html": Format(module="audit_html"),
-    "junit": Format(module="junit"),
-    "tap": Format(module="audit_tap"),
+    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
+    "jsonl": Format(module="audit_json", function="jsonl", shows_problems=False, suffix="jsonl"),
+    "markdown": Format(module="audit_markdown", suffix="md"),
+    "html": Format(module="audit_html", suffix="html"),
+    "junit": Format(module="junit", suffix="xml"),
+    "tap": Format(module="audit_tap", suffix="tap"),
     "github": Format(module="audit_github"),
     "gitlab": Format(module="audit_gitlab"),
-    "sarif": Format(module="audit_sarif"),
-    "prometheus": Format(module="audit_prometheus", is_stamped=True),
+    "sarif": Format(module="audit_sarif", suffix="sarif"),
+    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
     "nagios": Format(module="audit_nagios"),
 }
 # the format whose reader wants exit codes of its own

@@ -718,6 +718,20 @@ def test_every_format_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "selfhost_audit_exit_code 2\n" in (folder / "prometheus").read_text()
 
 
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.suffix])
+def test_the_end_of_output_chooses_the_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A page that is asked for as `audit.html` is HTML; a format that is named counts for more."""
+    file = tmp_path / f"report.{FORMATS[name].suffix}"
+    assert run(tmp_path, capsys, "--output", str(file))[:2] == (0, "")
+    text = file.read_text(encoding="utf-8")
+    if name != "prometheus":
+        assert CONSUMERS[name](text).red in (False, None)
+    assert run(tmp_path, capsys, "--output", str(file), "--format", "tap")[0] == 0
+    assert file.read_text(encoding="utf-8").startswith("TAP version 14\n")
+
+
 @pytest.mark.parametrize(
     ("policy", "fault"),
     [
