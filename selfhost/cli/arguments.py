@@ -198,6 +198,11 @@ def _take_format_from_output(
     if any(word == "--json" or word.partition("=")[0] == "--format" for word in words):
         return
     suffix = (getattr(options, "output", None) or "").rpartition(".")[2]
+    if parser.command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        options.format = [name for name, form in FORMATS.items() if form.suffix == suffix]
+        return
     formats = next((action.choices for action in parser._actions if action.dest == "format"), None)
     if formats is not None and suffix in formats:
         options.format = suffix
@@ -482,12 +487,15 @@ _VERBOSE = {
 def add_output(parser: argparse.ArgumentParser, command: str) -> None:
     look = parser.add_argument_group("output")
     if command == "audit":
+        from ..reports.audit_formats import FORMATS
+
+        *names, last = FORMATS
         look.add_argument(
             "--format",
             action="append",
             default=[],
             metavar="NAME[=FILE]",
-            help="text, json, jsonl or junit; =FILE writes it there",
+            help=f"{', '.join(names)} or {last}; =FILE writes it there",
         )
         look.add_argument(
             "--json",

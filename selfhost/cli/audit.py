@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
-from ..core.errors import InputError, Problem
+from ..core.errors import InputError, PolicyError, Problem, SelfhostError, WorkloadError
+from ..reports.audit_formats import FORMATS, MONITORING, render
 from .arguments import Parser, add_output, add_specs, parse
-from .errors import UsageError, to_standard_error
+from .errors import UsageError, complain, in_flags, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
 from .output import deliver, present, tell_left_aside, write, write_file
 
@@ -50,13 +52,43 @@ def parser() -> Parser:
     return parser
 
 
-AUDIT_FORMATS = ("text", "json", "jsonl", "junit")
 # the name of a format, and the file for it; None is --output or standard output
 Output = tuple[str, str | None]
 
 
 def run(words: list[str]) -> int:
     """Judge the machines against the policy, and write every report that was asked for."""
+    return _monitored(words) if _is_monitored(words) else _run(words)
+
+
+def _is_monitored(words: list[str]) -> bool:
+    """Whether a monitoring system reads standard output and the exit code, whatever else is wrong
+    with the command line.
+    """
+    if any(word.partition("=")[0] == "--output" for word in words):
+        return False
+    return f"--format={MONITORING}" in words or ("--format", MONITORING) in pairwise(words)
+
+
+def _monitored(words: list[str]) -> int:
+    """As `_run`; where there is no audit, that is a line and an exit code of monitoring too."""
+    from ..audit.state import State
+
+    try:
+        return _run(words)
+    except MemoryError:
+        message = "there is too little memory to answer"
+    except SelfhostError as error:
+        shown = in_flags(error) if isinstance(error, WorkloadError) else error
+        message = str(shown.problems[0]) if isinstance(shown, InputError) else shown.message
+        complain(shown, State.UNKNOWN, wants_json=False)
+    from ..reports.audit_nagios import unknown
+
+    write(unknown(message))
+    return State.UNKNOWN
+
+
+def _run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.init:
         return _init(options.policy)
@@ -74,7 +106,13 @@ def run(words: list[str]) -> int:
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
-    policy = read_policy(Document.read(options.policy))
+    try:
+        policy = read_policy(Document.read(options.policy))
+    except PolicyError as error:
+        from ..reports.audit_formats import without_answer
+
+        faults = without_answer(error.problems, policy=options.policy, today=today)
+        return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     from ..api import check_with, open_catalogue
 
@@ -94,9 +132,9 @@ def run(words: list[str]) -> int:
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
-    _report(options, outputs, audit)
+    code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
-    return audit.exit_code
+    return code
 
 
 def _init(path: str) -> int:
@@ -163,26 +201,55 @@ def _machines(
     return fleet.machines, fleet.problems
 
 
-def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) -> None:
-    """Write the reports that go to files, all of them or none, then the one for standard output."""
+def _answer(
+    options: argparse.Namespace,
+    outputs: list[Output],
+    audit: Audit,
+    error: InputError | None = None,
+) -> int:
+    """Write the reports that go to files, all of them or none, then the one for standard output.
+    Returns the exit code; where not all could be judged it raises `error`, or else an `InputError`.
+    """
+    import time
+
+    now = time.time()
+    if options.output is not None:
+        outputs = [(name, path or options.output) for name, path in outputs]
+    _write_files(outputs, audit, now)
     shown = next((name for name, path in outputs if path is None), None)
-    if options.output is not None and shown is not None and not audit.problems:
-        outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
-    reports = [(path, _audit_report(name, audit)) for name, path in outputs if path is not None]
+    if shown is not None and (FORMATS[shown].shows_problems or not audit.problems):
+        _show(options, shown, audit, now)
+    if error is None and audit.problems:
+        error = InputError(audit.problems)
+    if shown == MONITORING:
+        from ..audit.state import state_of
+
+        if error is not None:
+            complain(error, audit.exit_code, wants_json=False)
+        return state_of(audit)
+    if error is not None:
+        # that is no answer, and nothing on standard output may look like one
+        raise error
+    return audit.exit_code
+
+
+def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
+    """`now` is in seconds since 1970."""
+    from ..core.writing import write_whole
+
+    reports = [(path, render(name, audit, now)) for name, path in outputs if path is not None]
     if reports:
-        from ..core.writing import write_whole
-
         write_whole(reports)
-    if audit.problems:
-        # not all could be judged: that is no answer, and nothing on standard output may look like
-        # one
-        raise InputError(audit.problems)
-    if shown == "text":
-        from ..reports.audit_text import document
 
-        present(options, document(audit, verbose=options.verbose))
-    elif shown is not None:
-        deliver(options, _audit_report(shown, audit))
+
+def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> None:
+    """On standard output; the text as a document, for a terminal draws it."""
+    if name != "text":
+        deliver(options, render(name, audit, now))
+        return
+    from ..reports.audit_text import document
+
+    present(options, document(audit, verbose=options.verbose))
 
 
 def _named_policy(path: str) -> str:
@@ -202,26 +269,14 @@ def _is_date(text: str) -> bool:
 
 def _audit_format(text: str) -> Output:
     name, equals, path = text.partition("=")
-    if name not in AUDIT_FORMATS:
+    if name not in FORMATS:
         from ..core.spelling import nearest
 
-        guess = nearest(name, AUDIT_FORMATS)
+        guess = nearest(name, tuple(FORMATS))
         raise UsageError(
             f"unknown format {name!r}",
-            remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(AUDIT_FORMATS)}",
+            remedy=f"did you mean {guess}?" if guess else f"one of {', '.join(FORMATS)}",
         )
     if equals and path in ("", "-"):
         raise UsageError(f"--format {text} names no file", remedy=f"write --format {name}=FILE")
     return name, path or None
-
-
-def _audit_report(name: str, audit: Audit) -> str:
-    if name == "junit":
-        from ..reports import junit
-
-        return junit.render(audit)
-    from ..reports import audit_json, audit_text, json
-
-    if name == "text":
-        return audit_text.render(audit)
-    return audit_json.jsonl(audit) if name == "jsonl" else json.dumps(audit_json.render(audit))

@@ -124,9 +124,9 @@ def _values(action: Action, typed: str, command: str) -> tuple[str, ...]:
     if action.choices is not None:
         return _beginning(typed, map(str, action.choices))
     if command == "audit" and action.dest == "format":
-        from .audit import AUDIT_FORMATS
+        from ..reports.audit_formats import FORMATS
 
-        return _beginning(typed, AUDIT_FORMATS)
+        return _beginning(typed, tuple(FORMATS))
     if action.dest == "draft":
         return _models(typed)
     look_up = _LOOK_UPS.get(action.dest)

@@ -175,7 +175,7 @@ class Document:
         problems = [
             Problem(
                 file=self.file,
-                line=self._line(path[:-1] if absent else path),
+                line=self.line(path[:-1] if absent else path),
                 key=key_name(path) or None,
                 message=message,
                 remedy=remedy,
@@ -189,7 +189,8 @@ class Document:
             )
         return tuple(problems)
 
-    def _line(self, path: Path) -> int | None:
+    def line(self, path: Path) -> int | None:
+        """Where the value at `path` stands, counted from 1; None where that is not certain."""
         if self.text is None:
             return None
         if self._lines is None:

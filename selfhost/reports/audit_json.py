@@ -40,6 +40,13 @@ def render(audit: Audit) -> dict[str, Any]:
     }
 
 
+def dumps(audit: Audit) -> str:
+    """The document as text."""
+    from .json import dumps as as_text
+
+    return as_text(render(audit))
+
+
 def jsonl(audit: Audit) -> str:
     """One line per machine and model, in the audit's order."""
     import json

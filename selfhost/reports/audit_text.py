@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
-from ..verdict.findings import Outcome
+from .audit_words import (
+    ANSWERS,
+    COUNTED,
+    SIGNS,
+    exception_fate,
+    exception_name,
+    results,
+    spread,
+    warnings,
+    why,
+)
 from .layout import Blank, Block, Column, Document, Paragraph, Span, Table, plain
-from .words import failed_words, say
+from .words import say
 
 # the outcome words of findings that the same colours suit
 _STYLES = {
@@ -21,17 +31,10 @@ _TITLES = {
     Result.UNKNOWN: "Cannot be told",
     Result.EXCEPTED: "Does not run, and is excepted",
 }
-_ANSWERS = {
-    0: ("PASS", "pass", "the policy holds"),
-    1: ("FAIL", "fail", "the policy is broken"),
-    2: ("NOT JUDGED", "fail", "no answer for the whole policy"),
-    3: ("UNKNOWN", "unknown", "whether the policy holds cannot be told"),
-}
-
-
+# by exit code
+_ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
 # rows of the first screen
 _SHOWN = 12
-_SIGNS = {Result.FAIL: "✗", Result.UNKNOWN: "?", Result.EXCEPTED: "!", Result.PASS: "✓"}
 # characters of a reason that stay where the width is small
 _LEAST_WHY = 16
 
@@ -58,7 +61,7 @@ def document(audit: Audit, *, verbose: bool = False) -> Document:
     if uses:
         blocks += [Blank(), Paragraph(spans=(Span(text="Exceptions", style="strong"),))]
         blocks += map(_exception, uses)
-    if not verbose and any(row.reasons for row in audit.rows):
+    if not verbose and any(row.reasons for group in audit.groups for row in group.rows):
         blocks += [Blank(), say("Reasons and what to do: -v")]
     return Document(blocks=tuple(blocks))
 
@@ -66,16 +69,16 @@ def document(audit: Audit, *, verbose: bool = False) -> Document:
 def _head(audit: Audit) -> Iterator[Block]:
     """Whether the policy holds, what was judged, and what is wrong with it."""
     code = audit.exit_code
-    word, style, sentence = _ANSWERS[code]
+    word, sentence = ANSWERS[code]
     yield Paragraph(
-        spans=(Span(text=word, style=style), Span(text=f": {sentence} (exit code {code})")), hang=2
+        spans=(
+            Span(text=word, style=_ANSWER_STYLES[code]),
+            Span(text=f": {sentence} (exit code {code})"),
+        ),
+        hang=2,
     )
-    spread = f"{_many(len(audit.policy.models), 'model')}, {_many(audit.machines, 'machine')}"
-    yield say(f"{audit.policy.file} on {audit.today} (UTC): {spread}", indent=2, hang=2)
-    results = ", ".join(
-        f"{audit.count(result):,} {result}" for result in Result if audit.count(result)
-    )
-    yield say(results or "nothing judged", indent=2, hang=2)
+    yield say(f"{audit.policy.file} on {audit.today} (UTC): {spread(audit)}", indent=2, hang=2)
+    yield say(results(audit), indent=2, hang=2)
     if audit.problems:
         yield Blank()
         for problem in audit.problems:
@@ -98,10 +101,10 @@ def _overview(audit: Audit) -> Iterator[Block]:
     )
     cells = tuple(
         (
-            Span(text=_SIGNS[row.result], style=_STYLES[row.result]),
+            Span(text=SIGNS[row.result], style=_STYLES[row.result]),
             Span(text=row.wanted.label, style="strong"),
             Span(text=group.name if audit.machines > 1 else ""),
-            Span(text=_why(row)),
+            Span(text=why(row)),
         )
         for group, row in rows[:_SHOWN]
     )
@@ -109,29 +112,6 @@ def _overview(audit: Audit) -> Iterator[Block]:
     yield Table(columns=columns, rows=cells, indent=0)
     if len(rows) > _SHOWN:
         yield say(f"{len(rows) - _SHOWN} more: -v")
-
-
-def _why(row: Row) -> str:
-    """What decided the row in a few words."""
-    failed = failed_words(
-        finding.code
-        for finding in row.findings
-        if finding.check in row.failed and finding.outcome is Outcome.FAIL
-    )
-    unsure = f"{', '.join(row.undecided)} not known" if row.undecided else ""
-    excepted = ", ".join(check for check, _ in row.excepted)
-    warned = _warned(row) if row.result is Result.PASS else ""
-    parts = [
-        failed or unsure or (row.reasons[0].text if row.reasons else ""),
-        f"excepted: {excepted}" if excepted else "",
-        f"warns: {warned}" if warned else "",
-        "not counted" if row.exit_code == 0 and row.result in _COUNTED else "",
-    ]
-    return "; ".join(part for part in parts if part)
-
-
-# results that break the policy unless it says otherwise
-_COUNTED = (Result.FAIL, Result.UNKNOWN)
 
 
 def _rows_with(audit: Audit, result: Result, title: str) -> Iterator[Block]:
@@ -166,7 +146,7 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
         Span(text=row.result, style=_STYLES[row.result]),
         Span(text=f" {group.name}: {row.wanted.label}"),
     ]
-    if row.result in _COUNTED and row.exit_code == 0:
+    if row.result in COUNTED and row.exit_code == 0:
         spans.append(Span(text=" (not counted)"))
     yield Paragraph(spans=tuple(spans), indent=2, hang=2)
     # the figures are those of one machine, so a group says of which
@@ -189,42 +169,19 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
 
 
 def _passed(row: Row) -> str:
-    warned = _warned(row)
+    warned = warnings(row)
     return f"{row.wanted.label} (warns: {warned})" if warned else row.wanted.label
 
 
-def _warned(row: Row) -> str:
-    return ", ".join(finding.check for finding in row.findings if finding.outcome is Outcome.WARN)
-
-
 def _exception(use: ExemptionUse) -> Paragraph:
-    each = use.exemption
-    where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
-    match use.use:
-        case Use.USED:
-            text = f"covers {_many(use.rows, 'verdict')}, until {each.expires}"
-        case Use.UNUSED if use.concerned:
-            text = f"covers nothing any more: remove it (it ends on {each.expires})"
-        case Use.EXPIRED if use.rows:
-            text = f"ended on {each.expires}; {_many(use.rows, 'verdict')} would need it"
-        case Use.EXPIRED if use.concerned:
-            text = f"ended on {each.expires}, and nothing needs it: remove it"
-        case Use.EXPIRED:
-            text = f"ended on {each.expires}, and concerns no machine of this audit"
-        case _:
-            text = f"concerns no machine of this audit (it ends on {each.expires})"
     style = "warn" if use.use is not Use.USED and use.concerned else ""
     if use.use is Use.EXPIRED and use.rows:
         style = "fail"
     return Paragraph(
         spans=(
             Span(text=use.use, style=style),
-            Span(text=f" {each.rule} of {each.model}{where}: {text}"),
+            Span(text=f" {exception_name(use)}: {exception_fate(use)}"),
         ),
         indent=2,
         hang=2,
     )
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

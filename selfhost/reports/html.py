@@ -1,17 +1,13 @@
 """The catalogue as one page of HTML: nothing is loaded from anywhere, and without JavaScript every
 row is there.
 
-Layout, style and script are in `catalogue.html`; the policy in its head allows that one style and
-that one script.
+Layout, style and script are in `catalogue.html`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from html import escape
 
 from .. import __version__
 from ..catalogue.offers import Offer
@@ -20,8 +16,9 @@ from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from ..machine.record import Machine
 from ..verdict.record import Answer, Route
-from .layout import clean
 from .list_text import license_words, summary
+from .page import fill
+from .page import text as _text
 from .words import causes, on_machine, planned_words
 
 TYPE_CHECKING = False
@@ -89,17 +86,9 @@ def catalogue_page(
     """The whole page, in ASCII for any pipe. `prices`: the cheapest offer by a model's id;
     `asked`: the options beside the defaults; `ruled_out`: how many models they leave out.
     """
-    template = _template()
-    style, script = (
-        template.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0] for tag in ("style", "script")
-    )
     title = f"Language, speech and image models {on_machine(machine)}"
     dates = _dates(prices)
     blanks = {
-        "policy": (
-            f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri"
-            " 'none'; form-action 'none'"
-        ),
         "version": _text(__version__),
         "title": _text(title),
         "summary": _text(_summary(rows, machine, ruled_out)),
@@ -126,34 +115,11 @@ def catalogue_page(
             " estimates: check a model by itself."
         ),
     }
-    # in one go: what a spec says is never a blank to fill
-    page = re.sub(r"\{\{(\w+)\}\}", lambda blank: blanks[blank[1]], template)
-    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return fill("catalogue.html", blanks)
 
 
 def _summary(rows: Sequence[Answer], machine: Machine, ruled_out: int) -> str:
     return summary(rows, machine, ruled_out=ruled_out) if rows else "No model matches."
-
-
-def _template() -> str:
-    with open(
-        os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalogue.html"), encoding="ascii"
-    ) as file:
-        return file.read()
-
-
-def _hash(content: str) -> str:
-    from base64 import b64encode
-    from hashlib import sha256
-
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
-
-
-# most of what stands in a cell stands in others as well
-@lru_cache(maxsize=4096)
-def _text(words: str) -> str:
-    """Safe as the content of an element and as an attribute between double quotes."""
-    return escape(clean(words))
 
 
 def _dates(prices: Mapping[str, Offer]) -> str:
@@ -364,7 +330,8 @@ def _price(offer: Offer | None) -> tuple[str, float | None]:
             tokens = f"{units.dollars(price)} {unit}"
     value = None if into is None else round(INPUT_PER_OUTPUT_TOKEN * into + (out or 0), 4)
     return (
-        f"{_text(tokens)} <small>{_text(offer.provider)}, {_text(offer.as_of)}</small>"
+        f"{_text(tokens)} <small>{_text(offer.provider)},"
+        f' <span class="d">{_text(offer.as_of)}</span></small>'
         if tokens
         else ""
     ), value

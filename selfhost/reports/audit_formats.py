@@ -1,0 +1,84 @@
+"""The report formats of `selfhost audit`: a row each, and the module that renders it.
+
+A module makes one text of one finished `Audit`; it reads no clock and no file. Tests go through
+this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+
+from ..core.records import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..audit.record import Audit
+    from ..core.errors import Problem
+
+
+class Format(Record):
+    """`module` lies beside this file; its `function` takes the audit and gives the text.
+
+    `is_stamped`: the function takes the time of the run too, in seconds since 1970.
+    `shows_problems`: the report also goes to standard output where not all could be judged. It
+    then shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
+    --output that chooses the format, None where no end is its own.
+    """
+
+    module: str
+    function: str = "render"
+    is_stamped: bool = False
+    shows_problems: bool = True
+    suffix: str | None = None
+
+
+FORMATS: Mapping[str, Format] = {
+    "text": Format(module="audit_text", shows_problems=False),
+    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
+    "jsonl": Format(module="audit_json", function="jsonl", shows_problems=False, suffix="jsonl"),
+    "markdown": Format(module="audit_markdown", suffix="md"),
+    "html": Format(module="audit_html", suffix="html"),
+    "junit": Format(module="junit", suffix="xml"),
+    "tap": Format(module="audit_tap", suffix="tap"),
+    "github": Format(module="audit_github"),
+    "gitlab": Format(module="audit_gitlab"),
+    "sarif": Format(module="audit_sarif", suffix="sarif"),
+    "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
+    "nagios": Format(module="audit_nagios"),
+}
+# the format whose reader wants exit codes of its own
+MONITORING = "nagios"
+
+
+def render(name: str, audit: Audit, now: float) -> str:
+    """The audit in the format of that name; `now` is the time of the run in seconds since 1970."""
+    form = FORMATS[name]
+    function = getattr(import_module(f".{form.module}", __package__), form.function)
+    text: str = function(audit, now) if form.is_stamped else function(audit)
+    return text
+
+
+def render_problems(
+    name: str, problems: Iterable[Problem], *, policy: str, today: str, now: float
+) -> str:
+    """The report where nothing could be judged, because of these faults. `policy` is the path of
+    the policy as the user named it, `today` is `YYYY-MM-DD` in UTC.
+    """
+    return render(name, without_answer(problems, policy=policy, today=today), now)
+
+
+def without_answer(problems: Iterable[Problem], *, policy: str, today: str) -> Audit:
+    """An audit that judged nothing: its exit code is 2."""
+    from ..audit.policy import Policy
+    from ..audit.record import Audit
+
+    return Audit(
+        policy=Policy(file=policy, text="", models=()),
+        today=today,
+        machines=0,
+        rows=(),
+        groups=(),
+        problems=tuple(problems),
+    )

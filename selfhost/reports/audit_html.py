@@ -1,0 +1,331 @@
+"""An audit as one page of HTML: a matrix of models by machines that fare alike, and under it the
+reasons, folded. Nothing is loaded from anywhere.
+
+Layout, style and script are in `audit.html`. What does not fit is counted: a browser is slow beyond
+some ten thousand cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import __version__
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..core import units
+from ..core.records import Record
+from ..verdict.findings import Finding
+from .audit_words import (
+    ANSWERS,
+    RESULT_WORDS,
+    SIGNS,
+    exception_fate,
+    exception_name,
+    many,
+    results,
+    shortened,
+    spread,
+    warnings,
+)
+from .page import fill, text
+
+MOST_CELLS = 40_000
+MOST_CLASSES = 200
+MOST_FOLDED = 1_500
+# checks that a cell names
+_CHECKS_SHOWN = 2
+# with so few cells the figures of what runs are there too
+_FEW_CELLS = 300
+_MOST_EXCEPTIONS = 1_000
+_MOST_OF_A_NAME, _MOST_OF_A_TEXT = 120, 1_000
+_ORDER = (Result.FAIL, Result.UNKNOWN, Result.EXCEPTED, Result.PASS)
+
+
+class _Matrix(Record):
+    """What the page has room for: classes of machines from left to right, the worst first, and
+    entries of the policy from top to bottom. `cells` holds the row of an entry on a class, `folded`
+    the cells whose reasons the page shows.
+    """
+
+    groups: tuple[MachineGroup, ...]
+    entries: tuple[int, ...]
+    cells: dict[tuple[int, int], Row]
+    folded: frozenset[tuple[int, int]]
+
+
+def render(audit: Audit) -> str:
+    """The whole page, in ASCII."""
+    matrix = _matrix(audit)
+    word, sentence = ANSWERS[audit.exit_code]
+    blanks = {
+        "version": text(__version__),
+        "title": text(f"{word}: {sentence}"),
+        "state": ("pass", "fail", "fail", "unknown")[audit.exit_code],
+        "word": text(word),
+        "sentence": text(sentence),
+        "facts": "".join(
+            f"<div><dt>{name}</dt><dd>{value}</dd></div>\n" for name, value in _facts(audit)
+        ),
+        "problems": _problems(audit),
+        "head": "".join(map(_heading, matrix.groups)),
+        "rows": "".join(_line(matrix, entry) for entry in matrix.entries),
+        "left": _left_out(audit, matrix),
+        "folded": "".join(_folded(matrix, entry) for entry in matrix.entries),
+        "exceptions": _exceptions(audit),
+        "classes": "".join(map(_class, matrix.groups)),
+        "nothing": "" if matrix.entries else "<p>No model was judged.</p>",
+    }
+    return fill("audit.html", blanks)
+
+
+def _matrix(audit: Audit) -> _Matrix:
+    groups = tuple(sorted(audit.groups, key=_badness)[:MOST_CLASSES])
+    cells = {
+        (row.wanted.index, place): row for place, group in enumerate(groups) for row in group.rows
+    }
+    ranks: dict[int, tuple[bool, int, int]] = {}
+    for (entry, _), row in cells.items():
+        rank = (row.exit_code == 0, _ORDER.index(row.result), entry)
+        ranks[entry] = min(rank, ranks.get(entry, rank))
+    room = MOST_CELLS // max(1, len(groups))
+    entries = tuple(sorted(ranks, key=lambda entry: ranks[entry])[:room])
+    shown = len(entries) * len(groups)
+    worth = sorted(
+        (row.exit_code == 0, _ORDER.index(row.result), key)
+        for key, row in cells.items()
+        if shown <= _FEW_CELLS or row.result is not Result.PASS
+    )
+    # what is folded stands under its entry
+    wanted = set(entries)
+    folded = [key for *_, key in worth if key[0] in wanted]
+    return _Matrix(
+        groups=groups, entries=entries, cells=cells, folded=frozenset(folded[:MOST_FOLDED])
+    )
+
+
+def _badness(group: MachineGroup) -> tuple[int, int, int]:
+    """The classes in which most is broken first; of equal ones the larger."""
+    counted = sum(row.exit_code > 0 for row in group.rows)
+    bad = sum(row.result is not Result.PASS for row in group.rows)
+    return -counted, -bad, -group.count
+
+
+def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
+    yield "Policy", text(shortened(audit.policy.file, _MOST_OF_A_TEXT))
+    yield "Day (UTC)", text(audit.today)
+    yield "Judged", text(spread(audit))
+    yield "Verdicts", text(results(audit))
+    yield "Exit code", str(audit.exit_code)
+
+
+def _problems(audit: Audit) -> str:
+    if not audit.problems:
+        return ""
+    entries = "".join(f"<li>{_said(str(problem))}</li>\n" for problem in audit.problems)
+    return f'<section class="problems"><h2>Could not be judged</h2><ul>\n{entries}</ul></section>'
+
+
+def _left_out(audit: Audit, matrix: _Matrix) -> str:
+    """What the page has no room for; empty where all of it is there."""
+    models = len({row.wanted.index for group in audit.groups for row in group.rows})
+    rest = {
+        "class of machines": len(audit.groups) - len(matrix.groups),
+        "model": models - len(matrix.entries),
+    }
+    said = [many(number, what) for what, number in rest.items() if number > 0]
+    if said:
+        said = [each.replace("class of machiness", "classes of machines") for each in said]
+        words = f"Not on this page: {' and '.join(said)}. The JSON report has all of them."
+        return f'<p class="note">{text(words)}</p>'
+    return ""
+
+
+# ------------------------------------------------------------------ the matrix
+
+
+def _heading(group: MachineGroup) -> str:
+    more = f"<small>and {group.count - 1:,} more</small>" if group.count > 1 else ""
+    return f'<th scope="col">{_name(group.names[0])}{more}</th>'
+
+
+def _line(matrix: _Matrix, entry: int) -> str:
+    rows = [(group, matrix.cells.get((entry, place))) for place, group in enumerate(matrix.groups)]
+    label = next(row.wanted.label for _, row in rows if row is not None)
+    machines = sum(group.count for group, row in rows if row is not None)
+    running = sum(
+        group.count for group, row in rows if row is not None and row.result is Result.PASS
+    )
+    cells = "".join(_cell(matrix, entry, place) for place in range(len(matrix.groups)))
+    share = f'<td class="n">{running:,} of {machines:,}</td>'
+    return f'<tr><th scope="row">{_name(label)}</th>{share}{cells}</tr>\n'
+
+
+def _cell(matrix: _Matrix, entry: int, place: int) -> str:
+    row = matrix.cells.get((entry, place))
+    if row is None:
+        return '<td class="none">not wanted</td>'
+    words = f"{SIGNS[row.result]} {_short(row)}"
+    if (entry, place) in matrix.folded:
+        words = f'<a href="#{_id(entry, place)}">{words}</a>'
+    uncounted = "" if row.exit_code or row.result in _QUIET else "<small>not counted</small>"
+    return f'<td class="{row.result}">{words}{uncounted}</td>'
+
+
+_QUIET = (Result.PASS, Result.EXCEPTED)
+
+
+def _short(row: Row) -> str:
+    """The result in a word, with the checks that made it."""
+    match row.result:
+        case Result.PASS:
+            return "runs"
+        case Result.EXCEPTED:
+            return "excepted"
+        case Result.FAIL:
+            return _with_checks("no", row.failed)
+    return _with_checks("unknown", row.undecided)
+
+
+def _with_checks(word: str, checks: tuple[str, ...]) -> str:
+    """`no: memory, disk and 3 more`."""
+    if not checks:
+        return word
+    more = f" and {len(checks) - _CHECKS_SHOWN} more" if len(checks) > _CHECKS_SHOWN else ""
+    return f"{word}: {', '.join(checks[:_CHECKS_SHOWN])}{more}"
+
+
+# ------------------------------------------------------------------ what is folded
+
+
+def _folded(matrix: _Matrix, entry: int) -> str:
+    """The reasons of one entry, a fold for each class; where it runs, one fold for all."""
+    places = [place for place in range(len(matrix.groups)) if (entry, place) in matrix.folded]
+    if not places:
+        return ""
+    label = matrix.cells[entry, places[0]].wanted.label
+    open_ones = [place for place in places if matrix.cells[entry, place].result is not Result.PASS]
+    folds = [
+        _fold(
+            matrix.cells[entry, place].result,
+            f" on {_name(matrix.groups[place].name)}",
+            _part(matrix, entry, place),
+        )
+        for place in open_ones
+    ]
+    if running := [place for place in places if place not in open_ones]:
+        machines = sum(matrix.groups[place].count for place in running)
+        parts = (
+            f"<h4>{_name(matrix.groups[place].name)}</h4>{_part(matrix, entry, place)}"
+            for place in running
+        )
+        folds.append(_fold(Result.PASS, f" on {many(machines, 'machine')}", "".join(parts)))
+    return f"<h3>{_name(label)}</h3>\n{''.join(folds)}"
+
+
+def _fold(result: Result, where: str, content: str) -> str:
+    head = f"{SIGNS[result]} {RESULT_WORDS[result]}"
+    return (
+        f'<details class="{result}"><summary><b>{head}</b>{where}</summary>\n'
+        f"<div>{content}</div></details>\n"
+    )
+
+
+def _part(matrix: _Matrix, entry: int, place: int) -> str:
+    inside = "".join(_inside(matrix.groups[place], matrix.cells[entry, place]))
+    return f'<div id="{_id(entry, place)}">{inside}</div>\n'
+
+
+def _inside(group: MachineGroup, row: Row) -> Iterator[str]:
+    if group.count > 1:
+        which = "one of them" if row.result is Result.PASS else "the one that lacks most"
+        yield f"<p>Figures of {_name(row.machine)}, {which}.</p>"
+    bars = "".join(_bar(finding) for finding in row.findings if finding.check in _SIZES)
+    if bars:
+        yield f'<dl class="bars">{bars}</dl>'
+    if row.reasons:
+        yield "<ul>"
+        for reason in row.reasons:
+            remedy = f'<p class="todo">To do: {_said(reason.remedy)}</p>' if reason.remedy else ""
+            yield f"<li>{_said(str(reason))}\n{remedy}</li>"
+        yield "</ul>"
+    for check, each in row.excepted:
+        owner = f" ({each.owner})" if each.owner else ""
+        yield f"<p>{_said(f'{check}: excepted until {each.expires}: {each.reason}{owner}')}</p>"
+    if row.result is Result.PASS and (warned := warnings(row)):
+        yield f"<p>Warns: {text(warned)}.</p>"
+
+
+# how sizes of each check print
+_SIZES = {"memory": units.binary, "disk": units.decimal}
+
+
+def _bar(finding: Finding) -> str:
+    """What is there against what is needed, to one scale; empty where either is not known."""
+    needs, has = finding.needs, finding.has
+    if not isinstance(needs, int) or not isinstance(has, int) or finding.unit != "bytes":
+        return ""
+    size = _SIZES[finding.check]
+    missing = f", {size(int(finding.short))} missing" if finding.short else ""
+    words = f"needs {size(needs)}, has {size(has)}{missing}"
+    scale = max(needs, has, 1)
+    used, there = (round(100 * part / scale, 1) for part in (min(needs, has), has))
+    lacks = round(100 - there, 1) if needs > has else 0
+    return (
+        f'<div><dt>{finding.check}</dt><dd><svg viewBox="0 0 100 6" preserveAspectRatio="none"'
+        f' aria-hidden="true"><rect class="has" width="{there}" height="6"/>'
+        f'<rect class="used" width="{used}" height="6"/>'
+        f'<rect class="lacks" x="{there}" width="{lacks}" height="6"/></svg>'
+        f"<span>{text(words)}</span></dd></div>"
+    )
+
+
+# ------------------------------------------------------------------ exceptions and machines
+
+
+def _exceptions(audit: Audit) -> str:
+    if not audit.exceptions:
+        return "<p>The policy has none.</p>"
+    uses = sorted(audit.exceptions, key=lambda use: (use.use is not Use.EXPIRED, use.use))
+    rows = "".join(map(_exception, uses[:_MOST_EXCEPTIONS]))
+    rest = len(uses) - _MOST_EXCEPTIONS
+    more = f'<p class="note">{many(rest, "more exception")}, not listed.</p>' if rest > 0 else ""
+    head = "".join(
+        f'<th scope="col">{title}</th>'
+        for title in ("Exception", "Ends", "State", "Reason", "Owner")
+    )
+    return (
+        '<div class="table" tabindex="0" role="region" aria-label="Exceptions, scrollable"><table'
+        f' class="list"><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>{more}'
+    )
+
+
+_EXCEPTION_SIGNS = {Use.USED: "!", Use.UNUSED: "?", Use.EXPIRED: "✗"}
+
+
+def _exception(use: ExemptionUse) -> str:
+    each = use.exemption
+    state = f"{_EXCEPTION_SIGNS[use.use]} {use.use}"
+    return (
+        f'<tr><th scope="row">{_name(exception_name(use))}</th><td class="n">{each.expires}</td>'
+        f'<td class="{use.use}">{text(state)} <small>{text(exception_fate(use))}</small></td>'
+        f"<td>{_said(each.reason)}</td><td>{_name(each.owner or '')}</td></tr>\n"
+    )
+
+
+def _class(group: MachineGroup) -> str:
+    names = ", ".join(_name(name) for name in group.names)
+    more = f" and {group.count - len(group.names):,} more" if group.count > len(group.names) else ""
+    counts = {result: sum(row.result is result for row in group.rows) for result in _ORDER}
+    cells = "".join(f'<td class="n">{count or ""}</td>' for count in counts.values())
+    return f'<tr><th scope="row">{names}{more}</th><td class="n">{group.count:,}</td>{cells}</tr>\n'
+
+
+def _id(entry: int, place: int) -> str:
+    return f"m{entry}-c{place}"
+
+
+def _name(name: str) -> str:
+    return f"<bdi>{text(shortened(name, _MOST_OF_A_NAME))}</bdi>" if name else ""
+
+
+def _said(words: str) -> str:
+    return text(shortened(words, _MOST_OF_A_TEXT))

@@ -1,0 +1,116 @@
+"""Words that several reports of an audit share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..audit.record import Audit, ExemptionUse, Result, Row, Use
+from ..verdict.findings import Outcome
+from .layout import clean
+from .words import failed_words
+
+SIGNS: Mapping[Result, str] = {
+    Result.FAIL: "✗",
+    Result.UNKNOWN: "?",
+    Result.EXCEPTED: "!",
+    Result.PASS: "✓",
+}
+RESULT_WORDS: Mapping[Result, str] = {
+    Result.PASS: "runs",
+    Result.FAIL: "does not run",
+    Result.UNKNOWN: "cannot be told",
+    Result.EXCEPTED: "does not run, and is excepted",
+}
+# by exit code: the word of the outcome, and the sentence
+ANSWERS: Mapping[int, tuple[str, str]] = {
+    0: ("PASS", "the policy holds"),
+    1: ("FAIL", "the policy is broken"),
+    2: ("NOT JUDGED", "no answer for the whole policy"),
+    3: ("UNKNOWN", "whether the policy holds cannot be told"),
+}
+# results that break the policy unless it says otherwise
+COUNTED = (Result.FAIL, Result.UNKNOWN)
+_DIGITS = 8
+
+
+def spread(audit: Audit) -> str:
+    """`3 models, 12 machines`."""
+    return f"{many(len(audit.policy.models), 'model')}, {many(audit.machines, 'machine')}"
+
+
+def results(audit: Audit) -> str:
+    """`30 pass, 6 fail`, or `nothing judged`."""
+    counts = ((result, audit.count(result)) for result in Result)
+    return ", ".join(f"{count:,} {result}" for result, count in counts if count) or "nothing judged"
+
+
+def many(number: int, what: str) -> str:
+    """`1 machine`, `1,200 machines`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def shortened(text: str, most: int) -> str:
+    """`text` on one line, in at most `most` characters. What is cut ends in a hash of the whole:
+    two texts that differ stay different.
+    """
+    shown = clean(text)
+    if len(shown) <= most:
+        return shown
+    from hashlib import sha256
+
+    digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
+    return f"{shown[: most - _DIGITS - 1]}…{digest}"
+
+
+def why(row: Row) -> str:
+    """What decided the row in a few words."""
+    failed = failed_words(
+        finding.code
+        for finding in row.findings
+        if finding.check in row.failed and finding.outcome is Outcome.FAIL
+    )
+    unsure = f"{', '.join(row.undecided)} not known" if row.undecided else ""
+    excepted = ", ".join(check for check, _ in row.excepted)
+    warned = warnings(row) if row.result is Result.PASS else ""
+    parts = [
+        failed or unsure or (row.reasons[0].text if row.reasons else ""),
+        f"excepted: {excepted}" if excepted else "",
+        f"warns: {warned}" if warned else "",
+        "not counted" if row.exit_code == 0 and row.result in COUNTED else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def warnings(row: Row) -> str:
+    """The checks that warn."""
+    return ", ".join(finding.check for finding in row.findings if finding.outcome is Outcome.WARN)
+
+
+def needs_attention(use: ExemptionUse) -> bool:
+    """Whether it has ended, or covers nothing on machines that were judged."""
+    return use.use is Use.EXPIRED or (use.use is Use.UNUSED and use.concerned)
+
+
+def exception_name(use: ExemptionUse) -> str:
+    """`memory of mistral-7b on host:edge-*`."""
+    each = use.exemption
+    where = f" on {' '.join(map(str, each.machines))}" if each.machines else ""
+    return f"{each.rule} of {each.model}{where}"
+
+
+def exception_fate(use: ExemptionUse) -> str:
+    """What became of an exception, and what to do about it."""
+    each = use.exemption
+    match use.use:
+        case Use.USED:
+            return f"covers {many(use.rows, 'verdict')}, until {each.expires}"
+        case Use.UNUSED if use.concerned:
+            return f"covers nothing any more: remove it (it ends on {each.expires})"
+        case Use.EXPIRED if use.rows:
+            return f"ended on {each.expires}; {many(use.rows, 'verdict')} would need it"
+        case Use.EXPIRED if use.concerned:
+            return f"ended on {each.expires}, and nothing needs it: remove it"
+        case Use.EXPIRED:
+            return f"ended on {each.expires}, and concerns no machine of this audit"
+        case _:
+            return f"concerns no machine of this audit (it ends on {each.expires})"

@@ -1,0 +1,776 @@
+"""Every report format of an audit, as its own consumer reads it: valid, red where the exit code is not 0, and deaf to orders in names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from html import unescape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from jsonschema import Draft4Validator, Draft202012Validator
+from lxml import etree, html
+from markdown_it import MarkdownIt
+from prometheus_client.parser import text_string_to_metric_families
+
+from helpers import audits
+from helpers.audits import NOW, TODAY, audit, exception, model
+from helpers.figures import PACKAGE
+from helpers.paths import DATA, RECORDS, SCHEMAS
+from selfhost.audit.record import Audit
+from selfhost.audit.state import State, state_of
+from selfhost.cli import main as cli
+from selfhost.core.errors import Problem
+from selfhost.reports.audit_formats import FORMATS, render, render_problems
+from selfhost.reports.audit_github import MOST_SHOWN
+from selfhost.reports.audit_html import MOST_CLASSES
+from selfhost.reports.layout import clean
+from selfhost.verdict.findings import Outcome
+
+FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
+XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
+SARIF = Draft4Validator(json.loads((DATA / "sarif-schema-2.1.0.json").read_text(encoding="utf-8")))
+SCHEMA = Draft202012Validator(json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8")))
+
+
+class Read(NamedTuple):
+    """What a consumer makes of a report: whether it is red (None: the format does not say), how many things it holds, and all text in it."""
+
+    red: bool | None
+    things: int
+    words: str
+
+
+# ------------------------------------------------------------------ the consumers
+
+
+def of_text(text: str) -> Read:
+    return Read(not text.startswith("PASS:"), 0, text)
+
+
+def of_json(text: str) -> Read:
+    value = json.loads(text)
+    SCHEMA.validate(value)
+    return Read(
+        value["exit_code"] != 0, len(value["verdicts"]), json.dumps(value, ensure_ascii=False)
+    )
+
+
+def of_jsonl(text: str) -> Read:
+    rows = [json.loads(line) for line in text.splitlines()]
+    return Read(None, len(rows), json.dumps(rows, ensure_ascii=False))
+
+
+def of_markdown(text: str) -> Read:
+    """CommonMark with GitHub's tables: what is shown is text, code and line breaks, and every row has its cells."""
+    assert len(text.encode()) < 1 << 20
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    words, cells = [], 0
+    for token in tokens:
+        assert token.type not in ("html_block", "fence", "code_block", "blockquote_open")
+        cells += token.type in ("td_open", "th_open")
+        for child in token.children or ():
+            assert child.type in ("text", "html_inline", "softbreak", "text_special"), child
+            if child.type == "html_inline":
+                assert child.content in ("<code>", "</code>", "<br>")
+            words.append(child.content)
+    width = {row.count("|") for row in text.splitlines() if row.startswith("| ")}
+    assert width <= {6, 7}, width
+    heading = next(token.content for token in tokens if token.type == "inline")
+    return Read(not heading.startswith("PASS:"), cells, "\n".join(words))
+
+
+def of_html(text: str) -> Read:
+    """As a browser parses it: nothing is loaded, nothing runs but the one script that the policy names, and every link of the matrix leads somewhere."""
+    assert text.isascii()
+    page = html.document_fromstring(text)
+    for node in page.iter(etree.Element):
+        assert TAGS.fullmatch(node.tag)
+        assert not {key for key in node.attrib if key.startswith("on")} | {"src", "style"} & {
+            *node.attrib
+        }
+    (script,), (style,) = page.iter("script"), page.iter("style")
+    policy = page.xpath("string(//meta[@http-equiv]/@content)")
+    for content in (script.text, style.text):
+        digest = b64encode(sha256(content.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert not re.search(r"url\(|@import|@font-face|https?:", style.text + script.text)
+    ids = page.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    assert {link.removeprefix("#") for link in page.xpath("//a/@href")} <= set(ids)
+    columns = {
+        sum(cell.tag in ("th", "td") for cell in row)
+        for row in page.xpath("//tr[ancestor::*/caption]")
+    }
+    assert len(columns) <= 2
+    (matrix,) = page.find_class("matrix")
+    for cell in matrix.xpath(".//tbody//td[not(@class='n')]"):
+        # by sign and word, not by colour alone
+        assert re.match(r"([✓✗?!] \w|not wanted)", cell.text_content())
+    red = page.find(".//h1/b").get("class") != "pass"
+    cells = matrix.xpath(".//tbody//td") + page.xpath("//details")
+    return Read(red, len(cells), page.text_content())
+
+
+# what a page of an audit is made of
+TAGS = re.compile(
+    "html|head|meta|title|style|body|header|h[1-4]|b|dl|div|dt|dd|main|section|p|ul|li|table|caption"
+    "|thead|tbody|tr|th|td|small|bdi|a|details|summary|svg|rect|span|footer|script"
+)
+
+
+def of_junit(text: str) -> Read:
+    tree = etree.fromstring(text.encode())
+    XSD.assertValid(tree)
+    # GitLab keeps the first of two equal names
+    names = [(case.get("classname"), case.get("name")) for case in tree.iter("testcase")]
+    assert len(names) == len(set(names)) == int(tree.get("tests"))
+    words = [value for node in tree.iter() for value in (*node.attrib.values(), node.text or "")]
+    red = int(tree.get("failures")) + int(tree.get("errors"))
+    assert red == len(tree.findall(".//failure")) + len(tree.findall(".//error"))
+    return Read(red > 0, len(names), "\n".join(words))
+
+
+def of_tap(text: str) -> Read:
+    """The grammar of TAP 14: version, plan, test points in order, YAML between `---` and `...`."""
+    version, plan, *lines = text.split("\n")
+    assert version == "TAP version 14"
+    assert lines.pop() == ""
+    red, number, inside = False, 0, False
+    for line in lines:
+        if line in ("  ---", "  ..."):
+            inside = line == "  ---"
+            continue
+        if inside:
+            assert line.startswith("  ")
+            if quoted := re.match(r"  (?:machine|  - reason|    remedy): (.*)", line):
+                json.loads(quoted[1])
+            continue
+        number += 1
+        point = re.fullmatch(
+            rf"(not )?ok {number} - ((?:\\[\\#]|[^\\#])*?)(?: # (SKIP|TODO) .*)?", line
+        )
+        assert point, line
+        red = red or bool(point[1] and point[3] != "TODO")
+    assert plan == f"1..{number}"
+    return Read(red, number, text)
+
+
+def of_github(text: str) -> Read:
+    """As the runner takes a line apart: src/Runner.Common/ActionCommand.cs, TryParseV2."""
+    counts = {"error": 0, "warning": 0, "notice": 0}
+    words = []
+    for line in text.splitlines():
+        assert line.startswith("::")
+        head, _, message = line[2:].partition("::")
+        command, _, properties = head.partition(" ")
+        counts[command] += 1
+        pairs = dict(each.split("=", 1) for each in properties.split(","))
+        assert set(pairs) <= {"file", "line", "title"}
+        for escape, letter in (
+            ("%0D", "\r"),
+            ("%0A", "\n"),
+            ("%3A", ":"),
+            ("%2C", ","),
+            ("%25", "%"),
+        ):
+            pairs = {key: value.replace(escape, letter) for key, value in pairs.items()}
+            if letter not in ":,":
+                message = message.replace(escape, letter)
+        assert pairs["title"].startswith("selfhost audit")
+        words += [message, *pairs.values()]
+    assert sum(counts.values()) <= MOST_SHOWN + 1 <= 10
+    return Read(counts["error"] > 0, 0, "\n".join(words))
+
+
+def of_gitlab(text: str) -> Read:
+    """The fields that docs.gitlab.com names; of two equal fingerprints one is shown."""
+    entries = json.loads(text)
+    for entry in entries:
+        assert set(entry) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert entry["description"]
+        assert entry["severity"] in ("info", "minor", "major", "critical", "blocker")
+        path = entry["location"]["path"]
+        assert not path.startswith("./")
+        assert entry["location"]["lines"]["begin"] >= 1
+    prints = {entry["fingerprint"] for entry in entries}
+    assert len(prints) == len(entries)
+    red = any(entry["severity"] in ("major", "critical", "blocker") for entry in entries)
+    return Read(red, len(entries), json.dumps(entries, ensure_ascii=False))
+
+
+def of_sarif(text: str) -> Read:
+    log = json.loads(text)
+    SARIF.validate(log)
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    prints = set()
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+        (place,) = result["locations"]
+        # RFC 3986
+        uri = place["physicalLocation"]["artifactLocation"]["uri"]
+        assert re.fullmatch(r"(?:[\w.~/:-]|%[0-9A-F]{2})+", uri, re.ASCII)
+        prints.add(result["partialFingerprints"]["selfhostAudit/v1"])
+    assert len(prints) == len(run["results"])
+    open_ones = [each for each in run["results"] if not each.get("suppressions")]
+    red = any(each["level"] == "error" for each in open_ones)
+    assert run["invocations"][0]["executionSuccessful"] is not any(
+        each["ruleId"] == "not-judged" for each in open_ones
+    )
+    return Read(red, len(run["results"]), json.dumps(log, ensure_ascii=False))
+
+
+def of_prometheus(text: str) -> Read:
+    families = list(text_string_to_metric_families(text))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for family in families:
+        assert family.type == "gauge"
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in values
+            assert set(sample.labels) <= {"model", "machines", "result", "use", "version"}
+            values[key] = sample.value
+    assert values["selfhost_audit_last_run_timestamp_seconds", ()] == NOW
+    words = [value for _, labels in values for _, value in labels]
+    return Read(values["selfhost_audit_exit_code", ()] != 0, len(values), "\n".join(words))
+
+
+# Monitoring Plugins Development Guidelines, "Performance data":
+# 'label'=value[UOM];[warn];[crit];[min];[max]
+_FIGURE = r"(?:'[^'=]+'|[^\s'=]+)=-?[\d.]+(?:s|ms|us|%|[KMGT]?B|c)?(?:;[\d.:@~-]*){0,4}"
+
+
+def of_nagios(text: str) -> Read:
+    assert text.endswith("\n")
+    assert len(text.splitlines()) == 1
+    assert len(text.encode()) < 4096
+    words, bar, figures = text.rstrip("\n").partition(" | ")
+    assert bar
+    assert "|" not in words + figures
+    assert re.fullmatch(rf"{_FIGURE}(?: {_FIGURE})*", figures)
+    state = re.match(r"SELFHOST (OK|WARNING|CRITICAL|UNKNOWN) - \S", words)
+    assert state
+    return Read(state[1] in ("CRITICAL", "UNKNOWN"), len(shlex.split(figures)), words)
+
+
+CONSUMERS: dict[str, Callable[[str], Read]] = {
+    "text": of_text,
+    "json": of_json,
+    "jsonl": of_jsonl,
+    "markdown": of_markdown,
+    "html": of_html,
+    "junit": of_junit,
+    "tap": of_tap,
+    "github": of_github,
+    "gitlab": of_gitlab,
+    "sarif": of_sarif,
+    "prometheus": of_prometheus,
+    "nagios": of_nagios,
+}
+
+
+def read(name: str, of: Audit) -> Read:
+    return CONSUMERS[name](render(name, of, NOW))
+
+
+# ------------------------------------------------------------------ all of them
+
+TWO = model("mistral-7b") + model("gpt2", severity='"warning"')
+BAD = Problem(
+    file="records/m4.json", line=3, key="memory", message="is no number", remedy="write one"
+)
+SITUATIONS = {
+    "runs": audit(TWO),
+    "fails": audit(TWO, ("m1", "m2"), {("mistral-7b", "m1"): {"memory": FAIL, "disk": UNKNOWN}}),
+    "unknown": audit(TWO, ("m1",), {("mistral-7b", "m1"): {"disk": UNKNOWN}}),
+    "uncounted": audit(TWO, ("m1",), {("gpt2", "m1"): {"memory": FAIL}}),
+    "ignored": audit(
+        'on_unknown = "ignore"\n' + TWO, ("m1",), {("gpt2", "m1"): {"memory": UNKNOWN}}
+    ),
+    "excepted": audit(
+        TWO + exception("mistral-7b"), ("m1", "m2"), {("mistral-7b", "*"): {"memory": FAIL}}
+    ),
+    "expired": audit(
+        TWO + exception("gpt2"), ("m1",), {("gpt2", "*"): {"memory": FAIL}}, today="2027-04-01"
+    ),
+    "unused": audit(TWO + exception("gpt2")),
+    "a bad record": audit(TWO, ("m1",), problems=[BAD]),
+    "no machine": audit(TWO, ()),
+    "misspelt host": audit(model("gpt2", machines='["host:none"]'), ("m1", "m2")),
+}
+
+
+def test_every_format_is_read_here() -> None:
+    """A new format needs its consumer above, and every module that renders an audit is a format."""
+    assert set(CONSUMERS) == set(FORMATS)
+    modules = {
+        path.stem
+        for path in (PACKAGE / "reports").glob("audit_*.py")
+        if re.search(r"(?m)^def render\(audit", path.read_text(encoding="utf-8"))
+    }
+    assert modules == {form.module for form in FORMATS.values()} - {"junit"}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_report_is_valid_and_red_exactly_where_the_exit_code_is_not_0(
+    name: str, situation: str
+) -> None:
+    """Whoever looks at the report alone comes to the answer that the pipeline comes to."""
+    of = SITUATIONS[situation]
+    assert read(name, of).red in (of.exit_code != 0, None)
+    assert render(name, of, NOW) == render(name, of, NOW)
+
+
+# what people and attackers put into names: commands of CI services, markup, orders to terminals
+HOSTILE = {
+    "commands": "::error file=a,line=1::x ##vso[task.complete] ##[error] %0A::set-output name=a::b",
+    "markup": "|`a`|\\| [x](javascript:alert(1)) <script>alert(1)</script> **b** _c_ # d &lt; ![i](//h)",
+    "urls": "https://e.example www.e.example @somebody #12 mailto:a@e.example 'q' \"r\" a=b;c,d",
+    "control": "a\x00b\x1b[31mc\x07\r\nd\n## e\n::error::f\x85g\u2028h\u202ei\u200fj\u2066k\x9bl",
+    "long": "y" * 10_000,
+    "blank": " - ",
+    "letters": "größe-模型-🦙-e\u0301",
+}
+
+
+def attacked(words: str) -> Audit:
+    """The words stand wherever an input's text can: models, machines, labels, reasons, owners, records. A policy refuses control characters itself."""
+    stated = words if words.isprintable() else "tame"
+    quoted = audits.quoted(stated)
+    selectors = f'["host:*", {audits.quoted(f"label:{stated}=*")}]'
+    text = (
+        model(stated, machines=selectors)
+        + model(stated, context_tokens="9")
+        + model("gpt2")
+        + exception("gpt2", reason=quoted, owner=quoted, machines=selectors)
+        + exception("gpt2", reason=quoted, rule='"disk"')
+    )
+    bad = Problem(file=words, line=1, key=words, message=words, remedy=words)
+    table = {
+        (stated, "*"): {"memory": FAIL, "cpu": UNKNOWN},
+        ("gpt2", "*"): {"memory": FAIL, "disk": FAIL},
+    }
+    return audit(text, (words, "m2"), table, said=words, problems=[bad])
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("name", FORMATS)
+def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
+    """Each report stays valid, holds as many things as with tame names, and shows no control character, no direction mark and no command at the start of a line."""
+    text = render(name, attacked(HOSTILE[kind]), NOW)
+    result, tame = CONSUMERS[name](text), read(name, attacked("tame"))
+    assert (result.red, result.things) == (tame.red, tame.things)
+    assert not set(text) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)]))
+    assert not re.search("[\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
+    if name != "github":
+        assert not re.search(r"(?m)^\s*(::|##\[|##vso)", text)
+    assert len(text) < 2_000_000
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "jsonl"])
+def test_long_and_strange_names_stay_apart(name: str) -> None:
+    """Two names that differ in their last letter alone are two in every report."""
+    long = "y" * 10_000
+    of = audit(
+        model(f"{long}1") + model(f"{long}2"),
+        ("m1",),
+        {(f"{long}{number}", "*"): {"memory": FAIL} for number in (1, 2)},
+    )
+    read(name, of)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "jsonl"])
+def test_faults_alone_make_a_report_that_is_red(name: str) -> None:
+    """A policy that cannot be read gives a report too, which names the place, the fault and the remedy."""
+    text = render_problems(name, [BAD], policy="audit.toml", today=TODAY, now=NOW)
+    result = CONSUMERS[name](text)
+    assert result.red
+    if name != "prometheus":
+        for word in ("records/m4.json", "is no number"):
+            assert word in result.words
+
+
+@pytest.mark.parametrize(("situation", "word"), [("expired", "ended on"), ("unused", "remove it")])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("jsonl", "json")])
+def test_an_exception_that_has_ended_or_covers_nothing_is_told(
+    name: str, situation: str, word: str
+) -> None:
+    """Whoever answers for it reads one report, not all of them."""
+    words = read(name, SITUATIONS[situation]).words
+    assert word in words or situation in words
+
+
+# ------------------------------------------------------------------ GitHub
+
+
+def many_failures(count: int) -> Audit:
+    names = [f"x{number}" for number in range(count)]
+    table = {(name, "*"): {"memory": FAIL} for name in names}
+    return audit("".join(map(model, names)), ("m1",), table)
+
+
+@pytest.mark.parametrize(("count", "lines"), [(1, 1), (9, 9), (10, 10), (300, 10)])
+def test_github_shows_nine_annotations_and_counts_the_rest(count: int, lines: int) -> None:
+    """GitHub drops what is beyond ten without a word."""
+    text = render("github", many_failures(count), NOW)
+    assert len(text.splitlines()) == lines
+    if count > 9:
+        assert f"and {count - 9} more annotation" in text
+
+
+def test_annotations_stand_at_the_line_of_the_policy() -> None:
+    """The header of the `[[model]]`; for the fault of a record, its file and line."""
+    of = audit(model("gpt2") + model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, problems=[BAD])
+    first, second = render("github", of, NOW).splitlines()
+    assert first.startswith(
+        "::error file=records/m4.json,line=3,title=selfhost audit%3A not-judged::"
+    )
+    assert second.startswith("::error file=audit.toml,line=4,title=selfhost audit%3A memory::")
+
+
+# ------------------------------------------------------------------ SARIF and GitLab
+
+
+def sarif(of: Audit) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = json.loads(render("sarif", of, NOW))["runs"][0]["results"]
+    return results
+
+
+def test_an_exception_in_force_is_a_suppression() -> None:
+    """With its reason, its end and who answers for it; one that has ended is a result of its own."""
+    (result,) = sarif(SITUATIONS["excepted"])
+    (each,) = result["suppressions"]
+    assert each["justification"] == "until 2027-03-31: kits come (infra@example.com)"
+    assert {each["ruleId"] for each in sarif(SITUATIONS["expired"])} == {
+        "memory",
+        "exception-expired",
+    }
+
+
+def test_a_fingerprint_lasts_from_run_to_run() -> None:
+    """More machines, other figures, lines added above: the same alert."""
+    table = {("x", "*"): {"memory": FAIL}}
+    before = audit(model("x"), ("m1",), table)
+    after = audit("# new\n" + model("gpt2") + model("x"), ("m0", "m1", "m2"), table)
+    for name in ("sarif", "gitlab"):
+        prints = [re.findall(r"[0-9a-f]{64}", render(name, of, NOW)) for of in (before, after)]
+        assert prints[0] == prints[1] != []
+
+
+def test_an_issue_is_told_once_with_its_machines() -> None:
+    """A model that fails on three machines is one result, with the worst one's figures and the classes as logical locations."""
+    table = {("x", "*"): {"memory": FAIL}, ("x", "m2"): {"memory": FAIL, "cpu": FAIL}}
+    memory, cpu = sarif(audit(model("x"), ("m1", "m2", "m3"), table))
+    assert memory["message"]["text"].startswith("x does not run on 3 machines: memory, worst on m3")
+    names = [each["name"] for each in memory["locations"][0]["logicalLocations"]]
+    assert names == ["m1 and 1 more", "m2"]
+    assert cpu["locations"][0]["logicalLocations"][0]["name"] == "m2"
+
+
+@pytest.mark.parametrize(
+    ("file", "uri", "path"),
+    [
+        ("./ci/audit.toml", "ci/audit.toml", "ci/audit.toml"),
+        ("ci\\my audit.toml", "ci/my%20audit.toml", "ci/my audit.toml"),
+        ("/srv/é.toml", "file:///srv/%C3%A9.toml", "/srv/é.toml"),
+        ("C:\\ci\\audit.toml", "file:///C:/ci/audit.toml", "C:/ci/audit.toml"),
+    ],
+)
+def test_paths_are_those_of_the_repository(file: str, uri: str, path: str) -> None:
+    """Code scanning matches a result with a file by its relative URI, GitLab by its plain path."""
+    of = audit(model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, file=file)
+    place = sarif(of)[0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place["uri"] == uri
+    assert json.loads(render("gitlab", of, NOW))[0]["location"]["path"] == path
+
+
+# ------------------------------------------------------------------ monitoring
+
+
+@pytest.mark.parametrize(
+    ("situation", "state"),
+    [
+        ("runs", State.OK),
+        ("fails", State.CRITICAL),
+        ("unknown", State.UNKNOWN),
+        ("uncounted", State.WARNING),
+        ("ignored", State.OK),
+        ("excepted", State.OK),
+        ("expired", State.WARNING),
+        ("unused", State.WARNING),
+        ("a bad record", State.UNKNOWN),
+        ("no machine", State.UNKNOWN),
+    ],
+)
+def test_the_state_of_a_monitoring_plugin(situation: str, state: State) -> None:
+    """0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, and the line says the same."""
+    of = SITUATIONS[situation]
+    assert state_of(of) is state
+    assert render("nagios", of, NOW).startswith(f"SELFHOST {state.name} - ")
+
+
+def test_what_fails_is_critical_even_beside_a_record_that_cannot_be_read() -> None:
+    """A broken machine must not be hidden by another's broken file."""
+    of = audit(TWO, ("m1",), {("mistral-7b", "*"): {"memory": FAIL}}, problems=[BAD])
+    assert (of.exit_code, state_of(of)) == (2, State.CRITICAL)
+
+
+def samples_of(of: Audit) -> dict[str, dict[tuple[str, ...], float]]:
+    values: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(render("prometheus", of, NOW)):
+        values[family.name.removeprefix("selfhost_audit_")] = {
+            tuple(sample.labels.values()): sample.value for sample in family.samples
+        }
+    return values
+
+
+def test_prometheus_holds_the_counts_and_the_worst_shortfall() -> None:
+    """By model; a shortfall that is not known is absent, never 0."""
+    table = {
+        ("x", "*"): {"memory": FAIL},
+        ("y", "m1"): {"memory": UNKNOWN},
+    }
+    text = model("x") + model("y", machines='["host:m1"]') + exception("x", rule='"disk"')
+    values = samples_of(audit(text, ("m1", "m2", "m3"), table))
+    assert values["machines"]["x", "all", "fail"] == 3
+    assert values["machines"]["y", "host:m1", "unknown"] == 1
+    # the third machine lacks three GiB: `helpers.audits.finding`
+    assert values["memory_shortfall_bytes"] == {("x", "all"): 3 * 2**30}
+    assert values["disk_shortfall_bytes"]["y", "host:m1"] == 0
+    # 2027-03-31T00:00:00Z
+    assert values["next_expiry_timestamp_seconds"] == {(): 1_806_451_200}
+    assert values["exceptions"] == {("used",): 0, ("unused",): 1, ("expired",): 0}
+
+
+# ------------------------------------------------------------------ JUnit
+
+
+@pytest.mark.parametrize(("outcome", "red"), [(FAIL, "failure"), (Outcome.WARN, "skipped")])
+def test_junit_keeps_the_worst_suites_and_counts_the_others(
+    monkeypatch: pytest.MonkeyPatch, outcome: Outcome, red: str
+) -> None:
+    """GitLab reads 30 MB of a file: what is left out stays red where it was."""
+    monkeypatch.setattr("selfhost.reports.junit.MOST_CHARACTERS", 1)
+    table = {("mistral-7b", "m2"): {"memory": FAIL}, ("mistral-7b", "m3"): {"disk": outcome}}
+    of = audit(TWO, ("m1", "m2", "m3"), table)
+    assert read("junit", of).red
+    tree = etree.fromstring(render("junit", of, NOW).encode())
+    assert [suite.get("name") for suite in tree] == ["m2", "2 more classes of machines"]
+    assert tree[1].find(f".//{red}") is not None
+
+
+# ------------------------------------------------------------------ HTML
+
+
+def page_of(of: Audit) -> Any:
+    return html.document_fromstring(render("html", of, NOW))
+
+
+def test_the_page_shows_counts_bars_reasons_and_expiry() -> None:
+    """What a manager asks: on how many machines, what is missing, why, what to do, until when."""
+    text = (
+        model("x")
+        + model("y")
+        + exception("y")
+        + exception("x", rule='"cpu"', expires="2026-01-31")
+    )
+    table = {("x", "*"): {"memory": FAIL}, ("y", "m1"): {"memory": FAIL}}
+    page = page_of(audit(text, ("m1", "m2", "m3"), table))
+    shown = " ".join(page.text_content().split())
+    rows = [
+        [" ".join(cell.text_content().split()) for cell in row]
+        for row in page.find_class("matrix")[0].xpath(".//tbody/tr")
+    ]
+    assert rows == [
+        ["x", "0 of 3", "✗ no: memory", "✗ no: memory"],
+        ["y", "2 of 3", "! excepted", "✓ runs"],
+    ]
+    # the third machine has 14 GiB and needs three more: `helpers.audits.finding`
+    assert "needs 17.0 GiB, has 14.0 GiB, 3.00 GiB missing" in shown
+    assert "memory: the memory is fail To do: mend the memory" in shown
+    assert "✗ expired ended on 2026-01-31, and nothing needs it: remove it" in shown
+    (there, used, lacks) = page.xpath("(//svg[rect[@class='lacks' and @width!='0']])[1]/rect")
+    assert float(there.get("width")) + float(lacks.get("width")) == 100
+    assert float(used.get("width")) == float(lacks.get("x"))
+
+
+def test_a_page_has_room_for_so_much_and_counts_the_rest() -> None:
+    """A browser that hangs shows nothing."""
+    names = [f"m{number}" for number in range(230)]
+    text = "".join(model(f"x{number}", machines=f'["host:m{number}"]') for number in range(230))
+    page = page_of(
+        audit(text, names, {(f"x{number}", "*"): {"disk": FAIL} for number in range(230)})
+    )
+    assert len(page.find_class("matrix")[0].xpath(".//thead//th")) == 2 + MOST_CLASSES
+    assert "Not on this page: 30 classes of machines and 30 models." in page.text_content()
+
+
+# ------------------------------------------------------------------ Markdown
+
+
+def test_markdown_shows_names_as_they_are() -> None:
+    """Escaped for the parser, plain for the reader."""
+    words = HOSTILE["markup"]
+    of = audit(model(words), ("m1",), {(words, "*"): {"memory": FAIL}})
+    shown = MarkdownIt("commonmark").enable("table").render(render("markdown", of, NOW))
+    assert f"<code>{clean(words)}</code>" in unescape(shown)
+
+
+def test_markdown_is_cut_below_a_mebibyte_and_says_so() -> None:
+    """GitHub refuses a summary above 1 MiB as a whole."""
+    names = [f"{'x' * 100}{number}" for number in range(3_000)]
+    table = {(name, "*"): {"memory": FAIL} for name in names}
+    text = render(
+        "markdown", audit("".join(map(model, names)), ("m1",), table, said="y" * 900), NOW
+    )
+    assert 1_000_000 < len(text.encode()) < 1 << 20
+    listed = len(re.findall(r"(?m)^\| ✗", text))
+    assert f"{3_000 - listed:,} more rows, not listed" in text
+
+
+def test_reports_of_many_classes_are_read_back() -> None:
+    """Classes of many kinds by models: all is read back, whatever is cut."""
+    of = audits.fleet(8, 30)
+    assert len(of.groups) == 8
+    for name in FORMATS:
+        read(name, of)
+
+
+# ------------------------------------------------------------------ the command line
+
+
+def run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, policy: str = ""
+) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error of an audit of one recorded machine."""
+    (tmp_path / "audit.toml").write_text(policy or "schema = 1\n" + model("gpt2"))
+    machine = str(RECORDS / "vm-24gib.json")
+    code = cli.main(["audit", str(tmp_path / "audit.toml"), "--machines", machine, *words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "state"),
+    [
+        ("schema = 1\n" + model("gpt2"), 0, "OK"),
+        ("schema = 1\n" + model("llama-3.1-405b", severity='"warning"'), 1, "WARNING"),
+        ("schema = 1\n" + model("llama-3.1-405b"), 2, "CRITICAL"),
+        ("schema = 1\n" + model("no-such-model"), 3, "UNKNOWN"),
+        ("schema = 2\n", 3, "UNKNOWN"),
+    ],
+)
+def test_a_monitoring_system_gets_its_own_exit_codes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, code: int, state: str
+) -> None:
+    """And one line on standard output whatever happens."""
+    result, out, _ = run(tmp_path, capsys, "--format", "nagios", policy=policy)
+    assert (result, out.count("\n")) == (code, 1)
+    assert out.startswith(f"SELFHOST {state} - ")
+
+
+@pytest.mark.parametrize(
+    "words", [["--bogus"], ["--today", "x"], ["--machines", "twice"], ["--format", "junit"]]
+)
+def test_bad_usage_is_unknown_to_a_monitoring_system(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Exit 2 would be CRITICAL: the machine would be blamed for a typing error."""
+    code, out, err = run(tmp_path, capsys, "--format=nagios", *words)
+    assert (code, out.count("\n")) == (3, 1)
+    assert out.startswith("SELFHOST UNKNOWN - ")
+    assert err
+
+
+def test_a_file_for_a_monitoring_system_leaves_the_exit_code_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only who reads standard output reads the exit code with it."""
+    words = ["--format", f"nagios={tmp_path / 'line'}", "--format", "json"]
+    policy = "schema = 1\n" + model("llama-3.1-405b")
+    assert run(tmp_path, capsys, *words, policy=policy)[0] == 1
+    assert (tmp_path / "line").read_text().startswith("SELFHOST CRITICAL - ")
+
+
+def test_every_format_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each in its file; where not all could be judged they are written too, and red."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    words = [word for name in FORMATS for word in ("--format", f"{name}={folder / name}")]
+    policy = "schema = 1\n" + model("gpt2") + model("no-such-model")
+    code, out, err = run(tmp_path, capsys, *words, policy=policy)
+    assert (code, out) == (2, "")
+    assert "no-such-model" in err
+    for name, consumer in CONSUMERS.items():
+        if name != "prometheus":
+            assert consumer((folder / name).read_text(encoding="utf-8")).red in (True, None)
+    assert "selfhost_audit_exit_code 2\n" in (folder / "prometheus").read_text()
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.suffix])
+def test_the_end_of_output_chooses_the_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A page that is asked for as `audit.html` is HTML; a format that is named counts for more."""
+    file = tmp_path / f"report.{FORMATS[name].suffix}"
+    assert run(tmp_path, capsys, "--output", str(file))[:2] == (0, "")
+    text = file.read_text(encoding="utf-8")
+    if name != "prometheus":
+        assert CONSUMERS[name](text).red in (False, None)
+    assert run(tmp_path, capsys, "--output", str(file), "--format", "tap")[0] == 0
+    assert file.read_text(encoding="utf-8").startswith("TAP version 14\n")
+
+
+@pytest.mark.parametrize(
+    ("policy", "fault"),
+    [
+        ("schema = 1\n" + model("gpt2") + model("no-such-model"), "no-such-model"),
+        ("schema = 1\n" + model("gpt2") + "bogus = 1\n", "bogus"),
+        ("schema = ", "not valid TOML"),
+        (None, "does not exist"),
+    ],
+    ids=["unknown model", "faulty policy", "no TOML", "no file"],
+)
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_could_not_be_judged_never_looks_like_an_answer(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    policy: str | None,
+    fault: str,
+) -> None:
+    """On standard output: nothing, or a report that is red. In a file, be it of --output or of the format: a report that is red."""
+    path = tmp_path / "audit.toml"
+    if policy is not None:
+        path.write_text(policy)
+    files = [tmp_path / "named", tmp_path / "of-output"]
+    words = ["audit", str(path), "--machines", str(RECORDS / "vm-24gib.json"), "--format"]
+    assert cli.main([*words, name]) == (3 if name == "nagios" else 2)
+    out, err = capsys.readouterr()
+    assert fault in err
+    assert cli.main([*words, f"{name}={files[0]}"]) == 2
+    assert cli.main([*words, name, "--output", str(files[1])]) == 2
+    assert capsys.readouterr().out == ""
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    if FORMATS[name].shows_problems:
+        texts.append(out)
+    else:
+        assert out == ""
+    for text in texts:
+        if name == "prometheus":
+            assert "selfhost_audit_exit_code 2\n" in text
+        elif name != "jsonl":
+            result = CONSUMERS[name](text)
+            assert result.red
+            assert fault in result.words

@@ -1,0 +1,131 @@
+"""Audits to render: made policies and machines, judged by a table of what each model comes to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from helpers import report_samples as samples
+from selfhost.audit.policy import read_policy
+from selfhost.audit.record import Audit
+from selfhost.audit.run import run_audit
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.core.errors import Problem
+from selfhost.core.tomlfile import Document
+from selfhost.core.workload import Workload
+from selfhost.machine.record import Machine
+from selfhost.verdict.findings import CHECKS, Finding, Outcome
+from selfhost.verdict.record import Route, Verdict
+
+TODAY = "2026-11-20"
+NOW = 1_795_132_800.25
+GIB = 2**30
+# (model, machine) -> check -> outcome; (model, "*") holds for all machines
+Table = Mapping[tuple[str, str], Mapping[str, Outcome]]
+
+
+def finding(check: str, outcome: Outcome, said: str = "", number: int = 0) -> Finding:
+    """With figures in bytes for memory and disk: the larger the number, the more is missing."""
+    figures: dict[str, int] = {}
+    if check in ("memory", "disk") and outcome is not Outcome.UNKNOWN:
+        has = (16 - number % 8) * GIB
+        needs = has + (number % 8 + 1) * GIB if outcome is Outcome.FAIL else 5 * GIB
+        figures = {"needs": needs, "has": has, "short": max(0, needs - has)}
+    is_bad = outcome in (Outcome.FAIL, Outcome.UNKNOWN)
+    return Finding(
+        check=check,
+        outcome=outcome,
+        code=samples.PLAIN_CODES[check],
+        unit="bytes" if figures else None,
+        reason=said or f"the {check} is {outcome}",
+        remedy=f"mend the {check}" if is_bad else None,
+        needs=figures.get("needs"),
+        has=figures.get("has"),
+        short=figures.get("short"),
+    )
+
+
+def audit(
+    text: str,
+    names: Sequence[str] = ("m1",),
+    table: Table | None = None,
+    *,
+    said: str = "",
+    problems: Sequence[Problem] = (),
+    today: str = TODAY,
+    file: str = "audit.toml",
+) -> Audit:
+    """`said` is the reason of every finding that does not pass."""
+    policy = read_policy(Document.parse(file, ("schema = 1\n" + text).encode()))
+    rows = table or {}
+    numbers = {name: number for number, name in enumerate(names)}
+
+    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+        outcomes = rows.get((asked, machine.name)) or rows.get((asked, "*")) or {}
+        findings = tuple(
+            finding(
+                check,
+                outcomes.get(check, Outcome.PASS),
+                said if check in outcomes else "",
+                numbers[machine.name],
+            )
+            for check in CHECKS
+        )
+        seen = {each.outcome for each in findings}
+        route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
+        if route is Route.LOCAL and any(each.leaves_open for each in findings):
+            route = Route.UNKNOWN
+        return Verdict(
+            asked=asked,
+            model=ModelSpec(id=f"{asked}-id", name=asked),
+            workload=workload,
+            machine=machine,
+            route=route,
+            needs=None,
+            speed=None,
+            findings=findings,
+        )
+
+    machines = [Machine(name=name) for name in names]
+    return run_audit(policy, machines, judge, today=today, problems=problems)
+
+
+def quoted(text: str) -> str:
+    """A TOML string: JSON's escapes are TOML's too, but for halves of surrogate pairs."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def model(name: str, **more: str) -> str:
+    """A `[[model]]` with further keys as TOML."""
+    keys = "".join(f"{key} = {value}\n" for key, value in more.items())
+    return f"[[model]]\nname = {quoted(name)}\n{keys}"
+
+
+def exception(name: str, **more: str) -> str:
+    """An `[[exception]]` for the model's memory until March 2027, unless keys say otherwise."""
+    keys = {
+        "rule": '"memory"',
+        "reason": '"kits come"',
+        "owner": '"infra@example.com"',
+        "expires": "2027-03-31",
+        **more,
+    }
+    lines = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return f"[[exception]]\nmodel = {quoted(name)}\n{lines}"
+
+
+def fleet(classes: int, models: int) -> Audit:
+    """Ten machines in each of so many classes that fare differently, judged for so many models."""
+    names = [f"rack{group:03}-{number}" for group in range(classes) for number in range(10)]
+    checks = ("memory", "disk", "cpu", "runtime", "license", "context", "accelerator")
+    table = {}
+    for group in range(classes):
+        # the bits of the class's number say what its machines lack
+        lacks = {check: Outcome.FAIL for bit, check in enumerate(checks) if group >> bit & 1}
+        for number in range(models):
+            if (group + number) % 3:
+                for name in names[10 * group : 10 * group + 10]:
+                    table[f"model-{number:03}", name] = lacks
+    said = "needs 5.10 GiB with its cache, and the machine has 4.00 GiB at most"
+    text = "".join(model(f"model-{number:03}") for number in range(models))
+    return audit(text, names, table, said=said)
