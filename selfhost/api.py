@@ -449,7 +449,8 @@ def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _U
     if loaded is not None:
         quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
     if quantization and workload.quantization is None:
-        workload = workload.replace(quantization=quantization)
+        runtime = workload.runtime or resolved.runtime
+        workload = workload.replace(quantization=quantization, runtime=runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
     tag = (
         typed

@@ -89,8 +89,8 @@ _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)
 _FILES_NAMED = 5
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
 _REMEDY = (
-    "`selfhost list --all` shows the catalogue; `--specs DIR` adds your own specs; `selfhost check"
-    " ./model.gguf` judges a file or folder you have"
+    "`selfhost list --all` shows the catalogue; `selfhost check ./config.json` judges any model by"
+    " its config.json, a file of a few kB; `--specs DIR` adds your own specs"
 )
 # words of a name that say nothing about which model it is
 _COMMON_WORDS = frozenset((
@@ -108,18 +108,22 @@ _COMMON_WORDS = frozenset((
 
 
 class Resolution(Record):
-    """The spec that a name stands for. `quantization` is set where the name states one; `notes`
-    are sentences for the person.
+    """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
+    where only one kind of program loads what it names; `notes` are sentences for the person.
     """
 
     spec_id: str
     quantization: str | None = None
     notes: tuple[str, ...] = ()
+    runtime: str | None = None
 
 
 def is_path(typed: str) -> bool:
     """True if the string names a file or folder rather than a model: by a separator that leads
     to something, or by its ending.
+
+    The name of a GGUF file as it is published, quantization and all, is a model's where no such
+    file lies here.
     """
     separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
     if (
@@ -132,7 +136,19 @@ def is_path(typed: str) -> bool:
         typed.lower().endswith(_PATH_ENDINGS)
         and "://" not in typed
         and not _HOST.fullmatch(typed.strip())
+        and (_published_file(typed) is None or os.path.exists(typed))
     )
+
+
+def _published_file(name: str) -> tuple[str, str] | None:
+    """The model and the quantization that the name of a published GGUF file states, as
+    `Qwen3-4B-Q4_K_M.gguf`; None for any other name and where a folder is named too.
+    """
+    if not name.lower().endswith(".gguf") or os.path.dirname(name):
+        return None
+    stem = re.sub(r"-\d{5}-of-\d{5}$", "", name[:-5])
+    stated = _QUANTIZATION.search(stem)
+    return (stem[: stated.start()], _quantization(stated[1])) if stated else None
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -215,6 +231,9 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
 
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
+    published = _published_file(typed.strip())
+    if published is not None:
+        return _in_file(*published, catalogue)
     name, quantization = _without_address(typed.strip())
     candidate = _find(name, catalogue)
     if candidate is None:
@@ -224,11 +243,48 @@ def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
             candidate = _find(name[: match.start()], catalogue)
     if candidate is None:
         candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
+    if candidate is None:
+        return _in_form(name, catalogue)
     return (
         Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
         if candidate
         else None
     )
+
+
+def _in_file(name: str, quantization: str, catalogue: Catalogue) -> Resolution | None:
+    """The model of a published file, whose name repeats that of the original, with its maker's
+    account in front where bartowski made it: `nvidia_Nemotron-Mini-4B-Instruct`.
+    """
+    account, _, rest = name.partition("_")
+    candidate = (
+        _converted(name, catalogue)
+        or (_converted(rest, catalogue) if account and rest else None)
+        or _find(name, catalogue)
+    )
+    if candidate is None:
+        return None
+    return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+
+
+def _in_form(name: str, catalogue: Catalogue) -> Resolution | None:
+    """A model in another format than GGUF, as the names of conversions tell it: `-4bit`, `-AWQ`."""
+    other = _other_format(name, catalogue)
+    if other is None:
+        return None
+    spec_id, format, mlx = other
+    if mlx:
+        return Resolution(spec_id=spec_id, quantization=mlx, runtime="mlx")
+    packed = _packed_name(format)
+    if packed is None:
+        return None
+    program = "transformers" if packed.startswith("nf4") else "vllm"
+    return Resolution(spec_id=spec_id, quantization=packed, runtime=program)
+
+
+def _packed_name(format: str) -> str | None:
+    """The layout that the end of a repository's name stands for; None for one not known."""
+    return canonical_packed(re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE))
 
 
 def _without_address(typed: str) -> tuple[str, str | None]:
@@ -471,6 +527,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     return (
         _in_other_format(message, name, catalogue)
         or _in_other_repository(message, name, catalogue)
+        or _made_of(message, name, catalogue)
         or UnknownModelError(
             message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
         )
@@ -511,28 +568,12 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     other = _other_format(name, catalogue)
     if other is None:
         return None
-    spec_id, format, mlx = other
-    if mlx:
-        return UnknownModelError(
-            f"{message}: its name says that it holds {spec_id} in MLX's format",
-            nearest=(spec_id,),
-            remedy=f"selfhost check {spec_id} --runtime mlx --quant {mlx}",
-        )
-    packed = canonical_packed(
-        re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE)
-    )
-    if packed is None:
-        return UnknownModelError(
-            f"{message}: its name says that it holds {spec_id} in another format ({format}), whose"
-            " size is not known",
-            nearest=(spec_id,),
-            remedy=f"for the known formats: selfhost check {spec_id}",
-        )
-    program = "transformers" if packed.startswith("nf4") else "vllm"
+    spec_id, format, _ = other
     return UnknownModelError(
-        f"{message}: its name says that it holds {spec_id} quantized as {packed}",
+        f"{message}: its name says that it holds {spec_id} in another format ({format}), whose"
+        " size is not known",
         nearest=(spec_id,),
-        remedy=f"selfhost check {spec_id} --runtime {program} --quant {packed}",
+        remedy=f"for the known formats: selfhost check {spec_id}",
     )
 
 
@@ -554,6 +595,43 @@ def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> Unkno
         nearest=(same[0],),
         remedy=f"if it holds the same weights: selfhost check {same[0]}",
     )
+
+
+# of a name's words: a number of parameters in billions or millions
+_SIZE = pattern(r"(?:^|-)\d+-[bm](?:-|$)")
+
+
+def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name that holds that of a catalogued model, size and all, as those of
+    fine-tunes do; None for any other name.
+    """
+    rest = name.rpartition("/")[2]
+    published = _published_file(rest)
+    stated = _QUANTIZATION.search(rest) if published is None else None
+    base, quantization = published or (
+        (rest[: stated.start()], _quantization(stated[1])) if stated else (rest, None)
+    )
+    words = re.sub(r"-gguf$", "", canonical(base)).split("-")[:40]
+    runs = (
+        "-".join(words[start : start + count])
+        for count in range(len(words) - 1, 2, -1)
+        for start in range(len(words) - count + 1)
+    )
+    for run in runs:
+        if not _SIZE.search(run):
+            continue
+        try:
+            original = _look_up(run, ("ids", "repositories", "titles", "aliases"), run, catalogue)
+        except UnknownModelError:
+            continue
+        if original is not None and not catalogue.is_closed(original[0]):
+            form = f" --quant {quantization}" if quantization else ""
+            return UnknownModelError(
+                f"{message}: by its name it is made from {original[0]}, and then it takes as much",
+                nearest=(original[0],),
+                remedy=f"selfhost check {original[0]}{form}",
+            )
+    return None
 
 
 def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
@@ -578,16 +656,9 @@ def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None
         return None
     if candidate is None:
         return None
-    bits = re.fullmatch(r"(?:mlx-)?([3-8])-?bit", format.lower())
-    return (
-        candidate[0],
-        format,
-        (
-            f"{bits[1]}bit"
-            if bits and (owner.lower() == "mlx-community" or "mlx" in format.lower())
-            else None
-        ),
-    )
+    bits = re.fullmatch(r"(?:mlx[-_])?([3-8])-?bit(?:[-_]mlx)?", format.lower())
+    is_mlx = owner.lower() in ("mlx-community", "") or "mlx" in format.lower()
+    return candidate[0], format, f"{bits[1]}bit" if bits and is_mlx else None
 
 
 def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:

@@ -263,7 +263,7 @@ def test_the_names_that_others_print_are_understood(
         "Meta 3",
         "someone/Mistral-7B-Instruct-v0.3-GGUF",
         "bartowski/Mistral-7B-Instruct-v0.3-abliterated-GGUF",
-        "TheBloke/Mistral-7B-Instruct-v0.2-AWQ",
+        "TheBloke/Mistral-7B-Instruct-v0.2-EXL2",
         "mistral-7b:banana",
         "",
         "   ",
@@ -443,17 +443,75 @@ def test_another_format_of_a_known_model_is_named_as_such(
 def test_a_quantized_repository_leads_to_its_quantization(
     typed: str, model: str, options: str
 ) -> None:
-    """What people download under such a name can be judged: the remedy is the command."""
-    with pytest.raises(UnknownModelError, match="quantized as") as caught:
+    """What people download under such a name is judged in that form."""
+    resolution = resolve(typed, CATALOGUE)
+    assert resolution.spec_id == model
+    assert f"--runtime {resolution.runtime} --quant {resolution.quantization}" == options
+
+
+@pytest.mark.parametrize(
+    ("typed", "bits"),
+    [
+        ("mlx-community/Mistral-7B-Instruct-v0.3-4bit", "4bit"),
+        ("Mistral-7B-Instruct-v0.3-4bit", "4bit"),
+        ("mlx-community/Mistral-7B-Instruct-v0.3-MLX-8bit", "8bit"),
+    ],
+)
+def test_a_repository_of_mlx_leads_to_the_runtime(typed: str, bits: str) -> None:
+    """MLX names its conversions by their bits."""
+    resolution = resolve(typed, CATALOGUE)
+    assert (resolution.spec_id, resolution.runtime) == (MISTRAL, "mlx")
+    assert resolution.quantization == bits
+
+
+@pytest.mark.parametrize(
+    ("typed", "model", "quantization"),
+    [
+        ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "llama-3.2-1b-instruct", "Q4_K_M"),
+        ("gemma-2-2b-it-Q4_K_M.gguf", "gemma-2-2b-it", "Q4_K_M"),
+        ("HuggingFaceTB_SmolLM3-3B-Q4_K_M.gguf", "smollm3-3b", "Q4_K_M"),
+        ("bartowski_gemma-2-2b-it-IQ4_XS.gguf", "gemma-2-2b-it", "IQ4_XS"),
+        ("Mistral-7B-Instruct-v0.3.Q8_0.gguf", MISTRAL, "Q8_0"),
+        ("Qwen3-30B-A3B-UD-Q4_K_XL.gguf", "qwen3-30b-a3b", "UD-Q4_K_XL"),
+        ("Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf", MISTRAL, "Q4_K_M"),
+    ],
+)
+def test_the_name_of_a_published_file_is_a_model_and_a_quantization(
+    typed: str, model: str, quantization: str
+) -> None:
+    """People paste names of files; no such file lies here."""
+    assert not is_path(typed)
+    resolution = resolve(typed, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (model, quantization)
+
+
+def test_a_file_that_lies_here_stays_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same name means the file where there is one, and where a folder is named."""
+    monkeypatch.chdir(tmp_path)
+    assert not is_path("gemma-2-2b-it-Q4_K_M.gguf")
+    (tmp_path / "gemma-2-2b-it-Q4_K_M.gguf").touch()
+    assert is_path("gemma-2-2b-it-Q4_K_M.gguf")
+    assert is_path("./other-Q4_K_M.gguf")
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("Qwen3.6-35B-A3B-uncensored", "selfhost check qwen3.6-35b-a3b"),
+        ("Qwen3.6-35B-A3B-uncensored.Q3_K_M.gguf", "selfhost check qwen3.6-35b-a3b --quant Q3_K_M"),
+        ("someone/Qwen3.5-9B-Claude-Distilled-GGUF", "selfhost check qwen3.5-9b"),
+        ("ConicCat_Qwen3.5-27B-Writer-Q4_K_M.gguf", "selfhost check qwen3.5-27b --quant Q4_K_M"),
+    ],
+)
+def test_a_fine_tune_leads_to_what_it_is_made_from(typed: str, command: str) -> None:
+    """Its name holds a model and its size: it is refused, and the command that judges it is
+    given.
+    """
+    with pytest.raises(UnknownModelError, match="made from") as caught:
         resolve(typed, CATALOGUE)
-    assert caught.value.remedy == f"selfhost check {model} {options}"
-
-
-def test_a_repository_of_mlx_leads_to_the_runtime() -> None:
-    """Sizes for MLX are known: the remedy is the command that judges them."""
-    with pytest.raises(UnknownModelError, match="MLX") as caught:
-        resolve("mlx-community/Mistral-7B-Instruct-v0.3-4bit", CATALOGUE)
-    assert caught.value.remedy == f"selfhost check {MISTRAL} --runtime mlx --quant 4bit"
+    assert caught.value.remedy == command
 
 
 @pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])
