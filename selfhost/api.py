@@ -311,16 +311,72 @@ def check_with(
     today: str | None = None,
     prices: str = "snapshot",
     follows_machine: bool = True,
+    requires_runtime: bool = False,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
     alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
-    every machine.
+    every machine. `requires_runtime`: the runtime must be installed already.
     """
     understood = _understood(catalogue, model, workload)
     question = _question(catalogue, understood, machine, follows_machine=follows_machine)
+    if requires_runtime:
+        question = question.replace(requires_runtime=True)
     return _answer(
         catalogue, question, understood, machine, instead=instead, today=today, prices=prices
     )
+
+
+class Beside(Record):
+    """One of several models that are to run side by side, as `check_with` takes it."""
+
+    model: str
+    workload: Workload
+    requires_runtime: bool = False
+
+
+def check_together_with(
+    catalogue: Catalogue,
+    models: Sequence[Beside],
+    machine: Machine,
+    *,
+    today: str | None = None,
+    follows_machine: bool = True,
+) -> Verdict:
+    """One verdict for several models at once on one machine: see `verdict.together`.
+
+    Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
+    `workload` states the basis of memory alone. The route is `api` where an API serves each of
+    them. Raises as `check` does, for the first model that is wrong.
+    """
+    from .verdict.together import judge_together
+
+    questions = []
+    for each in models:
+        understood = _understood(catalogue, each.model, each.workload)
+        question = _question(catalogue, understood, machine, follows_machine=follows_machine)
+        questions.append(question.replace(requires_runtime=each.requires_runtime))
+    judged = judge_together(questions, [each.model for each in models], machine)
+    day = today or utc_today()
+    is_offered = judged.failed and all(
+        _offers(catalogue, question, judged, day) for question in questions
+    )
+    return Verdict(
+        asked=TOGETHER.join(each.model for each in models),
+        model=ModelSpec(
+            id=TOGETHER.join(question.spec.id for question in questions),
+            name=TOGETHER.join(question.spec.name for question in questions),
+        ),
+        workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
+        machine=machine,
+        route=judged.route(is_offered),
+        needs=judged.needs,
+        speed=None,
+        findings=judged.findings,
+    )
+
+
+# between the names of models that run side by side
+TOGETHER = " + "
 
 
 def _question(

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     from ..audit.progress import Progress
     from ..audit.record import Audit
-    from ..core.workload import Workload
     from ..machine.record import Machine
-    from ..verdict.record import Verdict
 
 
 def parser() -> Parser:
@@ -76,21 +74,11 @@ def run(words: list[str]) -> int:
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     policy = read_policy(Document.read(options.policy))
     check_targets_of_policy(targets, policy)
-    from ..api import check_with, open_catalogue
+    from ..api import open_catalogue
+    from ..audit.judging import judge_with
 
     catalogue = open_catalogue(options.specs)
-
-    def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
-        return check_with(
-            catalogue,
-            name,
-            workload,
-            machine,
-            instead=False,
-            today=today,
-            follows_machine=False,
-        )
-
+    judge = judge_with(catalogue, today)
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
@@ -101,7 +89,7 @@ def run(words: list[str]) -> int:
 
 def _init(path: str) -> int:
     """Write a policy to start from."""
-    from ..audit.policy import starter_policy
+    from ..audit.starter import starter_policy
 
     if os.path.lexists(path):
         raise UsageError(

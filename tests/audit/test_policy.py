@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from helpers.paths import BAD_POLICIES, SCHEMAS
-from selfhost.audit.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
+from selfhost.audit.policy import FailOn, OnUnknown, Policy, Severity, read_policy
+from selfhost.audit.starter import starter_policy
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
