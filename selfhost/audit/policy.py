@@ -236,7 +236,7 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
         table.close()
         if name is None:
             continue
-        same = (name, asked, frozenset(map(str, wanted.machines)))
+        same = (name, asked, wanted.require_runtime, frozenset(map(str, wanted.machines)))
         earlier = seen.setdefault(same, wanted.index)
         if earlier != wanted.index:
             table.problem(
@@ -284,7 +284,8 @@ def _read_together(
     entries = _Entries(models, needs)
     seen: dict[object, str] = {}
     for table in root.tables("together"):
-        members = _read_members(table, entries)
+        names = _read_member_names(table, entries)
+        members = tuple(entries.member(name) for name in names)
         machines = _read_selectors(table, classes)
         severity = _read_severity(table)
         table.close()
@@ -297,7 +298,7 @@ def _read_together(
             Wanted(
                 index=len(models) + len(kept),
                 name=name,
-                label=name,
+                label=" + ".join(names),
                 asked=needs,
                 machines=machines,
                 severity=severity,
@@ -307,7 +308,7 @@ def _read_together(
     return kept
 
 
-def _read_members(table: Table, entries: _Entries) -> tuple[Member, ...]:
+def _read_member_names(table: Table, entries: _Entries) -> tuple[str, ...]:
     names = table.strings("models", required=True)
     stated = table.values.get("models")
     if isinstance(stated, list) and len(stated) < 2:
@@ -328,7 +329,7 @@ def _read_members(table: Table, entries: _Entries) -> tuple[Member, ...]:
                 f'"{name}" is the name of several [[model]] entries',
                 "write which: " + " or ".join(f'"{label}"' for label in labels),
             )
-    return tuple(entries.member(name) for name in names)
+    return names
 
 
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
@@ -337,9 +338,9 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """
     from collections import Counter
 
-    names = Counter(wanted.name for wanted in models)
+    names = Counter(wanted.label for wanted in models)
     labels = [
-        ", ".join((wanted.name, *(_conditions(wanted) if names[wanted.name] > 1 else ())))
+        ", ".join((wanted.label, *(_conditions(wanted) if names[wanted.label] > 1 else ())))
         for wanted in models
     ]
     times = Counter(labels)
@@ -367,6 +368,8 @@ def _conditions(wanted: Wanted) -> list[str]:
     """What the entry states beside the name, in words."""
     stated = [(words, getattr(wanted.asked, field)) for field, words in _CONDITIONS]
     parts = [words(value) for words, value in stated if value is not None and value != ""]
+    if wanted.require_runtime:
+        parts.append("runtime installed")
     if wanted.machines:
         parts.append(f"on {' '.join(map(str, wanted.machines))}")
     return [part for part in parts if part]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..core.errors import InputError, Problem
+from ..core.errors import InputError, PolicyError, Problem
 from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ..audit.baseline import Baseline
     from ..audit.progress import Progress
     from ..audit.record import Audit
     from ..machine.record import Machine
@@ -42,6 +43,11 @@ def parser() -> Parser:
         "--today",
         metavar="YYYY-MM-DD",
         help="the day (UTC) on which exceptions are held to expire",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="an earlier audit (JSON or JSON Lines): report, and fail for, only what changed",
     )
     add_specs(parser)
     add_output(parser, "audit")
@@ -72,8 +78,13 @@ def run(words: list[str]) -> int:
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
-    policy = read_policy(Document.read(options.policy))
+    try:
+        policy = read_policy(Document.read(options.policy))
+    except PolicyError as error:
+        _report_faults(outputs, options.policy, error, today)
+        raise
     check_targets_of_policy(targets, policy)
+    baseline = _baseline(options.baseline)
     from ..api import open_catalogue
     from ..audit.judging import judge_with
 
@@ -82,9 +93,27 @@ def run(words: list[str]) -> int:
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
+    if baseline is not None:
+        from ..audit.baseline import since
+
+        audit = since(audit, baseline)
     _report(options, outputs, audit)
     tell_left_aside(catalogue)
     return audit.exit_code
+
+
+def _report_faults(outputs: list[Output], path: str, error: PolicyError, today: str) -> None:
+    """Write the reports that go to files, with what is wrong with the policy in the place of rows:
+    whoever reads them must not find an old answer, or none.
+    """
+    from ..audit.entries import Policy
+    from ..audit.record import Audit
+
+    policy = Policy(file=path, text="", models=())
+    audit = Audit(
+        policy=policy, today=today, machines=0, rows=(), groups=(), problems=error.problems
+    )
+    _write_files(outputs, audit)
 
 
 def _init(path: str) -> int:
@@ -127,6 +156,14 @@ def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:
     return [*files, *([options.output] if options.output else [])]
 
 
+def _baseline(path: str | None) -> Baseline | None:
+    if path is None:
+        return None
+    from ..audit.baseline import read_baseline
+
+    return read_baseline(path)
+
+
 def _progress(words: list[str]) -> Progress | None:
     """For a person; a program that wants JSON finds nothing else on standard error."""
     from ..core.lastwords import wants_json
@@ -156,11 +193,7 @@ def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
     shown = next((name for name, path in outputs if path is None), None)
     if options.output is not None and shown is not None and not audit.problems:
         outputs, shown = [*((name, path or options.output) for name, path in outputs)], None
-    reports = [(path, _audit_report(name, audit)) for name, path in outputs if path is not None]
-    if reports:
-        from ..core.writing import write_whole
-
-        write_whole(reports)
+    _write_files(outputs, audit)
     if audit.problems:
         # not all could be judged: that is no answer, and nothing on standard output may look like
         # one
@@ -171,6 +204,14 @@ def _report(options: argparse.Namespace, outputs: list[Output], audit: Audit) ->
         present(options, document(audit, verbose=options.verbose))
     elif shown is not None:
         deliver(options, _audit_report(shown, audit))
+
+
+def _write_files(outputs: list[Output], audit: Audit) -> None:
+    reports = [(path, _audit_report(name, audit)) for name, path in outputs if path is not None]
+    if reports:
+        from ..core.writing import write_whole
+
+        write_whole(reports)
 
 
 def _named_policy(path: str) -> str:

@@ -98,7 +98,10 @@ def inputs(options: argparse.Namespace) -> list[str]:
     models = [*given.get("models", ()), *given.get("others", ())]
     models += [name for key in ("model", "draft") if (name := given.get(key))]
     adapters = [given["adapter"]] if _is_adapter_file(given.get("adapter")) else []
-    files = [*given.get("files", ()), *([given["policy"]] if given.get("policy") else [])]
+    files = [
+        *given.get("files", ()),
+        *(given[key] for key in ("policy", "baseline") if given.get(key)),
+    ]
     for path in records:
         files += [path, *_held(path, _RECORDS)]
     for path in filter(None, specs):

@@ -75,7 +75,21 @@ def _head(audit: Audit) -> Iterator[Block]:
     results = ", ".join(
         f"{audit.count(result):,} {result}" for result in Result if audit.count(result)
     )
-    yield say(results or "nothing judged", indent=2, hang=2)
+    since = audit.since
+    yield say(
+        results or ("nothing changed" if since and since.unchanged else "nothing judged"),
+        indent=2,
+        hang=2,
+    )
+    if since is not None:
+        yield say(
+            f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
+            f" {since.changed:,} changed, {since.unchanged:,} unchanged",
+            indent=2,
+            hang=2,
+        )
+        for note in since.notes:
+            yield say(note, indent=2, hang=2)
     if audit.problems:
         yield Blank()
         for problem in audit.problems:

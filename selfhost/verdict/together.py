@@ -18,7 +18,7 @@ from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
-from .findings import CHECKS, Finding
+from .findings import CHECKS, Finding, Outcome
 from .placement import is_large
 from .record import Judged, Question, files_in_memory, judge, without_others
 
@@ -394,17 +394,32 @@ def _accelerator(together: _Together) -> Finding:
             together.needs[index].placement == "host",
         )
         groups.setdefault(key, []).append(index)
-    return _worst(
-        [
-            check.accelerator_check(
-                _on_the_same(together, members),
-                machine,
-                together.questions[members[0]].runtime,
-                _rule_of(together.questions[members[0]]),
-                now_only=basis == "available",
-            )
-            for members in groups.values()
-        ]
+    found = []
+    for members in groups.values():
+        first = together.questions[members[0]]
+        held = _on_the_same(together, members)
+        finding = check.accelerator_check(
+            held, machine, first.runtime, _rule_of(first), now_only=basis == "available"
+        )
+        found.append(_with_shares(finding, first.runtime, together, members))
+    return _worst(found)
+
+
+def _with_shares(
+    finding: Finding, runtime: RuntimeSpec | None, together: _Together, members: Sequence[int]
+) -> Finding:
+    """The finding, with how to start a program that would take most of a device for itself, where
+    it has company there.
+    """
+    if runtime is None or not runtime.share_option or finding.outcome is not Outcome.PASS:
+        return finding
+    own = {place for index in members for place in _by_place(_terms(together.needs[index]))}
+    held = [own & _by_place(_terms(needs)).keys() for needs in together.needs]
+    if sum(map(len, held)) == len(own):
+        return finding
+    return finding.replace(
+        remedy=f"start each with its part of the accelerator: {runtime.name} takes most of it,"
+        f" unless {runtime.share_option} says less"
     )
 
 

@@ -814,9 +814,7 @@ def test_every_report_agrees_with_the_exit_code(
     assert sum(each["count"] for each in value["classes"]) == len(
         {row.machine for row in made.rows}
     )
-    assert (
-        sum(value["results"].values()) == len(made.rows) == len(audit_json.jsonl(made).splitlines())
-    )
+    assert sum(value["results"].values()) == len(made.rows)
     assert audit_text.render(made).splitlines()[0].endswith(f"(exit code {made.exit_code})")
 
 
