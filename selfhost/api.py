@@ -350,11 +350,14 @@ def check_together_with(
     """
     from .verdict.together import judge_together
 
-    questions = []
-    for each in models:
-        understood = _understood(catalogue, each.model, each.workload)
-        question = _question(catalogue, understood, machine, follows_machine=follows_machine)
-        questions.append(question.replace(requires_runtime=each.requires_runtime))
+    # every name is looked up before anything is worked out
+    understood = [_understood(catalogue, each.model, each.workload) for each in models]
+    questions = [
+        _question(catalogue, meant, machine, follows_machine=follows_machine).replace(
+            requires_runtime=each.requires_runtime
+        )
+        for each, meant in zip(models, understood, strict=True)
+    ]
     judged = judge_together(questions, [each.model for each in models], machine)
     day = today or utc_today()
     is_offered = judged.failed and all(

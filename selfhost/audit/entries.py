@@ -13,6 +13,8 @@ from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..machine.record import Machine
 
+# 30,000 exceptions with a reason and an owner take some 3 MB
+MAX_POLICY_BYTES = 1 << 22
 _GLOB_LETTERS = frozenset("*?[")
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
 Fault = tuple[int, str, str, str | None]
@@ -196,7 +198,7 @@ class Policy(Record):
 
         The first `MAX_PROBLEMS` are listed, the rest is counted.
         """
-        document = Document.parse(self.file, self.text.encode())
+        document = Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
         root = document.root
         tables = (*root.tables("model"), *root.tables("together"))
         for index, key, message, remedy in faults:

@@ -13,6 +13,7 @@ from ..core.units import parse_bytes
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..verdict.findings import CHECKS
 from .entries import (
+    MAX_POLICY_BYTES,
     Exemption,
     FailOn,
     Fault,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "MAX_POLICY_BYTES",
     "SCHEMA",
     "Exemption",
     "FailOn",

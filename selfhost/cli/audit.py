@@ -71,7 +71,7 @@ def run(words: list[str]) -> int:
         targets,
         with_standard_output=options.output is None and len(targets) < len(outputs),
     )
-    from ..audit.policy import read_policy
+    from ..audit.policy import MAX_POLICY_BYTES, read_policy
     from ..audit.run import run_audit, utc_today
     from ..core.tomlfile import Document
 
@@ -79,7 +79,7 @@ def run(words: list[str]) -> int:
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     try:
-        policy = read_policy(Document.read(options.policy))
+        policy = read_policy(Document.read(options.policy, max_bytes=MAX_POLICY_BYTES))
     except PolicyError as error:
         _report_faults(outputs, options.policy, error, today)
         raise
