@@ -104,15 +104,16 @@ def _left_by(needs: Needs | None, machine: Machine) -> Machine:
             for index, device in enumerate(devices)
         )
     return machine.replace(
-        memory_total_bytes=_minus(machine.memory_total_bytes, low),
-        memory_limit_bytes=_minus(machine.memory_limit_bytes, low),
+        # a machine has some memory
+        memory_total_bytes=_minus(machine.memory_total_bytes, low, 1),
+        memory_limit_bytes=_minus(machine.memory_limit_bytes, low, 1),
         memory_available_bytes=_minus(machine.memory_available_bytes, high),
         accelerators=devices,
     )
 
 
-def _minus(size: int | None, taken: int) -> int | None:
-    return None if size is None else max(0, size - taken)
+def _minus(size: int | None, taken: int, least: int = 0) -> int | None:
+    return None if size is None else max(least, size - taken)
 
 
 def _less(device: Accelerator, taken: int) -> Accelerator:
