@@ -87,6 +87,35 @@ def check(
     return check_with(*_given(model, workload, machine, specs), prices=prices)
 
 
+def check_together(
+    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    workloads: Workload | Sequence[Workload] | None = None,
+    *,
+    machine: Machine | str | None = None,
+    specs: Sequence[PathLike] = (),
+) -> Verdict:
+    """Can this machine run all of these models at once, each in a process of its own?
+
+    `workloads` is one for all, or one for each. Defaults are each model's own, for what would suit
+    it best on a machine of its own may not leave room for the others. See `check_together_with` for
+    what the verdict holds. The other arguments are those of `check`, and so is what it raises;
+    `ValueError` where there are fewer than two models, or not as many workloads.
+    """
+    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
+        raise TypeError(f"models must be a list of models, not {type(models).__name__}")
+    for model in models:
+        _expect("model", model, _MODEL)
+    one = workloads if isinstance(workloads, Workload) or workloads is None else None
+    catalogue, shared, machine = _surroundings(one, machine, specs)
+    each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
+    if len(models) < 2 or len(each) != len(models):
+        raise ValueError(f"{len(models)} models and {len(each)} workloads: two or more of both")
+    besides = [
+        Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
+    ]
+    return check_together_with(catalogue, besides, machine, follows_machine=False)
+
+
 def can_run(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -329,7 +358,7 @@ def check_with(
 class Beside(Record):
     """One of several models that are to run side by side, as `check_with` takes it."""
 
-    model: str
+    model: str | os.PathLike[str] | ModelSpec
     workload: Workload
     requires_runtime: bool = False
 
@@ -358,13 +387,13 @@ def check_together_with(
         )
         for each, meant in zip(models, understood, strict=True)
     ]
-    judged = judge_together(questions, [each.model for each in models], machine)
+    judged = judge_together(questions, [meant.asked for meant in understood], machine)
     day = today or utc_today()
     is_offered = judged.failed and all(
         _offers(catalogue, question, judged, day) for question in questions
     )
     return Verdict(
-        asked=TOGETHER.join(each.model for each in models),
+        asked=TOGETHER.join(meant.asked for meant in understood),
         model=ModelSpec(
             id=TOGETHER.join(question.spec.id for question in questions),
             name=TOGETHER.join(question.spec.name for question in questions),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import MACHINES, RECORDS
-from selfhost import Machine, Workload
+from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.api import Beside, check_together_with, check_with, open_catalogue
 from selfhost.audit.judging import judge_with
 from selfhost.audit.policy import Severity, read_policy
@@ -140,7 +140,7 @@ def test_disks_that_are_one_volume_are_added_and_others_are_not() -> None:
         Beside(model="qwen3-1.7b", workload=Workload(runtime="transformers")),
     ]
     sizes = [
-        int(str(shown(alone(each.model, runtime=each.workload.runtime), "disk")[1]))
+        int(str(shown(alone(str(each.model), runtime=each.workload.runtime), "disk")[1]))
         for each in models
     ]
     room = max(sizes) + 10**9
@@ -201,6 +201,23 @@ def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> No
     assert verdict.needs is not None
     if verdict.needs.placement == "host":
         assert high_bytes(verdict) == sum(map(high_bytes, singles))
+
+
+def test_the_python_function_answers_as_the_policy_does() -> None:
+    """One workload for all, or one for each; names, paths and specs as `check` takes them."""
+    verdict = check_together(PAIR, machine=VM)
+    assert verdict.findings == together(*PAIR).findings
+    longer = check_together(PAIR, [Workload(context_tokens=32768), Workload()], machine=VM)
+    assert high_bytes(longer) == high_bytes(alone("mistral-7b", context_tokens=32768)) + high_bytes(
+        alone("bge-m3")
+    )
+    assert verdict.to_json()["asked"] == "mistral-7b + bge-m3"
+    with pytest.raises(UnknownModelError):
+        check_together(["mistral-7b", "no-such-model"], machine=VM)
+    with pytest.raises(ValueError, match="two or more"):
+        check_together(["mistral-7b"], machine=VM)
+    with pytest.raises(TypeError):
+        check_together("mistral-7b", machine=VM)
 
 
 # ------------------------------------------------------------------ in a policy
