@@ -10,7 +10,7 @@ import pytest
 
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
-from selfhost.api import Beside, check_together_with, check_with, open_catalogue
+from selfhost.api import Beside, check_together_with, check_with, machine_named, open_catalogue
 from selfhost.audit.judging import judge_with
 from selfhost.audit.policy import Severity, read_policy
 from selfhost.audit.record import Audit, Result
@@ -201,6 +201,27 @@ def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> No
     assert verdict.needs is not None
     if verdict.needs.placement == "host":
         assert high_bytes(verdict) == sum(map(high_bytes, singles))
+
+
+def test_a_large_card_stays_large_beside_others() -> None:
+    """vLLM works on more at once on a card of 70 GiB or more: the fifth server there takes what the first does."""
+    machine = machine_named("2x H200")
+    assert machine.accelerators is not None
+    machine = machine.replace(accelerators=machine.accelerators[:1])
+
+    def on_cards(verdict: Verdict) -> int:
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        terms = verdict.needs.memory.terms
+        return sum(term.high_bytes for term in terms if term.where != "host")
+
+    single = alone("qwen3-8b", machine, runtime="vllm")
+    five = check_together(["qwen3-8b"] * 5, Workload(runtime="vllm"), machine=machine)
+    assert on_cards(five) == 5 * on_cards(single)
+    finding = five.finding("accelerator")
+    assert finding is not None
+    assert finding.outcome is Outcome.PASS
+    assert "--gpu-memory-utilization" in str(finding.remedy)
 
 
 def test_the_python_function_answers_as_the_policy_does() -> None:
