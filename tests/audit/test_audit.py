@@ -272,9 +272,9 @@ def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(
     parsed: list[str] = []
     parse = Document.parse
 
-    def counted(file: str, content: bytes) -> Document:
+    def counted(file: str, content: bytes, **limits: int) -> Document:
         parsed.append(file)
-        return parse(file, content)
+        return parse(file, content, **limits)
 
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
         asked = wanted.name
@@ -829,7 +829,11 @@ def test_the_same_audit_prints_the_same() -> None:
 def test_the_example_policy_is_valid() -> None:
     """What people copy reads without a problem, and its exception has an end."""
     policy = read_policy(Document.read(str(EXAMPLES / "audit.toml")))
-    assert [wanted.name for wanted in policy.models] == ["mistral-7b", "gpt2"]
+    assert [wanted.name for wanted in policy.models] == [
+        "mistral-7b",
+        "gpt2",
+        "mistral-7b + bge-m3",
+    ]
     assert policy.exceptions[0].expires
 
 
