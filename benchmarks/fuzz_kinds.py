@@ -193,7 +193,7 @@ def spec(draw: Draw, folder: Path) -> Case:
 def policy(draw: Draw, folder: Path) -> Case:
     """A policy, with machines of the repository or none."""
     chance = draw.chance
-    from selfhost.audit.policy import starter_policy
+    from selfhost.audit.starter import starter_policy
 
     patterns = ("examples/audit.toml", "tests/bad_policies/*.toml")
     raw, values = texts(*patterns), toml_examples(*patterns)

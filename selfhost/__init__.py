@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.plan import Plan
-    from .api import Comparison, Ranking, can_run, check, compare, plan, rank
+    from .api import Comparison, Ranking, can_run, check, check_together, compare, plan, rank
     from .catalogue.spec import ModelSpec
     from .core.errors import (
         MachineFileError,
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "can_run": "api", "check": "api", "compare": "api", "plan": "api", "rank": "api",
+    "can_run": "api", "check": "api", "check_together": "api", "compare": "api", "plan": "api",
+    "rank": "api",
     "Comparison": "api", "Plan": "advice.plan", "Ranking": "api",
     "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
@@ -63,6 +64,7 @@ __all__ = [
     "__version__",
     "can_run",
     "check",
+    "check_together",
     "compare",
     "plan",
     "rank",

@@ -87,6 +87,35 @@ def check(
     return check_with(*_given(model, workload, machine, specs), prices=prices)
 
 
+def check_together(
+    models: Sequence[str | os.PathLike[str] | ModelSpec],
+    workloads: Workload | Sequence[Workload] | None = None,
+    *,
+    machine: Machine | str | None = None,
+    specs: Sequence[PathLike] = (),
+) -> Verdict:
+    """Can this machine run all of these models at once, each in a process of its own?
+
+    `workloads` is one for all, or one for each. Defaults are each model's own, for what would suit
+    it best on a machine of its own may not leave room for the others. See `check_together_with` for
+    what the verdict holds. The other arguments are those of `check`, and so is what it raises;
+    `ValueError` where there are fewer than two models, or not as many workloads.
+    """
+    if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
+        raise TypeError(f"models must be a list of models, not {type(models).__name__}")
+    for model in models:
+        _expect("model", model, _MODEL)
+    one = workloads if isinstance(workloads, Workload) or workloads is None else None
+    catalogue, shared, machine = _surroundings(one, machine, specs)
+    each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
+    if len(models) < 2 or len(each) != len(models):
+        raise ValueError(f"{len(models)} models and {len(each)} workloads: two or more of both")
+    besides = [
+        Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
+    ]
+    return check_together_with(catalogue, besides, machine, follows_machine=False)
+
+
 def can_run(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -317,16 +346,75 @@ def check_with(
     today: str | None = None,
     prices: str = "snapshot",
     follows_machine: bool = True,
+    requires_runtime: bool = False,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
     alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
-    every machine.
+    every machine. `requires_runtime`: the runtime must be installed already.
     """
     understood = _understood(catalogue, model, workload)
     question = _question(catalogue, understood, machine, follows_machine=follows_machine)
+    if requires_runtime:
+        question = question.replace(requires_runtime=True)
     return _answer(
         catalogue, question, understood, machine, instead=instead, today=today, prices=prices
     )
+
+
+class Beside(Record):
+    """One of several models that are to run side by side, as `check_with` takes it."""
+
+    model: str | os.PathLike[str] | ModelSpec
+    workload: Workload
+    requires_runtime: bool = False
+
+
+def check_together_with(
+    catalogue: Catalogue,
+    models: Sequence[Beside],
+    machine: Machine,
+    *,
+    today: str | None = None,
+    follows_machine: bool = True,
+) -> Verdict:
+    """One verdict for several models at once on one machine: see `verdict.together`.
+
+    Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
+    `workload` states the basis of memory alone. The route is `api` where an API serves each of
+    them. Raises as `check` does, for the first model that is wrong.
+    """
+    from .verdict.together import judge_together
+
+    # every name is looked up before anything is worked out
+    understood = [_understood(catalogue, each.model, each.workload) for each in models]
+    questions = [
+        _question(catalogue, meant, machine, follows_machine=follows_machine).replace(
+            requires_runtime=each.requires_runtime
+        )
+        for each, meant in zip(models, understood, strict=True)
+    ]
+    judged = judge_together(questions, [meant.asked for meant in understood], machine)
+    day = today or utc_today()
+    is_offered = judged.failed and all(
+        _offers(catalogue, question, judged, day) for question in questions
+    )
+    return Verdict(
+        asked=TOGETHER.join(meant.asked for meant in understood),
+        model=ModelSpec(
+            id=TOGETHER.join(question.spec.id for question in questions),
+            name=TOGETHER.join(question.spec.name for question in questions),
+        ),
+        workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
+        machine=machine,
+        route=judged.route(is_offered),
+        needs=judged.needs,
+        speed=None,
+        findings=judged.findings,
+    )
+
+
+# between the names of models that run side by side
+TOGETHER = " + "
 
 
 def _question(

@@ -40,6 +40,7 @@ def _signature(row: Row) -> object:
         row.wanted.index,
         row.result,
         row.route,
+        row.change,
         not_passed,
         without_check,
         tuple((check, each.index) for check, each in row.excepted),

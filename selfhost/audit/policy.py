@@ -4,24 +4,50 @@ for, until when.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
-from fnmatch import fnmatchcase
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 
 from ..catalogue.licenses import canonical_expression
-from ..core.errors import PolicyError, Problem, WorkloadError
-from ..core.records import Record
+from ..core.errors import PolicyError, WorkloadError
 from ..core.tomlfile import Document, Table
 from ..core.units import parse_bytes
 from ..core.workload import KV_CACHE_TYPES, Workload
-from ..machine.record import Machine
 from ..verdict.findings import CHECKS
+from .entries import (
+    MAX_POLICY_BYTES,
+    Exemption,
+    FailOn,
+    Fault,
+    MachineClass,
+    Member,
+    OnUnknown,
+    Place,
+    Policy,
+    Selector,
+    Severity,
+    Wanted,
+)
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+__all__ = [
+    "MAX_POLICY_BYTES",
+    "SCHEMA",
+    "Exemption",
+    "FailOn",
+    "Fault",
+    "MachineClass",
+    "Member",
+    "OnUnknown",
+    "Place",
+    "Policy",
+    "Selector",
+    "Severity",
+    "Wanted",
+    "read_policy",
+]
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
@@ -37,223 +63,10 @@ _ARCHITECTURES = {
 }
 # names compared to find the one that was meant: about a second's worth in a file full of faults
 _MAX_COMPARED = 20_000
-_GLOB_LETTERS = frozenset("*?[")
-# of a [[model]]: its index, the key, what is wrong, what to write instead
-Fault = tuple[int, str, str, str | None]
+# of one [[together]]: processes that one machine could hold, and a label that a person reads
+MAX_TOGETHER = 64
+_LABELS_SHOWN = 3
 _NEEDS = ("private", "commercial", "modify", "auditable")
-
-
-class Severity(StrEnum):
-    """How much it matters that a model does not run."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class FailOn(StrEnum):
-    """From which severity on the audit fails; `never` reports only."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NEVER = "never"
-
-
-class OnUnknown(StrEnum):
-    """What a verdict that cannot be given counts as. It never counts for more than the same
-    model failing would.
-    """
-
-    UNKNOWN = "unknown"
-    ERROR = "error"
-    WARNING = "warning"
-    IGNORE = "ignore"
-
-
-class Selector(Record):
-    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's,
-    else None. Globs heed case.
-    """
-
-    kind: str
-    pattern: str
-    key: str | None = None
-
-    @property
-    def names_one_host(self) -> bool:
-        """Whether it gives one machine's name, without a glob."""
-        return self.kind == "host" and not _GLOB_LETTERS.intersection(self.pattern)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.kind}:{self.pattern}"
-            if self.key is None
-            else f"{self.kind}:{self.key}={self.pattern}"
-        )
-
-
-class MachineClass(Record):
-    """One `[[class]]`. All conditions must hold; none at all takes every machine.
-
-    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
-    hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
-    `available`; None: the usual one.
-    """
-
-    name: str
-    labels: Mapping[str, str] = {}
-    memory_total: tuple[tuple[str, int], ...] = ()
-    architecture: str | None = None
-    memory: str | None = None
-
-    def unread(self, machine: Machine) -> tuple[str, ...]:
-        """The facts that the class asks for and the machine's record lacks."""
-        missing = []
-        if self.memory_total and machine.memory_total_bytes is None:
-            missing.append("memory_total_bytes")
-        if self.architecture is not None and machine.architecture is None:
-            missing.append("architecture")
-        return tuple(missing)
-
-    def holds(self, machine: Machine) -> bool | None:
-        """Whether the machine belongs; None where that hangs on a fact that was not read. A
-        label that is absent does not match.
-        """
-        if not all(
-            key in machine.labels and fnmatchcase(machine.labels[key], glob)
-            for key, glob in self.labels.items()
-        ):
-            return False
-        if self.architecture is not None and machine.architecture not in (None, self.architecture):
-            return False
-        size = machine.memory_total_bytes
-        if size is not None and not all(
-            _within(size, sign, bound) for sign, bound in self.memory_total
-        ):
-            return False
-        return None if self.unread(machine) else True
-
-
-class Wanted(Record):
-    """One `[[model]]`: what must run, how, and where; () of `machines` means every machine.
-
-    `asked` is the entry with what the policy needs of every model. `label` is the name, with the
-    conditions after it where the policy names the model several times. `index` is the entry's place
-    in the file, from 0.
-    """
-
-    index: int
-    name: str
-    label: str
-    asked: Workload
-    machines: tuple[Selector, ...] = ()
-    severity: Severity = Severity.ERROR
-
-
-class Exemption(Record):
-    """One `[[exception]]`: lets one finding of one model pass. From the day `expires`
-    (`YYYY-MM-DD`, UTC) on it no longer holds.
-    """
-
-    index: int
-    model: str
-    rule: str
-    machines: tuple[Selector, ...] = ()
-    reason: str
-    owner: str | None = None
-    expires: str
-
-    def holds_on(self, today: str) -> bool:
-        """Whether it is in force on that day, `YYYY-MM-DD`."""
-        return today < self.expires
-
-
-class Policy(Record):
-    """A whole `audit.toml`. `needs` holds for every model; `text` is the content, kept so that
-    later problems can name a line.
-    """
-
-    file: str
-    text: str
-    fail_on: FailOn = FailOn.ERROR
-    on_unknown: OnUnknown = OnUnknown.UNKNOWN
-    needs: Workload = Workload()
-    models: tuple[Wanted, ...]
-    classes: tuple[MachineClass, ...] = ()
-    exceptions: tuple[Exemption, ...] = ()
-
-    @cached_property
-    def class_by_name(self) -> Mapping[str, MachineClass]:
-        """The classes by their names, which differ."""
-        return {each.name: each for each in self.classes}
-
-    def workload(self, wanted: Wanted, machine: Machine) -> Workload:
-        """What is asked of the model there, with the memory basis of the first class that
-        states one.
-        """
-        return Place(self, machine).workload(wanted)
-
-    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
-        """Whether any selector takes the machine (no selectors: yes); None where only a fact
-        that was not read could tell.
-        """
-        return Place(self, machine).selects(selectors)
-
-    def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
-        """Faults of `[[model]]` entries that show only later: at the key, or at the entry where the
-        file leaves the key out.
-
-        The first `MAX_PROBLEMS` are listed, the rest is counted.
-        """
-        document = Document.parse(self.file, self.text.encode())
-        tables = document.root.tables("model")
-        for index, key, message, remedy in faults:
-            tables[index].problem(key, message, remedy)
-        return document.problems
-
-
-class Place:
-    """A policy held against one machine; whether the machine is of a class is found once,
-    however many entries ask.
-    """
-
-    def __init__(self, policy: Policy, machine: Machine) -> None:
-        self._policy = policy
-        self._machine = machine
-        self._holds: dict[str, bool | None] = {}
-
-    @cached_property
-    def _memory_basis(self) -> str:
-        stated = (
-            each.memory
-            for each in self._policy.classes
-            if each.memory and each.holds(self._machine)
-        )
-        return next(stated, "default")
-
-    def workload(self, wanted: Wanted) -> Workload:
-        """As `Policy.workload`."""
-        return wanted.asked.replace(memory_basis=self._memory_basis)
-
-    def selects(self, selectors: Sequence[Selector]) -> bool | None:
-        """As `Policy.selects`."""
-        answers = [self._selects(selector) for selector in selectors]
-        if not answers or True in answers:
-            return True
-        return None if None in answers else False
-
-    def _selects(self, selector: Selector) -> bool | None:
-        machine = self._machine
-        if selector.kind == "host":
-            return fnmatchcase(machine.name, selector.pattern)
-        if selector.key is not None:
-            return selector.key in machine.labels and fnmatchcase(
-                machine.labels[selector.key], selector.pattern
-            )
-        name = selector.pattern
-        if name not in self._holds:
-            each = self._policy.class_by_name.get(name)
-            self._holds[name] = False if each is None else each.holds(machine)
-        return self._holds[name]
 
 
 def read_policy(document: Document) -> Policy:
@@ -280,9 +93,10 @@ def read_policy(document: Document) -> Policy:
     classes = _read_classes(root)
     names = _Names(each.name for each in classes)
     models = _read_models(root, names, needs)
-    exceptions = _read_exceptions(root, names, models)
+    together = _read_together(root, names, needs, models)
+    exceptions = _read_exceptions(root, names, [*models, *together])
     root.close()
-    if "model" not in root.values or root.values["model"] == []:
+    if not any(root.values.get(key) not in (None, []) for key in ("model", "together")):
         root.problem(
             None,
             "names no model, so there is nothing to judge",
@@ -296,7 +110,7 @@ def read_policy(document: Document) -> Policy:
         fail_on=FailOn(fail_on or FailOn.ERROR),
         on_unknown=OnUnknown(on_unknown or OnUnknown.UNKNOWN),
         needs=needs,
-        models=_labelled(models),
+        models=_labelled([*models, *together]),
         classes=tuple(classes),
         exceptions=tuple(exceptions),
     )
@@ -331,14 +145,6 @@ class _Names:
         """The one that was probably meant, or None; looked for while `document` lists faults."""
         self._left -= len(self._names)
         return document.guess(name, list(self._names)) if self._left >= 0 else None
-
-
-def _within(size: int, sign: str, bound: int) -> bool:
-    if sign == ">=":
-        return size >= bound
-    if sign == "<=":
-        return size <= bound
-    return size > bound if sign == ">" else size < bound
 
 
 def _read_classes(root: Table) -> list[MachineClass]:
@@ -426,12 +232,13 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
             label=name or "",
             asked=asked,
             machines=_read_selectors(table, classes),
-            severity=Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR),
+            severity=_read_severity(table),
+            require_runtime=bool(table.boolean("require_runtime")),
         )
         table.close()
         if name is None:
             continue
-        same = (name, asked, frozenset(map(str, wanted.machines)))
+        same = (name, asked, wanted.require_runtime, frozenset(map(str, wanted.machines)))
         earlier = seen.setdefault(same, wanted.index)
         if earlier != wanted.index:
             table.problem(
@@ -443,15 +250,99 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
     return kept
 
 
+def _read_severity(table: Table) -> Severity:
+    return Severity(table.string("severity", choices=tuple(Severity)) or Severity.ERROR)
+
+
+class _Entries:
+    """The `[[model]]` entries, for those of `[[together]]` that name them."""
+
+    def __init__(self, models: Sequence[Wanted], needs: Workload) -> None:
+        self._needs = needs
+        self._by_label = {wanted.label: wanted for wanted in _labelled(models)}
+        self._by_name: dict[str, list[Wanted]] = {}
+        for wanted in self._by_label.values():
+            self._by_name.setdefault(wanted.name, []).append(wanted)
+
+    def member(self, name: str) -> Member:
+        """As the entry of that label or name asks for the model; a model without one by its name
+        alone.
+        """
+        entry = self._by_label.get(name) or next(iter(self._by_name.get(name, ())), None)
+        if entry is None:
+            return Member(name=name, asked=self._needs)
+        return Member(name=entry.name, asked=entry.asked, require_runtime=entry.require_runtime)
+
+    def meant_by(self, name: str) -> list[str]:
+        """The labels of all entries that a name may mean where it means several; else []."""
+        entries = [] if name in self._by_label else self._by_name.get(name, [])
+        return [each.label for each in entries[:_LABELS_SHOWN]] if len(entries) > 1 else []
+
+
+def _read_together(
+    root: Table, classes: _Names, needs: Workload, models: Sequence[Wanted]
+) -> list[Wanted]:
+    kept: list[Wanted] = []
+    entries = _Entries(models, needs)
+    seen: dict[object, str] = {}
+    for table in root.tables("together"):
+        names = _read_member_names(table, entries)
+        members = tuple(entries.member(name) for name in names)
+        machines = _read_selectors(table, classes)
+        severity = _read_severity(table)
+        table.close()
+        name = " + ".join(member.name for member in members)
+        place = f"together[{table.path[-1]}]"
+        earlier = seen.setdefault((members, frozenset(map(str, machines))), place)
+        if members and earlier != place:
+            table.problem("models", f"are those of {earlier}", "remove one of the two")
+        kept.append(
+            Wanted(
+                index=len(models) + len(kept),
+                name=name,
+                label=" + ".join(names),
+                asked=needs,
+                machines=machines,
+                severity=severity,
+                members=members,
+            )
+        )
+    return kept
+
+
+def _read_member_names(table: Table, entries: _Entries) -> tuple[str, ...]:
+    names = table.strings("models", required=True)
+    stated = table.values.get("models")
+    if isinstance(stated, list) and len(stated) < 2:
+        table.problem(
+            "models",
+            "names fewer than two models",
+            'write models = ["mistral-7b", "bge-m3"]; one model alone is a [[model]]',
+        )
+    if len(names) > MAX_TOGETHER:
+        message = f"names more than {MAX_TOGETHER} models"
+        table.problem("models", message, "use several [[together]]")
+        return ()
+    for number, name in enumerate(stated if isinstance(stated, list) else ()):
+        labels = entries.meant_by(name) if isinstance(name, str) else []
+        if labels:
+            table.document.add(
+                (*table.path, "models", number),
+                f'"{name}" is the name of several [[model]] entries',
+                "write which: " + " or ".join(f'"{label}"' for label in labels),
+            )
+    return names
+
+
 def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Labels that no two entries share: reports that keep only the first of two equal names
     must lose nothing.
     """
     from collections import Counter
 
-    names = Counter(wanted.name for wanted in models)
+    names = Counter(wanted.label for wanted in models)
     labels = [
-        ", ".join((wanted.name, *(_conditions(wanted) if names[wanted.name] > 1 else ())))
+        ", ".join((wanted.label, *(_conditions(wanted) if names[wanted.label] > 1 else ())))
         for wanted in models
     ]
     times = Counter(labels)
@@ -479,6 +370,8 @@ def _conditions(wanted: Wanted) -> list[str]:
     """What the entry states beside the name, in words."""
     stated = [(words, getattr(wanted.asked, field)) for field, words in _CONDITIONS]
     parts = [words(value) for words, value in stated if value is not None and value != ""]
+    if wanted.require_runtime:
+        parts.append("runtime installed")
     if wanted.machines:
         parts.append(f"on {' '.join(map(str, wanted.machines))}")
     return [part for part in parts if part]
@@ -568,59 +461,3 @@ def _no_class(name: str, classes: _Names, document: Document) -> tuple[str, str]
     guess = classes.nearest(name, document)
     remedy = f'did you mean "class:{guess}"?' if guess else f'add [[class]] with name = "{name}"'
     return f'no [[class]] has the name "{name}"', remedy
-
-
-def starter_policy(models: Sequence[str]) -> str:
-    """The text that `selfhost audit --init` writes: valid as it stands. Without models it names
-    mistral-7b.
-    """
-    entries = (
-        "\n".join(f"[[model]]\nname = {_quoted(name)}\n" for name in dict.fromkeys(models))
-        or '[[model]]\nname = "mistral-7b"\n'
-    )
-    first = _quoted(next(iter(models), "mistral-7b"))
-    return f"""\
-# Which open-weight models must run here. `selfhost audit` judges this machine, or recorded ones, against it.
-# Exit codes: 0 the policy holds, 1 it is broken, 2 it could not be judged, 3 nothing fails but something is unknown.
-schema = {SCHEMA}
-fail_on = "error"          # error | warning | never: from which severity on the audit fails
-on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a fact nobody could read counts as
-
-# [needs]                  # what holds for every model below
-# private = true           # nothing may leave the machine, so an API is no way out
-# commercial = true        # the license must allow commercial use
-# license = "Apache-2.0 OR MIT"
-
-{entries}# More conditions that a [[model]] may have:
-# context_tokens = 8192
-# quantization = "Q4_K_M"
-# runtime = "llama.cpp"
-# min_tokens_per_second = 5
-# parallel = 1
-# kv_cache_type = "f16"
-# audio_seconds = 600      # of one recording that a speech model hears
-# draft = "llama-3.2-1b"   # a small model that proposes tokens, or "mtp" for the model's own block
-# adapter = "rank=16"      # a LoRA adapter: its rank, or its file
-# machines = ["class:edge", "host:build-*", "label:site=s*"]   # left out: every machine
-# severity = "warning"     # error | warning
-
-# [[class]]                # a name for machines that are alike
-# name = "edge"
-# match = {{ label = {{ site = "s*" }}, memory_total = ">=15GiB", architecture = "x86_64" }}
-# memory = "total"         # total: plan with all memory | available: what is free right now
-
-# [[exception]]            # one finding of one model, with a reason and an end
-# model = {first}
-# rule = "memory"          # {" | ".join(CHECKS)}
-# machines = ["host:edge-*"]
-# reason = "16 GiB kits arrive in the spring"
-# owner = "infra@example.com"
-# expires = 2027-03-31     # from that day on (UTC) it no longer holds
-"""  # noqa: E501
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string: JSON's escapes are TOML's too."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)

@@ -36,13 +36,37 @@ class Reason(Record):
         return f"{self.check}: {self.text}" if self.check else self.text
 
 
+class Change(StrEnum):
+    """What became of a row since the baseline. `new`: it fails, or is unknown, and did not or was
+    not; also where more findings fail. `fixed`: it failed or was unknown, and passes.
+    """
+
+    NEW = "new"
+    FIXED = "fixed"
+    CHANGED = "changed"
+
+
+class Since(Record):
+    """An audit against an earlier one: how many rows became what. `notes` say what the earlier one
+    cannot tell.
+    """
+
+    file: str
+    new: int
+    fixed: int
+    changed: int
+    unchanged: int
+    notes: tuple[str, ...] = ()
+
+
 class Row(Record):
     """One model on one machine.
 
     `verdict` is None where it is not known whether the policy asks for the model there. `failed`
     and `undecided` are the names of findings that no exception covers, `excepted` those one does,
     each with it. `reasons` decided the row: for a pass there are none. `exit_code` is this row's
-    part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity.
+    part in the audit's: 0, 1 or 3, after `fail_on`, `on_unknown` and severity. `change` is None
+    where no baseline was given.
     """
 
     machine: str
@@ -54,6 +78,7 @@ class Row(Record):
     undecided: tuple[str, ...] = ()
     excepted: tuple[tuple[str, Exemption], ...] = ()
     reasons: tuple[Reason, ...] = ()
+    change: Change | None = None
 
     @property
     def route(self) -> Route:
@@ -107,7 +132,7 @@ class Audit(Record):
     exceptions were held against.
 
     `problems` are faults of the policy or of machine records that showed only here: with any of
-    them the exit code is 2.
+    them the exit code is 2. With `since`, `rows` and `groups` hold only what changed.
     """
 
     policy: Policy
@@ -117,6 +142,7 @@ class Audit(Record):
     groups: tuple[MachineGroup, ...]
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
+    since: Since | None = None
 
     @property
     def exit_code(self) -> int:
@@ -124,9 +150,10 @@ class Audit(Record):
         nothing is 1 but something is unknown.
         """
         routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
-        return exit_code(
-            (routes[row.exit_code] for row in self.rows), no_answer=bool(self.problems)
-        )
+        judged = [routes[row.exit_code] for row in self.rows]
+        if self.since is not None and self.since.unchanged:
+            judged.append(Route.LOCAL)
+        return exit_code(judged, no_answer=bool(self.problems))
 
     @property
     def outcome(self) -> Result:

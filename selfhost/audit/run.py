@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .progress import Progress
 
-Judge = Callable[[str, Workload, Machine], Verdict]
+Judge = Callable[[Wanted, Workload, Machine], Verdict]
 
 
 def run_audit(
@@ -43,8 +43,8 @@ def run_audit(
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
 
-    `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an
-    unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
+    `judge` takes the entry, its workload there and the machine; a `SelfhostError` of it (an unknown
+    model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
     Machines have different names. `progress` is told how far it is.
     """
@@ -111,7 +111,7 @@ class _Judging:
                 rows.append(unplaced_row(self._policy, wanted, machine))
                 continue
             try:
-                verdict = self._judge(wanted.name, place.workload(wanted), machine)
+                verdict = self._judge(wanted, place.workload(wanted), machine)
             except SelfhostError as error:
                 self._refused[wanted.index] = (wanted, error)
                 continue

@@ -179,6 +179,10 @@ class RuntimeSpec(Record):
     `kv_cache_types` are those that it can be asked for beside the type it takes by itself, of
     workload.KV_CACHE_TYPES.
 
+    `maps_files`: it maps the files of weights unless told otherwise, so that several processes
+    share one copy in the page cache. `share_option` sets what share of an accelerator it takes at
+    its start, whatever the model needs; empty where it takes what it needs.
+
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
     `slots`: how many it makes room for unless its command says how many, all in one cache; 0 where
     it makes room for one.
@@ -249,6 +253,8 @@ class RuntimeSpec(Record):
     splits_layers: bool = read_by(Table.boolean, default=False)
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
+    share_option: str = read_by(Table.string, default="")
+    maps_files: bool = read_by(Table.boolean, default=False)
     most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
     slots: int = read_by(Table.integer, minimum=1, default=0)
     flash_attention: bool = read_by(Table.boolean, default=True)

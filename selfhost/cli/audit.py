@@ -17,11 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ..audit.baseline import Baseline
     from ..audit.progress import Progress
     from ..audit.record import Audit
-    from ..core.workload import Workload
     from ..machine.record import Machine
-    from ..verdict.record import Verdict
 
 
 def parser() -> Parser:
@@ -46,6 +45,11 @@ def parser() -> Parser:
         "--today",
         metavar="YYYY-MM-DD",
         help="the day (UTC) on which exceptions are held to expire",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="an earlier audit (JSON or JSON Lines): report, and fail for, only what changed",
     )
     add_specs(parser)
     add_output(parser, "audit")
@@ -99,7 +103,7 @@ def _run(words: list[str]) -> int:
         targets,
         with_standard_output=options.output is None and len(targets) < len(outputs),
     )
-    from ..audit.policy import read_policy
+    from ..audit.policy import MAX_POLICY_BYTES, read_policy
     from ..audit.run import run_audit, utc_today
     from ..core.tomlfile import Document
 
@@ -107,31 +111,26 @@ def _run(words: list[str]) -> int:
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     try:
-        policy = read_policy(Document.read(options.policy))
+        policy = read_policy(Document.read(options.policy, max_bytes=MAX_POLICY_BYTES))
     except PolicyError as error:
         from ..reports.audit_formats import without_answer
 
         faults = without_answer(error.problems, policy=options.policy, today=today)
         return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
-    from ..api import check_with, open_catalogue
+    baseline = _baseline(options.baseline)
+    from ..api import open_catalogue
+    from ..audit.judging import judge_with
 
     catalogue = open_catalogue(options.specs)
-
-    def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
-        return check_with(
-            catalogue,
-            name,
-            workload,
-            machine,
-            instead=False,
-            today=today,
-            follows_machine=False,
-        )
-
+    judge = judge_with(catalogue, today)
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
+    if baseline is not None:
+        from ..audit.baseline import since
+
+        audit = since(audit, baseline)
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
@@ -139,7 +138,7 @@ def _run(words: list[str]) -> int:
 
 def _init(path: str) -> int:
     """Write a policy to start from."""
-    from ..audit.policy import starter_policy
+    from ..audit.starter import starter_policy
 
     if os.path.lexists(path):
         raise UsageError(
@@ -175,6 +174,14 @@ def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:
     """The files that the reports go to."""
     files = [path for _, path in outputs if path is not None]
     return [*files, *([options.output] if options.output else [])]
+
+
+def _baseline(path: str | None) -> Baseline | None:
+    if path is None:
+        return None
+    from ..audit.baseline import read_baseline
+
+    return read_baseline(path)
 
 
 def _progress(words: list[str]) -> Progress | None:

@@ -54,7 +54,8 @@ def check_targets_of_policy(targets: Sequence[str], policy: Policy) -> None:
 
 def _files_of_policy(policy: Policy) -> list[str]:
     """What is read of the models, drafts and adapters that the policy's entries name."""
-    models = [wanted.name for wanted in policy.models]
+    models = [wanted.name for wanted in policy.models if not wanted.members]
+    models += [member.name for wanted in policy.models for member in wanted.members]
     models += [wanted.asked.draft for wanted in policy.models if wanted.asked.draft]
     adapters = [
         typed for wanted in policy.models if _is_adapter_file(typed := wanted.asked.adapter)
@@ -97,7 +98,10 @@ def inputs(options: argparse.Namespace) -> list[str]:
     models = [*given.get("models", ()), *given.get("others", ())]
     models += [name for key in ("model", "draft") if (name := given.get(key))]
     adapters = [given["adapter"]] if _is_adapter_file(given.get("adapter")) else []
-    files = [*given.get("files", ()), *([given["policy"]] if given.get("policy") else [])]
+    files = [
+        *given.get("files", ()),
+        *(given[key] for key in ("policy", "baseline") if given.get(key)),
+    ]
     for path in records:
         files += [path, *_held(path, _RECORDS)]
     for path in filter(None, specs):

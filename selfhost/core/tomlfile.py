@@ -75,36 +75,36 @@ class Document:
         return document
 
     @classmethod
-    def read(cls, path: str) -> Document:
-        """The file at `path`. Never raises: a file that cannot be read is a problem of the
-        document. Waits for no pipe.
+    def read(cls, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
+        """The file at `path`, of at most that size. Never raises: a file that cannot be read is a
+        problem of the document. Waits for no pipe.
         """
         from .reading import LARGE, Unreadable, read_file, shown
 
         file = shown(path)
         try:
-            content = read_file(path, MAX_FILE_BYTES)
+            content = read_file(path, max_bytes)
         except Unreadable as error:
             return (
-                cls._too_large(file)
+                cls._too_large(file, max_bytes)
                 if error.kind == LARGE
                 else cls.unusable(file, error.reason, error.remedy)
             )
-        return cls.parse(file, content)
+        return cls.parse(file, content, max_bytes=max_bytes)
 
     @classmethod
-    def _too_large(cls, file: str) -> Document:
+    def _too_large(cls, file: str, max_bytes: int) -> Document:
         return cls.unusable(
-            file, f"larger than {MAX_FILE_BYTES:,} bytes", "a spec or policy is a small text file"
+            file, f"larger than {max_bytes:,} bytes", "a spec or policy is a small text file"
         )
 
     @classmethod
-    def parse(cls, file: str, content: bytes) -> Document:
+    def parse(cls, file: str, content: bytes, *, max_bytes: int = MAX_FILE_BYTES) -> Document:
         """Never raises: bad encoding and bad syntax are problems of the document."""
         import tomllib
 
-        if len(content) > MAX_FILE_BYTES:
-            return cls._too_large(file)
+        if len(content) > max_bytes:
+            return cls._too_large(file, max_bytes)
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return cls.unusable(file, "UTF-16 text", "save the file as UTF-8")
         if b"\0" in content:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..audit.policy import Policy, Wanted
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from ..core.errors import Problem
 from ..verdict.findings import Finding
 
@@ -34,6 +34,7 @@ def render(audit: Audit) -> dict[str, Any]:
             for use in Use
         },
         "results": {result.value: audit.count(result) for result in Result},
+        "baseline": _since(audit.since),
         "problems": [_problem(each) for each in audit.problems],
         "outcome": audit.outcome.value,
         "exit_code": audit.exit_code,
@@ -48,10 +49,26 @@ def dumps(audit: Audit) -> str:
 
 
 def jsonl(audit: Audit) -> str:
-    """One line per machine and model, in the audit's order."""
+    """One line per machine and model, in the audit's order; where nothing was judged, one per
+    problem.
+    """
     import json
 
-    return "".join(json.dumps(_line(row), ensure_ascii=True) + "\n" for row in audit.rows)
+    lines = [*map(_line, audit.rows)] or [*map(_line_of_problem, audit.problems)]
+    return "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines)
+
+
+def _since(since: Since | None) -> dict[str, Any] | None:
+    if since is None:
+        return None
+    return {
+        "file": since.file,
+        "new": since.new,
+        "fixed": since.fixed,
+        "changed": since.changed,
+        "unchanged": since.unchanged,
+        "notes": list(since.notes),
+    }
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -68,12 +85,32 @@ def _line(row: Row) -> dict[str, Any]:
     return {
         "machine": row.machine,
         "asked": row.wanted.name,
+        "label": row.wanted.label,
         "model": None if row.verdict is None else row.verdict.model.id,
         "route": row.route.value,
         "failed": list(row.failed),
         "excepted": [check for check, _ in row.excepted],
         "result": row.result.value,
         "severity": row.wanted.severity.value,
+        "change": None if row.change is None else row.change.value,
+        "problem": None,
+    }
+
+
+def _line_of_problem(problem: Problem) -> dict[str, Any]:
+    """A line of the same keys for what kept the audit from judging all."""
+    return {
+        "machine": None,
+        "asked": None,
+        "label": None,
+        "model": None,
+        "route": None,
+        "failed": [],
+        "excepted": [],
+        "result": Result.UNKNOWN.value,
+        "severity": None,
+        "change": None,
+        "problem": _problem(problem),
     }
 
 
@@ -108,6 +145,8 @@ def _wanted(wanted: Wanted) -> dict[str, Any]:
         "adapter": wanted.asked.adapter,
         "machines": list(map(str, wanted.machines)),
         "severity": wanted.severity.value,
+        "require_runtime": wanted.require_runtime,
+        "members": [member.name for member in wanted.members],
     }
 
 
@@ -125,6 +164,7 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
         "route": row.route.value,
         "result": row.result.value,
         "exit_code": row.exit_code,
+        "change": None if row.change is None else row.change.value,
         "failed": list(row.failed),
         "unknown": list(row.undecided),
         "excepted": [{"rule": check, "expires": each.expires} for check, each in row.excepted],

@@ -79,6 +79,16 @@ def _head(audit: Audit) -> Iterator[Block]:
     )
     yield say(f"{audit.policy.file} on {audit.today} (UTC): {spread(audit)}", indent=2, hang=2)
     yield say(results(audit), indent=2, hang=2)
+    since = audit.since
+    if since is not None:
+        yield say(
+            f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
+            f" {since.changed:,} changed, {since.unchanged:,} unchanged",
+            indent=2,
+            hang=2,
+        )
+        for note in since.notes:
+            yield say(note, indent=2, hang=2)
     if audit.problems:
         yield Blank()
         for problem in audit.problems:

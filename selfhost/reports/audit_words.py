@@ -39,9 +39,10 @@ def spread(audit: Audit) -> str:
 
 
 def results(audit: Audit) -> str:
-    """`30 pass, 6 fail`, or `nothing judged`."""
+    """`30 pass, 6 fail`; `nothing changed` since the baseline, or `nothing judged`."""
     counts = ((result, audit.count(result)) for result in Result)
-    return ", ".join(f"{count:,} {result}" for result, count in counts if count) or "nothing judged"
+    none = "nothing changed" if audit.since and audit.since.unchanged else "nothing judged"
+    return ", ".join(f"{count:,} {result}" for result, count in counts if count) or none
 
 
 def many(number: int, what: str) -> str:

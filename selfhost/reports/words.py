@@ -29,6 +29,7 @@ WHY_NOT = {
     "disk": "no place on disk", "speed": "too slow",
     "context": "too long a context", "cpu": "the CPU does not suit",
     "runtime": "no runtime loads it",
+    "runtime-not-installed": "runtime not installed",
     "weights": "its weights are not published", "license": "its license forbids it",
     "openness": "not open enough",
     # by the reason's code where the check alone does not say it

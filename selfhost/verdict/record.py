@@ -168,7 +168,7 @@ class Question(Record):
     as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that
     name gives, if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence
     why runtime, quantization or method are others than the model's own defaults; None where they
-    are not (`defaults.ask_for_machine`).
+    are not (`defaults.ask_for_machine`). `requires_runtime`: the runtime must be installed already.
     """
 
     spec: ModelSpec
@@ -191,6 +191,7 @@ class Question(Record):
     license_guessed: tuple[bool, bool] | None = None
     kept_by: tuple[str | None] | None = None
     chosen: str | None = None
+    requires_runtime: bool = False
 
     @property
     def missing_bytes(self) -> int | None:
@@ -440,6 +441,7 @@ def judge(question: Question, machine: Machine) -> Judged:
             loads=question.loads,
             unfamiliar=question.unfamiliar,
             architecture=row,
+            is_required=question.requires_runtime,
         )
     )
     about.append(speed)
@@ -545,15 +547,14 @@ def _held(
     that nothing else holds.
     """
     basis = question.workload.memory_basis
-    if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
-        machine = machine.replace(accelerators=emptied(machine.accelerators))
+    machine = without_others(machine, basis)
     layers = question.spec.architecture.layers if question.spec.architecture else None
     splits = (
         question.runtime is not None
         and question.runtime.splits_layers
         and question.workload.task == "generate"
     )
-    stored, kept, surely = _files_in_memory(question, needs, machine)
+    stored, kept, surely = files_in_memory(question, needs, machine)
     whole: Term | None = None
     alone: tuple[str, str] | None = None
     if question.workload.task == "finetune":
@@ -585,7 +586,16 @@ def _held(
         )
 
 
-def _files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple[int, int, bool]:
+def without_others(machine: Machine, basis: str) -> Machine:
+    """The machine on that memory basis: where it is planned for, nothing else holds its
+    accelerators.
+    """
+    if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
+        return machine.replace(accelerators=emptied(machine.accelerators))
+    return machine
+
+
+def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple[int, int, bool]:
     """Bytes of files that would lie in RAM once they are downloaded, bytes of those that do or may
     already, and whether that is sure.
     """

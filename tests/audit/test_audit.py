@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
@@ -22,10 +22,10 @@ from helpers import report_samples as samples
 from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
 from selfhost import __version__
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import MachineClass, read_policy
+from selfhost.audit.policy import MachineClass, Wanted, read_policy
 from selfhost.audit.progress import Progress
 from selfhost.audit.record import Audit, Result, Use
-from selfhost.audit.run import run_audit
+from selfhost.audit.run import Judge, run_audit
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.cli import main as cli
 from selfhost.core.errors import (
@@ -50,7 +50,6 @@ ONE = '[[model]]\nname = "mistral-7b"\n'
 EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
 FAIL, UNKNOWN, WARN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS
 Outcomes = Mapping[str, Outcome]
-Judge = Callable[[str, Workload, Machine], Verdict]
 
 
 def finding(check: str, outcome: Outcome, short: int | None = None, text: str = "") -> Finding:
@@ -94,7 +93,8 @@ def verdict(
 def judging(table: Mapping[tuple[str, str], Outcomes]) -> Judge:
     """A judge that finds what the table says for (model, machine), and else that it runs."""
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         outcomes = table.get((asked, machine.name), {})
         return verdict(
             asked,
@@ -248,7 +248,8 @@ def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(
         )
     )
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         if asked == "mistral-7b":
             raise error
         return verdict(asked, workload, machine, ())
@@ -271,11 +272,13 @@ def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(
     parsed: list[str] = []
     parse = Document.parse
 
-    def counted(file: str, content: bytes) -> Document:
+    def counted(file: str, content: bytes, **limits: int) -> Document:
         parsed.append(file)
-        return parse(file, content)
+        return parse(file, content, **limits)
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
+
         def near() -> list[str]:
             searched.append(asked)
             return ["y"]
@@ -301,7 +304,8 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
     text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(900))
     policy = read_policy(Document.parse("audit.toml", text.encode()))
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
 
     *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
@@ -324,7 +328,7 @@ def test_exceptions_are_found_by_name_and_machine(monkeypatch: pytest.MonkeyPatc
         compared.append(glob)
         return fnmatchcase(name, glob)
 
-    monkeypatch.setattr("selfhost.audit.policy.fnmatchcase", counted)
+    monkeypatch.setattr("selfhost.audit.entries.fnmatchcase", counted)
     names = [f"m{number}" for number in range(1, 301)]
     made = audit(
         ONE + exceptions(names), 300, {("mistral-7b", name): {"memory": FAIL} for name in names}
@@ -378,7 +382,8 @@ def test_the_judge_gets_what_the_policy_asks() -> None:
     """[needs], the entry's conditions and the class's memory basis reach the verdict of every machine they hold for."""
     seen: dict[tuple[str, str], Workload] = {}
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         seen[asked, machine.name] = workload
         return verdict(asked, workload, machine, ())
 
@@ -497,7 +502,8 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
     """Same results for the same reasons, whatever the figures: one class, its count, first names and largest shortfall."""
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         number = int(machine.name[1:])
         if number > 7:
             return verdict(asked, workload, machine, (finding("disk", FAIL, 5),))
@@ -656,7 +662,8 @@ def test_hostile_names_and_reasons_reach_no_terminal_and_break_no_report() -> No
     """Control characters, markup and half characters in a record or a reason come out visible, never as they are."""
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         return verdict(asked, workload, machine, (finding("memory", FAIL, text=HOSTILE),))
 
     bad = Problem(file=HOSTILE, message=HOSTILE)
@@ -807,9 +814,7 @@ def test_every_report_agrees_with_the_exit_code(
     assert sum(each["count"] for each in value["classes"]) == len(
         {row.machine for row in made.rows}
     )
-    assert (
-        sum(value["results"].values()) == len(made.rows) == len(audit_json.jsonl(made).splitlines())
-    )
+    assert sum(value["results"].values()) == len(made.rows)
     assert audit_text.render(made).splitlines()[0].endswith(f"(exit code {made.exit_code})")
 
 
@@ -824,7 +829,11 @@ def test_the_same_audit_prints_the_same() -> None:
 def test_the_example_policy_is_valid() -> None:
     """What people copy reads without a problem, and its exception has an end."""
     policy = read_policy(Document.read(str(EXAMPLES / "audit.toml")))
-    assert [wanted.name for wanted in policy.models] == ["mistral-7b", "gpt2"]
+    assert [wanted.name for wanted in policy.models] == [
+        "mistral-7b",
+        "gpt2",
+        "mistral-7b + bge-m3",
+    ]
     assert policy.exceptions[0].expires
 
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from helpers.paths import BAD_POLICIES, SCHEMAS
-from selfhost.audit.policy import FailOn, OnUnknown, Policy, Severity, read_policy, starter_policy
+from helpers.paths import BAD_POLICIES, RECORDS, SCHEMAS
+from selfhost.audit.policy import MAX_POLICY_BYTES, FailOn, OnUnknown, Policy, Severity, read_policy
+from selfhost.audit.starter import starter_policy
+from selfhost.cli import main as cli
 from selfhost.core.errors import PolicyError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import Machine
 
 BAD = sorted(BAD_POLICIES.glob("*.toml"))
+AUDIT_SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 SCHEMA = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
 GIB = 2**30
 CONTRACT = """\
@@ -39,6 +45,11 @@ runtime = "llama.cpp"
 min_tokens_per_second = 5
 machines = ["class:edge", "host:build-*"]   # default: all
 severity = "error"                # error | warning
+require_runtime = false           # true: the runtime must be installed already
+
+[[together]]                      # side by side on one machine: needs added, shared files once
+models = ["mistral-7b", "bge-m3"]
+machines = ["class:edge"]
 
 [[class]]
 name = "edge"
@@ -98,7 +109,11 @@ def test_the_contracts_example_is_read_whole() -> None:
         False,
         None,
     )
-    (model,) = read.models
+    model, together = read.models
+    assert [member.name for member in together.members] == ["mistral-7b", "bge-m3"]
+    assert [member.asked.context_tokens for member in together.members] == [8192, None]
+    assert all(member.asked.private for member in together.members)
+    assert (model.members, model.require_runtime) == ((), False)
     assert (
         model.name,
         model.asked.context_tokens,
@@ -166,6 +181,7 @@ def test_the_corpus_has_no_message_without_its_policy() -> None:
 BEYOND_SCHEMA = {
     "model_twice", "class_twice", "exception_twice", "exception_unknown_model", "selector_unknown_class",
     "exception_quoted_date", "speed_nan", "class_bound_bad_unit", "exception_no_such_day", "not_toml", "needs_no_license",
+    "exception_of_one_of_several", "together_twice", "together_unclear_model", "together_unknown_class",
 }  # fmt: skip
 
 
@@ -255,6 +271,113 @@ def test_the_starter_policy_stays_valid_when_its_comments_are_taken_up() -> None
         len(read.models[0].machines),
     ) == (True, 1, 1, 3)
     assert read.models[0].asked.kv_cache_type == "f16"
+    assert [member.name for member in read.models[1].members] == ["mistral-7b", "bge-m3"]
+    # nothing that the schema knows is left out
+    tables = re.findall(r"^\[+(\w+)\]", taken, re.MULTILINE)
+    assert settings_of(SCHEMA) <= {*tables, *re.findall(r"(\w+) *= ", taken)}
+
+
+def settings_of(schema: dict[str, Any]) -> set[str]:
+    """Every key of a JSON Schema and of what lies in it."""
+    inner = [*schema.get("properties", {}).values(), schema.get("items", {})]
+    return set(schema.get("properties", {})).union(*map(settings_of, inner)) if schema else set()
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ((), "zzzz = 1\n"),
+        (("needs",), "[needs]\nzzzz = 1\n"),
+        (("model",), "[[model]]\nzzzz = 1\n"),
+        (("together",), "[[together]]\nzzzz = 1\n"),
+        (("class",), "[[class]]\nzzzz = 1\n"),
+        (("class", "match"), "[[class]]\nmatch = { zzzz = 1 }\n"),
+        (("exception",), "[[exception]]\nzzzz = 1\n"),
+    ],
+)
+def test_the_schema_has_the_readers_keys(place: tuple[str, ...], text: str) -> None:
+    """What the reader says it knows there is what an editor offers there, each with a description."""
+    problems = faults(text.encode()) or ()
+    (remedy,) = (each.remedy for each in problems if each.key and each.key.endswith("zzzz"))
+    schema = SCHEMA
+    for name in place:
+        schema = schema["properties"][name]
+        schema = schema.get("items", schema)
+    assert set(str(remedy).removeprefix("known here: ").split(", ")) == set(schema["properties"])
+    assert schema["additionalProperties"] is False
+    assert all("description" in each for each in schema["properties"].values())
+
+
+@pytest.mark.parametrize("form", ["json", "junit", "jsonl", "text"])
+@pytest.mark.parametrize(
+    "content", [b'schema = 1\nfail_on = "errors"\n[[model]]\n', b"schema = ", None]
+)
+def test_a_policy_with_faults_writes_its_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, form: str
+) -> None:
+    """A pipeline that reads only the file finds every fault there, and nothing that looks as if the policy held."""
+    policy, report = tmp_path / "audit.toml", tmp_path / "report"
+    if content is not None:
+        policy.write_bytes(content)
+    report.write_text("the answer of yesterday", encoding="utf-8")
+    assert cli.main(["audit", str(policy), "--format", f"{form}={report}", "--format", "json"]) == 2
+    out, err = capsys.readouterr()
+    error = json.loads(err)
+    assert (out, error["schema"], error["exit_code"]) == ("", "selfhost.error/1", 2)
+    text = report.read_text(encoding="utf-8")
+    plain = html.unescape(text.replace('\\"', '"'))
+    assert all(problem["message"] in plain for problem in error["problems"])
+    if form == "json":
+        value = json.loads(text)
+        Draft202012Validator(AUDIT_SCHEMA).validate(value)
+        assert (value["exit_code"], value["outcome"]) == (2, "unknown")
+        assert value["problems"] == error["problems"]
+    elif form == "jsonl":
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert [line["problem"] for line in lines] == error["problems"]
+        assert {line["result"] for line in lines} == {"unknown"}
+    elif form == "junit":
+        root = ElementTree.fromstring(text)
+        assert int(root.get("errors", "0")) == len(error["problems"]) > 0
+    else:
+        assert text.startswith("NOT JUDGED")
+
+
+def test_a_report_never_replaces_the_faulty_policy(tmp_path: Path) -> None:
+    """The check of targets comes before the policy is read."""
+    policy = tmp_path / "audit.toml"
+    policy.write_text("schema = 2\n", encoding="utf-8")
+    assert cli.main(["audit", str(policy), "--format", f"json={policy}"]) == 2
+    assert policy.read_text(encoding="utf-8") == "schema = 2\n"
+
+
+def test_init_writes_a_policy_that_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `--init` writes reads back, has a table for every part, and gives an answer as it stands."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["audit", "--init"]) == 0
+    text = Path("audit.toml").read_text(encoding="utf-8")
+    for table in ("needs", "model", "together", "class", "exception"):
+        assert f"[{table}]" in text
+    assert "policy-1.json" in text
+    assert cli.main(["audit", "--machines", str(RECORDS / "vm-24gib.json")]) == 0
+    assert cli.main(["audit", "--init"]) == 2
+    capsys.readouterr()
+
+
+def test_a_policy_may_be_larger_than_a_spec() -> None:
+    """Thousands of exceptions take more than a mebibyte: they are read, and no policy is without a limit."""
+    entry = (
+        '[[exception]]\nmodel="x"\nrule="memory"\nmachines=["host:build-{}"]\n'
+        f'reason="{"kits " * 60}"\nowner="infra"\nexpires=2027-01-01\n'
+    )
+    text = 'schema = 1\n[[model]]\nname = "x"\n' + "".join(map(entry.format, range(3_000)))
+    assert 2**20 < len(text) < MAX_POLICY_BYTES
+    document = Document.parse("audit.toml", text.encode(), max_bytes=MAX_POLICY_BYTES)
+    assert len(read_policy(document).exceptions) == 3_000
+    large = Document.parse("audit.toml", b"#" * (MAX_POLICY_BYTES + 1), max_bytes=MAX_POLICY_BYTES)
+    assert "larger than 4,194,304 bytes" in large.problems[0].message
 
 
 EDGE = (

@@ -11,6 +11,7 @@ from .accelerator import accelerator_check, once_idle
 from .context import context_check
 from .cpu import cpu_check
 from .disk import (
+    bytes_to_store,
     disk_check,
     disk_margin_bytes,
     held_in_memory,
@@ -18,7 +19,7 @@ from .disk import (
     stored_in_memory,
 )
 from .license import license_check, license_guessed
-from .memory import memory_check, reserve_of
+from .memory import host_high, host_low, memory_check, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
@@ -33,11 +34,14 @@ __all__ = [
     "Finding",
     "Outcome",
     "accelerator_check",
+    "bytes_to_store",
     "context_check",
     "cpu_check",
     "disk_check",
     "disk_margin_bytes",
     "held_in_memory",
+    "host_high",
+    "host_low",
     "license_check",
     "kept_elsewhere",
     "license_guessed",

@@ -69,7 +69,7 @@ class _Storing:
     ) -> None:
         self.machine, self.purpose, self.here = machine, purpose, here
         self.is_in_part_here = bool(missing)
-        self.size = _bytes_to_store(needs, missing)
+        self.size = bytes_to_store(needs, missing)
         self.largest_file = needs.largest_file_bytes
         if missing is not None and self.largest_file is not None:
             self.largest_file = min(self.largest_file, missing)
@@ -343,7 +343,7 @@ def disk_margin_bytes(total_bytes: int | None) -> int:
     return min(DISK_MARGIN_BYTES, int((total_bytes or 2**62) * DISK_MARGIN_SHARE))
 
 
-def _bytes_to_store(needs: Needs, missing: int | None) -> int | None:
+def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
     """Bytes to be written, where `missing` of the files are to come (None: all); fine-tuning
     writes more than it downloads.
     """
@@ -381,7 +381,7 @@ def stored_in_memory(
     """
     if lies_in_memory(machine, purpose) is False:
         return 0
-    return _bytes_to_store(needs, missing_bytes) or 0
+    return bytes_to_store(needs, missing_bytes) or 0
 
 
 def held_in_memory(here: Here | None, machine: Machine, purpose: str) -> int:

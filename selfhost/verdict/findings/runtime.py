@@ -21,14 +21,30 @@ def runtime_check(
     remedy: str | None = None,
     unfamiliar: str | None = None,
     architecture: str | None = None,
+    is_required: bool = False,
 ) -> Finding:
     """Is there a program that loads it? `loads` is None when `runtime` does, else the sentence why
     it does not, and `remedy` what helps where another would not load it either.
 
     `unfamiliar` is an architecture that this catalogue does not know, so that whether the runtime
     does is not known either; `architecture` one whose first release is held against the version
-    that is installed.
+    that is installed. `is_required`: it must be installed already.
     """
+    finding = _loading(machine, runtime, loads, remedy, unfamiliar, architecture)
+    if not is_required or finding.outcome is Outcome.FAIL:
+        return finding
+    return _absent(machine, runtime) or finding
+
+
+def _loading(
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    loads: str | None,
+    remedy: str | None,
+    unfamiliar: str | None,
+    architecture: str | None,
+) -> Finding:
+    """As `runtime_check`, wherever the program has yet to be installed."""
     if runtime is None:
         return Finding(
             check="runtime",
@@ -192,6 +208,30 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
         return _finding(runtime, outcome, "runtime-not-searched", reason, remedy)
     reason = f"{runtime.name} was not found on {machine.called}.{no_package}"
     return _finding(runtime, outcome, "runtime-not-installed", reason, remedy)
+
+
+def _absent(machine: Machine, runtime: RuntimeSpec | None) -> Finding | None:
+    """Of a runtime that must be installed already: that it is not, or that it cannot be told."""
+    if runtime is None:
+        return Finding(
+            check="runtime",
+            outcome=Outcome.UNKNOWN,
+            code="runtime-any",
+            reason="A runtime must be installed already; the spec names none, so any may be meant.",
+            remedy="state the runtime",
+        )
+    if any(present.id == runtime.id for present in machine.runtimes or ()):
+        return None
+    finding = _not_installed(machine, runtime)
+    outcome = Outcome.UNKNOWN if machine.runtimes is None else Outcome.FAIL
+    remedy = finding.remedy
+    if machine.runtimes is None:
+        remedy = machine.why_unread("runtimes").remedy or remedy
+    return finding.replace(
+        outcome=outcome,
+        reason=f"{finding.reason} It must be installed already.",
+        remedy=remedy or f"install {runtime.name} there",
+    )
 
 
 def _finding(

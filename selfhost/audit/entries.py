@@ -1,0 +1,260 @@
+"""What a policy states: models, classes of machines and exceptions, and whom each selects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from ..core.errors import Problem
+from ..core.records import Record
+from ..core.tomlfile import Document
+from ..core.workload import Workload
+from ..machine.record import Machine
+
+# 30,000 exceptions with a reason and an owner take some 3 MB
+MAX_POLICY_BYTES = 1 << 22
+_GLOB_LETTERS = frozenset("*?[")
+# of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead
+Fault = tuple[int, str, str, str | None]
+
+
+class Severity(StrEnum):
+    """How much it matters that a model does not run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class FailOn(StrEnum):
+    """From which severity on the audit fails; `never` reports only."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NEVER = "never"
+
+
+class OnUnknown(StrEnum):
+    """What a verdict that cannot be given counts as. It never counts for more than the same
+    model failing would.
+    """
+
+    UNKNOWN = "unknown"
+    ERROR = "error"
+    WARNING = "warning"
+    IGNORE = "ignore"
+
+
+class Selector(Record):
+    """`class:NAME`, `host:GLOB` (the machine's name) or `label:KEY=GLOB`. `key` is the label's,
+    else None. Globs heed case.
+    """
+
+    kind: str
+    pattern: str
+    key: str | None = None
+
+    @property
+    def names_one_host(self) -> bool:
+        """Whether it gives one machine's name, without a glob."""
+        return self.kind == "host" and not _GLOB_LETTERS.intersection(self.pattern)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind}:{self.pattern}"
+            if self.key is None
+            else f"{self.kind}:{self.key}={self.pattern}"
+        )
+
+
+class MachineClass(Record):
+    """One `[[class]]`. All conditions must hold; none at all takes every machine.
+
+    `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
+    hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
+    `available`; None: the usual one.
+    """
+
+    name: str
+    labels: Mapping[str, str] = {}
+    memory_total: tuple[tuple[str, int], ...] = ()
+    architecture: str | None = None
+    memory: str | None = None
+
+    def unread(self, machine: Machine) -> tuple[str, ...]:
+        """The facts that the class asks for and the machine's record lacks."""
+        missing = []
+        if self.memory_total and machine.memory_total_bytes is None:
+            missing.append("memory_total_bytes")
+        if self.architecture is not None and machine.architecture is None:
+            missing.append("architecture")
+        return tuple(missing)
+
+    def holds(self, machine: Machine) -> bool | None:
+        """Whether the machine belongs; None where that hangs on a fact that was not read. A
+        label that is absent does not match.
+        """
+        if not all(
+            key in machine.labels and fnmatchcase(machine.labels[key], glob)
+            for key, glob in self.labels.items()
+        ):
+            return False
+        if self.architecture is not None and machine.architecture not in (None, self.architecture):
+            return False
+        size = machine.memory_total_bytes
+        if size is not None and not all(
+            _within(size, sign, bound) for sign, bound in self.memory_total
+        ):
+            return False
+        return None if self.unread(machine) else True
+
+
+class Member(Record):
+    """One model of a `[[together]]`: as its `[[model]]` asks for it, or by its name alone."""
+
+    name: str
+    asked: Workload
+    require_runtime: bool = False
+
+
+class Wanted(Record):
+    """One `[[model]]`, or one `[[together]]`: what must run, how, and where; () of `machines` means
+    every machine.
+
+    `asked` is the entry with what the policy needs of every model. `label` is the name, with the
+    conditions after it where the policy names the model several times. `index` is the entry's place
+    in `Policy.models`, from 0. `require_runtime`: the runtime must be installed already. `members`
+    are the models that a `[[together]]` wants side by side on one machine, () of a `[[model]]`; its
+    name is theirs, joined by " + ".
+    """
+
+    index: int
+    name: str
+    label: str
+    asked: Workload
+    machines: tuple[Selector, ...] = ()
+    severity: Severity = Severity.ERROR
+    require_runtime: bool = False
+    members: tuple[Member, ...] = ()
+
+
+class Exemption(Record):
+    """One `[[exception]]`: lets one finding of one model pass. From the day `expires`
+    (`YYYY-MM-DD`, UTC) on it no longer holds.
+    """
+
+    index: int
+    model: str
+    rule: str
+    machines: tuple[Selector, ...] = ()
+    reason: str
+    owner: str | None = None
+    expires: str
+
+    def holds_on(self, today: str) -> bool:
+        """Whether it is in force on that day, `YYYY-MM-DD`."""
+        return today < self.expires
+
+
+# the keys that a `[[together]]` has of its own
+_OF_TOGETHER = ("machines", "severity")
+
+
+class Policy(Record):
+    """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
+    then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
+    """
+
+    file: str
+    text: str
+    fail_on: FailOn = FailOn.ERROR
+    on_unknown: OnUnknown = OnUnknown.UNKNOWN
+    needs: Workload = Workload()
+    models: tuple[Wanted, ...]
+    classes: tuple[MachineClass, ...] = ()
+    exceptions: tuple[Exemption, ...] = ()
+
+    @cached_property
+    def class_by_name(self) -> Mapping[str, MachineClass]:
+        """The classes by their names, which differ."""
+        return {each.name: each for each in self.classes}
+
+    def workload(self, wanted: Wanted, machine: Machine) -> Workload:
+        """What is asked of the model there, with the memory basis of the first class that
+        states one.
+        """
+        return Place(self, machine).workload(wanted)
+
+    def selects(self, selectors: Sequence[Selector], machine: Machine) -> bool | None:
+        """Whether any selector takes the machine (no selectors: yes); None where only a fact
+        that was not read could tell.
+        """
+        return Place(self, machine).selects(selectors)
+
+    def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
+        """Faults of entries of `models` that show only later: at the key, or at the entry where the
+        file leaves the key out. What is wrong with a member is said of the list of models.
+
+        The first `MAX_PROBLEMS` are listed, the rest is counted.
+        """
+        document = Document.parse(self.file, self.text.encode(), max_bytes=MAX_POLICY_BYTES)
+        root = document.root
+        tables = (*root.tables("model"), *root.tables("together"))
+        for index, key, message, remedy in faults:
+            is_of_members = self.models[index].members and key not in _OF_TOGETHER
+            tables[index].problem("models" if is_of_members else key, message, remedy)
+        return document.problems
+
+
+class Place:
+    """A policy held against one machine; whether the machine is of a class is found once,
+    however many entries ask.
+    """
+
+    def __init__(self, policy: Policy, machine: Machine) -> None:
+        self._policy = policy
+        self._machine = machine
+        self._holds: dict[str, bool | None] = {}
+
+    @cached_property
+    def _memory_basis(self) -> str:
+        stated = (
+            each.memory
+            for each in self._policy.classes
+            if each.memory and each.holds(self._machine)
+        )
+        return next(stated, "default")
+
+    def workload(self, wanted: Wanted) -> Workload:
+        """As `Policy.workload`."""
+        return wanted.asked.replace(memory_basis=self._memory_basis)
+
+    def selects(self, selectors: Sequence[Selector]) -> bool | None:
+        """As `Policy.selects`."""
+        answers = [self._selects(selector) for selector in selectors]
+        if not answers or True in answers:
+            return True
+        return None if None in answers else False
+
+    def _selects(self, selector: Selector) -> bool | None:
+        machine = self._machine
+        if selector.kind == "host":
+            return fnmatchcase(machine.name, selector.pattern)
+        if selector.key is not None:
+            return selector.key in machine.labels and fnmatchcase(
+                machine.labels[selector.key], selector.pattern
+            )
+        name = selector.pattern
+        if name not in self._holds:
+            each = self._policy.class_by_name.get(name)
+            self._holds[name] = False if each is None else each.holds(machine)
+        return self._holds[name]
+
+
+def _within(size: int, sign: str, bound: int) -> bool:
+    if sign == ">=":
+        return size >= bound
+    if sign == "<=":
+        return size <= bound
+    return size > bound if sign == ">" else size < bound

@@ -1,0 +1,41 @@
+"""What a policy asks of a machine -> a verdict: of one model, or of several side by side."""
+
+from __future__ import annotations
+
+from ..api import Beside, check_together_with, check_with
+from ..catalogue.index import Catalogue
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.record import Verdict
+from .entries import Wanted
+from .run import Judge
+
+
+def judge_with(catalogue: Catalogue, today: str) -> Judge:
+    """A judge with the models' own defaults, so that a policy means the same on every machine.
+    `today` is `YYYY-MM-DD` in UTC, on which offers end.
+    """
+
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        if not wanted.members:
+            return check_with(
+                catalogue,
+                wanted.name,
+                workload,
+                machine,
+                instead=False,
+                today=today,
+                follows_machine=False,
+                requires_runtime=wanted.require_runtime,
+            )
+        members = [
+            Beside(
+                model=member.name,
+                workload=member.asked.replace(memory_basis=workload.memory_basis),
+                requires_runtime=member.require_runtime,
+            )
+            for member in wanted.members
+        ]
+        return check_together_with(catalogue, members, machine, today=today, follows_machine=False)
+
+    return judge

@@ -1,0 +1,239 @@
+"""`--baseline`: what changed since an earlier audit, and nothing else; the exit code follows what is newly wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from helpers import report_samples as samples
+from helpers.paths import RECORDS, SCHEMAS
+from selfhost.audit.baseline import Baseline, read_baseline, since
+from selfhost.audit.policy import Wanted, read_policy
+from selfhost.audit.record import Audit, Change
+from selfhost.audit.run import run_audit
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.cli import main as cli
+from selfhost.core.errors import MAX_PROBLEMS, InputError
+from selfhost.core.tomlfile import Document
+from selfhost.core.workload import Workload
+from selfhost.machine.record import Machine
+from selfhost.reports import audit_json, audit_text, junit
+from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.record import Route, Verdict
+
+SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
+ONE = 'schema = 1\n[[model]]\nname = "x"\n'
+EXCEPTION = '[[exception]]\nmodel = "x"\nrule = "disk"\nreason = "soon"\nexpires = 2027-03-31\n'
+# what a machine finds, as words: "disk" fails, "disk?" is unknown
+Findings = Mapping[str, str]
+
+
+def audit(found: Findings, text: str = ONE) -> Audit:
+    """One model on the machines that are named, with these findings."""
+
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        findings = tuple(
+            Finding(
+                check=word.rstrip("?"),
+                outcome=Outcome.UNKNOWN if word.endswith("?") else Outcome.FAIL,
+                code=samples.PLAIN_CODES[word.rstrip("?")],
+                reason=word,
+            )
+            for word in found[machine.name].split()
+        )
+        route = Route.LOCAL
+        if findings:
+            fails = any(each.outcome is Outcome.FAIL for each in findings)
+            route = Route.NEITHER if fails else Route.UNKNOWN
+        return Verdict(
+            asked=wanted.name,
+            model=ModelSpec(id=wanted.name, name=wanted.name),
+            workload=workload,
+            machine=machine,
+            route=route,
+            needs=None,
+            speed=None,
+            findings=findings,
+        )
+
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+    machines = [Machine(name=name) for name in found]
+    return run_audit(policy, machines, judge, today="2026-11-20")
+
+
+def kept(made: Audit, folder: Path, form: str = "jsonl") -> Baseline:
+    """The audit as a report that is read again."""
+    path = folder / f"before.{form}"
+    text = audit_json.jsonl(made) if form == "jsonl" else json.dumps(audit_json.render(made))
+    path.write_text(text, encoding="utf-8")
+    return read_baseline(str(path))
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize(
+    ("before", "now", "change", "code"),
+    [
+        ("", "", None, 0),
+        ("disk", "disk", None, 0),
+        ("disk?", "disk?", None, 0),
+        ("", "disk", "new", 1),
+        ("", "disk?", "new", 3),
+        ("disk?", "disk", "new", 1),
+        ("disk", "disk memory", "new", 1),
+        ("disk memory", "disk", "changed", 0),
+        ("disk", "disk?", "changed", 0),
+        ("disk", "", "fixed", 0),
+        ("disk?", "", "fixed", 0),
+    ],
+)
+def test_what_changed(
+    tmp_path: Path, form: str, before: str, now: str, change: str | None, code: int
+) -> None:
+    """What is no worse than before does not fail the audit; what is newly wrong does, as it would without a baseline."""
+    made = since(audit({"a": now}), kept(audit({"a": before}), tmp_path, form))
+    assert made.exit_code == code
+    assert [row.change for row in made.rows] == ([] if change is None else [Change(change)])
+    value = audit_json.render(made)
+    Draft202012Validator(SCHEMA).validate(value)
+    counts = {key: value["baseline"][key] for key in ("new", "fixed", "changed", "unchanged")}
+    expected = dict.fromkeys(counts, 0) | {change or "unchanged": 1}
+    assert counts == expected
+    assert value["exit_code"] == code
+    root = ElementTree.fromstring(junit.render(made))
+    assert (int(root.get("failures", "0")), int(root.get("errors", "0"))) == (
+        int(code == 1),
+        int(code == 3),
+    )
+
+
+def test_an_exception_that_ends_is_a_new_failure(tmp_path: Path) -> None:
+    """What was let pass and no longer is breaks the policy now."""
+    before = kept(audit({"a": "disk"}, ONE + EXCEPTION), tmp_path)
+    made = since(audit({"a": "disk"}), before)
+    assert ([row.change for row in made.rows], made.exit_code) == ([Change.NEW], 1)
+    back = since(audit({"a": "disk"}, ONE + EXCEPTION), kept(audit({"a": "disk"}), tmp_path))
+    assert ([row.change for row in back.rows], back.exit_code) == ([Change.FIXED], 0)
+
+
+def test_what_the_baseline_does_not_have_counts_in_full(tmp_path: Path) -> None:
+    """A machine that is new and fails is a new failure; one that passes is no change; both are said, and so is what has gone."""
+    before = kept(audit({"a": "disk", "gone": ""}), tmp_path)
+    made = since(audit({"a": "disk", "b": "disk", "c": ""}), before)
+    assert [(row.machine, row.change) for row in made.rows] == [("b", Change.NEW)]
+    assert made.exit_code == 1
+    text = audit_text.render(made)
+    assert "1 new, 0 fixed, 0 changed, 2 unchanged" in text
+    assert "2 of 3 rows are not in the baseline" in text
+    assert "1 rows of the baseline were not judged this time" in text
+
+
+def test_a_report_by_class_names_its_first_machines_only(tmp_path: Path) -> None:
+    """Of the others nothing is known: what fails there is taken for new, and the reader is told which form tells more."""
+    names = {f"m{number}": "disk" for number in range(7)}
+    by_class = since(audit(names), kept(audit(names), tmp_path, "json"))
+    assert ([row.machine for row in by_class.rows], by_class.exit_code) == (["m5", "m6"], 1)
+    assert by_class.since is not None
+    assert any("--format jsonl=FILE" in note for note in by_class.since.notes)
+    by_row = since(audit(names), kept(audit(names), tmp_path, "jsonl"))
+    assert (by_row.rows, by_row.exit_code) == ((), 0)
+
+
+def test_groups_are_of_what_changed(tmp_path: Path) -> None:
+    """Reports by class see no machine that did not change, and new failures apart from others."""
+    before = kept(audit({"a": "", "b": "disk memory", "c": "disk", "d": ""}), tmp_path)
+    made = since(audit({"a": "disk", "b": "disk", "c": "disk", "d": "disk"}), before)
+    assert [(group.names, group.rows[0].change) for group in made.groups] == [
+        (("a", "d"), Change.NEW),
+        (("b",), Change.CHANGED),
+    ]
+
+
+ROW = {"machine": "a", "label": "x", "result": "pass", "failed": []}
+
+
+def line(**changes: object) -> str:
+    return json.dumps({key: value for key, value in (ROW | changes).items() if value != "-"})
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "before: is empty"),
+        ("nonsense", "before:1: is not JSON"),
+        ("[1]", "before: is no audit: each row is an object"),
+        (line() + "\n{", "before:2: is not JSON"),
+        (line() + "\n" + line(result="good"), "before:2: result: is none of pass, fail"),
+        (line() + "\n" + line(machine=3), "before:2: machine: must be a name"),
+        (line() + "\n" + line(label="-"), "before:2: label: is missing"),
+        (line() + "\n" + line(failed="disk"), "before:2: failed: must be a list of names"),
+        (line() + "\n" + line(machine="a" * 20_000), "before:2: machine: must be a name"),
+        ('{"schema": "selfhost.verdict/1"}', "before: schema: is selfhost.verdict/1, not"),
+        ('{"schema": ["x"]}', "before: schema: is of no known schema, not"),
+        ('{"schema": "selfhost.audit/1"}', "before: classes: is missing or no list"),
+        ("[" * 200_000, "is nested too deeply"),
+        ('{"a": ' * 5_000 + "1" + "}" * 5_000, "is nested too deeply"),
+        ("[]", "before: holds no row of an audit"),
+        ("caf\xe9".encode("latin-1"), "before: is not text"),
+    ],
+)
+def test_a_wrong_baseline_is_no_answer(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str | bytes,
+    expected: str,
+) -> None:
+    """Exit 2 with the file, its line and the key, before anything is judged; nothing on standard output."""
+    monkeypatch.chdir(tmp_path)
+    Path("audit.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8")
+    Path("before").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert (
+        cli.main(["audit", "--machines", str(RECORDS / "vm-24gib.json"), "--baseline", "before"])
+        == 2
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert expected in err.replace("\n  ", " ")
+    assert "Traceback" not in err
+
+
+def test_faults_are_listed_up_to_a_number(tmp_path: Path) -> None:
+    """A file of another kind is not read to its end."""
+    path = tmp_path / "wrong.jsonl"
+    path.write_text("".join(f'{{"n": {number}}}\n' for number in range(5000)), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_baseline(str(path))
+    assert len(caught.value.problems) <= MAX_PROBLEMS + 1
+
+
+@pytest.mark.parametrize("key", ["classes", "verdicts"])
+@pytest.mark.parametrize("value", [None, 3, [3], [{}], {"a": 1}])
+def test_no_shape_of_an_audit_is_a_crash(tmp_path: Path, key: str, value: Any) -> None:
+    """Lists that are none, entries that are none: problems with their place."""
+    document = audit_json.render(audit({"a": "disk"})) | {key: value}
+    path = tmp_path / "before.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_baseline(str(path))
+    assert all(problem.key for problem in caught.value.problems)
+
+
+def test_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A report of today is tomorrow's baseline: red today, green tomorrow, though nothing was mended."""
+    monkeypatch.chdir(tmp_path)
+    Path("audit.toml").write_text('schema = 1\n[[model]]\nname = "llama-3.1-405b"\n', "utf-8")
+    words = ["audit", "--machines", str(RECORDS / "vm-24gib.json")]
+    assert cli.main([*words, "--format", "jsonl=before.jsonl"]) == 1
+    capsys.readouterr()
+    assert cli.main([*words, "--baseline", "before.jsonl"]) == 0
+    assert "nothing changed" in capsys.readouterr().out
+    # no report goes over the file that it is held against
+    assert cli.main([*words, "--baseline", "before.jsonl", "--format", "jsonl=before.jsonl"]) == 2

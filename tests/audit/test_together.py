@@ -1,0 +1,375 @@
+"""Several models side by side on one machine: their needs are those of each alone, added."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.paths import MACHINES, RECORDS
+from selfhost import Machine, UnknownModelError, Workload, check_together
+from selfhost.api import Beside, check_together_with, check_with, machine_named, open_catalogue
+from selfhost.audit.judging import judge_with
+from selfhost.audit.policy import Severity, read_policy
+from selfhost.audit.record import Audit, Result
+from selfhost.audit.run import run_audit
+from selfhost.cli import main as cli
+from selfhost.core.tomlfile import Document
+from selfhost.machine.record import PresentRuntime
+from selfhost.verdict.findings import Outcome
+from selfhost.verdict.record import Route, Verdict
+
+VM = Machine.from_file(RECORDS / "vm-24gib.json")
+TODAY = "2026-11-20"
+GIB = 2**30
+PAIR = ("mistral-7b", "bge-m3")
+TREES = sorted(path.name for path in MACHINES.iterdir() if (path / "root").is_dir())
+
+
+def alone(model: str, machine: Machine = VM, **asked: Any) -> Verdict:
+    return check_with(
+        open_catalogue(),
+        model,
+        Workload(**asked),
+        machine,
+        instead=False,
+        today=TODAY,
+        follows_machine=False,
+    )
+
+
+def together(*models: str, machine: Machine = VM) -> Verdict:
+    return check_together_with(
+        open_catalogue(),
+        [Beside(model=model, workload=Workload()) for model in models],
+        machine,
+        today=TODAY,
+        follows_machine=False,
+    )
+
+
+def high_bytes(verdict: Verdict) -> int:
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    return verdict.needs.memory.high_bytes
+
+
+def shown(verdict: Verdict, check: str) -> tuple[Outcome, object]:
+    finding = verdict.finding(check)
+    assert finding is not None
+    return finding.outcome, finding.needs
+
+
+def audited(text: str, machine: Machine = VM) -> Audit:
+    policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + text).encode()))
+    return run_audit(policy, [machine], judge_with(open_catalogue(), TODAY), today=TODAY)
+
+
+def limited(size_bytes: int) -> Machine:
+    """The machine with so much memory in all, nothing of it kept back for the system."""
+    return VM.replace(
+        memory_total_bytes=48 * GIB,
+        memory_limit_bytes=size_bytes,
+        memory_available_bytes=size_bytes,
+    )
+
+
+def test_memory_and_disk_are_the_sums() -> None:
+    """Two programs, each with its own weights, cache, buffers and overhead: what each takes alone, added."""
+    verdict = together(*PAIR)
+    singles = [alone(model) for model in PAIR]
+    assert high_bytes(verdict) == sum(map(high_bytes, singles))
+    assert shown(verdict, "memory") == (Outcome.PASS, sum(map(high_bytes, singles)))
+    # 4.372812 GB of Mistral 7B v0.3 in Q4_K_M, 1.157 GB of bge-m3 in F16, as published
+    downloads = [single.needs.download_bytes for single in singles if single.needs is not None]
+    assert shown(verdict, "disk") == (Outcome.PASS, sum(filter(None, downloads)))
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    runtimes = [term for term in verdict.needs.memory.terms if term.name == "runtime"]
+    assert len(runtimes) == 2
+    assert (verdict.asked, verdict.route) == ("mistral-7b + bge-m3", Route.LOCAL)
+
+
+def test_one_file_counts_once_on_disk_and_in_the_page_cache() -> None:
+    """Two llama-servers with the same GGUF file: its mapped pages are shared, the repacked copy, cache and buffers are not."""
+    single, twice = alone("mistral-7b"), together("mistral-7b", "mistral-7b")
+    assert single.needs is not None
+    assert single.needs.memory is not None
+    mapped = sum(term.high_bytes for term in single.needs.memory.terms if term.name == "weights")
+    assert mapped > GIB // 2
+    assert high_bytes(twice) == 2 * high_bytes(single) - mapped
+    assert shown(twice, "disk") == shown(single, "disk")
+    assert twice.needs is not None
+    assert twice.needs.memory is not None
+    assert twice.needs.memory.evictable_bytes == single.needs.memory.evictable_bytes
+
+
+@pytest.mark.parametrize("runtime", ["ollama", "transformers"])
+def test_what_is_not_mapped_is_not_shared(runtime: str) -> None:
+    """A runtime that is not known to map its files holds a copy in each process; on disk it is one file."""
+    single = alone("mistral-7b", runtime=runtime)
+    workload = Workload(runtime=runtime)
+    models = [Beside(model="mistral-7b", workload=workload)] * 2
+    twice = check_together_with(open_catalogue(), models, VM, follows_machine=False)
+    assert high_bytes(twice) == 2 * high_bytes(single)
+    assert twice.finding("disk") == single.finding("disk")
+
+
+def test_each_fits_and_both_do_not() -> None:
+    """The limit lies between the larger of the two and their sum: the memory fails, by what is missing of the least sum."""
+    sizes = [high_bytes(alone(model)) for model in PAIR]
+    machine = limited(max(sizes) + GIB)
+    assert all(alone(model, machine).route is Route.LOCAL for model in PAIR)
+    verdict = together(*PAIR, machine=machine)
+    assert shown(verdict, "memory")[0] is Outcome.FAIL
+    finding = verdict.finding("memory")
+    assert finding is not None
+    assert finding.has is not None
+    assert finding.short == sum(sizes) - int(finding.has)
+    assert "mistral-7b up to" in finding.reason
+    assert "bge-m3 up to" in finding.reason
+
+
+def test_disks_that_are_one_volume_are_added_and_others_are_not() -> None:
+    """llama.cpp and transformers store in folders of their own: on one volume of 8 GB the two do not fit, on two they do."""
+    assert VM.disks is not None
+    models = [
+        Beside(model="mistral-7b", workload=Workload()),
+        Beside(model="qwen3-1.7b", workload=Workload(runtime="transformers")),
+    ]
+    sizes = [
+        int(str(shown(alone(str(each.model), runtime=each.workload.runtime), "disk")[1]))
+        for each in models
+    ]
+    room = max(sizes) + 10**9
+    assert room < sum(sizes)
+
+    def disk_of(totals: dict[str, int]) -> Outcome:
+        disks = tuple(
+            disk.replace(free_bytes=room, total_bytes=totals.get(disk.purpose, 10**12))
+            for disk in VM.disks or ()
+        )
+        verdict = check_together_with(
+            open_catalogue(), models, VM.replace(disks=disks), follows_machine=False
+        )
+        return shown(verdict, "disk")[0]
+
+    assert disk_of({}) is Outcome.FAIL
+    assert disk_of({"huggingface": 10**12 + 1, "llama.cpp": 10**12}) is (
+        Outcome.FAIL if VM.disk_for("llama.cpp") == VM.disk_for("huggingface") else Outcome.WARN
+    )
+
+
+def test_other_findings_are_the_worst_with_the_models_name() -> None:
+    """A licence that one of them lacks breaks the whole, and the reason says whose it is."""
+    models = [
+        Beside(model="mistral-7b", workload=Workload(commercial=True)),
+        Beside(model="llama-3.2-1b", workload=Workload(commercial=True)),
+    ]
+    verdict = check_together_with(open_catalogue(), models, VM, follows_machine=False)
+    single = alone("llama-3.2-1b", commercial=True).finding("license")
+    finding = verdict.finding("license")
+    assert single is not None
+    assert finding is not None
+    assert finding.outcome is single.outcome is Outcome.WARN
+    assert finding.reason == f"llama-3.2-1b: {single.reason}"
+
+
+def test_a_closed_model_makes_no_sum() -> None:
+    """Nothing is known of what it takes, and it can be run nowhere."""
+    verdict = together("mistral-7b", "gpt-4o")
+    assert shown(verdict, "weights")[0] is Outcome.FAIL
+    assert verdict.needs is None
+    assert [finding.check for finding in verdict.findings if finding.check == "memory"] == []
+    assert not verdict.can_run
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> None:
+    """What runs with others runs alone; the RAM and disk asked for are never less than those of one."""
+    machine = Machine.read(root=MACHINES / name / "root")
+    verdict = together(*PAIR, machine=machine)
+    singles = [alone(model, machine) for model in PAIR]
+    if verdict.can_run:
+        assert all(single.can_run for single in singles)
+    for check in ("memory", "disk"):
+        ours, others = verdict.finding(check), [single.finding(check) for single in singles]
+        assert ours is not None
+        assert all(other is not None and ours.severity >= other.severity for other in others)
+    assert verdict.needs is not None
+    if verdict.needs.placement == "host":
+        assert high_bytes(verdict) == sum(map(high_bytes, singles))
+
+
+def test_a_large_card_stays_large_beside_others() -> None:
+    """vLLM works on more at once on a card of 70 GiB or more: the fifth server there takes what the first does."""
+    machine = machine_named("2x H200")
+    assert machine.accelerators is not None
+    machine = machine.replace(accelerators=machine.accelerators[:1])
+
+    def on_cards(verdict: Verdict) -> int:
+        assert verdict.needs is not None
+        assert verdict.needs.memory is not None
+        terms = verdict.needs.memory.terms
+        return sum(term.high_bytes for term in terms if term.where != "host")
+
+    single = alone("qwen3-8b", machine, runtime="vllm")
+    five = check_together(["qwen3-8b"] * 5, Workload(runtime="vllm"), machine=machine)
+    assert on_cards(five) == 5 * on_cards(single)
+    finding = five.finding("accelerator")
+    assert finding is not None
+    assert finding.outcome is Outcome.PASS
+    assert "--gpu-memory-utilization" in str(finding.remedy)
+
+
+def test_the_python_function_answers_as_the_policy_does() -> None:
+    """One workload for all, or one for each; names, paths and specs as `check` takes them."""
+    verdict = check_together(PAIR, machine=VM)
+    assert verdict.findings == together(*PAIR).findings
+    longer = check_together(PAIR, [Workload(context_tokens=32768), Workload()], machine=VM)
+    assert high_bytes(longer) == high_bytes(alone("mistral-7b", context_tokens=32768)) + high_bytes(
+        alone("bge-m3")
+    )
+    assert verdict.to_json()["asked"] == "mistral-7b + bge-m3"
+    with pytest.raises(UnknownModelError):
+        check_together(["mistral-7b", "no-such-model"], machine=VM)
+    with pytest.raises(ValueError, match="two or more"):
+        check_together(["mistral-7b"], machine=VM)
+    with pytest.raises(TypeError):
+        check_together("mistral-7b", machine=VM)
+
+
+# ------------------------------------------------------------------ in a policy
+
+TOGETHER = '[[together]]\nmodels = ["mistral-7b", "bge-m3"]\n'
+
+
+def test_a_policy_takes_conditions_from_the_entry_of_the_same_name() -> None:
+    """The context of the [[model]] holds in the [[together]] too; a model without an entry is asked for by its name."""
+    text = '[[model]]\nname = "mistral-7b"\ncontext_tokens = 32768\n' + TOGETHER
+    rows = audited(text).rows
+    assert [row.wanted.label for row in rows] == ["mistral-7b", "mistral-7b + bge-m3"]
+    sizes = [
+        high_bytes(alone("mistral-7b", context_tokens=32768)),
+        high_bytes(alone("bge-m3")),
+    ]
+    assert [high_bytes(row.verdict) for row in rows if row.verdict is not None] == [
+        sizes[0],
+        sum(sizes),
+    ]
+
+
+def test_of_several_entries_of_a_name_the_label_says_which() -> None:
+    """A name that two entries bear is unclear alone; as reports call the entry, it is not."""
+    entries = "".join(
+        f'[[model]]\nname = "mistral-7b"\ncontext_tokens = {size}\n' for size in (8192, 32768)
+    )
+    read = read_policy(
+        Document.parse(
+            "audit.toml",
+            f'schema = 1\n{entries}[[together]]\nmodels = ["mistral-7b, 32768 tokens", "bge-m3"]\nseverity = "warning"\n'.encode(),
+        )
+    )
+    wanted = read.models[-1]
+    assert (wanted.index, wanted.severity) == (2, Severity.WARNING)
+    assert wanted.label == "mistral-7b, 32768 tokens + bge-m3"
+    assert [(each.name, each.asked.context_tokens) for each in wanted.members] == [
+        ("mistral-7b", 32768),
+        ("bge-m3", None),
+    ]
+
+
+def test_an_exception_lets_one_finding_of_them_pass() -> None:
+    """It names them as their row does; an exception of one of the models alone does not cover them."""
+    machine = limited(6 * GIB)
+    exception = '[[exception]]\nmodel = "{}"\nrule = "memory"\nreason = "kits arrive"\nexpires = 2027-03-31\n'
+    made = audited(TOGETHER + exception.format("mistral-7b + bge-m3"), machine)
+    assert [row.result for row in made.rows] == [Result.EXCEPTED]
+    assert made.exit_code == 0
+    single = '[[model]]\nname = "mistral-7b"\n'
+    made = audited(single + TOGETHER + exception.format("mistral-7b"), machine)
+    assert [row.result for row in made.rows] == [Result.PASS, Result.FAIL]
+    assert made.exit_code == 1
+
+
+def test_a_member_that_nobody_knows_is_a_fault_of_its_list() -> None:
+    """The line of the list of models, with the name that was perhaps meant."""
+    made = audited('[[model]]\nname = "gpt2"\n[[together]]\nmodels = ["gpt2", "mistrl-7b"]\n')
+    (problem,) = made.problems
+    assert (problem.line, problem.key) == (5, "together[0].models")
+    assert "mistrl-7b" in problem.message
+    assert "mistral" in str(problem.remedy)
+    assert made.exit_code == 2
+
+
+def test_memory_of_a_class_holds_for_all_members() -> None:
+    """Where planning counts, what is free now does not: the class decides for several models as for one."""
+    text = TOGETHER + '[[class]]\nname = "plan"\nmatch = {}\nmemory = "total"\n'
+    machine = VM.replace(memory_available_bytes=GIB)
+    (row,) = audited(text, machine).rows
+    finding = row.verdict.finding("memory") if row.verdict is not None else None
+    assert finding is not None
+    # the limit less the GiB that Linux itself needs
+    assert VM.memory_limit_bytes is not None
+    assert (finding.outcome, finding.has) == (Outcome.PASS, VM.memory_limit_bytes - GIB)
+
+
+# ------------------------------------------------------------------ require_runtime
+
+REQUIRED = '[[model]]\nname = "mistral-7b"\nrequire_runtime = true\n'
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "result", "remedy"),
+    [
+        ((), Result.FAIL, "brew install llama.cpp"),
+        ((PresentRuntime(id="ollama", version="0.30.0"),), Result.FAIL, "brew install llama.cpp"),
+        ((PresentRuntime(id="llama.cpp", version="b9000"),), Result.PASS, None),
+        (None, Result.UNKNOWN, None),
+    ],
+)
+@pytest.mark.parametrize("text", [REQUIRED, REQUIRED + TOGETHER])
+def test_a_runtime_that_must_be_there(
+    text: str,
+    runtimes: tuple[PresentRuntime, ...] | None,
+    result: Result,
+    remedy: str | None,
+) -> None:
+    """Installing is a first step elsewhere; here its absence fails with the line that installs it, alone and beside others."""
+    for row in audited(text, VM.replace(runtimes=runtimes)).rows:
+        assert row.result is result
+        if result is not Result.PASS:
+            (reason,) = row.reasons
+            assert reason.check == "runtime"
+            assert "must be installed already" in reason.text
+            assert reason.remedy
+            assert remedy is None or remedy in reason.remedy
+
+
+def test_without_that_wish_a_runtime_may_still_come() -> None:
+    """The contract's pass: it can be had here."""
+    (row,) = audited('[[model]]\nname = "mistral-7b"\n', VM.replace(runtimes=())).rows
+    assert row.result is Result.PASS
+
+
+def test_the_report_names_the_members(tmp_path: Path) -> None:
+    """JSON lists who runs side by side; an entry of one model has none."""
+    (tmp_path / "audit.toml").write_text(f"schema = 1\n{REQUIRED}{TOGETHER}", encoding="utf-8")
+    report = tmp_path / "report.json"
+    cli.main(
+        [
+            "audit",
+            str(tmp_path / "audit.toml"),
+            "--machines",
+            str(RECORDS / "vm-24gib.json"),
+            "--format",
+            f"json={report}",
+        ]
+    )
+    models = json.loads(report.read_text(encoding="utf-8"))["policy"]["models"]
+    assert [(each["label"], each["members"], each["require_runtime"]) for each in models] == [
+        ("mistral-7b", [], True),
+        ("mistral-7b + bge-m3", ["mistral-7b", "bge-m3"], False),
+    ]
