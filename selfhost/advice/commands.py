@@ -133,7 +133,8 @@ class Circumstances(Record):
     """What a line depends on beside the question. `large`: Ollama takes a longer context by itself;
     `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
     reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
-    where it is not; `device`: the runtime's word for where the model is placed; `is_windows`:
+    where it is not; `device`: the runtime's word for where the model is placed; `offload`: the way
+    by which its parts come to an accelerator in turn, None where they do not; `is_windows`:
     environment variables are set as PowerShell does.
     """
 
@@ -142,6 +143,7 @@ class Circumstances(Record):
     batch_tokens: int | None = None
     checkpoints: int | None = None
     device: str | None = None
+    offload: str | None = None
     is_windows: bool = False
 
 
@@ -159,6 +161,7 @@ def _circumstances(
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
         device=_device(runtime, judged, machine),
+        offload=judged.needs.offload if judged.needs is not None else None,
         is_windows=machine.system == "windows",
     )
 
@@ -314,7 +317,12 @@ def _lines(
     ):
         return ()
     values = _values(question, runtime, circumstances)
-    run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
+    if circumstances.offload is not None:
+        rule = runtime.rule_of(question.workload.quantization) or runtime
+        line = rule.offload_commands.get(circumstances.offload, "")
+        run_line = _filled(line, values)
+    else:
+        run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
     if not run_line:
         return ()
     extra = [_filled(runtime.options[key], values) for key in departs if key in runtime.options]

@@ -165,8 +165,8 @@ class _Search:
         )
 
     def first_picture_type(self) -> Question:
-        """The first type of the runtime's list that accelerators hold; else the model's own in
-        RAM, else the first of the list that the RAM holds.
+        """The first type of the runtime's list that accelerators hold; else the first whose parts
+        come to one in turn; else the model's own in RAM, else the first that the RAM holds.
         """
         question = self._question
         runtime, own = question.runtime, question.workload.quantization
@@ -182,31 +182,34 @@ class _Search:
         if way is None or way.question.workload.quantization == own:
             return question
         taken = way.question.workload.quantization
+        fits = "fits" if _offload(way.judged) is None else "fits a part at a time, on"
         return way.question.replace(
             chosen=(
-                f"{taken}: the first of {', '.join(names)} that fits {self._where(way)}."
+                f"{taken}: the first of {', '.join(names)} that {fits} {self._where(way)}."
                 f" `--quant {own}` judges its usual type."
             )
         )
 
     def _first_that_fits(self, ways: Iterator[_Way], *, own_first: bool = True) -> _Way | None:
-        """The first way that accelerators hold, else the first that fits; None for the default.
+        """The first way in the best place: all of it on accelerators, parts that come to one in
+        turn, the RAM. None for the default, or where none fits.
 
-        `own_first`: the default is tried on accelerators before the others. In RAM it always is.
+        `own_first`: the default is tried before the others. In RAM it always is.
         """
         own = _Way(question=self._question, judged=judge(self._question, self._machine))
-        if own.judged.fits and (
-            not self._machine.accelerators or (own_first and _on_accelerator(own.judged))
-        ):
+        own_place = _place(own.judged)
+        best, best_place = None, _NOWHERE
+        if own.judged.fits and (own_first or own_place == _IN_RAM):
+            best_place = own_place
+        if best_place == _ON_ACCELERATORS or (own.judged.fits and not self._machine.accelerators):
             return None
-        fitting = []
         for way in ways:
-            if not way.judged.fits:
-                continue
-            if _on_accelerator(way.judged):
-                return way
-            fitting.append(way)
-        return None if own.judged.fits or not fitting else fitting[0]
+            place = _place(way.judged)
+            if place < best_place:
+                best, best_place = way, place
+            if place == _ON_ACCELERATORS:
+                break
+        return None if own_place < best_place else best
 
     # -------------------------------------------------------------- more than the default
 
@@ -343,8 +346,10 @@ class _Search:
         return limits is not None and needs.memory.high_bytes <= share * limits[0]
 
     def _where(self, way: _Way) -> str:
-        """The accelerators that hold it, equal ones counted; the RAM where none does."""
-        if not _on_accelerator(way.judged):
+        """The accelerators that hold it, or a part of it, equal ones counted; the RAM where none
+        does.
+        """
+        if not _on_accelerator(way.judged) and _offload(way.judged) is None:
             return "the RAM"
         memory = way.judged.needs.memory if way.judged.needs is not None else None
         cards = self._machine.accelerators or ()
@@ -355,6 +360,23 @@ class _Search:
             f"{names.count(name)} × {name}" if names.count(name) > 1 else name
             for name in dict.fromkeys(names)
         )
+
+
+# the places of a way, the best one first
+_ON_ACCELERATORS, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(5)
+_PLACES = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
+
+
+def _place(judged: Judged) -> int:
+    """Where that way runs."""
+    if not judged.fits:
+        return _NOWHERE
+    return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
+
+
+def _offload(judged: Judged) -> str | None:
+    """By which way its parts come to an accelerator in turn; None where they do not."""
+    return judged.needs.offload if judged.needs is not None else None
 
 
 def _on_accelerator(judged: Judged) -> bool:

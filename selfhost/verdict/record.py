@@ -606,6 +606,8 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    if placed.offload is not None:
+        return None, check.offloaded_picture_check(placed.offload)
     if question.spec.modality == "image":
         shares = any(device.unified for device in machine.accelerators or ())
         on_processor = placed.placement == "host" and not shares
