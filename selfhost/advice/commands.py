@@ -58,7 +58,7 @@ def commands(
     if circumstances.scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
-    parallel = _tensor_parallel(judged) if runtime.id == "vllm" else ""
+    parallel = _tensor_parallel(runtime, judged)
     lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
     ollama = catalogue.runtime("ollama")
     if runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(ollama, machine):
@@ -194,11 +194,13 @@ def _device(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | Non
     return devices.get(vendors.pop()) if len(vendors) == 1 else devices.get("several")
 
 
-def _tensor_parallel(judged: Judged) -> str:
-    """vLLM's option for several accelerators; empty for one."""
+def _tensor_parallel(runtime: RuntimeSpec, judged: Judged) -> str:
+    """The option for several accelerators; empty for one, and where the runtime has none."""
     memory = judged.needs.memory if judged.needs else None
     places = {term.where for term in memory.terms if term.where != "host"} if memory else set()
-    return f" --tensor-parallel-size {len(places)}" if len(places) > 1 else ""
+    if len(places) < 2 or not runtime.tensor_parallel_option:
+        return ""
+    return f" {runtime.tensor_parallel_option.replace('{devices}', str(len(places)))}"
 
 
 def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:

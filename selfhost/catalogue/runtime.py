@@ -158,7 +158,8 @@ class RuntimeSpec(Record):
     make a file that nobody published;
     `token_variable` the environment variable from which it reads the token of a login; `gpu_only`
     where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
-    and the rest in RAM.
+    and the rest in RAM; `tensor_parallel_option` what is appended to the command where several
+    accelerators compute every layer together, with `{devices}`, empty where they take turns.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
     appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
@@ -252,6 +253,7 @@ class RuntimeSpec(Record):
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)
     splits_layers: bool = read_by(Table.boolean, default=False)
+    tensor_parallel_option: str = read_by(Table.string, default="")
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)

@@ -276,8 +276,8 @@ def _with_share(high_bytes: int) -> int:
 
 
 def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
-    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing
-    was read; the RAM last.
+    """All of it on one accelerator, else on as many as it can be divided over by tensor
+    parallelism, then where nothing was read; the RAM last.
 
     Where it fits on none, on the number of them that lack least: more context never looks as if it
     took less.
@@ -286,12 +286,19 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
     nearest: list[Place] = []
     least: int | None = None
     for cards in (owned, emptied(owned)):
+        most: list[Place] = []
         for chosen, lacking in _groups(needs, memory, machine, cards):
             if lacking <= 0:
-                yield _tensor_parallel(needs, memory, _devices_of(chosen, machine))
-                return
-            if least is None or lacking < least:
+                most = chosen
+            elif least is None or lacking < least:
                 nearest, least = chosen, lacking
+            if len(most) == 1:
+                break
+        if most:
+            # more of them are faster, and leave more of each for requests (vLLM documentation,
+            # parallelism and scaling: as many as the machine has)
+            yield _tensor_parallel(needs, memory, _devices_of(most, machine))
+            return
     yield from _offloaded_gpu_only(needs, machine)
     if machine.accelerators is None:
         yield _tensor_parallel(needs, memory, [("accelerator:0", None)])

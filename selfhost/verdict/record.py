@@ -649,6 +649,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
+        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         on_shared=share_on_shared(
             placed, machine, architecture.layers if splits and architecture else None
         ),

@@ -77,8 +77,8 @@ def speed_check(
 
 
 # by how a model is offloaded, how much longer a picture takes: FLUX.1 [dev] with 50 steps on an
-# A100 in 26 seconds, 56 with enable_model_cpu_offload, 5 minutes with enable_sequential_cpu_offload; in
-# nf4 28 and 39 (matiasbattaglia.com, 2025-06-09)
+# A100 in 26 seconds, 56 with enable_model_cpu_offload, 5 minutes with
+# enable_sequential_cpu_offload; in nf4 28 and 39 (matiasbattaglia.com, 2025-06-09)
 _OFFLOADED_PICTURES = {
     "model": (
         "A picture takes longer than on a GPU that holds all of the model, because its parts move"
