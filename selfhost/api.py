@@ -29,7 +29,7 @@ from .core.workload import (
     Workload,
 )
 from .machine.reader import Machine
-from .verdict.defaults import Asker, ask_for_machine, follows_a_list, from_a_list
+from .verdict.defaults import Asker, ask_for_machine, follows_a_list, judge_for_machine
 from .verdict.present import Here, begun, elsewhere, unseen
 from .verdict.question import architectures, ask, beyond
 from .verdict.record import (
@@ -1165,13 +1165,11 @@ def _judgements(
                 machine.accelerators and follows_a_list(question.spec, workload)
             ):
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
-            question = from_a_list(question, workload, catalogue, machine)
+            judgements.append(judge_for_machine(question, workload, catalogue, machine))
         except SpecError:
             continue
         except WorkloadError as error:
             refused = refused or error
-            continue
-        judgements.append((question, judge(question, machine)))
     if not judgements and refused is not None:
         raise refused
     return judgements

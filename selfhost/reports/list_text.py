@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..advice.ranking import has_accelerator, is_too_slow
+from ..advice.ranking import is_too_slow
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
@@ -60,10 +60,6 @@ def list_document(
     if not wide:
         hints.append("more columns: --wide")
     blocks.append(say(" · ".join(hints)))
-    if shown and has_accelerator(machine):
-        blocks.append(
-            say("In each model's own default; check may choose a larger one for the GPU.")
-        )
     if shown:
         blocks.append(command_line(f"selfhost check {shown[0].model.id}"))
     return Document(blocks=tuple(blocks))

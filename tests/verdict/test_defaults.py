@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.machines import IDS, VM
-from selfhost import Route, Workload, check
+from selfhost import Route, Workload, check, rank
 from selfhost.api import check_with, open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.named import machine_named as named_machine
@@ -117,6 +117,16 @@ def test_the_reason_is_in_the_answer_and_in_json() -> None:
     assert "NVIDIA GeForce RTX 4090" in reason
     assert "--quant Q4_K_M" in reason
     assert reason in json.verdict(verdict)["notes"]
+
+
+def test_a_model_that_only_ollamas_library_has_is_judged_with_ollama() -> None:
+    """all-minilm:22m is F16 (its registry lists it), and no GGUF repository of it is listed: the
+    runtime above and the line to type are the same.
+    """
+    verdict = check("all-minilm", machine=profile("laptop-ddr4-16gb"))
+    assert (verdict.workload.runtime, verdict.workload.quantization) == ("ollama", "F16")
+    assert "ollama run all-minilm:22m" in verdict.commands[-1]
+    assert judged_as("all-minilm", "laptop-ddr4-16gb", runtime="llama.cpp")[0] == "llama.cpp"
 
 
 def test_a_tag_of_ollama_means_its_own_file() -> None:
@@ -270,6 +280,25 @@ def test_other_questions_of_the_same_model_have_the_route_of_check(
             continue
         best = route(workload, where, id, follows_machine=True)
         assert listed.route(offered=False) is best, id
+
+
+@pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "macbook-air-m2-16gb"])
+def test_the_list_judges_what_check_judges(machine: str) -> None:
+    """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
+    where = profile(machine)
+    rows = {row.model.id: row for row in rank(machine=where).models}
+    for id in ("mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct", "flux.1-dev", "gpt2", "gpt-4o"):
+        verdict, row = check(id, machine=where), rows[id]
+        assert (row.runtime, row.quantization, row.route) == (
+            verdict.workload.runtime,
+            verdict.workload.quantization,
+            verdict.route,
+        )
+        assert row.memory_high_bytes == (
+            verdict.needs.memory.high_bytes if verdict.needs and verdict.needs.memory else None
+        )
+        pace = verdict.speed.decode if verdict.speed else None
+        assert row.decode_tokens_per_second == pace
 
 
 def test_a_file_that_is_here_already_is_kept() -> None:
