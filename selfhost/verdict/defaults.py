@@ -99,6 +99,20 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     return spec.modality == "image" or workload.task == "finetune"
 
 
+def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
+    """The workload that `question` was asked under, with the first type of the program's list for
+    pictures, where none was asked for.
+    """
+    spec, runtime = question.spec, question.runtime
+    if spec.modality != "image" or runtime is None or workload.task != "generate":
+        return workload
+    if workload.quantization is not None or workload.runtime is not None:
+        return workload
+    names = need.quantizations_of(spec, runtime, architectures(catalogue))
+    first = next((name for name in runtime.on_accelerators if name in names), None)
+    return workload.replace(quantization=first)
+
+
 def from_a_list(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Question:
