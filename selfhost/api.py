@@ -5,7 +5,7 @@ The real machine is read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -14,6 +14,17 @@ from .advice.alternatives import alternatives, open_alternatives, room
 from .advice.api_route import meets, usable_offers
 from .advice.commands import about_files
 from .advice.ranking import Standings, has_accelerator, list_key, reasons
+from .advice.remarks import (
+    DRAFT_NOTE,
+    TRAINING_TIME,
+    faster_ways,
+    lies_elsewhere,
+    notes_instead,
+    slots,
+    tells_sequences,
+    training_note,
+    which_trainer,
+)
 from .advice.steps import steps
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import is_path, resolve
@@ -29,11 +40,10 @@ from .core.workload import (
     Workload,
 )
 from .machine.reader import Machine
-from .verdict.defaults import Asker, ask_for_machine, follows_a_list, from_a_list
-from .verdict.present import Here, begun, elsewhere, unseen
+from .verdict.defaults import Asker, ask_for_machine, follows_a_list, judge_for_machine
+from .verdict.present import Here
 from .verdict.question import architectures, ask, beyond
 from .verdict.record import (
-    Alternative,
     Answer,
     Judged,
     Outcome,
@@ -44,7 +54,7 @@ from .verdict.record import (
     considered,
     judge,
 )
-from .verdict.speed import PaceRange, advice
+from .verdict.speed import PaceRange
 
 TYPE_CHECKING = False
 
@@ -52,10 +62,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .advice.compiled import Questions
-    from .advice.costs import Proposal
     from .advice.plan import Plan
     from .catalogue.openness import Row
-    from .verdict.costs import MonthlyCost
 
 PathLike = str | os.PathLike[str]
 SPECS_VARIABLE = "SELFHOST_SPECS"
@@ -587,168 +595,6 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
     return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
 
 
-def _training_note(workload: Workload) -> str:
-    from .needs.torch.finetune import why_not_shared_out
-
-    alone = why_not_shared_out(workload)
-    judged = (
-        "if none is large enough, the model is split across GPUs, otherwise it uses RAM"
-        if alone is None
-        else f"if none is large enough, it uses RAM, because {alone[0]}"
-    )
-    return (
-        f"Assumes one GPU; {judged}. GPUs that each hold the whole model train in parallel. Install"
-        " peft beside transformers; QLoRA and 8-bit optimizers also need bitsandbytes."
-    )
-
-
-TRAINING_TIME = "The training time is not estimated; a CPU takes far longer than a GPU."
-
-
-DRAFT_NOTE = (
-    "The speed-up from a draft depends on how many of its tokens are accepted, which differs from"
-    " text to text. The range covers none to all."
-)
-
-
-# from which share of the need on what another use takes is worth a sentence
-_WORTH_SAYING = 0.1
-
-
-def _growth(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
-    """A sentence where the server keeps much more of a long conversation than one prompt
-    leaves, and how to bound that.
-    """
-    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
-    if runtime is None or memory is None:
-        return None
-    more = need.more_in_conversation(
-        question.spec, runtime, question.workload, architectures(catalogue)
-    )
-    if more < _WORTH_SAYING * memory.high_bytes:
-        return None
-    kept, parallel = runtime.kept_checkpoints, question.workload.parallel
-    whose = f"each of {parallel} conversations" if parallel > 1 else "a conversation"
-    bound = (
-        f" Start llama-server with --ctx-checkpoints {runtime.context_checkpoints} to stay within"
-        " the figure above."
-    )
-    return (
-        f"Long conversations may need up to {units.binary(more)} more RAM: {runtime.name} keeps up"
-        f" to {kept} checkpoints of {whose}.{bound if 'llama-server' in runtime.command else ''}"
-    )
-
-
-# of the need, from which share on what a server takes by itself is worth a sentence beside the line
-# that holds it down
-_SLOTS_WORTH_SAYING = 0.02
-
-
-def _tells_sequences(lines: Sequence[str]) -> bool:
-    """Whether a line that is printed tells the server how many sequences to make room for."""
-    return any(" -np " in line for line in lines)
-
-
-def _slots(
-    catalogue: Catalogue, question: Question, judged: Judged, lines: tuple[str, ...]
-) -> str | None:
-    """A sentence where a server that is not told for how many sequences takes more; always
-    where no line is printed that tells it.
-    """
-    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
-    if runtime is None or memory is None or not judged.fits:
-        return None
-    workload = question.workload
-    more = need.more_in_slots(question.spec, runtime, workload, architectures(catalogue))
-    if more <= 0 or (lines and more < _SLOTS_WORTH_SAYING * memory.high_bytes):
-        return None
-    total = "" if lines else f"-c {(workload.context_tokens or 0) * workload.parallel} "
-    start = "Keep" if _tells_sequences(lines) else f"Start llama-server with {total}".rstrip()
-    return (
-        f"{start} -np {workload.parallel}. Without it llama-server reserves"
-        f" {runtime.slots} sequences, which needs {units.binary(more)} more."
-    )
-
-
-def _larger_picture(catalogue: Catalogue, question: Question, judged: Judged) -> str | None:
-    """A sentence where a picture larger than the one that is counted takes much more, and how
-    to bound that.
-    """
-    runtime, memory = question.runtime, judged.needs.memory if judged.needs is not None else None
-    if runtime is None or memory is None:
-        return None
-    most, side = need.largest_picture(
-        question.spec, runtime, question.workload, architectures(catalogue)
-    )
-    counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
-    if (
-        counted is None
-        or counted.high_bytes >= most
-        or most - counted.bytes < _WORTH_SAYING * memory.high_bytes
-    ):
-        return None
-    more = most - counted.bytes
-    bound = (
-        " To limit that, start llama-server with --image-max-tokens N."
-        if "llama-server" in runtime.command
-        else ""
-    )
-    return (
-        f"The memory is for an image of one megapixel; one of {side:,} × {side:,} or more needs"
-        f" {units.binary(more)} more.{bound}"
-    )
-
-
-def _which_trainer(catalogue: Catalogue, question: Question) -> str | None:
-    """A sentence where the trainer decides how wide the routed experts lie, which is most of
-    what QLoRA takes of such a model.
-    """
-    if (
-        question.workload.finetune_method != "qlora"
-        or question.needs is None
-        or question.needs.memory is None
-    ):
-        return None
-    from .needs.torch.model_states import experts_by_trainer
-
-    expert_bytes = experts_by_trainer(question.spec, architectures(catalogue))
-    if expert_bytes is None:
-        return None
-    least, likely, most = map(units.binary, expert_bytes)
-    return (
-        f"The memory of the routed experts depends on the trainer: {least} if it quantizes them"
-        f" (Unsloth, Axolotl; the low end), {likely} if they stay in 16 bits (bitsandbytes;"
-        f" taken as likely), {most} if peft's prepare_model_for_kbit_training casts them to 32 bits"
-        " (the high end)."
-    )
-
-
-def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
-    """A sentence where the search for models did not get through the store that the runtime
-    looks in.
-    """
-    missed = unseen(machine, runtime.store) if machine.models_present is not None else None
-    return (
-        f"It may be here already: {missed.reason} ({missed.remedy})."
-        if missed and missed.remedy
-        else None
-    )
-
-
-def _advice(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
-    if not judged.fits or judged.needs is None or judged.needs.placement != "host":
-        return ()
-    workload = question.workload
-    architecture = question.spec.architecture
-    return advice(
-        machine,
-        architecture,
-        question.read_bytes or {},
-        context_tokens=workload.context_tokens,
-        runtime=workload.runtime,
-    )
-
-
 def utc_today() -> str:
     """The day on which prices are held to end, `YYYY-MM-DD` in UTC."""
     from time import gmtime, strftime
@@ -795,87 +641,6 @@ def _priced(
     return offers, notes
 
 
-def _month(
-    catalogue: Catalogue,
-    question: Question,
-    asked: Workload,
-    judged: Judged,
-    machine: Machine,
-    offers: tuple[Offer, ...],
-    others: Sequence[Alternative],
-    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
-) -> MonthlyCost | None:
-    """What the load costs by `offers` and on the machine, or where the model does not run there,
-    with the first of `others` that does. `asked` is the workload before defaults were filled in.
-    """
-    from .advice.costs import monthly_cost
-
-    if asked.load is None:
-        return None
-    runs = not any(
-        finding.outcome is Outcome.FAIL and finding.check != "speed" for finding in judged.findings
-    )
-    proposal = None
-    if not runs and others:
-        proposal = _proposal(catalogue, question, asked, others[0], machine, offers, offers_for)
-    return monthly_cost(
-        asked.load,
-        question.spec.modality,
-        offers,
-        machine,
-        judged.needs,
-        judged.speed,
-        catalogue.common("power"),
-        runs=runs,
-        trains=asked.task == "finetune",
-        proposal=proposal,
-    )
-
-
-def _proposal(
-    catalogue: Catalogue,
-    question: Question,
-    asked: Workload,
-    other: Alternative,
-    machine: Machine,
-    offers: tuple[Offer, ...],
-    offers_for: Callable[[Question, Judged], tuple[Offer, ...]],
-) -> Proposal | None:
-    """What is proposed in the place of the model, judged as it was proposed; None where its needs
-    are not known.
-    """
-    from .advice.costs import Proposal
-    from .advice.risks import risks
-
-    is_same = other.id == question.spec.id
-    spec = question.spec if is_same else catalogue.spec(other.id)
-    as_proposed = asked.replace(runtime=other.runtime, format=None, quantization=other.quantization)
-    if is_same:
-        as_proposed = as_proposed.replace(context_tokens=other.context_tokens)
-    else:
-        as_proposed = as_proposed.replace(draft=None, adapter=None)
-    question_of_other = ask(spec, as_proposed, catalogue, machine)
-    judged = judge(question_of_other, machine)
-    if judged.needs is None:
-        return None
-    workload = question_of_other.workload
-    return Proposal(
-        id=spec.id,
-        name=spec.name,
-        quantization=workload.quantization,
-        offers=() if is_same else offers_for(question_of_other, judged),
-        needs=judged.needs,
-        speed=judged.speed,
-        risks=risks(
-            question.spec,
-            spec,
-            quality_for(workload, catalogue, spec),
-            workload.context_tokens,
-            offers,
-        ),
-    )
-
-
 def _answer(
     catalogue: Catalogue,
     question: Question,
@@ -901,9 +666,9 @@ def _answer(
         notes.append(TRAINING_TIME)
     if instead:
         is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
-        notes += _notes_instead(catalogue, question, judged, is_bounded=is_bounded)
+        notes += notes_instead(catalogue, question, judged, is_bounded=is_bounded)
     fine_print += _notes_of_asking(catalogue, question, understood)
-    if instead and (other := _lies_elsewhere(catalogue, question, machine)) is not None:
+    if instead and (other := lies_elsewhere(catalogue, question, machine)) is not None:
         notes.append(other)
     asker = Asker(catalogue, machine)
     if instead and not judged.fits:
@@ -918,18 +683,17 @@ def _answer(
     others = alternatives(question, understood.workload, judged, asker) if instead else ()
     cost = None
     if workload.load is not None and instead:
-        cost = _month(
+        from .advice.proposal import Costed, month
+
+        cost = month(
+            Costed(question=question, asked=understood.workload, machine=machine, offers=offers),
             catalogue,
-            question,
-            understood.workload,
             judged,
-            machine,
-            offers,
             others,
             lambda other, fit: _priced(catalogue, other, fit, day, prices)[0],
         )
-    if instead and (slots := _slots(catalogue, question, judged, to_type.commands)) is not None:
-        (fine_print if _tells_sequences(to_type.commands) else notes).append(slots)
+    if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
+        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
     return Verdict(
         asked=understood.asked,
         model=spec,
@@ -949,7 +713,7 @@ def _answer(
         commands=to_type.commands,
         commands_class=to_type.commands_class,
         setup=to_type.setup,
-        advice=_advice(question, judged, machine) if instead else (),
+        advice=faster_ways(question, judged, machine) if instead else (),
         understood_as=understood.notes,
         notes=tuple(notes),
         fine_print=tuple(fine_print),
@@ -989,20 +753,6 @@ def _notes(
         )
 
 
-def _notes_instead(
-    catalogue: Catalogue, question: Question, judged: Judged, *, is_bounded: bool
-) -> Iterator[str]:
-    """Sentences on what other uses would take; `is_bounded`: the printed line keeps a long
-    conversation at what is counted.
-    """
-    for note in (
-        None if is_bounded else _growth(catalogue, question, judged),
-        _larger_picture(catalogue, question, judged),
-    ):
-        if note is not None:
-            yield note
-
-
 def _notes_of_asking(
     catalogue: Catalogue, question: Question, understood: _Understood
 ) -> Iterator[str]:
@@ -1020,25 +770,10 @@ def _notes_of_asking(
                 f" weights of {spec.name} are not published."
             )
     elif workload.task == "finetune":
-        yield _training_note(workload)
-        by_trainer = _which_trainer(catalogue, question)
+        yield training_note(workload)
+        by_trainer = which_trainer(catalogue, question)
         if by_trainer:
             yield by_trainer
-
-
-def _lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -> str | None:
-    """A sentence where files of the model may lie on the machine that do not count as here."""
-    needs, runtime, workload = question.needs, question.runtime, question.workload
-    if needs is None or question.missing_bytes == 0 or question.local_files:
-        return None
-    note = elsewhere(question.spec, workload, machine, catalogue)
-    if runtime is None or question.here is not None:
-        return note
-    return (
-        note
-        or begun(question.spec, runtime, workload, needs, machine, catalogue)
-        or _perhaps_here(runtime, machine)
-    )
 
 
 class Listing(Record):
@@ -1260,13 +995,11 @@ def _judgements(
                 machine.accelerators and follows_a_list(question.spec, workload)
             ):
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
-            question = from_a_list(question, workload, catalogue, machine)
+            judgements.append(judge_for_machine(question, workload, catalogue, machine))
         except SpecError:
             continue
         except WorkloadError as error:
             refused = refused or error
-            continue
-        judgements.append((question, judge(question, machine)))
     if not judgements and refused is not None:
         raise refused
     return judgements

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.paths import TRUTH
+from selfhost import Workload, check
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import Architecture, Attention
-from selfhost.machine.gpus import vendor_of
-from selfhost.machine.record import Accelerator, Machine
+from selfhost.machine.gpus import peak_gb_per_s, vendor_of
+from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.verdict import processor, speed
 from selfhost.verdict.speed import PaceRange, Speed
@@ -651,7 +652,7 @@ def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
 )
 def test_a_gpu_is_known_by_the_whole_of_its_name(name: str, peak: float | None) -> None:
     """Names as drivers give them; one that only resembles a known one gives no figure, and the answer says so."""
-    assert speed.gpu_bandwidth(name) == (None if peak is None else peak * 1e9)
+    assert peak_gb_per_s(name) == peak
     machine = recorded(2, accelerators=(Accelerator(vendor="nvidia", name=name or "?"),))
     answer = predicted(
         machine, "llama-3.1-8b-instruct", "Q4_K_M", context_tokens=4096, offloaded={0: 1.0}
@@ -912,3 +913,73 @@ def test_a_file_of_a_few_bytes_has_no_pace() -> None:
     machine = Machine(memory_bandwidth_bytes_per_second=30 * 10**9, cpu_cores_usable=2.0)
     assert speed.predict(machine, None, {"F32": 200}).decode is None
     assert speed.predict(machine, None, {"F32": 2 * 10**8}).decode is not None
+
+
+# ------------------------------------------------------------------ tensor parallelism
+
+
+def roomy(**other: Any) -> Machine:
+    """A server with room for the programs of many GPUs."""
+    disks = tuple(
+        Disk(purpose=purpose, path="/", free_bytes=2**41, total_bytes=2**41, writable=True)
+        for purpose in PURPOSES
+    )
+    return recorded(
+        2,
+        cpu_cores_usable=32.0,
+        memory_total_bytes=2**39,
+        memory_limit_bytes=2**39,
+        memory_available_bytes=2**39,
+        disks=disks,
+        **other,
+    ).replace(planning=True)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "memory_gb", "count", "model", "quantization", "tokens_per_second"),
+    [tuple(row.values())[:6] for row in rows("tensor_parallel")],
+)
+def test_gpus_that_share_every_layer_are_as_fast_as_others_measured(
+    gpu: str, memory_gb: int, count: int, model: str, quantization: str, tokens_per_second: float
+) -> None:
+    """Single requests to vLLM, and what eight sequences at once get each."""
+    card = Accelerator(
+        vendor="nvidia", name=gpu, memory_total_bytes=memory_gb * 2**30, unified=False
+    )
+    read_bytes = need.decode_bytes_by_type(
+        shelf().spec(model), None, "safetensors", quantization, shelf().common("architectures")
+    )
+    assert read_bytes
+    pace = speed.predict(
+        roomy(accelerators=(card,) * count),
+        shelf().spec(model).architecture,
+        read_bytes,
+        context_tokens=1024,
+        runtime="vllm",
+        offloaded=dict.fromkeys(range(count), 1 / count),
+        at_once=True,
+    ).decode
+    assert pace is not None
+    assert pace.low <= tokens_per_second <= pace.high
+    assert pace.likely == pytest.approx(tokens_per_second, rel=0.3)
+
+
+def test_twice_the_gpus_read_twice_as_fast_only_where_they_share_every_layer() -> None:
+    """vLLM gives each a part of every layer, llama.cpp gives each whole layers in turn."""
+    paces = {}
+    for runtime, quantization in (("vllm", "bfloat16"), ("llama.cpp", "BF16")):
+        for count in (2, 4):
+            card = Accelerator(
+                vendor="nvidia", name="NVIDIA A100-SXM4-80GB", memory_total_bytes=80 * 2**30,
+                unified=False, compute_capability="8.0",
+            )  # fmt: skip
+            machine = roomy(accelerators=(card,) * count)
+            workload = Workload(runtime=runtime, quantization=quantization, context_tokens=1024)
+            answer = check("llama-3.1-70b-instruct", workload, machine=machine).speed
+            assert answer is not None
+            paces[runtime, count] = answer.decode
+    two, four = paces["vllm", 2], paces["vllm", 4]
+    assert two is not None
+    assert four is not None
+    assert 1.4 < four.likely / two.likely < 2
+    assert paces["llama.cpp", 2] == paces["llama.cpp", 4]

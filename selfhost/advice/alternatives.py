@@ -17,7 +17,15 @@ from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, needs_under
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
-from .ranking import NAMED, Standings, has_accelerator, is_too_slow, reasons, share_on
+from .ranking import (
+    NAMED,
+    Standings,
+    has_accelerator,
+    is_slow_picture,
+    is_too_slow,
+    reasons,
+    share_on,
+)
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
@@ -160,11 +168,11 @@ def _other_models(
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
     beside = has_accelerator(asker.machine)
-    proposals: list[tuple[bool, float, _Fit, str]] = []
+    proposals: list[tuple[tuple[bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (
         _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
     ):
-        if len(proposals) >= most and (for_other_work, -worth) > proposals[most - 1][:2]:
+        if len(proposals) >= most and (for_other_work, False, -worth) > proposals[most - 1][0]:
             break
         fit, cost = _fits(other, plain, asker), ""
         if fit is None and other.id in named:
@@ -173,11 +181,12 @@ def _other_models(
         if fit is None or _likely_short(fit):
             continue
         on_machine = worth * share_on(fit[1], beside=beside)
-        proposals.append((for_other_work, -on_machine, fit, cost))
-        proposals.sort(key=lambda proposal: proposal[:2])
+        place = (for_other_work, is_slow_picture(fit[1]), -on_machine)
+        proposals.append((place, fit, cost))
+        proposals.sort(key=lambda proposal: proposal[0])
     return tuple(
         _other_model(question, asked_workload, catalogue, fit, cost, standings)
-        for _, _, fit, cost in proposals[:most]
+        for _, fit, cost in proposals[:most]
     )
 
 

@@ -58,7 +58,7 @@ def commands(
     if circumstances.scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
-    parallel = _tensor_parallel(judged) if runtime.id == "vllm" else ""
+    parallel = _tensor_parallel(runtime, judged)
     lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
     ollama = catalogue.runtime("ollama")
     if runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(ollama, machine):
@@ -133,7 +133,8 @@ class Circumstances(Record):
     """What a line depends on beside the question. `large`: Ollama takes a longer context by itself;
     `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
     reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
-    where it is not; `device`: the runtime's word for where the model is placed; `is_windows`:
+    where it is not; `device`: the runtime's word for where the model is placed; `offload`: the way
+    by which its parts come to an accelerator in turn, None where they do not; `is_windows`:
     environment variables are set as PowerShell does.
     """
 
@@ -142,6 +143,7 @@ class Circumstances(Record):
     batch_tokens: int | None = None
     checkpoints: int | None = None
     device: str | None = None
+    offload: str | None = None
     is_windows: bool = False
 
 
@@ -159,6 +161,7 @@ def _circumstances(
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
         device=_device(runtime, judged, machine),
+        offload=judged.needs.offload if judged.needs is not None else None,
         is_windows=machine.system == "windows",
     )
 
@@ -191,11 +194,13 @@ def _device(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | Non
     return devices.get(vendors.pop()) if len(vendors) == 1 else devices.get("several")
 
 
-def _tensor_parallel(judged: Judged) -> str:
-    """vLLM's option for several accelerators; empty for one."""
+def _tensor_parallel(runtime: RuntimeSpec, judged: Judged) -> str:
+    """The option for several accelerators; empty for one, and where the runtime has none."""
     memory = judged.needs.memory if judged.needs else None
     places = {term.where for term in memory.terms if term.where != "host"} if memory else set()
-    return f" --tensor-parallel-size {len(places)}" if len(places) > 1 else ""
+    if len(places) < 2 or not runtime.tensor_parallel_option:
+        return ""
+    return f" {runtime.tensor_parallel_option.replace('{devices}', str(len(places)))}"
 
 
 def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:
@@ -314,7 +319,12 @@ def _lines(
     ):
         return ()
     values = _values(question, runtime, circumstances)
-    run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
+    if circumstances.offload is not None:
+        rule = runtime.rule_of(question.workload.quantization) or runtime
+        line = rule.offload_commands.get(circumstances.offload, "")
+        run_line = _filled(line, values)
+    else:
+        run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
     if not run_line:
         return ()
     extra = [_filled(runtime.options[key], values) for key in departs if key in runtime.options]

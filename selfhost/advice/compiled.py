@@ -41,7 +41,7 @@ from ..core.records import FrozenDict, Record, Unread
 from ..core.shipped import PACKAGE_FOLDER
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Term
+from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
 from ..verdict.defaults import Asker, from_a_list
 from ..verdict.findings import (
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 9
+_VERSION = 10
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -108,9 +108,9 @@ _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
         Architecture, Attention, Audio, Availability, Conversion, CpuNeed, FeedForward, License,
-        Openness,
+        Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
-        Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Unread, Upkeep,
+        Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Term, Unread, Upkeep,
     )
 }  # fmt: skip
 
@@ -351,7 +351,7 @@ class Questions:
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
         values = self._values
-        download, disk, largest, how, source, cpu, unknown = row
+        download, disk, largest, how, source, cpu, unknown, offloaded = row
         return Needs.partly({
             "download_bytes": download,
             "disk_bytes": disk,
@@ -362,6 +362,7 @@ class Questions:
             "memory": None if memory is None or memory[0] is None else self._memory_need(*memory),
             "known_terms": tuple([self._term(*term) for term in memory[-1]]) if memory is not None and memory[0] is None else (),  # noqa: E501
             "unknown": values[unknown],
+            "offloaded": values[offloaded],
         })  # fmt: skip
 
     def _memory_need(
@@ -635,6 +636,7 @@ def _row(
             needs.download_how,
         ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
+        of_needs.append(number(needs.offloaded))
     return [
         of_spec,
         number(

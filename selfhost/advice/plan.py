@@ -4,7 +4,7 @@ machines do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
@@ -14,12 +14,14 @@ from ..core.workload import Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
-from ..verdict.defaults import from_a_list
+from ..verdict.defaults import first_of_list, from_a_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question, Route, exit_code, judge
 from ..verdict.speed import PaceRange, uses_shared_gpu
+from .alternatives import alternatives
+from .compiled import ReadyAsker
 
 TYPE_CHECKING = False
 
@@ -34,6 +36,9 @@ _HEADROOM = 2.0
 # what a machine must be like whatever its size; a `fail` of these no larger machine mends
 _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
 
+
+# classes of machine that people have at home or at work
+_PERSONAL = ("laptop", "desktop", "mac")
 
 CHECK_YOURS = "check your configuration"
 
@@ -294,8 +299,32 @@ def make_plan(
             if finding.outcome in stopping and finding.check != "speed"
         ),
         known=tuple(outcomes),
-        notes=notes,
+        notes=(*notes, *_instead(spec, workload, catalogue, outcomes)),
     )
+
+
+def _instead(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue, outcomes: Sequence[Known]
+) -> Iterator[str]:
+    """For each class of machine that does not run the model, servers left out, what its middle one
+    runs instead, as `check` proposes it there.
+    """
+    if workload.task != "generate":
+        return
+    for kind in _PERSONAL:
+        machines = [known for known in outcomes if known.kind == kind]
+        if not machines or any(known.route is Route.LOCAL for known in machines):
+            continue
+        machines.sort(key=lambda known: size_of(known.profile.machine))
+        known = machines[len(machines) // 2]
+        machine = known.profile.machine
+        question = ask(spec, workload, catalogue, machine)
+        judged = judge(question, machine)
+        others = alternatives(question, workload, judged, ReadyAsker(catalogue, machine))
+        other = next((each for each in others if each.id != spec.id), None)
+        if other is not None:
+            why = f": {other.why}" if other.why else ""
+            yield f"On {known.name}, {other.id} runs instead{why}."
 
 
 def _least(
@@ -308,6 +337,7 @@ def _least(
     question = ask(spec, workload, catalogue, vast)
     if question.needs is None:
         return question, judge(question, vast), None
+    workload = first_of_list(question, workload, catalogue)
     system, architecture = _platform(question.needs, question.runtime)
     vast = _machine(system, architecture, 2**50, 2**60, _sets(question.needs, architecture))
     question = ask(spec, workload, catalogue, vast)

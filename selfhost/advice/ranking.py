@@ -29,6 +29,9 @@ HALVING_MONTHS = 7.0
 UNADOPTED = 0.25
 # a part of it lies in RAM, though there is an accelerator
 NOT_WHOLE = 0.125
+# of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
+# it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
+PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
 # it fits only once other programs are closed
 NOT_NOW = 0.5
 # the spec of a closed model names it as the nearest
@@ -156,6 +159,14 @@ def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     return pace is not None and pace.likely < least
 
 
+def is_slow_picture(judged: Answer | Judged) -> bool:
+    """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
+    with a GPU that holds the model, or each of its parts.
+    """
+    by_parts = judged.needs is not None and judged.needs.offload == "model"
+    return not by_parts and any(finding.code == "speed-picture" for finding in judged.findings)
+
+
 def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
     """All of its memory that can lie on accelerators does."""
     return judged.needs is not None and judged.needs.placement == "accelerator"
@@ -169,13 +180,17 @@ def has_accelerator(machine: Machine) -> bool:
 def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     """Which share of its worth a model has on that machine, at most 1: less in proportion below the
     pace at which one reads, where an accelerator beside the RAM (`beside`) holds but a part of it,
-    and where other programs must be closed first.
+    and where other programs must be closed first; of a picture by the time that it takes.
     """
     pace = judged.speed.decode if judged.speed is not None else None
     share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
     whole = is_whole_on_accelerator(judged) or not beside
-    waits = any(finding.code.endswith("-not-now") for finding in judged.findings)
-    return share * (1 if whole else NOT_WHOLE) * (NOT_NOW if waits else 1)
+    share *= 1 if whole else NOT_WHOLE
+    codes = [finding.code for finding in judged.findings]
+    if "speed-picture" in codes:
+        share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
+    waits = any(code.endswith("-not-now") for code in codes)
+    return share * (NOT_NOW if waits else 1)
 
 
 def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
@@ -192,7 +207,8 @@ def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
     return (
         _ROUTES.index(answer.route),
         standing.kind,
-        runs and is_too_slow(answer, answer.workload.min_tokens_per_second),
+        runs
+        and (is_too_slow(answer, answer.workload.min_tokens_per_second) or is_slow_picture(answer)),
         standing.section,
         opened is not None and opened.outcome is not Outcome.PASS,
         -standing.worth * (share_on(answer, beside=beside) if runs else 1),

@@ -190,16 +190,6 @@ class Catalogue:
         """Many specs are about to be asked for: read the index as a whole."""
         self._shipped.expect_all()
 
-    def broken(self) -> tuple[Problem, ...]:
-        """The faults of every spec that cannot be read."""
-        problems: list[Problem] = []
-        for spec_id in self.ids():
-            try:
-                self.spec(spec_id)
-            except SpecError as error:
-                problems.extend(error.problems)
-        return tuple(problems)
-
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
         `SpecError` where its file is wrong.

@@ -39,7 +39,8 @@ class QuantizationRule(Record):
     `also`: what people type for it with this program (`4bit`); `at_load`: it downloads the 16-bit
     files and quantizes them itself; `gpu_only`: there is no CPU kernel; `compute_capability`: the
     least of an NVIDIA GPU; `vendors`: GPUs it has kernels for; `needs`: packages beside the
-    program; `command` the line that loads it right, with the blanks of `RuntimeSpec.command`.
+    program; `command` and `offload_commands` the lines that load it right, as those of
+    `RuntimeSpec`.
     """
 
     also: tuple[str, ...] = read_by(Table.strings, default=())
@@ -49,6 +50,7 @@ class QuantizationRule(Record):
     vendors: tuple[str, ...] = read_by(Table.strings, default=())
     needs: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, default="")
+    offload_commands: Mapping[str, str] = read_by(texts, default={})
     source: str = read_by(Table.text, required=True)
 
 
@@ -151,10 +153,13 @@ class RuntimeSpec(Record):
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
     `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names
     the model; `named_command` the same where the `{file_name}` holds no tag; `file_command` the
-    same for one `{file}` on this machine; `conversion` is how to make a file that nobody published;
+    same for one `{file}` on this machine; `offload_commands` the same where the parts lie in RAM
+    and come to an accelerator in turn, by way of `needs.records.Offloaded`; `conversion` is how to
+    make a file that nobody published;
     `token_variable` the environment variable from which it reads the token of a login; `gpu_only`
     where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
-    and the rest in RAM.
+    and the rest in RAM; `tensor_parallel_option` what is appended to the command where several
+    accelerators compute every layer together, with `{devices}`, empty where they take turns.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
     appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
@@ -234,6 +239,7 @@ class RuntimeSpec(Record):
     repository_command: str = read_by(Table.string, default="")
     named_command: str = read_by(Table.string, default="")
     file_command: str = read_by(Table.string, default="")
+    offload_commands: Mapping[str, str] = read_by(texts, default={})
     conversion: Conversion | None = read_by(_conversion, default=None)
     token_variable: str = read_by(Table.string, default="")
     devices: Mapping[str, str] = read_by(texts, default={})
@@ -251,6 +257,7 @@ class RuntimeSpec(Record):
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)
     splits_layers: bool = read_by(Table.boolean, default=False)
+    tensor_parallel_option: str = read_by(Table.string, default="")
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     share_option: str = read_by(Table.string, default="")

@@ -127,8 +127,8 @@ def _refuse_unread_layouts(config: Keys, attending: list[bool] | None) -> None:
     """Raises for ways to lay out the layers that nothing here reads."""
     if config.get("compress_ratios"):
         raise Unclear("compress_ratios: compressed attention is not understood")
-    # of MiniMax a list of attention alone says what its absence says
-    if attending and not (config.kind.startswith("minimax") and all(attending)):
+    # a list of attention alone may say what its absence says
+    if attending and not (config.type.lists_attention and all(attending)):
         raise Unclear("attn_type_list: not understood")
     if config.flag("use_cla"):
         raise Unclear("use_cla: layers that share a cache are not understood")

@@ -67,6 +67,7 @@ class ModelType(Record):
     layer_reader: str = ""
     layer_group: str = ""
     attn_type_list: str = ""
+    lists_attention: bool = False
     delta_but_every: int | None = None
     full_every: int | None = None
     one_attends: bool = False

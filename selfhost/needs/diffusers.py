@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.spec import RuntimeSpec
-from ..core.records import Unread
+from ..core.records import Record, Unread
 from .loaded import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
-from .records import How, SizedWeights, Term, taken_off
+from .records import How, Offloaded, SizedWeights, Term, taken_off
 
 _SHARD_BYTES = 10_000_000_000
 _SOURCE = "measured: diffusers 0.42.1 and torch 2.13.0 on a CPU, tests/truth/diffusers.json"
@@ -47,7 +47,32 @@ _QUANTIZED_SOURCE = (
     "diffusers 0.42.1 and bitsandbytes; checked against runs of FLUX.1 [dev] on an H100"
     " (huggingface/blog@0b53cb19, diffusers-quantization.md)"
 )
-_RESERVED_BYTES, _RESERVED_PIXELS = 5_540_000_000, 1024 * 1024
+# beyond the weights, what PyTorch reserved on a GPU for that picture, of ten runs in bfloat16 and
+# eight quantizations: 3.9 to 5.2 GiB, 4.72 in bfloat16. Stable Diffusion 3 in float16 reserved 4.4,
+# of which it used 2.1 (huggingface/blog@0dd3fc43, quanto-diffusers.md: 18.765 and 16.403 GB). The
+# rest is blocks of earlier steps, which PyTorch gives back before it fails
+_RESERVED_BYTES, _RESERVED_LIKELY_BYTES, _RESERVED_PIXELS = 5_540_000_000, 5_070_000_000, 1024**2
+_RESERVED_SOURCE = (
+    "reserved by PyTorch on an H100 for FLUX.1 [dev] in nine types (huggingface/blog@0b53cb19,"
+    " diffusers-quantization.md) and for Stable Diffusion 3 (quanto-diffusers.md); the least is"
+    " what the image decoder uses"
+)
+# what a component takes beside its weights while it works alone on a GPU, for that picture: least,
+# likely, most. A text encoder: 93 MB for 512 tokens of T5-XXL on a CPU (tests/truth/
+# diffusers.json), 0.14 GB of 9 GiB with it in 16 bits (huggingface/diffusers#9149). The denoiser:
+# 0.49 GB of FLUX's 4,608 tokens on a CPU, 2.0 GB in nf4 with offload (8.5 GB in all,
+# _OFFLOAD_SOURCE), 2.8 at most in that of 9 GiB
+_ENCODING = (93_000_000, 140_000_000, 500_000_000)
+_DENOISING = (490_000_000, 2_000_000_000, 2_800_000_000)
+# a denoiser of convolutions: SDXL's on a CPU (tests/truth/diffusers.json); the rest is a guess
+_DENOISING_BY_CONVOLUTIONS = (332_000_000, 664_000_000, 1_500_000_000)
+# a layer at a time: 2 GB at the peak, FLUX.1 [dev] in bfloat16
+_SEQUENTIAL_BYTES = 2_000_000_000
+_OFFLOAD_SOURCE = (
+    "FLUX.1 [dev], 1,360 × 768 pixels: 24 GB at the peak in bfloat16 and 8.5 GB in nf4 with"
+    " enable_model_cpu_offload, 2 GB with enable_sequential_cpu_offload (matiasbattaglia.com,"
+    " 2025-06-09); 9 GiB with T5 in 16 bits (huggingface/diffusers#9149)"
+)
 # what PyTorch reserved beyond the weights themselves: 0.6 % and 2.3 %
 _ROUNDING = 1.03
 
@@ -119,6 +144,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
     decoder = _decoder(subject, workload)
+    program = overhead(runtime)
     stored = subject.spec.components_dtype or "float32"
     # converted one component after the other: the pages of the largest one's file lie beside all
     # copies until it is done, and may go
@@ -129,9 +155,10 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     )
     return Parts(
         files=files,
-        terms=(_weights(subject, workload), decoder, overhead(runtime)),
+        terms=(_weights(subject, workload), decoder, program),
         evictable_bytes=max(0, mapped - decoder.bytes),
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
+        offloaded=_offloaded(subject, workload, decoder, program),
     )
 
 
@@ -193,6 +220,96 @@ def _quantized_weights(components: Mapping[str, int], quantization: str) -> Term
     return term("weights", size, How.COMPUTED, _QUANTIZED_SOURCE, line, low=low, high=high)
 
 
+class _Stage(Record):
+    """One component at work, alone on an accelerator: its weights, and what it takes beside them:
+    least, likely, most.
+    """
+
+    component: str
+    weights_bytes: int
+    beside_bytes: tuple[int, int, int]
+
+
+def _offloaded(
+    subject: Subject, workload: Asked, decoder: Term, program: Term
+) -> tuple[Offloaded, ...]:
+    """A component at a time on the accelerator, then a layer at a time; the weights in RAM.
+
+    bitsandbytes puts all that it quantizes on the accelerator while it loads, so that only the
+    denoiser is quantized then. Its weights move to the RAM and back (8 bits from bitsandbytes 0.48
+    and transformers 4.58 on), but not layer by layer (diffusers 0.42.1,
+    pipelines/pipeline_utils.py, enable_model_cpu_offload and enable_sequential_cpu_offload).
+    """
+    components, quantization = subject.spec.components, workload.quantization
+    is_packed = quantization in _QUANTIZED and bool(quantized_components(components))
+    if not is_packed and DTYPES.get(quantization) != 16:
+        return ()
+    sizes = {
+        name: int(number * (_QUANTIZED[quantization] if is_packed and name == "transformer" else 2))
+        for name, number in components.items()
+    }
+    total = sum(sizes.values())
+    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
+    host = (
+        term("weights", total, How.COMPUTED, "parameters of the components", line),
+        program.on_device or program,
+    )
+    side = subject.spec.native_pixels or _SIDES[0]
+    pixels = side**2 * workload.parallel
+    by_component = Offloaded(way="model", host=host, device=_at_peak(sizes, pixels, decoder))
+    if is_packed:
+        return (by_component,)
+    return by_component, Offloaded(way="sequential", host=host, device=(_layers(pixels, decoder),))
+
+
+def _at_peak(sizes: Mapping[str, int], pixels: int, decoder: Term) -> tuple[Term, ...]:
+    """Weights and activations of the component that takes most of the accelerator."""
+    decoding = decoder.on_device or decoder
+    beside_bytes = {
+        "vae": (decoding.low_bytes, decoding.bytes, decoding.high_bytes),
+        "transformer": _scaled(_DENOISING, pixels),
+        "unet": _scaled(_DENOISING_BY_CONVOLUTIONS, pixels),
+    }
+    stages = [
+        _Stage(
+            component=name,
+            weights_bytes=size,
+            beside_bytes=beside_bytes.get(name, _ENCODING),
+        )
+        for name, size in sizes.items()
+    ]
+    stage = max(stages, key=lambda stage: stage.weights_bytes + stage.beside_bytes[2])
+    low, likely, high = stage.beside_bytes
+    line = f"{likely:,} bytes beside the {stage.component}; {low:,} to {high:,}"
+    weights_line = f"{stage.weights_bytes:,} bytes; the {stage.component}, which takes most"
+    most_bytes = int(stage.weights_bytes * _ROUNDING)
+    return (
+        term(
+            "weights",
+            stage.weights_bytes,
+            How.COMPUTED,
+            _OFFLOAD_SOURCE,
+            weights_line,
+            high=most_bytes,
+        ),
+        term("activations", likely, How.ASSUMED, _OFFLOAD_SOURCE, line, low=low, high=high),
+    )
+
+
+def _layers(pixels: int, decoder: Term) -> Term:
+    """One layer at a time and what the image takes; the most is what PyTorch reserves for it."""
+    size = _SEQUENTIAL_BYTES * pixels // _RESERVED_PIXELS
+    high = max((decoder.on_device or decoder).high_bytes, size)
+    line = f"{size:,} bytes at the peak, a layer at a time"
+    return term("activations", size, How.ASSUMED, _OFFLOAD_SOURCE, line, high=high)
+
+
+def _scaled(sizes: tuple[int, int, int], pixels: int) -> tuple[int, int, int]:
+    """Sizes for the measured picture, for one of so many pixels."""
+    low, likely, high = (size * pixels // _RESERVED_PIXELS for size in sizes)
+    return low, likely, high
+
+
 def _decoder(subject: Subject, workload: Asked) -> Term:
     """The moment in which the decoder holds most, in numbers per pixel of the image.
 
@@ -219,9 +336,6 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
     )
     # small arrays beside those
     high += high // 100
-    if workload.quantization in _QUANTIZED:
-        # of a GPU, where libraries take workspaces too
-        high = max(high, most * _RESERVED_BYTES // _RESERVED_PIXELS)
     is_measured = side is not None and subject.spec.components.get("vae", 0) in _ENCODERS
     copies = _COPIED_WEIGHTS * width
     line = (
@@ -231,7 +345,7 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
     line += f" + {copies:,} bytes of weights"
     if not is_measured:
         line += "; assumed: images of 512 to 1,024 pixels, and the decoder of Stable Diffusion"
-        return term(
+        guessed = term(
             "activations",
             size,
             How.ASSUMED,
@@ -240,6 +354,30 @@ def _decoder(subject: Subject, workload: Asked) -> Term:
             low=least * int(bare) * width // 2,
             high=2 * high,
         )
+        return guessed.replace(on_device=_reserved(subject, guessed, pixels, most))
     line += "; the image decoder holds more than the denoiser and the text encoders do"
     # what oneDNN copies is among it, and was in every run: within 1 % of PyTorch's own count
-    return term("activations", size, How.COMPUTED, _SOURCE, line, low=size - size // 50, high=high)
+    decoding = term(
+        "activations", size, How.COMPUTED, _SOURCE, line, low=size - size // 50, high=high
+    )
+    return decoding.replace(on_device=_reserved(subject, decoding, pixels, most))
+
+
+def _reserved(subject: Subject, decoding: Term, pixels: int, most: int) -> Term | None:
+    """What PyTorch reserves on a GPU, where the denoiser is a transformer: there it was measured.
+    None where it is one of convolutions. `most` pixels make the high end.
+    """
+    if "transformer" not in subject.spec.components:
+        return None
+    likely = pixels * _RESERVED_LIKELY_BYTES // _RESERVED_PIXELS
+    high = max(decoding.high_bytes, most * _RESERVED_BYTES // _RESERVED_PIXELS)
+    line = f"{pixels:,} pixels × {_RESERVED_LIKELY_BYTES / _RESERVED_PIXELS:.6g} bytes"
+    return term(
+        "activations",
+        max(likely, decoding.low_bytes),
+        How.MEASURED,
+        _RESERVED_SOURCE,
+        line,
+        low=decoding.low_bytes,
+        high=high,
+    )

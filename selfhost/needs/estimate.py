@@ -143,6 +143,7 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
         memory=None if missing else total,
         known_terms=parts.terms if missing else (),
         tensor_parallel=parts.tensor_parallel,
+        offloaded=() if missing else parts.offloaded,
         unknown=tuple(
             _with_the_rest(entry, parts.terms) if entry in missing[:1] else entry
             for entry in parts.unknown

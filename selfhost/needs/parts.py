@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import How, SizedWeights, Term
+from .records import How, Offloaded, SizedWeights, Term
 from .tensors import ArchitectureRow
 
 PLAIN_PICTURE_PIXELS = 1008
@@ -132,6 +132,7 @@ class Parts(Record):
     evictable_bytes: int = 0
     largest_file_bytes: int | None = None
     tensor_parallel: tuple[int, ...] = ()
+    offloaded: tuple[Offloaded, ...] = ()
     unknown: tuple[Unread, ...] = ()
 
 

@@ -223,13 +223,27 @@ class CpuNeed(Record):
     recommended: Mapping[str, tuple[str, ...]] = {}
 
 
+class Offloaded(Record):
+    """A model whose parts lie in RAM and come to one accelerator in turn.
+
+    `way`: "model", a component at a time, or "sequential", a layer at a time. `host` are the terms
+    in RAM, `device` those on the accelerator at the moment that takes most of it.
+    """
+
+    way: str
+    host: tuple[Term, ...]
+    device: tuple[Term, ...]
+
+
 class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the
     largest single file (file systems have limits), `download_how` how that size is known,
     `download_source` where from. `tensor_parallel`: over how many devices the runtime can divide
-    it, beside one. `known_terms`: those that are known of a memory that is not in all its terms.
+    it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the
+    fastest first; `offload` is the `way` of the one that this placement takes, else None.
+    `known_terms`: those that are known of a memory that is not in all its terms.
     """
 
     download_bytes: int | None
@@ -242,4 +256,6 @@ class Needs(Record):
     memory: MemoryNeed | None
     known_terms: tuple[Term, ...] = ()
     tensor_parallel: tuple[int, ...] = ()
+    offloaded: tuple[Offloaded, ...] = ()
+    offload: str | None = None
     unknown: tuple[Unread, ...] = ()

@@ -32,6 +32,7 @@ class ArchitectureRow(Row):
     output_norm: str = "output_norm"
     output_bias: bool = False
     spoken_vocabulary: int = 0
+    unigram_from_tokens: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False

@@ -35,8 +35,8 @@ _BY_TRANSFORMERS = {
 _LIVE = (180, 420, 750)
 _PUT_THERE = (60 * _MIB, 25 * _MIB, -8 * _MIB)
 # a unigram model of 250,000 tokens, as encoders of many languages have: 713 live, 700 in a whole
-# run
-_UNIGRAM, _UNIGRAM_TOKENS = (500, 720, 900), 100_000
+# run. Which rows have one, and from how many tokens on, is `unigram_from_tokens` of the row
+_UNIGRAM = (500, 720, 900)
 
 
 def by_mlx(architecture: Architecture) -> Span:
@@ -59,7 +59,7 @@ def by_transformers(
     than `surely_bytes`. So a longer prompt never needs less in all.
     """
     tokens = architecture.vocabulary or 0
-    if row.name == "bert" and tokens > _UNIGRAM_TOKENS:
+    if 0 < row.unigram_from_tokens <= tokens:
         sizes, line = (
             [tokens * each for each in _UNIGRAM],
             f"{tokens:,} tokens × {_UNIGRAM[1]:,} bytes",

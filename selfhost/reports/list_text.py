@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..advice.ranking import has_accelerator, is_too_slow
+from ..advice.ranking import is_too_slow
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
@@ -58,7 +58,7 @@ def list_document(
 
     def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
         table = [_table(shown, why or {}, wide=wide)] if shown else []
-        foot = _foot(shown, len(candidates), len(rows), machine, wide=wide, only=only_running)
+        foot = _foot(shown, len(candidates), len(rows), wide=wide, only=only_running)
         return Document(blocks=(*head, *gap, *table, *gap, *foot))
 
     shown = candidates if top is None else candidates[:top]
@@ -82,7 +82,6 @@ def _foot(
     shown: Sequence[Answer],
     candidates: int,
     all_rows: int,
-    machine: Machine,
     *,
     wide: bool,
     only: bool,
@@ -95,10 +94,7 @@ def _foot(
         hints.append("columns: --wide")
     if shown:
         hints.append("one: selfhost check MODEL")
-    foot: list[Block] = [say(" · ".join(hints))]
-    if shown and has_accelerator(machine):
-        foot.append(say("Each in its own default; check may choose a larger one for the GPU."))
-    return foot
+    return [say(" · ".join(hints))]
 
 
 def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Table:

@@ -14,7 +14,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
-from ..core.records import Record
+from ..core.records import Record, Unread
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
@@ -69,22 +69,27 @@ def _suited(
     catalogue: Catalogue,
     machine: Machine,
     files: Mapping[str, Any],
+    judged: Judged | None = None,
 ) -> Question:
     """The question that `ask` gave for that workload and those files, with the defaults that suit
-    the machine best.
+    the machine best. `judged` is it judged on the machine, where that was done.
     """
     if question.needs is None or question.runtime is None or workload.runtime is not None:
         return question
-    search = _Search(question, workload, catalogue, machine, files)
+    own = _Way(question=question, judged=judged or judge(question, machine))
+    search = _Search(own, workload, catalogue, machine, files)
     if workload.task == "finetune":
         methods = question.runtime.finetune_methods
         return question if workload.finetune_method else search.first_method(methods)
     has_files = any(files.get(key) for key in ("local_files", "formats", "part"))
-    if has_files or question.here is not None or workload.quantization is not None:
+    if has_files or question.here is not None:
         return question
-    if question.spec.modality == "image":
-        return search.first_picture_type()
-    return search.larger() if question.spec.modality in GENERATING else question
+    suited = question
+    if question.spec.modality == "image" and workload.quantization is None:
+        suited = search.first_picture_type()
+    elif question.spec.modality in GENERATING and workload.quantization is None:
+        suited = search.larger()
+    return search.by_tag() or question if suited is question else suited
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
@@ -92,6 +97,20 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     that of the model's own default.
     """
     return spec.modality == "image" or workload.task == "finetune"
+
+
+def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
+    """The workload that `question` was asked under, with the first type of the program's list for
+    pictures, where none was asked for.
+    """
+    spec, runtime = question.spec, question.runtime
+    if spec.modality != "image" or runtime is None or workload.task != "generate":
+        return workload
+    if workload.quantization is not None or workload.runtime is not None:
+        return workload
+    names = need.quantizations_of(spec, runtime, architectures(catalogue))
+    first = next((name for name in runtime.on_accelerators if name in names), None)
+    return workload.replace(quantization=first)
 
 
 def from_a_list(
@@ -104,6 +123,22 @@ def from_a_list(
     if not machine.accelerators or not follows_a_list(question.spec, workload):
         return question
     return _suited(question, workload, catalogue, machine, {})
+
+
+def judge_for_machine(
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> tuple[Question, Judged]:
+    """The question that `ask` gave for that workload with the defaults that suit the accelerators
+    best, as `ask_for_machine` gives it, judged.
+    """
+    judged = judge(question, machine)
+    # without accelerators nothing that counts follows the machine, and specs are not read
+    if not machine.accelerators:
+        return question, judged
+    if not (judged.fits or follows_a_list(question.spec, workload)):
+        return question, judged
+    suited = _suited(question, workload, catalogue, machine, {}, judged)
+    return suited, judged if suited is question else judge(suited, machine)
 
 
 class Asker:
@@ -128,17 +163,18 @@ class Asker:
 
 
 class _Search:
-    """Looks for better defaults than those of `question`, which was asked under `workload`."""
+    """Looks for better defaults than those of `own`, which was asked under `workload`."""
 
     def __init__(
         self,
-        question: Question,
+        own: _Way,
         workload: Workload,
         catalogue: Catalogue,
         machine: Machine,
         files: Mapping[str, Any],
     ) -> None:
-        self._question = question
+        self._own = own
+        self._question = own.question
         self._workload = workload
         self._catalogue = catalogue
         self._machine = machine
@@ -165,8 +201,8 @@ class _Search:
         )
 
     def first_picture_type(self) -> Question:
-        """The first type of the runtime's list that accelerators hold; else the model's own in
-        RAM, else the first of the list that the RAM holds.
+        """The first type of the runtime's list that accelerators hold; else the first whose parts
+        come to one in turn; else the model's own in RAM, else the first that the RAM holds.
         """
         question = self._question
         runtime, own = question.runtime, question.workload.quantization
@@ -182,31 +218,56 @@ class _Search:
         if way is None or way.question.workload.quantization == own:
             return question
         taken = way.question.workload.quantization
+        fits = "fits" if _offload(way.judged) is None else "fits a part at a time, on"
         return way.question.replace(
             chosen=(
-                f"{taken}: the first of {', '.join(names)} that fits {self._where(way)}."
+                f"{taken}: the first of {', '.join(names)} that {fits} {self._where(way)}."
                 f" `--quant {own}` judges its usual type."
             )
         )
 
     def _first_that_fits(self, ways: Iterator[_Way], *, own_first: bool = True) -> _Way | None:
-        """The first way that accelerators hold, else the first that fits; None for the default.
+        """The first way in the best place: all of it on accelerators, parts that come to one in
+        turn, the RAM. None for the default, or where none fits.
 
-        `own_first`: the default is tried on accelerators before the others. In RAM it always is.
+        `own_first`: the default is tried before the others. In RAM it always is.
         """
-        own = _Way(question=self._question, judged=judge(self._question, self._machine))
-        if own.judged.fits and (
-            not self._machine.accelerators or (own_first and _on_accelerator(own.judged))
-        ):
+        own = self._own
+        own_place = _place(own.judged)
+        best, best_place = None, _NOWHERE
+        if own.judged.fits and (own_first or own_place == _IN_RAM):
+            best_place = own_place
+        if best_place == _ON_ACCELERATORS or (own.judged.fits and not self._machine.accelerators):
             return None
-        fitting = []
         for way in ways:
-            if not way.judged.fits:
-                continue
-            if _on_accelerator(way.judged):
-                return way
-            fitting.append(way)
-        return None if own.judged.fits or not fitting else fitting[0]
+            place = _place(way.judged)
+            if place < best_place:
+                best, best_place = way, place
+            if place == _ON_ACCELERATORS:
+                break
+        return None if own_place < best_place else best
+
+    # -------------------------------------------------------------- the program that has the file
+
+    def by_tag(self) -> Question | None:
+        """With the program whose library has the file, where no repository that holds it is known;
+        None where none has, or it does not run here.
+        """
+        spec, asked = self._question.spec, self._question.workload
+        library = tagged_runtime(self._question, self._catalogue, self._machine)
+        if library is None:
+            return None
+        change = {"runtime": library.id, "quantization": asked.quantization}
+        for way in self._ways(iter([change])):
+            if way.judged.fits:
+                return way.question.replace(
+                    chosen=(
+                        f"{library.name}: its library has {spec.name} in {asked.quantization}, and"
+                        " no other GGUF file of that type is known."
+                        f" `--runtime {asked.runtime}` judges the usual program."
+                    )
+                )
+        return None
 
     # -------------------------------------------------------------- more than the default
 
@@ -216,7 +277,7 @@ class _Search:
         """
         if not self._machine.accelerators:
             return self._question
-        own = _Way(question=self._question, judged=judge(self._question, self._machine))
+        own = self._own
         if not own.judged.fits:
             return self._question
         way = self._on_many(own) or self._in_more_bits(own)
@@ -270,6 +331,7 @@ class _Search:
         ]
         if usual in names:
             names = names[: names.index(usual)]
+        names = [name for name in names if self._may_hold(name, runtime)]
         for way in self._ways({"quantization": name} for name in names):
             taken = way.question.workload.quantization or ""
             share = runtime.on_accelerators[taken]
@@ -297,6 +359,32 @@ class _Search:
                 continue
             if question.needs is not None:
                 yield _Way(question=question, judged=judge(question, self._machine))
+
+    def _may_hold(self, quantization: str, runtime: RuntimeSpec) -> bool:
+        """The files alone are no larger than what accelerators, or the RAM that they share, give
+        for it: to ask for its needs takes much longer.
+        """
+        cards = self._machine.accelerators or ()
+        rooms = [room_of(card, gpu_only=runtime.gpu_only) for card in cards if not card.unified]
+        if not rooms or None in rooms:
+            return True
+        format = self._question.workload.format or ""
+        rows = architectures(self._catalogue)
+        files = need.weights_bytes(self._question.spec, format, quantization, rows)
+        most = runtime.on_accelerators[quantization] * sum(room or 0 for room in rooms)
+        return isinstance(files, Unread) or files.low_bytes <= most + self._stays_in_ram()
+
+    def _stays_in_ram(self) -> int:
+        """Bytes of tables that llama.cpp leaves in RAM wherever the layers lie, as of the
+        default; those of a larger type are at most twice as large.
+        """
+        needs = self._own.judged.needs
+        terms = needs.memory.terms if needs is not None and needs.memory is not None else ()
+        return 2 * sum(
+            term.bytes
+            for term in terms
+            if term.where == "host" and term.name.endswith("embeddings")
+        )
 
     def _comes_in(self, quantization: str, runtime: RuntimeSpec) -> bool:
         return quantization in need.quantizations_of(
@@ -343,8 +431,10 @@ class _Search:
         return limits is not None and needs.memory.high_bytes <= share * limits[0]
 
     def _where(self, way: _Way) -> str:
-        """The accelerators that hold it, equal ones counted; the RAM where none does."""
-        if not _on_accelerator(way.judged):
+        """The accelerators that hold it, or a part of it, equal ones counted; the RAM where none
+        does.
+        """
+        if not _on_accelerator(way.judged) and _offload(way.judged) is None:
             return "the RAM"
         memory = way.judged.needs.memory if way.judged.needs is not None else None
         cards = self._machine.accelerators or ()
@@ -355,6 +445,46 @@ class _Search:
             f"{names.count(name)} × {name}" if names.count(name) > 1 else name
             for name in dict.fromkeys(names)
         )
+
+
+def tagged_runtime(
+    question: Question, catalogue: Catalogue, machine: Machine
+) -> RuntimeSpec | None:
+    """The program whose own tag of the model loads what is asked, where no repository of that file
+    is known; None where there is none with a build for the machine.
+    """
+    spec, workload = question.spec, question.workload
+    tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    if tag is None or workload.format != "gguf" or workload.task != "generate":
+        return None
+    if spec.repository_of("gguf", workload.quantization or "") is not None:
+        return None
+    library = catalogue.runtime("ollama")
+    if spec.modality not in library.modalities or "{tag}" not in library.command:
+        return None
+    default = need.default_format_and_quantization(spec, library)[1]
+    if library.tags.get(tag, default) != workload.quantization:
+        return None
+    unread = machine.system is None or machine.architecture is None
+    has_build = unread or f"{machine.system}-{machine.architecture}" in library.systems
+    return library if has_build else None
+
+
+# the places of a way, the best one first
+_ON_ACCELERATORS, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(5)
+_PLACES = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
+
+
+def _place(judged: Judged) -> int:
+    """Where that way runs."""
+    if not judged.fits:
+        return _NOWHERE
+    return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
+
+
+def _offload(judged: Judged) -> str | None:
+    """By which way its parts come to an accelerator in turn; None where they do not."""
+    return judged.needs.offload if judged.needs is not None else None
 
 
 def _on_accelerator(judged: Judged) -> bool:

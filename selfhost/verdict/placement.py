@@ -120,12 +120,16 @@ def placements(
     if not at_once and gathered is not None:
         at_once = list(_sharded(needs, needs.memory, machine, gathered))
     yield from at_once
+    if not at_once:
+        yield from _offloaded(needs, now)
     yield needs
     if now != later:
         for other in _on_accelerators(needs, needs.memory, machine, later, shared_out):
             # a few layers more are no other way to lay it out
             if other not in at_once and (other.placement == "accelerator" or not at_once):
                 yield other
+        if not at_once:
+            yield from _offloaded(needs, later)
     if machine.accelerators is None:
         yield on_one(needs, "accelerator:0")
     for place in places(machine):
@@ -165,6 +169,21 @@ def _on_accelerators(
             [largest] if largest in parts else [place for place in sized if place not in parts],
             layers,
         )
+
+
+def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """Its parts in RAM and one of them at a time on the accelerator with most room, the fastest way
+    first; nothing where that holds none.
+    """
+    sized = [place for place in candidates if place.room_bytes is not None]
+    if not sized:
+        return
+    largest = max(sized, key=lambda place: place.room_bytes or 0)
+    for way in needs.offloaded:
+        if sum(term.high_bytes for term in way.device) <= (largest.room_bytes or 0):
+            there = [term.replace(where=largest.where) for term in way.device]
+            memory = MemoryNeed(terms=(*way.host, *there))
+            yield needs.replace(placement="split", memory=memory, offload=way.way)
 
 
 def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
@@ -257,8 +276,8 @@ def _with_share(high_bytes: int) -> int:
 
 
 def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
-    """All of it on one accelerator, the same on several by tensor parallelism, then where nothing
-    was read; the RAM last.
+    """All of it on one accelerator, else on as many as it can be divided over by tensor
+    parallelism, then where nothing was read; the RAM last.
 
     Where it fits on none, on the number of them that lack least: more context never looks as if it
     took less.
@@ -267,12 +286,20 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
     nearest: list[Place] = []
     least: int | None = None
     for cards in (owned, emptied(owned)):
+        most: list[Place] = []
         for chosen, lacking in _groups(needs, memory, machine, cards):
             if lacking <= 0:
-                yield _tensor_parallel(needs, memory, _devices_of(chosen, machine))
-                return
-            if least is None or lacking < least:
+                most = chosen
+            elif least is None or lacking < least:
                 nearest, least = chosen, lacking
+            if len(most) == 1:
+                break
+        if most:
+            # more of them are faster, and leave more of each for requests (vLLM documentation,
+            # parallelism and scaling: as many as the machine has)
+            yield _tensor_parallel(needs, memory, _devices_of(most, machine))
+            return
+    yield from _offloaded_gpu_only(needs, machine)
     if machine.accelerators is None:
         yield _tensor_parallel(needs, memory, [("accelerator:0", None)])
     for place in places(machine):
@@ -283,6 +310,18 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         yield _tensor_parallel(needs, memory, _devices_of(nearest, machine))
     else:
         yield needs
+
+
+def _offloaded_gpu_only(needs: Needs, machine: Machine) -> Iterator[Needs]:
+    """As `_offloaded`, now and once others have left the accelerators."""
+    owned = machine.accelerators or ()
+    for cards in (owned, emptied(owned)):
+        rooms = [
+            Place(index=place.index, room_bytes=room_of(cards[place.index], gpu_only=True))
+            for place in places(machine)
+            if owned[place.index].unified is False
+        ]
+        yield from _offloaded(needs, rooms)
 
 
 def _groups(

@@ -616,6 +616,8 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    if placed.offload is not None:
+        return None, check.offloaded_picture_check(placed.offload)
     if question.spec.modality == "image":
         shares = any(device.unified for device in machine.accelerators or ())
         on_processor = placed.placement == "host" and not shares
@@ -657,6 +659,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
+        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         on_shared=share_on_shared(
             placed, machine, architecture.layers if splits and architecture else None
         ),

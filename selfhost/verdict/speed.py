@@ -117,12 +117,13 @@ _PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
 
 class _Gpu(Record):
     """How a GPU decodes, slow end, likely, fast end: of the peak of its memory what reaches
-    weights and a filled context; one layer.
+    weights and a filled context; one layer; in tensor parallelism, to add up the parts of one.
     """
 
     weights: tuple[float, float, float]
     cache: tuple[float, float, float]
     layer_seconds: tuple[float, float, float]
+    sum_seconds: tuple[float, float, float]
 
 
 # From runs that others published (tests/truth/speed.json). What they took beyond reading the
@@ -131,13 +132,34 @@ class _Gpu(Record):
 # an RX 9070 XT and an Arc B580. Of the peak, large dense models got 0.66 to 0.85, 0.36 to 0.54,
 # 0.40 to 0.89 and 0.21 to 0.28. A filled context was read at 0.19 (RTX 3090) to 0.49 (RTX 4080), on
 # Apple's GPUs at 0.11 without flash attention, on a GB10 with it at 0.74
-_GDDR = _Gpu(weights=(0.7, 0.8, 0.95), cache=(0.18, 0.4, 0.9), layer_seconds=(120e-6, 60e-6, 20e-6))
-_HBM = _Gpu(weights=(0.6, 0.75, 0.9), cache=(0.18, 0.4, 0.9), layer_seconds=(220e-6, 110e-6, 60e-6))
+#
+# Tensor parallelism adds up the parts of each layer twice. What single requests to vLLM on 2 to 8
+# GPUs took beyond that (`tensor_parallel` in the same file), by layer: 45 to 60 us on GeForce cards
+# over PCIe, -30 to 60 on A100 and H200 over NVLink, where a layer itself takes less than the likely
+# figure here. The ends are guesses, and so are all three of cards by others
+_GDDR = _Gpu(
+    weights=(0.7, 0.8, 0.95),
+    cache=(0.18, 0.4, 0.9),
+    layer_seconds=(120e-6, 60e-6, 20e-6),
+    sum_seconds=(150e-6, 50e-6, 15e-6),
+)
+_HBM = _Gpu(
+    weights=(0.6, 0.75, 0.9),
+    cache=(0.18, 0.4, 0.9),
+    layer_seconds=(220e-6, 110e-6, 60e-6),
+    sum_seconds=(120e-6, 20e-6, 5e-6),
+)
 _OTHER_CARD = _Gpu(
-    weights=(0.4, 0.7, 0.95), cache=(0.1, 0.4, 0.9), layer_seconds=(400e-6, 100e-6, 20e-6)
+    weights=(0.4, 0.7, 0.95),
+    cache=(0.1, 0.4, 0.9),
+    layer_seconds=(400e-6, 100e-6, 20e-6),
+    sum_seconds=(250e-6, 60e-6, 10e-6),
 )
 _SHARED = _Gpu(
-    weights=(0.4, 0.7, 0.95), cache=(0.1, 0.5, 0.9), layer_seconds=(200e-6, 100e-6, 40e-6)
+    weights=(0.4, 0.7, 0.95),
+    cache=(0.1, 0.5, 0.9),
+    layer_seconds=(200e-6, 100e-6, 40e-6),
+    sum_seconds=(250e-6, 60e-6, 10e-6),
 )
 # their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and
 # programs it is not known
@@ -158,6 +180,7 @@ def predict(
     context_tokens: int | None = None,
     runtime: str | None = None,
     offloaded: Mapping[int, float] | None = None,
+    at_once: bool = False,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
     """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of
@@ -166,7 +189,9 @@ def predict(
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
     {} gives no range. Without an architecture the cost of layers and context is not known and the
     slow end is lower. `runtime` is the id of a `RuntimeSpec`. `offloaded`: number of an accelerator
-    in the machine's list -> share of the layers that lie on it (`shares_of`). `on_shared`: share of
+    in the machine's list -> share of the layers that lie on it (`shares_of`). `at_once`: the
+    runtime gives each of several a part of every layer, instead of whole layers. `on_shared`: share
+    of
     the layers that a GPU which shares the RAM computes, slow end, likely, fast end
     (`placement.share_on_shared`).
     """
@@ -175,6 +200,8 @@ def predict(
         return Speed(decode=None, prompt=None, how=reason)
     depth = (context_tokens or 0) / 2
     foreign = None if runtime in (None, *_SAME_RULES) else runtime
+    if offloaded and at_once and len(offloaded) > 1:
+        return _tensor_parallel(machine, architecture, read_bytes, depth, offloaded)
     if offloaded:
         return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, foreign)
     shared = _shared_gpu(machine, runtime)
@@ -305,14 +332,6 @@ def shares_of(needs: Needs) -> dict[int, float]:
     return {number: size / total for number, size in held.items() if total}
 
 
-def gpu_bandwidth(name: str) -> float | None:
-    """Peak bytes per second of a GPU's memory, by the name its driver gives; None for one that
-    is not in the table.
-    """
-    peak = gpus.peak_gb_per_s(name)
-    return None if peak is None else peak * units.GB
-
-
 def device_bandwidth(device: Accelerator) -> float | None:
     """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name;
     None where neither does.
@@ -377,9 +396,7 @@ def _with_accelerators(
         peak = device_bandwidth(devices[number]) if number < len(devices) else None
         if peak is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
-            return Speed(
-                decode=None, prompt=None, how=f"the memory bandwidth of {name} is not known"
-            )
+            return _unknown_bandwidth(name)
         kind = _gpu_kind(devices[number])
         held[devices[number].name] = held.get(devices[number].name, 0.0) + share
         names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
@@ -420,6 +437,55 @@ def _with_accelerators(
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
 
     return Speed.partly({"decode": decode}, whole)
+
+
+def _tensor_parallel(
+    machine: Machine,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    depth: float,
+    shares: Mapping[int, float],
+) -> Speed:
+    """Several accelerators that read their parts of each layer at the same time and then add up:
+    the slowest of them sets the pace.
+    """
+    devices = machine.accelerators or ()
+    layers = 0 if architecture is None else architecture.layers
+    seconds = [0.0, 0.0, 0.0]
+    names: list[str] = []
+    for number, share in shares.items():
+        peak = device_bandwidth(devices[number]) if number < len(devices) else None
+        if peak is None:
+            name = devices[number].name if number < len(devices) else "the accelerator"
+            return _unknown_bandwidth(name)
+        kind = _gpu_kind(devices[number])
+        names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
+        held = 0.0 if architecture is None else _cache_bytes(architecture, depth)
+        for end in range(3):
+            reading = sum(read_bytes.values()) / kind.weights[end] + held / kind.cache[end]
+            each_layer = kind.layer_seconds[end] + kind.sum_seconds[end]
+            taken = share * reading / peak + layers * each_layer
+            seconds[end] = max(seconds[end], taken)
+    if architecture is None:
+        seconds[0] *= 2
+    how = f"on {_counted(names)}, each of which reads its part of every layer at the same time"
+    if architecture is not None and depth:
+        how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
+    slow, likely, fast = (1 / taken for taken in seconds)
+    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+    return Speed(decode=decode, prompt=None, how=how)
+
+
+def _unknown_bandwidth(name: str) -> Speed:
+    return Speed(decode=None, prompt=None, how=f"the memory bandwidth of {name} is not known")
+
+
+def _counted(names: list[str]) -> str:
+    """Equal ones counted."""
+    return " and ".join(
+        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+        for name in dict.fromkeys(names)
+    )
 
 
 def _percent(low: float, high: float) -> str:

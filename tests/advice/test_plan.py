@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from helpers.paths import SCHEMAS
-from selfhost import Workload, check
+from selfhost import Workload, check, plan
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.api import open_catalogue
 from selfhost.catalogue.names import resolve
@@ -480,3 +480,24 @@ def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:
     shown = plain(plan_document(plan_of("llama-3.1-8b", Workload()), verbose=True))
     assert "5.59 GiB*" in rows_of(shown)["azure-pipelines-hosted"]
     assert "* what a limit leaves to programs, of 7.00 GiB: azure-pipelines-hosted" in shown
+
+
+def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
+    """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`."""
+    instead = [note for note in plan("llama-3.1-405b").notes if "runs instead" in note]
+    assert len(instead) == 2
+    for note in instead:
+        machine, model = note.removeprefix("On ").split(" runs instead")[0].split(", ")
+        verdict = check(model, machine=machine)
+        assert verdict.route is Route.LOCAL
+        assert model == check("llama-3.1-405b", machine=machine).alternatives[0].id
+    assert not any("runs instead" in note for note in plan("mistral-7b").notes)
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization"), [("sdxl", "float16"), ("flux.1-dev", "bfloat16")]
+)
+def test_pictures_are_planned_in_the_first_type_of_the_list(model: str, quantization: str) -> None:
+    """Contract: bfloat16 or float16 comes first; what is asked for is not changed."""
+    assert plan(model).workload.quantization == quantization
+    assert plan("sdxl", Workload(quantization="float32")).workload.quantization == "float32"

@@ -193,3 +193,8 @@ def test_a_model_that_ollama_has_is_not_converted() -> None:
     assert other.setup[0].endswith("ollama run llava:7b")
     assert not any("nobody" in line for line in other.setup)
     assert not any("ollama" in line for line in other.commands)
+
+
+def test_each_program_says_by_what_its_options_were_verified() -> None:
+    assert {program["verified"] for program in FLAGS.values()} == {"run", "help", "documentation"}
+    assert all(program["source"] for program in FLAGS.values())

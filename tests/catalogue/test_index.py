@@ -87,7 +87,7 @@ def test_the_index_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shutil.copytree(shipped_folder(), folder)
     plain = open_folder(folder)
     specs, runtimes = list(plain.specs()), [plain.runtime(name) for name in plain.runtime_ids()]
-    assert plain.broken() == ()
+    assert [spec.id for spec in specs] == list(plain.ids())
     spellings, names = plain.spellings(), plain.names()
     common = [plain.common(name) for name in ("architectures", "families", "things")]
     build_index(folder)
@@ -190,7 +190,6 @@ def test_a_broken_shipped_spec_spoils_no_other(
     assert resolve("broken", catalogue).spec_id == "broken"
     with pytest.raises(SpecError) as caught:
         catalogue.spec("broken")
-    assert caught.value.problems == catalogue.broken()
     assert all(problem.file == str(folder / "broken.toml") for problem in caught.value.problems)
     if line is not None:
         assert line in [problem.line for problem in caught.value.problems]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from helpers import report_samples as samples
-from selfhost.audit.policy import read_policy
+from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.record import Audit
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.spec import ModelSpec
@@ -60,7 +60,8 @@ def audit(
     rows = table or {}
     numbers = {name: number for number, name in enumerate(names)}
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         outcomes = rows.get((asked, machine.name)) or rows.get((asked, "*")) or {}
         findings = tuple(
             finding(

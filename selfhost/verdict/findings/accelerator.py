@@ -291,6 +291,13 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             "train with `accelerate launch` and FSDP:"
             " https://huggingface.co/docs/transformers/fsdp",
         )
+    if needs.offload is not None:
+        return held.finding(
+            Outcome.WARN,
+            "accelerator-partly",
+            f"{held.name} holds one part at a time, up to {binary(held.share)}; the others wait in"
+            " RAM.",
+        )
     if needs.placement == "split":
         return held.finding(
             Outcome.WARN,

@@ -90,7 +90,7 @@ CODES: Mapping[str, str] = {
     "accelerator-fits": "it all fits on the accelerator",
     "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
     "accelerator-not-needed": "the model runs without an accelerator",
-    "accelerator-partly": "some layers fit, the rest stays in RAM",
+    "accelerator-partly": "some layers fit, or one part at a time; the rest stays in RAM",
     "accelerator-shared-out": (
         "it fits only split across several accelerators, as FSDP or ZeRO-3 train"
     ),
@@ -119,7 +119,7 @@ CODES: Mapping[str, str] = {
     "speed-comfortable": "at least reading speed, and at least the minimum",
     "speed-slow": "below reading speed, or perhaps below the minimum",
     "speed-assumed": "fast enough if the assumed memory bandwidth or core count is right",
-    "speed-picture": "how long a picture takes on a CPU is not known: minutes to hours",
+    "speed-picture": "a picture takes minutes to hours on a CPU, or longer by parts on a GPU",
     "speed-not-known": "the speed cannot be estimated, and no minimum was stated",
     "speed-no-basis": "the speed cannot be estimated, and a minimum was stated",
     "speed-close": "the stated minimum is above the likely speed and within the range",

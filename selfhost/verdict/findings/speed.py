@@ -76,6 +76,34 @@ def speed_check(
     return finding(Outcome.PASS, "speed-comfortable")
 
 
+# by how a model is offloaded, how much longer a picture takes: FLUX.1 [dev] with 50 steps on an
+# A100 in 26 seconds, 56 with enable_model_cpu_offload, 5 minutes with
+# enable_sequential_cpu_offload; in nf4 28 and 39 (matiasbattaglia.com, 2025-06-09)
+_OFFLOADED_PICTURES = {
+    "model": (
+        "A picture takes longer than on a GPU that holds all of the model, because its parts move"
+        " to the GPU in turn: 1.4 to 2.2 times as long with FLUX.1 [dev] on an A100."
+    ),
+    "sequential": (
+        "A picture takes much longer than on a GPU that holds all of the model, because every layer"
+        " moves to the GPU at each step: 12 times as long with FLUX.1 [dev] on an A100."
+    ),
+}
+
+
+def offloaded_picture_check(way: str) -> Finding:
+    """Of a picture on a GPU that the model's parts come to in turn; `way` as of
+    `needs.records.Offloaded`.
+    """
+    return Finding(
+        check="speed",
+        outcome=Outcome.WARN,
+        code="speed-picture",
+        reason=_OFFLOADED_PICTURES[way],
+        remedy="use a GPU with more memory, or an API",
+    )
+
+
 def picture_check() -> Finding:
     """Of a picture on a CPU, whose time nothing estimates: a warning, so that nobody takes it for
     the seconds of a GPU.
