@@ -82,6 +82,22 @@ class AppleChip(Record):
     smaller: tuple[int, float] | None
 
 
+class Pace(Record):
+    """How GPUs of a kind decode; the header of `pace` in the table explains each key.
+
+    `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
+    one multiprocessor unpacks in one cycle, None where no such bound was seen; `slow` and `fast`
+    the ends of the range as shares of the likely pace.
+    """
+
+    share: float
+    cache_share: float
+    unpacked_per_cycle: float | None
+    operation_seconds: float
+    slow: float
+    fast: float
+
+
 def words_of(name: str) -> frozenset[str]:
     """The words of a name in lower case, without what stands between them."""
     return frozenset(
@@ -104,6 +120,53 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     own: float | None = _of_row(name, others)
     peak: float | None = _of_row(name, _rows("gb_per_s")) if own is None else own
     return peak
+
+
+def pace_of(vendor: str, unified: bool, capability: str | None) -> Pace:
+    """How a GPU decodes, by its maker, whether it shares the RAM, and its compute capability."""
+    for row in _table()["pace"]:
+        if (
+            row.get("vendor", vendor) == vendor
+            and row.get("unified", False) == unified
+            and _version(row.get("least_capability")) <= _version(capability)
+        ):
+            return Pace(
+                share=row["share"],
+                cache_share=row["cache_share"],
+                unpacked_per_cycle=row.get("unpacked_gb_per_s"),
+                operation_seconds=row["operation_us"] / 1e6,
+                slow=row["slow"],
+                fast=row["fast"],
+            )
+    raise LookupError("the table has no row for all other GPUs")
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    return tuple(map(int, text.split("."))) if text else ()
+
+
+def cycles_per_second(name: str) -> float | None:
+    """Cycles that all multiprocessors of an NVIDIA GPU together have in a second at the boost
+    clock; None where they are not known.
+    """
+    count, ghz = _of_row(name, _rows("processors")), _of_row(name, _rows("boost_ghz"))
+    return None if count is None or ghz is None else count * ghz * 1e9
+
+
+def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
+    """The least and the most GB/s of the cards that a maker sells with that much memory; None
+    where the table has none.
+    """
+    sold_gib = memory_bytes / units.GIB
+    peaks = [
+        row["gb_per_s"]
+        for row in _table()["gpu"]
+        if "gb_per_s" in row
+        and not row.get("unified")
+        and vendor_of(row["name"]) == vendor
+        and any(abs(size - sold_gib) < 0.1 * size for size in row.get("memory_gib", ()))
+    ]
+    return (min(peaks), max(peaks)) if peaks else None
 
 
 def prompt_tflops(name: str) -> float | None:
