@@ -158,17 +158,18 @@ class Question(Record):
 
     `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
     weights read for one token by stored type, {} where that is not known and None where a pace
-    makes no sense; `loads` is the sentence why `runtime` does not load the model, None when it
-    does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
-    describes. `context_asked`: the context was given, not taken by default; `speed_stated`: so was
-    the lowest useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the
-    files were named, so they are on this machine, and where they lie on a volume that is RAM
-    `in_memory` (None: not told). `here`: those asked for lie on it, whole or in part. `companions`
-    are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it
-    as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that
-    name gives, if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence
-    why runtime, quantization or method are others than the model's own defaults; None where they
-    are not (`defaults.ask_for_machine`).
+    makes no sense; `operations` are those of one step, None where no graph is written down;
+    `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
+    what to do where no other would; `unfamiliar` an architecture that no row describes.
+    `context_asked`: the context was given, not taken by default; `speed_stated`: so was the lowest
+    useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the files were
+    named, so they are on this machine, and where they lie on a volume that is RAM `in_memory`
+    (None: not told). `here`: those asked for lie on it, whole or in part. `companions` are loaded
+    beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as
+    was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives,
+    if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
+    runtime, quantization or method are others than the model's own defaults; None where they are
+    not (`defaults.ask_for_machine`).
     """
 
     spec: ModelSpec
@@ -178,6 +179,7 @@ class Question(Record):
     mend: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
+    operations: int | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
@@ -644,6 +646,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         machine,
         architecture,
         question.read_bytes,
+        operations=question.operations,
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
