@@ -25,7 +25,6 @@ from selfhost import Machine, Workload, check
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
-from selfhost.verdict import speed
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "speed_public.json"
 GIB = 1 << 30

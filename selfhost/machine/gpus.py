@@ -74,12 +74,14 @@ class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
-    only one width.
+    only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
+    memory is the bound.
     """
 
     gb_per_s: float
     least_share: float
     smaller: tuple[int, float] | None
+    unpacked_gb_per_s: float | None = None
 
 
 class Pace(Record):
@@ -142,7 +144,9 @@ def pace_of(vendor: str, unified: bool, capability: str | None) -> Pace:
 
 
 def _version(text: str | None) -> tuple[int, ...]:
-    return tuple(map(int, text.split("."))) if text else ()
+    """NVIDIA's numbers; () for what others write, and for none."""
+    parts = (text or "").split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 
 
 def cycles_per_second(name: str) -> float | None:
@@ -292,6 +296,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 gb_per_s=row["gb_per_s"],
                 least_share=row["least_share"],
                 smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
+                unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
             )
     return None
 

@@ -37,21 +37,19 @@ class Peak(Record):
 
 
 class Gpu(Record):
-    """A GPU as far as decoding needs it. `cycles_per_second` of all its multiprocessors, None
-    where not known.
+    """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
+    unpacks; None where no such bound is known.
     """
 
     name: str
     peak: Peak
     pace: gpus.Pace
-    cycles_per_second: float | None = None
+    unpacks_per_second: float | None = None
 
     def reads_per_second(self, peak: float) -> float:
         """Bytes of weights per second with that peak: bound by the memory or by unpacking."""
         by_memory = peak * self.pace.share
-        if self.pace.unpacked_per_cycle is None or self.cycles_per_second is None:
-            return by_memory
-        return min(by_memory, self.cycles_per_second * self.pace.unpacked_per_cycle)
+        return min(by_memory, self.unpacks_per_second or by_memory)
 
     def _seconds(self, peak: float, step: Step, operations: int) -> float:
         return (
@@ -82,19 +80,17 @@ def gpu_of(device: Accelerator) -> Gpu | None:
     return None if peak is None else gpu_with(device, peak)
 
 
-def gpu_with(device: Accelerator, peak: Peak) -> Gpu:
-    """The same with a peak that is known otherwise."""
-    vendor = device.vendor.lower()
-    return Gpu(
-        name=device.name,
-        peak=peak,
-        pace=gpus.pace_of(
-            vendor,
-            bool(device.unified),
-            device.compute_capability or gpus.capability_by_name(device.name),
-        ),
-        cycles_per_second=gpus.cycles_per_second(device.name) if vendor == "nvidia" else None,
+def gpu_with(device: Accelerator, peak: Peak, unpacks_per_second: float | None = None) -> Gpu:
+    """The same with a peak that is known otherwise, and what it unpacks."""
+    pace = gpus.pace_of(
+        device.vendor.lower(),
+        bool(device.unified),
+        device.compute_capability or gpus.capability_by_name(device.name),
     )
+    cycles = gpus.cycles_per_second(device.name) if pace.unpacked_per_cycle is not None else None
+    if cycles is not None and pace.unpacked_per_cycle is not None:
+        unpacks_per_second = cycles * pace.unpacked_per_cycle
+    return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
 
 
 def device_bandwidth(device: Accelerator) -> float | None:

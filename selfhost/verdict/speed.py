@@ -23,6 +23,7 @@ from .processor import (
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
+    apple_gpu_unpacks,
     bandwidth,
     chip_of,
     is_guest,
@@ -388,7 +389,7 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
         and runtime in _RUNS_ON_SHARED
         and not is_guest(machine)
     )
-    gpu = gpu_with(device or _APPLE_GPU, peak)
+    gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 

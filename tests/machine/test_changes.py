@@ -16,10 +16,10 @@ from helpers.paths import RECORDS, SCHEMAS, SPECS
 from selfhost import Workload, check
 from selfhost.cli import main as cli
 from selfhost.machine.changes import SettingError, apply, planned
+from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.verdict import findings
 from selfhost.verdict.findings import Finding, Outcome
-from selfhost.verdict.speed import gpu_bandwidth
 
 GIB, GB = 2**30, 10**9
 HERE = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -44,7 +44,7 @@ def test_a_named_gpu_takes_the_place_of_the_machines_own() -> None:
     machine = apply(HERE, [], ["RTX 4090"])
     (card,) = machine.accelerators or ()
     assert (card.name, card.memory_total_bytes) == ("NVIDIA GeForce RTX 4090", 24564 * 2**20)
-    assert card.memory_bandwidth_bytes_per_second == gpu_bandwidth(card.name)
+    assert card.memory_bandwidth_bytes_per_second == (peak_gb_per_s(card.name) or 0) * GB
     assert machine.planning
     assert machine.name == f"{HERE.name} with RTX 4090"
     assert '--gpu "RTX 4090"' in machine.sources["accelerators"]
@@ -338,7 +338,7 @@ def test_a_gpu_is_known_without_the_spaces_of_its_name(typed: str, name: str) ->
     assert card.name == name
     if "4090" in typed:
         assert card.vendor == "nvidia"
-        assert gpu_bandwidth(card.name) == 1008 * GB
+        assert peak_gb_per_s(card.name) == 1008
 
 
 def test_several_gpus_of_a_kind() -> None:

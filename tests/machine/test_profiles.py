@@ -14,6 +14,7 @@ from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
 from selfhost.machine import profiles
+from selfhost.machine.gpus import peak_gb_per_s
 from selfhost.machine.profiles import (
     Profile,
     UnknownMachineError,
@@ -27,7 +28,6 @@ from selfhost.machine.record import Machine
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import profiles_document
 from selfhost.verdict.findings import Outcome
-from selfhost.verdict.speed import gpu_bandwidth
 
 GIB, GB = 2**30, 10**9
 ALL = all_profiles()
@@ -155,7 +155,7 @@ def test_every_profile(profile: Profile) -> None:
     assert Machine.from_json(machine.to_json()) == machine
     for card in machine.accelerators or ():
         # a card whose memory's speed nobody knows could not be judged for speed
-        assert card.unified or gpu_bandwidth(card.name) is not None, card.name
+        assert card.unified or peak_gb_per_s(card.name) is not None, card.name
 
 
 @pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
