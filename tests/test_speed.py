@@ -373,9 +373,11 @@ def test_layers_bound_a_small_model_on_a_fast_card() -> None:
         )
 
     # a B300 with 8,000 GB/s ran LFM2.5 1.2B, of half as many layers, at 801 tokens/s, an RTX 4090 with 1,008 at 741
-    for name in ("NVIDIA GeForce RTX 4090", "NVIDIA H200", "NVIDIA B200"):
-        assert pace(name).low < 400
-        assert pace(name).high < 1800
+    likely = [
+        pace(name).likely for name in ("NVIDIA GeForce RTX 4090", "NVIDIA H200", "NVIDIA B200")
+    ]
+    assert max(likely) < 1.5 * min(likely)
+    assert max(likely) < 1200
 
 
 def test_a_measured_bandwidth_narrows_the_range() -> None:
@@ -395,11 +397,9 @@ def test_the_answer_says_what_it_rests_on() -> None:
     model = ("llama-3.2-1b-instruct", "Q4_K_M")
     measured = predicted(machine, *model, context_tokens=8192)
     assert "54.6 GB/s of memory bandwidth, measured" in measured.how
-    assert "half of the 8,192 tokens of context" in measured.how
-    empty = span(predicted(machine, *model), "decode").likely
-    full = span(predicted(machine, *model, context_tokens=16384), "decode").likely
-    assert f"{empty:.0f} when it is empty" in measured.how
-    assert f"{full:.0f} when full" in measured.how
+    assert "in a chat of 256 tokens" in measured.how
+    full = span(predicted(machine, *model, depth_tokens=8192), "decode").likely
+    assert f"likely {full:.0f} with all 8,192 tokens of context in use" in measured.how
     stated = predicted(machine.replace(sources={}), *model)
     assert "stated" in stated.how
     assumed = predicted(machine.replace(**{FACT: None}), *model)
@@ -757,7 +757,7 @@ def test_a_window_ends_what_a_layer_attends_to() -> None:
 
     def likely(architecture: Architecture, context: int) -> float:
         return span(
-            speed.predict(recorded(2), architecture, weighs, context_tokens=context), "decode"
+            speed.predict(recorded(2), architecture, weighs, depth_tokens=context / 2), "decode"
         ).likely
 
     assert likely(windowed, 4096) == likely(windowed, 131072) == likely(full, 2048)

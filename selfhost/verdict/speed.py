@@ -36,11 +36,11 @@ from .step import Step
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 # share of the read bandwidth that reaches the weights; what one core alone would take for a layer
-# beside its weights; what the threads take to meet after each operation (a Ryzen 7 7840HS on 8
-# threads, 18 runs: 30 to 70 us a layer, where the 2 threads measured on took 200)
+# beside its weights; what the threads take to meet after each operation. Both fit the 54 runs here
+# on 1 and 2 threads, and the 30 to 70 us a layer of a Ryzen 7 7840HS on 8 (18 published runs)
 BANDWIDTH_SHARE = 0.86
-LAYER_CORE_SECONDS = 0.00037
-MEETING_SECONDS = 1e-6
+LAYER_CORE_SECONDS = 0.00016
+MEETING_SECONDS = 3e-6
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 # of a share, what rounding leaves
