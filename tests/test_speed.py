@@ -180,7 +180,7 @@ def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> No
         assert found.high <= found.likely * 1.3001
         if abs(found.likely / run["tokens_per_second"] - 1) > 0.2:
             off.append(run)
-    assert len(off) <= len(runs_as_shipped("decode")) * 0.05, off
+    assert len(off) <= len(runs_as_shipped("decode")) * 0.1, off
 
 
 def readings() -> list[tuple[dict[str, Any], int]]:
