@@ -204,7 +204,7 @@ class Questions:
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         if row is None:
             return None
-        of_spec, number, _, program, loads, read, needed, _ = row
+        of_spec, number, _, program, loads, read, needed, _, operations = row
         spec, filled, values = (
             self._spec(id, of_spec),
             self._workload(workload, number),
@@ -230,6 +230,7 @@ class Questions:
             "loads": loads,
             "needs": needs,
             "read_bytes": values[read],
+            "operations": operations,
             "context_asked": workload.context_tokens is not None,
             "speed_stated": workload.min_tokens_per_second is not None,
             "here": copy_here,
@@ -654,6 +655,7 @@ def _row(
         number(question.read_bytes),
         of_needs,
         _number(programs, _program(spec, catalogue)),
+        question.operations,
     ]
 
 

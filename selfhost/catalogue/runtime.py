@@ -160,6 +160,8 @@ class RuntimeSpec(Record):
     where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
     and the rest in RAM; `tensor_parallel_option` what is appended to the command where several
     accelerators compute every layer together, with `{devices}`, empty where they take turns.
+    `operations_share`: of the operations in llama.cpp's graph of a step, those that it launches on
+    a GPU; it fuses the rest.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
     appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
@@ -258,6 +260,7 @@ class RuntimeSpec(Record):
     gpu_only: bool = read_by(Table.boolean, default=False)
     splits_layers: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
+    operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     share_option: str = read_by(Table.string, default="")

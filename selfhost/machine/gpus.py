@@ -76,12 +76,32 @@ class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
-    only one width.
+    only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
+    memory is the bound.
     """
 
     gb_per_s: float
     least_share: float
     smaller: tuple[int, float] | None
+    unpacked_gb_per_s: float | None = None
+
+
+class Pace(Record):
+    """How GPUs of a kind decode; the header of `pace` in the table explains each key.
+
+    `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
+    one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
+    layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
+    the ends of the range as shares of the likely pace.
+    """
+
+    share: float
+    cache_share: float
+    unpacked_per_cycle: float | None
+    operation_seconds: float
+    sum_seconds: tuple[float, ...]
+    slow: float
+    fast: float
 
 
 def words_of(name: str) -> frozenset[str]:
@@ -106,6 +126,59 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     own: float | None = _of_row(name, others)
     peak: float | None = _of_row(name, _rows("gb_per_s")) if own is None else own
     return peak
+
+
+def pace_of(vendor: str, unified: bool, capability: str | None, hbm: bool = False) -> Pace:
+    """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability and its
+    kind of memory.
+    """
+    for row in _table()["pace"]:
+        if (
+            row.get("vendor", vendor) == vendor
+            and row.get("hbm", hbm) == hbm
+            and row.get("unified", False) == unified
+            and _version(row.get("least_capability")) <= _version(capability)
+        ):
+            return Pace(
+                share=row["share"],
+                cache_share=row["cache_share"],
+                unpacked_per_cycle=row.get("unpacked_gb_per_s"),
+                operation_seconds=row["operation_us"] / 1e6,
+                sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
+                slow=row["slow"],
+                fast=row["fast"],
+            )
+    raise LookupError("the table has no row for all other GPUs")
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    """NVIDIA's numbers; () for what others write, and for none."""
+    parts = (text or "").split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+
+
+def cycles_per_second(name: str) -> float | None:
+    """Cycles that all multiprocessors of an NVIDIA GPU together have in a second at the boost
+    clock; None where they are not known.
+    """
+    count, ghz = _of_row(name, _rows("processors")), _of_row(name, _rows("boost_ghz"))
+    return None if count is None or ghz is None else count * ghz * 1e9
+
+
+def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
+    """The least and the most GB/s of the cards that a maker sells with that much memory; None
+    where the table has none.
+    """
+    sold_gib = memory_bytes / units.GIB
+    peaks = [
+        row["gb_per_s"]
+        for row in _table()["gpu"]
+        if "gb_per_s" in row
+        and not row.get("unified")
+        and vendor_of(row["name"]) == vendor
+        and any(abs(size - sold_gib) < 0.1 * size for size in row.get("memory_gib", ()))
+    ]
+    return (min(peaks), max(peaks)) if peaks else None
 
 
 def prompt_tflops(name: str) -> float | None:
@@ -233,6 +306,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 gb_per_s=row["gb_per_s"],
                 least_share=row["least_share"],
                 smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
+                unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
             )
     return None
 

@@ -262,11 +262,24 @@ def _is_client(machine: Machine) -> bool:
     return bool(_words(machine) & _CLIENT_WORDS)
 
 
-def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
+def _apple_words(words: frozenset[str]) -> tuple[str, str]:
+    """The chip and its variant, as `("m1", "max")`; empty where the words do not say."""
     chip = next(
         (word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), ""
     )
-    variant = next((word for word in ("ultra", "max", "pro") if word in words), "")
+    return chip, next((word for word in ("ultra", "max", "pro") if word in words), "")
+
+
+def apple_gpu_unpacks(machine: Machine) -> float | None:
+    """Bytes of packed weights that the GPU of an Apple chip unpacks in a second; None where the
+    memory is the bound, and for other chips.
+    """
+    row = gpus.apple_chip(*_apple_words(_words(machine)))
+    return None if row is None or not row.unpacked_gb_per_s else row.unpacked_gb_per_s * _GB
+
+
+def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
+    chip, variant = _apple_words(words)
     row = gpus.apple_chip(chip, variant)
     if row is None:
         low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW

@@ -199,7 +199,19 @@ def _with_needs(
         workload=workload,
         needs=needs,
         read_bytes=_read_bytes(spec, runtime, workload, architectures(catalogue)),
+        operations=_operations(spec, architectures(catalogue)),
     )
+
+
+def _operations(spec: ModelSpec, rows: Mapping[str, Any]) -> int | None:
+    """Operations of one step in llama.cpp's graph; None where none is written down."""
+    from ..needs.llamacpp.graphs import operations
+    from ..needs.tensors import row_of
+
+    if spec.architecture is None or spec.modality not in GENERATING:
+        return None
+    row = row_of(spec.architecture, rows)
+    return None if row is None else operations(spec.architecture, row)
 
 
 def _read_bytes(

@@ -154,21 +154,22 @@ class Size(Record):
 
 class Question(Record):
     """All that is asked of one model, every default filled in: what `judge` takes beside the
-    machine.
+        machine.
 
-    `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
+        `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
     weights read for one token by stored type, {} where that is not known and None where a pace
-    makes no sense; `loads` is the sentence why `runtime` does not load the model, None when it
-    does, and `mend` what to do where no other would; `unfamiliar` an architecture that no row
-    describes. `context_asked`: the context was given, not taken by default; `speed_stated`: so was
-    the lowest useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the
-    files were named, so they are on this machine, and where they lie on a volume that is RAM
-    `in_memory` (None: not told). `here`: those asked for lie on it, whole or in part. `companions`
-    are loaded beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it
-    as open as was asked (`findings.openness_check`)? `license_guessed`: what the function of that
-    name gives, if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence
-    why runtime, quantization or method are others than the model's own defaults; None where they
-    are not (`defaults.ask_for_machine`). `requires_runtime`: the runtime must be installed already.
+    makes no sense; `operations` are those of one step, None where no graph is written down;
+    `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
+    what to do where no other would; `unfamiliar` an architecture that no row describes.
+    `context_asked`: the context was given, not taken by default; `speed_stated`: so was the lowest
+    useful speed. `rewriting`: the row of an encoder with a decoder. `local_files`: the files were
+    named, so they are on this machine, and where they lie on a volume that is RAM `in_memory`
+    (None: not told). `here`: those asked for lie on it, whole or in part. `companions` are loaded
+    beside the model, and `beside_bytes` of them have to be downloaded. `opened`: is it as open as
+    was asked (`findings.openness_check`)? `license_guessed`: what the function of that name gives,
+    if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
+    runtime, quantization or method are others than the model's own defaults; None where they are
+    not (`defaults.ask_for_machine`). `requires_runtime`: the runtime must be installed already.
     """
 
     spec: ModelSpec
@@ -178,6 +179,7 @@ class Question(Record):
     mend: str | None = None
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
+    operations: int | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
@@ -656,10 +658,12 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         machine,
         architecture,
         question.read_bytes,
+        operations=question.operations,
         context_tokens=question.workload.context_tokens,
         runtime=question.workload.runtime,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
+        operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
         on_shared=share_on_shared(
             placed, machine, architecture.layers if splits and architecture else None
         ),

@@ -9,19 +9,21 @@ people published. Both sets are in `tests/truth/speed.json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..catalogue.spec import Architecture
 from ..core import units
-from ..core.records import Record
+from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
+from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
+    apple_gpu_unpacks,
     bandwidth,
     chip_of,
     is_guest,
@@ -29,10 +31,20 @@ from .processor import (
     on_apple_gpu,
     threads_of,
 )
+from .step import Step
 
-# share of the read bandwidth that reaches the weights, and the fixed cost of one layer
+# of a Mac of which no accelerator was read
+_APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
+# share of the read bandwidth that reaches the weights; what one core alone would take for a layer
+# beside its weights; what the threads take to meet after each operation. Both fit the 54 runs here
+# on 1 and 2 threads, and the 30 to 70 us a layer of a Ryzen 7 7840HS on 8 (18 published runs)
 BANDWIDTH_SHARE = 0.86
-LAYER_SECONDS = 0.0002
+LAYER_CORE_SECONDS = 0.00025
+MEETING_SECONDS = 3e-6
+# what people compare with: a question and the answer to it
+SHORT_CHAT_TOKENS = 256
+# of a share, what rounding leaves
+_NO_REST = 1e-6
 # bytes per second that one core unpacks, by type; for the others no limit was seen
 UNPACKED_PER_SECOND: Mapping[str, float] = {
     "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
@@ -115,52 +127,6 @@ def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
 _PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
 
 
-class _Gpu(Record):
-    """How a GPU decodes, slow end, likely, fast end: of the peak of its memory what reaches
-    weights and a filled context; one layer; in tensor parallelism, to add up the parts of one.
-    """
-
-    weights: tuple[float, float, float]
-    cache: tuple[float, float, float]
-    layer_seconds: tuple[float, float, float]
-    sum_seconds: tuple[float, float, float]
-
-
-# From runs that others published (tests/truth/speed.json). What they took beyond reading the
-# weights at the fast end's share, by layer: 25 to 130 us on GeForce cards, 67 to 240 on those with
-# HBM (A100, H100, H200), 40 to 200 where the GPU shares the RAM (Apple, GB10, Orin), 270 to 580 on
-# an RX 9070 XT and an Arc B580. Of the peak, large dense models got 0.66 to 0.85, 0.36 to 0.54,
-# 0.40 to 0.89 and 0.21 to 0.28. A filled context was read at 0.19 (RTX 3090) to 0.49 (RTX 4080), on
-# Apple's GPUs at 0.11 without flash attention, on a GB10 with it at 0.74
-#
-# Tensor parallelism adds up the parts of each layer twice. What single requests to vLLM on 2 to 8
-# GPUs took beyond that (`tensor_parallel` in the same file), by layer: 45 to 60 us on GeForce cards
-# over PCIe, -30 to 60 on A100 and H200 over NVLink, where a layer itself takes less than the likely
-# figure here. The ends are guesses, and so are all three of cards by others
-_GDDR = _Gpu(
-    weights=(0.7, 0.8, 0.95),
-    cache=(0.18, 0.4, 0.9),
-    layer_seconds=(120e-6, 60e-6, 20e-6),
-    sum_seconds=(150e-6, 50e-6, 15e-6),
-)
-_HBM = _Gpu(
-    weights=(0.6, 0.75, 0.9),
-    cache=(0.18, 0.4, 0.9),
-    layer_seconds=(220e-6, 110e-6, 60e-6),
-    sum_seconds=(120e-6, 20e-6, 5e-6),
-)
-_OTHER_CARD = _Gpu(
-    weights=(0.4, 0.7, 0.95),
-    cache=(0.1, 0.4, 0.9),
-    layer_seconds=(400e-6, 100e-6, 20e-6),
-    sum_seconds=(250e-6, 60e-6, 10e-6),
-)
-_SHARED = _Gpu(
-    weights=(0.4, 0.7, 0.95),
-    cache=(0.1, 0.5, 0.9),
-    layer_seconds=(200e-6, 100e-6, 40e-6),
-    sum_seconds=(250e-6, 60e-6, 10e-6),
-)
 # their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and
 # programs it is not known
 _SHARED_VENDORS = ("apple", "nvidia")
@@ -177,37 +143,50 @@ def predict(
     architecture: Architecture | None,
     read_bytes: Mapping[str, int],
     *,
+    operations: int | None = None,
     context_tokens: int | None = None,
+    depth_tokens: float | None = None,
     runtime: str | None = None,
     offloaded: Mapping[int, float] | None = None,
     at_once: bool = False,
+    operations_share: float = 1.0,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
-    """The pace with half of `context_tokens` filled; None of it: with an empty context. The rest of
-    what is offloaded is in RAM.
+    """The pace with `depth_tokens` of the context filled; None: those of a short chat
+    (`SHORT_CHAT_TOKENS`), or half of `context_tokens` where that is less. The rest of what is
+    offloaded is in RAM.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
-    {} gives no range. Without an architecture the cost of layers and context is not known and the
-    slow end is lower. `runtime` is the id of a `RuntimeSpec`. `offloaded`: number of an accelerator
-    in the machine's list -> share of the layers that lie on it (`shares_of`). `at_once`: the
-    runtime gives each of several a part of every layer, instead of whole layers. `on_shared`: share
-    of
-    the layers that a GPU which shares the RAM computes, slow end, likely, fast end
-    (`placement.share_on_shared`).
+    {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
+    architecture the cost of layers and context is not known and the slow end is lower. `runtime` is
+    the id of a `RuntimeSpec`. `offloaded`: number of an accelerator in the machine's list -> share
+    of the layers that lie on it (`shares_of`). `at_once`: the runtime gives each of several a part
+    of every layer, instead of whole layers. `operations_share`: of the graph's operations, those
+    that the runtime launches on a GPU. `on_shared`: share of the layers that a GPU which shares the
+    RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
     reason = _why_unpaced(machine, sum(read_bytes.values()))
     if reason is not None:
         return Speed(decode=None, prompt=None, how=reason)
-    depth = (context_tokens or 0) / 2
-    foreign = None if runtime in (None, *_SAME_RULES) else runtime
-    if offloaded and at_once and len(offloaded) > 1:
-        return _tensor_parallel(machine, architecture, read_bytes, depth, offloaded)
+    if depth_tokens is None:
+        depth_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
+    step = Step(
+        architecture=architecture,
+        read_bytes=FrozenDict(read_bytes),
+        operations=operations,
+        depth_tokens=depth_tokens,
+        foreign=None if runtime in (None, *_SAME_RULES) else runtime,
+    )
+    context = max(context_tokens or 0, depth_tokens)
     if offloaded:
-        return _with_accelerators(machine, architecture, read_bytes, depth, offloaded, foreign)
+        step = step.replace(launched_share=operations_share)
+        if at_once and len(offloaded) > 1:
+            return _tensor_parallel(machine, step, context, offloaded)
+        return _with_accelerators(machine, step, context, offloaded)
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
-        return _on_shared_gpu(machine, shared, architecture, read_bytes, depth, foreign, on_shared)
-    return _on_processor(machine, shared, architecture, read_bytes, depth, foreign)
+        return _on_shared_gpu(machine, shared, step, context, on_shared)
+    return _on_processor(machine, shared, step, context)
 
 
 def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
@@ -221,14 +200,7 @@ def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
     return None
 
 
-def _on_processor(
-    machine: Machine,
-    shared: _SharedGpu | None,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    depth: float,
-    foreign: str | None,
-) -> Speed:
+def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, context: float) -> Speed:
     """Read from RAM by the processor. `shared`: a GPU beside it that may be used instead."""
     memory = bandwidth(machine)
     if memory is None:
@@ -237,54 +209,44 @@ def _on_processor(
             prompt=None,
             how="neither the memory bandwidth nor the number of cores could be read",
         )
-    taken = _processor_seconds(machine, memory, architecture, read_bytes, depth)
-    paces = [1 / seconds for seconds in taken]
-    if architecture is None or foreign:
+    paces = [1 / seconds for seconds in _processor_seconds(machine, memory, step)]
+    if step.is_vague:
         paces[0] *= 0.5
     if shared is not None:
-        seconds = _gpu_seconds(
-            _SHARED, shared.peaks, architecture, read_bytes, depth, foreign is not None
-        )
-        paces[2] = max(paces[2], 1 / seconds[2])
+        paces[2] = max(paces[2], 1 / shared.gpu.seconds(step)[2])
     # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth
     # hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))
 
     def whole() -> Speed:
-        prompt = _prompt_beside(machine, shared, architecture, read_bytes, foreign)
+        prompt = _prompt_beside(machine, shared, step)
         if prompt is not None:
             prompt = _no_slower(prompt, decode)
         how = memory.how
-        if architecture is None:
+        if step.architecture is None:
             how += "; with an empty context, because the model's layers are not known"
-        elif depth:
-            empty, full = (
-                1 / _processor_seconds(machine, memory, architecture, read_bytes, at)[1]
-                for at in (0.0, 2 * depth)
+        else:
+            how += _in_context(
+                step,
+                context,
+                lambda at: 1 / _processor_seconds(machine, memory, at)[1],
             )
-            how += _in_context(depth, empty, full)
         if shared is not None:
             how += f"; up to the speed of {shared.name}, if it is used"
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     # hundreds of models are judged at once, and of few somebody asks for more
     return Speed.partly({"decode": decode}, whole)
 
 
-def _prompt_beside(
-    machine: Machine,
-    shared: _SharedGpu | None,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    foreign: str | None,
-) -> PaceRange | None:
+def _prompt_beside(machine: Machine, shared: _SharedGpu | None, step: Step) -> PaceRange | None:
     """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
-    if foreign or on_apple_gpu(machine):
+    if step.foreign or on_apple_gpu(machine):
         return None
-    prompt = _prompt(architecture, read_bytes, threads_of(machine), kind_of(machine))
+    prompt = _prompt(step, threads_of(machine), kind_of(machine))
     if prompt is None or shared is None:
         return prompt
-    beside = _gpu_prompt(architecture, read_bytes, {shared.name: 1.0})
+    beside = _gpu_prompt(step, {shared.name: 1.0})
     return None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
 
 
@@ -298,12 +260,16 @@ def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
     )
 
 
-def _in_context(depth: float, empty: float, full: float) -> str:
-    how = f"; with half of the {units.tokens(int(2 * depth))} of context in use"
-    if full < 0.9 * empty:
+def _in_context(step: Step, context: float, pace_of: Callable[[Step], float]) -> str:
+    """Which part of the context the pace stands for, and what a full one leaves of it."""
+    if not step.depth_tokens:
+        return ""
+    how = f"; in a chat of {units.tokens(int(step.depth_tokens))}"
+    full, now = pace_of(step.at(context)), pace_of(step)
+    if full < 0.9 * now:
         how += (
-            f" (likely {units.pace(empty, empty)} when it is empty, {units.pace(full, full)} when"
-            " full)"
+            f" (likely {units.pace(full, full)} with all {units.tokens(int(context))} of context in"
+            " use)"
         )
     return how
 
@@ -332,173 +298,125 @@ def shares_of(needs: Needs) -> dict[int, float]:
     return {number: size / total for number, size in held.items() if total}
 
 
-def device_bandwidth(device: Accelerator) -> float | None:
-    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name;
-    None where neither does.
-    """
-    if device.memory_bandwidth_bytes_per_second:
-        return device.memory_bandwidth_bytes_per_second
-    peak = gpus.peak_gb_per_s(device.name, device.memory_total_bytes)
-    return None if peak is None else peak * units.GB
-
-
-def _gpu_kind(device: Accelerator) -> _Gpu:
-    if device.unified:
-        return _SHARED
-    if device.vendor.lower() != "nvidia":
-        return _OTHER_CARD
-    return _HBM if gpus.has_hbm(device.name) else _GDDR
-
-
-def _gpu_seconds(
-    kind: _Gpu,
-    peaks: tuple[float, float, float],
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    depth: float,
-    foreign: bool,
-) -> list[float]:
-    """Of one token on a GPU, slow end, likely, fast end: the weights, what is in the context,
-    the launches of each layer.
-    """
-    size, layers = sum(read_bytes.values()), 0 if architecture is None else architecture.layers
-    on_board = _cache_bytes(architecture, depth) if architecture is not None else 0.0
-    seconds = [
-        size / (peak * weights) + on_board / (peak * cache) + layers * each
-        for peak, weights, cache, each in zip(
-            peaks, kind.weights, kind.cache, kind.layer_seconds, strict=True
-        )
-    ]
-    if foreign:
-        # another program may put all launches of a token into one graph
-        seconds[2] -= layers * kind.layer_seconds[2]
-    if architecture is None or foreign:
-        seconds[0] *= 2
-    return seconds
-
-
 def _with_accelerators(
-    machine: Machine,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    depth: float,
-    offloaded: Mapping[int, float],
-    foreign: str | None,
+    machine: Machine, step: Step, context: float, offloaded: Mapping[int, float]
 ) -> Speed:
     """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
     nothing is left for the RAM.
     """
-    devices = machine.accelerators or ()
-    seconds = [0.0, 0.0, 0.0]
-    names, shares = [], []
-    held: dict[str, float] = {}
-    for number, share in offloaded.items():
-        peak = device_bandwidth(devices[number]) if number < len(devices) else None
-        if peak is None:
-            name = devices[number].name if number < len(devices) else "the accelerator"
-            return _unknown_bandwidth(name)
-        kind = _gpu_kind(devices[number])
-        held[devices[number].name] = held.get(devices[number].name, 0.0) + share
-        names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
-        shares += [kind.weights[0], kind.weights[2]]
-        own = _gpu_seconds(
-            kind, (peak, peak, peak), architecture, read_bytes, depth, foreign is not None
-        )
-        for end in range(3):
-            seconds[end] += share * own[end]
+    parts = _parts(machine, offloaded)
+    if isinstance(parts, Speed):
+        return parts
     rest = max(0.0, 1 - sum(offloaded.values()))
-    how = " and ".join(names)
-    if rest > 1e-6:
-        memory = bandwidth(machine)
-        if memory is None:
-            return Speed(
-                decode=None,
-                prompt=None,
-                how=(
-                    "part of it runs in RAM, and neither the memory bandwidth nor the number of"
-                    " cores could be read"
-                ),
-            )
-        in_ram = _processor_seconds(machine, memory, architecture, read_bytes, depth)
-        seconds = [taken + rest * own for taken, own in zip(seconds, in_ram, strict=True)]
-        how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
-    else:
-        how = (
-            f"on {how}; decoding was measured to use"
-            f" {_percent(min(shares), max(shares))} of that, less the time to launch each layer"
+    memory = bandwidth(machine) if rest > _NO_REST else None
+    if rest > _NO_REST and memory is None:
+        return Speed(
+            decode=None,
+            prompt=None,
+            how=(
+                "part of it runs in RAM, and neither the memory bandwidth nor the number of"
+                " cores could be read"
+            ),
         )
-        if architecture is not None and depth:
-            how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
-    slow, likely, fast = (1 / taken for taken in seconds)
+
+    def seconds(at: Step) -> list[float]:
+        """Slow end, likely, fast end."""
+        of_parts = [(share, gpu.seconds(at)) for share, gpu in parts]
+        if memory is not None:
+            low, likely, high = _processor_seconds(machine, memory, at)
+            of_parts.append((rest, (low, likely, high)))
+        return [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+
+    slow, likely, fast = (1 / taken for taken in seconds(step))
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole() -> Speed:
-        prompt = None if foreign or rest > 1e-6 else _gpu_prompt(architecture, read_bytes, held)
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+        how = " and ".join(_rated_gpu(gpu) for _, gpu in parts)
+        if memory is not None:
+            how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
+        else:
+            shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for _, gpu in parts]
+            how = (
+                f"on {how}; published runs read weights at"
+                f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
+                " operation"
+            )
+        if step.architecture is not None:
+            how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
+        held: dict[str, float] = {}
+        for share, gpu in parts:
+            held[gpu.name] = held.get(gpu.name, 0.0) + share
+        prompt = None if step.foreign or memory is not None else _gpu_prompt(step, held)
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     return Speed.partly({"decode": decode}, whole)
 
 
+def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:
+    """The share of each accelerator and how it decodes; no pace where that of one is not known."""
+    devices = machine.accelerators or ()
+    parts: list[tuple[float, Gpu]] = []
+    for number, share in offloaded.items():
+        gpu = gpu_of(devices[number]) if number < len(devices) else None
+        if gpu is None:
+            name = devices[number].name if number < len(devices) else "the accelerator"
+            return Speed(
+                decode=None, prompt=None, how=f"the memory bandwidth of {name} is not known"
+            )
+        parts.append((share, gpu))
+    return parts
+
+
 def _tensor_parallel(
-    machine: Machine,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    depth: float,
-    shares: Mapping[int, float],
+    machine: Machine, step: Step, context: float, shares: Mapping[int, float]
 ) -> Speed:
     """Several accelerators that read their parts of each layer at the same time and then add up:
     the slowest of them sets the pace.
     """
-    devices = machine.accelerators or ()
-    layers = 0 if architecture is None else architecture.layers
-    seconds = [0.0, 0.0, 0.0]
-    names: list[str] = []
-    for number, share in shares.items():
-        peak = device_bandwidth(devices[number]) if number < len(devices) else None
-        if peak is None:
-            name = devices[number].name if number < len(devices) else "the accelerator"
-            return _unknown_bandwidth(name)
-        kind = _gpu_kind(devices[number])
-        names.append(f"{devices[number].name} ({units.decimal(int(peak))}/s at most)")
-        held = 0.0 if architecture is None else _cache_bytes(architecture, depth)
-        for end in range(3):
-            reading = sum(read_bytes.values()) / kind.weights[end] + held / kind.cache[end]
-            each_layer = kind.layer_seconds[end] + kind.sum_seconds[end]
-            taken = share * reading / peak + layers * each_layer
-            seconds[end] = max(seconds[end], taken)
-    if architecture is None:
-        seconds[0] *= 2
-    how = f"on {_counted(names)}, each of which reads its part of every layer at the same time"
-    if architecture is not None and depth:
-        how += f"; with half of the {units.tokens(int(2 * depth))} of context in use"
-    slow, likely, fast = (1 / taken for taken in seconds)
+    parts = _parts(machine, shares)
+    if isinstance(parts, Speed):
+        return parts
+
+    def seconds(at: Step) -> list[float]:
+        """Slow end, likely, fast end."""
+        of_parts = [gpu.seconds_of_part(at, share) for share, gpu in parts]
+        return [max(own[end] for own in of_parts) for end in range(3)]
+
+    slow, likely, fast = (1 / taken for taken in seconds(step))
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-    return Speed(decode=decode, prompt=None, how=how)
+
+    def whole() -> Speed:
+        names = [_rated_gpu(gpu) for _, gpu in parts]
+        counted = " and ".join(
+            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+            for name in dict.fromkeys(names)
+        )
+        how = f"on {counted}, each of which reads its part of every layer at the same time"
+        if step.architecture is not None:
+            how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
+        return Speed(decode=decode, prompt=None, how=how)
+
+    return Speed.partly({"decode": decode}, whole)
 
 
-def _unknown_bandwidth(name: str) -> Speed:
-    return Speed(decode=None, prompt=None, how=f"the memory bandwidth of {name} is not known")
-
-
-def _counted(names: list[str]) -> str:
-    """Equal ones counted."""
-    return " and ".join(
-        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-        for name in dict.fromkeys(names)
-    )
+def _rated_gpu(gpu: Gpu) -> str:
+    """Its name and the peak of its memory."""
+    if gpu.peak.how is None:
+        return f"{gpu.name} ({units.decimal(int(gpu.peak.likely))}/s at most)"
+    ends = f"{units.decimal(int(gpu.peak.slow))}/s to {units.decimal(int(gpu.peak.fast))}/s"
+    return f"{gpu.name} ({ends}, {gpu.peak.how})"
 
 
 def _percent(low: float, high: float) -> str:
-    return f"{100 * low:.0f} to {100 * high:.0f} %"
+    ends = f"{100 * low:.0f}", f"{100 * high:.0f}"
+    return f"{ends[0]} %" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} %"
 
 
 class _SharedGpu(Record):
-    """A GPU that reads the RAM: the peak that it may have, and whether the runtime uses it for
-    sure.
-    """
+    """A GPU that reads the RAM, and whether the runtime uses it for sure."""
 
     name: str
-    peaks: tuple[float, float, float]
+    gpu: Gpu
     used: bool
 
 
@@ -509,8 +427,8 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     )
     if device is None and not (machine.accelerators is None and on_apple_gpu(machine)):
         return None
-    peaks = _shared_peaks(machine, device)
-    if peaks is None:
+    peak = _shared_peak(machine, device)
+    if peak is None:
         return None
     used = (
         device is not None
@@ -518,7 +436,8 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
         and runtime in _RUNS_ON_SHARED
         and not is_guest(machine)
     )
-    return _SharedGpu(name=device.name if device else "its GPU", peaks=peaks, used=used)
+    gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
+    return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 
 def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
@@ -534,49 +453,48 @@ def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
     return () if uses_shared_gpu(machine, "llama.cpp") else machine.instruction_sets
 
 
-def _shared_peaks(
-    machine: Machine, device: Accelerator | None
-) -> tuple[float, float, float] | None:
-    gpu_peak = device_bandwidth(device) if device is not None else None
+def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
+    """What the GPU beside the RAM may read of it; None where nothing tells."""
+    own = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"
     machine_rate = machine.memory_bandwidth_bytes_per_second
     if (
-        gpu_peak is None
+        own is None
         and machine_rate is not None
         and not machine.sources.get(fact, "").startswith("measured")
     ):
-        gpu_peak = machine_rate
-    if gpu_peak is not None:
-        return gpu_peak, gpu_peak, gpu_peak
+        own = machine_rate
+    if own is not None:
+        return Peak.exactly(own)
     chip = chip_of(machine)
-    if chip is not None:
-        # what cores measure is no more than the GPU can read
-        least = max(machine_rate or 0, chip[1] if chip[2] != ANY_APPLE else LEAST_APPLE_PEAK)
-        most = max(least, chip[1])
+    if chip is None:
+        memory = bandwidth(machine)
         return (
-            least,
-            float(machine_rate or (least * most) ** 0.5) if chip[2] == ANY_APPLE else most,
-            most,
+            None
+            if memory is None
+            else Peak(slow=memory.low, likely=memory.likely, fast=memory.high, how="not measured")
         )
-    memory = bandwidth(machine)
-    return None if memory is None else (memory.low, memory.likely, memory.high)
+    if chip[2] != ANY_APPLE:
+        return Peak.exactly(chip[1])
+    # what cores measure is no more than the GPU can read
+    least = max(machine_rate or 0, LEAST_APPLE_PEAK)
+    most = max(least, chip[1])
+    likely = float(machine_rate or (least * most) ** 0.5)
+    return Peak(slow=least, likely=likely, fast=most, how="not measured")
 
 
 def _on_shared_gpu(
     machine: Machine,
-    gpu: _SharedGpu,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    depth: float,
-    foreign: str | None,
+    shared: _SharedGpu,
+    step: Step,
+    context: float,
     held: tuple[float, float, float],
 ) -> Speed:
     """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the
     processor's, one after the other.
     """
-    whole = min(held) >= 1
-    memory = None if whole else bandwidth(machine)
-    if not whole and memory is None:
+    memory = None if min(held) >= 1 else bandwidth(machine)
+    if min(held) < 1 and memory is None:
         return Speed(
             decode=None,
             prompt=None,
@@ -586,57 +504,51 @@ def _on_shared_gpu(
             ),
         )
 
-    def paces(at: float, strange: bool) -> list[float]:
-        taken = _gpu_seconds(_SHARED, gpu.peaks, architecture, read_bytes, at, strange)
+    def paces(at: Step) -> list[float]:
+        taken = list(shared.gpu.seconds(at))
         if memory is not None:
-            beside = _processor_seconds(machine, memory, architecture, read_bytes, at)
+            beside = _processor_seconds(machine, memory, at)
             taken = [
                 share * own + (1 - share) * other
                 for share, own, other in zip(held, taken, beside, strict=True)
             ]
         return [1 / seconds for seconds in taken]
 
-    slow, likely, fast = paces(depth, foreign is not None)
-    low, high = gpu.peaks[0], gpu.peaks[2]
-    rate = (
-        f"{units.decimal(int(high))}/s"
-        if low == high
-        else f"{units.decimal(int(low))}/s to {units.decimal(int(high))}/s, not measured"
-    )
-    used = _percent(_SHARED.weights[0], _SHARED.weights[2])
-    how = (
-        f"on {gpu.name}, which shares the RAM ({rate} at most); decoding was measured to use"
-        f" {used} of that"
-    )
-    if memory is not None:
-        part = (
-            _percent(held[0], held[2]) if f"{held[0]:.0%}" != f"{held[2]:.0%}" else f"{held[0]:.0%}"
-        )
-        how = f"{part} of the layers {how}, the rest on the processor: {memory.how}"
-    if architecture is not None and depth:
-        empty, full = (paces(at, False)[1] for at in (0.0, 2 * depth))
-        how += _in_context(depth, empty, full)
+    slow, likely, fast = paces(step)
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole_speed() -> Speed:
+        how = _how_on_shared(shared, memory, held)
+        if step.architecture is not None:
+            how += _in_context(step, context, lambda at: paces(at)[1])
         prompt = (
-            None if foreign or not whole else _gpu_prompt(architecture, read_bytes, {gpu.name: 1.0})
+            None
+            if step.foreign or memory is not None
+            else _gpu_prompt(step, {shared.gpu.name: 1.0})
         )
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(foreign))
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     return Speed.partly({"decode": decode}, whole_speed)
 
 
-def _cache_bytes(architecture: Architecture, depth: float) -> float:
-    """Of the context, what one token reads: keys and values in 16 bits."""
-    total = 0.0
-    for group in architecture.attention:
-        seen = min(depth, group.window_tokens or depth)
-        width = group.kv_heads * (group.key_length + group.value_length)
-        if group.kind == "latent":
-            width = (group.latent_length or 0) + (group.rope_length or 0)
-        total += 2 * seen * width * len(group.layers)
-    return total
+def _how_on_shared(
+    shared: _SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float]
+) -> str:
+    """What the pace on a GPU that shares the RAM rests on."""
+    peak = shared.gpu.peak
+    rate = (
+        f"{units.decimal(int(peak.likely))}/s"
+        if peak.how is None
+        else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
+    )
+    how = (
+        f"on {shared.name}, which shares the RAM ({rate} at most); published runs read weights at"
+        f" {shared.gpu.pace.share:.0%} of that, beside the time to launch each operation"
+    )
+    if memory is None:
+        return how
+    part = f"{held[0]:.0%}" if f"{held[0]:.0%}" == f"{held[2]:.0%}" else _percent(held[0], held[2])
+    return f"{part} of the layers {how}, the rest on the processor: {memory.how}"
 
 
 def advice(
@@ -690,20 +602,15 @@ def _times_as_long(
     """How much longer a token takes with a full context than with an empty one; None where
     nothing tells the bandwidth.
     """
-    at_ends = (0.0, float(context_tokens))
+    empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
+    full = empty.at(context_tokens)
     shared, memory = _shared_gpu(machine, runtime), bandwidth(machine)
     if shared is not None and shared.used:
-        empty, full = (
-            _gpu_seconds(_SHARED, shared.peaks, architecture, read_bytes, at, False)[1]
-            for at in at_ends
-        )
-        return full / empty
+        return shared.gpu.seconds(full)[1] / shared.gpu.seconds(empty)[1]
     if memory is None:
         return None
-    empty, full = (
-        _processor_seconds(machine, memory, architecture, read_bytes, at)[1] for at in at_ends
-    )
-    return full / empty
+    taken, least = (_processor_seconds(machine, memory, step)[1] for step in (full, empty))
+    return taken / least
 
 
 # of what is read for one token the bytes, those of them that a limit was seen for with what one
@@ -724,32 +631,23 @@ def _rated(read_bytes: Mapping[str, int]) -> _Read:
     return sum(read_bytes.values()), unpacked, alone
 
 
-def _processor_seconds(
-    machine: Machine,
-    memory: Bandwidth,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    depth: float,
-) -> list[float]:
+def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
-    threads, cores = threads_of(machine), kind_of(machine).cores
-    attending = 0.0 if architecture is None else _attention_flops(architecture, depth)
-    read = _rated(read_bytes)
+    threads = threads_of(machine)
+    read = _rated(step.read_bytes)
     return [
-        _seconds(architecture, read, rate, threads * core, core, attending)
-        for rate, core in zip((memory.low, memory.likely, memory.high), cores, strict=True)
+        _seconds(step, read, operations, rate, threads * core)
+        for rate, core, operations in zip(
+            (memory.low, memory.likely, memory.high),
+            kind_of(machine).cores,
+            step.operation_counts,
+            strict=True,
+        )
     ]
 
 
-def _seconds(
-    architecture: Architecture | None,
-    read: _Read,
-    rate: float,
-    threads: float,
-    cores: float,
-    attending: float,
-) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention, of `attending` operations.
+def _seconds(step: Step, read: _Read, operations: int, rate: float, threads: float) -> float:
+    """Of one token: memory, unpacking, the layers themselves, attention.
 
     Where memory is faster than the cores are, what they get through alone is what it takes.
     `threads` are in cores of the processor measured on.
@@ -758,37 +656,21 @@ def _seconds(
     taken = size / (BANDWIDTH_SHARE * rate)
     taken += sum([part / (each * threads) for part, each in unpacked])
     taken = max(taken, sum([part / (each * threads) for part, each in alone]))
-    if architecture is not None:
-        taken += architecture.layers * LAYER_SECONDS / min(1.3, cores)
-        taken += attending / (ATTENTION_FLOPS * threads)
+    if step.architecture is not None:
+        taken += step.architecture.layers * LAYER_CORE_SECONDS / threads
+        taken += operations * MEETING_SECONDS
+        taken += step.attention_flops / (ATTENTION_FLOPS * threads)
     return taken
 
 
-def _attention_flops(architecture: Architecture, depth: float) -> float:
-    """Multiplications and additions of one token that attends to `depth` others; windows end
-    what a layer sees.
-    """
-    flops = 0.0
-    for group in architecture.attention:
-        if group.kind == "cross":
-            continue
-        seen = min(depth, group.window_tokens or depth)
-        width = float(group.key_length + group.value_length)
-        if group.kind == "latent":
-            width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
-        flops += 2 * seen * group.heads * width * len(group.layers)
-    return flops
-
-
-def _prompt_parameters(
-    architecture: Architecture | None, read_bytes: Mapping[str, int]
-) -> dict[str, float]:
+def _prompt_parameters(step: Step) -> dict[str, float]:
     """Parameters that each token of a prompt meets, by stored type; {} where they cannot be told.
 
     The output matrix is not among them: only the last token needs it.
     """
     from ..needs.quantization import BLOCKS
 
+    architecture, read_bytes = step.architecture, step.read_bytes
     if (
         architecture is None
         or architecture.vocabulary is None
@@ -813,20 +695,11 @@ def _prompt_parameters(
     return left
 
 
-def _has_experts(architecture: Architecture | None) -> bool:
-    return architecture is not None and any(group.experts for group in architecture.feed_forward)
-
-
-def _prompt(
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    threads: float,
-    kind: ProcessorKind,
-) -> PaceRange | None:
+def _prompt(step: Step, threads: float, kind: ProcessorKind) -> PaceRange | None:
     """A prompt of some hundred tokens, on the processor."""
     taken = 0.0
-    for name, count in _prompt_parameters(architecture, read_bytes).items():
-        share = EXPERT_PROMPT_SHARE if _has_experts(architecture) and name != "MXFP4" else 1.0
+    for name, count in _prompt_parameters(step).items():
+        share = EXPERT_PROMPT_SHARE if step.has_experts and name != "MXFP4" else 1.0
         taken += 2 * count / (PROMPT_FLOPS.get(name, PROMPT_FLOPS["F16"]) * share * threads)
     if taken <= 0:
         return None
@@ -834,13 +707,11 @@ def _prompt(
     return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)
 
 
-def _gpu_prompt(
-    architecture: Architecture | None, read_bytes: Mapping[str, int], shares: Mapping[str, float]
-) -> PaceRange | None:
+def _gpu_prompt(step: Step, shares: Mapping[str, float]) -> PaceRange | None:
     """A prompt of some hundred tokens, on GPUs that hold all of it: name -> share of the
     layers. None where one was not measured.
     """
-    count = sum(_prompt_parameters(architecture, read_bytes).values())
+    count = sum(_prompt_parameters(step).values())
     taken = 0.0
     for name, share in shares.items():
         rate = gpus.prompt_tflops(name)
@@ -849,5 +720,5 @@ def _gpu_prompt(
         taken += share * 2 * count / (rate * 1e12)
     if taken <= 0:
         return None
-    low, likely, high = _PROMPT_EXPERTS if _has_experts(architecture) else _PROMPT_DENSE
+    low, likely, high = _PROMPT_EXPERTS if step.has_experts else _PROMPT_DENSE
     return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)

@@ -29,11 +29,37 @@ KEYS = {
         "prompt_tflops",
         "watts",
         "driver",
+        "processors",
+        "boost_ghz",
     },
     "generation": {"capability", "names", "hbm"},
     "maker": {"id", "words"},
     "chip": {"name", "words", "gb_per_s", "least_gb_per_s", "source"},
-    "apple": {"chip", "variant", "gb_per_s", "least_share", "smaller", "source"},
+    "apple": {
+        "chip",
+        "variant",
+        "gb_per_s",
+        "least_share",
+        "smaller",
+        "unpacked_gb_per_s",
+        "source",
+    },
+    "pace": {
+        "vendor",
+        "unified",
+        "hbm",
+        "least_capability",
+        "share",
+        "unpacked_gb_per_s",
+        "operation_us",
+        "cache_share",
+        "sum_us",
+        "slow",
+        "fast",
+        "runs",
+        "devices",
+        "median_error",
+    },
 }
 
 
@@ -44,6 +70,24 @@ def test_a_row_has_no_other_keys_and_names_a_source(table: str) -> None:
         figures = [row, *row.get("other", ()), *([row["smaller"]] if "smaller" in row else [])]
         if table in ("gpu", "chip", "apple"):
             assert all(figure["source"] in TABLE["sources"] for figure in figures), row
+
+
+def test_every_gpu_has_a_pace() -> None:
+    """Known or not: the last rows are for the rest, and newer NVIDIA cards come before older."""
+    assert gpus.pace_of("nvidia", False, "8.6") != gpus.pace_of("nvidia", False, "7.5")
+    assert gpus.pace_of("nvidia", False, None) == gpus.pace_of("nvidia", False, "6.1")
+    for vendor in ("nvidia", "amd", "intel", "apple", "moore threads"):
+        for unified in (False, True):
+            pace = gpus.pace_of(vendor, unified, "gfx1100")
+            assert 0.3 < pace.share < 0.95
+            assert pace.slow < 1 < pace.fast
+    assert all(row["runs"] >= row["devices"] for row in TABLE["pace"])
+
+
+def test_clocks_are_those_of_the_whole_gpu() -> None:
+    """An A100 has 108 multiprocessors and 1.41 GHz (NVIDIA's data sheet)."""
+    assert gpus.cycles_per_second("NVIDIA A100-SXM4-80GB") == pytest.approx(108 * 1.41e9)
+    assert gpus.cycles_per_second("AMD Radeon RX 7900 XT") is None
 
 
 @pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])

@@ -281,7 +281,7 @@ def _disturbances(attempt: Sequence[Trace], together: float, single: float | Non
     return doubts
 
 
-def rate(traces: Sequence[Trace]) -> float | None:
+def rate(traces: Sequence[Trace], window_seconds: float = WINDOW_SECONDS) -> float | None:
     """Bytes per second of all threads together, the ninth decile over windows; None where they
     ran together for less than half the time.
     """
@@ -289,13 +289,13 @@ def rate(traces: Sequence[Trace]) -> float | None:
         return None
     start, end = max(trace.began for trace in traces), min(trace.done[-1] for trace in traces)
     whole = max(trace.done[-1] for trace in traces) - min(trace.began for trace in traces)
-    if end - start < max(WINDOW_SECONDS, whole / 2):
+    if end - start < max(window_seconds, whole / 2):
         return None
-    steps = int((end - start - WINDOW_SECONDS) / (WINDOW_SECONDS / 4)) + 1
-    begins = [start + step * WINDOW_SECONDS / 4 for step in range(steps)]
+    steps = int((end - start - window_seconds) / (window_seconds / 4)) + 1
+    begins = [start + step * window_seconds / 4 for step in range(steps)]
     window_rates = sorted(
-        sum(_done_by(trace, begin + WINDOW_SECONDS) - _done_by(trace, begin) for trace in traces)
-        / WINDOW_SECONDS
+        sum(_done_by(trace, begin + window_seconds) - _done_by(trace, begin) for trace in traces)
+        / window_seconds
         for begin in begins
     )
     return window_rates[len(window_rates) * 9 // 10]

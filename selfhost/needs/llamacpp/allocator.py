@@ -211,6 +211,11 @@ class Section:
 
     __slots__ = ("entries", "inputs", "nodes", "results", "uses")
 
+    @property
+    def operations(self) -> int:
+        """Those of the nodes that compute or write something; views do neither."""
+        return sum(node.owner is None or node.owner is _ELSEWHERE for node in self.nodes)
+
     def __init__(
         self,
         nodes: list[Tensor],
@@ -341,9 +346,12 @@ class Peak:
 
 
 class Program:
-    """A whole graph, ready to be replayed with the lengths that were left open."""
+    """A whole graph, ready to be replayed with the lengths that were left open.
 
-    __slots__ = ("_inputs", "_order", "_slots")
+    `operations`: how many of its nodes compute or write something, each a launch on a GPU.
+    """
+
+    __slots__ = ("_inputs", "_order", "_slots", "operations")
 
     def __init__(self, record: Recorder, sections: Sequence[Section], order: Sequence[int]) -> None:
         """`order` names the sections as they run; each hands its result to the next."""
@@ -383,9 +391,10 @@ class Program:
                 parts_by_key[key] = _Part(sections[number], numbers | own[position], gone, free)
             self._order.append(parts_by_key[key])
         self._slots = free + max(len(section.nodes) for section in sections)
+        self.operations = sum(sections[number].operations for number in order)
 
     def packed(self) -> list[Any]:
-        """Lists of numbers: all that `peak` needs."""
+        """Lists of numbers: all that `peak` needs, and the number of operations."""
         parts = list(dict.fromkeys(self._order))
         listed = [
             [
@@ -396,13 +405,14 @@ class Program:
             ]
             for part in parts
         ]
-        return [self._inputs, [parts.index(part) for part in self._order], self._slots, listed]
+        order = [parts.index(part) for part in self._order]
+        return [self._inputs, order, self._slots, self.operations, listed]
 
     @classmethod
     def unpacked(cls, packed: Sequence[Any]) -> Program:
         """A program for `peak` alone: what is computed when is not in `packed`."""
         program = cls.__new__(cls)
-        program._inputs, order, program._slots, listed = (
+        program._inputs, order, program._slots, program.operations, listed = (
             [tuple(entry) for entry in packed[0]],
             *packed[1:],
         )

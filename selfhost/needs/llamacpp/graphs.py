@@ -64,6 +64,15 @@ def remember(model: Architecture, row: ArchitectureRow, packed: Sequence[Any]) -
     _PACKED[model, row] = packed
 
 
+def operations(model: Architecture, row: ArchitectureRow) -> int | None:
+    """How many operations llama.cpp's graph has for one step; None where none is written down.
+
+    Views are not counted: nothing is launched for them.
+    """
+    program = None if row.encoder else _for_peaks(model, row, *_WHOLE_BATCH)
+    return None if program is None else program.operations
+
+
 @lru_cache(maxsize=1024)
 def _for_peaks(
     model: Architecture,

@@ -1,0 +1,191 @@
+"""How far predicted decoding speeds are from published ones: error, share inside the range, width.
+
+    python benchmarks/speed_residuals.py             # one line a class of devices
+    python benchmarks/speed_residuals.py --devices   # and one a device
+    python benchmarks/speed_residuals.py --misses    # and each run outside its range
+
+The runs are those of tests/truth/speed_public.json and tests/truth/speed.json. Each is asked of
+`selfhost.check` as a user would ask it, on a machine of that device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import test_speed as earlier
+from selfhost import Machine, Workload, check
+from selfhost.core.errors import SelfhostError
+from selfhost.machine.gpus import vendor_of
+from selfhost.machine.record import Accelerator
+
+PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "speed_public.json"
+GIB = 1 << 30
+
+
+class Run(NamedTuple):
+    """A published figure and the range that was predicted for it, in tokens per second."""
+
+    source: str
+    group: str
+    device: str
+    model: str
+    seen: float
+    low: float
+    likely: float
+    high: float
+
+    @property
+    def is_inside(self) -> bool:
+        return self.low <= self.seen <= self.high
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--devices", action="store_true", help="one line a device too")
+    parser.add_argument("--misses", action="store_true", help="each run outside its range too")
+    options = parser.parse_args()
+    for source, runs in (("speed_public", list(of_reports())), ("speed", list(of_earlier()))):
+        print(f"\n{source}.json: {len(runs)} runs")
+        print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
+        _table(runs, options.devices)
+        if options.misses:
+            for run in sorted(runs, key=lambda run: run.seen / run.likely):
+                if not run.is_inside:
+                    print(
+                        f"  {run.seen / run.likely:5.2f} {run.device[:28]:28} {run.model[:44]:44}"
+                        f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
+                    )
+    return 0
+
+
+def _table(runs: list[Run], with_devices: bool) -> None:
+    for group in sorted({run.group for run in runs}):
+        members = [run for run in runs if run.group == group]
+        _line(group, members)
+        for device in sorted({run.device for run in members}) if with_devices else ():
+            _line("  " + device, [run for run in members if run.device == device])
+    _line("all", runs)
+
+
+def _line(name: str, runs: list[Run]) -> None:
+    if not runs:
+        return
+    error = median(abs(run.likely / run.seen - 1) for run in runs)
+    inside = sum(run.is_inside for run in runs) / len(runs)
+    width = median(run.high / run.low for run in runs)
+    bias = median(run.seen / run.likely for run in runs)
+    devices = len({run.device for run in runs})
+    print(
+        f"{name[:34]:34} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
+        f"  {bias:11.2f}"
+    )
+
+
+def of_reports() -> Iterator[Run]:
+    """The public reports, asked of `check`."""
+    document = json.loads(PUBLIC.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        machine = machine_of(row["device"], row["kind"], row["memory_gb"])
+        try:
+            verdict = check(
+                row["spec"],
+                Workload(quantization=row["quantization"], runtime=row["runtime"]),
+                machine=machine,
+            )
+        except SelfhostError as error:
+            print(f"  left out: {row['model']}: {error}", file=sys.stderr)
+            continue
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None:
+            print(f"  without a pace: {row['model']} on {row['device']}", file=sys.stderr)
+            continue
+        group = row["kind"] if row["kind"] == "processor" else vendor_of_device(row["device"])
+        if row["kind"] == "unified":
+            group += ", shares the RAM"
+        if verdict.needs is not None and verdict.needs.placement == "split":
+            group += ", partly in RAM"
+        yield Run(
+            "speed_public", group, row["device"], row["model"],
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_earlier() -> Iterator[Run]:
+    """The runs that were collected before, with the depth that each states."""
+    for row in earlier.rows("published"):
+        if row["kind"] != "decode":
+            continue
+        spec_id = earlier.SPEC_OF.get(row["model"], row["model"])
+        machine = earlier.published(row["machine"])
+        shares = {0: 1.0} if any(not card.unified for card in machine.accelerators or ()) else None
+        pace = earlier.predicted(
+            machine,
+            spec_id,
+            row["quantization"],
+            context_tokens=4096,
+            depth_tokens=row["depth"],
+            runtime="llama.cpp",
+            offloaded=shares,
+        ).decode
+        if pace is None:
+            continue
+        card = next(iter(machine.accelerators or ()), None)
+        group = "processor" if card is None else card.vendor
+        if card is not None and card.unified:
+            group += ", shares the RAM"
+        yield Run(
+            "speed", group, row["machine"], row["model"],
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def vendor_of_device(name: str) -> str:
+    """Its maker, in small letters."""
+    return "apple" if name.startswith("Apple") else vendor_of(name)
+
+
+def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
+    """A computer with that device and nothing measured: 64 GiB of RAM beside a card."""
+    vendor = vendor_of_device(device)
+    is_card, size = kind == "card", int((memory_gb or 32) * GIB)
+    ram = 64 * GIB if is_card or not memory_gb else size
+    apple = vendor == "apple"
+    cards: tuple[Accelerator, ...] = ()
+    if kind != "processor":
+        cards = (
+            Accelerator(
+                vendor=vendor,
+                name=device,
+                unified=not is_card,
+                memory_total_bytes=size if is_card else None,
+                memory_free_bytes=size - GIB // 2 if is_card else None,
+            ),
+        )
+    return Machine(
+        system="macos" if apple else "linux",
+        architecture="aarch64" if apple or "GB10" in device else "x86_64",
+        scope="host",
+        cpu_model=device if kind != "card" else "unknown",
+        cpu_cores_physical=8,
+        cpu_cores_usable=8.0,
+        instruction_sets=None if apple or "GB10" in device else ("avx2", "avx512f", "avx512_bf16"),
+        memory_total_bytes=ram,
+        memory_limit_bytes=ram,
+        memory_available_bytes=int(ram * 0.9),
+        accelerators=cards,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

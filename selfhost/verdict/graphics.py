@@ -1,0 +1,133 @@
+"""How fast a GPU decodes: reading the weights and the context, and launching the operations.
+
+A step takes the weights at a share of the memory's peak, or at what the multiprocessors unpack
+where that is less; each operation of the graph a moment; a filled context a share of the peak. The
+constants are rows of `specs/common/gpus.toml` (`pace`), fitted on published runs.
+"""
+
+from __future__ import annotations
+
+from ..core import units
+from ..core.records import Record
+from ..machine import gpus
+from ..machine.record import Accelerator
+from .step import Step
+
+# another program than those measured: vLLM reached 0.75 to 1.5 times the likely pace of llama.cpp
+# on an RTX 5090 (11 runs); the ends are a guess around that
+_FOREIGN_SLOW, _FOREIGN_FAST = 0.5, 1.7
+# the weights are read at no more than this of the peak: the highest of dense models was 0.89
+_MOST_OF_PEAK = 0.95
+
+
+class Peak(Record):
+    """Bytes per second of a GPU's memory: slow end, likely, fast end. `how` says where a guess is
+    from, None where it is no guess.
+    """
+
+    slow: float
+    likely: float
+    fast: float
+    how: str | None = None
+
+    @classmethod
+    def exactly(cls, bytes_per_second: float) -> Peak:
+        """One that is known."""
+        return cls(slow=bytes_per_second, likely=bytes_per_second, fast=bytes_per_second)
+
+
+class Gpu(Record):
+    """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
+    unpacks; None where no such bound is known.
+    """
+
+    name: str
+    peak: Peak
+    pace: gpus.Pace
+    unpacks_per_second: float | None = None
+
+    def reads_per_second(self, peak: float) -> float:
+        """Bytes of packed weights per second with that peak: bound by the memory or by
+        unpacking.
+        """
+        by_memory = peak * self.pace.share
+        return min(by_memory, self.unpacks_per_second or by_memory)
+
+    def _seconds(self, peak: float, step: Step, operations: int, share: float) -> float:
+        packed = step.packed_bytes
+        read = packed / self.reads_per_second(peak)
+        read += (step.weights_bytes - packed) / (peak * self.pace.share)
+        read += step.cache_bytes / (peak * self.pace.cache_share)
+        launched = operations * step.launched_share * self.pace.operation_seconds
+        return share * read + launched
+
+    def seconds(self, step: Step) -> tuple[float, float, float]:
+        """Of one step: slow end, likely, fast end."""
+        return self.seconds_of_part(step, 1.0, summed=False)
+
+    def seconds_of_part(
+        self, step: Step, share: float, *, summed: bool = True
+    ) -> tuple[float, float, float]:
+        """Of a `share` of every layer, and of adding its parts up: slow end, likely, fast end."""
+        most, likely_operations, fewest = step.operation_counts
+        layers = step.architecture.layers if summed and step.architecture is not None else 0
+        sums = [layers * each for each in self.pace.sum_seconds]
+        slow = self._seconds(self.peak.slow, step, most, share) / self.pace.slow + sums[0]
+        likely = self._seconds(self.peak.likely, step, likely_operations, share) + sums[1]
+        fast = self._seconds(self.peak.fast, step, fewest, share) / self.pace.fast + sums[2]
+        if step.is_vague:
+            slow *= self.pace.slow / min(self.pace.slow, _FOREIGN_SLOW)
+            fast *= self.pace.fast / max(self.pace.fast, _FOREIGN_FAST)
+        # no run reads faster than the memory gives
+        least = share * step.weights_bytes / (self.peak.fast * _MOST_OF_PEAK)
+        return slow, likely, max(fast, least)
+
+
+def gpu_of(device: Accelerator) -> Gpu | None:
+    """What is known of an accelerator's pace; None where neither its name nor its memory tells
+    how fast it reads.
+    """
+    bytes_per_second = device_bandwidth(device)
+    peak = _peak_by_class(device) if bytes_per_second is None else Peak.exactly(bytes_per_second)
+    return None if peak is None else gpu_with(device, peak)
+
+
+def gpu_with(device: Accelerator, peak: Peak, unpacks_per_second: float | None = None) -> Gpu:
+    """The same with a peak that is known otherwise, and what it unpacks."""
+    pace = gpus.pace_of(
+        device.vendor.lower(),
+        bool(device.unified),
+        device.compute_capability or gpus.capability_by_name(device.name),
+        gpus.has_hbm(device.name),
+    )
+    cycles = gpus.cycles_per_second(device.name) if pace.unpacked_per_cycle is not None else None
+    if cycles is not None and pace.unpacked_per_cycle is not None:
+        unpacks_per_second = cycles * pace.unpacked_per_cycle
+    return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
+
+
+def device_bandwidth(device: Accelerator) -> float | None:
+    """Peak bytes per second of an accelerator's memory: as its driver tells, else by its name;
+    None where neither does.
+    """
+    if device.memory_bandwidth_bytes_per_second:
+        return device.memory_bandwidth_bytes_per_second
+    peak = gpus.peak_gb_per_s(device.name, device.memory_total_bytes)
+    return None if peak is None else peak * units.GB
+
+
+def _peak_by_class(device: Accelerator) -> Peak | None:
+    """From the least to the most of its maker's cards with as much memory."""
+    if device.unified or not device.memory_total_bytes:
+        return None
+    ends = gpus.peaks_with_memory(device.vendor.lower(), device.memory_total_bytes)
+    if ends is None:
+        return None
+    low, high = (end * units.GB for end in ends)
+    gib = round(device.memory_total_bytes / units.GIB)
+    return Peak(
+        slow=low,
+        likely=(low * high) ** 0.5,
+        fast=high,
+        how=f"a guess by {device.vendor}'s cards with {gib} GiB",
+    )

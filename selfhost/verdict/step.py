@@ -1,0 +1,103 @@
+"""What one step of decoding takes, whatever computes it: one token, one time through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..catalogue.spec import Architecture
+from ..core.records import Record
+
+# operations a layer, counted over the graphs of the catalogue: 10 (Nemotron Nano 2) to 57 (Kimi
+# Linear), 17 in most dense models, 34 in most with experts
+_FEWEST, _FEW, _WITH_EXPERTS, _MOST = 10, 17, 34, 57
+
+
+# types whose values are stored as they are computed with, or that GPUs convert in hardware
+_PLAIN = frozenset((
+    "F32", "F16", "BF16", "float32", "float16", "bfloat16", "fp8", "float8_e4m3",
+    "float8_e4m3_128x128", "int8", "w8a8",
+))  # fmt: skip
+
+
+class Step(Record):
+    """One step: what it reads and how much it launches.
+
+    `read_bytes`: the weights read, by stored type. `operations` of llama.cpp's graph; None where
+    none is written down; `launched_share` of them are launched on a GPU, the rest is fused with
+    others. `depth_tokens` are in the context before it. Without an `architecture`
+    neither layers nor context count. `foreign`: another program than those that were measured.
+    """
+
+    architecture: Architecture | None
+    read_bytes: Mapping[str, int]
+    operations: int | None = None
+    launched_share: float = 1.0
+    depth_tokens: float = 0
+    foreign: str | None = None
+
+    @property
+    def weights_bytes(self) -> int:
+        """All that is read of the weights."""
+        return sum(self.read_bytes.values())
+
+    @property
+    def packed_bytes(self) -> int:
+        """Those of weights in few bits, which are unpacked before they are computed with."""
+        return sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
+
+    @property
+    def is_vague(self) -> bool:
+        """Its pace is known less well than that of the programs measured."""
+        return self.architecture is None or self.foreign is not None
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether tokens choose among experts."""
+        return self.architecture is not None and any(
+            group.experts for group in self.architecture.feed_forward
+        )
+
+    @property
+    def operation_counts(self) -> tuple[int, int, int]:
+        """Operations at the slow end, likely and at the fast end; a guess by the layers where no
+        graph is written down.
+        """
+        if self.operations is not None:
+            return self.operations, self.operations, self.operations
+        if self.architecture is None:
+            return 0, 0, 0
+        layers = self.architecture.layers
+        likely = _WITH_EXPERTS if self.has_experts else _FEW
+        return _MOST * layers, likely * layers, _FEWEST * layers
+
+    @property
+    def cache_bytes(self) -> float:
+        """What the step reads of the context: keys and values in 16 bits."""
+        total = 0.0
+        for group in self.architecture.attention if self.architecture is not None else ():
+            seen = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
+            width = group.kv_heads * (group.key_length + group.value_length)
+            if group.kind == "latent":
+                width = (group.latent_length or 0) + (group.rope_length or 0)
+            total += 2 * seen * width * len(group.layers)
+        return total
+
+    @property
+    def attention_flops(self) -> float:
+        """Multiplications and additions of attending to the context; windows end what a layer
+        sees.
+        """
+        flops = 0.0
+        for group in self.architecture.attention if self.architecture is not None else ():
+            if group.kind == "cross":
+                continue
+            seen = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
+            width = float(group.key_length + group.value_length)
+            if group.kind == "latent":
+                width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
+            flops += 2 * seen * group.heads * width * len(group.layers)
+        return flops
+
+    def at(self, depth_tokens: float) -> Step:
+        """The same step with another number of tokens in the context."""
+        return self.replace(depth_tokens=depth_tokens)
