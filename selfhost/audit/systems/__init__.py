@@ -161,7 +161,7 @@ class Reader:
     def _load(self) -> None:
         if not self._readers:
             self._readers = readers(self.system)
-            self._opens = opens(path for reader in self._readers for path in reader.opened)
+            self._opens = opens([path for reader in self._readers for path in reader.opened])
 
     def of_value(self, value: Any, line: int | None, file: str) -> Iterator[Entry] | None:
         """The machines of a document that was parsed; None for one of our own records."""

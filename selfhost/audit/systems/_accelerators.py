@@ -7,6 +7,7 @@ from functools import lru_cache
 from ...core import units
 from ...core.records import Record
 from ...machine import gpu_names, gpus
+from ...machine.record import Accelerator
 from ._facts import Facts, count, plain
 
 TYPE_CHECKING = False
@@ -79,6 +80,24 @@ def put_accelerators(facts: Facts, kinds: list[Kind], source: str, remedy: str) 
         )
 
 
+def by_word(word: str, number: int) -> Kind:
+    """Cards by the word that a site or a scheduler has for them, such as `a100`: without memory,
+    for one word may be that of several sizes.
+    """
+    name = word.replace("_", " ").replace("-", " ").strip()
+    try:
+        vendor = gpu_names.cards_named(name).accelerators[0].vendor
+    except (gpu_names.UnknownGpuError, IndexError):
+        return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
+    shown = name.upper() if name.islower() else name
+    maker = {"nvidia": "NVIDIA", "amd": "AMD", "intel": "Intel"}.get(vendor, "")
+    return Kind(
+        vendor=vendor,
+        name=shown if maker.lower() in shown.lower() else f"{maker} {shown}",
+        number=number,
+    )
+
+
 def number_of(value: Any) -> int:
     """How many cards a machine has: 0 where none is stated."""
     return min(count(value) or 0, MAX_CARDS)
@@ -105,15 +124,14 @@ def _look_up(name: str, memory_bytes: int | None, is_part: bool) -> _LookedUp:
     unified: bool | None = None
     gb_per_s = None if is_part else gpus.peak_gb_per_s(spelled, memory_bytes)
     try:
-        named = gpu_names.cards_named(spelled.split(" MIG ")[0]).accelerators
-        unified = False
-        if gb_per_s is None and not is_part:
-            slowest = min(card.memory_bandwidth_bytes_per_second or 0 for card in named)
-            gb_per_s = slowest / units.GB
+        named = _cards(spelled.split(" MIG ")[0])
     except gpu_names.PartOfMachineError:
-        unified = True
-    except gpu_names.UnknownGpuError:
-        pass
+        named, unified = (), True
+    if named:
+        unified = False
+    if named and gb_per_s is None and not is_part:
+        slowest = min(card.memory_bandwidth_bytes_per_second or 0 for card in named)
+        gb_per_s = slowest / units.GB
     if is_part:
         # only a card with memory of its own can be divided
         unified = False
@@ -123,6 +141,18 @@ def _look_up(name: str, memory_bytes: int | None, is_part: bool) -> _LookedUp:
         bytes_per_second=round(gb_per_s * units.GB) if gb_per_s else None,
         capability=gpus.capability_by_name(spelled),
     )
+
+
+def _cards(name: str) -> tuple[Accelerator, ...]:
+    """The cards of a name, with its maker's or without, for no driver says `NVIDIA T4`."""
+    for text in (name, name.partition(" ")[2]):
+        try:
+            return gpu_names.cards_named(text).accelerators
+        except gpu_names.PartOfMachineError:
+            raise
+        except gpu_names.UnknownGpuError:
+            continue
+    return ()
 
 
 def _as_its_driver_writes(name: str) -> str:

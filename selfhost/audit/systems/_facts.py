@@ -269,19 +269,29 @@ def volume_of(volumes: Iterable[Volume], folder: str) -> Volume | None:
     return max(above, key=lambda volume: len(volume.mount), default=None)
 
 
-def put_disks(facts: Facts, volume: Volume | None, source: str, writable_remedy: str) -> None:
-    """The places where runtimes store models, all on that volume; None: the fact stays unread."""
-    if volume is None or volume.free_bytes is None:
+def put_disks(
+    facts: Facts,
+    volume: Volume | None,
+    source: str,
+    writable_remedy: str,
+    folder: str | None = None,
+) -> None:
+    """The places where runtimes store models, all on that volume; None: the fact stays unread.
+
+    `folder` is one where all of them would store models, None for their own in the home folder.
+    """
+    if volume is None or (volume.free_bytes is None and volume.total_bytes is None):
         return
+    free = volume.free_bytes
     total = volume.total_bytes
     facts.put(
         "disks",
         [
             {
                 "purpose": purpose,
-                "path": path,
-                "free_bytes": volume.free_bytes,
-                "total_bytes": None if total is None else max(total, volume.free_bytes),
+                "path": folder or path,
+                "free_bytes": free,
+                "total_bytes": None if total is None else max(total, free or 0),
                 "filesystem": volume.filesystem,
                 "writable": None,
             }

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from re import Pattern
     from typing import Any
 
     Path = tuple[str, ...]
-
-# in `Answers.opened`: any key
-ANY = "*"
+    # of keys, or patterns that a whole key matches
+    Opened = tuple[str | Pattern[str], ...]
 
 
 class Found:
@@ -46,7 +46,7 @@ class Answers:
     title = ""
     command = ""
     marks: tuple[str, ...] = ()
-    opened: tuple[Path, ...] = ()
+    opened: tuple[Opened, ...] = ()
 
     def __init__(self) -> None:
         # those that tell of machines which `rest` will give
@@ -85,14 +85,18 @@ class Answers:
         return ()
 
 
-def opens(paths: Iterable[Path]) -> Callable[[Path], bool]:
-    """Whether a path is one of those; ANY in them stands for each key."""
-    patterns = tuple(paths)
+def opens(paths: Iterable[Opened]) -> Callable[[Path], bool]:
+    """Whether a path is one of those."""
+    plain = {path for path in paths if all(isinstance(key, str) for key in path)}
+    patterns = [path for path in paths if path not in plain]
 
     def is_opened(path: Path) -> bool:
-        return any(
+        return path in plain or any(
             len(path) == len(pattern)
-            and all(wanted in (ANY, key) for wanted, key in zip(pattern, path, strict=True))
+            and all(
+                wanted == key if isinstance(wanted, str) else wanted.fullmatch(key) is not None
+                for wanted, key in zip(pattern, path, strict=True)
+            )
             for pattern in patterns
         )
 

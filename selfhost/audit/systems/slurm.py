@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ...core import units
-from ...machine import gpus
-from ._accelerators import Kind, number_of, put_accelerators
+from ._accelerators import by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
     cores,
@@ -62,6 +61,7 @@ class SlurmAnswers(Answers):
 
     def __init__(self) -> None:
         super().__init__()
+        # of the node whose lines are read
         self._fields: dict[str, str] = {}
         self._groups: dict[str, tuple[str, dict[str, Any]]] = {}
 
@@ -231,17 +231,7 @@ def _put_gres(machine: Facts, gres: Any) -> None:
     if not isinstance(gres, str):
         return
     text = gres.strip()[:4000]
-    kinds = []
-    for match in _GPU.finditer(text):
-        word = (match[1] or "").replace("_", " ")
-        name = word if any(sign.isdigit() for sign in word) else f"GPU {word}".strip()
-        vendor = gpus.vendor_of(word)
-        for maker in ("nvidia", "amd", "intel"):
-            if vendor == "unknown" and gpus.capability_by_name(word) and maker == "nvidia":
-                vendor = maker
-        if vendor == "nvidia" and "nvidia" not in name.lower():
-            name = f"NVIDIA {name.upper() if name.islower() else name}"
-        kinds.append(Kind(vendor=vendor, name=name, number=number_of(match[2])))
+    kinds = [by_word(match[1] or "", number_of(match[2])) for match in _GPU.finditer(text)]
     if kinds or text in ("", "(null)", "N/A"):
         put_accelerators(
             machine,
