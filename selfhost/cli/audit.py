@@ -35,7 +35,11 @@ def parser() -> Parser:
     parser.add_argument(
         "--machines",
         metavar="FILE|DIR|-",
-        help="recorded machines to judge instead of this one",
+        help="machines to judge instead of this one: records, or what another system knows of"
+        " them (kubernetes:nodes.json)",
+    )
+    parser.add_argument(
+        "--anonymize", action="store_true", help="hash the machines' names in every report"
     )
     parser.add_argument(
         "--init", action="store_true", help="write a policy to start from, and stop"
@@ -94,6 +98,11 @@ def run(words: list[str]) -> int:
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
+    if options.anonymize:
+        from ..audit.anonymize import Pseudonyms, anonymous
+
+        names = Pseudonyms(machine.name for machine in machines)
+        audit = anonymous(audit, names, options.machines or "")
     _report(options, outputs, audit)
     tell_left_aside(catalogue)
     return audit.exit_code

@@ -115,14 +115,17 @@ class Text:
 
     def value(self, decoder: Decoder) -> Any:
         """The value that begins here; more is read until it is whole."""
+        is_whole = True
         while True:
             line, length = self.line, len(self._window) - self._at
-            if length > _CHUNK_BYTES:
+            if not is_whole:
+                # one piece holds no more than a parser takes; what spans several may
                 self._check_signs()
             try:
                 value, end = decoder.parse_at(self._window, self._at)
             except NoJSON as error:
                 if length <= self.max_part_bytes and self._more():
+                    is_whole = False
                     continue
                 if length > self.max_part_bytes:
                     raise self._part_too_large(line) from None

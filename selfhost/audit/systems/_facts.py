@@ -103,6 +103,19 @@ class Facts:
             available = min(available, limit)
         self.put("memory_available_bytes", available, source)
 
+    def share(self, known: dict[object, Any]) -> None:
+        """Keep what machines have in common once, in `known`: of a fleet that is most of it."""
+        self.sources = _known(known, ("sources", *self.sources.items()), self.sources)
+        self._lacks = _known(known, ("lacks", *self._lacks.items()), self._lacks)
+        for fact in ("instruction_sets", "accelerators"):
+            value = self.values.get(fact)
+            if value:
+                self.values[fact] = _known(known, (fact, repr(value)), value)
+
+    def unshare(self) -> None:
+        """Have everything for itself again, to change it."""
+        self.sources, self._lacks = dict(self.sources), dict(self._lacks)
+
     def record(self, name: str | None, labels: Mapping[str, str]) -> dict[str, Any]:
         """The `selfhost.machine/1` object."""
         unread = [
@@ -118,6 +131,16 @@ class Facts:
             "sources": self.sources,
             "unread": unread,
         }
+
+
+# beyond this many no machine has much in common with another
+_MAX_KNOWN = 10_000
+
+
+def _known(known: dict[object, Any], key: object, value: Any) -> Any:
+    if key not in known and len(known) < _MAX_KNOWN:
+        known[key] = value
+    return known.get(key, value)
 
 
 def plain(value: Any, length: int = MAX_LABEL) -> str | None:

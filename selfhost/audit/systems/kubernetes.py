@@ -64,6 +64,7 @@ class KubernetesAnswers(Answers):
         # generation and devices of each pool of a driver, by its node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
         self._file_of_slices: dict[str, str] = {}
+        self._known: dict[object, Any] = {}
 
     def claims(self, path: Path, value: Any) -> bool:
         return path == _ITEM and (_is_node(value) or entry(value, "kind") == "ResourceSlice")
@@ -101,8 +102,8 @@ class KubernetesAnswers(Answers):
             file, name, machine, kept = self._nodes.pop()
             own = devices.pop(name or "", None)
             if own is not None:
+                machine.unshare()
                 _put_devices(machine, own)
-            _lack_accelerators(machine)
             yield file, Found(machine.record(name, kept))
         for name, kinds in devices.items():
             machine = Facts()
@@ -118,6 +119,8 @@ class KubernetesAnswers(Answers):
         all_labels = _labels_of(node)
         machine = _machine_of(node, all_labels)
         name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
+        _lack_accelerators(machine)
+        machine.share(self._known)
         self.files.add(file)
         self._nodes.append((file, name, machine, _kept_labels(node, all_labels)))
 
