@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ITEM = "[]"
 _CHUNK_BYTES = 1 << 20
 _BLANK_RUN = pattern(r"[ \t\r\n]*")
-_AFTER_VALUE = frozenset(" \t\r\n,]}")
+_AFTER_VALUE = frozenset(" \t\r\n,:]}")
 # what most objects with a name twice have: more would be kept for nothing
 _MAX_KEY = 4096
 

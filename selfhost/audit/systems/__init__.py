@@ -172,6 +172,15 @@ class Reader:
 
     def entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
         """The machines of one stream. Raises `Unreadable` for the whole, also after entries."""
+        try:
+            yield from self._entries(stream, file)
+        except Unreadable:
+            # what nobody vouches for whole tells of no machine
+            for reader in self._readers:
+                reader.forget(file)
+            raise
+
+    def _entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
         text = Text(stream, max_bytes=MAX_STREAM_BYTES, max_part_bytes=MAX_FILE_BYTES)
         sign = text.sign()
         if not sign:
@@ -245,7 +254,7 @@ class _Document:
         if not path:
             self._whole = part
             return
-        self._items += len(path) > 1
+        self._items += path[-1] == ITEM
         if self._reader is None:
             claiming = (reader for reader in self._readers if reader.claims(path, part.value))
             self._reader = next(claiming, None)
@@ -263,7 +272,7 @@ class _Document:
             return
         members = self._members
         reader = self._reader
-        if reader is None:
+        if reader is None and not self._items:
             claiming = (reader for reader in self._readers if reader.claims_whole(members))
             reader = next(claiming, None)
         if reader is not None:

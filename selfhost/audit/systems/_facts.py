@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from ...core import units
 from ...machine.changes import with_implied
 from ...machine.record import (
+    FACTS,
     MAX_DISK_BYTES,
     MAX_MEMORY_BYTES,
     SCHEMA,
@@ -55,6 +56,8 @@ _ADDRESS = re.compile(
 
 class Facts:
     """The record of one machine while a system's answer is read."""
+
+    __slots__ = ("_lacks", "sources", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -123,6 +126,11 @@ class Facts:
             for fact, (reason, remedy) in self._lacks.items()
             if self.values.get(fact) is None
         ]
+        unread += [
+            {"fact": fact, "reason": "the answer does not hold it", "remedy": RECORD_IT}
+            for fact in FACTS
+            if self.values.get(fact) is None and fact not in self._lacks
+        ]
         return {
             "schema": SCHEMA,
             "name": name,
@@ -178,6 +186,22 @@ def labels(prefix: str, pairs: Mapping[str, Any]) -> dict[str, str]:
         if len(kept) < MAX_LABELS and name and text and not is_private(f"{name} {text}"):
             kept[f"{prefix}.{name}"] = text
     return kept
+
+
+# free labels by which people make classes of machines; others may hold anything, also what is
+# nobody's business
+_CLASS_KEYS = frozenset((
+    "az", "class", "cluster", "datacenter", "dc", "env", "environment", "group", "instance_type",
+    "job", "location", "partition", "pool", "rack", "region", "role", "service", "site", "stage",
+    "team", "tier", "type", "zone",
+))  # fmt: skip
+
+
+def of_classes(pairs: Any) -> dict[str, Any]:
+    """Of free labels those that make classes of machines."""
+    if not isinstance(pairs, Mapping):
+        return {}
+    return {key: value for key, value in pairs.items() if key in _CLASS_KEYS}
 
 
 def entry(value: Any, *keys: str) -> Any:

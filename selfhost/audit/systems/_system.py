@@ -80,6 +80,10 @@ class Answers:
         """What the last lines of such a text tell."""
         return ()
 
+    def forget(self, file: str) -> None:
+        """Drop what this file told of machines that `rest` would give: it is broken."""
+        self.files.discard(file)
+
     def rest(self) -> Iterable[tuple[str, Found]]:
         """Each machine that only all files together tell of, with the file of its first answer."""
         return ()

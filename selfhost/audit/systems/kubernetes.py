@@ -61,7 +61,7 @@ class KubernetesAnswers(Answers):
     def __init__(self) -> None:
         super().__init__()
         self._nodes: list[tuple[str, str | None, Facts, dict[str, str]]] = []
-        # generation and devices of each pool of a driver, by its node
+        # generation and devices of each pool of a driver, by its node, and the file of each node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
         self._file_of_slices: dict[str, str] = {}
         self._known: dict[object, Any] = {}
@@ -94,6 +94,12 @@ class KubernetesAnswers(Answers):
         elif _are_labels(members):
             self._add_node({"metadata": {"labels": members, "name": members.get(_HOST)}}, file)
         return ()
+
+    def forget(self, file: str) -> None:
+        super().forget(file)
+        self._nodes = [node for node in self._nodes if node[0] != file]
+        kept = {node for node, own in self._file_of_slices.items() if own != file}
+        self._pools = {key: pool for key, pool in self._pools.items() if key[0] in kept}
 
     def rest(self) -> Iterator[tuple[str, Found]]:
         devices = self._devices()

@@ -22,6 +22,7 @@ from ._facts import (
     labels,
     machine_name,
     memory,
+    of_classes,
     plain,
     put_disks,
     usable_volume,
@@ -163,6 +164,10 @@ class PrometheusAnswers(Answers):
             host = self._hosts.pop(instance)
             yield Found(_record(host, _name(host, "")))
 
+    def forget(self, file: str) -> None:
+        super().forget(file)
+        self._hosts = {key: host for key, host in self._hosts.items() if host.file != file}
+
     def rest(self) -> Iterator[tuple[str, Found]]:
         hosts, self._hosts = self._hosts, {}
         _join_cards(hosts)
@@ -199,8 +204,7 @@ def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> No
         size = whole(value)
         if size is not None:
             host.sizes[_SIZES[metric]] = size
-        own = {key: text for key, text in series.items() if key not in ("__name__", "instance")}
-        host.labels = host.labels or labels("prometheus", own)
+        host.labels = host.labels or labels("prometheus", of_classes(series))
     elif metric in _CARD_SIZES:
         _take_card(host, _CARD_SIZES[metric], series, value)
     elif metric in ("node_filesystem_avail_bytes", "node_filesystem_size_bytes"):

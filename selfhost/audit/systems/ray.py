@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, by_word, number_of, put_accelerators
-from ._facts import RECORD_IT, Facts, cores, entry, labels, machine_name, memory, plain
+from ._facts import RECORD_IT, Facts, cores, entry, labels, machine_name, memory, of_classes, plain
 from ._system import Answers, Found
 
 TYPE_CHECKING = False
@@ -82,8 +82,7 @@ def _record(node: Mapping[str, Any], resources: Mapping[str, Any]) -> dict[str, 
         "run `selfhost machine --format json` as a Ray task on each node",
     )  # fmt: skip
     own = entry(node, "Labels") or entry(node, "labels")
-    kept = {key: text for key, text in (own or {}).items() if not key.startswith("ray.io/")}
-    return machine.record(_name(node), labels("ray", kept))
+    return machine.record(_name(node), labels("ray", of_classes(own)))
 
 
 def _name(node: Mapping[str, Any]) -> str:

@@ -82,6 +82,11 @@ class SlurmAnswers(Answers):
         elif path == _GROUP:
             self._add_group(value, file)
 
+    def forget(self, file: str) -> None:
+        super().forget(file)
+        self._fields = {}
+        self._groups = {name: group for name, group in self._groups.items() if group[0] != file}
+
     def rest(self) -> Iterator[tuple[str, Found]]:
         for file, node in self._groups.values():
             yield file, Found(_record(node))
