@@ -219,7 +219,7 @@ class Reader:
             raise Unreadable(_nobodys(self._readers), line=text.line)
         number = text.line
         while (line := text.line_text()) is not None:
-            for found in reader.line(line.rstrip("\r"), file):
+            for found in reader.line(line.rstrip("\r"), file, number):
                 yield _entry(number, found)
             number += 1
         for found in reader.text_end(file):
@@ -327,6 +327,7 @@ def _doubled(key: str, line: int | None) -> Unreadable:
 
 
 def _entry(line: int | None, found: Found) -> Entry:
+    line = found.line or line
     if found.fault is None:
         return Entry(line, found.record)
     return Entry(line, None, Unreadable(found.fault, found.remedy))

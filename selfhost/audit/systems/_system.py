@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 class Found:
     """One machine of an answer: the `selfhost.machine/1` object, or the `fault` why there is none.
 
-    `remedy` is what to do about the fault.
+    `remedy` is what to do about the fault, `line` where it begins where that is another than that
+    of the part which shows its end.
     """
 
-    __slots__ = ("fault", "record", "remedy")
+    __slots__ = ("fault", "line", "record", "remedy")
 
     def __init__(
         self,
@@ -29,8 +30,9 @@ class Found:
         *,
         fault: str | None = None,
         remedy: str | None = None,
+        line: int | None = None,
     ) -> None:
-        self.record, self.fault, self.remedy = record, fault, remedy
+        self.record, self.fault, self.remedy, self.line = record, fault, remedy, line
 
 
 class Answers:
@@ -72,8 +74,8 @@ class Answers:
         """Whether a text that is no JSON and starts so is an answer of this system."""
         return False
 
-    def line(self, text: str, file: str) -> Iterable[Found]:
-        """What one line of such a text tells."""
+    def line(self, text: str, file: str, number: int) -> Iterable[Found]:
+        """What one line of such a text tells; `number` counts from 1."""
         return ()
 
     def text_end(self, file: str) -> Iterable[Found]:

@@ -180,7 +180,11 @@ def _volumes(facts: Mapping[str, Any]) -> list[Volume]:
 
 
 def _disk_source(volume: Volume | None, facts: Mapping[str, Any]) -> str:
-    whose = "of the account that Ansible uses" if facts.get("user_dir") else "taken as /home/user"
+    whose = (
+        "of the account that Ansible uses"
+        if facts.get("user_dir")
+        else "for which /home/user is assumed"
+    )
     mount = "" if volume is None else f" on {volume.mount}"
     return f"ansible_mounts, size_available{mount}: the home folder {whose} lies there"
 

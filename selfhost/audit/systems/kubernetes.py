@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
 _ITEM: Path = ("items", "[]")
 _HOST = "kubernetes.io/hostname"
-_POD = (
-    "run `selfhost machine --format json` in a pod on the node: the DaemonSet in docs/usage.md does"
-)
+_POD = "run `selfhost machine --format json` in a pod on the node"
 _DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
 _GPU_DISCOVERY = (
     "install the maker's GPU discovery, or read dynamic resource allocation too:"

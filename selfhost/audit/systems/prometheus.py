@@ -145,7 +145,7 @@ class PrometheusAnswers(Answers):
     def claims_text(self, start: str) -> bool:
         return re.match(r"(?:# (?:HELP|TYPE) |node_|DCGM_)", start.lstrip()) is not None
 
-    def line(self, text: str, file: str) -> tuple[Found, ...]:
+    def line(self, text: str, file: str, number: int) -> tuple[Found, ...]:
         if text.startswith("#") or not text.strip():
             return ()
         match = _SAMPLE.fullmatch(text.strip()[:100_000])

@@ -63,6 +63,7 @@ class SlurmAnswers(Answers):
         super().__init__()
         # of the node whose lines are read
         self._fields: dict[str, str] = {}
+        self._line = 1
         self._groups: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def claims(self, path: Path, value: Any) -> bool:
@@ -95,10 +96,11 @@ class SlurmAnswers(Answers):
     def claims_text(self, start: str) -> bool:
         return start.lstrip().startswith("NodeName=")
 
-    def line(self, text: str, file: str) -> Iterator[Found]:
+    def line(self, text: str, file: str, number: int) -> Iterator[Found]:
         """Lines of one node follow each other; with `-o` there is one."""
         if text.lstrip().startswith("NodeName=") or not text.strip():
             yield from self.text_end(file)
+            self._line = number
         matches = list(_FIELD.finditer(text))
         for match, following in zip(matches, [*matches[1:], None], strict=True):
             end = len(text) if following is None else following.start()
@@ -108,7 +110,7 @@ class SlurmAnswers(Answers):
     def text_end(self, file: str) -> Iterator[Found]:
         fields, self._fields = self._fields, {}
         if "name" in fields:
-            yield Found(_record(fields))
+            yield Found(_record(fields), line=self._line)
         elif fields:
             yield Found(fault="has fields of a node without its NodeName")
 

@@ -161,6 +161,22 @@ def test_lines_of_several_systems_are_told_apart() -> None:
         assert "no answer of a system" in problem.message
 
 
+def test_lines_of_a_text_are_those_of_its_nodes() -> None:
+    """`scontrol show node`, with -o and without: each node begins where its name stands."""
+    node = "NodeName={} RealMemory=1000\n"
+    fleet = loaded((node.format("a") + node.format("b") + node.format("a")).encode())
+    (problem,) = fleet.problems
+    assert problem.line == 3
+    assert "standard input:1" in problem.message
+    spread = (
+        "NodeName=a Arch=x86_64\n   RealMemory=1000 AllocMem=0\n\nNodeName=b\n   RealMemory=1\n"
+    )
+    assert [machine.memory_total_bytes for machine in loaded(spread.encode()).machines] == [
+        1000 << 20,
+        1 << 20,
+    ]
+
+
 def test_exit_code_and_name_stand_for_the_reader(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
