@@ -102,8 +102,8 @@ class SlurmAnswers(Answers):
             yield from self.text_end(file)
             self._line = number
         matches = list(_FIELD.finditer(text))
-        for match, following in zip(matches, [*matches[1:], None], strict=True):
-            end = len(text) if following is None else following.start()
+        ends = [match.start() for match in matches[1:]] + [len(text)]
+        for match, end in zip(matches, ends, strict=False):
             if match[1] in _KEYS:
                 self._fields[_KEYS[match[1]]] = text[match.end() : end].strip()
 
