@@ -6,15 +6,18 @@ import os
 from io import BytesIO
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.reading import Budget, Unreadable, open_input, read_records, too_large
+from ..core.reading import Budget, Unreadable, open_input, read_records
 from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
+from . import systems
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO
 
+    from ..core.reading import Entry
     from .progress import Progress
 
 # one recorded machine is about 4 kB; larger fleets are audited in parts
@@ -45,7 +48,12 @@ def load_machines(
     its own takes its file's name, and its line's number where the file holds several.
     `progress` is told how far it is.
     """
-    fleet = _Gathering("standard input" if path == "-" else path, progress)
+    try:
+        system, path = systems.named(path)
+    except systems.UnknownSystemError as error:
+        problem = Problem(file=path, message=error.message, remedy=error.remedy)
+        return Fleet(machines=(), problems=(problem,))
+    fleet = _Gathering("standard input" if path == "-" else path, progress, system)
     if path == "-" and stdin is not None:
         fleet.add_stream("standard input", BytesIO(stdin))
     elif path == "-":
@@ -55,6 +63,7 @@ def load_machines(
             fleet.add_file(os.path.join(path, name))
     else:
         fleet.add_file(path)
+    fleet.add_rest()
     return Fleet(machines=tuple(fleet.machines.values()), problems=fleet.faults.problems)
 
 
@@ -66,7 +75,7 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
         names = sorted(
             name
             for name in os.listdir(folder)
-            if name.endswith((".json", ".jsonl")) and not name.startswith(".")
+            if not name.startswith(".") and systems.is_read(folder, name)
         )
     except OSError as error:
         fleet.faults.append(
@@ -96,8 +105,11 @@ class _Gathering:
     for their memory adds up.
     """
 
-    def __init__(self, file: str, progress: Progress | None = None) -> None:
+    def __init__(
+        self, file: str, progress: Progress | None = None, system: str | None = None
+    ) -> None:
         self.progress = progress
+        self.reader = systems.Reader(system)
         self.machines: dict[str, Machine] = {}
         self.origins: dict[str, str] = {}
         self.faults = Faults(file)
@@ -108,10 +120,8 @@ class _Gathering:
         """The records of one file, which problems call `shown`."""
         file = shown or path
         try:
-            stream, size = open_input(path)
+            stream, _ = open_input(path)
             with stream:
-                if size is not None and size > MAX_FLEET_BYTES:
-                    raise too_large(MAX_FLEET_BYTES)
                 self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
@@ -122,10 +132,20 @@ class _Gathering:
         """The records of one stream: none of them where the whole is no list of records, or
         more than an audit takes.
         """
+        self._take(file, self._entries(file, stream))
+
+    def add_rest(self) -> None:
+        """The machines that several answers of a system tell of together."""
+        from itertools import groupby
+
+        for file, group in groupby(self.reader.rest(), key=lambda pair: pair[0]):
+            self._take(file, (entry for _, entry in group))
+
+    def _take(self, file: str, entries: Iterator[systems.Entry | Entry]) -> None:
         signs_left = self.budget.signs_left
         faults = Faults(file)
         try:
-            records, count = self._records_of(file, stream, faults)
+            records, count = self._records_of(file, entries, faults)
         except Unreadable as error:
             self.budget.signs_left = signs_left
             remedy = error.remedy or RECORD_IT
@@ -142,16 +162,13 @@ class _Gathering:
             self._add(file, line, machine)
 
     def _records_of(
-        self, file: str, stream: IO[bytes], faults: Faults
+        self, file: str, entries: Iterator[systems.Entry | Entry], faults: Faults
     ) -> tuple[list[tuple[int | None, int, Machine]], int]:
-        """The machines of a stream, each with its line and its number, and how many records it
+        """The machines of these records, each with its line and its number, and how many records it
         holds; `faults` takes what is wrong with single records, `Unreadable` ends the whole.
         """
         records: list[tuple[int | None, int, Machine]] = []
         count = 0
-        entries = read_records(
-            stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget
-        )
         for entry in entries:
             if self.progress is not None:
                 self.progress.read(self.read + count)
@@ -172,9 +189,22 @@ class _Gathering:
                 faults.extend(error, line=entry.line)
             else:
                 records.append((entry.line, count, machine))
-        if not count and not faults:
+        if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
         return records, count
+
+    def _entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
+        """The records of a stream: our own, and those that answers of other systems become."""
+        start, stream = systems.peeked(stream)
+        if self.reader.system is not None or systems.is_foreign(start):
+            yield from self.reader.entries(stream, file)
+            return
+        entries = read_records(
+            stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget
+        )
+        for entry in entries:
+            of_others = self.reader.of_value(entry.value, entry.line, file)
+            yield from (entry,) if of_others is None else of_others
 
     def _add(self, file: str, line: int | None, machine: Machine) -> None:
         if machine.name not in self.machines:

@@ -36,7 +36,11 @@ def parser() -> Parser:
     parser.add_argument(
         "--machines",
         metavar="FILE|DIR|-",
-        help="recorded machines to judge instead of this one",
+        help="machines to judge instead of this one: records, or what another system knows of"
+        " them (kubernetes:nodes.json)",
+    )
+    parser.add_argument(
+        "--anonymize", action="store_true", help="hash the machines' names in every report"
     )
     parser.add_argument(
         "--init", action="store_true", help="write a policy to start from, and stop"
@@ -131,6 +135,11 @@ def _run(words: list[str]) -> int:
         from ..audit.baseline import since
 
         audit = since(audit, baseline)
+    if options.anonymize:
+        from ..audit.anonymize import Pseudonyms, anonymous
+
+        names = Pseudonyms(machine.name for machine in machines)
+        audit = anonymous(audit, names, options.machines or "")
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code

@@ -1,0 +1,351 @@
+"""Records that other systems hold already: the answers of Ansible, Kubernetes, Slurm and others
+become `selfhost.machine/1` objects.
+
+Every module here whose name has no underscore is one system; `modules` finds them. An answer is
+recognized by its content, or named before the file: `kubernetes:nodes.json`, `slurm:-`. It is read
+part by part, so that memory is that of one machine's part, whatever the length of the text. Parts
+of our own records pass through unchanged, so that a file or a folder may mix systems.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from ...core.errors import InputError
+from ...core.json_items import ITEM, Part, Text, parts_of, read_parts
+from ...core.reading import LARGE, Unreadable, encoding_of, open_file, read_some, shown
+from ...core.spelling import nearest
+from ...machine.record import FACTS, MAX_FILE_BYTES
+from ._system import Answers, Found, opens
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import IO, Any, cast
+else:
+
+    def cast(_, value):
+        return value
+
+
+# of one stream; beyond it lies no fleet, but a stream without end
+MAX_STREAM_BYTES = 16 << 30
+# by which an answer is recognized
+_START = 1 << 16
+_OWN_SIGN = '"selfhost.machine/'
+
+
+class Entry:
+    """One machine of a stream: its `selfhost.machine/1` object, or the `fault` why there is none.
+
+    `line` is where it begins, None where the text has only one or where several lines tell of it.
+    `doubled` are keys that stand twice in one object, `more_doubled` counts those not listed.
+    """
+
+    __slots__ = ("doubled", "fault", "line", "more_doubled", "value")
+
+    def __init__(
+        self,
+        line: int | None,
+        value: Any,
+        fault: Unreadable | None = None,
+        doubled: Sequence[str] = (),
+        more_doubled: int = 0,
+    ) -> None:
+        self.line, self.value, self.fault = line, value, fault
+        self.doubled, self.more_doubled = doubled, more_doubled
+
+
+@lru_cache(1)
+def names() -> tuple[str, ...]:
+    """The systems that can be named, sorted: `ansible`, `aws`, …"""
+    import pkgutil
+
+    return tuple(sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name[0] != "_"))
+
+
+def readers(system: str | None = None) -> list[Answers]:
+    """A new reader of every system, or of the named one alone."""
+    from importlib import import_module
+
+    wanted = names() if system is None else (system,)
+    return [import_module(f".{name}", __name__).READER() for name in wanted]
+
+
+class UnknownSystemError(InputError, LookupError):
+    """What stands before the colon is no system whose answers are read."""
+
+
+def named(path: str) -> tuple[str | None, str]:
+    """`kubernetes:-` -> the system and the path; None where the path names no system.
+
+    A file or folder that has the whole as its name is that file. Raises `UnknownSystemError` for a
+    word before the colon that is nearly a system's name, or that stands before `-`.
+    """
+    word, colon, rest = path.partition(":")
+    if not colon or not word.isidentifier() or os.path.lexists(path):
+        return None, path
+    if word in names() and rest:
+        return word, rest
+    guess = nearest(word, names())
+    if len(word) == 1 or not (guess or rest == "-"):
+        return None, path
+    raise UnknownSystemError(
+        f"no system is called {word!r}",
+        remedy=f"did you mean {guess}:{rest or '-'}?" if guess else f"one of {', '.join(names())}",
+        nearest=(guess,) if guess else (),
+    )
+
+
+def peeked(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
+    """The first bytes of a stream, and a stream that gives them again. Raises `Unreadable`."""
+    start = read_some(stream, _START)
+    return start, cast("IO[bytes]", _Rejoined(start, stream))
+
+
+class _Rejoined:
+    """A stream of which the first bytes were read already."""
+
+    def __init__(self, start: bytes, stream: IO[bytes]) -> None:
+        self._start, self._stream = start, stream
+        self.fileno = stream.fileno
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes more."""
+        if not self._start:
+            return self._stream.read(size)
+        piece, self._start = self._start[:size], self._start[size:]
+        return piece
+
+
+def is_foreign(start: bytes) -> bool:
+    """Whether a stream that starts so holds an answer of a system that is read.
+
+    A stream that begins with a record of our own does not, though its other lines may.
+    """
+    text = start.decode(encoding_of(start), "ignore")
+    if _OWN_SIGN in text:
+        return False
+    return any(mark in text for reader in readers() for mark in reader.marks)
+
+
+def is_read(folder: str, name: str) -> bool:
+    """Whether a file of a folder is read: those of `*.json`, `*.jsonl`, `*.prom` and `*.txt`, and
+    what `ansible --tree` writes, which is called as its host.
+    """
+    if name.endswith((".json", ".jsonl", ".prom")):
+        return True
+    try:
+        stream, _ = open_file(os.path.join(folder, name))
+        with stream:
+            start = read_some(stream, _START)
+    except Unreadable:
+        return False
+    if name.endswith(".txt"):
+        return is_foreign(start)
+    return b'"ansible_facts"' in start and start.lstrip()[:1] == b"{"
+
+
+class Reader:
+    """Reads the streams of one run, in the order they are given; `rest` gives what is left at the
+    end. `system` is the one that was named, None to recognize each document.
+    """
+
+    def __init__(self, system: str | None = None) -> None:
+        self.system = system
+        # those of the systems are loaded when the first answer is read
+        self._readers: list[Answers] = []
+
+    def _load(self) -> None:
+        if not self._readers:
+            self._readers = readers(self.system)
+            self._opens = opens([path for reader in self._readers for path in reader.opened])
+
+    def of_value(self, value: Any, line: int | None, file: str) -> Iterator[Entry] | None:
+        """The machines of a document that was parsed; None for one of our own records."""
+        if not isinstance(value, Mapping) or "schema" in value or any(map(value.get, FACTS)):
+            return None
+        self._load()
+        return self._of_parts(parts_of(value, self._opens, line or 1), file)
+
+    def entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
+        """The machines of one stream. Raises `Unreadable` for the whole, also after entries."""
+        try:
+            yield from self._entries(stream, file)
+        except Unreadable:
+            # what nobody vouches for whole tells of no machine
+            for reader in self._readers:
+                reader.forget(file)
+            raise
+
+    def _entries(self, stream: IO[bytes], file: str) -> Iterator[Entry]:
+        text = Text(stream, max_bytes=MAX_STREAM_BYTES, max_part_bytes=MAX_FILE_BYTES)
+        sign = text.sign()
+        if not sign:
+            raise Unreadable("is empty")
+        self._load()
+        if sign not in "[{":
+            yield from self._of_lines(text, file)
+        else:
+            yield from self._of_parts(read_parts(text, self._opens), file)
+
+    def _of_parts(self, parts: Iterable[Part], file: str) -> Iterator[Entry]:
+        is_named = self.system is not None
+        document = _Document(self._readers, file, is_named=is_named)
+        for part in parts:
+            if part.path is None:
+                yield from document.end()
+                document = _Document(self._readers, file, is_named=is_named)
+            else:
+                yield from document.part(part)
+
+    def awaits(self, file: str) -> bool:
+        """Whether `rest` will give machines that this file tells of."""
+        return any(file in reader.files for reader in self._readers)
+
+    def rest(self) -> Iterator[tuple[str, Entry]]:
+        """Each machine that all streams together tell of, with the file of its first answer."""
+        for reader in self._readers:
+            # of a system whose answers no stream held there is nothing
+            for file, found in reader.rest():
+                yield file, _entry(None, found)
+
+    def _of_lines(self, text: Text, file: str) -> Iterator[Entry]:
+        start = text.start(_START)
+        reader = next((reader for reader in self._readers if reader.claims_text(start)), None)
+        if reader is None:
+            raise Unreadable(_nobodys(self._readers), line=text.line)
+        number = text.line
+        while (line := text.line_text()) is not None:
+            for found in reader.line(line.rstrip("\r"), file, number):
+                yield _entry(number, found)
+            number += 1
+        for found in reader.text_end(file):
+            yield _entry(number, found)
+
+
+class _Document:
+    """One document while it is read: whose answer it is, and its members until that is known."""
+
+    def __init__(self, all_readers: list[Answers], file: str, *, is_named: bool) -> None:
+        self._readers, self._file, self._is_named = all_readers, file, is_named
+        self._reader: Answers | None = None
+        self._members: dict[str, Any] = {}
+        self._line: int | None = None
+        self._from = 0
+        self._doubled: list[str] = []
+        self._more_doubled = 0
+        self._items = 0
+        self._whole: Part | None = None
+
+    def part(self, part: Part) -> Iterator[Entry]:
+        """The machines that one part tells of."""
+        path = part.path
+        assert path is not None
+        if self._line is None:
+            self._line, self._from = part.line, part.place
+        if part.is_opened:
+            if len(path) == 1 and path[0] != ITEM:
+                self._members[path[0]] = None
+            return
+        self._check_doubled(part)
+        if not path:
+            self._whole = part
+            return
+        self._items += path[-1] == ITEM
+        if self._reader is None:
+            claiming = (reader for reader in self._readers if reader.claims(path, part.value))
+            self._reader = next(claiming, None)
+        if self._reader is not None:
+            yield from self._found(self._reader.part(path, part.value, self._file), part.line)
+        self._keep(path, part.value, part.place)
+
+    def end(self) -> Iterator[Entry]:
+        """The machines that the document tells of as a whole."""
+        if self._line is None:
+            return
+        if self._whole is not None:
+            fault = Unreadable(f"holds {_kind(self._whole.value)}, not an object", _name_one())
+            yield Entry(self._whole.line, None, fault)
+            return
+        members = self._members
+        reader = self._reader
+        if reader is None and not self._items:
+            claiming = (reader for reader in self._readers if reader.claims_whole(members))
+            reader = next(claiming, None)
+        if reader is not None:
+            yield from self._found(reader.whole(members, self._file), self._line)
+        elif "schema" in members or any(fact in members for fact in FACTS):
+            yield Entry(self._line, members, None, self._doubled, self._more_doubled)
+        else:
+            yield Entry(self._line, None, Unreadable(self._not_read(), _name_one()))
+
+    def _keep(self, path: tuple[str, ...], value: Any, place: int) -> None:
+        """Remember a member of the document; of one whose reader is known only what is short."""
+        if len(path) != 1:
+            return
+        if self._reader is None:
+            if place - self._from > MAX_FILE_BYTES:
+                raise Unreadable(
+                    f"has a record of more than {MAX_FILE_BYTES:,} bytes",
+                    line=self._line,
+                    kind=LARGE,
+                )
+            self._members[path[0]] = value
+        elif isinstance(value, str | int | float | bool):
+            self._members[path[0]] = value
+
+    def _check_doubled(self, part: Part) -> None:
+        if not part.doubled:
+            return
+        if self._reader is None and len(part.path or ()) == 1:
+            self._doubled += part.doubled
+            self._more_doubled += part.more_doubled
+        if self._reader is not None or len(part.path or ()) > 1:
+            raise _doubled(part.doubled[0], part.line)
+
+    def _found(self, machines: Iterable[Found], line: int) -> Iterator[Entry]:
+        if self._doubled:
+            raise _doubled(self._doubled[0], self._line)
+        for found in machines:
+            yield _entry(line, found)
+
+    def _not_read(self) -> str:
+        if self._is_named:
+            return (
+                f"is no answer of {self._readers[0].title}: `{self._readers[0].command}` gives one"
+            )
+        if self._items:
+            return "is a list of other things than machines"
+        return "is no machine record, and no answer of a system that is read"
+
+
+def _doubled(key: str, line: int | None) -> Unreadable:
+    return Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one", line=line)
+
+
+def _entry(line: int | None, found: Found) -> Entry:
+    line = found.line or line
+    if found.fault is None:
+        return Entry(line, found.record)
+    return Entry(line, None, Unreadable(found.fault, found.remedy))
+
+
+def _nobodys(all_readers: list[Answers]) -> str:
+    if len(all_readers) == 1:
+        return f"is no answer of {all_readers[0].title}: `{all_readers[0].command}` gives one"
+    return "is neither JSON nor a text of a system that is read"
+
+
+def _name_one() -> str:
+    return f"read are {', '.join(names())}, and records of `selfhost machine --format json`"
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list) else "a plain value"

@@ -1,0 +1,109 @@
+"""What a module of this package provides: one system, and the reader of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from re import Pattern
+    from typing import Any
+
+    Path = tuple[str, ...]
+    # of keys, or patterns that a whole key matches
+    Opened = tuple[str | Pattern[str], ...]
+
+
+class Found:
+    """One machine of an answer: the `selfhost.machine/1` object, or the `fault` why there is none.
+
+    `remedy` is what to do about the fault, `line` where it begins where that is another than that
+    of the part which shows its end.
+    """
+
+    __slots__ = ("fault", "line", "record", "remedy")
+
+    def __init__(
+        self,
+        record: dict[str, Any] | None = None,
+        *,
+        fault: str | None = None,
+        remedy: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        self.record, self.fault, self.remedy, self.line = record, fault, remedy, line
+
+
+class Answers:
+    """Reads the answers of one system, of all files of a run: what two of them say of one machine
+    is joined.
+
+    A module of this package has one subclass, which it calls `READER`. `system` is its name on
+    the command line, `title` its name for people, `command` what gives an answer. `opened` are
+    paths of lists and objects that may be long, whose items come one by one.
+    """
+
+    system = ""
+    title = ""
+    command = ""
+    marks: tuple[str, ...] = ()
+    opened: tuple[Opened, ...] = ()
+
+    def __init__(self) -> None:
+        # those that tell of machines which `rest` will give
+        self.files: set[str] = set()
+
+    def claims(self, path: Path, value: Any) -> bool:
+        """Whether a part of a document shows that it is an answer of this system."""
+        return False
+
+    def claims_whole(self, members: Mapping[str, Any]) -> bool:
+        """Whether a document of these members is one; lists that were opened are None."""
+        return False
+
+    def part(self, path: Path, value: Any, file: str) -> Iterable[Found]:
+        """What one part of an answer tells."""
+        return ()
+
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterable[Found]:
+        """What the other parts of an answer tell, once it has ended."""
+        return ()
+
+    def claims_text(self, start: str) -> bool:
+        """Whether a text that is no JSON and starts so is an answer of this system."""
+        return False
+
+    def line(self, text: str, file: str, number: int) -> Iterable[Found]:
+        """What one line of such a text tells; `number` counts from 1."""
+        return ()
+
+    def text_end(self, file: str) -> Iterable[Found]:
+        """What the last lines of such a text tell."""
+        return ()
+
+    def forget(self, file: str) -> None:
+        """Drop what this file told of machines that `rest` would give: it is broken."""
+        self.files.discard(file)
+
+    def rest(self) -> Iterable[tuple[str, Found]]:
+        """Each machine that only all files together tell of, with the file of its first answer."""
+        return ()
+
+
+def opens(paths: Iterable[Opened]) -> Callable[[Path], bool]:
+    """Whether a path is one of those."""
+    plain = {path for path in paths if all(isinstance(key, str) for key in path)}
+    patterns = [path for path in paths if path not in plain]
+
+    def is_opened(path: Path) -> bool:
+        return path in plain or any(
+            len(path) == len(pattern)
+            and all(
+                wanted == key if isinstance(wanted, str) else wanted.fullmatch(key) is not None
+                for wanted, key in zip(pattern, path, strict=True)
+            )
+            for pattern in patterns
+        )
+
+    return is_opened

@@ -1,0 +1,200 @@
+"""Ansible: the facts of its `setup` module, one host a file (`--tree`) or one a line.
+
+Sizes are MiB where the key ends in `_mb` (lib/ansible/module_utils/facts/hardware/linux.py divides
+/proc/meminfo's kB by 1024), bytes in `ansible_mounts`. The fact cache is no answer: its format is
+the cache plugin's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from ...core import units
+from ._facts import (
+    SOME_HOME,
+    Facts,
+    Volume,
+    cores,
+    count,
+    entry,
+    labels,
+    machine_name,
+    memory,
+    plain,
+    put_disks,
+    usable_volume,
+    volume_of,
+    whole,
+)
+from ._system import Answers, Found
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._system import Path
+
+LOCAL_FACT = (
+    "install the record as a local fact, /etc/ansible/facts.d/selfhost.fact, which prints"
+    " `selfhost machine --format json`"
+)
+# in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
+_CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
+_PREFIX = "ansible_"
+
+
+class AnsibleAnswers(Answers):
+    """Facts under `ansible_facts`, as the module answers, or alone, with the prefix or without."""
+
+    system = "ansible"
+    title = "Ansible"
+    command = "ansible all -m setup --tree DIR"
+    marks = (
+        '"ansible_facts"',
+        'memtotal_mb"',
+    )
+
+    def claims(self, path: Path, value: Any) -> bool:
+        return path == ("ansible_facts",) and isinstance(value, Mapping)
+
+    def claims_whole(self, members: Mapping[str, Any]) -> bool:
+        return any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")) or (
+            members.get("unreachable") is True or members.get("failed") is True
+        )
+
+    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+        if path == ("ansible_facts",) and isinstance(value, Mapping):
+            yield Found(_record(value, file))
+
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+        if members.get("unreachable") is True or members.get("failed") is True:
+            yield Found(fault="Ansible did not reach this host, or its setup failed")
+        elif any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")):
+            yield Found(_record(members, file))
+
+
+READER = AnsibleAnswers
+
+
+def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
+    facts = {key.removeprefix(_PREFIX): value for key, value in answer.items()}
+    name = _name(facts, file)
+    own = entry(facts, "local", "selfhost")
+    if isinstance(own, Mapping) and "schema" in own:
+        # the whole record, as selfhost on the host itself printed it
+        return {**own, "name": name or own.get("name")}
+    machine = Facts()
+    machine.put_platform(facts.get("system"), facts.get("architecture"), "ansible_system")
+    machine.note("architecture", "ansible_architecture")
+    kind = plain(facts.get("virtualization_type"), 60)
+    is_guest = facts.get("virtualization_role") == "guest"
+    _put_memory(machine, facts, kind if is_guest and kind in _CONTAINERS else None)
+    _put_processor(machine, facts)
+    volume = volume_of(_volumes(facts), plain(facts.get("user_dir"), 1000) or SOME_HOME)
+    put_disks(machine, volume, _disk_source(volume, facts), LOCAL_FACT)
+    if is_guest and kind:
+        machine.put(
+            "scope", "container" if kind in _CONTAINERS else "vm", "ansible_virtualization_type"
+        )
+    elif facts.get("virtualization_role") in ("host", "NA"):
+        machine.put("scope", "host", "ansible_virtualization_role")
+    machine.lacks(
+        ("instruction_sets", "accelerators", "models_present", "runtimes", "disks", "read_at",
+         "memory_bandwidth_bytes_per_second", "cpu_cores_performance", "memory_total_bytes"),
+        "Ansible's facts do not hold it",
+        LOCAL_FACT,
+    )  # fmt: skip
+    return machine.record(name, _labels(facts))
+
+
+def _name(facts: Mapping[str, Any], file: str) -> str | None:
+    """The inventory's name, which a file of `--tree` has; else the host's own."""
+    base = os.path.basename(file)
+    of_tree = None if base.endswith((".json", ".jsonl")) or base == file else base
+    return machine_name(of_tree, facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
+
+
+def _put_memory(machine: Facts, facts: Mapping[str, Any], container: str | None) -> None:
+    total = memory(facts.get("memtotal_mb"), units.MIB)
+    free = memory(entry(facts, "memory_mb", "nocache", "free"), units.MIB)
+    source = "ansible_memtotal_mb, MiB rounded down"
+    if container is None:
+        machine.put_memory(total, source)
+        machine.put_available(
+            free,
+            "ansible_memory_mb.nocache.free: what is free without the page cache;"
+            " ansible_memfree_mb counts the cache as used",
+        )
+    else:
+        machine.put("memory_total_bytes", total, source)
+        machine.lacks(
+            ("memory_limit_bytes", "memory_available_bytes"),
+            f"Ansible ran in a container ({container}), where its facts give the memory of the"
+            " host and not the container's limit",
+            LOCAL_FACT,
+        )
+    machine.put(
+        "swap_free_bytes", whole(facts.get("swapfree_mb"), units.MIB), "ansible_swapfree_mb, MiB"
+    )
+    machine.lacks(
+        ("memory_limit_bytes", "memory_available_bytes", "swap_free_bytes"),
+        "these facts do not hold it",
+        "gather all facts: `ansible all -m setup --tree DIR`",
+    )
+
+
+def _put_processor(machine: Facts, facts: Mapping[str, Any]) -> None:
+    packages, each = count(facts.get("processor_count")), count(facts.get("processor_cores"))
+    if packages and each:
+        machine.put(
+            "cpu_cores_physical",
+            packages * each,
+            "ansible_processor_count times ansible_processor_cores",
+        )
+    machine.put("cpu_cores_usable", cores(facts.get("processor_nproc")), "ansible_processor_nproc")
+    if "cpu_cores_usable" not in machine.values:
+        machine.put(
+            "cpu_cores_usable", cores(facts.get("processor_vcpus")), "ansible_processor_vcpus"
+        )
+    # number, maker and model of each thread, one after the other; on Arm the number and the model
+    words = facts.get("processor")
+    if isinstance(words, list) and words:
+        machine.put("cpu_model", plain(words[min(2, len(words) - 1)]), "ansible_processor")
+    machine.lacks(
+        ("cpu_cores_physical", "cpu_cores_usable", "cpu_model"), "these facts do not hold it"
+    )
+
+
+def _volumes(facts: Mapping[str, Any]) -> list[Volume]:
+    mounts = facts.get("mounts")
+    rows = [row for row in mounts if isinstance(row, Mapping)] if isinstance(mounts, list) else []
+    volumes = (
+        usable_volume(
+            row.get("mount"), row.get("size_available"), row.get("size_total"), row.get("fstype")
+        )
+        for row in rows
+    )
+    return [volume for volume in volumes if volume is not None]
+
+
+def _disk_source(volume: Volume | None, facts: Mapping[str, Any]) -> str:
+    whose = (
+        "of the account that Ansible uses"
+        if facts.get("user_dir")
+        else "for which /home/user is assumed"
+    )
+    mount = "" if volume is None else f" on {volume.mount}"
+    return f"ansible_mounts, size_available{mount}: the home folder {whose} lies there"
+
+
+def _labels(facts: Mapping[str, Any]) -> dict[str, str]:
+    return labels(
+        "ansible",
+        {
+            "groups": facts.get("group_names"),
+            "distribution": facts.get("distribution"),
+            "distribution_version": facts.get("distribution_version"),
+        },
+    )

@@ -1,0 +1,543 @@
+"""Kubernetes: nodes, with the labels of Node Feature Discovery and of makers' GPU discovery, and
+the ResourceSlices of dynamic resource allocation.
+
+`status.capacity` is the machine's, `status.allocatable` what all pods together may have
+(https://kubernetes.io/docs/reference/node/node-status/): a budget, not what is free.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from ...core import units
+from ...machine import gpus
+from ._accelerators import MAX_CARDS, Kind, number_of, put_accelerators
+from ._facts import (
+    Facts,
+    cores,
+    count,
+    entry,
+    labels,
+    machine_name,
+    memory,
+    plain,
+    quantity,
+    whole,
+)
+from ._system import Answers, Found
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._system import Path
+
+_ITEM: Path = ("items", "[]")
+_HOST = "kubernetes.io/hostname"
+_POD = "run `selfhost machine --format json` in a pod on the node"
+_DISCOVERY = "install Node Feature Discovery, which labels nodes with the processor's features"
+_GPU_DISCOVERY = (
+    "install the maker's GPU discovery, or read dynamic resource allocation too:"
+    " `kubectl get nodes,resourceslices -o json`"
+)
+
+
+class KubernetesAnswers(Answers):
+    """Nodes and ResourceSlices of all answers, joined by the node's name."""
+
+    system = "kubernetes"
+    title = "Kubernetes"
+    command = "kubectl get nodes -o json"
+    marks = (
+        '"apiVersion"',
+        '"kubernetes.io/',
+    )
+    opened = (("items",),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nodes: list[tuple[str, str | None, Facts, dict[str, str]]] = []
+        # generation and devices of each pool of a driver, by its node, and the file of each node
+        self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
+        self._file_of_slices: dict[str, str] = {}
+        self._known: dict[object, Any] = {}
+
+    def claims(self, path: Path, value: Any) -> bool:
+        return path == _ITEM and (_is_node(value) or entry(value, "kind") == "ResourceSlice")
+
+    def claims_whole(self, members: Mapping[str, Any]) -> bool:
+        return (
+            _is_node(members)
+            or members.get("kind") in ("NodeList", "ResourceSlice", "ResourceSliceList")
+            or _is_empty_list(members)
+            or _are_labels(members)
+        )
+
+    def part(self, path: Path, value: Any, file: str) -> tuple[Found, ...]:
+        if path != _ITEM:
+            return ()
+        if entry(value, "kind") == "ResourceSlice":
+            self._add_slice(value, file)
+        elif _is_node(value):
+            self._add_node(value, file)
+        return ()
+
+    def whole(self, members: Mapping[str, Any], file: str) -> tuple[Found, ...]:
+        if members.get("kind") == "ResourceSlice":
+            self._add_slice(members, file)
+        elif _is_node(members):
+            self._add_node(members, file)
+        elif _are_labels(members):
+            self._add_node({"metadata": {"labels": members, "name": members.get(_HOST)}}, file)
+        return ()
+
+    def forget(self, file: str) -> None:
+        super().forget(file)
+        self._nodes = [node for node in self._nodes if node[0] != file]
+        kept = {node for node, own in self._file_of_slices.items() if own != file}
+        self._pools = {key: pool for key, pool in self._pools.items() if key[0] in kept}
+
+    def rest(self) -> Iterator[tuple[str, Found]]:
+        devices = self._devices()
+        self._nodes.reverse()
+        while self._nodes:
+            file, name, machine, kept = self._nodes.pop()
+            own = devices.pop(name or "", None)
+            if own is not None:
+                machine.unshare()
+                _put_devices(machine, own)
+            yield file, Found(machine.record(name, kept))
+        for name, kinds in devices.items():
+            machine = Facts()
+            _put_devices(machine, kinds)
+            machine.lacks(
+                _OF_NODES,
+                "a ResourceSlice tells of devices, not of their node",
+                "read the nodes too: `kubectl get nodes,resourceslices -o json`",
+            )
+            yield self._file_of_slices[name], Found(machine.record(machine_name(name), {}))
+
+    def _add_node(self, node: Mapping[str, Any], file: str) -> None:
+        all_labels = _labels_of(node)
+        machine = _machine_of(node, all_labels)
+        name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
+        _lack_accelerators(machine)
+        machine.share(self._known)
+        self.files.add(file)
+        self._nodes.append((file, name, machine, _kept_labels(node, all_labels)))
+
+    def _add_slice(self, resource_slice: Mapping[str, Any], file: str) -> None:
+        """Keep the devices of the pool's newest generation: a driver that changes a pool counts up
+        (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/resource-slice-v1/).
+        """
+        spec = resource_slice.get("spec")
+        node, driver = plain(entry(spec, "nodeName"), 253), plain(entry(spec, "driver"), 253)
+        if node is None or driver is None:
+            return
+        key = (node, driver, plain(entry(spec, "pool", "name"), 253) or "")
+        generation = whole(entry(spec, "pool", "generation")) or 0
+        kinds = _kinds_of(driver, entry(spec, "devices"))
+        before, others = self._pools.get(key, (generation, []))
+        if generation == before:
+            self._pools[key] = (generation, [*others, *kinds][:MAX_CARDS])
+        elif generation > before:
+            self._pools[key] = (generation, kinds)
+        self.files.add(file)
+        self._file_of_slices.setdefault(node, file)
+
+    def _devices(self) -> dict[str, list[Kind]]:
+        """The devices of each node that has any."""
+        devices: dict[str, list[Kind]] = {}
+        for (node, _, _), (_, kinds) in self._pools.items():
+            if kinds:
+                devices.setdefault(node, []).extend(kinds)
+        return devices
+
+
+READER = KubernetesAnswers
+
+
+def _is_node(value: Any) -> bool:
+    kind = entry(value, "kind")
+    return kind == "Node" or (kind is None and entry(value, "status", "capacity") is not None)
+
+
+def _is_empty_list(members: Mapping[str, Any]) -> bool:
+    return members.get("kind") == "List" and "items" in members
+
+
+def _are_labels(members: Mapping[str, Any]) -> bool:
+    return any(isinstance(members.get(key), str) for key in (_HOST, "kubernetes.io/arch"))
+
+
+def _labels_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = entry(node, "metadata", "labels")
+    return found if isinstance(found, Mapping) else {}
+
+
+# ------------------------------------------------------------------ a node
+
+_OF_NODES = (
+    "system", "architecture", "memory_total_bytes", "memory_limit_bytes",
+    "memory_available_bytes", "cpu_cores_usable", "instruction_sets", "disks",
+)  # fmt: skip
+
+
+def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
+    """What a node states of itself, its accelerators as labels and resources tell them."""
+    machine = Facts()
+    info = entry(node, "status", "nodeInfo")
+    architecture = entry(info, "architecture") or all_labels.get("kubernetes.io/arch")
+    system = entry(info, "operatingSystem") or all_labels.get("kubernetes.io/os")
+    machine.put_platform(system, architecture, "node, status.nodeInfo or label kubernetes.io/…")
+    capacity = entry(node, "status", "capacity")
+    allocatable = entry(node, "status", "allocatable")
+    _put_memory(machine, capacity, allocatable)
+    usable = cores(quantity(entry(allocatable, "cpu")))
+    machine.put(
+        "cpu_cores_usable", usable, "node, status.allocatable.cpu: a budget of all pods together"
+    )
+    if usable is None:
+        machine.put(
+            "cpu_cores_usable", cores(quantity(entry(capacity, "cpu"))), "node, status.capacity.cpu"
+        )
+    _put_features(machine, all_labels, entry(capacity, "cpu"))
+    _put_labelled_accelerators(machine, all_labels, capacity)
+    machine.lacks(
+        ("memory_available_bytes", "swap_free_bytes"),
+        "a node states what pods may have in all, not what is free now",
+        _POD,
+    )
+    machine.lacks(
+        "disks",
+        "ephemeral-storage is a budget of all pods, not what is free where models are stored",
+        _POD,
+    )
+    machine.lacks(_OF_NODES, "the answer does not hold it", "`kubectl get nodes -o json`")
+    machine.lacks(
+        ("scope", "cpu_model", "cpu_cores_physical", "cpu_cores_performance", "models_present",
+         "memory_bandwidth_bytes_per_second", "runtimes", "read_at"),
+        "a node does not state it",
+        _POD,
+    )  # fmt: skip
+    return machine
+
+
+def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
+    total = memory(quantity(entry(capacity, "memory")))
+    budget = memory(quantity(entry(allocatable, "memory")))
+    machine.put("memory_total_bytes", total, "node, status.capacity.memory")
+    if budget is not None and total is not None:
+        budget = min(budget, total)
+    machine.put(
+        "memory_limit_bytes",
+        budget or total,
+        "node, status.allocatable.memory: a budget, what all pods together may have"
+        if budget
+        else "node, status.capacity.memory: no budget is stated",
+    )
+
+
+_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
+# Node Feature Discovery's names (github.com/klauspost/cpuid) -> Linux kernel names, where lower
+# case does not give them
+_SETS = {
+    "AESNI": "aes", "AMXBF16": "amx_bf16", "AMXFP16": "amx_fp16", "AMXINT8": "amx_int8",
+    "AMXTILE": "amx_tile", "AVX512BF16": "avx512_bf16", "AVX512BITALG": "avx512_bitalg",
+    "AVX512FP16": "avx512_fp16", "AVX512VBMI2": "avx512_vbmi2", "AVX512VNNI": "avx512_vnni",
+    "AVX512VP2INTERSECT": "avx512_vp2intersect", "AVX512VPOPCNTDQ": "avx512_vpopcntdq",
+    "AVXIFMA": "avx_ifma", "AVXNECONVERT": "avx_ne_convert", "AVXVNNI": "avx_vnni",
+    "AVXVNNIINT8": "avx_vnni_int8", "FMA3": "fma", "SHA": "sha_ni",
+}  # fmt: skip
+# which it hides by default (docs/usage/customization-guide.md and features.md, attributeBlacklist):
+# without a label they may be there
+_HIDDEN_SETS = (
+    "abm", "bmi1", "bmi2", "cmov", "cx16", "erms", "f16c", "mmx", "mmxext", "nx", "pclmulqdq",
+    "pni", "popcnt", "rdrand", "rdseed", "rdtscp", "sse", "sse2", "sse4_1", "sse4_2", "ssse3",
+)  # fmt: skip
+
+
+def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -> None:
+    names = [
+        key.removeprefix(_FEATURE)
+        for key, value in all_labels.items()
+        if key.startswith(_FEATURE) and value == "true"
+    ]
+    if names:
+        sets = [_SETS.get(name, name.lower()) for name in names if len(name) <= 60]
+        machine.put_instruction_sets(
+            sets, "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
+        )
+        known = machine.values["instruction_sets"]
+        machine.lacks(
+            [f"instruction_sets.{name}" for name in _HIDDEN_SETS if name not in known],
+            "Node Feature Discovery does not label it by default",
+            "take it off attributeBlacklist in the configuration of nfd-worker",
+        )
+    machine.lacks("instruction_sets", "no label of Node Feature Discovery is there", _DISCOVERY)
+    multithreading = all_labels.get("feature.node.kubernetes.io/cpu-hardware_multithreading")
+    if multithreading == "false":
+        machine.put(
+            "cpu_cores_physical",
+            count(quantity(threads)),
+            "node, status.capacity.cpu: Node Feature Discovery says that no core has two threads",
+        )
+
+
+# ------------------------------------------------------------------ GPUs by labels
+
+# a figure from here on is of bytes, below it of MiB: older releases of GPU feature discovery
+_LEAST_BYTES = 10_000_000
+_MIG = re.compile(r"nvidia\.com/(mig-[0-9a-z.+-]{1,40})\.count", re.ASCII)
+# of PCI's makers, those whose presence means an accelerator
+_PCI = re.compile(r"feature\.node\.kubernetes\.io/pci-(?:03[0-9a-f]{2}_)?(10de|1002)\.present")
+_PCI_MAKERS = {"10de": "NVIDIA", "1002": "AMD"}
+_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+
+
+def _put_labelled_accelerators(
+    machine: Facts, all_labels: Mapping[str, Any], capacity: Any
+) -> None:
+    """Cards by labels; by the node's resources alone where there are none; none where it has no
+    such resource and no PCI device that could be one.
+    """
+    kinds = [*_nvidia(all_labels, capacity), *_amd(all_labels, capacity), *_intel(all_labels)]
+    if kinds:
+        put_accelerators(machine, kinds, _accelerator_source(all_labels), _GPU_DISCOVERY)
+        return
+    seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
+    if seen:
+        makers = " and ".join(sorted(_PCI_MAKERS[maker] for maker in seen))
+        machine.lacks(
+            "accelerators",
+            f"Node Feature Discovery sees a PCI device of {makers}, but the node offers no GPU",
+            _GPU_DISCOVERY,
+        )
+    elif isinstance(capacity, Mapping) and not any(
+        isinstance(key, str) and key.startswith(("nvidia.com/", "amd.com/", "gpu.intel.com/"))
+        for key in capacity
+    ):
+        machine.put(
+            "accelerators", [], "node, status.capacity: no resource of a GPU, so pods get none"
+        )
+
+
+def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
+    strategy = all_labels.get("nvidia.com/gpu.sharing-strategy")
+    replicas = number_of(all_labels.get("nvidia.com/gpu.replicas"))
+    source = "labels and resources of the node"
+    if strategy == "mps" and replicas > 1:
+        return f"{source}; shared by MPS: each pod gets 1/{replicas} of a card's memory"
+    if strategy == "time-slicing" or replicas > 1:
+        return f"{source}; shared by time: up to {replicas} pods use the memory of one card"
+    return source
+
+
+def _lack_accelerators(machine: Facts) -> None:
+    machine.lacks("accelerators", "neither labels nor resources tell of them", _GPU_DISCOVERY)
+
+
+def _nvidia(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
+    """GPU feature discovery's labels (https://github.com/NVIDIA/k8s-device-plugin,
+    docs/gpu-feature-discovery): `gpu.count` are cards, or instances where the only strategy is MIG;
+    the resource counts each share of a shared card.
+    """
+    offered = number_of(entry(capacity, "nvidia.com/gpu"))
+    product = plain(all_labels.get("nvidia.com/gpu.product"), 120)
+    replicas = number_of(all_labels.get("nvidia.com/gpu.replicas")) or 1
+    slices = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
+    number = number_of(all_labels.get("nvidia.com/gpu.count")) or offered // replicas
+    if slices and isinstance(capacity, Mapping):
+        # divided cards are counted, too; what the node offers is whole
+        number = offered // replicas
+    driver, capability = _versions(all_labels)
+    if number and product != "":
+        size = _labelled_memory(all_labels.get("nvidia.com/gpu.memory"))
+        shared = all_labels.get("nvidia.com/gpu.sharing-strategy") == "mps"
+        name = (product or "NVIDIA GPU").removesuffix("-SHARED")
+        yield Kind(
+            vendor="nvidia",
+            name=name,
+            number=number,
+            memory_total_bytes=size // replicas if size and shared else size,
+            driver=driver,
+            compute_capability=capability,
+            is_part="-MIG-" in name,
+        )
+    for part in slices[:MAX_CARDS]:
+        key = f"nvidia.com/{part}"
+        name = plain(all_labels.get(f"{key}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
+        yield Kind(
+            vendor="nvidia",
+            name=name.removesuffix("-SHARED"),
+            number=number_of(all_labels.get(f"{key}.count")),
+            memory_total_bytes=_labelled_memory(all_labels.get(f"{key}.memory")),
+            driver=driver,
+            compute_capability=capability,
+            is_part=True,
+        )
+
+
+def _versions(all_labels: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Driver and compute capability."""
+
+    def joined(*keys: str) -> str | None:
+        words = [plain(all_labels.get(f"nvidia.com/{key}"), 20) for key in keys]
+        return ".".join(word for word in words if word) if words[0] else None
+
+    driver = plain(all_labels.get("nvidia.com/cuda.driver-version.full"), 60) or joined(
+        "cuda.driver.major", "cuda.driver.minor", "cuda.driver.rev"
+    )
+    return driver, joined("gpu.compute.major", "gpu.compute.minor")
+
+
+def _labelled_memory(value: Any) -> int | None:
+    size = whole(value, least=1)
+    if size is None:
+        return None
+    return memory(size, 1 if size >= _LEAST_BYTES else units.MIB)
+
+
+_VRAM = re.compile(r"(?:beta\.)?amd\.com/gpu\.vram\.(\d{1,6}[GM])", re.ASCII)
+
+
+def _amd(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
+    """Labels of AMD's node labeller (https://github.com/ROCm/k8s-device-plugin,
+    cmd/k8s-node-labeller): `gpu.vram` is rounded to whole GiB.
+    """
+    number = number_of(entry(capacity, "amd.com/gpu"))
+    counted = next((match[1] for key in all_labels if (match := _VRAM.fullmatch(key))), None)
+    vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or counted
+    name = plain(all_labels.get("amd.com/gpu.product-name"), 120)
+    if not number and (vram or name):
+        number = 1
+    if number:
+        unit = units.GIB if (vram or "").endswith("G") else units.MIB
+        yield Kind(
+            vendor="amd",
+            name=(name or "AMD GPU").replace("_", " "),
+            number=number,
+            memory_total_bytes=memory((vram or "").rstrip("GM"), unit),
+            driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
+        )
+
+
+def _intel(all_labels: Mapping[str, Any]) -> Iterator[Kind]:
+    """Labels of Intel's rules for Node Feature Discovery
+    (https://intel.github.io/intel-device-plugins-for-kubernetes, labels).
+    """
+    product = plain(all_labels.get("gpu.intel.com/product"), 120)
+    number = number_of(all_labels.get("gpu.intel.com/device.count"))
+    if product and number:
+        yield Kind(vendor="intel", name=f"Intel {product}".replace("_", " "), number=number)
+
+
+# ------------------------------------------------------------------ dynamic resource allocation
+
+
+def _kinds_of(driver: str, devices: Any) -> list[Kind]:
+    """The accelerators of a slice. Where a whole card and its parts are alternatives, which draw
+    on the same counters, only whole cards count.
+    """
+    rows = [row for row in devices[:1000] if isinstance(row, Mapping)] if _listed(devices) else []
+    whole_cards: list[Kind] = []
+    parts: list[Kind] = []
+    are_alternatives = False
+    for row in rows:
+        device = row.get("basic") if isinstance(row.get("basic"), Mapping) else row
+        kind = _kind_of(driver, device)
+        if kind is not None:
+            (parts if kind.is_part else whole_cards).append(kind)
+            are_alternatives |= bool(entry(device, "consumesCounters"))
+    kinds = whole_cards if are_alternatives and whole_cards else [*whole_cards, *parts]
+    return kinds[:MAX_CARDS]
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _kind_of(driver: str, device: Any) -> Kind | None:
+    """One device; None where it is no accelerator: it has no memory, as a network card has none."""
+    capacity = entry(device, "capacity", "memory")
+    size = memory(quantity(entry(capacity, "value") if isinstance(capacity, Mapping) else capacity))
+    vendor = gpus.vendor_of(driver)
+    if size is None or vendor == "unknown":
+        return None
+    name = next(
+        (
+            text
+            for key in ("productName", "model", "deviceModel")
+            if (text := _attribute(device, key))
+        ),
+        None,
+    )
+    profile = _attribute(device, "profile")
+    is_part = _attribute(device, "type") == "mig"
+    name = name or f"{vendor.upper() if vendor == 'amd' else vendor.title()} GPU"
+    if vendor == "nvidia":
+        name = name.replace("Nvidia", "NVIDIA")
+    return Kind(
+        vendor=vendor,
+        name=f"{name}-MIG-{profile or ''}" if is_part else name,
+        memory_total_bytes=size,
+        driver=_attribute(device, "driverVersion"),
+        compute_capability=_capability(_attribute(device, "cudaComputeCapability")),
+        is_part=is_part,
+    )
+
+
+def _attribute(device: Any, key: str) -> str | None:
+    value = entry(device, "attributes", key)
+    return plain(entry(value, "string"), 120) or plain(entry(value, "version"), 60)
+
+
+def _capability(version: str | None) -> str | None:
+    """`8.0.0`, as semantic versions are written, is NVIDIA's 8.0."""
+    return None if version is None else ".".join(version.split(".")[:2])
+
+
+def _put_devices(machine: Facts, kinds: list[Kind]) -> None:
+    put_accelerators(
+        machine,
+        kinds,
+        "ResourceSlice, capacity.memory of each device",
+        "read claims of pods on the node: a slice tells what there is, not what is in use",
+    )
+
+
+# ------------------------------------------------------------------ labels that are kept
+
+_POOLS = (
+    "karpenter.sh/nodepool", "eks.amazonaws.com/nodegroup", "cloud.google.com/gke-nodepool",
+    "kubernetes.azure.com/agentpool", "agentpool", "node.cluster.x-k8s.io/machinepool",
+    "doks.digitalocean.com/node-pool", "k8s.scaleway.com/pool-name",
+)  # fmt: skip
+_ROLE = "node-role.kubernetes.io/"
+
+
+def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict[str, str]:
+    """Those that make classes of machines; none of the others, which anybody may write."""
+    roles = sorted(
+        role for key in all_labels if key.startswith(_ROLE) and (role := key.removeprefix(_ROLE))
+    )
+    ready = None
+    conditions = entry(node, "status", "conditions")
+    for condition in conditions if isinstance(conditions, list) else ():
+        if entry(condition, "type") == "Ready":
+            ready = "ready" if entry(condition, "status") == "True" else "not-ready"
+    if entry(node, "spec", "unschedulable") is True:
+        ready = "cordoned"
+    return labels(
+        "kubernetes",
+        {
+            "instance-type": all_labels.get("node.kubernetes.io/instance-type"),
+            "zone": all_labels.get("topology.kubernetes.io/zone"),
+            "region": all_labels.get("topology.kubernetes.io/region"),
+            "pool": next((all_labels[key] for key in _POOLS if key in all_labels), None),
+            "role": roles or None,
+            "state": ready,
+        },
+    )

@@ -1,0 +1,333 @@
+"""Answers that are broken, hostile or of nobody: a clear fault with its file and line, or harmless text; never a traceback."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.paths import DATA
+from selfhost.audit import systems
+from selfhost.audit.machines import Fleet, load_machines
+from selfhost.cli.main import main
+
+FLEET = DATA / "fleet"
+SAMPLES = sorted(path for path in FLEET.glob("*/*"))
+
+
+def loaded(content: bytes, system: str = "") -> Fleet:
+    """The fleet that the content of a file gives."""
+    return load_machines(f"{system}-", stdin=content)
+
+
+def message(content: bytes, system: str = "") -> str:
+    """The one problem of it."""
+    fleet = loaded(content, system)
+    assert not fleet.machines
+    (problem,) = fleet.problems
+    return str(problem)
+
+
+def nodes(*items: str) -> bytes:
+    text = ",\n".join(items)
+    return f'{{"apiVersion": "v1", "items": [\n{text}\n], "kind": "List"}}\n'.encode()
+
+
+NODE = '{"kind": "Node", "metadata": {"name": "n"}, "status": {"capacity": {"memory": "1Gi"}}}'
+
+
+def test_a_truncated_document_is_refused_with_its_line() -> None:
+    """The pipe broke off: no machine of it counts."""
+    assert message(nodes(NODE, NODE)[:-60]).startswith("standard input:3: is not JSON")
+
+
+def test_a_wrong_word_between_items_is_refused_with_its_line() -> None:
+    """Items follow each other with a comma."""
+    text = nodes(NODE, NODE).replace(b"},\n", b"} nodes\n", 1)
+    assert message(text).startswith("standard input:2: is not JSON: Expecting ','")
+
+
+def test_a_key_twice_is_refused_with_its_line() -> None:
+    """Nobody can tell which of two values holds."""
+    doubled = NODE.replace('"name"', '"name": "a", "name"')
+    assert message(nodes(NODE, doubled)).startswith('standard input:3: has "name" twice')
+    assert '"items" twice' in message(
+        b'{"apiVersion": 1, "items": [], "items": [], "kind": "List"}'
+    )
+
+
+def test_a_deep_item_is_refused_with_its_line() -> None:
+    """Also one deeper than Python's own stack."""
+    for depth in (80, 100_000):
+        deep = NODE[:-1] + ', "x": ' + "[" * depth + "]" * depth + "}"
+        assert message(nodes(NODE, deep)).startswith("standard input:3: is nested too deeply")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_windows_and_its_mark_are_read(encoding: str) -> None:
+    """PowerShell's > writes UTF-16 with a mark."""
+    (machine,) = loaded(nodes(NODE).decode().encode(encoding)).machines
+    assert machine.memory_total_bytes == 2**30
+
+
+def test_another_encoding_is_refused() -> None:
+    """Latin-1 is no text of JSON; neither is a byte of zero."""
+    assert "is not text" in message(nodes(NODE.replace("n", "ü")).decode().encode("latin-1"))
+    assert "is not text" in message(nodes(NODE).replace(b"Node", b"No\0de"))
+
+
+def test_one_huge_item_is_refused_and_many_small_ones_are_not() -> None:
+    """The cap holds for an item, not for the file."""
+    huge = NODE[:-1] + ', "x": "' + "x" * (5 << 20) + '"}'
+    assert "has a part of more than 4,194,304 bytes" in message(nodes(NODE, huge))
+    padded = [
+        f'{{"kind": "Node", "metadata": {{"name": "n{i}"}}, "status": {{}}, "x": "{"x" * 100_000}"}}'
+        for i in range(90)
+    ]
+    assert len(loaded(nodes(*padded)).machines) == 90
+
+
+def test_an_item_dense_with_values_is_refused() -> None:
+    """A million empty lists take a hundred times their bytes."""
+    dense = NODE[:-1] + ', "x": [' + "[]," * 1_300_000 + "0]}"
+    assert "values" in message(nodes(NODE, dense))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"apiVersion": "v1", "items": [], "kind": "List"}',
+        b'{"nodes": [], "meta": {"Slurm": {"release": "22.05.8"}}, "x": "real_memory"}',
+        b'{"InstanceTypes": []}',
+        b'{"status": "success", "data": {"resultType": "vector", "result": []}}',
+        b'{"type": "Scheduler", "workers": {}}',
+    ],
+)
+def test_an_empty_answer_is_a_fault(text: bytes) -> None:
+    """Nothing judged must not be green."""
+    assert "holds no machine" in message(text)
+
+
+def test_a_list_of_other_things_is_refused() -> None:
+    """`kubectl get pods -o json` holds no machine."""
+    assert "list of other things" in message(nodes('{"kind": "Pod", "metadata": {}}'))
+
+
+def test_a_system_that_was_named_must_be_the_one() -> None:
+    """`slurm:-` with Kubernetes' answer names the command that gives Slurm's."""
+    assert "is no answer of Slurm: `scontrol show node" in message(nodes(NODE), "slurm:")
+    assert "is no answer of AWS" in message(b"NodeName=n1 RealMemory=1\n", "aws:")
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("kubernets:-", "did you mean kubernetes:-?"),
+        ("ansibel:facts.json", "did you mean ansible:facts.json?"),
+        ("openstack:-", "one of ansible, aws, dask"),
+    ],
+)
+def test_a_system_that_is_not_read_is_refused(path: str, remedy: str) -> None:
+    """With the name that was meant, or all names."""
+    (problem,) = load_machines(path).problems
+    assert problem.message.startswith("no system is called")
+    assert remedy in (problem.remedy or "")
+
+
+def test_a_file_of_such_a_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A colon in a file's name is no system, and neither is a drive."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slurm:x.json").write_bytes(nodes(NODE))
+    assert len(load_machines("slurm:x.json").machines) == 1
+    assert systems.named("C:\\x.json") == (None, "C:\\x.json")
+
+
+def test_lines_of_several_systems_are_told_apart() -> None:
+    """JSON Lines may mix systems and our own records, in any order; a faulty line does not hide the others."""
+    own = '{"schema": "selfhost.machine/1", "name": "own"}'
+    ray = '{"NodeID": "abcdef0123", "NodeManagerHostname": "r", "Resources": {"CPU": 2}}'
+    kubernetes = nodes(NODE).decode().replace("\n", "")
+    nobodys = '{"what": "is this"}'
+    for lines in ((own, ray, kubernetes, nobodys), (ray, nobodys, own, kubernetes)):
+        fleet = loaded("\n".join(lines).encode())
+        assert {machine.name for machine in fleet.machines} == {"own", "r/abcdef01", "n"}
+        (problem,) = fleet.problems
+        assert problem.line == lines.index(nobodys) + 1
+        assert "no answer of a system" in problem.message
+
+
+def test_lines_of_a_text_are_those_of_its_nodes() -> None:
+    """`scontrol show node`, with -o and without: each node begins where its name stands."""
+    node = "NodeName={} RealMemory=1000\n"
+    fleet = loaded((node.format("a") + node.format("b") + node.format("a")).encode())
+    (problem,) = fleet.problems
+    assert problem.line == 3
+    assert "standard input:1" in problem.message
+    spread = (
+        "NodeName=a Arch=x86_64\n   RealMemory=1000 AllocMem=0\n\nNodeName=b\n   RealMemory=1\n"
+    )
+    assert [machine.memory_total_bytes for machine in loaded(spread.encode()).machines] == [
+        1000 << 20,
+        1 << 20,
+    ]
+
+
+def test_exit_code_and_name_stand_for_the_reader(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault is exit 2, with file and line on standard error and nothing on standard output."""
+    policy, broken = tmp_path / "audit.toml", tmp_path / "nodes.json"
+    policy.write_text('schema = 1\n[[model]]\nname = "mistral-7b"\n')
+    broken.write_bytes(nodes(NODE, NODE)[:-60])
+    assert main(["audit", str(policy), "--machines", f"kubernetes:{broken}"]) == 2
+    output = capsys.readouterr()
+    assert f"{broken}:3: is not JSON" in output.err
+    assert not output.out
+
+
+# what must not leave an answer: addresses, serial numbers, accounts, environments
+SECRETS = (
+    "192.0.2.77", "2001:db8::77", "02:00:00:77:77:77", "SN-77-SERIAL", "somebody77",
+    "somebody@example.org", "77777777-aaaa-bbbb-cccc-777777777777", "hunter77secret",
+)  # fmt: skip
+_PRIVATE_KEYS = (
+    "ansible_all_ipv4_addresses", "ansible_default_ipv4", "ansible_product_serial", "ansible_env",
+    "ansible_user_id", "ansible_ssh_host_key_rsa_public", "serialnumber", "networking", "identity",
+    "ssh", "ip_interfaces", "machine_id", "uuid", "username", "pythonpath", "address", "hostname2",
+    "comment", "reason", "owner", "extra", "Meta", "Links", "HTTPAddr", "SecretID", "annotations",
+    "addresses", "systemUUID", "machineID", "bootID", "uid", "providerID", "nanny", "host",
+    "local_directory", "NodeManagerAddress", "RayletSocketName", "env",
+)  # fmt: skip
+
+
+def _with_secrets(value: Any, seen: list[int]) -> Any:
+    """The answer with private values beside every key of every object."""
+    if isinstance(value, list):
+        return [_with_secrets(item, seen) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _with_secrets(item, seen) for key, item in value.items()}
+    for key in _PRIVATE_KEYS:
+        if key not in made and len(made) > 2:
+            seen[0] += 1
+            secret = SECRETS[seen[0] % len(SECRETS)]
+            # a label of that name says what a machine is for; an environment holds variables
+            made[key] = {"TOKEN": secret} if key == "env" else secret
+    return made
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SAMPLES if path.suffix == ".json"], ids=lambda path: path.name
+)
+def test_nothing_private_leaves_an_answer(path: Path) -> None:
+    """Values in every place of every sample, and in labels by which classes are made, are in no record."""
+    answer = json.loads(path.read_text(encoding="utf-8"))
+    content = json.dumps(_with_secrets(answer, [0])).encode()
+    fleet = loaded(content)
+    assert fleet.machines, fleet.problems
+    text = json.dumps([machine.to_json() for machine in fleet.machines])
+    for secret in SECRETS:
+        assert secret not in text
+    for word in ("192.0.2.", "127.0.0.1", "GPU-1111", "11111111-2222"):
+        assert word not in text
+
+
+def test_labels_with_private_values_are_left_out() -> None:
+    """A zone that is an address, a pool that is somebody's mail address, a label with commands for a terminal."""
+    labels = {
+        "topology.kubernetes.io/zone": "10.1.2.3",
+        "topology.kubernetes.io/region": "somebody@example.org",
+        "agentpool": "a\x1b[31m\n::error::b" + "x" * 10_000,
+    }
+    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": {}}
+    (machine,) = loaded(nodes(json.dumps(node))).machines
+    (label,) = machine.labels.values()
+    assert label.startswith("a?[31m?::error::bxxx")
+    assert len(label) == 200
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def _mutated(value: Any, draw: Any, chance: list[int]) -> Any:
+    """The answer with a few values of another type, or far beyond what a machine has."""
+    chance[0] += 1
+    if chance[0] in chance[1:]:
+        return draw(
+            JSON | st.sampled_from([-1, 10**40, "1e999", "9" * 5000, "NaN", 1e300, "\ud800"])
+        )
+    if isinstance(value, dict):
+        return {key: _mutated(item, draw, chance) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mutated(item, draw, chance) for item in value[:6]]
+    return value
+
+
+def _size(value: Any) -> int:
+    inner = (
+        value.values() if isinstance(value, dict) else value[:6] if isinstance(value, list) else ()
+    )
+    return 1 + sum(map(_size, inner))
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_no_answer_ends_in_a_traceback(data: st.DataObject) -> None:
+    """Any value anywhere: a machine, or a problem. `load_machines` raises nothing."""
+    path = data.draw(st.sampled_from([path for path in SAMPLES if path.suffix == ".json"]))
+    answer = json.loads(path.read_text(encoding="utf-8"))
+    places = data.draw(st.lists(st.integers(1, _size(answer)), min_size=1, max_size=5))
+    changed = _mutated(answer, data.draw, [0, *places])
+    fleet = loaded(json.dumps(changed).encode())
+    assert fleet.machines or fleet.problems
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_no_bytes_end_in_a_traceback(data: st.DataObject) -> None:
+    """A piece cut out, doubled or put elsewhere: a machine, or a problem with its file."""
+    content = data.draw(st.sampled_from(SAMPLES)).read_bytes()
+    start = data.draw(st.integers(0, len(content)))
+    end = data.draw(st.integers(start, min(len(content), start + 200)))
+    instead = data.draw(st.binary(max_size=6) | st.sampled_from([b'"', b"{", b"]", b"\\", b"1e9"]))
+    fleet = loaded(content[:start] + instead + content[end:])
+    assert fleet.machines or fleet.problems
+    for problem in fleet.problems:
+        assert problem.file == "standard input"
+
+
+def test_memory_is_that_of_one_part() -> None:
+    """Reading a list holds one item, not the document."""
+    import tracemalloc
+
+    item = NODE[:-1] + ', "x": "' + "x" * 20_000 + '"}'
+
+    class Endless(BytesIO):
+        """40 MB of items."""
+
+        left = 2000
+
+        def read(self, size: int | None = -1) -> bytes:
+            if self.left == 0:
+                return b""
+            self.left -= 1
+            start = b'{"items": [' if self.left == 1999 else b","
+            return start + item.encode() + (b'], "kind": "List"}' if self.left == 0 else b"")
+
+    reader = systems.Reader("kubernetes")
+    tracemalloc.start()
+    list(reader.entries(Endless(), "x"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20

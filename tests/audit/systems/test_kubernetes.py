@@ -1,0 +1,152 @@
+"""Nodes, their labels and their ResourceSlices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.paths import DATA
+from selfhost.audit.machines import load_machines
+from selfhost.machine.record import Accelerator, Machine
+
+KUBERNETES = DATA / "fleet" / "kubernetes"
+MIB, GIB, KIB = 2**20, 2**30, 2**10
+
+
+def machines_of(path: Path) -> dict[str, Machine]:
+    fleet = load_machines(str(path))
+    assert not fleet.problems, fleet.problems
+    return {machine.name: machine for machine in fleet.machines}
+
+
+def cards_of(folder: Path, labels: dict[str, str], **capacity: str) -> tuple[Accelerator, ...]:
+    """The accelerators of a node with these labels and resources."""
+    status = {"capacity": {"cpu": "8", "memory": "1Gi", **capacity}}
+    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
+    path = folder / "node.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [node]}))
+    cards = machines_of(path)["n"].accelerators
+    assert cards is not None
+    return cards
+
+
+def gpu(**values: Any) -> dict[str, str]:
+    return {f"nvidia.com/{key.replace('__', '.')}": str(value) for key, value in values.items()}
+
+
+def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
+    """129520107Ki and 128020107Ki of n00000, 63920m CPUs; ephemeral-storage is no free space."""
+    machine = machines_of(KUBERNETES / "nodes_list_4.json")["n00000"]
+    assert machine.memory_total_bytes == 129520107 * KIB
+    assert machine.memory_limit_bytes == 128020107 * KIB
+    assert "budget" in machine.sources["memory_limit_bytes"]
+    assert machine.cpu_cores_usable == 63.92
+    assert machine.memory_available_bytes is None
+    assert machine.disks is None
+    assert machine.accelerators == ()
+    assert machine.labels == {
+        "kubernetes.instance-type": "c6i.16xlarge",
+        "kubernetes.zone": "a",
+        "kubernetes.state": "ready",
+    }
+
+
+def test_what_feature_discovery_hides_is_unknown_and_what_it_shows_not_is_no() -> None:
+    """F16C is hidden by default; AVX-512 of n00014 would be labelled."""
+    machine = machines_of(KUBERNETES / "nodes_list_4.json")["n00014"]
+    assert machine.instruction_sets is not None
+    assert "fma" in machine.instruction_sets
+    assert "avx512f" not in machine.instruction_sets
+    unread = {entry.fact for entry in machine.unread}
+    assert "instruction_sets.f16c" in unread
+    assert "instruction_sets.avx512f" not in unread
+
+
+def test_published_labels_of_an_h100() -> None:
+    """81559 is MiB; the label's hyphens are the driver's spaces; bandwidth is looked up, and says so."""
+    machine = machines_of(KUBERNETES / "nfd_gfd_labels_h100.json")["s4124-0073"]
+    assert machine.accelerators is not None
+    (card,) = machine.accelerators
+    assert card.name == "NVIDIA H100 80GB HBM3"
+    assert card.memory_total_bytes == 81559 * MIB
+    assert (card.driver, card.compute_capability) == ("550.54.15", "9.0")
+    assert card.memory_bandwidth_bytes_per_second == 3352 * 10**9
+    source = machine.sources["accelerators.memory_bandwidth_bytes_per_second"]
+    assert "looked up" in source
+    assert machine.memory_total_bytes is None
+
+
+@pytest.mark.parametrize(("label", "size"), [("15360", 15360 * MIB), ("16106127360", 16106127360)])
+def test_memory_of_a_label_is_mib_or_bytes(tmp_path: Path, label: str, size: int) -> None:
+    """A T4 says 16106127360 on older releases: ten million MiB is no GPU."""
+    (card,) = cards_of(tmp_path, gpu(gpu__count=1, gpu__memory=label, gpu__product="Tesla-T4"))
+    assert card.memory_total_bytes == size
+
+
+def test_shares_of_a_card_are_no_cards(tmp_path: Path) -> None:
+    """With time-slicing the resource counts shares; with MPS each share has a part of the memory."""
+    labels = gpu(gpu__count=2, gpu__replicas=4, gpu__memory=15360, gpu__product="Tesla-T4-SHARED")
+    shared = labels | gpu(**{"gpu__sharing-strategy": "time-slicing"})
+    cards = cards_of(tmp_path, shared, **{"nvidia.com/gpu": "8"})
+    assert [card.memory_total_bytes for card in cards] == [15360 * MIB] * 2
+    assert cards[0].name == "Tesla T4"
+    by_mps = labels | gpu(**{"gpu__sharing-strategy": "mps"})
+    cards = cards_of(tmp_path, by_mps, **{"nvidia.com/gpu": "8"})
+    assert [card.memory_total_bytes for card in cards] == [3840 * MIB] * 2
+    # without the labels of discovery's count
+    cards = cards_of(tmp_path, gpu(gpu__replicas=4), **{"nvidia.com/gpu": "8"})
+    assert len(cards) == 2
+    assert cards[0].memory_total_bytes is None
+
+
+def test_instances_of_mig_are_parts(tmp_path: Path) -> None:
+    """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of 4,864 MiB."""
+    single = gpu(gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb")
+    cards = cards_of(tmp_path, single, **{"nvidia.com/gpu": "7"})
+    assert len(cards) == 7
+    assert cards[0].is_part
+    assert cards[0].name == "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
+    assert cards[0].memory_total_bytes == 4864 * MIB
+    assert cards[0].memory_bandwidth_bytes_per_second is None
+    mixed = gpu(gpu__count=2, gpu__memory=40960, gpu__product="NVIDIA-A100-SXM4-40GB")
+    mixed |= {"nvidia.com/mig-3g.20gb.count": "2", "nvidia.com/mig-3g.20gb.memory": "20096"}
+    offered = {"nvidia.com/gpu": "1", "nvidia.com/mig-3g.20gb": "2"}
+    cards = cards_of(tmp_path, mixed, **offered)
+    assert [card.is_part for card in cards] == [False, True, True]
+    assert cards[1].memory_total_bytes == 20096 * MIB
+
+
+def test_amd(tmp_path: Path) -> None:
+    """The node labeller's `192G` are GiB; the resource counts cards."""
+    labels = {"amd.com/gpu.vram": "192G", "amd.com/gpu.product-name": "AMD_Instinct_MI300X"}
+    cards = cards_of(tmp_path, labels, **{"amd.com/gpu": "8"})
+    assert [card.memory_total_bytes for card in cards] == [192 * GIB] * 8
+    assert (cards[0].vendor, cards[0].name) == ("amd", "AMD Instinct MI300X")
+
+
+def test_resource_slices_join_their_node() -> None:
+    """Of a pool the newest generation counts; a network card is none; a node that is not given has its GPUs alone."""
+    machines = machines_of(KUBERNETES / "nodes_and_resourceslices_made.json")
+    node = machines["dra-1"]
+    assert node.memory_total_bytes == 129520107 * KIB
+    assert node.accelerators is not None
+    assert [card.memory_total_bytes for card in node.accelerators] == [40 * GIB] * 2
+    assert node.accelerators[0].compute_capability == "8.0"
+    alone = machines["dra-2"]
+    assert alone.memory_total_bytes is None
+    assert alone.accelerators is not None
+    assert alone.accelerators[0].is_part
+
+
+def test_slices_and_nodes_of_two_files_are_joined(tmp_path: Path) -> None:
+    """In whichever order they lie in the folder."""
+    answer = json.loads((KUBERNETES / "nodes_and_resourceslices_made.json").read_text())
+    for name, kind in (("a", "ResourceSlice"), ("b", "Node")):
+        items = [item for item in answer["items"] if item["kind"] == kind]
+        (tmp_path / f"{name}.json").write_text(json.dumps(answer | {"items": items}))
+    cards = machines_of(tmp_path)["dra-1"].accelerators
+    assert cards is not None
+    assert len(cards) == 2

@@ -1,0 +1,255 @@
+"""Answers of other systems become machines: values read off the samples by eye, units by each system's documentation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import DATA
+from selfhost.audit import systems
+from selfhost.audit.machines import load_machines
+from selfhost.machine.record import Machine
+
+FLEET = DATA / "fleet"
+MIB, GIB = 2**20, 2**30
+
+
+def machines_of(path: Path | str) -> dict[str, Machine]:
+    """The machines of a file or folder by name; no problem."""
+    fleet = load_machines(str(path))
+    assert not fleet.problems, fleet.problems
+    return {machine.name: machine for machine in fleet.machines}
+
+
+def machine_of(path: str) -> Machine:
+    (machine,) = machines_of(FLEET / path).values()
+    return machine
+
+
+def written(path: Path, answer: object) -> Path:
+    path.write_text(json.dumps(answer), encoding="utf-8")
+    return path
+
+
+SAMPLES = sorted(path for path in FLEET.glob("*/*"))
+
+
+def test_every_system_has_a_sample_and_every_sample_a_system() -> None:
+    """A new system is one module and one sample; this suite finds both."""
+    assert {path.parent.name for path in SAMPLES} == set(systems.names())
+    for reader in systems.readers():
+        assert reader.title, reader
+        assert reader.command, reader
+        assert reader.marks, reader
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Path) -> None:
+    """By content and by name alike; what has a value says where it was read, what has none why not and how to get it."""
+    by_content = machines_of(path)
+    assert by_content
+    assert machines_of(f"{path.parent.name}:{path}") == by_content
+    for machine in by_content.values():
+        record = machine.to_json()
+        facts = set(record) - {
+            "schema", "selfhost_version", "name", "labels", "planning", "assumed", "confidence",
+            "sources", "unread", "emulated_on", "address_space_bytes", "private_memory_bytes",
+            "file_size_limit_bytes",
+        }  # fmt: skip
+        unread = {entry.fact: entry for entry in machine.unread}
+        for fact in facts:
+            if record[fact] is not None:
+                assert machine.sources[fact], fact
+            else:
+                assert unread[fact].reason != "the record does not say", fact
+                assert unread[fact].remedy, fact
+
+
+def test_samples_of_all_systems_may_lie_in_one_folder(tmp_path: Path) -> None:
+    """A folder may mix systems and our own records."""
+    for path in SAMPLES:
+        if path.name not in ("sinfo_22_05_json.json", "query_instant.json"):
+            (tmp_path / f"{path.parent.name}_{path.name}").write_bytes(path.read_bytes())
+    written(tmp_path / "own.json", {"schema": "selfhost.machine/1", "name": "own"})
+    names = set(machines_of(tmp_path))
+    assert {"own", "m5.large", "n00014", "n8", "gpu-a1", "dask-worker-2", "vm/436c4922"} <= names
+
+
+def test_ansible() -> None:
+    """`_mb` is MiB. A container's memory is not told by its host's: the limit is unread, never the host's."""
+    machine = machine_of("ansible/setup_localhost.json")
+    assert machine.memory_total_bytes == 24105 * MIB
+    assert machine.scope == "container"
+    assert machine.memory_limit_bytes is None
+    assert machine.memory_available_bytes is None
+    assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (2, 2)
+    assert machine.cpu_model == "AMD EPYC"
+    disk = machine.disk_for("ollama")
+    assert disk is not None
+    assert (disk.free_bytes, disk.total_bytes) == (71146692608, 270553174016)
+    assert machine.instruction_sets is None
+    assert "facts.d" in (machine.why_unread("instruction_sets").remedy or "")
+
+
+def test_ansible_of_a_host_counts_the_page_cache_as_free(tmp_path: Path) -> None:
+    """`ansible_memfree_mb` is 10,838 and refuses models that fit: what is free without the cache is 22,295 MiB."""
+    answer = json.loads((FLEET / "ansible/setup_localhost.json").read_text())
+    facts = answer["ansible_facts"]
+    facts |= {"ansible_virtualization_type": "kvm", "ansible_nodename": "web-1"}
+    # as --tree writes it: called as the host, without a suffix
+    written(tmp_path / "web-1.example.org", answer)
+    (machine,) = machines_of(tmp_path).values()
+    assert machine.name == "web-1.example.org"
+    assert machine.memory_available_bytes == 22295 * MIB
+    assert machine.memory_limit_bytes == 24105 * MIB
+    assert machine.scope == "vm"
+
+
+def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> None:
+    """`ansible_local.selfhost` holds what Ansible's facts lack."""
+    own = {"schema": "selfhost.machine/1", "instruction_sets": ["avx2"], "memory_limit_bytes": GIB}
+    facts = {"ansible_memtotal_mb": 1, "ansible_local": {"selfhost": own}, "ansible_nodename": "a"}
+    machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
+    assert machine.memory_limit_bytes == GIB
+    assert machine.instruction_sets == ("avx2",)
+
+
+def test_puppet_and_salt() -> None:
+    """Facter's `_bytes` are bytes; grains have all flags of the processor, and nothing of what is free."""
+    machine = machine_of("puppet/facter_localhost.json")
+    assert machine.memory_total_bytes == 25276510208
+    assert machine.memory_available_bytes == 23661117440
+    assert (machine.cpu_cores_physical, machine.architecture) == (2, "x86_64")
+    machine = machine_of("salt/grains_localhost.json")
+    assert machine.memory_total_bytes == 24105 * MIB
+    assert machine.instruction_sets is not None
+    assert len(machine.instruction_sets) == 106
+    assert "avx512_vp2intersect" in machine.instruction_sets
+    assert machine.accelerators == ()
+    assert machine.memory_available_bytes is None
+
+
+def test_slurm_says_budgets_and_never_free_memory() -> None:
+    """MiB as configured; free_mem, 7,678 here, is MemFree and never what is available."""
+    machine = machines_of(FLEET / "slurm/sinfo_22_05_json.json")["n1"]
+    assert machine.memory_total_bytes == 24000 * MIB
+    assert machine.memory_available_bytes == 24000 * MIB
+    assert "budget" in machine.sources["memory_available_bytes"]
+    assert machine.accelerators == ()
+    assert machine.instruction_sets is None
+    assert machine.labels["slurm.features"] == "avx2,avx512f,epyc"
+    assert len(machines_of(FLEET / "slurm/scontrol_show_node.txt")) == 8
+    both = machines_of(FLEET / "slurm/scontrol_23_11_made.json")
+    gpu, cpu = both["gpu-a1"], both["cpu-b1"]
+    assert gpu.memory_limit_bytes == (512000 - 8000) * MIB
+    assert gpu.memory_available_bytes == (512000 - 8000 - 128000) * MIB
+    assert (gpu.cpu_cores_physical, gpu.cpu_cores_usable) == (32, 62)
+    assert gpu.accelerators is not None
+    assert [card.vendor for card in gpu.accelerators] == ["nvidia"] * 4
+    assert gpu.accelerators[0].memory_total_bytes is None
+    # all its cores run jobs and none of its memory is given: the site does not count memory
+    assert cpu.memory_available_bytes is None
+    groups = machines_of(FLEET / "slurm/sinfo_23_11_made.json")
+    assert groups["c2"].labels["slurm.partitions"] == "all,long"
+    assert groups["c2"].memory_available_bytes == 128000 * MIB
+
+
+def test_ray_and_dask_say_budgets() -> None:
+    """The memory of a worker is a limit, not the machine's, and nodes on one host are not added up."""
+    ray = machines_of(FLEET / "ray/nodes_4.json")
+    assert len(ray) == 4
+    machine = ray["vm/92d9bd2f"]
+    assert (machine.memory_limit_bytes, machine.memory_total_bytes) == (24142315520, None)
+    assert "budget" in machine.sources["memory_limit_bytes"]
+    assert machine.labels == {"ray.site": "s0", "ray.class": "edge"}
+    machine = machines_of(FLEET / "dask/scheduler_info.json")["dask-worker-0"]
+    assert (machine.memory_limit_bytes, machine.cpu_cores_usable) == (2147483648, 1)
+    assert "budget" in machine.sources["memory_limit_bytes"]
+
+
+def test_nomad() -> None:
+    """Text is bytes; what is reserved is taken off; a GPU that is not healthy does not count."""
+    machine = machine_of("nomad/node_made.json")
+    assert machine.memory_total_bytes == 270303031296
+    assert machine.memory_limit_bytes == 270303031296 - 1024 * MIB
+    assert machine.accelerators is not None
+    assert [card.memory_total_bytes for card in machine.accelerators] == [23034 * MIB] * 2
+    disk = machine.disk_for("huggingface")
+    assert disk is not None
+    assert disk.free_bytes == 800_000_000_000
+
+
+def test_aws_takes_off_what_is_sold_and_not_there() -> None:
+    """SizeInMiB is what is sold. Karpenter takes 7.5 % off; an m5.large shows 7.6 GiB of its 8."""
+    types = machines_of(FLEET / "aws/describe_instance_types_14.json")
+    machine = types["m5.large"]
+    assert machine.memory_total_bytes == 8 * GIB
+    assert machine.memory_limit_bytes == 8 * GIB * 925 // 1000
+    assert machine.planning
+    assert "disks" in machine.assumed
+    cards = types["p4d.24xlarge"].accelerators
+    assert cards is not None
+    assert [card.memory_total_bytes for card in cards] == [40 * GIB] * 8
+    disk = types["p4d.24xlarge"].disk_for("huggingface")
+    assert disk is not None
+    # eight disks of 1,000 GB: no file spans two
+    assert (disk.total_bytes, disk.free_bytes) == (10**12, None)
+    inferentia = types["inf2.xlarge"].accelerators
+    assert inferentia is not None
+    assert (inferentia[0].vendor, inferentia[0].memory_total_bytes) == ("aws", 32 * GIB)
+    mac = types["mac2.metal"]
+    assert (mac.system, mac.cpu_cores_physical, mac.accelerators) == ("macos", None, None)
+
+
+def test_prometheus_joins_what_several_answers_say() -> None:
+    """Strings are bytes; MemAvailable is available; an address is no name, so the host's own is taken."""
+    machine = machine_of("prometheus/query_instant.json")
+    assert machine.name == "vm"
+    assert machine.memory_total_bytes == 25276510208
+    assert machine.memory_available_bytes == 23925473280
+    assert (machine.cpu_cores_usable, machine.cpu_cores_physical) == (2, 2)
+    assert machine.read_at == "2026-11-20T06:30:36Z"
+    assert machine.labels == {"prometheus.class": "edge", "prometheus.job": "node"}
+    assert machine.instruction_sets is not None
+    assert "f16c" in machine.instruction_sets
+    machine = machine_of("prometheus/node_exporter_small.txt")
+    assert machine.memory_available_bytes == 23988166656
+    disk = machine.disk_for("ollama")
+    assert disk is not None
+    assert disk.free_bytes == 67355144192
+
+
+def test_gpu_memory_of_prometheus_is_each_cards_own() -> None:
+    """Framebuffer figures are MiB, per card, and as free now; MemFree is no measure of what is available."""
+    machine = machine_of("prometheus/dcgm_made.prom")
+    assert machine.accelerators is not None
+    first, second = machine.accelerators
+    assert (first.memory_total_bytes, first.memory_free_bytes) == (15360 * MIB, 14000 * MIB)
+    assert (second.memory_total_bytes, second.memory_free_bytes) == (15000 * MIB, 15000 * MIB)
+    assert first.memory_bandwidth_bytes_per_second == 320 * 10**9
+    assert machine.memory_available_bytes is None
+
+
+def test_gpus_of_dcgm_exporter_join_their_host(tmp_path: Path) -> None:
+    """Two exporters of one host have two instances: the label Hostname joins them, over two files."""
+
+    def answer(name: str, value: str, **labels: str) -> object:
+        series = {"metric": {"__name__": name, **labels}, "value": [1795156236.7, value]}
+        return {"status": "success", "data": {"resultType": "vector", "result": [series]}}
+
+    written(
+        tmp_path / "a.json",
+        answer("node_memory_MemTotal_bytes", "64000000000", instance="10.0.0.1:9100"),
+    )
+    written(
+        tmp_path / "b.json", answer("node_uname_info", "1", instance="10.0.0.1:9100", nodename="g1")
+    )
+    gpu = {"instance": "10.8.0.2:9400", "Hostname": "g1", "UUID": "GPU-1", "modelName": "NVIDIA L4"}
+    written(tmp_path / "c.json", answer("DCGM_FI_DEV_FB_FREE", "20000", **gpu))
+    machine = machines_of(tmp_path)["g1"]
+    assert machine.memory_total_bytes == 64 * 10**9
+    assert machine.accelerators is not None
+    assert machine.accelerators[0].memory_free_bytes == 20000 * MIB
+    assert machine.accelerators[0].memory_total_bytes is None

@@ -1,0 +1,60 @@
+"""`--anonymize`: names of machines are in no report, and cannot be looked up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import DATA
+from selfhost.audit.anonymize import Pseudonyms, anonymous
+from selfhost.cli.main import main
+from selfhost.core.errors import Problem
+
+NODES = DATA / "fleet" / "kubernetes" / "nodes_list_4.json"
+
+
+def test_one_run_calls_a_machine_the_same_and_another_run_does_not() -> None:
+    """The key is made for the run: nobody finds a name by hashing candidates."""
+    first, second = Pseudonyms(["web-1", "web-2"]), Pseudonyms(["web-1", "web-2"])
+    assert first.of("web-1") == first.of("web-1")
+    assert first.of("web-1") != first.of("web-2")
+    assert first.of("web-1") != second.of("web-1")
+
+
+def test_names_are_replaced_within_texts_and_words_are_not() -> None:
+    """A name stands between quotes, before a full stop, behind a colon or in a path; `n1` is not in `n10`."""
+    names = Pseudonyms(["n1", "vm/92d9bd2f", "my laptop"], key=b"k")
+    hashed = names.of("n1")
+    text = 'n1: "n1" is in host:n1 and dir/n1.json, not in n10 or in1. See n1.'
+    assert names.in_text(text) == text.replace("n1:", f"{hashed}:", 1).replace(
+        '"n1"', f'"{hashed}"'
+    ).replace("host:n1", f"host:{hashed}").replace("See n1.", f"See {hashed}.")
+    assert "laptop" not in names.in_text("my laptop has too little")
+    assert "92d9" not in names.in_text("vm/92d9bd2f: too small")
+
+
+def test_a_problem_names_no_file_that_is_called_as_a_host() -> None:
+    """`ansible --tree` writes one file a host."""
+    problem = Problem(file="facts/web-1.example.org", message="is not text")
+    shown = anonymous(problem, Pseudonyms([]), "facts").file
+    assert shown.startswith("facts/file-")
+    assert "web-1" not in shown
+
+
+@pytest.mark.parametrize("form", ["text", "json", "jsonl", "junit"])
+def test_no_report_holds_a_name(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Selectors still see the real names; reports show hashes, the same throughout."""
+    policy = tmp_path / "audit.toml"
+    policy.write_text('schema = 1\n[[model]]\nname = "mistral-7b"\nmachines = ["host:n000*"]\n')
+    words = ["audit", str(policy), "--machines", str(NODES), "--anonymize", "--format", form]
+    assert main(words) == 3
+    report = capsys.readouterr().out
+    for name in ("n00000", "n00003", "n00007", "n00014"):
+        assert name not in report
+    assert "machine-" in report
+    if form == "json":
+        assert json.loads(report)["results"]["unknown"] == 4
