@@ -364,7 +364,7 @@ def _run_line(
         line = runtime.command.replace("{tag}", tag) if tag else ""
     else:
         rule = runtime.rule_of(workload.quantization)
-        command = runtime.command
+        command = _command(runtime, question.spec)
         if rule is not None and rule.command and not values.get("quantized"):
             command = rule.command
         elif "file_name" in values and runtime.named_command and not is_tagged:
@@ -480,7 +480,20 @@ def _values(
         ),
     }
     filled = {key: str(value) for key, value in values.items() if value}
-    return filled | _yarn(spec) | {"variant": _variant(runtime, spec, quantization)}
+    return (
+        filled
+        | _yarn(spec)
+        | {
+            "variant": _variant(runtime, spec, quantization),
+            "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
+        }
+    )
+
+
+def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:
+    """The runtime's command for models of that family, or of that main use, or for any."""
+    of_use = runtime.commands.get(spec.uses[0]) if spec.uses else None
+    return runtime.commands.get(spec.family or "") or of_use or runtime.command
 
 
 def _variant(runtime: RuntimeSpec, spec: ModelSpec, quantization: str) -> str:

@@ -137,6 +137,10 @@ def _shares(root: Table, key: str) -> dict[str, float]:
 class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
+    `library`: the runtime whose classes it computes with, so that the memory rules of that one
+    hold; empty where it is the program itself. `named_alone`: it loads no models but those whose
+    spec names it under `runtimes`.
+
     `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities`
     it can serve; `text_part`: by architecture row, or `*`, the families (all where none is named)
     of models that see, of which it runs the text alone; `instruction_sets` by architecture: the
@@ -147,21 +151,22 @@ class RuntimeSpec(Record):
     the model is on one; `builds` where releases can be downloaded; `command` the line that
     downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
     sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
-    repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `inputs` by
-    modality what fills `{input}` of it; `variants` by quantization the repositories that hold files
-    of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
+    family, or by main use, the same where another line is needed; `inputs` by modality what fills
+    `{input}` of it; `remote_code_option` what fills `{remote_code}` where the repository's own code
+    has to be trusted (else it is empty); `variants` by quantization the repositories that hold
+    files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
     `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names
     the model; `named_command` the same where the `{file_name}` holds no tag; `file_command` the
     same for one `{file}` on this machine; `offload_commands` the same where the parts lie in RAM
     and come to an accelerator in turn, by way of `needs.records.Offloaded`; `conversion` is how to
-    make a file that nobody published;
-    `token_variable` the environment variable from which it reads the token of a login; `gpu_only`
-    where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
-    and the rest in RAM; `tensor_parallel_option` what is appended to the command where several
-    accelerators compute every layer together, with `{devices}`, empty where they take turns.
-    `operations_share`: of the operations in llama.cpp's graph of a step, those that it launches on
-    a GPU; it fuses the rest.
+    make a file that nobody published; `token_variable` the environment variable from which it reads
+    the token of a login; `gpu_only` where it cannot run on a CPU; `splits_layers` where part of the
+    layers can be on an accelerator and the rest in RAM; `tensor_parallel_option` what is appended
+    to the command where several accelerators compute every layer together, with `{devices}`, empty
+    where they take turns. `operations_share`: of the operations in llama.cpp's graph of a step,
+    those that it launches on a GPU; it fuses the rest.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
     appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
@@ -220,6 +225,8 @@ class RuntimeSpec(Record):
 
     id: str = read_by(identifier)
     name: str = read_by(Table.string, required=True)
+    library: str = read_by(Table.string, default="")
+    named_alone: bool = read_by(Table.boolean, default=False)
     formats: tuple[str, ...] = read_by(Table.strings, required=True, choices=FORMATS)
     systems: tuple[str, ...] = read_by(Table.strings, required=True)
     elsewhere: str | None = read_by(Table.text, default=None)
@@ -238,6 +245,7 @@ class RuntimeSpec(Record):
     install_needs: str = read_by(Table.string, default="")
     builds: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, empty=True, default="")
+    commands: Mapping[str, str] = read_by(texts, default={})
     repository_command: str = read_by(Table.string, default="")
     named_command: str = read_by(Table.string, default="")
     file_command: str = read_by(Table.string, default="")
@@ -246,6 +254,7 @@ class RuntimeSpec(Record):
     token_variable: str = read_by(Table.string, default="")
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
+    remote_code_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})
@@ -284,6 +293,11 @@ class RuntimeSpec(Record):
     overhead_source: str = read_by(Table.string, empty=True, default="")
     sources: Mapping[str, str] = read_by(texts, default={})
     origin: str = ""
+
+    @property
+    def computes_with(self) -> str:
+        """The id of the runtime whose memory rules hold."""
+        return self.library or self.id
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization, whatever the size of its groups; None for a model's own

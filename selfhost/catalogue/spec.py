@@ -401,8 +401,10 @@ class ModelSpec(Record):
     """One set of published weights (or one closed model), as its spec file states it. Dates are
     `YYYY-MM-DD`, possibly cut short.
 
-    `uses` is what it is for, the main use first; `inputs` is what it reads; `tuned_from` is the
-    model that it was tuned from, as an id, a repository or SCRATCH. Each is None where not stated.
+    `runtimes` are the programs that its users run it with, the usual one first; () where those of
+    its modality serve. Without an architecture no others are known to load it. `uses` is what it is
+    for, the main use first; `inputs` is what it reads; `tuned_from` is the model that it was tuned
+    from, as an id, a repository or SCRATCH. Each is None where not stated.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
     `tensors` are those of the very GGUF file that it was read from, which no spec file lists, and
@@ -419,6 +421,7 @@ class ModelSpec(Record):
     uses: tuple[str, ...] | None = read_by(chosen, choices=USES, default=None)
     inputs: tuple[str, ...] | None = read_by(chosen, choices=INPUTS, default=None)
     tuned_from: str | None = read_by(tuned_from, default=None)
+    runtimes: tuple[str, ...] = read_by(references, default=())
     aliases: tuple[str, ...] = read_by(_aliases, default=())
     repository: str | None = read_by(repository, default=None)
     gated: bool | None = read_by(Table.boolean, default=None)

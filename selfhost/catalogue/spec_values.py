@@ -20,6 +20,7 @@ BASE = "base"
 USES = (
     "chat", "reasoning", BASE, "code", "math", "medical", "legal", "safety", "translation",
     "document-reading", "function-calling", "roleplay", "embedding", "reranking",
+    "text-encoder", "image-encoder", "image-text-matching", "text-classification", "rewriting",
     "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
 )  # fmt: skip
 INPUTS = ("text", "image", "audio", "video", "document")

@@ -46,7 +46,10 @@ def run(words: list[str]) -> int:
     from ..modelfiles.speccheck import check_spec_files
 
     problems, good = check_spec_files(
-        options.files, catalogue.specs(), catalogue.common("architectures")
+        options.files,
+        catalogue.specs(),
+        catalogue.common("architectures"),
+        catalogue.runtime_ids(),
     )
     code = 1 if problems else 0
     if options.format == "json":

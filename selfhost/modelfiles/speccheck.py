@@ -49,13 +49,17 @@ _Owner = tuple[str, str, str]
 
 
 def check_spec_files(
-    paths: Sequence[str], catalogue_specs: Iterable[ModelSpec], architectures: Mapping[str, Any]
+    paths: Sequence[str],
+    catalogue_specs: Iterable[ModelSpec],
+    architectures: Mapping[str, Any],
+    runtime_ids: Sequence[str] | None = None,
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
     """Every fault of the files, in their order, and the specs of those without one.
 
     `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and
     sizes are counted again. A file replaces the spec of the same id in the catalogue, so that a
-    shipped file can be checked against the rest. The same file named twice is read once. Raises
+    shipped file can be checked against the rest. `runtime_ids` are the programs that a spec may
+    name; None where they are not known. The same file named twice is read once. Raises
     nothing.
     """
     files = _read_once(paths)
@@ -71,6 +75,8 @@ def check_spec_files(
     for document in stated:
         _check_names(document, owners)
         _check_references(document, ids)
+        if runtime_ids is not None:
+            _check_runtimes(document, runtime_ids)
         _check_license(document)
         _check_sources(document)
     for document, spec in files:
@@ -186,6 +192,18 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
                 path,
                 f'no spec has the id "{_short(text)}"',
                 f'did you mean "{guess}"?' if guess else None,
+            )
+
+
+def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
+    """Every program that it is run with has a file under `specs/runtimes`."""
+    for path, text in _texts(document, "runtimes"):
+        if text not in runtime_ids:
+            guess = document.guess(text, runtime_ids)
+            document.add(
+                path,
+                f'no runtime has the id "{_short(text)}"',
+                f'did you mean "{guess}"?' if guess else f"one of {', '.join(runtime_ids)}",
             )
 
 

@@ -45,7 +45,7 @@ _SOMETIMES = (
 # keys of the top table, in the order of a spec file
 _HEAD = (
     "id", "name", "family", "developer", "released", "modality", "uses", "inputs",
-    "tuned_from", "aliases", "repository", "gated", "components_dtype", "native_pixels",
+    "tuned_from", "runtimes", "aliases", "repository", "gated", "components_dtype", "native_pixels",
 )  # fmt: skip
 # keys of [architecture], without its groups of layers
 _ARCHITECTURE = (

@@ -43,7 +43,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
             unknown=(*known.unknown, unread_cache(subject.spec)),
         )
     row = subject.row or ArchitectureRow(name=architecture.row)
-    if runtime.id == "transformers":
+    if runtime.computes_with == "transformers":
         from .torch import parts as torch_parts
 
         exact, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, workload)
@@ -270,7 +270,9 @@ def _quantized_while_loading(
     """The 16-bit files once their linear layers were made narrow, one by one; the rest stays."""
     line, source = files.arithmetic, f"{files.source}, made while loading"
     extra = (
-        expert_bytes_left(architecture, row, quantization) if runtime.id == "transformers" else 0
+        expert_bytes_left(architecture, row, quantization)
+        if runtime.computes_with == "transformers"
+        else 0
     )
     if extra:
         # transformers 5 keeps a layer's experts in one tensor, which bitsandbytes leaves alone: its

@@ -169,7 +169,7 @@ def _kept(
     """
     window = group.window_tokens
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
-    if window is None or runtime.id == "transformers":
+    if window is None or runtime.computes_with == "transformers":
         return tokens, tokens
     if runtime.id == "mlx":
         from .mlx import cache as mlx_cache

@@ -233,7 +233,7 @@ def decode_bytes(
     ):
         # transformers widens them on a CPU and not on a GPU: what is read is not known before it is
         # placed
-        in_transformers = runtime is not None and runtime.id == "transformers"
+        in_transformers = runtime is not None and runtime.computes_with == "transformers"
         return {} if in_transformers else _decode_bytes_by_part(architecture, row)
     files = sized.bytes - unneeded_bytes(subject, sized, format, quantization)
     read = max(0, files * _active(subject) // parameters.total)

@@ -427,10 +427,16 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     """
     if spec.refused is not None:
         return spec.refused
+    if runtime.named_alone and runtime.id not in spec.runtimes:
+        return f"{runtime.name} loads only models that are made for it."
+    if spec.runtimes and spec.architecture is None and runtime.id not in spec.runtimes:
+        # nothing tells whether a program knows tensors that are not described
+        usual = " or ".join(spec.runtimes)
+        return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     if (
-        runtime.id == "transformers"
+        runtime.computes_with == "transformers"
         and spec.architecture is not None
         and spec.architecture.quantizer == "modelopt"
     ):

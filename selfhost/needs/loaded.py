@@ -124,7 +124,7 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
     if (
         runtime is None
-        or runtime.id not in ("transformers", "vllm")
+        or runtime.computes_with not in ("transformers", "vllm")
         or not plain
         or stated not in PLAIN_DTYPES
     ):

@@ -598,13 +598,14 @@ def _runtime(
     """
     if workload.runtime is not None:
         return _named_runtime(workload.runtime, catalogue)
-    if spec.closed or _states_needs_alone(spec):
+    if spec.closed or (_states_needs_alone(spec) and not spec.runtimes):
         return None
     if workload.task == "finetune":
         return catalogue.runtime(FINETUNING_RUNTIME)
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
-    usual = [catalogue.runtime(name) for name in RUNTIMES_BY_MODALITY[spec.modality]]
+    names = dict.fromkeys((*spec.runtimes, *RUNTIMES_BY_MODALITY[spec.modality]))
+    usual = [catalogue.runtime(name) for name in names]
     loading = [runtime for runtime in usual if need.why_not_loaded(spec, runtime) is None]
     first = loading[0] if loading else usual[0]
     if not formats:

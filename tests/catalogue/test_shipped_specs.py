@@ -454,17 +454,30 @@ def test_scaled_context_is_documented(id: str) -> None:
     assert scaled is None or spec_of(id).sources.get("architecture.scaled_context_tokens")
 
 
+# made of Qwen 2 and 3, Mistral and Llama, which look back alone
+CAUSAL_EMBEDDERS = (
+    "e5-mistral",
+    "jina-embeddings-v5-text-small",
+    "jina-reranker-v3",
+    "mxbai-rerank-base-v2",
+    "mxbai-rerank-large-v2",
+    "nomic-embed-code",
+    "qwen3-embedding",
+    "qwen3-reranker",
+)
+
+
 @pytest.mark.parametrize(
     "id",
     [
         model
         for model in IDS
-        if spec_of(model).modality == "embedding" and not spec_of(model).closed
+        if spec_of(model).modality == "embedding" and spec_of(model).architecture is not None
     ],
 )
 def test_only_embeddings_made_of_a_chat_model_keep_a_cache(id: str) -> None:
     """BERT's kin and EmbeddingGemma attend both ways, as their papers say: no cache. Qwen3's and Mistral's are causal decoders."""
-    causal = id.startswith(("qwen3-embedding", "e5-mistral"))
+    causal = id.startswith(CAUSAL_EMBEDDERS)
     row = row_of(architecture_of(id), common("architectures"))
     assert bool(cache_groups(architecture_of(id), row)) == causal
 
@@ -515,6 +528,7 @@ def test_runtime_is_usable(id: str) -> None:
         "yarn_original_tokens": "32768",
         "device": "cuda",
         "variant": ", variant='fp16'",
+        "remote_code": ", trust_remote_code=True",
     }
     numbers = {
         "context_checkpoints": 3,
@@ -525,6 +539,8 @@ def test_runtime_is_usable(id: str) -> None:
     }
     filled = runtime.command.format(**blanks, **numbers)
     assert "owner/name" in filled or "name:7b" in filled
+    for command in runtime.commands.values():
+        assert "owner/name" in command.format(**blanks, **numbers)
     if (
         "{repository}" not in runtime.command
         and "{tag}" in runtime.command
