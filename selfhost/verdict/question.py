@@ -150,6 +150,9 @@ def _in_format(
     default.
     """
     file_format, default = need.default_format_and_quantization(spec, runtime)
+    if quantization is None and _states_needs_alone(spec):
+        # in which type the weights are is stated nowhere
+        return workload.replace(runtime=runtime.id, format=file_format)
     if quantization is not None and not local:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
         quantization = _had_in(

@@ -372,12 +372,10 @@ def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
         "no-such",
         "xyzzy",
         "banana-7b",
-        "big-bird",
         "orca-mini",
         "palm-2",
         "sora-turbo-preview",
         "chatglm",
-        "bark",
         "🦙",
     ],
 )
