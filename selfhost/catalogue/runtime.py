@@ -138,7 +138,8 @@ class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
     `library`: the runtime whose classes it computes with, so that the memory rules of that one
-    hold; empty where it is the program itself. `named_alone`: it loads no models but those whose
+    hold; empty where it is the program itself. `beside_library_bytes` is what importing it takes
+    beside that library. `named_alone`: it loads no models but those whose
     spec names it under `runtimes`.
 
     `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities`
@@ -226,6 +227,7 @@ class RuntimeSpec(Record):
     id: str = read_by(identifier)
     name: str = read_by(Table.string, required=True)
     library: str = read_by(Table.string, default="")
+    beside_library_bytes: int = read_by(Table.integer, minimum=1, default=0)
     named_alone: bool = read_by(Table.boolean, default=False)
     formats: tuple[str, ...] = read_by(Table.strings, required=True, choices=FORMATS)
     systems: tuple[str, ...] = read_by(Table.strings, required=True)

@@ -372,6 +372,10 @@ def _program(run: _Run) -> Term:
         line += f" + {shares[0]:,} bytes left in the heap by widening experts"
         note += f", and {shares[1]:,} to {shares[2]:,} bytes left"
         size, low, high = size + shares[0], low + shares[1], high + shares[2]
+    beside = run.runtime.beside_library_bytes
+    if beside:
+        line += f" + {beside:,} bytes of {run.runtime.name} beside its library"
+        size, low, high = size + beside, low + beside, high + beside
     return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(
         on_device=overhead(run.runtime)
     )
