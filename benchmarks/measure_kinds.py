@@ -47,7 +47,8 @@ _MINILM = {
     "num_labels": 1,
 }  # fmt: skip
 _DEBERTA = {
-    "vocab_size": 128100, "relative_attention": True, "position_buckets": 256,
+    "vocab_size": 128100, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "intermediate_size": 3072, "pooler_hidden_size": 768, "relative_attention": True, "position_buckets": 256,
     "norm_rel_ebd": "layer_norm", "share_att_key": True, "pos_att_type": "p2c|c2p",
     "position_biased_input": False, "type_vocab_size": 0, "num_labels": 1,
 }  # fmt: skip
