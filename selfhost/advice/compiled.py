@@ -87,8 +87,8 @@ _GROWING_WITH = "context_tokens"
 # somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
-        "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from", "runtimes",
-        "repository", "gated", "aliases",
+        "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from",
+        "runtimes", "repository", "gated", "aliases",
         "parameters", "needs", "upkeep", "safety",
         "availability", "overrides", "quantized",
     ), ()),
