@@ -412,7 +412,9 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
     if command == "plan":
         # it asks for no machine, and counts all memory of each
-        parser.set_defaults(machine=None, gpu=[], set=[], measure=False, memory=None)
+        parser.set_defaults(
+            machine=None, gpu=[], set=[], measure=False, no_measure=True, memory=None
+        )
     else:
         _add_named_machine(place)
     place.add_argument(
@@ -454,6 +456,11 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
         "--measure",
         action="store_true",
         help="measure the memory first (under a second)",
+    )
+    place.add_argument(
+        "--no-measure",
+        action="store_true",
+        help="leave out the glance at the memory (40 ms)",
     )
     place.add_argument(
         "--memory",

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Machine", "in_memory", "read"]
+__all__ = ["Machine", "glance_at", "in_memory", "read"]
 
 
 def read(
@@ -45,6 +45,15 @@ def read(
     from .probes.bandwidth import with_measured
 
     return with_measured(machine)
+
+
+def glance_at(machine: Machine) -> Machine:
+    """`machine`, which must be this computer, with what a glance of at most 40 ms tells of its
+    memory bandwidth; as it is where a glance tells nothing.
+    """
+    from .probes.glance import with_glance
+
+    return with_glance(machine)
 
 
 def _from_tree(
