@@ -37,6 +37,7 @@ _MISSING = {
     "check": "name a model, or several",
     "show": "name a model",
     "plan": "name a model",
+    "size": "name a model, or several",
     "compare": "name two models or more",
     "spec": "say what to do, check or new, and name a file",
     "completion": "name a shell: bash, zsh or fish",
@@ -448,12 +449,18 @@ def add_specs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+# beside text and JSON
+_MORE_FORMATS = {
+    "list": ("html",),
+    "size": ("kubernetes", "compose", "docker", "systemd"),
+}
 # what `-v` adds
 _VERBOSE = {
     "check": "every finding and figure with its source",
     "show": "every size and fact, with its source",
     "compare": "how each was judged, and every answer on openness",
     "plan": "every machine that does it",
+    "size": "every figure with its arithmetic",
     "machine": "where each fact was read",
     "audit": "every row, with its reasons and what to do",
 }
@@ -477,7 +484,7 @@ def add_output(parser: argparse.ArgumentParser, command: str) -> None:
             help=argparse.SUPPRESS,
         )
     else:
-        formats = ("text", "json", "html") if command == "list" else ("text", "json")
+        formats = ("text", "json", *_MORE_FORMATS.get(command, ()))
         look.add_argument(
             "--format",
             choices=formats,
