@@ -71,14 +71,17 @@ class Held(Record):
 class ContainerSize(Record):
     """What the container or service of one model takes, in bytes.
 
-    `request_bytes` cannot be reclaimed (the likely figure). `limit_bytes` is the most of that and
-    all `growths`: with less it may be killed. `page_cache_bytes` are the mapped weights that each
-    token reads: reclaimable, but without them the pace collapses. `passing_bytes` lie in the page
-    cache after loading and may go. `per_user_bytes` is what one more user takes beside a
-    conversation in the prompt cache; 0 where nothing is kept. `disk_bytes` is None where the size
-    of the files is not known. `image` is None where no publisher offers one. `arguments` go behind
-    the image's own program: see `image_arguments` and `program`. `fetch` is the line that downloads
-    the model once it runs, "" where it does so by itself.
+    `request_bytes` cannot be reclaimed (the likely figure). `page_cache_bytes` are the mapped
+    weights that each token reads, and the program: reclaimable, but without them the pace
+    collapses. `limit_bytes` is the most of both and of all `growths`. Without the page cache in it
+    llama-server was killed while its own memory was within the rest
+    (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the kernel gives
+    up. `passing_bytes`
+    lie in the page cache after loading and may go. `per_user_bytes` is what one more user takes
+    beside a conversation in the prompt cache; 0 where nothing is kept. `disk_bytes` is None where
+    the size of the files is not known. `image` is None where no publisher offers one. `arguments`
+    go behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
+    downloads the model once it runs, "" where it does so by itself.
     """
 
     asked: str
@@ -126,13 +129,8 @@ class ContainerSize(Record):
 
     @property
     def reserve_bytes(self) -> int:
-        """What to reserve for it: the request, with the page cache."""
+        """What a scheduler must reserve for it to keep its pace: the request and the page cache."""
         return self.request_bytes + self.page_cache_bytes
-
-    @property
-    def most_bytes(self) -> int:
-        """The limit of its control group: with the page cache, which the group counts."""
-        return self.limit_bytes + self.page_cache_bytes
 
     @property
     def disk_update_bytes(self) -> int | None:
@@ -223,9 +221,11 @@ def size_of(
     growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
     accelerators = _accelerators(memory, verdict.machine)
     shared = _shared_memory(service, len(accelerators))
-    growths += [] if shared is None else [shared]
-    most = sum(term.high_bytes for term in kept) + sum(growth.bytes for growth in growths)
-    page_cache = sum(term.bytes for term in mapped)
+    growths += [each for each in (shared, _driver(service, len(accelerators))) if each is not None]
+    # of the program's own pages the mapped ones are page cache too
+    code = service.mapped_program_bytes if service is not None else 0
+    most = sum(term.high_bytes for term in kept) - code + sum(each.bytes for each in growths)
+    page_cache = sum(term.bytes for term in mapped) + code
     growths.append(_page_tables(most + page_cache + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
@@ -235,8 +235,8 @@ def size_of(
         workload=verdict.workload,
         runtime=runtime,
         needs=needs,
-        request_bytes=sum(term.bytes for term in kept),
-        limit_bytes=most + growths[-1].bytes,
+        request_bytes=sum(term.bytes for term in kept) - code,
+        limit_bytes=most + page_cache + growths[-1].bytes,
         page_cache_bytes=page_cache,
         passing_bytes=memory.evictable_bytes,
         growths=tuple(growths),
@@ -432,6 +432,20 @@ def _shared_memory(service: Service | None, number: int) -> Growth | None:
         bound="/dev/shm",
         why=f"what the processes of {number} accelerators exchange",
         arithmetic=f"{service.shared_memory_bytes:,} bytes as its publisher's example has",
+    )
+
+
+def _driver(service: Service | None, number: int) -> Growth | None:
+    """What libraries of an accelerator take of the RAM; None where the need counts them already, or
+    none is used.
+    """
+    if service is None or not service.accelerator_host_bytes or not number:
+        return None
+    return Growth(
+        name="driver",
+        bytes=service.accelerator_host_bytes,
+        why="in RAM, beside the card (stated once)",
+        arithmetic=f"{service.accelerator_host_bytes:,} bytes: the source stands in its spec",
     )
 
 

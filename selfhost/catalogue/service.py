@@ -23,10 +23,12 @@ class Service(Record):
 
     `port` and `health`: where it answers 200 once the model can be asked. `store`: the folder of
     its downloads. `maps_files`: it maps the weights of its files instead of reading them.
+    `mapped_program_bytes`: how much of its overhead are mapped files of the program itself.
     `prompt_cache_bytes`: how much of earlier prompts it keeps in RAM unless told; 0 for none.
-    `shared_memory_bytes`: what several accelerators take of `/dev/shm`. `environment` is set
-    always. `bounds`: what bounds each growth, by its name, with `{mib}`, `{parallel}` or
-    `{share}` to fill in; `NAME=value` is an environment variable, anything else an option.
+    `shared_memory_bytes`: what several accelerators take of `/dev/shm`. `accelerator_host_bytes`:
+    what libraries of an accelerator take of the RAM, where the overhead has it not. `environment`
+    is set always. `bounds`: what bounds each growth, by its name, with `{mib}`, `{parallel}` or
+    `{context_checkpoints}` to fill in; `NAME=value` is an environment variable, all else an option.
     """
 
     image: str = read_by(Table.string, required=True)
@@ -40,8 +42,10 @@ class Service(Record):
     health: str = read_by(Table.string, required=True)
     store: str = read_by(Table.string, required=True)
     maps_files: bool = read_by(Table.boolean, default=False)
+    mapped_program_bytes: int = read_by(Table.integer, default=0)
     prompt_cache_bytes: int = read_by(Table.integer, default=0)
     shared_memory_bytes: int = read_by(Table.integer, default=0)
+    accelerator_host_bytes: int = read_by(Table.integer, default=0)
     environment: Mapping[str, str] = read_by(texts, default={})
     bounds: Mapping[str, str] = read_by(texts, default={})
     source: str = read_by(Table.text, required=True)

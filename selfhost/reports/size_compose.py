@@ -39,7 +39,7 @@ def block(sizes: Sequence[ContainerSize]) -> str:
 def _service(size: ContainerSize, port: int) -> dict[str, Any]:
     own = size.runtime.service
     assert own is not None
-    most = f"{mebibytes(size.most_bytes)}M"
+    most = f"{mebibytes(size.limit_bytes)}M"
     environment: dict[str, Any] = dict(size.environment)
     token = token_variable(size)
     if token is not None:

@@ -34,7 +34,7 @@ def _options(size: ContainerSize, port: int) -> list[str]:
     """Memory without swap, accelerators, port, model store and environment."""
     service = size.runtime.service
     assert service is not None
-    most = f"{mebibytes(size.most_bytes)}m"
+    most = f"{mebibytes(size.limit_bytes)}m"
     options = [
         *("--memory", most, "--memory-swap", most),
         *("--memory-reservation", f"{mebibytes(size.reserve_bytes)}m"),

@@ -55,7 +55,6 @@ def _size(size: ContainerSize) -> dict[str, Any]:
         "page_cache_bytes": size.page_cache_bytes,
         "passing_bytes": size.passing_bytes,
         "reserve_bytes": size.reserve_bytes,
-        "most_bytes": size.most_bytes,
         "per_user_bytes": size.per_user_bytes,
         "growths": [_growth(growth) for growth in size.growths],
         "disk_bytes": size.disk_bytes,

@@ -84,13 +84,13 @@ def gibibytes(size: int) -> int:
 
 
 def heading(sizes: Sequence[ContainerSize]) -> list[str]:
-    """Comments above a block: what it is for, how it is made up, what is left to you."""
-    lines = [f"selfhost {__version__}: request = cannot be reclaimed + page cache"]
+    """Comments above a block: how the figures are made up, and what is left to you."""
+    lines = [f"selfhost {__version__}: request and limit include the page cache"]
     for size in sizes:
-        request, limit = units.binary(size.request_bytes), units.binary(size.limit_bytes)
-        cache = units.binary(size.page_cache_bytes)
-        lines.append(f"{size.model.name}: {request} to {limit}, and {cache} of page cache")
-        lines += [clean(note) for note in size.notes]
+        request, cache = units.binary(size.request_bytes), units.binary(size.page_cache_bytes)
+        grown = units.binary(sum(growth.bytes for growth in size.growths))
+        parts = f"{request} cannot be reclaimed, {cache} are page cache, {grown} may be added"
+        lines += [f"{size.model.name}: {parts}", *size.notes]
         if size.files_are_yours:
             lines.append("put the model's file where its arguments name it")
         if size.fetch:

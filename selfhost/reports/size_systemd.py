@@ -42,7 +42,7 @@ def _unit(size: ContainerSize) -> list[str]:
         "Environment=HOME=%S/models",
         f"MemoryMin={mebibytes(size.request_bytes)}M",
         f"MemoryLow={mebibytes(size.reserve_bytes)}M",
-        f"MemoryMax={mebibytes(size.most_bytes)}M",
+        f"MemoryMax={mebibytes(size.limit_bytes)}M",
         "MemorySwapMax=0",
         "Restart=on-failure",
         "",

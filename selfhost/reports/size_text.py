@@ -16,10 +16,11 @@ _NAMES = {
     "checkpoints": "checkpoints",
     "pictures": "large pictures",
     "shared_memory": "shared memory",
+    "driver": "GPU libraries",
 }
 _GROUPS = (
-    "Set both with the page cache: a control group counts mapped files too, but gives them back"
-    " before it kills."
+    "A control group counts page cache too and gives it back first, but a server",
+    "without any stalls, or is killed all the same.",
 )
 
 
@@ -40,14 +41,14 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> D
 
 def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     name = Span(text=size.model.name, style="strong")
-    to_set = f": set request {_up(size.reserve_bytes)}, limit {_up(size.most_bytes)}"
-    blocks.append(line(name, to_set, hang=2))
+    reserve, limit = _up(size.reserve_bytes), _up(size.limit_bytes)
+    blocks.append(line(name, f": reserve {reserve}, limit {limit}", hang=2))
     blocks.append(say(_asked(size), indent=2))
     blocks += [say(note, indent=2) for note in size.notes]
     rows = [
-        ("request", _up(size.request_bytes), f"cannot be reclaimed: {_largest(size)}"),
-        ("limit", _up(size.limit_bytes), "with what grows, bounded as below"),
-        ("page cache", units.binary(size.page_cache_bytes), _about_cache(size)),
+        ("request", _up(size.request_bytes), f"cannot be reclaimed{_largest(size)}"),
+        ("page cache", _cache_words(size), _about_cache(size)),
+        ("limit", _up(size.limit_bytes), _about_limit(size)),
         *_disk_rows(size),
         *_accelerator_rows(size),
     ]
@@ -60,7 +61,7 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
         _arithmetic(blocks, size)
     _to_start(blocks, size)
     if size.page_cache_bytes:
-        blocks += [BLANK, say(_GROUPS)]
+        blocks += [BLANK, *map(say, _GROUPS)]
     if size.image is not None:
         blocks.append(say("To paste: --format kubernetes, compose, docker or systemd"))
 
@@ -78,21 +79,34 @@ def _asked(size: ContainerSize) -> str:
 
 
 def _largest(size: ContainerSize) -> str:
-    """The two largest parts of the request."""
-    memory = size.needs.memory
-    terms = [] if memory is None else [term for term in memory.terms if term.where == "host"]
-    if size.page_cache_bytes:
-        terms = [term for term in terms if not term.may_be_mapped]
-    terms.sort(key=lambda term: -term.bytes)
-    return ", ".join(
-        f"{units.binary(term.bytes)} {term.name.replace('_', ' ')}" for term in terms[:2]
-    )
+    """The largest part of the request; empty where it is the program itself."""
+    memory, service = size.needs.memory, size.runtime.service
+    is_mapped = service is not None and service.maps_files
+    terms = [
+        term
+        for term in (() if memory is None else memory.terms)
+        if term.where == "host" and not (is_mapped and term.may_be_mapped)
+    ]
+    largest = max(terms, key=lambda term: term.bytes, default=None)
+    if largest is None or largest.is_program:
+        return ""
+    name = largest.name.replace("_", " ").replace("kv", "KV")
+    return f": {units.binary(largest.bytes)} {name}"
+
+
+def _cache_words(size: ContainerSize) -> str:
+    return units.binary(size.page_cache_bytes) if size.page_cache_bytes else "none"
 
 
 def _about_cache(size: ContainerSize) -> str:
     if not size.page_cache_bytes:
         return "no weights are mapped"
     return "mapped weights; without them the pace collapses"
+
+
+def _about_limit(size: ContainerSize) -> str:
+    both = "both" if size.page_cache_bytes else "the request"
+    return f"{both} at most, and what grows"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -115,13 +129,17 @@ def _accelerator_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
 def _growing(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     for growth in size.growths:
         if growth.name in _NAMES:
-            yield _NAMES[growth.name], units.binary(growth.bytes), _bound(growth)
+            most = units.binary(growth.bytes) if growth.bytes else "no more"
+            yield _NAMES[growth.name], most, _bound(growth)
     if size.per_user_bytes:
         users = size.workload.parallel + 1
         yield "another user", units.binary(size.per_user_bytes), f"more: --users {users}"
 
 
 def _bound(growth: Growth) -> str:
+    """The option, and what comes without it; why it grows where nothing bounds it."""
+    if not growth.bound:
+        return growth.why
     if growth.unbound_bytes is None or growth.unbound_bytes <= growth.bytes:
         return growth.bound
     return f"{growth.bound}  (without it {units.binary(growth.unbound_bytes)})"
@@ -149,16 +167,16 @@ def _to_start(blocks: list[Block], size: ContainerSize) -> None:
 def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     """A row for each container, and their sum."""
     reserve = sum(size.reserve_bytes for size in sizes)
-    most = sum(size.most_bytes for size in sizes)
-    total = f"{len(sizes)} containers: requests {_up(reserve)}, limits {_up(most)} in all"
+    most = sum(size.limit_bytes for size in sizes)
+    total = f"{len(sizes)} containers: reserve {_up(reserve)}, limit {_up(most)} in all"
     blocks += [line(Span(text=total, style="strong")), BLANK]
-    titles = ("model", "request", "limit", "page cache", "disk", "accelerators")
+    titles = ("model", "request", "page cache", "limit", "disk", "GPUs")
     rows = [
         (
             size.model.id,
             _up(size.request_bytes),
+            _cache_words(size),
             _up(size.limit_bytes),
-            units.binary(size.page_cache_bytes),
             "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
             str(len(size.accelerators) or "-"),
         )
@@ -168,9 +186,8 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     cells = tuple(tuple(Span(text=text) for text in row) for row in rows)
     blocks.append(Table(columns=columns, rows=cells))
     notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    blocks += [BLANK, *(say(note, hang=2) for note in notes), say(_GROUPS)]
-    blocks.append(say("Each with its options: -v; to paste: --format kubernetes, compose, docker"
-                      " or systemd"))  # fmt: skip
+    blocks += [BLANK, *(say(note, hang=2) for note in notes), *map(say, _GROUPS)]
+    blocks.append(say("Options and figures: -v; to paste: --format kubernetes, compose, docker …"))
 
 
 def _arithmetic(blocks: list[Block], size: ContainerSize) -> None:
