@@ -10,7 +10,7 @@ sends prompts of random tokens, no two alike, from as many clients as there are 
 - limit: the printed options under the printed limit
 - default: without --cache-ram under what `check` says the model needs, the limit that somebody would guess
 - less: the printed options under nine tenths of the printed request
-- no_cache: the printed options under the printed limit without the page cache
+- no_cache, where asked for: the printed options under the printed limit without the page cache
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -40,7 +39,7 @@ _VOCABULARIES["pythia-70m"] = _VOCABULARIES["pythia-160m"]
 _TEMPLATES = {model: template for model, _, template in TEXTS}
 RUNS = ("limit", "default", "less", "no_cache")
 # no run waits longer, in seconds: for the server to start, and for all prompts
-_START, _MOST = 60, 420
+_START, _MOST = 60, 300
 
 
 def cases() -> list[dict[str, Any]]:
@@ -48,10 +47,10 @@ def cases() -> list[dict[str, Any]]:
     common = {"quant": "Q4_K_M", "users": 1}
     return [
         common | {"model": "pythia-70m", "n_ctx": 1024, "users": 2, "prompts": 24, "tokens": [100, 500]},
-        common | {"model": "falcon-h1-0.5b-instruct", "n_ctx": 512, "prompts": 12, "tokens": [10, 60]},
-        common | {"model": "pythia-70m", "n_ctx": 1024, "prompts": 150, "tokens": [5, 40]},
-        common | {"model": "gemma-3-270m-it", "n_ctx": 512, "prompts": 10, "tokens": [30, 200]},
-        common | {"model": "pythia-160m", "n_ctx": 1024, "prompts": 12, "tokens": [100, 700]},
+        common | {"model": "falcon-h1-0.5b-instruct", "n_ctx": 512, "prompts": 8, "tokens": [5, 20]},
+        common | {"model": "gemma-3-270m-it", "n_ctx": 512, "prompts": 8, "tokens": [30, 120]},
+        common | {"model": "pythia-70m", "n_ctx": 1024, "prompts": 80, "tokens": [5, 30]},
+        common | {"model": "pythia-160m", "n_ctx": 1024, "users": 2, "prompts": 16, "tokens": [100, 500]},
     ]  # fmt: skip
 
 
@@ -120,7 +119,7 @@ class Clients:
 
     def _send(self, end: float) -> None:
         while time.monotonic() < end and (prompt := self._next()) is not None:
-            body = {"prompt": prompt, "n_predict": 4, "ignore_eos": True}
+            body = {"prompt": prompt, "n_predict": 2, "ignore_eos": True}
             try:
                 status, _ = _asked(self._port, "/completion", body)
             except (OSError, ValueError):
@@ -129,7 +128,7 @@ class Clients:
                 return
             with self._lock:
                 self.answered += 1
-                self.tokens += len(prompt) + 4
+                self.tokens += len(prompt) + 2
                 self.anonymous_bytes = max(self.anonymous_bytes, self._group.usage()[0])
 
     def run(self) -> float:
@@ -234,53 +233,58 @@ def sized_for(case: dict[str, Any]) -> ContainerSize:
 def main() -> None:
     """Measures what the file does not hold yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the JSON file to write or to go on with"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file to go on with")
     parser.add_argument("--programs", type=Path, required=True, help="where llama-server was built")
     parser.add_argument("--tree", type=Path, required=True, help="the source tree of llama.cpp")
     parser.add_argument("--only", default="", help="only cases whose name has this text")
+    parser.add_argument("--runs", default=",".join(RUNS[:3]), help=f"of {', '.join(RUNS)}")
     parser.add_argument("--port", type=int, default=18300)
     given = parser.parse_args()
     old = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
-    results: list[dict[str, Any]] = old.get("cases", [])
+    results: dict[str, dict[str, Any]] = {result["name"]: result for result in old.get("cases", ())}
+    with tempfile.TemporaryDirectory() as temporary:
+        for case in cases():
+            name = " ".join(f"{key}={value}" for key, value in case.items())
+            if given.only not in name:
+                continue
+            sized = sized_for(case)
+            result = results.setdefault(name, _about(name, case, sized))
+            present = {measured["run"] for measured in result["runs"]}
+            for kind in [kind for kind in given.runs.split(",") if kind not in present]:
+                path = Path(temporary) / f"{case['model']}-{case['quant']}.gguf"
+                if not path.exists():
+                    template = _TEMPLATES.get(case["model"], "")
+                    write(path, case["model"], case["quant"], given.tree, template, 0)
+                measured = run(kind, case, sized, path, given.programs / "llama-server", given.port)
+                result["runs"].append(measured)
+                print(name, measured, flush=True)
+                _save(given.out, results)
+
+
+def _about(name: str, case: dict[str, Any], sized: ContainerSize) -> dict[str, Any]:
+    """A case before its runs, with what was printed for it."""
+    return {
+        "name": name,
+        **case,
+        "request_bytes": sized.request_bytes,
+        "limit_bytes": sized.limit_bytes,
+        "page_cache_bytes": sized.page_cache_bytes,
+        "arguments": list(sized.arguments[2:]),
+        "runs": [],
+    }
+
+
+def _save(path: Path, results: dict[str, dict[str, Any]]) -> None:
     made = about(
         "benchmarks/measure_size.py: llama-server of llama.cpp 0c1e570, CPU backend, in a control group",
         "run: limit (printed options, printed limit), default (without --cache-ram, under what check says), less (nine tenths of the "
         "request), no_cache (the printed limit without the page cache); answered: of so many prompts; anonymous_bytes: the most that could "
-        "not be reclaimed, seen after an answer",
+        "not be reclaimed, seen after an answer; seconds: on a machine that others used too",
         ("numpy",),
     )
-    seen = {result["name"] for result in results}
-    with tempfile.TemporaryDirectory() as temporary:
-        for case in cases():
-            name = " ".join(f"{key}={value}" for key, value in case.items())
-            if name in seen or given.only not in name:
-                continue
-            path = Path(temporary) / f"{case['model']}-{case['quant']}.gguf"
-            if not path.exists():
-                template = _TEMPLATES.get(case["model"], "")
-                write(path, case["model"], case["quant"], given.tree, template, 0)
-            sized = sized_for(case)
-            result = {
-                "name": name,
-                **case,
-                "request_bytes": sized.request_bytes,
-                "limit_bytes": sized.limit_bytes,
-                "page_cache_bytes": sized.page_cache_bytes,
-                "arguments": list(sized.arguments[2:]),
-                "runs": [],
-            }
-            for kind in RUNS:
-                measured = run(kind, case, sized, path, given.programs / "llama-server", given.port)
-                result["runs"].append(measured)
-                print(name, measured, flush=True)
-            results.append(result)
-            rows = ",\n".join(map(json.dumps, results))
-            given.out.write_text(
-                f'{{"about":{json.dumps(made)},\n"cases":[\n{rows}\n]}}\n', encoding="utf-8"
-            )
+    rows = ",\n".join(map(json.dumps, results.values()))
+    path.write_text(f'{{"about":{json.dumps(made)},\n"cases":[\n{rows}\n]}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,7 +12,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.plan import Plan
-    from .api import Comparison, Ranking, can_run, check, compare, plan, rank
+    from .advice.sizes import ContainerSize
+    from .api import Comparison, Ranking, can_run, check, compare, plan, rank, size
     from .catalogue.spec import ModelSpec
     from .core.errors import (
         MachineFileError,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "can_run": "api", "check": "api", "compare": "api", "plan": "api", "rank": "api",
+    "can_run": "api", "check": "api", "compare": "api", "plan": "api", "rank": "api", "size": "api",
+    "ContainerSize": "advice.sizes",
     "Comparison": "api", "Plan": "advice.plan", "Ranking": "api",
     "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
@@ -43,6 +45,7 @@ _HOME = {
 
 __all__ = [
     "Comparison",
+    "ContainerSize",
     "Finding",
     "Load",
     "Machine",
@@ -66,6 +69,7 @@ __all__ = [
     "compare",
     "plan",
     "rank",
+    "size",
 ]
 
 

@@ -36,6 +36,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
@@ -104,6 +105,14 @@ class ContainerSize(Record):
     fetch: str = ""
     needs_login: bool = False
     notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The container's object in `selfhost size --format json`, as a dict."""
+        # reports import this module, so that it cannot import them
+        from importlib import import_module
+
+        document: dict[str, Any] = import_module("selfhost.reports.size_json").container(self)
+        return document
 
     @property
     def image_arguments(self) -> tuple[str, ...]:
@@ -272,12 +281,15 @@ def _unsized(verdict: Verdict) -> SelfhostError:
     if verdict.model.closed:
         return SelfhostError(
             f"{name} cannot be hosted: its weights were never published",
-            remedy=f"what stands in for it: selfhost check {verdict.asked}",
+            remedy=f"see what is like it: selfhost check {verdict.asked}",
         )
     unknown = verdict.needs.unknown if verdict.needs is not None else ()
     why = next((entry for entry in unknown if entry.fact.startswith("memory")), None)
     failed = next((each for each in verdict.findings if each.outcome is Outcome.FAIL), None)
-    reason = why.reason if why else failed.reason if failed else "its spec states no needs"
+    if why is not None:
+        reason = why.reason
+    else:
+        reason = failed.reason if failed is not None else "its spec states no needs"
     return SelfhostError(
         f"the memory of {name} is not known: {reason}", remedy=why.remedy if why else None
     )
@@ -355,7 +367,7 @@ def _prompt_cache(
         size = min(each * parallel, service.prompt_cache_bytes)
         line = f"{each:,} bytes a conversation × {parallel}, at most {service.prompt_cache_bytes:,}"
     else:
-        size, line = wanted_bytes, f"{wanted_bytes:,} bytes as asked for"
+        size, line = wanted_bytes, f"{wanted_bytes:,} bytes, as you stated"
     mebibytes = -(-size // units.MIB)
     return Growth(
         name="prompt_cache",
@@ -531,7 +543,7 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
         words = shlex.split(line)
         for start in range(len(words)):
             if words[start : start + len(program)] == program:
-                return [_in_container(word) for word in words[start + len(program) :]]
+                return _in_container(words[start + len(program) :], runtime)
     return _words_of_a_file(verdict, runtime, service)
 
 
@@ -554,10 +566,18 @@ def _words_of_a_file(verdict: Verdict, runtime: RuntimeSpec, service: Service) -
     return text.split()[len(service.program.split()) :]
 
 
-def _in_container(word: str) -> str:
-    """A path of this machine is one below `MODELS_FOLDER` in the container."""
-    is_file = word.lower().endswith(".gguf") and word.startswith((".", "/", "~"))
-    return f"{MODELS_FOLDER}/{word.rpartition('/')[2]}" if is_file else word
+def _in_container(words: list[str], runtime: RuntimeSpec) -> list[str]:
+    """The words with files of this machine in `MODELS_FOLDER`; a file of a repository is named as
+    it is there.
+    """
+    before, _, _ = runtime.named_command.partition(" {file_name}")
+    of_repository = before.rpartition(" ")[2]
+    return [
+        f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
+        if word.lower().endswith(".gguf") and previous != of_repository
+        else word
+        for previous, word in zip(["", *words], words, strict=False)
+    ]
 
 
 def _memory(verdict: Verdict) -> MemoryNeed:

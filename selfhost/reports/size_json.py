@@ -25,7 +25,7 @@ def sizes_record(
         "schema": "selfhost.size/1",
         "selfhost_version": __version__,
         "exit_code": code,
-        "containers": [_size(size) for size in sizes],
+        "containers": [container(size) for size in sizes],
         "total": {
             "request_bytes": sum(size.request_bytes for size in sizes),
             "limit_bytes": sum(size.limit_bytes for size in sizes),
@@ -45,7 +45,8 @@ def _sum(sizes: Any) -> int | None:
     return None if None in known else sum(known)
 
 
-def _size(size: ContainerSize) -> dict[str, Any]:
+def container(size: ContainerSize) -> dict[str, Any]:
+    """One model's container."""
     return {
         "asked": size.asked,
         "model": model_summary(size.model),
