@@ -48,7 +48,7 @@ def cases() -> list[dict[str, Any]]:
     return [
         common | {"model": "pythia-70m", "n_ctx": 1024, "users": 2, "prompts": 24, "tokens": [100, 500]},
         common | {"model": "falcon-h1-0.5b-instruct", "n_ctx": 512, "prompts": 8, "tokens": [5, 20]},
-        common | {"model": "gemma-3-270m-it", "n_ctx": 512, "prompts": 8, "tokens": [30, 120]},
+        common | {"model": "gemma-3-270m-it", "n_ctx": 512, "prompts": 60, "tokens": [30, 200]},
         common | {"model": "pythia-70m", "n_ctx": 1024, "prompts": 80, "tokens": [5, 30]},
         common | {"model": "pythia-160m", "n_ctx": 1024, "users": 2, "prompts": 16, "tokens": [100, 500]},
     ]  # fmt: skip
