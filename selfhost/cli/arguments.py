@@ -46,7 +46,7 @@ _MISSING = {
 # the options that most questions need, in the order that `--help` has them; a command with few
 # options has no others
 _COMMON = (
-    "--top", "--all", "--wide", "--sort", "--use", "--context", "--quant", "--runtime",
+    "--top", "--all", "--wide", "--sort", "--use", "--users", "--context", "--quant", "--runtime",
     "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
     "--license", "--tokens-per-day", "--format", "--verbose", "--help",
 )  # fmt: skip
