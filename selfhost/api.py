@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
     from .advice.compiled import Questions
     from .advice.plan import Plan
+    from .advice.sizes import ContainerSize
     from .catalogue.openness import Row
 
 PathLike = str | os.PathLike[str]
@@ -970,6 +971,49 @@ def plan_with(
         asked=named.asked,
         notes=(*named.understood_as, *named.notes),
     )
+
+
+def size(
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload | None = None,
+    *,
+    machine: Machine | str | None = None,
+    specs: Sequence[PathLike] = (),
+    prompt_cache_bytes: int | None = None,
+) -> ContainerSize:
+    """The memory request and limit, disk and accelerators of a container or service that serves
+    the model, as `selfhost size` does.
+
+    `machine` gives processor and accelerators alone; it defaults to Linux on x86-64 without an
+    accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
+    what `check` does, and raises `SelfhostError` where the memory is not known.
+    """
+    from .advice.sizes import node
+
+    catalogue, model, workload, machine = _given(model, workload, machine or node(), specs)
+    return size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
+
+
+def size_with(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    prompt_cache_bytes: int | None = None,
+) -> ContainerSize:
+    """`size` with everything given."""
+    from .advice.sizes import size_of, with_card, without_bounds
+
+    # any pace will do: how fast it is says `check`
+    workload = workload.replace(min_tokens_per_second=0)
+    place = without_bounds(machine)
+    verdict = check_with(catalogue, model, workload, place, instead=False)
+    card = with_card(verdict, catalogue)
+    if card is not None:
+        place = place.replace(accelerators=(card,))
+        verdict = check_with(catalogue, model, workload, place, instead=False)
+    return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
 
 
 def _is_ruled_out(judged: Judged) -> bool:

@@ -10,6 +10,7 @@ from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .quantization_names import FORMATS
+from .service import Service
 from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
 
 TYPE_CHECKING = False
@@ -209,6 +210,8 @@ class RuntimeSpec(Record):
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how`
     (exact, measured, stated, assumed) and `overhead_source`.
 
+    `service` is how it runs in a container; None where its publisher offers no image.
+
     `quantizations`: by name, those it takes beside a model's own stored type.
 
     What a default may become on a machine (`verdict/defaults.py`): `on_accelerators`, by name and
@@ -282,6 +285,7 @@ class RuntimeSpec(Record):
     overhead_high_bytes: int = read_by(Table.integer, default=0)
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")
     overhead_source: str = read_by(Table.string, empty=True, default="")
+    service: Service | None = read_by(Table.record, kind=Service, default=None)
     sources: Mapping[str, str] = read_by(texts, default={})
     origin: str = ""
 

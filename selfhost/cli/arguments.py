@@ -37,6 +37,7 @@ _MISSING = {
     "check": "name a model, or several",
     "show": "name a model",
     "plan": "name a model",
+    "size": "name a model, or several",
     "compare": "name two models or more",
     "spec": "say what to do, check or new, and name a file",
     "completion": "name a shell: bash, zsh or fish",
@@ -45,7 +46,7 @@ _MISSING = {
 # the options that most questions need, in the order that `--help` has them; a command with few
 # options has no others
 _COMMON = (
-    "--top", "--all", "--wide", "--sort", "--use", "--context", "--quant", "--runtime",
+    "--top", "--all", "--wide", "--sort", "--use", "--users", "--context", "--quant", "--runtime",
     "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
     "--license", "--tokens-per-day", "--format", "--verbose", "--help",
 )  # fmt: skip
@@ -480,12 +481,18 @@ def add_specs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+# beside text and JSON
+_MORE_FORMATS = {
+    "list": ("html",),
+    "size": ("kubernetes", "compose", "docker", "systemd"),
+}
 # what `-v` adds
 _VERBOSE = {
     "check": "every finding and figure with its source",
     "show": "every size and fact, with its source",
     "compare": "how each was judged, and every answer on openness",
     "plan": "every machine that does it",
+    "size": "every figure with its arithmetic",
     "machine": "where each fact was read",
     "audit": "every row, with its reasons and what to do",
 }
@@ -512,7 +519,7 @@ def add_output(parser: argparse.ArgumentParser, command: str) -> None:
             help=argparse.SUPPRESS,
         )
     else:
-        formats = ("text", "json", "html") if command == "list" else ("text", "json")
+        formats = ("text", "json", *_MORE_FORMATS.get(command, ()))
         look.add_argument(
             "--format",
             choices=formats,

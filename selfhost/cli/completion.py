@@ -63,7 +63,7 @@ complete -c selfhost -n '__fish_contains_opt machine machines specs output root 
     ),
 }
 # commands whose names are models
-_OF_MODELS = ("check", "show", "compare", "plan")
+_OF_MODELS = ("check", "show", "compare", "plan", "size")
 
 
 def parser() -> Parser:

@@ -11,6 +11,7 @@ COMMANDS = {
     "show": "what is known of a model: license, openness, sizes, needs",
     "compare": "models side by side",
     "plan": "find the smallest machine that can run a model",
+    "size": "memory request, limit and flags of a container or service",
     "machine": "what was read of this machine, and the machines known by name",
     "audit": "for CI: judge machines against a policy file",
     "spec": "validate specs of your own, or make one from a model file",
@@ -169,6 +170,18 @@ examples:
   selfhost plan mistral-7b
   selfhost plan llama-3.3-70b --context 32k --min-speed 10
   selfhost plan gpt-oss-120b --format json | jq .least.memory_bytes
+"""
+    ),
+    "size": (
+        """\
+examples:
+  selfhost size mistral-7b
+  selfhost size llama-3.1-8b --users 4 --context 8k --format kubernetes
+  selfhost size mistral-7b bge-m3 --format compose --output compose.yaml
+  selfhost size llama-3.3-70b --runtime vllm --gpu '2x H100' --format docker
+
+The request cannot be reclaimed; the limit adds what grows, each with the option
+that bounds it. Page cache is counted by the container too: blocks include it.
 """
     ),
     "machine": (
