@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from helpers.paths import EXAMPLES, RECORDS, ROOT
+from helpers.paths import DATA, EXAMPLES, RECORDS, ROOT
 from selfhost import Machine
 from selfhost.cli import main as cli
 
@@ -253,3 +253,63 @@ def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert out == ""
     assert "one.toml:3" in err
     assert "two.toml:3" in err
+
+
+# ------------------------------------------------------------------ engines that gather records
+
+
+@pytest.mark.parametrize(
+    ("name", "machines"),
+    [("ansible", ["edge-01", "edge-02", "edge-03"]), ("slurm", ["n1", "n2"])],
+)
+def test_records_that_engines_gathered(
+    name: str, machines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What Ansible and Slurm really brought home is judged, each machine by its name. The host had
+    24 GB, enough for mistral-7b.
+    """
+    records = DATA / "engines" / f"{name}.jsonl"
+    words = ["audit", str(EXAMPLES / "audit.toml"), "--machines", str(records), "--format", "jsonl"]
+    assert cli.main([*words, "--today", "2026-11-20"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["machine"] for row in rows if row["asked"] == "gpt2"] == machines
+    assert {row["route"] for row in rows} == {"local"}
+
+
+def test_a_local_fact_of_ansible_is_a_record() -> None:
+    """The role takes `ansible_local.selfhost` as it stands."""
+    from selfhost.machine.record import Machine
+
+    facts = json.loads((DATA / "engines" / "ansible_local.json").read_text(encoding="utf-8"))
+    record = facts["ansible_facts"]["ansible_local"]["selfhost"]
+    assert Machine.from_json(record).name in ("edge-01", "edge-02")
+
+
+def test_recordings_name_nobody() -> None:
+    """No address of the network that they were made in, and no home folder's owner."""
+    for path in (DATA / "engines").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\b\d+\.\d+\.\d+\.\d+\b|/home/", text), path.name
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_the_pod_logs_one_line(tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """The DaemonSet's command: one record a line, read where the models would be stored."""
+    manifest = yaml((EXAMPLES / "kubernetes" / "machines.yaml").read_text(encoding="utf-8"))
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    (script,) = container["args"]
+    waits = tmp_path / ".selfhost" / "bin" / "sleep"
+    waits.parent.mkdir(parents=True)
+    waits.write_text("#!/bin/sh\n", encoding="utf-8")
+    waits.chmod(0o755)
+    stores = {entry["name"]: str(tmp_path) for entry in container["env"] if "value" in entry}
+    done = shell(script, tmp_path, **source_environment, **stores, NODE_NAME="node; touch broken")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    record = json.loads(line)
+    assert record["name"] == "node; touch broken"
+    paths = {disk["path"] for disk in record["disks"]}
+    # the pod works in the folder of the models, as the test does
+    assert container["workingDir"] == "/models"
+    assert {path for path in paths if path != "." and not path.startswith(str(tmp_path))} == set()
+    assert not (tmp_path / "broken").exists()
