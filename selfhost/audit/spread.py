@@ -169,19 +169,17 @@ def spread(
 
 def _refuse(engine: Engine, model: ModelSpec, why_not: str | None) -> None:
     """`WorkloadError` where the program does not run the model, or its layers are not known."""
-    message = why_not
-    architecture = model.architecture
-    if message is None and architecture is None:
+    message, kinds, architecture = why_not, engine.architectures, model.architecture
+    if model.closed:
+        message = f"the weights of {model.name} were never published"
+    elif message is None and architecture is None:
         message = f"the layers of {model.name} are not known, so they cannot be shared out"
-    elif message is None and engine.architectures and architecture is not None:
-        runs = any(architecture.row == name for name in engine.architectures)
-        if not runs:
-            listed = ", ".join(engine.architectures)
-            message = (
-                f"{engine.title} runs models of the kinds {listed}; this is {architecture.row}"
-            )
+    elif message is None and kinds and architecture and architecture.row not in kinds:
+        listed = " and ".join(kinds)
+        message = f"{engine.title} runs {listed} models, and this is a {architecture.row} model"
     if message is not None:
-        raise WorkloadError([Problem(file="spread", message=message, remedy="name another model")])
+        remedy = "name another model"
+        raise WorkloadError([Problem(file="--spread", message=message, remedy=remedy)])
 
 
 class _Search:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..core.errors import MachineFileError
-from .errors import UsageError
+from ..core.errors import MachineFileError, WorkloadError
+from ..core.spelling import canonical
+from .errors import UsageError, in_flags
 from .options import workload_of
 from .output import deliver, present
 
@@ -31,7 +32,10 @@ def run_spread(options: argparse.Namespace) -> int:
     if fleet.problems:
         raise MachineFileError(fleet.problems)
     (model,) = options.models
-    answer = spread(catalogue, model, workload_of(options), fleet.machines, engine)
+    try:
+        answer = spread(catalogue, model, workload_of(options), fleet.machines, engine)
+    except WorkloadError as error:
+        raise in_flags(error) from None
     if options.format == "json":
         from ..reports import json, spread_json
 
@@ -67,7 +71,7 @@ def _require_runtime(options: argparse.Namespace, engine: Engine) -> None:
     if engine.quantization is not None:
         wanted.append(("--quant", options.quant, engine.quantization))
     for flag, typed, own in wanted:
-        if typed not in (None, own):
+        if typed is not None and canonical(typed) != canonical(own):
             raise UsageError(
                 f"{engine.title} is counted as {own}, and {flag} asks for {typed}",
                 remedy=f"leave {flag} out",

@@ -194,6 +194,18 @@ def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert "a network that you trust" in " ".join(text.split())
 
 
+def test_wrong_options_are_named_as_they_were_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quantization that nobody makes is a fault of --quant."""
+    path = write(tmp_path, fleet(24, 24))
+    words = ["check", "llama-3.3-70b", "--machines", path, "--spread", "rpc", "--quant", "Q9_Z"]
+    assert cli.main(words) == 2
+    assert "--quant" in capsys.readouterr().err
+    own = ["check", "llama-3.1-8b", "--machines", path, "--spread", "dllama", "--quant", "q4_0"]
+    assert cli.main(own) == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [
