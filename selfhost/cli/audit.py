@@ -46,6 +46,12 @@ def parser() -> Parser:
         "--init", action="store_true", help="write a policy to start from, and stop"
     )
     parser.add_argument(
+        "--validate",
+        nargs="*",
+        metavar="FILE",
+        help="say whether these policies are valid, judge no machine, and stop",
+    )
+    parser.add_argument(
         "--today",
         metavar="YYYY-MM-DD",
         help="the day (UTC) on which exceptions are held to expire",
@@ -100,6 +106,8 @@ def _run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.init:
         return _init(options.policy)
+    if options.validate is not None:
+        return _validate(options.validate or [options.policy], options.specs)
     outputs = _outputs(options)
     targets = _targets(options, outputs)
     check_targets(
@@ -159,6 +167,27 @@ def _init(path: str) -> int:
 
     named = clean(_named_policy(path))
     write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
+    return 0
+
+
+def _validate(paths: list[str], specs: list[str]) -> int:
+    """Say of each policy that it is valid. `InputError` with the faults of all that are not."""
+    from ..api import open_catalogue
+    from ..audit.validate import problems_of
+    from ..core.errors import Faults
+    from ..reports.layout import clean
+
+    catalogue = open_catalogue(specs)
+    problems: list[Problem] = []
+    valid: list[str] = []
+    for path in dict.fromkeys(paths):
+        faults = problems_of(path, catalogue)
+        problems += faults
+        if not faults:
+            valid.append(f"{clean(path)} is valid\n")
+    write("".join(valid))
+    if problems:
+        raise InputError(Faults(paths[0], problems).problems)
     return 0
 
 

@@ -181,6 +181,10 @@ def _licenses(typed: str) -> tuple[str, ...]:
     return tuple(f"{before}{space}{name}" for name in _beginning(last, _catalogue().license_ids()))
 
 
+def _engines(typed: str) -> tuple[str, ...]:
+    return _beginning(typed, _catalogue().common("spread")["engine"])
+
+
 _LOOK_UPS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "machine": _machines,
     "gpu": _gpus,
@@ -189,6 +193,7 @@ _LOOK_UPS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "runtime": _runtimes,
     "quant": _quantizations,
     "license": _licenses,
+    "spread": _engines,
 }
 
 
