@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ..core.errors import PolicyError, Problem
 from ..core.tomlfile import Document
-from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.record import Verdict
-from .policy import read_policy
+from .judging import judge_with
+from .policy import MAX_POLICY_BYTES, read_policy
 from .run import run_audit, utc_today
 
 TYPE_CHECKING = False
@@ -23,21 +22,15 @@ def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
     faults; a model that some machine cannot run is none, and neither are expired exceptions. Raises
     `InputError` for a file that cannot be read.
     """
-    from ..api import check_with
-
     try:
-        policy = read_policy(Document.read(path))
+        policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
     except PolicyError as error:
         return error.problems
     today = utc_today()
-
-    def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
-        return check_with(
-            catalogue, name, workload, machine, instead=False, today=today, follows_machine=False
-        )
 
     # each entry is put to one machine of which nothing was read, whatever its selectors say
     everywhere = policy.replace(
         models=tuple(wanted.replace(machines=()) for wanted in policy.models)
     )
+    judge = judge_with(catalogue, today)
     return run_audit(everywhere, [Machine()], judge, today=today).problems
