@@ -23,7 +23,7 @@ from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import processor, speed
+from selfhost.verdict import graphics, processor, speed
 from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -478,7 +478,7 @@ def test_cards_of_one_name_are_told_apart_by_their_memory(name: str, gib: int, p
     card = Accelerator(
         vendor="nvidia", name=f"NVIDIA GeForce {name}", memory_total_bytes=gib * 2**30
     )
-    assert speed.device_bandwidth(card) == peak * 1e9
+    assert graphics.device_bandwidth(card) == peak * 1e9
 
 
 def test_a_stated_figure_is_taken_for_a_peak() -> None:
