@@ -20,6 +20,7 @@ from ..needs.records import Needs
 from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
+    BANDWIDTH_SHARE,
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
@@ -35,10 +36,9 @@ from .step import Step
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# share of the read bandwidth that reaches the weights; what one core alone would take for a layer
-# beside its weights; what the threads take to meet after each operation. Both fit the 54 runs here
-# on 1 and 2 threads, and the 30 to 70 us a layer of a Ryzen 7 7840HS on 8 (18 published runs)
-BANDWIDTH_SHARE = 0.86
+# what one core alone would take for a layer beside its weights; what the threads take to meet after
+# each operation. Both fit the 54 runs here on 1 and 2 threads, and the 30 to 70 us a layer of a
+# Ryzen 7 7840HS on 8 (18 published runs)
 LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
 # what people compare with: a question and the answer to it
