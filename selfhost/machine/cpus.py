@@ -35,7 +35,8 @@ class Processor(Record):
 
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
-    each; 0 of a client, that has one socket. `vectors`: avx512, avx2, none or arm.
+    each; 0 of a client, that has one socket. `kind`: client, server or small. `vectors`: avx512,
+    avx2, none or arm.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Processor(Record):
     usual: float
     most: float
     memory: str
+    kind: str
     share: Share
     vectors: str
     cores: int = 0
@@ -103,7 +105,8 @@ def _processor(row: Mapping[str, Any]) -> Processor:
     least, usual, most = (
         row["channels"] * row.get("bits", 64) / 8 * rate * units.MB for rate in row["mts"]
     )
-    share = next(each for each in _table()["share"] if each["kind"] == row.get("kind", "client"))
+    kind = row.get("kind", "client")
+    share = next(each for each in _table()["share"] if each["kind"] == kind)
     return Processor(
         name=row["name"],
         channels=row["channels"],
@@ -111,6 +114,7 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         usual=usual,
         most=most,
         memory=row.get("memory", "slots"),
+        kind=kind,
         share=Share(low=share["low"], likely=share["likely"], high=share["high"]),
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),

@@ -29,6 +29,7 @@ from .processor import (
     chip_of,
     is_guest,
     kind_of,
+    named_processor,
     on_apple_gpu,
     threads_of,
 )
@@ -420,6 +421,14 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     if own is not None:
         return Peak.exactly(own)
     chip = chip_of(machine)
+    named = named_processor(machine) if chip is None and machine_rate is None else None
+    if named is not None:
+        return Peak(
+            slow=named.usual,
+            likely=named.usual,
+            fast=(named.usual * named.most) ** 0.5,
+            how=f"the memory of {named.name} with every channel filled",
+        )
     if chip is None:
         memory = bandwidth(machine)
         return (
@@ -589,24 +598,33 @@ def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[
     threads = threads_of(machine)
     read = _rated(step.read_bytes)
     return [
-        _seconds(step, read, operations, rate, threads * core)
-        for rate, core, operations in zip(
+        _seconds(step, read, operations, rate, threads * core, kept)
+        for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             kind_of(machine).cores,
             step.operation_counts,
+            (0.0, *memory.kept_bytes),
             strict=True,
         )
     ]
 
 
-def _seconds(step: Step, read: _Read, operations: int, rate: float, threads: float) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention.
+def _seconds(
+    step: Step,
+    read: _Read,
+    operations: int,
+    rate: float,
+    threads: float,
+    kept_bytes: float = 0.0,
+) -> float:
+    """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
+    `kept_bytes` lie in the caches.
 
     Where memory is faster than the cores are, what they get through alone is what it takes.
     `threads` are in cores of the processor measured on.
     """
     size, unpacked, alone = read
-    taken = size / (BANDWIDTH_SHARE * rate)
+    taken = max(0.0, size - kept_bytes) / (BANDWIDTH_SHARE * rate)
     taken += sum([part / (each * threads) for part, each in unpacked])
     taken = max(taken, sum([part / (each * threads) for part, each in alone]))
     if step.architecture is not None:
