@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# names without a number tell a series only where they have one of these words; the file is not read
+# for others, such as those that virtual machines show (`Intel Xeon Processor`)
+_WITHOUT_NUMBER = frozenset(("altra", "snapdragon"))
+
+
 class Share(Record):
     """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end."""
 
@@ -54,6 +59,8 @@ class Processor(Record):
 
 def processor_of(name: str) -> Processor | None:
     """The series that a processor's name means; None for one without a row."""
+    if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words_of(name)):
+        return None
     rows = rows_of(name)
     return _processor(rows[0]) if rows else None
 
