@@ -38,6 +38,7 @@ _MISSING = {
     "show": "name a model",
     "plan": "name a model",
     "compare": "name two models or more",
+    "verify": "name a log, or the id of a process",
     "spec": "say what to do, check or new, and name a file",
     "completion": "name a shell: bash, zsh or fish",
 }
@@ -390,6 +391,9 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
         parser.set_defaults(machine=None, gpu=[], set=[], measure=False, memory=None)
     else:
         _add_named_machine(place)
+    if command == "verify":
+        # what ran is loaded already
+        return
     place.add_argument(
         "--download-speed",
         type=kind(rate),
