@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .probes.process import Process
+    from .process import Process
 
 __all__ = ["Machine", "in_memory", "process", "read"]
 

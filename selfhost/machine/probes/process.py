@@ -4,7 +4,7 @@ that is mapped. Linux; nothing is sent to the process.
 
 from __future__ import annotations
 
-from ...core.records import Record
+from ..process import Process
 from .host import MAX_READ_BYTES, Host
 from .procfs import parse_status
 
@@ -14,21 +14,6 @@ _MOST_WORDS = 10_000
 MODEL_ENDING = ".gguf"
 # Ollama's files are named by their content
 _BLOB = "/sha256-"
-
-
-class Process(Record):
-    """Bytes of memory by kind. `words` is its command line; `anonymous_bytes` are its own pages,
-    with those shared with others; `file_bytes` pages of files, of which `model_bytes` are of
-    `model_file`, the largest mapped file that holds a model. None: none is mapped.
-    """
-
-    words: tuple[str, ...]
-    anonymous_bytes: int
-    file_bytes: int
-    swapped_bytes: int = 0
-    peak_bytes: int | None = None
-    model_file: str | None = None
-    model_bytes: int = 0
 
 
 def read_process(number: str, host: Host) -> Process | None:
