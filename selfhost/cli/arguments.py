@@ -230,6 +230,12 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         help="context in tokens, as 8192 or 8k (default: 4096)",
     )
     work.add_argument(
+        "--prompt",
+        type=kind(tokens),
+        metavar="N",
+        help="length of a prompt in tokens: time to the first word",
+    )
+    work.add_argument(
         "--task",
         choices=TASKS,
         default="generate",
