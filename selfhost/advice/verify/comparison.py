@@ -126,7 +126,7 @@ def compare(
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
     rows = [_of_memory(seen, memory, run) for seen in _in_places(run.memory, verdict.machine)]
-    rows += [_of_pace(seen, speed_at) for seen in run.paces]
+    rows += [_of_pace(seen, speed_at, _least_of_several(verdict)) for seen in run.paces]
     return Comparison(
         run=run,
         verdict=verdict,
@@ -148,11 +148,25 @@ def _unseen(run: Run, verdict: Verdict) -> list[str]:
 # ------------------------------------------------------------------ pace
 
 
-def _of_pace(seen: SeenPace, speed_at: Callable[[int | None], Speed | None]) -> Difference:
+def _least_of_several(verdict: Verdict) -> float | None:
+    """Tokens per second of one sequence at the slow end, while all that the run has room for decode
+    at once; None where it has room for one.
+    """
+    total = verdict.speed.parallel_total if verdict.speed is not None else None
+    return None if total is None else total.low / verdict.workload.parallel
+
+
+def _of_pace(
+    seen: SeenPace,
+    speed_at: Callable[[int | None], Speed | None],
+    least_of_several: float | None,
+) -> Difference:
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
     predicted: PaceRange | None = None
     if speed is not None:
         predicted = speed.decode if seen.kind == "decode" else speed.prompt
+    if predicted is not None and seen.kind == "decode" and least_of_several is not None:
+        predicted = predicted.replace(low=min(predicted.low, least_of_several))
     least = LEAST_DECODE_TOKENS if seen.kind == "decode" else LEAST_PROMPT_TOKENS
     why: str | None = None
     if predicted is None:

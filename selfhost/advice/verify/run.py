@@ -9,9 +9,9 @@ MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "tota
 
 
 class SeenPace(Record):
-    """Tokens per second that a run reached: `kind` is decode or prompt. `tokens` were timed, with
-    `depth_tokens` in the context on average (of a prompt: before it); either is None where the run
-    does not tell.
+    """Tokens per second that a run reached: `kind` is decode or prompt. `tokens` were timed, of
+    several requests on average, with `depth_tokens` in the context on average (of a prompt: before
+    it); either is None where the run does not tell.
     """
 
     kind: str

@@ -110,6 +110,16 @@ def test_a_pace_against_its_range(pace: SeenPace, inside: bool | None) -> None:
     assert comparison.exit_code == {True: 0, False: 1, None: 2}[inside]
 
 
+def test_one_of_several_sequences_may_be_slower() -> None:
+    """While others decode beside it, down to its share of the slow end of all together."""
+    run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=3.9),))
+    assert held(run, "qwen2.5-0.5b-instruct", speed=SPEED).outcome == "outside"
+    several = held(run.replace(parallel=8), "qwen2.5-0.5b-instruct", speed=SPEED)
+    total = several.verdict.speed.parallel_total if several.verdict.speed else None
+    assert total is not None
+    assert several.differences[0].low == min(SPEED.decode.low, total.low / 8)  # type: ignore[union-attr]
+
+
 def test_a_pace_that_is_not_predicted_is_nothing_to_compare() -> None:
     """Exit 2, with the reason that the prediction gives."""
     run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=4.0),))

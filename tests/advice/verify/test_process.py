@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ def test_options_of_a_command_line() -> None:
     }
 
 
-def seen(words: str, **values: object) -> Process:
-    fields: dict[str, object] = {
+def seen(words: str, **values: Any) -> Process:
+    fields: dict[str, Any] = {
         "words": tuple(words.split()),
         "anonymous_bytes": 170 * MIB,
         "file_bytes": 390 * MIB,

@@ -48,7 +48,7 @@ class _Log:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.buffers: dict[tuple[str, str, str], int] = {}
-        # kind -> milliseconds and tokens
+        # kind -> milliseconds, tokens and requests
         self.times: dict[str, list[float]] = {}
         self.depths: list[int] = []
         self.rates: dict[str, float] = {}
@@ -110,8 +110,8 @@ class _Log:
         name = "prompt" if kind == "prompt eval" else "decode"
         if milliseconds <= 0 or not tokens:
             return
-        total = self.times.setdefault(name, [0.0, 0.0])
-        total[0], total[1] = total[0] + milliseconds, total[1] + tokens
+        before = self.times.get(name, [0.0, 0.0, 0.0])
+        self.times[name] = [before[0] + milliseconds, before[1] + tokens, before[2] + 1]
         if name == "prompt":
             self.depths.append(tokens)
 
@@ -147,10 +147,10 @@ class _Log:
             SeenPace(
                 kind=kind,
                 tokens_per_second=1000 * tokens / milliseconds,
-                tokens=int(tokens),
+                tokens=round(tokens / count),
                 depth_tokens=0 if kind == "prompt" else depth,
             )
-            for kind, (milliseconds, tokens) in sorted(self.times.items())
+            for kind, (milliseconds, tokens, count) in sorted(self.times.items())
         )
 
 

@@ -13,6 +13,7 @@ def read(text: str) -> Run | None:
     """The answers together: all their tokens over all their time."""
     seconds = {"prompt": 0.0, "decode": 0.0}
     tokens = {"prompt": 0, "decode": 0}
+    answers = {"prompt": 0, "decode": 0}
     waiting: dict[str, int] = {}
     for line in text.splitlines():
         match = _LINE.match(line.strip()[:200])
@@ -23,12 +24,13 @@ def read(text: str) -> Run | None:
             waiting[kind] = whole(match[3]) or 0
         elif (rate := positive(match[3])) is not None and waiting.get(kind):
             tokens[kind] += waiting[kind]
+            answers[kind] += 1
             seconds[kind] += waiting.pop(kind) / rate
     paces = tuple(
         SeenPace(
             kind=kind,
             tokens_per_second=tokens[kind] / seconds[kind],
-            tokens=tokens[kind],
+            tokens=tokens[kind] // answers[kind],
             depth_tokens=0 if kind == "prompt" else None,
         )
         for kind in ("prompt", "decode")

@@ -73,6 +73,16 @@ def test_a_model_loaded_anew_replaces_the_one_before() -> None:
     assert run.memory == twice.memory
 
 
+def test_requests_count_by_their_time() -> None:
+    """Two answers of 100 tokens in 1 s and 9 s are 20 tokens/s, of 100 tokens each."""
+    text = "".join(
+        f"       eval time = {milliseconds}.00 ms /   100 tokens\n" for milliseconds in (1000, 9000)
+    )
+    run = llama_log.read(text)
+    assert run is not None
+    assert [(pace.tokens_per_second, pace.tokens) for pace in run.paces] == [(20, 100)]
+
+
 def test_caches_of_windowed_layers_add_up() -> None:
     """A model with windows has two caches on one device (llama_kv_cache_iswa)."""
     text = (
