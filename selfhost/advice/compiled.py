@@ -79,6 +79,7 @@ _JUDGED_BY = (
     "reserve_bytes",
     "load",
     "download_bytes_per_second",
+    "prompt_tokens",
 )
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")

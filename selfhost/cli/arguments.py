@@ -39,6 +39,7 @@ _MISSING = {
     "plan": "name a model",
     "size": "name a model, or several",
     "compare": "name two models or more",
+    "verify": "name a log, or the id of a process",
     "spec": "say what to do, check or new, and name a file",
     "completion": "name a shell: bash, zsh or fish",
 }
@@ -255,6 +256,12 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         help="context in tokens, as 8192 or 8k (default: 4096)",
     )
     work.add_argument(
+        "--prompt",
+        type=kind(tokens),
+        metavar="N",
+        help="length of a prompt in tokens: time to the first word",
+    )
+    work.add_argument(
         "--task",
         choices=TASKS,
         default="generate",
@@ -418,6 +425,9 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
         )
     else:
         _add_named_machine(place)
+    if command == "verify":
+        # what ran is loaded already
+        return
     place.add_argument(
         "--download-speed",
         type=kind(rate),

@@ -326,6 +326,11 @@ def duration(seconds: float) -> str:
     return _counted(hours, "hour") if hours < 48 else _counted(round(seconds / 86_400), "day")
 
 
+def wait(seconds: float) -> str:
+    """A short or long wait: `0.4 seconds`, else as `duration`."""
+    return f"{max(0.1, seconds):.1f} seconds" if seconds < 9.95 else duration(seconds)
+
+
 def _counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core import units
 from ..verdict.findings import WIDE_PACE
@@ -86,6 +86,7 @@ def _single(
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
         pace_words(pace) if pace is not None else "",
+        *_answer_words(verdict),
         _load_words(verdict),
         asked_words(verdict),
         planned_words(verdict.machine),
@@ -117,6 +118,29 @@ def _closed_words(verdict: Verdict) -> str:
     """Why there are no weights to run; empty for a model that has some."""
     finding = verdict.finding("weights")
     return finding.reason if is_closed(verdict) and finding is not None else ""
+
+
+def _answer_words(verdict: Verdict) -> Iterator[str]:
+    """The wait for the first word, and the pace of all sequences together, where asked for."""
+    speed, workload = verdict.speed, verdict.workload
+    if speed is None or not verdict.can_run:
+        return
+    wait, total = speed.first_token_seconds, speed.parallel_total
+    if wait is not None and workload.prompt_tokens is not None:
+        yield (
+            f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)} after"
+            f" about {units.wait(wait.likely)} ({units.wait(wait.low)} to {units.wait(wait.high)})"
+        )
+    elif workload.prompt_tokens is not None:
+        is_longer = workload.prompt_tokens > (workload.context_tokens or workload.prompt_tokens)
+        why = "it is longer than the context: add --context" if is_longer else "see -v"
+        yield f"when the first word of the answer comes is not known ({why})"
+    if total is not None:
+        likely = units.speed(total.likely, total.likely)
+        yield (
+            f"{workload.parallel:,} sequences at once: about {likely} in all"
+            f" ({units.pace(total.low, total.high)}), an estimate"
+        )
 
 
 def _load_words(verdict: Verdict) -> str:

@@ -21,7 +21,7 @@ from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
-from .speed import PaceRange, Speed, predict, shares_of, with_draft
+from .speed import PaceRange, Speed, predict, shares_of, uses_shared_gpu, with_draft
 
 TYPE_CHECKING = False
 
@@ -640,6 +640,66 @@ def _pace(
     return pace, finding
 
 
+def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
+    """The pace with the time to the first token, and of all sequences together, where they were
+    asked for and can be told.
+    """
+    workload = question.workload
+    if workload.prompt_tokens is None and workload.parallel == 1:
+        return pace
+    from .batch import with_whole_answer
+
+    def at(depth_tokens: float | None, runtime: str | None) -> Speed:
+        return _pace_at(question, placed, machine, depth_tokens, runtime)
+
+    in_ram = placed.placement == "host" and not uses_shared_gpu(machine, workload.runtime)
+    return with_whole_answer(
+        pace,
+        workload,
+        at,
+        on_processor=in_ram,
+        architecture=question.spec.architecture,
+        active_parameters=question.spec.parameters.active,
+    )
+
+
+# types of safetensors files by their names in GGUF
+_STORED_AS = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+
+
+def _pace_at(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    depth_tokens: float | None,
+    runtime: str | None,
+) -> Speed:
+    """The pace of one sequence with so many tokens in its context, by the rules of that program;
+    None: of a short chat.
+    """
+    # only a program that shares layers out leaves some of them to the processor
+    splits = question.runtime is None or question.runtime.splits_layers
+    architecture, read_bytes = question.spec.architecture, question.read_bytes or {}
+    if runtime != question.workload.runtime:
+        # that program has other names for the types
+        read_bytes = {_STORED_AS.get(name, name): size for name, size in read_bytes.items()}
+    return predict(
+        machine,
+        architecture,
+        read_bytes,
+        operations=question.operations,
+        context_tokens=question.workload.context_tokens,
+        depth_tokens=depth_tokens,
+        runtime=runtime,
+        offloaded=shares_of(placed) if placed.placement != "host" else None,
+        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
+        operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
+        on_shared=share_on_shared(
+            placed, machine, architecture.layers if splits and architecture else None
+        ),
+    )
+
+
 def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
     """The pace; None with the reason where there is nothing to estimate it from."""
     why = "how many bytes each token reads is not known"
@@ -651,25 +711,11 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         return None, "where it would run is not known, because its memory need is not"
     if question.read_bytes is None:
         return None, why
-    # only a program that shares layers out leaves some of them to the processor
-    splits = question.runtime is None or question.runtime.splits_layers
-    architecture = question.spec.architecture
-    pace = predict(
-        machine,
-        architecture,
-        question.read_bytes,
-        operations=question.operations,
-        context_tokens=question.workload.context_tokens,
-        runtime=question.workload.runtime,
-        offloaded=shares_of(placed) if placed.placement != "host" else None,
-        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
-        operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
-        on_shared=share_on_shared(
-            placed, machine, architecture.layers if splits and architecture else None
-        ),
-    )
+    pace = _pace_at(question, placed, machine, None, question.workload.runtime)
     drafted = question.companions.drafted_tokens if question.companions is not None else 0
-    return (with_draft(pace, drafted) if pace is not None and drafted else pace), why
+    if drafted:
+        return with_draft(pace, drafted), why
+    return _with_whole_answer(question, placed, machine, pace), why
 
 
 def _how_to_measure(machine: Machine) -> str | None:

@@ -89,13 +89,28 @@ class PaceRange(Record):
     high: float
 
 
+class SecondsRange(Record):
+    """Seconds: the least, the likely and the most."""
+
+    low: float
+    likely: float
+    high: float
+
+
 class Speed(Record):
-    """Expected pace; `how` says what it rests on, in a sentence a person understands."""
+    """Expected pace; `how` says what it rests on, in a sentence a person understands.
+
+    `first_token_seconds` is the time to the answer's first token, for the prompt that was asked
+    about; `parallel_total` the pace of all sequences together, where several were asked for. None:
+    not asked, or not known.
+    """
 
     decode: PaceRange | None
     prompt: PaceRange | None
     unit: str = "tokens_per_second"
     how: str
+    first_token_seconds: SecondsRange | None = None
+    parallel_total: PaceRange | None = None
 
 
 # a guess: the draft's own work and the check of tokens that are then thrown away cost no more than
