@@ -402,7 +402,8 @@ class _Search:
         if len(shares) == 1:
             return f"one machine holds it alone, {shares[0].machine}: it need not be spread"
         if shares:
-            return f"fits on {len(shares)} of {total} machines together with {title}"
+            machines = "machine" if total == 1 else "machines together"
+            return f"fits on {len(shares)} of {total} {machines} with {title}"
         if self._needs is None or self._needs.memory is None:
             unknown = self._needs.unknown if self._needs else ()
             why = unknown[0].reason if unknown else "its size is not known"
@@ -410,8 +411,15 @@ class _Search:
         free = units.binary(sum(room.bytes for room in self.rooms))
         wanted = units.binary(self._needs.memory.high_bytes)
         unread = sum(machine.unread for machine in self.left_out)
-        text = f"does not fit on the {total} machines together with {title}: the model needs"
-        text += f" {wanted} on one machine, and {len(self.rooms)} of them have {free} to give"
+        machines = "the machine" if total == 1 else f"the {total} machines together"
+        if self.rooms and len(self._without_disk) == len(self.rooms):
+            reason = next(iter(self._without_disk.values()))
+            return (
+                f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
+                f" and none has room for it ({reason})"
+            )
+        text = f"does not fit on {machines} with {title}: the model needs"
+        text += f" {wanted} on one machine, and they have {free} to give"
         if self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
             text += "; the sum is enough, but each must hold a whole part"
         return f"{text}; of {unread} too little was read" if unread else text

@@ -107,6 +107,11 @@ def _run(words: list[str]) -> int:
     if options.init:
         return _init(options.policy)
     if options.validate is not None:
+        if options.format or options.output:
+            raise UsageError(
+                "--validate writes no report, so it takes no --format and no --output",
+                remedy="leave them out: the exit code is 0 for valid policies",
+            )
         return _validate(options.validate or [options.policy], options.specs)
     outputs = _outputs(options)
     targets = _targets(options, outputs)
@@ -262,7 +267,7 @@ def _answer(
         outputs = [(name, path or options.output) for name, path in outputs]
     _write_files(outputs, audit, now)
     shown = next((name for name, path in outputs if path is None), None)
-    if shown is not None and (FORMATS[shown].shows_problems or not audit.problems):
+    if shown is not None and _is_shown(shown, audit):
         _show(options, shown, audit, now)
     if error is None and audit.problems:
         error = InputError(audit.problems)
@@ -276,6 +281,13 @@ def _answer(
         # that is no answer, and nothing on standard output may look like one
         raise error
     return audit.exit_code
+
+
+def _is_shown(name: str, audit: Audit) -> bool:
+    """Whether the report goes to standard output."""
+    if not audit.problems or FORMATS[name].shows_problems:
+        return True
+    return FORMATS[name].shows_part and bool(audit.groups)
 
 
 def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:

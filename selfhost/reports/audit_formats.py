@@ -23,7 +23,8 @@ class Format(Record):
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
     `shows_problems`: the report also goes to standard output where not all could be judged. It
-    then shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
+    then shows what is wrong as errors, and nobody can take it for an answer. `shows_part`: it goes
+    there where some were judged, for it holds the problems and the exit code. `suffix`: the end of
     --output that chooses the format, None where no end is its own.
     """
 
@@ -31,12 +32,15 @@ class Format(Record):
     function: str = "render"
     is_stamped: bool = False
     shows_problems: bool = True
+    shows_part: bool = False
     suffix: str | None = None
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
+    "json": Format(
+        module="audit_json", function="dumps", shows_problems=False, shows_part=True, suffix="json"
+    ),
     "jsonl": Format(module="audit_json", function="jsonl", shows_problems=False, suffix="jsonl"),
     "markdown": Format(module="audit_markdown", suffix="md"),
     "html": Format(module="audit_html", suffix="html"),

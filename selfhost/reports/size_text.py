@@ -42,11 +42,11 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> D
 def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     name = Span(text=size.model.name, style="strong")
     reserve, limit = _up(size.reserve_bytes), _up(size.limit_bytes)
-    blocks.append(line(name, f": reserve {reserve}, limit {limit}", hang=2))
+    blocks.append(line(name, f": request {reserve}, limit {limit}", hang=2))
     blocks.append(say(_asked(size), indent=2))
     blocks += [say(note, indent=2) for note in size.notes]
     rows = [
-        ("request", _up(size.request_bytes), f"cannot be reclaimed{_largest(size)}"),
+        ("memory", _up(size.request_bytes), f"cannot be reclaimed{_largest(size)}"),
         ("page cache", _cache_words(size), _about_cache(size)),
         ("limit", _up(size.limit_bytes), _about_limit(size)),
         *_disk_rows(size),
@@ -101,12 +101,11 @@ def _cache_words(size: ContainerSize) -> str:
 def _about_cache(size: ContainerSize) -> str:
     if not size.page_cache_bytes:
         return "no weights are mapped"
-    return "mapped weights; without them the pace collapses"
+    return "mapped weights, part of the request: without them the pace collapses"
 
 
 def _about_limit(size: ContainerSize) -> str:
-    both = "both" if size.page_cache_bytes else "the request"
-    return f"{both} at most, and what grows"
+    return "the request, and what grows"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -168,9 +167,9 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     """A row for each container, and their sum."""
     reserve = sum(size.reserve_bytes for size in sizes)
     most = sum(size.limit_bytes for size in sizes)
-    total = f"{len(sizes)} containers: reserve {_up(reserve)}, limit {_up(most)} in all"
+    total = f"{len(sizes)} containers: request {_up(reserve)}, limit {_up(most)} in all"
     blocks += [line(Span(text=total, style="strong")), BLANK]
-    titles = ("model", "request", "page cache", "limit", "disk", "GPUs")
+    titles = ("model", "memory", "page cache", "limit", "disk", "GPUs")
     rows = [
         (
             size.model.id,

@@ -48,7 +48,7 @@ def _headline(spread: Spread) -> Paragraph:
     sign, word = _HEADS[spread.route]
     name = Span(text=spread.model.name, style="strong")
     if not spread.shares:
-        rest = f" over {spread.machines} machines"
+        rest = " over 1 machine" if spread.machines == 1 else f" over {spread.machines} machines"
     elif len(spread.shares) == 1:
         rest = " on one machine alone"
     else:
