@@ -51,10 +51,10 @@ Key = tuple[int | bool | float | str, ...]
 class Standing(Record):
     """The sourced facts of one model that its rank rests on.
 
-    `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models. `size`
-    is the geometric mean of all and of the active parameters, which is how mixtures are commonly
-    set beside dense models, discounted by age; 0 where it is not known. `api_providers` is how
-    many sell it. `released` is `YYYY-MM-DD`, possibly cut short.
+    `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and
+    superseded chat models. `size` is the geometric mean of all and of the active parameters, which
+    is how mixtures are commonly set beside dense models, discounted by age; 0 where it is not
+    known. `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly cut short.
     """
 
     id: str
@@ -144,7 +144,9 @@ class Standings:
             return GENERAL
         if not self.answers(outline.uses):
             return LAST
-        return GENERAL if self.is_general(outline.uses) else SPECIAL
+        if not self.is_general(outline.uses):
+            return SPECIAL
+        return GENERAL if outline.superseded_by is None else LAST
 
 
 def _months(day: str | None) -> int | None:

@@ -101,7 +101,7 @@ def _cache_words(size: ContainerSize) -> str:
 def _about_cache(size: ContainerSize) -> str:
     if not size.page_cache_bytes:
         return "no weights are mapped"
-    return "mapped weights, part of the request: without them the pace collapses"
+    return "mapped weights; without them the pace collapses"
 
 
 def _about_limit(size: ContainerSize) -> str:
