@@ -346,16 +346,26 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
 
 
 def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
+    candidate = _meant(key, name, catalogue)
+    if candidate is None:
+        return None
+    tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    loaded = facts.get("loads")
+    if not loaded or loaded == candidate[0]:
+        return candidate
+    return candidate[0], (*candidate[1], _loads_another(tag, loaded, catalogue))
+
+
+def _meant(key: str, name: str, catalogue: Catalogue) -> _Found | None:
     own, shipped = catalogue.names()[:-1], catalogue.names()[-1:]
     candidate = _look_up(key, ("ids",), name, catalogue)
     family = _family(key, catalogue)
     if candidate is not None:
         # a full name needs no word on how it was taken, only on what else there is
-        return (
-            (candidate[0], family[1][1:])
-            if family is not None and family[0] == candidate[0]
-            else candidate
-        )
+        if family is None or family[0] != candidate[0]:
+            return candidate
+        is_explained = "note" in _entry(key, catalogue)[1]
+        return candidate[0], family[1] if is_explained else family[1][1:]
     return (
         _look_up(key, ("aliases",), name, catalogue, own)
         or family
@@ -468,11 +478,11 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     if not isinstance(model, str) or model not in catalogue:
         return None
     why = str(family.get("why") or "").strip().rstrip(".")
-    notes = [f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")]
+    taken = f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")
+    notes = [str(family.get("note") or taken)]
     loaded = family.get("ollama")
     if loaded:
-        caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-        notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
+        notes.append(_loads_another(name, loaded, catalogue))
     others = [
         other for other in _strings(family.get("others")) if other in catalogue and other != model
     ]
@@ -481,6 +491,11 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
         shown = ", ".join(others[:_NAMED])
         notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
     return model, tuple(notes)
+
+
+def _loads_another(tag: str, loaded: str, catalogue: Catalogue) -> str:
+    caveat = "" if loaded in catalogue else ", which is not in the catalogue"
+    return f"Ollama's tag {tag} loads another model: {loaded}{caveat}."
 
 
 def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
