@@ -411,16 +411,47 @@ def test_another_number_is_another_model(typed: str) -> None:
         ("meta-llama/Meta-Llama-3-8B", "llama-3-8b-instruct"),
         ("meta-llama/Llama-3.1-8B", LLAMA),
         ("meta-llama/Meta-Llama-3-70B", "llama-3-70b-instruct"),
+        ("Qwen/Qwen2.5-7B", "qwen2.5-7b-instruct"),
+        ("google/gemma-2-2b", "gemma-2-2b-it"),
+        ("google/gemma-4-12B", "gemma-4-12b-it"),
+        ("mistralai/Mixtral-8x7B-v0.1", "mixtral-8x7b-instruct-v0.1"),
+        ("tiiuae/falcon-7b", "falcon-7b-instruct"),
+        ("Qwen/Qwen3-8B-Base", "qwen3-8b"),
     ],
 )
-def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
+def test_the_repository_of_a_base_model_leads_to_what_was_tuned_from_it(
     typed: str, tuned: str
 ) -> None:
-    """With the maker's name in the repository's or without it: one model is named, and that it may hold other weights."""
+    """It is another model of the same needs: exit 2, and the command that judges them."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     assert caught.value.nearest == (tuned,)
-    assert f"may hold other weights than {tuned}" in str(caught.value)
+    assert f"the base model that {tuned} was tuned from" in str(caught.value)
+    assert caught.value.remedy == f"selfhost check {tuned}"
+
+
+def test_a_larger_model_that_one_was_pruned_from_is_no_base_of_its_size() -> None:
+    """Nemotron Nano 9B v2 was cut from the 12B: its needs are not those of the 12B."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("nvidia/NVIDIA-Nemotron-Nano-12B-v2", CATALOGUE)
+    assert "takes as much" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "opus-mt",
+        "qwen-image",
+        "deepseek-ocr",
+        "llama-guard",
+        "OS-Copilot_OS-Shepherd-9B-Q4_K_M.gguf",
+    ],
+)
+def test_a_hint_is_of_the_same_kind_or_absent(typed: str) -> None:
+    """A translator is no Claude Opus, an image model no chat model, and an account no family."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.nearest == ()
 
 
 @pytest.mark.parametrize(
