@@ -684,8 +684,8 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     )
     for start, end in runs:
         original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
-        rest = "-".join(words[:start]), "-".join(words[end:])
-        if original is not None and not any(map(_SIZE.search, rest)):
+        beside = "-".join(words[:start]), "-".join(words[end:])
+        if original is not None and not any(map(_SIZE.search, beside)):
             form = f" --quant {quantization}" if quantization else ""
             return UnknownModelError(
                 f"{message}: by its name it is made from {original}, and then it takes as much",
