@@ -436,6 +436,10 @@ SCALED_CONTEXTS = {
         131_072,
     ),
     **dict.fromkeys(("qwen3-4b", "qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-30b-a3b"), 131_072),
+    **dict.fromkeys(("qwen3-235b-a22b", "qwen2-7b-instruct", "qwen2-72b-instruct"), 131_072),
+    **dict.fromkeys((f"qwen2.5-coder-{size}-instruct" for size in ("7b", "14b", "32b")), 131_072),
+    **dict.fromkeys(("glm-4-9b-0414", "glm-4-32b-0414", "qwq-32b", "smollm3-3b"), 131_072),
+    **dict.fromkeys(("qwen3-next-80b-a3b-instruct", "qwen3.5-9b", "qwen3.6-27b"), 1_010_000),
     "nomic-embed-text-v1.5": 8192,
 }
 
