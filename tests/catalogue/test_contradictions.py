@@ -151,7 +151,7 @@ def test_the_type_is_that_of_the_published_bytes() -> None:
     """Files in a plain type are as large as so many parameters of the stated type."""
     wrong = []
     for spec in OPEN:
-        stated = spec.architecture and spec.architecture.dtype
+        stated = spec.architecture.dtype if spec.architecture else None
         for files in spec.files:
             size = files.bytes.get(stated or "") if files.format == "safetensors" else None
             if size and spec.parameters.total and stated in BYTES:
