@@ -156,7 +156,10 @@ def _published_file(name: str) -> tuple[str, str] | None:
         return None
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", name[:-5])
     stated = _QUANTIZATION.search(stem)
-    return (stem[: stated.start()], _quantization(stated[1])) if stated else None
+    if stated is None:
+        return None
+    # i1: made with an importance matrix
+    return re.sub(r"[-.]i1$", "", stem[: stated.start()]), _quantization(stated[1])
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:

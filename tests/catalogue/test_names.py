@@ -556,6 +556,8 @@ def test_a_repository_of_mlx_leads_to_the_runtime(typed: str, bits: str) -> None
         ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "llama-3.2-1b-instruct", "Q4_K_M"),
         ("gemma-2-2b-it-Q4_K_M.gguf", "gemma-2-2b-it", "Q4_K_M"),
         ("HuggingFaceTB_SmolLM3-3B-Q4_K_M.gguf", "smollm3-3b", "Q4_K_M"),
+        ("TinyLlama-1.1B-Chat-v1.0.i1-Q4_K_M.gguf", "tinyllama-1.1b-chat-v1.0", "Q4_K_M"),
+        ("NVIDIA-Nemotron-3-Super-120B-A12B-Q4_K_M.gguf", "nemotron-3-super-120b-a12b", "Q4_K_M"),
         ("bartowski_gemma-2-2b-it-IQ4_XS.gguf", "gemma-2-2b-it", "IQ4_XS"),
         ("Mistral-7B-Instruct-v0.3.Q8_0.gguf", MISTRAL, "Q8_0"),
         ("Qwen3-30B-A3B-UD-Q4_K_XL.gguf", "qwen3-30b-a3b", "UD-Q4_K_XL"),
