@@ -187,8 +187,12 @@ class StatedNeeds(Record):
 
 
 class Upkeep(Record):
-    """Whether the model is still the one to take."""
+    """Whether the model is still the one to take. `current`: True where nothing newer of its
+    publisher is known for the same work and about its size, as the source says; None where nobody
+    looked.
+    """
 
+    current: bool | None = read_by(Table.boolean, default=None)
     superseded_by: str | None = read_by(reference, default=None)
     note: str | None = read_by(Table.text, default=None)
 

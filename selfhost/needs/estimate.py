@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
-"""Every name that `canonical_quantization` may answer."""
+"""Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
 
 _FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
@@ -397,6 +397,10 @@ def canonical_quantization(text: str) -> str | None:
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else None
+    if canonical is None and lower.startswith("ud"):
+        from .llamacpp.mixes import canonical_mix
+
+        canonical = canonical_mix(text)
     return canonical or canonical_packed(text)
 
 
