@@ -46,7 +46,8 @@ def parameters_of(spec: ModelSpec) -> tuple[int, Fraction] | None:
     groups = checkpoint_tensors(architecture, row)
     experts = count(group for group in groups if re.search(r"_exps\b", group.name))
     total = count(groups)
-    return total, total - experts * (1 - (shares.pop() if shares else 1))
+    used = shares.pop() if shares else Fraction(1)
+    return total, Fraction(total) - experts * (1 - used)
 
 
 def test_active_parameters_are_those_of_the_experts_that_a_token_uses() -> None:
