@@ -29,6 +29,7 @@ from .core.workload import (
     Workload,
 )
 from .machine.reader import Machine
+from .needs.repack import KINDS, kind_of
 from .verdict.defaults import Asker, ask_for_machine, follows_a_list, from_a_list
 from .verdict.present import Here, begun, elsewhere, unseen
 from .verdict.question import architectures, ask, beyond
@@ -44,7 +45,7 @@ from .verdict.record import (
     considered,
     judge,
 )
-from .verdict.speed import PaceRange, advice
+from .verdict.speed import PaceRange, advice, instruction_sets_for_layout
 
 TYPE_CHECKING = False
 
@@ -321,6 +322,77 @@ def check_with(
     return _answer(
         catalogue, question, understood, machine, instead=instead, today=today, prices=prices
     )
+
+
+class FleetJudge:
+    """Judges the models of a policy on machine after machine, or on all machines of a fleet at
+    once: each question is then asked once for all machines that it does not depend on.
+    """
+
+    def __init__(self, catalogue: Catalogue, today: str) -> None:
+        self._catalogue = catalogue
+        self._today = today
+        # whether a model meets the license and openness asked for, by what was asked
+        self._met: dict[Workload, dict[str, bool]] = {}
+        self._layouts: dict[int, list[str]] = {}
+
+    def verdict(self, model: str, workload: Workload, machine: Machine) -> Verdict:
+        """As `check`, by the model's own defaults on every machine, without alternatives."""
+        return check_with(
+            self._catalogue,
+            model,
+            workload,
+            machine,
+            instead=False,
+            today=self._today,
+            follows_machine=False,
+        )
+
+    def questions(
+        self, model: str, workload: Workload, machines: Sequence[Machine]
+    ) -> list[Question]:
+        """What is asked of each machine, the same object where the same is asked. Raises as
+        `check`.
+        """
+        understood = _understood(self._catalogue, model, workload)
+        of_kind: dict[str, Question] = {}
+        of_files: dict[Any, Question] = {}
+        asked = []
+        for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
+            if kind not in of_kind:
+                # of a machine without models only this decides what is asked
+                stand_in = Machine(
+                    instruction_sets=KINDS[kind], accelerators=(), models_present=()
+                )
+                of_kind[kind] = _question(
+                    self._catalogue, understood, stand_in, follows_machine=False
+                )
+            question = of_kind[kind]
+            if machine.models_present:
+                places = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
+                key = (kind, machine.models_present, places)
+                if key not in of_files:
+                    own = _question(self._catalogue, understood, machine, follows_machine=False)
+                    of_files[key] = question if own.here is None else own
+                question = of_files[key]
+            asked.append(question)
+        return asked
+
+    def _kinds_of(self, machines: Sequence[Machine]) -> list[str]:
+        """How each machine's processor has the weights laid out, by the names of `needs.repack`."""
+        kinds = self._layouts.get(id(machines))
+        if kinds is None:
+            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in machines]
+            self._layouts[id(machines)] = kinds
+        return kinds
+
+    def route(self, model: str, asked: Workload, question: Question, judged: Judged) -> Route:
+        """The route where that is found for the question, which was asked under `asked`."""
+        if not judged.failed:
+            return judged.route(offered=False)
+        met = self._met.setdefault(asked, {})
+        offered = _offers(self._catalogue, question, judged, self._today, met)
+        return judged.route(bool(offered))
 
 
 def _question(

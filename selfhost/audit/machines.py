@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from array import array
 from io import BytesIO
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.reading import Budget, Unreadable, open_input, read_records, too_large
+from ..core.reading import Entry, Unreadable, open_input, read_records
 from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
+from .fleet import Line, Machines
 
 TYPE_CHECKING = False
 
@@ -17,11 +19,6 @@ if TYPE_CHECKING:
 
     from .progress import Progress
 
-# one recorded machine is about 4 kB; larger fleets are audited in parts
-MAX_FLEET_BYTES = 1 << 26
-MAX_MACHINES = 10_000
-# a recorded machine has 290 to 360 of them; of all records together, for all are kept
-MAX_FLEET_SIGNS = 4_200_000
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
@@ -30,7 +27,7 @@ RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 class Fleet(Record):
     """Recorded machines with names that differ, and every record that cannot be used."""
 
-    machines: tuple[Machine, ...]
+    machines: Machines
     problems: tuple[Problem, ...]
 
 
@@ -55,7 +52,7 @@ def load_machines(
             fleet.add_file(os.path.join(path, name))
     else:
         fleet.add_file(path)
-    return Fleet(machines=tuple(fleet.machines.values()), problems=fleet.faults.problems)
+    return Fleet(machines=fleet.machines, problems=fleet.faults.problems)
 
 
 def _records_in(folder: str, fleet: _Gathering) -> list[str]:
@@ -92,26 +89,24 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
 
 
 class _Gathering:
-    """The machines read so far by name, and what is wrong with others: of all files together,
-    for their memory adds up.
+    """The machines read so far, and what is wrong with others: of all files together, for names
+    must differ between them.
     """
 
     def __init__(self, file: str, progress: Progress | None = None) -> None:
         self.progress = progress
-        self.machines: dict[str, Machine] = {}
-        self.origins: dict[str, str] = {}
+        self.machines = Machines()
         self.faults = Faults(file)
-        self.read = 0
-        self.budget = Budget(MAX_FLEET_SIGNS)
+        # where the machines of each file begin, and the line of each machine, 0 where it has none
+        self._files: list[tuple[int, str]] = []
+        self._lines = array("l")
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The records of one file, which problems call `shown`."""
         file = shown or path
         try:
-            stream, size = open_input(path)
+            stream, _ = open_input(path)
             with stream:
-                if size is not None and size > MAX_FLEET_BYTES:
-                    raise too_large(MAX_FLEET_BYTES)
                 self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
@@ -119,42 +114,35 @@ class _Gathering:
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
-        """The records of one stream: none of them where the whole is no list of records, or
-        more than an audit takes.
-        """
-        signs_left = self.budget.signs_left
+        """The records of one stream: none of them where the whole is no list of records."""
+        before = len(self.machines)
+        self._files.append((before, file))
         faults = Faults(file)
         try:
-            records, count = self._records_of(file, stream, faults)
+            self._add_records(file, stream, faults)
         except Unreadable as error:
-            self.budget.signs_left = signs_left
+            self.machines.truncate(before)
+            del self._lines[before:]
+            self._files.pop()
             remedy = error.remedy or RECORD_IT
             self.faults.append(
                 Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
             )
             return
-        self.read += len(records)
         self.faults.join(faults)
-        stem = os.path.splitext(os.path.basename(file))[0]
-        for line, place, machine in records:
-            if machine.name == _UNNAMED:
-                machine = machine.replace(name=stem if count == 1 else f"{stem}:{line or place}")
-            self._add(file, line, machine)
 
-    def _records_of(
-        self, file: str, stream: IO[bytes], faults: Faults
-    ) -> tuple[list[tuple[int | None, int, Machine]], int]:
-        """The machines of a stream, each with its line and its number, and how many records it
-        holds; `faults` takes what is wrong with single records, `Unreadable` ends the whole.
+    def _add_records(self, file: str, stream: IO[bytes], faults: Faults) -> None:
+        """The machines of a stream; `faults` takes what is wrong with single records, `Unreadable`
+        ends the whole.
         """
-        records: list[tuple[int | None, int, Machine]] = []
+        stem = os.path.splitext(os.path.basename(file))[0]
         count = 0
-        entries = read_records(
-            stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget
-        )
+        # a record without a name that may be the only one of its file
+        first: tuple[int | None, Machine] | None = None
+        entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
         for entry in entries:
             if self.progress is not None:
-                self.progress.read(self.read + count)
+                self.progress.read(len(self.machines))
             if entry.fault is not None:
                 remedy = entry.fault.remedy or RECORD_IT
                 faults.append(
@@ -162,29 +150,65 @@ class _Gathering:
                 )
                 continue
             count += 1
-            if self.read + count > MAX_MACHINES:
-                raise Unreadable(f"makes more than {MAX_MACHINES:,} machines: audit them in parts")
-            try:
-                machine = machine_of(
-                    entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
-                )
-            except MachineFileError as error:
-                faults.extend(error, line=entry.line)
+            if entry.is_known:
+                continue
+            if first is not None:
+                line, machine = first
+                self._add(file, line, machine.replace(name=f"{stem}:{line or 1}"), faults)
+                first = None
+            made = self._machine_of(entry, file, faults)
+            if made is None:
+                continue
+            if made.name != _UNNAMED:
+                self._add(file, entry.line, made, faults, entry.text)
+            elif count == 1:
+                first = entry.line, made
             else:
-                records.append((entry.line, count, machine))
+                named = made.replace(name=f"{stem}:{entry.line or count}")
+                self._add(file, entry.line, named, faults)
+        if first is not None:
+            line, machine = first
+            self._add(file, line, machine.replace(name=stem), faults)
         if not count and not faults:
             raise Unreadable("holds no machine")
-        return records, count
 
-    def _add(self, file: str, line: int | None, machine: Machine) -> None:
-        if machine.name not in self.machines:
-            self.machines[machine.name] = machine
-            self.origins[machine.name] = file if line is None else f"{file}:{line}"
+    def _knows(self, text: str, line: int) -> bool:
+        """Whether the line is like one before, and its machine is now in the fleet."""
+        is_added = self.machines.add_line(Line(text))
+        if is_added:
+            self._lines.append(line)
+        return is_added
+
+    def _machine_of(self, entry: Entry, file: str, faults: Faults) -> Machine | None:
+        try:
+            return machine_of(
+                entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
+            )
+        except MachineFileError as error:
+            faults.extend(error, line=entry.line)
+            return None
+
+    def _add(
+        self,
+        file: str,
+        line: int | None,
+        machine: Machine,
+        faults: Faults,
+        text: str | None = None,
+    ) -> None:
+        """Keep a machine whose name is new; `text` is the line that states it, where it has one."""
+        number = self.machines.number_of.get(machine.name)
+        if number is None:
+            self.machines.add(machine)
+            self._lines.append(line or 0)
+            if text is not None:
+                self.machines.learn(Line(text), machine)
             return
-        message = (
-            f'"{machine.name}" is also the name of the machine in {self.origins[machine.name]}'
-        )
+        message = f'"{machine.name}" is also the name of the machine in {self._origin(number)}'
         remedy = "give each its own: `selfhost machine --name NAME`"
-        self.faults.append(
-            Problem(file=file, line=line, key="name", message=message, remedy=remedy)
-        )
+        faults.append(Problem(file=file, line=line, key="name", message=message, remedy=remedy))
+
+    def _origin(self, number: int) -> str:
+        """The file that a machine is of, and its line."""
+        file = next(name for start, name in reversed(self._files) if start <= number)
+        return f"{file}:{self._lines[number]}" if self._lines[number] else file

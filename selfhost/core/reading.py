@@ -384,37 +384,19 @@ def too_many(count: int, max_signs: int) -> Unreadable:
 # ------------------------------------------------------------------ many records
 
 
-class Budget:
-    """How many signs (`signs_in`) may still be read, of several streams together whose values
-    are all kept.
-    """
-
-    def __init__(self, max_signs: int) -> None:
-        self.max_signs = self.signs_left = max_signs
-
-    def take(self, count: int) -> None:
-        """Raise `Unreadable` where fewer are left."""
-        if count > self.signs_left:
-            raise Unreadable(
-                f"has more than about {self.max_signs:,} values, in all that was named",
-                "give it in parts",
-                kind=LARGE,
-            )
-        self.signs_left -= count
-
-
 class _Window:
     """The part of a text that is looked at: decoded piece by piece, so that a stream of any
     length takes the memory of one record.
     """
 
-    def __init__(self, stream: IO[bytes], max_bytes: int, budget: Budget) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         import codecs
 
-        self.stream, self.max_bytes, self.budget = stream, max_bytes, budget
+        self.stream = stream
         self.text, self.at, self.lines_before = "", 0, 0
         self.ended = False
-        self.bytes_read = 0
+        # line feeds of the text before that place
+        self._feeds, self._counted_to = 0, 0
         start = read_some(stream, _CHUNK_BYTES)
         self._decoder = codecs.getincrementaldecoder(encoding_of(start))()
         self._add(start)
@@ -427,16 +409,13 @@ class _Window:
         return True
 
     def _add(self, piece: bytes) -> None:
-        self.bytes_read += len(piece)
-        if self.bytes_read > self.max_bytes:
-            raise too_large(self.max_bytes)
-        self.budget.take(signs_in(piece))
         self.ended = not piece
         try:
             decoded = self._decoder.decode(piece, self.ended)
         except UnicodeDecodeError:
             raise Unreadable("is not text") from None
-        self.lines_before += self.text.count("\n", 0, self.at)
+        self.lines_before = self.line_at(self.at) - 1
+        self._feeds, self._counted_to = 0, 0
         self.text = self.text[self.at :] + decoded
         self.at = 0
 
@@ -451,7 +430,12 @@ class _Window:
                 return ""
 
     def line_at(self, place: int) -> int:
-        return self.lines_before + self.text.count("\n", 0, place) + 1
+        """The line of a place of the text. Cheap where places are asked for in their order."""
+        if place < self._counted_to:
+            self._feeds, self._counted_to = 0, 0
+        self._feeds += self.text.count("\n", self._counted_to, place)
+        self._counted_to = place
+        return self.lines_before + self._feeds + 1
 
     def line_end(self, max_bytes: int) -> int:
         """Where the line of `at` ends: at its line feed or at the end of the text. Raises
@@ -471,32 +455,44 @@ class _Window:
 
 class Entry:
     """One record of a text of many: its value, or the `fault` why there is none. `line` is set
-    where the text has one a line.
+    where the text has one a line, and then `text` is that line. `is_known`: somebody else has read
+    it.
 
     `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond
     MAX_PROBLEMS.
     """
 
-    __slots__ = ("doubled", "fault", "line", "more_doubled", "value")
+    __slots__ = ("doubled", "fault", "is_known", "line", "more_doubled", "text", "value")
 
     def __init__(
-        self, line: int | None, value: Any, fault: Unreadable | None, decoder: Decoder
+        self,
+        line: int | None,
+        value: Any,
+        fault: Unreadable | None,
+        decoder: Decoder,
+        text: str | None = None,
+        *,
+        is_known: bool = False,
     ) -> None:
         self.line, self.value, self.fault = line, value, fault
+        self.text, self.is_known = text, is_known
         self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
 
 
 def read_records(
-    stream: IO[bytes], *, max_bytes: int, max_record_bytes: int, budget: Budget
+    stream: IO[bytes],
+    *,
+    max_record_bytes: int,
+    knows: Callable[[str, int], bool] = lambda text, line: False,
 ) -> Iterator[Entry]:
     """The JSON values of a stream, one after the other: of one list its items, else one a line
     (JSON Lines), else the one value.
 
-    Memory is that of one record, whatever the length. Raises `Unreadable` for the whole, also after
-    some entries; a broken line of JSON Lines is the `fault` of its entry. `max_bytes` and the
-    `budget` are for the whole stream.
+    Memory is that of one record, however many there are. Raises `Unreadable` for the whole, also
+    after some entries; a broken line of JSON Lines is the `fault` of its entry. `knows` is asked of
+    each line after the first, with its number: what it answers True for is not parsed.
     """
-    window, decoder = _Window(stream, max_bytes, budget), Decoder(note_doubled=True)
+    window, decoder = _Window(stream), Decoder(note_doubled=True)
     first = window.skip_blanks()
     if not first:
         raise Unreadable("is empty")
@@ -505,14 +501,15 @@ def read_records(
         return
     end = window.line_end(max_record_bytes)
     line = window.line_at(window.at)
+    text = window.text[window.at : end]
     try:
-        value = decoder.parse(window.text[window.at : end])
+        value = decoder.parse(text)
     except Unreadable:
         value = None
     if not isinstance(value, dict):
         yield Entry(None, _whole(window, decoder, max_record_bytes), None, decoder)
         return
-    entry = Entry(line, value, None, decoder)
+    entry = Entry(line, value, None, decoder, text)
     window.at = end
     if not window.skip_blanks():
         entry.line = None
@@ -521,8 +518,11 @@ def read_records(
         end = window.line_end(max_record_bytes)
         line, text = window.line_at(window.at), window.text[window.at : end]
         window.at = end
+        if knows(text, line):
+            yield Entry(line, None, None, decoder, is_known=True)
+            continue
         try:
-            yield Entry(line, decoder.parse(text), None, decoder)
+            yield Entry(line, decoder.parse(text), None, decoder, text)
         except Unreadable as error:
             yield Entry(line, None, error, decoder)
 
@@ -571,6 +571,10 @@ def _item(window: _Window, decoder: Decoder, max_bytes: int) -> Any:
             value, end = decoder.parse_at(window.text, window.at)
         except NoJSON as error:
             if length <= max_bytes and window.more():
+                # of this record, or of those behind it in the piece that was read
+                count = signs_in(window.text[window.at :])
+                if count > 2 * MAX_SIGNS:
+                    raise too_many(count, MAX_SIGNS) from None
                 continue
             if length > max_bytes:
                 raise _record_too_large(window, max_bytes) from None

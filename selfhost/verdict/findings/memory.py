@@ -201,15 +201,15 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     most = min(sums.capacities, default=None)
     if is_host_alone and most is not None and known_bytes > most and why is not None:
-        reason = (
-            f"It needs more than the {binary(most)} that {sums.giver} has; how much more is not"
-            f" known: {why.reason}."
-        )
+        said = why.reason
         return sums.finding(
             Outcome.FAIL,
             "memory-too-small",
             most,
-            lambda: reason,
+            lambda: (
+                f"It needs more than the {binary(most)} that {sums.giver} has; how much more is"
+                f" not known: {said}."
+            ),
             "use a smaller quantization or a smaller model",
         )
     if why is None:

@@ -1,0 +1,256 @@
+"""A policy held against many machines at once: each entry's machines by what is found of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+
+from ..core.errors import SelfhostError
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.findings import Finding, Outcome
+from ..verdict.record import Judged, Part, Question, Route, parts_of
+from .fleet import Machines
+from .policy import Exemption, Policy, Selector, Wanted
+from .population import BANDWIDTH, Form, Population, bits_of, lowest, members
+from .tracing import Found, Leaf, Signature, found_by
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import re
+    from typing import Protocol
+
+    class FleetJudge(Protocol):
+        """What judges many machines at once, see `api.FleetJudge`."""
+
+        def questions(
+            self, model: str, workload: Workload, machines: Sequence[Machine]
+        ) -> list[Question]:
+            """The question that is asked of each machine."""
+
+        def route(self, model: str, asked: Workload, question: Question, judged: Judged) -> Route:
+            """The route where that is found."""
+
+
+# so many members are looked through for the one that falls shortest, before the rest are listed
+_LOOKED_AT = 512
+
+
+class Alike:
+    """Machines of one entry with the same findings, route and exceptions.
+
+    `findings` are those that are no pass, without their words; None where it is not known whether
+    the entry is for them, and then `unplaced` is a machine's number. `covers` gives the exception
+    in force for a check.
+    """
+
+    __slots__ = ("bits", "covers", "findings", "leaves", "route")
+
+    def __init__(
+        self,
+        bits: int,
+        findings: tuple[Finding, ...] | None,
+        route: Route,
+        leaves: Sequence[Leaf] = (),
+        covers: dict[str, Exemption] | None = None,
+    ) -> None:
+        self.bits, self.findings, self.route, self.leaves = bits, findings, route, leaves
+        self.covers = covers or {}
+
+
+class Selections:
+    """Which machines the selectors of a policy take."""
+
+    def __init__(self, policy: Policy, population: Population) -> None:
+        self._policy = policy
+        self._population = population
+        self._classes: dict[str, tuple[int, int]] = {}
+        self._selectors: dict[Selector, tuple[int, int]] = {}
+        self._labels: list[tuple[Machine, int]] | None = None
+
+    def of(self, selectors: Sequence[Selector]) -> tuple[int, int]:
+        """The machines that are selected, and those of which that is not known."""
+        if not selectors:
+            return self._population.all, 0
+        selected = unknown = 0
+        for selector in selectors:
+            own, unsure = self._of(selector)
+            selected |= own
+            unknown |= unsure
+        return selected, unknown & ~selected
+
+    def bases(self) -> Iterator[tuple[str, int]]:
+        """The machines by the memory that counts: that of the first class which states one."""
+        rest = self._population.all
+        by_basis: dict[str, int] = {}
+        for each in self._policy.classes:
+            if each.memory:
+                own = self._of_class(each.name)[0] & rest
+                by_basis[each.memory] = by_basis.get(each.memory, 0) | own
+                rest &= ~own
+        by_basis["default"] = by_basis.get("default", 0) | rest
+        return iter([(basis, bits) for basis, bits in by_basis.items() if bits])
+
+    def _of(self, selector: Selector) -> tuple[int, int]:
+        known = self._selectors.get(selector)
+        if known is None:
+            known = self._selectors[selector] = self._taken_by(selector)
+        return known
+
+    def _taken_by(self, selector: Selector) -> tuple[int, int]:
+        population = self._population
+        if selector.kind == "host":
+            number = population.machines.number_of.get(selector.pattern)
+            if selector.names_one_host:
+                return (0 if number is None else 1 << number), 0
+            matches = _matcher(selector.pattern)
+            numbers = [
+                number for number, name in enumerate(population.machines.names) if matches(name)
+            ]
+            return bits_of(numbers, population.size), 0
+        if selector.key is None:
+            return self._of_class(selector.pattern)
+        key, matches = selector.key, _matcher(selector.pattern)
+        selected = 0
+        for labels, bits in population.by_labels():
+            if key in labels and matches(labels[key]):
+                selected |= bits
+        return selected, 0
+
+    def _of_class(self, name: str) -> tuple[int, int]:
+        """The machines of a class, and those of which that is not known."""
+        known = self._classes.get(name)
+        if known is None:
+            known = self._classes[name] = self._held_by(name)
+        return known
+
+    def _held_by(self, name: str) -> tuple[int, int]:
+        from .tracing import Trace
+
+        each = self._policy.class_by_name.get(name)
+        if each is None:
+            return 0, 0
+        selected = unknown = 0
+        for labels, alike in self._population.by_labels():
+            bits = alike
+            while bits:
+                trace = Trace(self._population, lowest(bits))
+                holds = each.holds(trace.view.replace(labels=labels))
+                region = trace.region() & bits
+                bits &= ~region
+                if holds:
+                    selected |= region
+                elif holds is None:
+                    unknown |= region
+        return selected, unknown
+
+
+def _matcher(glob: str) -> Callable[[str], re.Match[str] | None]:
+    """Whether a text matches, as `fnmatchcase` tells it."""
+    import re
+
+    return re.compile(translate(glob)).match
+
+
+class Bulk:
+    """Judges the entries of a policy, one after the other, on all machines."""
+
+    def __init__(self, policy: Policy, machines: Machines, judge: FleetJudge) -> None:
+        self.population = Population(machines)
+        self.selections = Selections(policy, self.population)
+        self._judge = judge
+        self._templates = [kind.template for kind in self.population.kinds]
+        self._bases = list(self.selections.bases())
+        self._by_key: dict[object, dict[Signature, Found]] = {}
+        kinds = self.population.kinds
+        self._none = _union(kind.bits for kind in kinds if kind.template.accelerators == ())
+
+    def alike(self, wanted: Wanted) -> tuple[list[Alike], SelfhostError | None]:
+        """The machines that the entry is or may be for, by what is found of them; the error where
+        it cannot be judged.
+        """
+        selected, unknown = self.selections.of(wanted.machines)
+        groups = [Alike(unknown, None, Route.UNKNOWN)] if unknown else []
+        for basis, bits in self._bases:
+            workload = wanted.asked.replace(memory_basis=basis)
+            try:
+                for question, asked in self._questions(wanted, workload, bits & selected):
+                    groups += self._judged(wanted, workload, question, asked)
+            except SelfhostError as error:
+                return groups, error
+        return groups, None
+
+    def _questions(
+        self, wanted: Wanted, workload: Workload, bits: int
+    ) -> Iterator[tuple[Question, int]]:
+        """Each question with the machines that it is asked of."""
+        if not bits:
+            return
+        by_question: dict[int, tuple[Question, int]] = {}
+        questions = self._judge.questions(wanted.name, workload, self._templates)
+        for question, kind in zip(questions, self.population.kinds, strict=True):
+            _, asked = by_question.get(id(question), (question, 0))
+            by_question[id(question)] = question, asked | (kind.bits & bits)
+        for question, asked in by_question.values():
+            if asked:
+                yield question, asked
+
+    def _judged(
+        self, wanted: Wanted, workload: Workload, question: Question, bits: int
+    ) -> Iterator[Alike]:
+        groups: dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]] = {(): (bits, (), [])}
+        for part in parts_of(question):
+            groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
+        for bits_alike, findings, leaves in groups.values():
+            judged = Judged(findings=findings, needs=None, speed=None)
+            route = self._judge.route(wanted.name, workload, question, judged)
+            yield Alike(bits_alike, findings, route, leaves)
+
+    def _meant(self, part: Part, bits: int) -> int:
+        """The machines of a set that a part is for."""
+        if part.accelerators is None:
+            return bits
+        return bits & ~self._none if part.accelerators else bits & self._none
+
+    def _found(self, part: Part, bits: int) -> dict[Signature, Found]:
+        if part.key is None:
+            return found_by(self.population, part.find, self._meant(part, bits))
+        if part.key not in self._by_key:
+            # other questions ask the same of all
+            self._by_key[part.key] = found_by(self.population, part.find, self.population.all)
+        return self._by_key[part.key]
+
+
+def _union(sets: Iterator[int]) -> int:
+    union = 0
+    for each in sets:
+        union |= each
+    return union
+
+
+def _cut_by(
+    by_signature: dict[Signature, Found],
+    groups: dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]],
+    meant: int,
+) -> dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]]:
+    """The groups, each cut by what one part found."""
+    cut: dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]] = {}
+
+    def add(signature: Signature, bits: int, findings: tuple[Finding, ...], leaves: list[Leaf]) -> None:
+        if signature in cut:
+            earlier = cut[signature]
+            cut[signature] = earlier[0] | bits, earlier[1], [*earlier[2], *leaves]
+        else:
+            cut[signature] = bits, findings, leaves
+
+    for signature, (bits, findings, leaves) in groups.items():
+        for found_signature, found in by_signature.items():
+            common = bits & meant & found.bits
+            if common:
+                both = tuple(sorted((*signature, *found_signature)))
+                add(both, common, (*findings, *found.findings), [*leaves, *found.leaves])
+        rest = bits & ~meant
+        if rest:
+            add(signature, rest, findings, leaves)
+    return cut
