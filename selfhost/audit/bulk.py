@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
 
+from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.findings import Finding, Outcome
+from ..verdict.findings import Finding
 from ..verdict.record import Judged, Part, Question, Route, parts_of
 from .fleet import Machines
-from .policy import Exemption, Policy, Selector, Wanted
-from .population import BANDWIDTH, Form, Population, bits_of, lowest, members
-from .tracing import Found, Leaf, Signature, found_by
+from .policy import Policy, Selector, Wanted
+from .population import Population, bits_of, lowest
+from .tracing import Found, Short, Signature, Trace, found_by, place_of
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import re
     from typing import Protocol
+
+    Groups = dict[Signature, "Alike"]
 
     class FleetJudge(Protocol):
         """What judges many machines at once, see `api.FleetJudge`."""
@@ -33,30 +36,49 @@ if TYPE_CHECKING:
             """The route where that is found."""
 
 
-# so many members are looked through for the one that falls shortest, before the rest are listed
-_LOOKED_AT = 512
-
-
 class Alike:
-    """Machines of one entry with the same findings, route and exceptions.
+    """Machines of one entry with the same findings and the same route.
 
-    `findings` are those that are no pass, without their words; None where it is not known whether
-    the entry is for them, and then `unplaced` is a machine's number. `covers` gives the exception
-    in force for a check.
+    `findings` are those that are no pass, in the order of CHECKS and without their words; None
+    where it is not known whether the entry is for these machines. `shorts` tells which of them lack
+    most, see `Found`.
     """
 
-    __slots__ = ("bits", "covers", "findings", "leaves", "route")
+    __slots__ = ("bits", "findings", "model", "route", "shorts")
 
     def __init__(
         self,
         bits: int,
         findings: tuple[Finding, ...] | None,
         route: Route,
-        leaves: Sequence[Leaf] = (),
-        covers: dict[str, Exemption] | None = None,
+        shorts: Sequence[dict[Short, int]] = (),
+        model: ModelSpec | None = None,
     ) -> None:
-        self.bits, self.findings, self.route, self.leaves = bits, findings, route, leaves
-        self.covers = covers or {}
+        self.bits, self.findings, self.route, self.shorts = bits, findings, route, shorts
+        self.model = model
+
+    def with_bits(self, bits: int) -> Alike:
+        """Some of the machines."""
+        return Alike(bits, self.findings, self.route, self.shorts, self.model)
+
+    def hardest_hit(self, population: Population, checks: Sequence[str]) -> set[int]:
+        """Machines among which is the one that lacks most for one of those checks: the first, and
+        of each thing that decides the one with the least of it.
+        """
+        hit = {lowest(self.bits)}
+        constant: dict[str, tuple[float, int]] = {}
+        for shorts in self.shorts:
+            for (check, form, amount), bits in shorts.items():
+                common = bits & self.bits if check in checks else 0
+                if not common:
+                    continue
+                if form:
+                    hit.add(population.cut(form).first_of(common))
+                elif check not in constant or amount > constant[check][0]:
+                    constant[check] = amount, lowest(common)
+                elif amount == constant[check][0]:
+                    constant[check] = amount, min(constant[check][1], lowest(common))
+        return hit | {number for _, number in constant.values()}
 
 
 class Selections:
@@ -126,8 +148,6 @@ class Selections:
         return known
 
     def _held_by(self, name: str) -> tuple[int, int]:
-        from .tracing import Trace
-
         each = self._policy.class_by_name.get(name)
         if each is None:
             return 0, 0
@@ -166,11 +186,15 @@ class Bulk:
         kinds = self.population.kinds
         self._none = _union(kind.bits for kind in kinds if kind.template.accelerators == ())
 
-    def alike(self, wanted: Wanted) -> tuple[list[Alike], SelfhostError | None]:
+    def alike(
+        self, wanted: Wanted, within: int | None = None
+    ) -> tuple[list[Alike], SelfhostError | None]:
         """The machines that the entry is or may be for, by what is found of them; the error where
-        it cannot be judged.
+        it cannot be judged. `within`: only machines of that set.
         """
         selected, unknown = self.selections.of(wanted.machines)
+        if within is not None:
+            selected, unknown = selected & within, unknown & within
         groups = [Alike(unknown, None, Route.UNKNOWN)] if unknown else []
         for basis, bits in self._bases:
             workload = wanted.asked.replace(memory_basis=basis)
@@ -199,13 +223,14 @@ class Bulk:
     def _judged(
         self, wanted: Wanted, workload: Workload, question: Question, bits: int
     ) -> Iterator[Alike]:
-        groups: dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]] = {(): (bits, (), [])}
+        groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
         for part in parts_of(question):
             groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
-        for bits_alike, findings, leaves in groups.values():
+        for alike in groups.values():
+            findings = tuple(sorted(alike.findings or (), key=place_of))
             judged = Judged(findings=findings, needs=None, speed=None)
             route = self._judge.route(wanted.name, workload, question, judged)
-            yield Alike(bits_alike, findings, route, leaves)
+            yield Alike(alike.bits, findings, route, alike.shorts, question.spec)
 
     def _meant(self, part: Part, bits: int) -> int:
         """The machines of a set that a part is for."""
@@ -229,28 +254,26 @@ def _union(sets: Iterator[int]) -> int:
     return union
 
 
-def _cut_by(
-    by_signature: dict[Signature, Found],
-    groups: dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]],
-    meant: int,
-) -> dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]]:
+def _cut_by(by_signature: dict[Signature, Found], groups: Groups, meant: int) -> Groups:
     """The groups, each cut by what one part found."""
-    cut: dict[Signature, tuple[int, tuple[Finding, ...], list[Leaf]]] = {}
+    cut: Groups = {}
 
-    def add(signature: Signature, bits: int, findings: tuple[Finding, ...], leaves: list[Leaf]) -> None:
+    def add(signature: Signature, alike: Alike) -> None:
         if signature in cut:
             earlier = cut[signature]
-            cut[signature] = earlier[0] | bits, earlier[1], [*earlier[2], *leaves]
-        else:
-            cut[signature] = bits, findings, leaves
+            shorts = (*earlier.shorts, *alike.shorts)
+            alike = Alike(earlier.bits | alike.bits, earlier.findings, earlier.route, shorts)
+        cut[signature] = alike
 
-    for signature, (bits, findings, leaves) in groups.items():
+    for signature, alike in groups.items():
         for found_signature, found in by_signature.items():
-            common = bits & meant & found.bits
+            common = alike.bits & meant & found.bits
             if common:
+                findings = (*(alike.findings or ()), *found.findings)
+                shorts = (*alike.shorts, found.shorts) if found.shorts else alike.shorts
                 both = tuple(sorted((*signature, *found_signature)))
-                add(both, common, (*findings, *found.findings), [*leaves, *found.leaves])
-        rest = bits & ~meant
+                add(both, Alike(common, findings, alike.route, shorts))
+        rest = alike.bits & ~meant
         if rest:
-            add(signature, rest, findings, leaves)
+            add(signature, alike.with_bits(rest))
     return cut

@@ -67,7 +67,7 @@ class _Cut:
     """The machines in the order of a form's value: which of them reach a bound."""
 
     def __init__(self, values: Sequence[int], numbers: Sequence[int], size: int) -> None:
-        order = sorted(range(len(values)), key=values.__getitem__)
+        order = sorted(range(len(values)), key=lambda place: (values[place], numbers[place]))
         self.values = array("q", [values[place] for place in order])
         self.numbers = array("l", [numbers[place] for place in order])
         self._bytes = (size >> 3) + 1
@@ -79,6 +79,14 @@ class _Cut:
     def at_least(self, bound: int) -> int:
         """The set of machines whose value is `bound` or more."""
         return self.all ^ self._below(bisect_left(self.values, bound))
+
+    def first_of(self, bits: int) -> int:
+        """Of the machines of a set, which all have the form, the one with the lowest value, and of
+        several the first.
+        """
+        held = bits.to_bytes(self._bytes, "little")
+        number = next(each for each in self.numbers if held[each >> 3] >> (each & 7) & 1)
+        return number
 
     @cached_property
     def all(self) -> int:

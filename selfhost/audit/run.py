@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from ..core.errors import (
     MAX_PROBLEMS,
@@ -17,6 +17,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .exceptions import Exceptions
+from .fleet import Machines
 from .groups import grouped
 from .machines import RECORD_IT
 from .policy import Fault, Place, Policy, Wanted
@@ -26,9 +27,12 @@ from .rows import row_of, unplaced_row
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .bulk import FleetJudge
     from .progress import Progress
 
-Judge = Callable[[str, Workload, Machine], Verdict]
+Judge = Callable[[Wanted, Workload, Machine], Verdict]
+# fewer verdicts are given one by one
+LEAST_AT_ONCE = 500
 
 
 def run_audit(
@@ -39,28 +43,35 @@ def run_audit(
     today: str,
     problems: Iterable[Problem] = (),
     progress: Progress | None = None,
+    at_once: FleetJudge | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
 
-    `judge` takes the model's name, the workload and the machine; a `SelfhostError` of it (an
+    `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it (an
     unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
-    Machines have different names. `progress` is told how far it is.
+    Machines have different names. `progress` is told how far it is. `at_once` gives the same
+    verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
     """
     from datetime import date
 
     today = date.fromisoformat(today).isoformat()
     of_records = tuple(problems)
+    is_large = len(machines) * len(policy.models) >= LEAST_AT_ONCE
+    if at_once is not None and is_large and type(machines) is Machines:
+        from .large import large_audit
+
+        return large_audit(policy, machines, judge, at_once, today, of_records, progress)
     exceptions = Exceptions(policy.exceptions, today)
     judging = _Judging(policy, judge, exceptions, len(machines), progress)
     by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
-    own_problems: list[Problem] = []
+    own_problems = [*judging.problems(len(machines))]
     if not machines and not of_records:
-        own_problems.append(
-            Problem(file=policy.file, message="there is no machine to judge", remedy=RECORD_IT)
+        nothing = Problem(
+            file=policy.file, message="there is no machine to judge", remedy=RECORD_IT
         )
-    own_problems += judging.problems(len(machines))
+        own_problems.insert(0, nothing)
     return Audit(
         policy=policy,
         today=today,
@@ -111,7 +122,7 @@ class _Judging:
                 rows.append(unplaced_row(self._policy, wanted, machine))
                 continue
             try:
-                verdict = self._judge(wanted.name, place.workload(wanted), machine)
+                verdict = self._judge(wanted, place.workload(wanted), machine)
             except SelfhostError as error:
                 self._refused[wanted.index] = (wanted, error)
                 continue
@@ -121,15 +132,25 @@ class _Judging:
 
     def problems(self, machines: int) -> Iterator[Problem]:
         """What is wrong with the entries; `machines` is how many were judged."""
-        refused = self._refused.values()
-        yield from Faults(self._policy.file, _of_other_files(refused)).problems
-        unplaced = [
-            wanted
-            for wanted in self._policy.models
-            if machines and wanted.index not in self._placed
-        ]
-        if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
-            yield from self._policy.problems(faults)
+        return entry_problems(self._policy, machines, self._refused, self._placed)
+
+
+def entry_problems(
+    policy: Policy,
+    machines: int,
+    refused_by_index: Mapping[int, tuple[Wanted, SelfhostError]],
+    placed: Container[int],
+) -> Iterator[Problem]:
+    """What is wrong with the entries of a policy that so many machines were held against: those
+    that were refused, and those that are for no machine, which are not among `placed`.
+    """
+    refused = refused_by_index.values()
+    yield from Faults(policy.file, _of_other_files(refused)).problems
+    unplaced = [
+        wanted for wanted in policy.models if machines and wanted.index not in placed
+    ]
+    if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
+        yield from policy.problems(faults)
 
 
 def utc_today() -> str:

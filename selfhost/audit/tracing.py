@@ -15,7 +15,7 @@ from ..core.records import Unread
 from ..machine.record import Disk, Machine
 from ..verdict.findings import CHECKS, Finding, Outcome
 from .fleet import Slot
-from .population import BANDWIDTH, Form, Kind, Population, bits_of, lowest, members
+from .population import BANDWIDTH, Form, Kind, Population, lowest, members
 
 TYPE_CHECKING = False
 
@@ -346,27 +346,24 @@ class _Sources:
 # ------------------------------------------------------------------ all machines at once
 
 
-class Leaf:
-    """Machines with the same findings. `shorts`: of each finding by its check the form in which
-    what is missing grows as the form falls; BANDWIDTH's form where bandwidth decides; () where it
-    is the same for all.
-    """
-
-    __slots__ = ("bits", "shorts")
-
-    def __init__(self, bits: int, shorts: dict[str, Form]) -> None:
-        self.bits, self.shorts = bits, shorts
+# a check, the form as which what it lacks falls, and where the form is () how much that is
+Short = tuple[str, Form, float]
 
 
 class Found:
-    """The machines that have certain findings, and those of them that fall short for one reason."""
+    """The machines that have certain findings, which are no pass, and what each of those lacks."""
 
-    __slots__ = ("bits", "findings", "leaves")
+    __slots__ = ("bits", "findings", "shorts")
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
         self.bits = 0
-        self.leaves: list[Leaf] = []
+        self.shorts: dict[Short, int] = {}
+
+
+def place_of(finding: Finding) -> int:
+    """The place of a finding among those of a verdict."""
+    return _PLACES[finding.check]
 
 
 def signature_of(findings: Sequence[Finding]) -> Signature:
@@ -389,22 +386,21 @@ def found_by(population: Population, find: Find, bits: int) -> dict[Signature, F
                 tuple(each for each in findings if each.outcome is not Outcome.PASS)
             )
         found.bits |= region
-        shorts = _shorts(findings, reads_bandwidth)
-        if shorts:
-            found.leaves.append(Leaf(region, shorts))
+        for short in _shorts(findings, reads_bandwidth):
+            found.shorts[short] = found.shorts.get(short, 0) | region
     return by_signature
 
 
-def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> dict[str, Form]:
-    shorts: dict[str, Form] = {}
+def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Short]:
     for each in findings:
-        if each.outcome is Outcome.PASS:
+        if each.outcome is Outcome.PASS or each.short is None:
             continue
         if type(each.short) is Number:
-            shorts[each.check] = _scaled(each.short.form, -1)
-        elif each.short is not None:
-            shorts[each.check] = ((BANDWIDTH, 1),) if reads_bandwidth else ()
-    return shorts
+            yield each.check, _scaled(each.short.form, -1), 0
+        elif reads_bandwidth:
+            yield each.check, ((BANDWIDTH, 1),), 0
+        else:
+            yield each.check, (), float(each.short)
 
 
 def _regions(
@@ -489,6 +485,3 @@ def _ends(population: Population, region: int) -> tuple[int, int]:
                 first = next(each for each in machines if held[each >> 3] >> (each & 7) & 1)
                 ends.append((population.bandwidth_of(first), first))
     return min(slowest)[1], max(fastest)[1]
-
-
-__all__ = ["Found", "Leaf", "Number", "Trace", "View", "bits_of", "found_by", "signature_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from ..core.errors import InputError, Problem
 from .arguments import Parser, add_output, add_specs, parse
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ..audit.progress import Progress
+    from ..audit.policy import Wanted
     from ..audit.record import Audit
     from ..core.workload import Workload
     from ..machine.record import Machine
@@ -76,24 +78,26 @@ def run(words: list[str]) -> int:
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
     policy = read_policy(Document.read(options.policy))
     check_targets_of_policy(targets, policy)
-    from ..api import check_with, open_catalogue
+    from ..api import FleetJudge, open_catalogue
 
     catalogue = open_catalogue(options.specs)
 
-    def judge(name: str, workload: Workload, machine: Machine) -> Verdict:
-        return check_with(
-            catalogue,
-            name,
-            workload,
-            machine,
-            instead=False,
-            today=today,
-            follows_machine=False,
-        )
+    at_once = FleetJudge(catalogue, today)
+
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        return at_once.verdict(wanted.name, workload, machine)
 
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
-    audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
+    audit = run_audit(
+        policy,
+        machines,
+        judge,
+        today=today,
+        problems=problems,
+        progress=progress,
+        at_once=at_once,
+    )
     _report(options, outputs, audit)
     tell_left_aside(catalogue)
     return audit.exit_code
@@ -152,7 +156,7 @@ def _progress(words: list[str]) -> Progress | None:
 
 def _machines(
     path: str | None, progress: Progress | None
-) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
+) -> tuple[Sequence[Machine], tuple[Problem, ...]]:
     """The machines to judge, and what is wrong with other records; without a path this machine."""
     from ..audit.machines import load_machines
     from ..machine.reader import Machine

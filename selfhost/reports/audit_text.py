@@ -58,7 +58,7 @@ def document(audit: Audit, *, verbose: bool = False) -> Document:
     if uses:
         blocks += [Blank(), Paragraph(spans=(Span(text="Exceptions", style="strong"),))]
         blocks += map(_exception, uses)
-    if not verbose and any(row.reasons for row in audit.rows):
+    if not verbose and any(row.reasons for group in audit.groups for row in group.rows):
         blocks += [Blank(), say("Reasons and what to do: -v")]
     return Document(blocks=tuple(blocks))
 
