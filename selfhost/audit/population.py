@@ -27,6 +27,7 @@ BANDWIDTH: Slot = ("memory_bandwidth_bytes_per_second",)
 # of the sets that a form is cut into, the ones kept: between them bits are set one by one
 _MARKS = 64
 _LEAST_STEP = 512
+_MOST_KEPT = 2048
 
 
 def bits_of(numbers: Sequence[int], size: int) -> int:
@@ -66,7 +67,14 @@ _BITS = [[bit for bit in range(8) if byte >> bit & 1] for byte in range(256)]
 class _Cut:
     """The machines in the order of a form's value: which of them reach a bound."""
 
-    def __init__(self, values: Sequence[int], numbers: Sequence[int], size: int) -> None:
+    def __init__(
+        self,
+        values: Sequence[int],
+        numbers: Sequence[int],
+        size: int,
+        kept: dict[tuple[int, int], int],
+    ) -> None:
+        """`kept` has the sets that were asked for last, of all cuts."""
         order = sorted(range(len(values)), key=lambda place: (values[place], numbers[place]))
         self.values = array("q", [values[place] for place in order])
         self.numbers = array("l", [numbers[place] for place in order])
@@ -74,7 +82,7 @@ class _Cut:
         self._step = max(_LEAST_STEP, -(-len(order) // _MARKS))
         # the sets of all machines before each mark
         self._marks = [0]
-        self._kept: dict[int, int] = {}
+        self._kept = kept
 
     def at_least(self, bound: int) -> int:
         """The set of machines whose value is `bound` or more."""
@@ -94,16 +102,17 @@ class _Cut:
         return self._below(len(self.values))
 
     def _below(self, rank: int) -> int:
-        bits = self._kept.get(rank)
+        key = id(self), rank
+        bits = self._kept.get(key)
         if bits is None:
             mark = rank // self._step
             while len(self._marks) <= mark:
                 start = (len(self._marks) - 1) * self._step
                 self._marks.append(self._with(self._marks[-1], start, start + self._step))
             bits = self._with(self._marks[mark], mark * self._step, rank)
-            if len(self._kept) > _MARKS:
+            if len(self._kept) > _MOST_KEPT:
                 self._kept.clear()
-            self._kept[rank] = bits
+            self._kept[key] = bits
         return bits
 
     def _with(self, bits: int, start: int, stop: int) -> int:
@@ -172,7 +181,9 @@ class Population:
             kind.members = shape.members
             kind.bits = bits_of(shape.members, self.size)
             self.kinds.append(kind)
-        self._facts: dict[Any, tuple[list[Any], dict[Any, int]]] = {}
+        # by the name of the question
+        self.facts: dict[Any, list[tuple[Any, int]]] = {}
+        self._sets: dict[tuple[int, int], int] = {}
         self._cuts: dict[Form, _Cut] = {}
         self._unions: dict[int, int] = {}
         self._by_bandwidth: dict[int, list[int]] = {}
@@ -181,17 +192,17 @@ class Population:
         """The number of a machine's kind, and its place in the columns."""
         return self.machines.shape_numbers[number], self.machines.place_of(number)
 
-    def fact(self, key: Any, of: Callable[[Kind], Any]) -> tuple[list[Any], dict[Any, int]]:
-        """What each kind answers to `of`, and the kinds by their answers, as bits. `key` is the
-        name of the question.
+    def fact(self, key: Any, of: Callable[[Kind], Any]) -> list[tuple[Any, int]]:
+        """Of each kind what it answers to `of`, and the kinds that answer the same, as bits. `key`
+        is the name of the question.
         """
-        known = self._facts.get(key)
+        known = self.facts.get(key)
         if known is None:
             answers = [of(kind) for kind in self.kinds]
             same: dict[Any, int] = {}
             for number, answer in enumerate(answers):
                 same[answer] = same.get(answer, 0) | 1 << number
-            known = self._facts[key] = answers, same
+            known = self.facts[key] = [(answer, same[answer]) for answer in answers]
         return known
 
     def by_labels(self) -> Iterator[tuple[Mapping[str, str], int]]:
@@ -239,7 +250,7 @@ class Population:
                             sum([factor * value for factor, value in zip(factors, row, strict=True)])
                             for row in zip(*columns, strict=True)
                         ]
-            cut = self._cuts[form] = _Cut(values, numbers, self.size)
+            cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
         return cut
 
     def by_bandwidth(self, kind: int) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 
 from ..core.records import Unread
 from ..machine.record import Disk, Machine
@@ -164,6 +165,7 @@ class Trace:
 
     def __init__(self, population: Population, number: int) -> None:
         self._population = population
+        self._facts = population.facts
         self.number = number
         self.kind, self._place = population.kind_of(number)
         # the kinds that answered alike so far
@@ -179,14 +181,17 @@ class Trace:
 
     def fact(self, key: Any, of: Callable[[Kind], Any]) -> Any:
         """What the machine's kind answers; machines of kinds that answer otherwise are others."""
-        answers, same = self._population.fact(key, of)
-        answer = answers[self.kind]
-        self.kinds &= same[answer]
+        known = self._facts.get(key) or self._population.fact(key, of)
+        answer, alike = known[self.kind]
+        self.kinds &= alike
         return answer
 
     def number_of(self, slot: Slot) -> Number | None:
         """The machine's number; None where its kind has none."""
-        if not self.fact(("has", slot), lambda kind: slot in kind.columns):
+        known = self._facts.get(slot) or self._population.fact(slot, lambda kind: slot in kind.columns)
+        is_there, alike = known[self.kind]
+        self.kinds &= alike
+        if not is_there:
             return None
         value = self._population.kinds[self.kind].columns[slot][self._place]
         return Number(self, ((slot, 1),), 0, value)
@@ -243,13 +248,15 @@ class View:
     name = "the machine"
     called = "the machine"
 
-    def __init__(self, trace: Trace, changed: dict[str, Any] | None = None) -> None:
+    def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._changed = changed or {}
 
     def __getattr__(self, fact: str) -> Any:
-        if fact in self._changed:
-            return self._changed[fact]
+        # what was asked once is at hand, and is written down already
+        value = self.__dict__[fact] = self._first_asked(fact)
+        return value
+
+    def _first_asked(self, fact: str) -> Any:
         trace = self._trace
         if fact in _NUMBERS:
             return trace.number_of((fact,))
@@ -264,7 +271,7 @@ class View:
             return self._disks()
         if fact not in Machine._names or fact in ("labels", "read_at"):
             raise AttributeError(fact)
-        value = trace.fact(("field", fact), lambda kind: getattr(kind.bare, fact))
+        value = trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
         return self._cards(value) if fact == "accelerators" and value else value
 
     def _cards(self, cards: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -314,7 +321,10 @@ class View:
 
     def replace(self, **changes: Any) -> View:
         """As `Machine.replace`."""
-        return View(self._trace, {**self._changed, **changes})
+        changed = View(self._trace)
+        changed.__dict__.update(self.__dict__)
+        changed.__dict__.update(changes)
+        return changed
 
 
 def _bare_disk(kind: Kind, purpose: str) -> Disk | None:
@@ -346,7 +356,7 @@ class _Sources:
 # ------------------------------------------------------------------ all machines at once
 
 
-# a check, the form as which what it lacks falls, and where the form is () how much that is
+# a check, the form as which what it lacks falls, and how much that is where the form is () or 0
 Short = tuple[str, Form, float]
 
 
@@ -396,7 +406,7 @@ def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Shor
         if each.outcome is Outcome.PASS or each.short is None:
             continue
         if type(each.short) is Number:
-            yield each.check, _scaled(each.short.form, -1), 0
+            yield each.check, _scaled(each.short.form, -1), each.short.constant
         elif reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
         else:

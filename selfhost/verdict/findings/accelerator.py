@@ -14,6 +14,11 @@ from ..placement import emptied, free_bytes, metal_limits, room_of
 from .memory import host_high
 from .record import Finding, Outcome, profile_doubt
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .record import Words
+
 # what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on
 # installing for ROCm)
 _BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
@@ -318,10 +323,19 @@ def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) 
     """The accelerator's finding of what is judged, with that of the same accelerator once
     others have left it, and its pace there.
     """
-    there = held.reason + (f" Once idle, it would reach {units.speed(*pace)}." if pace else "")
+
+    def there() -> str:
+        return held.reason + (f" Once idle, it would reach {units.speed(*pace)}." if pace else "")
+
     if chosen.outcome is Outcome.PASS:
-        return held.replace(reason=f"{there} Until then it runs in RAM.")
-    return chosen.replace(reason=f"{chosen.reason} {there}", remedy=held.remedy)
+        return _reworded(held, lambda: (f"{there()} Until then it runs in RAM.", held.remedy))
+    return _reworded(chosen, lambda: (f"{chosen.reason} {there()}", held.remedy))
+
+
+def _reworded(finding: Finding, words: Words) -> Finding:
+    """The finding with another reason and remedy."""
+    fields = [name for name in Finding._fields if name not in ("reason", "remedy")]
+    return Finding.worded_when_read({name: getattr(finding, name) for name in fields}, words)
 
 
 # ------------------------------------------------------------------ kernels of a quantization

@@ -302,20 +302,18 @@ def _not_now(sums: _Sums) -> Finding | None:
     assert ceiling is not None
     if sums.basis != "default":
         return None
-    if sums.now is None:
-        free = "how much is free now could not be read"
+    now = sums.now
+    remedy: str | None = "close other programs first"
+    if now is None:
         remedy = sums.machine.why_unread("memory_available_bytes").remedy
-    else:
-        free, remedy = f"only {binary(sums.now)} are free now", "close other programs first"
-    return sums.finding(
-        Outcome.WARN,
-        "memory-not-now",
-        ceiling,
-        lambda: (
-            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
-        ),
-        remedy,
-    )
+
+    def reason() -> str:
+        free = "how much is free now could not be read"
+        if now is not None:
+            free = f"only {binary(now)} are free now"
+        return f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
+
+    return sums.finding(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
 
 
 def _fits(sums: _Sums) -> Finding:
