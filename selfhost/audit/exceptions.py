@@ -45,6 +45,11 @@ class Exceptions:
         ]
         return sorted((*selected, *self._by_host.get((model, machine.name), ())))
 
+    def forget(self) -> None:
+        """Begin counting anew."""
+        self.rows = [0] * len(self.exemptions)
+        self.concerned = [False] * len(self.exemptions)
+
     def numbers_of(self, model: str) -> Sequence[int]:
         """The numbers of all those for the model, in the policy's order."""
         if not self._of_model:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # rows of groups that a report by class can hold; where groups of machines that fare alike under
 # every model would have more, machines are grouped by one model each
 MOST_ROWS = 5_000
+# models up to which machines are grouped under all of them
+MOST_TOGETHER = 24
 
 
 def large_audit(
@@ -57,7 +59,29 @@ class _Same:
         self.bits = alike.bits
 
 
+class _Entry:
+    """What one entry of the policy comes to, as one process can send it to another: of each group
+    the fields of its row, its count, its first names and the machines hit hardest.
+    """
+
+    __slots__ = ("codes", "exceptions", "groups", "is_placed", "is_refused", "results")
+
+    def __init__(
+        self,
+        groups: list[tuple[dict[str, Any], int, tuple[str, ...], list[int]]],
+        is_placed: bool,
+        is_refused: bool,
+        results: dict[str, int],
+        codes: set[int],
+        exceptions: list[tuple[int, int]],
+    ) -> None:
+        self.groups, self.is_placed, self.is_refused = groups, is_placed, is_refused
+        self.results, self.codes, self.exceptions = results, codes, exceptions
+
+
 class _Large:
+    """An audit under way."""
+
     def __init__(
         self,
         policy: Policy,
@@ -83,19 +107,13 @@ class _Large:
         self._again = lambda: _Large(policy, machines, judge, at_once, today, None)
 
     def audit(self, problems: Sequence[Problem]) -> Audit:
-        joint = _Joint(self._population.all)
-        single: list[MachineGroup] = []
-        for place, wanted in enumerate(self._policy.models):
-            if self._progress is not None:
-                self._progress.entries(place, len(self._policy.models), len(self._machines))
-            each = self._same(wanted)
-            joint.cut(each)
-            single += [self._group([(wanted, same)], same.bits) for same in _fewer(each)]
-        groups = single
-        if joint.is_whole:
-            groups = [
-                self._group(same, bits) for same, bits in joint.in_order() if same
-            ]
+        """The whole answer."""
+        models = self._policy.models
+        groups = self._by_all_models() if len(models) <= MOST_TOGETHER else None
+        if groups is None:
+            self._forget()
+            groups = self._by_model()
+        own = entry_problems(self._policy, len(self._machines), self._refused, self._placed)
         return Audit(
             policy=self._policy,
             today=self._today,
@@ -103,14 +121,86 @@ class _Large:
             rows=_Rows(self._again, self._machines, self._policy),
             groups=tuple(groups),
             exceptions=self._exceptions.uses(),
-            problems=(
-                *problems,
-                *entry_problems(
-                    self._policy, len(self._machines), self._refused, self._placed
-                ),
-            ),
+            problems=(*problems, *own),
             tallied=Tally(results=self._results, codes=frozenset(self._codes)),
         )
+
+    def _forget(self) -> None:
+        """Begin anew."""
+        self._refused, self._placed = {}, set()
+        self._results, self._codes = {}, set()
+        self._exceptions.forget()
+
+    def _by_all_models(self) -> list[MachineGroup] | None:
+        """Machines that fare alike under every model; None where that would be too many groups."""
+        joint = _Joint(self._population.all)
+        for place, wanted in enumerate(self._policy.models):
+            self._tell(place)
+            joint.cut(self._same(wanted))
+            if not joint.is_whole:
+                return None
+        return [self._group(same, bits) for same, bits in joint.in_order() if same]
+
+    def _by_model(self) -> list[MachineGroup]:
+        """Machines that fare alike under one model, model after model."""
+        from .shares import in_shares
+
+        entries = self._policy.models
+        by_place = in_shares(len(entries), self._entry, self._tell)
+        self._forget()
+        groups = []
+        for wanted, answer in zip(entries, by_place, strict=True):
+            self._count(wanted, answer)
+            for fields, count, names, hit in answer.groups:
+                row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit)
+                groups.append(MachineGroup(names=names, count=count, rows=(row,)))
+        return groups
+
+    def _entry(self, place: int) -> _Entry:
+        """All that is told of one entry."""
+        wanted = self._policy.models[place]
+        self._forget()
+        groups = []
+        for same in _fewer(self._same(wanted)):
+            names = tuple(
+                self._machines.names[number] for number in first_members(same.bits, NAMES_SHOWN)
+            )
+            fields = {name: value for name, value in same.fields.items() if name != "wanted"}
+            hit = sorted(self._hardest_hit(same, same.bits))
+            groups.append((fields, same.bits.bit_count(), names, hit))
+        exceptions = self._exceptions
+        return _Entry(
+            groups,
+            bool(self._placed),
+            wanted.index in self._refused,
+            self._results,
+            self._codes,
+            [
+                (number, exceptions.rows[number])
+                for number, is_concerned in enumerate(exceptions.concerned)
+                if is_concerned
+            ],
+        )
+
+    def _count(self, wanted: Wanted, entry: _Entry) -> None:
+        """Take what an entry comes to into the whole."""
+        if entry.is_refused:
+            # an error is no thing to send from one process to another
+            _, error = self._bulk.alike(wanted)
+            assert error is not None
+            self._refused[wanted.index] = wanted, error
+        if entry.is_placed:
+            self._placed.add(wanted.index)
+        for result, count in entry.results.items():
+            self._results[result] = self._results.get(result, 0) + count
+        self._codes |= entry.codes
+        for number, rows in entry.exceptions:
+            self._exceptions.concerned[number] = True
+            self._exceptions.rows[number] += rows
+
+    def _tell(self, place: int) -> None:
+        if self._progress is not None:
+            self._progress.entries(place, len(self._policy.models), len(self._machines))
 
     def _same(self, wanted: Wanted, within: int | None = None) -> list[_Same]:
         """The machines of an entry by what their rows say."""
@@ -183,14 +273,19 @@ class _Large:
         names = [self._machines.names[number] for number in first_members(bits, NAMES_SHOWN)]
         rows = []
         for wanted, each in same:
-            checks = (*each.fields["failed"], *each.fields["undecided"])
-            hit: set[int] = set()
-            for alike in each.alike:
-                common = alike.bits & bits
-                if common:
-                    hit |= alike.with_bits(common).hardest_hit(self._population, checks)
-            rows.append(self._row_of_hardest_hit(wanted, each.fields, sorted(hit)))
+            hit = sorted(self._hardest_hit(each, bits))
+            rows.append(self._row_of_hardest_hit(wanted, each.fields, hit))
         return MachineGroup(names=tuple(names), count=bits.bit_count(), rows=tuple(rows))
+
+    def _hardest_hit(self, same: _Same, bits: int) -> set[int]:
+        """The machines of a set among which is the one that lacks most."""
+        checks = (*same.fields["failed"], *same.fields["undecided"])
+        hit: set[int] = set()
+        for alike in same.alike:
+            common = alike.bits & bits
+            if common:
+                hit |= alike.with_bits(common).hardest_hit(self._population, checks)
+        return hit
 
     def _row_of_hardest_hit(
         self, wanted: Wanted, fields: dict[str, Any], numbers: Sequence[int]

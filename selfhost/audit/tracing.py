@@ -418,32 +418,48 @@ def _regions(
 ) -> Iterator[tuple[Sequence[Finding], int, bool]]:
     """Parts of a set whose machines have the same findings."""
     while bits:
-        trace = Trace(population, lowest(bits))
+        trace = Trace(population, _slowest_alike(population, bits))
         findings = find(trace.view)
         region = trace.region() & bits
-        if trace.reads_bandwidth and region.bit_count() > 1:
-            findings, region = _along_bandwidth(population, find, region)
+        if trace.reads_bandwidth and region & (region - 1):
+            findings, region = _along_bandwidth(population, find, region, trace.number, findings)
         bits &= ~region
         yield findings, region, trace.reads_bandwidth
 
 
+def _slowest_alike(population: Population, bits: int) -> int:
+    """A machine of a set: of the first one's kind the one with the least bandwidth."""
+    first = lowest(bits)
+    kind, _ = population.kind_of(first)
+    if BANDWIDTH not in population.kinds[kind].columns:
+        return first
+    held = bits.to_bytes((population.size >> 3) + 1, "little")
+    order = population.by_bandwidth(kind)
+    return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
+
+
 def _along_bandwidth(
-    population: Population, find: Find, region: int
+    population: Population,
+    find: Find,
+    region: int,
+    number: int,
+    findings: Sequence[Finding],
 ) -> tuple[Sequence[Finding], int]:
     """Some machines of a region that have the same findings, the slowest memory's among them.
+    `findings` are those of the machine of that number, whose answers make the region.
 
     More bandwidth makes no pace slower, so each finding changes in one direction along it: where
     those of two machines are the same, so are those of all that differ from both in nothing but a
     bandwidth between theirs.
     """
     slowest, fastest = _ends(population, region)
-    findings, alike = _asked(population, find, slowest)
-    signature = signature_of(findings)
-    region &= alike
-    own = 1 << slowest
-    if not region & ~own:
-        return findings, own
-    fastest = _ends(population, region)[1]
+    if slowest != number:
+        findings, alike = _asked(population, find, slowest)
+        region &= alike
+        if not region & ~(1 << slowest):
+            return findings, 1 << slowest
+        fastest = _ends(population, region)[1]
+    signature, own = signature_of(findings), 1 << slowest
     others, alike = _asked(population, find, fastest)
     if signature_of(others) != signature:
         fastest, alike = _last_alike(population, find, region, signature)

@@ -22,7 +22,7 @@ from helpers import report_samples as samples
 from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
 from selfhost import __version__
 from selfhost.audit.machines import load_machines
-from selfhost.audit.policy import MachineClass, read_policy
+from selfhost.audit.policy import MachineClass, Wanted, read_policy
 from selfhost.audit.progress import Progress
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit
@@ -94,7 +94,8 @@ def verdict(
 def judging(table: Mapping[tuple[str, str], Outcomes]) -> Judge:
     """A judge that finds what the table says for (model, machine), and else that it runs."""
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         outcomes = table.get((asked, machine.name), {})
         return verdict(
             asked,
@@ -248,7 +249,8 @@ def test_what_cannot_be_judged_anywhere_is_a_problem_of_the_policy(
         )
     )
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         if asked == "mistral-7b":
             raise error
         return verdict(asked, workload, machine, ())
@@ -275,7 +277,8 @@ def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(
         parsed.append(file)
         return parse(file, content)
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         def near() -> list[str]:
             searched.append(asked)
             return ["y"]
@@ -301,7 +304,8 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
     text = "schema = 1\n" + "".join(f'[[model]]\nname = "x{number}"\n' for number in range(900))
     policy = read_policy(Document.parse("audit.toml", text.encode()))
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
 
     *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
@@ -378,7 +382,8 @@ def test_the_judge_gets_what_the_policy_asks() -> None:
     """[needs], the entry's conditions and the class's memory basis reach the verdict of every machine they hold for."""
     seen: dict[tuple[str, str], Workload] = {}
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         seen[asked, machine.name] = workload
         return verdict(asked, workload, machine, ())
 
@@ -497,7 +502,8 @@ def test_machines_that_fare_alike_are_told_once_with_the_worst_figures() -> None
     """Same results for the same reasons, whatever the figures: one class, its count, first names and largest shortfall."""
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         number = int(machine.name[1:])
         if number > 7:
             return verdict(asked, workload, machine, (finding("disk", FAIL, 5),))
@@ -656,7 +662,8 @@ def test_hostile_names_and_reasons_reach_no_terminal_and_break_no_report() -> No
     """Control characters, markup and half characters in a record or a reason come out visible, never as they are."""
     policy = read_policy(Document.parse("audit.toml", ("schema = 1\n" + ONE).encode()))
 
-    def judge(asked: str, workload: Workload, machine: Machine) -> Verdict:
+    def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked = wanted.name
         return verdict(asked, workload, machine, (finding("memory", FAIL, text=HOSTILE),))
 
     bad = Problem(file=HOSTILE, message=HOSTILE)
