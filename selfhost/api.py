@@ -361,9 +361,7 @@ class FleetJudge:
         for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
             if kind not in of_kind:
                 # of a machine without models only this decides what is asked
-                stand_in = Machine(
-                    instruction_sets=KINDS[kind], accelerators=(), models_present=()
-                )
+                stand_in = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
                 of_kind[kind] = _question(
                     self._catalogue, understood, stand_in, follows_machine=False
                 )

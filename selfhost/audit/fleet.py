@@ -61,7 +61,9 @@ class Shape:
         self.members = array("l")
         self.columns = tuple(array("q") for _ in slots)
 
-    def machine(self, at: int, name: str, labels: Mapping[str, str], read_at: str | None) -> Machine:
+    def machine(
+        self, at: int, name: str, labels: Mapping[str, str], read_at: str | None
+    ) -> Machine:
         """The machine that is the member at that place."""
         template = self.template
         changes: dict[str, Any] = {"name": name, "labels": labels, "read_at": read_at}
@@ -92,8 +94,8 @@ def number_at(machine: Machine, slot: Slot) -> int:
     """The number of that slot."""
     if len(slot) == 1:
         value: int = getattr(machine, slot[0])
-        return value
-    value = getattr(getattr(machine, slot[0])[int(slot[1])], slot[2])
+    else:
+        value = getattr(getattr(machine, slot[0])[int(slot[1])], slot[2])
     return value
 
 
@@ -251,7 +253,7 @@ class Machines(Sequence[Machine]):
             return False
         shape, places = known
         numbers = [int(values[place]) for place in places]
-        if numbers and not (0 < min(numbers) and max(numbers) <= MAX_MEMORY_BYTES):
+        if numbers and not (min(numbers) > 0 and max(numbers) <= MAX_MEMORY_BYTES):
             return False
         name = fact_of("name", values[plan.name][1:-1])
         labels: Any = FrozenDict()
@@ -342,17 +344,17 @@ def _plan_of(line: Line) -> _Plan:
     plan.name, plan.labels = paths.pop(("name",), None), paths.pop(("labels",), None)
     plan.read_at = paths.pop(("read_at",), None)
     for path, place in paths.items():
-        if path in _SINGLE or (
-            len(path) == 3 and path[2] in _LISTED_SLOTS.get(path[0], ())
-        ):
+        if path in _SINGLE or (len(path) == 3 and path[2] in _LISTED_SLOTS.get(path[0], ())):
             plan.numbers[path] = place
         else:
             plan.fixed.append(place)
-    bounds = [((low,), (high,)) for low, high in _BOUNDED]
+    bounds: list[tuple[Slot, Slot]] = [((low,), (high,)) for low, high in _BOUNDED]
     for path in paths:
         if path[0] == "accelerators" and path[-1] == "memory_free_bytes":
             bounds.append((path, (*path[:-1], "memory_total_bytes")))
-    plan.order = [(paths[low], paths[high]) for low, high in bounds if low in paths and high in paths]
+    plan.order = [
+        (paths[low], paths[high]) for low, high in bounds if low in paths and high in paths
+    ]
     return plan
 
 

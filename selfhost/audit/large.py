@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 
 from ..core.errors import Problem, SelfhostError
-from ..machine.record import Machine
 from ..verdict.findings import Outcome
 from ..verdict.record import Verdict
 from .bulk import Alike, Bulk
@@ -16,7 +15,7 @@ from .groups import NAMES_SHOWN, shortfall
 from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
 from .record import Audit, MachineGroup, Result, Row, Tally
-from .rows import row_of, unplaced_row, weight, weighed
+from .rows import row_of, unplaced_row, weighed, weight
 from .run import Judge, entry_problems
 
 TYPE_CHECKING = False
@@ -248,7 +247,7 @@ class _Large:
         self, wanted: Wanted, alike: Alike
     ) -> Iterator[tuple[Alike, dict[str, Any], object]]:
         """Machines that may be of a class: by the facts that are not known of them."""
-        fields = {
+        fields: dict[str, Any] = {
             "wanted": wanted,
             "result": Result.UNKNOWN,
             "exit_code": weight(self._policy, wanted, Result.UNKNOWN),
@@ -264,10 +263,10 @@ class _Large:
                 if common:
                     stand_in = kind.template.replace(labels=labels)
                     reasons = unplaced_row(self._policy, wanted, stand_in).reasons
-                    key = tuple(reason.text for reason in reasons)
-                    by_reasons[key] = by_reasons.get(key, 0) | common
-        for key, bits in by_reasons.items():
-            yield alike.with_bits(bits), fields, (Result.UNKNOWN, key)
+                    texts = tuple(reason.text for reason in reasons)
+                    by_reasons[texts] = by_reasons.get(texts, 0) | common
+        for words, bits in by_reasons.items():
+            yield alike.with_bits(bits), fields, (Result.UNKNOWN, words)
 
     def _group(self, same: Sequence[tuple[Wanted, _Same]], bits: int) -> MachineGroup:
         names = [self._machines.names[number] for number in first_members(bits, NAMES_SHOWN)]
@@ -309,14 +308,9 @@ class _Large:
             return unplaced_row(self._policy, wanted, machine)
         verdict = self._judge(wanted, place.workload(wanted), machine)
         uncounted = Exceptions(self._policy.exceptions, self._today)
-        return row_of(
-            self._policy, wanted, machine, verdict, uncounted.at(machine, place)
-        )
+        return row_of(self._policy, wanted, machine, verdict, uncounted.at(machine, place))
 
-
-    def column(
-        self, wanted: Wanted, start: int, count: int
-    ) -> tuple[list[_Same], array[int]]:
+    def column(self, wanted: Wanted, start: int, count: int) -> tuple[list[_Same], array[int]]:
         """The groups of `count` machines from `start` on, and of each machine the number of its
         group, from 1; 0 where the entry is not for it.
         """
@@ -336,8 +330,14 @@ class _Large:
             return self.row(wanted, number)
 
         if alike.model is not None:
+
+            def verdict() -> Verdict:
+                judged = whole().verdict
+                assert judged is not None
+                return judged
+
             fields["verdict"] = Verdict.partly(
-                {"model": alike.model, "route": alike.route}, lambda: whole().verdict
+                {"model": alike.model, "route": alike.route}, verdict
             )
         return Row.partly(fields, whole)
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
+# a file with more records that are no machine is another kind of file: it is read no further
+MAX_FAULTY = 10_000
+# records that differ in more than their numbers are kept whole, at about 15 kB each
+MAX_SHAPES = 20_000
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
@@ -141,6 +145,8 @@ class _Gathering:
         first: tuple[int | None, Machine] | None = None
         entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
         for entry in entries:
+            if faults.count > MAX_FAULTY:
+                raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
             if self.progress is not None:
                 self.progress.read(len(self.machines))
             if entry.fault is not None:
@@ -201,6 +207,10 @@ class _Gathering:
         if number is None:
             self.machines.add(machine)
             self._lines.append(line or 0)
+            if len(self.machines.shapes) > MAX_SHAPES:
+                raise Unreadable(
+                    f"makes more than {MAX_SHAPES:,} kinds of machine: audit them in parts"
+                )
             if text is not None:
                 self.machines.learn(Line(text), machine)
             return

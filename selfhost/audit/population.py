@@ -53,7 +53,7 @@ def members(bits: int) -> Iterator[int]:
 
 def first_members(bits: int, count: int) -> list[int]:
     """The first machines of a set."""
-    numbers = []
+    numbers: list[int] = []
     while bits and len(numbers) < count:
         number = lowest(bits)
         numbers.append(number)
@@ -93,8 +93,7 @@ class _Cut:
         several the first.
         """
         held = bits.to_bytes(self._bytes, "little")
-        number = next(each for each in self.numbers if held[each >> 3] >> (each & 7) & 1)
-        return number
+        return next(each for each in self.numbers if held[each >> 3] >> (each & 7) & 1)
 
     @cached_property
     def all(self) -> int:
@@ -247,7 +246,9 @@ class Population:
                         values += columns[0]
                     else:
                         values += [
-                            sum([factor * value for factor, value in zip(factors, row, strict=True)])
+                            sum(
+                                [factor * value for factor, value in zip(factors, row, strict=True)]
+                            )
                             for row in zip(*columns, strict=True)
                         ]
             cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)

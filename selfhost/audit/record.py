@@ -153,9 +153,7 @@ class Audit(Record):
         nothing is 1 but something is unknown.
         """
         routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
-        return exit_code(
-            (routes[code] for code in self.tally.codes), no_answer=bool(self.problems)
-        )
+        return exit_code((routes[code] for code in self.tally.codes), no_answer=bool(self.problems))
 
     @property
     def outcome(self) -> Result:

@@ -138,8 +138,8 @@ def _reason(finding: Finding) -> Reason:
 
 
 def weight(policy: Policy, wanted: Wanted, result: Result) -> int:
-    """The part of a row in the exit code: 0, 1 or 3. An unknown never counts for more than a fail of the same model: knowing less
-    must not turn a job red.
+    """The part of a row in the exit code: 0, 1 or 3. An unknown never counts for more than a fail
+    of the same model: knowing less must not turn a job red.
     """
     if result in (Result.PASS, Result.EXCEPTED):
         return 0

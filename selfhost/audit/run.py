@@ -146,9 +146,7 @@ def entry_problems(
     """
     refused = refused_by_index.values()
     yield from Faults(policy.file, _of_other_files(refused)).problems
-    unplaced = [
-        wanted for wanted in policy.models if machines and wanted.index not in placed
-    ]
+    unplaced = [wanted for wanted in policy.models if machines and wanted.index not in placed]
     if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
         yield from policy.problems(faults)
 

@@ -90,7 +90,7 @@ class _Helper:
         _, status = os.waitpid(self._process, 0)
         if status != 0:
             return {}
-        by_place: dict[int, T] = pickle.loads(content)  # noqa: S301 - of this very program
+        by_place: dict[int, T] = pickle.loads(content)
         return by_place
 
     def stop(self) -> None:
@@ -114,7 +114,7 @@ def _do_and_exit(writing: int, places: range, work: Callable[[int], T]) -> None:
         with os.fdopen(writing, "wb") as stream:
             pickle.dump(results, stream, pickle.HIGHEST_PROTOCOL)
         code = 0
-    except BaseException:  # noqa: BLE001 - the other process does the share again, and meets it
+    except BaseException:
         code = 1
     finally:
         os._exit(code)

@@ -188,7 +188,9 @@ class Trace:
 
     def number_of(self, slot: Slot) -> Number | None:
         """The machine's number; None where its kind has none."""
-        known = self._facts.get(slot) or self._population.fact(slot, lambda kind: slot in kind.columns)
+        known = self._facts.get(slot) or self._population.fact(
+            slot, lambda kind: slot in kind.columns
+        )
         is_there, alike = known[self.kind]
         self.kinds &= alike
         if not is_there:
@@ -310,9 +312,7 @@ class View:
 
     def why_unread(self, fact: str) -> Unread:
         """As `Machine.why_unread`."""
-        entry: Unread = self._trace.fact(
-            ("why", fact), lambda kind: kind.template.why_unread(fact)
-        )
+        entry: Unread = self._trace.fact(("why", fact), lambda kind: kind.template.why_unread(fact))
         return entry
 
     def assumes(self, fact: str) -> bool:
@@ -347,9 +347,7 @@ class _Sources:
 
     def get(self, fact: str, default: str | None = None) -> Any:
         """As of a mapping."""
-        source = self._trace.fact(
-            ("source", fact), lambda kind: kind.template.sources.get(fact)
-        )
+        source = self._trace.fact(("source", fact), lambda kind: kind.template.sources.get(fact))
         return default if source is None else source
 
 
@@ -378,11 +376,13 @@ def place_of(finding: Finding) -> int:
 
 def signature_of(findings: Sequence[Finding]) -> Signature:
     """What makes two rows alike."""
-    return tuple([
-        (_PLACES[each.check], each.check, each.code, each.outcome)
-        for each in findings
-        if each.outcome is not Outcome.PASS
-    ])
+    return tuple(
+        [
+            (_PLACES[each.check], each.check, each.code, each.outcome)
+            for each in findings
+            if each.outcome is not Outcome.PASS
+        ]
+    )
 
 
 def found_by(population: Population, find: Find, bits: int) -> dict[Signature, Found]:
@@ -405,12 +405,13 @@ def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Shor
     for each in findings:
         if each.outcome is Outcome.PASS or each.short is None:
             continue
-        if type(each.short) is Number:
-            yield each.check, _scaled(each.short.form, -1), each.short.constant
+        short: Any = each.short
+        if type(short) is Number:
+            yield each.check, _scaled(short.form, -1), short.constant
         elif reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
         else:
-            yield each.check, (), float(each.short)
+            yield each.check, (), float(short)
 
 
 def _regions(

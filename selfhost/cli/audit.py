@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.errors import InputError, Problem
 from .arguments import Parser, add_output, add_specs, parse
@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from ..audit.progress import Progress
     from ..audit.policy import Wanted
+    from ..audit.progress import Progress
     from ..audit.record import Audit
     from ..core.workload import Workload
     from ..machine.record import Machine
@@ -219,7 +219,7 @@ def _audit_format(text: str) -> Output:
     return name, path or None
 
 
-def _audit_report(name: str, audit: Audit) -> str:
+def _audit_report(name: str, audit: Audit) -> str | Iterable[str]:
     if name == "junit":
         from ..reports import junit
 
@@ -228,4 +228,4 @@ def _audit_report(name: str, audit: Audit) -> str:
 
     if name == "text":
         return audit_text.render(audit)
-    return audit_json.jsonl(audit) if name == "jsonl" else json.dumps(audit_json.render(audit))
+    return audit_json.lines(audit) if name == "jsonl" else json.dumps(audit_json.render(audit))

@@ -4,7 +4,7 @@ on the options.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import __version__
@@ -42,9 +42,14 @@ def render(audit: Audit) -> dict[str, Any]:
 
 def jsonl(audit: Audit) -> str:
     """One line per machine and model, in the audit's order."""
+    return "".join(lines(audit))
+
+
+def lines(audit: Audit) -> Iterator[str]:
+    """As `jsonl`, line by line: of a large fleet all of them together do not fit in memory."""
     import json
 
-    return "".join(json.dumps(_line(row), ensure_ascii=True) + "\n" for row in audit.rows)
+    return (json.dumps(_line(row), ensure_ascii=True) + "\n" for row in audit.rows)
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

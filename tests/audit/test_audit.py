@@ -279,6 +279,7 @@ def test_of_thousands_of_unknown_models_a_few_are_listed_and_all_counted(
 
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
         asked = wanted.name
+
         def near() -> list[str]:
             searched.append(asked)
             return ["y"]

@@ -651,15 +651,13 @@ def _peak(*words: str) -> tuple[int, int, str]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda: b"[" + b"[]," * 23_000_000 + b"[]]", "is larger than 67,108,864 bytes"),
-        (lambda: b"[" + b"[]," * 22_000_000 + b"[]]", "more than 10,000 machines"),
+        (lambda: b"[" + b"[]," * 22_000_000 + b"[]]", "holds more than 10,000 faults"),
         (
             lambda: b'{"a":[' + b"[]," * 20_000_000 + b"[]]}",
             "has a record of more than 4,194,304 bytes",
         ),
         (lambda: b'{"a":[\n' + b"[],\n" * 15_000_000 + b"[]]}", "is larger than 4,194,304 bytes"),
-        (lambda: _records(12_000, 1), "more than 10,000 machines"),
-        (lambda: _records(6_000, 500), "has more than about 4,200,000 values"),
+        (lambda: b"[" + b",".join(b'{"scope": 1}' for _ in range(12_000)) + b"]", "10,000 faults"),
     ],
 )
 def test_a_hostile_fleet_takes_bounded_memory(

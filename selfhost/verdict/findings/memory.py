@@ -311,7 +311,9 @@ def _not_now(sums: _Sums) -> Finding | None:
         free = "how much is free now could not be read"
         if now is not None:
             free = f"only {binary(now)} are free now"
-        return f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
+        return (
+            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
+        )
 
     return sums.finding(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
 
