@@ -7,7 +7,6 @@ machine back as it was read.
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -121,7 +120,9 @@ class _Plan:
     its labels, its time and its numbers; the others belong to the shape.
     """
 
-    __slots__ = ("fixed", "labels", "name", "numbers", "order", "read_at", "shapes")
+    __slots__ = (
+        "fixed", "labels", "name", "never_zero", "numbers", "order", "read_at", "shapes",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.name: int | None = None
@@ -131,6 +132,8 @@ class _Plan:
         self.fixed: list[int] = []
         # places among the values, by slot
         self.numbers: dict[Slot, int] = {}
+        # values that are at least 1
+        self.never_zero: list[int] = []
         # pairs of values of which the first may not be the larger
         self.order: list[tuple[int, int]] = []
         # the shape by its own values, and where its columns stand among the values
@@ -270,6 +273,8 @@ class Machines(Sequence[Machine]):
     def _labels_in(self, text: str) -> Mapping[str, str] | None:
         labels = self._kept_labels.get(text)
         if labels is None:
+            import json
+
             try:
                 pairs = json.loads(text, object_pairs_hook=list)
             except ValueError:
@@ -327,6 +332,8 @@ def _in_order(values: Sequence[str], order: Sequence[tuple[int, int]]) -> bool:
 
 def _plan_of(line: Line) -> _Plan:
     """Where the values of a line stand in the record that it states."""
+    import json
+
     plan = _Plan()
     marks: dict[Any, int] = {}
     marked: list[str] = []
@@ -348,6 +355,7 @@ def _plan_of(line: Line) -> _Plan:
             plan.numbers[path] = place
         else:
             plan.fixed.append(place)
+    plan.never_zero = [place for slot, place in plan.numbers.items() if slot in _NEVER_ZERO]
     bounds: list[tuple[Slot, Slot]] = [((low,), (high,)) for low, high in _BOUNDED]
     for path in paths:
         if path[0] == "accelerators" and path[-1] == "memory_free_bytes":
@@ -358,6 +366,7 @@ def _plan_of(line: Line) -> _Plan:
     return plan
 
 
+_NEVER_ZERO = frozenset((("memory_total_bytes",), ("memory_bandwidth_bytes_per_second",)))
 _SINGLE = frozenset((name,) for name in MEMORY_SLOTS)
 _BOUNDED = (
     ("memory_available_bytes", "memory_limit_bytes"),

@@ -9,6 +9,7 @@ from ..core.errors import Problem, SelfhostError
 from ..verdict.findings import Outcome
 from ..verdict.record import Verdict
 from .bulk import Alike, Bulk
+from .entries import Judge, entry_problems
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
 from .groups import NAMES_SHOWN, shortfall
@@ -16,7 +17,6 @@ from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
 from .record import Audit, MachineGroup, Result, Row, Tally
 from .rows import row_of, unplaced_row, weighed, weight
-from .run import Judge, entry_problems
 
 TYPE_CHECKING = False
 

@@ -75,9 +75,14 @@ class _Cut:
         kept: dict[tuple[int, int], int],
     ) -> None:
         """`kept` has the sets that were asked for last, of all cuts."""
-        order = sorted(range(len(values)), key=lambda place: (values[place], numbers[place]))
-        self.values = array("q", [values[place] for place in order])
-        self.numbers = array("l", [numbers[place] for place in order])
+        # one number for both is sorted three times as fast as a pair
+        shift = size.bit_length()
+        order = sorted(
+            [(value << shift) + number for value, number in zip(values, numbers, strict=True)]
+        )
+        self.values = array("q", [both >> shift for both in order])
+        mask = (1 << shift) - 1
+        self.numbers = array("l", [both & mask for both in order])
         self._bytes = (size >> 3) + 1
         self._step = max(_LEAST_STEP, -(-len(order) // _MARKS))
         # the sets of all machines before each mark

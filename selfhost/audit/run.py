@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.errors import (
-    MAX_PROBLEMS,
-    Faults,
-    InputError,
     Problem,
     SelfhostError,
-    UnknownModelError,
-    WorkloadError,
 )
-from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.record import Verdict
+from .entries import Judge, entry_problems
 from .exceptions import Exceptions
 from .fleet import Machines
 from .groups import grouped
 from .machines import RECORD_IT
-from .policy import Fault, Place, Policy, Wanted
+from .policy import Place, Policy, Wanted
 from .record import Audit, Row
 from .rows import row_of, unplaced_row
 
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
     from .bulk import FleetJudge
     from .progress import Progress
 
-Judge = Callable[[Wanted, Workload, Machine], Verdict]
 # fewer verdicts are given one by one
 LEAST_AT_ONCE = 500
 
@@ -135,64 +128,8 @@ class _Judging:
         return entry_problems(self._policy, machines, self._refused, self._placed)
 
 
-def entry_problems(
-    policy: Policy,
-    machines: int,
-    refused_by_index: Mapping[int, tuple[Wanted, SelfhostError]],
-    placed: Container[int],
-) -> Iterator[Problem]:
-    """What is wrong with the entries of a policy that so many machines were held against: those
-    that were refused, and those that are for no machine, which are not among `placed`.
-    """
-    refused = refused_by_index.values()
-    yield from Faults(policy.file, _of_other_files(refused)).problems
-    unplaced = [wanted for wanted in policy.models if machines and wanted.index not in placed]
-    if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
-        yield from policy.problems(faults)
-
-
 def utc_today() -> str:
     """Today's date in UTC, `YYYY-MM-DD`."""
     from datetime import UTC, datetime
 
     return datetime.now(UTC).date().isoformat()
-
-
-def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
-    """Faults of other files than the policy, such as a spec that one of its models names; each
-    once.
-    """
-    others = (
-        error.problems
-        for _, error in refused
-        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
-    )
-    return list(dict.fromkeys(problem for problems in others for problem in problems))
-
-
-def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
-    """Why no verdict can be given for an entry, on any machine."""
-    for place, (wanted, error) in enumerate(refused):
-        if isinstance(error, WorkloadError) and error.problems:
-            yield from (
-                (wanted.index, each.key or "name", each.message, each.remedy)
-                for each in error.problems
-            )
-        elif not isinstance(error, InputError) or not error.problems:
-            remedy = error.remedy
-            # to find near names takes far longer than all else: only for what will be listed
-            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
-                remedy = f'did you mean "{error.nearest[0]}"?'
-            yield wanted.index, "name", error.message, remedy
-
-
-def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
-    message = (
-        f"selects none of the {machines:,} machines"
-        if machines > 1
-        else "does not select the machine"
-    )
-    remedy = (
-        "widen the selectors, add labels or a name to the machine's record, or remove the entry"
-    )
-    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)
