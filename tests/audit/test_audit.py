@@ -50,7 +50,7 @@ ONE = '[[model]]\nname = "mistral-7b"\n'
 EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
 FAIL, UNKNOWN, WARN, PASS = Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS
 Outcomes = Mapping[str, Outcome]
-Judge = Callable[[str, Workload, Machine], Verdict]
+Judge = Callable[[Wanted, Workload, Machine], Verdict]
 
 
 def finding(check: str, outcome: Outcome, short: int | None = None, text: str = "") -> Finding:
