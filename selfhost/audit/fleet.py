@@ -337,9 +337,13 @@ def _plan_of(line: Line) -> _Plan:
     plan = _Plan()
     marks: dict[Any, int] = {}
     marked: list[str] = []
+    base, text = 10**15, line.with_values(line.values)
+    while str(base)[:10] in text:
+        # the marks must be nowhere in the line itself
+        base += 10**6
     for place, value in enumerate(line.values):
         # no two are equal, and each is of the kind of its value
-        mark: Any = 10**15 + place
+        mark: Any = base + place
         if value[0] == '"':
             mark = f"-{mark}"
         elif value[0] == "{":
