@@ -1,0 +1,522 @@
+"""One machine is judged, and it shows for which others the answer is the same.
+
+What is judged gets a `View` instead of a machine. It answers as the machine does, and writes down
+what it was asked: facts by their values, numbers by each comparison that they took part in. Every
+machine that would have answered the same has the same findings, for judging asks nothing else. So
+each rule is applied by the function that states it, once for thousands of machines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+
+from ..core.records import Unread
+from ..machine.record import Disk, Machine
+from ..verdict.findings import CHECKS, Finding, Outcome
+from .fleet import Slot
+from .population import BANDWIDTH, Form, Kind, Population, lowest, members
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Find = Callable[[Any], Sequence[Finding]]
+
+# the findings that are no pass, as (place of the check, check, code, outcome)
+Signature = tuple[tuple[int, str, str, Outcome], ...]
+_PLACES = {check: place for place, check in enumerate(CHECKS)}
+
+
+class Number:
+    """A machine's number, or a sum of several: it keeps its value, and tells its trace each
+    comparison. What it cannot follow, such as a share of it, ties the answer to the very value.
+    """
+
+    __slots__ = ("_trace", "constant", "form", "value")
+
+    def __init__(self, trace: Trace, form: Form, constant: int, value: int) -> None:
+        self._trace, self.form, self.constant, self.value = trace, form, constant, value
+
+    def _sum(self, other: Any, sign: int, own: int = 1) -> Any:
+        if type(other) is int:
+            form = self.form if own > 0 else _scaled(self.form, -1)
+            constant = own * self.constant + sign * other
+            return Number(self._trace, form, constant, own * self.value + sign * other)
+        if type(other) is Number:
+            form = _added(_scaled(self.form, own), _scaled(other.form, sign))
+            constant = own * self.constant + sign * other.constant
+            value = own * self.value + sign * other.value
+            return Number(self._trace, form, constant, value) if form else constant
+        return NotImplemented if not isinstance(other, float) else own * self.pinned + sign * other
+
+    def __add__(self, other: Any) -> Any:
+        return self._sum(other, 1)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._sum(other, -1)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._sum(other, 1, -1)
+
+    def __neg__(self) -> Any:
+        return self._sum(0, 1, -1)
+
+    @property
+    def pinned(self) -> int:
+        """The value; from then on the answer holds for no other."""
+        self._trace.is_at_least(self.form, self.value - self.constant)
+        self._trace.is_at_least(self.form, self.value - self.constant + 1)
+        return self.value
+
+    def __mul__(self, other: Any) -> Any:
+        return self.pinned * other
+
+    def __rmul__(self, other: Any) -> Any:
+        return other * self.pinned
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.pinned / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self.pinned
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.pinned // other
+
+    def __mod__(self, other: Any) -> Any:
+        return self.pinned % other
+
+    def __int__(self) -> int:
+        return self.pinned
+
+    __index__ = __int__
+
+    def __float__(self) -> float:
+        return float(self.pinned)
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def _reaches(self, other: Any, *, beyond: bool) -> Any:
+        """Whether it is `other` or more; with `beyond` more."""
+        if type(other) is Number:
+            difference = self - other
+            if type(difference) is Number:
+                return difference._reaches(0, beyond=beyond)
+            return difference > 0 if beyond else difference >= 0
+        if type(other) is float:
+            if math.isinf(other) or math.isnan(other):
+                return self.value > other if beyond else self.value >= other
+            bound = math.floor(other) + 1 if beyond else math.ceil(other)
+        elif isinstance(other, int):
+            bound = other + beyond
+        else:
+            return NotImplemented
+        return self._trace.is_at_least(self.form, bound - self.constant)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._reaches(other, beyond=False)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._reaches(other, beyond=True)
+
+    def __lt__(self, other: Any) -> Any:
+        reaches = self._reaches(other, beyond=False)
+        return reaches if reaches is NotImplemented else not reaches
+
+    def __le__(self, other: Any) -> Any:
+        reaches = self._reaches(other, beyond=True)
+        return reaches if reaches is NotImplemented else not reaches
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, int | float | Number):
+            return NotImplemented
+        return bool(self >= other) and not self > other
+
+    def __format__(self, spec: str) -> str:
+        # the words of a finding are no part of what is compared
+        return format(self.value, spec)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    # what is kept by its value would not be written down again
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _scaled(form: Form, factor: int) -> Form:
+    return form if factor == 1 else tuple((slot, factor * each) for slot, each in form)
+
+
+def _added(one: Form, other: Form) -> Form:
+    factors = dict(one)
+    for slot, factor in other:
+        factors[slot] = factors.get(slot, 0) + factor
+    return tuple(sorted((slot, factor) for slot, factor in factors.items() if factor))
+
+
+class Trace:
+    """What one machine was asked while it was judged."""
+
+    def __init__(self, population: Population, number: int) -> None:
+        self._population = population
+        self._facts = population.facts
+        self.number = number
+        self.kind, self._place = population.kind_of(number)
+        # the kinds that answered alike so far
+        self.kinds = (1 << len(population.kinds)) - 1
+        # (form, bound) -> whether it is reached
+        self.bounds: dict[tuple[Form, int], bool] = {}
+        self.reads_bandwidth = False
+
+    @property
+    def view(self) -> Any:
+        """The machine, to be judged."""
+        return View(self)
+
+    def fact(self, key: Any, of: Callable[[Kind], Any]) -> Any:
+        """What the machine's kind answers; machines of kinds that answer otherwise are others."""
+        known = self._facts.get(key) or self._population.fact(key, of)
+        answer, alike = known[self.kind]
+        self.kinds &= alike
+        return answer
+
+    def number_of(self, slot: Slot) -> Number | None:
+        """The machine's number; None where its kind has none."""
+        known = self._facts.get(slot) or self._population.fact(
+            slot, lambda kind: slot in kind.columns
+        )
+        is_there, alike = known[self.kind]
+        self.kinds &= alike
+        if not is_there:
+            return None
+        value = self._population.kinds[self.kind].columns[slot][self._place]
+        return Number(self, ((slot, 1),), 0, value)
+
+    def is_at_least(self, form: Form, bound: int) -> bool:
+        """Whether the machine's value of a form reaches a bound."""
+        if form[0][1] < 0:
+            # -x >= b where x < 1 - b
+            return not self.is_at_least(_scaled(form, -1), 1 - bound)
+        answer = self.bounds.get((form, bound))
+        if answer is None:
+            columns = self._population.kinds[self.kind].columns
+            value = sum([factor * columns[slot][self._place] for slot, factor in form])
+            answer = self.bounds[form, bound] = value >= bound
+        return answer
+
+    def region(self) -> int:
+        """The machines that would have answered the same, whatever their bandwidth."""
+        bits = self._population.of_kinds(self.kinds)
+        for form, (low, high) in _tightest(self.bounds).items():
+            cut = self._population.cut(form)
+            if low is not None:
+                bits &= cut.at_least(low)
+            if high is not None:
+                bits &= ~cut.at_least(high)
+        return bits
+
+
+def _tightest(
+    bounds: dict[tuple[Form, int], bool],
+) -> dict[Form, tuple[int | None, int | None]]:
+    """Of each form the highest bound that is reached and the lowest that is not."""
+    tightest: dict[Form, tuple[int | None, int | None]] = {}
+    for (form, bound), is_reached in bounds.items():
+        low, high = tightest.get(form, (None, None))
+        if is_reached:
+            low = bound if low is None else max(low, bound)
+        else:
+            high = bound if high is None else min(high, bound)
+        tightest[form] = low, high
+    return tightest
+
+
+_NUMBERS = frozenset((
+    "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes",
+))  # fmt: skip
+
+
+class View:
+    """A machine that writes down what is asked of it. It has no name: what is found does not
+    depend on one.
+    """
+
+    name = "the machine"
+    called = "the machine"
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __getattr__(self, fact: str) -> Any:
+        # what was asked once is at hand, and is written down already
+        value = self.__dict__[fact] = self._first_asked(fact)
+        return value
+
+    def _first_asked(self, fact: str) -> Any:
+        trace = self._trace
+        if fact in _NUMBERS:
+            return trace.number_of((fact,))
+        if fact == BANDWIDTH[0]:
+            value = trace.number_of(BANDWIDTH)
+            if value is not None:
+                trace.reads_bandwidth = True
+            return None if value is None else value.value
+        if fact == "sources":
+            return _Sources(trace)
+        if fact == "disks":
+            return self._disks()
+        if fact not in Machine._names or fact in ("labels", "read_at"):
+            raise AttributeError(fact)
+        value = trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
+        return self._cards(value) if fact == "accelerators" and value else value
+
+    def _cards(self, cards: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The accelerators, with what is free of each as a number that is followed."""
+        followed = []
+        for index, card in enumerate(cards):
+            free = self._trace.number_of(("accelerators", str(index), "memory_free_bytes"))
+            followed.append(card if free is None else card.replace(memory_free_bytes=free))
+        return tuple(followed)
+
+    def _disks(self) -> tuple[Disk, ...] | None:
+        purposes = self._trace.fact(
+            "disks",
+            lambda kind: (
+                None
+                if kind.bare.disks is None
+                else tuple(dict.fromkeys(disk.purpose for disk in kind.bare.disks))
+            ),
+        )
+        if purposes is None:
+            return None
+        return tuple(disk for disk in map(self.disk_for, purposes) if disk is not None)
+
+    def disk_for(self, purpose: str) -> Disk | None:
+        """As `Machine.disk_for`."""
+        disk = self._trace.fact(("disk", purpose), lambda kind: _bare_disk(kind, purpose))
+        if disk is None:
+            return None
+        numbers = {
+            part: number
+            for part in ("free_bytes", "total_bytes")
+            if (number := self._trace.number_of(("disks", purpose, part))) is not None
+        }
+        replaced: Disk = disk.replace(**numbers)
+        return replaced
+
+    def why_unread(self, fact: str) -> Unread:
+        """As `Machine.why_unread`."""
+        entry: Unread = self._trace.fact(("why", fact), lambda kind: kind.template.why_unread(fact))
+        return entry
+
+    def assumes(self, fact: str) -> bool:
+        """As `Machine.assumes`."""
+        return bool(self._trace.fact(("assumes", fact), lambda kind: kind.template.assumes(fact)))
+
+    def replace(self, **changes: Any) -> View:
+        """As `Machine.replace`."""
+        changed = View(self._trace)
+        changed.__dict__.update(self.__dict__)
+        changed.__dict__.update(changes)
+        return changed
+
+
+def _bare_disk(kind: Kind, purpose: str) -> Disk | None:
+    disk = kind.template.disk_for(purpose)
+    if disk is None:
+        return None
+    held = {
+        part: 0
+        for part in ("free_bytes", "total_bytes")
+        if ("disks", purpose, part) in kind.columns
+    }
+    return disk.replace(**held)
+
+
+class _Sources:
+    """Where the facts of a machine were read."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def get(self, fact: str, default: str | None = None) -> Any:
+        """As of a mapping."""
+        source = self._trace.fact(("source", fact), lambda kind: kind.template.sources.get(fact))
+        return default if source is None else source
+
+
+# ------------------------------------------------------------------ all machines at once
+
+
+# a check, the form as which what it lacks falls, and how much that is where the form is () or 0
+Short = tuple[str, Form, float]
+
+
+class Found:
+    """The machines that have certain findings, which are no pass, and what each of those lacks."""
+
+    __slots__ = ("bits", "findings", "shorts")
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings = findings
+        self.bits = 0
+        self.shorts: dict[Short, int] = {}
+
+
+def place_of(finding: Finding) -> int:
+    """The place of a finding among those of a verdict."""
+    return _PLACES[finding.check]
+
+
+def signature_of(findings: Sequence[Finding]) -> Signature:
+    """What makes two rows alike."""
+    return tuple(
+        [
+            (_PLACES[each.check], each.check, each.code, each.outcome)
+            for each in findings
+            if each.outcome is not Outcome.PASS
+        ]
+    )
+
+
+def found_by(
+    population: Population, find: Find, bits: int, *, each_bandwidth: bool = False
+) -> dict[Signature, Found]:
+    """The machines of a set by what `find` gives of them. `each_bandwidth`: what it gives may
+    change to and fro with the bandwidth of the memory.
+    """
+    by_signature: dict[Signature, Found] = {}
+    for findings, region, reads_bandwidth in _regions(population, find, bits, each_bandwidth):
+        signature = signature_of(findings)
+        found = by_signature.get(signature)
+        if found is None:
+            found = by_signature[signature] = Found(
+                tuple(each for each in findings if each.outcome is not Outcome.PASS)
+            )
+        found.bits |= region
+        for short in _shorts(findings, reads_bandwidth):
+            found.shorts[short] = found.shorts.get(short, 0) | region
+    return by_signature
+
+
+def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Short]:
+    for each in findings:
+        if each.outcome is Outcome.PASS or each.short is None:
+            continue
+        short: Any = each.short
+        if type(short) is Number:
+            yield each.check, _scaled(short.form, -1), short.constant
+        elif reads_bandwidth:
+            yield each.check, ((BANDWIDTH, 1),), 0
+        else:
+            yield each.check, (), float(short)
+
+
+def _regions(
+    population: Population, find: Find, bits: int, each_bandwidth: bool
+) -> Iterator[tuple[Sequence[Finding], int, bool]]:
+    """Parts of a set whose machines have the same findings."""
+    while bits:
+        trace = Trace(population, _slowest_alike(population, bits))
+        findings = find(trace.view)
+        region = trace.region() & bits
+        if trace.reads_bandwidth and each_bandwidth:
+            own = population.bandwidth_of(trace.number)
+            cut = population.cut(((BANDWIDTH, 1),))
+            region &= cut.at_least(own) & ~cut.at_least(own + 1)
+        elif trace.reads_bandwidth and region & (region - 1):
+            findings, region = _along_bandwidth(population, find, region, trace.number, findings)
+        bits &= ~region
+        yield findings, region, trace.reads_bandwidth
+
+
+def _slowest_alike(population: Population, bits: int) -> int:
+    """A machine of a set: of the first one's kind the one with the least bandwidth."""
+    first = lowest(bits)
+    kind, _ = population.kind_of(first)
+    if BANDWIDTH not in population.kinds[kind].columns:
+        return first
+    held = bits.to_bytes((population.size >> 3) + 1, "little")
+    order = population.by_bandwidth(kind)
+    return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
+
+
+def _along_bandwidth(
+    population: Population,
+    find: Find,
+    region: int,
+    number: int,
+    findings: Sequence[Finding],
+) -> tuple[Sequence[Finding], int]:
+    """Some machines of a region that have the same findings, the slowest memory's among them.
+    `findings` are those of the machine of that number, whose answers make the region.
+
+    More bandwidth makes no pace slower, so each finding changes in one direction along it: where
+    those of two machines are the same, so are those of all that differ from both in nothing but a
+    bandwidth between theirs.
+    """
+    slowest, fastest = _ends(population, region)
+    if slowest != number:
+        findings, alike = _asked(population, find, slowest)
+        region &= alike
+        if not region & ~(1 << slowest):
+            return findings, 1 << slowest
+        fastest = _ends(population, region)[1]
+    signature, own = signature_of(findings), 1 << slowest
+    others, alike = _asked(population, find, fastest)
+    if signature_of(others) != signature:
+        fastest, alike = _last_alike(population, find, region, signature)
+        if fastest == slowest:
+            same = population.bandwidth_of(slowest)
+            cut = population.cut(((BANDWIDTH, 1),))
+            return findings, region & ~cut.at_least(same + 1) & cut.at_least(same) | own
+    cut = population.cut(((BANDWIDTH, 1),))
+    between = cut.at_least(population.bandwidth_of(slowest))
+    between &= ~cut.at_least(population.bandwidth_of(fastest) + 1)
+    return findings, region & alike & between | own
+
+
+def _asked(population: Population, find: Find, number: int) -> tuple[Sequence[Finding], int]:
+    """The findings of one machine, and the machines that would have answered as it did."""
+    trace = Trace(population, number)
+    findings = find(trace.view)
+    return findings, trace.region()
+
+
+def _last_alike(
+    population: Population, find: Find, region: int, signature: Signature
+) -> tuple[int, int]:
+    """The machine of a region with the most bandwidth, as far as halving tells, that has these
+    findings as the one with the least has; and the machines that would have answered as it did.
+    """
+    order = sorted(members(region), key=population.bandwidth_of)
+    low, high = 0, len(order) - 1
+    alike = region
+    while high - low > 1:
+        middle = (low + high) // 2
+        findings, answering = _asked(population, find, order[middle])
+        if signature_of(findings) == signature:
+            low, alike = middle, answering
+        else:
+            high = middle
+    return order[low], alike
+
+
+def _ends(population: Population, region: int) -> tuple[int, int]:
+    """The machines of a region with the least and with the most bandwidth."""
+    held = region.to_bytes((population.size >> 3) + 1, "little")
+    slowest: list[tuple[int, int]] = []
+    fastest: list[tuple[int, int]] = []
+    for number, kind in enumerate(population.kinds):
+        if BANDWIDTH in kind.columns and kind.bits & region:
+            order = population.by_bandwidth(number)
+            for ends, machines in ((slowest, order), (fastest, reversed(order))):
+                first = next(each for each in machines if held[each >> 3] >> (each & 7) & 1)
+                ends.append((population.bandwidth_of(first), first))
+    return min(slowest)[1], max(fastest)[1]
