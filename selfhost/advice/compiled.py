@@ -17,6 +17,7 @@ from ..catalogue.index import Catalogue, checksum_of
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.offers import end_days, offers_of
 from ..catalogue.runtime import Conversion
+from ..catalogue.service import Service
 from ..catalogue.spec import (
     Architecture,
     Attention,
@@ -110,7 +111,7 @@ _KINDS: Mapping[str, type[Record]] = {
         Architecture, Attention, Audio, Availability, Conversion, CpuNeed, FeedForward, License,
         Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
-        Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Term, Unread, Upkeep,
+        Recurrent, RuntimeSpec, Safety, Service, StatedNeeds, TensorGroup, Term, Unread, Upkeep,
     )
 }  # fmt: skip
 

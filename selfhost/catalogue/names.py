@@ -627,7 +627,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         if original is not None and not catalogue.is_closed(original[0]):
             form = f" --quant {quantization}" if quantization else ""
             return UnknownModelError(
-                f"{message}: by its name it is made from {original[0]}, and then it takes as much",
+                f"{message}: by its name it is made from {original[0]}, and needs as much",
                 nearest=(original[0],),
                 remedy=f"selfhost check {original[0]}{form}",
             )

@@ -20,6 +20,7 @@ from ..needs.records import Needs
 from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
+    BANDWIDTH_SHARE,
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
@@ -28,6 +29,7 @@ from .processor import (
     chip_of,
     is_guest,
     kind_of,
+    named_processor,
     on_apple_gpu,
     threads_of,
 )
@@ -35,11 +37,10 @@ from .step import Step
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# share of the read bandwidth that reaches the weights; what one core alone would take for a layer
-# beside its weights; what the threads take to meet after each operation. Both fit the 54 runs here
-# on 1 and 2 threads, and the 30 to 70 us a layer of a Ryzen 7 7840HS on 8 (18 published runs)
-BANDWIDTH_SHARE = 0.86
-LAYER_CORE_SECONDS = 0.00025
+# what one core alone would take for a layer beside its weights; what the threads take to meet after
+# each operation. Both fit the 54 runs here on 1 and 2 threads, and the 30 to 70 us a layer of a
+# Ryzen 7 7840HS on 8 (18 published runs)
+LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
@@ -467,6 +468,14 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     if own is not None:
         return Peak.exactly(own)
     chip = chip_of(machine)
+    named = named_processor(machine) if chip is None and machine_rate is None else None
+    if named is not None:
+        return Peak(
+            slow=named.usual,
+            likely=named.usual,
+            fast=(named.usual * named.most) ** 0.5,
+            how=f"the memory of {named.name} with every channel filled",
+        )
     if chip is None:
         memory = bandwidth(machine)
         return (
@@ -636,24 +645,33 @@ def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[
     threads = threads_of(machine)
     read = _rated(step.read_bytes)
     return [
-        _seconds(step, read, operations, rate, threads * core)
-        for rate, core, operations in zip(
+        _seconds(step, read, operations, rate, threads * core, kept)
+        for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             kind_of(machine).cores,
             step.operation_counts,
+            (0.0, *memory.kept_bytes),
             strict=True,
         )
     ]
 
 
-def _seconds(step: Step, read: _Read, operations: int, rate: float, threads: float) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention.
+def _seconds(
+    step: Step,
+    read: _Read,
+    operations: int,
+    rate: float,
+    threads: float,
+    kept_bytes: float = 0.0,
+) -> float:
+    """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
+    `kept_bytes` lie in the caches.
 
     Where memory is faster than the cores are, what they get through alone is what it takes.
     `threads` are in cores of the processor measured on.
     """
     size, unpacked, alone = read
-    taken = size / (BANDWIDTH_SHARE * rate)
+    taken = max(0.0, size - kept_bytes) / (BANDWIDTH_SHARE * rate)
     taken += sum([part / (each * threads) for part, each in unpacked])
     taken = max(taken, sum([part / (each * threads) for part, each in alone]))
     if step.architecture is not None:

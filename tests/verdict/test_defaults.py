@@ -141,8 +141,8 @@ def test_an_audit_takes_the_models_own_default() -> None:
 
 
 def test_a_wish_for_speed_is_met_before_a_larger_file_is_taken() -> None:
-    """An M2 reads 100 GB/s: 14 tokens/s in Q4_K_M, 11 in Q6_K."""
-    assert judged_as("mistral-7b", "macbook-air-m2-16gb", min_tokens_per_second=13.0)[1] == "Q4_K_M"
+    """An M2 reads 100 GB/s: 18 tokens/s in Q4_K_M, 14 in Q6_K."""
+    assert judged_as("mistral-7b", "macbook-air-m2-16gb", min_tokens_per_second=16.0)[1] == "Q4_K_M"
 
 
 @pytest.mark.parametrize(
