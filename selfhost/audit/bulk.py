@@ -265,7 +265,8 @@ class Bulk:
 
     def _found(self, part: Part, bits: int) -> dict[Signature, Found]:
         if part.key is None:
-            return found_by(self.population, part.find, self._meant(part, bits))
+            meant = self._meant(part, bits)
+            return found_by(self.population, part.find, meant, layered=part.layered)
         if part.key not in self._by_key:
             # other questions ask the same of all
             self._by_key[part.key] = found_by(self.population, part.find, self.population.all)

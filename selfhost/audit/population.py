@@ -190,7 +190,7 @@ class Population:
         self._sets: dict[tuple[int, int], int] = {}
         self._cuts: dict[Form, _Cut] = {}
         self._unions: dict[int, int] = {}
-        self._by_bandwidth: dict[int, list[int]] = {}
+        self._by_slot: dict[tuple[int, Slot], list[int]] = {}
 
     def kind_of(self, number: int) -> tuple[int, int]:
         """The number of a machine's kind, and its place in the columns."""
@@ -259,17 +259,35 @@ class Population:
             cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
         return cut
 
-    def by_bandwidth(self, kind: int) -> list[int]:
-        """The machines of a kind in the order of their memory's bandwidth."""
-        order = self._by_bandwidth.get(kind)
+    def by_slot(self, kind: int, slot: Slot) -> list[int]:
+        """The machines of a kind in the order of that number."""
+        order = self._by_slot.get((kind, slot))
         if order is None:
-            column = self.kinds[kind].columns[BANDWIDTH]
+            column = self.kinds[kind].columns[slot]
             places = sorted(range(len(column)), key=column.__getitem__)
             numbers = self.kinds[kind].members
-            order = self._by_bandwidth[kind] = [numbers[place] for place in places]
+            order = self._by_slot[kind, slot] = [numbers[place] for place in places]
         return order
 
-    def bandwidth_of(self, number: int) -> int:
+    def value_of(self, number: int, slot: Slot) -> int:
+        """That number of a machine."""
         kind, place = self.kind_of(number)
-        value: int = self.kinds[kind].columns[BANDWIDTH][place]
+        value: int = self.kinds[kind].columns[slot][place]
         return value
+
+    def bandwidth_of(self, number: int) -> int:
+        """The bandwidth of a machine's memory."""
+        return self.value_of(number, BANDWIDTH)
+
+    def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
+        """The machines of a set with the least and with the most of that number."""
+        held = bits.to_bytes((self.size >> 3) + 1, "little")
+        least: list[tuple[int, int]] = []
+        most: list[tuple[int, int]] = []
+        for number, kind in enumerate(self.kinds):
+            if slot in kind.columns and kind.bits & bits:
+                order = self.by_slot(number, slot)
+                for ends, machines in ((least, order), (most, reversed(order))):
+                    first = next(each for each in machines if held[each >> 3] >> (each & 7) & 1)
+                    ends.append((self.value_of(first, slot), first))
+        return min(least)[1], max(most)[1]

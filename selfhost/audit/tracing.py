@@ -9,7 +9,7 @@ each rule is applied by the function that states it, once for thousands of machi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from ..core.records import Unread
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     Find = Callable[[Any], Sequence[Finding]]
+    # the findings, and the layout where they change in one direction with the number of layers on
+    # the accelerator: see `verdict.record.Part`
+    Layered = Callable[[Any], tuple[Sequence[Finding], str | None]]
 
 # the findings that are no pass, as (place of the check, check, code, outcome)
 Signature = tuple[tuple[int, str, str, Outcome], ...]
@@ -161,10 +164,15 @@ def _added(one: Form, other: Form) -> Form:
 
 
 class Trace:
-    """What one machine was asked while it was judged."""
+    """What one machine was asked while it was judged, with other numbers in the place of some of
+    its own where `instead` says so.
+    """
 
-    def __init__(self, population: Population, number: int) -> None:
+    def __init__(
+        self, population: Population, number: int, instead: Mapping[Slot, int] | None = None
+    ) -> None:
         self._population = population
+        self._instead = instead or {}
         self._facts = population.facts
         self.number = number
         self.kind, self._place = population.kind_of(number)
@@ -195,7 +203,7 @@ class Trace:
         self.kinds &= alike
         if not is_there:
             return None
-        value = self._population.kinds[self.kind].columns[slot][self._place]
+        value = self._value(slot)
         return Number(self, ((slot, 1),), 0, value)
 
     def is_at_least(self, form: Form, bound: int) -> bool:
@@ -205,15 +213,28 @@ class Trace:
             return not self.is_at_least(_scaled(form, -1), 1 - bound)
         answer = self.bounds.get((form, bound))
         if answer is None:
-            columns = self._population.kinds[self.kind].columns
-            value = sum([factor * columns[slot][self._place] for slot, factor in form])
+            value = sum([factor * self._value(slot) for slot, factor in form])
             answer = self.bounds[form, bound] = value >= bound
         return answer
 
-    def region(self) -> int:
-        """The machines that would have answered the same, whatever their bandwidth."""
+    def _value(self, slot: Slot) -> int:
+        if slot in self._instead:
+            return self._instead[slot]
+        value: int = self._population.kinds[self.kind].columns[slot][self._place]
+        return value
+
+    def bounds_of(self, slot: Slot) -> tuple[int | None, int | None]:
+        """Of that number the highest bound that is reached and the lowest that is not."""
+        return _tightest(self.bounds).get(((slot, 1),), (None, None))
+
+    def region(self, but: Slot | None = None) -> int:
+        """The machines that would have answered the same, whatever their bandwidth, and whatever
+        number `but` is of them by itself.
+        """
         bits = self._population.of_kinds(self.kinds)
         for form, (low, high) in _tightest(self.bounds).items():
+            if form == ((but, 1),):
+                continue
             cut = self._population.cut(form)
             if low is not None:
                 bits &= cut.at_least(low)
@@ -386,13 +407,20 @@ def signature_of(findings: Sequence[Finding]) -> Signature:
 
 
 def found_by(
-    population: Population, find: Find, bits: int, *, each_bandwidth: bool = False
+    population: Population,
+    find: Find,
+    bits: int,
+    *,
+    each_bandwidth: bool = False,
+    layered: Layered | None = None,
 ) -> dict[Signature, Found]:
     """The machines of a set by what `find` gives of them. `each_bandwidth`: what it gives may
     change to and fro with the bandwidth of the memory.
     """
     by_signature: dict[Signature, Found] = {}
-    for findings, region, reads_bandwidth in _regions(population, find, bits, each_bandwidth):
+    for findings, region, reads_bandwidth in _regions(
+        population, find, bits, each_bandwidth, layered
+    ):
         signature = signature_of(findings)
         found = by_signature.get(signature)
         if found is None:
@@ -419,14 +447,25 @@ def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Shor
 
 
 def _regions(
-    population: Population, find: Find, bits: int, each_bandwidth: bool
+    population: Population,
+    find: Find,
+    bits: int,
+    each_bandwidth: bool,
+    layered: Layered | None,
 ) -> Iterator[tuple[Sequence[Finding], int, bool]]:
     """Parts of a set whose machines have the same findings."""
     while bits:
         trace = Trace(population, _slowest_alike(population, bits))
-        findings = find(trace.view)
-        region = trace.region() & bits
-        if trace.reads_bandwidth and each_bandwidth:
+        along = None
+        if layered is None:
+            findings = find(trace.view)
+        else:
+            findings, layout = layered(trace.view)
+            along = _Layers(population, layered, trace, findings, layout) if layout else None
+        region = (along.region(bits) if along is not None else 0) or trace.region() & bits
+        if along is not None and along.is_wide:
+            pass
+        elif trace.reads_bandwidth and each_bandwidth:
             own = population.bandwidth_of(trace.number)
             cut = population.cut(((BANDWIDTH, 1),))
             region &= cut.at_least(own) & ~cut.at_least(own + 1)
@@ -436,6 +475,103 @@ def _regions(
         yield findings, region, trace.reads_bandwidth
 
 
+# of a machine with one accelerator, what is free of it
+_FREE = ("accelerators", "0", "memory_free_bytes")
+# hypothetical machines asked for one region, at most twice as many
+_MOST_TRIED = 6
+# fewer machines are as quickly judged by the layers that they hold
+_WORTH_IT = 8
+
+
+class _Layers:
+    """Machines with one accelerator that holds some layers, from the least that is free of it to
+    the most, with the same findings.
+
+    More that is free of it moves layers there, one after the other; then less RAM is needed, and
+    the time of a token changes in one direction, for it is the sum of the layers' times. So where
+    machines with the least and with the most free have the same findings, each in the same layout,
+    those between have them too: asked for the least and for the most bandwidth, which `_corners`
+    is. Where no layout holds the model with the most free, none does with less.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        layered: Layered,
+        trace: Trace,
+        findings: Sequence[Finding],
+        layout: str,
+    ) -> None:
+        self._population, self._layered, self._trace = population, layered, trace
+        self._said = layout, _codes(findings)
+        self._bandwidths: tuple[int | None, ...] = (None,)
+        self._failing: Trace | None = None
+        self.is_wide = False
+
+    def region(self, bits: int) -> int:
+        """Machines of a set with these findings, and `is_wide`; 0 where they cannot be told so."""
+        population, trace = self._population, self._trace
+        kind = population.kinds[trace.kind]
+        if _FREE not in kind.columns or len(kind.bare.accelerators or ()) != 1:
+            return 0
+        region = trace.region(but=_FREE) & bits
+        if (region & ~trace.region()).bit_count() < _WORTH_IT:
+            return 0
+        if trace.reads_bandwidth:
+            ends = population.ends(region, BANDWIDTH)
+            self._bandwidths = tuple(dict.fromkeys(map(population.bandwidth_of, ends)))
+        cut = population.cut(((_FREE, 1),))
+        own = population.value_of(trace.number, _FREE)
+        lowest_free = population.value_of(population.ends(region, _FREE)[0], _FREE)
+        alike = self._corners(lowest_free)
+        if alike is None:
+            lowest_free, alike = own, self._corners(own)
+        if alike is None:
+            return 0
+        region &= alike & cut.at_least(lowest_free)
+        for _ in range(_MOST_TRIED):
+            if not region >> trace.number & 1:
+                return 0
+            most_free = population.value_of(population.ends(region, _FREE)[1], _FREE)
+            alike = self._corners(most_free)
+            if alike is not None:
+                self.is_wide = True
+                return region & alike | 1 << trace.number
+            region &= ~cut.at_least(self._next_limit(own, most_free))
+        return 0
+
+    def _next_limit(self, own: int, failed: int) -> int:
+        """Below what is free of a machine that has other findings: where those begin, else half
+        of the way.
+        """
+        begins = self._failing.bounds_of(_FREE)[0] if self._failing is not None else None
+        half = (own + failed) // 2 + 1
+        return begins if begins is not None and half < begins <= failed else half
+
+    def _corners(self, free: int) -> int | None:
+        """The machines that answer as those with that much free, the least and the most bandwidth,
+        but for what is free; None where one of these two has other findings.
+        """
+        alike = -1
+        for bandwidth in self._bandwidths:
+            instead: dict[Slot, int] = {_FREE: free}
+            if bandwidth is not None:
+                instead[BANDWIDTH] = bandwidth
+            trace = Trace(self._population, self._trace.number, instead)
+            findings, layout = self._layered(trace.view)
+            is_same = (layout, _codes(findings)) == self._said
+            if not is_same or trace.reads_bandwidth != self._trace.reads_bandwidth:
+                self._failing = trace
+                return None
+            alike &= trace.region(but=_FREE)
+        return alike
+
+
+def _codes(findings: Sequence[Finding]) -> list[tuple[str, str, Outcome]]:
+    """What was found, passes too."""
+    return [(each.check, each.code, each.outcome) for each in findings]
+
+
 def _slowest_alike(population: Population, bits: int) -> int:
     """A machine of a set: of the first one's kind the one with the least bandwidth."""
     first = lowest(bits)
@@ -443,7 +579,7 @@ def _slowest_alike(population: Population, bits: int) -> int:
     if BANDWIDTH not in population.kinds[kind].columns:
         return first
     held = bits.to_bytes((population.size >> 3) + 1, "little")
-    order = population.by_bandwidth(kind)
+    order = population.by_slot(kind, BANDWIDTH)
     return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
 
 
@@ -461,13 +597,13 @@ def _along_bandwidth(
     those of two machines are the same, so are those of all that differ from both in nothing but a
     bandwidth between theirs.
     """
-    slowest, fastest = _ends(population, region)
+    slowest, fastest = population.ends(region, BANDWIDTH)
     if slowest != number:
         findings, alike = _asked(population, find, slowest)
         region &= alike
         if not region & ~(1 << slowest):
             return findings, 1 << slowest
-        fastest = _ends(population, region)[1]
+        fastest = population.ends(region, BANDWIDTH)[1]
     signature, own = signature_of(findings), 1 << slowest
     others, alike = _asked(population, find, fastest)
     if signature_of(others) != signature:
@@ -506,17 +642,3 @@ def _last_alike(
         else:
             high = middle
     return order[low], alike
-
-
-def _ends(population: Population, region: int) -> tuple[int, int]:
-    """The machines of a region with the least and with the most bandwidth."""
-    held = region.to_bytes((population.size >> 3) + 1, "little")
-    slowest: list[tuple[int, int]] = []
-    fastest: list[tuple[int, int]] = []
-    for number, kind in enumerate(population.kinds):
-        if BANDWIDTH in kind.columns and kind.bits & region:
-            order = population.by_bandwidth(number)
-            for ends, machines in ((slowest, order), (fastest, reversed(order))):
-                first = next(each for each in machines if held[each >> 3] >> (each & 7) & 1)
-                ends.append((population.bandwidth_of(first), first))
-    return min(slowest)[1], max(fastest)[1]

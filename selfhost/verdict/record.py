@@ -470,11 +470,14 @@ class Part(Record):
     `find` gives the findings of a machine. `key`: two questions with the same one have the same
     findings on every machine; None where no other question has them. `accelerators`: whether it is
     for machines that have or may have some (True), for those that have none (False), or for all.
+    `layered` gives the findings too, and the layout where they change in one direction with the
+    number of layers that an accelerator holds (`_layout`).
     """
 
     find: Callable[[Machine], Sequence[Finding]]
     key: tuple[Any, ...] | None = None
     accelerators: bool | None = None
+    layered: Callable[[Machine], tuple[Sequence[Finding], str | None]] | None = None
 
 
 def parts_of(question: Question) -> tuple[Part, ...]:
@@ -490,7 +493,11 @@ def parts_of(question: Question) -> tuple[Part, ...]:
     return (
         Part(find=lambda _: about),
         Part(find=lambda machine: (_disk(question, needs, machine),)),
-        Part(find=lambda machine: _placed(question, needs, machine), accelerators=True),
+        Part(
+            find=lambda machine: _placed(question, needs, machine)[0],
+            accelerators=True,
+            layered=lambda machine: _placed(question, needs, machine),
+        ),
         Part(
             find=lambda machine: next(_held(question, needs, machine))[1],
             accelerators=False,
@@ -526,10 +533,29 @@ def _listed(finding: Finding | None) -> tuple[Finding, ...]:
     return () if finding is None else (finding,)
 
 
-def _placed(question: Question, needs: Needs, machine: Machine) -> tuple[Finding, ...]:
-    """The findings of memory, accelerator and speed."""
-    _, held, _, speed = _first_without_a_fail(question, needs, machine)
-    return (*held, *_listed(speed))
+def _placed(
+    question: Question, needs: Needs, machine: Machine
+) -> tuple[tuple[Finding, ...], str | None]:
+    """The findings of memory, accelerator and speed, and `_layout`."""
+    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
+    return (*held, *_listed(speed)), _layout(placed, held, pace, speed)
+
+
+def _layout(
+    placed: Needs, held: Sequence[Finding], pace: Speed | None, speed: Finding | None
+) -> str | None:
+    """`split` where nothing fails, some layers lie on an accelerator and the rest in RAM, so that
+    the time of a token is the sum of theirs; `nowhere` where no place holds the model, and it is
+    judged in RAM; else None.
+    """
+    if _failed(held):
+        return "nowhere" if placed.placement == "host" else None
+    decode = None if pace is None else pace.decode
+    if placed.placement != "split" or placed.offload is not None or decode is None:
+        return None
+    # each end of the range is that of one sum
+    is_in_order = decode.low < decode.likely < decode.high
+    return "split" if is_in_order and not _failed([speed]) else None
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
