@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, WorkloadError
-from ..reports.audit_formats import FORMATS, MONITORING, render
+from ..reports.audit_formats import FORMATS, MONITORING, in_pieces
 from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError, complain, in_flags, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
@@ -136,22 +137,31 @@ def _run(words: list[str]) -> int:
         return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
-    from ..api import open_catalogue
+    from ..api import FleetJudge, open_catalogue
     from ..audit.judging import judge_with
 
     catalogue = open_catalogue(options.specs)
     judge = judge_with(catalogue, today)
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
-    audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
+    audit = run_audit(
+        policy,
+        machines,
+        judge,
+        today=today,
+        problems=problems,
+        progress=progress,
+        at_once=FleetJudge(catalogue, today),
+    )
     if baseline is not None:
         from ..audit.baseline import since
 
         audit = since(audit, baseline)
     if options.anonymize:
         from ..audit.anonymize import Pseudonyms, anonymous
+        from ..audit.fleet import names_of
 
-        names = Pseudonyms(machine.name for machine in machines)
+        names = Pseudonyms(names_of(machines))
         audit = anonymous(audit, names, options.machines or "")
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
@@ -240,7 +250,7 @@ def _progress(words: list[str]) -> Progress | None:
 
 def _machines(
     path: str | None, progress: Progress | None
-) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
+) -> tuple[Sequence[Machine], tuple[Problem, ...]]:
     """The machines to judge, and what is wrong with other records; without a path this machine."""
     from ..audit.machines import load_machines
     from ..machine.reader import Machine
@@ -294,7 +304,7 @@ def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
     """`now` is in seconds since 1970."""
     from ..core.writing import write_whole
 
-    reports = [(path, render(name, audit, now)) for name, path in outputs if path is not None]
+    reports = [(path, in_pieces(name, audit, now)) for name, path in outputs if path is not None]
     if reports:
         write_whole(reports)
 
@@ -302,7 +312,7 @@ def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
 def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> None:
     """On standard output; the text as a document, for a terminal draws it."""
     if name != "text":
-        deliver(options, render(name, audit, now))
+        deliver(options, in_pieces(name, audit, now))
         return
     from ..reports.audit_text import document
 

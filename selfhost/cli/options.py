@@ -115,7 +115,7 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         fleet = load_machines(named)
         if fleet.problems:
             raise MachineFileError(fleet.problems)
-        return fleet.machines
+        return tuple(fleet.machines)
     return (Machine.from_file(named),)
 
 
