@@ -373,7 +373,6 @@ def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
         "xyzzy",
         "banana-7b",
         "bert",
-        "orca-mini",
         "palm-2",
         "sora-turbo-preview",
         "chatglm",
