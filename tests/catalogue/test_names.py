@@ -374,7 +374,7 @@ def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
         "banana-7b",
         "bert",
         "palm-2",
-        "sora-turbo-preview",
+        "veo-turbo-preview",
         "chatglm",
         "bark",
         "🦙",
