@@ -375,7 +375,6 @@ def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
         "bert",
         "palm-2",
         "veo-turbo-preview",
-        "chatglm",
         "bark",
         "🦙",
     ],
