@@ -723,11 +723,11 @@ def _pace(
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
     if placed.offload is not None:
-        return None, check.offloaded_picture_check(placed.offload)
-    if question.spec.modality == "image":
+        return None, check.offloaded_picture_check(placed.offload, question.spec.modality)
+    if question.spec.modality in check.MADE:
         shares = any(device.unified for device in machine.accelerators or ())
         on_processor = placed.placement == "host" and not shares
-        return None, check.picture_check() if on_processor else None
+        return None, check.picture_check(question.spec.modality) if on_processor else None
     pace, why = _predicted(question, placed, machine)
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace

@@ -23,13 +23,14 @@ from .memory import host_high, host_low, memory_check, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
-from .speed import WIDE_PACE, offloaded_picture_check, picture_check, speed_check
+from .speed import MADE, WIDE_PACE, offloaded_picture_check, picture_check, speed_check
 from .weights import kept_elsewhere, weights_check
 
 __all__ = [
     "CHECKS",
     "CODES",
     "OPEN_PURPOSES",
+    "MADE",
     "WIDE_PACE",
     "Finding",
     "Outcome",

@@ -81,45 +81,55 @@ def speed_check(
 # enable_sequential_cpu_offload; in nf4 28 and 39 (matiasbattaglia.com, 2025-06-09)
 _OFFLOADED_PICTURES = {
     "model": (
-        "A picture takes longer than on a GPU that holds all of the model, because its parts move"
+        "longer than on a GPU that holds all of the model, because its parts move"
         " to the GPU in turn: 1.4 to 2.2 times as long with FLUX.1 [dev] on an A100."
     ),
     "sequential": (
-        "A picture takes much longer than on a GPU that holds all of the model, because every layer"
+        "much longer than on a GPU that holds all of the model, because every layer"
         " moves to the GPU at each step: 12 times as long with FLUX.1 [dev] on an A100."
     ),
 }
 
 
-def offloaded_picture_check(way: str) -> Finding:
-    """Of a picture on a GPU that the model's parts come to in turn; `way` as of
+_RESULTS = {"image": "A picture", "video": "A video", "music": "A piece of music"}
+
+
+def offloaded_picture_check(way: str, modality: str) -> Finding:
+    """Of what a model of MADE makes on a GPU that the model's parts come to in turn; `way` as of
     `needs.records.Offloaded`.
     """
     return Finding(
         check="speed",
         outcome=Outcome.WARN,
         code="speed-picture",
-        reason=_OFFLOADED_PICTURES[way],
+        reason=f"{_RESULTS[modality]} takes {_OFFLOADED_PICTURES[way]}",
         remedy="use a GPU with more memory, or an API",
     )
 
 
-def picture_check() -> Finding:
-    """Of a picture on a CPU, whose time nothing estimates: a warning, so that nobody takes it for
-    the seconds of a GPU.
+# what models make whose work is not counted in tokens: by modality the sentence of a CPU
+MADE = {
+    "image": "How long a picture takes on a CPU is not known: minutes to hours. A small model took"
+    " ten minutes on 28 cores, and five seconds on an RTX 3060.",
+    "video": "How long a video takes on a CPU is not known: hours to days. A small model took four"
+    " minutes for five seconds of video on an RTX 4090.",
+    "music": "How long a piece of music takes on a CPU is not known: minutes to hours.",
+}
+
+
+def picture_check(modality: str) -> Finding:
+    """Of what a model of MADE makes on a CPU, whose time nothing estimates: a warning, so that
+    nobody takes it for that of a GPU.
 
     The example: Stable Diffusion 1.5, 25 steps, 512 x 512 pixels, float32, two Xeon E5-2690 v4 in
-    600 seconds, an RTX 3060 in 5 (z4ng1ew/Stable-diffusion-local-inference@0eb354de, README.md).
+    600 seconds, an RTX 3060 in 5 (z4ng1ew/Stable-diffusion-local-inference@0eb354de, README.md);
+    Wan 2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md).
     """
-    reason = (
-        "How long a picture takes on a CPU is not known: minutes to hours. A small model took ten"
-        " minutes on 28 cores, and five seconds on an RTX 3060."
-    )
     return Finding(
         check="speed",
         outcome=Outcome.WARN,
         code="speed-picture",
-        reason=reason,
+        reason=MADE[modality],
         remedy="use a GPU that holds the model, or an API",
     )
 
