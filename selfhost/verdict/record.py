@@ -618,12 +618,15 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
-    if placed.offload is not None:
-        return None, check.offloaded_picture_check(placed.offload)
-    if question.spec.modality == "image":
+    if question.read_bytes is None:
+        from .other_work import pace_of_work
+
+        work = pace_of_work(question, placed, machine)
+        if work is None:
+            return None, None
         shares = any(device.unified for device in machine.accelerators or ())
         on_processor = placed.placement == "host" and not shares
-        return None, check.picture_check() if on_processor else None
+        return work, check.work_check(work, offload=placed.offload, on_processor=on_processor)
     pace, why = _predicted(question, placed, machine)
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace

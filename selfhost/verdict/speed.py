@@ -81,7 +81,9 @@ EXPERT_PROMPT_SHARE = 0.5
 
 
 class PaceRange(Record):
-    """Tokens per second: the slow end, the likely figure, the fast end."""
+    """Tokens per second: the slow end, the likely figure, the fast end. Of other work its unit:
+    the lowest number, the likely one, the highest.
+    """
 
     low: float
     likely: float
@@ -89,10 +91,15 @@ class PaceRange(Record):
 
 
 class Speed(Record):
-    """Expected pace; `how` says what it rests on, in a sentence a person understands."""
+    """Expected pace; `how` says what it rests on, in a sentence a person understands.
+
+    `decode` and `prompt` are of text, in tokens per second. `work` is the pace of other work in
+    `unit`; None for text, and where nothing tells it.
+    """
 
     decode: PaceRange | None
     prompt: PaceRange | None
+    work: PaceRange | None = None
     unit: str = "tokens_per_second"
     how: str
 
@@ -440,6 +447,14 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 
+def shared_gpu_of(machine: Machine) -> Gpu | None:
+    """The GPU that shares the RAM, as far as decoding needs it; None where there is none, or
+    nothing tells how fast the memory is.
+    """
+    shared = _shared_gpu(machine, None)
+    return None if shared is None else shared.gpu
+
+
 def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
     """Whether a model in RAM is computed by a GPU that shares it."""
     shared = _shared_gpu(machine, runtime)
@@ -629,6 +644,17 @@ def _rated(read_bytes: Mapping[str, int]) -> _Read:
         for name, size in read_bytes.items()
     ]
     return sum(read_bytes.values()), unpacked, alone
+
+
+def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, float] | None:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end; None where
+    nothing tells its bandwidth.
+    """
+    memory = bandwidth(machine)
+    if memory is None:
+        return None
+    slow, likely, fast = _processor_seconds(machine, memory, step)
+    return max(slow, likely), likely, min(likely, fast)
 
 
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
