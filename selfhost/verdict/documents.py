@@ -35,7 +35,7 @@ def pace_of_documents(
         added(power.seconds(operations, shares), (launched, launched, launched))
     )
     how = (
-        f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.3g} × 10^9 operations"
+        f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
         " each; shorter ones go faster in proportion"
     )
     return Speed(

@@ -10,11 +10,13 @@ from .speed import PaceRange, Speed
 
 UNIT = "seconds_per_image"
 # of the peak of a GPU in 16 bits: FLUX.1 [dev], 50 steps, 0.46 on an A100 (26 seconds,
-# matiasbattaglia.com) and, 512 pixels, 0.35 on an L40S (8.7 seconds, pruna.ai, 2025-02-17); SDXL,
-# 30 steps, 0.40 on an A100 (3.31 seconds, diffusers documentation, accelerate inference); Stable
-# Diffusion 1.5, 25 steps, 0.33 on an RTX 3060 (5 seconds). Figures beyond the peak were left out.
-# The ends are guesses
-GPU_SHARES = (0.15, 0.38, 0.6)
+# matiasbattaglia.com) and, 512 pixels, 0.35 on an L40S (8.7 seconds, pruna.ai, 2025-02-17); 20
+# steps, 0.4 on an RX 7900 XTX (30 seconds, patientx/ComfyUI-Zluda#159); SDXL, 30 steps, 0.40 on an
+# A100 (3.31 seconds, diffusers documentation, accelerate inference); Stable Diffusion 1.5, 0.33 on
+# an RTX 3060 (25 steps in 5 seconds), 0.2 on an RTX 3090 (50 in 5.83, nod-ai/AMD-SHARK-Studio#603),
+# 0.13 on an RTX 4090 (13.5 steps a second, 2023, AUTOMATIC1111/stable-diffusion-webui#2449).
+# Figures beyond the peak were left out. The fast end is a guess
+GPU_SHARES = (0.12, 0.38, 0.7)
 # as many times as long as with 16 bits, by type: least, likely, most. nf4 28 seconds where bfloat16
 # took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are guesses
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
@@ -55,7 +57,7 @@ def pace_of_pictures(
     side = "" if pixels is None else f", {pixels} × {pixels} pixels"
     how = (
         f"on {power.how}; {denoising.steps} steps{side},"
-        f" {operations / 1e12:,.3g} × 10^12 operations in all"
+        f" {operations / 1e12:,.0f} × 10^12 operations in all"
     )
     if offload is not None:
         how += "; its parts move to the GPU in turn"

@@ -667,6 +667,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
+        experts_apart=question.runtime is not None and question.runtime.leaves_experts,
         on_shared=share_on_shared(
             placed, machine, architecture.layers if splits and architecture else None
         ),

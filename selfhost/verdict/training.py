@@ -53,7 +53,7 @@ def pace_of_training(
         )
     )
     how = (
-        f"on {power.how}; {operations / 1e9:,.3g} × 10^9 operations a token"
+        f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
         f"{', activations computed again' if checkpointing else ''}"
     )
     return Speed(
