@@ -2,12 +2,11 @@
 
 import pytest
 
+from helpers.desktops import machine_with
 from selfhost import Workload, check
 from selfhost.core.records import FrozenDict
 from selfhost.verdict.experts import left_in_ram, parts_of
 from selfhost.verdict.step import Step
-
-from .test_other_work import machine_with
 
 # Qwen3 30B-A3B: 48 layers of 128 experts, 8 used, 3 matrices of 2048 x 768; 30.5 billion parameters,
 # 3.3 billion read for a token (its model card)
