@@ -104,7 +104,7 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
-_SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized")
+_SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized", "denoising")
 _IN_PART: Mapping[str, type[Record]] = {
     "license": License,
     "openness": Openness,
