@@ -158,8 +158,10 @@ class RuntimeSpec(Record):
     and come to an accelerator in turn, by way of `needs.records.Offloaded`; `conversion` is how to
     make a file that nobody published;
     `token_variable` the environment variable from which it reads the token of a login; `gpu_only`
-    where it cannot run on a CPU; `splits_layers` where part of the layers can be on an accelerator
-    and the rest in RAM; `tensor_parallel_option` what is appended to the command where several
+    where it cannot run on a CPU; `leaves_experts` where of a mixture that accelerators do not hold
+    it leaves experts in RAM instead of whole layers; `splits_layers` where part of the layers can
+        be on an accelerator and the rest in RAM; `tensor_parallel_option` what is appended to the
+    command where several
     accelerators compute every layer together, with `{devices}`, empty where they take turns.
     `operations_share`: of the operations in llama.cpp's graph of a step, those that it launches on
     a GPU; it fuses the rest.
@@ -262,6 +264,7 @@ class RuntimeSpec(Record):
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)
     splits_layers: bool = read_by(Table.boolean, default=False)
+    leaves_experts: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())

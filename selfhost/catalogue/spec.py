@@ -222,6 +222,18 @@ class Availability(Record):
     open_alternatives: tuple[str, ...] = read_by(references, default=())
 
 
+class Denoising(Record):
+    """How an image model makes one picture of its own size. `steps` as its publisher or its
+    pipeline sets them; `passes` through the denoiser a step, 2 with classifier-free guidance;
+    operations (multiplications and additions) of one pass, and of decoding the picture.
+    """
+
+    steps: int = read_by(Table.integer, required=True, minimum=1)
+    passes: int = read_by(Table.integer, required=True, minimum=1)
+    step_operations: int = read_by(Table.integer, required=True, minimum=1)
+    decode_operations: int = read_by(Table.integer, required=True, minimum=1)
+
+
 def _aliases(root: Table, key: str) -> tuple[str, ...]:
     aliases = root.strings(key)
     written = root.values.get(key)
@@ -434,6 +446,7 @@ class ModelSpec(Record):
     components: Mapping[str, int] = read_by(_counts, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
+    denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     files: tuple[PublishedFiles, ...] = read_by(_files, default=())
     quantized: Quantized | None = read_by(quantized, default=None)
@@ -574,7 +587,11 @@ def _check_components(root: Table) -> None:
             "stands beside [architecture]",
             "keep one: components are for image models",
         )
-    for key, what in (("components_dtype", "type"), ("native_pixels", "side of images")):
+    for key, what in (
+        ("components_dtype", "type"),
+        ("native_pixels", "side of images"),
+        ("denoising", "work"),
+    ):
         if key in root and "components" not in root:
             root.problem(
                 key,

@@ -85,7 +85,7 @@ def _single(
     blocks.append(answer_line(verdict, verdict.machine))
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
-        pace_words(pace) if pace is not None else "",
+        pace_words(pace) if pace is not None else _work_words(verdict),
         *_answer_words(verdict),
         _load_words(verdict),
         asked_words(verdict),
@@ -141,6 +141,14 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             f"{workload.parallel:,} sequences at once: about {likely} in all"
             f" ({units.pace(total.low, total.high)}), an estimate"
         )
+
+
+def _work_words(verdict: Verdict) -> str:
+    """`about 12 minutes for an hour of audio`; empty where no such pace is told."""
+    speed = verdict.speed if verdict.can_run else None
+    if speed is None or speed.work is None:
+        return ""
+    return f"about {units.work(speed.work.likely, speed.unit)}"
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -200,6 +208,8 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
     if finding.check == "speed":
         pace = verdict.speed.decode if verdict.speed is not None else None
+        if verdict.speed is not None and verdict.speed.work is not None:
+            return f"~{units.work(verdict.speed.work.likely, verdict.speed.unit)}"
         is_pace = finding.unit == "tokens_per_second" and pace is not None
         return likely_speed(pace) if is_pace and pace is not None else ""
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
@@ -250,6 +260,10 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
     pace = verdict.speed.decode if verdict.speed is not None else None
+    if verdict.speed is not None and verdict.speed.work is not None:
+        work = verdict.speed.work
+        guess = ", a guess" if work.high > WIDE_PACE * work.low else ""
+        return f"{units.work_ends(work.low, work.high, verdict.speed.unit)}{guess}"
     if pace is None:
         return ""
     parts = [units.pace(pace.low, pace.high)]

@@ -268,6 +268,7 @@ def _speed(speed: Speed) -> dict[str, Any]:
     return {
         "decode": _pace(speed.decode),
         "prompt": _pace(speed.prompt),
+        "work": _pace(speed.work),
         "unit": speed.unit,
         "how": speed.how,
         "first_token_seconds": _seconds(speed.first_token_seconds),

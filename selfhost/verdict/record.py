@@ -722,12 +722,19 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
-    if placed.offload is not None:
-        return None, check.offloaded_picture_check(placed.offload, question.spec.modality)
     if question.spec.modality in check.MADE:
-        shares = any(device.unified for device in machine.accelerators or ())
-        on_processor = placed.placement == "host" and not shares
-        return None, check.picture_check(question.spec.modality) if on_processor else None
+        if placed.offload is not None:
+            return None, check.made_by_parts_check(placed.offload, question.spec.modality)
+        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
+        return None, check.made_on_processor_check(question.spec.modality) if on_processor else None
+    if question.read_bytes is None:
+        from .other_work import pace_of_work
+
+        work = pace_of_work(question, placed, machine)
+        if work is None:
+            return None, None
+        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
+        return work, check.work_check(work, offload=placed.offload, on_processor=on_processor)
     pace, why = _predicted(question, placed, machine)
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace
@@ -798,10 +805,15 @@ def _pace_at(
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
+        experts_apart=question.runtime is not None and question.runtime.leaves_experts,
         on_shared=share_on_shared(
             placed, machine, architecture.layers if splits and architecture else None
         ),
     )
+
+
+def _has_shared_gpu(machine: Machine) -> bool:
+    return any(device.unified for device in machine.accelerators or ())
 
 
 def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:

@@ -17,6 +17,7 @@ from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
+from .experts import CROSSING_SECONDS, Left, left_in_ram, parts_of
 from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
@@ -82,7 +83,9 @@ EXPERT_PROMPT_SHARE = 0.5
 
 
 class PaceRange(Record):
-    """Tokens per second: the slow end, the likely figure, the fast end."""
+    """Tokens per second: the slow end, the likely figure, the fast end. Of other work its unit:
+    the lowest number, the likely one, the highest.
+    """
 
     low: float
     likely: float
@@ -100,6 +103,9 @@ class SecondsRange(Record):
 class Speed(Record):
     """Expected pace; `how` says what it rests on, in a sentence a person understands.
 
+    `decode` and `prompt` are of text, in tokens per second. `work` is the pace of other work in
+    `unit`; None for text, and where nothing tells it.
+
     `first_token_seconds` is the time to the answer's first token, for the prompt that was asked
     about; `parallel_total` the pace of all sequences together, where several were asked for. None:
     not asked, or not known.
@@ -107,6 +113,7 @@ class Speed(Record):
 
     decode: PaceRange | None
     prompt: PaceRange | None
+    work: PaceRange | None = None
     unit: str = "tokens_per_second"
     how: str
     first_token_seconds: SecondsRange | None = None
@@ -166,6 +173,7 @@ def predict(
     offloaded: Mapping[int, float] | None = None,
     at_once: bool = False,
     operations_share: float = 1.0,
+    experts_apart: bool = False,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
@@ -178,7 +186,9 @@ def predict(
     the id of a `RuntimeSpec`. `offloaded`: number of an accelerator in the machine's list -> share
     of the layers that lie on it (`shares_of`). `at_once`: the runtime gives each of several a part
     of every layer, instead of whole layers. `operations_share`: of the graph's operations, those
-    that the runtime launches on a GPU. `on_shared`: share of the layers that a GPU which shares the
+    that the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it
+        leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a
+    GPU which shares the
     RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
     reason = _why_unpaced(machine, sum(read_bytes.values()))
@@ -198,7 +208,7 @@ def predict(
         step = step.replace(launched_share=operations_share)
         if at_once and len(offloaded) > 1:
             return _tensor_parallel(machine, step, context, offloaded)
-        return _with_accelerators(machine, step, context, offloaded)
+        return _with_accelerators(machine, step, context, offloaded, experts_apart=experts_apart)
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
@@ -315,7 +325,12 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 
 def _with_accelerators(
-    machine: Machine, step: Step, context: float, offloaded: Mapping[int, float]
+    machine: Machine,
+    step: Step,
+    context: float,
+    offloaded: Mapping[int, float],
+    *,
+    experts_apart: bool,
 ) -> Speed:
     """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
     nothing is left for the RAM.
@@ -335,8 +350,12 @@ def _with_accelerators(
             ),
         )
 
+    left = left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+
     def seconds(at: Step) -> list[float]:
         """Slow end, likely, fast end."""
+        if memory is not None and left is not None:
+            return _with_experts_in_ram(machine, memory, at, parts, left)
         of_parts = [(share, gpu.seconds(at)) for share, gpu in parts]
         if memory is not None:
             low, likely, high = _processor_seconds(machine, memory, at)
@@ -348,7 +367,12 @@ def _with_accelerators(
 
     def whole() -> Speed:
         how = " and ".join(_rated_gpu(gpu) for _, gpu in parts)
-        if memory is not None:
+        if memory is not None and left is not None:
+            how = (
+                f"on {how}, the experts of {left.layers:.0f} layers in RAM (a wide range from both"
+                f" memories, not measured): {memory.how}"
+            )
+        elif memory is not None:
             how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
         else:
             shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for _, gpu in parts]
@@ -366,6 +390,28 @@ def _with_accelerators(
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     return Speed.partly({"decode": decode}, whole)
+
+
+def _with_experts_in_ram(
+    machine: Machine,
+    memory: Bandwidth,
+    step: Step,
+    parts: list[tuple[float, Gpu]],
+    left: Left,
+) -> list[float]:
+    """GPUs take every layer one after the other, each its part of them; between two of them the
+    processor computes the experts that lie in RAM. Slow end, likely, fast end.
+    """
+    on_devices, in_ram = parts_of(step, left)
+    held = sum(share for share, _ in parts)
+    beside = _processor_seconds(machine, memory, in_ram)
+    of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
+    return [
+        sum(share * own[end] for share, own in of_devices)
+        + beside[end]
+        + left.layers * CROSSING_SECONDS[end]
+        for end in range(3)
+    ]
 
 
 def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:
@@ -454,6 +500,14 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     )
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
+
+
+def shared_gpu_of(machine: Machine) -> Gpu | None:
+    """The GPU that shares the RAM, as far as decoding needs it; None where there is none, or
+    nothing tells how fast the memory is.
+    """
+    shared = _shared_gpu(machine, None)
+    return None if shared is None else shared.gpu
 
 
 def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
@@ -653,6 +707,17 @@ def _rated(read_bytes: Mapping[str, int]) -> _Read:
         for name, size in read_bytes.items()
     ]
     return sum(read_bytes.values()), unpacked, alone
+
+
+def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, float] | None:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end; None where
+    nothing tells its bandwidth.
+    """
+    memory = bandwidth(machine)
+    if memory is None:
+        return None
+    slow, likely, fast = _processor_seconds(machine, memory, step)
+    return max(slow, likely), likely, min(likely, fast)
 
 
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:

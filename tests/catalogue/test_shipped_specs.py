@@ -595,6 +595,7 @@ def test_runtime_is_usable(id: str) -> None:
         "serve",
         "default_context_tokens",
         "splits_layers",
+        "leaves_experts",
     }
     assert {
         "install",
