@@ -1,7 +1,7 @@
 """How far predicted decoding speeds are from published ones: error, share inside the range, width.
 
     python benchmarks/speed_residuals.py             # one line a class of devices
-    python benchmarks/speed_residuals.py --devices   # and one a device
+    python benchmarks/speed_residuals.py --devices   # and one a device; shares of processors anew
     python benchmarks/speed_residuals.py --misses    # and each run outside its range
 
 The runs are those of tests/truth/speed_public.json and tests/truth/speed.json. Each is asked of
@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -23,8 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import test_speed as earlier
 from selfhost import Machine, Workload, check
 from selfhost.core.errors import SelfhostError
+from selfhost.machine import cpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
+from selfhost.verdict import processor
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "speed_public.json"
 GIB = 1 << 30
@@ -65,7 +68,93 @@ def main() -> int:
                         f"  {run.seen / run.likely:5.2f} {run.device[:28]:28} {run.model[:44]:44}"
                         f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
                     )
+    if options.devices:
+        _processors_left_out()
     return 0
+
+
+class Share(NamedTuple):
+    """A run on a named processor: `seconds` of a token are `beside + by_memory / share`, of which
+    `share` is that of the memory's peak.
+    """
+
+    device: str
+    seconds: float
+    beside: float
+    by_memory: float
+
+    @property
+    def reached(self) -> float:
+        return self.by_memory / max(self.seconds - self.beside, 1e-9)
+
+    def pace(self, share: float) -> float:
+        return 1 / (self.beside + self.by_memory / share)
+
+
+def _processors_left_out() -> None:
+    """The shares of specs/common/cpus.toml, fitted on all devices, and on all but the one asked."""
+    print("\nshare of the memory's peak, by the processor's name; each device left out in turn")
+    print(f"{'':10} devices  fitted low likely high | left out: error  inside  high/low")
+    for kind, runs in sorted(_shares().items()):
+        devices = sorted({run.device for run in runs})
+        low, likely, high = _fitted(runs, devices)
+        errors, inside, widths = [], 0, []
+        for left_out in devices:
+            ends = _fitted(runs, [device for device in devices if device != left_out])
+            own = [run for run in runs if run.device == left_out]
+            paces = [[run.pace(share) * run.seconds for share in ends] for run in own]
+            errors.append(median(abs(pace[1] - 1) for pace in paces))
+            inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2
+            widths.append(median(pace[2] / pace[0] for pace in paces))
+        print(
+            f"{kind:10} {len(devices):7} {low:11.2f} {likely:6.2f} {high:4.2f} |"
+            f" {median(errors):15.0%}  {inside / len(devices):6.0%}  {median(widths):8.2f}"
+        )
+
+
+def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]:
+    """The median of the devices, and the narrowest ends around nine in ten of them."""
+    reached = sorted(
+        median(run.reached for run in runs if run.device == device) for device in devices
+    )
+    kept = -(-9 * len(reached) // 10)
+    ends = [(reached[at], reached[at + kept - 1]) for at in range(len(reached) - kept + 1)]
+    low, high = min(ends, key=lambda pair: pair[1] / pair[0])
+    return low, median(reached), high
+
+
+def _shares() -> dict[str, list[Share]]:
+    """Each run on a processor whose name alone tells its memory, by the kind of its row."""
+    real, kinds = cpus.processor_of, {}
+
+    def fixed(name: str, share: float) -> cpus.Processor | None:
+        row = real(name)
+        if row is None:
+            return None
+        kinds[name] = row.kind
+        return row.replace(share=cpus.Share(low=share, likely=share, high=share))
+
+    likely = []
+    for share in (0.4, 0.8):
+        cpus.processor_of = partial(fixed, share=share)
+        processor.bandwidth.cache_clear()
+        likely.append([*of_reports(), *of_earlier()])
+    cpus.processor_of = real
+    processor.bandwidth.cache_clear()
+    shares: dict[str, list[Share]] = {}
+    for slow, fast in zip(*likely, strict=True):
+        kind = kinds.get(_named(slow.device))
+        if kind and slow.group == "processor" and slow.likely < fast.likely:
+            by_memory = (1 / slow.likely - 1 / fast.likely) / (1 / 0.4 - 1 / 0.8)
+            beside = 1 / fast.likely - by_memory / 0.8
+            shares.setdefault(kind, []).append(Share(slow.device, 1 / slow.seen, beside, by_memory))
+    return shares
+
+
+def _named(device: str) -> str:
+    """The processor's name of a device of either collection."""
+    machine = earlier.truth()["machines"].get(device)
+    return device if machine is None else machine["cpu_model"] or ""
 
 
 def _table(runs: list[Run], with_devices: bool) -> None:

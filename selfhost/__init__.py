@@ -12,7 +12,18 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .advice.plan import Plan
-    from .api import Comparison, Ranking, can_run, check, check_together, compare, plan, rank
+    from .advice.sizes import ContainerSize
+    from .api import (
+        Comparison,
+        Ranking,
+        can_run,
+        check,
+        check_together,
+        compare,
+        plan,
+        rank,
+        size,
+    )
     from .catalogue.spec import ModelSpec
     from .core.errors import (
         MachineFileError,
@@ -31,7 +42,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "can_run": "api", "check": "api", "check_together": "api", "compare": "api", "plan": "api",
-    "rank": "api",
+    "rank": "api", "size": "api", "ContainerSize": "advice.sizes",
     "Comparison": "api", "Plan": "advice.plan", "Ranking": "api",
     "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
@@ -44,6 +55,7 @@ _HOME = {
 
 __all__ = [
     "Comparison",
+    "ContainerSize",
     "Finding",
     "Load",
     "Machine",
@@ -68,6 +80,7 @@ __all__ = [
     "compare",
     "plan",
     "rank",
+    "size",
 ]
 
 

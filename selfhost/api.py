@@ -40,6 +40,7 @@ from .core.workload import (
     Workload,
 )
 from .machine.reader import Machine
+from .needs.repack import KINDS, kind_of
 from .verdict.defaults import Asker, ask_for_machine, follows_a_list, judge_for_machine
 from .verdict.present import Here
 from .verdict.question import architectures, ask, beyond
@@ -54,7 +55,7 @@ from .verdict.record import (
     considered,
     judge,
 )
-from .verdict.speed import PaceRange
+from .verdict.speed import PaceRange, instruction_sets_for_layout
 
 TYPE_CHECKING = False
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
     from .advice.compiled import Questions
     from .advice.plan import Plan
+    from .advice.sizes import ContainerSize
     from .catalogue.openness import Row
 
 PathLike = str | os.PathLike[str]
@@ -408,10 +410,7 @@ def check_together_with(
     )
     return Verdict(
         asked=TOGETHER.join(meant.asked for meant in understood),
-        model=ModelSpec(
-            id=TOGETHER.join(question.spec.id for question in questions),
-            name=TOGETHER.join(question.spec.name for question in questions),
-        ),
+        model=joined_spec([question.spec for question in questions]),
         workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
         machine=machine,
         route=judged.route(is_offered),
@@ -423,6 +422,93 @@ def check_together_with(
 
 # between the names of models that run side by side
 TOGETHER = " + "
+
+
+def joined_spec(specs: Sequence[ModelSpec]) -> ModelSpec:
+    """Ids and names of models that run side by side."""
+    return ModelSpec(
+        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
+    )
+
+
+class FleetJudge:
+    """Judges the models of a policy on all machines of a fleet at once, by the models' own
+    defaults and without alternatives: each question is asked once for all machines that it does
+    not depend on.
+    """
+
+    def __init__(self, catalogue: Catalogue, today: str) -> None:
+        self._catalogue = catalogue
+        self._today = today
+        # whether a model meets the license and openness asked for, by what was asked
+        self._met: dict[Workload, dict[str, bool]] = {}
+        self._layouts: dict[int, list[str]] = {}
+
+    def questions(
+        self, models: Sequence[Beside], machines: Sequence[Machine]
+    ) -> list[list[Question]]:
+        """Of each model what is asked of each machine, the same object where the same is asked.
+        Raises as `check`, for the first model that is wrong.
+        """
+        # every name is looked up before anything is worked out
+        understood = [_understood(self._catalogue, each.model, each.workload) for each in models]
+        return [
+            self._of_model(meant, each.requires_runtime, machines)
+            for each, meant in zip(models, understood, strict=True)
+        ]
+
+    def _of_model(
+        self, understood: _Understood, requires_runtime: bool, machines: Sequence[Machine]
+    ) -> list[Question]:
+        def question_on(machine: Machine) -> Question:
+            question = _question(self._catalogue, understood, machine, follows_machine=False)
+            return question.replace(requires_runtime=True) if requires_runtime else question
+
+        of_kind: dict[str, Question] = {}
+        of_files: dict[Any, Question] = {}
+        asked = []
+        for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
+            if kind not in of_kind:
+                # of a machine without models only this decides what is asked
+                of_kind[kind] = question_on(
+                    Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
+                )
+            question = of_kind[kind]
+            if machine.models_present:
+                places = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
+                key = (kind, machine.models_present, places)
+                if key not in of_files:
+                    own = question_on(machine)
+                    of_files[key] = question if own.here is None else own
+                question = of_files[key]
+            asked.append(question)
+        return asked
+
+    def _kinds_of(self, machines: Sequence[Machine]) -> list[str]:
+        """How each machine's processor has the weights laid out, by the names of `needs.repack`."""
+        kinds = self._layouts.get(id(machines))
+        if kinds is None:
+            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in machines]
+            self._layouts[id(machines)] = kinds
+        return kinds
+
+    def route(
+        self, models: Sequence[Beside], questions: Sequence[Question], judged: Judged
+    ) -> Route:
+        """The route where that is found for the questions, which are asked of these models."""
+        if not judged.failed:
+            return judged.route(offered=False)
+        offered = all(
+            _offers(
+                self._catalogue,
+                question,
+                judged,
+                self._today,
+                self._met.setdefault(each.workload, {}),
+            )
+            for each, question in zip(models, questions, strict=True)
+        )
+        return judged.route(offered)
 
 
 def _question(
@@ -970,6 +1056,49 @@ def plan_with(
         asked=named.asked,
         notes=(*named.understood_as, *named.notes),
     )
+
+
+def size(
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload | None = None,
+    *,
+    machine: Machine | str | None = None,
+    specs: Sequence[PathLike] = (),
+    prompt_cache_bytes: int | None = None,
+) -> ContainerSize:
+    """The memory request and limit, disk and accelerators of a container or service that serves
+    the model, as `selfhost size` does.
+
+    `machine` gives processor and accelerators alone; it defaults to Linux on x86-64 without an
+    accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
+    what `check` does, and raises `SelfhostError` where the memory is not known.
+    """
+    from .advice.sizes import node
+
+    catalogue, model, workload, machine = _given(model, workload, machine or node(), specs)
+    return size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
+
+
+def size_with(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    prompt_cache_bytes: int | None = None,
+) -> ContainerSize:
+    """`size` with everything given."""
+    from .advice.sizes import size_of, with_card, without_bounds
+
+    # any pace will do: how fast it is says `check`
+    workload = workload.replace(min_tokens_per_second=0)
+    place = without_bounds(machine)
+    verdict = check_with(catalogue, model, workload, place, instead=False)
+    card = with_card(verdict, catalogue)
+    if card is not None:
+        place = place.replace(accelerators=(card,))
+        verdict = check_with(catalogue, model, workload, place, instead=False)
+    return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
 
 
 def _is_ruled_out(judged: Judged) -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from helpers.paths import EXAMPLES, RECORDS
+from helpers.paths import DATA, EXAMPLES, RECORDS, ROOT
 from selfhost import Machine
 from selfhost.cli import main as cli
 
@@ -91,3 +98,218 @@ def test_audit_policy(capsys: pytest.CaptureFixture[str]) -> None:
         ]
     )
     assert code in (0, 1, 3), capsys.readouterr().err
+
+
+# ------------------------------------------------------------------ continuous integration
+
+
+def yaml(text: str) -> Any:
+    ruamel = pytest.importorskip(
+        "ruamel.yaml", reason="check-jsonschema brings it: the extra `test`"
+    )
+    return ruamel.YAML(typ="safe").load(text)
+
+
+def assert_schema(name: str, path: Path) -> None:
+    """The consumer's own schema, as check-jsonschema ships it."""
+    if find_spec("check_jsonschema") is None:
+        pytest.skip("check-jsonschema is absent: the extra `test` has it")
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", name, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+ACTION = EXAMPLES / "github" / "action.yml"
+COMPONENT = EXAMPLES / "gitlab" / "templates" / "selfhost.yml"
+JENKINSFILE = EXAMPLES / "jenkins" / "Jenkinsfile"
+
+
+def component(**inputs: str) -> str:
+    """The component's job as GitLab makes it: every input replaced by its value or its default."""
+    header, job = COMPONENT.read_text(encoding="utf-8").split("\n---\n")
+    for name, entry in yaml(header)["spec"]["inputs"].items():
+        job = job.replace(f"$[[ inputs.{name} ]]", inputs.get(name, entry["default"]))
+    return job
+
+
+def test_github_action_schema() -> None:
+    """The composite action is valid by GitHub's schema for actions."""
+    assert_schema("vendor.github-actions", ACTION)
+
+
+def test_gitlab_component_schema(tmp_path: Path) -> None:
+    """Every input has a default and a place, and the job is valid by GitLab's schema."""
+    job = component()
+    assert "$[[" not in job
+    path = tmp_path / ".gitlab-ci.yml"
+    path.write_text(job, encoding="utf-8")
+    assert_schema("vendor.gitlab-ci", path)
+
+
+def test_no_input_is_text_of_a_script() -> None:
+    """An input is data: GitHub and GitLab would paste it into the shell otherwise, and Groovy too."""
+    for step in yaml(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]:
+        assert "${{" not in step["run"]
+    (job,) = yaml(component(policy="P", machines="M", install="I")).values()
+    assert not re.search(r"\b[PMI]\b", "\n".join(job["before_script"] + job["script"]))
+    groovy = JENKINSFILE.read_text(encoding="utf-8")
+    assert re.findall(r"""sh\s*\(?\s*"|script:\s*\"""", groovy) == []
+
+
+def shell(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run as a runner does, with `selfhost` on the path and in `.selfhost/bin`."""
+    place = folder / ".selfhost" / "bin"
+    place.mkdir(parents=True, exist_ok=True)
+    program = place / "selfhost"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m selfhost "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**environment, "PATH": f"{place}{os.pathsep}{os.environ['PATH']}"},
+    )
+
+
+def github(name: str) -> str:
+    steps = yaml(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
+    return str(next(step["run"] for step in steps if step["name"] == name))
+
+
+def gitlab(name: str) -> str:
+    (job,) = yaml(component()).values()
+    return "\n".join(job["script"])
+
+
+def jenkins(name: str) -> str:
+    (script,) = re.findall(r"script: '(.*)'", JENKINSFILE.read_text(encoding="utf-8"))
+    return str(script)
+
+
+def write_policy(folder: Path, name: str, model: str) -> None:
+    (folder / name).write_text(f'schema = 1\n[[model]]\nname = "{model}"\n', encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize("script_of", [github, gitlab, jenkins])
+@pytest.mark.parametrize(
+    ("model", "record", "code"),
+    [("gpt2", "vm-24gib.json", 0), ("mistral-7b", "container-2gib.json", 1)],
+)
+def test_jobs_do_what_they_say(
+    script_of: Any,
+    model: str,
+    record: str,
+    code: int,
+    tmp_path: Path,
+    source_environment: dict[str, str],
+) -> None:
+    """The exit code is the audit's, the reports lie where the job looks, and a policy's name that
+    is a command in disguise is only a name.
+    """
+    policy = "a; touch broken; $(touch broken).toml"
+    write_policy(tmp_path, policy, model)
+    shutil.copy(RECORDS / record, tmp_path / "machine.json")
+    done = shell(
+        script_of("Audit") + (" --machines machine.json" if script_of is jenkins else ""),
+        tmp_path,
+        **{
+            **source_environment,
+            **dict.fromkeys(("POLICY", "SELFHOST_POLICY"), policy),
+            **dict.fromkeys(("MACHINES", "SELFHOST_MACHINES"), "machine.json"),
+            "FORMATS": "text junit=selfhost-junit.xml json=selfhost-audit.json",
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_OUTPUT": str(tmp_path / "output"),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        },
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    answer = json.loads((tmp_path / "selfhost-audit.json").read_text(encoding="utf-8"))
+    assert answer["exit_code"] == code
+    assert "<testsuite" in (tmp_path / "selfhost-junit.xml").read_text(encoding="utf-8")
+    assert not (tmp_path / "broken").exists()
+    if script_of is github:
+        assert (tmp_path / "output").read_text(encoding="utf-8") == f"exit-code={code}\n"
+        heading, empty, *lines = (tmp_path / "summary.md").read_text("utf-8").splitlines()
+        assert (heading, empty) == ("### selfhost audit", "")
+        assert lines
+        assert all(line.startswith("    ") for line in lines)
+
+
+def test_pre_commit_hook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hook takes the files that pre-commit gives it, and names each fault of each."""
+    (hook,) = yaml((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    command, *words = hook["entry"].split()
+    assert command == "selfhost"
+    assert [re.search(hook["files"], path) is not None for path in ("audit.toml", "a/audit.toml", "audit.tom")] == [True, True, False]  # fmt: skip
+    assert cli.main([*words, str(EXAMPLES / "audit.toml")]) == 0
+    assert "is valid" in capsys.readouterr().out
+    for name, model in (("one.toml", "mistrl-7b"), ("two.toml", "gemma-99b")):
+        write_policy(tmp_path, name, model)
+    assert cli.main([*words, str(tmp_path / "one.toml"), str(tmp_path / "two.toml")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "one.toml:3" in err
+    assert "two.toml:3" in err
+
+
+# ------------------------------------------------------------------ engines that gather records
+
+
+@pytest.mark.parametrize(
+    ("name", "machines"),
+    [("ansible", ["edge-01", "edge-02", "edge-03"]), ("slurm", ["n1", "n2"])],
+)
+def test_records_that_engines_gathered(
+    name: str, machines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What Ansible and Slurm really brought home is judged, each machine by its name. The host had
+    24 GB, enough for mistral-7b.
+    """
+    records = DATA / "engines" / f"{name}.jsonl"
+    words = ["audit", str(EXAMPLES / "audit.toml"), "--machines", str(records), "--format", "jsonl"]
+    assert cli.main([*words, "--today", "2026-11-20"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["machine"] for row in rows if row["asked"] == "gpt2"] == machines
+    assert {row["route"] for row in rows} == {"local"}
+
+
+def test_a_local_fact_of_ansible_is_a_record() -> None:
+    """The role takes `ansible_local.selfhost` as it stands."""
+    from selfhost.machine.record import Machine
+
+    facts = json.loads((DATA / "engines" / "ansible_local.json").read_text(encoding="utf-8"))
+    record = facts["ansible_facts"]["ansible_local"]["selfhost"]
+    assert Machine.from_json(record).name in ("edge-01", "edge-02")
+
+
+def test_recordings_name_nobody() -> None:
+    """No address of the network that they were made in, and no home folder's owner."""
+    for path in (DATA / "engines").iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\b\d+\.\d+\.\d+\.\d+\b|/home/", text), path.name
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_the_pod_logs_one_line(tmp_path: Path, source_environment: dict[str, str]) -> None:
+    """The DaemonSet's command: one record a line, read where the models would be stored."""
+    manifest = yaml((EXAMPLES / "kubernetes" / "machines.yaml").read_text(encoding="utf-8"))
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    (script,) = container["args"]
+    waits = tmp_path / ".selfhost" / "bin" / "sleep"
+    waits.parent.mkdir(parents=True)
+    waits.write_text("#!/bin/sh\n", encoding="utf-8")
+    waits.chmod(0o755)
+    stores = {entry["name"]: str(tmp_path) for entry in container["env"] if "value" in entry}
+    done = shell(script, tmp_path, **source_environment, **stores, NODE_NAME="node; touch broken")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    record = json.loads(line)
+    assert record["name"] == "node; touch broken"
+    paths = {disk["path"] for disk in record["disks"]}
+    # the pod works in the folder of the models, as the test does
+    assert container["workingDir"] == "/models"
+    assert {path for path in paths if path != "." and not path.startswith(str(tmp_path))} == set()
+    assert not (tmp_path / "broken").exists()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers.paths import RECORDS
+from helpers.paths import DATA, RECORDS
 
 RECORD = RECORDS / "vm-24gib.json"
+LOG = DATA / "logs" / "llama_log-server.txt"
 
 WATCH = '''
 import os, sys
@@ -43,6 +44,7 @@ CALLS = {
     "list": (["list"], {0}),
     "show": (["show", "gpt2"], {0}),
     "machine": (["machine"], {0}),
+    "verify": (["verify", str(LOG)], {0, 1}),
 }
 
 

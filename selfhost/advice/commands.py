@@ -470,6 +470,7 @@ def _values(
         "batch_tokens": circumstances.batch_tokens,
         "context_checkpoints": circumstances.checkpoints,
         "device": circumstances.device,
+        "components": _quantized_components(spec),
         "file_name": file_name if quantized else None,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
@@ -494,6 +495,18 @@ def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:
     """The runtime's command for models of that family, or of that main use, or for any."""
     of_use = runtime.commands.get(spec.uses[0]) if spec.uses else None
     return runtime.commands.get(spec.family or "") or of_use or runtime.command
+
+
+def _quantized_components(spec: ModelSpec) -> str | None:
+    """The list of components that a program is told to quantize, in Python; None where it quantizes
+    none.
+    """
+    if not spec.components:
+        return None
+    from ..needs.diffusers import quantized_components
+
+    names = ", ".join(f"'{name}'" for name in quantized_components(spec.components))
+    return f"[{names}]" if names else None
 
 
 def _variant(runtime: RuntimeSpec, spec: ModelSpec, quantization: str) -> str:

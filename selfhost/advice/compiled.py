@@ -17,11 +17,13 @@ from ..catalogue.index import Catalogue, checksum_of
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.offers import end_days, offers_of
 from ..catalogue.runtime import Conversion
+from ..catalogue.service import Service
 from ..catalogue.spec import (
     Architecture,
     Attention,
     Audio,
     Availability,
+    Denoising,
     FeedForward,
     License,
     ModelSpec,
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 10
+_VERSION = 11
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -78,6 +80,7 @@ _JUDGED_BY = (
     "reserve_bytes",
     "load",
     "download_bytes_per_second",
+    "prompt_tokens",
 )
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
@@ -90,15 +93,19 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
         "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from",
         "runtimes", "repository", "gated", "aliases",
         "parameters", "needs", "upkeep", "safety",
-        "availability", "overrides", "quantized",
+        "availability", "overrides", "quantized", "denoising", "native_pixels",
     ), ()),
     # of these a part
     "license": ("id", "url", "commercial_use", "conditions"),
     "openness": ("weights",),
-    "architecture": ("row", "layers", "context_tokens", "scaled_context_tokens", "attention"),
+    "architecture": (
+        "row", "layers", "context_tokens", "scaled_context_tokens", "attention",
+        # of the pace
+        "audio", "embedding_length", "feed_forward", "vocabulary", "positions",
+    ),
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
-_SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized")
+_SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized", "denoising")
 _IN_PART: Mapping[str, type[Record]] = {
     "license": License,
     "openness": Openness,
@@ -107,10 +114,11 @@ _IN_PART: Mapping[str, type[Record]] = {
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, Conversion, CpuNeed, FeedForward, License,
+        Architecture, Attention, Audio, Availability, Conversion, CpuNeed, Denoising, FeedForward,
+        License,
         Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
-        Recurrent, RuntimeSpec, Safety, StatedNeeds, TensorGroup, Term, Unread, Upkeep,
+        Recurrent, RuntimeSpec, Safety, Service, StatedNeeds, TensorGroup, Term, Unread, Upkeep,
     )
 }  # fmt: skip
 

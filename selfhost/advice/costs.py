@@ -141,6 +141,8 @@ def monthly_cost(
         kind, unit = {
             "speech": ("speech", "minute of audio"),
             "image": ("image generation", "image"),
+            "video": ("video generation", "second of video"),
+            "music": ("music generation", "song"),
         }.get(modality, (modality, "request"))
         return MonthlyCost(reason=f"a load in tokens does not apply: {kind} is paid by the {unit}")
     read, written = tokens_of(load, modality)

@@ -27,6 +27,8 @@ ADOPTED_PROVIDERS = 3
 HALVING_MONTHS = 7.0
 # nobody is known to use it
 UNADOPTED = 0.25
+# its maker, or whoever packs it, names what follows it
+SUPERSEDED = 0.5
 # a part of it lies in RAM, though there is an accelerator
 NOT_WHOLE = 0.125
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
@@ -49,10 +51,10 @@ Key = tuple[int | bool | float | str, ...]
 class Standing(Record):
     """The sourced facts of one model that its rank rests on.
 
-    `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and those
-    that are superseded. `size` is the geometric mean of all and of the active parameters, which is
-    how mixtures are commonly set beside dense models, discounted by age; 0 where it is not known.
-    `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly cut short.
+    `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and
+    superseded chat models. `size` is the geometric mean of all and of the active parameters, which
+    is how mixtures are commonly set beside dense models, discounted by age; 0 where it is not
+    known. `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly cut short.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Standing(Record):
     is_in_ollama: bool
     api_providers: int
     released: str | None
+    is_superseded: bool
     size: float
 
     @property
@@ -73,7 +76,8 @@ class Standing(Record):
     @property
     def worth(self) -> float:
         """What it counts for before the machine has a say; more is better."""
-        return self.size * (1 if self.is_adopted else UNADOPTED)
+        adopted = self.size * (1 if self.is_adopted else UNADOPTED)
+        return adopted * (SUPERSEDED if self.is_superseded else 1)
 
 
 class Standings:
@@ -111,6 +115,7 @@ class Standings:
             is_in_ollama=outline.is_in_ollama,
             api_providers=self._providers.get(outline.id, 0),
             released=outline.released,
+            is_superseded=outline.superseded_by is not None,
             size=sqrt(total * (active or total)) * 0.5 ** (age / HALVING_MONTHS),
         )
 
@@ -134,14 +139,14 @@ class Standings:
 
     def _section(self, outline: Outline) -> int:
         """See `Standing.section`."""
-        if outline.superseded_by is not None:
-            return LAST
         listed = self._listed(outline.uses)
         if listed and listed[0]["makes"] != "text":
             return GENERAL
         if not self.answers(outline.uses):
             return LAST
-        return GENERAL if self.is_general(outline.uses) else SPECIAL
+        if not self.is_general(outline.uses):
+            return SPECIAL
+        return GENERAL if outline.superseded_by is None else LAST
 
 
 def _months(day: str | None) -> int | None:

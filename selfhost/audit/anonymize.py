@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..core.errors import Problem
 from ..core.records import Record
 from ..machine.record import Machine
+from ..verdict.record import Verdict
+from .record import Audit, Row
 
 TYPE_CHECKING = False
 
@@ -106,12 +108,51 @@ def _replaced(value: Any, pseudonyms: Pseudonyms, named: str, *, is_text: bool =
     return value
 
 
+class _Rows:
+    """The rows of a large audit, each with its names replaced when it is come to. What of a row is
+    judged only when somebody reads it stays so.
+    """
+
+    def __init__(self, rows: Iterable[Row], pseudonyms: Pseudonyms, named: str) -> None:
+        self._rows, self._pseudonyms, self._named = rows, pseudonyms, named
+
+    def __iter__(self) -> Iterator[Row]:
+        entries: dict[int, Any] = {}
+        for row in self._rows:
+            index = row.wanted.index
+            if index not in entries:
+                entries[index] = self._replaced(row.wanted)
+            yield self._row(row, entries[index])
+
+    def _row(self, row: Row, wanted: Any) -> Row:
+        fields: dict[str, Any] = {
+            name: getattr(row, name)
+            for name in ("result", "exit_code", "failed", "undecided", "change")
+        }
+        fields["machine"] = self._pseudonyms.of(row.machine)
+        fields["wanted"] = wanted
+        fields["excepted"] = self._replaced(row.excepted)
+        given = row.verdict
+        fields["verdict"] = None
+        if given is not None:
+            fields["verdict"] = Verdict.partly(
+                {"model": given.model, "route": given.route}, lambda: self._replaced(given)
+            )
+        return Row.partly(fields, lambda: self._replaced(row))
+
+    def _replaced(self, value: Any) -> Any:
+        return _replaced(value, self._pseudonyms, self._named)
+
+
 def _replaced_record(record: Record, pseudonyms: Pseudonyms, named: str) -> Record:
     changes: dict[str, Any] = {}
     for field in type(record)._fields:
-        before = getattr(record, field)
+        before: Any = getattr(record, field)
+        after: Any
         if isinstance(record, Problem) and field == "file":
             after = pseudonyms.in_file(before, named)
+        elif isinstance(record, Audit) and field == "rows" and not isinstance(before, tuple):
+            after = _Rows(before, pseudonyms, named)
         else:
             is_text = field in _TEXTS or (field == "name" and isinstance(record, Machine))
             after = _replaced(before, pseudonyms, named, is_text=is_text)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..machine.record import Machine
-from .policy import Exemption, Place
+from .policy import Exemption, Place, Selector
 from .record import ExemptionUse, Use
 
 
@@ -23,6 +23,7 @@ class Exceptions:
         self.concerned = [False] * len(exemptions)
         self._by_host: dict[tuple[str, str], list[int]] = {}
         self._by_model: dict[str, list[int]] = {}
+        self._of_model: dict[str, list[int]] = {}
         for number, each in enumerate(exemptions):
             hosts = {selector.pattern for selector in each.machines if selector.names_one_host}
             if each.machines and all(selector.names_one_host for selector in each.machines):
@@ -44,10 +45,100 @@ class Exceptions:
         ]
         return sorted((*selected, *self._by_host.get((model, machine.name), ())))
 
+    def forget(self) -> None:
+        """Begin counting anew."""
+        self.rows = [0] * len(self.exemptions)
+        self.concerned = [False] * len(self.exemptions)
+
+    def numbers_of(self, model: str) -> Sequence[int]:
+        """The numbers of all those for the model, in the policy's order."""
+        if not self._of_model:
+            for number, each in enumerate(self.exemptions):
+                self._of_model.setdefault(each.model, []).append(number)
+        return self._of_model.get(model, ())
+
     def uses(self) -> tuple[ExemptionUse, ...]:
         """What became of each, in the policy's order."""
         together = zip(self.exemptions, self.rows, self.concerned, strict=True)
         return tuple(_use(each, rows, concerned, self.today) for each, rows, concerned in together)
+
+
+class ExceptionsOfAll:
+    """The exceptions for the models of many machines at once: as `ExceptionsHere`, by sets of
+    machines.
+    """
+
+    def __init__(
+        self, exceptions: Exceptions, selected: Callable[[Sequence[Selector]], int]
+    ) -> None:
+        """`selected` gives the machines that selectors take, as a set."""
+        self._all = exceptions
+        self._selected = selected
+
+    def cut(
+        self, model: str, machines: int, checks: Sequence[str]
+    ) -> list[tuple[int, dict[str, Exemption]]]:
+        """The set of machines on which these checks of the model are not met, by the exceptions in
+        force there for each check. Counts the rows that each exception covers, or would.
+        """
+        special, wide = self._concerning(model, machines, checks)
+        parts: dict[tuple[int, ...], int] = {}
+        rest = machines
+        for machine, numbers in special.items():
+            own = 1 << machine
+            rest ^= own
+            numbers += [number for number, bits in wide if bits & own]
+            key = tuple(sorted(numbers))
+            parts[key] = parts.get(key, 0) | own
+        for key, bits in _by_sets(rest, wide):
+            parts[key] = parts.get(key, 0) | bits
+        return [(bits, self._covers(key, bits.bit_count())) for key, bits in parts.items() if bits]
+
+    def _concerning(
+        self, model: str, machines: int, checks: Sequence[str]
+    ) -> tuple[dict[int, list[int]], list[tuple[int, int]]]:
+        """The exceptions for these checks: by the number of a machine those that name it, and the
+        others with the machines that they are for.
+        """
+        special: dict[int, list[int]] = {}
+        wide: list[tuple[int, int]] = []
+        exemptions = self._all.exemptions
+        for number in self._all.numbers_of(model):
+            each = exemptions[number]
+            bits = self._selected(each.machines) & machines
+            if not bits:
+                continue
+            self._all.concerned[number] = True
+            if each.rule not in checks:
+                continue
+            if bits.bit_count() == 1:
+                special.setdefault(bits.bit_length() - 1, []).append(number)
+            else:
+                wide.append((number, bits))
+        return special, wide
+
+    def _covers(self, numbers: Sequence[int], rows: int) -> dict[str, Exemption]:
+        covers: dict[str, Exemption] = {}
+        for number in numbers:
+            each = self._all.exemptions[number]
+            in_force = each.holds_on(self._all.today)
+            if not in_force or each.rule not in covers:
+                self._all.rows[number] += rows
+            if in_force:
+                covers.setdefault(each.rule, each)
+        return covers
+
+
+def _by_sets(machines: int, sets: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, ...], int]]:
+    """The machines by the numbers of the sets that they are in."""
+    parts: list[tuple[tuple[int, ...], int]] = [((), machines)]
+    for number, bits in sets:
+        cut = []
+        for key, part in parts:
+            inside = part & bits
+            cut += [(key, part & ~bits), ((*key, number), inside)] if inside else [(key, part)]
+        parts = [(key, part) for key, part in cut if part]
+    return parts
 
 
 class ExceptionsHere:

@@ -22,7 +22,7 @@ def grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:
         MachineGroup(
             names=tuple(rows[0].machine for rows in members[:NAMES_SHOWN]),
             count=len(members),
-            rows=tuple(max(column, key=_shortfall) for column in zip(*members, strict=True)),
+            rows=tuple(max(column, key=shortfall) for column in zip(*members, strict=True)),
         )
         for members in alike.values()
     )
@@ -47,5 +47,6 @@ def _signature(row: Row) -> object:
     )
 
 
-def _shortfall(row: Row) -> float:
+def shortfall(row: Row) -> float:
+    """The largest amount that the row's machine lacks, in whatever unit it is."""
     return max((reason.short or 0 for reason in row.reasons), default=0)

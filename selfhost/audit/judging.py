@@ -8,7 +8,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .entries import Wanted
-from .run import Judge
+from .judged_entries import Judge
 
 
 def judge_with(catalogue: Catalogue, today: str) -> Judge:
@@ -28,14 +28,25 @@ def judge_with(catalogue: Catalogue, today: str) -> Judge:
                 follows_machine=False,
                 requires_runtime=wanted.require_runtime,
             )
-        members = [
-            Beside(
-                model=member.name,
-                workload=member.asked.replace(memory_basis=workload.memory_basis),
-                requires_runtime=member.require_runtime,
-            )
-            for member in wanted.members
-        ]
+        members = asked_by(wanted, workload)
         return check_together_with(catalogue, members, machine, today=today, follows_machine=False)
 
     return judge
+
+
+def asked_by(wanted: Wanted, workload: Workload) -> list[Beside]:
+    """The models that an entry asks for at once, one or several, under the workload that holds on
+    a machine.
+    """
+    if not wanted.members:
+        return [
+            Beside(model=wanted.name, workload=workload, requires_runtime=wanted.require_runtime)
+        ]
+    return [
+        Beside(
+            model=member.name,
+            workload=member.asked.replace(memory_basis=workload.memory_basis),
+            requires_runtime=member.require_runtime,
+        )
+        for member in wanted.members
+    ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from array import array
 from io import BytesIO
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.reading import Budget, Unreadable, open_input, read_records
+from ..core.reading import Entry, Unreadable, open_input, read_records
 from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
+from .fleet import Line, Machines
 
 TYPE_CHECKING = False
 
@@ -17,23 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from ..core.reading import Entry
     from .progress import Progress
 
-# one recorded machine is about 4 kB; larger fleets are audited in parts
-MAX_FLEET_BYTES = 1 << 26
-MAX_MACHINES = 10_000
-# a recorded machine has 290 to 360 of them; of all records together, for all are kept
-MAX_FLEET_SIGNS = 4_200_000
 # until the name of its file can be given to it
 _UNNAMED = RECORDED
+# a file with more records that are no machine is another kind of file: it is read no further
+MAX_FAULTY = 10_000
+# records that differ in more than their numbers are kept whole, at about 15 kB each
+MAX_SHAPES = 20_000
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
 class Fleet(Record):
     """Recorded machines with names that differ, and every record that cannot be used."""
 
-    machines: tuple[Machine, ...]
+    machines: Machines
     problems: tuple[Problem, ...]
 
 
@@ -52,7 +52,7 @@ def load_machines(
         system, path = systems.named(path)
     except systems.UnknownSystemError as error:
         problem = Problem(file=path, message=error.message, remedy=error.remedy)
-        return Fleet(machines=(), problems=(problem,))
+        return Fleet(machines=Machines(), problems=(problem,))
     fleet = _Gathering("standard input" if path == "-" else path, progress, system)
     if path == "-" and stdin is not None:
         fleet.add_stream("standard input", BytesIO(stdin))
@@ -64,7 +64,7 @@ def load_machines(
     else:
         fleet.add_file(path)
     fleet.add_rest()
-    return Fleet(machines=tuple(fleet.machines.values()), problems=fleet.faults.problems)
+    return Fleet(machines=fleet.machines, problems=fleet.faults.problems)
 
 
 def _records_in(folder: str, fleet: _Gathering) -> list[str]:
@@ -101,8 +101,8 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
 
 
 class _Gathering:
-    """The machines read so far by name, and what is wrong with others: of all files together,
-    for their memory adds up.
+    """The machines read so far, and what is wrong with others: of all files together, for names
+    must differ between them.
     """
 
     def __init__(
@@ -110,11 +110,13 @@ class _Gathering:
     ) -> None:
         self.progress = progress
         self.reader = systems.Reader(system)
-        self.machines: dict[str, Machine] = {}
-        self.origins: dict[str, str] = {}
+        self.machines = Machines()
+        # a record without a name that may be the only one of its file, with its line
+        self._first: tuple[int | None, Machine] | None = None
         self.faults = Faults(file)
-        self.read = 0
-        self.budget = Budget(MAX_FLEET_SIGNS)
+        # where the machines of each file begin, and the line of each machine, 0 where it has none
+        self._files: list[tuple[int, str]] = []
+        self._lines = array("l")
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The records of one file, which problems call `shown`."""
@@ -129,9 +131,7 @@ class _Gathering:
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
-        """The records of one stream: none of them where the whole is no list of records, or
-        more than an audit takes.
-        """
+        """The records of one stream: none of them where the whole is no list of records."""
         self._take(file, self._entries(file, stream))
 
     def add_rest(self) -> None:
@@ -142,36 +142,36 @@ class _Gathering:
             self._take(file, (entry for _, entry in group))
 
     def _take(self, file: str, entries: Iterator[systems.Entry | Entry]) -> None:
-        signs_left = self.budget.signs_left
+        before = len(self.machines)
+        self._files.append((before, file))
         faults = Faults(file)
         try:
-            records, count = self._records_of(file, entries, faults)
+            self._add_records(file, entries, faults)
         except Unreadable as error:
-            self.budget.signs_left = signs_left
+            self.machines.truncate(before)
+            del self._lines[before:]
+            self._files.pop()
             remedy = error.remedy or RECORD_IT
             self.faults.append(
                 Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
             )
             return
-        self.read += len(records)
         self.faults.join(faults)
-        stem = os.path.splitext(os.path.basename(file))[0]
-        for line, place, machine in records:
-            if machine.name == _UNNAMED:
-                machine = machine.replace(name=stem if count == 1 else f"{stem}:{line or place}")
-            self._add(file, line, machine)
 
-    def _records_of(
+    def _add_records(
         self, file: str, entries: Iterator[systems.Entry | Entry], faults: Faults
-    ) -> tuple[list[tuple[int | None, int, Machine]], int]:
-        """The machines of these records, each with its line and its number, and how many records it
-        holds; `faults` takes what is wrong with single records, `Unreadable` ends the whole.
+    ) -> None:
+        """The machines of these records; `faults` takes what is wrong with single ones,
+        `Unreadable` ends the whole.
         """
-        records: list[tuple[int | None, int, Machine]] = []
+        stem = os.path.splitext(os.path.basename(file))[0]
         count = 0
+        self._first = None
         for entry in entries:
+            if faults.count > MAX_FAULTY:
+                raise Unreadable(f"holds more than {MAX_FAULTY:,} faults")
             if self.progress is not None:
-                self.progress.read(self.read + count)
+                self.progress.read(len(self.machines))
             if entry.fault is not None:
                 remedy = entry.fault.remedy or RECORD_IT
                 faults.append(
@@ -179,19 +179,28 @@ class _Gathering:
                 )
                 continue
             count += 1
-            if self.read + count > MAX_MACHINES:
-                raise Unreadable(f"makes more than {MAX_MACHINES:,} machines: audit them in parts")
-            try:
-                machine = machine_of(
-                    entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
-                )
-            except MachineFileError as error:
-                faults.extend(error, line=entry.line)
+            if entry.is_known:
+                continue
+            if self._first is not None:
+                line, machine = self._first
+                self._first = None
+                self._add(file, line, machine.replace(name=f"{stem}:{line or 1}"), faults)
+            made = self._machine_of(entry, file, faults)
+            if made is None:
+                continue
+            if made.name != _UNNAMED:
+                self._add(file, entry.line, made, faults, entry.text)
+            elif count == 1:
+                self._first = entry.line, made
             else:
-                records.append((entry.line, count, machine))
+                named = made.replace(name=f"{stem}:{entry.line or count}")
+                self._add(file, entry.line, named, faults)
+        if self._first is not None:
+            line, machine = self._first
+            self._first = None
+            self._add(file, line, machine.replace(name=stem), faults)
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
-        return records, count
 
     def _entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
@@ -199,22 +208,60 @@ class _Gathering:
         if self.reader.system is not None or systems.is_foreign(start):
             yield from self.reader.entries(stream, file)
             return
-        entries = read_records(
-            stream, max_bytes=MAX_FLEET_BYTES, max_record_bytes=MAX_FILE_BYTES, budget=self.budget
-        )
+        entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
         for entry in entries:
-            of_others = self.reader.of_value(entry.value, entry.line, file)
-            yield from (entry,) if of_others is None else of_others
+            of_others = (
+                None if entry.is_known else self.reader.of_value(entry.value, entry.line, file)
+            )
+            if of_others is None:
+                yield entry
+            else:
+                yield from of_others
 
-    def _add(self, file: str, line: int | None, machine: Machine) -> None:
-        if machine.name not in self.machines:
-            self.machines[machine.name] = machine
-            self.origins[machine.name] = file if line is None else f"{file}:{line}"
+    def _knows(self, text: str, line: int) -> bool:
+        """Whether the line is like one before, and its machine is now in the fleet."""
+        # the name of the first record without one depends on this one, and it comes first
+        is_added = self._first is None and self.machines.add_line(Line(text))
+        if is_added:
+            self._lines.append(line)
+        return is_added
+
+    def _machine_of(
+        self, entry: systems.Entry | Entry, file: str, faults: Faults
+    ) -> Machine | None:
+        try:
+            return machine_of(
+                entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
+            )
+        except MachineFileError as error:
+            faults.extend(error, line=entry.line)
+            return None
+
+    def _add(
+        self,
+        file: str,
+        line: int | None,
+        machine: Machine,
+        faults: Faults,
+        text: str | None = None,
+    ) -> None:
+        """Keep a machine whose name is new; `text` is the line that states it, where it has one."""
+        number = self.machines.number_of.get(machine.name)
+        if number is None:
+            self.machines.add(machine)
+            self._lines.append(line or 0)
+            if len(self.machines.shapes) > MAX_SHAPES:
+                raise Unreadable(
+                    f"makes more than {MAX_SHAPES:,} kinds of machine: audit them in parts"
+                )
+            if text is not None:
+                self.machines.learn(Line(text), machine)
             return
-        message = (
-            f'"{machine.name}" is also the name of the machine in {self.origins[machine.name]}'
-        )
+        message = f'"{machine.name}" is also the name of the machine in {self._origin(number)}'
         remedy = "give each its own: `selfhost machine --name NAME`"
-        self.faults.append(
-            Problem(file=file, line=line, key="name", message=message, remedy=remedy)
-        )
+        faults.append(Problem(file=file, line=line, key="name", message=message, remedy=remedy))
+
+    def _origin(self, number: int) -> str:
+        """The file that a machine is of, and its line."""
+        file = next(name for start, name in reversed(self._files) if start <= number)
+        return f"{file}:{self._lines[number]}" if self._lines[number] else file

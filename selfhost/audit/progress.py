@@ -33,6 +33,11 @@ class Progress:
                 else f"judged {model:,} of {models:,} models"
             )
 
+    def entries(self, models: int, of_models: int, machines: int) -> None:
+        """So many models are judged, each on all machines."""
+        if self._is_due():
+            self._say(f"judged {models:,} of {of_models:,} models on {machines:,} machines")
+
     def _is_due(self) -> bool:
         now = self._clock()
         if now < self._next:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import cached_property
 
 from ..core.errors import Problem
 from ..core.records import Record
@@ -127,22 +129,49 @@ class ExemptionUse(Record):
     concerned: bool
 
 
+class Tally(Record):
+    """How many rows have which result, and the parts that they have in the exit code."""
+
+    results: Mapping[str, int]
+    codes: frozenset[int]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Tally:
+        """Of rows that are at hand."""
+        results: dict[str, int] = {}
+        codes = set()
+        for row in rows:
+            results[row.result] = results.get(row.result, 0) + 1
+            codes.add(row.exit_code)
+        return cls(results=results, codes=frozenset(codes))
+
+
 class Audit(Record):
     """The answer. `machines` counts those judged, `today` (`YYYY-MM-DD`, UTC) is the day that
     exceptions were held against.
 
-    `problems` are faults of the policy or of machine records that showed only here: with any of
-    them the exit code is 2. With `since`, `rows` and `groups` hold only what changed.
+    `rows` has one row for each machine and model, machines in the order given; of a large fleet it
+    is no tuple, but judges each machine when it is come to. `groups` are the machines that fare
+    alike: under all models together, or, where that would be thousands of groups, under one model
+    each. With `since`, `rows` and `groups` hold only what changed. `problems` are faults of the
+    policy or of machine records that showed only here: with any of them the exit code is 2.
     """
 
     policy: Policy
     today: str
     machines: int
-    rows: tuple[Row, ...]
+    rows: Iterable[Row]
     groups: tuple[MachineGroup, ...]
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
     since: Since | None = None
+    # None: that of `rows`
+    tallied: Tally | None = None
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What all rows come to."""
+        return self.tallied or Tally.of(self.rows)
 
     @property
     def exit_code(self) -> int:
@@ -150,7 +179,7 @@ class Audit(Record):
         nothing is 1 but something is unknown.
         """
         routes = {0: Route.LOCAL, 1: Route.NEITHER, 3: Route.UNKNOWN}
-        judged = [routes[row.exit_code] for row in self.rows]
+        judged = [routes[code] for code in self.tally.codes]
         if self.since is not None and self.since.unchanged:
             judged.append(Route.LOCAL)
         return exit_code(judged, no_answer=bool(self.problems))
@@ -160,10 +189,10 @@ class Audit(Record):
         """`pass`, `fail` or `unknown`. What fails stays a fail where other things could not be
         judged.
         """
-        if any(row.exit_code == 1 for row in self.rows):
+        if 1 in self.tally.codes:
             return Result.FAIL
         return Result.PASS if self.exit_code == 0 else Result.UNKNOWN
 
     def count(self, result: Result) -> int:
         """How many rows have that result."""
-        return sum(row.result is result for row in self.rows)
+        return self.tally.results.get(result, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Outcome
 from ..verdict.record import Route, Verdict
@@ -9,50 +11,97 @@ from .exceptions import ExceptionsHere
 from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
 from .record import Reason, Result, Row
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def row_of(
     policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, exceptions: ExceptionsHere
 ) -> Row:
+    """What the policy says of a verdict."""
     exceptions.expect(wanted.name)
-    if verdict.route is Route.LOCAL:
-        return Row(
-            machine=machine.name, wanted=wanted, verdict=verdict, result=Result.PASS, exit_code=0
-        )
+    return weighed(
+        policy,
+        wanted,
+        verdict.findings,
+        verdict.route,
+        lambda check: exceptions.cover(wanted.name, check),
+    ).row(machine.name, verdict)
+
+
+class Weighed:
+    """What findings mean for one entry of the policy: a row, but for the machine and the words."""
+
+    __slots__ = ("excepted", "exit_code", "failed", "result", "route", "undecided", "wanted")
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        route: Route,
+        failed: list[Finding],
+        undecided: list[Finding],
+        excepted: list[tuple[str, Exemption]],
+    ) -> None:
+        self.wanted, self.route = wanted, route
+        self.failed, self.undecided, self.excepted = failed, undecided, excepted
+        self.exit_code = 0
+        if route is Route.LOCAL:
+            self.result = Result.PASS
+        elif failed:
+            self.result = Result.FAIL
+        elif undecided:
+            self.result = Result.UNKNOWN
+        elif excepted:
+            self.result = Result.EXCEPTED
+        else:
+            self.result = Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
+
+    def row(self, machine: str, verdict: Verdict) -> Row:
+        """The row of a machine with that verdict."""
+        reasons = [_reason(finding) for finding in (*self.failed, *self.undecided)]
+        if not reasons and self.result in (Result.FAIL, Result.UNKNOWN):
+            reasons.append(Reason(check=None, text=f"the route is {self.route}"))
+        return Row(**self.fields(), machine=machine, verdict=verdict, reasons=tuple(reasons))
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of a row that are the same for all machines with these findings."""
+        return {
+            "wanted": self.wanted,
+            "result": self.result,
+            "exit_code": self.exit_code,
+            "failed": tuple(finding.check for finding in self.failed),
+            "undecided": tuple(finding.check for finding in self.undecided),
+            "excepted": tuple(self.excepted),
+        }
+
+
+def weighed(
+    policy: Policy,
+    wanted: Wanted,
+    findings: Sequence[Finding],
+    route: Route,
+    cover: Callable[[str], Exemption | None],
+) -> Weighed:
+    """`cover` gives the exception in force for a check that fails or is open."""
     failed: list[Finding] = []
     undecided: list[Finding] = []
     excepted: list[tuple[str, Exemption]] = []
-    for finding in verdict.findings:
+    for finding in findings if route is not Route.LOCAL else ():
         fails = finding.outcome is Outcome.FAIL
         if not fails and not finding.leaves_open:
             continue
-        cover = exceptions.cover(wanted.name, finding.check)
-        if cover is not None:
-            excepted.append((finding.check, cover))
+        exemption = cover(finding.check)
+        if exemption is not None:
+            excepted.append((finding.check, exemption))
         elif fails:
             failed.append(finding)
         else:
             undecided.append(finding)
-    reasons = [_reason(finding) for finding in (*failed, *undecided)]
-    if failed:
-        result = Result.FAIL
-    elif undecided:
-        result = Result.UNKNOWN
-    elif excepted:
-        result = Result.EXCEPTED
-    else:
-        result = Result.UNKNOWN if verdict.route is Route.UNKNOWN else Result.FAIL
-        reasons.append(Reason(check=None, text=f"the route is {verdict.route}"))
-    return Row(
-        machine=machine.name,
-        wanted=wanted,
-        verdict=verdict,
-        result=result,
-        exit_code=_weight(policy, wanted, result),
-        failed=tuple(finding.check for finding in failed),
-        undecided=tuple(finding.check for finding in undecided),
-        excepted=tuple(excepted),
-        reasons=tuple(reasons),
-    )
+    answer = Weighed(wanted, route, failed, undecided, excepted)
+    answer.exit_code = weight(policy, wanted, answer.result)
+    return answer
 
 
 def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
@@ -77,7 +126,7 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
         wanted=wanted,
         verdict=None,
         result=Result.UNKNOWN,
-        exit_code=_weight(policy, wanted, Result.UNKNOWN),
+        exit_code=weight(policy, wanted, Result.UNKNOWN),
         reasons=tuple(reasons),
     )
 
@@ -88,9 +137,9 @@ def _reason(finding: Finding) -> Reason:
     )
 
 
-def _weight(policy: Policy, wanted: Wanted, result: Result) -> int:
-    """0, 1 or 3. An unknown never counts for more than a fail of the same model: knowing less
-    must not turn a job red.
+def weight(policy: Policy, wanted: Wanted, result: Result) -> int:
+    """The part of a row in the exit code: 0, 1 or 3. An unknown never counts for more than a fail
+    of the same model: knowing less must not turn a job red.
     """
     if result in (Result.PASS, Result.EXCEPTED):
         return 0

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.errors import (
-    MAX_PROBLEMS,
-    Faults,
-    InputError,
     Problem,
     SelfhostError,
-    UnknownModelError,
-    WorkloadError,
 )
-from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.record import Verdict
 from .exceptions import Exceptions
+from .fleet import Machines
 from .groups import grouped
+from .judged_entries import Judge, entry_problems
 from .machines import RECORD_IT
-from .policy import Fault, Place, Policy, Wanted
+from .policy import Place, Policy, Wanted
 from .record import Audit, Row
 from .rows import row_of, unplaced_row
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .bulk import FleetJudge
     from .progress import Progress
 
-Judge = Callable[[Wanted, Workload, Machine], Verdict]
+# fewer verdicts are given one by one
+LEAST_AT_ONCE = 500
 
 
 def run_audit(
@@ -39,28 +36,35 @@ def run_audit(
     today: str,
     problems: Iterable[Problem] = (),
     progress: Progress | None = None,
+    at_once: FleetJudge | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
 
-    `judge` takes the entry, its workload there and the machine; a `SelfhostError` of it (an unknown
-    model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
+    `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it (an
+    unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
-    Machines have different names. `progress` is told how far it is.
+    Machines have different names. `progress` is told how far it is. `at_once` gives the same
+    verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
     """
     from datetime import date
 
     today = date.fromisoformat(today).isoformat()
     of_records = tuple(problems)
+    is_large = len(machines) * len(policy.models) >= LEAST_AT_ONCE
+    if at_once is not None and is_large and type(machines) is Machines:
+        from .large import large_audit
+
+        return large_audit(policy, machines, judge, at_once, today, of_records, progress)
     exceptions = Exceptions(policy.exceptions, today)
     judging = _Judging(policy, judge, exceptions, len(machines), progress)
     by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
-    own_problems: list[Problem] = []
+    own_problems = [*judging.problems(len(machines))]
     if not machines and not of_records:
-        own_problems.append(
-            Problem(file=policy.file, message="there is no machine to judge", remedy=RECORD_IT)
+        nothing = Problem(
+            file=policy.file, message="there is no machine to judge", remedy=RECORD_IT
         )
-    own_problems += judging.problems(len(machines))
+        own_problems.insert(0, nothing)
     return Audit(
         policy=policy,
         today=today,
@@ -121,15 +125,7 @@ class _Judging:
 
     def problems(self, machines: int) -> Iterator[Problem]:
         """What is wrong with the entries; `machines` is how many were judged."""
-        refused = self._refused.values()
-        yield from Faults(self._policy.file, _of_other_files(refused)).problems
-        unplaced = [
-            wanted
-            for wanted in self._policy.models
-            if machines and wanted.index not in self._placed
-        ]
-        if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
-            yield from self._policy.problems(faults)
+        return entry_problems(self._policy, machines, self._refused, self._placed)
 
 
 def utc_today() -> str:
@@ -137,43 +133,3 @@ def utc_today() -> str:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).date().isoformat()
-
-
-def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
-    """Faults of other files than the policy, such as a spec that one of its models names; each
-    once.
-    """
-    others = (
-        error.problems
-        for _, error in refused
-        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
-    )
-    return list(dict.fromkeys(problem for problems in others for problem in problems))
-
-
-def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
-    """Why no verdict can be given for an entry, on any machine."""
-    for place, (wanted, error) in enumerate(refused):
-        if isinstance(error, WorkloadError) and error.problems:
-            yield from (
-                (wanted.index, each.key or "name", each.message, each.remedy)
-                for each in error.problems
-            )
-        elif not isinstance(error, InputError) or not error.problems:
-            remedy = error.remedy
-            # to find near names takes far longer than all else: only for what will be listed
-            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
-                remedy = f'did you mean "{error.nearest[0]}"?'
-            yield wanted.index, "name", error.message, remedy
-
-
-def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
-    message = (
-        f"selects none of the {machines:,} machines"
-        if machines > 1
-        else "does not select the machine"
-    )
-    remedy = (
-        "widen the selectors, add labels or a name to the machine's record, or remove the entry"
-    )
-    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)

@@ -65,6 +65,8 @@ class Outline(Record):
     retired: str | None
     # the publisher does not say what comes after it: its spec does, by its own judgement
     next_is_judged: bool
+    # a repository or a spec's id; `scratch` where it was trained from random weights
+    tuned_from: str | None
 
     @property
     def next(self) -> str | None:
@@ -880,6 +882,7 @@ def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
         successor=successor,
         retired=None if retired is None else str(retired),
         next_is_judged=not source or any(words in source for words in _JUDGED),
+        tuned_from=_typed(values.get("tuned_from"), str),
     )
 
 

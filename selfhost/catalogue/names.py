@@ -107,6 +107,14 @@ _COMMON_WORDS = frozenset((
 ))  # fmt: skip
 
 
+# words that say what kind of model a name asks for: a name without them is of another kind
+_KINDS_OF_MODEL = frozenset((
+    "animate", "asr", "audio", "clip", "colbert", "edit", "embed", "embedding", "guard", "image",
+    "mt", "music", "ocr", "omni", "rerank", "reranker", "speech", "sql", "translate", "tts",
+    "video", "vision", "vl", "voice",
+))  # fmt: skip
+
+
 class Resolution(Record):
     """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
     where only one kind of program loads what it names; `notes` are sentences for the person.
@@ -148,7 +156,10 @@ def _published_file(name: str) -> tuple[str, str] | None:
         return None
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", name[:-5])
     stated = _QUANTIZATION.search(stem)
-    return (stem[: stated.start()], _quantization(stated[1])) if stated else None
+    if stated is None:
+        return None
+    # i1: made with an importance matrix
+    return re.sub(r"[-.]i1$", "", stem[: stated.start()]), _quantization(stated[1])
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -346,16 +357,26 @@ def _find(name: str, catalogue: Catalogue) -> _Found | None:
 
 
 def _named(key: str, name: str, catalogue: Catalogue) -> _Found | None:
+    candidate = _meant(key, name, catalogue)
+    if candidate is None:
+        return None
+    tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    loaded = facts.get("loads")
+    if not loaded or loaded == candidate[0]:
+        return candidate
+    return candidate[0], (*candidate[1], _loads_another(tag, loaded, catalogue))
+
+
+def _meant(key: str, name: str, catalogue: Catalogue) -> _Found | None:
     own, shipped = catalogue.names()[:-1], catalogue.names()[-1:]
     candidate = _look_up(key, ("ids",), name, catalogue)
     family = _family(key, catalogue)
     if candidate is not None:
         # a full name needs no word on how it was taken, only on what else there is
-        return (
-            (candidate[0], family[1][1:])
-            if family is not None and family[0] == candidate[0]
-            else candidate
-        )
+        if family is None or family[0] != candidate[0]:
+            return candidate
+        is_explained = "note" in _entry(key, catalogue)[1]
+        return candidate[0], family[1] if is_explained else family[1][1:]
     return (
         _look_up(key, ("aliases",), name, catalogue, own)
         or family
@@ -468,11 +489,11 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     if not isinstance(model, str) or model not in catalogue:
         return None
     why = str(family.get("why") or "").strip().rstrip(".")
-    notes = [f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")]
+    taken = f"{name} is a family; this answer is for {model}" + (f" ({why})." if why else ".")
+    notes = [str(family.get("note") or taken)]
     loaded = family.get("ollama")
     if loaded:
-        caveat = "" if loaded in catalogue else ", which is not in the catalogue"
-        notes.append(f"Ollama's tag {name} loads another model: {loaded}{caveat}.")
+        notes.append(_loads_another(name, loaded, catalogue))
     others = [
         other for other in _strings(family.get("others")) if other in catalogue and other != model
     ]
@@ -481,6 +502,11 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
         shown = ", ".join(others[:_NAMED])
         notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
     return model, tuple(notes)
+
+
+def _loads_another(tag: str, loaded: str, catalogue: Catalogue) -> str:
+    caveat = "" if loaded in catalogue else ", which is not in the catalogue"
+    return f"Ollama's tag {tag} loads another model: {loaded}{caveat}."
 
 
 def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
@@ -523,9 +549,14 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         return _no_model(typed, facts, catalogue)
     message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
     rest = name.rpartition("/")[2]
+    if _published_file(rest):
+        rest = _stated(rest)[0]
+        own_name = rest.partition("_")[2]
+        rest = own_name if own_name[:1].isalpha() else rest
     # the whole catalogue is compared: only if somebody reads the answer
     return (
         _in_other_format(message, name, catalogue)
+        or _base_of(message, name, catalogue)
         or _in_other_repository(message, name, catalogue)
         or _made_of(message, name, catalogue)
         or UnknownModelError(
@@ -577,6 +608,47 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     )
 
 
+def _base_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for the repository, or a conversion, of a base model that a catalogued one of the
+    same size was tuned from; None for any other name.
+    """
+    base, quantization = _stated(name.rpartition("/")[2])
+    key = re.sub(r"-gguf$", "", canonical(base))
+    owner = name.rpartition("/")[0].lower()
+    tuned = []
+    for outline in catalogue.outlines():
+        account, _, repository = (outline.tuned_from or "").lower().partition("/")
+        # most names differ in their first letter
+        if repository[:1] != key[:1] or canonical(repository) != key:
+            continue
+        is_account = not owner or owner == account or owner in _CONVERTERS
+        if is_account and _sizes(outline.id) >= _sizes(key):
+            tuned.append(outline.id)
+    if not tuned or not key:
+        return None
+    nearest = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
+    form = f" --quant {quantization}" if quantization else ""
+    return UnknownModelError(
+        f"{message}: it is the base model that {nearest} was tuned from, and takes as much",
+        nearest=(nearest,),
+        remedy=f"selfhost check {nearest}{form}",
+    )
+
+
+def _sizes(name: str) -> set[str]:
+    """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
+    return set(re.findall(r"(?:\d+-)+[bm](?![a-z])", canonical(name)))
+
+
+def _stated(name: str) -> tuple[str, str | None]:
+    """A name without the quantization at its end, and that quantization."""
+    published = _published_file(name)
+    if published is not None:
+        return published
+    stated = _QUANTIZATION.search(name)
+    return (name[: stated.start()], _quantization(stated[1])) if stated else (name, None)
+
+
 def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
     """The error for a repository with the name of a model in an account that may hold other
     weights; None for any other name.
@@ -606,32 +678,39 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     fine-tunes do; None for any other name.
     """
     rest = name.rpartition("/")[2]
-    published = _published_file(rest)
-    stated = _QUANTIZATION.search(rest) if published is None else None
-    base, quantization = published or (
-        (rest[: stated.start()], _quantization(stated[1])) if stated else (rest, None)
-    )
+    base, quantization = _stated(rest)
     words = re.sub(r"-gguf$", "", canonical(base)).split("-")[:40]
     runs = (
-        "-".join(words[start : start + count])
-        for count in range(len(words) - 1, 2, -1)
+        (start, start + count)
+        for count in range(len(words) - 1, 1, -1)
         for start in range(len(words) - count + 1)
     )
-    for run in runs:
-        if not _SIZE.search(run):
-            continue
-        try:
-            original = _look_up(run, ("ids", "repositories", "titles", "aliases"), run, catalogue)
-        except UnknownModelError:
-            continue
-        if original is not None and not catalogue.is_closed(original[0]):
+    for start, end in runs:
+        original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
+        beside = "-".join(words[:start]), "-".join(words[end:])
+        if original is not None and not any(map(_SIZE.search, beside)):
             form = f" --quant {quantization}" if quantization else ""
             return UnknownModelError(
-                f"{message}: by its name it is made from {original[0]}, and then it takes as much",
-                nearest=(original[0],),
-                remedy=f"selfhost check {original[0]}{form}",
+                f"{message}: by its name it is made from {original}, and needs as much",
+                nearest=(original,),
+                remedy=f"selfhost check {original}{form}",
             )
     return None
+
+
+def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
+    """The open model that `count` words of a longer name are the whole name of; without a size only
+    an id of three words, for an alias or a shorter id may be the name of a family.
+    """
+    is_sized = _SIZE.search(run) is not None
+    if count < 3:
+        return None
+    kinds = ("ids", "repositories", "titles", "aliases") if is_sized else ("ids",)
+    try:
+        original = _look_up(run, kinds, run, catalogue)
+    except UnknownModelError:
+        return None
+    return original[0] if original is not None and not catalogue.is_closed(original[0]) else None
 
 
 def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
@@ -681,6 +760,13 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
         for indexed_word, names in by_word.items():
             if _alike(word, indexed_word):
                 candidates |= names
+    accounts = {
+        name.partition("-")[0] for names in catalogue.names() for name in names["repositories"]
+    }
+    words = _words(key)
+    if words and words[0] in accounts:
+        words = words[1:] or words
+    candidates = {spelling for spelling in candidates if _near_in_meaning(key, words, spelling)}
     slips = {spelling for spelling in candidates if _slip_of(key, spelling)}
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(key[:100])
@@ -699,6 +785,18 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
         if len(chosen) == most:
             break
     return tuple(chosen.values())
+
+
+def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
+    """Of one kind, and of one family: the first telling word is the same, or every one of the
+    typed `words` is in the name.
+    """
+    if _KINDS_OF_MODEL.intersection(typed.split("-")) - set(name.split("-")):
+        return False
+    others = _words(name)
+    return _alike(words[0], others[0]) or all(
+        any(_alike(word, other) for other in others) for word in words
+    )
 
 
 def _slip_of(typed: str, name: str) -> bool:

@@ -507,6 +507,9 @@ def current(spec: ModelSpec) -> Row:
             f"{served.provider} serves it; no end date is known",
             (_sourced("", spec, "availability"),),
         )
+    if spec.upkeep.current:
+        why = "nothing newer of its publisher is known for the same work and about its size"
+        return _row("current", "yes", why, (upkeep,))
     return Row(
         name="current",
         answer="unknown",

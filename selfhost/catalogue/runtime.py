@@ -10,6 +10,7 @@ from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .quantization_names import FORMATS
+from .service import Service
 from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
 
 TYPE_CHECKING = False
@@ -163,11 +164,12 @@ class RuntimeSpec(Record):
     same for one `{file}` on this machine; `offload_commands` the same where the parts lie in RAM
     and come to an accelerator in turn, by way of `needs.records.Offloaded`; `conversion` is how to
     make a file that nobody published; `token_variable` the environment variable from which it reads
-    the token of a login; `gpu_only` where it cannot run on a CPU; `splits_layers` where part of the
-    layers can be on an accelerator and the rest in RAM; `tensor_parallel_option` what is appended
-    to the command where several accelerators compute every layer together, with `{devices}`, empty
-    where they take turns. `operations_share`: of the operations in llama.cpp's graph of a step,
-    those that it launches on a GPU; it fuses the rest.
+    the token of a login; `gpu_only` where it cannot run on a CPU; `leaves_experts` where of a
+    mixture that accelerators do not hold it leaves experts in RAM instead of whole layers;
+    `splits_layers` where part of the layers can be on an accelerator and the rest in RAM;
+    `tensor_parallel_option` what is appended to the command where several accelerators compute
+    every layer together, with `{devices}`, empty where they take turns. `operations_share`: of the
+    operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
     appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
@@ -214,6 +216,8 @@ class RuntimeSpec(Record):
 
     `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how`
     (exact, measured, stated, assumed) and `overhead_source`.
+
+    `service` is how it runs in a container; None where its publisher offers no image.
 
     `quantizations`: by name, those it takes beside a model's own stored type.
 
@@ -270,6 +274,7 @@ class RuntimeSpec(Record):
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)
     splits_layers: bool = read_by(Table.boolean, default=False)
+    leaves_experts: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
@@ -293,6 +298,7 @@ class RuntimeSpec(Record):
     overhead_high_bytes: int = read_by(Table.integer, default=0)
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")
     overhead_source: str = read_by(Table.string, empty=True, default="")
+    service: Service | None = read_by(Table.record, kind=Service, default=None)
     sources: Mapping[str, str] = read_by(texts, default={})
     origin: str = ""
 

@@ -187,8 +187,12 @@ class StatedNeeds(Record):
 
 
 class Upkeep(Record):
-    """Whether the model is still the one to take."""
+    """Whether the model is still the one to take. `current`: True where nothing newer of its
+    publisher is known for the same work and about its size, as the source says; None where nobody
+    looked.
+    """
 
+    current: bool | None = read_by(Table.boolean, default=None)
     superseded_by: str | None = read_by(reference, default=None)
     note: str | None = read_by(Table.text, default=None)
 
@@ -216,6 +220,18 @@ class Availability(Record):
     fine_tuning: str | None = read_by(Table.text, default=None)
     api: bool = read_by(Table.boolean, default=True)
     open_alternatives: tuple[str, ...] = read_by(references, default=())
+
+
+class Denoising(Record):
+    """How an image model makes one picture of its own size. `steps` as its publisher or its
+    pipeline sets them; `passes` through the denoiser a step, 2 with classifier-free guidance;
+    operations (multiplications and additions) of one pass, and of decoding the picture.
+    """
+
+    steps: int = read_by(Table.integer, required=True, minimum=1)
+    passes: int = read_by(Table.integer, required=True, minimum=1)
+    step_operations: int = read_by(Table.integer, required=True, minimum=1)
+    decode_operations: int = read_by(Table.integer, required=True, minimum=1)
 
 
 def _aliases(root: Table, key: str) -> tuple[str, ...]:
@@ -433,6 +449,7 @@ class ModelSpec(Record):
     components: Mapping[str, int] = read_by(_counts, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
+    denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     files: tuple[PublishedFiles, ...] = read_by(_files, default=())
     quantized: Quantized | None = read_by(quantized, default=None)
@@ -573,7 +590,11 @@ def _check_components(root: Table) -> None:
             "stands beside [architecture]",
             "keep one: components are for image models",
         )
-    for key, what in (("components_dtype", "type"), ("native_pixels", "side of images")):
+    for key, what in (
+        ("components_dtype", "type"),
+        ("native_pixels", "side of images"),
+        ("denoising", "work"),
+    ):
         if key in root and "components" not in root:
             root.problem(
                 key,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCHEMA = 1
-MODALITIES = ("text", "vision", "speech", "embedding", "image")
+MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
 # the use of a model that continues text and follows no instructions
 BASE = "base"
 # what a model may be for; each has a table in specs/common/uses.toml
@@ -22,6 +22,7 @@ USES = (
     "document-reading", "function-calling", "roleplay", "embedding", "reranking",
     "text-encoder", "image-encoder", "image-text-matching", "text-classification", "rewriting",
     "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
+    "music-generation",
 )  # fmt: skip
 INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model that was trained from random weights

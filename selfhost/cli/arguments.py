@@ -37,7 +37,9 @@ _MISSING = {
     "check": "name a model, or several",
     "show": "name a model",
     "plan": "name a model",
+    "size": "name a model, or several",
     "compare": "name two models or more",
+    "verify": "name a log, or the id of a process",
     "spec": "say what to do, check or new, and name a file",
     "completion": "name a shell: bash, zsh or fish",
 }
@@ -45,7 +47,7 @@ _MISSING = {
 # the options that most questions need, in the order that `--help` has them; a command with few
 # options has no others
 _COMMON = (
-    "--top", "--all", "--wide", "--sort", "--use", "--context", "--quant", "--runtime",
+    "--top", "--all", "--wide", "--sort", "--use", "--users", "--context", "--quant", "--runtime",
     "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
     "--license", "--tokens-per-day", "--format", "--verbose", "--help",
 )  # fmt: skip
@@ -254,6 +256,12 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
         help="context in tokens, as 8192 or 8k (default: 4096)",
     )
     work.add_argument(
+        "--prompt",
+        type=kind(tokens),
+        metavar="N",
+        help="length of a prompt in tokens: time to the first word",
+    )
+    work.add_argument(
         "--task",
         choices=TASKS,
         default="generate",
@@ -412,9 +420,14 @@ def add_machine(parser: argparse.ArgumentParser, command: str) -> None:
     place = parser.add_argument_group("which machine")
     if command == "plan":
         # it asks for no machine, and counts all memory of each
-        parser.set_defaults(machine=None, gpu=[], set=[], measure=False, memory=None)
+        parser.set_defaults(
+            machine=None, gpu=[], set=[], measure=False, no_measure=True, memory=None
+        )
     else:
         _add_named_machine(place)
+    if command == "verify":
+        # what ran is loaded already
+        return
     place.add_argument(
         "--download-speed",
         type=kind(rate),
@@ -456,6 +469,11 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
         help="measure the memory first (under a second)",
     )
     place.add_argument(
+        "--no-measure",
+        action="store_true",
+        help="leave out the glance at the memory (40 ms)",
+    )
+    place.add_argument(
         "--memory",
         choices=MEMORY_BASES[1:],
         metavar="BASIS",
@@ -473,12 +491,18 @@ def add_specs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+# beside text and JSON
+_MORE_FORMATS = {
+    "list": ("html",),
+    "size": ("kubernetes", "compose", "docker", "systemd"),
+}
 # what `-v` adds
 _VERBOSE = {
     "check": "every finding and figure with its source",
     "show": "every size and fact, with its source",
     "compare": "how each was judged, and every answer on openness",
     "plan": "every machine that does it",
+    "size": "every figure with its arithmetic",
     "machine": "where each fact was read",
     "audit": "every row, with its reasons and what to do",
 }
@@ -505,7 +529,7 @@ def add_output(parser: argparse.ArgumentParser, command: str) -> None:
             help=argparse.SUPPRESS,
         )
     else:
-        formats = ("text", "json", "html") if command == "list" else ("text", "json")
+        formats = ("text", "json", *_MORE_FORMATS.get(command, ()))
         look.add_argument(
             "--format",
             choices=formats,

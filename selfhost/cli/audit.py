@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 
 from ..core.errors import InputError, PolicyError, Problem, SelfhostError, WorkloadError
-from ..reports.audit_formats import FORMATS, MONITORING, render
+from ..reports.audit_formats import FORMATS, MONITORING, in_pieces
 from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError, complain, in_flags, to_standard_error
 from .inputs import check_targets, check_targets_of_policy
@@ -44,6 +45,12 @@ def parser() -> Parser:
     )
     parser.add_argument(
         "--init", action="store_true", help="write a policy to start from, and stop"
+    )
+    parser.add_argument(
+        "--validate",
+        nargs="*",
+        metavar="FILE",
+        help="say whether these policies are valid, judge no machine, and stop",
     )
     parser.add_argument(
         "--today",
@@ -100,6 +107,13 @@ def _run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.init:
         return _init(options.policy)
+    if options.validate is not None:
+        if options.format or options.output:
+            raise UsageError(
+                "--validate writes no report, so it takes no --format and no --output",
+                remedy="leave them out: the exit code is 0 for valid policies",
+            )
+        return _validate(options.validate or [options.policy], options.specs)
     outputs = _outputs(options)
     targets = _targets(options, outputs)
     check_targets(
@@ -123,22 +137,31 @@ def _run(words: list[str]) -> int:
         return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
-    from ..api import open_catalogue
+    from ..api import FleetJudge, open_catalogue
     from ..audit.judging import judge_with
 
     catalogue = open_catalogue(options.specs)
     judge = judge_with(catalogue, today)
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
-    audit = run_audit(policy, machines, judge, today=today, problems=problems, progress=progress)
+    audit = run_audit(
+        policy,
+        machines,
+        judge,
+        today=today,
+        problems=problems,
+        progress=progress,
+        at_once=FleetJudge(catalogue, today),
+    )
     if baseline is not None:
         from ..audit.baseline import since
 
         audit = since(audit, baseline)
     if options.anonymize:
         from ..audit.anonymize import Pseudonyms, anonymous
+        from ..audit.fleet import names_of
 
-        names = Pseudonyms(machine.name for machine in machines)
+        names = Pseudonyms(names_of(machines))
         audit = anonymous(audit, names, options.machines or "")
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
@@ -159,6 +182,27 @@ def _init(path: str) -> int:
 
     named = clean(_named_policy(path))
     write(f"wrote {clean(path)}: name your models in it, then run `selfhost audit{named}`\n")
+    return 0
+
+
+def _validate(paths: list[str], specs: list[str]) -> int:
+    """Say of each policy that it is valid. `InputError` with the faults of all that are not."""
+    from ..api import open_catalogue
+    from ..audit.validate import problems_of
+    from ..core.errors import Faults
+    from ..reports.layout import clean
+
+    catalogue = open_catalogue(specs)
+    problems: list[Problem] = []
+    valid: list[str] = []
+    for path in dict.fromkeys(paths):
+        faults = problems_of(path, catalogue)
+        problems += faults
+        if not faults:
+            valid.append(f"{clean(path)} is valid\n")
+    write("".join(valid))
+    if problems:
+        raise InputError(Faults(paths[0], problems).problems)
     return 0
 
 
@@ -206,7 +250,7 @@ def _progress(words: list[str]) -> Progress | None:
 
 def _machines(
     path: str | None, progress: Progress | None
-) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
+) -> tuple[Sequence[Machine], tuple[Problem, ...]]:
     """The machines to judge, and what is wrong with other records; without a path this machine."""
     from ..audit.machines import load_machines
     from ..machine.reader import Machine
@@ -233,7 +277,7 @@ def _answer(
         outputs = [(name, path or options.output) for name, path in outputs]
     _write_files(outputs, audit, now)
     shown = next((name for name, path in outputs if path is None), None)
-    if shown is not None and (FORMATS[shown].shows_problems or not audit.problems):
+    if shown is not None and _is_shown(shown, audit):
         _show(options, shown, audit, now)
     if error is None and audit.problems:
         error = InputError(audit.problems)
@@ -249,11 +293,18 @@ def _answer(
     return audit.exit_code
 
 
+def _is_shown(name: str, audit: Audit) -> bool:
+    """Whether the report goes to standard output."""
+    if not audit.problems or FORMATS[name].shows_problems:
+        return True
+    return FORMATS[name].shows_part and bool(audit.groups)
+
+
 def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
     """`now` is in seconds since 1970."""
     from ..core.writing import write_whole
 
-    reports = [(path, render(name, audit, now)) for name, path in outputs if path is not None]
+    reports = [(path, in_pieces(name, audit, now)) for name, path in outputs if path is not None]
     if reports:
         write_whole(reports)
 
@@ -261,7 +312,7 @@ def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
 def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> None:
     """On standard output; the text as a document, for a terminal draws it."""
     if name != "text":
-        deliver(options, render(name, audit, now))
+        deliver(options, in_pieces(name, audit, now))
         return
     from ..reports.audit_text import document
 

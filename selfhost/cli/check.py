@@ -11,7 +11,7 @@ from .output import deliver, flush, present
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    pass
+    import argparse
 
 
 def parser() -> Parser:
@@ -25,6 +25,16 @@ def parser() -> Parser:
     )
     add_workload(parser)
     add_machine(parser, "check")
+    parser.add_argument(
+        "--machines",
+        metavar="FILE|DIR",
+        help="recorded machines, for --spread",
+    )
+    parser.add_argument(
+        "--spread",
+        metavar="ENGINE",
+        help="do they hold it together? llama.cpp-rpc, exo, vllm, …",
+    )
     add_cost(parser)
     add_specs(parser)
     add_output(parser, "check")
@@ -33,6 +43,8 @@ def parser() -> Parser:
 
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
+    if options.spread is not None or options.machines is not None:
+        return _spread(options)
     by_machine, errors = judge_each(options, options.models, machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
@@ -60,3 +72,10 @@ def run(words: list[str]) -> int:
         flush()
         complain(together(errors), code, options.format == "json", no_color=options.no_color)
     return code
+
+
+def _spread(options: argparse.Namespace) -> int:
+    """One model over several machines."""
+    from .spread import run_spread
+
+    return run_spread(options)

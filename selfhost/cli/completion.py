@@ -63,7 +63,7 @@ complete -c selfhost -n '__fish_contains_opt machine machines specs output root 
     ),
 }
 # commands whose names are models
-_OF_MODELS = ("check", "show", "compare", "plan")
+_OF_MODELS = ("check", "show", "compare", "plan", "size")
 
 
 def parser() -> Parser:
@@ -181,6 +181,10 @@ def _licenses(typed: str) -> tuple[str, ...]:
     return tuple(f"{before}{space}{name}" for name in _beginning(last, _catalogue().license_ids()))
 
 
+def _engines(typed: str) -> tuple[str, ...]:
+    return _beginning(typed, _catalogue().common("spread")["engine"])
+
+
 _LOOK_UPS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "machine": _machines,
     "gpu": _gpus,
@@ -189,6 +193,7 @@ _LOOK_UPS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "runtime": _runtimes,
     "quant": _quantizations,
     "license": _licenses,
+    "spread": _engines,
 }
 
 

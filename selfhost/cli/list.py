@@ -16,7 +16,7 @@ from .arguments import (
     whole,
 )
 from .errors import UsageError
-from .options import one_machine, workload_of
+from .options import may_glance, one_machine, workload_of
 from .output import deliver, present, screen, tell_left_aside
 
 TYPE_CHECKING = False
@@ -100,6 +100,10 @@ def run(words: list[str]) -> int:
     if options.family is not None:
         _known_family(options.family, catalogue)
     machine = one_machine(options)
+    if may_glance(options, machine) and not machine.accelerators:
+        from ..machine.reader import glance_at
+
+        machine = glance_at(machine)
     listing = judge_all(catalogue, workload, machine)
     rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
     if options.format == "json":

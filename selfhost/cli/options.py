@@ -115,7 +115,7 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         fleet = load_machines(named)
         if fleet.problems:
             raise MachineFileError(fleet.problems)
-        return fleet.machines
+        return tuple(fleet.machines)
     return (Machine.from_file(named),)
 
 
@@ -148,38 +148,63 @@ def one_machine(options: argparse.Namespace) -> Machine:
 def judge_each(
     options: argparse.Namespace, names: Sequence[str], machines: Sequence[Machine]
 ) -> tuple[list[list[Verdict]], dict[str, SelfhostError]]:
-    """Every model on each machine, and by the name that was typed why one could not be judged."""
+    """Every model on each machine, and by the name that was typed why one could not be judged.
+
+    On this machine, where the pace would span more than a factor of two, after a glance at the
+    memory bandwidth.
+    """
     workload = workload_of(options)
     from ..api import check_with, open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    by_machine: list[list[Verdict]] = []
     errors: dict[str, SelfhostError] = {}
-    for machine in machines:
+    prices = getattr(options, "prices", "snapshot")
+
+    def judge(machine: Machine) -> list[Verdict]:
         judged: list[Verdict] = []
         for name in names:
             if name in errors:
                 continue
             try:
-                judged.append(
-                    check_with(
-                        catalogue,
-                        name,
-                        workload,
-                        machine,
-                        prices=getattr(options, "prices", "snapshot"),
-                    )
-                )
+                judged.append(check_with(catalogue, name, workload, machine, prices=prices))
             except SelfhostError as error:
                 errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
+        return judged
+
+    by_machine: list[list[Verdict]] = []
+    for machine in machines:
+        judged = judge(machine)
+        if may_glance(options, machine) and any(map(_is_vague, judged)):
+            from ..machine.reader import glance_at
+
+            judged = judge(glance_at(machine))
         by_machine.append(judged)
     return by_machine, errors
+
+
+def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
+    """It is this machine as it is, and nothing tells its memory bandwidth."""
+    return (
+        machine.is_this_one
+        and not machine.planning
+        and not options.no_measure
+        and machine.memory_bandwidth_bytes_per_second is None
+    )
+
+
+def _is_vague(verdict: Verdict) -> bool:
+    """Its pace rests on the RAM's bandwidth and spans more than a factor of two."""
+    pace = verdict.speed.decode if verdict.speed is not None else None
+    if pace is None or verdict.needs is None or verdict.needs.placement == "accelerator":
+        return False
+    return pace.high > 2 * pace.low
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:
     """The options of a call that a proposed next call needs too, beside those of the workload."""
     words = [
         *(["--measure"] if options.measure else []),
+        *(["--no-measure"] if options.no_measure else []),
         *(["--machine", options.machine] if options.machine else []),
         *(
             ["--prices", options.prices]

@@ -13,15 +13,19 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from ..catalogue.index import Catalogue
     from ..reports.layout import Document
 
 
-def deliver(options: argparse.Namespace, text: str) -> None:
-    """To --output, else to standard output; then the notes on what was typed."""
+def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
+    """To --output, else to standard output; then the notes on what was typed. A long text may be
+    given in pieces.
+    """
     if options.output is None:
-        write(text)
+        for piece in (text,) if isinstance(text, str) else text:
+            write(piece)
     else:
         write_file(options.output, text)
     _tell_notes(options)
@@ -76,7 +80,7 @@ def write(text: str) -> None:
         raise unwritable(error) from None
 
 
-def write_file(path: str, text: str) -> None:
+def write_file(path: str, text: str | Iterable[str]) -> None:
     """Write a report where the user asked for it, whole or not at all; `WriteError` where that
     cannot be.
     """

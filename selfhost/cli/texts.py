@@ -11,6 +11,8 @@ COMMANDS = {
     "show": "what is known of a model: license, openness, sizes, needs",
     "compare": "models side by side",
     "plan": "find the smallest machine that can run a model",
+    "size": "memory request, limit and flags of a container or service",
+    "verify": "hold a prediction against a run: a log, or a process of yours",
     "machine": "what was read of this machine, and the machines known by name",
     "audit": "for CI: judge machines against a policy file",
     "spec": "validate specs of your own, or make one from a model file",
@@ -39,6 +41,11 @@ _EXITS: dict[str, tuple[tuple[int, str], ...]] = {
         (1, "the policy is broken"),
         (2, "bad usage, or a bad policy, spec or machine file"),
         (3, "no failure, but a deciding fact could not be determined"),
+    ),
+    "verify": (
+        (0, "every figure that can be compared is inside its range"),
+        (1, "a figure is outside its range"),
+        (2, "nothing to compare, bad usage, or an unknown name"),
     ),
     "spec": ((0, "every file is right"), (1, "a file is wrong"), (2, _NO_ANSWER)),
 }
@@ -169,6 +176,28 @@ examples:
   selfhost plan mistral-7b
   selfhost plan llama-3.3-70b --context 32k --min-speed 10
   selfhost plan gpt-oss-120b --format json | jq .least.memory_bytes
+"""
+    ),
+    "size": (
+        """\
+examples:
+  selfhost size mistral-7b
+  selfhost size llama-3.1-8b --users 4 --context 8k --format kubernetes
+  selfhost size mistral-7b bge-m3 --format compose --output compose.yaml
+  selfhost size llama-3.3-70b --runtime vllm --gpu '2x H100' --format docker
+
+The request cannot be reclaimed; the limit adds what grows, each with the option
+that bounds it. Page cache is counted by the container too: blocks include it.
+"""
+    ),
+    "verify": (
+        """\
+examples:
+  llama-bench -m model.gguf > bench.txt; selfhost verify bench.txt
+  selfhost verify server.log                  llama-server -lv 4 logs its memory
+  ollama run llama3.2 --verbose "Why?" 2>&1 | selfhost verify - --model llama3.2
+  selfhost verify 12345                       a running process, by its id
+  selfhost verify bench.txt --format json     to attach to a bug report
 """
     ),
     "machine": (

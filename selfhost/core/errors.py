@@ -59,6 +59,11 @@ class Faults:
         """Whether the next problem is only counted, so that nothing need be worked out for it."""
         return len(self.first) >= MAX_PROBLEMS
 
+    @property
+    def count(self) -> int:
+        """How many there are, listed or not."""
+        return len(self.first) + self.more
+
     def append(self, problem: Problem) -> None:
         """One problem more."""
         if self.full:

@@ -383,6 +383,9 @@ def too_many(count: int, max_signs: int) -> Unreadable:
 
 # ------------------------------------------------------------------ many records
 
+# of one stream of records; beyond it lies no fleet, but a stream without end
+MAX_STREAM_BYTES = 16 << 30
+
 
 class Budget:
     """How many signs (`signs_in`) may still be read, of several streams together whose values
@@ -408,15 +411,20 @@ class _Window:
     length takes the memory of one record.
     """
 
-    def __init__(self, stream: IO[bytes], max_bytes: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        stream: IO[bytes],
+        max_bytes: int = MAX_STREAM_BYTES,
+        budget: Budget | None = None,
+    ) -> None:
         import codecs
 
         self.stream, self.max_bytes, self.budget = stream, max_bytes, budget
         self.text, self.at, self.lines_before = "", 0, 0
-        # up to where line feeds of the text are counted, and how many
-        self._counted = (0, 0)
         self.ended = False
         self.bytes_read = 0
+        # line feeds of the text before that place
+        self._feeds, self._counted_to = 0, 0
         start = read_some(stream, _CHUNK_BYTES)
         self._decoder = codecs.getincrementaldecoder(encoding_of(start))()
         self._add(start)
@@ -432,15 +440,17 @@ class _Window:
         self.bytes_read += len(piece)
         if self.bytes_read > self.max_bytes:
             raise too_large(self.max_bytes)
-        self.budget.take(signs_in(piece))
+        if self.budget is not None:
+            self.budget.take(signs_in(piece))
         self.ended = not piece
         try:
             decoded = self._decoder.decode(piece, self.ended)
         except UnicodeDecodeError:
             raise Unreadable("is not text") from None
-        self.lines_before += self.text.count("\n", 0, self.at)
+        self.lines_before = self.line_at(self.at) - 1
+        self._feeds, self._counted_to = 0, 0
         self.text = self.text[self.at :] + decoded
-        self.at, self._counted = 0, (0, 0)
+        self.at = 0
 
     def skip_blanks(self) -> str:
         """Move to the next character that is no blank, and give it; "" at the end."""
@@ -453,13 +463,12 @@ class _Window:
                 return ""
 
     def line_at(self, place: int) -> int:
-        """The line of that place of the text, from 1. Places are asked for in order: to count from
-        the start each time takes a second for every 2,000 lines.
-        """
-        start, lines = self._counted if self._counted[0] <= place else (0, 0)
-        lines += self.text.count("\n", start, place)
-        self._counted = place, lines
-        return self.lines_before + lines + 1
+        """The line of a place of the text. Cheap where places are asked for in their order."""
+        if place < self._counted_to:
+            self._feeds, self._counted_to = 0, 0
+        self._feeds += self.text.count("\n", self._counted_to, place)
+        self._counted_to = place
+        return self.lines_before + self._feeds + 1
 
     def line_end(self, max_bytes: int) -> int:
         """Where the line of `at` ends: at its line feed or at the end of the text. Raises
@@ -479,30 +488,45 @@ class _Window:
 
 class Entry:
     """One record of a text of many: its value, or the `fault` why there is none. `line` is set
-    where the text has one a line.
+    where the text has one a line, and then `text` is that line. `is_known`: somebody else has read
+    it.
 
     `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond
     MAX_PROBLEMS.
     """
 
-    __slots__ = ("doubled", "fault", "line", "more_doubled", "value")
+    __slots__ = ("doubled", "fault", "is_known", "line", "more_doubled", "text", "value")
 
     def __init__(
-        self, line: int | None, value: Any, fault: Unreadable | None, decoder: Decoder
+        self,
+        line: int | None,
+        value: Any,
+        fault: Unreadable | None,
+        decoder: Decoder,
+        text: str | None = None,
+        *,
+        is_known: bool = False,
     ) -> None:
         self.line, self.value, self.fault = line, value, fault
+        self.text, self.is_known = text, is_known
         self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
 
 
 def read_records(
-    stream: IO[bytes], *, max_bytes: int, max_record_bytes: int, budget: Budget
+    stream: IO[bytes],
+    *,
+    max_record_bytes: int,
+    max_bytes: int = MAX_STREAM_BYTES,
+    budget: Budget | None = None,
+    knows: Callable[[str, int], bool] = lambda text, line: False,
 ) -> Iterator[Entry]:
     """The JSON values of a stream, one after the other: of one list its items, else one a line
     (JSON Lines), else the one value.
 
-    Memory is that of one record, whatever the length. Raises `Unreadable` for the whole, also after
-    some entries; a broken line of JSON Lines is the `fault` of its entry. `max_bytes` and the
-    `budget` are for the whole stream.
+    Memory is that of one record, however many there are. Raises `Unreadable` for the whole, also
+    after some entries; a broken line of JSON Lines is the `fault` of its entry. `knows` is asked of
+    each line after the first, with its number: what it answers True for is not parsed. `max_bytes`
+    and the `budget` are for the whole stream; a stream whose values are not all kept needs none.
     """
     window, decoder = _Window(stream, max_bytes, budget), Decoder(note_doubled=True)
     first = window.skip_blanks()
@@ -513,14 +537,15 @@ def read_records(
         return
     end = window.line_end(max_record_bytes)
     line = window.line_at(window.at)
+    text = window.text[window.at : end]
     try:
-        value = decoder.parse(window.text[window.at : end])
+        value = decoder.parse(text)
     except Unreadable:
         value = None
     if not isinstance(value, dict):
         yield Entry(None, _whole(window, decoder, max_record_bytes), None, decoder)
         return
-    entry = Entry(line, value, None, decoder)
+    entry = Entry(line, value, None, decoder, text)
     window.at = end
     if not window.skip_blanks():
         entry.line = None
@@ -529,8 +554,11 @@ def read_records(
         end = window.line_end(max_record_bytes)
         line, text = window.line_at(window.at), window.text[window.at : end]
         window.at = end
+        if knows(text, line):
+            yield Entry(line, None, None, decoder, is_known=True)
+            continue
         try:
-            yield Entry(line, decoder.parse(text), None, decoder)
+            yield Entry(line, decoder.parse(text), None, decoder, text)
         except Unreadable as error:
             yield Entry(line, None, error, decoder)
 
@@ -579,6 +607,10 @@ def _item(window: _Window, decoder: Decoder, max_bytes: int) -> Any:
             value, end = decoder.parse_at(window.text, window.at)
         except NoJSON as error:
             if length <= max_bytes and window.more():
+                # of this record, or of those behind it in the piece that was read
+                count = signs_in(window.text[window.at :])
+                if count > 2 * MAX_SIGNS:
+                    raise too_many(count, MAX_SIGNS) from None
                 continue
             if length > max_bytes:
                 raise _record_too_large(window, max_bytes) from None

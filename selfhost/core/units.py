@@ -326,6 +326,42 @@ def duration(seconds: float) -> str:
     return _counted(hours, "hour") if hours < 48 else _counted(round(seconds / 86_400), "day")
 
 
+def wait(seconds: float) -> str:
+    """A short or long wait: `0.4 seconds`, else as `duration`."""
+    return f"{max(0.1, seconds):.1f} seconds" if seconds < 9.95 else duration(seconds)
+
+
+def work(likely: float, unit: str) -> str:
+    """The likely pace of work that is no text: `4.2 seconds a picture`, `12 minutes for an hour of
+    audio`.
+    """
+    if unit == "seconds_per_image":
+        return f"{_seconds(likely)} a picture"
+    if unit == "seconds_per_audio_minute":
+        return f"{_seconds(60 * likely)} for an hour of audio"
+    if unit == "documents_per_second":
+        return f"{_pace(likely)} documents/s"
+    return f"{_pace(likely)} tokens/s in training, {_seconds(1e6 / likely)} for a million"
+
+
+def work_ends(low: float, high: float, unit: str) -> str:
+    """From the best to the worst of what `work` counts in: `3 seconds to 9 seconds`."""
+    if unit == "seconds_per_image":
+        return f"{_seconds(low)} to {_seconds(high)}"
+    if unit == "seconds_per_audio_minute":
+        return f"{_seconds(60 * low)} to {_seconds(60 * high)}"
+    if unit == "documents_per_second":
+        return pace(low, high)
+    return f"{_seconds(1e6 / high)} to {_seconds(1e6 / low)}"
+
+
+def _seconds(seconds: float) -> str:
+    """A wait with no more digits than a guess deserves; below ten seconds with a decimal."""
+    if seconds < 9.5:
+        return f"{seconds:.1f} seconds" if seconds >= 0.095 else "0.1 seconds"
+    return duration(float(f"{seconds:.2g}"))
+
+
 def _counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 

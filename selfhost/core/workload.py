@@ -39,6 +39,7 @@ FLAGS = {
     "context_tokens": "--context",
     "parallel": "--parallel",
     "kv_cache_type": "--kv-cache",
+    "prompt_tokens": "--prompt",
     "audio_seconds": "--audio",
     "draft": "--draft",
     "adapter": "--adapter",
@@ -180,7 +181,8 @@ class Workload(Record):
     `context_tokens` is per sequence: N `parallel` sequences need N times the cache.
     `min_tokens_per_second` is the lowest useful decode speed; 0 switches it off. `audio_seconds` is
     the length of one recording that a speech model hears. `reserve_bytes` is the memory kept for
-    the system itself. `download_bytes_per_second` is the connection's: it decides nothing, and
+    the system itself. `prompt_tokens` is the length of a prompt whose time to the first token is
+    told. `download_bytes_per_second` is the connection's: it decides nothing, and
     gives the download's time. `draft` is a smaller model that proposes tokens (speculative
     decoding), named as on the command line, or `mtp` for the block that the model itself brings;
     `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
@@ -203,6 +205,7 @@ class Workload(Record):
     context_tokens: int | None = None
     parallel: int = 1
     kv_cache_type: str | None = None
+    prompt_tokens: int | None = None
     audio_seconds: int | None = None
     draft: str | None = None
     adapter: str | None = None
@@ -277,6 +280,7 @@ _CHOICES = (
 _BOUNDS = (
     ("context_tokens", 1, 10**9),
     ("parallel", 1, 10**6),
+    ("prompt_tokens", 1, 10**9),
     ("audio_seconds", 1, 10**7),
     ("reserve_bytes", 0, 10**18),
     ("download_bytes_per_second", 1, 10**15),
@@ -288,6 +292,7 @@ _NOT_IN_FINETUNING = (
     ("draft", ""),
     ("adapter", ""),
     ("audio_seconds", ""),
+    ("prompt_tokens", ", which answers none"),
     ("min_tokens_per_second", ", whose speed is not estimated"),
 )
 # the key, what is wrong with it, and what to do instead

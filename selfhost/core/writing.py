@@ -221,9 +221,9 @@ class _Ended(BaseException):
         self.number = number
 
 
-def write_whole(reports: Sequence[tuple[str, str]]) -> None:
-    """Write each (path, text): all are on the disk before the first file is replaced. Raises
-    `WriteError`.
+def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
+    """Write each (path, text): all are on the disk before the first file is replaced. A text may be
+    given in pieces. Raises `WriteError`.
 
     A file that is replaced keeps its permissions and, where the system lets it, its owner and
     group; a link to it stays a link.
@@ -258,13 +258,31 @@ def remove_temporary_files() -> None:
         _remove(_pending.pop())
 
 
-def _encoded(text: str) -> bytes:
+def _encoded(text: str | Iterable[str]) -> Iterable[bytes]:
+    """In pieces of a megabyte or so, however small those of the text are."""
+    if isinstance(text, str):
+        yield _bytes_of(text)
+        return
+    gathered, size = [], 0
+    for piece in text:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= _PIECE_LETTERS:
+            yield _bytes_of("".join(gathered))
+            gathered, size = [], 0
+    yield _bytes_of("".join(gathered))
+
+
+_PIECE_LETTERS = 1 << 20
+
+
+def _bytes_of(text: str) -> bytes:
     return (text.replace("\n", os.linesep) if os.linesep != "\n" else text).encode(
         "utf-8", "replace"
     )
 
 
-def _write_all(targets: Sequence[tuple[Target, bytes]]) -> None:
+def _write_all(targets: Sequence[tuple[Target, Iterable[bytes]]]) -> None:
     renamed: list[tuple[Target, str]] = []
     try:
         for target, content in targets:
@@ -326,7 +344,7 @@ def _cannot(
     return WriteError(f"cannot write {path}: {reason}", remedy=remedy)
 
 
-def _fill(target: Target, temporary: str, content: bytes) -> None:
+def _fill(target: Target, temporary: str, content: Iterable[bytes]) -> None:
     """The temporary file with all of its content, on the disk, as the file that it will replace
     was to be read.
     """
@@ -340,7 +358,8 @@ def _fill(target: Target, temporary: str, content: bytes) -> None:
     )
     number = os.open(temporary, flags, mode if target.status is None else mode & 0o600)
     try:
-        _write(number, content)
+        for piece in content:
+            _write(number, piece)
         if target.status is not None and hasattr(os, "fchown"):
             os.fchmod(number, _keep_owner(number, target.status, mode))
         _sync(number)
@@ -376,7 +395,7 @@ def _sync(number: int) -> None:
             raise
 
 
-def _write_directly(target: Target, content: bytes) -> None:
+def _write_directly(target: Target, content: Iterable[bytes]) -> None:
     import sys
 
     if target.descriptor is not None:
@@ -390,7 +409,8 @@ def _write_directly(target: Target, content: bytes) -> None:
             target.path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         )
     try:
-        _write(number, content)
+        for piece in content:
+            _write(number, piece)
     finally:
         os.close(number)
 

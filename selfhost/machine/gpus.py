@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry"))
 
 
+_APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
+
+
 class Chip(Record):
     """A chip whose memory is soldered beside it: GB/s at most, and the least that decoding has been
     seen to use of it.
@@ -77,13 +80,14 @@ class AppleChip(Record):
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
-    memory is the bound.
+    memory is the bound. `tflops` is the peak of its GPU, None where that is not known.
     """
 
     gb_per_s: float
     least_share: float
     smaller: tuple[int, float] | None
     unpacked_gb_per_s: float | None = None
+    tflops: float | None = None
 
 
 class Pace(Record):
@@ -185,6 +189,21 @@ def prompt_tflops(name: str) -> float | None:
     """What a GPU did on prompts, in 10^12 operations a second; None where no run was found."""
     rate: float | None = _of_row(name, _rows("prompt_tflops"))
     return rate
+
+
+def peak_flops(name: str, capability: str | None) -> float | None:
+    """Peak of a GPU's 16-bit arithmetic, operations a second; None where it is not known."""
+    cycles = cycles_per_second(name)
+    if cycles is not None and capability is not None:
+        plain = name.lower().replace("-", " ")
+        for row in _table()["matrix"]:
+            names = row.get("names")
+            if row["capability"] == capability and (
+                names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
+            ):
+                return cycles * float(row["flops"])
+    tflops: float | None = _of_row(name, _rows("tflops"))
+    return None if tflops is None else tflops * 1e12
 
 
 def board_watts(name: str) -> tuple[float, float] | None:
@@ -307,8 +326,19 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 least_share=row["least_share"],
                 smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
                 unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
+                tflops=row.get("tflops"),
             )
     return None
+
+
+def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
+    """The chip of Apple's that the words of a name mean; None where they do not say."""
+    named = [
+        row
+        for row in apple_chips()
+        if row[0] in words and ({row[1]} if row[1] else set()) == words & _APPLE_VARIANTS
+    ]
+    return apple_chip(*named[0]) if named else None
 
 
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:

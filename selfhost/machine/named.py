@@ -24,6 +24,7 @@ from .profiles import (
     Profile,
     UnknownMachineError,
     all_profiles,
+    label_named,
     load,
     names,
     size_of,
@@ -83,7 +84,10 @@ def profile_named(text: str) -> NamedProfile:
     none is left or several are, and for a GPU's name, which is no machine.
     """
     try:
-        return NamedProfile(profile=load(text), note=None)
+        profile = load(text)
+        label = None if _is_name_of(profile, text) else label_named(text)
+        note = None if label is None else f'"{text}": {label.note}'
+        return NamedProfile(profile=profile, note=note)
     except UnknownMachineError as error:
         unknown = error
     cards = _cards(text)
@@ -103,6 +107,10 @@ def profile_named(text: str) -> NamedProfile:
             f" otherwise name {other_names}."
         )
     return NamedProfile(profile=first, note=note)
+
+
+def _is_name_of(profile: Profile, text: str) -> bool:
+    return canonical(text) in (canonical(profile.name), canonical(profile.short))
 
 
 def _cards(text: str) -> NamedCards | None:

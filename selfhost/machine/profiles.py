@@ -79,9 +79,40 @@ def _folder() -> str:
     return os.path.join(shipped_folder(), "machines")
 
 
+class Label(Record):
+    """What a pipeline calls a machine: the name of its profile, and what to know beside it."""
+
+    profile: str
+    note: str
+
+
+def label_named(typed: str) -> Label | None:
+    """What a label of hosted runners means, such as `ubuntu-latest`; None where it is none."""
+    return _labels().get(canonical(typed))
+
+
+@lru_cache(1)
+def _labels() -> dict[str, Label]:
+    """`specs/common/runner_labels.toml`, by the labels as `canonical` writes them."""
+    document = Document.read(os.path.join(shipped_folder(), "common", "runner_labels.toml"))
+    root = document.root
+    root.integer("schema", required=True, minimum=1, maximum=1)
+    label_of_key: dict[str, Label] = {}
+    for row in root.tables("label"):
+        profile, note = row.text("profile", required=True), row.text("note", required=True)
+        row.text("source", required=True)
+        for typed in row.strings("labels"):
+            label_of_key[canonical(typed)] = Label(profile=profile or "", note=note or "")
+        row.close()
+    root.close()
+    if not document.ok:
+        raise MachineFileError(document.problems)
+    return label_of_key
+
+
 def find(typed: str) -> str:
-    """The profile's name that `typed` means: in any spelling, and without its first word where that
-    leaves no doubt.
+    """The profile's name that `typed` means: in any spelling, without its first word where that
+    leaves no doubt, or as a label of hosted runners.
 
     Raises `UnknownMachineError`.
     """
@@ -101,6 +132,9 @@ def find(typed: str) -> str:
             nearest=sorted(short),
             remedy=_list_them(sorted(short)),
         )
+    label = label_named(typed)
+    if label is not None:
+        return label.profile
     nearest = _nearest(wanted, name_of_key)
     raise UnknownMachineError(
         f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest)

@@ -13,7 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Machine", "in_memory", "read"]
+    from .process import Process
+
+__all__ = ["Machine", "glance_at", "in_memory", "process", "read"]
 
 
 def read(
@@ -45,6 +47,15 @@ def read(
     from .probes.bandwidth import with_measured
 
     return with_measured(machine)
+
+
+def glance_at(machine: Machine) -> Machine:
+    """`machine`, which must be this computer, with what a glance of at most 40 ms tells of its
+    memory bandwidth; as it is where a glance tells nothing.
+    """
+    from .probes.glance import with_glance
+
+    return with_glance(machine)
 
 
 def _from_tree(
@@ -98,6 +109,17 @@ def in_memory(path: str) -> bool | None:
     except (OSError, ValueError):
         return None
     return medium.in_memory if medium is not None else False
+
+
+def process(number: str) -> Process | None:
+    """The running process of that id, its memory by kind; None where there is none, or this account
+    may not read it. Linux: elsewhere always None.
+    """
+    from .probes import Host
+    from .probes.process import read_process
+
+    host = Host()
+    return read_process(number, host) if host.system == "linux" else None
 
 
 Machine.read = staticmethod(read)  # type: ignore[method-assign]

@@ -1036,6 +1036,13 @@ def machine_of(
     return reader.machine(data)
 
 
+def fact_of(key: str, value: Any) -> Any:
+    """One field of a record by its own rule; None where the rule refuses it."""
+    reader = _Reader("", "")
+    checked = _FIELDS[key].read(reader, {key: value}, key)
+    return None if reader.problems else checked
+
+
 def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
 

@@ -1,4 +1,4 @@
-"""Image models, and diffusers that loaded all their components."""
+"""Models of images, video and music, and diffusers that loaded all their components."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record, Unread
 from .loaded import overhead
 from .packed import DTYPES
-from .parts import Asked, Parts, Subject, published, stated_size, term, times
+from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
 from .records import How, Offloaded, SizedWeights, Term, taken_off
 
 _SHARD_BYTES = 10_000_000_000
@@ -93,6 +93,13 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     stated = published(subject.spec, "safetensors", quantization)
     if stated is not None:
         return stated_size(stated)
+    stored = subject.spec.components_dtype
+    if subject.spec.needs is not None and quantization != components_type(subject.spec):
+        return Unread(
+            fact="download_bytes",
+            reason=f"its needs are stated for {components_type(subject.spec)} alone",
+            remedy=f"take {components_type(subject.spec)}",
+        )
     if quantization in _QUANTIZED:
         if not quantized_components(subject.spec.components):
             return Unread(
@@ -110,7 +117,6 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
             remedy="use --quant float16 or --quant float32",
         )
     total = sum(subject.spec.components.values())
-    stored = subject.spec.components_dtype
     if stored is not None:
         size = int(total * DTYPES[stored] / 8)
         return SizedWeights(
@@ -143,6 +149,13 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     files = size_of(subject, workload.quantization)
     if isinstance(files, Unread):
         return Parts(files=files, unknown=(files, files.replace(fact="memory.weights")))
+    if subject.spec.needs is not None:
+        # no rule says what it takes beside its weights: the spec states the whole
+        return Parts(
+            files=files,
+            unknown=(_stated_whole(),),
+            offloaded=_offloaded_as_stated(subject, workload, overhead(runtime)),
+        )
     decoder = _decoder(subject, workload)
     program = overhead(runtime)
     stored = subject.spec.components_dtype or "float32"
@@ -160,6 +173,37 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         largest_file_bytes=min(files.bytes, _SHARD_BYTES),
         offloaded=_offloaded(subject, workload, decoder, program),
     )
+
+
+def _stated_whole() -> Unread:
+    return Unread(
+        fact="memory.activations",
+        reason="the memory beside its weights does not follow from them",
+        remedy="read the needs that its spec states",
+    )
+
+
+def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
+    """A component at a time on the accelerator, beside which lies what the stated most has over all
+    weights; the weights in RAM. A guess: nothing is measured of it.
+    """
+    stated, bits = subject.spec.needs, DTYPES.get(workload.quantization)
+    if stated is None or stated.high_bytes is None or bits != 16:
+        return ()
+    sizes = {name: number * 2 for name, number in subject.spec.components.items()}
+    total, (name, largest) = sum(sizes.values()), max(sizes.items(), key=lambda item: item[1])
+    beside = max(0, stated.high_bytes - total)
+    line = " + ".join(f"{size:,} {part}" for part, size in sizes.items())
+    source = f"{stated.source or 'the spec'}, less all weights"
+    weights_line = f"{largest:,} bytes; the {name}, the largest"
+    beside_line = f"{beside:,} bytes: the most that is stated, less the weights"
+    host = term("weights", total, How.COMPUTED, "parameters of the components", line)
+    device = (
+        term("weights", largest, How.COMPUTED, _OFFLOAD_SOURCE, weights_line),
+        term("activations", beside, How.ASSUMED, source, beside_line, low=beside // 2),
+    )
+    host_terms = (host, program.on_device or program)
+    return (Offloaded(way="model", host=host_terms, device=device),)
 
 
 def _weights(subject: Subject, workload: Asked) -> Term:

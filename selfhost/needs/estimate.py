@@ -22,7 +22,7 @@ from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.program import more_in_conversation as copies_in_conversation
 from .loaded import name_of
 from .packed import DTYPES, from_sixteen_bits, one_by_one
-from .parts import Asked, Companions, Encoder, Parts, Subject
+from .parts import Asked, Companions, Encoder, Parts, Subject, components_type
 from .quantization import (
     GGUF_QUANTIZATIONS,
     TERNARY_QUANTIZATIONS,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
-"""Every name that `canonical_quantization` may answer."""
+"""Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
 
 _FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
@@ -128,10 +128,10 @@ def _of_training(
 def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
     """What the spec states itself, where the parts are no total."""
     missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
-    stated = _stated(spec, cpu) if missing or not parts.terms else None
-    if stated is not None:
-        return stated
     files = None if isinstance(parts.files, Unread) else parts.files
+    stated = _stated(spec, cpu, files) if missing or not parts.terms else None
+    if stated is not None:
+        return stated.replace(offloaded=parts.offloaded)
     total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
     return Needs(
         download_bytes=files.bytes if files else None,
@@ -379,8 +379,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if format == "mlx":
         return format, "4bit"
     if spec.components:
-        # as published; else what diffusers loads unless a type is passed
-        return format, spec.components_dtype or "float32"
+        return format, components_type(spec)
     return format, name_of(spec.architecture)
 
 
@@ -397,6 +396,10 @@ def canonical_quantization(text: str) -> str | None:
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else None
+    if canonical is None and lower.startswith("ud"):
+        from .llamacpp.mixes import canonical_mix
+
+        canonical = canonical_mix(text)
     return canonical or canonical_packed(text)
 
 
@@ -704,7 +707,8 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
     )
 
 
-def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
+def _stated(spec: ModelSpec, cpu: CpuNeed, files: SizedWeights | None = None) -> Needs | None:
+    """What the spec states itself; `files` where it leaves out how large they are."""
     stated = spec.needs
     if stated is None:
         return None
@@ -733,7 +737,9 @@ def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
             arithmetic=line,
         )
         memory = MemoryNeed(terms=(whole,))
-    if stated.disk_bytes is None:
+    has_size = stated.disk_bytes is not None
+    size = files.bytes if files is not None and not has_size else stated.disk_bytes
+    if size is None:
         unknown.append(
             Unread(
                 fact="download_bytes",
@@ -741,13 +747,15 @@ def _stated(spec: ModelSpec, cpu: CpuNeed) -> Needs | None:
                 remedy="add disk_bytes to [needs]",
             )
         )
-    has_size = stated.disk_bytes is not None
+    how, how_source = (How.STATED, source) if has_size else (None, None)
+    if files is not None and not has_size:
+        how, how_source = files.how, files.source
     return Needs(
-        download_bytes=stated.disk_bytes,
-        disk_bytes=stated.disk_bytes,
-        largest_file_bytes=stated.disk_bytes,
-        download_how=How.STATED if has_size else None,
-        download_source=source if has_size else None,
+        download_bytes=size,
+        disk_bytes=size,
+        largest_file_bytes=size,
+        download_how=how,
+        download_source=how_source,
         cpu=cpu,
         memory=memory,
         unknown=tuple(unknown),

@@ -158,6 +158,13 @@ def term(
     )
 
 
+def components_type(spec: ModelSpec) -> str:
+    """The type that a model of several components is loaded in unless told otherwise: as published;
+    16 bits where its needs are stated, which are of them; else what diffusers loads.
+    """
+    return spec.components_dtype or ("float32" if spec.needs is None else "bfloat16")
+
+
 def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, PublishedFiles] | None:
     """The size somebody states for these files, whatever the case and alias the spec writes.
 

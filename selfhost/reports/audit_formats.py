@@ -1,7 +1,7 @@
 """The report formats of `selfhost audit`: a row each, and the module that renders it.
 
-A module makes one text of one finished `Audit`; it reads no clock and no file. Tests go through
-this table.
+A module makes one text of one finished `Audit`, whole or in pieces; it reads no clock and no file.
+Tests go through this table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Format(Record):
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
     `shows_problems`: the report also goes to standard output where not all could be judged. It
-    then shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
+    then shows what is wrong as errors, and nobody can take it for an answer. `shows_part`: it goes
+    there where some were judged, for it holds the problems and the exit code. `suffix`: the end of
     --output that chooses the format, None where no end is its own.
     """
 
@@ -31,13 +32,16 @@ class Format(Record):
     function: str = "render"
     is_stamped: bool = False
     shows_problems: bool = True
+    shows_part: bool = False
     suffix: str | None = None
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
-    "jsonl": Format(module="audit_json", function="jsonl", shows_problems=False, suffix="jsonl"),
+    "json": Format(
+        module="audit_json", function="dumps", shows_problems=False, shows_part=True, suffix="json"
+    ),
+    "jsonl": Format(module="audit_json", function="lines", shows_problems=False, suffix="jsonl"),
     "markdown": Format(module="audit_markdown", suffix="md"),
     "html": Format(module="audit_html", suffix="html"),
     "junit": Format(module="junit", suffix="xml"),
@@ -54,9 +58,15 @@ MONITORING = "nagios"
 
 def render(name: str, audit: Audit, now: float) -> str:
     """The audit in the format of that name; `now` is the time of the run in seconds since 1970."""
+    text = in_pieces(name, audit, now)
+    return text if isinstance(text, str) else "".join(text)
+
+
+def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str]:
+    """As `render`; a text that may be longer than memory holds comes in pieces."""
     form = FORMATS[name]
     function = getattr(import_module(f".{form.module}", __package__), form.function)
-    text: str = function(audit, now) if form.is_stamped else function(audit)
+    text: str | Iterable[str] = function(audit, now) if form.is_stamped else function(audit)
     return text
 
 

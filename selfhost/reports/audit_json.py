@@ -4,7 +4,7 @@ on the options.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import __version__
@@ -52,10 +52,19 @@ def jsonl(audit: Audit) -> str:
     """One line per machine and model, in the audit's order; where nothing was judged, one per
     problem.
     """
+    return "".join(lines(audit))
+
+
+def lines(audit: Audit) -> Iterator[str]:
+    """As `jsonl`, line by line: of a large fleet all of them together do not fit in memory."""
     import json
 
-    lines = [*map(_line, audit.rows)] or [*map(_line_of_problem, audit.problems)]
-    return "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines)
+    has_rows = False
+    for row in audit.rows:
+        has_rows = True
+        yield json.dumps(_line(row), ensure_ascii=True) + "\n"
+    for problem in () if has_rows else audit.problems:
+        yield json.dumps(_line_of_problem(problem), ensure_ascii=True) + "\n"
 
 
 def _since(since: Since | None) -> dict[str, Any] | None:

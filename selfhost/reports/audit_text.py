@@ -70,6 +70,8 @@ def _head(audit: Audit) -> Iterator[Block]:
     """Whether the policy holds, what was judged, and what is wrong with it."""
     code = audit.exit_code
     word, sentence = ANSWERS[code]
+    if code == 0 and audit.since is not None:
+        sentence = f"nothing new breaks the policy since {audit.since.file}"
     yield Paragraph(
         spans=(
             Span(text=word, style=_ANSWER_STYLES[code]),

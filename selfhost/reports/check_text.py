@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..core import units
 from ..verdict.findings import WIDE_PACE
@@ -85,7 +85,8 @@ def _single(
     blocks.append(answer_line(verdict, verdict.machine))
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
-        pace_words(pace) if pace is not None else "",
+        pace_words(pace) if pace is not None else _work_words(verdict),
+        *_answer_words(verdict),
         _load_words(verdict),
         asked_words(verdict),
         planned_words(verdict.machine),
@@ -117,6 +118,37 @@ def _closed_words(verdict: Verdict) -> str:
     """Why there are no weights to run; empty for a model that has some."""
     finding = verdict.finding("weights")
     return finding.reason if is_closed(verdict) and finding is not None else ""
+
+
+def _answer_words(verdict: Verdict) -> Iterator[str]:
+    """The wait for the first word, and the pace of all sequences together, where asked for."""
+    speed, workload = verdict.speed, verdict.workload
+    if speed is None or not verdict.can_run:
+        return
+    wait, total = speed.first_token_seconds, speed.parallel_total
+    if wait is not None and workload.prompt_tokens is not None:
+        yield (
+            f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)} after"
+            f" about {units.wait(wait.likely)} ({units.wait(wait.low)} to {units.wait(wait.high)})"
+        )
+    elif workload.prompt_tokens is not None:
+        is_longer = workload.prompt_tokens > (workload.context_tokens or workload.prompt_tokens)
+        why = "it is longer than the context: add --context" if is_longer else "see -v"
+        yield f"when the first word of the answer comes is not known ({why})"
+    if total is not None:
+        likely = units.speed(total.likely, total.likely)
+        yield (
+            f"{workload.parallel:,} sequences at once: about {likely} in all"
+            f" ({units.pace(total.low, total.high)}), an estimate"
+        )
+
+
+def _work_words(verdict: Verdict) -> str:
+    """`about 12 minutes for an hour of audio`; empty where no such pace is told."""
+    speed = verdict.speed if verdict.can_run else None
+    if speed is None or speed.work is None:
+        return ""
+    return f"about {units.work(speed.work.likely, speed.unit)}"
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -176,6 +208,8 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
     if finding.check == "speed":
         pace = verdict.speed.decode if verdict.speed is not None else None
+        if verdict.speed is not None and verdict.speed.work is not None:
+            return f"~{units.work(verdict.speed.work.likely, verdict.speed.unit)}"
         is_pace = finding.unit == "tokens_per_second" and pace is not None
         return likely_speed(pace) if is_pace and pace is not None else ""
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
@@ -226,6 +260,10 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
     pace = verdict.speed.decode if verdict.speed is not None else None
+    if verdict.speed is not None and verdict.speed.work is not None:
+        work = verdict.speed.work
+        guess = ", a guess" if work.high > WIDE_PACE * work.low else ""
+        return f"{units.work_ends(work.low, work.high, verdict.speed.unit)}{guess}"
     if pace is None:
         return ""
     parts = [units.pace(pace.low, pace.high)]

@@ -19,7 +19,7 @@ from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from ..verdict.findings import Finding
 from ..verdict.record import Alternative, Answer, Placement, Verdict, exit_code
-from ..verdict.speed import PaceRange, Speed
+from ..verdict.speed import PaceRange, SecondsRange, Speed
 
 TYPE_CHECKING = False
 
@@ -150,6 +150,7 @@ def workload(wanted: Workload) -> dict[str, Any]:
         "context_tokens": wanted.context_tokens,
         "parallel": wanted.parallel,
         "kv_cache_type": wanted.kv_cache_type,
+        "prompt_tokens": wanted.prompt_tokens,
         "audio_seconds": wanted.audio_seconds,
         "draft": wanted.draft,
         "adapter": wanted.adapter,
@@ -267,8 +268,21 @@ def _speed(speed: Speed) -> dict[str, Any]:
     return {
         "decode": _pace(speed.decode),
         "prompt": _pace(speed.prompt),
+        "work": _pace(speed.work),
         "unit": speed.unit,
         "how": speed.how,
+        "first_token_seconds": _seconds(speed.first_token_seconds),
+        "parallel_total": _pace(speed.parallel_total),
+    }
+
+
+def _seconds(span: SecondsRange | None) -> dict[str, float] | None:
+    if span is None:
+        return None
+    return {
+        "low": round(span.low, 3),
+        "likely": round(span.likely, 3),
+        "high": round(span.high, 3),
     }
 
 

@@ -19,6 +19,8 @@ LEAVES = {
     "speech": "the audio and its transcript",
     "vision": "prompts, images and answers",
     "image": "prompts and images",
+    "video": "prompts and videos",
+    "music": "prompts and music",
     "embedding": "the texts",
 }
 SHOWN_OFFERS = 4

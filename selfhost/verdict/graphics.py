@@ -7,6 +7,8 @@ constants are rows of `specs/common/gpus.toml` (`pace`), fitted on published run
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..core import units
 from ..core.records import Record
 from ..machine import gpus
@@ -94,16 +96,29 @@ def gpu_of(device: Accelerator) -> Gpu | None:
 
 def gpu_with(device: Accelerator, peak: Peak, unpacks_per_second: float | None = None) -> Gpu:
     """The same with a peak that is known otherwise, and what it unpacks."""
-    pace = gpus.pace_of(
-        device.vendor.lower(),
-        bool(device.unified),
-        device.compute_capability or gpus.capability_by_name(device.name),
-        gpus.has_hbm(device.name),
+    pace, cycles = _pace_of(
+        device.vendor.lower(), device.name, bool(device.unified), device.compute_capability
     )
-    cycles = gpus.cycles_per_second(device.name) if pace.unpacked_per_cycle is not None else None
     if cycles is not None and pace.unpacked_per_cycle is not None:
         unpacks_per_second = cycles * pace.unpacked_per_cycle
     return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
+
+
+# the cards of a fleet have few names
+@lru_cache(maxsize=1024)
+def _pace_of(
+    vendor: str, name: str, unified: bool, capability: str | None
+) -> tuple[gpus.Pace, float | None]:
+    """How such a card computes, and its cycles per second where its kernels depend on them."""
+    pace = gpus.pace_of(
+        vendor, unified, capability or gpus.capability_by_name(name), gpus.has_hbm(name)
+    )
+    if pace.unpacked_per_cycle is None:
+        return pace, None
+    return pace, gpus.cycles_per_second(name)
+
+
+_peak_gb_per_s = lru_cache(maxsize=1024)(gpus.peak_gb_per_s)
 
 
 def device_bandwidth(device: Accelerator) -> float | None:
@@ -112,7 +127,7 @@ def device_bandwidth(device: Accelerator) -> float | None:
     """
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
-    peak = gpus.peak_gb_per_s(device.name, device.memory_total_bytes)
+    peak = _peak_gb_per_s(device.name, device.memory_total_bytes)
     return None if peak is None else peak * units.GB
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from ..core.records import Record
 from ..core.units import GIB
@@ -457,6 +458,8 @@ def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
     return term.replace(where=place.where, arithmetic=line, **part)
 
 
+# machines of one fleet have their accelerators in the same places
+@lru_cache(maxsize=32)
 def on_one(needs: Needs, where: str) -> Needs:
     """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
     terms = needs.memory.terms if needs.memory else ()
@@ -536,13 +539,20 @@ def _shared_out(
     llama.cpp leaves the first layers to the RAM. Nothing where not one layer fits.
     """
     shares, left = _layers_by_place(memory, places, layers)
-    if not shares:
-        return
+    if shares:
+        yield _with_shares(needs, memory, tuple(shares), left, layers)
+
+
+@lru_cache(maxsize=128)
+def _with_shares(
+    needs: Needs, memory: MemoryNeed, shares: tuple[tuple[str, int], ...], left: int, layers: int
+) -> Needs:
+    """So many layers in each place, and those that are left in RAM."""
     terms: list[Term] = []
     for term in memory.terms:
         terms.extend(_parts(term, shares, left, layers))
     evictable = sum(term.bytes for term in terms if term.is_copy and term.where == "host")
-    yield _placed(needs, "split" if left else "accelerator", terms, evictable)
+    return _placed(needs, "split" if left else "accelerator", terms, evictable)
 
 
 def _layers_by_place(

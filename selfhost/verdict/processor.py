@@ -10,10 +10,12 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
-from ..machine import gpus
+from ..machine import cpus, gpus
 from ..machine.record import Machine
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
+BANDWIDTH_SHARE = 0.86
 # A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
 # Ultra, 24 cores) to 0.67 (Core i9-13900K), Apple's GPUs 0.53 to 0.80
 STATED_SHARE = (0.3, 0.6, 1.0)
@@ -43,7 +45,8 @@ _CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB)
 
 class Bandwidth(Record):
     """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a
-    clause.
+    clause. `kept_bytes`: what the caches keep from one token to the next, likely and at the fast
+    end; a measurement on the machine holds it already.
     """
 
     low: float
@@ -51,6 +54,7 @@ class Bandwidth(Record):
     high: float
     measured: bool
     how: str
+    kept_bytes: tuple[float, float] = (0.0, 0.0)
 
 
 class ProcessorKind(Record):
@@ -80,6 +84,13 @@ _ARM = ProcessorKind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0
 _OLD = ProcessorKind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
 _SCALAR = ProcessorKind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
 _UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
+
+# of a record that names the processor and no instruction sets: `vectors` of its row
+_BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "arm": _ARM}
+
+# L2 and L3 of eight cores of Zen 4, and the L3 of one with a third of it stacked on top (X3D). A
+# Ryzen 7 7840HS decoded models of 190 to 400 MB as if 24 to 70 MB of each were not read from RAM
+_CACHES = (24e6, 96e6)
 
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
@@ -112,8 +123,11 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     bytes_per_second = machine.memory_bandwidth_bytes_per_second
     if bytes_per_second is None:
         return _assumed(machine)
-    if machine.sources.get(_BANDWIDTH, "").startswith("measured"):
+    source = machine.sources.get(_BANDWIDTH, "")
+    if source.startswith("measured"):
         return _measured(machine, bytes_per_second)
+    if source.startswith("glanced at"):
+        return _glanced(machine, bytes_per_second, is_quiet=source.endswith("quiet"))
     return _stated(machine, bytes_per_second)
 
 
@@ -127,6 +141,36 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
         how = f"{how} on the CPU cores; its GPU may use up to {units.decimal(chip[1])}/s"
     return Bandwidth(
         low=bytes_per_second * low, likely=bytes_per_second, high=fast, measured=True, how=how
+    )
+
+
+# a glance of 8 ms beside a measurement of half a second
+_GLANCE_ENDS = (0.9, 1.1)
+
+
+def _glanced(machine: Machine, bytes_per_second: int, *, is_quiet: bool) -> Bandwidth:
+    """What a glance tells: of a busy machine a lower bound, beside what its name or class tells."""
+    low, high = (end * own for end, own in zip(_GLANCE_ENDS, kind_of(machine).memory, strict=True))
+    if is_quiet:
+        return Bandwidth(
+            low=bytes_per_second * low,
+            likely=bytes_per_second,
+            high=bytes_per_second * high,
+            measured=True,
+            how=f"{_rate(bytes_per_second)}, seen at a glance",
+        )
+    assumed = _assumed(machine)
+    most = bytes_per_second * high
+    likely = most if assumed is None else max(bytes_per_second, min(most, assumed.likely))
+    return Bandwidth(
+        low=bytes_per_second * low,
+        likely=likely,
+        high=most if assumed is None else max(most, assumed.high),
+        measured=False,
+        how=(
+            f"at least {_rate(bytes_per_second)}, seen at a glance while the machine was busy:"
+            " --measure narrows it"
+        ),
     )
 
 
@@ -155,6 +199,9 @@ def _rate(bytes_per_second: int) -> str:
 
 
 def _assumed(machine: Machine) -> Bandwidth | None:
+    named = _named(machine)
+    if named is not None:
+        return named
     assumed = assumed_bandwidth(machine)
     if assumed is None:
         return None
@@ -167,6 +214,87 @@ def _assumed(machine: Machine) -> Bandwidth | None:
     return Bandwidth(
         low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how
     )
+
+
+def named_processor(machine: Machine) -> cpus.Processor | None:
+    """The series of its processor; None where its name does not tell, and for a chip with its
+    memory beside it (`chip_of`).
+    """
+    if machine.cpu_model is None or machine.emulated_on is not None or chip_of(machine) is not None:
+        return None
+    return cpus.processor_of(machine.cpu_model)
+
+
+def _named(machine: Machine) -> Bandwidth | None:
+    """What runs on processors of that name reached; None where the name does not tell."""
+    processor = named_processor(machine)
+    if processor is None:
+        return None
+    low, likely, high = _of_machine(machine, processor)
+    cores = machine.cpu_cores_usable
+    if cores is not None:
+        # a quota stops what is read as it stops what is computed
+        low, likely, high = (min(rate, _CORE_HIGH * cores) for rate in (low, likely, high))
+    read = BANDWIDTH_SHARE * processor.share.likely
+    how = (
+        f"a processor of the series {processor.name} reads up to"
+        f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs reached"
+        f" {read:.0%} of that{_which_part(machine, processor)}; --measure narrows it"
+    )
+    return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how, kept_bytes=_CACHES)
+
+
+def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, float, float]:
+    """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
+    share = processor.share
+    low, likely = processor.usual * share.low, processor.usual * share.likely
+    high = max(processor.usual * share.high, processor.most * share.likely)
+    if not is_guest(machine):
+        # programs that ignore NUMA nodes got no more from two sockets than from one (two Xeon E5),
+        # with their options twice as much (two EPYC 9175F)
+        return low, likely, high * sockets_of(machine, processor)
+    part = _part_of_socket(machine, processor)
+    if part is None:
+        return low * _GUEST_SHARE, likely, high
+    # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4 of a
+    # socket got 0.71 and 0.63 of its pace
+    return low * part**0.75, likely * part**0.5, high * part**0.25
+
+
+def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
+    """How many processors of that series its physical cores are; 1 where they are not known."""
+    if not processor.cores or machine.cpu_cores_physical is None:
+        return 1
+    return max(1, -(-machine.cpu_cores_physical // _cores_of_socket(machine, processor)))
+
+
+def _cores_of_socket(machine: Machine, processor: cpus.Processor) -> int:
+    """As the name says (`64-Core`), else those of the largest of the series."""
+    said = [
+        word[: -len("-core")]
+        for word in (machine.cpu_model or "").lower().split()
+        if word.endswith(("-core", "-cores"))
+    ]
+    return int(said[0]) if said and said[0].isdecimal() and int(said[0]) else processor.cores
+
+
+def _part_of_socket(machine: Machine, processor: cpus.Processor) -> float | None:
+    """Which share of a socket's threads a guest has; None where that is not known."""
+    if not processor.cores or machine.cpu_cores_usable is None:
+        return None
+    return min(1.0, machine.cpu_cores_usable / (processor.cores * processor.threads))
+
+
+def _which_part(machine: Machine, processor: cpus.Processor) -> str:
+    """What the pace is told of, where it is not one processor for itself."""
+    part = _part_of_socket(machine, processor) if is_guest(machine) else None
+    if part is not None and part < 1:
+        return f", and this guest has {units.cores(machine.cpu_cores_usable or 0)} of it"
+    if not is_guest(machine) and sockets_of(machine, processor) > 1:
+        return ", and programs that ignore NUMA nodes get one socket's"
+    if processor.channels == 1:
+        return ""
+    return ", half as much with half the channels"
 
 
 def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
@@ -312,6 +440,10 @@ def kind_of(machine: Machine) -> ProcessorKind:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):
         return _SCALAR
+    if sets is None or machine.assumes("instruction_sets"):
+        processor = named_processor(machine)
+        if processor is not None:
+            return _BY_VECTORS[processor.vectors]
     if sets is None:
         return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
     if machine.assumes("instruction_sets"):

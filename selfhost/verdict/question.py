@@ -32,6 +32,8 @@ RUNTIMES_BY_MODALITY = {
     "embedding": ("llama.cpp", "transformers"),
     "speech": ("whisper.cpp", "transformers"),
     "image": ("diffusers",),
+    "video": ("diffusers",),
+    "music": ("diffusers",),
 }
 # the one that trains, with peft
 FINETUNING_RUNTIME = "transformers"

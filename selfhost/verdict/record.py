@@ -4,7 +4,7 @@ place that decides the exit code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
-from .speed import PaceRange, Speed, predict, shares_of, with_draft
+from .speed import PaceRange, Speed, predict, shares_of, uses_shared_gpu, with_draft
 
 TYPE_CHECKING = False
 
@@ -393,9 +393,27 @@ def judge(question: Question, machine: Machine) -> Judged:
     without a `fail` of memory, accelerator or speed, then an accelerator that others hold now, then
     one that is unread; where all fail, the first that has the memory, else the host's.
     """
-    spec, workload = question.spec, question.workload
     needs = question.needs
-    about: list[Finding | None] = [
+    if needs is None:
+        findings = [*_about(question), *_runtime(question, machine)]
+        return Judged(findings=tuple(findings), needs=None, speed=None)
+    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
+    findings = [
+        *_about(question),
+        _disk(question, needs, machine),
+        *held,
+        check.cpu_check(needs.cpu, machine, question.runtime),
+        *_runtime(question, machine),
+    ]
+    if speed is not None:
+        findings.append(speed)
+    return Judged(findings=tuple(findings), needs=_to_come(question, placed), speed=pace)
+
+
+def _about(question: Question) -> list[Finding]:
+    """What is found of the model itself, on any machine."""
+    spec, workload = question.spec, question.workload
+    about = [
         check.weights_check(
             spec,
             format=workload.format,
@@ -407,51 +425,137 @@ def judge(question: Question, machine: Machine) -> Judged:
         check.license_check(spec, workload, question.license_guessed),
         question.opened,
     ]
-    if needs is None:
-        if question.loads is not None:
-            about.append(
-                check.runtime_check(
-                    machine, question.runtime, loads=question.loads, remedy=question.mend
-                )
+    if question.needs is not None:
+        about.append(
+            check.context_check(
+                spec, workload, context_asked=question.context_asked, row=question.rewriting
             )
-        return Judged(
-            findings=tuple([finding for finding in about if finding is not None]),
-            needs=None,
-            speed=None,
         )
-    about.append(
-        check.context_check(
-            spec, workload, context_asked=question.context_asked, row=question.rewriting
-        )
-    )
+    return [finding for finding in about if finding is not None]
+
+
+def _disk(question: Question, needs: Needs, machine: Machine) -> Finding:
     purpose = question.runtime.store if question.runtime else "huggingface"
-    about.append(
-        check.disk_check(
-            needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
-        )
+    return check.disk_check(
+        needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
     )
-    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
-    about += held
-    about.append(check.cpu_check(needs.cpu, machine, question.runtime))
-    # code that comes with the model needs no release that knows it
-    architecture = None if spec.safety.remote_code else spec.architecture
-    row = architecture.row if architecture else None
-    about.append(
+
+
+def _runtime(question: Question, machine: Machine) -> list[Finding]:
+    """What is found of the program; nothing for a model that no program was asked to load."""
+    spec, architecture = question.spec, None
+    if question.needs is None:
+        if question.loads is None:
+            return []
+    elif spec.architecture is not None and not spec.safety.remote_code:
+        # code that comes with the model needs no release that knows it
+        architecture = spec.architecture.row
+    return [
         check.runtime_check(
             machine,
             question.runtime,
             loads=question.loads,
-            unfamiliar=question.unfamiliar,
-            architecture=row,
-            is_required=question.requires_runtime,
+            remedy=question.mend if question.needs is None else None,
+            unfamiliar=question.unfamiliar if question.needs is not None else None,
+            architecture=architecture,
+            is_required=question.requires_runtime and question.needs is not None,
         )
+    ]
+
+
+class Part(Record):
+    """One part of what `judge` finds, which asks nothing of the others: an audit of many machines
+    holds each against all of them at once.
+
+    `find` gives the findings of a machine. `key`: two questions with the same one have the same
+    findings on every machine; None where no other question has them. `accelerators`: whether it is
+    for machines that have or may have some (True), for those that have none (False), or for all.
+    `layered` gives the findings too, and the layout where they change in one direction with the
+    number of layers that an accelerator holds (`_layout`).
+    """
+
+    find: Callable[[Machine], Sequence[Finding]]
+    key: tuple[Any, ...] | None = None
+    accelerators: bool | None = None
+    layered: Callable[[Machine], tuple[Sequence[Finding], str | None]] | None = None
+
+
+def parts_of(question: Question) -> tuple[Part, ...]:
+    """What `judge` finds of that question, in parts.
+
+    Where there are no accelerators there is one place for the model, the RAM, so that memory and
+    speed are two parts.
+    """
+    about, needs = tuple(_about(question)), question.needs
+    runtime = Part(find=lambda machine: _runtime(question, machine), key=_runtime_key(question))
+    if needs is None:
+        return Part(find=lambda _: about), runtime
+    return (
+        Part(find=lambda _: about),
+        Part(find=lambda machine: (_disk(question, needs, machine),)),
+        Part(
+            find=lambda machine: _placed(question, needs, machine)[0],
+            accelerators=True,
+            layered=lambda machine: _placed(question, needs, machine),
+        ),
+        Part(
+            find=lambda machine: next(_held(question, needs, machine))[1],
+            accelerators=False,
+        ),
+        Part(
+            find=lambda machine: _listed(_pace(question, needs, machine)[1]),
+            accelerators=False,
+        ),
+        Part(
+            find=lambda machine: (check.cpu_check(needs.cpu, machine, question.runtime),),
+            key=("cpu", needs.cpu, question.runtime),
+        ),
+        runtime,
     )
-    about.append(speed)
-    return Judged(
-        findings=tuple([finding for finding in about if finding is not None]),
-        needs=_to_come(question, placed),
-        speed=pace,
+
+
+def _runtime_key(question: Question) -> tuple[Any, ...]:
+    spec = question.spec
+    row = None if spec.architecture is None else spec.architecture.row
+    return (
+        "runtime",
+        question.runtime,
+        question.loads,
+        question.mend,
+        question.unfamiliar,
+        question.needs is None,
+        question.requires_runtime,
+        None if spec.safety.remote_code else row,
     )
+
+
+def _listed(finding: Finding | None) -> tuple[Finding, ...]:
+    return () if finding is None else (finding,)
+
+
+def _placed(
+    question: Question, needs: Needs, machine: Machine
+) -> tuple[tuple[Finding, ...], str | None]:
+    """The findings of memory, accelerator and speed, and `_layout`."""
+    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
+    return (*held, *_listed(speed)), _layout(placed, held, pace, speed)
+
+
+def _layout(
+    placed: Needs, held: Sequence[Finding], pace: Speed | None, speed: Finding | None
+) -> str | None:
+    """`split` where nothing fails, some layers lie on an accelerator and the rest in RAM, so that
+    the time of a token is the sum of theirs; `nowhere` where no place holds the model, and it is
+    judged in RAM; else None.
+    """
+    if _failed(held):
+        return "nowhere" if placed.placement == "host" else None
+    decode = None if pace is None else pace.decode
+    if placed.placement != "split" or placed.offload is not None or decode is None:
+        return None
+    # each end of the range is that of one sum
+    is_in_order = decode.low < decode.likely < decode.high
+    return "split" if is_in_order and not _failed([speed]) else None
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -618,12 +722,19 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
-    if placed.offload is not None:
-        return None, check.offloaded_picture_check(placed.offload)
-    if question.spec.modality == "image":
-        shares = any(device.unified for device in machine.accelerators or ())
-        on_processor = placed.placement == "host" and not shares
-        return None, check.picture_check() if on_processor else None
+    if question.spec.modality in check.MADE:
+        if placed.offload is not None:
+            return None, check.made_by_parts_check(placed.offload, question.spec.modality)
+        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
+        return None, check.made_on_processor_check(question.spec.modality) if on_processor else None
+    if question.read_bytes is None:
+        from .other_work import pace_of_work
+
+        work = pace_of_work(question, placed, machine)
+        if work is None:
+            return None, None
+        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
+        return work, check.work_check(work, offload=placed.offload, on_processor=on_processor)
     pace, why = _predicted(question, placed, machine)
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace
@@ -640,6 +751,71 @@ def _pace(
     return pace, finding
 
 
+def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
+    """The pace with the time to the first token, and of all sequences together, where they were
+    asked for and can be told.
+    """
+    workload = question.workload
+    if workload.prompt_tokens is None and workload.parallel == 1:
+        return pace
+    from .batch import with_whole_answer
+
+    def at(depth_tokens: float | None, runtime: str | None) -> Speed:
+        return _pace_at(question, placed, machine, depth_tokens, runtime)
+
+    in_ram = placed.placement == "host" and not uses_shared_gpu(machine, workload.runtime)
+    return with_whole_answer(
+        pace,
+        workload,
+        at,
+        on_processor=in_ram,
+        architecture=question.spec.architecture,
+        active_parameters=question.spec.parameters.active,
+    )
+
+
+# types of safetensors files by their names in GGUF
+_STORED_AS = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+
+
+def _pace_at(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    depth_tokens: float | None,
+    runtime: str | None,
+) -> Speed:
+    """The pace of one sequence with so many tokens in its context, by the rules of that program;
+    None: of a short chat.
+    """
+    # only a program that shares layers out leaves some of them to the processor
+    splits = question.runtime is None or question.runtime.splits_layers
+    architecture, read_bytes = question.spec.architecture, question.read_bytes or {}
+    if runtime != question.workload.runtime:
+        # that program has other names for the types
+        read_bytes = {_STORED_AS.get(name, name): size for name, size in read_bytes.items()}
+    return predict(
+        machine,
+        architecture,
+        read_bytes,
+        operations=question.operations,
+        context_tokens=question.workload.context_tokens,
+        depth_tokens=depth_tokens,
+        runtime=runtime,
+        offloaded=shares_of(placed) if placed.placement != "host" else None,
+        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
+        operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
+        experts_apart=question.runtime is not None and question.runtime.leaves_experts,
+        on_shared=share_on_shared(
+            placed, machine, architecture.layers if splits and architecture else None
+        ),
+    )
+
+
+def _has_shared_gpu(machine: Machine) -> bool:
+    return any(device.unified for device in machine.accelerators or ())
+
+
 def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
     """The pace; None with the reason where there is nothing to estimate it from."""
     why = "how many bytes each token reads is not known"
@@ -651,25 +827,11 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         return None, "where it would run is not known, because its memory need is not"
     if question.read_bytes is None:
         return None, why
-    # only a program that shares layers out leaves some of them to the processor
-    splits = question.runtime is None or question.runtime.splits_layers
-    architecture = question.spec.architecture
-    pace = predict(
-        machine,
-        architecture,
-        question.read_bytes,
-        operations=question.operations,
-        context_tokens=question.workload.context_tokens,
-        runtime=question.workload.runtime,
-        offloaded=shares_of(placed) if placed.placement != "host" else None,
-        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
-        operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
-        on_shared=share_on_shared(
-            placed, machine, architecture.layers if splits and architecture else None
-        ),
-    )
+    pace = _pace_at(question, placed, machine, None, question.workload.runtime)
     drafted = question.companions.drafted_tokens if question.companions is not None else 0
-    return (with_draft(pace, drafted) if pace is not None and drafted else pace), why
+    if drafted:
+        return with_draft(pace, drafted), why
+    return _with_whole_answer(question, placed, machine, pace), why
 
 
 def _how_to_measure(machine: Machine) -> str | None:

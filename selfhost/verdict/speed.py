@@ -17,9 +17,11 @@ from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
+from .experts import CROSSING_SECONDS, Left, left_in_ram, parts_of
 from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
+    BANDWIDTH_SHARE,
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
@@ -28,6 +30,7 @@ from .processor import (
     chip_of,
     is_guest,
     kind_of,
+    named_processor,
     on_apple_gpu,
     threads_of,
 )
@@ -35,11 +38,10 @@ from .step import Step
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
-# share of the read bandwidth that reaches the weights; what one core alone would take for a layer
-# beside its weights; what the threads take to meet after each operation. Both fit the 54 runs here
-# on 1 and 2 threads, and the 30 to 70 us a layer of a Ryzen 7 7840HS on 8 (18 published runs)
-BANDWIDTH_SHARE = 0.86
-LAYER_CORE_SECONDS = 0.00025
+# what one core alone would take for a layer beside its weights; what the threads take to meet after
+# each operation. Both fit the 54 runs here on 1 and 2 threads, and the 30 to 70 us a layer of a
+# Ryzen 7 7840HS on 8 (18 published runs)
+LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
@@ -81,7 +83,17 @@ EXPERT_PROMPT_SHARE = 0.5
 
 
 class PaceRange(Record):
-    """Tokens per second: the slow end, the likely figure, the fast end."""
+    """Tokens per second: the slow end, the likely figure, the fast end. Of other work its unit:
+    the lowest number, the likely one, the highest.
+    """
+
+    low: float
+    likely: float
+    high: float
+
+
+class SecondsRange(Record):
+    """Seconds: the least, the likely and the most."""
 
     low: float
     likely: float
@@ -89,12 +101,23 @@ class PaceRange(Record):
 
 
 class Speed(Record):
-    """Expected pace; `how` says what it rests on, in a sentence a person understands."""
+    """Expected pace; `how` says what it rests on, in a sentence a person understands.
+
+    `decode` and `prompt` are of text, in tokens per second. `work` is the pace of other work in
+    `unit`; None for text, and where nothing tells it.
+
+    `first_token_seconds` is the time to the answer's first token, for the prompt that was asked
+    about; `parallel_total` the pace of all sequences together, where several were asked for. None:
+    not asked, or not known.
+    """
 
     decode: PaceRange | None
     prompt: PaceRange | None
+    work: PaceRange | None = None
     unit: str = "tokens_per_second"
     how: str
+    first_token_seconds: SecondsRange | None = None
+    parallel_total: PaceRange | None = None
 
 
 # a guess: the draft's own work and the check of tokens that are then thrown away cost no more than
@@ -150,6 +173,7 @@ def predict(
     offloaded: Mapping[int, float] | None = None,
     at_once: bool = False,
     operations_share: float = 1.0,
+    experts_apart: bool = False,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
@@ -162,7 +186,9 @@ def predict(
     the id of a `RuntimeSpec`. `offloaded`: number of an accelerator in the machine's list -> share
     of the layers that lie on it (`shares_of`). `at_once`: the runtime gives each of several a part
     of every layer, instead of whole layers. `operations_share`: of the graph's operations, those
-    that the runtime launches on a GPU. `on_shared`: share of the layers that a GPU which shares the
+    that the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it
+        leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a
+    GPU which shares the
     RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
     reason = _why_unpaced(machine, sum(read_bytes.values()))
@@ -182,7 +208,7 @@ def predict(
         step = step.replace(launched_share=operations_share)
         if at_once and len(offloaded) > 1:
             return _tensor_parallel(machine, step, context, offloaded)
-        return _with_accelerators(machine, step, context, offloaded)
+        return _with_accelerators(machine, step, context, offloaded, experts_apart=experts_apart)
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
@@ -299,7 +325,12 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 
 def _with_accelerators(
-    machine: Machine, step: Step, context: float, offloaded: Mapping[int, float]
+    machine: Machine,
+    step: Step,
+    context: float,
+    offloaded: Mapping[int, float],
+    *,
+    experts_apart: bool,
 ) -> Speed:
     """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
     nothing is left for the RAM.
@@ -319,8 +350,12 @@ def _with_accelerators(
             ),
         )
 
+    left = left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+
     def seconds(at: Step) -> list[float]:
         """Slow end, likely, fast end."""
+        if memory is not None and left is not None:
+            return _with_experts_in_ram(machine, memory, at, parts, left)
         of_parts = [(share, gpu.seconds(at)) for share, gpu in parts]
         if memory is not None:
             low, likely, high = _processor_seconds(machine, memory, at)
@@ -332,7 +367,12 @@ def _with_accelerators(
 
     def whole() -> Speed:
         how = " and ".join(_rated_gpu(gpu) for _, gpu in parts)
-        if memory is not None:
+        if memory is not None and left is not None:
+            how = (
+                f"on {how}, the experts of {left.layers:.0f} layers in RAM (a wide range from both"
+                f" memories, not measured): {memory.how}"
+            )
+        elif memory is not None:
             how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
         else:
             shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for _, gpu in parts]
@@ -350,6 +390,28 @@ def _with_accelerators(
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     return Speed.partly({"decode": decode}, whole)
+
+
+def _with_experts_in_ram(
+    machine: Machine,
+    memory: Bandwidth,
+    step: Step,
+    parts: list[tuple[float, Gpu]],
+    left: Left,
+) -> list[float]:
+    """GPUs take every layer one after the other, each its part of them; between two of them the
+    processor computes the experts that lie in RAM. Slow end, likely, fast end.
+    """
+    on_devices, in_ram = parts_of(step, left)
+    held = sum(share for share, _ in parts)
+    beside = _processor_seconds(machine, memory, in_ram)
+    of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
+    return [
+        sum(share * own[end] for share, own in of_devices)
+        + beside[end]
+        + left.layers * CROSSING_SECONDS[end]
+        for end in range(3)
+    ]
 
 
 def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:
@@ -440,6 +502,14 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 
+def shared_gpu_of(machine: Machine) -> Gpu | None:
+    """The GPU that shares the RAM, as far as decoding needs it; None where there is none, or
+    nothing tells how fast the memory is.
+    """
+    shared = _shared_gpu(machine, None)
+    return None if shared is None else shared.gpu
+
+
 def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
     """Whether a model in RAM is computed by a GPU that shares it."""
     shared = _shared_gpu(machine, runtime)
@@ -467,6 +537,14 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     if own is not None:
         return Peak.exactly(own)
     chip = chip_of(machine)
+    named = named_processor(machine) if chip is None and machine_rate is None else None
+    if named is not None:
+        return Peak(
+            slow=named.usual,
+            likely=named.usual,
+            fast=(named.usual * named.most) ** 0.5,
+            how=f"the memory of {named.name} with every channel filled",
+        )
     if chip is None:
         memory = bandwidth(machine)
         return (
@@ -631,29 +709,49 @@ def _rated(read_bytes: Mapping[str, int]) -> _Read:
     return sum(read_bytes.values()), unpacked, alone
 
 
+def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, float] | None:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end; None where
+    nothing tells its bandwidth.
+    """
+    memory = bandwidth(machine)
+    if memory is None:
+        return None
+    slow, likely, fast = _processor_seconds(machine, memory, step)
+    return max(slow, likely), likely, min(likely, fast)
+
+
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     threads = threads_of(machine)
     read = _rated(step.read_bytes)
     return [
-        _seconds(step, read, operations, rate, threads * core)
-        for rate, core, operations in zip(
+        _seconds(step, read, operations, rate, threads * core, kept)
+        for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             kind_of(machine).cores,
             step.operation_counts,
+            (0.0, *memory.kept_bytes),
             strict=True,
         )
     ]
 
 
-def _seconds(step: Step, read: _Read, operations: int, rate: float, threads: float) -> float:
-    """Of one token: memory, unpacking, the layers themselves, attention.
+def _seconds(
+    step: Step,
+    read: _Read,
+    operations: int,
+    rate: float,
+    threads: float,
+    kept_bytes: float = 0.0,
+) -> float:
+    """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
+    `kept_bytes` lie in the caches.
 
     Where memory is faster than the cores are, what they get through alone is what it takes.
     `threads` are in cores of the processor measured on.
     """
     size, unpacked, alone = read
-    taken = size / (BANDWIDTH_SHARE * rate)
+    taken = max(0.0, size - kept_bytes) / (BANDWIDTH_SHARE * rate)
     taken += sum([part / (each * threads) for part, each in unpacked])
     taken = max(taken, sum([part / (each * threads) for part, each in alone]))
     if step.architecture is not None:

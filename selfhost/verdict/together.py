@@ -331,17 +331,23 @@ def _memory(together: _Together, total: Needs) -> Finding:
 
 def _disk(together: _Together) -> Finding:
     """The worst of the volumes on which files land; those for one volume are added."""
-    by_volume: dict[Hashable, list[int]] = {}
+    # compared, not looked up: an audit of many machines follows each comparison
+    by_volume: list[tuple[object, list[int]]] = []
     for index in together.of_new_files:
-        by_volume.setdefault(_volume(together, index), []).append(index)
-    return _worst([_on_one_volume(together, members) for members in by_volume.values()])
+        volume = _volume(together, index)
+        known = next((members for other, members in by_volume if other == volume), None)
+        if known is None:
+            by_volume.append((volume, [index]))
+        else:
+            known.append(index)
+    return _worst([_on_one_volume(together, members) for _, members in by_volume])
 
 
 def _store(question: Question) -> str:
     return question.runtime.store if question.runtime else "huggingface"
 
 
-def _volume(together: _Together, index: int) -> Hashable:
+def _volume(together: _Together, index: int) -> object:
     """What tells the volume of a member's store from others. A record does not name volumes: two
     folders with the same sizes and file system are taken for one volume.
     """
@@ -474,14 +480,14 @@ def _of_members(names: Sequence[str], members: Sequence[Judged]) -> Iterator[Fin
 
 def _worst(findings: Sequence[Finding]) -> Finding:
     """The first of the worst: of equal outcomes one that decides, then the fullest."""
-    return max(
-        findings, key=lambda finding: (finding.severity, finding.leaves_open, _fill(finding))
-    )
+    worst = max((finding.severity, finding.leaves_open) for finding in findings)
+    equal = [each for each in findings if (each.severity, each.leaves_open) == worst]
+    return equal[0] if len(equal) == 1 else max(equal, key=_fill)
 
 
 def _fill(finding: Finding) -> float:
     """What is needed as a share of what is there, 0 where that is no number."""
     needs, has = finding.needs, finding.has
-    if not isinstance(needs, int | float) or not isinstance(has, int | float):
+    if needs is None or has is None or isinstance(needs, str) or isinstance(has, str):
         return 0.0
     return needs / has if has else float("inf")

@@ -376,7 +376,7 @@ def test_bad_input_is_no_answer(words: tuple[str, ...], capsys: pytest.CaptureFi
     assert err
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("case", ["default", "large", "a runtime for GPUs", "speech"])
 def test_the_text_fits_the_terminal(case: str, width: int) -> None:
     """No line is wider than the terminal but for commands, which are to be copied; the least RAM stands in it."""

@@ -26,6 +26,7 @@ def standing(**fields: Any) -> Standing:
         "is_in_ollama": True,
         "api_providers": 0,
         "released": "2026-01-01",
+        "is_superseded": False,
         "size": 8e9,
     }
     return Standing(**(values | fields))

@@ -99,7 +99,7 @@ KNOWN = [
     # tags of the Ollama library without a size, and of sizes that are no distilled model
     ("llama3:instruct", "llama-3-8b-instruct", None),
     ("llama2:chat", "llama-2-7b-chat", None),
-    ("deepseek-r1:671b", "deepseek-r1", None),
+    ("deepseek-r1:671b", "deepseek-r1-0528", None),
     ("qwen3-coder:30b", "qwen3-coder-30b-a3b-instruct", None),
     (
         "llava:7b",
@@ -220,6 +220,63 @@ def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) ->
     assert resolve(name, CATALOGUE).spec_id in caught.value.nearest
 
 
+# what the tags of 2026-08-21 load, by their digests (auditomatic/ollama-models-registry@31464bb)
+TAGS = {
+    "magistral:24b": "magistral-small-2506",
+    "mistral-large:123b": "mistral-large-instruct-2411",
+    "deepseek-v2:16b": "deepseek-v2-lite-chat",
+    "deepseek-v3:671b": "deepseek-v3",
+    "phi4-mini:3.8b": "phi-4-mini-instruct",
+    "command-r:35b": "command-r-08-2024",
+    "mixtral:v0.1": "mixtral-8x22b-instruct-v0.1",
+    "granite4:32b-a9b-h": "granite-4.0-h-small",
+    "yi:9b": "yi-1.5-9b-chat",
+}
+
+
+@pytest.mark.parametrize(("tag", "spec_id"), TAGS.items())
+def test_a_tag_of_ollamas_library_leads_to_what_it_loads(tag: str, spec_id: str) -> None:
+    """A tag that Ollama lists is the model of the same digest."""
+    assert resolve(tag, CATALOGUE).spec_id == spec_id
+
+
+@pytest.mark.parametrize(
+    ("typed", "spec_id", "words"),
+    [
+        # 4,096 and 131,072 tokens of context, weights of one size: phi3:3.8b-mini-128k-instruct-q4_0 has its digest
+        ("phi3:mini", "phi-3-mini-4k-instruct", "loads another model: phi-3-mini-128k-instruct"),
+        ("qwen3:4b", "qwen3-4b", "loads another model: qwen3-4b-thinking-2507"),
+        ("yi:6b", "yi-6b-chat", "loads another model: yi-1.5-6b-chat"),
+        ("qwen-7b", "qwen1.5-7b-chat", "Qwen/Qwen-7B, is another model"),
+        ("codex", "gpt-5.3-codex", "OpenAI's program"),
+        ("text-davinci-003", "gpt-3.5-turbo-instruct", "a hosted GPT-3.5, no GPT-3"),
+        ("llama-7b", "llama-7b", "first LLaMA, of February 2023"),
+        ("starcoder", "starcoder", "starcoder2-15b"),
+    ],
+)
+def test_a_name_that_others_use_for_another_model_says_so(
+    typed: str, spec_id: str, words: str
+) -> None:
+    """Who means the other model reads that this is not it."""
+    answer = resolve(typed, CATALOGUE)
+    assert answer.spec_id == spec_id
+    assert words in " ".join(answer.notes)
+
+
+@pytest.mark.parametrize(
+    ("family", "spec_id"),
+    [
+        ("falcon", "falcon-h1-7b-instruct"),
+        ("smollm", "smollm3-3b"),
+        ("deepseek", "deepseek-v4-flash-0731"),
+        ("granite", "granite-4.2-8b"),
+    ],
+)
+def test_a_bare_family_is_its_current_generation(family: str, spec_id: str) -> None:
+    """The newest generation that the publisher has, at a size that is judged in full."""
+    assert resolve(family, CATALOGUE).spec_id == spec_id
+
+
 def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
     """What Ollama's runtime file says of a tag can be asked about by that tag."""
     tags = CATALOGUE.runtime("ollama").tags
@@ -327,7 +384,7 @@ def test_the_error_lists_the_nearest_names(typed: str, wanted: str) -> None:
         # a letter too many, too few, doubled in the wrong place, or another
         ("lamma3", "llama-3-8b-instruct"),
         ("gema", "gemma-4-e4b-it"),
-        ("falcn", "falcon-7b-instruct"),
+        ("falcn", "falcon-h1-7b-instruct"),
         ("claud", "claude"),
         ("quen3", "qwen3-8b"),
         ("gpt-2-xll", "gpt2-xl"),
@@ -354,16 +411,47 @@ def test_another_number_is_another_model(typed: str) -> None:
         ("meta-llama/Meta-Llama-3-8B", "llama-3-8b-instruct"),
         ("meta-llama/Llama-3.1-8B", LLAMA),
         ("meta-llama/Meta-Llama-3-70B", "llama-3-70b-instruct"),
+        ("Qwen/Qwen2.5-7B", "qwen2.5-7b-instruct"),
+        ("google/gemma-2-2b", "gemma-2-2b-it"),
+        ("google/gemma-4-12B", "gemma-4-12b-it"),
+        ("mistralai/Mixtral-8x7B-v0.1", "mixtral-8x7b-instruct-v0.1"),
+        ("tiiuae/falcon-7b", "falcon-7b-instruct"),
+        ("Qwen/Qwen3-8B-Base", "qwen3-8b"),
     ],
 )
-def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
+def test_the_repository_of_a_base_model_leads_to_what_was_tuned_from_it(
     typed: str, tuned: str
 ) -> None:
-    """With the maker's name in the repository's or without it: one model is named, and that it may hold other weights."""
+    """It is another model of the same needs: exit 2, and the command that judges them."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     assert caught.value.nearest == (tuned,)
-    assert f"may hold other weights than {tuned}" in str(caught.value)
+    assert f"the base model that {tuned} was tuned from" in str(caught.value)
+    assert caught.value.remedy == f"selfhost check {tuned}"
+
+
+def test_a_larger_model_that_one_was_pruned_from_is_no_base_of_its_size() -> None:
+    """Nemotron Nano 9B v2 was cut from the 12B: its needs are not those of the 12B."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("nvidia/NVIDIA-Nemotron-Nano-12B-v2", CATALOGUE)
+    assert "takes as much" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "opus-mt-en-fr",
+        "qwen-image",
+        "deepseek-ocr",
+        "llama-guard",
+        "OS-Copilot_OS-Shepherd-9B-Q4_K_M.gguf",
+    ],
+)
+def test_a_hint_is_of_the_same_kind_or_absent(typed: str) -> None:
+    """A translator is no Claude Opus, an image model no chat model, and an account no family."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.nearest == ()
 
 
 @pytest.mark.parametrize(
@@ -372,10 +460,7 @@ def test_the_repository_of_a_base_model_says_that_the_tuned_one_is_another(
         "no-such",
         "xyzzy",
         "banana-7b",
-        "orca-mini",
-        "palm-2",
-        "sora-turbo-preview",
-        "chatglm",
+        "veo-turbo-preview",
         "🦙",
     ],
 )
@@ -468,6 +553,8 @@ def test_a_repository_of_mlx_leads_to_the_runtime(typed: str, bits: str) -> None
         ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "llama-3.2-1b-instruct", "Q4_K_M"),
         ("gemma-2-2b-it-Q4_K_M.gguf", "gemma-2-2b-it", "Q4_K_M"),
         ("HuggingFaceTB_SmolLM3-3B-Q4_K_M.gguf", "smollm3-3b", "Q4_K_M"),
+        ("TinyLlama-1.1B-Chat-v1.0.i1-Q4_K_M.gguf", "tinyllama-1.1b-chat-v1.0", "Q4_K_M"),
+        ("NVIDIA-Nemotron-3-Super-120B-A12B-Q4_K_M.gguf", "nemotron-3-super-120b-a12b", "Q4_K_M"),
         ("bartowski_gemma-2-2b-it-IQ4_XS.gguf", "gemma-2-2b-it", "IQ4_XS"),
         ("Mistral-7B-Instruct-v0.3.Q8_0.gguf", MISTRAL, "Q8_0"),
         ("Qwen3-30B-A3B-UD-Q4_K_XL.gguf", "qwen3-30b-a3b", "UD-Q4_K_XL"),

@@ -271,10 +271,45 @@ def test_what_a_file_refers_to_exists() -> None:
         assert facts["model"] not in facts["others"]
         assert facts["why"]
     for facts in common("things")["thing"].values():
-        assert facts["try_instead"]
+        assert facts["try_instead"] or "this catalogue has no" in facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
         assert facts["kind"]
         assert facts["answer"]
+
+
+def test_whether_it_is_current_is_known_of_what_many_people_use() -> None:
+    """Of every open model with a tag of Ollama's or three offers: superseded, something newer beside it, or nothing newer known."""
+    offers: dict[str, int] = {}
+    for line in (SPECS / "common" / "offers.jsonl").read_text(encoding="utf-8").splitlines()[1:]:
+        entry = json.loads(line)
+        offers[entry["model"]] = len(entry["offers"])
+    for model in IDS:
+        spec = spec_of(model)
+        is_used = any(":" in alias for alias in spec.aliases) or offers.get(model, 0) > 2
+        if spec.closed or not is_used:
+            continue
+        upkeep = spec.upkeep
+        assert upkeep.current or upkeep.superseded_by or upkeep.note, model
+        assert not (upkeep.current and upkeep.superseded_by), model
+        assert spec.sources.get("upkeep"), model
+
+
+def test_nothing_newer_of_its_size_is_in_the_catalogue_of_what_is_current() -> None:
+    """What is called current has no later generation beside it: one line's, for the same work, between half and double its size."""
+
+    def line(spec: ModelSpec) -> tuple[object, ...]:
+        stem = re.match(r"[a-z-]*", spec.family or "")
+        return spec.developer, stem and stem[0], spec.uses and spec.uses[0], spec.modality
+
+    models = [spec for spec in map(spec_of, IDS) if not spec.closed and spec.parameters.total]
+    for spec in models:
+        if not spec.upkeep.current:
+            continue
+        for other in models:
+            if line(other) == line(spec) and other.family != spec.family:
+                size = (other.parameters.total or 0) / (spec.parameters.total or 1)
+                is_later = str(other.released)[:10] > str(spec.released)[:10]
+                assert not (is_later and 0.5 < size < 2), (spec.id, other.id)
 
 
 def test_bare_family_names_are_answered() -> None:
@@ -436,6 +471,10 @@ SCALED_CONTEXTS = {
         131_072,
     ),
     **dict.fromkeys(("qwen3-4b", "qwen3-8b", "qwen3-14b", "qwen3-32b", "qwen3-30b-a3b"), 131_072),
+    **dict.fromkeys(("qwen3-235b-a22b", "qwen2-7b-instruct", "qwen2-72b-instruct"), 131_072),
+    **dict.fromkeys((f"qwen2.5-coder-{size}-instruct" for size in ("7b", "14b", "32b")), 131_072),
+    **dict.fromkeys(("glm-4-9b-0414", "glm-4-32b-0414", "qwq-32b", "smollm3-3b"), 131_072),
+    **dict.fromkeys(("qwen3-next-80b-a3b-instruct", "qwen3.5-9b", "qwen3.6-27b"), 1_010_000),
     "nomic-embed-text-v1.5": 8192,
 }
 
@@ -573,6 +612,7 @@ def test_runtime_is_usable(id: str) -> None:
         "serve",
         "default_context_tokens",
         "splits_layers",
+        "leaves_experts",
     }
     assert {
         "install",

@@ -16,7 +16,7 @@ from selfhost.modelfiles.spectext import spec_text
 from selfhost.reports import json as json_report
 
 ROOT = Path(__file__).resolve().parents[2]
-MAKES = {"text", "numbers", "speech", "images", "video"}
+MAKES = {"text", "numbers", "speech", "images", "video", "music"}
 OWN = """schema = 1
 id = "own"
 name = "Own"
@@ -138,10 +138,10 @@ def test_every_shipped_spec_says_what_the_model_is_for(specs: tuple[ModelSpec, .
 def test_the_main_use_fits_the_modality(
     specs: tuple[ModelSpec, ...], uses: Mapping[str, Any]
 ) -> None:
-    """Embedding models make numbers, image models images, the others text; speech models write or
-    speak.
+    """Embedding models make numbers, those of images, video and music these, the others text; speech
+    models write or speak.
     """
-    makes = {"embedding": "numbers", "image": "images"}
+    makes = {"embedding": "numbers", "image": "images", "video": "video", "music": "music"}
     for spec in specs:
         assert spec.uses is not None
         speaks = spec.uses[0] == "speech-synthesis"
@@ -155,10 +155,10 @@ def test_a_text_model_answers_or_is_a_base_model(
     specs: tuple[ModelSpec, ...], uses: Mapping[str, Any]
 ) -> None:
     """Each is one of the two, never both: a base model follows no instructions. What makes a text of
-    another, or judges one, is neither.
+    another, judges one, or only turns pages into text, is neither.
     """
     for spec in specs:
-        if spec.modality in ("text", "vision"):
+        if spec.modality in ("text", "vision") and spec.uses != ("document-reading",):
             assert spec.uses is not None
             answers = any(uses[use]["answers"] for use in spec.uses)
             if answers or spec.uses[0] not in ("rewriting", "translation", "safety"):

@@ -31,7 +31,9 @@ KEYS = {
         "driver",
         "processors",
         "boost_ghz",
+        "tflops",
     },
+    "matrix": {"capability", "names", "flops"},
     "generation": {"capability", "names", "hbm"},
     "maker": {"id", "words"},
     "chip": {"name", "words", "gb_per_s", "least_gb_per_s", "source"},
@@ -42,6 +44,7 @@ KEYS = {
         "least_share",
         "smaller",
         "unpacked_gb_per_s",
+        "tflops",
         "source",
     },
     "pace": {
@@ -176,3 +179,24 @@ def test_memory_on_the_chip_s_package_is_told_from_memory_on_the_board() -> None
     """NVIDIA's pages: TITAN V and V100 have HBM2, TITAN RTX has GDDR6, TITAN Xp GDDR5X."""
     names = ("NVIDIA TITAN V", "Tesla V100-PCIE-16GB", "NVIDIA TITAN RTX", "NVIDIA TITAN Xp")
     assert list(map(gpus.has_hbm, names)) == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "tflops"),
+    [
+        # NVIDIA's architecture papers and data sheets: dense FP16, sums in FP32
+        ("Tesla V100-SXM2-16GB", 125),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA GeForce RTX 3090", 71),
+        ("NVIDIA GeForce RTX 4090", 165),
+        ("NVIDIA L4", 121),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA GeForce RTX 5090", 209),
+        ("AMD Radeon RX 7900 XTX", 123),
+        ("AMD Instinct MI300X", 1307),
+    ],
+)
+def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -> None:
+    peak = gpus.peak_flops(name, gpus.capability_by_name(name))
+    assert peak is not None
+    assert peak / 1e12 == pytest.approx(tflops, rel=0.1)

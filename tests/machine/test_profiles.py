@@ -70,6 +70,19 @@ STATED: dict[str, dict[str, Any]] = {
         "cpu_cores_usable": 4,
         "architecture": "aarch64",
     },
+    # docs.github.com, larger runners: 64 cores, 208 GB for Arm and 256 GB for x64; 5 cores, 14 GB
+    "github-linux-64-core-arm": {
+        "memory_total_bytes": 208 * GIB,
+        "cpu_cores_usable": 64,
+        "architecture": "aarch64",
+    },
+    "github-linux-64-core": {"memory_total_bytes": 256 * GIB, "architecture": "x86_64"},
+    "github-macos-15-xlarge": {"memory_total_bytes": 14 * GIB, "cpu_cores_usable": 5},
+    # docs.gitlab.com, GPU-enabled hosted runners: 4 vCPUs, 15 GB
+    "gitlab-saas-linux-medium-amd64-gpu-standard": {
+        "memory_total_bytes": 15 * GIB,
+        "cpu_cores_usable": 4,
+    },
     # apple.com, MacBook Pro: 546 GB/s
     "macbook-pro-m4-max-48gb": {
         "memory_total_bytes": 48 * GIB,
@@ -205,6 +218,14 @@ def test_only_boards_with_armv8_0_are_said_to_lack_dot_products() -> None:
         ("a3-highgpu-8g", "gcp-a3-highgpu-8g"),
         ("nc4as_t4_v3", "azure-NC4as_T4_v3"),
         ("MacBook-Pro-M4-Max-48GB", "macbook-pro-m4-max-48gb"),
+        ("ubuntu-latest", "github-ubuntu-24.04"),
+        ("macos-latest", "github-macos-15"),
+        ("macos-15", "github-macos-15"),
+        ("windows-latest", "github-windows-2025"),
+        ("ubuntu-latest-8-cores", "github-linux-8-core"),
+        ("linux_16_core_arm", "github-linux-16-core-arm"),
+        ("linux_4_core_gpu", "github-linux-4-core-gpu"),
+        ("saas-linux-medium-amd64-gpu-standard", "gitlab-saas-linux-medium-amd64-gpu-standard"),
     ],
 )
 def test_names(typed: str, name: str) -> None:
@@ -247,6 +268,22 @@ def test_no_two_profiles_share_a_name() -> None:
     assert len(full) == len(names())
     for profile in ALL:
         assert full.get(canonical(profile.short), profile.name) == profile.name
+
+
+def test_labels_of_runners() -> None:
+    """Each names a profile that is there, hides no profile's own name, and says what it leaves open."""
+    from selfhost.core.spelling import canonical
+    from selfhost.machine.named import profile_named
+
+    labels = profiles._labels()
+    assert len(labels) > 20
+    assert {label.profile for label in labels.values()} <= set(names())
+    own = {canonical(part) for profile in ALL for part in (profile.name, profile.short)}
+    assert own.isdisjoint(labels)
+    note = profile_named("ubuntu-latest").note
+    assert note is not None
+    assert "private" in note
+    assert profile_named("ubuntu-24.04").note is None
 
 
 def test_one_name_reads_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,5 +398,6 @@ def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 100])
 def test_the_list_fits_the_terminal(width: int) -> None:
-    """No line is wider than the terminal."""
-    assert max(map(len, plain(profiles_document(ALL), width).splitlines())) <= width
+    """No line is wider than the terminal, but one that is a name: it stays whole to be copied."""
+    lines = plain(profiles_document(ALL), width).splitlines()
+    assert [line for line in lines if len(line) > width and line.strip(" ,") not in names()] == []

@@ -201,10 +201,11 @@ def test_what_metal_leaves_over_is_paced_by_the_processor(gib: int, slower: bool
 
 
 def test_a_processors_pace_is_not_told_of_an_accelerator() -> None:
-    """What the RAM's bandwidth gives says nothing of a card: one of which neither name nor memory is known has no pace, and that never decides."""
+    """What the RAM's bandwidth gives says nothing of a card: one by a maker of whom no card is known has no pace, and that never decides."""
     slow = question(read_bytes={"Q8_0": 400 * GB})
     assert judge(slow, MACHINE).route(offered=True) is Route.API
-    judged = judge(slow, MACHINE.replace(accelerators=(GPU,)))
+    card = GPU.replace(vendor="acme")
+    judged = judge(slow, MACHINE.replace(accelerators=(card,)))
     assert judged.needs is not None
     assert judged.needs.placement == "accelerator"
     assert judged.speed is not None

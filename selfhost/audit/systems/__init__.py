@@ -15,7 +15,15 @@ from functools import lru_cache
 
 from ...core.errors import InputError
 from ...core.json_items import ITEM, Part, Text, parts_of, read_parts
-from ...core.reading import LARGE, Unreadable, encoding_of, open_file, read_some, shown
+from ...core.reading import (
+    LARGE,
+    MAX_STREAM_BYTES,
+    Unreadable,
+    encoding_of,
+    open_file,
+    read_some,
+    shown,
+)
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
 from ._system import Answers, Found, opens
@@ -30,8 +38,6 @@ else:
         return value
 
 
-# of one stream; beyond it lies no fleet, but a stream without end
-MAX_STREAM_BYTES = 16 << 30
 # by which an answer is recognized
 _START = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'
@@ -45,6 +51,9 @@ class Entry:
     """
 
     __slots__ = ("doubled", "fault", "line", "more_doubled", "value")
+    # nobody has read it before, and no line states it alone: see `core.reading.Entry`
+    text: str | None = None
+    is_known = False
 
     def __init__(
         self,

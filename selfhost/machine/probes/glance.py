@@ -18,6 +18,7 @@ from .bandwidth import (
     LEAST_CPU_SHARE,
     SHARE_OF_AVAILABLE,
     Trace,
+    cache_bytes,
     plan_for,
     rate,
 )
@@ -34,6 +35,8 @@ READ_SECONDS, WINDOW_SECONDS = 0.008, 0.002
 FILL_SECONDS, DEADLINE_SECONDS = 0.022, 0.04
 # what a thread has to have filled in time: a core's own caches hold a few MiB
 _LEAST_FILLED = 16 * units.MIB
+# of the caches, what is read at least; in the order in which it was filled it has left them by then
+_LEAST_CACHES = 2
 # a huge page of x86-64 and of 64-bit ARM; what is filled between two looks at the clock
 _HUGE_BYTES = 2 * units.MIB
 _FILL_BYTES = 4 * units.MIB
@@ -88,12 +91,15 @@ def glance(machine: Machine, host: Host | None = None) -> Glance | Unread:
         (machine.memory_available_bytes or 0) // SHARE_OF_AVAILABLE // plan.threads,
     )
     each -= each % _HUGE_BYTES
-    if not each:
-        return _unread("too little free memory for a glance")
+    caches = cache_bytes(host) or 0
+    if not each or each * plan.threads < _LEAST_CACHES * caches:
+        return _unread("a glance reads too little to get past the caches")
     try:
         traces = _traces(plan.threads, plan.cpus, each)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         return _unread(f"the glance failed: {error or type(error).__name__}")
+    if sum(trace.chunk_bytes * len(trace.done) for trace in traces) < _LEAST_CACHES * caches:
+        return _unread("too little could be read in time to get past the caches")
     figure = rate(traces, WINDOW_SECONDS)
     if figure is None:
         return _unread("the threads did not run at the same time")

@@ -36,6 +36,9 @@ def size_of(
     if size_and_files is not None:
         return stated_size(size_and_files)
     if quantization not in BITS_PER_WEIGHT:
+        mix = _mix_of(subject, quantization)
+        if mix is not None:
+            return mix
         return Unread(
             fact="download_bytes",
             reason=(
@@ -67,6 +70,19 @@ def size_of(
         ),
         arithmetic=f"{total:,} parameters × {bits:g} bits / 8",
     )
+
+
+def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
+    """The file of a publisher's own mix; None for a name of none, and without an architecture."""
+    from .mixes import mixed, recipe_of
+
+    architecture, row = subject.architecture, subject.row
+    recipe = recipe_of(quantization, architecture)
+    if recipe is None or not subject.whole or architecture is None or row is None:
+        return None
+    row = as_published(row, subject.spec.released)
+    file = computed_file(architecture, row, recipe, typed_earlier(subject.spec.released))
+    return mixed(quantization, architecture, file)
 
 
 @lru_cache(maxsize=512)

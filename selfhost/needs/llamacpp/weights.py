@@ -52,6 +52,15 @@ def weights_terms(
     replaced.
     """
     architecture, row = subject.architecture, subject.row
+    if subject.whole and architecture is not None and row is not None:
+        recipe = (
+            None
+            if of_file(subject.spec, quantization)
+            else _recipe_of_mix(quantization, architecture)
+        )
+        if recipe is not None:
+            earlier = typed_earlier(subject.spec.released)
+            return [_own_mix(usual(architecture, row, recipe, earlier), row, files)], 0
     if (
         not subject.whole
         or architecture is None
@@ -74,6 +83,15 @@ def weights_terms(
     return _in_layouts(loaded, LAYOUTS[layout_of(instruction_sets)])
 
 
+def _recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
+    """The recipe that a publisher's own mix is nearest to; None for llama-quantize's own names."""
+    if quantization in BITS_PER_WEIGHT:
+        return None
+    from .mixes import recipe_of
+
+    return recipe_of(quantization, architecture)
+
+
 def _follows_the_recipe(files: SizedWeights, computed: SizedWeights) -> bool:
     """True where the published size is near that of llama-quantize's own types."""
     error = files.bytes * _OWN_MIX
@@ -82,10 +100,10 @@ def _follows_the_recipe(files: SizedWeights, computed: SizedWeights) -> bool:
 
 def _own_mix(tensors: tuple[Stored, ...], row: ArchitectureRow, files: SizedWeights) -> Term:
     """A whole file whose publisher chose types of their own."""
-    low = files.bytes - int(files.bytes * _OWN_MIX)
+    low = min(files.low_bytes, files.bytes - int(files.bytes * _OWN_MIX))
     source = f"{files.source}; its tables and output matrix in proportion to {RECIPE}"
     line = f"{files.arithmetic}; the whole file, a mix of its publisher's own"
-    weights = term("weights", files.bytes, How.STATED, source, line, low=low)
+    weights = term("weights", files.bytes, files.how, source, line, low=low, high=files.high_bytes)
     offload = _in_proportion(_offload(tensors, _tied(tensors, row)), tensors, files.bytes)
     return weights.replace(offload=offload)
 

@@ -23,13 +23,21 @@ from .memory import host_high, host_low, memory_check, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
-from .speed import WIDE_PACE, offloaded_picture_check, picture_check, speed_check
+from .speed import (
+    MADE,
+    WIDE_PACE,
+    made_by_parts_check,
+    made_on_processor_check,
+    speed_check,
+    work_check,
+)
 from .weights import kept_elsewhere, weights_check
 
 __all__ = [
     "CHECKS",
     "CODES",
     "OPEN_PURPOSES",
+    "MADE",
     "WIDE_PACE",
     "Finding",
     "Outcome",
@@ -46,17 +54,18 @@ __all__ = [
     "kept_elsewhere",
     "license_guessed",
     "lies_in_memory",
+    "made_by_parts_check",
+    "made_on_processor_check",
     "memory_check",
     "once_idle",
     "open_for",
     "open_purposes",
     "openness_check",
-    "offloaded_picture_check",
-    "picture_check",
     "reserve_of",
     "runtime_check",
     "speed_check",
     "stored_in_memory",
     "weights_check",
+    "work_check",
     "worst_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
@@ -13,6 +13,11 @@ from ...needs.records import Needs
 from ..placement import emptied, free_bytes, metal_limits, room_of
 from .memory import host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .record import Words
 
 # what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on
 # installing for ROCm)
@@ -230,7 +235,7 @@ class _Held:
         return " and ".join(counted) or "the accelerator"
 
     def finding(
-        self, outcome: Outcome, code: str, reason: str, remedy: str | None = None
+        self, outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
     ) -> Finding:
         """A finding of their whole share."""
         return _counted(self.share, self.has, outcome, code, reason, remedy)
@@ -248,7 +253,7 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
         "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
         f" read: {why.reason}."
     )
-    return held.finding(Outcome.UNKNOWN, "accelerator-unread", reason, why.remedy)
+    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, why.remedy)
 
 
 def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
@@ -268,16 +273,22 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
         share, has, devices = held.sizes[worst], rooms[worst], [held.devices[worst]]
         name, on = devices[0].name, f"one of {on}"
     if could and not now_only:
-        free = sum(device.memory_free_bytes or 0 for device in devices)
-        reason = (
-            f"{name} has room for the {binary(share)} it needs there, but only {binary(free)} are"
-            " free now."
-        )
+
+        def busy() -> str:
+            free = sum(device.memory_free_bytes or 0 for device in devices)
+            return (
+                f"{name} has room for the {binary(share)} it needs there, but only {binary(free)}"
+                " are free now."
+            )
+
         remedy = "close the other programs that use the GPU"
-        return _counted(share, has, Outcome.WARN, "accelerator-not-now", reason, remedy)
-    reason = f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
+        return _counted(share, has, Outcome.WARN, "accelerator-not-now", busy, remedy)
+
+    def small() -> str:
+        return f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
+
     remedy = what_is_smaller(held.terms, held.has)
-    return _counted(share, has, Outcome.FAIL, "accelerator-too-small", reason, remedy)
+    return _counted(share, has, Outcome.FAIL, "accelerator-too-small", small, remedy)
 
 
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
@@ -286,8 +297,10 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
         return held.finding(
             Outcome.WARN,
             "accelerator-shared-out",
-            f"No single accelerator holds it. Split across {len(held.places)} with FSDP or ZeRO-3,"
-            f" it needs up to {binary(max(held.sizes))} on each.",
+            lambda: (
+                f"No single accelerator holds it. Split across {len(held.places)} with FSDP or"
+                f" ZeRO-3, it needs up to {binary(max(held.sizes))} on each."
+            ),
             "train with `accelerate launch` and FSDP:"
             " https://huggingface.co/docs/transformers/fsdp",
         )
@@ -295,18 +308,25 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
         return held.finding(
             Outcome.WARN,
             "accelerator-partly",
-            f"{held.name} holds one part at a time, up to {binary(held.share)}; the others wait in"
-            " RAM.",
+            lambda: (
+                f"{held.name} holds one part at a time, up to {binary(held.share)}; the others wait"
+                " in RAM."
+            ),
         )
     if needs.placement == "split":
         return held.finding(
             Outcome.WARN,
             "accelerator-partly",
-            f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
+            lambda: f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
             _what_fits_whole(needs, held.has),
         )
-    reason = f"It fits completely on {held.name}: {binary(held.share)} of {binary(held.has)}."
-    return held.finding(Outcome.PASS, "accelerator-fits", reason + profile_doubt(machine))
+    has = held.has
+
+    def words() -> str:
+        reason = f"It fits completely on {held.name}: {binary(held.share)} of {binary(has)}."
+        return reason + profile_doubt(machine)
+
+    return held.finding(Outcome.PASS, "accelerator-fits", words)
 
 
 _WEIGHTS = ("weights", "repacked_weights")
@@ -335,10 +355,19 @@ def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) 
     """The accelerator's finding of what is judged, with that of the same accelerator once
     others have left it, and its pace there.
     """
-    there = held.reason + (f" Once idle, it would reach {units.speed(*pace)}." if pace else "")
+
+    def there() -> str:
+        return held.reason + (f" Once idle, it would reach {units.speed(*pace)}." if pace else "")
+
     if chosen.outcome is Outcome.PASS:
-        return held.replace(reason=f"{there} Until then it runs in RAM.")
-    return chosen.replace(reason=f"{chosen.reason} {there}", remedy=held.remedy)
+        return _reworded(held, lambda: (f"{there()} Until then it runs in RAM.", held.remedy))
+    return _reworded(chosen, lambda: (f"{chosen.reason} {there()}", held.remedy))
+
+
+def _reworded(finding: Finding, words: Words) -> Finding:
+    """The finding with another reason and remedy."""
+    fields = [name for name in Finding._fields if name not in ("reason", "remedy")]
+    return Finding.worded_when_read({name: getattr(finding, name) for name in fields}, words)
 
 
 # ------------------------------------------------------------------ kernels of a quantization
@@ -402,19 +431,26 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _counted(
-    share: int, has: int | None, outcome: Outcome, code: str, reason: str, remedy: str | None
+    share: int,
+    has: int | None,
+    outcome: Outcome,
+    code: str,
+    reason: Callable[[], str],
+    remedy: str | None,
 ) -> Finding:
     """A finding of so many bytes that accelerators hold, against what they have."""
-    return Finding(
-        check="accelerator",
-        outcome=outcome,
-        code=code,
-        needs=share,
-        has=has,
-        short=None if has is None else max(0, share - has),
-        unit="bytes",
-        reason=reason,
-        remedy=remedy,
+    return Finding.worded_when_read(
+        {
+            "check": "accelerator",
+            "outcome": outcome,
+            "code": code,
+            "needs": share,
+            "has": has,
+            "short": None if has is None else max(0, share - has),
+            "unit": "bytes",
+            "reserve_bytes": None,
+        },
+        lambda: (reason(), remedy),
     )
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # whichever is less (assumed)
 DISK_MARGIN_BYTES = 5 * GIB
 DISK_MARGIN_SHARE = 0.05
+# of which the share is more than that surely
+_LARGE_DISK_BYTES = 21 * DISK_MARGIN_BYTES
 # the variable that moves the folder in which a runtime stores models
 _STORE_VARIABLES = {
     "huggingface": "HF_HOME",
@@ -211,13 +213,16 @@ def _too_small(storing: _Storing) -> Finding | None:
 
         return storing.worded_when_read(Outcome.FAIL, "disk-too-small", words)
     if free is None and total is not None and size > total:
-        return storing.finding(
-            Outcome.FAIL,
-            "disk-too-small",
-            f"{storing.what} needs {decimal(size)}; {storing.where} has only {decimal(total)} in"
-            f" total{storing.under_quota}.{storing.perhaps_here}",
-            _move_store(storing.purpose),
-        ).replace(has=total, short=size - total)
+
+        def words_of_total() -> tuple[str, str]:
+            reason = (
+                f"{storing.what} needs {decimal(size)}; {storing.where} has only {decimal(total)}"
+                f" in total{storing.under_quota}.{storing.perhaps_here}"
+            )
+            return reason, _move_store(storing.purpose)
+
+        finding = storing.worded_when_read(Outcome.FAIL, "disk-too-small", words_of_total)
+        return finding.replace(has=total, short=size - total)
     return None
 
 
@@ -273,11 +278,15 @@ def _quota_unread(storing: _Storing) -> Finding | None:
     assert free is not None
     for quota in storing.machine.unread:
         if quota.fact.startswith(prefix):
-            reason = (
-                f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)} free,"
-                f" but a quota may leave you less: {quota.reason}."
-            )
-            return storing.finding(Outcome.WARN, "disk-assumed", reason, quota.remedy)
+
+            def words(quota: Unread = quota) -> tuple[str, str | None]:
+                reason = (
+                    f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)}"
+                    f" free, but a quota may leave you less: {quota.reason}."
+                )
+                return reason, quota.remedy
+
+            return storing.worded_when_read(Outcome.WARN, "disk-assumed", words)
     return None
 
 
@@ -296,11 +305,14 @@ def _by_margin(storing: _Storing) -> Finding:
     assert free is not None
     margin = disk_margin_bytes(storing.total)
     if size + margin > free:
-        return storing.finding(
+        return storing.worded_when_read(
             Outcome.WARN,
             "disk-tight",
-            f"{storing.what} fits, but leaves only {decimal(free - size)} free in {storing.where}.",
-            f"free {decimal(size + margin - free)} more to keep a safety margin",
+            lambda: (
+                f"{storing.what} fits, but leaves only {decimal(free - size)} free in"
+                f" {storing.where}.",
+                f"free {decimal(size + margin - free)} more to keep a safety margin",
+            ),
         )
 
     def words() -> tuple[str, None]:
@@ -322,24 +334,40 @@ def _on_assumed_space(storing: _Storing, finding: Finding) -> Finding:
     machine, place, total, size = storing.machine, storing.place, storing.total, storing.size
     if size is None or (total is not None and size > total):
         return finding
-    reason = f"{storing.what} needs {decimal(size)}; the free space is assumed"
-    if place is not None and total is not None:
-        reason += (
-            f": {place.shown} has {decimal(total)} in total, and how much of it is free is not"
-            " stated."
+
+    def words() -> tuple[str, str]:
+        reason = f"{storing.what} needs {decimal(size)}; the free space is assumed"
+        if place is not None and total is not None:
+            reason += (
+                f": {place.shown} has {decimal(total)} in total, and how much of it is free is not"
+                " stated."
+            )
+        else:
+            reason += f": {machine.why_unread(_unread_fact(storing)).reason}."
+        margin = disk_margin_bytes(total)
+        return (
+            reason + profile_doubt(machine),
+            f"check that {decimal(size + margin)} are free there",
         )
-    else:
-        reason += f": {machine.why_unread(_unread_fact(storing)).reason}."
-    return finding.replace(
-        outcome=Outcome.WARN,
-        code="disk-assumed",
-        reason=reason + profile_doubt(machine),
-        remedy=f"check that {decimal(size + disk_margin_bytes(total))} are free there",
+
+    return Finding.worded_when_read(
+        {
+            **{name: getattr(finding, name) for name in _FIGURES},
+            "outcome": Outcome.WARN,
+            "code": "disk-assumed",
+        },
+        words,
     )
+
+
+# of a finding, all but its outcome and its words
+_FIGURES = ("check", "needs", "has", "short", "unit", "reserve_bytes")
 
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
     """What should stay free of a volume of that size; None is not known."""
+    if total_bytes is None or total_bytes >= _LARGE_DISK_BYTES:
+        return DISK_MARGIN_BYTES
     return min(DISK_MARGIN_BYTES, int((total_bytes or 2**62) * DISK_MARGIN_SHARE))
 
 

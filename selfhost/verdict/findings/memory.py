@@ -205,15 +205,15 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     most = min(sums.capacities, default=None)
     if is_host_alone and most is not None and known_bytes > most and why is not None:
-        reason = (
-            f"It needs more than the {binary(most)} that {sums.giver} has; how much more is not"
-            f" known: {why.reason}."
-        )
+        said = why.reason
         return sums.finding(
             Outcome.FAIL,
             "memory-too-small",
             most,
-            lambda: reason,
+            lambda: (
+                f"It needs more than the {binary(most)} that {sums.giver} has; how much more is"
+                f" not known: {said}."
+            ),
             "use a smaller quantization or a smaller model",
         )
     if why is None:
@@ -306,20 +306,20 @@ def _not_now(sums: _Sums) -> Finding | None:
     assert ceiling is not None
     if sums.basis != "default":
         return None
-    if sums.now is None:
-        free = "how much is free now could not be read"
+    now = sums.now
+    remedy: str | None = "close other programs first"
+    if now is None:
         remedy = sums.machine.why_unread("memory_available_bytes").remedy
-    else:
-        free, remedy = f"only {binary(sums.now)} are free now", "close other programs first"
-    return sums.finding(
-        Outcome.WARN,
-        "memory-not-now",
-        ceiling,
-        lambda: (
+
+    def reason() -> str:
+        free = "how much is free now could not be read"
+        if now is not None:
+            free = f"only {binary(now)} are free now"
+        return (
             f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}), but {free}."
-        ),
-        remedy,
-    )
+        )
+
+    return sums.finding(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
 
 
 def _fits(sums: _Sums) -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ...core import units
 from ...core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from .record import Finding, Outcome
@@ -9,7 +11,7 @@ from .record import Finding, Outcome
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..speed import PaceRange
+    from ..speed import PaceRange, Speed
     from .record import Words
 
 # where the fast end is more than this times the slow one, a measurement narrows the range
@@ -76,52 +78,124 @@ def speed_check(
     return finding(Outcome.PASS, "speed-comfortable")
 
 
-# by how a model is offloaded, how much longer a picture takes: FLUX.1 [dev] with 50 steps on an
-# A100 in 26 seconds, 56 with enable_model_cpu_offload, 5 minutes with
-# enable_sequential_cpu_offload; in nf4 28 and 39 (matiasbattaglia.com, 2025-06-09)
-_OFFLOADED_PICTURES = {
+# from here on work is a matter of hours: a picture in ten minutes, audio slower than it is heard, a
+# million tokens of training in a day. Nothing is said of documents
+_SLOW: Mapping[str, tuple[float, str, str]] = {
+    "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
+    "seconds_per_audio_minute": (60, "speed-slow", "choose a smaller model, or use a GPU"),
+    "trained_tokens_per_second": (
+        1e6 / 86_400,
+        "speed-slow",
+        "train a smaller model, or use a GPU",
+    ),
+}
+_HOW_LONG = {
     "model": (
         "A picture takes longer than on a GPU that holds all of the model, because its parts move"
-        " to the GPU in turn: 1.4 to 2.2 times as long with FLUX.1 [dev] on an A100."
+        " to the GPU in turn"
     ),
     "sequential": (
         "A picture takes much longer than on a GPU that holds all of the model, because every layer"
-        " moves to the GPU at each step: 12 times as long with FLUX.1 [dev] on an A100."
+        " moves to the GPU at each step"
     ),
+    "processor": "A picture takes much longer on a CPU than on a GPU",
 }
 
 
-def offloaded_picture_check(way: str) -> Finding:
-    """Of a picture on a GPU that the model's parts come to in turn; `way` as of
+# what models make whose work nothing estimates: by modality, and the sentence of a CPU
+_RESULTS = {"video": "A video", "music": "A piece of music"}
+MADE = {
+    "video": "How long a video takes on a CPU is not known: hours to days. A small model took four"
+    " minutes for five seconds of video on an RTX 4090.",
+    "music": "How long a piece of music takes on a CPU is not known: minutes to hours.",
+}
+_LONGER = {
+    "model": "takes longer than on a GPU that holds all of the model, because its parts move to the"
+    " GPU in turn",
+    "sequential": "takes much longer than on a GPU that holds all of the model, because every layer"
+    " moves to the GPU at each step",
+}
+
+
+def made_by_parts_check(way: str, modality: str) -> Finding:
+    """Of what a model of MADE makes on a GPU that the model's parts come to in turn; `way` as of
     `needs.records.Offloaded`.
     """
     return Finding(
         check="speed",
         outcome=Outcome.WARN,
         code="speed-picture",
-        reason=_OFFLOADED_PICTURES[way],
+        reason=f"{_RESULTS[modality]} {_LONGER[way]}.",
         remedy="use a GPU with more memory, or an API",
     )
 
 
-def picture_check() -> Finding:
-    """Of a picture on a CPU, whose time nothing estimates: a warning, so that nobody takes it for
-    the seconds of a GPU.
-
-    The example: Stable Diffusion 1.5, 25 steps, 512 x 512 pixels, float32, two Xeon E5-2690 v4 in
-    600 seconds, an RTX 3060 in 5 (z4ng1ew/Stable-diffusion-local-inference@0eb354de, README.md).
+def made_on_processor_check(modality: str) -> Finding:
+    """Of what a model of MADE makes on a CPU: a warning, so that nobody takes its time for that of
+    a GPU. The example: Wan 2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md).
     """
-    reason = (
-        "How long a picture takes on a CPU is not known: minutes to hours. A small model took ten"
-        " minutes on 28 cores, and five seconds on an RTX 3060."
-    )
     return Finding(
         check="speed",
         outcome=Outcome.WARN,
         code="speed-picture",
-        reason=reason,
+        reason=MADE[modality],
         remedy="use a GPU that holds the model, or an API",
     )
+
+
+def work_check(speed: Speed, *, offload: str | None, on_processor: bool) -> Finding:
+    """Of work that is no text: a warning where it takes hours, and of pictures where no GPU holds
+    all of the model; an unknown that never decides where nothing tells the pace.
+
+    `offload` as of `needs.records.Offloaded`; `on_processor`: no GPU computes it.
+    """
+    way = offload or ("processor" if on_processor else "")
+    of_picture = speed.unit == "seconds_per_image" and way in _HOW_LONG
+    limit, code, remedy = _SLOW.get(speed.unit, (None, "speed-slow", _FASTER))
+
+    def finding(
+        outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+    ) -> Finding:
+        fields = {
+            "check": "speed",
+            "outcome": outcome,
+            "code": code,
+            "needs": limit,
+            "has": None if speed.work is None else speed.work.likely,
+            "short": None,
+            "unit": speed.unit,
+            "reserve_bytes": None,
+        }
+        return Finding.worded_when_read(fields, lambda: (reason(), remedy))
+
+    if of_picture:
+        return finding(Outcome.WARN, code, lambda: f"{_HOW_LONG[way]}{_how_long(speed)}.", remedy)
+    if speed.work is None:
+        return finding(
+            Outcome.UNKNOWN,
+            "speed-not-known",
+            lambda: f"The speed cannot be estimated: {speed.how}.",
+        )
+    if limit is not None and _is_slow(speed, limit):
+        return finding(Outcome.WARN, code, lambda: f"This takes long{_how_long(speed)}.", remedy)
+    return finding(Outcome.PASS, "speed-comfortable", lambda: f"Expect{_how_long(speed)[1:]}.")
+
+
+def _how_long(speed: Speed) -> str:
+    """`: about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
+    if speed.work is None:
+        return f". How long is not known: {speed.how}"
+    ends = units.work_ends(speed.work.low, speed.work.high, speed.unit)
+    return f": about {units.work(speed.work.likely, speed.unit)} ({ends})"
+
+
+def _is_slow(speed: Speed, limit: float) -> bool:
+    """Beyond the limit in seconds, or below it in tokens a second."""
+    if speed.work is None:
+        return False
+    if speed.unit.startswith("seconds"):
+        return speed.work.likely > limit
+    return speed.work.likely < limit
 
 
 def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:

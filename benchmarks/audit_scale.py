@@ -1,0 +1,190 @@
+"""How long `selfhost audit` takes for a fleet, how much memory, and whether it gives the verdicts
+that one machine after the other gets.
+
+Makes the fleet itself: every profile of specs/machines and every recorded machine of tests/machines
+as a shape, some far more frequent than others; memory, free space, what accelerators have free and
+bandwidths differ from machine to machine, and some shapes lack a fact. Seeded: two runs make the
+same file. Run it from the repository:
+
+    python benchmarks/audit_scale.py --machines 100000 --models 3
+    python benchmarks/audit_scale.py --machines 100000 --models all
+    python benchmarks/audit_scale.py --machines 2000 --models 8 --compare
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfhost.api import FleetJudge, open_catalogue
+from selfhost.audit.judging import judge_with
+from selfhost.audit.machines import load_machines
+from selfhost.audit.policy import read_policy
+from selfhost.audit.run import run_audit
+from selfhost.core.tomlfile import Document
+from selfhost.machine import profiles, reader
+
+ROOT = Path(__file__).resolve().parent.parent
+TODAY = "2026-11-21"
+LACKING = (
+    "memory_available_bytes",
+    "memory_limit_bytes",
+    "cpu_cores_usable",
+    "accelerators",
+    "runtimes",
+)
+MIB = 1 << 20
+
+
+def shapes(rng: random.Random) -> list[dict[str, Any]]:
+    """The records that the fleet is made of, in an order by chance: the first are the frequent."""
+    known = [profiles.load(name).machine for name in profiles.names()]
+    for folder in sorted((ROOT / "tests" / "machines").glob("*/root")):
+        known.append(reader.read(root=folder))
+    records = [machine.to_json() for machine in known]
+    for record in records:
+        # machines that run, not ones that are planned
+        record["planning"] = False
+        if rng.random() < 0.15:
+            record[rng.choice(LACKING)] = None
+        record["measured"] = rng.random() < 0.6
+    rng.shuffle(records)
+    return records
+
+
+def fleet(count: int, rng: random.Random) -> Iterator[dict[str, Any]]:
+    """So many records."""
+    kinds = shapes(rng)
+    weights = [1 / (place + 1) ** 0.7 for place in range(len(kinds))]
+    for number, kind in enumerate(rng.choices(kinds, weights, k=count)):
+        record = dict(kind)
+        is_measured = record.pop("measured")
+        record["name"] = f"host-{number:07d}"
+        record["labels"] = {"site": f"s{rng.randrange(20)}"}
+        second = rng.randrange(86_400)
+        record["read_at"] = (
+            f"2026-11-{rng.randrange(1, 21):02d}T"
+            f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
+        )
+        differ(record, rng, is_measured=is_measured)
+        yield record
+
+
+def differ(record: dict[str, Any], rng: random.Random, *, is_measured: bool) -> None:
+    """Give a machine numbers of its own."""
+    total = record["memory_total_bytes"]
+    if total:
+        if record["system"] != "macos":
+            # what firmware and kernel keep differs from machine to machine
+            total -= rng.randrange(0, 16 * MIB, 4096)
+        limit = min(total, record["memory_limit_bytes"] or total)
+        record["memory_total_bytes"] = total
+        if record["memory_limit_bytes"] is not None:
+            record["memory_limit_bytes"] = limit
+        record["memory_available_bytes"] = int(limit * rng.uniform(0.2, 0.97))
+    if record["disks"]:
+        free = rng.uniform(0.02, 1)
+        record["disks"] = [
+            {**disk, "free_bytes": int((disk["total_bytes"] or 500e9) * free)}
+            for disk in record["disks"]
+        ]
+    # most accelerators are idle; others hold any part of one
+    used = rng.choice([4, 4, 4, 450, rng.randrange(4, 8000)]) * MIB
+    if record["accelerators"]:
+        record["accelerators"] = [
+            {**card, "memory_free_bytes": card["memory_total_bytes"] - used}
+            if (card["memory_total_bytes"] or 0) > used and not card["unified"]
+            else card
+            for card in record["accelerators"]
+        ]
+    if is_measured:
+        usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
+        record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.7, 1.3))
+
+
+def policy_text(models: str) -> str:
+    """A policy of so many models, spread over the catalogue; `all` takes each with open weights."""
+    catalogue = open_catalogue()
+    names = [name for name in catalogue.ids() if not catalogue.spec(name).closed]
+    if models != "all":
+        names = names[:: max(1, len(names) // int(models))][: int(models)]
+    return "schema = 1\n" + "".join(f'[[model]]\nname = "{name}"\n' for name in names)
+
+
+def timed(policy: Path, records: Path) -> None:
+    """The command, as people start it."""
+    load = os.getloadavg()[0]
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    words = [sys.executable, "-m", "selfhost", "audit", str(policy), "--machines", str(records)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    wall = time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(done.stdout.partition("\n\n")[0])
+    print(
+        f"exit code {done.returncode}; wall {wall:.1f} s, CPU {cpu:.1f} s, peak of the largest"
+        f" process {after.ru_maxrss / 1024:.0f} MiB; load {load:.1f} on {os.cpu_count()} cores"
+    )
+
+
+def compared(policy: Path, records: Path) -> int:
+    """How many verdicts differ from those given one by one."""
+    read = read_policy(Document.read(str(policy)))
+    machines = load_machines(str(records)).machines
+    judge = FleetJudge(open_catalogue(), TODAY)
+    by_one = judge_with(open_catalogue(), TODAY)
+    begun = time.process_time()
+    at_once = run_audit(read, machines, by_one, today=TODAY, at_once=judge)
+    rows = list(at_once.rows)
+    middle = time.process_time()
+    one_by_one = run_audit(read, machines, by_one, today=TODAY)
+    ended = time.process_time()
+    different = sum(key(row) != key(own) for row, own in zip(rows, one_by_one.rows, strict=True))
+    print(
+        f"{len(rows):,} pairs, {different} different;"
+        f" CPU {middle - begun:.1f} s at once with all rows, {ended - middle:.1f} s one by one"
+    )
+    return different
+
+
+def key(row: Any) -> tuple[Any, ...]:
+    """All that a row says but its words."""
+    return (
+        row.machine, row.wanted.label, row.result, row.exit_code, row.route, row.failed,
+        row.undecided, row.excepted,
+    )  # fmt: skip
+
+
+def main() -> int:
+    """Make the fleet and the policy, and run."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--machines", type=int, default=10_000)
+    parser.add_argument("--models", default="3")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--compare", action="store_true", help="judge one by one too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        records, policy = Path(folder, "fleet.jsonl"), Path(folder, "audit.toml")
+        with records.open("w") as file:
+            for record in fleet(options.machines, random.Random(options.seed)):
+                file.write(json.dumps(record) + "\n")
+        policy.write_text(policy_text(options.models))
+        print(f"{options.machines:,} machines, {records.stat().st_size / 1e6:.0f} MB of records")
+        if options.compare:
+            return 1 if compared(policy, records) else 0
+        timed(policy, records)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,586 @@
+"""How large the container or service of a model must be: what it cannot give back, what it grows
+to, the page cache it wants for its pace, and the option that bounds each growth.
+
+The rule was held against llama-server in control groups: `benchmarks/measure_size.py`,
+`tests/truth/llamacpp_groups.json`.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.service import Service
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core import units
+from ..core.errors import SelfhostError
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.changes import ASSUMED_SETS
+from ..machine.record import (
+    MAX_DISK_BYTES,
+    MAX_MEMORY_BYTES,
+    PURPOSES,
+    Accelerator,
+    Disk,
+    Machine,
+)
+from ..needs.records import MemoryNeed, Needs, Term
+from ..verdict.placement import smallest_device_bytes
+from ..verdict.question import GENERATING, architectures
+from ..verdict.record import Outcome, Verdict
+from .commands import CHECKPOINTS_WORTH_BOUNDING
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
+# Linux, pgtable_64_types.h)
+_PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
+# where a file of one's own is put
+MODELS_FOLDER = "/models"
+
+
+class Growth(Record):
+    """What a server comes to hold beside its request. `bytes` at most, with `bound`, the option
+    or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
+    grows to without; None where that is not known or nothing bounds it.
+    """
+
+    name: str
+    bytes: int
+    bound: str = ""
+    unbound_bytes: int | None = None
+    why: str
+    arithmetic: str
+
+
+class Held(Record):
+    """What one accelerator holds: `bytes` of its memory at most; `vendor` and `name` are of the
+    card, "" where none was named.
+    """
+
+    vendor: str
+    name: str
+    bytes: int
+
+
+class ContainerSize(Record):
+    """What the container or service of one model takes, in bytes.
+
+    `request_bytes` cannot be reclaimed (the likely figure). `page_cache_bytes` are the mapped
+    weights that each token reads, and the program: reclaimable, but without them the pace
+    collapses. `limit_bytes` is the most of both and of all `growths`. Without the page cache in it
+    llama-server was killed while its own memory was within the rest
+    (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the kernel gives
+    up. `passing_bytes`
+    lie in the page cache after loading and may go. `per_user_bytes` is what one more user takes
+    beside a conversation in the prompt cache; 0 where nothing is kept. `disk_bytes` is None where
+    the size of the files is not known. `image` is None where no publisher offers one. `arguments`
+    go behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
+    downloads the model once it runs, "" where it does so by itself.
+    """
+
+    asked: str
+    model: ModelSpec
+    workload: Workload
+    runtime: RuntimeSpec
+    needs: Needs
+    request_bytes: int
+    limit_bytes: int
+    page_cache_bytes: int
+    passing_bytes: int
+    growths: tuple[Growth, ...]
+    per_user_bytes: int
+    disk_bytes: int | None
+    accelerators: tuple[Held, ...]
+    shared_memory_bytes: int
+    image: str | None
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = {}
+    fetch: str = ""
+    needs_login: bool = False
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The container's object in `selfhost size --format json`, as a dict."""
+        # reports import this module, so that it cannot import them
+        from importlib import import_module
+
+        document: dict[str, Any] = import_module("selfhost.reports.size_json").container(self)
+        return document
+
+    @property
+    def image_arguments(self) -> tuple[str, ...]:
+        """Those that the image takes, reachable from outside of the container."""
+        service = self.runtime.service
+        if service is None or not self.arguments:
+            return ()
+        first = (service.model_option,) if service.model_option else ()
+        return (*first, *self.arguments, *service.listen.split())
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """The server and its arguments where no image is used."""
+        service = self.runtime.service
+        if service is None or not self.arguments:
+            return tuple(self.runtime.serve.split())
+        return (*service.program.split(), *self.arguments)
+
+    @property
+    def files_are_yours(self) -> bool:
+        """The command loads a file that you put into `MODELS_FOLDER`."""
+        return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
+
+    @property
+    def reserve_bytes(self) -> int:
+        """What a scheduler must reserve for it to keep its pace: the request and the page cache."""
+        return self.request_bytes + self.page_cache_bytes
+
+    @property
+    def disk_update_bytes(self) -> int | None:
+        """Two copies: the new files are downloaded before the old ones go."""
+        return None if self.disk_bytes is None else 2 * self.disk_bytes
+
+    @property
+    def seconds_to_start(self) -> int:
+        """How long downloading and loading may take before a probe gives up: the download at
+        `ASSUMED_RATE` where none was stated, and five minutes.
+        """
+        rate = self.workload.download_bytes_per_second or ASSUMED_RATE
+        return 300 + (self.disk_bytes or 0) // rate
+
+
+# of a download, where none was stated: 40 Mbit/s (assumed)
+ASSUMED_RATE = 5_000_000
+
+
+def node() -> Machine:
+    """The machine that a container is sized for where none is named: Linux on x86-64-v3 without an
+    accelerator.
+    """
+    return Machine(
+        name="a node",
+        planning=True,
+        system="linux",
+        architecture="x86_64",
+        instruction_sets=ASSUMED_SETS["x86_64"],
+        accelerators=(),
+        runtimes=(),
+    )
+
+
+def without_bounds(machine: Machine) -> Machine:
+    """The machine with memory and disk enough for anything, and no model on it: how much it takes
+    is what is asked.
+    """
+    disks = [
+        Disk(purpose=purpose, path="/", free_bytes=MAX_DISK_BYTES, writable=True)
+        for purpose in PURPOSES
+    ]
+    return machine.replace(
+        planning=True,
+        memory_total_bytes=MAX_MEMORY_BYTES,
+        memory_limit_bytes=MAX_MEMORY_BYTES,
+        memory_available_bytes=MAX_MEMORY_BYTES,
+        disks=tuple(disks),
+        models_present=(),
+    )
+
+
+def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
+    """The smallest accelerator that holds the model, where its runtime needs one and the machine
+    has none; None where nothing is missing.
+    """
+    runtime, needs = _runtime(verdict, catalogue), verdict.needs
+    if runtime is None or needs is None or needs.memory is None or verdict.machine.accelerators:
+        return None
+    if not runtime.wants_gpu(verdict.workload.quantization):
+        return None
+    service = runtime.service
+    return Accelerator(
+        vendor=service.vendor if service is not None and service.vendor else "unknown",
+        name="",
+        memory_total_bytes=smallest_device_bytes(needs.memory),
+        unified=False,
+    )
+
+
+def size_of(
+    verdict: Verdict, catalogue: Catalogue, *, prompt_cache_bytes: int | None = None
+) -> ContainerSize:
+    """The size of a container for what was judged on `verdict.machine`. `prompt_cache_bytes` bounds
+    what the server keeps of earlier prompts; None: one conversation of each user, at most what it
+    keeps unless told.
+
+    Raises `SelfhostError` where what the model takes is not known, and where it runs in no such
+    container.
+    """
+    needs, runtime = verdict.needs, _runtime(verdict, catalogue)
+    if needs is None or needs.memory is None or runtime is None:
+        raise _unsized(verdict)
+    _refuse_what_fails(verdict)
+    service, memory = runtime.service, needs.memory
+    mapped, kept = _mapped_and_kept(memory, service)
+    server = _server(verdict, runtime, catalogue)
+    growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
+    accelerators = _accelerators(memory, verdict.machine)
+    shared = _shared_memory(service, len(accelerators))
+    growths += [each for each in (shared, _driver(service, len(accelerators))) if each is not None]
+    # of the program's own pages the mapped ones are page cache too
+    code = service.mapped_program_bytes if service is not None else 0
+    most = sum(term.high_bytes for term in kept) - code + sum(each.bytes for each in growths)
+    page_cache = sum(term.bytes for term in mapped) + code
+    growths.append(_page_tables(most + page_cache + memory.evictable_bytes))
+    arguments, environment, fetch = _to_start(verdict, runtime, growths)
+    vendor = accelerators[0].vendor if accelerators else ""
+    return ContainerSize(
+        asked=verdict.asked,
+        model=verdict.model,
+        workload=verdict.workload,
+        runtime=runtime,
+        needs=needs,
+        request_bytes=sum(term.bytes for term in kept) - code,
+        limit_bytes=most + page_cache + growths[-1].bytes,
+        page_cache_bytes=page_cache,
+        passing_bytes=memory.evictable_bytes,
+        growths=tuple(growths),
+        per_user_bytes=server.conversation_bytes,
+        disk_bytes=needs.disk_bytes,
+        accelerators=accelerators,
+        shared_memory_bytes=0 if shared is None else shared.bytes,
+        image=None if service is None else service.images.get(vendor, service.image),
+        arguments=arguments,
+        environment=environment,
+        fetch=fetch,
+        needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
+        notes=verdict.understood_as,
+    )
+
+
+def _mapped_and_kept(memory: MemoryNeed, service: Service | None) -> tuple[list[Term], list[Term]]:
+    """The terms in RAM: weights as page cache, and what cannot be reclaimed."""
+    host = [term for term in memory.terms if term.where == "host"]
+    is_mapped = service is not None and service.maps_files
+    mapped = [term for term in host if is_mapped and term.may_be_mapped]
+    return mapped, [term for term in host if term not in mapped]
+
+
+def _runtime(verdict: Verdict, catalogue: Catalogue) -> RuntimeSpec | None:
+    name = verdict.workload.runtime
+    return None if name is None else catalogue.runtime(name)
+
+
+def _unsized(verdict: Verdict) -> SelfhostError:
+    """Why nothing can be said of its memory."""
+    name = verdict.model.name
+    if verdict.model.closed:
+        return SelfhostError(
+            f"{name} cannot be hosted: its weights were never published",
+            remedy=f"see what is like it: selfhost check {verdict.asked}",
+        )
+    unknown = verdict.needs.unknown if verdict.needs is not None else ()
+    why = next((entry for entry in unknown if entry.fact.startswith("memory")), None)
+    failed = next((each for each in verdict.findings if each.outcome is Outcome.FAIL), None)
+    if why is not None:
+        reason = why.reason
+    else:
+        reason = failed.reason if failed is not None else "its spec states no needs"
+    return SelfhostError(
+        f"the memory of {name} is not known: {reason}", remedy=why.remedy if why else None
+    )
+
+
+def _refuse_what_fails(verdict: Verdict) -> None:
+    """`SelfhostError` with the first reason why it runs in no such container, however large."""
+    for finding in verdict.findings:
+        if finding.outcome is Outcome.FAIL:
+            raise SelfhostError(
+                f"{verdict.model.name} has no container: {finding.reason}", remedy=finding.remedy
+            )
+
+
+class _Server(Record):
+    """What a server keeps of conversations. `state_bytes`: of one that fills its context, cache and
+    states; `copy_bytes`: of a copy to go back to, of which it keeps `copies` for each. All 0 where
+    it keeps nothing.
+    """
+
+    state_bytes: int
+    copy_bytes: int
+    copies: int
+
+    @property
+    def conversation_bytes(self) -> int:
+        """One conversation as it is saved."""
+        return self.state_bytes + self.copies * self.copy_bytes
+
+
+def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Server:
+    memory, parallel = _memory(verdict), verdict.workload.parallel
+    if verdict.model.modality not in GENERATING:
+        # of texts to embed nothing is kept (SERVER_TASK_TYPE_COMPLETION of llama-server)
+        return _Server(state_bytes=0, copy_bytes=0, copies=0)
+    kept = sum(term.bytes for term in memory.terms if term.name in ("kv_cache", "recurrent_state"))
+    more = need.more_in_conversation(
+        verdict.model, runtime, verdict.workload, architectures(catalogue)
+    )
+    beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
+    is_bounded = more >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
+    return _Server(
+        state_bytes=-(-kept // parallel),
+        copy_bytes=more // beyond if beyond > 0 else 0,
+        copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
+    )
+
+
+def _growths(
+    verdict: Verdict,
+    runtime: RuntimeSpec,
+    catalogue: Catalogue,
+    server: _Server,
+    prompt_cache_bytes: int | None,
+) -> list[Growth]:
+    """What a server comes to hold beyond its request."""
+    service = runtime.service
+    growths = []
+    if service is not None and service.prompt_cache_bytes and server.state_bytes:
+        growths.append(_prompt_cache(service, verdict, server, prompt_cache_bytes))
+    if server.copy_bytes:
+        growths.append(_copies(runtime, verdict.workload.parallel, server))
+    pictures = _pictures(verdict, runtime, catalogue)
+    if pictures is not None:
+        growths.append(pictures)
+    return growths
+
+
+def _prompt_cache(
+    service: Service, verdict: Verdict, server: _Server, wanted_bytes: int | None
+) -> Growth:
+    """Earlier prompts that a server keeps in RAM, whatever it runs on."""
+    each, parallel = server.conversation_bytes, verdict.workload.parallel
+    if wanted_bytes is None:
+        size = min(each * parallel, service.prompt_cache_bytes)
+        line = f"{each:,} bytes a conversation × {parallel}, at most {service.prompt_cache_bytes:,}"
+    else:
+        size, line = wanted_bytes, f"{wanted_bytes:,} bytes, as you stated"
+    mebibytes = -(-size // units.MIB)
+    return Growth(
+        name="prompt_cache",
+        bytes=mebibytes * units.MIB,
+        bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
+        unbound_bytes=service.prompt_cache_bytes,
+        why="earlier prompts, kept to go on with and never given back",
+        arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
+    )
+
+
+def _copies(runtime: RuntimeSpec, parallel: int, server: _Server) -> Growth:
+    """Copies of conversations in use; `context_checkpoints` of each are part of the need."""
+    service = runtime.service
+    bound = service.bounds.get("checkpoints", "") if service is not None else ""
+    bound = bound or runtime.options.get("checkpoints", "")
+    unbound = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
+    beyond = (server.copies - runtime.context_checkpoints) * parallel
+    return Growth(
+        name="checkpoints",
+        bytes=beyond * server.copy_bytes,
+        bound=bound.replace("{context_checkpoints}", str(server.copies)),
+        unbound_bytes=unbound * server.copy_bytes,
+        why="copies of a conversation, kept to go back to",
+        arithmetic=(
+            f"{server.copies} - {runtime.context_checkpoints} copies × {parallel} users ×"
+            f" {server.copy_bytes:,} bytes"
+        ),
+    )
+
+
+def _pictures(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> Growth | None:
+    """What a picture takes that is larger than the one megapixel of the need; None where none
+    takes more.
+    """
+    memory = _memory(verdict)
+    counted = next((term for term in memory.terms if term.name == "projector_compute"), None)
+    if counted is None or counted.where != "host":
+        return None
+    most, side = need.largest_picture(
+        verdict.model, runtime, verdict.workload, architectures(catalogue)
+    )
+    if most <= counted.high_bytes:
+        return None
+    bounds = runtime.service.bounds if runtime.service is not None else {}
+    return Growth(
+        name="pictures",
+        bytes=most - counted.high_bytes,
+        bound=bounds.get("pictures", ""),
+        unbound_bytes=most - counted.high_bytes,
+        why=f"a picture of {side:,} × {side:,} points, where one megapixel is counted",
+        arithmetic=f"{most:,} - {counted.high_bytes:,} bytes",
+    )
+
+
+def _page_tables(mapped_bytes: int) -> Growth:
+    """What the kernel itself holds for memory in use; a control group counts it."""
+    size = -(-mapped_bytes // _PAGE_BYTES) * _PAGE_ENTRY_BYTES
+    return Growth(
+        name="page_tables",
+        bytes=size,
+        why="the kernel's tables of the memory in use, which the group counts",
+        arithmetic=f"{mapped_bytes:,} / {_PAGE_BYTES:,} × {_PAGE_ENTRY_BYTES} bytes",
+    )
+
+
+def _shared_memory(service: Service | None, number: int) -> Growth | None:
+    """What the processes of several accelerators exchange; None of one."""
+    if service is None or not service.shared_memory_bytes or number < 2:
+        return None
+    return Growth(
+        name="shared_memory",
+        bytes=service.shared_memory_bytes,
+        bound="/dev/shm",
+        why=f"what the processes of {number} accelerators exchange",
+        arithmetic=f"{service.shared_memory_bytes:,} bytes as its publisher's example has",
+    )
+
+
+def _driver(service: Service | None, number: int) -> Growth | None:
+    """What libraries of an accelerator take of the RAM; None where the need counts them already, or
+    none is used.
+    """
+    if service is None or not service.accelerator_host_bytes or not number:
+        return None
+    return Growth(
+        name="driver",
+        bytes=service.accelerator_host_bytes,
+        why="in RAM, beside the card (stated once)",
+        arithmetic=f"{service.accelerator_host_bytes:,} bytes: the source stands in its spec",
+    )
+
+
+def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
+    """What each accelerator holds, in their order."""
+    held: dict[str, int] = {}
+    for term in memory.terms:
+        if term.where != "host":
+            held[term.where] = held.get(term.where, 0) + term.high_bytes
+    cards = machine.accelerators or ()
+    numbered = [(int(where.partition(":")[2]), size) for where, size in sorted(held.items())]
+    return tuple(
+        Held(vendor=cards[number].vendor, name=cards[number].name, bytes=size)
+        for number, size in numbered
+        if number < len(cards)
+    )
+
+
+# ------------------------------------------------------------------ how it is started
+
+
+def _to_start(
+    verdict: Verdict, runtime: RuntimeSpec, growths: list[Growth]
+) -> tuple[tuple[str, ...], dict[str, str], str]:
+    """Arguments behind the image's own program, environment, and the line that fetches the model
+    once it runs.
+    """
+    service = runtime.service
+    if service is None:
+        return (), {}, ""
+    words = _words(verdict, runtime, service)
+    environment = dict(service.environment)
+    arguments: list[str] = []
+    if runtime.settings:
+        # such a server is told by its environment, and by another command what to load
+        _add_settings(environment, runtime, verdict.workload)
+    else:
+        arguments = list(words)
+    for bound in (*(growth.bound for growth in growths), *_standing_bounds(service, verdict)):
+        option = bound.partition(" ")[0]
+        if "=" in bound:
+            _set(environment, bound)
+        elif option.startswith("--") and not bound.endswith(" N") and option not in arguments:
+            arguments += bound.split()
+    fetch = service.fetch.replace("{name}", words[0]) if service.fetch and words else ""
+    return tuple(arguments), environment, fetch
+
+
+def _standing_bounds(service: Service, verdict: Verdict) -> list[str]:
+    """Options that bound what no growth stands for: the number of users, and the share of an
+    accelerator.
+    """
+    parallel = verdict.workload.parallel
+    users = service.bounds.get("users", "") if parallel > 1 else ""
+    return [users.replace("{parallel}", str(parallel)), service.bounds.get("share", "")]
+
+
+def _add_settings(environment: dict[str, str], runtime: RuntimeSpec, workload: Workload) -> None:
+    """What the server is told by its environment of the context, the users and the cache."""
+    values = {
+        "context_tokens": workload.context_tokens,
+        "parallel": workload.parallel,
+        "kv_cache_type": None if workload.kv_cache_type == "f16" else workload.kv_cache_type,
+    }
+    for key, value in values.items():
+        if value is not None and key in runtime.settings:
+            _set(environment, runtime.settings[key].replace("{" + key + "}", str(value)))
+
+
+def _set(environment: dict[str, str], text: str) -> None:
+    """Adds each `NAME=value` of the text."""
+    for pair in text.split():
+        name, _, value = pair.partition("=")
+        environment[name] = value
+
+
+def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
+    """What follows the program in the command that was judged, or in one of a file that you put
+    into `MODELS_FOLDER` where no command is known.
+    """
+    program = service.program.split()
+    for line in verdict.commands:
+        words = shlex.split(line)
+        for start in range(len(words)):
+            if words[start : start + len(program)] == program:
+                return _in_container(words[start + len(program) :], runtime)
+    return _words_of_a_file(verdict, runtime, service)
+
+
+def _words_of_a_file(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
+    """The same for a file or folder that you put into `MODELS_FOLDER`; [] where the runtime takes
+    none.
+    """
+    workload = verdict.workload
+    path = f"{MODELS_FOLDER}/{verdict.model.id}"
+    if not runtime.file_command:
+        return [path] if service.model_option else []
+    values = {
+        "file": f"{path}-{workload.quantization}.gguf",
+        "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),
+        "parallel": str(workload.parallel),
+    }
+    text = runtime.file_command
+    for key, value in values.items():
+        text = text.replace("{" + key + "}", value)
+    return text.split()[len(service.program.split()) :]
+
+
+def _in_container(words: list[str], runtime: RuntimeSpec) -> list[str]:
+    """The words with files of this machine in `MODELS_FOLDER`; a file of a repository is named as
+    it is there.
+    """
+    before, _, _ = runtime.named_command.partition(" {file_name}")
+    of_repository = before.rpartition(" ")[2]
+    return [
+        f"{MODELS_FOLDER}/{word.rpartition('/')[2]}"
+        if word.lower().endswith(".gguf") and previous != of_repository
+        else word
+        for previous, word in zip(["", *words], words, strict=False)
+    ]
+
+
+def _memory(verdict: Verdict) -> MemoryNeed:
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    return verdict.needs.memory

@@ -1,0 +1,196 @@
+"""llama-bench of llama.cpp: its default table, and `-o json`, `jsonl` and `csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ....core.reading import Decoder, NoJSON, Unreadable
+from ....core.records import pattern
+from ..run import Run, SeenPace
+from .words import bytes_of, count_of, positive, quantization, whole
+
+# of a record, whichever output it is from
+_KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
+# more rows than any benchmark has
+_MOST_ROWS = 10_000
+# pp512, tg128, pp512+tg128, each with @ d4096
+_TEST = pattern(r"(pp|tg)(\d{1,9})(?: @ d(\d{1,9}))?")
+_BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
+# what stands for an architecture in `qwen2 1B Q4_K - Medium` where it is not known
+_NOT_AN_ARCHITECTURE = ("?", "unknown")
+_Row = Mapping[str, str]
+
+
+def read(text: str) -> Run | None:
+    """Its tests of one model; of several models those of the first."""
+    rows = _records(text) or _of_csv(text)
+    return _of_rows(rows) if rows else _of_table(text)
+
+
+def _records(text: str) -> list[_Row]:
+    """The objects of JSON or JSON lines, their values as text."""
+    stripped = text.lstrip()
+    values: list[object] = []
+    if stripped.startswith("["):
+        try:
+            parsed = Decoder().parse(stripped)
+        except NoJSON:
+            parsed = None
+        values = parsed if isinstance(parsed, list) else []
+    if not values:
+        decoder = Decoder()
+        for line in text.splitlines():
+            if line.startswith("{") and '"avg_ts"' in line and len(values) < _MOST_ROWS:
+                try:
+                    values.append(decoder.parse(line))
+                except Unreadable:
+                    continue
+    return [
+        {key: _text(value) for key, value in row.items()}
+        for row in values[:_MOST_ROWS]
+        if isinstance(row, dict) and all(key in row for key in _KEYS)
+    ]
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of_csv(text: str) -> list[_Row]:
+    start = text.find("build_commit,")
+    if start < 0 or (start and text[start - 1] != "\n"):
+        return []
+    import csv
+
+    rows: list[_Row] = []
+    try:
+        for row in csv.DictReader(text[start:].splitlines()):
+            if all(row.get(key) for key in _KEYS) and len(rows) < _MOST_ROWS:
+                rows.append({key: value for key, value in row.items() if isinstance(value, str)})
+    except csv.Error:
+        return rows
+    return rows
+
+
+def _of_rows(rows: list[_Row]) -> Run | None:
+    first = rows[0]
+    same = [
+        row
+        for row in rows
+        if all(
+            row.get(key) == first.get(key)
+            for key in ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends")
+        )
+    ]
+    described = first.get("model_type", "")
+    words = described.split()
+    layers = first.get("n_gpu_layers", "")
+    return Run(
+        tool="llama-bench",
+        version=_hexadecimal(first.get("build_commit", "")),
+        file=first["model_filename"] or None,
+        architecture=words[0] if words and words[0] not in _NOT_AN_ARCHITECTURE else None,
+        quantization=quantization(described),
+        parameters=whole(first.get("model_n_params", "")) or None,
+        kv_cache_type=_cache_type(first),
+        threads=whole(first.get("n_threads", "")) or None,
+        on_processor=_on_processor(first.get("backends", ""), layers),
+        gpu_layers=whole(layers),
+        paces=tuple(pace for row in same for pace in _paces(row)),
+        notes=_left_out(len(rows) - len(same)),
+    )
+
+
+def _left_out(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (f"{count:,} tests of another model or other options are left out.",)
+
+
+def _hexadecimal(text: str) -> str | None:
+    is_commit = 4 <= len(text) <= 40 and all(letter in "0123456789abcdef" for letter in text)
+    return text if is_commit else None
+
+
+def _cache_type(row: _Row) -> str | None:
+    """The type of keys and values; None where they differ."""
+    key, value = row.get("type_k"), row.get("type_v")
+    return key if key == value else None
+
+
+def _on_processor(backends: str, layers: str) -> bool | None:
+    """True for a build without accelerators, or with no layer on one."""
+    names = [name.strip() for name in backends.split(",") if name.strip()]
+    if layers.strip() == "0":
+        return True
+    return all(name in ("CPU", "BLAS") for name in names) if names else None
+
+
+def _paces(row: _Row) -> Iterable[SeenPace]:
+    """One of a prompt or of decoding; none of a test of both, which is neither pace."""
+    rate = positive(row["avg_ts"])
+    prompt, written = whole(row["n_prompt"]) or 0, whole(row["n_gen"]) or 0
+    if rate is None or bool(prompt) == bool(written):
+        return
+    yield SeenPace(
+        kind="prompt" if prompt else "decode",
+        tokens_per_second=rate,
+        tokens=prompt or written,
+        depth_tokens=(whole(row.get("n_depth", "0")) or 0) + written // 2,
+    )
+
+
+def _of_table(text: str) -> Run | None:
+    """The default output, a table in Markdown."""
+    head: list[str] = []
+    rows: list[dict[str, str]] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.lstrip().startswith("|"):
+            continue
+        if "test" in cells and "t/s" in cells and "model" in cells:
+            head = cells
+        elif head and len(cells) == len(head) and len(rows) < _MOST_ROWS:
+            rows.append(dict(zip(head, cells, strict=True)))
+    tests = [row for row in rows if _TEST.fullmatch(row["test"])]
+    if not tests:
+        return None
+    build = _BUILD.search(text)
+    return _of_tests(tests, None if build is None else build[1])
+
+
+def _of_tests(tests: list[dict[str, str]], version: str | None) -> Run:
+    first = tests[0]
+    apart = [key for key in first if key not in ("test", "t/s")]
+    same = [row for row in tests if all(row[key] == first[key] for key in apart)]
+    words = first["model"].split()
+    layers = first.get("ngl", "")
+    cache_type = first.get("type_k", "f16")
+    return Run(
+        tool="llama-bench",
+        version=version,
+        architecture=words[0] if words and words[0] not in _NOT_AN_ARCHITECTURE else None,
+        quantization=quantization(first["model"]),
+        parameters=count_of(first.get("params", "")),
+        file_bytes=bytes_of(first.get("size", "")),
+        kv_cache_type=cache_type if cache_type == first.get("type_v", "f16") else None,
+        threads=whole(first.get("threads", "")) or None,
+        on_processor=_on_processor(first.get("backend", ""), layers),
+        gpu_layers=whole(layers),
+        paces=tuple(pace for row in same for pace in _pace_of_test(row)),
+        notes=_left_out(len(tests) - len(same)),
+    )
+
+
+def _pace_of_test(row: dict[str, str]) -> Iterable[SeenPace]:
+    match = _TEST.fullmatch(row["test"])
+    rate = positive(row["t/s"].partition("±")[0])
+    if match is None or rate is None:
+        return
+    writes, tokens = match[1] == "tg", int(match[2])
+    yield SeenPace(
+        kind="decode" if writes else "prompt",
+        tokens_per_second=rate,
+        tokens=tokens,
+        depth_tokens=int(match[3] or 0) + (tokens // 2 if writes else 0),
+    )

@@ -1,0 +1,206 @@
+"""The log of llama-server, llama-cli and llama-completion, and of Ollama's runner, which is
+llama.cpp too: buffers as they are made, and the timings of each request.
+"""
+
+from __future__ import annotations
+
+from ....core.records import pattern
+from ..run import Run, SeenMemory, SeenPace
+from .words import MIB, count_of, place_of, quantization, whole
+
+_MOST_LINES = 2_000_000
+# load_tensors: CPU_Mapped model buffer size = 373.71 MiB
+_BUFFER = pattern(r"(\S{1,40}) (model|KV|RS|compute) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
+_TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
+_REPACKED = pattern(r"_(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
+_TIMING = pattern(
+    r"(prompt eval|[ :|]eval) time = +(\d{1,12}(?:\.\d{1,4})?) ms / +(\d{1,9}) (?:tokens|runs)"
+)
+# [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
+_RATES = pattern(r"\[ Prompt: (\d{1,9}\.\d) t/s \| Generation: (\d{1,9}\.\d) t/s \]")
+_OFFLOADED = pattern(r"offloaded (\d{1,5})/(\d{1,5}) layers to GPU")
+_CACHE = pattern(r"K \((\w{1,10})\): .{0,30}V \((\w{1,10})\):")
+_FILE = pattern(r"(?:tensors from|loading model) '?(.{1,4096}?)'?(?: \(version GGUF.*)?$")
+# what llama-cli shows above a chat
+_BANNER = pattern(r"^(build|model|ftype) +: (.{1,4096})$")
+_THREADS = pattern(r"n_threads = (\d{1,5})")
+_COMMIT = pattern(r"build(?: |: )\d{1,9} \(([0-9a-f]{4,40})\)")
+# key: what print_info and llama_context call it
+_FACTS = {
+    "arch": "architecture",
+    "general.name": "name",
+    "file type": "quantization",
+    "model params": "parameters",
+    "n_seq_max": "n_seq_max",
+    "n_ctx": "n_ctx",
+    "n_ctx_seq": "n_ctx_seq",
+    "n_ctx_per_seq": "n_ctx_seq",
+    "kv_unified": "kv_unified",
+}
+_FACT = pattern(r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model): ([\w. ]{1,40}?) *= (.{0,200})$")  # fmt: skip # noqa: E501
+_SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
+_RUNNER = ("ollama runner", "starting go runner", "llama runner started", " ollama[")
+
+
+class _Log:
+    """What was gathered of a log. A model that is loaded anew starts the buffers anew."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, str] = {}
+        self.buffers: dict[tuple[str, str, str], int] = {}
+        # kind -> milliseconds, tokens and requests
+        self.times: dict[str, list[float]] = {}
+        self.depths: list[int] = []
+        self.rates: dict[str, float] = {}
+        self.file: str | None = None
+        self.offloaded: tuple[int, int] | None = None
+
+    def take(self, line: str) -> None:
+        if " = " in line:
+            self._take_value(line)
+        if "tensors from" in line or "loading model '" in line:
+            file = _FILE.search(line)
+            self.file = self.file if file is None else file[1]
+        elif (shown := _BANNER.match(line)) is not None:
+            self._take_banner(shown[1], shown[2])
+        if "offloaded " in line and (layers := _OFFLOADED.search(line)) is not None:
+            self.offloaded = int(layers[1]), int(layers[2])
+        if "Generation: " in line and (rates := _RATES.search(line)) is not None:
+            self.rates = {"prompt": float(rates[1]), "decode": float(rates[2])}
+
+    def _take_value(self, line: str) -> None:
+        buffer = _BUFFER.search(line) if "buffer size" in line else None
+        if buffer is not None:
+            if buffer[2] == "model" and any(kind == "compute" for _, kind, _ in self.buffers):
+                self.buffers = {}
+            self._take_buffer(buffer[1], buffer[2], round(float(buffer[3]) * MIB))
+            return
+        if " time = " in line and (timing := _TIMING.search(line)) is not None:
+            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]))
+            return
+        fact = _FACT.search(line)
+        if fact is not None and fact[1] in _FACTS:
+            self.facts[_FACTS[fact[1]]] = fact[2].strip()
+        elif (slots := _SLOTS.search(line)) is not None:
+            self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
+        elif (cache := _CACHE.search(line)) is not None:
+            self.facts |= {"key_type": cache[1], "value_type": cache[2]}
+        elif (threads := _THREADS.search(line)) is not None:
+            self.facts.setdefault("threads", threads[1])
+
+    def _take_banner(self, key: str, value: str) -> None:
+        if key == "model":
+            self.file = value
+        elif key == "ftype":
+            self.facts["quantization"] = value
+
+    def _take_buffer(self, device: str, kind: str, size: int) -> None:
+        term = _TERMS.get(kind, "weights")
+        if kind == "model" and _REPACKED.search(device):
+            term = "repacked_weights"
+        place = place_of(device)
+        # a context that is made again names its buffers again; a window has a cache of its own
+        key = (place, kind, f"{device} {term}")
+        if kind == "KV" and key in self.buffers:
+            self.buffers[key] += size
+        else:
+            self.buffers[key] = size
+
+    def _take_time(self, kind: str, milliseconds: float, tokens: int) -> None:
+        name = "prompt" if kind == "prompt eval" else "decode"
+        if milliseconds <= 0 or not tokens:
+            return
+        before = self.times.get(name, [0.0, 0.0, 0.0])
+        self.times[name] = [before[0] + milliseconds, before[1] + tokens, before[2] + 1]
+        if name == "prompt":
+            self.depths.append(tokens)
+
+    def memory(self) -> tuple[SeenMemory, ...]:
+        sums: dict[tuple[str, str], int] = {}
+        counts: dict[tuple[str, str], int] = {}
+        for (place, _, device), size in self.buffers.items():
+            key = (device.rpartition(" ")[2], place)
+            sums[key] = sums.get(key, 0) + size
+            counts[key] = counts.get(key, 0) + 1
+        return tuple(
+            SeenMemory(
+                term=term, bytes=size, where=place, rounded_bytes=counts[term, place] * MIB // 100
+            )
+            for (term, place), size in sums.items()
+            if size
+        )
+
+    def paces(self) -> tuple[SeenPace, ...]:
+        """Over all requests together."""
+        if not self.times:
+            return tuple(
+                SeenPace(kind=kind, tokens_per_second=rate)
+                for kind, rate in self.rates.items()
+                if rate > 0
+            )
+        requests = len(self.depths)
+        depth: int | None = None
+        if requests:
+            written = int(self.times.get("decode", (0, 0))[1])
+            depth = (sum(self.depths) + written // 2) // requests
+        return tuple(
+            SeenPace(
+                kind=kind,
+                tokens_per_second=1000 * tokens / milliseconds,
+                tokens=round(tokens / count),
+                depth_tokens=0 if kind == "prompt" else depth,
+            )
+            for kind, (milliseconds, tokens, count) in sorted(self.times.items())
+        )
+
+
+def read(text: str) -> Run | None:
+    """The whole log; None where it shows neither buffers nor timings."""
+    log = _Log()
+    for number, line in enumerate(text.splitlines()):
+        if number >= _MOST_LINES:
+            break
+        log.take(line[:8192].rstrip())
+    memory, paces = log.memory(), log.paces()
+    if not memory and not paces:
+        return None
+    commit = _COMMIT.search(text)
+    facts = log.facts
+    context, parallel = _room(facts)
+    runtime = "ollama" if any(word in text for word in _RUNNER) else "llama.cpp"
+    on_accelerators = any(seen.where != "host" for seen in memory)
+    return Run(
+        tool=f"{runtime} log",
+        runtime=runtime,
+        version=commit[1] if commit is not None else None,
+        file=log.file,
+        name=facts.get("name"),
+        architecture=facts.get("architecture"),
+        quantization=quantization(facts.get("quantization", "")),
+        parameters=count_of(facts.get("parameters", "")),
+        context_tokens=context,
+        parallel=parallel,
+        kv_cache_type=_cache_type(facts),
+        threads=whole(facts.get("threads", "")) or None,
+        on_processor=not on_accelerators if memory else None,
+        gpu_layers=log.offloaded[0] if log.offloaded else None,
+        paces=paces,
+        memory=memory,
+        notes=() if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",),
+    )
+
+
+def _room(facts: dict[str, str]) -> tuple[int | None, int | None]:
+    """Tokens of context per sequence, and the sequences. A unified cache is one for all."""
+    whole_context, own = whole(facts.get("n_ctx", "")), whole(facts.get("n_ctx_seq", ""))
+    sequences = whole(facts.get("n_seq_max", ""))
+    if facts.get("kv_unified") == "true":
+        return whole_context or own, 1
+    if own is None and whole_context is not None:
+        own = whole_context // (sequences or 1)
+    return own or None, sequences or None
+
+
+def _cache_type(facts: dict[str, str]) -> str | None:
+    key, value = facts.get("key_type"), facts.get("value_type")
+    return key if key == value else None

@@ -1,0 +1,65 @@
+"""How logs write quantizations, sizes and devices."""
+
+from __future__ import annotations
+
+from ....core.records import pattern
+
+MIB = 1 << 20
+_SCALES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_COUNTS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+# llama.cpp's file types: `Q4_K - Medium` (llama_model_ftype_name)
+_SIZES = {"Small": "S", "Medium": "M", "Large": "L"}
+_TYPE = pattern(
+    r"\b((?:I?Q|TQ|MXFP|NVFP|F|BF)\d+(?:_[A-Z0-9]+)*)(?: - (Small|Medium|Large))?(?![\w-])"
+)
+_SIZED = pattern(r"(\d{1,12}(?:\.\d{1,4})?) ?(B|KiB|MiB|GiB|TiB)\b")
+_COUNTED = pattern(r"(\d{1,9}(?:\.\d{1,4})?) ?([KMBT])\b")
+_NUMBER = pattern(r"\d{1,12}(?:\.\d{1,9})?(?:e[+-]?\d{1,2})?")
+
+
+def quantization(text: str) -> str | None:
+    """`Q4_K - Medium` -> `Q4_K_M`; None where there is none."""
+    match = _TYPE.search(text)
+    if match is None:
+        return None
+    return match[1] + (f"_{_SIZES[match[2]]}" if match[2] else "")
+
+
+def bytes_of(text: str) -> int | None:
+    """`373.71 MiB` -> bytes; None for another shape."""
+    match = _SIZED.search(text)
+    return None if match is None else round(float(match[1]) * _SCALES[match[2]])
+
+
+def count_of(text: str) -> int | None:
+    """`494.03 M` -> 494,030,000; None for another shape."""
+    match = _COUNTED.search(text)
+    return None if match is None else round(float(match[1]) * _COUNTS[match[2]])
+
+
+def positive(text: str) -> float | None:
+    """A number above 0; None for anything else."""
+    match = _NUMBER.fullmatch(text.strip())
+    value = float(match[0]) if match is not None else 0.0
+    return value if 0 < value < 1e12 else None
+
+
+def whole(text: str) -> int | None:
+    """A whole number of at most 12 digits, 0 allowed; None for anything else."""
+    text = text.strip()
+    is_whole = text.isdecimal() and text.isascii() and len(text) <= 12
+    return int(text) if is_whole else None
+
+
+def place_of(device: str) -> str:
+    """Where a buffer of that name lies: `CPU_Mapped` and `CUDA_Host` in RAM, `CUDA1` on the second
+    accelerator.
+    """
+    if device.startswith("CPU") or device.endswith("_Host") or device in ("Host", "BLAS"):
+        return "host"
+    digits = ""
+    for letter in device.partition("_")[0][::-1]:
+        if not letter.isdecimal():
+            break
+        digits = letter + digits
+    return f"accelerator:{int(digits[-3:] or 0)}"

@@ -1,0 +1,80 @@
+"""Which model a run was of: by what was typed, its file, its own name, or its shape."""
+
+from __future__ import annotations
+
+import os
+
+from ...catalogue.index import Catalogue
+from ...catalogue.names import id_of
+from ...core.errors import UnknownModelError
+from ...core.records import Record, pattern
+from .run import Run
+
+# a log rounds the number of parameters to two places or more, and a file may hold a table of
+# rotation factors beside them
+_SAME_COUNT = 0.003
+# `.gguf`, with the number of a part before it
+_NUMBERED = pattern(r"(?:-\d{5}-of-\d{5})?\.gguf$", 2)
+
+
+class Identity(Record):
+    """What to judge: a name of the catalogue, or the path of the file itself. `by` is typed, file,
+    file-name, name or shape; `note` a sentence where another model may be meant.
+    """
+
+    model: str
+    is_path: bool
+    by: str
+    note: str | None = None
+
+
+def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
+    """The model of a run. Raises `UnknownModelError` where nothing tells it."""
+    if typed is not None:
+        return Identity(model=typed, is_path=False, by="typed")
+    if run.file is not None and _is_here(run.file):
+        return Identity(model=run.file, is_path=True, by="file")
+    base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
+    for name, by in ((base, "file-name"), (run.name or "", "name")):
+        if name and id_of(name, catalogue) is not None:
+            return Identity(model=name, is_path=False, by=by)
+    alike = _of_shape(run, catalogue)
+    if alike is not None:
+        return Identity(
+            model=alike,
+            is_path=False,
+            by="shape",
+            note=(
+                "The run does not name its model, so one of the same architecture and number of"
+                " parameters is judged. Name it with --model to be sure."
+            ),
+        )
+    raise UnknownModelError(
+        "the run does not tell which model it loaded, or no model that is known",
+        remedy="name it: add --model NAME, or --model ./model.gguf",
+    )
+
+
+def _is_here(path: str) -> bool:
+    """A file of that path lies on this machine, and is one that a model is read of."""
+    try:
+        return path.lower().endswith(".gguf") and os.path.isfile(path)
+    except ValueError:
+        return False
+
+
+def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
+    """The id of a model of the same architecture and as many parameters, the current one first."""
+    if run.parameters is None or run.architecture is None:
+        return None
+    near = [
+        outline.id
+        for outline in catalogue.outlines()
+        if outline.parameters_total
+        and abs(outline.parameters_total / run.parameters - 1) < _SAME_COUNT
+    ]
+    for spec_id in catalogue.current_first(near):
+        architecture = catalogue.spec(spec_id).architecture
+        if architecture is not None and architecture.row == run.architecture:
+            return spec_id
+    return None

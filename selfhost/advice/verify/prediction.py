@@ -1,0 +1,53 @@
+"""The pace that is predicted for a judged model at any depth of its context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ... import needs as need
+from ...catalogue.spec import RuntimeSpec
+from ...needs.llamacpp.graphs import operations
+from ...needs.tensors import row_of
+from ...verdict.placement import share_on_shared
+from ...verdict.record import Verdict
+from ...verdict.speed import Speed, predict, shares_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def speed_at(
+    verdict: Verdict, runtime: RuntimeSpec | None, rows: Mapping[str, Any]
+) -> Callable[[int | None], Speed | None]:
+    """Tokens in the context -> the pace, laid out as judged; None stands for a short chat. The
+    function gives None where a pace makes no sense or the needs are not known.
+
+    `rows`: those of `common/architectures.toml`.
+    """
+    needs, workload, spec = verdict.needs, verdict.workload, verdict.model
+    if needs is None or runtime is None or verdict.speed is None:
+        return lambda depth_tokens: None
+    architecture = spec.architecture
+    row = row_of(architecture, rows) if architecture is not None else None
+    steps = operations(architecture, row) if architecture is not None and row is not None else None
+    read_bytes = need.decode_bytes_by_type(
+        spec, runtime, workload.format or "", workload.quantization or "", rows
+    )
+    layers = architecture.layers if architecture is not None and runtime.splits_layers else None
+
+    def at(depth_tokens: int | None) -> Speed | None:
+        return predict(
+            verdict.machine,
+            architecture,
+            read_bytes,
+            operations=steps,
+            context_tokens=workload.context_tokens,
+            depth_tokens=depth_tokens,
+            runtime=workload.runtime,
+            offloaded=shares_of(needs) if needs.placement != "host" else None,
+            on_shared=share_on_shared(needs, verdict.machine, layers),
+        )
+
+    return at

@@ -1,0 +1,139 @@
+"""A running process as a run: its command line tells the options, the system its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...core.errors import SelfhostError
+from ...machine.reader import process
+from .formats.words import whole
+from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ...machine.process import Process
+
+# what each option is called by llama.cpp (common/arg.cpp) and by Ollama's runner
+_OPTIONS: Mapping[str, str] = {
+    "-m": "model", "--model": "model",
+    "-c": "context", "--ctx-size": "context",
+    "-np": "parallel", "--parallel": "parallel",
+    "-ngl": "layers", "--gpu-layers": "layers", "--n-gpu-layers": "layers",
+    "-ctk": "key_type", "--cache-type-k": "key_type",
+    "-ctv": "value_type", "--cache-type-v": "value_type",
+    "-t": "threads", "--threads": "threads",
+    "-hf": "published", "-hfr": "published", "--hf-repo": "published",
+    "-ub": "micro_batch", "--ubatch-size": "micro_batch",
+}  # fmt: skip
+_WITHOUT_VALUE: Mapping[str, str] = {"--no-mmap": "unmapped", "-kvu": "unified", "--kv-unified": "unified"}  # fmt: skip # noqa: E501
+_DEFAULT_MICRO_BATCH = 512
+# words of a command line that belong to Ollama's runner
+_RUNNER_WORD = "runner"
+
+
+def run_of_process(number: str) -> Run:
+    """What the process of that id shows. Raises `SelfhostError` where it cannot be read, or holds
+    no model file.
+    """
+    seen = process(number)
+    if seen is None:
+        raise SelfhostError(
+            f"process {number} cannot be read: there is none, it is not yours, or this is not"
+            " Linux",
+            remedy="give the id of a running llama-server of your account, or its log",
+        )
+    options = options_of(seen.words)
+    file = seen.model_file or options.get("model")
+    if file is None and "published" not in options:
+        raise SelfhostError(
+            f"process {number} has no GGUF file open and names none with -m",
+            remedy="give the id of the process that loaded the model, or its log",
+        )
+    return _run(seen, options, file)
+
+
+def options_of(words: Sequence[str]) -> dict[str, str]:
+    """The options of a command line that bear on memory and pace; the last of each counts."""
+    return dict(_options(words))
+
+
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    waiting: str | None = None
+    for word in words[1:]:
+        if waiting is not None:
+            yield waiting, word
+            waiting = None
+            continue
+        flag, sign, value = word.partition("=")
+        if flag in _WITHOUT_VALUE:
+            yield _WITHOUT_VALUE[flag], ""
+        elif flag in _OPTIONS and sign:
+            yield _OPTIONS[flag], value
+        elif flag in _OPTIONS:
+            waiting = _OPTIONS[flag]
+
+
+def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
+    context, parallel = _room(options)
+    key, value = options.get("key_type", "f16"), options.get("value_type", "f16")
+    layers = options.get("layers", "")
+    is_runner = _RUNNER_WORD in seen.words[1:3]
+    return Run(
+        tool="process",
+        runtime="ollama" if is_runner else "llama.cpp",
+        # a file that was renamed or deleted since is mapped still
+        file=None if file is None else file.removesuffix(" (deleted)"),
+        name=options.get("published"),
+        file_bytes=_size_of(file),
+        context_tokens=context,
+        parallel=parallel,
+        kv_cache_type=key if key == value else None,
+        threads=whole(options.get("threads", "")) or None,
+        on_processor=True if layers.strip() == "0" else None,
+        gpu_layers=whole(layers),
+        memory=_memory(seen),
+        notes=tuple(_notes(seen, options)),
+    )
+
+
+def _size_of(file: str | None) -> int | None:
+    from ...core.reading import Unreadable, status_of
+
+    try:
+        return None if file is None else status_of(file).st_size
+    except Unreadable:
+        return None
+
+
+def _room(options: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Tokens of context per sequence, and the sequences: -c is for all of them together. Without a
+    number of sequences one cache serves all.
+    """
+    context, parallel = (
+        whole(options.get("context", "")) or None,
+        whole(options.get("parallel", "")) or None,
+    )
+    if parallel is None or "unified" in options:
+        return context, 1
+    return None if context is None else context // parallel, parallel
+
+
+def _memory(seen: Process) -> tuple[SeenMemory, ...]:
+    """Pages of the model's file apart, where it is mapped."""
+    everything = seen.anonymous_bytes + seen.file_bytes + seen.swapped_bytes
+    whole_process = SeenMemory(term=ALL_MEMORY, bytes=everything)
+    if seen.model_file is None:
+        return (whole_process,)
+    return (
+        SeenMemory(term=MODEL_FILE, bytes=seen.model_bytes),
+        SeenMemory(term=EVERYTHING_ELSE, bytes=everything - seen.model_bytes),
+        whole_process,
+    )
+
+
+def _notes(seen: Process, options: Mapping[str, str]) -> Iterator[str]:
+    if whole(options.get("micro_batch", "")) not in (None, _DEFAULT_MICRO_BATCH):
+        yield "Its micro-batch (-ub) is not the default, for which the buffers are predicted."
+    if seen.swapped_bytes:
+        yield "Part of it is swapped out, and counted as memory."

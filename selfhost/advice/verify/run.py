@@ -1,0 +1,66 @@
+"""What a log or a process tells of one run: the model, the options, the pace and the memory."""
+
+from __future__ import annotations
+
+from ...core.records import Record
+
+# the program itself, of which no term of the needs is predicted alone
+MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+
+
+class SeenPace(Record):
+    """Tokens per second that a run reached: `kind` is decode or prompt. `tokens` were timed, of
+    several requests on average, with `depth_tokens` in the context on average (of a prompt: before
+    it); either is None where the run does not tell.
+    """
+
+    kind: str
+    tokens_per_second: float
+    tokens: int | None = None
+    depth_tokens: int | None = None
+
+
+class SeenMemory(Record):
+    """Bytes that a run took: `term` is one of the needs' terms, or of a process MODEL_FILE,
+    EVERYTHING_ELSE or ALL_MEMORY. `where` is host or `accelerator:N`.
+    """
+
+    term: str
+    bytes: int
+    where: str = "host"
+    # what a log rounds to
+    rounded_bytes: int = 0
+
+
+class Run(Record):
+    """One run of a model. None means that the log or the process does not tell.
+
+    `file` and `name` are as the run wrote them: they find the model and go into no report.
+    `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
+    layer lies on an accelerator. `gpu_layers` as asked or as reported.
+    `notes` are sentences about what the run does not tell.
+    """
+
+    tool: str
+    runtime: str = "llama.cpp"
+    version: str | None = None
+    file: str | None = None
+    name: str | None = None
+    architecture: str | None = None
+    quantization: str | None = None
+    parameters: int | None = None
+    file_bytes: int | None = None
+    context_tokens: int | None = None
+    parallel: int | None = None
+    kv_cache_type: str | None = None
+    threads: int | None = None
+    on_processor: bool | None = None
+    gpu_layers: int | None = None
+    paces: tuple[SeenPace, ...] = ()
+    memory: tuple[SeenMemory, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def holds_figures(self) -> bool:
+        """Whether it tells anything that a prediction can be held against."""
+        return bool(self.paces or self.memory)

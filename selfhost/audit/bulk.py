@@ -1,0 +1,305 @@
+"""A policy held against many machines at once: each entry's machines by what is found of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+
+from ..api import Beside, joined_spec
+from ..catalogue.spec import ModelSpec
+from ..core.errors import SelfhostError
+from ..machine.record import Machine
+from ..verdict.findings import Finding
+from ..verdict.record import Judged, Part, Question, Route, parts_of
+from .fleet import Machines
+from .judging import asked_by
+from .policy import Policy, Selector, Wanted
+from .population import Population, bits_of, lowest
+from .tracing import Found, Short, Signature, Trace, found_by, place_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import re
+    from typing import Protocol
+
+    Groups = dict[Signature, "Alike"]
+
+    class FleetJudge(Protocol):
+        """What judges many machines at once, see `api.FleetJudge`."""
+
+        def questions(
+            self, models: Sequence[Beside], machines: Sequence[Machine]
+        ) -> list[list[Question]]:
+            """Of each model the question that is asked of each machine."""
+
+        def route(
+            self, models: Sequence[Beside], questions: Sequence[Question], judged: Judged
+        ) -> Route:
+            """The route where that is found."""
+
+
+class Alike:
+    """Machines of one entry with the same findings and the same route.
+
+    `findings` are those that are no pass, in the order of CHECKS and without their words; None
+    where it is not known whether the entry is for these machines. `shorts` tells which of them lack
+    most, see `Found`.
+    """
+
+    __slots__ = ("bits", "findings", "model", "route", "shorts")
+
+    def __init__(
+        self,
+        bits: int,
+        findings: tuple[Finding, ...] | None,
+        route: Route,
+        shorts: Sequence[dict[Short, int]] = (),
+        model: ModelSpec | None = None,
+    ) -> None:
+        self.bits, self.findings, self.route, self.shorts = bits, findings, route, shorts
+        self.model = model
+
+    def with_bits(self, bits: int) -> Alike:
+        """Some of the machines."""
+        return Alike(bits, self.findings, self.route, self.shorts, self.model)
+
+    def hardest_hit(self, population: Population, checks: Sequence[str]) -> set[int]:
+        """Machines among which is the one that lacks most for one of those checks: the first, and
+        of each thing that decides the one with the least of it.
+        """
+        hit = {lowest(self.bits)}
+        constant: dict[str, tuple[float, int]] = {}
+        for shorts in self.shorts:
+            for (check, form, amount), bits in shorts.items():
+                common = bits & self.bits if check in checks else 0
+                if not common:
+                    continue
+                if form:
+                    hit.add(population.cut(form).first_of(common))
+                elif check not in constant or amount > constant[check][0]:
+                    constant[check] = amount, lowest(common)
+                elif amount == constant[check][0]:
+                    constant[check] = amount, min(constant[check][1], lowest(common))
+        return hit | {number for _, number in constant.values()}
+
+
+class Selections:
+    """Which machines the selectors of a policy take."""
+
+    def __init__(self, policy: Policy, population: Population) -> None:
+        self._policy = policy
+        self._population = population
+        self._classes: dict[str, tuple[int, int]] = {}
+        self._selectors: dict[Selector, tuple[int, int]] = {}
+        self._labels: list[tuple[Machine, int]] | None = None
+
+    def of(self, selectors: Sequence[Selector]) -> tuple[int, int]:
+        """The machines that are selected, and those of which that is not known."""
+        if not selectors:
+            return self._population.all, 0
+        selected = unknown = 0
+        for selector in selectors:
+            own, unsure = self._of(selector)
+            selected |= own
+            unknown |= unsure
+        return selected, unknown & ~selected
+
+    def bases(self) -> Iterator[tuple[str, int]]:
+        """The machines by the memory that counts: that of the first class which states one."""
+        rest = self._population.all
+        by_basis: dict[str, int] = {}
+        for each in self._policy.classes:
+            if each.memory:
+                own = self._of_class(each.name)[0] & rest
+                by_basis[each.memory] = by_basis.get(each.memory, 0) | own
+                rest &= ~own
+        by_basis["default"] = by_basis.get("default", 0) | rest
+        return iter([(basis, bits) for basis, bits in by_basis.items() if bits])
+
+    def _of(self, selector: Selector) -> tuple[int, int]:
+        known = self._selectors.get(selector)
+        if known is None:
+            known = self._selectors[selector] = self._taken_by(selector)
+        return known
+
+    def _taken_by(self, selector: Selector) -> tuple[int, int]:
+        population = self._population
+        if selector.kind == "host":
+            number = population.machines.number_of.get(selector.pattern)
+            if selector.names_one_host:
+                return (0 if number is None else 1 << number), 0
+            matches = _matcher(selector.pattern)
+            numbers = [
+                number for number, name in enumerate(population.machines.names) if matches(name)
+            ]
+            return bits_of(numbers, population.size), 0
+        if selector.key is None:
+            return self._of_class(selector.pattern)
+        key, matches = selector.key, _matcher(selector.pattern)
+        selected = 0
+        for labels, bits in population.by_labels():
+            if key in labels and matches(labels[key]):
+                selected |= bits
+        return selected, 0
+
+    def _of_class(self, name: str) -> tuple[int, int]:
+        """The machines of a class, and those of which that is not known."""
+        known = self._classes.get(name)
+        if known is None:
+            known = self._classes[name] = self._held_by(name)
+        return known
+
+    def _held_by(self, name: str) -> tuple[int, int]:
+        each = self._policy.class_by_name.get(name)
+        if each is None:
+            return 0, 0
+        selected = unknown = 0
+        for labels, alike in self._population.by_labels():
+            bits = alike
+            while bits:
+                trace = Trace(self._population, lowest(bits))
+                holds = each.holds(trace.view.replace(labels=labels))
+                region = trace.region() & bits
+                bits &= ~region
+                if holds:
+                    selected |= region
+                elif holds is None:
+                    unknown |= region
+        return selected, unknown
+
+
+def _matcher(glob: str) -> Callable[[str], re.Match[str] | None]:
+    """Whether a text matches, as `fnmatchcase` tells it."""
+    import re
+
+    return re.compile(translate(glob)).match
+
+
+class Bulk:
+    """Judges the entries of a policy, one after the other, on all machines."""
+
+    def __init__(self, policy: Policy, machines: Machines, judge: FleetJudge) -> None:
+        self.population = Population(machines)
+        self.selections = Selections(policy, self.population)
+        self._judge = judge
+        self._templates = [kind.template for kind in self.population.kinds]
+        self._bases = list(self.selections.bases())
+        self._by_key: dict[object, dict[Signature, Found]] = {}
+        kinds = self.population.kinds
+        self._none = _union(kind.bits for kind in kinds if kind.template.accelerators == ())
+
+    def alike(
+        self, wanted: Wanted, within: int | None = None
+    ) -> tuple[list[Alike], SelfhostError | None]:
+        """The machines that the entry is or may be for, by what is found of them; the error where
+        it cannot be judged. `within`: only machines of that set.
+        """
+        selected, unknown = self.selections.of(wanted.machines)
+        if within is not None:
+            selected, unknown = selected & within, unknown & within
+        groups = [Alike(unknown, None, Route.UNKNOWN)] if unknown else []
+        for basis, bits in self._bases:
+            workload = wanted.asked.replace(memory_basis=basis)
+            try:
+                models = asked_by(wanted, workload)
+                for questions, asked in self._questions(models, bits & selected):
+                    groups += self._judged(models, questions, asked)
+            except SelfhostError as error:
+                return groups, error
+        return groups, None
+
+    def _questions(
+        self, models: Sequence[Beside], bits: int
+    ) -> Iterator[tuple[tuple[Question, ...], int]]:
+        """The questions, one of each model, with the machines that they are asked of."""
+        if not bits:
+            return
+        by_questions: dict[tuple[int, ...], tuple[tuple[Question, ...], int]] = {}
+        of_models = self._judge.questions(models, self._templates)
+        for questions, kind in zip(
+            zip(*of_models, strict=True), self.population.kinds, strict=True
+        ):
+            key = tuple(map(id, questions))
+            _, asked = by_questions.get(key, (questions, 0))
+            by_questions[key] = questions, asked | (kind.bits & bits)
+        for questions, asked in by_questions.values():
+            if asked:
+                yield questions, asked
+
+    def _judged(
+        self, models: Sequence[Beside], questions: Sequence[Question], bits: int
+    ) -> Iterator[Alike]:
+        groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
+        if len(questions) == 1:
+            for part in parts_of(questions[0]):
+                groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
+            spec = questions[0].spec
+        else:
+            groups = _cut_by(self._found_together(questions, bits), groups, bits)
+            spec = joined_spec([question.spec for question in questions])
+        for alike in groups.values():
+            findings = tuple(sorted(alike.findings or (), key=place_of))
+            judged = Judged(findings=findings, needs=None, speed=None)
+            route = self._judge.route(models, questions, judged)
+            yield Alike(alike.bits, findings, route, alike.shorts, spec)
+
+    def _found_together(self, questions: Sequence[Question], bits: int) -> dict[Signature, Found]:
+        """What is found of models side by side. Which of them goes first may depend on pace, so
+        that more bandwidth need not be better: each bandwidth is judged by itself.
+        """
+        from ..verdict.together import judge_together
+
+        names = [question.spec.id for question in questions]
+
+        def find(machine: Machine) -> Sequence[Finding]:
+            return judge_together(questions, names, machine).findings
+
+        return found_by(self.population, find, bits, each_bandwidth=True)
+
+    def _meant(self, part: Part, bits: int) -> int:
+        """The machines of a set that a part is for."""
+        if part.accelerators is None:
+            return bits
+        return bits & ~self._none if part.accelerators else bits & self._none
+
+    def _found(self, part: Part, bits: int) -> dict[Signature, Found]:
+        if part.key is None:
+            meant = self._meant(part, bits)
+            return found_by(self.population, part.find, meant, layered=part.layered)
+        if part.key not in self._by_key:
+            # other questions ask the same of all
+            self._by_key[part.key] = found_by(self.population, part.find, self.population.all)
+        return self._by_key[part.key]
+
+
+def _union(sets: Iterator[int]) -> int:
+    union = 0
+    for each in sets:
+        union |= each
+    return union
+
+
+def _cut_by(by_signature: dict[Signature, Found], groups: Groups, meant: int) -> Groups:
+    """The groups, each cut by what one part found."""
+    cut: Groups = {}
+
+    def add(signature: Signature, alike: Alike) -> None:
+        if signature in cut:
+            earlier = cut[signature]
+            shorts = (*earlier.shorts, *alike.shorts)
+            alike = Alike(earlier.bits | alike.bits, earlier.findings, earlier.route, shorts)
+        cut[signature] = alike
+
+    for signature, alike in groups.items():
+        for found_signature, found in by_signature.items():
+            common = alike.bits & meant & found.bits
+            if common:
+                findings = (*(alike.findings or ()), *found.findings)
+                shorts = (*alike.shorts, found.shorts) if found.shorts else alike.shorts
+                both = tuple(sorted((*signature, *found_signature)))
+                add(both, Alike(common, findings, alike.route, shorts))
+        rest = alike.bits & ~meant
+        if rest:
+            add(signature, alike.with_bits(rest))
+    return cut

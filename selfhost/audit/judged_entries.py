@@ -1,0 +1,78 @@
+"""What judges the entries of a policy, and what is wrong with those that cannot be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+
+from ..core.errors import (
+    MAX_PROBLEMS,
+    Faults,
+    InputError,
+    Problem,
+    SelfhostError,
+    UnknownModelError,
+    WorkloadError,
+)
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..verdict.record import Verdict
+from .policy import Fault, Policy, Wanted
+
+# gives the verdict of one entry, under the workload that holds there, on one machine
+Judge = Callable[[Wanted, Workload, Machine], Verdict]
+
+
+def entry_problems(
+    policy: Policy,
+    machines: int,
+    refused_by_index: Mapping[int, tuple[Wanted, SelfhostError]],
+    placed: Container[int],
+) -> Iterator[Problem]:
+    """What is wrong with the entries of a policy that so many machines were held against: those
+    that were refused, and those that are for no machine, which are not among `placed`.
+    """
+    refused = refused_by_index.values()
+    yield from Faults(policy.file, _of_other_files(refused)).problems
+    unplaced = [wanted for wanted in policy.models if machines and wanted.index not in placed]
+    if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
+        yield from policy.problems(faults)
+
+
+def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
+    """Faults of other files than the policy, such as a spec that one of its models names; each
+    once.
+    """
+    others = (
+        error.problems
+        for _, error in refused
+        if isinstance(error, InputError) and not isinstance(error, WorkloadError)
+    )
+    return list(dict.fromkeys(problem for problems in others for problem in problems))
+
+
+def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
+    """Why no verdict can be given for an entry, on any machine."""
+    for place, (wanted, error) in enumerate(refused):
+        if isinstance(error, WorkloadError) and error.problems:
+            yield from (
+                (wanted.index, each.key or "name", each.message, each.remedy)
+                for each in error.problems
+            )
+        elif not isinstance(error, InputError) or not error.problems:
+            remedy = error.remedy
+            # to find near names takes far longer than all else: only for what will be listed
+            if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
+                remedy = f'did you mean "{error.nearest[0]}"?'
+            yield wanted.index, "name", error.message, remedy
+
+
+def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:
+    message = (
+        f"selects none of the {machines:,} machines"
+        if machines > 1
+        else "does not select the machine"
+    )
+    remedy = (
+        "widen the selectors, add labels or a name to the machine's record, or remove the entry"
+    )
+    return ((wanted.index, "machines", message, remedy) for wanted in unplaced)

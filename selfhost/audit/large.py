@@ -1,0 +1,420 @@
+"""The audit of a large fleet: as `run` does it, for all machines of an entry at once."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+
+from ..core.errors import Problem, SelfhostError
+from ..verdict.findings import Outcome
+from ..verdict.record import Verdict
+from .bulk import Alike, Bulk
+from .exceptions import Exceptions, ExceptionsOfAll
+from .fleet import Machines
+from .groups import NAMES_SHOWN, shortfall
+from .judged_entries import Judge, entry_problems
+from .policy import Place, Policy, Wanted
+from .population import Population, first_members, lowest, members
+from .record import Audit, MachineGroup, Result, Row, Tally
+from .rows import row_of, unplaced_row, weighed, weight
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .bulk import FleetJudge
+    from .progress import Progress
+
+# rows of groups that a report by class can hold; where groups of machines that fare alike under
+# every model would have more, machines are grouped by one model each
+MOST_ROWS = 5_000
+# models up to which machines are grouped under all of them
+MOST_TOGETHER = 24
+
+
+def large_audit(
+    policy: Policy,
+    machines: Machines,
+    judge: Judge,
+    at_once: FleetJudge,
+    today: str,
+    problems: Sequence[Problem],
+    progress: Progress | None,
+) -> Audit:
+    """As `run_audit`."""
+    return _Large(policy, machines, judge, at_once, today, progress).audit(problems)
+
+
+class _Same:
+    """Machines that one entry treats alike: the same result for the same reasons, so that their
+    rows differ in figures alone.
+    """
+
+    __slots__ = ("alike", "bits", "fields", "key")
+
+    def __init__(self, alike: Alike, fields: dict[str, Any], key: object) -> None:
+        self.alike, self.fields, self.key = [alike], fields, key
+        self.bits = alike.bits
+
+
+class _Entry:
+    """What one entry of the policy comes to, as one process can send it to another: of each group
+    the fields of its row, its count, its first names and the machines hit hardest.
+    """
+
+    __slots__ = ("codes", "exceptions", "groups", "is_placed", "is_refused", "results")
+
+    def __init__(
+        self,
+        groups: list[tuple[dict[str, Any], int, tuple[str, ...], list[int]]],
+        is_placed: bool,
+        is_refused: bool,
+        results: dict[str, int],
+        codes: set[int],
+        exceptions: list[tuple[int, int]],
+    ) -> None:
+        self.groups, self.is_placed, self.is_refused = groups, is_placed, is_refused
+        self.results, self.codes, self.exceptions = results, codes, exceptions
+
+
+class _Large:
+    """An audit under way."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        machines: Machines,
+        judge: Judge,
+        at_once: FleetJudge,
+        today: str,
+        progress: Progress | None,
+    ) -> None:
+        self._policy, self._machines, self._judge = policy, machines, judge
+        self._today, self._progress = today, progress
+        self._bulk = Bulk(policy, machines, at_once)
+        self._population: Population = self._bulk.population
+        self._exceptions = Exceptions(policy.exceptions, today)
+        self._covering = ExceptionsOfAll(
+            self._exceptions, lambda selectors: self._bulk.selections.of(selectors)[0]
+        )
+        self._refused: dict[int, tuple[Wanted, SelfhostError]] = {}
+        self._placed: set[int] = set()
+        self._results: dict[str, int] = {}
+        self._codes: set[int] = set()
+
+        self._again = lambda: _Large(policy, machines, judge, at_once, today, None)
+
+    def audit(self, problems: Sequence[Problem]) -> Audit:
+        """The whole answer."""
+        models = self._policy.models
+        groups = self._by_all_models() if len(models) <= MOST_TOGETHER else None
+        if groups is None:
+            self._forget()
+            groups = self._by_model()
+        own = entry_problems(self._policy, len(self._machines), self._refused, self._placed)
+        return Audit(
+            policy=self._policy,
+            today=self._today,
+            machines=len(self._machines),
+            rows=_Rows(self._again, self._machines, self._policy),
+            groups=tuple(groups),
+            exceptions=self._exceptions.uses(),
+            problems=(*problems, *own),
+            tallied=Tally(results=self._results, codes=frozenset(self._codes)),
+        )
+
+    def _forget(self) -> None:
+        """Begin anew."""
+        self._refused, self._placed = {}, set()
+        self._results, self._codes = {}, set()
+        self._exceptions.forget()
+
+    def _by_all_models(self) -> list[MachineGroup] | None:
+        """Machines that fare alike under every model; None where that would be too many groups."""
+        joint = _Joint(self._population.all)
+        for place, wanted in enumerate(self._policy.models):
+            self._tell(place)
+            joint.cut(self._same(wanted))
+            if not joint.is_whole:
+                return None
+        return [self._group(same, bits) for same, bits in joint.in_order() if same]
+
+    def _by_model(self) -> list[MachineGroup]:
+        """Machines that fare alike under one model, model after model."""
+        from .workers import in_shares
+
+        entries = self._policy.models
+        by_place = in_shares(len(entries), self._entry, self._tell)
+        self._forget()
+        groups = []
+        for wanted, answer in zip(entries, by_place, strict=True):
+            self._count(wanted, answer)
+            for fields, count, names, hit in answer.groups:
+                row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit)
+                groups.append(MachineGroup(names=names, count=count, rows=(row,)))
+        return groups
+
+    def _entry(self, place: int) -> _Entry:
+        """All that is told of one entry."""
+        wanted = self._policy.models[place]
+        self._forget()
+        groups = []
+        for same in _fewer(self._same(wanted)):
+            names = tuple(
+                self._machines.names[number] for number in first_members(same.bits, NAMES_SHOWN)
+            )
+            fields = {name: value for name, value in same.fields.items() if name != "wanted"}
+            hit = sorted(self._hardest_hit(same, same.bits))
+            groups.append((fields, same.bits.bit_count(), names, hit))
+        exceptions = self._exceptions
+        return _Entry(
+            groups,
+            bool(self._placed),
+            wanted.index in self._refused,
+            self._results,
+            self._codes,
+            [
+                (number, exceptions.rows[number])
+                for number, is_concerned in enumerate(exceptions.concerned)
+                if is_concerned
+            ],
+        )
+
+    def _count(self, wanted: Wanted, entry: _Entry) -> None:
+        """Take what an entry comes to into the whole."""
+        if entry.is_refused:
+            # an error is no thing to send from one process to another
+            _, error = self._bulk.alike(wanted)
+            assert error is not None
+            self._refused[wanted.index] = wanted, error
+        if entry.is_placed:
+            self._placed.add(wanted.index)
+        for result, count in entry.results.items():
+            self._results[result] = self._results.get(result, 0) + count
+        self._codes |= entry.codes
+        for number, rows in entry.exceptions:
+            self._exceptions.concerned[number] = True
+            self._exceptions.rows[number] += rows
+
+    def _tell(self, place: int) -> None:
+        if self._progress is not None:
+            self._progress.entries(place, len(self._policy.models), len(self._machines))
+
+    def _same(self, wanted: Wanted, within: int | None = None) -> list[_Same]:
+        """The machines of an entry by what their rows say."""
+        alike, error = self._bulk.alike(wanted, within)
+        if error is not None:
+            self._refused[wanted.index] = wanted, error
+            self._placed.add(wanted.index)
+        same: dict[object, _Same] = {}
+        for each in alike:
+            self._placed.add(wanted.index)
+            for part, fields, key in self._weighed(wanted, each):
+                if key in same:
+                    same[key].alike.append(part)
+                    same[key].bits |= part.bits
+                else:
+                    same[key] = _Same(part, fields, key)
+        for group in same.values():
+            count = group.bits.bit_count()
+            self._results[group.fields["result"]] = (
+                self._results.get(group.fields["result"], 0) + count
+            )
+            self._codes.add(group.fields["exit_code"])
+        return sorted(same.values(), key=lambda group: lowest(group.bits))
+
+    def _weighed(
+        self, wanted: Wanted, alike: Alike
+    ) -> Iterator[tuple[Alike, dict[str, Any], object]]:
+        """What the policy says of machines that are alike, cut by the exceptions for them."""
+        if alike.findings is None:
+            yield from self._unplaced(wanted, alike)
+            return
+        checks = [
+            finding.check
+            for finding in alike.findings
+            if finding.outcome is Outcome.FAIL or finding.leaves_open
+        ]
+        signature = tuple((each.check, each.code, each.outcome) for each in alike.findings)
+        for bits, covers in self._covering.cut(wanted.name, alike.bits, checks):
+            answer = weighed(self._policy, wanted, alike.findings, alike.route, covers.get)
+            excepted = tuple((check, each.index) for check, each in answer.excepted)
+            key = (answer.result, alike.route, signature, excepted)
+            yield alike.with_bits(bits), answer.fields(), key
+
+    def _unplaced(
+        self, wanted: Wanted, alike: Alike
+    ) -> Iterator[tuple[Alike, dict[str, Any], object]]:
+        """Machines that may be of a class: by the facts that are not known of them."""
+        fields: dict[str, Any] = {
+            "wanted": wanted,
+            "result": Result.UNKNOWN,
+            "exit_code": weight(self._policy, wanted, Result.UNKNOWN),
+            "failed": (),
+            "undecided": (),
+            "excepted": (),
+        }
+        rest = alike.bits
+        by_reasons: dict[object, int] = {}
+        for kind in self._population.kinds:
+            for labels, bits in self._population.by_labels() if kind.bits & rest else ():
+                common = kind.bits & rest & bits
+                if common:
+                    stand_in = kind.template.replace(labels=labels)
+                    reasons = unplaced_row(self._policy, wanted, stand_in).reasons
+                    texts = tuple(reason.text for reason in reasons)
+                    by_reasons[texts] = by_reasons.get(texts, 0) | common
+        for words, bits in by_reasons.items():
+            yield alike.with_bits(bits), fields, (Result.UNKNOWN, words)
+
+    def _group(self, same: Sequence[tuple[Wanted, _Same]], bits: int) -> MachineGroup:
+        names = [self._machines.names[number] for number in first_members(bits, NAMES_SHOWN)]
+        rows = []
+        for wanted, each in same:
+            hit = sorted(self._hardest_hit(each, bits))
+            rows.append(self._row_of_hardest_hit(wanted, each.fields, hit))
+        return MachineGroup(names=tuple(names), count=bits.bit_count(), rows=tuple(rows))
+
+    def _hardest_hit(self, same: _Same, bits: int) -> set[int]:
+        """The machines of a set among which is the one that lacks most."""
+        checks = (*same.fields["failed"], *same.fields["undecided"])
+        hit: set[int] = set()
+        for alike in same.alike:
+            common = alike.bits & bits
+            if common:
+                hit |= alike.with_bits(common).hardest_hit(self._population, checks)
+        return hit
+
+    def _row_of_hardest_hit(
+        self, wanted: Wanted, fields: dict[str, Any], numbers: Sequence[int]
+    ) -> Row:
+        """The row of that of the machines which lacks most. It is judged when somebody reads more
+        of it than its result.
+        """
+        if len(numbers) == 1:
+            fields = {**fields, "machine": self._machines.names[numbers[0]]}
+
+        def whole() -> Row:
+            return max((self.row(wanted, number) for number in numbers), key=shortfall)
+
+        return Row.partly({**fields}, whole)
+
+    def row(self, wanted: Wanted, number: int) -> Row:
+        """The row of one machine, judged by itself."""
+        machine = self._machines[number]
+        place = Place(self._policy, machine)
+        if place.selects(wanted.machines) is None:
+            return unplaced_row(self._policy, wanted, machine)
+        verdict = self._judge(wanted, place.workload(wanted), machine)
+        uncounted = Exceptions(self._policy.exceptions, self._today)
+        return row_of(self._policy, wanted, machine, verdict, uncounted.at(machine, place))
+
+    def column(self, wanted: Wanted, start: int, count: int) -> tuple[list[_Same], array[int]]:
+        """The groups of `count` machines from `start` on, and of each machine the number of its
+        group, from 1; 0 where the entry is not for it.
+        """
+        same = self._same(wanted, ((1 << count) - 1) << start)
+        column = array("H", bytes(2 * count))
+        for number, each in enumerate(same, 1):
+            for machine in members(each.bits >> start):
+                column[machine] = number
+        return same, column
+
+    def light_row(self, wanted: Wanted, same: _Same, number: int) -> Row:
+        """The row of one machine of a group."""
+        alike = same.alike[0]
+        fields = {**same.fields, "machine": self._machines.names[number], "verdict": None}
+
+        def whole() -> Row:
+            return self.row(wanted, number)
+
+        if alike.model is not None:
+
+            def verdict() -> Verdict:
+                judged = whole().verdict
+                assert judged is not None
+                return judged
+
+            fields["verdict"] = Verdict.partly(
+                {"model": alike.model, "route": alike.route}, verdict
+            )
+        return Row.partly(fields, whole)
+
+
+def _fewer(same: Sequence[_Same]) -> list[_Same]:
+    """The groups of one entry without what is no reason: warnings that decide nothing."""
+    merged: dict[object, _Same] = {}
+    for each in same:
+        fields = each.fields
+        key = (
+            fields["result"],
+            fields["failed"],
+            fields["undecided"],
+            tuple((check, exemption.index) for check, exemption in fields["excepted"]),
+            each.alike[0].findings is None and each.key,
+        )
+        if key in merged:
+            merged[key].alike += each.alike
+            merged[key].bits |= each.bits
+        else:
+            merged[key] = _Same(each.alike[0], fields, key)
+            merged[key].alike = list(each.alike)
+            merged[key].bits = each.bits
+    return list(merged.values())
+
+
+class _Joint:
+    """Machines that fare alike under all entries so far; given up once there are too many."""
+
+    def __init__(self, bits: int) -> None:
+        self._parts: list[tuple[list[tuple[Wanted, _Same]], int]] = [([], bits)]
+        self.is_whole = True
+
+    def cut(self, same: Sequence[_Same]) -> None:
+        """Cut the groups by those of one entry more."""
+        if not self.is_whole:
+            return
+        parts = []
+        for own, bits in self._parts:
+            rest = bits
+            for each in same:
+                common = rest & each.bits
+                if common:
+                    parts.append(([*own, (each.fields["wanted"], each)], common))
+                    rest ^= common
+                    if not rest:
+                        break
+            if rest:
+                parts.append((own, rest))
+        self._parts = parts
+        self.is_whole = sum(len(own) for own, _ in parts) <= MOST_ROWS
+
+    def in_order(self) -> list[tuple[list[tuple[Wanted, _Same]], int]]:
+        """By the first machine of each."""
+        return sorted(self._parts, key=lambda part: lowest(part[1]))
+
+
+# machines whose rows are worked out together: memory is that of so many
+_BLOCK = 1 << 16
+
+
+class _Rows:
+    """Every row of a large audit, machine after machine. No more than the rows of some machines
+    are held, and a verdict is given when somebody reads more of a row than what it says.
+    """
+
+    def __init__(self, fresh: Callable[[], _Large], machines: Machines, policy: Policy) -> None:
+        self._fresh, self._machines, self._policy = fresh, machines, policy
+
+    def __iter__(self) -> Iterator[Row]:
+        large = self._fresh()
+        for start in range(0, len(self._machines), _BLOCK):
+            count = min(_BLOCK, len(self._machines) - start)
+            columns = [
+                (wanted, *large.column(wanted, start, count)) for wanted in self._policy.models
+            ]
+            for place in range(count):
+                for wanted, same, column in columns:
+                    if column[place]:
+                        yield large.light_row(wanted, same[column[place] - 1], start + place)

@@ -1,0 +1,438 @@
+"""One model over several machines: how many of them hold it together, by each program's own rule
+(`specs/common/spread.toml`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from math import ceil
+
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec
+from ..core import units
+from ..core.errors import Problem, SelfhostError, WorkloadError
+from ..core.records import Record
+from ..core.spelling import canonical
+from ..core.workload import Workload
+from ..machine.record import Machine
+from ..needs.records import Needs, Term
+from ..verdict.findings import reserve_of
+from ..verdict.placement import free_bytes, is_large, metal_limits, room_of
+from ..verdict.question import ask
+from ..verdict.record import Route, exit_code
+from .shares import (
+    Room,
+    Share,
+    Sizes,
+    equal_slices,
+    equal_stages,
+    rounded_layers,
+    whole_layers,
+)
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# what grows with the layers that a device takes; the rest lies whole on each
+_BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
+# loaded once, on the first machine
+_ONCE = ("projector", "draft_", "mtp_")
+# Layers differ: mixed quantizations give the first and last of them more bits, and some models mix
+# kinds of layers. Four of the sixteen of OLMo 2 1B in Q4_K_M weigh 6.4 % more than the average
+# (llama.cpp of llama-cpp-python 0.3.36, three RPC servers); DeepSeek's mixtures, 5 % more.
+_UNEVEN = 0.07
+# of a program's own cache in float16, which its type changes
+_HALF_BYTES = 2
+# up to so many machines, rules that round try every set; beyond, the largest of each number
+_FEW = 10
+_BLOCK_VALUES = 32
+_RULES: dict[str, Callable[[Sizes, Sequence[Room]], tuple[Share, ...] | None]] = {
+    "layers": whole_layers,
+    "rounded-layers": rounded_layers,
+    "slices": equal_slices,
+    "stages": equal_stages,
+}
+
+
+class UnknownEngineError(SelfhostError, LookupError):
+    """No program of that name shares a model out over machines."""
+
+
+class Engine(Record):
+    """A program that runs one model over several machines: a row of `spread.toml`, whose head says
+    what each key means.
+    """
+
+    name: str
+    title: str
+    runtime: str
+    quantization: str | None
+    share: str
+    memory: str
+    files: str
+    counts: str
+    most: str
+    architectures: tuple[str, ...]
+    cache_bytes: int | None
+    table_bytes: int | None
+    block_bytes: int | None
+    warnings: tuple[str, ...]
+    how: str
+    sources: tuple[str, ...]
+
+
+class LeftOut(Record):
+    """A machine that cannot take part. `unread`: because of a fact that was not read."""
+
+    machine: str
+    reason: str
+    unread: bool = False
+
+
+class Spread(Record):
+    """Whether machines hold a model together. `shares` are those of the fewest machines that do,
+    the first machine first; () where none do. `needs_bytes` is the model's in all, on one machine.
+    """
+
+    engine: Engine
+    asked: str
+    model: ModelSpec
+    workload: Workload
+    machines: int
+    route: Route
+    reason: str
+    shares: tuple[Share, ...]
+    needs_bytes: int | None
+    free_bytes: int
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command."""
+        return exit_code([self.route])
+
+
+def engine_named(typed: str, catalogue: Catalogue) -> Engine:
+    """The program that was meant, by its name or an alias. Raises `UnknownEngineError`."""
+    rows = catalogue.common_tables("spread", "engine")
+    row = rows.get(canonical(typed))
+    if row is None:
+        names = dict.fromkeys(name for name, _ in rows.values())
+        raise UnknownEngineError(
+            f"{typed!r} is no program that shares a model out", remedy=f"one of {', '.join(names)}"
+        )
+    name, values = row
+    fields: dict[str, Any] = {key: values.get(key) for key in Engine._fields}
+    for key in ("architectures", "warnings", "sources"):
+        fields[key] = tuple(values.get(key, ()))
+    return Engine(**{**fields, "name": name})
+
+
+def spread(
+    catalogue: Catalogue,
+    model: str,
+    workload: Workload,
+    machines: Sequence[Machine],
+    engine: Engine,
+) -> Spread:
+    """The fewest of the machines that hold the model together, and what each would hold.
+
+    Machines have different names. Raises what `check` raises for the model and the workload.
+    """
+    from ..api import check_with
+
+    anywhere = Machine(planning=True)
+    fitted = workload.replace(
+        runtime=engine.runtime, quantization=engine.quantization or workload.quantization
+    )
+    named = check_with(catalogue, model, fitted, anywhere, instead=False, follows_machine=False)
+    question = ask(named.model, named.workload, catalogue, anywhere)
+    _refuse(engine, named.model, question.loads)
+    needs = question.needs
+    search = _Search(engine, named.model, named.workload, needs, machines)
+    shares = search.fewest()
+    return Spread(
+        engine=engine,
+        asked=model,
+        model=named.model,
+        workload=named.workload,
+        machines=len(machines),
+        route=search.route(shares),
+        reason=search.reason(shares),
+        shares=shares,
+        needs_bytes=needs.memory.high_bytes if needs and needs.memory else None,
+        free_bytes=sum(room.bytes for room in search.rooms),
+        left_out=tuple(search.left_out),
+        notes=search.notes(),
+    )
+
+
+def _refuse(engine: Engine, model: ModelSpec, why_not: str | None) -> None:
+    """`WorkloadError` where the program does not run the model, or its layers are not known."""
+    message, kinds, architecture = why_not, engine.architectures, model.architecture
+    if model.closed:
+        message = f"the weights of {model.name} were never published"
+    elif message is None and architecture is None:
+        message = f"the layers of {model.name} are not known, so they cannot be shared out"
+    elif message is None and kinds and architecture and architecture.row not in kinds:
+        listed = " and ".join(kinds)
+        message = f"{engine.title} runs {listed} models, and this is a {architecture.row} model"
+    if message is not None:
+        remedy = "name another model"
+        raise WorkloadError([Problem(file="--spread", message=message, remedy=remedy)])
+
+
+class _Search:
+    """Which machines can take part, and the fewest that hold the model."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        model: ModelSpec,
+        workload: Workload,
+        needs: Needs | None,
+        machines: Sequence[Machine],
+    ) -> None:
+        self._engine, self._model, self._workload, self._needs = engine, model, workload, needs
+        self._machines = {machine.name: machine for machine in machines}
+        self._without_free: list[str] = []
+        self._without_disk: dict[str, str] = {}
+        self.left_out: list[LeftOut] = []
+        self.rooms: list[Room] = []
+        for machine in machines:
+            self._take(machine)
+        self.rooms.sort(key=lambda room: room.bytes, reverse=True)
+
+    def _take(self, machine: Machine) -> None:
+        """Count the machine in, or say why it is left out."""
+        room = self._room(machine)
+        if isinstance(room, LeftOut):
+            self.left_out.append(room)
+            return
+        short = self._short_of_disk(machine)
+        if short is not None and self._engine.files == "each":
+            self.left_out.append(LeftOut(machine=machine.name, reason=short))
+            return
+        if short is not None:
+            self._without_disk[machine.name] = short
+        self.rooms.append(room)
+
+    def _short_of_disk(self, machine: Machine) -> str | None:
+        """Why the files do not fit on its disk; None where they do, or it was not read."""
+        disk = machine.disk_for(self._engine.runtime) or machine.disk_for("huggingface")
+        size = self._needs.disk_bytes if self._needs else None
+        if size is None or disk is None or disk.free_bytes is None or size <= disk.free_bytes:
+            return None
+        free = units.decimal(disk.free_bytes)
+        return f"the files take {units.decimal(size)} of disk, and {free} are free"
+
+    def _room(self, machine: Machine) -> Room | LeftOut:
+        ram = self._ram(machine)
+        cards = [card for card in machine.accelerators or () if not card.unified]
+        if self._engine.memory == "accelerators":
+            return self._room_on_cards(machine, ram)
+        shared = next((card for card in machine.accelerators or () if card.unified), None)
+        if self._engine.memory == "devices" and cards:
+            sizes = tuple(size for card in cards if (size := free_bytes(card)) is not None)
+            if sizes:
+                return Room(name=machine.name, devices=sizes, in_ram=False, ram_bytes=ram)
+        if ram is None:
+            why = "its memory was not read"
+            return LeftOut(machine=machine.name, reason=why, unread=True)
+        limits = metal_limits(shared, machine) if shared and shared.vendor == "apple" else None
+        size = min(ram, limits[0]) if limits else ram
+        return Room(name=machine.name, devices=(max(0, size),), in_ram=True, ram_bytes=ram)
+
+    def _room_on_cards(self, machine: Machine, ram: int | None) -> Room | LeftOut:
+        if machine.accelerators is None:
+            why = "its accelerators were not read"
+            return LeftOut(machine=machine.name, reason=why, unread=True)
+        cards = [card for card in machine.accelerators if not card.unified]
+        if not cards:
+            return LeftOut(machine=machine.name, reason="it has no accelerator of its own memory")
+        sizes = [room_of(card, gpu_only=True) for card in cards]
+        if None in sizes:
+            why = "the memory of its accelerators was not read"
+            return LeftOut(machine=machine.name, reason=why, unread=True)
+        devices = tuple(size for size in sizes if size is not None)
+        return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
+
+    def _ram(self, machine: Machine) -> int | None:
+        """What the RAM can give: what is free now, or all but the reserve where planning."""
+        basis = self._workload.memory_basis
+        if basis != "total" and not machine.planning:
+            if machine.memory_available_bytes is not None:
+                return machine.memory_available_bytes
+            if basis == "available":
+                return None
+        limit = machine.memory_limit_bytes or machine.memory_total_bytes
+        if limit is None:
+            return None
+        if basis != "total" and not machine.planning:
+            self._without_free.append(machine.name)
+        return max(0, limit - reserve_of(machine, self._workload)[0])
+
+    def fewest(self) -> tuple[Share, ...]:
+        """The shares of the fewest machines that hold it; () where none do or nothing is known."""
+        if self._needs is None or self._needs.memory is None:
+            return ()
+        for rooms in self._sets():
+            sizes = self._sizes(self._needs, rooms)
+            for order in self._orders(rooms) if sizes is not None else ():
+                shares = _RULES[self._engine.share](sizes, order) if sizes else None
+                if shares is not None:
+                    return shares
+        return ()
+
+    def _sets(self) -> Iterator[tuple[Room, ...]]:
+        """Sets of machines to try, the smallest first and of those the largest memory first."""
+        most = min(len(self.rooms), self._most())
+        for count in range(1, most + 1):
+            if self._engine.counts == "powers-of-two" and count & (count - 1):
+                continue
+            if self._engine.share == "rounded-layers" and len(self.rooms) <= _FEW:
+                yield from combinations(self.rooms, count)
+            elif self._engine.share == "stages":
+                yield from self._alike(count)
+            else:
+                yield tuple(self.rooms[:count])
+
+    def _alike(self, count: int) -> Iterator[tuple[Room, ...]]:
+        """Machines with the same number of devices, those with the largest of them."""
+        for devices in sorted({len(room.devices) for room in self.rooms}):
+            rooms = [room for room in self.rooms if len(room.devices) == devices]
+            rooms.sort(key=lambda room: min(room.devices), reverse=True)
+            if len(rooms) >= count:
+                yield tuple(rooms[:count])
+
+    def _most(self) -> int:
+        architecture = self._model.architecture
+        if architecture is None:
+            return 0
+        if self._engine.most == "kv-heads":
+            return min((layer.kv_heads for layer in architecture.attention), default=1)
+        return architecture.layers
+
+    def _orders(self, rooms: tuple[Room, ...]) -> Iterator[tuple[Room, ...]]:
+        """The same machines with each in turn as the first, if the files fit on its disk."""
+        for index, room in enumerate(rooms):
+            if room.name not in self._without_disk:
+                yield (room, *rooms[:index], *rooms[index + 1 :])
+
+    def _sizes(self, needs: Needs, rooms: Sequence[Room]) -> Sizes | None:
+        """What is shared out; None where the program cannot cut it so."""
+        if self._engine.share == "stages":
+            return self._sizes_of_stages(needs, rooms)
+        architecture, memory = self._model.architecture, needs.memory
+        if architecture is None or memory is None:
+            return None
+        there = [term.on_device or term for term in memory.terms]
+        offload = next((term.offload for term in there if term.offload is not None), None)
+        output = 0 if offload is None else offload.output_bytes
+        table = 0 if offload is None else offload.table_bytes
+        shared = sum(self._layer_part(term) for term in there if term.name in _BY_LAYER)
+        if self._engine.block_bytes and architecture.vocabulary:
+            values = architecture.vocabulary * architecture.embedding_length
+            output = values * self._engine.block_bytes // _BLOCK_VALUES
+            table = values * (self._engine.table_bytes or 0)
+        uneven = _UNEVEN if len(rooms) > 1 and self._engine.share != "slices" else 0.0
+        program = sum(term.high_bytes for term in there if term.is_program)
+        others = [term for term in there if term.name not in _BY_LAYER and not term.is_program]
+        output += sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
+        return Sizes(
+            layers=architecture.layers,
+            layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
+            device_bytes=sum(term.high_bytes for term in others if not term.name.startswith(_ONCE)),
+            program_bytes=program,
+            output_bytes=output,
+            table_bytes=table,
+        )
+
+    def _layer_part(self, term: Term) -> int:
+        """The most that the layers take of a term."""
+        if term.offload is not None:
+            return term.high_bytes - term.bytes + term.offload.layer_bytes
+        if term.name == "kv_cache" and self._engine.cache_bytes:
+            return term.high_bytes * self._engine.cache_bytes // _HALF_BYTES
+        return term.high_bytes
+
+    def _sizes_of_stages(self, needs: Needs, rooms: Sequence[Room]) -> Sizes | None:
+        """Of one device; None where the weights do not come in so many parts."""
+        devices = len(rooms[0].devices)
+        architecture, memory = self._model.architecture, needs.memory
+        if architecture is None or memory is None:
+            return None
+        if devices > 1 and devices not in needs.tensor_parallel:
+            return None
+        cards = [card for room in rooms for card in self._machines[room.name].accelerators or ()]
+        large = any(is_large(card) for card in cards)
+        terms = [(term.on_large or term) if large else term for term in memory.terms]
+        parts = [term.on_one_of(devices) for term in terms]
+        values = (architecture.vocabulary or 0) * architecture.embedding_length
+        table = ceil(values * _HALF_BYTES / devices)
+        output = 0 if architecture.tied_embeddings and len(rooms) == 1 else table
+        stored = table if architecture.tied_embeddings else 2 * table
+        shared = sum(term.high_bytes for term in parts if term.name in _BY_LAYER) - stored
+        uneven = _UNEVEN if len(rooms) > 1 else 0.0
+        return Sizes(
+            layers=architecture.layers,
+            layer_bytes=ceil(max(0, shared) * (1 + uneven) / architecture.layers),
+            device_bytes=sum(term.high_bytes for term in parts if term.name not in _BY_LAYER),
+            program_bytes=sum(term.beside.high_bytes for term in terms if term.beside),
+            output_bytes=output,
+            table_bytes=table,
+        )
+
+    def route(self, shares: tuple[Share, ...]) -> Route:
+        """`unknown` only where what was not read could still decide."""
+        if shares:
+            return Route.LOCAL
+        unread = any(machine.unread for machine in self.left_out)
+        if self._needs is None or self._needs.memory is None or unread:
+            return Route.UNKNOWN
+        return Route.NEITHER
+
+    def reason(self, shares: tuple[Share, ...]) -> str:
+        """Why, in a sentence."""
+        title, total = self._engine.title, len(self._machines)
+        if len(shares) == 1:
+            return f"one machine holds it alone, {shares[0].machine}: it need not be spread"
+        if shares:
+            machines = "machine" if total == 1 else "machines together"
+            return f"fits on {len(shares)} of {total} {machines} with {title}"
+        if self._needs is None or self._needs.memory is None:
+            unknown = self._needs.unknown if self._needs else ()
+            why = unknown[0].reason if unknown else "its size is not known"
+            return f"the memory that the model needs is not known: {why}"
+        free = units.binary(sum(room.bytes for room in self.rooms))
+        wanted = units.binary(self._needs.memory.high_bytes)
+        unread = sum(machine.unread for machine in self.left_out)
+        machines = "the machine" if total == 1 else f"the {total} machines together"
+        if self.rooms and len(self._without_disk) == len(self.rooms):
+            reason = next(iter(self._without_disk.values()))
+            return (
+                f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
+                f" and none has room for it ({reason})"
+            )
+        text = f"does not fit on {machines} with {title}: the model needs"
+        text += f" {wanted} on one machine, and they have {free} to give"
+        if self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
+            text += "; the sum is enough, but each must hold a whole part"
+        return f"{text}; of {unread} too little was read" if unread else text
+
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed."""
+        lines = []
+        if self._engine.share != "slices":
+            margin = f"{_UNEVEN:.0%}"
+            lines.append(f"Each layer is counted as {margin} above the average, for layers differ.")
+        if self._without_free:
+            first = ", ".join(self._without_free[:3])
+            more = len(self._without_free) - 3
+            named = f"{first} and {more} more" if more > 0 else first
+            lines.append(f"Free memory was not read of {named}: counted is all but the reserve.")
+        return tuple(lines)

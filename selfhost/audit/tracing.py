@@ -1,0 +1,644 @@
+"""One machine is judged, and it shows for which others the answer is the same.
+
+What is judged gets a `View` instead of a machine. It answers as the machine does, and writes down
+what it was asked: facts by their values, numbers by each comparison that they took part in. Every
+machine that would have answered the same has the same findings, for judging asks nothing else. So
+each rule is applied by the function that states it, once for thousands of machines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+
+from ..core.records import Unread
+from ..machine.record import Disk, Machine
+from ..verdict.findings import CHECKS, Finding, Outcome
+from .fleet import Slot
+from .population import BANDWIDTH, Form, Kind, Population, lowest, members
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Find = Callable[[Any], Sequence[Finding]]
+    # the findings, and the layout where they change in one direction with the number of layers on
+    # the accelerator: see `verdict.record.Part`
+    Layered = Callable[[Any], tuple[Sequence[Finding], str | None]]
+
+# the findings that are no pass, as (place of the check, check, code, outcome)
+Signature = tuple[tuple[int, str, str, Outcome], ...]
+_PLACES = {check: place for place, check in enumerate(CHECKS)}
+
+
+class Number:
+    """A machine's number, or a sum of several: it keeps its value, and tells its trace each
+    comparison. What it cannot follow, such as a share of it, ties the answer to the very value.
+    """
+
+    __slots__ = ("_trace", "constant", "form", "value")
+
+    def __init__(self, trace: Trace, form: Form, constant: int, value: int) -> None:
+        self._trace, self.form, self.constant, self.value = trace, form, constant, value
+
+    def _sum(self, other: Any, sign: int, own: int = 1) -> Any:
+        if type(other) is int:
+            form = self.form if own > 0 else _scaled(self.form, -1)
+            constant = own * self.constant + sign * other
+            return Number(self._trace, form, constant, own * self.value + sign * other)
+        if type(other) is Number:
+            form = _added(_scaled(self.form, own), _scaled(other.form, sign))
+            constant = own * self.constant + sign * other.constant
+            value = own * self.value + sign * other.value
+            return Number(self._trace, form, constant, value) if form else constant
+        return NotImplemented if not isinstance(other, float) else own * self.pinned + sign * other
+
+    def __add__(self, other: Any) -> Any:
+        return self._sum(other, 1)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._sum(other, -1)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._sum(other, 1, -1)
+
+    def __neg__(self) -> Any:
+        return self._sum(0, 1, -1)
+
+    @property
+    def pinned(self) -> int:
+        """The value; from then on the answer holds for no other."""
+        self._trace.is_at_least(self.form, self.value - self.constant)
+        self._trace.is_at_least(self.form, self.value - self.constant + 1)
+        return self.value
+
+    def __mul__(self, other: Any) -> Any:
+        return self.pinned * other
+
+    def __rmul__(self, other: Any) -> Any:
+        return other * self.pinned
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.pinned / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self.pinned
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.pinned // other
+
+    def __mod__(self, other: Any) -> Any:
+        return self.pinned % other
+
+    def __int__(self) -> int:
+        return self.pinned
+
+    __index__ = __int__
+
+    def __float__(self) -> float:
+        return float(self.pinned)
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def _reaches(self, other: Any, *, beyond: bool) -> Any:
+        """Whether it is `other` or more; with `beyond` more."""
+        if type(other) is Number:
+            difference = self - other
+            if type(difference) is Number:
+                return difference._reaches(0, beyond=beyond)
+            return difference > 0 if beyond else difference >= 0
+        if type(other) is float:
+            if math.isinf(other) or math.isnan(other):
+                return self.value > other if beyond else self.value >= other
+            bound = math.floor(other) + 1 if beyond else math.ceil(other)
+        elif isinstance(other, int):
+            bound = other + beyond
+        else:
+            return NotImplemented
+        return self._trace.is_at_least(self.form, bound - self.constant)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._reaches(other, beyond=False)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._reaches(other, beyond=True)
+
+    def __lt__(self, other: Any) -> Any:
+        reaches = self._reaches(other, beyond=False)
+        return reaches if reaches is NotImplemented else not reaches
+
+    def __le__(self, other: Any) -> Any:
+        reaches = self._reaches(other, beyond=True)
+        return reaches if reaches is NotImplemented else not reaches
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, int | float | Number):
+            return NotImplemented
+        return bool(self >= other) and not self > other
+
+    def __format__(self, spec: str) -> str:
+        # the words of a finding are no part of what is compared
+        return format(self.value, spec)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    # what is kept by its value would not be written down again
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _scaled(form: Form, factor: int) -> Form:
+    return form if factor == 1 else tuple((slot, factor * each) for slot, each in form)
+
+
+def _added(one: Form, other: Form) -> Form:
+    factors = dict(one)
+    for slot, factor in other:
+        factors[slot] = factors.get(slot, 0) + factor
+    return tuple(sorted((slot, factor) for slot, factor in factors.items() if factor))
+
+
+class Trace:
+    """What one machine was asked while it was judged, with other numbers in the place of some of
+    its own where `instead` says so.
+    """
+
+    def __init__(
+        self, population: Population, number: int, instead: Mapping[Slot, int] | None = None
+    ) -> None:
+        self._population = population
+        self._instead = instead or {}
+        self._facts = population.facts
+        self.number = number
+        self.kind, self._place = population.kind_of(number)
+        # the kinds that answered alike so far
+        self.kinds = (1 << len(population.kinds)) - 1
+        # (form, bound) -> whether it is reached
+        self.bounds: dict[tuple[Form, int], bool] = {}
+        self.reads_bandwidth = False
+
+    @property
+    def view(self) -> Any:
+        """The machine, to be judged."""
+        return View(self)
+
+    def fact(self, key: Any, of: Callable[[Kind], Any]) -> Any:
+        """What the machine's kind answers; machines of kinds that answer otherwise are others."""
+        known = self._facts.get(key) or self._population.fact(key, of)
+        answer, alike = known[self.kind]
+        self.kinds &= alike
+        return answer
+
+    def number_of(self, slot: Slot) -> Number | None:
+        """The machine's number; None where its kind has none."""
+        known = self._facts.get(slot) or self._population.fact(
+            slot, lambda kind: slot in kind.columns
+        )
+        is_there, alike = known[self.kind]
+        self.kinds &= alike
+        if not is_there:
+            return None
+        value = self._value(slot)
+        return Number(self, ((slot, 1),), 0, value)
+
+    def is_at_least(self, form: Form, bound: int) -> bool:
+        """Whether the machine's value of a form reaches a bound."""
+        if form[0][1] < 0:
+            # -x >= b where x < 1 - b
+            return not self.is_at_least(_scaled(form, -1), 1 - bound)
+        answer = self.bounds.get((form, bound))
+        if answer is None:
+            value = sum([factor * self._value(slot) for slot, factor in form])
+            answer = self.bounds[form, bound] = value >= bound
+        return answer
+
+    def _value(self, slot: Slot) -> int:
+        if slot in self._instead:
+            return self._instead[slot]
+        value: int = self._population.kinds[self.kind].columns[slot][self._place]
+        return value
+
+    def bounds_of(self, slot: Slot) -> tuple[int | None, int | None]:
+        """Of that number the highest bound that is reached and the lowest that is not."""
+        return _tightest(self.bounds).get(((slot, 1),), (None, None))
+
+    def region(self, but: Slot | None = None) -> int:
+        """The machines that would have answered the same, whatever their bandwidth, and whatever
+        number `but` is of them by itself.
+        """
+        bits = self._population.of_kinds(self.kinds)
+        for form, (low, high) in _tightest(self.bounds).items():
+            if form == ((but, 1),):
+                continue
+            cut = self._population.cut(form)
+            if low is not None:
+                bits &= cut.at_least(low)
+            if high is not None:
+                bits &= ~cut.at_least(high)
+        return bits
+
+
+def _tightest(
+    bounds: dict[tuple[Form, int], bool],
+) -> dict[Form, tuple[int | None, int | None]]:
+    """Of each form the highest bound that is reached and the lowest that is not."""
+    tightest: dict[Form, tuple[int | None, int | None]] = {}
+    for (form, bound), is_reached in bounds.items():
+        low, high = tightest.get(form, (None, None))
+        if is_reached:
+            low = bound if low is None else max(low, bound)
+        else:
+            high = bound if high is None else min(high, bound)
+        tightest[form] = low, high
+    return tightest
+
+
+_NUMBERS = frozenset((
+    "memory_total_bytes", "memory_limit_bytes", "memory_available_bytes", "swap_free_bytes",
+))  # fmt: skip
+
+
+class View:
+    """A machine that writes down what is asked of it. It has no name: what is found does not
+    depend on one.
+    """
+
+    name = "the machine"
+    called = "the machine"
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def __getattr__(self, fact: str) -> Any:
+        # what was asked once is at hand, and is written down already
+        value = self.__dict__[fact] = self._first_asked(fact)
+        return value
+
+    def _first_asked(self, fact: str) -> Any:
+        trace = self._trace
+        if fact in _NUMBERS:
+            return trace.number_of((fact,))
+        if fact == BANDWIDTH[0]:
+            value = trace.number_of(BANDWIDTH)
+            if value is not None:
+                trace.reads_bandwidth = True
+            return None if value is None else value.value
+        if fact == "sources":
+            return _Sources(trace)
+        if fact == "disks":
+            return self._disks()
+        if fact not in Machine._names or fact in ("labels", "read_at"):
+            raise AttributeError(fact)
+        value = trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
+        return self._cards(value) if fact == "accelerators" and value else value
+
+    def _cards(self, cards: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The accelerators, with what is free of each as a number that is followed."""
+        followed = []
+        for index, card in enumerate(cards):
+            free = self._trace.number_of(("accelerators", str(index), "memory_free_bytes"))
+            followed.append(card if free is None else card.replace(memory_free_bytes=free))
+        return tuple(followed)
+
+    def _disks(self) -> tuple[Disk, ...] | None:
+        purposes = self._trace.fact(
+            "disks",
+            lambda kind: (
+                None
+                if kind.bare.disks is None
+                else tuple(dict.fromkeys(disk.purpose for disk in kind.bare.disks))
+            ),
+        )
+        if purposes is None:
+            return None
+        return tuple(disk for disk in map(self.disk_for, purposes) if disk is not None)
+
+    def disk_for(self, purpose: str) -> Disk | None:
+        """As `Machine.disk_for`."""
+        disk = self._trace.fact(("disk", purpose), lambda kind: _bare_disk(kind, purpose))
+        if disk is None:
+            return None
+        numbers = {
+            part: number
+            for part in ("free_bytes", "total_bytes")
+            if (number := self._trace.number_of(("disks", purpose, part))) is not None
+        }
+        replaced: Disk = disk.replace(**numbers)
+        return replaced
+
+    def why_unread(self, fact: str) -> Unread:
+        """As `Machine.why_unread`."""
+        entry: Unread = self._trace.fact(("why", fact), lambda kind: kind.template.why_unread(fact))
+        return entry
+
+    def assumes(self, fact: str) -> bool:
+        """As `Machine.assumes`."""
+        return bool(self._trace.fact(("assumes", fact), lambda kind: kind.template.assumes(fact)))
+
+    def replace(self, **changes: Any) -> View:
+        """As `Machine.replace`."""
+        changed = View(self._trace)
+        changed.__dict__.update(self.__dict__)
+        changed.__dict__.update(changes)
+        return changed
+
+
+def _bare_disk(kind: Kind, purpose: str) -> Disk | None:
+    disk = kind.template.disk_for(purpose)
+    if disk is None:
+        return None
+    held = {
+        part: 0
+        for part in ("free_bytes", "total_bytes")
+        if ("disks", purpose, part) in kind.columns
+    }
+    return disk.replace(**held)
+
+
+class _Sources:
+    """Where the facts of a machine were read."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+
+    def get(self, fact: str, default: str | None = None) -> Any:
+        """As of a mapping."""
+        source = self._trace.fact(("source", fact), lambda kind: kind.template.sources.get(fact))
+        return default if source is None else source
+
+
+# ------------------------------------------------------------------ all machines at once
+
+
+# a check, the form as which what it lacks falls, and how much that is where the form is () or 0
+Short = tuple[str, Form, float]
+
+
+class Found:
+    """The machines that have certain findings, which are no pass, and what each of those lacks."""
+
+    __slots__ = ("bits", "findings", "shorts")
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings = findings
+        self.bits = 0
+        self.shorts: dict[Short, int] = {}
+
+
+def place_of(finding: Finding) -> int:
+    """The place of a finding among those of a verdict."""
+    return _PLACES[finding.check]
+
+
+def signature_of(findings: Sequence[Finding]) -> Signature:
+    """What makes two rows alike."""
+    return tuple(
+        [
+            (_PLACES[each.check], each.check, each.code, each.outcome)
+            for each in findings
+            if each.outcome is not Outcome.PASS
+        ]
+    )
+
+
+def found_by(
+    population: Population,
+    find: Find,
+    bits: int,
+    *,
+    each_bandwidth: bool = False,
+    layered: Layered | None = None,
+) -> dict[Signature, Found]:
+    """The machines of a set by what `find` gives of them. `each_bandwidth`: what it gives may
+    change to and fro with the bandwidth of the memory.
+    """
+    by_signature: dict[Signature, Found] = {}
+    for findings, region, reads_bandwidth in _regions(
+        population, find, bits, each_bandwidth, layered
+    ):
+        signature = signature_of(findings)
+        found = by_signature.get(signature)
+        if found is None:
+            found = by_signature[signature] = Found(
+                tuple(each for each in findings if each.outcome is not Outcome.PASS)
+            )
+        found.bits |= region
+        for short in _shorts(findings, reads_bandwidth):
+            found.shorts[short] = found.shorts.get(short, 0) | region
+    return by_signature
+
+
+def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Short]:
+    for each in findings:
+        if each.outcome is Outcome.PASS or each.short is None:
+            continue
+        short: Any = each.short
+        if type(short) is Number:
+            yield each.check, _scaled(short.form, -1), short.constant
+        elif reads_bandwidth:
+            yield each.check, ((BANDWIDTH, 1),), 0
+        else:
+            yield each.check, (), float(short)
+
+
+def _regions(
+    population: Population,
+    find: Find,
+    bits: int,
+    each_bandwidth: bool,
+    layered: Layered | None,
+) -> Iterator[tuple[Sequence[Finding], int, bool]]:
+    """Parts of a set whose machines have the same findings."""
+    while bits:
+        trace = Trace(population, _slowest_alike(population, bits))
+        along = None
+        if layered is None:
+            findings = find(trace.view)
+        else:
+            findings, layout = layered(trace.view)
+            along = _Layers(population, layered, trace, findings, layout) if layout else None
+        region = (along.region(bits) if along is not None else 0) or trace.region() & bits
+        if along is not None and along.is_wide:
+            pass
+        elif trace.reads_bandwidth and each_bandwidth:
+            own = population.bandwidth_of(trace.number)
+            cut = population.cut(((BANDWIDTH, 1),))
+            region &= cut.at_least(own) & ~cut.at_least(own + 1)
+        elif trace.reads_bandwidth and region & (region - 1):
+            findings, region = _along_bandwidth(population, find, region, trace.number, findings)
+        bits &= ~region
+        yield findings, region, trace.reads_bandwidth
+
+
+# of a machine with one accelerator, what is free of it
+_FREE = ("accelerators", "0", "memory_free_bytes")
+# hypothetical machines asked for one region, at most twice as many
+_MOST_TRIED = 6
+# fewer machines are as quickly judged by the layers that they hold
+_WORTH_IT = 8
+
+
+class _Layers:
+    """Machines with one accelerator that holds some layers, from the least that is free of it to
+    the most, with the same findings.
+
+    More that is free of it moves layers there, one after the other; then less RAM is needed, and
+    the time of a token changes in one direction, for it is the sum of the layers' times. So where
+    machines with the least and with the most free have the same findings, each in the same layout,
+    those between have them too: asked for the least and for the most bandwidth, which `_corners`
+    is. Where no layout holds the model with the most free, none does with less.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        layered: Layered,
+        trace: Trace,
+        findings: Sequence[Finding],
+        layout: str,
+    ) -> None:
+        self._population, self._layered, self._trace = population, layered, trace
+        self._said = layout, _codes(findings)
+        self._bandwidths: tuple[int | None, ...] = (None,)
+        self._failing: Trace | None = None
+        self.is_wide = False
+
+    def region(self, bits: int) -> int:
+        """Machines of a set with these findings, and `is_wide`; 0 where they cannot be told so."""
+        population, trace = self._population, self._trace
+        kind = population.kinds[trace.kind]
+        if _FREE not in kind.columns or len(kind.bare.accelerators or ()) != 1:
+            return 0
+        region = trace.region(but=_FREE) & bits
+        if (region & ~trace.region()).bit_count() < _WORTH_IT:
+            return 0
+        if trace.reads_bandwidth:
+            ends = population.ends(region, BANDWIDTH)
+            self._bandwidths = tuple(dict.fromkeys(map(population.bandwidth_of, ends)))
+        cut = population.cut(((_FREE, 1),))
+        own = population.value_of(trace.number, _FREE)
+        lowest_free = population.value_of(population.ends(region, _FREE)[0], _FREE)
+        alike = self._corners(lowest_free)
+        if alike is None:
+            lowest_free, alike = own, self._corners(own)
+        if alike is None:
+            return 0
+        region &= alike & cut.at_least(lowest_free)
+        for _ in range(_MOST_TRIED):
+            if not region >> trace.number & 1:
+                return 0
+            most_free = population.value_of(population.ends(region, _FREE)[1], _FREE)
+            alike = self._corners(most_free)
+            if alike is not None:
+                self.is_wide = True
+                return region & alike | 1 << trace.number
+            region &= ~cut.at_least(self._next_limit(own, most_free))
+        return 0
+
+    def _next_limit(self, own: int, failed: int) -> int:
+        """Below what is free of a machine that has other findings: where those begin, else half
+        of the way.
+        """
+        begins = self._failing.bounds_of(_FREE)[0] if self._failing is not None else None
+        half = (own + failed) // 2 + 1
+        return begins if begins is not None and half < begins <= failed else half
+
+    def _corners(self, free: int) -> int | None:
+        """The machines that answer as those with that much free, the least and the most bandwidth,
+        but for what is free; None where one of these two has other findings.
+        """
+        alike = -1
+        for bandwidth in self._bandwidths:
+            instead: dict[Slot, int] = {_FREE: free}
+            if bandwidth is not None:
+                instead[BANDWIDTH] = bandwidth
+            trace = Trace(self._population, self._trace.number, instead)
+            findings, layout = self._layered(trace.view)
+            is_same = (layout, _codes(findings)) == self._said
+            if not is_same or trace.reads_bandwidth != self._trace.reads_bandwidth:
+                self._failing = trace
+                return None
+            alike &= trace.region(but=_FREE)
+        return alike
+
+
+def _codes(findings: Sequence[Finding]) -> list[tuple[str, str, Outcome]]:
+    """What was found, passes too."""
+    return [(each.check, each.code, each.outcome) for each in findings]
+
+
+def _slowest_alike(population: Population, bits: int) -> int:
+    """A machine of a set: of the first one's kind the one with the least bandwidth."""
+    first = lowest(bits)
+    kind, _ = population.kind_of(first)
+    if BANDWIDTH not in population.kinds[kind].columns:
+        return first
+    held = bits.to_bytes((population.size >> 3) + 1, "little")
+    order = population.by_slot(kind, BANDWIDTH)
+    return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
+
+
+def _along_bandwidth(
+    population: Population,
+    find: Find,
+    region: int,
+    number: int,
+    findings: Sequence[Finding],
+) -> tuple[Sequence[Finding], int]:
+    """Some machines of a region that have the same findings, the slowest memory's among them.
+    `findings` are those of the machine of that number, whose answers make the region.
+
+    More bandwidth makes no pace slower, so each finding changes in one direction along it: where
+    those of two machines are the same, so are those of all that differ from both in nothing but a
+    bandwidth between theirs.
+    """
+    slowest, fastest = population.ends(region, BANDWIDTH)
+    if slowest != number:
+        findings, alike = _asked(population, find, slowest)
+        region &= alike
+        if not region & ~(1 << slowest):
+            return findings, 1 << slowest
+        fastest = population.ends(region, BANDWIDTH)[1]
+    signature, own = signature_of(findings), 1 << slowest
+    others, alike = _asked(population, find, fastest)
+    if signature_of(others) != signature:
+        fastest, alike = _last_alike(population, find, region, signature)
+        if fastest == slowest:
+            same = population.bandwidth_of(slowest)
+            cut = population.cut(((BANDWIDTH, 1),))
+            return findings, region & ~cut.at_least(same + 1) & cut.at_least(same) | own
+    cut = population.cut(((BANDWIDTH, 1),))
+    between = cut.at_least(population.bandwidth_of(slowest))
+    between &= ~cut.at_least(population.bandwidth_of(fastest) + 1)
+    return findings, region & alike & between | own
+
+
+def _asked(population: Population, find: Find, number: int) -> tuple[Sequence[Finding], int]:
+    """The findings of one machine, and the machines that would have answered as it did."""
+    trace = Trace(population, number)
+    findings = find(trace.view)
+    return findings, trace.region()
+
+
+def _last_alike(
+    population: Population, find: Find, region: int, signature: Signature
+) -> tuple[int, int]:
+    """The machine of a region with the most bandwidth, as far as halving tells, that has these
+    findings as the one with the least has; and the machines that would have answered as it did.
+    """
+    order = sorted(members(region), key=population.bandwidth_of)
+    low, high = 0, len(order) - 1
+    alike = region
+    while high - low > 1:
+        middle = (low + high) // 2
+        findings, answering = _asked(population, find, order[middle])
+        if signature_of(findings) == signature:
+            low, alike = middle, answering
+        else:
+            high = middle
+    return order[low], alike

@@ -1,0 +1,120 @@
+"""Work in equal shares, one for each processor: the results are in the order of the work, however
+many there are.
+
+The other processes are copies of this one, made by `fork`, so that what was read is shared and not
+sent. Where there is no `fork`, or one processor alone, all of it is done here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+# fewer pieces of work are not worth a process
+LEAST_TO_SHARE = 16
+MOST_PROCESSES = 8
+
+
+def in_shares(
+    count: int,
+    work: Callable[[int], T],
+    tell: Callable[[int], None] = lambda place: None,
+    processes: int | None = None,
+) -> list[T]:
+    """`work` of 0, 1, … up to `count`, which must not depend on one another. `tell` is told how
+    far it is.
+
+    A process that fails takes none of the results with it: its share is then done here, where what
+    was wrong shows.
+    """
+    if processes is None:
+        processes = min(_processors(), MOST_PROCESSES) if count >= LEAST_TO_SHARE else 1
+    results: dict[int, T] = {}
+    helpers = [_Helper(share, count, processes, work) for share in range(1, processes)]
+    try:
+        for place in range(0, count, processes):
+            tell(place)
+            results[place] = work(place)
+        for helper in helpers:
+            results.update(helper.results())
+    finally:
+        for helper in helpers:
+            helper.stop()
+    for place in range(count):
+        if place not in results:
+            tell(place)
+            results[place] = work(place)
+    return [results[place] for place in range(count)]
+
+
+def _processors() -> int:
+    """How many this process may use; 1 where no other process can be made."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":
+        # libraries of macOS do not survive a fork
+        return 1
+    import threading
+
+    if threading.active_count() > 1:
+        # a lock that another thread holds would be held for ever in the copy
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Helper:
+    """Another process that does one share of the work."""
+
+    def __init__(self, share: int, count: int, shares: int, work: Callable[[int], T]) -> None:
+        self._ended = False
+        self._reading, writing = os.pipe()
+        self._process = os.fork()
+        if self._process == 0:
+            os.close(self._reading)
+            _do_and_exit(writing, range(share, count, shares), work)
+        os.close(writing)
+
+    def results(self) -> dict[int, T]:
+        """By their places; {} where the process did not come to its end."""
+        with os.fdopen(self._reading, "rb") as stream:
+            self._reading = -1
+            content = stream.read()
+        self._ended = True
+        _, status = os.waitpid(self._process, 0)
+        if status != 0:
+            return {}
+        by_place: dict[int, T] = pickle.loads(content)
+        return by_place
+
+    def stop(self) -> None:
+        """End the process, if it has not ended."""
+        if self._reading >= 0:
+            os.close(self._reading)
+            self._reading = -1
+        if not self._ended:
+            import signal
+
+            self._ended = True
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+
+
+def _do_and_exit(writing: int, places: range, work: Callable[[int], T]) -> None:
+    """Never returns: what this process was about before is the other's."""
+    code = 1
+    try:
+        results = {place: work(place) for place in places}
+        with os.fdopen(writing, "wb") as stream:
+            pickle.dump(results, stream, pickle.HIGHEST_PROTOCOL)
+        code = 0
+    except BaseException:
+        code = 1
+    finally:
+        os._exit(code)

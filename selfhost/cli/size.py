@@ -1,0 +1,164 @@
+"""`selfhost size`: the container or service in which a model will live."""
+
+from __future__ import annotations
+
+from ..core.errors import SelfhostError, WorkloadError
+from ..verdict.record import Route, exit_code
+from .arguments import Parser, add_output, add_specs, kind, parse, rate, size_bytes, tokens, whole
+from .errors import UsageError, complain, in_flags, together
+from .options import workload_of
+from .output import deliver, flush, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..advice.sizes import ContainerSize
+    from ..machine.record import Machine
+
+# blocks to paste, and the module that writes each
+BLOCKS = {
+    "kubernetes": "size_kubernetes",
+    "compose": "size_compose",
+    "docker": "size_docker",
+    "systemd": "size_systemd",
+}
+
+
+def parser() -> Parser:
+    """The positional names, what is asked of the models, and where they will live."""
+    from ..core.workload import FLAGS, KV_CACHE_TYPES, LOAD_FLAGS
+
+    parser = Parser("size")
+    # what no container depends on
+    names = [
+        flag.removeprefix("--").replace("-", "_")
+        for flag in (*FLAGS.values(), *LOAD_FLAGS.values())
+    ]
+    rules = dict.fromkeys(("private", "commercial", "modify", "auditable"), False)
+    asked = {"task": "generate", "memory": "total", "parallel": 1, "no_checkpointing": False}
+    parser.set_defaults(**{**dict.fromkeys(names), **rules, **asked})
+    add = parser.add_argument
+    add("models", nargs="+", metavar="MODEL", help="each gets a container of its own")
+    add(
+        "--users",
+        dest="parallel",
+        type=kind(whole),
+        default=1,
+        metavar="N",
+        help="at once, each with a context of their own",
+    )
+    add(
+        "--context",
+        type=kind(tokens),
+        metavar="N",
+        help="context in tokens, as 8192 or 8k (default: 4096)",
+    )
+    add("--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits)")
+    add("--runtime", metavar="R", help="as llama.cpp, ollama or vllm")
+    add("--kv-cache", choices=KV_CACHE_TYPES, metavar="TYPE", help="f16 (default), q8_0 or q4_0")
+    add(
+        "--prompt-cache",
+        type=kind(size_bytes),
+        metavar="SIZE",
+        help="earlier prompts to keep (default: one a user)",
+    )
+    add(
+        "--gpu",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="in the container, as 'RTX 4090' or '2x RTX 3090'",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the node: architecture=aarch64, gpu=2x24GiB",
+    )
+    add(
+        "--download-speed",
+        type=kind(rate),
+        metavar="RATE",
+        help="as 100Mbit/s: how long a probe waits for the start",
+    )
+    add_specs(parser)
+    add_output(parser, "size")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    sizes, errors = _sizes(options)
+    if not sizes:
+        raise together(errors)
+    code = exit_code((Route.LOCAL for _ in sizes), no_answer=bool(errors))
+    if options.format == "json":
+        from ..reports import json
+        from ..reports.size_json import sizes_record
+
+        deliver(options, json.dumps(sizes_record(sizes, errors, code)))
+    elif options.format in BLOCKS:
+        _refuse_without_image(sizes, options.format)
+        from importlib import import_module
+
+        module = import_module(f"..reports.{BLOCKS[options.format]}", __package__)
+        deliver(options, module.block(sizes))
+    else:
+        from ..reports.size_text import size_document
+
+        present(options, size_document(sizes, verbose=options.verbose))
+    if errors:
+        flush()
+        complain(together(errors), code, options.format == "json")
+    return code
+
+
+def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
+    """Each model's container, and by the name that was typed why one has none."""
+    workload = workload_of(options)
+    from ..api import open_catalogue, size_with
+
+    catalogue, machine = open_catalogue(options.specs), _machine(options)
+    sizes: list[ContainerSize] = []
+    errors: dict[str, SelfhostError] = {}
+    for name in options.models:
+        try:
+            sizes.append(
+                size_with(
+                    catalogue, name, workload, machine, prompt_cache_bytes=options.prompt_cache
+                )
+            )
+        except SelfhostError as error:
+            errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
+    return sizes, errors
+
+
+def _machine(options: argparse.Namespace) -> Machine:
+    """The node, with the accelerators that were named; what else a name can mean is put into
+    `options.notes`.
+    """
+    from ..advice.sizes import node
+
+    machine = node()
+    if options.set or options.gpu:
+        from ..machine.changes import apply
+        from ..machine.gpu_names import cards_named
+
+        machine = apply(machine, options.set, options.gpu)
+        notes = [note for text in options.gpu for note in cards_named(text).notes]
+        options.notes = tuple(dict.fromkeys(notes))
+    return machine
+
+
+def _refuse_without_image(sizes: list[ContainerSize], block: str) -> None:
+    """`UsageError` for a runtime that nobody publishes an image of."""
+    for size in sizes:
+        if size.image is None:
+            raise UsageError(
+                f"--format {block}: no image of {size.runtime.name} is published that"
+                f" {size.model.name} could be served from",
+                remedy="name another with --runtime, such as llama.cpp, ollama or vllm",
+            )

@@ -1,0 +1,78 @@
+"""`selfhost check MODEL --machines FILE|DIR --spread ENGINE`: one model over several machines."""
+
+from __future__ import annotations
+
+from ..core.errors import MachineFileError, WorkloadError
+from ..core.spelling import canonical
+from .errors import UsageError, in_flags
+from .options import workload_of
+from .output import deliver, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..audit.spread import Engine
+
+EXAMPLE = "selfhost check llama-3.3-70b --machines records/ --spread llama.cpp-rpc"
+
+
+def run_spread(options: argparse.Namespace) -> int:
+    """Print whether the machines hold the model together; the command's exit code."""
+    _require(options)
+    from ..api import open_catalogue
+    from ..audit.machines import load_machines
+    from ..audit.spread import engine_named, spread
+
+    catalogue = open_catalogue(options.specs)
+    engine = engine_named(options.spread, catalogue)
+    _require_runtime(options, engine)
+    fleet = load_machines(options.machines)
+    if fleet.problems:
+        raise MachineFileError(fleet.problems)
+    (model,) = options.models
+    try:
+        answer = spread(catalogue, model, workload_of(options), fleet.machines, engine)
+    except WorkloadError as error:
+        raise in_flags(error) from None
+    if options.format == "json":
+        from ..reports import json, spread_json
+
+        deliver(options, json.dumps(spread_json.render(answer)))
+    else:
+        from ..reports.spread_text import document
+
+        present(options, document(answer, verbose=options.verbose))
+    return answer.exit_code
+
+
+def _require(options: argparse.Namespace) -> None:
+    """`UsageError` where one of the two options is missing, or another contradicts them."""
+    if options.spread is None:
+        raise UsageError(
+            "--machines names machines that share a model, and --spread does not say by what",
+            remedy=f"{EXAMPLE}; --machine DIR judges the model on each by itself",
+        )
+    if options.machines is None:
+        raise UsageError("--spread needs machines", remedy=EXAMPLE)
+    if len(options.models) > 1:
+        raise UsageError("--spread takes one model", remedy=EXAMPLE)
+    if options.machine or options.gpu or options.set or options.measure:
+        raise UsageError(
+            "--spread judges the machines of --machines",
+            remedy="leave --machine, --gpu, --set and --measure out",
+        )
+
+
+def _require_runtime(options: argparse.Namespace, engine: Engine) -> None:
+    """`UsageError` where a runtime or a quantization was asked for that the program is not."""
+    wanted = [("--runtime", options.runtime, engine.runtime)]
+    if engine.quantization is not None:
+        wanted.append(("--quant", options.quant, engine.quantization))
+    for flag, typed, own in wanted:
+        if typed is not None and canonical(typed) != canonical(own):
+            raise UsageError(
+                f"{engine.title} is counted as {own}, and {flag} asks for {typed}",
+                remedy=f"leave {flag} out",
+            )

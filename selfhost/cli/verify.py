@@ -1,0 +1,137 @@
+"""`selfhost verify`: a prediction held against a run, from a log or a process of the user."""
+
+from __future__ import annotations
+
+import os
+
+from ..core.errors import InputError, Problem
+from .arguments import Parser, add_machine, add_output, add_specs, parse
+from .errors import UsageError
+from .options import one_machine
+from .output import deliver, present
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..advice.verify.comparison import Comparison
+    from ..advice.verify.run import Run
+
+# a server's log of some days; a longer one tells no more about the model
+_MOST_LOG_BYTES = 64 << 20
+_UNDERSTOOD = (
+    "give the output of llama-bench, the log of llama-server or llama-cli (-lv 4 shows the memory),"
+    " what `ollama run --verbose` prints, Ollama's server log, or the id of a process"
+)
+
+
+def parser() -> Parser:
+    """The run, and the machine that it ran on."""
+    parser = Parser("verify")
+    parser.add_argument(
+        "files",
+        nargs=1,
+        metavar="LOG|PROCESS",
+        help="a file, - for standard input, or the id of a process",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="the model, where the run does not name one"
+    )
+    add_machine(parser, "verify")
+    add_specs(parser)
+    add_output(parser, "verify")
+    return parser
+
+
+def run(words: list[str]) -> int:
+    options = parse(parser(), words)
+    seen = _run_of(options.files[0])
+    comparison = _compared(options, seen)
+    if options.format == "json":
+        from ..reports import json
+        from ..reports.verify_json import verification
+
+        deliver(options, json.dumps(verification(comparison)))
+    else:
+        from ..reports.verify_text import verify_document
+
+        present(options, verify_document(comparison))
+    return comparison.exit_code
+
+
+def _run_of(named: str) -> Run:
+    """What the log or the process tells. `InputError` where it tells nothing."""
+    if named.isdecimal() and named.isascii():
+        from ..advice.verify.process import run_of_process
+
+        return run_of_process(named)
+    from ..advice.verify.formats import run_of
+    from ..core.reading import Unreadable
+
+    try:
+        seen = run_of(_text(named))
+    except Unreadable as error:
+        raise _no_log(named, error.reason, error.remedy or _UNDERSTOOD) from None
+    if seen is None:
+        raise _no_log(named, "holds no figures of a run that selfhost understands", _UNDERSTOOD)
+    return seen
+
+
+def _no_log(named: str, reason: str, remedy: str) -> InputError:
+    from ..core.reading import shown
+
+    file = "standard input" if named == "-" else shown(named)
+    return InputError([Problem(file=file, message=reason, remedy=remedy)])
+
+
+def _text(named: str) -> str:
+    """The text of a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
+    `Unreadable`.
+    """
+    from ..core.reading import Unreadable, encoding_of, read_file
+
+    path = "/dev/stdin" if named == "-" else named
+    content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
+    text = content.decode(encoding_of(content), "replace")
+    if not text.strip():
+        raise Unreadable("is empty")
+    if "\0" in text:
+        raise Unreadable("is not text")
+    return text
+
+
+def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
+    from ..advice.verify.comparison import compare, machine_of, workload_of
+    from ..advice.verify.model import identify
+    from ..advice.verify.prediction import speed_at
+    from ..api import check_with, open_catalogue
+    from ..verdict.question import architectures
+
+    catalogue = open_catalogue(options.specs)
+    identity = identify(seen, catalogue, options.model)
+    machine, notes = machine_of(seen, one_machine(options))
+    model: str | os.PathLike[str] = identity.model
+    if identity.is_path:
+        from pathlib import Path
+
+        model = Path(identity.model)
+    workload = workload_of(seen)
+    if identity.is_path or options.model is not None:
+        # the file, or the name, tells its own
+        workload = workload.replace(quantization=None if identity.is_path else seen.quantization)
+    verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+    if verdict.model.closed:
+        raise UsageError(
+            f"{verdict.model.name} is a closed model, which nobody runs",
+            remedy="name the model that was run with --model",
+        )
+    runtime = catalogue.runtime(verdict.workload.runtime) if verdict.workload.runtime else None
+    return compare(
+        seen,
+        verdict,
+        by=identity.by,
+        is_public=catalogue.is_shipped(verdict.model.id),
+        speed_at=speed_at(verdict, runtime, architectures(catalogue)),
+        notes=(*([identity.note] if identity.note else []), *notes),
+    )

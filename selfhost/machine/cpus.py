@@ -1,0 +1,138 @@
+"""What memory a processor has, by its name: `specs/common/cpus.toml`.
+
+The file is read when a processor is looked up, once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+
+from ..core import units
+from ..core.errors import SpecError
+from ..core.records import Record
+from ..core.shipped import shipped_folder
+from ..core.tomlfile import Document
+from .gpus import words_of
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+# names without a number tell a series only where they have one of these words; the file is not read
+# for others, such as those that virtual machines show (`Intel Xeon Processor`)
+_WITHOUT_NUMBER = frozenset(("altra", "snapdragon"))
+
+
+class Share(Record):
+    """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end."""
+
+    low: float
+    likely: float
+    high: float
+
+
+class Processor(Record):
+    """A series of processors with one memory specification: a row of the table.
+
+    `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
+    the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
+    each; 0 of a client, that has one socket. `kind`: client, server or small. `vectors`: avx512,
+    avx2, none or arm.
+    """
+
+    name: str
+    channels: int
+    least: float
+    usual: float
+    most: float
+    memory: str
+    kind: str
+    share: Share
+    vectors: str
+    cores: int = 0
+    threads: int = 1
+
+
+def processor_of(name: str) -> Processor | None:
+    """The series that a processor's name means; None for one without a row."""
+    if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words_of(name)):
+        return None
+    rows = rows_of(name)
+    return _processor(rows[0]) if rows else None
+
+
+def rows_of(name: str) -> list[Mapping[str, Any]]:
+    """The rows that fit `name` best: of those that fit the ones with the most words, of these the
+    ones whose shape has the fewest signs that stand for others. No name has two.
+    """
+    return list(_rows_of(words_of(name)))
+
+
+@lru_cache(maxsize=8)
+def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
+    ranked = [(rank, row) for row in _table()["cpu"] if (rank := _rank(row, words)) is not None]
+    best = max((rank for rank, _ in ranked), default=None)
+    return tuple(row for rank, row in ranked if rank == best)
+
+
+def _rank(row: Mapping[str, Any], words: frozenset[str]) -> tuple[int, int] | None:
+    """How many words of the row the name has, and minus the signs of its best shape; None where
+    the row does not fit.
+    """
+    wanted = row["words"].split()
+    if not all(any(word in words for word in each.split("|")) for each in wanted):
+        return None
+    shapes = row.get("models")
+    if shapes is None:
+        return len(wanted), 0
+    signs = [
+        sum(shape.count(sign) for sign in "#?*")
+        for shape in shapes
+        if any(_fits(word, shape) for word in words)
+    ]
+    return (len(wanted), -min(signs)) if signs else None
+
+
+def _fits(word: str, shape: str) -> bool:
+    """Whether a word is of a shape; the header of the table explains its signs."""
+    if shape.endswith("*"):
+        shape = shape[:-1]
+        word = word[: len(shape)]
+    return len(word) == len(shape) and all(
+        sign == "?" or (letter.isdecimal() if sign == "#" else sign == letter)
+        for letter, sign in zip(word, shape, strict=True)
+    )
+
+
+def _processor(row: Mapping[str, Any]) -> Processor:
+    least, usual, most = (
+        row["channels"] * row.get("bits", 64) / 8 * rate * units.MB for rate in row["mts"]
+    )
+    kind = row.get("kind", "client")
+    share = next(each for each in _table()["share"] if each["kind"] == kind)
+    return Processor(
+        name=row["name"],
+        channels=row["channels"],
+        least=least,
+        usual=usual,
+        most=most,
+        memory=row.get("memory", "slots"),
+        kind=kind,
+        share=Share(low=share["low"], likely=share["likely"], high=share["high"]),
+        vectors=row.get("vectors", "avx2"),
+        cores=row.get("cores", 0),
+        threads=row.get("threads", 1),
+    )
+
+
+@lru_cache(1)
+def _table() -> Mapping[str, Any]:
+    """The whole file. Raises `SpecError` where the installation lacks it."""
+    document = Document.read(os.path.join(shipped_folder(), "common", "cpus.toml"))
+    if document.problems:
+        raise SpecError(document.problems)
+    return document.values

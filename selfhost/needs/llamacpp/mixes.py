@@ -1,0 +1,96 @@
+"""What a publisher's own mix of types weighs: Unsloth's `UD-` files, made by rules that are not
+published.
+
+Each weighs about as much as the file of one of llama-quantize's recipes. How much less or more was
+read from the headers of 33 published files (llamafit 0.1.1, 2026), and follows how the model is
+made. Where no file of a kind was measured, the range is wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...catalogue.spec import Architecture
+from ..records import How, SizedWeights
+
+SOURCE = (
+    "sizes of 33 published UD- files against llama-quantize's recipes (headers read by llamafit"
+    " 0.1.1, 2026); the publisher's rules are not published"
+)
+
+# by the recipe that the mix is like: the least and the most of its size, by how the model is made
+_Range = tuple[float, float]
+_EVERY = "any"
+_MIXES: Mapping[str, tuple[str, Mapping[str, _Range]]] = {
+    "UD-Q8_K_XL": ("Q8_0", {_EVERY: (1.0, 1.3)}),
+    "UD-Q6_K_XL": ("Q6_K", {"experts": (1.02, 1.1), "delta": (1.07, 1.16), _EVERY: (1.0, 1.17)}),
+    "UD-Q5_K_XL": ("Q5_K_M", {"delta": (0.98, 1.12), _EVERY: (0.965, 1.045)}),
+    "UD-Q4_K_XL": ("Q4_K_M", {
+        "delta": (1.0, 1.08), "per-layer tables": (0.91, 0.98), "experts": (0.91, 0.985),
+        "mamba2": (0.945, 1.03), _EVERY: (0.97, 1.05),
+    }),
+    "UD-Q3_K_XL": ("Q3_K_M", {
+        "delta": (0.95, 1.03), "experts": (0.9, 0.985), "mamba2": (0.9, 1.03),
+        _EVERY: (0.975, 1.055),
+    }),
+    "UD-Q2_K_XL": ("Q2_K", {
+        "delta": (0.9, 0.98), "mamba2": (0.957, 1.037), _EVERY: (1.02, 1.11),
+    }),
+    "UD-IQ3_XXS": ("IQ3_XXS", {_EVERY: (0.98, 1.2)}),
+    "UD-IQ2_M": ("IQ2_M", {"mamba2": (1.006, 1.09), _EVERY: (0.98, 1.2)}),
+    "UD-IQ2_XXS": ("IQ2_XXS", {_EVERY: (0.99, 1.27)}),
+    "UD-IQ1_M": ("IQ1_M", {_EVERY: (0.99, 1.35)}),
+    "UD-IQ1_S": ("IQ1_S", {_EVERY: (0.99, 1.35)}),
+}  # fmt: skip
+# of models whose experts are published in 4 bits: every mix of four bits and more leaves those as
+# they are
+_OF_FOUR_BIT_EXPERTS = "MXFP4", (0.972, 1.053)
+_KEEPS_FOUR_BITS = ("UD-Q8_K_XL", "UD-Q6_K_XL", "UD-Q5_K_XL", "UD-Q4_K_XL")
+
+MIXES = tuple(_MIXES)
+
+
+def canonical_mix(text: str) -> str | None:
+    """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known range."""
+    name = text.strip().upper().replace("_", "-").replace(".", "-")
+    return next((mix for mix in MIXES if mix.replace("_", "-") == name), None)
+
+
+def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
+    """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
+    if mix not in _MIXES:
+        return None
+    keeps = architecture is not None and architecture.expert_dtype == "mxfp4"
+    return _OF_FOUR_BIT_EXPERTS[0] if keeps and mix in _KEEPS_FOUR_BITS else _MIXES[mix][0]
+
+
+def _kinds(architecture: Architecture) -> tuple[str, ...]:
+    """How the model is made, as far as a mix depends on it; what tells most first."""
+    kinds = [part.kind for part in architecture.recurrent]
+    if architecture.per_layer_embedding_length:
+        kinds.append("per-layer tables")
+    if any(part.experts for part in architecture.feed_forward):
+        kinds.append("experts")
+    return (*kinds, _EVERY)
+
+
+def mixed(mix: str, architecture: Architecture, recipe: SizedWeights) -> SizedWeights:
+    """The file of a mix, as a range that published files of such models lie in; `recipe` is the
+    file of `recipe_of` for the same model.
+    """
+    like, ranges = _MIXES[mix]
+    name = recipe_of(mix, architecture)
+    least, most = (
+        _OF_FOUR_BIT_EXPERTS[1]
+        if name != like
+        else next(ranges[kind] for kind in _kinds(architecture) if kind in ranges)
+    )
+    low, high = int(recipe.bytes * least), int(recipe.bytes * most)
+    return SizedWeights(
+        bytes=(low + high) // 2,
+        low_bytes=low,
+        high_bytes=high,
+        how=How.ASSUMED,
+        source=SOURCE,
+        arithmetic=f"{least:g} to {most:g} × {name} of {recipe.bytes:,} bytes",
+    )

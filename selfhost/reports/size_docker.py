@@ -1,0 +1,54 @@
+"""A `docker run` line for each model: `selfhost size --format docker`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from ..advice.sizes import ContainerSize
+from .size_parts import (
+    MODEL_VOLUME,
+    devices_of,
+    folder_of,
+    heading,
+    mebibytes,
+    names_of,
+    ports_of,
+    token_variable,
+)
+
+
+def block(sizes: Sequence[ContainerSize]) -> str:
+    """A line for a shell each, and the line that fetches a model where the server does not."""
+    lines = heading(sizes)
+    for name, size, port in zip(names_of(sizes), sizes, ports_of(sizes), strict=True):
+        options = ["--detach", "--name", name, *_options(size, port)]
+        words = ["docker", "run", *options, size.image or ""]
+        lines.append(shlex.join([*words, *size.image_arguments]))
+        if size.fetch:
+            lines.append(shlex.join(["docker", "exec", name, *size.fetch.split()]))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _options(size: ContainerSize, port: int) -> list[str]:
+    """Memory without swap, accelerators, port, model store and environment."""
+    service = size.runtime.service
+    assert service is not None
+    most = f"{mebibytes(size.limit_bytes)}m"
+    options = [
+        *("--memory", most, "--memory-swap", most),
+        *("--memory-reservation", f"{mebibytes(size.reserve_bytes)}m"),
+    ]
+    if size.shared_memory_bytes:
+        options += ["--shm-size", f"{mebibytes(size.shared_memory_bytes)}m"]
+    devices = devices_of(size)
+    if devices is not None:
+        count = ["--gpus", str(len(size.accelerators))] if devices.driver else []
+        options += count or [word for file in devices.files for word in ("--device", file)]
+    options += ["--publish", f"127.0.0.1:{port}:{service.port}"]
+    options += ["--volume", f"{MODEL_VOLUME}:{folder_of(size)}"]
+    for name, value in size.environment.items():
+        options += ["--env", f"{name}={value}"]
+    token = token_variable(size)
+    # its value is taken from the shell's environment
+    return options if token is None else [*options, "--env", token]

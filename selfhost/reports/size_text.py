@@ -1,0 +1,201 @@
+"""What `size` says to a person: three numbers, what grows and what bounds it, how to start it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from ..advice.sizes import ContainerSize, Growth
+from ..core import units
+from .layout import Block, Column, Document, Span, Table
+from .words import BLANK, command_line, format_words, line, say, section
+
+# what the rows of growth are called; those without a name here stand under `-v` alone
+_NAMES = {
+    "prompt_cache": "prompt cache",
+    "checkpoints": "checkpoints",
+    "pictures": "large pictures",
+    "shared_memory": "shared memory",
+    "driver": "GPU libraries",
+}
+_GROUPS = (
+    "A control group counts page cache too and gives it back first, but a server",
+    "without any stalls, or is killed all the same.",
+)
+
+
+def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Document:
+    """One model on a screen; several as a table with their sum. `verbose` adds each growth and
+    memory term with its arithmetic.
+    """
+    blocks: list[Block] = []
+    if len(sizes) == 1:
+        _single(blocks, sizes[0], verbose=verbose)
+    else:
+        _several(blocks, sizes)
+        for size in sizes if verbose else ():
+            blocks.append(BLANK)
+            _single(blocks, size, verbose=True)
+    return Document(blocks=tuple(blocks))
+
+
+def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
+    name = Span(text=size.model.name, style="strong")
+    reserve, limit = _up(size.reserve_bytes), _up(size.limit_bytes)
+    blocks.append(line(name, f": request {reserve}, limit {limit}", hang=2))
+    blocks.append(say(_asked(size), indent=2))
+    blocks += [say(note, indent=2) for note in size.notes]
+    rows = [
+        ("memory", _up(size.request_bytes), f"cannot be reclaimed{_largest(size)}"),
+        ("page cache", _cache_words(size), _about_cache(size)),
+        ("limit", _up(size.limit_bytes), _about_limit(size)),
+        *_disk_rows(size),
+        *_accelerator_rows(size),
+    ]
+    blocks += [BLANK, _table(rows)]
+    growing = list(_growing(size))
+    if growing:
+        section(blocks, "What grows, and what bounds it")
+        blocks.append(_table(growing))
+    if verbose:
+        _arithmetic(blocks, size)
+    _to_start(blocks, size)
+    if size.page_cache_bytes:
+        blocks += [BLANK, *map(say, _GROUPS)]
+    if size.image is not None:
+        blocks.append(say("To paste: --format kubernetes, compose, docker or systemd"))
+
+
+def _up(size: int) -> str:
+    return units.binary_at_least(size)
+
+
+def _asked(size: ContainerSize) -> str:
+    workload = size.workload
+    context = workload.context_tokens
+    users = "1 user" if workload.parallel == 1 else f"each of {workload.parallel} users"
+    length = f"{units.tokens(context)} of context for {users}" if context is not None else users
+    return f"{format_words(workload)}, {length}"
+
+
+def _largest(size: ContainerSize) -> str:
+    """The largest part of the request; empty where it is the program itself."""
+    memory, service = size.needs.memory, size.runtime.service
+    is_mapped = service is not None and service.maps_files
+    terms = [
+        term
+        for term in (() if memory is None else memory.terms)
+        if term.where == "host" and not (is_mapped and term.may_be_mapped)
+    ]
+    largest = max(terms, key=lambda term: term.bytes, default=None)
+    if largest is None or largest.is_program:
+        return ""
+    name = largest.name.replace("_", " ").replace("kv", "KV")
+    return f": {units.binary(largest.bytes)} {name}"
+
+
+def _cache_words(size: ContainerSize) -> str:
+    return units.binary(size.page_cache_bytes) if size.page_cache_bytes else "none"
+
+
+def _about_cache(size: ContainerSize) -> str:
+    if not size.page_cache_bytes:
+        return "no weights are mapped"
+    return "mapped weights; without them the pace collapses"
+
+
+def _about_limit(size: ContainerSize) -> str:
+    return "the request, and what grows"
+
+
+def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
+    if size.disk_bytes is not None and size.disk_update_bytes is not None:
+        twice = units.decimal(size.disk_update_bytes)
+        yield "disk", units.decimal(size.disk_bytes), f"{twice} while an update replaces it"
+    else:
+        yield "disk", "unknown", "the size of the files is not known"
+
+
+def _accelerator_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
+    held = size.accelerators
+    if not held:
+        return
+    each = _up(max(card.bytes for card in held))
+    kind = held[0].name or "GPU"
+    yield "accelerator", f"{len(held)} × {each}" if len(held) > 1 else each, f"of {kind}"
+
+
+def _growing(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
+    for growth in size.growths:
+        if growth.name in _NAMES:
+            most = units.binary(growth.bytes) if growth.bytes else "no more"
+            yield _NAMES[growth.name], most, _bound(growth)
+    if size.per_user_bytes:
+        users = size.workload.parallel + 1
+        yield "another user", units.binary(size.per_user_bytes), f"more: --users {users}"
+
+
+def _bound(growth: Growth) -> str:
+    """The option, and what comes without it; why it grows where nothing bounds it."""
+    if not growth.bound:
+        return growth.why
+    if growth.unbound_bytes is None or growth.unbound_bytes <= growth.bytes:
+        return growth.bound
+    return f"{growth.bound}  (without it {units.binary(growth.unbound_bytes)})"
+
+
+def _table(rows: Sequence[tuple[str, str, str]]) -> Table:
+    cells = tuple(
+        (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
+        for label, figure, why in rows
+    )
+    return Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells)
+
+
+def _to_start(blocks: list[Block], size: ContainerSize) -> None:
+    """The command that holds it to these figures."""
+    if size.image is None:
+        return
+    section(blocks, "To stay within it")
+    settings = [f"{name}={value}" for name, value in size.environment.items()]
+    blocks.append(command_line(" ".join([*settings, *map(shlex.quote, size.program)])))
+    if size.fetch:
+        blocks.append(command_line(size.fetch))
+
+
+def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
+    """A row for each container, and their sum."""
+    reserve = sum(size.reserve_bytes for size in sizes)
+    most = sum(size.limit_bytes for size in sizes)
+    total = f"{len(sizes)} containers: request {_up(reserve)}, limit {_up(most)} in all"
+    blocks += [line(Span(text=total, style="strong")), BLANK]
+    titles = ("model", "memory", "page cache", "limit", "disk", "GPUs")
+    rows = [
+        (
+            size.model.id,
+            _up(size.request_bytes),
+            _cache_words(size),
+            _up(size.limit_bytes),
+            "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
+            str(len(size.accelerators) or "-"),
+        )
+        for size in sizes
+    ]
+    columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
+    cells = tuple(tuple(Span(text=text) for text in row) for row in rows)
+    blocks.append(Table(columns=columns, rows=cells))
+    notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
+    blocks += [BLANK, *(say(note, hang=2) for note in notes), *map(say, _GROUPS)]
+    blocks.append(say("Options and figures: -v; to paste: --format kubernetes, compose, docker …"))
+
+
+def _arithmetic(blocks: list[Block], size: ContainerSize) -> None:
+    """Every growth and every memory term, with its arithmetic."""
+    section(blocks, "Figures")
+    for growth in size.growths:
+        text = f"{growth.name.replace('_', ' ')}: {units.binary(growth.bytes)}, {growth.why}"
+        blocks += [say(text, indent=2), say(growth.arithmetic, indent=4)]
+    for term in size.needs.memory.terms if size.needs.memory is not None else ():
+        name = term.name.replace("_", " ")
+        text = f"{name}: {units.binary(term.bytes)}, {term.how}, {term.where}"
+        blocks += [say(text, indent=2), say(term.arithmetic, indent=4)]

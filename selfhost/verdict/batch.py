@@ -1,0 +1,187 @@
+"""What follows of the pace of one sequence: the time to the first token of an answer, and the total
+of several sequences that decode at once. Both are estimates.
+
+A step of N sequences reads the weights once, computes N tokens, and reads the context of each.
+Computing the tokens after the first takes as long as a prompt's, or a multiple of it, for the
+programs compute a few tokens at once less well than hundreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..catalogue.spec import Architecture
+from ..core import units
+from ..core.records import Record
+from ..core.workload import Workload
+from .speed import PaceRange, SecondsRange, Speed
+
+# how much longer a token of a small batch takes to compute than one of a prompt: slow end, likely,
+# fast end, from llama-batched-bench as published in llama.cpp. Processor: Mistral 7B Q4_0 on 16
+# vCPUs of a c5.4xlarge, 2 to 4 sequences (issue 3478): 0.9 to 1.1. GPU: Gemma 3 4B and Qwen2 7B in
+# Q8_0 on an M2 Ultra, 2 and 4 sequences (pull requests 15916 and 16894): 2 to 4; Llama 7B F16 in
+# 2023, 2 to 32 sequences (pull request 3545): 1.7 to 18
+ON_PROCESSOR = (1.6, 1.1, 0.8)
+ON_GPU = (10.0, 3.0, 1.0)
+# attending to the prompt itself on a processor, as a share of what decoding takes in the middle of
+# it. One pair of runs of llama.cpp 0c1e570 (SmolLM2 135M, a thread of a Xeon with AVX-512, prompts
+# of 256 and 3,072 tokens): 0.85; the ends are a guess
+_ATTENDING = (1.2, 0.85, 0.4)
+
+
+class Experts(Record):
+    """Of a mixture, the share of a token's weights that are experts' (0 of a dense model), and how
+    many of them a token chooses.
+    """
+
+    share: float = 0.0
+    used: int = 1
+    experts: int = 1
+
+    def growth(self, sequences: int) -> float:
+        """How much more is read for so many tokens than for one: each chooses its own experts, as
+        if by chance.
+        """
+        if not self.share:
+            return 1.0
+        chosen = self.used / self.experts
+        distinct = (1 - (1 - chosen) ** sequences) / chosen
+        return 1 + self.share * (distinct - 1)
+
+
+DENSE = Experts()
+
+
+def experts_of(architecture: Architecture | None, active: int | None) -> Experts:
+    """By the parameters that a token meets, `active` in all; dense where that is not known."""
+    if architecture is None or not active:
+        return DENSE
+    groups = [group for group in architecture.feed_forward if group.experts]
+    if not groups:
+        return DENSE
+    # gate, up and down
+    met = sum(
+        3 * architecture.embedding_length * group.length * (group.used or 1) * len(group.layers)
+        for group in groups
+    )
+    largest = max(groups, key=lambda group: group.experts or 0)
+    return Experts(
+        share=min(1.0, met / active), used=largest.used or 1, experts=largest.experts or 1
+    )
+
+
+def parallel_total(
+    single: PaceRange,
+    empty: PaceRange,
+    prompt: PaceRange,
+    sequences: int,
+    *,
+    slower: tuple[float, float, float],
+    experts: Experts = DENSE,
+) -> PaceRange:
+    """Tokens per second of `sequences` that decode at once, all together.
+
+    `single` is the pace of one with its context, `empty` the same with nothing in it, `prompt` that
+    of reading. `slower`: ON_PROCESSOR or ON_GPU.
+    """
+    ends = ("low", "likely", "high")
+    low, likely, high = (
+        _total(
+            1 / getattr(single, end),
+            1 / getattr(empty, end),
+            times / getattr(prompt, end),
+            sequences,
+            experts,
+        )
+        for end, times in zip(ends, slower, strict=True)
+    )
+    return PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
+
+
+def _total(step: float, bare: float, token: float, sequences: int, experts: Experts) -> float:
+    """`step` and `bare`: seconds of one sequence with its context and without; `token`: of
+    computing one more.
+
+    A sequence more never costs more than a step of its own: it can be decoded after the others.
+    """
+    weights = min(step, bare)
+    context = step - weights
+    more = min(token + context, step - experts.share * weights)
+    taken = step + (sequences - 1) * max(0.0, more) + weights * (experts.growth(sequences) - 1)
+    return sequences / taken
+
+
+def first_token(
+    tokens: int, prompt: PaceRange, after: PaceRange, attending: PaceRange | None, empty: PaceRange
+) -> SecondsRange:
+    """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
+    one step.
+
+    `after`: the pace of decoding behind it. `attending`: the pace in the middle of it, where a
+    processor attends to it as decoding does; None of a GPU, whose range of prompts has that.
+    `empty`: the pace with nothing in the context.
+    """
+    seconds = []
+    for end, share in zip(("low", "likely", "high"), _ATTENDING, strict=True):
+        own = 0.0
+        if attending is not None:
+            own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
+        read = tokens * (1 / getattr(prompt, end) + share * own)
+        seconds.append(read + 1 / getattr(after, end))
+    slow, likely, fast = seconds
+    return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
+
+
+# whose prompts were measured: its rules stand for other programs
+_MEASURED = "llama.cpp"
+
+
+def with_whole_answer(
+    pace: Speed,
+    workload: Workload,
+    at: Callable[[float | None, str | None], Speed],
+    *,
+    on_processor: bool,
+    architecture: Architecture | None,
+    active_parameters: int | None,
+) -> Speed:
+    """The pace with what the workload asks beyond it: the time to the first token for a prompt, and
+    the total of several sequences; `how` says what they rest on, or why there is none.
+
+    `at` gives the pace with so many tokens in the context, by the rules of a program.
+    """
+    prompt = pace.prompt
+    if prompt is None and pace.decode is not None:
+        prompt = at(None, _MEASURED).prompt
+    empty = at(0, workload.runtime).decode
+    if pace.decode is None or empty is None:
+        return pace
+    if prompt is None:
+        why = "; how fast it reads prompts is not known, so neither are the first token and a total"
+        return pace.replace(how=pace.how + why)
+    seconds: SecondsRange | None = None
+    total: PaceRange | None = None
+    how = pace.how
+    wanted = workload.prompt_tokens
+    if wanted is not None and wanted <= (workload.context_tokens or wanted):
+        after, middle = at(wanted, workload.runtime).decode, at(wanted / 2, workload.runtime).decode
+        if after is not None and middle is not None:
+            attending = middle if on_processor else None
+            seconds = first_token(wanted, prompt, after, attending, empty)
+            how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
+    elif wanted is not None:
+        how += f"; a prompt of {units.tokens(wanted)} is longer than the context"
+    if workload.parallel > 1:
+        total = parallel_total(
+            pace.decode,
+            empty,
+            prompt,
+            workload.parallel,
+            slower=ON_PROCESSOR if on_processor else ON_GPU,
+            experts=experts_of(architecture, active_parameters),
+        )
+        how += (
+            f"; of {workload.parallel:,} sequences at once an estimate: the weights are read once,"
+            " and each sequence is computed and reads its own context"
+        )
+    return pace.replace(how=how, first_token_seconds=seconds, parallel_total=total)

@@ -1,0 +1,77 @@
+"""How many documents are turned into vectors in a second: a prompt's work, bound by arithmetic."""
+
+from __future__ import annotations
+
+from ..catalogue.spec import Architecture
+from ..machine.gpus import capability_by_name, has_hbm, pace_of
+from .compute import Power, added, inverse
+from .speed import PaceRange, Speed
+
+UNIT = "documents_per_second"
+DOCUMENT_TOKENS = 512
+# of the peak of a GPU, what long prompts reached with llama.cpp: 0.7 to 0.87 of it on GeForce RTX
+# 30 and 40 (`prompt_tflops` of the table); encoders are smaller, and no public figure of them
+# states the length of its documents. The slow end and the likely share are guesses
+GPU_SHARES = (0.12, 0.45, 0.9)
+# a processor reads documents as it reads prompts; PyTorch reaches less of it
+_PROCESSOR_SHARES = (0.5, 0.8, 1.0)
+# operations of a layer, launched one by one
+_OPERATIONS = 17
+
+
+def pace_of_documents(
+    power: Power | None, architecture: Architecture | None, parameters: int | None
+) -> Speed:
+    """Documents of 512 tokens a second, one after the other."""
+    if architecture is None or parameters is None:
+        return _unpaced("the shape of the model is not known")
+    if power is None:
+        return _unpaced("nothing tells how fast what it runs on computes")
+    tokens = min(DOCUMENT_TOKENS, architecture.context_tokens or DOCUMENT_TOKENS)
+    operations = document_operations(architecture, parameters, tokens)
+    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
+    launched = _launched_seconds(power, architecture)
+    low, likely, high = inverse(
+        added(power.seconds(operations, shares), (launched, launched, launched))
+    )
+    how = (
+        f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
+        " each; shorter ones go faster in proportion"
+    )
+    return Speed(
+        decode=None,
+        prompt=None,
+        work=PaceRange(low=low, likely=likely, high=high),
+        unit=UNIT,
+        how=how,
+    )
+
+
+def document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:
+    """Two for each parameter that a token meets, and attention of all tokens to all."""
+    width = architecture.embedding_length
+    tables = (architecture.vocabulary or 0) + (architecture.positions or 0)
+    met = max(0, parameters - tables * width)
+    attention = sum(
+        2 * tokens * group.heads * (group.key_length + group.value_length) * len(group.layers)
+        for group in architecture.attention
+    )
+    return float(tokens * (2 * met + attention))
+
+
+def _launched_seconds(power: Power, architecture: Architecture) -> float:
+    """What launching the operations of all layers takes on a GPU; 0 on a processor."""
+    device = power.device
+    if device is None:
+        return 0.0
+    pace = pace_of(
+        device.vendor.lower(),
+        bool(device.unified),
+        device.compute_capability or capability_by_name(device.name),
+        has_hbm(device.name),
+    )
+    return architecture.layers * _OPERATIONS * pace.operation_seconds
+
+
+def _unpaced(why: str) -> Speed:
+    return Speed(decode=None, prompt=None, unit=UNIT, how=why)

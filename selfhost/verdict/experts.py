@@ -1,0 +1,85 @@
+"""A mixture of which a GPU holds all but some experts, as llama.cpp's fitter lays it out: attention
+and what all tokens share on the GPU, with the experts of as many layers as fit; the experts of the
+other layers in RAM, where the processor computes them.
+
+common/fit.cpp of llama.cpp 0c1e570: `common_params_fit_impl`, steps 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..catalogue.spec import Architecture
+from ..core.records import FrozenDict, Record
+from .step import Step
+
+# of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
+# cut in two and both sides wait for each other. Slow end, likely, fast end; a guess, not measured
+CROSSING_SECONDS = (200e-6, 70e-6, 20e-6)
+# matrices of an expert: gate, up and down
+_MATRICES = 3
+
+
+class Left(Record):
+    """What is left in RAM: experts of a share of the layers that have some.
+
+    `of_read`: their share of the weights that a token reads; `layers`: how many layers they are of.
+    """
+
+    of_read: float
+    layers: float
+
+
+def left_in_ram(step: Step, on_devices: float) -> Left | None:
+    """The experts in RAM where devices hold that share of all weights; None where the model has
+    none, or devices do not hold what all tokens share.
+    """
+    architecture = step.architecture
+    if architecture is None:
+        return None
+    experts, used, layers = _expert_parameters(architecture)
+    read = _parameters(step.read_bytes)
+    if not experts or read <= used:
+        return None
+    shared = read - used
+    held = on_devices * (shared + experts) - shared
+    if held < 0:
+        return None
+    share = 1 - min(1.0, held / experts)
+    return Left(of_read=share * used / read, layers=share * layers)
+
+
+def _expert_parameters(architecture: Architecture) -> tuple[float, float, int]:
+    """Parameters of all routed experts, of those that a token uses, and layers that have some."""
+    experts = used = 0.0
+    layers = 0
+    for group in architecture.feed_forward:
+        if not group.experts:
+            continue
+        width = group.latent_length or architecture.embedding_length
+        each = _MATRICES * width * group.length * len(group.layers)
+        experts += group.experts * each
+        used += (group.used or 1) * each
+        layers += len(group.layers)
+    return experts, used, layers
+
+
+def _parameters(read_bytes: Mapping[str, int]) -> float:
+    """Weights that so many bytes hold; of a type that is not known as in 16 bits."""
+    from ..needs.quantization import BLOCKS
+
+    return sum(
+        size / BLOCKS[name][1] * BLOCKS[name][0] if name in BLOCKS else size / 2
+        for name, size in read_bytes.items()
+    )
+
+
+def parts_of(step: Step, left: Left) -> tuple[Step, Step]:
+    """The step of the devices, and that of the processor: experts alone."""
+
+    def scaled(share: float) -> FrozenDict:
+        return FrozenDict({name: int(size * share) for name, size in step.read_bytes.items()})
+
+    devices = step.replace(read_bytes=scaled(1 - left.of_read))
+    processor = Step(architecture=None, read_bytes=scaled(left.of_read), foreign=step.foreign)
+    return devices, processor

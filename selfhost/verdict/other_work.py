@@ -1,0 +1,66 @@
+"""How fast work goes that is not counted in generated tokens: which rule each kind has."""
+
+from __future__ import annotations
+
+from ..machine.record import Machine
+from ..needs.records import Needs
+from .compute import devices_of, power_of
+from .speed import Speed
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .record import Question
+
+
+def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
+    """The pace, laid out like that; None where nobody counts such work. Where nothing tells it,
+    `work` is None and `how` says why.
+    """
+    spec, workload = question.spec, question.workload
+    quantization = workload.quantization or ""
+    power = power_of(machine, placed, question.runtime, workload.quantization)
+    if workload.task == "finetune":
+        from .training import pace_of_training
+
+        return pace_of_training(
+            power,
+            spec.parameters.active,
+            method=workload.finetune_method or "lora",
+            checkpointing=bool(workload.checkpointing),
+            devices=len(devices_of(machine, placed, question.runtime, workload.quantization)),
+        )
+    if spec.modality == "image":
+        from .pictures import pace_of_pictures
+
+        return pace_of_pictures(
+            machine,
+            power,
+            spec.denoising,
+            pixels=spec.native_pixels,
+            quantization=quantization,
+            offload=placed.offload,
+        )
+    if spec.modality == "embedding":
+        from .documents import pace_of_documents
+
+        return pace_of_documents(power, spec.architecture, spec.parameters.active)
+    if spec.modality == "speech":
+        from .speech import pace_of_speech
+
+        return pace_of_speech(
+            machine,
+            power,
+            spec.architecture,
+            parameter_bytes=_parameter_bytes(question, placed),
+            quantization=quantization,
+        )
+    return None
+
+
+def _parameter_bytes(question: Question, placed: Needs) -> float | None:
+    """What one parameter takes while the program computes; None where that is not known."""
+    total = question.spec.parameters.total
+    terms = placed.memory.terms if placed.memory else ()
+    weights = sum(term.bytes for term in terms if term.name in ("weights", "embeddings"))
+    return weights / total if total and weights else None

@@ -1,0 +1,85 @@
+"""How long a picture takes: steps of the denoiser, bound by arithmetic."""
+
+from __future__ import annotations
+
+from ..catalogue.spec import Denoising
+from ..machine.gpus import capability_by_name
+from ..machine.record import Machine
+from .compute import PROCESSOR_SHARES, Power, product
+from .speed import PaceRange, Speed
+
+UNIT = "seconds_per_image"
+# of the peak of a GPU in 16 bits: FLUX.1 [dev], 50 steps, 0.46 on an A100 (26 seconds,
+# matiasbattaglia.com) and, 512 pixels, 0.35 on an L40S (8.7 seconds, pruna.ai, 2025-02-17); 20
+# steps, 0.4 on an RX 7900 XTX (30 seconds, patientx/ComfyUI-Zluda#159); SDXL, 30 steps, 0.40 on an
+# A100 (3.31 seconds, diffusers documentation, accelerate inference); Stable Diffusion 1.5, 0.33 on
+# an RTX 3060 (25 steps in 5 seconds), 0.2 on an RTX 3090 (50 in 5.83, nod-ai/AMD-SHARK-Studio#603),
+# 0.13 on an RTX 4090 (13.5 steps a second, 2023, AUTOMATIC1111/stable-diffusion-webui#2449).
+# Figures beyond the peak were left out. The fast end is a guess
+GPU_SHARES = (0.12, 0.38, 0.7)
+# as many times as long as with 16 bits, by type: least, likely, most. nf4 28 seconds where bfloat16
+# took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are guesses
+_LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
+# bfloat16 on a GPU or a processor without instructions for it: a guess
+_WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
+_LEAST_WITH_BFLOAT16 = (8, 0)
+# FLUX.1 [dev] with 50 steps on an A100 in 26 seconds, 56 with enable_model_cpu_offload, 5 minutes
+# with enable_sequential_cpu_offload; in nf4 28 and 39 (matiasbattaglia.com, 2025-06-09). Of the
+# second the ends are guesses
+_OFFLOADED = {"model": (1.4, 1.75, 2.2), "sequential": (6.0, 12.0, 24.0)}
+_SAME = (1.0, 1.0, 1.0)
+
+
+def pace_of_pictures(
+    machine: Machine,
+    power: Power | None,
+    denoising: Denoising | None,
+    *,
+    pixels: int | None,
+    quantization: str,
+    offload: str | None,
+) -> Speed:
+    """Seconds for one picture of the model's own size, with its usual number of steps."""
+    if denoising is None:
+        return _unpaced("how much arithmetic a step of it takes is not known")
+    if power is None:
+        return _unpaced("nothing tells how fast what it runs on computes")
+    operations = float(
+        denoising.steps * denoising.passes * denoising.step_operations + denoising.decode_operations
+    )
+    shares = PROCESSOR_SHARES if power.device is None else GPU_SHARES
+    low, likely, high = product(
+        power.seconds(operations, shares),
+        _LONGER.get(quantization, _SAME),
+        _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
+        _OFFLOADED.get(offload or "", _SAME),
+    )
+    side = "" if pixels is None else f", {pixels} × {pixels} pixels"
+    how = (
+        f"on {power.how}; {denoising.steps} steps{side},"
+        f" {operations / 1e12:,.0f} × 10^12 operations in all"
+    )
+    if offload is not None:
+        how += "; its parts move to the GPU in turn"
+    return Speed(
+        decode=None,
+        prompt=None,
+        work=PaceRange(low=low, likely=likely, high=high),
+        unit=UNIT,
+        how=how,
+    )
+
+
+def _has_bfloat16(machine: Machine, power: Power) -> bool:
+    """Whether it computes with bfloat16 in hardware; True where that is not known of a GPU."""
+    if power.device is None:
+        sets = machine.instruction_sets or ()
+        return any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    capability = power.device.compute_capability or capability_by_name(power.device.name)
+    if capability is None:
+        return True
+    return tuple(map(int, capability.split("."))) >= _LEAST_WITH_BFLOAT16
+
+
+def _unpaced(why: str) -> Speed:
+    return Speed(decode=None, prompt=None, unit=UNIT, how=why)

@@ -1,0 +1,220 @@
+"""The size of a container: held against what llama-server took in control groups and outside of them."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from helpers.paths import TRUTH
+from selfhost import Machine, SelfhostError, Workload
+from selfhost.advice.sizes import ContainerSize, node
+from selfhost.api import size
+from selfhost.machine.changes import apply
+from selfhost.needs.records import MemoryNeed
+
+MIB, GIB = 2**20, 2**30
+PROGRAMS = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
+GROUPS = json.loads((TRUTH / "llamacpp_groups.json").read_text(encoding="utf-8"))["cases"]
+
+
+@cache
+def size_of(model: str, workload: Workload, gpu: str = "") -> ContainerSize:
+    return size(model, workload, machine=apply(node(), [], [gpu]) if gpu else None)
+
+
+def workload_of(run: dict[str, Any]) -> Workload:
+    """The workload of a measured run."""
+    parallel = run.get("parallel", run.get("users", 1))
+    context = run["n_ctx"] // parallel if "parallel" in run else run["n_ctx"]
+    return Workload(
+        runtime="llama.cpp",
+        quantization=run["quant"],
+        context_tokens=context,
+        parallel=parallel,
+    )
+
+
+def memory_of(sized: ContainerSize) -> MemoryNeed:
+    assert sized.needs.memory is not None
+    return sized.needs.memory
+
+
+def growth(sized: ContainerSize, name: str) -> int:
+    return sum(each.bytes for each in sized.growths if each.name == name)
+
+
+# of those that one short prompt or one of several users left half empty the request is too much, and
+# twelve turns with the default number of checkpoints are what --ctx-checkpoints bounds
+FULL = [
+    run
+    for run in PROGRAMS
+    if run["program"] == "llama-server"
+    and not {"threads", "threads_http", "turns"} & set(run)
+    and run.get("asked", 1) == run.get("parallel", 1)
+    and run.get("prompt", 1000) >= 1000
+]
+
+
+@pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
+def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> None:
+    """Measured anonymous memory: nine tenths of the request are not enough, and the limit is, without any prompt or page kept."""
+    sized = size_of(run["model"], workload_of(run))
+    for_itself = sized.limit_bytes - sized.page_cache_bytes - growth(sized, "prompt_cache")
+    assert sized.request_bytes * 0.9 <= run["anonymous_bytes"] <= for_itself
+
+
+@pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
+def test_the_page_cache_is_what_stays_mapped(run: dict[str, Any]) -> None:
+    """Of the resident mapped files it leaves out at most what may go after loading."""
+    sized = size_of(run["model"], workload_of(run))
+    most = sized.page_cache_bytes + sized.passing_bytes
+    assert run["file_bytes"] <= most + 8 * MIB
+    assert sized.page_cache_bytes <= (sized.disk_bytes or 0) + 16 * MIB
+
+
+SERVED = [case for case in GROUPS if "limit" in {run["run"] for run in case["runs"]}]
+
+
+@pytest.mark.parametrize("case", SERVED, ids=lambda case: case["name"])
+def test_a_server_in_a_group_of_the_printed_size_serves_to_the_end(case: dict[str, Any]) -> None:
+    """Every prompt was answered under the limit, and what cannot be reclaimed stayed within it without the page cache; nine tenths of
+    the request ended or stalled it."""
+    runs = {run["run"]: run for run in case["runs"]}
+    served = runs["limit"]
+    assert (served["outcome"], served["answered"]) == ("served", case["prompts"])
+    assert served["anonymous_bytes"] <= case["limit_bytes"] - case["page_cache_bytes"]
+    assert runs["less"]["outcome"] in ("killed", "stalled")
+
+
+def test_the_limit_that_somebody_would_guess_kills() -> None:
+    """What `check` says the model needs, with llama-server's own prompt cache; and the limit without room for page cache."""
+    outcomes = [(run["run"], run["outcome"]) for case in GROUPS for run in case["runs"]]
+    assert outcomes.count(("default", "killed")) >= 1
+    assert outcomes.count(("no_cache", "killed")) >= 1
+
+
+@pytest.mark.parametrize("case", GROUPS, ids=lambda case: case["name"])
+def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
+    """The figures are those under which the servers ran: who changes the formula runs them again."""
+    sized = size_of(case["model"], workload_of(case))
+    for name in ("request_bytes", "limit_bytes", "page_cache_bytes"):
+        assert getattr(sized, name) == pytest.approx(case[name], rel=0.01)
+    assert list(sized.arguments[2:]) == case["arguments"]
+
+
+def test_the_limit_is_the_request_and_what_grows() -> None:
+    """A conversation's cache, by hand: 2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens."""
+    sized = size_of("mistral-7b", Workload(context_tokens=4096))
+    conversation = 2 * 32 * 8 * 128 * 2 * 4096
+    assert sized.per_user_bytes == conversation == 512 * MIB
+    assert growth(sized, "prompt_cache") == conversation
+    assert "--cache-ram 512" in " ".join(sized.arguments)
+    high = sum(term.high_bytes for term in memory_of(sized).terms if not term.may_be_mapped)
+    grown = sum(each.bytes for each in sized.growths)
+    mapped = sum(term.bytes for term in memory_of(sized).terms if term.may_be_mapped)
+    assert sized.page_cache_bytes == mapped + 16 * MIB
+    assert sized.limit_bytes == high + mapped + grown
+    assert sized.reserve_bytes == sized.request_bytes + sized.page_cache_bytes
+
+
+def test_more_users_take_more_of_everything() -> None:
+    """Each has a cache of their own and a conversation kept, up to what the server keeps unless told: 8 GiB."""
+    one, four, many = (size_of("mistral-7b", Workload(parallel=users)) for users in (1, 4, 40))
+    assert four.request_bytes - one.request_bytes >= 3 * one.per_user_bytes
+    assert growth(four, "prompt_cache") == 4 * growth(one, "prompt_cache")
+    assert growth(many, "prompt_cache") == 8 * GIB
+    assert ("-np", "4") in zip(four.arguments, four.arguments[1:], strict=False)
+
+
+def test_what_is_kept_of_prompts_can_be_chosen() -> None:
+    """Down to nothing: --cache-ram 0 switches it off (tools/server/README.md)."""
+    none = size("mistral-7b", prompt_cache_bytes=0)
+    assert growth(none, "prompt_cache") == 0
+    assert none.arguments[-2:] == ("--cache-ram", "0")
+    some = size("mistral-7b", prompt_cache_bytes=3_000_000_000)
+    assert growth(some, "prompt_cache") == 2862 * MIB
+
+
+@pytest.mark.parametrize(
+    ("model", "copies"), [("gemma-3-4b-it", True), ("qwen3-4b", False), ("bge-m3", False)]
+)
+def test_copies_to_go_back_to_are_bounded_where_they_are_made(model: str, copies: bool) -> None:
+    """Windows and states are copied, attention is not; an embedding model keeps no prompts either."""
+    sized = size_of(model, Workload(parallel=2))
+    assert ("--ctx-checkpoints" in sized.arguments) is copies
+    assert any(each.name == "checkpoints" for each in sized.growths) is copies
+    assert ("--cache-ram" in sized.arguments) is (model != "bge-m3")
+
+
+def test_ollama_is_told_by_its_environment() -> None:
+    """Its runner inherits llama-server's own variables (ollama/ollama#18265)."""
+    sized = size_of("mistral-7b", Workload(runtime="ollama", parallel=2, context_tokens=8192))
+    assert sized.environment == {
+        "OLLAMA_MAX_LOADED_MODELS": "1",
+        "OLLAMA_CONTEXT_LENGTH": "8192",
+        "OLLAMA_NUM_PARALLEL": "2",
+        "LLAMA_ARG_CACHE_RAM": "2048",
+    }
+    assert sized.fetch == "ollama pull mistral:7b"
+    assert sized.program == ("ollama", "serve")
+    assert not sized.image_arguments
+
+
+def test_vllm_gets_an_accelerator_and_shared_memory_for_several() -> None:
+    """Where no card is named it is the smallest that holds the model; --swap-space is gone since 0.18."""
+    alone = size_of("llama-3.1-8b", Workload(runtime="vllm"))
+    assert [(card.vendor, card.name) for card in alone.accelerators] == [("nvidia", "")]
+    assert alone.accelerators[0].bytes > 16 * 10**9
+    assert alone.shared_memory_bytes == 0
+    assert alone.image_arguments[:2] == ("--model", "meta-llama/Llama-3.1-8B-Instruct")
+    several = size_of("llama-3.3-70b", Workload(runtime="vllm"), "4x H100 SXM")
+    assert len(several.accelerators) == 4
+    assert several.shared_memory_bytes == 2 * GIB
+    assert several.limit_bytes >= memory_of(several).high_bytes - sum(
+        card.bytes for card in several.accelerators
+    )
+
+
+def test_a_card_takes_the_weights_and_leaves_the_prompts_in_ram() -> None:
+    """The prompt cache lies in RAM whatever computes; so do the libraries of the card."""
+    sized = size_of("llama-3.1-8b", Workload(quantization="Q4_K_M"), "RTX 4090")
+    assert sized.image == "ghcr.io/ggml-org/llama.cpp:server-cuda"
+    assert sized.request_bytes < GIB
+    assert growth(sized, "prompt_cache") == 512 * MIB
+    assert growth(sized, "driver") > 0
+    assert sized.accelerators[0].bytes > 4 * GIB
+    other = size_of("llama-3.1-8b", Workload(quantization="Q4_K_M"), "RX 7900 XTX")
+    assert other.image == "ghcr.io/ggml-org/llama.cpp:server-rocm"
+
+
+def test_a_machine_gives_its_processor_and_no_bound() -> None:
+    """A container is sized for its node; how much memory this computer has plays no part."""
+    small = Machine(
+        name="small", memory_total_bytes=GIB, architecture="aarch64", instruction_sets=("asimd",)
+    )
+    sized = size("mistral-7b", machine=small)
+    assert sized.request_bytes < 2 * GIB  # nothing is laid out anew without asimddp
+    assert sized.page_cache_bytes > 4 * 10**9
+    assert sized.passing_bytes == 0
+
+
+def test_what_has_no_size_says_why() -> None:
+    """A closed model, cards that are too small, and needs that are not known."""
+    with pytest.raises(SelfhostError, match="never published"):
+        size("gpt-4o")
+    with pytest.raises(SelfhostError, match="has no container: vLLM needs"):
+        size_of("llama-3.3-70b", Workload(runtime="vllm"), "RTX 4090")
+
+
+def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
+    """Where nobody published the file, the arguments name the one that you make; a listed one is downloaded."""
+    made = size_of("mistral-7b", Workload(quantization="Q3_K_S", runtime="llama.cpp"))
+    assert made.files_are_yours
+    assert made.arguments[0] == "-m"
+    assert made.arguments[1].startswith("/models/mistral-7b")
+    listed = size_of("mistral-7b", Workload(runtime="llama.cpp"))
+    assert not listed.files_are_yours
+    assert listed.arguments[0] == "-hf"

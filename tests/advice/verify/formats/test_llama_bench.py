@@ -1,0 +1,92 @@
+"""llama-bench: every output of one run tells the same, and hostile ones tell nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from helpers.paths import DATA
+from selfhost.advice.verify.formats import llama_bench
+
+LOGS = DATA / "logs"
+
+
+def sample(name: str) -> str:
+    return (LOGS / f"llama_bench-{name}.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl", "csv"])
+def test_records_tell_model_options_and_paces(name: str) -> None:
+    """The three machine-readable outputs of the same command give the same run, but for its paces."""
+    run = llama_bench.read(sample(name))
+    assert run is not None
+    assert (run.architecture, run.quantization, run.parameters) == ("llama", "Q4_K_M", 134515008)
+    assert run.file is not None
+    assert run.file.endswith("smollm2-135m-instruct-Q4_K_M.gguf")
+    assert (run.threads, run.on_processor, run.version) == (1, True, "0c1e570")
+    assert [(pace.kind, pace.tokens, pace.depth_tokens) for pace in run.paces] == [
+        ("prompt", 64, 0),
+        ("decode", 8, 4),
+    ]
+
+
+def test_the_table_tells_paces_and_shape() -> None:
+    """`27.09 ± …` of pp128 and `5.04 ± …` of tg16; the model by 494.03 M parameters of qwen2."""
+    run = llama_bench.read(sample("table"))
+    assert run is not None
+    assert (run.architecture, run.quantization, run.parameters) == ("qwen2", "Q4_K_M", 494_030_000)
+    assert [(pace.kind, pace.tokens_per_second) for pace in run.paces] == [
+        ("prompt", 27.09),
+        ("decode", 5.04),
+    ]
+    assert run.file is None
+
+
+def test_a_gpu_row_with_depth() -> None:
+    """`tg128 @ d4096` stands for a context of 4,096 tokens, and half of what is written."""
+    text = (
+        "| model | size | params | backend | ngl | test | t/s |\n"
+        "| --- | ---: | ---: | --- | --: | ---: | ---: |\n"
+        "| llama 8B Q4_0 | 4.33 GiB | 8.03 B | CUDA | 99 | tg128 @ d4096 | 61.50 ± 0.10 |\n"
+        "| llama 8B Q4_0 | 4.33 GiB | 8.03 B | CUDA | 99 | pp512+tg128 | 300.00 ± 0.10 |\n"
+    )
+    run = llama_bench.read(text)
+    assert run is not None
+    assert (run.gpu_layers, run.on_processor, run.quantization) == (99, False, "Q4_0")
+    assert [(pace.kind, pace.depth_tokens) for pace in run.paces] == [("decode", 4160)]
+
+
+def test_tests_of_another_model_are_left_out() -> None:
+    """One run is of one model: what differs is counted in a note."""
+    rows = json.loads(sample("json"))
+    other = {**rows[1], "model_filename": "other.gguf", "avg_ts": 999.0}
+    run = llama_bench.read(json.dumps([*rows, other]))
+    assert run is not None
+    assert len(run.paces) == 2
+    assert "1 tests" in run.notes[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[" * 100_000,
+        "[1, 2]",
+        '[{"model_filename": 1}]',
+        "build_commit,\n" + '"' * 200_000,
+        "| model | test | t/s |\n| a | tg128 | nan |\n",
+        sample("json")[:900],
+        sample("csv")[:300],
+    ],
+)
+def test_what_is_cut_or_nonsense_holds_no_figures(text: str) -> None:
+    """None, or a run without figures; never an exception of another kind."""
+    from selfhost.core.reading import Unreadable
+
+    try:
+        run = llama_bench.read(text)
+    except Unreadable:
+        return
+    assert run is None or not run.holds_figures

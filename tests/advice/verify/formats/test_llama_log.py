@@ -1,0 +1,107 @@
+"""The log of llama.cpp: buffers, options and timings."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.paths import DATA
+from selfhost.advice.verify.formats import llama_log
+
+LOGS = DATA / "logs"
+MIB = 1 << 20
+
+
+def sample(name: str) -> str:
+    return (LOGS / f"llama_log-{name}.txt").read_text("utf-8")
+
+
+def test_a_server_on_the_processor() -> None:
+    """The figures that llama-server printed with -lv 4 after one request."""
+    run = llama_log.read(sample("server"))
+    assert run is not None
+    assert (run.architecture, run.quantization, run.parameters) == ("qwen2", "Q4_K_M", 494_030_000)
+    assert (run.context_tokens, run.parallel, run.kv_cache_type, run.threads) == (4096, 1, "f16", 1)
+    assert run.on_processor is True
+    assert {seen.term: round(seen.bytes / MIB, 2) for seen in run.memory} == {
+        "weights": 373.71,
+        "repacked_weights": 28.05,
+        "kv_cache": 48.0,
+        "compute": 39.51,
+    }
+    paces = {pace.kind: pace for pace in run.paces}
+    assert paces["prompt"].tokens == 630
+    assert paces["decode"].tokens == 24
+    assert paces["decode"].depth_tokens == 642
+
+
+def test_buffers_on_a_gpu() -> None:
+    """CUDA0 is the first accelerator, CUDA_Host and CPU_Mapped are RAM; the context is per sequence."""
+    run = llama_log.read(sample("gpu"))
+    assert run is not None
+    assert (run.context_tokens, run.parallel, run.gpu_layers) == (2048, 4, 33)
+    assert run.on_processor is False
+    assert {(seen.term, seen.where): seen.bytes / MIB for seen in run.memory} == {
+        ("weights", "accelerator:0"): pytest.approx(4403.49, abs=1e-5),
+        ("weights", "host"): pytest.approx(281.81, abs=1e-5),
+        ("kv_cache", "accelerator:0"): 1024,
+        ("compute", "accelerator:0"): 560,
+        ("compute", "host"): pytest.approx(24.01, abs=1e-5),
+    }
+    assert {pace.kind: pace.tokens_per_second for pace in run.paces} == {
+        "prompt": 2000,
+        "decode": 50,
+    }
+
+
+def test_a_chat_of_llama_cli() -> None:
+    """It shows the file and the two rates, among marks that move the cursor."""
+    run = llama_log.read(sample("cli"))
+    assert run is not None
+    assert run.quantization == "Q4_K_M"
+    assert run.file == "/models/smollm2-135m-instruct-Q4_K_M.gguf"
+    assert {pace.kind: pace.tokens_per_second for pace in run.paces} == {
+        "prompt": 63.8,
+        "decode": 13.5,
+    }
+
+
+def test_a_model_loaded_anew_replaces_the_one_before() -> None:
+    """A server's log may hold several loads; their buffers do not add up."""
+    run, twice = llama_log.read(sample("gpu")), llama_log.read(sample("gpu") * 2)
+    assert run is not None
+    assert twice is not None
+    assert run.memory == twice.memory
+
+
+def test_requests_count_by_their_time() -> None:
+    """Two answers of 100 tokens in 1 s and 9 s are 20 tokens/s, of 100 tokens each."""
+    text = "".join(
+        f"       eval time = {milliseconds}.00 ms /   100 tokens\n" for milliseconds in (1000, 9000)
+    )
+    run = llama_log.read(text)
+    assert run is not None
+    assert [(pace.tokens_per_second, pace.tokens) for pace in run.paces] == [(20, 100)]
+
+
+def test_caches_of_windowed_layers_add_up() -> None:
+    """A model with windows has two caches on one device (llama_kv_cache_iswa)."""
+    text = (
+        "llama_kv_cache:        CPU KV buffer size =    48.00 MiB\n"
+        "llama_kv_cache:        CPU KV buffer size =    12.00 MiB\n"
+    )
+    run = llama_log.read(text)
+    assert run is not None
+    assert [seen.bytes for seen in run.memory] == [60 * MIB]
+
+
+@pytest.mark.parametrize("cut", [10, 1000, 3000, 5000])
+def test_a_log_that_was_cut_tells_what_it_has(cut: int) -> None:
+    """No exception, and nothing that the whole log would not tell."""
+    whole, part = llama_log.read(sample("server")), llama_log.read(sample("server")[:cut])
+    assert whole is not None
+    assert part is None or set(part.memory) <= set(whole.memory)
+
+
+def test_a_line_of_megabytes_takes_no_time() -> None:
+    """Of a line only its beginning is looked at."""
+    assert llama_log.read("model = " + " " * 5_000_000 + "x" * 5_000_000) is None

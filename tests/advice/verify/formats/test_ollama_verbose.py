@@ -1,0 +1,35 @@
+"""`ollama run --verbose`."""
+
+from __future__ import annotations
+
+from helpers.paths import DATA
+from selfhost.advice.verify.formats import ollama_verbose
+
+SAMPLE = (DATA / "logs" / "ollama_verbose-answers.txt").read_text("utf-8")
+
+
+def test_rates_and_counts() -> None:
+    """The rates that Ollama prints, with how many tokens they are of."""
+    run = ollama_verbose.read(SAMPLE)
+    assert run is not None
+    assert run.runtime == "ollama"
+    assert [(pace.kind, pace.tokens, round(pace.tokens_per_second, 2)) for pace in run.paces] == [
+        ("prompt", 11, 53.77),
+        ("decode", 120, 24.61),
+    ]
+
+
+def test_several_answers_count_by_their_tokens() -> None:
+    """100 tokens in 1 s and 100 in 9 s are 20 tokens/s, not the mean of two rates."""
+    text = "".join(
+        f"eval count:           100 token(s)\neval rate:            {rate} tokens/s\n"
+        for rate in ("100.00", "11.1111")
+    )
+    run = ollama_verbose.read(text)
+    assert run is not None
+    assert round(run.paces[0].tokens_per_second, 2) == 20
+
+
+def test_an_answer_that_speaks_of_rates_is_none() -> None:
+    """What a model writes is not what Ollama measured."""
+    assert ollama_verbose.read("The eval rate: 9999 tokens/s is what you asked about.\n") is None

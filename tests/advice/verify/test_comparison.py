@@ -1,0 +1,139 @@
+"""Predicted beside seen. The memory is that of real runs of llama.cpp 0c1e570 (tests/data/logs)."""
+
+from __future__ import annotations
+
+import pytest
+
+from helpers.paths import DATA, RECORDS
+from selfhost.advice.verify.comparison import Comparison, compare, machine_of, workload_of
+from selfhost.advice.verify.formats import run_of
+from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
+from selfhost.api import check_with, open_catalogue
+from selfhost.machine.reader import Machine
+from selfhost.verdict.speed import PaceRange, Speed
+
+MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
+MIB = 1 << 20
+
+
+def held(
+    run: Run, model: str, machine: Machine = MACHINE, speed: Speed | None = None
+) -> Comparison:
+    machine, notes = machine_of(run, machine)
+    verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
+    return compare(
+        run, verdict, by="typed", is_public=True, speed_at=lambda depth: speed, notes=notes
+    )
+
+
+def test_every_buffer_of_a_real_server_is_inside() -> None:
+    """What llama-server printed for Qwen2.5 0.5B in Q4_K_M with 4,096 tokens of context."""
+    run = run_of((DATA / "logs" / "llama_log-server.txt").read_text("utf-8"))
+    assert run is not None
+    comparison = held(run, "qwen2.5-0.5b-instruct")
+    memory = {row.term: row for row in comparison.differences if row.subject == "memory"}
+    assert set(memory) == {"weights", "repacked_weights", "kv_cache", "compute"}
+    assert all(row.inside for row in memory.values())
+    assert memory["kv_cache"].difference == 0
+
+
+# RssAnon 172,648 kB and RssFile 398,004 kB of that server after a prompt of 630 tokens
+SERVER = Run(
+    tool="process",
+    quantization="Q4_K_M",
+    context_tokens=4096,
+    parallel=1,
+    kv_cache_type="f16",
+    file_bytes=397_807_296,
+    memory=(
+        SeenMemory(term="model_file", bytes=391_863_337),
+        SeenMemory(term="everything_else", bytes=(172_648 + 398_004) * 1024 - 391_863_337),
+        SeenMemory(term="total", bytes=(172_648 + 398_004) * 1024),
+    ),
+)
+
+
+def test_a_real_process_is_inside() -> None:
+    """By its kinds of memory, and exit 0."""
+    comparison = held(SERVER, "qwen2.5-0.5b-instruct")
+    assert [row.inside for row in comparison.differences] == [True, True, True]
+    assert (comparison.outcome, comparison.exit_code) == ("inside", 0)
+
+
+def test_twice_as_much_is_outside() -> None:
+    """Exit 1, and a word on what grows beside."""
+    twice = tuple(seen.replace(bytes=2 * seen.bytes) for seen in SERVER.memory)
+    comparison = held(SERVER.replace(memory=twice), "qwen2.5-0.5b-instruct")
+    assert (comparison.outcome, comparison.exit_code) == ("outside", 1)
+    assert any("--cache-ram" in note for note in comparison.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"context_tokens": None}, "context"),
+        ({"kv_cache_type": None}, "cache"),
+    ],
+)
+def test_what_the_run_does_not_tell_is_not_compared(change: dict[str, None], why: str) -> None:
+    """Only the file is left to compare."""
+    comparison = held(SERVER.replace(**change), "qwen2.5-0.5b-instruct")
+    rows = {row.term: row for row in comparison.differences}
+    assert rows["model_file"].inside is True
+    assert rows["total"].inside is None
+    assert why in (rows["total"].why or "")
+
+
+SPEED = Speed(
+    decode=PaceRange(low=4.0, likely=5.0, high=6.0),
+    prompt=PaceRange(low=40.0, likely=50.0, high=60.0),
+    how="stated",
+)
+
+
+@pytest.mark.parametrize(
+    ("pace", "inside"),
+    [
+        (SeenPace(kind="decode", tokens_per_second=4.0, tokens=128), True),
+        (SeenPace(kind="decode", tokens_per_second=6.1, tokens=128), False),
+        (SeenPace(kind="decode", tokens_per_second=3.9), False),
+        (SeenPace(kind="decode", tokens_per_second=1.0, tokens=3), None),
+        (SeenPace(kind="prompt", tokens_per_second=55.0, tokens=512), True),
+        (SeenPace(kind="prompt", tokens_per_second=5.0, tokens=8), None),
+    ],
+)
+def test_a_pace_against_its_range(pace: SeenPace, inside: bool | None) -> None:
+    """The ends belong to the range; a few tokens prove nothing."""
+    run = SERVER.replace(memory=(), paces=(pace,))
+    comparison = held(run, "qwen2.5-0.5b-instruct", speed=SPEED)
+    assert [row.inside for row in comparison.differences] == [inside]
+    assert comparison.exit_code == {True: 0, False: 1, None: 2}[inside]
+
+
+def test_one_of_several_sequences_may_be_slower() -> None:
+    """While others decode beside it, down to its share of the slow end of all together."""
+    run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=3.9),))
+    assert held(run, "qwen2.5-0.5b-instruct", speed=SPEED).outcome == "outside"
+    several = held(run.replace(parallel=8), "qwen2.5-0.5b-instruct", speed=SPEED)
+    total = several.verdict.speed.parallel_total if several.verdict.speed else None
+    assert total is not None
+    assert several.differences[0].low == min(SPEED.decode.low, total.low / 8)  # type: ignore[union-attr]
+
+
+def test_a_pace_that_is_not_predicted_is_nothing_to_compare() -> None:
+    """Exit 2, with the reason that the prediction gives."""
+    run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=4.0),))
+    speed = Speed(decode=None, prompt=None, how="the cores could not be read")
+    comparison = held(run, "qwen2.5-0.5b-instruct", speed=speed)
+    assert comparison.exit_code == 2
+    assert comparison.differences[0].why == "the cores could not be read"
+
+
+def test_no_more_threads_than_the_run_had() -> None:
+    """A run on one thread is not held against two; one on more threads than cores is held against
+    all of them.
+    """
+    fewer, notes = machine_of(SERVER.replace(threads=1), MACHINE)
+    assert fewer.cpu_cores_usable == 1
+    assert "1 thread" in notes[0]
+    assert machine_of(SERVER.replace(threads=64), MACHINE) == (MACHINE, ())

@@ -1,0 +1,81 @@
+"""Which model a run was of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selfhost.advice.verify.model import identify
+from selfhost.advice.verify.run import Run
+from selfhost.api import open_catalogue
+from selfhost.core.errors import UnknownModelError
+
+
+@pytest.mark.parametrize(
+    ("run", "by", "model"),
+    [
+        (
+            Run(tool="x", file="/nowhere/Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"),
+            "file-name",
+            "mistral-7b-instruct-v0.3",
+        ),
+        (
+            Run(tool="x", file="C:\\models\\Llama-3.3-70B-Instruct-Q4_K_M-00001-of-00002.gguf"),
+            "file-name",
+            "llama-3.3-70b-instruct",
+        ),
+        (
+            Run(tool="x", file="sha256-0011", name="Qwen3-0.6B"),
+            "name",
+            "qwen3-0.6b",
+        ),
+    ],
+)
+def test_a_name_that_the_run_tells(run: Run, by: str, model: str) -> None:
+    """The file's name goes before the one inside it; either may be of any path."""
+    from selfhost.catalogue.names import id_of
+
+    catalogue = open_catalogue()
+    identity = identify(run, catalogue, None)
+    assert (identity.by, id_of(identity.model, catalogue)) == (by, model)
+
+
+def test_what_was_typed_goes_first() -> None:
+    """A log may name a file of no meaning."""
+    run = Run(tool="x", file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf")
+    assert identify(run, open_catalogue(), "gpt2").model == "gpt2"
+
+
+def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
+    """The file itself knows better than any name."""
+    path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
+    path.write_bytes(b"GGUF")
+    identity = identify(Run(tool="x", file=str(path)), open_catalogue(), None)
+    assert (identity.by, identity.is_path) == ("file", True)
+
+
+def test_a_shape_stands_for_a_name() -> None:
+    """llama-bench's table tells 7.25 B parameters of a llama: that is Mistral 7B v0.3's shape."""
+    run = Run(tool="x", architecture="llama", parameters=7_250_000_000)
+    identity = identify(run, open_catalogue(), None)
+    assert identity.by == "shape"
+    spec = open_catalogue().spec(identity.model)
+    assert spec.parameters.total == pytest.approx(7_248_023_552, rel=0.003)
+    assert "--model" in (identity.note or "")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        Run(tool="x"),
+        Run(tool="x", architecture="llama", parameters=123_456),
+        Run(tool="x", architecture="no-such", parameters=7_250_000_000),
+        Run(tool="x", file="a\0b.gguf"),
+    ],
+)
+def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
+    """The remedy is the option."""
+    with pytest.raises(UnknownModelError) as caught:
+        identify(run, open_catalogue(), None)
+    assert "--model" in (caught.value.remedy or "")

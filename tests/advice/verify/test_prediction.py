@@ -1,0 +1,36 @@
+"""The pace at any depth of the context."""
+
+from __future__ import annotations
+
+from helpers.paths import RECORDS
+from selfhost.advice.verify.prediction import speed_at
+from selfhost.api import check_with, open_catalogue
+from selfhost.core.workload import Workload
+from selfhost.machine.reader import Machine
+from selfhost.verdict.question import architectures
+
+MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
+
+
+def test_a_short_chat_is_what_check_tells() -> None:
+    """Without a depth both give the same range; a deeper context is slower."""
+    catalogue = open_catalogue()
+    verdict = check_with(catalogue, "mistral-7b", Workload(), MACHINE, instead=False)
+    assert verdict.speed is not None
+    at = speed_at(verdict, catalogue.runtime("llama.cpp"), architectures(catalogue))
+    short, deep = at(None), at(32_000)
+    assert short is not None
+    assert deep is not None
+    assert short.decode == verdict.speed.decode
+    assert short.prompt == verdict.speed.prompt
+    assert deep.decode is not None
+    assert short.decode is not None
+    assert deep.decode.likely < short.decode.likely
+
+
+def test_no_pace_where_tokens_make_no_sense() -> None:
+    """A speech model has none."""
+    catalogue = open_catalogue()
+    verdict = check_with(catalogue, "whisper-small", Workload(), MACHINE, instead=False)
+    at = speed_at(verdict, catalogue.runtime("whisper.cpp"), architectures(catalogue))
+    assert at(None) is None

@@ -1,0 +1,214 @@
+"""Many machines judged at once get the verdicts that each gets alone."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from helpers.paths import ROOT
+from selfhost.api import FleetJudge, open_catalogue
+from selfhost.audit.anonymize import Pseudonyms, anonymous
+from selfhost.audit.baseline import read_baseline, since
+from selfhost.audit.fleet import Machines
+from selfhost.audit.groups import shortfall
+from selfhost.audit.judging import judge_with
+from selfhost.audit.machines import load_machines
+from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.record import Audit, Row
+from selfhost.audit.run import run_audit
+from selfhost.audit.workers import in_shares
+from selfhost.core.tomlfile import Document
+from selfhost.machine.profiles import load
+from selfhost.machine.reader import read
+from selfhost.machine.record import Machine
+from selfhost.reports.audit_formats import render
+
+TODAY = "2026-11-21"
+POLICY = """
+schema = 1
+on_unknown = "warning"
+[[class]]
+name = "big"
+match = { memory_total = ">=30GiB", architecture = "x86_64" }
+memory = "total"
+[[class]]
+name = "busy"
+match = { label = { site = "s[01]" } }
+memory = "available"
+[[model]]
+name = "mistral-7b"
+[[model]]
+name = "llama-3.3-70b"
+machines = ["class:big", "host:m-00*"]
+min_tokens_per_second = 6
+[[model]]
+name = "gpt-oss-20b"
+severity = "warning"
+[[model]]
+name = "stable-diffusion-1.5"
+machines = ["label:site=s2"]
+[[model]]
+name = "gemma-3-27b"
+runtime = "vllm"
+require_runtime = true
+machines = ["label:site=s[12]"]
+[[together]]
+models = ["mistral-7b", "bge-m3"]
+machines = ["label:site=s3"]
+[[exception]]
+model = "mistral-7b"
+rule = "memory"
+reason = "a small site"
+machines = ["label:site=s1", "host:m-004"]
+expires = 2027-01-01
+[[exception]]
+model = "mistral-7b"
+rule = "disk"
+reason = "new disks come"
+expires = 2026-01-01
+"""
+PROFILES = ("aws-g5.12xlarge", "desktop-rx9070xt-16gb", "aws-m7i.2xlarge", "dgx-spark")
+RECORDED = ("linux-desktop-alder-lake", "macos-apple-m2", "linux-vm-shared-group-and-tmpfs-cache")
+
+
+def fleet(count: int) -> str:
+    """Recorded machines and profiles with numbers of their own; some lack a fact."""
+    rng = random.Random(3)
+    known = [load(name).machine for name in PROFILES]
+    known += [read(root=ROOT / "tests" / "machines" / name / "root") for name in RECORDED]
+    lines = []
+    for number in range(count):
+        record = rng.choice(known).to_json()
+        record.update(name=f"m-{number:03d}", labels={"site": f"s{rng.randrange(4)}"})
+        record["read_at"] = f"2026-11-20T00:00:{number % 60:02d}Z"
+        record["planning"] = rng.random() < 0.1
+        total = record["memory_total_bytes"] or 2**35
+        record["memory_limit_bytes"] = record["memory_total_bytes"]
+        record["memory_available_bytes"] = int(total * rng.uniform(0.1, 0.9))
+        if rng.random() < 0.2:
+            record[rng.choice(["memory_total_bytes", "memory_available_bytes", "disks"])] = None
+        for disk in record["disks"] or ():
+            disk["free_bytes"] = rng.randrange(10**9, 10**12)
+        for card in record["accelerators"] or ():
+            if card["memory_total_bytes"]:
+                card["memory_free_bytes"] = int(card["memory_total_bytes"] * rng.uniform(0.3, 1))
+        if rng.random() < 0.5:
+            record["memory_bandwidth_bytes_per_second"] = rng.randrange(5, 90) * 10**9
+        lines.append(json.dumps(record))
+    return "\n".join(lines)
+
+
+def said(row: Row) -> object:
+    return (
+        row.machine, row.wanted.index, row.result, row.exit_code, row.route, row.failed,
+        row.undecided, row.excepted,
+    )  # fmt: skip
+
+
+def test_a_fleet_judged_at_once_gets_the_verdicts_of_one_by_one() -> None:
+    """Accelerators, unread facts, classes by bounds, exceptions by labels: each row, each count and each group is the same."""
+    policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
+    machines = load_machines("-", stdin=fleet(220).encode()).machines
+    judge = FleetJudge(open_catalogue(), TODAY)
+
+    one = judge_with(open_catalogue(), TODAY)
+    at_once = run_audit(policy, machines, one, today=TODAY, at_once=judge)
+    one_by_one = run_audit(policy, machines, one, today=TODAY)
+    assert not isinstance(at_once.rows, tuple)
+    assert not at_once.problems
+    assert list(map(said, at_once.rows)) == list(map(said, one_by_one.rows))
+    assert at_once.tally.results == one_by_one.tally.results
+    assert at_once.exit_code == one_by_one.exit_code
+    assert at_once.exceptions == one_by_one.exceptions
+    assert [(each.names, each.count) for each in at_once.groups] == [
+        (each.names, each.count) for each in one_by_one.groups
+    ]
+    for group, other in zip(at_once.groups, one_by_one.groups, strict=True):
+        assert list(map(shortfall, group.rows)) == list(map(shortfall, other.rows))
+
+
+def test_a_large_audit_is_held_against_a_baseline_and_hides_names(tmp_path: Path) -> None:
+    """What changed since, and pseudonyms: the same rows as of an audit one by one, and no name is left."""
+    text = POLICY.replace("min_tokens_per_second = 6", "min_tokens_per_second = 40")
+    before, policy = (read_policy(Document.parse("a", each.encode())) for each in (POLICY, text))
+    fleet_of = load_machines("-", stdin=fleet(120).encode())
+    catalogue = open_catalogue()
+    one = judge_with(catalogue, TODAY)
+
+    def audited(of: Policy, *, large: bool) -> Audit:
+        at_once = FleetJudge(catalogue, TODAY) if large else None
+        return run_audit(of, fleet_of.machines, one, today=TODAY, at_once=at_once)
+
+    earlier = tmp_path / "earlier.jsonl"
+    earlier.write_text(render("jsonl", audited(before, large=True), 0))
+    large, small = (
+        since(audited(policy, large=each), read_baseline(str(earlier))) for each in (True, False)
+    )
+    assert large.since == small.since
+    assert large.since is not None
+    assert large.since.new
+    assert large.since.unchanged
+    assert list(map(said, large.rows)) == list(map(said, small.rows))
+    names = fleet_of.machines.names
+    hidden = anonymous(audited(policy, large=True), Pseudonyms(names, b"key"))
+    lines = render("jsonl", hidden, 0)
+    assert lines == render(
+        "jsonl", anonymous(audited(policy, large=False), Pseudonyms(names, b"key")), 0
+    )
+    assert not any(name in lines for name in names)
+    assert not any(name in render("json", hidden, 0) for name in names if name != "m-004")
+
+
+def test_a_machine_that_is_kept_with_others_is_the_same(tmp_path: Path) -> None:
+    """Read line by line, by what the lines share, each machine is what its line alone states."""
+    lines = fleet(60).splitlines()
+    (tmp_path / "fleet.jsonl").write_text("\n".join(lines))
+    machines = load_machines(str(tmp_path / "fleet.jsonl")).machines
+    assert len(machines.shapes) < len(machines) == 60
+    for machine, line in zip(machines, lines, strict=True):
+        assert machine == Machine.from_json(json.loads(line))
+    assert list(Machines.of(list(machines))) == list(machines)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"memory_available_bytes": 2**45}, "above memory_limit_bytes"),
+        ({"name": "m\x07"}, "holds control characters"),
+        ({"name": "m-000"}, "is also the name of"),
+        ({"read_at": "yesterday"}, "not a time"),
+        ({"labels": {"site": ""}}, "is empty"),
+    ],
+)
+def test_a_fault_in_a_line_like_many_others_is_told(
+    change: dict[str, object], message: str
+) -> None:
+    """What is read quickly is held to the same rules."""
+    record = {**json.loads(fleet(1)), "memory_total_bytes": 2**34, "memory_limit_bytes": 2**34}
+    record["memory_available_bytes"] = 2**33
+    good = [{**record, "name": f"m-{number:03d}"} for number in range(3)]
+    text = "\n".join(map(json.dumps, [*good, {**record, "name": "m-x", **change}]))
+    read_fleet = load_machines("-", stdin=text.encode())
+    assert len(read_fleet.machines) == 3
+    (problem,) = read_fleet.problems
+    assert message in problem.message
+    assert problem.line == 4
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_shared_work_keeps_its_order(processes: int) -> None:
+    """However many processes do it; what fails in another is done, and raised, in this one."""
+    assert in_shares(7, lambda place: place * place, processes=processes) == [
+        0, 1, 4, 9, 16, 25, 36,
+    ]  # fmt: skip
+
+    def failing(place: int) -> int:
+        if place == 4:
+            raise ValueError(str(place))
+        return place
+
+    with pytest.raises(ValueError, match="4"):
+        in_shares(7, failing, processes=processes)

@@ -1,0 +1,247 @@
+"""`check MODEL --machines FILE --spread ENGINE`: real models over recorded machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.paths import SCHEMAS
+from selfhost import Machine, Workload
+from selfhost.api import open_catalogue
+from selfhost.audit.spread import engine_named, spread
+from selfhost.cli import main as cli
+from selfhost.machine.record import Accelerator, Disk
+from selfhost.verdict.record import Route
+
+GIB = 2**30
+SCHEMA = json.loads((SCHEMAS / "spread-1.json").read_text(encoding="utf-8"))
+CATALOGUE = open_catalogue()
+EIGHT_K = Workload(context_tokens=8192)
+
+
+def machine(name: str, free_gib: float | None, **facts: Any) -> Machine:
+    free = None if free_gib is None else int(free_gib * GIB)
+    return Machine(
+        name=name,
+        system="linux",
+        memory_total_bytes=free,
+        memory_limit_bytes=free,
+        memory_available_bytes=free,
+        **{"accelerators": (), **facts},
+    )
+
+
+def fleet(*free_gib: float | None) -> list[Machine]:
+    return [machine(f"m{number}", free) for number, free in enumerate(free_gib, 1)]
+
+
+def ask(
+    engine: str, machines: list[Machine], model: str = "llama-3.3-70b", asked: Workload = EIGHT_K
+) -> Any:
+    return spread(CATALOGUE, model, asked, machines, engine_named(engine, CATALOGUE))
+
+
+@pytest.mark.parametrize(
+    ("free", "used"),
+    [
+        ((64,), 1),
+        ((24, 24), 2),
+        ((24, 24, 24), 2),
+        ((34, 14, 14), 2),
+        ((16, 16, 16, 16), 3),
+        # 14.2 GiB beside buffers and program hold 26 layers of 0.55 GiB, the first machine 23
+        ((14.5, 14.5, 14.5), 0),
+        ((8,) * 7, 7),
+        ((8,) * 5, 0),
+    ],
+)
+def test_llama_cpp_over_machines(free: tuple[float, ...], used: int) -> None:
+    """A 70B model: 80 layers of 0.51 GiB, and on the first 1.4 GiB of table and output matrix."""
+    answer = ask("llama.cpp-rpc", fleet(*free))
+    assert len(answer.shares) == used, answer.reason
+    assert answer.exit_code == (0 if used else 1)
+    if used:
+        assert sum(share.layers for share in answer.shares) == 80
+        layer = (39.6 + 2.5 - 1.35) / 80 * (1 if used == 1 else 1.07)
+        for share in answer.shares[1:]:
+            held = share.held_bytes / GIB
+            assert held == pytest.approx(share.layers * layer + 0.33, rel=0.03)
+
+
+def test_what_rpc_servers_really_held() -> None:
+    """Measured: OLMo 2 1B in Q4_K_M, 4,096 tokens, three rpc-servers of llama.cpp (llama-cpp-python
+    0.3.36) with --tensor-split 4,4,9, on one x86-64 machine. Buffers of weights and cache: 164.75 +
+    128, the same, and 449.04 + 256 MiB with the output matrix; the table stays on the first.
+    """
+    asked = Workload(context_tokens=4096, quantization="Q4_K_M")
+    mib = 1 / 1024
+    first, *others = ask(
+        "rpc", fleet(1090 * mib, 470 * mib, 470 * mib), "olmo-2-1b-instruct", asked
+    ).shares
+    assert [share.layers for share in (first, *others)] == [8, 4, 4]
+    measured = (449.04 + 256 + 92.04 + 110.25, 164.75 + 128 + 92.04, 164.75 + 128 + 92.04)
+    for share, held_mib in zip((first, *others), measured, strict=True):
+        # what is counted beside them is the program: 78 MiB at most
+        assert held_mib <= share.held_bytes / 2**20 <= 1.25 * held_mib
+
+
+def test_the_sum_is_not_enough() -> None:
+    """The machines have more than the model takes, and the reason says why that does not do."""
+    answer = ask("llama.cpp-rpc", fleet(14.5, 14.5, 14.5))
+    assert answer.free_bytes > answer.needs_bytes
+    assert "the sum is enough" in answer.reason
+
+
+def test_distributed_llama_takes_powers_of_two() -> None:
+    """Three machines are two; gemma is none of its kinds; its cache is twice as large."""
+    assert len(ask("dllama", fleet(*[32] * 3)).shares) == 2
+    assert len(ask("dllama", fleet(*[16] * 7)).shares) == 4
+    # 70.6e9 weights in 4.5 bits are 39.1 GB, the float32 cache 5.4 GB, the table 4.2 GB
+    first, second, *_ = ask("dllama", fleet(*[16] * 4)).shares
+    assert second.held_bytes / 1e9 == pytest.approx((39.1 + 5.4) / 4 + 0.36, rel=0.02)
+    assert (first.held_bytes - second.held_bytes) == 128_256 * 8_192 * 4
+    with pytest.raises(Exception, match="gemma3"):
+        ask("dllama", fleet(64), "gemma-3-27b")
+
+
+def test_no_more_machines_than_kv_heads() -> None:
+    """llama-3.2-1b has 8 KV heads: sixteen small machines are no way."""
+    small = fleet(*[0.5] * 16)
+    assert ask("dllama", small, "llama-3.2-1b").route is Route.NEITHER
+
+
+def cards(count: int, **facts: Any) -> tuple[Accelerator, ...]:
+    size = 81559 * 2**20
+    card = Accelerator(
+        vendor="nvidia",
+        name="NVIDIA H100 80GB HBM3",
+        memory_total_bytes=size,
+        unified=False,
+        **facts,
+    )
+    return (card,) * count
+
+
+def test_vllm_over_machines() -> None:
+    """141 GB of weights: four H100s of two machines hold them, two of two machines do not leave
+    room, and machines without GPUs take no part.
+    """
+    two = [machine(f"m{number}", 512, accelerators=cards(2)) for number in (1, 2)]
+    one = [machine(f"m{number}", 512, accelerators=cards(1)) for number in (1, 2)]
+    four = ask("vllm", [*two, machine("cpu", 512)])
+    assert [(share.layers, share.devices) for share in four.shares] == [(40, 2), (40, 2)]
+    assert [each.machine for each in four.left_out] == ["cpu"]
+    assert ask("vllm", one).route is Route.NEITHER
+    # machines with one and with two GPUs make no even grid
+    assert ask("vllm", [two[0], one[0]]).route is Route.NEITHER
+
+
+def test_what_was_not_read_is_unknown() -> None:
+    """A machine without a figure is left out, and where it could decide the answer is unknown."""
+    answer = ask("rpc", fleet(24, None))
+    assert (answer.route, answer.exit_code) == (Route.UNKNOWN, 3)
+    assert [(each.machine, each.unread) for each in answer.left_out] == [("m2", True)]
+    assert ask("rpc", fleet(24, 24, None)).route is Route.LOCAL
+
+
+def test_files_need_a_disk() -> None:
+    """llama.cpp needs the file on the first machine alone, exo on each."""
+
+    def full(name: str) -> Machine:
+        disks = tuple(
+            Disk(purpose=purpose, path="models", free_bytes=GIB, total_bytes=2 * GIB)
+            for purpose in ("huggingface", "llama.cpp")
+        )
+        return machine(name, 30, disks=disks)
+
+    answer = ask("rpc", [full("full"), machine("m2", 24)])
+    assert [share.machine for share in answer.shares] == ["m2", "full"]
+    assert ask("exo", [full("full"), machine("m2", 24)]).route is Route.NEITHER
+
+
+@settings(max_examples=40)
+@given(
+    free=st.lists(st.integers(4, 60), min_size=1, max_size=5),
+    more=st.integers(1, 80),
+    engine=st.sampled_from(["llama.cpp-rpc", "exo", "distributed-llama"]),
+)
+def test_one_machine_more_never_hurts(free: list[int], more: int, engine: str) -> None:
+    """What fits on machines fits on them and another; each holds no more than it has."""
+    before, after = ask(engine, fleet(*free)), ask(engine, fleet(*free, more))
+    assert not before.shares or after.shares
+    for share in after.shares:
+        assert share.held_bytes <= share.room_bytes
+    assert len({share.machine for share in after.shares}) == len(after.shares)
+
+
+def write(folder: Path, machines: list[Machine]) -> str:
+    path = folder / "fleet.jsonl"
+    path.write_text(
+        "".join(json.dumps(each.to_json()) + "\n" for each in machines), encoding="utf-8"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp-rpc", "exo", "vllm", "distributed-llama"])
+def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON is valid by its schema with the same keys for every engine; the text has the
+    engine's own warnings, and a machine's name does no harm.
+    """
+    machines = [machine("[red]a`|b", 40, accelerators=cards(2)), machine("m2", 40)]
+    path = write(tmp_path, machines)
+    words = ["check", "llama-3.3-70b", "--context", "8192", "--machines", path, "--spread", engine]
+    code = cli.main([*words, "--format", "json"])
+    out, err = capsys.readouterr()
+    assert err == ""
+    answer = json.loads(out)
+    jsonschema.Draft202012Validator(SCHEMA).validate(answer)
+    assert set(answer) == set(SCHEMA["required"])
+    assert answer["exit_code"] == code
+    assert cli.main(words) == code
+    text = capsys.readouterr().out
+    assert engine == "vllm" or "[red]a`|b" in text
+    assert "not estimated" in " ".join(text.split())
+    if engine == "llama.cpp-rpc":
+        assert "a network that you trust" in " ".join(text.split())
+
+
+def test_wrong_options_are_named_as_they_were_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quantization that nobody makes is a fault of --quant."""
+    path = write(tmp_path, fleet(24, 24))
+    words = ["check", "llama-3.3-70b", "--machines", path, "--spread", "rpc", "--quant", "Q9_Z"]
+    assert cli.main(words) == 2
+    assert "--quant" in capsys.readouterr().err
+    own = ["check", "llama-3.1-8b", "--machines", path, "--spread", "dllama", "--quant", "q4_0"]
+    assert cli.main(own) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["llama-3.3-70b", "--spread", "exo"],
+        ["llama-3.3-70b", "--machines", "F"],
+        ["llama-3.3-70b", "--machines", "F", "--spread", "petals"],
+        ["llama-3.3-70b", "gpt2", "--machines", "F", "--spread", "exo"],
+        ["llama-3.3-70b", "--machines", "F", "--spread", "exo", "--runtime", "vllm"],
+        ["llama-3.3-70b", "--machines", "F", "--spread", "exo", "--machine", "dgx-spark"],
+        ["gpt-4o", "--machines", "F", "--spread", "exo"],
+        ["whisper-base", "--machines", "F", "--spread", "exo"],
+        ["llama-3.3-70b", "--machines", "absent.json", "--spread", "exo"],
+    ],
+)
+def test_bad_usage(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2 with a message, and nothing that looks like an answer."""
+    path = write(tmp_path, fleet(24, 24))
+    assert cli.main(["check", *(path if word == "F" else word for word in words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    assert err

@@ -1,0 +1,176 @@
+"""What the sources of a spec say against each other: each test lists every spec that they disagree on."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from helpers.paths import COMMON
+from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import ModelSpec
+from selfhost.needs.tensors import checkpoint_tensors, count, row_of
+
+CATALOGUE = Catalogue.open()
+SHIPPED = [CATALOGUE.spec(id) for id in CATALOGUE.ids()]
+OPEN = [spec for spec in SHIPPED if not spec.closed]
+ARCHITECTURES = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def offers() -> tuple[dict[str, str], dict[str, list[dict[str, Any]]]]:
+    """The day of each list of prices, and the offers of each model."""
+    header, *entries = map(
+        json.loads, (COMMON / "offers.jsonl").read_text(encoding="utf-8").splitlines()
+    )
+    days = {name: source["as_of"] for name, source in header["sources"].items()}
+    return days, {entry["model"]: entry["offers"] for entry in entries}
+
+
+def parameters_of(spec: ModelSpec) -> tuple[int, Fraction] | None:
+    """All parameters of the text model by its architecture, and those that one token uses."""
+    architecture = spec.architecture
+    row = architecture and row_of(architecture, ARCHITECTURES)
+    if architecture is None or row is None:
+        return None
+    shares = {
+        part.used / Fraction(part.experts)
+        for part in architecture.feed_forward
+        if part.experts and part.used
+    }
+    if len(shares) > 1:
+        return None
+    groups = checkpoint_tensors(architecture, row)
+    experts = count(group for group in groups if re.search(r"_exps\b", group.name))
+    total = count(groups)
+    used = shares.pop() if shares else Fraction(1)
+    return total, Fraction(total) - experts * (1 - used)
+
+
+def test_active_parameters_are_those_of_the_experts_that_a_token_uses() -> None:
+    """`parameters.active` is the total less the experts that are not used, within what publishers round to."""
+    wrong = []
+    for spec in OPEN:
+        active = spec.parameters.active
+        counted = parameters_of(spec)
+        if active is None or counted is None:
+            continue
+        expected = counted[1] + (spec.parameters.encoders or 0)
+        if not 0.97 < active / expected < 1.03:
+            wrong.append((spec.id, active, int(expected)))
+    assert wrong == []
+
+
+def test_every_mixture_of_experts_says_what_a_token_uses() -> None:
+    """A model with experts and a full architecture has `parameters.active`, for speed follows it."""
+    assert [
+        spec.id
+        for spec in OPEN
+        if spec.architecture
+        and any(part.experts for part in spec.architecture.feed_forward)
+        and spec.parameters.active is None
+    ] == []
+
+
+def test_nothing_is_sold_before_it_is_released() -> None:
+    """A list of prices has no model that came out after its day."""
+    days, by_model = offers()
+    assert [
+        (spec.id, spec.released, offer["source"])
+        for spec in SHIPPED
+        for offer in by_model.get(spec.id, ())
+        if spec.released and str(spec.released) > days[offer["source"]]
+    ] == []
+
+
+def test_no_tag_is_older_than_its_model() -> None:
+    """A listing of tags of a day has no model that came out later."""
+    wrong = []
+    for spec in OPEN:
+        for day in re.findall(r"\((20\d\d-\d\d-\d\d)\)", spec.sources.get("aliases", "")):
+            if spec.released and str(spec.released) > day:
+                wrong.append((spec.id, spec.released, day))
+    assert wrong == []
+
+
+def test_what_comes_after_a_model_is_later() -> None:
+    """A model is superseded by a later one, and retired after its release."""
+    wrong = []
+    for spec in SHIPPED:
+        after = spec.upkeep.superseded_by
+        if after and spec.released:
+            released = CATALOGUE.spec(after).released
+            # a date may be a month or a year alone
+            if released and str(released) < str(spec.released)[: len(str(released))]:
+                wrong.append((spec.id, spec.released, after, released))
+        retired = spec.availability.retired if spec.availability else None
+        if retired and spec.released and str(retired) < str(spec.released):
+            wrong.append((spec.id, spec.released, "retired", retired))
+    assert wrong == []
+
+
+def test_most_providers_do_not_serve_more_context_than_is_documented() -> None:
+    """Where more than half of at least four offers have a longer context, the spec's is not the whole truth."""
+    wrong = []
+    for spec in OPEN:
+        architecture = spec.architecture
+        told = offers()[1].get(spec.id, [])
+        contexts = [offer["context_tokens"] for offer in told if offer.get("context_tokens")]
+        if architecture is None or not architecture.context_tokens or len(contexts) < 4:
+            continue
+        longest = max(architecture.context_tokens, architecture.scaled_context_tokens or 0)
+        # 1,000,000 and 1,048,576 are both called a million
+        longer = [tokens for tokens in contexts if tokens > longest * 1.05]
+        if 2 * len(longer) > len(contexts):
+            wrong.append((spec.id, longest, longer))
+    assert wrong == []
+
+
+def test_the_scaled_context_is_longer_than_the_trained_one() -> None:
+    """Scaling stretches: the factor is more than one, and what is stretched no longer than the trained context."""
+    wrong = []
+    for spec in OPEN:
+        architecture = spec.architecture
+        scaled = architecture and architecture.scaled_context_tokens
+        if not architecture or not scaled or not architecture.context_tokens:
+            continue
+        original = architecture.yarn_original_tokens
+        if scaled <= architecture.context_tokens or (
+            original and original > architecture.context_tokens
+        ):
+            wrong.append(spec.id)
+    assert wrong == []
+
+
+BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+
+def test_the_type_is_that_of_the_published_bytes() -> None:
+    """Files in a plain type are as large as so many parameters of the stated type."""
+    wrong = []
+    for spec in OPEN:
+        stated = spec.architecture.dtype if spec.architecture else None
+        for files in spec.files:
+            size = files.bytes.get(stated or "") if files.format == "safetensors" else None
+            if size and spec.parameters.total and stated in BYTES:
+                parameters = spec.parameters.total + (spec.parameters.mtp or 0)
+                # masks that some files hold are no parameters
+                if not 0.9 < size / (parameters * BYTES[stated]) < 1.1:
+                    wrong.append((spec.id, stated, size, parameters))
+    assert wrong == []
+
+
+# what names say of a model; a part of a name counts only between separators
+_TUNED = re.compile(r"(?:^|[-_.])(?:instruct|chat|it)(?:$|[-_.])", re.IGNORECASE)
+
+
+def test_a_name_that_says_chat_is_no_base_model() -> None:
+    """Who is told to chat with a base model gets a text continued."""
+    assert [
+        spec.id
+        for spec in OPEN
+        if spec.uses and spec.uses[0] == "base" and _TUNED.search(spec.repository or spec.id)
+    ] == []

@@ -1,0 +1,100 @@
+"""`selfhost size`: three numbers on a screen, the same in JSON, and blocks that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from helpers.paths import SCHEMAS
+from selfhost.cli import main as cli
+from selfhost.cli.size import BLOCKS
+
+SCHEMA = json.loads((SCHEMAS / "size-1.json").read_text(encoding="utf-8"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(["size", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["mistral-7b"],
+        ["gemma-3-4b-it", "--users", "4"],
+        ["llama-3.1-8b", "--runtime", "vllm"],
+        ["llama-3.1-8b", "--gpu", "RTX 4090"],
+        ["qwen3.5-0.8b"],
+        ["llama-3.1-8b", "--runtime", "ollama", "--users", "2"],
+        ["mistral-7b", "bge-m3", "llama-3.1-8b"],
+    ],
+    ids=" ".join,
+)
+def test_it_fits_a_screen(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most 20 lines; none but a command is wider than 80 columns."""
+    code, out, _ = run(capsys, *words)
+    lines = out.splitlines()
+    assert (code, len(lines) <= 20) == (0, True)
+    commands = ("llama-server", "ollama", "vllm serve", "OLLAMA_")
+    assert [
+        line for line in lines if len(line) > 80 and not line.strip().startswith(commands)
+    ] == []
+
+
+def test_three_numbers_and_the_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Request, limit and page cache, each growth with its option, and what it grows to without."""
+    _, out, _ = run(capsys, "mistral-7b")
+    for words in ("request", "limit", "page cache", "--cache-ram 512", "without it 8.00 GiB"):
+        assert words in out
+
+
+def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object for any number of models, with their sum; a wrong name leaves the others."""
+    code, out, err = run(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
+    answer = json.loads(out)
+    jsonschema.validate(answer, SCHEMA)
+    assert (code, answer["exit_code"]) == (2, 2)
+    assert [entry["asked"] for entry in answer["errors"]] == ["no-such-model"]
+    assert json.loads(err)["exit_code"] == 2
+    for key in ("request_bytes", "limit_bytes", "page_cache_bytes", "disk_bytes"):
+        assert answer["total"][key] == sum(entry[key] for entry in answer["containers"])
+    code, alone, _ = run(capsys, "mistral-7b", "--json")
+    assert code == 0
+    assert set(json.loads(alone)) == set(answer)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_is_written_to_a_file(
+    block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone: nothing goes to standard output."""
+    path = tmp_path / "block"
+    assert run(capsys, "mistral-7b", "--format", block, "--output", str(path)) == (0, "", "")
+    assert run(capsys, "mistral-7b", "--format", block)[1] == path.read_text(encoding="utf-8")
+
+
+def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its sizes are answered; a block is exit 2, with what to type instead."""
+    assert run(capsys, "whisper-small")[0] == 0
+    code, out, err = run(capsys, "whisper-small", "--format", "docker")
+    assert (code, out) == (2, "")
+    assert "--runtime" in err
+
+
+def test_a_closed_model_is_told_from_a_wrong_name(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "gpt-4o")
+    assert (code, out) == (2, "")
+    assert "never published" in err
+
+
+def test_verbose_has_the_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
+    """2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens are the cache of a conversation."""
+    _, out, _ = run(capsys, "mistral-7b", "-v")
+    assert "536,870,912 bytes a conversation × 1" in out
+    assert "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens" in out

@@ -1,0 +1,102 @@
+"""The glance at the memory bandwidth: what it says of itself, and what the pace makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.cli import main as cli
+from selfhost.core.records import Unread
+from selfhost.machine import reader
+from selfhost.machine.probes import glance
+from selfhost.machine.probes.bandwidth import FACT
+from selfhost.machine.reader import Machine
+from selfhost.verdict.processor import bandwidth
+
+GB = 10**9
+QUIET = glance.Glance(bytes_per_second=44 * GB, threads=2, quiet=True)
+BUSY = QUIET.replace(quiet=False)
+HERE = Machine(
+    system="linux",
+    architecture="x86_64",
+    scope="vm",
+    cpu_model="Intel(R) Xeon(R) Processor",
+    cpu_cores_physical=2,
+    cpu_cores_usable=2.0,
+    instruction_sets=("avx2", "avx512f"),
+)
+
+
+def seen(result: glance.Glance) -> Machine:
+    return HERE.replace(
+        memory_bandwidth_bytes_per_second=result.bytes_per_second, sources={FACT: result.source}
+    )
+
+
+def test_it_reads_as_fast_as_some_memory_does_or_says_why_not() -> None:
+    """On this machine: a figure between a Raspberry Pi's and a server's, or a reason."""
+    result = glance.glance(Machine.read())
+    if isinstance(result, Unread):
+        assert (result.fact, bool(result.reason)) == (FACT, True)
+    else:
+        assert GB < result.bytes_per_second < 2000 * GB
+        assert result.source.startswith("glanced at: ")
+
+
+def test_without_free_memory_it_reads_nothing() -> None:
+    """What was not read, or is too little, is no ground for a figure."""
+    for free in (None, 64 * 2**20):
+        machine = HERE.replace(memory_available_bytes=free)
+        assert isinstance(glance.glance(machine), Unread)
+        assert glance.with_glance(machine) == machine
+
+
+def test_a_quiet_glance_narrows_the_pace() -> None:
+    """The likely figure is what was seen, and the range spans less than a factor of two."""
+    memory, guess = bandwidth(seen(QUIET)), bandwidth(HERE)
+    assert memory is not None
+    assert guess is not None
+    assert memory.likely == 44 * GB
+    assert memory.high < 2.2 * memory.low
+    assert guess.high > 5 * guess.low
+
+
+def test_a_busy_glance_is_a_lower_bound() -> None:
+    """More may be there: the fast end stays that of the machine's class, so that nothing fails
+    for it.
+    """
+    memory, guess = bandwidth(seen(BUSY)), bandwidth(HERE)
+    assert memory is not None
+    assert guess is not None
+    assert memory.low >= 0.6 * 44 * GB
+    assert memory.high >= guess.high
+    assert "busy" in memory.how
+
+
+@pytest.mark.parametrize(("options", "glances"), [((), 1), (("--no-measure",), 0)])
+def test_check_glances_once_unless_told_not_to(
+    options: tuple[str, ...],
+    glances: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The record in JSON says how the figure was got."""
+    calls = []
+
+    def stand_in(machine: Machine) -> Machine:
+        calls.append(machine)
+        return machine.replace(
+            memory_bandwidth_bytes_per_second=44 * GB,
+            sources={**machine.sources, FACT: QUIET.source},
+            unread=tuple(each for each in machine.unread if each.fact != FACT),
+        )
+
+    def read(**_: object) -> Machine:
+        return HERE.replace(
+            is_this_one=True, memory_limit_bytes=16 * 2**30, memory_available_bytes=15 * 2**30
+        )
+
+    monkeypatch.setattr(reader, "glance_at", stand_in)
+    monkeypatch.setattr(Machine, "read", staticmethod(read))
+    cli.main(["check", "mistral-7b", "--format", "json", *options])
+    assert len(calls) == glances
+    assert ("glanced at" in capsys.readouterr().out) == bool(glances)

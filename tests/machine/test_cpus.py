@@ -1,0 +1,134 @@
+"""What memory a processor has, by its name (`specs/common/cpus.toml`)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfhost.machine import cpus
+
+# as the systems give them; the peak is what makers' pages or reviews state for all channels
+NAMED = [
+    ("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics", 89.6),
+    ("AMD Ryzen 7 8745H w/ Radeon 780M Graphics", 89.6),
+    ("AMD Ryzen 7 PRO 7840U w/ Radeon 780M Graphics", 89.6),
+    ("AMD Ryzen AI 9 HX 370 w/ Radeon 890M", 89.6),
+    ("AMD Ryzen 7 260 w/ Radeon 780M Graphics", 89.6),
+    ("AMD Ryzen 5 5600", 51.2),
+    ("AMD Ryzen 7 5700G with Radeon Graphics", 51.2),
+    ("AMD Ryzen 5 5500U with Radeon Graphics", 51.2),
+    ("AMD Ryzen 9 7950X 16-Core Processor", 83.2),
+    ("AMD Ryzen 9 7945HX with Radeon Graphics", 83.2),
+    ("AMD Ryzen 7 9800X3D 8-Core Processor", 89.6),
+    ("AMD Ryzen 3 7320U with Radeon Graphics", 44.0),
+    ("AMD Ryzen Threadripper 3970X 32-Core Processor", 102.4),
+    ("AMD Ryzen Threadripper PRO 7995WX 96-Cores", 332.8),
+    ("AMD EPYC 9554 64-Core Processor", 460.8),
+    ("AMD EPYC 7R13 Processor", 204.8),
+    ("AMD EPYC 7B12", 204.8),
+    ("AMD EPYC 9B14", 460.8),
+    ("AMD EPYC 7551 32-Core Processor", 170.624),
+    ("Intel(R) Core(TM) i7-2600 CPU @ 3.40GHz", 21.328),
+    ("Intel(R) Core(TM) i7-4790K CPU @ 4.00GHz", 25.6),
+    ("Intel(R) Core(TM) i7-3930K CPU @ 3.20GHz", 51.2),
+    ("Intel(R) Core(TM) i9-10900X CPU @ 3.70GHz", 93.856),
+    ("Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz", 38.4),
+    ("Intel(R) Core(TM) i5-9500 CPU @ 3.00GHz", 42.656),
+    ("11th Gen Intel(R) Core(TM) i5-1135G7 @ 2.40GHz", 51.2),
+    ("12th Gen Intel(R) Core(TM) i7-12700K", 76.8),
+    ("12th Gen Intel(R) Core(TM) i5-1240P", 76.8),
+    ("Intel(R) Core(TM) Ultra 7 155H", 89.6),
+    ("Intel(R) Core(TM) Ultra 7 258V", 136.528),
+    ("Intel(R) Core(TM) Ultra 9 285K", 102.4),
+    ("Intel(R) Core(TM) 7 150U", 83.2),
+    ("Intel(R) N100", 25.6),
+    ("Intel(R) Core(TM) i3-N305", 25.6),
+    ("Intel(R) Celeron(R) J4125 CPU @ 2.00GHz", 38.4),
+    ("Intel(R) Xeon(R) CPU E3-1245 v5 @ 3.50GHz", 34.128),
+    ("Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz", 51.2),
+    ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", 76.8),
+    ("Intel(R) Xeon(R) W-3245 CPU @ 3.20GHz", 140.784),
+    ("Intel(R) Xeon(R) w9-3495X", 307.2),
+    ("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", 140.784),
+    ("Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", 204.8),
+    ("INTEL(R) XEON(R) PLATINUM 8581C CPU @ 2.10GHz", 358.4),
+    ("Intel(R) Xeon(R) 6975P-C", 614.4),
+    ("Neoverse-N1", 204.8),
+    ("Arm Neoverse-V2", 537.6),
+    ("Ampere-1A", 332.8),
+    ("Snapdragon(R) X Elite - X1E78100 - Qualcomm(R) Oryon(TM) CPU", 135.168),
+    ("Qualcomm Snapdragon 888", 51.2),
+    ("Rockchip RK3588", 33.792),
+]
+
+
+@pytest.mark.parametrize(("name", "peak"), NAMED, ids=[name for name, _ in NAMED])
+def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
+    """Channels x bits x the usual rate, in GB/s."""
+    found = cpus.processor_of(name)
+    assert found is not None
+    assert found.usual / 1e9 == pytest.approx(peak)
+    assert found.least <= found.usual <= found.most
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "AMD EPYC", "AMD EPYC Processor", "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) CPU @ 2.20GHz",
+        "Intel Xeon Processor (Skylake, IBRS)", "QEMU Virtual CPU version 2.5+", "Common KVM processor", "unknown",
+        "AMD Ryzen 7 99999X", "Intel(R) Core(TM)2 Quad CPU Q8400 @ 2.66GHz", "Apple M2 Pro", "Cortex-A53", "VirtualApple @ 2.50GHz",
+        "7840HS", "Radeon 780M", "Intel(R) Core(TM) i7", "AMD Ryzen", "\x00 ryzen \u202e", "i7-\u0663\u0663\u0663\u0663",
+    ],
+)  # fmt: skip
+def test_a_name_that_says_too_little_means_no_processor(name: str) -> None:
+    """A virtual machine's name without a number, another maker's chip, a number alone: nothing is guessed from them."""
+    assert cpus.processor_of(name) is None
+
+
+def _table() -> list[dict[str, Any]]:
+    return [dict(row) for row in cpus._table()["cpu"]]
+
+
+def written(row: dict[str, Any], digits: str, letter: str) -> list[str]:
+    """Names of that row: its words, and each shape with its signs filled."""
+    words = " ".join(word.split("|")[-1] for word in row["words"].split())
+    names = []
+    for shape in row.get("models", [""]):
+        model = shape.replace("*", letter)
+        for digit in digits:
+            model = re.sub(r"[#?]", digit, model, count=1)
+        names.append(f"{words} {model}".strip())
+    return names
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.text("0123456789", min_size=4, max_size=4), st.sampled_from(["", "t", "k", "hq", "u"]))
+def test_no_name_means_two_series(digits: str, letter: str) -> None:
+    """Whatever the digits of its number, a name has at most one row that fits best, and one of its own words at least one."""
+    for row in _table():
+        for name in written(row, digits, letter):
+            best = cpus.rows_of(name)
+            assert len(best) == 1, (name, [each["name"] for each in best])
+
+
+def test_every_row_has_a_source_and_is_meant_by_some_name() -> None:
+    """No row is hidden by another, and each names a source that the table explains."""
+    sources = cpus._table()["sources"]
+    hidden = []
+    for row in _table():
+        assert row["source"] in sources
+        assert row["mts"] == sorted(row["mts"])
+        names = [name for digits in ("4602", "9750", "1234") for name in written(row, digits, "")]
+        if not any(cpus.rows_of(name)[0]["name"] == row["name"] for name in names):
+            hidden.append(row["name"])
+    assert hidden == []
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_without_an_error(name: str) -> None:
+    """A machine's record may hold any text as its processor's name."""
+    assert cpus.processor_of(name) is None or cpus.rows_of(name)

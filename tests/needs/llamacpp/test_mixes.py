@@ -1,0 +1,76 @@
+"""Sizes of files whose mix of types is their publisher's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost import Workload, check
+from selfhost.catalogue.index import Catalogue
+from selfhost.needs import canonical_quantization, weights_bytes
+from selfhost.needs.llamacpp.mixes import MIXES
+from selfhost.needs.records import SizedWeights
+
+CATALOGUE = Catalogue.open()
+
+# bytes of the text model's files as their headers have them (read by llamafit 0.1.1)
+PUBLISHED = [
+    ("deepseek-v4-flash-0731", "UD-IQ2_XXS", 90_860_736_928),
+    ("deepseek-v4-flash-0731", "UD-Q4_K_XL", 155_095_241_120),
+    ("gemma-4-31b-it", "UD-Q3_K_XL", 15_380_222_912),
+    ("gemma-4-31b-it", "UD-Q4_K_XL", 18_822_970_304),
+    ("gemma-4-31b-it", "UD-Q5_K_XL", 21_890_429_888),
+    ("gemma-4-e2b-it", "UD-Q4_K_XL", 3_184_496_736),
+    ("gemma-4-e4b-it", "UD-Q4_K_XL", 5_126_306_944),
+    ("gpt-oss-20b", "UD-Q4_K_XL", 11_872_347_328),
+    ("gpt-oss-20b", "UD-Q6_K_XL", 12_041_000_128),
+    ("llama-4-scout-17b-16e-instruct", "UD-Q2_K_XL", 42_376_957_440),
+    ("llama-4-scout-17b-16e-instruct", "UD-Q6_K_XL", 94_073_216_160),
+    ("mistral-small-3.2-24b-instruct-2506", "UD-Q3_K_XL", 11_850_886_688),
+    ("nemotron-3-super-120b-a12b", "UD-Q4_K_XL", 83_777_308_512),
+    ("nemotron-3-ultra-550b-a55b", "UD-IQ2_M", 193_960_558_080),
+    ("phi-4-reasoning", "UD-Q4_K_XL", 8_947_337_920),
+    ("qwen3-coder-next", "UD-Q4_K_XL", 49_608_478_720),
+    ("qwen3.5-122b-a10b", "UD-Q2_K_XL", 41_845_347_520),
+    ("qwen3.5-9b", "UD-Q4_K_XL", 5_966_095_584),
+    ("qwen3.6-35b-a3b", "UD-Q4_K_XL", 22_360_456_160),
+    ("qwen3.6-35b-a3b", "UD-Q6_K_XL", 31_843_777_504),
+]
+
+
+def size_of(id: str, mix: str) -> SizedWeights:
+    size = weights_bytes(CATALOGUE.spec(id), "gguf", mix, CATALOGUE.common("architectures"))
+    assert isinstance(size, SizedWeights)
+    return size
+
+
+@pytest.mark.parametrize(("id", "mix", "published"), PUBLISHED)
+def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -> None:
+    """Who has room for the upper end has room for the file, and the middle is near it; of a two-bit mix less so."""
+    size = size_of(id, mix)
+    assert size.low_bytes <= published <= size.high_bytes
+    assert abs(size.bytes / published - 1) < (0.05 if mix.startswith("UD-Q") else 0.08)
+
+
+@pytest.mark.parametrize("mix", ["UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL"])
+def test_the_range_of_a_dense_model_is_four_percent_to_either_side(mix: str) -> None:
+    """The mixes that most people load are told within 4 % of the middle where files were measured."""
+    size = size_of("gemma-4-31b-it", mix)
+    assert (size.high_bytes - size.low_bytes) / 2 <= 0.041 * size.bytes
+
+
+def test_a_mix_is_known_by_any_spelling_and_no_other_name_is_one() -> None:
+    """Case and separators of a tag make no difference; a mix that nobody measured is no mix here."""
+    assert canonical_quantization("ud-q4_k_xl") == "UD-Q4_K_XL"
+    assert canonical_quantization("UD-Q4-K-XL") == "UD-Q4_K_XL"
+    assert all(canonical_quantization(mix) == mix for mix in MIXES)
+    assert canonical_quantization("UD-Q9_K_XL") is None
+
+
+def test_a_mix_is_judged_as_a_guess_with_its_source() -> None:
+    """The size is an assumption, and says whose files it was read from."""
+    verdict = check("qwen3-8b", Workload(quantization="UD-Q4_K_XL"), machine="desktop-rtx3060-12gb")
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
+    assert weights.low_bytes < weights.bytes < weights.high_bytes
+    assert "published UD- files" in weights.source

@@ -1,0 +1,265 @@
+"""Blocks to paste: each read by its consumer's own schema or program."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from helpers.paths import DATA
+from selfhost import Workload
+from selfhost.advice.sizes import ContainerSize, node
+from selfhost.api import size
+from selfhost.machine.changes import apply
+from selfhost.reports import yaml as our_yaml
+
+yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: it comes with [test]")
+COMPOSE = json.loads((DATA / "compose" / "compose-spec.json").read_text(encoding="utf-8"))
+BLOCKS = ("kubernetes", "compose", "docker", "systemd")
+# model, runtime, card: on a processor, gated, on one card, on several, of each vendor
+CASES = {
+    "cpu": ("mistral-7b", "llama.cpp", ""),
+    "recurrent, four users": ("falcon-h1-0.5b-instruct", "llama.cpp", ""),
+    "embedding": ("bge-m3", "llama.cpp", ""),
+    "nvidia": ("gemma-3-4b-it", "llama.cpp", "RTX 4090"),
+    "amd": ("qwen3-8b", "llama.cpp", "RX 7900 XTX"),
+    "ollama": ("llama-3.1-8b", "ollama", ""),
+    "ollama on amd": ("llama-3.1-8b", "ollama", "RX 7900 XTX"),
+    "vllm": ("qwen3-8b", "vllm", ""),
+    "vllm on four": ("llama-3.3-70b", "vllm", "4x H100 SXM"),
+}
+UNITS = {"m": 2**20, "M": 2**20, "Mi": 2**20, "Gi": 2**30}
+
+
+@cache
+def sized(case: str) -> ContainerSize:
+    model, runtime, gpu = CASES[case]
+    machine = apply(node(), [], [gpu]) if gpu else None
+    return size(
+        model, Workload(runtime=runtime, parallel=4 if "four" in case else 1), machine=machine
+    )
+
+
+def block(kind: str, *sizes: ContainerSize) -> str:
+    text: str = import_module(f"selfhost.reports.size_{kind}").block(sizes)
+    return text
+
+
+def in_bytes(text: str) -> int:
+    """A quantity of any of the blocks."""
+    match = re.fullmatch(r"(\d+)(m|M|Mi|Gi)", text)
+    assert match is not None, text
+    return int(match[1]) * UNITS[match[2]]
+
+
+def is_within_a_mebibyte(text: str, size_bytes: int) -> bool:
+    return 0 <= in_bytes(text) - size_bytes < 2**20
+
+
+# ------------------------------------------------------------------ kubernetes
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_kubernetes_takes_the_deployment(case: str) -> None:
+    """kubernetes-validate, strict: no key is unknown and none is missing."""
+    validator = pytest.importorskip(
+        "kubernetes_validate", reason="kubernetes-validate is not installed: 22 MB of schemas"
+    )
+    for document in yaml.safe_load_all(block("kubernetes", sized(case))):
+        validator.validate(document, validator.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
+    """Requests and limits with the page cache, rounded up; every accelerator; the disk of two copies."""
+    about = sized(case)
+    (document,) = yaml.safe_load_all(block("kubernetes", about))
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    assert is_within_a_mebibyte(requests["memory"], about.reserve_bytes)
+    assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
+    assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
+    cards = {key: value for key, value in limits.items() if "/" in key}
+    assert cards == {key: value for key, value in requests.items() if "/" in key}
+    wanted = {"amd": {"amd.com/gpu": "1"}, "nvidia": {"nvidia.com/gpu": "1"}}
+    if "four" in case and about.accelerators:
+        assert cards == {"nvidia.com/gpu": "4"}
+    else:
+        vendor = about.accelerators[0].vendor if about.accelerators else ""
+        assert cards == wanted.get(vendor, {})
+    assert container["image"] == about.image
+    assert container.get("args", []) == list(about.image_arguments)
+    assert container["startupProbe"]["failureThreshold"] * 10 >= about.seconds_to_start
+
+
+def test_shared_memory_is_mounted_and_part_of_the_limit() -> None:
+    """A volume in RAM counts as the container's memory (kubernetes.io: emptyDir, medium Memory)."""
+    about = sized("vllm on four")
+    (document,) = yaml.safe_load_all(block("kubernetes", about))
+    pod = document["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"]}
+    assert volumes["shared-memory"] == {"medium": "Memory", "sizeLimit": "2Gi"}
+    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in pod["containers"][0][
+        "volumeMounts"
+    ]
+    assert any(growth.name == "shared_memory" for growth in about.growths)
+    assert "--shm-size 2048m" in block("docker", about)
+
+
+def test_a_gated_model_gets_its_token_from_a_secret() -> None:
+    """Never from the block itself."""
+    text = block("kubernetes", sized("vllm on four"))
+    assert "secretKeyRef" in text
+    assert 'HF_TOKEN: "${HF_TOKEN}"' in block("compose", sized("vllm on four"))
+    assert "--env HF_TOKEN " in block("docker", sized("vllm on four"))
+
+
+# ------------------------------------------------------------------ compose
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_compose_takes_the_file(case: str) -> None:
+    """The schema of the compose specification."""
+    about = sized(case)
+    document = yaml.safe_load(block("compose", about))
+    jsonschema.Draft7Validator(COMPOSE).validate(document)
+    (service,) = document["services"].values()
+    resources = service["deploy"]["resources"]
+    assert is_within_a_mebibyte(resources["limits"]["memory"], about.limit_bytes)
+    assert is_within_a_mebibyte(resources["reservations"]["memory"], about.reserve_bytes)
+    assert service["memswap_limit"] == resources["limits"]["memory"]
+
+
+def test_several_models_are_several_services() -> None:
+    """Each with a name and a port of its own; two of one model too."""
+    twice = block("compose", sized("cpu"), sized("cpu"), sized("embedding"))
+    services = yaml.safe_load(twice)["services"]
+    assert list(services) == ["mistral-7b-instruct-v0-3", "mistral-7b-instruct-v0-3-2", "bge-m3"]
+    ports = [service["ports"][0] for service in services.values()]
+    assert ports == ["127.0.0.1:8080:8080", "127.0.0.1:8081:8080", "127.0.0.1:8082:8080"]
+    documents = list(yaml.safe_load_all(block("kubernetes", sized("cpu"), sized("embedding"))))
+    assert [document["metadata"]["name"] for document in documents] == [
+        "mistral-7b-instruct-v0-3",
+        "bge-m3",
+    ]
+
+
+# ------------------------------------------------------------------ docker
+
+# docs.docker.com/reference/cli/docker/container/run, those that a block uses: True with a value
+DOCKER_OPTIONS = {
+    "--detach": False,
+    "--name": True,
+    "--memory": True,
+    "--memory-swap": True,
+    "--memory-reservation": True,
+    "--shm-size": True,
+    "--gpus": True,
+    "--device": True,
+    "--publish": True,
+    "--volume": True,
+    "--env": True,
+}
+
+
+def parsed(line: str) -> tuple[dict[str, list[str]], str, list[str]]:
+    """Options, image and arguments of a `docker run` line, read as docker does."""
+    words = shlex.split(line)
+    assert words[:2] == ["docker", "run"]
+    options: dict[str, list[str]] = {}
+    at = 2
+    while words[at].startswith("-"):
+        takes_value = DOCKER_OPTIONS[words[at]]
+        options.setdefault(words[at], []).append(words[at + 1] if takes_value else "")
+        at += 2 if takes_value else 1
+    return options, words[at], words[at + 1 :]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_docker_takes_the_line(case: str) -> None:
+    """Only documented options; swap is as large as memory, so none is used (docs.docker.com, resource constraints)."""
+    about = sized(case)
+    lines = [line for line in block("docker", about).splitlines() if not line.startswith("#")]
+    options, image, arguments = parsed(lines[0])
+    assert (image, arguments) == (about.image, list(about.image_arguments))
+    assert is_within_a_mebibyte(options["--memory"][0], about.limit_bytes)
+    assert options["--memory-swap"] == options["--memory"]
+    assert is_within_a_mebibyte(options["--memory-reservation"][0], about.reserve_bytes)
+    assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four"))
+    assert ("--device" in options) is ("amd" in case)
+    assert len(lines) == (2 if about.fetch else 1)
+
+
+# ------------------------------------------------------------------ systemd
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_systemd_takes_the_unit(case: str, tmp_path: Path) -> None:
+    """systemd-analyze verify has nothing to say."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed (Debian package systemd)")
+    unit = tmp_path / "model.service"
+    unit.write_text(block("systemd", sized(case)), encoding="utf-8")
+    done = subprocess.run(
+        [program, "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    about_it = [line for line in done.stderr.splitlines() if "model.service" in line]
+    assert (done.returncode, about_it) == (0, [])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str) -> None:
+    """MemoryMin is what cannot be given back, MemoryLow the page cache too (systemd.resource-control)."""
+    about = sized(case)
+    settings = dict(
+        line.split("=", 1) for line in block("systemd", about).splitlines() if line[:6] == "Memory"
+    )
+    assert is_within_a_mebibyte(settings["MemoryMin"], about.request_bytes)
+    assert is_within_a_mebibyte(settings["MemoryLow"], about.reserve_bytes)
+    assert is_within_a_mebibyte(settings["MemoryMax"], about.limit_bytes)
+    assert "0.0.0.0" not in block("systemd", about)
+
+
+# ------------------------------------------------------------------ hostile text
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_no_name_gives_orders(kind: str) -> None:
+    """A model's name with line ends, YAML, shell and workflow commands stays a comment, or text."""
+    name = "x\n::error::y\n- a: b\n\x1b[31m; rm -rf /\nExecStart=/bin/sh $(id) `id` %h"
+    about = sized("cpu")
+    hostile = about.replace(model=about.model.replace(name=name, id="A b\n: {c}"), notes=(name,))
+    text = block(kind, hostile)
+    assert "\x1b" not in text
+    assert not re.search(r"^\s*(::|rm|ExecStart=/bin/sh|- a:)", text, re.MULTILINE)
+    if kind in ("kubernetes", "compose"):
+        (document,) = yaml.safe_load_all(text)
+        assert document == next(iter(yaml.safe_load_all(block(kind, about.replace(
+            model=about.model.replace(id="a-b-c"))))))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "a: b", "no", "NULL", "1", "1e3", "0x10", "12:30", "~", "- a", "#a", "&a", "*a", "!a", "%a", "@a",
+     "`a`", "a\nb", "\ud83d\ude00", "{a}", "[a]", "'a'", '"a"', "a #b", "a:", "2026-01-01", "true", ".inf", "ä",
+     "ghcr.io/ggml-org/llama.cpp:server", "a-b.c/d_e"],
+)  # fmt: skip
+def test_yaml_reads_back_every_string(value: str) -> None:
+    """As key and as value, alone and in a list."""
+    tree: dict[str, Any] = {
+        "a": value,
+        value or "b": [value, {"c": value}, [], {}],
+        "d": 3,
+        "e": True,
+    }
+    assert yaml.safe_load(our_yaml.dumps(tree)) == tree

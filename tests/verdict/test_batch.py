@@ -1,0 +1,165 @@
+"""Several sequences at once, and the time to the first token: laws, and published runs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.paths import RECORDS
+from selfhost.api import check
+from selfhost.core.workload import Workload
+from selfhost.machine.reader import Machine
+from selfhost.verdict.batch import ON_GPU, ON_PROCESSOR, Experts, first_token, parallel_total
+from selfhost.verdict.speed import PaceRange
+
+MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
+
+
+def pace(likely: float, low: float | None = None, high: float | None = None) -> PaceRange:
+    return PaceRange(low=low or likely, likely=likely, high=high or likely)
+
+
+@st.composite
+def paces(draw: st.DrawFn) -> tuple[PaceRange, PaceRange, PaceRange]:
+    """One sequence with its context, with an empty one, and reading; each a range."""
+
+    def span(least: float) -> PaceRange:
+        low = draw(st.floats(least, 1e4))
+        likely = low * draw(st.floats(1, 10))
+        return PaceRange(low=low, likely=likely, high=likely * draw(st.floats(1, 10)))
+
+    return span(0.01), span(0.01), span(0.01)
+
+
+MIXTURES = st.builds(
+    lambda share, used, more: Experts(share=share, used=used, experts=used + more),
+    st.floats(0, 1),
+    st.integers(1, 22),
+    st.integers(0, 500),
+)
+SLOWER = st.sampled_from([ON_PROCESSOR, ON_GPU])
+
+
+@given(paces(), SLOWER, MIXTURES)
+def test_one_sequence_is_the_single_one(
+    given_paces: tuple[PaceRange, PaceRange, PaceRange],
+    slower: tuple[float, float, float],
+    experts: Experts,
+) -> None:
+    """N = 1 changes nothing, at no end."""
+    single, empty, prompt = given_paces
+    total = parallel_total(single, empty, prompt, 1, slower=slower, experts=experts)
+    for end in ("low", "likely", "high"):
+        assert getattr(total, end) == pytest.approx(getattr(single, end))
+
+
+@given(paces(), SLOWER, MIXTURES, st.integers(1, 500))
+def test_more_sequences_never_lower_the_total(
+    given_paces: tuple[PaceRange, PaceRange, PaceRange],
+    slower: tuple[float, float, float],
+    experts: Experts,
+    sequences: int,
+) -> None:
+    """One more adds to the total or leaves it, and the total is at most so many times one."""
+    single, empty, prompt = given_paces
+    fewer, more = (
+        parallel_total(single, empty, prompt, number, slower=slower, experts=experts)
+        for number in (sequences, sequences + 1)
+    )
+    assert more.low <= more.likely <= more.high
+    for end in ("low", "likely", "high"):
+        assert getattr(more, end) >= getattr(fewer, end) * (1 - 1e-9)
+        assert getattr(fewer, end) <= getattr(single, end) * sequences * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("slower", "single", "prompt", "sequences", "published"),
+    [
+        # llama.cpp issue 3478: Mistral 7B Q4_0 on a c5.4xlarge, prompts at 14.01 tokens/s
+        (ON_PROCESSOR, 10.61, 14.01, 2, 12.11),
+        (ON_PROCESSOR, 10.61, 14.01, 4, 12.67),
+        # llama.cpp pull request 15916: Gemma 3 4B Q8_0 on an M2 Ultra
+        (ON_GPU, 97.86, 2594.53, 2, 179.89),
+        (ON_GPU, 97.86, 2594.53, 4, 269.05),
+        # llama.cpp pull request 16894: Qwen2 7B Q8_0 on an M2 Ultra
+        (ON_GPU, 79.04, 1518.90, 2, 136.37),
+        (ON_GPU, 79.04, 1518.90, 4, 224.52),
+    ],
+)
+def test_published_totals(
+    slower: tuple[float, float, float],
+    single: float,
+    prompt: float,
+    sequences: int,
+    published: float,
+) -> None:
+    """From the pace of one and of prompts alone: inside the range, and within a tenth of likely."""
+    one = pace(single)
+    total = parallel_total(one, one, pace(prompt), sequences, slower=slower)
+    assert total.low <= published <= total.high
+    assert total.likely == pytest.approx(published, rel=0.1)
+
+
+def test_a_mixture_reads_more_experts_for_more_tokens() -> None:
+    """8 of 128 experts: two tokens share half of one on average; all are read by many."""
+    mixture = Experts(share=1.0, used=8, experts=128)
+    assert mixture.growth(1) == 1
+    assert mixture.growth(2) == pytest.approx(2 - 8 / 128)
+    assert mixture.growth(10_000) == pytest.approx(16)
+
+
+def test_first_token_is_reading_and_a_step() -> None:
+    """2,000 tokens at 100 a second and a step of 0.1 s: 20.1 s where nothing is attended to."""
+    step, prompt = pace(10.0), pace(100.0, low=50.0, high=200.0)
+    wait = first_token(2000, prompt, step, None, step)
+    assert wait.low == pytest.approx(10.1)
+    assert wait.likely == pytest.approx(20.1)
+    assert wait.high == pytest.approx(40.1)
+
+
+@given(paces(), st.integers(1, 10**6))
+def test_a_longer_prompt_never_answers_earlier(
+    given_paces: tuple[PaceRange, PaceRange, PaceRange], tokens: int
+) -> None:
+    """The range is in order, and grows with the prompt."""
+    single, empty, prompt = given_paces
+    short = first_token(tokens, prompt, single, single, empty)
+    long = first_token(tokens + 1, prompt, single, single, empty)
+    assert 0 < short.low <= short.likely <= short.high
+    assert all(getattr(long, end) >= getattr(short, end) for end in ("low", "likely", "high"))
+
+
+def test_check_tells_both_where_asked() -> None:
+    """Nothing is told that was not asked; both are there once they are."""
+    plain = check("mistral-7b", machine=MACHINE).speed
+    asked = check("mistral-7b", Workload(prompt_tokens=2000, parallel=4), machine=MACHINE).speed
+    assert plain is not None
+    assert asked is not None
+    assert (plain.first_token_seconds, plain.parallel_total) == (None, None)
+    assert asked.first_token_seconds is not None
+    assert asked.parallel_total is not None
+    assert asked.decode is not None
+    assert asked.prompt is not None
+    assert asked.first_token_seconds.likely >= 2000 / asked.prompt.likely
+    assert asked.decode.likely < asked.parallel_total.likely < 4 * asked.decode.likely
+    assert "estimate" in asked.how
+
+
+def test_vllm_on_a_gpu_has_a_total() -> None:
+    """Its prompts were not measured: those of llama.cpp on that GPU stand for them."""
+    wanted = Workload(runtime="vllm", parallel=8)
+    speed = check("mistral-7b", wanted, machine="RTX 4090").speed
+    assert speed is not None
+    assert speed.parallel_total is not None
+    assert speed.decode is not None
+    assert speed.parallel_total.likely > 3 * speed.decode.likely
+
+
+def test_a_prompt_beyond_the_context_has_no_time() -> None:
+    """It cannot be read."""
+    wanted = Workload(prompt_tokens=8000, context_tokens=4096)
+    speed = check("mistral-7b", wanted, machine=MACHINE).speed
+    assert speed is not None
+    assert speed.first_token_seconds is None
+    assert "longer than the context" in speed.how

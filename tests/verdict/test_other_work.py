@@ -1,0 +1,162 @@
+"""The pace of work that is no text, beside runs that others published."""
+
+from typing import Any
+
+import pytest
+
+from helpers.desktops import machine_with
+from selfhost import Machine, Workload, check
+from selfhost.verdict.findings import Outcome
+from selfhost.verdict.record import Verdict
+from selfhost.verdict.speech import encoder_operations
+
+
+def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
+    verdict = check(model, Workload(**asked), machine=machine)
+    assert verdict.speed is not None
+    return verdict
+
+
+def holds(verdict: Verdict, figure: float, most_wide: float) -> bool:
+    """The range holds a published figure, and is no wider than that many times."""
+    assert verdict.speed is not None
+    work = verdict.speed.work
+    assert work is not None
+    assert work.low < work.likely < work.high
+    return work.low <= figure <= work.high and work.high / work.low <= most_wide
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "asked", "seconds_per_minute"),
+    [
+        # SYSTRAN/faster-whisper, README: 13 minutes of audio, 5 beams; RTX 3070 Ti, Core i7-12700K
+        ("whisper-large-v2", machine_with("NVIDIA GeForce RTX 3070 Ti", 8),
+         {"runtime": "faster-whisper"}, 63 / 13),
+        ("whisper-large-v2", machine_with("NVIDIA GeForce RTX 3070 Ti", 8), {}, 65 / 13),
+        ("whisper-small", machine_with(), {}, 125 / 13),
+        ("whisper-small", machine_with(), {"runtime": "faster-whisper", "quantization": "int8"},
+         102 / 13),
+        # x2q.net, 2026: large-v3-turbo at 56 times real time on an RTX 4070 Ti
+        ("whisper-large-v3-turbo", machine_with("NVIDIA GeForce RTX 4070 Ti", 12),
+         {"runtime": "faster-whisper"}, 60 / 56),
+    ],
+)  # fmt: skip
+def test_audio_takes_as_long_as_published_runs(
+    model: str, machine: Machine, asked: dict[str, str], seconds_per_minute: float
+) -> None:
+    verdict = seen(model, machine, **asked)
+    assert verdict.speed is not None
+    assert verdict.speed.unit == "seconds_per_audio_minute"
+    assert holds(verdict, seconds_per_minute, 20 if not machine.accelerators else 8)
+
+
+def test_the_encoder_of_whisper_small_takes_as_much_arithmetic_as_its_layers() -> None:
+    """12 layers of 7,077,888 weights and 1,500 positions, by hand; the keys and values for the text and the convolutions are a tenth more."""
+    spec = check("whisper-small", machine=machine_with()).model
+    assert spec.architecture is not None
+    assert spec.architecture.audio is not None
+    layers = 12 * (2 * 1500 * 7_077_888 + 4 * 1500 * 1500 * 768)
+    operations = encoder_operations(spec.architecture.audio, spec.architecture)
+    assert layers < operations < 1.2 * layers
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "quantization", "seconds"),
+    [
+        # z4ng1ew/Stable-diffusion-local-inference: 25 steps in 5 seconds, so 50 in 10
+        ("stable-diffusion-1.5", machine_with("NVIDIA GeForce RTX 3060", 12), "float16", 10),
+        # matiasbattaglia.com, 2025-06-09: FLUX.1 [dev], 50 steps in 26 seconds, so 28 in 15
+        ("flux.1-dev", machine_with("NVIDIA A100-SXM4-80GB", 80), "bfloat16", 15),
+        # diffusers documentation: SDXL, 30 steps in 3.31 seconds, so 50 in 5.5
+        ("sdxl-base-1.0", machine_with("NVIDIA A100-SXM4-80GB", 80), "float16", 5.5),
+        # huggingface.co/blog/stable-diffusion-inference-intel: 20 steps in 45 seconds, so 50 in 112
+        ("stable-diffusion-1.5",
+         machine_with(cpu_model="Intel(R) Xeon(R) Platinum 8375C CPU", cpu_cores_physical=32,
+                      cpu_cores_usable=32.0, instruction_sets=("avx2", "avx512f")),
+         "float32", 112),
+    ],
+)  # fmt: skip
+def test_a_picture_takes_as_long_as_published_ones(
+    model: str, machine: Machine, quantization: str, seconds: float
+) -> None:
+    verdict = seen(model, machine, quantization=quantization)
+    assert holds(verdict, seconds, 8 if machine.accelerators else 40)
+
+
+def test_an_offloaded_picture_takes_longer_by_the_measured_factor() -> None:
+    """FLUX.1 [dev] on an A100: 26 seconds whole, 56 with its components moved in turn, 300 by layers."""
+    whole = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 48), quantization="bfloat16")
+    parts = seen("flux.1-dev", machine_with("NVIDIA GeForce RTX 4090", 32), quantization="bfloat16")
+    assert whole.speed is not None
+    assert whole.speed.work is not None
+    assert parts.speed is not None
+    assert parts.speed.work is not None
+    assert 1.4 <= parts.speed.work.likely / whole.speed.work.likely <= 2.2
+    finding = parts.finding("speed")
+    assert finding is not None
+    assert (finding.outcome, finding.code) == (Outcome.WARN, "speed-picture")
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "gib", "tokens_per_second"),
+    [
+        # exxactcorp.com: LoRA of Llama 3.1 8B
+        ("llama-3.1-8b-instruct", "NVIDIA RTX PRO 6000 Blackwell Server Edition", 96, 4962),
+        # arXiv:2509.12229
+        ("qwen2.5-1.5b-instruct", "NVIDIA GeForce RTX 4060", 8, 628),
+    ],
+)
+def test_training_goes_as_fast_as_published_runs(
+    model: str, gpu: str, gib: int, tokens_per_second: float
+) -> None:
+    verdict = seen(
+        model,
+        machine_with(gpu, gib),
+        task="finetune",
+        finetune_method="lora",
+        context_tokens=1024,
+    )
+    assert verdict.speed is not None
+    assert verdict.speed.unit == "trained_tokens_per_second"
+    assert holds(verdict, tokens_per_second, 8)
+
+
+def test_documents_are_bound_by_arithmetic() -> None:
+    """bge-large has 302 million weights in its layers: 512 tokens take 0.3 × 10^12 operations, and an RTX 4090 of 165 TFLOPS at most 530 of them a second."""
+    verdict = seen("bge-large-en-v1.5", machine_with("NVIDIA GeForce RTX 4090"))
+    assert verdict.speed is not None
+    assert verdict.speed.work is not None
+    assert verdict.speed.unit == "documents_per_second"
+    assert 50 < verdict.speed.work.likely < verdict.speed.work.high < 530
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "outcome"),
+    [
+        ("whisper-tiny", {}, Outcome.PASS),
+        # the encoder alone: 5.2 × 10^12 operations a minute on two cores of an old board
+        ("whisper-large-v3", {}, Outcome.WARN),
+        ("qwen2.5-1.5b-instruct", {"task": "finetune"}, Outcome.WARN),
+    ],
+)
+def test_work_that_takes_hours_is_no_plain_yes(
+    model: str, asked: dict[str, str], outcome: Outcome
+) -> None:
+    board = machine_with(
+        cpu_model="Celeron N3450", cpu_cores_physical=2, cpu_cores_usable=2.0,
+        instruction_sets=("avx2", "fma", "f16c"),
+    )  # fmt: skip
+    finding = seen(model, board, **asked).finding("speed")
+    assert finding is not None
+    assert finding.outcome is outcome
+
+
+def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
+    """A card of which neither name nor memory bandwidth is known."""
+    verdict = seen("whisper-tiny", machine_with("Moore Threads MTT S80", 16))
+    assert verdict.speed is not None
+    assert verdict.speed.work is None
+    finding = verdict.finding("speed")
+    assert finding is not None
+    assert finding.code == "speed-not-known"
+    assert not finding.leaves_open
