@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 11
+_VERSION = 12
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -212,7 +212,7 @@ class Questions:
         row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
         if row is None:
             return None
-        of_spec, number, _, program, loads, read, needed, _, operations = row
+        of_spec, number, _, program, loads, read, needed, _, operations, rewrites = row
         spec, filled, values = (
             self._spec(id, of_spec),
             self._workload(workload, number),
@@ -239,6 +239,7 @@ class Questions:
             "needs": needs,
             "read_bytes": values[read],
             "operations": operations,
+            "rewriting": self._row_of(spec) if rewrites else None,
             "context_asked": workload.context_tokens is not None,
             "speed_stated": workload.min_tokens_per_second is not None,
             "here": copy_here,
@@ -438,17 +439,24 @@ class Questions:
     def _remember_program(self, spec: ModelSpec) -> None:
         """Its graph, where it is at hand, for the size of its compute buffer."""
         from ..needs.llamacpp.graphs import remember
-        from ..needs.tensors import row_of
 
         architecture = spec.architecture
         packed = None if architecture is None else self._programs[self._rows[spec.id][_PROGRAM]]
-        if architecture is not None and packed is not None:
-            named = (architecture.row, architecture.also, architecture.lacks)
-            if named not in self._of_rows:
-                self._of_rows[named] = row_of(architecture, architectures(self._catalogue))
-            row = self._of_rows[named]
-            if row is not None:
-                remember(architecture, row, packed)
+        row = None if packed is None else self._row_of(spec)
+        if architecture is not None and packed is not None and row is not None:
+            remember(architecture, row, packed)
+
+    def _row_of(self, spec: ModelSpec) -> ArchitectureRow | None:
+        """The row of its architecture; None where none describes it."""
+        from ..needs.tensors import row_of
+
+        architecture = spec.architecture
+        if architecture is None:
+            return None
+        named = (architecture.row, architecture.also, architecture.lacks)
+        if named not in self._of_rows:
+            self._of_rows[named] = row_of(architecture, architectures(self._catalogue))
+        return self._of_rows[named]
 
     @cached_property
     def _programs(self) -> Sequence[Any]:
@@ -664,6 +672,7 @@ def _row(
         of_needs,
         _number(programs, _program(spec, catalogue)),
         question.operations,
+        question.rewriting is not None,
     ]
 
 
