@@ -440,15 +440,12 @@ def test_a_larger_model_that_one_was_pruned_from_is_no_base_of_its_size() -> Non
 @pytest.mark.parametrize(
     "typed",
     [
-        "opus-mt-en-fr",
-        "qwen-image",
-        "deepseek-ocr",
-        "llama-guard",
+        "opus-tts-en-fr",
         "OS-Copilot_OS-Shepherd-9B-Q4_K_M.gguf",
     ],
 )
 def test_a_hint_is_of_the_same_kind_or_absent(typed: str) -> None:
-    """A translator is no Claude Opus, an image model no chat model, and an account no family."""
+    """A voice of that name is no Claude Opus, and an account no family."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     assert caught.value.nearest == ()
