@@ -90,11 +90,11 @@ ARTICLES = {
     ),
     "Falcon": Expected(
         route="local",
-        license="Apache-2.0",
-        open_source="partly",
-        free_to_use="yes",
-        auditable="partly",
-        source="huggingface.co/tiiuae/falcon-7b-instruct: Apache 2.0, an extract of its RefinedWeb is published; no training code",
+        license="LicenseRef-Falcon-LLM",
+        open_source="no",
+        free_to_use="partly",
+        auditable="no",
+        source="huggingface.co/tiiuae/Falcon-H1-7B-Instruct, the family's current model: Falcon LLM License; no data, no training code",
     ),
     "Gemma": Expected(
         route="local",

@@ -53,7 +53,7 @@ def test_a_marker_that_makes_no_sense_fails_the_test(
 ) -> None:
     """A misspelt model or keyword would skip for ever; it is an error that says what to type instead."""
     code = (
-        '@pytest.mark.requires_model("mistral-7bb")\ndef test_name(): pass\n\n'
+        '@pytest.mark.requires_model("mistrl-7b")\ndef test_name(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n\n'
         "@pytest.mark.requires_model()\ndef test_nothing(): pass\n"
     )

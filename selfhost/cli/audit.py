@@ -110,7 +110,7 @@ def _run(words: list[str]) -> int:
     if options.validate is not None:
         if options.format or options.output:
             raise UsageError(
-                "--validate writes no report, so it takes no --format and no --output",
+                "--validate writes no report: --format and --output do not go with it",
                 remedy="leave them out: the exit code is 0 for valid policies",
             )
         return _validate(options.validate or [options.policy], options.specs)

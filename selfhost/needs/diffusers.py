@@ -196,7 +196,7 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     line = " + ".join(f"{size:,} {part}" for part, size in sizes.items())
     source = f"{stated.source or 'the spec'}, less all weights"
     weights_line = f"{largest:,} bytes; the {name}, the largest"
-    beside_line = f"{beside:,} bytes: the most that is stated, less the weights"
+    beside_line = f"{beside:,} bytes; the most that is stated, less the weights"
     host = term("weights", total, How.COMPUTED, "parameters of the components", line)
     device = (
         term("weights", largest, How.COMPUTED, _OFFLOAD_SOURCE, weights_line),
@@ -415,7 +415,7 @@ def _reserved(subject: Subject, decoding: Term, pixels: int, most: int) -> Term 
         return None
     likely = pixels * _RESERVED_LIKELY_BYTES // _RESERVED_PIXELS
     high = max(decoding.high_bytes, most * _RESERVED_BYTES // _RESERVED_PIXELS)
-    line = f"{pixels:,} pixels × {_RESERVED_LIKELY_BYTES / _RESERVED_PIXELS:.6g} bytes"
+    line = f"{pixels:,} pixels × {_RESERVED_LIKELY_BYTES / _RESERVED_PIXELS:.12g} bytes"
     return term(
         "activations",
         max(likely, decoding.low_bytes),

@@ -41,7 +41,7 @@ def pace_of_pictures(
 ) -> Speed:
     """Seconds for one picture of the model's own size, with its usual number of steps."""
     if denoising is None:
-        return _unpaced("how much arithmetic a step of it takes is not known")
+        return _unpaced("the arithmetic of one step is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
     operations = float(

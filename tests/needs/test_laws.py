@@ -89,9 +89,7 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
                 spec.id,
                 program.id,
             )
-            assert all(
-                "compressed attention" in entry.reason and entry.remedy for entry in answer.unknown
-            )
+            assert all(entry.reason and entry.remedy for entry in answer.unknown)
             continue
         assert answer.largest_file_bytes is not None
         assert 0 < answer.largest_file_bytes <= answer.download_bytes
@@ -165,6 +163,9 @@ def test_more_bits_never_need_less(program: str, chain: tuple[str, ...]) -> None
     """Along the mixes of one kind (M, or S), more bits per weight never make a smaller file, smaller memory or fewer bytes per token."""
     for spec in in_gguf():
         if spec.architecture is not None and spec.architecture.expert_dtype:
+            continue
+        # rows that are no multiple of 256 are stored in other types, larger or smaller
+        if spec.architecture is not None and spec.architecture.embedding_length % 256:
             continue
         bare = spec.replace(files=())
         answers = [

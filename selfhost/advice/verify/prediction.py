@@ -27,7 +27,7 @@ def speed_at(
     `rows`: those of `common/architectures.toml`.
     """
     needs, workload, spec = verdict.needs, verdict.workload, verdict.model
-    if needs is None or runtime is None or verdict.speed is None:
+    if needs is None or runtime is None or verdict.speed is None or verdict.speed.decode is None:
         return lambda depth_tokens: None
     architecture = spec.architecture
     row = row_of(architecture, rows) if architecture is not None else None

@@ -590,8 +590,8 @@ def test_a_picture_that_takes_much_more_than_the_one_counted_is_told() -> None:
 
 
 def test_every_model_that_sees_says_what_a_picture_takes() -> None:
-    """Of every one in the catalogue it was measured, but of Mistral Large 3 with a shape that is assumed: its publisher states but the
-    parameters of the encoder."""
+    """Of every one in the catalogue it was measured, or is a range that says that it was not; of Mistral Large 3 with a shape that is
+    assumed: its publisher states but the parameters of the encoder."""
     shelf = Catalogue.open()
     assumed = set()
     for id in shelf.ids():
@@ -606,8 +606,11 @@ def test_every_model_that_sees_says_what_a_picture_takes() -> None:
             assert found.low_bytes <= found.bytes <= found.high_bytes
             if found.how == "assumed":
                 assumed.add(id)
-                assert "Mistral Medium 3.5" in found.source
-    assert assumed == {"mistral-large-3-675b-instruct-2512"}
+                if id != "mistral-large-3-675b-instruct-2512":
+                    assert "was not measured" in found.source
+                    assert found.low_bytes < found.bytes < found.high_bytes
+    assert "mistral-large-3-675b-instruct-2512" in assumed
+    assert len(assumed) < 0.5 * sum(shelf.spec(id).modality == "vision" for id in shelf.ids())
 
 
 def test_an_encoder_nobody_measured_is_assumed_with_a_range_as_wide_as_those_that_were() -> None:
