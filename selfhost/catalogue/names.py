@@ -764,7 +764,8 @@ def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
         name.partition("-")[0] for names in catalogue.names() for name in names["repositories"]
     }
     words = _words(key)
-    if words and words[0] in accounts:
+    # an account in front is no part of the name, unless it is a family's too
+    if words and words[0] in accounts and words[0] not in spellings:
         words = words[1:] or words
     candidates = {spelling for spelling in candidates if _near_in_meaning(key, words, spelling)}
     slips = {spelling for spelling in candidates if _slip_of(key, spelling)}

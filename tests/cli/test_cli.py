@@ -26,6 +26,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.cli import main as cli
 from selfhost.cli.texts import COMMANDS
 from selfhost.core.errors import MAX_PROBLEMS
+from selfhost.verdict.findings import license_guessed
 
 RECORD = RECORDS / "vm-24gib.json"
 SMALL = RECORDS / "container-2gib.json"
@@ -520,7 +521,7 @@ def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> Non
         ("--license", "mit"): lambda row: (
             (
                 row["model"]["license"] in ("MIT", "MIT OR Apache-2.0", None)
-                or "general knowledge" in shelf.spec(row["model"]["id"]).sources.get("license", "")
+                or license_guessed(shelf.spec(row["model"]["id"]))[0]
             )
             and row["model"]["weights_published"] is not False
         ),
