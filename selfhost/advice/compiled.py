@@ -183,9 +183,7 @@ class Questions:
         self._asked = workload
         self._workloads: dict[int, Workload] = {}
         self._runtimes: dict[int, RuntimeSpec | None] = {}
-        self._of_rows: dict[
-            tuple[str, tuple[str, ...], tuple[str, ...]], ArchitectureRow | None
-        ] = {}
+        self._of_rows: dict[tuple[object, ...], ArchitectureRow | None] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
@@ -453,7 +451,7 @@ class Questions:
         architecture = spec.architecture
         if architecture is None:
             return None
-        named = (architecture.row, architecture.also, architecture.lacks)
+        named = (architecture.row, architecture.also, architecture.lacks, architecture.gate)
         if named not in self._of_rows:
             self._of_rows[named] = row_of(architecture, architectures(self._catalogue))
         return self._of_rows[named]

@@ -486,7 +486,7 @@ def test_errors_have_colour_where_answers_have(
 @pytest.mark.parametrize(
     ("words", "remedy"),
     [
-        (["list", "--use", "image"], "did you mean --use image-generation?"),
+        (["list", "--use", "image"], "did you mean --use image-"),
         (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),
         (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
         (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),

@@ -21,7 +21,10 @@ COMMANDS = {
 DISTRIBUTIONS = {
     "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
     "faster-whisper": "faster-whisper",
-    "llama-cpp-python": "llama-cpp-python",
+    "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
+    "chatterbox-tts": "chatterbox", "coqui-tts": "coqui-tts", "f5-tts": "f5-tts",
+    "funasr": "funasr", "kokoro": "kokoro", "nemo-toolkit": "nemo", "orpheus-speech": "orpheus-speech",
+    "parler-tts": "parler-tts", "piper-tts": "piper", "qwen-tts": "qwen-tts",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
 _DIST_INFO = (
