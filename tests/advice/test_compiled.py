@@ -143,9 +143,7 @@ def test_a_question_is_whole(packed: Path, kind: str) -> None:
         assert ready.question(spec.id, Workload()) == ask(spec, Workload(), catalogue, machine)
 
 
-@pytest.mark.parametrize(
-    "today", ["2026-01-01", "2026-05-12", "2026-10-22", "2026-10-23", "2030-01-01"]
-)
+@pytest.mark.parametrize("today", ["2026-10-22", "2026-10-23", "2030-01-01"])
 def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> None:
     """Whether an API is offered depends on the day alone, and both ways agree on each."""
     nothing = Machine(memory_total_bytes=GIB, memory_limit_bytes=GIB)
@@ -162,13 +160,10 @@ def test_offers_end_on_their_day(packed: Path, specs: Catalogue, today: str) -> 
         Workload(private=True),
         Workload(commercial=True, license="apache-2.0 or MIT"),
         Workload(modify=True, auditable=True),
-        Workload(auditable=True),
-        Workload(modify=True, commercial=True),
         Workload(min_tokens_per_second=30.0, memory_basis="total", reserve_bytes=GIB),
         Workload(load=Load(input_tokens_per_day=1_000_000, output_tokens_per_day=200_000)),
         Workload(context_tokens=32_768),
-        Workload(context_tokens=300),
-        Workload(context_tokens=8_191, private=True),
+        Workload(context_tokens=300, private=True),
         Workload(quantization="Q8_0"),
     ],
     ids=Workload.options,

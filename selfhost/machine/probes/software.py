@@ -23,7 +23,8 @@ DISTRIBUTIONS = {
     "faster-whisper": "faster-whisper",
     "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
     "chatterbox-tts": "chatterbox", "coqui-tts": "coqui-tts", "f5-tts": "f5-tts",
-    "funasr": "funasr", "kokoro": "kokoro", "nemo-toolkit": "nemo", "orpheus-speech": "orpheus-speech",
+    "funasr": "funasr", "kokoro": "kokoro", "nemo-toolkit": "nemo",
+    "orpheus-speech": "orpheus-speech",
     "parler-tts": "parler-tts", "piper-tts": "piper", "qwen-tts": "qwen-tts",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
