@@ -543,11 +543,31 @@ class _Folder:
         models = []
         for spec_id in self.ids():
             try:
-                models.append((spec_id, self._document(f"{spec_id}.toml", compiled=False).values))
+                models.append((spec_id, self._outlined_values(f"{spec_id}.toml")))
             except SpecError:
                 models.append((spec_id, {}))
         self._names, self._spellings = _name_map(models)
         self._outlines = tuple(_outline(spec_id, values) for spec_id, values in models)
+
+    def _outlined_values(self, relative: str) -> Mapping[str, Any]:
+        """What names and outlines are made of: the rest of hundreds of specs would be parsed in
+        vain.
+        """
+        content = self._content(relative)
+        if any(quotes in content for quotes in (b'"""', b"'''")):
+            return self._document(relative, compiled=False).values
+        kept: list[bytes] = []
+        is_kept = True
+        only: tuple[bytes, ...] = ()
+        for line in content.splitlines(keepends=True):
+            if line.startswith(b"["):
+                table = line.strip(b"[] \r\n")
+                is_kept, only = table in _OUTLINED, _OUTLINED.get(table, ())
+                if is_kept:
+                    kept.append(line)
+            elif is_kept and (not only or line.startswith(only)):
+                kept.append(line)
+        return Document.parse(relative, b"".join(kept)).values
 
     def drop_stale_index(self, id: str | None) -> bool:
         if self._index is None or (self._all_compared if id is None else id not in self):
@@ -562,6 +582,18 @@ class _Folder:
                 self._index, self._names, self._spellings, self._outlines = None, None, (), None
                 return True
         return False
+
+
+# tables that names and outlines are made of, and of a table of which only some lines count how they
+# begin
+_OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
+    b"parameters": (b"total", b"active"),
+    b"upkeep": (b"superseded_by",),
+    b"availability": (),
+    b"openness": (b"weights",),
+    b"files": (b"format", b"repository"),
+    b"sources": (b"upkeep", b"availability"),
+}
 
 
 def checksum_of(folder: str, files: Iterable[str]) -> int:

@@ -177,7 +177,8 @@ def judge_each(
         if may_glance(options, machine) and any(map(_is_vague, judged)):
             from ..machine.reader import glance_at
 
-            judged = judge(glance_at(machine))
+            seen = glance_at(machine)
+            judged = judged if seen is machine else judge(seen)
         by_machine.append(judged)
     return by_machine, errors
 
