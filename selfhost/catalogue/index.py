@@ -554,20 +554,24 @@ class _Folder:
         vain.
         """
         content = self._content(relative)
-        if any(quotes in content for quotes in (b'"""', b"'''")):
+        if any(odd in content for odd in (b'"""', b"'''", b"\n [", b"\n\t[", b"  [")):
             return self._document(relative, compiled=False).values
         kept: list[bytes] = []
         is_kept = True
         only: tuple[bytes, ...] = ()
         for line in content.splitlines(keepends=True):
             if line.startswith(b"["):
-                table = line.strip(b"[] \r\n")
+                table = line.partition(b"#")[0].strip(b"[] \t\r\n")
                 is_kept, only = table in _OUTLINED, _OUTLINED.get(table, ())
                 if is_kept:
                     kept.append(line)
             elif is_kept and (not only or line.startswith(only)):
                 kept.append(line)
-        return Document.parse(relative, b"".join(kept)).values
+        outline = Document.parse(relative, b"".join(kept))
+        if outline.problems:
+            # a list over several lines was cut, or the file itself is faulty
+            return self._document(relative, compiled=False).values
+        return outline.values
 
     def drop_stale_index(self, id: str | None) -> bool:
         if self._index is None or (self._all_compared if id is None else id not in self):

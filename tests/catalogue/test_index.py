@@ -124,6 +124,22 @@ def test_an_edited_alias_is_found(folder: Path) -> None:
         resolve("alpha", open_folder(folder))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[sources]\nupkeep = [\n'one',\n'two',\n]\n",
+        "  [parameters]\n  total = 7\n",
+        "[ sources ] # where from\nupkeep = 'one'\n",
+        '[description]\nlong = """\n[parameters]\n"""\n',
+    ],
+)
+def test_a_name_is_known_however_the_file_is_laid_out(folder: Path, table: str) -> None:
+    """Lists over lines, indented tables, comments behind a table and long texts hide no name."""
+    content = spec("alpha-7b", 'aliases = ["omega"]')
+    (folder / "alpha-7b.toml").write_text(content + table)
+    assert resolve("omega", open_folder(folder)).spec_id == "alpha-7b"
+
+
 def test_added_and_removed_specs_count(folder: Path) -> None:
     """A file put beside an index is a model, one taken away is none."""
     build_index(folder)
