@@ -554,7 +554,7 @@ class _Folder:
         vain.
         """
         content = self._content(relative)
-        if any(odd in content for odd in (b'"""', b"'''", b"\n [", b"\n\t[", b"  [")):
+        if _UNEVEN.search(content):
             return self._document(relative, compiled=False).values
         kept: list[bytes] = []
         is_kept = True
@@ -588,6 +588,8 @@ class _Folder:
         return False
 
 
+# long texts and indented tables: the start of a line does not tell what it is
+_UNEVEN = re.compile(rb'"""|\'\'\'|^[ \t]+\[', re.MULTILINE)
 # tables that names and outlines are made of, and of a table of which only some lines count how they
 # begin
 _OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {

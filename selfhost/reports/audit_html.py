@@ -16,8 +16,11 @@ from ..core.records import Record
 from ..verdict.findings import Finding
 from .audit_words import (
     ANSWERS,
+    MOST_OF_A_NAME,
+    MOST_OF_A_TEXT,
     RESULT_WORDS,
     SIGNS,
+    WORST_FIRST,
     exception_fate,
     exception_name,
     many,
@@ -36,8 +39,6 @@ _CHECKS_SHOWN = 2
 # with so few cells the figures of what runs are there too
 _FEW_CELLS = 300
 _MOST_EXCEPTIONS = 1_000
-_MOST_OF_A_NAME, _MOST_OF_A_TEXT = 120, 1_000
-_ORDER = (Result.FAIL, Result.UNKNOWN, Result.EXCEPTED, Result.PASS)
 
 
 class _Matrix(Record):
@@ -84,13 +85,13 @@ def _matrix(audit: Audit) -> _Matrix:
     }
     ranks: dict[int, tuple[bool, int, int]] = {}
     for (entry, _), row in cells.items():
-        rank = (row.exit_code == 0, _ORDER.index(row.result), entry)
+        rank = (row.exit_code == 0, WORST_FIRST.index(row.result), entry)
         ranks[entry] = min(rank, ranks.get(entry, rank))
     room = MOST_CELLS // max(1, len(groups))
     entries = tuple(sorted(ranks, key=lambda entry: ranks[entry])[:room])
     shown = len(entries) * len(groups)
     worth = sorted(
-        (row.exit_code == 0, _ORDER.index(row.result), key)
+        (row.exit_code == 0, WORST_FIRST.index(row.result), key)
         for key, row in cells.items()
         if shown <= _FEW_CELLS or row.result is not Result.PASS
     )
@@ -110,7 +111,7 @@ def _badness(group: MachineGroup) -> tuple[int, int, int]:
 
 
 def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
-    yield "Policy", text(shortened(audit.policy.file, _MOST_OF_A_TEXT))
+    yield "Policy", text(shortened(audit.policy.file, MOST_OF_A_TEXT))
     yield "Day (UTC)", text(audit.today)
     yield "Judged", text(spread(audit))
     yield "Verdicts", text(results(audit))
@@ -314,7 +315,7 @@ def _exception(use: ExemptionUse) -> str:
 def _class(group: MachineGroup) -> str:
     names = ", ".join(_name(name) for name in group.names)
     more = f" and {group.count - len(group.names):,} more" if group.count > len(group.names) else ""
-    counts = {result: sum(row.result is result for row in group.rows) for result in _ORDER}
+    counts = {result: sum(row.result is result for row in group.rows) for result in WORST_FIRST}
     cells = "".join(f'<td class="n">{count or ""}</td>' for count in counts.values())
     return f'<tr><th scope="row">{names}{more}</th><td class="n">{group.count:,}</td>{cells}</tr>\n'
 
@@ -324,8 +325,8 @@ def _id(entry: int, place: int) -> str:
 
 
 def _name(name: str) -> str:
-    return f"<bdi>{text(shortened(name, _MOST_OF_A_NAME))}</bdi>" if name else ""
+    return f"<bdi>{text(shortened(name, MOST_OF_A_NAME))}</bdi>" if name else ""
 
 
 def _said(words: str) -> str:
-    return text(shortened(words, _MOST_OF_A_TEXT))
+    return text(shortened(words, MOST_OF_A_TEXT))

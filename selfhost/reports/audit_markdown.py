@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator
 from ..audit.record import Audit, MachineGroup, Result, Row
 from .audit_words import (
     ANSWERS,
+    MOST_OF_A_NAME,
+    MOST_OF_A_TEXT,
     RESULT_WORDS,
     SIGNS,
+    WORST_FIRST,
     exception_fate,
     exception_name,
     many,
@@ -25,9 +28,7 @@ from .audit_words import (
 # GitHub refuses a whole summary above 1 MiB (docs.github.com, "Workflow commands", "Adding a job
 # summary"); what follows the tables needs a little
 MOST_BYTES = (1 << 20) - 4096
-_MOST_OF_A_NAME, _MOST_OF_A_TEXT = 120, 1_000
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[-=]")
-_ORDER = (Result.FAIL, Result.UNKNOWN, Result.EXCEPTED, Result.PASS)
 
 
 def render(audit: Audit) -> str:
@@ -70,22 +71,26 @@ def _models(audit: Audit) -> Iterator[str]:
     labels: dict[int, str] = {}
     for group in audit.groups:
         for row in group.rows:
-            of_model = counts.setdefault(row.wanted.index, dict.fromkeys(_ORDER, 0))
+            of_model = counts.setdefault(row.wanted.index, dict.fromkeys(WORST_FIRST, 0))
             of_model[row.result] += group.count
             labels[row.wanted.index] = row.wanted.label
     if not counts:
         return
     yield from ("", "### Models, by number of machines", "")
-    yield "| Model | " + " | ".join(f"{SIGNS[each]} {RESULT_WORDS[each]}" for each in _ORDER) + " |"
-    yield "| --- |" + " ---: |" * len(_ORDER)
+    yield (
+        "| Model | "
+        + " | ".join(f"{SIGNS[each]} {RESULT_WORDS[each]}" for each in WORST_FIRST)
+        + " |"
+    )
+    yield "| --- |" + " ---: |" * len(WORST_FIRST)
     for index in sorted(counts, key=lambda each: (_rank(counts[each]), each)):
-        cells = (f"{counts[index][each]:,}" if counts[index][each] else "" for each in _ORDER)
+        cells = (f"{counts[index][each]:,}" if counts[index][each] else "" for each in WORST_FIRST)
         yield f"| {_name(labels[index])} | {' | '.join(cells)} |"
 
 
 def _rank(counts: dict[Result, int]) -> int:
     """0 for a model that fails anywhere, the last for one that runs everywhere."""
-    return next(place for place, result in enumerate(_ORDER) if counts[result])
+    return next(place for place, result in enumerate(WORST_FIRST) if counts[result])
 
 
 def _reasons(audit: Audit) -> Iterator[str]:
@@ -98,7 +103,7 @@ def _reasons(audit: Audit) -> Iterator[str]:
         for row in group.rows
         if row.result is not Result.PASS
     ]
-    pairs.sort(key=lambda pair: (pair[1].exit_code == 0, _ORDER.index(pair[1].result)))
+    pairs.sort(key=lambda pair: (pair[1].exit_code == 0, WORST_FIRST.index(pair[1].result)))
     if pairs:
         yield from ("", "### Reasons and what to do", "")
         yield "| | Model | Machines | Why | To do |"
@@ -145,11 +150,11 @@ def _joined(parts: Iterable[str]) -> str:
 
 def _name(text: str) -> str:
     """As code: GitHub looks there for no user, issue or commit."""
-    return f"<code>{_escaped(text, _MOST_OF_A_NAME)}</code>"
+    return f"<code>{_escaped(text, MOST_OF_A_NAME)}</code>"
 
 
 def _text(text: str) -> str:
-    return _escaped(text, _MOST_OF_A_TEXT)
+    return _escaped(text, MOST_OF_A_TEXT)
 
 
 def _escaped(text: str, most: int) -> str:

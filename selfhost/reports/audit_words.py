@@ -30,6 +30,9 @@ ANSWERS: Mapping[int, tuple[str, str]] = {
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
+WORST_FIRST = (Result.FAIL, Result.UNKNOWN, Result.EXCEPTED, Result.PASS)
+# characters of what came in, on a page: longer names and texts are cut
+MOST_OF_A_NAME, MOST_OF_A_TEXT = 120, 1_000
 _DIGITS = 8
 
 
