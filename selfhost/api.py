@@ -16,7 +16,6 @@ from .advice.commands import about_files
 from .advice.ranking import Standings, has_accelerator, list_key, reasons
 from .advice.remarks import (
     DRAFT_NOTE,
-    TRAINING_TIME,
     faster_ways,
     lies_elsewhere,
     notes_instead,
@@ -748,8 +747,6 @@ def _answer(
         fine_print += newer
     to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
     notes = [*notes, *_notes(catalogue, question, understood, offers)]
-    if workload.task == "finetune" and not spec.closed:
-        notes.append(TRAINING_TIME)
     if instead:
         is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
         notes += notes_instead(catalogue, question, judged, is_bounded=is_bounded)

@@ -226,6 +226,12 @@ class RuntimeSpec(Record):
     the share of their memory that it takes at most; `preferred_from_accelerators`, from how many
     accelerators on the program is taken before the usual one of the modality, 0 for never;
     `finetune_methods`, the methods that are tried in turn where none is asked for.
+
+    `finetune_commands` by method: the line that trains, with `{repository}`, `{lora_rank}`,
+    `{context_tokens}` and `{parallel}` to fill in; DATASET is for the reader to fill in.
+    `finetune_options` is what an optimizer or a word of `devices` adds to it, and
+    `keeps_activations` what switches gradient checkpointing off. `finetune_packages` by method or
+    optimizer: what else it needs.
     """
 
     id: str = read_by(identifier)
@@ -294,6 +300,9 @@ class RuntimeSpec(Record):
     on_accelerators: Mapping[str, float] = read_by(_shares, default={})
     preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
     finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
+    finetune_commands: Mapping[str, str] = read_by(texts, default={})
+    finetune_options: Mapping[str, str] = read_by(texts, default={})
+    finetune_packages: Mapping[str, str] = read_by(texts, default={})
     overhead_low_bytes: int = read_by(Table.integer, default=0)
     overhead_high_bytes: int = read_by(Table.integer, default=0)
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")

@@ -221,6 +221,21 @@ class Availability(Record):
     api: bool = read_by(Table.boolean, default=True)
     open_alternatives: tuple[str, ...] = read_by(references, default=())
 
+    @property
+    def why_in_short(self) -> str:
+        """The first clause of why there are no weights, to follow a colon."""
+        return self.why.partition("; ")[0]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Why there are no weights, and what else a reader should know of it."""
+        clauses = self.why.split("; ")
+        if self.retired:
+            clauses.append(f"{self.provider} retired it on {self.retired}")
+        if not self.api:
+            clauses.append(f"{self.provider} offers no public API for it")
+        return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
+
 
 class Denoising(Record):
     """How an image model makes one picture of its own size. `steps` as its publisher or its

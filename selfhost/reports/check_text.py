@@ -115,9 +115,11 @@ def _single(
 
 
 def _closed_words(verdict: Verdict) -> str:
-    """Why there are no weights to run; empty for a model that has some."""
-    finding = verdict.finding("weights")
-    return finding.reason if is_closed(verdict) and finding is not None else ""
+    """What the first line leaves out of a model without weights; empty for one that has some."""
+    available = verdict.model.availability
+    if available is None or not is_closed(verdict):
+        return ""
+    return " ".join(available.sentences[1:])
 
 
 def _answer_words(verdict: Verdict) -> Iterator[str]:
@@ -296,7 +298,7 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # what is assumed of a simulated machine stands in one sentence above
         and not (verdict.machine.planning and finding.code.endswith("-assumed"))
         and (finding.check != "license" or _license_matters(verdict, finding))
-        # the second line has it
+        # the first lines have it
         and finding.code != "weights-closed"
     ]
     for finding in remarks:
@@ -336,7 +338,7 @@ def _to_run(blocks: list[Block], verdict: Verdict) -> None:
         lines.append(command)
     if not lines:
         return
-    section(blocks, "To run it")
+    section(blocks, "To train it" if verdict.workload.task == "finetune" else "To run it")
     blocks.extend(command_line(text) for text in lines)
 
 

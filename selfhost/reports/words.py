@@ -65,7 +65,9 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     name = Span(text=answer.model.name, style="strong")
     where = "" if is_local else f" {on_machine(machine)}"
     if is_closed(answer):
-        return line(label, "  ", name, " is closed: its weights are not published", hang=2)
+        available = answer.model.availability
+        why = WHY_NOT["weights"] if available is None else available.why_in_short
+        return line(label, "  ", name, f" is closed: {why}", hang=2)
     if answer.route is Route.LOCAL:
         return line(label, "  ", name, where, hang=2)
     if answer.route is Route.UNKNOWN:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import report_samples as samples
+from selfhost import check
 from selfhost.api import open_catalogue
 from selfhost.catalogue import openness
 from selfhost.catalogue.spec import License
@@ -20,6 +21,7 @@ from selfhost.core.errors import MachineFileError, Problem, SelfhostError, Unkno
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
 from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import (
@@ -898,11 +900,30 @@ def test_a_closed_model_says_so_in_the_first_line_and_nothing_else() -> None:
     """Private: that no API may be used, and not that there is no way, for open models run here."""
     closed = samples.closed()
     first = plain(check_text.check_document([closed])).splitlines()[0]
-    assert first == f"✗ USE AN API  {closed.model.name} is closed: its weights are not published"
+    assert closed.model.availability is not None
+    why = closed.model.availability.why
+    assert first == f"✗ USE AN API  {closed.model.name} is closed: {why}"
     private = closed.replace(
         route=Route.NEITHER, workload=closed.workload.replace(private=True), api_offers=()
     )
     assert plain(check_text.check_document([private])).startswith("✗ NO API ALLOWED")
+
+
+def test_list_tells_what_lies_on_the_gpu_and_what_in_ram() -> None:
+    """Whole on the GPU one figure, in part two, in RAM alone one behind a plus."""
+    machine = load("desktop-rtx3060-12gb").machine
+    names = ("qwen3-8b", "qwen3.6-35b-a3b", "ovis2-8b")
+    rows = {name: check(name, machine=machine) for name in names}
+    shown = plain(list_text.list_document(list(rows.values()), machine, only_running=False))
+    cells = {
+        line.split()[1]: line for line in shown.splitlines() if line.startswith(("✓", "?", "✗"))
+    }
+    assert "GPU +RAM" in shown
+    placements = [row.needs.placement for row in rows.values() if row.needs is not None]
+    assert placements == ["accelerator", "split", "host"]
+    assert re.search(r" \d+\.\d+ GiB ", cells["qwen3-8b"])
+    assert re.search(r" 1\d\.\d \+\d+\.\d+ ", cells["qwen3.6-35b-a3b"])
+    assert re.search(r" \+\d+\.\d+ GiB ", cells["ovis2-8b"])
 
 
 def test_what_a_shell_leaves_is_named() -> None:

@@ -338,6 +338,9 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     if workload.reserve_bytes is not None:
         return workload.reserve_bytes, "set by --reserve"
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
+    if total is None and limit is not None:
+        # a budget such as Dask's and Ray's is what was left when the system had its share
+        return CONTAINER_RESERVE_BYTES, "assumed for other processes inside the limit"
     amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
