@@ -11,7 +11,8 @@ from ..core.reading import Entry, Unreadable, open_input, read_records
 from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
-from .fleet import Line, Machines
+from .fleet import Machines
+from .lines import Line
 
 TYPE_CHECKING = False
 
@@ -221,7 +222,7 @@ class _Gathering:
     def _knows(self, text: str, line: int) -> bool:
         """Whether the line is like one before, and its machine is now in the fleet."""
         # the name of the first record without one depends on this one, and it comes first
-        is_added = self._first is None and self.machines.add_line(Line(text))
+        is_added = self._first is None and self.machines.add_text(text)
         if is_added:
             self._lines.append(line)
         return is_added

@@ -14,7 +14,8 @@ from functools import cached_property
 
 from ..core.records import FrozenDict
 from ..machine.record import Machine
-from .fleet import Machines, Slot
+from .fleet import Machines
+from .lines import Slot
 
 TYPE_CHECKING = False
 

@@ -15,7 +15,7 @@ from operator import attrgetter
 from ..core.records import Unread
 from ..machine.record import Disk, Machine
 from ..verdict.findings import CHECKS, Finding, Outcome
-from .fleet import Slot
+from .lines import Slot
 from .population import BANDWIDTH, Form, Kind, Population, lowest, members
 
 TYPE_CHECKING = False

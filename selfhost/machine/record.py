@@ -1038,9 +1038,16 @@ def machine_of(
 
 def fact_of(key: str, value: Any) -> Any:
     """One field of a record by its own rule; None where the rule refuses it."""
-    reader = _Reader("", "")
-    checked = _FIELDS[key].read(reader, {key: value}, key)
-    return None if reader.problems else checked
+    checked = _FIELDS[key].read(_OF_ONE_FACT[-1], {key: value}, key)
+    if not _OF_ONE_FACT[-1].problems:
+        return checked
+    # a reader that refused something is not asked again
+    _OF_ONE_FACT[-1] = _Reader("", "")
+    return None
+
+
+# a fleet has hundreds of thousands of names and times
+_OF_ONE_FACT = [_Reader("", "")]
 
 
 def _from_file(path: str | os.PathLike[str]) -> Machine:

@@ -880,7 +880,7 @@ def test_a_long_audit_says_how_far_it_is(
     err = capsys.readouterr().err
     assert ("machine records so far" in err, "of 10 machines" in err) == (said, said)
     if said:
-        assert err.splitlines()[0] == "read 3 machine records so far"
+        assert err.splitlines()[0] == "read 4 machine records so far"
         assert err.splitlines()[-1] == "judged 9 of 10 machines"
     else:
         assert err == ""
