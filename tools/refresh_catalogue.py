@@ -101,6 +101,9 @@ def outcome_of(statements: tuple[Statement, ...], known: Known, specs: Path) -> 
     groups: dict[str, list[Statement]] = {}
     for statement in statements:
         spec_id = known.id_of(statement)
+        if spec_id is None and statement.tag is not None:
+            # most tags are quantizations of others
+            continue
         name = spec_id or f"/{(statement.repository or statement.name).lower()}"
         groups.setdefault(name, []).append(statement)
     compared: list[Compared] = []
@@ -110,7 +113,7 @@ def outcome_of(statements: tuple[Statement, ...], known: Known, specs: Path) -> 
         if name.startswith("/"):
             proposals.append(new_spec(group, known))
             continue
-        one = compare(known.catalogue.spec(name), tuple(group))
+        one = compare(known.catalogue.spec(name), tuple(group), known.architectures)
         compared.append(one)
         change = changed_spec(one, (specs / f"{name}.toml").read_text(encoding="utf-8"))
         if change.diff:

@@ -273,3 +273,27 @@ def test_count_says_what_the_sizes_rest_on(specs: Path, capsys: pytest.CaptureFi
     text_row = next(line for line in printed.splitlines() if line.startswith("text"))
     assert text_row.split() == ["text", "3", "2", "0", "1"]
     assert "3 open, 0 closed, 3 in all" in printed
+
+
+def test_a_list_of_ollamas_library_confirms_sizes_and_contexts(
+    collected: Path, specs: Path
+) -> None:
+    """A tag whose size or context is not its model's is a disagreement; one that fits becomes a second source."""
+    tags = {
+        "8b": {"size": "5.2GB", "contextWindow": "40K", "modelHash": "500a1f067a9f"},
+        "8b-q4_K_M": {"size": "5.2GB", "contextWindow": "40K", "modelHash": "500a1f067a9f"},
+        "0.6b": {"size": "9.9GB", "contextWindow": "1M", "modelHash": "7df6b6e09427"},
+        "0.6b-q4_K_M": {"size": "9.9GB", "contextWindow": "1M", "modelHash": "7df6b6e09427"},
+    }
+    (collected / "tags.json").write_text(json.dumps({"models": {"qwen3": {"tags": tags}}}), "utf-8")
+    index = [{"file": "tags.json", "source": "someone/tags@0123456 (2026-08-21)"}]
+    (collected / "index.json").write_text(json.dumps({"files": index}), "utf-8")
+    code, report, target = run(collected, specs)
+    assert code == 1
+    rows = [line for line in report.splitlines() if line.startswith("| `qwen3")]
+    assert [row.split("|")[2].strip() for row in rows] == ["`tag.size`", "`tag.context`"]
+    assert all("`qwen3-0.6b`" in row for row in rows)
+    assert "9.9GB in Q4_K_M (qwen3:0.6b)" in rows[0]
+    diff = (target / "changes" / "qwen3-8b.diff").read_text("utf-8")
+    assert "someone/tags@0123456 (2026-08-21): size and context of qwen3:8b agree" in diff
+    assert [path.name for path in (target / "changes").iterdir()] == ["qwen3-8b.diff"]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SpecError
 from selfhost.core.reading import Unreadable, read_file, text_of
 from selfhost.core.records import Record
@@ -17,7 +18,8 @@ from selfhost.modelfiles.source import fail, read_json, shown
 from selfhost.modelfiles.weights import read_lone_config
 
 from .listings import front_matter, is_listing, of_card, of_listing, repository_of
-from .statements import Refused, Statement, facts_of
+from .ollama import Tag, is_library, tags_of
+from .statements import LIBRARY, Refused, Statement, facts_of
 
 # names where each file of a folder was copied from
 INDEX = "index.json"
@@ -87,15 +89,14 @@ def collect(
             place = place.replace(os.sep, "/")
             noted = notes.get(place, Noted(origin=source))
             try:
-                statement = _read(path, place, noted, architectures)
+                found = _read(path, place, noted, architectures)
             except SpecError as error:
                 problem = error.problems[0]
                 refused.append(Refused(file=shown(place), why=problem.message, faulty=True))
             except _OtherKind as error:
                 refused.append(Refused(file=shown(place), why=str(error), faulty=False))
             else:
-                if statement is not None:
-                    statements.append(statement)
+                statements += found
     return Collection(statements=tuple(statements), refused=tuple(refused))
 
 
@@ -160,25 +161,25 @@ def _origin(source: Any) -> str | None:
     return (f"{where}: {path}" if path and where else where) or None
 
 
-def _read(
-    path: str, place: str, noted: Noted, architectures: Mapping[str, Any]
-) -> Statement | None:
-    """What one file states; None of a file that only stands beside others."""
+def _read(path: str, place: str, noted: Noted, architectures: Mapping[str, Any]) -> list[Statement]:
+    """What one file states; nothing for a file that only stands beside others."""
     base = os.path.basename(path)
     if base in _COMPANIONS:
-        return None
+        return []
     if base == _CARD or base.endswith(".md"):
         return _of_card(path, place, noted)
     if base.lower().endswith(".gguf"):
         local = read_gguf(path, architectures, header_alone=True)
-        return _of_local(local, place, noted, _HEADER, _HEADER_KEYS)
+        return [_of_local(local, place, noted, _HEADER, _HEADER_KEYS)]
     if not base.endswith(".json"):
         raise _OtherKind("is neither JSON nor a GGUF file nor a model card")
     values = read_json(path, MAX_JSON_BYTES, what="JSON file", max_signs=1 << 24)
     if base.endswith(_INDEX_ENDING):
-        return _of_weight_index(values, place, noted)
+        return [_of_weight_index(values, place, noted)]
     if is_listing(values):
-        return _of_listing(values, place, noted)
+        return [_of_listing(values, place, noted)]
+    if is_library(values):
+        return [_of_tag(tag, place, noted) for tag in tags_of(values)]
     why = _no_config(values)
     if why is not None:
         raise _OtherKind(why)
@@ -186,7 +187,7 @@ def _read(
         local = read_lone_config(path, architectures)
     except SpecError as error:
         raise _OtherKind(error.problems[0].message) from None
-    return _of_local(local, place, noted, "config.json", _CONFIG_KEYS)
+    return [_of_local(local, place, noted, "config.json", _CONFIG_KEYS)]
 
 
 def _no_config(values: Any) -> str | None:
@@ -259,16 +260,29 @@ def _of_local(
     )
 
 
-def _of_card(path: str, place: str, noted: Noted) -> Statement | None:
+def _of_card(path: str, place: str, noted: Noted) -> list[Statement]:
     try:
         values = front_matter(text_of(read_file(path, MAX_CARD_BYTES)))
     except Unreadable as error:
         fail(place, error.reason, error.remedy)
     if not values:
-        return None
+        return []
     repository = _repository(place, noted)
     name = _name(place, repository)
-    return _about("model card", of_card(values, name), name, repository, place, noted)
+    return [_about("model card", of_card(values, name), name, repository, place, noted)]
+
+
+def _of_tag(tag: Tag, place: str, noted: Noted) -> Statement:
+    keys = [key for key, value in (("size", tag.size), ("context", tag.context)) if value]
+    return Statement(
+        file=shown(place),
+        kind=LIBRARY,
+        name=tag.name,
+        spec=ModelSpec(id="tag", name=tag.name),
+        keys=tuple(f"tag.{key}" for key in keys),
+        origin=noted.origin,
+        tag=tag,
+    )
 
 
 def _of_listing(values: Any, place: str, noted: Noted) -> Statement:
@@ -302,8 +316,6 @@ def _about(
 
 
 def _of_weight_index(values: Any, place: str, noted: Noted) -> Statement:
-    from selfhost.catalogue.spec import ModelSpec
-
     metadata = values.get("metadata") if isinstance(values, dict) else None
     size = metadata.get("total_size") if isinstance(metadata, dict) else None
     if type(size) is not int or not 0 < size < 1 << 60:

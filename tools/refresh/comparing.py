@@ -6,15 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import id_of_whole_name
 from selfhost.catalogue.spec import License, ModelSpec
 from selfhost.core.records import Record
 from selfhost.core.spelling import canonical
 from selfhost.modelfiles.speccheck import PARAMETERS_SHARE
+from selfhost.needs.records import SizedWeights
 
+from .ollama import Tag
 from .statements import Statement, facts_of
 
+# publishers leave some tensors in another type: the files of one quantization differ by so much
+TAG_SHARE = 0.08
 # bytes of an element of a type in which a checkpoint has no scales beside it
 _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -47,13 +52,26 @@ class Compared(Record):
         return tuple(difference for difference in self.differences if not difference.settled)
 
 
+# where a spec says why it does not follow a tag of Ollama's
+_WORDS = {
+    "tag.context": ("architecture.context_tokens", "aliases"),
+    "tag.size": ("parameters.total", "aliases"),
+}
+
+
 def settled(spec: ModelSpec, key: str, says: Any) -> str | None:
     """Why a spec does not follow a source: what its own source of that very key says, where it
     quotes the value. None where nobody has looked at it.
     """
-    source = spec.sources.get(key, "")
-    quoted = f"{says:,}" if type(says) is int else str(says)
-    return source if quoted in source or str(says) in source else None
+    quoted = f"{says:,}" if type(says) is int else str(says).partition(" ")[0]
+    for place in _WORDS.get(key, (key,)):
+        source = spec.sources.get(place, "")
+        if any(
+            re.search(rf"(?<![\w.,]){re.escape(text)}(?!\w)", source)
+            for text in (quoted, str(says))
+        ):
+            return source
+    return None
 
 
 class Known:
@@ -62,7 +80,10 @@ class Known:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         # under every name that an account has or had
-        self._repositories = catalogue.names()[-1]["repositories"]
+        names = catalogue.names()[-1]
+        self._repositories, self._aliases = names["repositories"], names["aliases"]
+        self.architectures = catalogue.common("architectures")
+        self._loaded: Mapping[str, Any] = catalogue.common("families").get("tag", {})
         # of models that have the same license or the same owner, the first by id
         self.licenses: dict[str, License] = {}
         self.developers: dict[str, str] = {}
@@ -76,6 +97,10 @@ class Known:
         """The model that a statement is about: by its repository, where that is known, else by
         its name.
         """
+        if statement.tag is not None:
+            # what Ollama loads by a tag may be another model than the one people mean by it
+            loaded = self._loaded.get(statement.name, {}).get("loads")
+            return self._open(loaded or self._aliases.get(canonical(statement.name)))
         if statement.repository is not None:
             spec_id = self._repositories.get(canonical(statement.repository))
             return self._open(spec_id)
@@ -87,24 +112,35 @@ class Known:
         return None
 
     def _open(self, spec_id: str | None) -> str | None:
-        """The id, None where several models have the name or nobody has the weights."""
-        if spec_id is None or "/" in spec_id or self.catalogue.is_closed(spec_id):
+        """The id, None where no model or several have the name, or nobody has the weights."""
+        if spec_id is None:
+            return None
+        if spec_id not in self.catalogue or self.catalogue.is_closed(spec_id):
             return None
         return spec_id
 
 
-def compare(spec: ModelSpec, statements: tuple[Statement, ...]) -> Compared:
-    """Every key that a statement has, against the spec."""
+def compare(
+    spec: ModelSpec, statements: tuple[Statement, ...], architectures: Mapping[str, Any]
+) -> Compared:
+    """Every key that a statement has, against the spec. `architectures` is the parsed
+    `specs/common/architectures.toml`.
+    """
     ours = facts_of(spec)
     agreeing: dict[str, list[Statement]] = {}
     differences: list[Difference] = []
     for statement in statements:
         theirs = facts_of(statement.spec)
         for key in _keys(statement, spec):
-            own, said = _pair(key, spec, statement, ours, theirs)
-            if said is None:
+            same: bool | None
+            if statement.tag is not None:
+                own, said, same = of_tag(key, spec, statement.tag, architectures)
+            else:
+                own, said = _pair(key, spec, statement, ours, theirs)
+                same = None if said is None else _same(key, own, said, spec)
+            if same is None:
                 continue
-            if _same(key, own, said, spec):
+            if same:
                 agreeing.setdefault(key, []).append(statement)
             else:
                 differences.append(
@@ -173,6 +209,35 @@ def _pair(
     if key == "architecture.audio":
         return _inner(ours, key), _inner(theirs, key)
     return ours.get(key), theirs.get(key)
+
+
+def of_tag(
+    key: str, spec: ModelSpec, tag: Tag, architectures: Mapping[str, Any]
+) -> tuple[Any, Any, bool | None]:
+    """What the spec and a tag of Ollama's say, and whether that is the same; None where it cannot
+    be compared.
+    """
+    architecture = spec.architecture
+    if key == "tag.context":
+        told = tag.context
+        own = architecture.context_tokens if architecture is not None else None
+        if told is None or architecture is None or own is None:
+            return own, None, None
+        longest = architecture.scaled_context_tokens or own
+        return own, told.text, any(told.low <= each <= told.high for each in (own, longest))
+    quantization = tag.quantization
+    if tag.size is None or quantization is None or architecture is None:
+        return None, None, None
+    sized = need.weights_bytes(spec.replace(files=()), "gguf", quantization, architectures)
+    if not isinstance(sized, SizedWeights):
+        return None, None, None
+    beside = spec.parameters.projector_bytes or 4 * (spec.parameters.encoders or 0)
+    # some files hold a tied matrix twice
+    twice = (spec.parameters.extra_in_files or 0) / (spec.parameters.total or 1)
+    low = sized.low_bytes * (1 - TAG_SHARE)
+    high = sized.high_bytes * (1 + TAG_SHARE) * (1 + twice) + beside
+    same = low <= tag.size.high and tag.size.low <= high
+    return sized.bytes, f"{tag.size.text} in {quantization} ({tag.name})", same
 
 
 def _inner(facts: Mapping[str, Any], key: str) -> dict[str, Any] | None:

@@ -12,19 +12,22 @@ from selfhost.catalogue.spec import MODALITIES, ModelSpec
 # tables whose facts decide what a model takes
 SIZES = ("architecture", "parameters", "components", "embedding", "needs", "files")
 # A source that can be looked up: a repository at a commit, a version of a package, a paper, a page.
-# `general knowledge` names none.
 _NAMED = re.compile(
     r"[\w.-]+/[\w.-]+@[0-9a-f]{6,}"
     r"|[\w.-]+@[0-9a-f]{6,}"
-    r"|\b[a-zA-Z][\w-]+ \d+\.\d+(?:\.\d+)*\b"
+    r"|\b[a-z][\w-]+ (?:\d+\.\d+\.\d+|\d{8})\b"
     r"|arXiv:\d+\.\d+"
-    r"|\b(?:[\w-]+\.)+(?:org|com|ai|dev|io|net|co|de)\b"
+    r"|\b(?:[\w-]+\.)+(?:org|com|ai|dev|io|net|co|de)(?:/[\w.-]+){0,2}"
     r"|listing of [\w.-]+/[\w.-]+"
     r"|tests/truth/[\w.]+"
 )
-# A class without weights counts what the spec's own sizes give: that is arithmetic and no source.
-_OWN_ARITHMETIC = re.compile(r"built without weights")
+# What somebody remembers is no source. A class without weights counts what the spec's own sizes
+# give: that is arithmetic.
+_REMEMBERED = "general knowledge"
+_OWN_ARITHMETIC = "built without weights"
 _LIBRARY = re.compile(r"(?:transformers|diffusers) \d")
+# one project under the names of its package and of its repository
+_ONE_PROJECT = {"inference": "xinference", "aiconfigurator": "aiconfigurator-core"}
 HOW = ("two or more sources", "one source", "no source that can be looked up")
 
 
@@ -41,11 +44,21 @@ def sources_of(spec: ModelSpec, tables: Iterable[str] = SIZES) -> frozenset[str]
     named = set()
     for text in texts:
         for clause in text.split(";"):
-            for name in _NAMED.findall(clause):
-                if not (_OWN_ARITHMETIC.search(clause) and _LIBRARY.match(name)):
-                    # other files of one repository or page are the same source
-                    named.add(name.partition(":")[0] if "arXiv" not in name else name)
+            if _REMEMBERED not in clause:
+                named |= {
+                    _project(name)
+                    for name in _NAMED.findall(clause)
+                    if not (_OWN_ARITHMETIC in clause and _LIBRARY.match(name))
+                }
     return frozenset(named)
+
+
+def _project(name: str) -> str:
+    """What a source is a version of: another commit or release of it is no second source."""
+    project = re.split(r"@| \d", name)[0].lower()
+    if "@" in name:
+        project = project.rpartition("/")[2]
+    return _ONE_PROJECT.get(project, project)
 
 
 def how_well(spec: ModelSpec) -> str:

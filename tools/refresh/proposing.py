@@ -26,7 +26,9 @@ _BY_HAND = {
     "openness": "no file states what was published of training",
 }
 # rows of architectures.toml and settings that no table of ours holds: a person decides
-_NOT_WRITTEN = ("weight_bytes", "safety.formats", "architecture.audio", "license.id")
+_NOT_WRITTEN = (
+    "weight_bytes", "safety.formats", "architecture.audio", "license.id", "tag.size", "tag.context",
+)  # fmt: skip
 
 
 class NewSpec(Record):
@@ -216,6 +218,9 @@ def _sources(compared: Compared, written: dict[str, Statement]) -> dict[str, str
             continue
         disputed = {each.key for each in compared.differences if each.statement is statement}
         disputed -= {key for key, said in written.items() if said is statement}
+        if statement.tag is not None:
+            _note_tag(sources, statement, compared)
+            continue
         for table in ("architecture", "parameters", "license", "gated"):
             if table == "parameters" and statement.kind == "config.json":
                 # counted of the same keys as its architecture
@@ -232,6 +237,21 @@ def _sources(compared: Compared, written: dict[str, Statement]) -> dict[str, str
             word = f"{statement.label} {agrees}"
             sources[table] = f"{before}; {word}" if before else statement.label
     return sources
+
+
+def _note_tag(sources: dict[str, str], statement: Statement, compared: Compared) -> None:
+    """Name a tag of Ollama's behind the sources of the sizes that it confirms."""
+    agreed = [
+        key.partition(".")[2]
+        for key in statement.keys
+        if statement in compared.agreeing.get(key, ())
+    ]
+    table = "architecture" if "architecture" in sources else "parameters"
+    before = sources.get(table, "")
+    if "size" in agreed and statement.origin and not _names(before, statement.origin):
+        what = " and ".join(agreed)
+        word = f"{statement.label}: {what} of {statement.name} agree{'s' * (len(agreed) == 1)}"
+        sources[table] = f"{before}; {word}" if before else word
 
 
 def _names(text: str, origin: str) -> bool:

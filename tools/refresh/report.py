@@ -124,8 +124,9 @@ def _table(title: str, pairs: Sequence[tuple[Compared, Difference]]) -> str:
 
 def _row(compared: Compared, difference: Difference) -> str:
     sources = compared.spec.sources
-    table = difference.key.partition(".")[0]
-    own = sources.get(difference.key) or sources.get(table) or "the spec names none"
+    # sizes and contexts of tags follow from the architecture
+    key = "architecture.context_tokens" if difference.key.startswith("tag.") else difference.key
+    own = sources.get(key) or sources.get(key.partition(".")[0]) or "the spec names none"
     cells = (
         _code(compared.spec.id),
         _code(difference.key),

@@ -10,8 +10,11 @@ from selfhost.catalogue.spec import Architecture, Attention, FeedForward, ModelS
 from selfhost.core.records import Record
 from selfhost.modelfiles import spec_text
 
+from .ollama import Tag
+
 _Layers = TypeVar("_Layers", Attention, Recurrent, FeedForward)
 
+LIBRARY = "list of Ollama's library"
 # lists of layers, whose lines mean the same in any order
 LAYERS = ("attention", "recurrent", "feed_forward")
 
@@ -22,7 +25,7 @@ class Statement(Record):
     `kind` is what the file is, `name` what it calls the model, `repository` the published one on
     Hugging Face where that is known. `origin` says where the copy was kept, None where nobody noted
     it. `keys` are those of `spec` that it states; `weight_bytes` is the size of all tensors by the
-    index of a safetensors checkpoint.
+    index of a safetensors checkpoint; `tag` is an entry of Ollama's library.
     """
 
     file: str
@@ -33,6 +36,7 @@ class Statement(Record):
     repository: str | None = None
     origin: str | None = None
     weight_bytes: int | None = None
+    tag: Tag | None = None
 
     @property
     def label(self) -> str:
