@@ -59,17 +59,21 @@ def parts_of(path: str) -> tuple[str, ...]:
     )
 
 
-def read_gguf(path: str, architectures: Mapping[str, Any]) -> LocalModel:
-    """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`."""
+def read_gguf(
+    path: str, architectures: Mapping[str, Any], *, header_alone: bool = False
+) -> LocalModel:
+    """The model in a GGUF file, or in the split file that it is a part of. Raises `SpecError`.
+    `header_alone`: the files may end behind their headers.
+    """
     paths = parts_of(path)
-    headers = _headers(path, paths)
+    headers = _headers(path, paths, alone=header_alone)
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     _refuse_mixed_parts(path, headers, tensors)
     model = GgufModel(path, headers[0], tensors, architectures)
     return _read(model, sum(header.size for header in headers), len(paths))
 
 
-def _headers(path: str, paths: Sequence[str]) -> list[Header]:
+def _headers(path: str, paths: Sequence[str], *, alone: bool) -> list[Header]:
     """The headers of all parts, in order."""
     if len(paths) > _MAX_PARTS:
         fail(
@@ -78,7 +82,7 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
             "give the model in fewer, larger parts",
         )
     # what was named is read first: its own faults come before those of its siblings
-    given = read_header(path)
+    given = read_header(path, alone=alone)
     split = given.values.get("split.count", 0)
     if isinstance(split, int) and split > 1 and len(paths) != split:
         fail(
@@ -91,7 +95,7 @@ def _headers(path: str, paths: Sequence[str]) -> list[Header]:
     headers: list[Header] = []
     tensors = 0
     for part in paths:
-        header = given if part == path else read_header(part)
+        header = given if part == path else read_header(part, alone=alone)
         headers.append(header)
         tensors += len(header.tensors)
         if tensors > MAX_TENSORS:

@@ -171,8 +171,12 @@ class _Stream:
                 self.fill(8)
 
 
-def read_header(path: str) -> Header:
-    """The header of one file. Raises `SpecError`; reads no weights."""
+def read_header(path: str, *, alone: bool = False) -> Header:
+    """The header of one file. Raises `SpecError`; reads no weights.
+
+    `alone`: the file may end behind its header, as where only its first bytes were fetched; `size`
+    is that of the whole file then, without what some writers put behind the last tensor.
+    """
     stream, size = open_file(path)
     with stream:
         start = read_some(path, stream, min(size, 4096))
@@ -186,7 +190,7 @@ def read_header(path: str) -> Header:
                 "is not a GGUF file: it does not begin with the letters GGUF",
                 "give the model's GGUF file as it was published",
             )
-        return _header(_Stream(path, stream, size, start))
+        return _header(_Stream(path, stream, size, start), alone=alone)
 
 
 def _refuse_big_endian(path: str) -> NoReturn:
@@ -199,7 +203,7 @@ def _refuse_big_endian(path: str) -> NoReturn:
     )
 
 
-def _header(source: _Stream) -> Header:
+def _header(source: _Stream, *, alone: bool) -> Header:
     path = source.path
     source.take(len(_MAGIC))
     _refuse_other_versions(path, source.number(4, "I"))
@@ -219,8 +223,15 @@ def _header(source: _Stream) -> Header:
     if not _is_alignment(alignment):
         _damaged(path, "general.alignment is no power of two")
     entries = _entries(source, tensor_count)
-    tensors = _tensors(source, entries, alignment)
-    return Header(path=path, size=source.size, values=values, counts=counts, tensors=tensors)
+    tensors, whole = _tensors(source, entries, alignment)
+    if whole > source.size and not alone:
+        fail(
+            path,
+            f"is cut short: {whole - source.size:,} of its {whole:,} bytes are missing",
+            "the download did not finish: start it again",
+        )
+    size = max(whole, source.size)
+    return Header(path=path, size=size, values=values, counts=counts, tensors=tensors)
 
 
 def _refuse_other_versions(path: str, version: int) -> None:
@@ -316,8 +327,12 @@ def _entry(source: _Stream, name: str) -> _Entry:
     return name, shape, type_id, offset
 
 
-def _tensors(source: _Stream, entries: list[_Entry], alignment: int) -> tuple[Tensor, ...]:
-    """The tensors, each where the one before it ends, all inside the file."""
+def _tensors(
+    source: _Stream, entries: list[_Entry], alignment: int
+) -> tuple[tuple[Tensor, ...], int]:
+    """The tensors, each where the one before it ends, and how many bytes a file has that holds
+    them all.
+    """
     first = _aligned(source.position, alignment)
     tensors: list[Tensor] = []
     # None behind a tensor of unknown size: the next one begins where the header says
@@ -333,13 +348,7 @@ def _tensors(source: _Stream, entries: list[_Entry], alignment: int) -> tuple[Te
         tensors.append(tensor)
         end = None if tensor.bytes is None else offset + _aligned(tensor.bytes, alignment)
         whole = max(whole, first + offset + (tensor.bytes or 1))
-    if whole > source.size:
-        fail(
-            source.path,
-            f"is cut short: {whole - source.size:,} of its {whole:,} bytes are missing",
-            "the download did not finish: start it again",
-        )
-    return tuple(tensors)
+    return tuple(tensors), whole
 
 
 def _aligned(position: int, alignment: int) -> int:
