@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import audits
 from helpers.audits import NOW, TODAY, audit, exception, model
+from helpers.each import each
 from helpers.figures import PACKAGE
 from helpers.paths import DATA, RECORDS, SCHEMAS
 from selfhost.audit.record import Audit
@@ -321,8 +322,8 @@ def test_every_format_is_read_here() -> None:
     assert modules == {form.module for form in FORMATS.values()} - {"junit"}
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("name", FORMATS)
+@each("situation", SITUATIONS)
+@each("name", FORMATS)
 def test_a_report_is_valid_and_red_exactly_where_the_exit_code_is_not_0(
     name: str, situation: str
 ) -> None:
@@ -364,8 +365,8 @@ def attacked(words: str) -> Audit:
     return audit(text, (words, "m2"), table, said=words, problems=[bad])
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("name", FORMATS)
+@each("kind", HOSTILE)
+@each("name", FORMATS)
 def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     """Each report stays valid, holds as many things as with tame names, and shows no control character, no direction mark and no command at the start of a line."""
     text = render(name, attacked(HOSTILE[kind]), NOW)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import CONVERTERS, complete, id_of, is_path, resolve
@@ -285,7 +286,7 @@ def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
         assert resolve(tag if ":" in tag else f"{tag}:latest", CATALOGUE).spec_id in CATALOGUE
 
 
-@pytest.mark.parametrize(("typed", "spec_id", "quantization"), KNOWN)
+@each(("typed", "spec_id", "quantization"), KNOWN)
 def test_the_names_that_others_print_are_understood(
     typed: str, spec_id: str, quantization: str | None
 ) -> None:
@@ -294,7 +295,7 @@ def test_the_names_that_others_print_are_understood(
     assert (found.spec_id, found.quantization) == (spec_id, quantization)
 
 
-@pytest.mark.parametrize(
+@each(
     "typed",
     [
         "opt-1.4b",

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.each import each
 from helpers.paths import SCHEMAS
 from selfhost import check
 from selfhost.cli import main as cli
@@ -146,7 +147,7 @@ def test_disks_of_profiles() -> None:
     assert cloud.assumes("disks")
 
 
-@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
+@each("profile", ALL, ids=lambda profile: profile.name)
 def test_every_profile(profile: Profile) -> None:
     """Each is planning, has a source and a confidence, and says of every fact where it is from or why it is not there."""
     machine = profile.machine
@@ -171,7 +172,7 @@ def test_every_profile(profile: Profile) -> None:
         assert card.unified or peak_gb_per_s(card.name) is not None, card.name
 
 
-@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
+@each("profile", ALL, ids=lambda profile: profile.name)
 def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> None:
     """Disk, processor and speed are judged, with a warning where they rest on what is assumed."""
     verdict = check("gpt2", machine=profile.machine)

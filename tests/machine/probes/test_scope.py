@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.recordings import GIB, ROOT_MOUNT, lawful, part, text_of, word_of
 from selfhost import Outcome, Route, check
 from selfhost.core.records import Unread
@@ -70,8 +71,8 @@ def family(word: str) -> str:
     )
 
 
-@pytest.mark.parametrize("recording", sorted(KERNELS))
-@pytest.mark.parametrize(
+@each("recording", sorted(KERNELS))
+@each(
     "word",
     [
         "x86_64",
