@@ -37,7 +37,7 @@ class Answers:
     def of(
         self,
         ask: Callable[[Machine], Any],
-        key: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
         alike: Callable[[Any], Any],
         machine: Machine,
     ) -> Asked:
@@ -59,7 +59,7 @@ class Asked:
         self,
         answers: Answers,
         ask: Callable[[Machine], Any],
-        key: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
         alike: Callable[[Any], Any],
     ) -> None:
         self._answers, self._ask, self._key, self._alike = answers, ask, key, alike
@@ -147,10 +147,16 @@ class Asked:
     def _steps_of(self, number: int, total: int | None) -> Steps:
         kind = self._answers.population.kinds[number]
         at_any = kind.asked(None if kind.bandwidths is None else kind.bandwidths[0], total)
-        key = (number, total, self._key(at_any))
+        is_whole, own = self._key(at_any)
+        key = own if is_whole else (number, total, own)
         steps = self._answers.steps.get(key)
         if steps is None:
-            steps = self._answers.steps[key] = self._ask_along(kind, total)
+            if is_whole:
+                answer = self._ask(at_any)
+                steps = [0], [(answer, self._alike(answer))]
+            else:
+                steps = self._ask_along(kind, total)
+            self._answers.steps[key] = steps
         return steps
 
     def _ask_along(self, kind: Kind, total: int | None) -> Steps:

@@ -207,7 +207,7 @@ class Trace:
     def answer(
         self,
         ask: Callable[[Machine], Any],
-        key: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
         alike: Callable[[Any], Any],
         alone: bool,
     ) -> Any:
@@ -385,7 +385,7 @@ class View:
     def answer(
         self,
         ask: Callable[[Any], Any],
-        key: Callable[[Any], Any],
+        key: Callable[[Any], tuple[bool, Any]],
         alike: Callable[[Any], Any],
         *,
         alone: bool = False,

@@ -288,15 +288,15 @@ class Machine(Record):
     def answer(
         self,
         ask: Callable[[Machine], Any],
-        key: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
         alike: Callable[[Any], Any],
         *,
         alone: bool = False,
     ) -> Any:
         """What `ask` gives of this machine. One that stands in for many asks it of each kind of
-        them: `key` names the question and all that it depends on beside the machine, and where
-        `alike` gives the same of two answers, nobody looks at more of them. `alone`: few other
-        kinds would be asked the same.
+        them: `key` gives all that the answer depends on beside the machine, after whether that
+        holds what it depends on of the machine, too; where `alike` gives the same of two answers,
+        nobody looks at more of them. `alone`: few other kinds would be asked the same.
         """
         return ask(self)
 

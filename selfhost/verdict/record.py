@@ -14,14 +14,14 @@ from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from . import findings as check
 from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
-from .speed import PaceRange, Speed, predict, shares_of, uses_shared_gpu, with_draft
+from .speed import PaceRange, Speed, is_in_whole, predict, shares_of, uses_shared_gpu, with_draft
 
 TYPE_CHECKING = False
 
@@ -738,14 +738,28 @@ def _is_rare(placed: Needs) -> bool:
     return placed.placement == "split" and placed.offload is None
 
 
-def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[Any, ...]:
-    """All that the pace depends on beside the machine."""
-    if question.read_bytes is None:
-        # of other work than text many fields of the question count
-        return id(question), question, placed.placement, placed.offload, placed.memory
+def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[bool, Any]:
+    """All that the pace depends on beside the machine, and whether that holds what it depends on of
+    the machine, too: of a text that accelerators hold whole, nothing else computes it.
+    """
     spec, runtime = question.spec, question.runtime
-    architecture = spec.architecture
-    return (
+    if question.read_bytes is None:
+        terms = placed.memory.terms if placed.memory is not None else ()
+        held = tuple([(term.name, term.where, term.bytes) for term in terms])
+        # of other work than text many fields of the spec count
+        return False, (
+            id(spec), question.workload, runtime, placed.placement, placed.offload, held,
+        )  # fmt: skip
+    shares = shares_of(placed) if placed.placement != "host" else {}
+    is_whole = is_in_whole(shares) and placed.placement == "accelerator"
+    computing: Any = share_on_shared(placed, machine, _layers_shared_out(question))
+    if is_whole:
+        cards = machine.accelerators or ()
+        computing = (
+            machine.emulated_on,
+            tuple([_rated(cards[number]) for number in shares if number < len(cards)]),
+        )
+    return is_whole, (
         spec.modality,
         question.read_bytes,
         question.operations,
@@ -753,14 +767,22 @@ def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[Any,
         question.workload,
         question.speed_stated,
         0 if question.companions is None else question.companions.drafted_tokens,
-        architecture,
+        spec.architecture,
         spec.parameters.active,
         placed.placement,
         placed.offload,
         placed.memory is None,
-        tuple(shares_of(placed).items()) if placed.placement != "host" else (),
-        share_on_shared(placed, machine, _layers_shared_out(question)),
+        tuple(shares.items()),
+        computing,
     )
+
+
+def _rated(card: Accelerator) -> tuple[Any, ...]:
+    """What of an accelerator tells how fast it is."""
+    return (
+        card.vendor, card.name, card.memory_total_bytes, card.unified, card.compute_capability,
+        card.memory_bandwidth_bytes_per_second,
+    )  # fmt: skip
 
 
 def _layers_shared_out(question: Question) -> int | None:
@@ -956,7 +978,10 @@ def _faster_there(
     """The pace laid out like the one, and whether that is, or may be, faster than the other."""
     compared: tuple[PaceRange | None, bool] = machine.answer(
         lambda each: _compared(question, there, here, each),
-        lambda each: tuple(_pace_key(question, way, each) for way in (there, here)),
+        lambda each: (
+            False,
+            tuple(_pace_key(question, way, each) for way in (there, here)),
+        ),
         lambda answer: answer[1],
         alone=_is_rare(here),
     )
