@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from ..core.records import FrozenDict
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from .fleet import Machines
 from .lines import Slot
 
@@ -132,7 +132,9 @@ class Kind:
     differ in, and the columns of those numbers.
     """
 
-    __slots__ = ("bare", "bits", "columns", "members", "template")
+    __slots__ = (
+        "_asked", "bandwidths", "bare", "bits", "columns", "members", "template", "varies_in_total",
+    )  # fmt: skip
 
     def __init__(self, template: Machine, slots: Sequence[Slot], columns: Sequence[Any]) -> None:
         self.template = template
@@ -143,6 +145,70 @@ class Kind:
         self.bare = _bare(template, self.columns)
         self.members: array[int] = array("l")
         self.bits = 0
+        bandwidths = self.columns.get(BANDWIDTH)
+        # those that its machines have, ascending
+        self.bandwidths = None if bandwidths is None else sorted(set(bandwidths))
+        self.varies_in_total = len(set(self.columns.get(_TOTAL, ()))) > 1
+        self._asked: dict[tuple[int | None, int | None], Machine] = {}
+        self._add_totals(len(columns[0]) if columns else 0)
+
+    def _add_totals(self, count: int) -> None:
+        """What the accelerators have in total is the same for all, and a number like others."""
+        for index, card in enumerate(self.template.accelerators or ()):
+            if count and card.memory_total_bytes is not None:
+                slot = ("accelerators", str(index), "memory_total_bytes")
+                self.columns[slot] = array("q", [card.memory_total_bytes]) * count
+
+    def asked(self, bandwidth: int | None, total: int | None = None) -> Machine:
+        """One of its machines with that bandwidth, and that memory where they differ in it. It has
+        no other number in which they differ: asked for one it raises `DiffersError`.
+        """
+        machine = self._asked.get((bandwidth, total))
+        if machine is None:
+            machine = _without_numbers(self.template, self.columns, bandwidth, total)
+            if len(self._asked) > 256:
+                self._asked.clear()
+            self._asked[bandwidth, total] = machine
+        return machine
+
+
+_TOTAL: Slot = ("memory_total_bytes",)
+
+
+def _without_numbers(
+    template: Machine, columns: Mapping[Slot, Any], bandwidth: int | None, total: int | None
+) -> Machine:
+    own = {name: getattr(template, name) for name in Machine._fields}
+    for name in ("name", "labels", "read_at", "disks", *(slot[0] for slot in columns)):
+        own.pop(name, None)
+    if template.accelerators is not None:
+        own["accelerators"] = tuple(
+            Accelerator.partly(
+                {
+                    name: getattr(card, name)
+                    for name in Accelerator._fields
+                    if name != "memory_free_bytes"
+                },
+                _refuse,
+            )
+            for card in template.accelerators
+        )
+    if BANDWIDTH in columns:
+        own[BANDWIDTH[0]] = bandwidth
+    if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
+        own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
+    machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
+    # rules keep answers by the machine, which is equal to no other
+    machine.__dict__["_hash"] = id(machine)
+    return machine
+
+
+class DiffersError(Exception):
+    """A pace asked for a number in which machines of one kind differ."""
+
+
+def _refuse() -> Any:
+    raise DiffersError
 
 
 def _named(slot: Slot, disks: Sequence[Any]) -> Slot:
@@ -192,6 +258,8 @@ class Population:
         self._cuts: dict[Form, _Cut] = {}
         self._unions: dict[int, int] = {}
         self._by_slot: dict[tuple[int, Slot], list[int]] = {}
+        # of questions about pace: `asked.Answers`
+        self.answers: Any = None
 
     def kind_of(self, number: int) -> tuple[int, int]:
         """The number of a machine's kind, and its place in the columns."""
@@ -279,6 +347,12 @@ class Population:
     def bandwidth_of(self, number: int) -> int:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
+
+    def slowest_of(self, number: int, bits: int) -> int:
+        """Of the machines of a kind in a set the first with the least bandwidth."""
+        held = bits.to_bytes((self.size >> 3) + 1, "little")
+        order = self.by_slot(number, BANDWIDTH)
+        return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
 
     def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
         """The machines of a set with the least and with the most of that number."""

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from ..core.records import Unread
-from ..machine.record import Disk, Machine
+from ..machine.record import Accelerator, Machine
 from ..verdict.findings import CHECKS, Finding, Outcome
+from .asked import Answers, Asked
 from .lines import Slot
-from .population import BANDWIDTH, Form, Kind, Population, lowest, members
+from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
 
 TYPE_CHECKING = False
 
@@ -180,7 +181,16 @@ class Trace:
         self.kinds = (1 << len(population.kinds)) - 1
         # (form, bound) -> whether it is reached
         self.bounds: dict[tuple[Form, int], bool] = {}
+        # machines of those kinds that answered otherwise
+        self.others = 0
+        # the questions about pace with the own answers
+        self.asked: list[tuple[Any, Asked]] = []
         self.reads_bandwidth = False
+
+    @property
+    def template(self) -> Machine:
+        """The first machine of its kind."""
+        return self._population.kinds[self.kind].template
 
     @property
     def view(self) -> Any:
@@ -193,6 +203,51 @@ class Trace:
         answer, alike = known[self.kind]
         self.kinds &= alike
         return answer
+
+    def answer(
+        self,
+        ask: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
+        alike: Callable[[Any], Any],
+        alone: bool,
+    ) -> Any:
+        """As `Machine.answer`."""
+        population = self._population
+        if population.answers is None:
+            population.answers = Answers(population)
+        kind = population.kinds[self.kind]
+        bandwidth = self._value(BANDWIDTH) if kind.bandwidths is not None else None
+        total = None
+        try:
+            asked = population.answers.of(ask, key, alike, kind.asked(bandwidth))
+            answer, said = asked.answer_of(self.kind, bandwidth)
+        except DiffersError:
+            own_total = self.number_of(("memory_total_bytes",))
+            total = None if own_total is None else int(own_total)
+            asked = population.answers.of(ask, key, alike, kind.asked(bandwidth, total))
+            answer, said = asked.answer_of(self.kind, bandwidth, total)
+        if alone or total is not None:
+            self.kinds &= 1 << self.kind
+        if total is None:
+            kinds, others = asked.alike(said, self.kinds)
+            self.kinds &= kinds
+            self.others |= others
+        else:
+            for bound in asked.bounds_of(self.kind, bandwidth, total):
+                self.is_at_least(((BANDWIDTH, 1),), bound)
+        self.asked.append((answer, asked))
+        return answer
+
+    def asked_of(self, finding: Finding) -> Asked | None:
+        """The question that was answered with that finding."""
+        return next(
+            (
+                asked
+                for answer, asked in self.asked
+                if any(part is finding for part in answer if part is not None)
+            ),
+            None,
+        )
 
     def number_of(self, slot: Slot) -> Number | None:
         """The machine's number; None where its kind has none."""
@@ -231,7 +286,7 @@ class Trace:
         """The machines that would have answered the same, whatever their bandwidth, and whatever
         number `but` is of them by itself.
         """
-        bits = self._population.of_kinds(self.kinds)
+        bits = self._population.of_kinds(self.kinds) & ~self.others
         for form, (low, high) in _tightest(self.bounds).items():
             if form == ((but, 1),):
                 continue
@@ -273,6 +328,7 @@ class View:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
+        self._is_changed = False
 
     def __getattr__(self, fact: str) -> Any:
         # what was asked once is at hand, and is written down already
@@ -294,18 +350,12 @@ class View:
             return self._disks()
         if fact not in Machine._names or fact in ("labels", "read_at"):
             raise AttributeError(fact)
-        value = trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
-        return self._cards(value) if fact == "accelerators" and value else value
+        if fact == "accelerators":
+            count = trace.fact("accelerators", _count_of_cards)
+            return count if count is None else tuple(_Card(trace, place) for place in range(count))
+        return trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
 
-    def _cards(self, cards: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The accelerators, with what is free of each as a number that is followed."""
-        followed = []
-        for index, card in enumerate(cards):
-            free = self._trace.number_of(("accelerators", str(index), "memory_free_bytes"))
-            followed.append(card if free is None else card.replace(memory_free_bytes=free))
-        return tuple(followed)
-
-    def _disks(self) -> tuple[Disk, ...] | None:
+    def _disks(self) -> tuple[_Place, ...] | None:
         purposes = self._trace.fact(
             "disks",
             lambda kind: (
@@ -318,18 +368,32 @@ class View:
             return None
         return tuple(disk for disk in map(self.disk_for, purposes) if disk is not None)
 
-    def disk_for(self, purpose: str) -> Disk | None:
+    def disk_for(self, purpose: str) -> _Place | None:
         """As `Machine.disk_for`."""
-        disk = self._trace.fact(("disk", purpose), lambda kind: _bare_disk(kind, purpose))
-        if disk is None:
-            return None
-        numbers = {
-            part: number
-            for part in ("free_bytes", "total_bytes")
-            if (number := self._trace.number_of(("disks", purpose, part))) is not None
-        }
-        replaced: Disk = disk.replace(**numbers)
-        return replaced
+        is_there = self._trace.fact(
+            ("disk", purpose), lambda kind: kind.template.disk_for(purpose) is not None
+        )
+        return _Place(self._trace, purpose) if is_there else None
+
+    def unread_about(self, start: str) -> Unread | None:
+        """As `Machine.unread_about`."""
+        is_there = self._trace.fact(
+            ("unread about", start), lambda kind: kind.template.unread_about(start) is not None
+        )
+        return self._trace.template.unread_about(start) if is_there else None
+
+    def answer(
+        self,
+        ask: Callable[[Any], Any],
+        key: Callable[[Any], tuple[bool, Any]],
+        alike: Callable[[Any], Any],
+        *,
+        alone: bool = False,
+    ) -> Any:
+        """As `Machine.answer`."""
+        if self._is_changed:
+            return ask(self)
+        return self._trace.answer(ask, key, alike, alone)
 
     def why_unread(self, fact: str) -> Unread:
         """As `Machine.why_unread`."""
@@ -344,20 +408,110 @@ class View:
         """As `Machine.replace`."""
         changed = View(self._trace)
         changed.__dict__.update(self.__dict__)
-        changed.__dict__.update(changes)
+        changed.__dict__.update(changes, _is_changed=True)
         return changed
 
 
-def _bare_disk(kind: Kind, purpose: str) -> Disk | None:
-    disk = kind.template.disk_for(purpose)
-    if disk is None:
-        return None
-    held = {
-        part: 0
-        for part in ("free_bytes", "total_bytes")
-        if ("disks", purpose, part) in kind.columns
-    }
-    return disk.replace(**held)
+def _count_of_cards(kind: Kind) -> int | None:
+    cards = kind.template.accelerators
+    return None if cards is None else len(cards)
+
+
+class _Part:
+    """A part of a machine that writes down what is asked of it."""
+
+    def __init__(self, trace: Trace, changes: Mapping[str, Any]) -> None:
+        self._trace = trace
+        self.__dict__.update(changes)
+
+    def __getattr__(self, fact: str) -> Any:
+        value = self.__dict__[fact] = self._first_asked(fact)
+        return value
+
+    def _first_asked(self, fact: str) -> Any:
+        raise NotImplementedError
+
+
+class _Card(_Part):
+    """An accelerator."""
+
+    def __init__(self, trace: Trace, place: int, changes: Mapping[str, Any] | None = None) -> None:
+        super().__init__(trace, changes or {})
+        self._place = place
+
+    def _first_asked(self, fact: str) -> Any:
+        place = self._place
+        if fact in ("memory_free_bytes", "memory_total_bytes"):
+            number = self._trace.number_of(("accelerators", str(place), fact))
+            if number is not None:
+                return number
+
+        def of(kind: Kind) -> Any:
+            cards = kind.template.accelerators or ()
+            return getattr(cards[place], fact) if place < len(cards) else None
+
+        return self._trace.fact(("accelerators", place, fact), of)
+
+    def replace(self, **changes: Any) -> _Card:
+        """As `Accelerator.replace`."""
+        own = {name: value for name, value in self.__dict__.items() if name in Accelerator._names}
+        return _Card(self._trace, self._place, {**own, **changes})
+
+
+class _Place(_Part):
+    """A disk."""
+
+    def __init__(self, trace: Trace, purpose: str) -> None:
+        super().__init__(trace, {"purpose": purpose})
+
+    def _first_asked(self, fact: str) -> Any:
+        purpose = self.purpose
+        if fact in ("free_bytes", "total_bytes"):
+            number = self._trace.number_of(("disks", purpose, fact))
+            if number is not None:
+                return number
+
+        def of(kind: Kind) -> Any:
+            return getattr(kind.template.disk_for(purpose), fact, None)
+
+        return self._trace.fact(("disk", purpose, fact), of)
+
+
+class _Source:
+    """Where a fact was read: what is asked of the text is written down, not the whole of it."""
+
+    def __init__(self, trace: Trace, fact: str) -> None:
+        self._trace, self._fact = trace, fact
+
+    def _told(self, about: str, part: str, tell: Callable[[str], bool]) -> bool:
+        return bool(
+            self._trace.fact(
+                ("source", self._fact, about, part),
+                lambda kind: tell(kind.template.sources.get(self._fact, "")),
+            )
+        )
+
+    def startswith(self, part: str) -> bool:
+        """As of a text."""
+        return self._told("starts", part, lambda text: text.startswith(part))
+
+    def endswith(self, part: str) -> bool:
+        """As of a text."""
+        return self._told("ends", part, lambda text: text.endswith(part))
+
+    def __contains__(self, part: str) -> bool:
+        return self._told("holds", part, lambda text: part in text)
+
+    def __str__(self) -> str:
+        return str(self._trace.fact(("source", self._fact), self._text))
+
+    def _text(self, kind: Kind) -> str | None:
+        return kind.template.sources.get(self._fact)
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _Sources:
@@ -368,18 +522,21 @@ class _Sources:
 
     def get(self, fact: str, default: str | None = None) -> Any:
         """As of a mapping."""
-        source = self._trace.fact(("source", fact), lambda kind: kind.template.sources.get(fact))
-        return default if source is None else source
+        is_there = self._trace.fact(
+            ("source", fact, "is there"), lambda kind: fact in kind.template.sources
+        )
+        return _Source(self._trace, fact) if is_there else default
 
 
 # ------------------------------------------------------------------ all machines at once
 
 
-# a check, the form as which what it lacks falls, and how much that is where the form is () or 0
-Short = tuple[str, Form, float]
+# a check, the form as which what it lacks falls, or the question about pace that tells it, and how
+# much that is where the form is () or 0
+Short = tuple[str, Form | Asked, float]
 
 
-class Found:
+class SameFindings:
     """The machines that have certain findings, which are no pass, and what each of those lacks."""
 
     __slots__ = ("bits", "findings", "shorts")
@@ -413,35 +570,35 @@ def found_by(
     *,
     each_bandwidth: bool = False,
     layered: Layered | None = None,
-) -> dict[Signature, Found]:
+) -> dict[Signature, SameFindings]:
     """The machines of a set by what `find` gives of them. `each_bandwidth`: what it gives may
     change to and fro with the bandwidth of the memory.
     """
-    by_signature: dict[Signature, Found] = {}
-    for findings, region, reads_bandwidth in _regions(
-        population, find, bits, each_bandwidth, layered
-    ):
+    by_signature: dict[Signature, SameFindings] = {}
+    for findings, region, trace in _regions(population, find, bits, each_bandwidth, layered):
         signature = signature_of(findings)
-        found = by_signature.get(signature)
-        if found is None:
-            found = by_signature[signature] = Found(
+        same = by_signature.get(signature)
+        if same is None:
+            same = by_signature[signature] = SameFindings(
                 tuple(each for each in findings if each.outcome is not Outcome.PASS)
             )
-        found.bits |= region
-        for short in _shorts(findings, reads_bandwidth):
-            found.shorts[short] = found.shorts.get(short, 0) | region
+        same.bits |= region
+        for short in _shorts(findings, trace):
+            same.shorts[short] = same.shorts.get(short, 0) | region
     return by_signature
 
 
-def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Short]:
+def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
     for each in findings:
         if each.outcome is Outcome.PASS or each.short is None:
             continue
         short: Any = each.short
         if type(short) is Number:
             yield each.check, _scaled(short.form, -1), short.constant
-        elif reads_bandwidth:
+        elif trace.reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
+        elif short > 0 and (asked := trace.asked_of(each)) is not None:
+            yield each.check, asked, 0
         else:
             yield each.check, (), float(short)
 
@@ -452,10 +609,10 @@ def _regions(
     bits: int,
     each_bandwidth: bool,
     layered: Layered | None,
-) -> Iterator[tuple[Sequence[Finding], int, bool]]:
+) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
     """Parts of a set whose machines have the same findings."""
     while bits:
-        trace = Trace(population, _slowest_alike(population, bits))
+        trace = Trace(population, lowest(bits))
         along = None
         if layered is None:
             findings = find(trace.view)
@@ -472,7 +629,7 @@ def _regions(
         elif trace.reads_bandwidth and region & (region - 1):
             findings, region = _along_bandwidth(population, find, region, trace.number, findings)
         bits &= ~region
-        yield findings, region, trace.reads_bandwidth
+        yield findings, region, trace
 
 
 # of a machine with one accelerator, what is free of it
@@ -570,17 +727,6 @@ class _Layers:
 def _codes(findings: Sequence[Finding]) -> list[tuple[str, str, Outcome]]:
     """What was found, passes too."""
     return [(each.check, each.code, each.outcome) for each in findings]
-
-
-def _slowest_alike(population: Population, bits: int) -> int:
-    """A machine of a set: of the first one's kind the one with the least bandwidth."""
-    first = lowest(bits)
-    kind, _ = population.kind_of(first)
-    if BANDWIDTH not in population.kinds[kind].columns:
-        return first
-    held = bits.to_bytes((population.size >> 3) + 1, "little")
-    order = population.by_slot(kind, BANDWIDTH)
-    return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
 
 
 def _along_bandwidth(

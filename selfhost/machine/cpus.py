@@ -72,7 +72,7 @@ def rows_of(name: str) -> list[Mapping[str, Any]]:
     return list(_rows_of(words_of(name)))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
     ranked = [(rank, row) for row in _table()["cpu"] if (rank := _rank(row, words)) is not None]
     best = max((rank for rank, _ in ranked), default=None)

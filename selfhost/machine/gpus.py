@@ -169,6 +169,7 @@ def cycles_per_second(name: str) -> float | None:
     return None if count is None or ghz is None else count * ghz * 1e9
 
 
+@lru_cache(maxsize=256)
 def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
     """The least and the most GB/s of the cards that a maker sells with that much memory; None
     where the table has none.

@@ -281,6 +281,25 @@ class Machine(Record):
                 return entry
         return _not_said(fact)
 
+    def unread_about(self, start: str) -> Unread | None:
+        """The first reason for a fact whose name starts like that; None where there is none."""
+        return next((entry for entry in self.unread if entry.fact.startswith(start)), None)
+
+    def answer(
+        self,
+        ask: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
+        alike: Callable[[Any], Any],
+        *,
+        alone: bool = False,
+    ) -> Any:
+        """What `ask` gives of this machine. One that stands in for many asks it of each kind of
+        them: `key` gives all that the answer depends on beside the machine, after whether that
+        holds what it depends on of the machine, too; where `alike` gives the same of two answers,
+        nobody looks at more of them. `alone`: few other kinds would be asked the same.
+        """
+        return ask(self)
+
     def assumes(self, fact: str) -> bool:
         """Whether `fact` was taken from the machine's class."""
         return fact in self.assumed

@@ -110,7 +110,8 @@ _CLIENT_WORDS = frozenset((
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 
 
-@lru_cache(maxsize=8)
+# an audit asks the kinds of machine of a fleet in turn
+@lru_cache(maxsize=1024)
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with: measured, stated in its record, shown by
     the chip's name, or assumed.
@@ -435,7 +436,7 @@ def on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1024)
 def kind_of(machine: Machine) -> ProcessorKind:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):

@@ -324,6 +324,11 @@ def shares_of(needs: Needs) -> dict[int, float]:
     return {number: size / total for number, size in held.items() if total}
 
 
+def is_in_whole(shares: Mapping[int, float]) -> bool:
+    """Whether nothing is left for the RAM beside those shares of the weights."""
+    return bool(shares) and 1 - sum(shares.values()) <= _NO_REST
+
+
 def _with_accelerators(
     machine: Machine,
     step: Step,

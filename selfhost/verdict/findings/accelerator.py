@@ -76,13 +76,20 @@ def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Fi
     sharing = [device for device in devices if device.unified]
     if sharing:
         return _shared(sharing, needs, machine)
-    unused = max(devices, key=lambda device: free_bytes(device) or 0).name
+    unused = max(devices, key=lambda device: free_bytes(device) or 0)
     if alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = alone
-        reason = f"It is judged in RAM: {unused} is too small for it, and {why}."
-        return _uncounted(Outcome.WARN, "accelerator-not-needed", reason, remedy)
-    reason = f"It is judged in RAM: {unused} is too small for it, or not needed."
-    return _uncounted(Outcome.PASS, "accelerator-not-needed", reason)
+        return _worded_when_read(
+            Outcome.WARN,
+            "accelerator-not-needed",
+            lambda: f"It is judged in RAM: {unused.name} is too small for it, and {why}.",
+            remedy,
+        )
+    return _worded_when_read(
+        Outcome.PASS,
+        "accelerator-not-needed",
+        lambda: f"It is judged in RAM: {unused.name} is too small for it, or not needed.",
+    )
 
 
 def _shared_and_needed(
@@ -132,10 +139,10 @@ def _missing(
 def _shared(sharing: Sequence[Accelerator], needs: Needs, machine: Machine) -> Finding:
     metal = next((device for device in sharing if device.vendor == "apple"), None)
     beyond = _beyond_metal(metal, needs, machine) if metal is not None else None
-    return beyond or _uncounted(
+    return beyond or _worded_when_read(
         Outcome.PASS,
         "accelerator-fits",
-        f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
+        lambda: f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
     )
 
 
@@ -452,6 +459,24 @@ def _counted(
         },
         lambda: (reason(), remedy),
     )
+
+
+def _worded_when_read(
+    outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+) -> Finding:
+    return Finding.worded_when_read(
+        {**_NO_FIGURES, "outcome": outcome, "code": code}, lambda: (reason(), remedy)
+    )
+
+
+_NO_FIGURES = {
+    "check": "accelerator",
+    "needs": None,
+    "has": None,
+    "short": None,
+    "unit": None,
+    "reserve_bytes": None,
+}
 
 
 def _uncounted(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:
