@@ -527,6 +527,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         _in_other_format(message, name, catalogue)
         or _in_other_repository(message, name, catalogue)
         or _made_of(message, name, catalogue)
+        or _listed_alike(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
             message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
@@ -612,16 +613,20 @@ def _tuned_from(key: str, owner: str, catalogue: Catalogue) -> str | None:
 
 
 # how publishers and Ollama mark weights that nobody tuned
-_BASE = r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt))$"
+_BASE = r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$"
 
 
 def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
     """The model that a name means without the word for a base model at its end."""
     match = re.search(_BASE, name)
-    if match is None or not _sizes(name):
+    is_tag = ":" in name
+    # a model of Hugging Face whose name ends in "code" is made for code
+    if match is None or not (is_tag or (_sizes(name) and "code" not in match[0].lower())):
         return None
     rest = name[: match.start()]
-    if ":" not in name and not owner:
+    if rest.endswith(":"):
+        rest += "latest"
+    elif not is_tag and not owner:
         # the name of a file says whose it is in front
         rest = rest.partition("_")[2] or rest
     try:
@@ -691,6 +696,25 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
         return candidate[0] if candidate is not None else None
 
     return nearest_names(key, (*catalogue.spellings(), *families), accounts, model_of)
+
+
+def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model whose config.json was read: it has the layers of a catalogued one."""
+    base, options = _with_options(name.rpartition("/")[2])
+    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in repositories:
+            # most names differ in their last letter
+            if repository[-1:].lower() != base[-1:].lower():
+                continue
+            if key not in (canonical(repository), canonical(repository.partition("/")[2])):
+                continue
+            return UnknownModelError(
+                f"{message}: it has the layers of {model}, so it needs as much",
+                nearest=(model,),
+                remedy=f"selfhost check {model}{options}",
+            )
+    return None
 
 
 # of a name's words: a number of parameters in billions or millions

@@ -447,7 +447,7 @@ def test_a_larger_model_that_one_was_pruned_from_is_no_base_of_its_size() -> Non
     "typed",
     [
         "opus-tts-en-fr",
-        "OS-Copilot_OS-Shepherd-9B-Q4_K_M.gguf",
+        "OS-Copilot_OS-Sheepdog-9B-Q4_K_M.gguf",
     ],
 )
 def test_a_hint_is_of_the_same_kind_or_absent(typed: str) -> None:
@@ -579,7 +579,7 @@ def test_what_else_was_done_to_the_files_is_told(
             "Ornstein-Hermes-3.6-27b-MLX-8bit",
             "selfhost check qwen3.6-27b --runtime mlx --quant 8bit",
         ),
-        ("Darwin-35B-A3B-Opus-Q4_K_M.gguf", "selfhost check qwen3.6-35b-a3b --quant Q4_K_M"),
+        ("Tess-4-35B-A3B-Q4_K_M.gguf", "selfhost check qwen3.6-35b-a3b --quant Q4_K_M"),
     ],
 )
 def test_a_size_that_one_architecture_has_leads_to_it(typed: str, command: str) -> None:
@@ -587,6 +587,30 @@ def test_a_size_that_one_architecture_has_leads_to_it(typed: str, command: str) 
     with pytest.raises(UnknownModelError, match="it may be made from") as caught:
         resolve(typed, CATALOGUE)
     assert caught.value.remedy == f"if so, it needs as much: {command}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("Altworld_Astrea-R8-Chat-9B-Q4_K_M.gguf", "selfhost check qwen3.5-9b --quant Q4_K_M"),
+        ("Altworld/Astrea-R8-Chat-9B", "selfhost check qwen3.5-9b"),
+        ("Astrea-R8-Chat-9B-MLX-4bit", "selfhost check qwen3.5-9b --runtime mlx --quant 4bit"),
+    ],
+)
+def test_a_model_with_the_layers_of_a_catalogued_one_leads_to_it(typed: str, command: str) -> None:
+    """Its name does not say what it is made from; its config.json, as somebody listed it, does (specs/common/alike.toml)."""
+    with pytest.raises(UnknownModelError, match=r"it has the layers of qwen3\.5-9b") as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.remedy == command
+
+
+def test_what_is_listed_as_alike_leads_to_models_that_exist() -> None:
+    """Each base is an open model, and no name is under two of them."""
+    listed = CATALOGUE.common("alike")["alike"]
+    assert all(model in CATALOGUE and not CATALOGUE.is_closed(model) for model in listed)
+    names = [canonical(name) for repositories in listed.values() for name in repositories]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", name) for part in listed.values() for name in part)
 
 
 @pytest.mark.parametrize("typed", ["Darwin-30B-A3B", "Foo-9B", "Foo-2-9B"])
