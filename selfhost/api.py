@@ -5,7 +5,7 @@ The real machine is read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -863,12 +863,14 @@ class Listing(Record):
     """Every model of the catalogue judged for one machine, best first.
 
     `why` says in a few words, by id, why a model stands where it does. `ruled_out` is how many are
-    left out because their license or openness is not what was asked.
+    left out because their license or openness is not what was asked. `as_of` is the day of the
+    catalogue: of its prices or of its newest model, whichever is later; None where it has neither.
     """
 
     answers: tuple[Answer, ...]
     why: Mapping[str, str]
     ruled_out: int = 0
+    as_of: str | None = None
 
 
 def judge_all(
@@ -917,7 +919,19 @@ def judge_all(
         if answer.can_run
     }
     ruled_out = len(judgements) - len(answers)
-    return Listing(answers=tuple(answers), why=why, ruled_out=ruled_out)
+    as_of = _day_of(catalogue, (question.spec for question, _ in judgements))
+    return Listing(answers=tuple(answers), why=why, ruled_out=ruled_out, as_of=as_of)
+
+
+def _day_of(catalogue: Catalogue, models: Iterable[ModelSpec]) -> str | None:
+    """The latest of the days that the shipped prices and models carry."""
+    from .catalogue.offers import day_by_header
+
+    own = catalogue.has_own
+    days = {model.released for model in models if not own or catalogue.is_shipped(model.id)}
+    days.add(day_by_header(catalogue.offers_path))
+    # a month or a year alone says no day
+    return max((day for day in days if day is not None and len(day) == 10), default=None)
 
 
 class Ranked(Record):
@@ -951,11 +965,13 @@ class Ranked(Record):
 class Ranking(Record):
     """The models judged for one machine, best first, by the keys of `selfhost list --format json`.
 
-    `ruled_out` counts the models left out because of their license or openness.
+    `ruled_out` counts the models left out because of their license or openness. `catalogue_as_of`
+    is the day of the catalogue, `YYYY-MM-DD`: what came out later is not in it.
     """
 
     machine: Machine
     ruled_out: int
+    catalogue_as_of: str | None
     models: tuple[Ranked, ...]
 
     def __repr__(self) -> str:
@@ -984,7 +1000,12 @@ def _as_json(function: str, value: object) -> dict[str, Any]:
 def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ranking:
     """Those answers of a listing that were chosen, in their order."""
     rows = tuple(_ranked(answer, listing.why.get(answer.model.id)) for answer in answers)
-    return Ranking(machine=machine, ruled_out=listing.ruled_out, models=rows)
+    return Ranking(
+        machine=machine,
+        ruled_out=listing.ruled_out,
+        catalogue_as_of=listing.as_of,
+        models=rows,
+    )
 
 
 def _ranked(answer: Answer, why: str | None) -> Ranked:

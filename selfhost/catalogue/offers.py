@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
-# a header is a few thousand bytes; a first line longer than this is not one
+# a header has a few thousand bytes; a first line longer than this is none
+_MAX_HEADER_BYTES = 1 << 16
 _REMEDY = "install selfhost again, or put back specs/common/offers.jsonl"
 
 
@@ -104,6 +105,21 @@ def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) ->
 def snapshot_day(path: str) -> str:
     """The day of the snapshot as a whole. Raises `SpecError`."""
     return _parsed(path, *_state(path))[1][""]
+
+
+def day_by_header(path: str) -> str | None:
+    """The same by the first line alone, for who reads no offer; None where that is damaged, which
+    whoever reads an offer is told.
+    """
+    import json
+
+    try:
+        with open(path, "rb") as file:
+            header = json.loads(file.readline(_MAX_HEADER_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    day = header.get("as_of") if isinstance(header, dict) else None
+    return str(day) if _is_date(day) else None
 
 
 def sources(path: str) -> Mapping[str, str]:

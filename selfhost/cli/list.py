@@ -139,6 +139,8 @@ def run(words: list[str]) -> int:
             only_running=only_running,
             screen=screen() if to_terminal else None,
             near=() if rows else _near(options.words, catalogue),
+            as_of=listing.as_of,
+            today=utc_today(),
         )
         present(options, document)
     tell_left_aside(catalogue)

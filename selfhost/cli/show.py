@@ -29,8 +29,9 @@ def run(words: list[str]) -> int:
     workload = workload_of(options)
     from ..api import describe, open_catalogue, utc_today
 
+    catalogue = open_catalogue(options.specs)
     shown = describe(
-        open_catalogue(options.specs),
+        catalogue,
         options.model,
         workload,
         one_machine(options),
@@ -41,6 +42,7 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(json.shown(shown)))
     else:
+        from ..catalogue.offers import day_by_header
         from ..reports.show_text import show_document
 
         about = shown.verdict
@@ -52,6 +54,7 @@ def run(words: list[str]) -> int:
             verbose=options.verbose,
             carry=workload.options() + options_to_repeat(options),
             today=utc_today(),
+            as_of=day_by_header(catalogue.offers_path),
             loss_by_size=shown.loss_by_size,
         )
         present(options, document)

@@ -331,6 +331,7 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
         "selfhost_version": __version__,
         "machine": machine(ranked.machine),
         "ruled_out": ranked.ruled_out,
+        "catalogue_as_of": ranked.catalogue_as_of,
         "models": [_ranked(row) for row in ranked.models],
     }
 

@@ -14,6 +14,7 @@ from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table, lay_out
 from .words import (
     BLANK,
+    aged_words,
     causes,
     download_of,
     memory_of,
@@ -38,19 +39,23 @@ def list_document(
     only_running: bool = True,
     screen: tuple[int, int] | None = None,
     near: Sequence[str] = (),
+    as_of: str | None = None,
+    today: str | None = None,
 ) -> Document:
     """How many run, then the first `top` of them in the order given, one line each.
 
     `top` None shows all. `only_running` leaves out what does not run here. `wide` adds columns.
     `ruled_out` models did not meet the conditions that were stated. `screen`, columns and lines of
     a terminal: the empty lines are left out, then rows, until all can be seen at once; None for no
-    such limit. `near` are names like the words that no model has.
+    such limit. `near` are names like the words that no model has. `as_of` is the day of the
+    catalogue; where it is more than half a year before `today`, the last line says so.
     """
+    aged = aged_words(as_of, today)
     if not rows:
         ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         hint = "" if ruled else " `selfhost list --all` has every model."
-        return Document(blocks=(say(f"No model matches.{ruled}{meant or hint}"),))
+        return Document(blocks=(say(f"No model matches.{ruled}{meant or hint}"), *aged))
     candidates = [row for row in rows if row.can_run] if only_running else list(rows)
     head: list[Block] = [say(summary(rows, machine, ruled_out=ruled_out), hang=2)]
     if planned := planned_words(machine):
@@ -59,7 +64,7 @@ def list_document(
     def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
         table = [_table(shown, why or {}, wide=wide)] if shown else []
         foot = _foot(shown, len(candidates), len(rows), wide=wide, only=only_running)
-        return Document(blocks=(*head, *gap, *table, *gap, *foot))
+        return Document(blocks=(*head, *gap, *table, *gap, *foot, *aged))
 
     shown = candidates if top is None else candidates[:top]
     loose = document(shown, [BLANK])

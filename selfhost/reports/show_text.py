@@ -16,6 +16,7 @@ from .layout import Block, Column, Document, Span, Table
 from .offer_text import offers_blocks, price_words
 from .words import (
     BLANK,
+    aged_words,
     answer_line,
     answer_word,
     asked_words,
@@ -38,12 +39,14 @@ def show_document(
     verbose: bool = False,
     carry: str = "",
     today: str | None = None,
+    as_of: str | None = None,
     loss_by_size: tuple[str, str] = ("", ""),
 ) -> Document:
     """What people ask of a model first: does it run here, may I use it, how large is it. With
     `verbose` all that is known, each with its source, and `loss_by_size`: how what a quantization
     costs depends on the model's size, and the source of that. `sizes` are in the order given;
-    `carry` goes behind the command that is proposed.
+    `carry` goes behind the command that is proposed. `as_of` is the day of the catalogue, told
+    where it is more than half a year before `today`.
     """
     blocks: list[Block] = [*_title(spec, verbose=verbose)]
     if verdict is not None:
@@ -61,6 +64,7 @@ def show_document(
     blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}{carry}"))
     if not verbose:
         blocks.append(say("Every size and fact with its source: -v"))
+    blocks += aged_words(as_of, today)
     return Document(blocks=tuple(blocks))
 
 

@@ -418,3 +418,25 @@ def command_line(text: str, *, indent: int = 2) -> Paragraph:
 
 def section(blocks: list[Block], title: str) -> None:
     blocks += [BLANK, Paragraph(spans=(Span(text=title, style="strong"),))]
+
+
+# newer models than those of a catalogue so old are worth an update
+OLD_CATALOGUE_DAYS = 183
+
+
+def aged_words(as_of: str | None, today: str | None) -> list[Block]:
+    """The line that says how old the catalogue is; none while it is young."""
+    # most are young, and datetime loads slowly
+    if as_of is None or today is None or today[:4] + today[5:7] <= as_of[:4] + as_of[5:7]:
+        return []
+    from datetime import date
+
+    days = (date.fromisoformat(today) - date.fromisoformat(as_of)).days
+    if days <= OLD_CATALOGUE_DAYS:
+        return []
+    return [
+        say(
+            f"The catalogue is {days * 12 // 365} months old ({as_of}) and has no newer models:"
+            " update selfhost."
+        )
+    ]

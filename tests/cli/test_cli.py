@@ -503,6 +503,27 @@ def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixt
     jsonschema.validate(json.loads(out), schema(name))
 
 
+def test_the_day_of_the_catalogue_is_that_of_its_newest_fact(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`list --json` carries it: no day of prices or of a shipped model is later, and no model of the user's counts."""
+    (tmp_path / "mine.toml").write_text(
+        'schema = 1\nid = "mine"\nname = "Mine"\nreleased = 2999-01-01\n[needs]\nmemory_bytes = 1_000\ndisk_bytes = 1_000\nsource = "me"\n',
+        encoding="utf-8",
+    )
+    code, out, _ = run(capsys, "list", "--json", "--specs", str(tmp_path), *ON_RECORD)
+    day = json.loads(out)["catalogue_as_of"]
+    assert code == 0
+    released = {
+        match[1]
+        for path in SPECS.glob("*.toml")
+        if (match := re.search(r"(?m)^released = (\d{4}-\d\d-\d\d)$", path.read_text("utf-8")))
+    }
+    offers = (SPECS / "common" / "offers.jsonl").read_text(encoding="utf-8")
+    header = json.loads(offers.partition("\n")[0])
+    assert day == max({*released, header["as_of"]})
+
+
 def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> None:
     """Each filter keeps exactly the models that the whole list says it should, alone and with others."""
 

@@ -494,6 +494,30 @@ def test_a_list_has_what_runs_in_the_order_given() -> None:
     assert plain(list_text.list_document(many, samples.LAPTOP, top=None), 80).count("✓") == 30
 
 
+@pytest.mark.parametrize(
+    ("today", "told"),
+    [("2026-11-21", ""), ("2027-05-21", ""), ("2027-05-24", "6 months old (2026-11-21)"),
+     ("2028-11-21", "24 months old (2026-11-21)"), ("2025-01-01", ""), (None, "")],
+)  # fmt: skip
+def test_a_catalogue_older_than_half_a_year_says_so_in_the_last_line(
+    today: str | None, told: str
+) -> None:
+    """Half a year are 183 days; while it is young, nothing is printed, and one line when it is not."""
+    day = "2026-11-21"
+    young = plain(list_text.list_document(samples.every(), samples.LAPTOP))
+    documents = {
+        "list": list_text.list_document(samples.every(), samples.LAPTOP, as_of=day, today=today),
+        "no match": list_text.list_document((), samples.LAPTOP, as_of=day, today=today),
+        "show": show_text.show_document(samples.local().model, as_of=day, today=today),
+    }
+    for document in documents.values():
+        last = plain(document).splitlines()[-1]
+        assert ("months old" in last) is bool(told)
+        assert told in last
+    if not told:
+        assert plain(documents["list"]) == young
+
+
 def test_a_list_at_80_columns_has_what_decides() -> None:
     """Memory, speed, download and license fit at 80 columns, a line each model; columns leave rather than fold."""
     shown = plain(list_text.list_document(samples.every(), samples.LAPTOP, only_running=False), 80)

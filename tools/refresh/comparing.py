@@ -20,6 +20,7 @@ from .statements import Statement, facts_of
 
 # publishers leave some tensors in another type: the files of one quantization differ by so much
 TAG_SHARE = 0.08
+_USUAL = "Q4_K_M"
 # bytes of an element of a type in which a checkpoint has no scales beside it
 _BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -225,8 +226,10 @@ def of_tag(
             return own, None, None
         longest = architecture.scaled_context_tokens or own
         return own, told.text, any(told.low <= each <= told.high for each in (own, longest))
-    quantization = tag.quantization
-    if tag.size is None or quantization is None or architecture is None:
+    # where no tag names it, a size that fits Ollama's usual one confirms it, and no other size
+    # says anything
+    quantization = tag.quantization or _USUAL
+    if tag.size is None or architecture is None:
         return None, None, None
     sized = need.weights_bytes(spec.replace(files=()), "gguf", quantization, architectures)
     if not isinstance(sized, SizedWeights):
@@ -237,6 +240,8 @@ def of_tag(
     low = sized.low_bytes * (1 - TAG_SHARE)
     high = sized.high_bytes * (1 + TAG_SHARE) * (1 + twice) + beside
     same = low <= tag.size.high and tag.size.low <= high
+    if not same and tag.quantization is None:
+        return None, None, None
     return sized.bytes, f"{tag.size.text} in {quantization} ({tag.name})", same
 
 

@@ -20,6 +20,7 @@ _NAMED = re.compile(
     r"|\b(?:[\w-]+\.)+(?:org|com|ai|dev|io|net|co|de)(?:/[\w.-]+){0,2}"
     r"|listing of [\w.-]+/[\w.-]+"
     r"|tests/truth/[\w.]+"
+    r"|code search of 20\d\d-\d\d"
 )
 # What somebody remembers is no source. A class without weights counts what the spec's own sizes
 # give: that is arithmetic.

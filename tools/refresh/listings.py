@@ -25,6 +25,8 @@ _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 # files beside a pickle or safetensors checkpoint that are none of its weights
 _NO_WEIGHTS = ("training_args", "optimizer", "scheduler", "rng_state")
 _DAY = re.compile(r"(20\d\d-\d\d-\d\d)")
+# words of a repository's name that say so beside the names of schemes
+_PACKED_WORDS = ("gguf", "mlx", "onnx", "4bit", "8bit", "int4", "int8", "nvfp4", "mxfp4")
 _TYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
 
@@ -204,7 +206,4 @@ def _count(about: Mapping[str, Any]) -> int | None:
 def is_packed(name: str) -> bool:
     """Whether the name of a repository says that it holds a quantized copy."""
     words = re.split(r"[-_]", name.lower())
-    return any(
-        canonical_packed(word) is not None or word in ("gguf", "mlx", "4bit", "8bit", "onnx")
-        for word in words
-    )
+    return any(canonical_packed(word) is not None or word in _PACKED_WORDS for word in words)

@@ -65,7 +65,7 @@ def report(outcome: Outcome) -> str:
 
 def _summary(outcome: Outcome, confirmed: int) -> str:
     return (
-        f"{len(outcome.collection.statements):,} files state facts of a model;"
+        f"{len(outcome.collection.statements):,} statements on models;"
         f" {len(outcome.compared):,} of the models are in the catalogue, {confirmed:,} of these"
         f" confirmed. {len(outcome.new):,} new specs, {len(outcome.changes):,} changes,"
         f" {len(outcome.differences):,} disagreements, {outcome.faulty:,} files not readable."
