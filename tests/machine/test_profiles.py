@@ -44,6 +44,10 @@ def schema(name: str) -> Any:
     return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
 
 
+# `jsonschema.validate` looks through the schema each time
+_MACHINE = jsonschema.Draft202012Validator(schema("machine-1"))
+
+
 # name -> facts as the provider's or maker's own page states them
 STATED: dict[str, dict[str, Any]] = {
     # docs.github.com, GitHub-hosted runners: 4 CPU, 16 GB, 14 GB of SSD
@@ -165,7 +169,7 @@ def test_every_profile(profile: Profile) -> None:
         "accelerators",
     ):
         assert profile.name in machine.sources[fact]
-    jsonschema.validate(machine.to_json(), schema("machine-1"))
+    _MACHINE.validate(machine.to_json())
     assert Machine.from_json(machine.to_json()) == machine
     for card in machine.accelerators or ():
         # a card whose memory's speed nobody knows could not be judged for speed

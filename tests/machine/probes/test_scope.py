@@ -162,6 +162,17 @@ def test_an_emulator_that_writes_cpuinfo_itself(
     assert (machine.instruction_sets is None) == (beneath is not None or word == "sparc64")
 
 
+def test_a_kernels_word_that_nobody_can_print_says_nothing(
+    build: Callable[..., RecordedHost],
+) -> None:
+    """A spoilt file is no fact: /proc/cpuinfo decides, as where the kernel is older."""
+    cpuinfo = {"/proc/cpuinfo": KERNELS["x86_64 cpuinfo/x86-zen5.txt"]}
+    for word in ("aarch64\x01", "aarch64" * 99):
+        machine = read_machine(build({**cpuinfo, "/proc/sys/kernel/arch": word}, machine="x86_64"))
+        lawful(machine)
+        assert machine.emulated_on is None
+
+
 @pytest.mark.parametrize("word", ["x86_64", "aarch64", "s390x", "riscv64", "armv7l"])
 def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost], word: str) -> None:
     """Neither what it can do nor its pace is known, also where a runtime needs no instruction set there, and planning assumes none."""
