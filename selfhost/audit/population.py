@@ -354,12 +354,15 @@ class Population:
         order = self.by_slot(number, BANDWIDTH)
         return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
 
-    def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
-        """The machines of a set with the least and with the most of that number."""
+    def ends(self, bits: int, slot: Slot, kinds: int) -> tuple[int, int]:
+        """The machines of a set with the least and with the most of that number. They are of those
+        kinds.
+        """
         held = bits.to_bytes((self.size >> 3) + 1, "little")
         least: list[tuple[int, int]] = []
         most: list[tuple[int, int]] = []
-        for number, kind in enumerate(self.kinds):
+        for number in members(kinds):
+            kind = self.kinds[number]
             if slot in kind.columns and kind.bits & bits:
                 order = self.by_slot(number, slot)
                 for ends, machines in ((least, order), (most, reversed(order))):

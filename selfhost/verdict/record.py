@@ -492,7 +492,10 @@ def parts_of(question: Question) -> tuple[Part, ...]:
         return Part(find=lambda _: about), runtime
     return (
         Part(find=lambda _: about),
-        Part(find=lambda machine: (_disk(question, needs, machine),)),
+        Part(
+            find=lambda machine: (_disk(question, needs, machine),),
+            key=_disk_key(question, needs),
+        ),
         Part(
             find=lambda machine: _placed(question, needs, machine)[0],
             accelerators=True,
@@ -511,6 +514,21 @@ def parts_of(question: Question) -> tuple[Part, ...]:
             key=("cpu", needs.cpu, question.runtime),
         ),
         runtime,
+    )
+
+
+def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
+    """All that `_disk` reads of the question; None where some of the files lie on the machine."""
+    if question.here is not None:
+        return None
+    return (
+        "disk",
+        question.runtime.store if question.runtime else None,
+        question.missing_bytes,
+        needs.download_bytes,
+        needs.disk_bytes,
+        needs.largest_file_bytes,
+        needs.unknown,
     )
 
 
