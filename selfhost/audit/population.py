@@ -193,7 +193,7 @@ def _without_numbers(
             )
             for card in template.accelerators
         )
-    if BANDWIDTH in columns:
+    if BANDWIDTH in columns and bandwidth is not None:
         own[BANDWIDTH[0]] = bandwidth
     if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
         own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
@@ -292,6 +292,10 @@ class Population:
                 numbers[id(labels)] = labels, array("l")
             numbers[id(labels)][1].append(number)
         return list(numbers.values())
+
+    def kinds_of(self, bits: int) -> int:
+        """The kinds that machines of a set are of."""
+        return sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
 
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""

@@ -15,7 +15,7 @@ from operator import attrgetter
 from ..core.records import Unread
 from ..machine.record import Accelerator, Machine
 from ..verdict.findings import CHECKS, Finding, Outcome
-from .asked import Answers, Asked
+from .asked import Answers, Asked, Question
 from .lines import Slot
 from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
 
@@ -170,15 +170,20 @@ class Trace:
     """
 
     def __init__(
-        self, population: Population, number: int, instead: Mapping[Slot, int] | None = None
+        self,
+        population: Population,
+        number: int,
+        instead: Mapping[Slot, int] | None = None,
+        among: int | None = None,
     ) -> None:
+        """`among`: the kinds of machine that matter; all where it is None."""
         self._population = population
         self._instead = instead or {}
         self._facts = population.facts
         self.number = number
         self.kind, self._place = population.kind_of(number)
         # the kinds that answered alike so far
-        self.kinds = (1 << len(population.kinds)) - 1
+        self.kinds = (1 << len(population.kinds)) - 1 if among is None else among
         # (form, bound) -> whether it is reached
         self.bounds: dict[tuple[Form, int], bool] = {}
         # machines of those kinds that answered otherwise
@@ -204,13 +209,7 @@ class Trace:
         self.kinds &= alike
         return answer
 
-    def answer(
-        self,
-        ask: Callable[[Machine], Any],
-        key: Callable[[Machine], tuple[bool, Any]],
-        alike: Callable[[Any], Any],
-        alone: bool,
-    ) -> Any:
+    def answer(self, question: Question, alone: bool) -> Any:
         """As `Machine.answer`."""
         population = self._population
         if population.answers is None:
@@ -219,12 +218,12 @@ class Trace:
         bandwidth = self._value(BANDWIDTH) if kind.bandwidths is not None else None
         total = None
         try:
-            asked = population.answers.of(ask, key, alike, kind.asked(bandwidth))
+            asked = population.answers.of(question, kind.asked(bandwidth))
             answer, said = asked.answer_of(self.kind, bandwidth)
         except DiffersError:
             own_total = self.number_of(("memory_total_bytes",))
             total = None if own_total is None else int(own_total)
-            asked = population.answers.of(ask, key, alike, kind.asked(bandwidth, total))
+            asked = population.answers.of(question, kind.asked(bandwidth, total))
             answer, said = asked.answer_of(self.kind, bandwidth, total)
         if alone or total is not None:
             self.kinds &= 1 << self.kind
@@ -387,13 +386,14 @@ class View:
         ask: Callable[[Any], Any],
         key: Callable[[Any], tuple[bool, Any]],
         alike: Callable[[Any], Any],
+        best: Callable[[Any], bool],
         *,
         alone: bool = False,
     ) -> Any:
         """As `Machine.answer`."""
         if self._is_changed:
             return ask(self)
-        return self._trace.answer(ask, key, alike, alone)
+        return self._trace.answer(Question(ask, key, alike, best), alone)
 
     def why_unread(self, fact: str) -> Unread:
         """As `Machine.why_unread`."""
@@ -611,8 +611,9 @@ def _regions(
     layered: Layered | None,
 ) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
     """Parts of a set whose machines have the same findings."""
+    among = population.kinds_of(bits)
     while bits:
-        trace = Trace(population, lowest(bits))
+        trace = Trace(population, lowest(bits), among=among)
         along = None
         if layered is None:
             findings = find(trace.view)
@@ -735,7 +736,7 @@ class _Layers:
             instead: dict[Slot, int] = dict(zip(self._slots, free, strict=True))
             if bandwidth is not None:
                 instead[BANDWIDTH] = bandwidth
-            trace = Trace(self._population, self._trace.number, instead)
+            trace = Trace(self._population, self._trace.number, instead, self._trace.kinds)
             findings, layout = self._layered(trace.view)
             is_same = (layout, _codes(findings)) == self._said
             if not is_same or trace.reads_bandwidth != self._trace.reads_bandwidth:
