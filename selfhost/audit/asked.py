@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 _MOST_KEPT = 200_000
 
 
+class Question:
+    """What is asked of machines: see `Machine.answer`."""
+
+    __slots__ = ("alike", "ask", "best", "key")
+
+    def __init__(
+        self,
+        ask: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
+        alike: Callable[[Any], Any],
+        best: Callable[[Any], bool],
+    ) -> None:
+        self.ask, self.key, self.alike, self.best = ask, key, alike, best
+
+
 class Answers:
     """The answers of all questions so far, which models that take as long as others share."""
 
@@ -34,35 +49,25 @@ class Answers:
         self.by_key: dict[Any, Asked] = {}
         self.steps: dict[Any, Steps] = {}
 
-    def of(
-        self,
-        ask: Callable[[Machine], Any],
-        key: Callable[[Machine], tuple[bool, Any]],
-        alike: Callable[[Any], Any],
-        machine: Machine,
-    ) -> Asked:
+    def of(self, question: Question, machine: Machine) -> Asked:
         """The answers to one question; `machine` is who asks it first."""
         if len(self.steps) > _MOST_KEPT:
             self.by_key.clear()
             self.steps.clear()
-        own = key(machine)
+        own = question.key(machine)
         asked = self.by_key.get(own)
         if asked is None:
-            asked = self.by_key[own] = Asked(self, ask, key, alike)
+            asked = self.by_key[own] = Asked(self, question)
         return asked
 
 
 class Asked:
     """The answers of the kinds to one question."""
 
-    def __init__(
-        self,
-        answers: Answers,
-        ask: Callable[[Machine], Any],
-        key: Callable[[Machine], tuple[bool, Any]],
-        alike: Callable[[Any], Any],
-    ) -> None:
-        self._answers, self._ask, self._key, self._alike = answers, ask, key, alike
+    def __init__(self, answers: Answers, question: Question) -> None:
+        self._answers, self._question = answers, question
+        # until an answer of one kind was seen to depend on it
+        self._reads_bandwidth = False
         # kinds that were asked; by what counts of an answer the kinds that give it, and of those
         # the machines that give another one
         self._known = 0
@@ -105,7 +110,7 @@ class Asked:
         total = None
         if kind.varies_in_total:
             total = self._answers.population.value_of(number, ("memory_total_bytes",))
-        finding = self._ask(kind.asked(bandwidth, total))[1]
+        finding = self._question.ask(kind.asked(bandwidth, total))[1]
         return 0.0 if finding is None else finding.short or 0.0
 
     def hardest_hit(self, bits: int) -> int:
@@ -147,13 +152,13 @@ class Asked:
     def _steps_of(self, number: int, total: int | None) -> Steps:
         kind = self._answers.population.kinds[number]
         at_any = kind.asked(None if kind.bandwidths is None else kind.bandwidths[0], total)
-        is_whole, own = self._key(at_any)
+        is_whole, own = self._question.key(at_any)
         key = own if is_whole else (number, total, own)
         steps = self._answers.steps.get(key)
         if steps is None:
             if is_whole:
-                answer = self._ask(at_any)
-                steps = [0], [(answer, self._alike(answer))]
+                answer = self._question.ask(at_any)
+                steps = [0], [(answer, self._question.alike(answer))]
             else:
                 steps = self._ask_along(kind, total)
             self._answers.steps[key] = steps
@@ -165,14 +170,21 @@ class Asked:
         """
 
         def at(bandwidth: int | None) -> tuple[Any, Any]:
-            answer = self._ask(kind.asked(bandwidth, total))
-            return answer, self._alike(answer)
+            answer = self._question.ask(kind.asked(bandwidth, total))
+            return answer, self._question.alike(answer)
 
         if kind.bandwidths is None:
             return [0], [at(None)]
+        if not self._reads_bandwidth:
+            try:
+                return [0], [at(None)]
+            except DiffersError:
+                self._reads_bandwidth = True
         bandwidths = kind.bandwidths
-        answers = [at(bandwidths[0])]
-        starts, last = [bandwidths[0]], at(bandwidths[-1])
+        answers, starts = [at(bandwidths[0])], [bandwidths[0]]
+        if self._question.best(answers[0][0]):
+            return starts, answers
+        last = at(bandwidths[-1])
         place = 0
         while answers[-1][1] != last[1]:
             low, high, beyond = place, len(bandwidths) - 1, last

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
             """The route where that is found."""
 
 
+# parts that several questions share: those of the layouts of one model, and some that models share
+_MOST_KEPT = 64
+
+
 class Alike:
     """Machines of one entry with the same findings and the same route.
 
@@ -273,6 +277,8 @@ class Bulk:
             meant = self._meant(part, bits)
             return found_by(self.population, part.find, meant, layered=part.layered)
         if part.key not in self._by_key:
+            if len(self._by_key) >= _MOST_KEPT:
+                del self._by_key[next(iter(self._by_key))]
             # other questions ask the same of all
             self._by_key[part.key] = found_by(self.population, part.find, self.population.all)
         return self._by_key[part.key]

@@ -193,7 +193,7 @@ def _without_numbers(
             )
             for card in template.accelerators
         )
-    if BANDWIDTH in columns:
+    if BANDWIDTH in columns and bandwidth is not None:
         own[BANDWIDTH[0]] = bandwidth
     if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
         own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
@@ -293,6 +293,10 @@ class Population:
             numbers[id(labels)][1].append(number)
         return list(numbers.values())
 
+    def kinds_of(self, bits: int) -> int:
+        """The kinds that machines of a set are of."""
+        return sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
+
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""
         bits = self._unions.get(kinds)
@@ -354,12 +358,15 @@ class Population:
         order = self.by_slot(number, BANDWIDTH)
         return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
 
-    def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
-        """The machines of a set with the least and with the most of that number."""
+    def ends(self, bits: int, slot: Slot, kinds: int) -> tuple[int, int]:
+        """The machines of a set with the least and with the most of that number. They are of those
+        kinds.
+        """
         held = bits.to_bytes((self.size >> 3) + 1, "little")
         least: list[tuple[int, int]] = []
         most: list[tuple[int, int]] = []
-        for number, kind in enumerate(self.kinds):
+        for number in members(kinds):
+            kind = self.kinds[number]
             if slot in kind.columns and kind.bits & bits:
                 order = self.by_slot(number, slot)
                 for ends, machines in ((least, order), (most, reversed(order))):

@@ -15,7 +15,7 @@ from operator import attrgetter
 from ..core.records import Unread
 from ..machine.record import Accelerator, Machine
 from ..verdict.findings import CHECKS, Finding, Outcome
-from .asked import Answers, Asked
+from .asked import Answers, Asked, Question
 from .lines import Slot
 from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
 
@@ -170,15 +170,20 @@ class Trace:
     """
 
     def __init__(
-        self, population: Population, number: int, instead: Mapping[Slot, int] | None = None
+        self,
+        population: Population,
+        number: int,
+        instead: Mapping[Slot, int] | None = None,
+        among: int | None = None,
     ) -> None:
+        """`among`: the kinds of machine that matter; all where it is None."""
         self._population = population
         self._instead = instead or {}
         self._facts = population.facts
         self.number = number
         self.kind, self._place = population.kind_of(number)
         # the kinds that answered alike so far
-        self.kinds = (1 << len(population.kinds)) - 1
+        self.kinds = (1 << len(population.kinds)) - 1 if among is None else among
         # (form, bound) -> whether it is reached
         self.bounds: dict[tuple[Form, int], bool] = {}
         # machines of those kinds that answered otherwise
@@ -204,13 +209,7 @@ class Trace:
         self.kinds &= alike
         return answer
 
-    def answer(
-        self,
-        ask: Callable[[Machine], Any],
-        key: Callable[[Machine], tuple[bool, Any]],
-        alike: Callable[[Any], Any],
-        alone: bool,
-    ) -> Any:
+    def answer(self, question: Question, alone: bool) -> Any:
         """As `Machine.answer`."""
         population = self._population
         if population.answers is None:
@@ -219,12 +218,12 @@ class Trace:
         bandwidth = self._value(BANDWIDTH) if kind.bandwidths is not None else None
         total = None
         try:
-            asked = population.answers.of(ask, key, alike, kind.asked(bandwidth))
+            asked = population.answers.of(question, kind.asked(bandwidth))
             answer, said = asked.answer_of(self.kind, bandwidth)
         except DiffersError:
             own_total = self.number_of(("memory_total_bytes",))
             total = None if own_total is None else int(own_total)
-            asked = population.answers.of(ask, key, alike, kind.asked(bandwidth, total))
+            asked = population.answers.of(question, kind.asked(bandwidth, total))
             answer, said = asked.answer_of(self.kind, bandwidth, total)
         if alone or total is not None:
             self.kinds &= 1 << self.kind
@@ -282,13 +281,13 @@ class Trace:
         """Of that number the highest bound that is reached and the lowest that is not."""
         return _tightest(self.bounds).get(((slot, 1),), (None, None))
 
-    def region(self, but: Slot | None = None) -> int:
+    def region(self, but: Sequence[Slot] = ()) -> int:
         """The machines that would have answered the same, whatever their bandwidth, and whatever
-        number `but` is of them by itself.
+        numbers `but` are of them by themselves.
         """
         bits = self._population.of_kinds(self.kinds) & ~self.others
         for form, (low, high) in _tightest(self.bounds).items():
-            if form == ((but, 1),):
+            if but and all(slot in but for slot, _ in form):
                 continue
             cut = self._population.cut(form)
             if low is not None:
@@ -387,13 +386,14 @@ class View:
         ask: Callable[[Any], Any],
         key: Callable[[Any], tuple[bool, Any]],
         alike: Callable[[Any], Any],
+        best: Callable[[Any], bool],
         *,
         alone: bool = False,
     ) -> Any:
         """As `Machine.answer`."""
         if self._is_changed:
             return ask(self)
-        return self._trace.answer(ask, key, alike, alone)
+        return self._trace.answer(Question(ask, key, alike, best), alone)
 
     def why_unread(self, fact: str) -> Unread:
         """As `Machine.why_unread`."""
@@ -611,8 +611,9 @@ def _regions(
     layered: Layered | None,
 ) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
     """Parts of a set whose machines have the same findings."""
+    among = population.kinds_of(bits)
     while bits:
-        trace = Trace(population, lowest(bits))
+        trace = Trace(population, lowest(bits), among=among)
         along = None
         if layered is None:
             findings = find(trace.view)
@@ -632,8 +633,6 @@ def _regions(
         yield findings, region, trace
 
 
-# of a machine with one accelerator, what is free of it
-_FREE = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region, at most twice as many
 _MOST_TRIED = 6
 # fewer machines are as quickly judged by the layers that they hold
@@ -641,8 +640,8 @@ _WORTH_IT = 8
 
 
 class _Layers:
-    """Machines with one accelerator that holds some layers, from the least that is free of it to
-    the most, with the same findings.
+    """Machines with one accelerator that holds some layers, or with several alike, from the least
+    that is free of each to the most, with the same findings.
 
     More that is free of it moves layers there, one after the other; then less RAM is needed, and
     the time of a token changes in one direction, for it is the sum of the layers' times. So where
@@ -663,65 +662,100 @@ class _Layers:
         self._said = layout, _codes(findings)
         self._bandwidths: tuple[int | None, ...] = (None,)
         self._failing: Trace | None = None
+        self._slots: tuple[Slot, ...] = ()
         self.is_wide = False
 
     def region(self, bits: int) -> int:
         """Machines of a set with these findings, and `is_wide`; 0 where they cannot be told so."""
         population, trace = self._population, self._trace
         kind = population.kinds[trace.kind]
-        if _FREE not in kind.columns or len(kind.bare.accelerators or ()) != 1:
+        self._slots = _free_of(kind)
+        if not self._slots:
             return 0
-        region = trace.region(but=_FREE) & bits
+        region = trace.region(but=self._slots) & bits
         if (region & ~trace.region()).bit_count() < _WORTH_IT:
             return 0
         if trace.reads_bandwidth:
-            ends = population.ends(region, BANDWIDTH)
+            ends = population.ends(region, BANDWIDTH, trace.kinds)
             self._bandwidths = tuple(dict.fromkeys(map(population.bandwidth_of, ends)))
-        cut = population.cut(((_FREE, 1),))
-        own = population.value_of(trace.number, _FREE)
-        lowest_free = population.value_of(population.ends(region, _FREE)[0], _FREE)
-        alike = self._corners(lowest_free)
+        own = [population.value_of(trace.number, slot) for slot in self._slots]
+        least = self._free_in(region)[0]
+        alike = self._corners(least)
         if alike is None:
-            lowest_free, alike = own, self._corners(own)
+            least, alike = own, self._corners(own)
         if alike is None:
             return 0
-        region &= alike & cut.at_least(lowest_free)
+        region &= alike
+        for slot, free in zip(self._slots, least, strict=True):
+            region &= population.cut(((slot, 1),)).at_least(free)
+        return self._up_to_most(region, own)
+
+    def _up_to_most(self, region: int, own: Sequence[int]) -> int:
+        """Those of a region, whose machines with the least free are like this one, up to the most
+        free that is like it too; 0 where that is not found soon.
+        """
         for _ in range(_MOST_TRIED):
-            if not region >> trace.number & 1:
+            if not region >> self._trace.number & 1:
                 return 0
-            most_free = population.value_of(population.ends(region, _FREE)[1], _FREE)
-            alike = self._corners(most_free)
+            most = self._free_in(region)[1]
+            alike = self._corners(most)
             if alike is not None:
                 self.is_wide = True
-                return region & alike | 1 << trace.number
-            region &= ~cut.at_least(self._next_limit(own, most_free))
+                return region & alike | 1 << self._trace.number
+            limit = self._next_limit(max(own), max(most))
+            for slot in self._slots:
+                region &= ~self._population.cut(((slot, 1),)).at_least(limit)
         return 0
+
+    def _free_in(self, region: int) -> tuple[list[int], list[int]]:
+        """The least and the most that is free of each accelerator."""
+        population = self._population
+        both: tuple[list[int], list[int]] = [], []
+        for slot in self._slots:
+            ends = population.ends(region, slot, self._trace.kinds)
+            for values, number in zip(both, ends, strict=True):
+                values.append(population.value_of(number, slot))
+        return both
 
     def _next_limit(self, own: int, failed: int) -> int:
         """Below what is free of a machine that has other findings: where those begin, else half
         of the way.
         """
-        begins = self._failing.bounds_of(_FREE)[0] if self._failing is not None else None
         half = (own + failed) // 2 + 1
+        if self._failing is None or len(self._slots) > 1:
+            return half
+        begins = self._failing.bounds_of(self._slots[0])[0]
         return begins if begins is not None and half < begins <= failed else half
 
-    def _corners(self, free: int) -> int | None:
+    def _corners(self, free: Sequence[int]) -> int | None:
         """The machines that answer as those with that much free, the least and the most bandwidth,
         but for what is free; None where one of these two has other findings.
         """
         alike = -1
         for bandwidth in self._bandwidths:
-            instead: dict[Slot, int] = {_FREE: free}
+            instead: dict[Slot, int] = dict(zip(self._slots, free, strict=True))
             if bandwidth is not None:
                 instead[BANDWIDTH] = bandwidth
-            trace = Trace(self._population, self._trace.number, instead)
+            trace = Trace(self._population, self._trace.number, instead, self._trace.kinds)
             findings, layout = self._layered(trace.view)
             is_same = (layout, _codes(findings)) == self._said
             if not is_same or trace.reads_bandwidth != self._trace.reads_bandwidth:
                 self._failing = trace
                 return None
-            alike &= trace.region(but=_FREE)
+            alike &= trace.region(but=self._slots)
         return alike
+
+
+def _free_of(kind: Kind) -> tuple[Slot, ...]:
+    """What is free of each accelerator, where there is one, or all are alike: then layers may move
+    from one to the other, and take as long there. () else.
+    """
+    cards = kind.template.accelerators or ()
+    slots = tuple(("accelerators", str(place), "memory_free_bytes") for place in range(len(cards)))
+    if not cards or any(slot not in kind.columns for slot in slots):
+        return ()
+    alike = {card.replace(memory_free_bytes=0, driver=None) for card in cards}
+    return slots if len(alike) == 1 and (len(cards) == 1 or not cards[0].is_part) else ()
 
 
 def _codes(findings: Sequence[Finding]) -> list[tuple[str, str, Outcome]]:
@@ -743,13 +777,14 @@ def _along_bandwidth(
     those of two machines are the same, so are those of all that differ from both in nothing but a
     bandwidth between theirs.
     """
-    slowest, fastest = population.ends(region, BANDWIDTH)
+    every = (1 << len(population.kinds)) - 1
+    slowest, fastest = population.ends(region, BANDWIDTH, every)
     if slowest != number:
         findings, alike = _asked(population, find, slowest)
         region &= alike
         if not region & ~(1 << slowest):
             return findings, 1 << slowest
-        fastest = population.ends(region, BANDWIDTH)[1]
+        fastest = population.ends(region, BANDWIDTH, every)[1]
     signature, own = signature_of(findings), 1 << slowest
     others, alike = _asked(population, find, fastest)
     if signature_of(others) != signature:

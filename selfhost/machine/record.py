@@ -290,13 +290,15 @@ class Machine(Record):
         ask: Callable[[Machine], Any],
         key: Callable[[Machine], tuple[bool, Any]],
         alike: Callable[[Any], Any],
+        best: Callable[[Any], bool],
         *,
         alone: bool = False,
     ) -> Any:
         """What `ask` gives of this machine. One that stands in for many asks it of each kind of
         them: `key` gives all that the answer depends on beside the machine, after whether that
         holds what it depends on of the machine, too; where `alike` gives the same of two answers,
-        nobody looks at more of them. `alone`: few other kinds would be asked the same.
+        nobody looks at more of them. `best`: a machine that is the same but with faster memory has
+        that answer, too. `alone`: few other kinds would be asked the same.
         """
         return ask(self)
 

@@ -492,7 +492,10 @@ def parts_of(question: Question) -> tuple[Part, ...]:
         return Part(find=lambda _: about), runtime
     return (
         Part(find=lambda _: about),
-        Part(find=lambda machine: (_disk(question, needs, machine),)),
+        Part(
+            find=lambda machine: (_disk(question, needs, machine),),
+            key=_disk_key(question, needs),
+        ),
         Part(
             find=lambda machine: _placed(question, needs, machine)[0],
             accelerators=True,
@@ -511,6 +514,21 @@ def parts_of(question: Question) -> tuple[Part, ...]:
             key=("cpu", needs.cpu, question.runtime),
         ),
         runtime,
+    )
+
+
+def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
+    """All that `_disk` reads of the question; None where some of the files lie on the machine."""
+    if question.here is not None:
+        return None
+    return (
+        "disk",
+        question.runtime.store if question.runtime else None,
+        question.missing_bytes,
+        needs.download_bytes,
+        needs.disk_bytes,
+        needs.largest_file_bytes,
+        needs.unknown,
     )
 
 
@@ -725,7 +743,8 @@ def _pace(
     paced: tuple[Speed | None, Finding | None] = machine.answer(
         lambda each: _paced(question, placed, each),
         lambda each: _pace_key(question, placed, each),
-        _said_of_pace,
+        _said_of_split_pace if _is_rare(placed) else _said_of_pace,
+        _is_comfortable,
         alone=_is_rare(placed),
     )
     return paced
@@ -793,13 +812,26 @@ def _layers_shared_out(question: Question) -> int | None:
 
 
 def _said_of_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
-    """All of a pace that what is found depends on: see `_layout`."""
+    """All of a pace that what is found depends on."""
     pace, finding = paced
+    is_told = pace is not None and pace.decode is not None
+    return None if finding is None else (finding.code, finding.outcome), is_told
+
+
+def _said_of_split_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
+    """As `_said_of_pace`, with what `_layout` asks."""
+    pace, _ = paced
     decode = None if pace is None else pace.decode
-    return (
-        None if finding is None else (finding.code, finding.outcome),
-        None if decode is None else decode.low < decode.likely < decode.high,
-    )
+    is_in_order = decode is not None and decode.low < decode.likely < decode.high
+    return *_said_of_pace(paced), is_in_order
+
+
+def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether a faster machine would be told nothing better."""
+    pace, finding = paced
+    if finding is None or pace is None or pace.decode is None:
+        return False
+    return finding.outcome is Outcome.PASS or finding.code == "speed-assumed"
 
 
 def _paced(
@@ -983,6 +1015,7 @@ def _faster_there(
             tuple(_pace_key(question, way, each) for way in (there, here)),
         ),
         lambda answer: answer[1],
+        lambda answer: not answer[1],
         alone=_is_rare(here),
     )
     return compared

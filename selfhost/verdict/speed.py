@@ -10,6 +10,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -196,16 +197,16 @@ def predict(
         return Speed(decode=None, prompt=None, how=reason)
     if depth_tokens is None:
         depth_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
-    step = Step(
-        architecture=architecture,
-        read_bytes=FrozenDict(read_bytes),
-        operations=operations,
-        depth_tokens=depth_tokens,
-        foreign=None if runtime in (None, *_SAME_RULES) else runtime,
+    step = _step(
+        architecture,
+        FrozenDict(read_bytes),
+        operations,
+        depth_tokens,
+        None if runtime in (None, *_SAME_RULES) else runtime,
     )
     context = max(context_tokens or 0, depth_tokens)
     if offloaded:
-        step = step.replace(launched_share=operations_share)
+        step = _launched(step, operations_share)
         if at_once and len(offloaded) > 1:
             return _tensor_parallel(machine, step, context, offloaded)
         return _with_accelerators(machine, step, context, offloaded, experts_apart=experts_apart)
@@ -213,6 +214,29 @@ def predict(
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
     return _on_processor(machine, shared, step, context)
+
+
+# of one model on many machines the step is the same
+@lru_cache(maxsize=256)
+def _step(
+    architecture: Architecture | None,
+    read_bytes: FrozenDict,
+    operations: int | None,
+    depth_tokens: float,
+    foreign: str | None,
+) -> Step:
+    return Step(
+        architecture=architecture,
+        read_bytes=read_bytes,
+        operations=operations,
+        depth_tokens=depth_tokens,
+        foreign=foreign,
+    )
+
+
+@lru_cache(maxsize=256)
+def _launched(step: Step, share: float) -> Step:
+    return step.replace(launched_share=share)
 
 
 def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
@@ -706,7 +730,9 @@ def _times_as_long(
 _Read = tuple[int, Iterable[tuple[int, float]], Iterable[tuple[int, float]]]
 
 
-def _rated(read_bytes: Mapping[str, int]) -> _Read:
+@lru_cache(maxsize=256)
+def _rated(step: Step) -> _Read:
+    read_bytes = step.read_bytes
     unpacked = [
         (size, UNPACKED_PER_SECOND[name])
         for name, size in read_bytes.items()
@@ -733,9 +759,9 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     threads = threads_of(machine)
-    read = _rated(step.read_bytes)
+    read, attention_flops = _rated(step), step.attention_flops
     return [
-        _seconds(step, read, operations, rate, threads * core, kept)
+        _seconds(step, read, operations, rate, threads * core, attention_flops, kept)
         for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             kind_of(machine).cores,
@@ -752,6 +778,7 @@ def _seconds(
     operations: int,
     rate: float,
     threads: float,
+    attention_flops: float,
     kept_bytes: float = 0.0,
 ) -> float:
     """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
@@ -767,7 +794,7 @@ def _seconds(
     if step.architecture is not None:
         taken += step.architecture.layers * LAYER_CORE_SECONDS / threads
         taken += operations * MEETING_SECONDS
-        taken += step.attention_flops / (ATTENTION_FLOPS * threads)
+        taken += attention_flops / (ATTENTION_FLOPS * threads)
     return taken
 
 

@@ -27,7 +27,7 @@ from ._facts import (
     volume_of,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -64,15 +64,15 @@ class AnsibleAnswers(Answers):
             members.get("unreachable") is True or members.get("failed") is True
         )
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path == ("ansible_facts",) and isinstance(value, Mapping):
-            yield Found(_record(value, file))
+            yield RecordOrFault(_record(value, file))
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("unreachable") is True or members.get("failed") is True:
-            yield Found(fault="Ansible did not reach this host, or its setup failed")
+            yield RecordOrFault(fault="Ansible did not reach this host, or its setup failed")
         elif any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")):
-            yield Found(_record(members, file))
+            yield RecordOrFault(_record(members, file))
 
 
 READER = AnsibleAnswers

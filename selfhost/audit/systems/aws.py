@@ -27,7 +27,7 @@ from ._facts import (
     put_disks,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -59,13 +59,13 @@ class AwsAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return "InstanceTypes" in members or ("InstanceType" in members and "MemoryInfo" in members)
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path == _TYPE and isinstance(value, Mapping):
-            yield Found(_record(value))
+            yield RecordOrFault(_record(value))
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if "InstanceType" in members:
-            yield Found(_record(members))
+            yield RecordOrFault(_record(members))
 
 
 READER = AwsAnswers

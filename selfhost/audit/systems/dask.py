@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, put_accelerators
 from ._facts import RECORD_IT, Facts, cores, entry, machine_name, memory, plain, whole
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -36,9 +36,9 @@ class DaskAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return members.get("type") == "Scheduler" and "workers" in members
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path[0] == "workers" and isinstance(value, Mapping):
-            yield Found(_record(value))
+            yield RecordOrFault(_record(value))
 
 
 READER = DaskAnswers

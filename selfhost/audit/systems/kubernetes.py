@@ -25,7 +25,7 @@ from ._facts import (
     quantity,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -75,7 +75,7 @@ class KubernetesAnswers(Answers):
             or _are_labels(members)
         )
 
-    def part(self, path: Path, value: Any, file: str) -> tuple[Found, ...]:
+    def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
         if path != _ITEM:
             return ()
         if entry(value, "kind") == "ResourceSlice":
@@ -84,7 +84,7 @@ class KubernetesAnswers(Answers):
             self._add_node(value, file)
         return ()
 
-    def whole(self, members: Mapping[str, Any], file: str) -> tuple[Found, ...]:
+    def whole(self, members: Mapping[str, Any], file: str) -> tuple[RecordOrFault, ...]:
         if members.get("kind") == "ResourceSlice":
             self._add_slice(members, file)
         elif _is_node(members):
@@ -99,7 +99,7 @@ class KubernetesAnswers(Answers):
         kept = {node for node, own in self._file_of_slices.items() if own != file}
         self._pools = {key: pool for key, pool in self._pools.items() if key[0] in kept}
 
-    def rest(self) -> Iterator[tuple[str, Found]]:
+    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         devices = self._devices()
         self._nodes.reverse()
         while self._nodes:
@@ -108,7 +108,7 @@ class KubernetesAnswers(Answers):
             if own is not None:
                 machine.unshare()
                 _put_devices(machine, own)
-            yield file, Found(machine.record(name, kept))
+            yield file, RecordOrFault(machine.record(name, kept))
         for name, kinds in devices.items():
             machine = Facts()
             _put_devices(machine, kinds)
@@ -117,7 +117,7 @@ class KubernetesAnswers(Answers):
                 "a ResourceSlice tells of devices, not of their node",
                 "read the nodes too: `kubectl get nodes,resourceslices -o json`",
             )
-            yield self._file_of_slices[name], Found(machine.record(machine_name(name), {}))
+            yield self._file_of_slices[name], RecordOrFault(machine.record(machine_name(name), {}))
 
     def _add_node(self, node: Mapping[str, Any], file: str) -> None:
         all_labels = _labels_of(node)

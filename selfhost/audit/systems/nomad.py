@@ -25,7 +25,7 @@ from ._facts import (
     put_disks,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -49,11 +49,11 @@ class NomadAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return "SchedulingEligibility" in members or entry(members, "NodeResources") is not None
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if isinstance(members.get("Attributes"), Mapping):
-            yield Found(_record(members, members["Attributes"]))
+            yield RecordOrFault(_record(members, members["Attributes"]))
         else:
-            yield Found(
+            yield RecordOrFault(
                 fault="is a node of Nomad's list, which leaves its attributes out",
                 remedy="ask for each node: `nomad node status -json ID`",
             )

@@ -29,7 +29,7 @@ from ._facts import (
     volume_of,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -124,7 +124,7 @@ class PrometheusAnswers(Answers):
         is_answer = "data" in members and members.get("status") == "success"
         return is_answer or "errorType" in members or any(map(_QUERY.fullmatch, members))
 
-    def part(self, path: Path, value: Any, file: str) -> tuple[Found, ...]:
+    def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
         series = entry(value, "metric")
         if path[-3:] == _RESULT and isinstance(series, Mapping):
             sample = value.get("value")
@@ -138,19 +138,21 @@ class PrometheusAnswers(Answers):
                     self._add(file, instance, series, sample[1], query, sample[0])
         return ()
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if "errorType" in members:
-            yield Found(fault="is an error of Prometheus, not an answer", remedy=self.command)
+            yield RecordOrFault(
+                fault="is an error of Prometheus, not an answer", remedy=self.command
+            )
 
     def claims_text(self, start: str) -> bool:
         return re.match(r"(?:# (?:HELP|TYPE) |node_|DCGM_)", start.lstrip()) is not None
 
-    def line(self, text: str, file: str, number: int) -> tuple[Found, ...]:
+    def line(self, text: str, file: str, number: int) -> tuple[RecordOrFault, ...]:
         if text.startswith("#") or not text.strip():
             return ()
         match = _SAMPLE.fullmatch(text.strip()[:100_000])
         if match is None:
-            return (Found(fault="is no line of Prometheus' text format"),)
+            return (RecordOrFault(fault="is no line of Prometheus' text format"),)
         series = {
             key: re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
             for key, value in _LABEL.findall(match[2] or "")
@@ -158,17 +160,17 @@ class PrometheusAnswers(Answers):
         self._add(file, "", {**series, "__name__": match[1]}, match[3], "", None)
         return ()
 
-    def text_end(self, file: str) -> Iterator[Found]:
+    def text_end(self, file: str) -> Iterator[RecordOrFault]:
         # an exporter's text is of one machine, that of its file
         for instance in [key for key in self._hosts if key == f"{file}\n"]:
             host = self._hosts.pop(instance)
-            yield Found(_record(host, _name(host, "")))
+            yield RecordOrFault(_record(host, _name(host, "")))
 
     def forget(self, file: str) -> None:
         super().forget(file)
         self._hosts = {key: host for key, host in self._hosts.items() if host.file != file}
 
-    def rest(self) -> Iterator[tuple[str, Found]]:
+    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         hosts, self._hosts = self._hosts, {}
         _join_cards(hosts)
         names: dict[str, int] = {}
@@ -177,7 +179,7 @@ class PrometheusAnswers(Answers):
             if name is not None:
                 names[name] = names.get(name, 0) + 1
                 name = name if names[name] == 1 else f"{name}#{names[name]}"
-            yield host.file, Found(_record(host, name))
+            yield host.file, RecordOrFault(_record(host, name))
 
     def _add(
         self, file: str, instance: str, series: Mapping[str, Any], value: Any, query: str, at: Any

@@ -24,7 +24,7 @@ from ._facts import (
     volume_of,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -49,12 +49,12 @@ class PuppetAnswers(Answers):
             return True
         return "facterversion" in members or entry(members, "memory", "system") is not None
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         of_database = members.get("facts")
         if isinstance(of_database, Mapping):
-            yield Found(_record(of_database, members.get("certname")))
+            yield RecordOrFault(_record(of_database, members.get("certname")))
         else:
-            yield Found(_record(members, None))
+            yield RecordOrFault(_record(members, None))
 
 
 READER = PuppetAnswers

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, by_word, number_of, put_accelerators
 from ._facts import RECORD_IT, Facts, cores, entry, labels, machine_name, memory, of_classes, plain
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -32,11 +32,13 @@ class RayAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return _identity(members) is not None and _resources(members) is not None
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("Alive") is False or members.get("state") == "DEAD":
-            yield Found(fault="is a node that Ray calls dead", remedy="leave dead nodes out")
+            yield RecordOrFault(
+                fault="is a node that Ray calls dead", remedy="leave dead nodes out"
+            )
         elif (resources := _resources(members)) is not None:
-            yield Found(_record(members, resources))
+            yield RecordOrFault(_record(members, resources))
 
 
 READER = RayAnswers

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from ...core import units
 from ._accelerators import Kind, put_accelerators
 from ._facts import Facts, cores, labels, machine_name, memory, plain
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -41,16 +41,16 @@ class SaltAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return _are_grains(members)
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if _are_grains(value):
-            yield Found(_record(value, path[0]))
+            yield RecordOrFault(_record(value, path[0]))
         elif len(path) == 1:
             minion = plain(path[0], 60)
-            yield Found(fault=f"holds no grains of {minion}: it did not answer")
+            yield RecordOrFault(fault=f"holds no grains of {minion}: it did not answer")
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if _are_grains(members):
-            yield Found(_record(members, None))
+            yield RecordOrFault(_record(members, None))
 
 
 READER = SaltAnswers

@@ -23,7 +23,7 @@ from ._facts import (
     plain,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -77,9 +77,9 @@ class SlurmAnswers(Answers):
             or entry(members, "meta", "slurm") is not None
         )
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path == _NODE and isinstance(value, Mapping):
-            yield Found(_record(value))
+            yield RecordOrFault(_record(value))
         elif path == _GROUP:
             self._add_group(value, file)
 
@@ -88,15 +88,15 @@ class SlurmAnswers(Answers):
         self._fields = {}
         self._groups = {name: group for name, group in self._groups.items() if group[0] != file}
 
-    def rest(self) -> Iterator[tuple[str, Found]]:
+    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         for file, node in self._groups.values():
-            yield file, Found(_record(node))
+            yield file, RecordOrFault(_record(node))
         self._groups = {}
 
     def claims_text(self, start: str) -> bool:
         return start.lstrip().startswith("NodeName=")
 
-    def line(self, text: str, file: str, number: int) -> Iterator[Found]:
+    def line(self, text: str, file: str, number: int) -> Iterator[RecordOrFault]:
         """Lines of one node follow each other; with `-o` there is one."""
         if text.lstrip().startswith("NodeName=") or not text.strip():
             yield from self.text_end(file)
@@ -107,12 +107,12 @@ class SlurmAnswers(Answers):
             if match[1] in _KEYS:
                 self._fields[_KEYS[match[1]]] = text[match.end() : end].strip()
 
-    def text_end(self, file: str) -> Iterator[Found]:
+    def text_end(self, file: str) -> Iterator[RecordOrFault]:
         fields, self._fields = self._fields, {}
         if "name" in fields:
-            yield Found(_record(fields), line=self._line)
+            yield RecordOrFault(_record(fields), line=self._line)
         elif fields:
-            yield Found(fault="has fields of a node without its NodeName")
+            yield RecordOrFault(fault="has fields of a node without its NodeName")
 
     def _add_group(self, group: Any, file: str) -> None:
         """Nodes of a group are alike where least and most are the same; else the least counts. A
