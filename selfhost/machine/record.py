@@ -143,6 +143,11 @@ class Disk(Record):
         return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
 
 
+# how the source of a measured or glanced bandwidth ends where it is one end of what is there
+AT_LEAST = "busy, so a lower bound"
+AT_MOST = "the caches may have answered, so an upper bound"
+
+
 class Accelerator(Record):
     """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so
     it may. Every Apple GPU does.

@@ -19,6 +19,7 @@ from .words import (
     download_of,
     memory_of,
     on_machine,
+    pace_cell,
     planned_words,
     say,
 )
@@ -133,7 +134,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
         pace = row.speed.decode if row.speed is not None else None
         texts = [
             memory_words(row),
-            f"~{units.pace(pace.likely, pace.likely)}" if pace is not None else "-",
+            pace_cell(pace),
             download_of(row),
             license_words(row.model),
         ]

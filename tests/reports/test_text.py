@@ -385,11 +385,25 @@ def test_a_wide_range_is_called_a_guess() -> None:
     narrow = samples.local()
     assert "--measure" not in plain(check_text.check_document([narrow]))
     wide = narrow.replace(
-        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess")
+        speed=Speed(decode=PaceRange(low=4.0, likely=8.0, high=11.0), prompt=None, how="a guess")
     )
     assert re.search(
-        r"~8\.0 tokens/s.* 3\.0-20, a guess: --measure", plain(check_text.check_document([wide]))
+        r"~8\.0 tokens/s.* 4\.0-11, a guess: --measure", plain(check_text.check_document([wide]))
     )
+
+
+def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
+    """Ends that are more than three times apart are told instead of a figure between them."""
+    speed = Speed(decode=PaceRange(low=0.6, likely=3.8, high=13.0), prompt=None, how="a guess")
+    unsure = samples.local().replace(speed=speed)
+    text = plain(check_text.check_document([unsure]))
+    assert "somewhere between 0.6 and 13 tokens/s; run with --measure" in text
+    assert "0.6-13 tokens/s" in text
+    several = plain(check_text.check_document([unsure, samples.api()]))
+    assert "0.6-13" in several
+    compared = plain(compare_text.compare_document([unsure, samples.api()]))
+    for told in (text, several, compared, repr(unsure), unsure.summary):
+        assert "3.8" not in told, told
 
 
 def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
@@ -748,7 +762,7 @@ def test_columns_stay_aligned_in_a_pipe() -> None:
     """Without a width nothing is cut or wrapped, and a column starts at the same place in every row."""
     lines = plain(check_text.check_document([samples.api()])).splitlines()
     start = next(line.index("41.2 of") for line in lines if line.startswith("  memory "))
-    for row in ("41.2 of 22.9 GiB", "42.5 of 181 GB", "~0.6 tokens/s", "llama-3.3  "):
+    for row in ("41.2 of 22.9 GiB", "42.5 of 181 GB", "0.08-1.6 tokens/s", "llama-3.3  "):
         assert any(line.startswith("  ") and line[start:].startswith(row) for line in lines)
     for finding in samples.api().findings:
         if finding.outcome is Outcome.FAIL:
