@@ -21,10 +21,11 @@ from ..tensors import ArchitectureRow, checkpoint_tensors
 from .recurrent import Moment, scans
 
 MIB = 1 << 20
+MEASURED_WITH = "torch 2.13.0 (CPU build) and transformers 5.23.0"
 # resident after a first short answer, less the weights that were read: 357 to 373 MiB over all
 # dense models, types and 1 or 2 threads; 10 to 16 MiB more after a longer prompt, however small its
 # arrays; 351 where the first answer was the only one
-_OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
+PROGRAM_BYTES = (369 * MIB, 350 * MIB, 385 * MIB)
 # what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its
 # lengths, up to 0.8 with what prepares it; nothing in float16), and for how many at most
 # (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
@@ -108,7 +109,7 @@ def overhead(
     number: as many as there are among twice the average of an expert, one for each of them, half
     and double that at the ends.
     """
-    likely, low, high = _OVERHEAD
+    likely, low, high = PROGRAM_BYTES
     line = f"{low // MIB:,} to {high // MIB:,} MiB were seen"
     for group in architecture.feed_forward if width == 2 else ():
         if group.experts and not row.torch_reads_all:
