@@ -279,12 +279,7 @@ def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
             if not slash:
                 candidate = _find(base, catalogue)
             else:
-                # the whole name of the original: an alias may mean another model there, as with
-                # conversions
-                whole = canonical(f"{owner}/{base}")
-                candidate = _look_up(whole, ("repositories",), base, catalogue) or _of_original(
-                    base, owner, form, catalogue
-                )
+                candidate = _of_original(base, owner, form, catalogue)
         except UnknownModelError:
             return None
         if candidate is not None and not catalogue.is_closed(candidate[0]):
@@ -293,9 +288,15 @@ def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
 
 
 def _of_original(base: str, owner: str, form: Form, catalogue: Catalogue) -> _Found | None:
-    """The model that a conversion was made of. A form that others make is evidence enough; of
-    files that hold the weights as they are, only an account that publishes no others.
+    """The model that a conversion was made of, by its whole name: an alias may mean another model
+    there. A form that others make is evidence enough; of files that hold the weights as they are,
+    only an account that publishes no others.
     """
+    # some publishers write the type of the original, too
+    for whole in (f"{owner}/{base}", f"{owner}/{base}-BF16"):
+        own = _look_up(canonical(whole), ("repositories",), base, catalogue)
+        if own is not None:
+            return own
     if form.is_container and owner.lower() not in _CONVERTERS:
         return None
     account, _, rest = base.partition("_")
