@@ -632,6 +632,8 @@ def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _U
     if quantization and workload.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization, runtime=runtime)
+    elif resolved.runtime and workload.runtime is None and workload.quantization is None:
+        workload = workload.replace(runtime=resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
     tag = (
         typed

@@ -46,6 +46,8 @@ CONVERTERS = (
     "second-state",
     "mradermacher",
     "NousResearch",
+    "city96",
+    "QuantStack",
 )
 _CONVERTERS = frozenset(name.lower() for name in CONVERTERS)
 
@@ -196,7 +198,11 @@ def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
         candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
     if candidate is not None:
         return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
-    return _in_file(name, catalogue) or _in_form(name, quantization, catalogue)
+    return (
+        _in_file(name, catalogue)
+        or _in_form(name, quantization, catalogue)
+        or _of_speech(name, catalogue)
+    )
 
 
 def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -216,6 +222,31 @@ def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
         if candidate is not None and form.runtime is None and form.is_sized:
             return _in(form, candidate)
     return None
+
+
+# files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
+_GGML = r"(?i)ggml-(.+?)(?:-(q[458]_[01]))?\.bin"
+_CTRANSLATE2 = r"(?i)faster-(?:distil-)?whisper-.+"
+
+
+def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
+    """A Whisper in the files of another program, as these name it."""
+    rest = name.rpartition("/")[2]
+    file = re.fullmatch(_GGML, rest)
+    if file is not None:
+        candidate = _find(f"whisper-{file[1]}", catalogue)
+        runtime, quantization = "whisper.cpp", (file[2] or "f16").upper()
+    elif re.fullmatch(_CTRANSLATE2, rest):
+        candidate = _find(re.sub(r"(?i)^faster-|-ct2$", "", rest), catalogue)
+        # computed in what the machine is fast at, whatever the file holds
+        runtime, quantization = "faster-whisper", None
+    else:
+        return None
+    if candidate is None:
+        return None
+    return Resolution(
+        spec_id=candidate[0], quantization=quantization, runtime=runtime, notes=candidate[1]
+    )
 
 
 def _in(form: Form, candidate: _Found) -> Resolution:
@@ -248,12 +279,7 @@ def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
             if not slash:
                 candidate = _find(base, catalogue)
             else:
-                # the whole name of the original: an alias may mean another model there, as with
-                # conversions
-                whole = canonical(f"{owner}/{base}")
-                candidate = _look_up(whole, ("repositories",), base, catalogue) or _of_original(
-                    base, owner, form, catalogue
-                )
+                candidate = _of_original(base, owner, form, catalogue)
         except UnknownModelError:
             return None
         if candidate is not None and not catalogue.is_closed(candidate[0]):
@@ -262,9 +288,15 @@ def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
 
 
 def _of_original(base: str, owner: str, form: Form, catalogue: Catalogue) -> _Found | None:
-    """The model that a conversion was made of. A form that others make is evidence enough; of
-    files that hold the weights as they are, only an account that publishes no others.
+    """The model that a conversion was made of, by its whole name: an alias may mean another model
+    there. A form that others make is evidence enough; of files that hold the weights as they are,
+    only an account that publishes no others.
     """
+    # some publishers write the type of the original, too
+    for whole in (f"{owner}/{base}", f"{owner}/{base}-BF16"):
+        own = _look_up(canonical(whole), ("repositories",), base, catalogue)
+        if own is not None:
+            return own
     if form.is_container and owner.lower() not in _CONVERTERS:
         return None
     account, _, rest = base.partition("_")
@@ -513,7 +545,8 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     known.
     """
     key = canonical(name)
-    facts = catalogue.common_tables("things", "thing").get(key, ("", None))[1]
+    things = catalogue.common_tables("things", "thing")
+    facts = (things.get(key) or things.get(canonical(name.rpartition("/")[2])) or ("", None))[1]
     if facts is not None:
         return _no_model(typed, facts, catalogue)
     message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
@@ -771,22 +804,31 @@ def _alike_in_size(shape: str, catalogue: Catalogue) -> tuple[Outline, ...]:
     """The open models whose ids end in that version and size, if they need alike; a number in
     front of a size with an active size may be the version of another family.
     """
+    if shape.count("-") > 2 and (same := _open_models(shape, in_full=True, catalogue=catalogue)):
+        return same
     numbers = shape.split("-")
-    ends = [shape] if shape.count("-") > 2 else []
     while "a" in numbers and numbers[1].isdigit():
         del numbers[0]
-        ends.append("-".join(numbers))
-    for end in ends:
-        same = tuple(
-            outline
-            for outline in catalogue.outlines()
-            if not outline.closed
-            and outline.parameters_total is not None
-            and canonical(outline.id).endswith(end)
-        )
-        if len({(outline.parameters_total, outline.parameters_active) for outline in same}) == 1:
+        if same := _open_models("-".join(numbers), in_full=False, catalogue=catalogue):
             return same
     return ()
+
+
+def _open_models(end: str, *, in_full: bool, catalogue: Catalogue) -> tuple[Outline, ...]:
+    """Those whose ids end so, or with `in_full` are so behind the family's name, where they need
+    alike; else none.
+    """
+    same = tuple(
+        outline
+        for outline in catalogue.outlines()
+        if not outline.closed
+        and outline.parameters_total is not None
+        and (outline.tuned_from is None or outline.tuned_from not in catalogue)
+        and (name := canonical(outline.id)).endswith(f"-{end}")
+        and (not in_full or name.partition("-")[2] == end)
+    )
+    sizes = {(outline.parameters_total, outline.parameters_active) for outline in same}
+    return same if len(sizes) == 1 else ()
 
 
 def _original(run: str, count: int, catalogue: Catalogue) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.each import each
+from helpers.paths import TESTS
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import CONVERTERS, complete, id_of, is_path, resolve
@@ -20,6 +22,7 @@ from selfhost.core.spelling import canonical
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()
+PUBLIC_NAMES = TESTS / "names" / "public_names.toml"
 
 MISTRAL = "mistral-7b-instruct-v0.3"
 LLAMA = "llama-3.1-8b-instruct"
@@ -187,6 +190,46 @@ IN_OLLAMA = [
     ("mistral", MISTRAL, MISTRAL),
     ("codestral", "codestral-22b-v0.1", "codestral-22b-v0.1"),
 ]
+
+
+def answer_to(name: str) -> tuple[str, ...]:
+    """What public_names.toml says of a name: id, quantization and runtime; the command; what it is; nothing."""
+    try:
+        resolution = resolve(name, CATALOGUE)
+    except NotAModelError as error:
+        return (error.kind,)
+    except UnknownModelError as error:
+        command = re.search(r"selfhost check (?!\./)[^N].*", error.remedy or "")
+        return (command[0],) if command else ()
+    return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
+
+
+@pytest.mark.parametrize("group", ["reports", "kinds"])
+def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
+    """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
+    names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
+    right: dict[str, tuple[str, ...]] = {}
+    for kind in ("resolves", "leads", "things"):
+        for part in names.get(kind, ()):
+            assert part["why"]
+            right |= {name: tuple(answer) for name, *answer in part["names"]}
+    for part in names["unknown"]:
+        right |= dict.fromkeys(part["names"], ())
+    misses = [
+        f"{name}: {' '.join(answer) or 'unknown'}, not {' '.join(right[name]) or 'unknown'}"
+        for name in right
+        if (answer := answer_to(name)) != right[name]
+    ]
+    assert not misses, "\n".join(misses)
+
+
+def test_four_of_five_names_in_public_reports_are_models() -> None:
+    """What people report is what they type: few of it leads nowhere."""
+    names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))["reports"]
+    counts = {kind: sum(len(part["names"]) for part in names[kind]) for kind in names}
+    total = sum(counts.values())
+    assert counts["resolves"] >= 0.8 * total
+    assert counts["unknown"] <= 0.05 * total
 
 
 @pytest.mark.parametrize(("name", "meant", "loaded"), IN_OLLAMA)

@@ -497,6 +497,7 @@ def test_scaled_context_is_documented(id: str) -> None:
 # made of Qwen 2 and 3, Mistral and Llama, which look back alone
 CAUSAL_EMBEDDERS = (
     "e5-mistral",
+    "harrier-oss",
     "jina-embeddings-v5-text-small",
     "jina-reranker-v3",
     "mxbai-rerank-base-v2",
@@ -504,6 +505,7 @@ CAUSAL_EMBEDDERS = (
     "nomic-embed-code",
     "qwen3-embedding",
     "qwen3-reranker",
+    "sfr-embedding-mistral",
 )
 
 
