@@ -271,7 +271,7 @@ def test_count_says_what_the_sizes_rest_on(specs: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "two or more sources" in printed
     text_row = next(line for line in printed.splitlines() if line.startswith("text"))
-    assert text_row.split() == ["text", "3", "2", "0", "1"]
+    assert text_row.split() == ["text", "3", "2", "0", "0", "1"]
     assert "3 open, 0 closed, 3 in all" in printed
 
 

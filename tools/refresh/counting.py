@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import MODALITIES, ModelSpec
+
+from .statements import in_order
 
 # tables whose facts decide what a model takes
 SIZES = ("architecture", "parameters", "components", "embedding", "needs", "files")
@@ -29,7 +32,7 @@ _OWN_ARITHMETIC = "built without weights"
 _LIBRARY = re.compile(r"(?:transformers|diffusers) \d")
 # one project under the names of its package and of its repository
 _ONE_PROJECT = {"inference": "xinference", "aiconfigurator": "aiconfigurator-core"}
-HOW = ("two or more sources", "one source", "no source that can be looked up")
+HOW = ("two or more sources", "one, shaped as one with two", "one source", "none to look up")
 
 
 def sources_of(spec: ModelSpec, tables: Iterable[str] = SIZES) -> frozenset[str]:
@@ -62,21 +65,37 @@ def _project(name: str) -> str:
     return _ONE_PROJECT.get(project, project)
 
 
-def how_well(spec: ModelSpec) -> str:
-    """How many sources the sizes of an open model rest on, in one of the words of `HOW`."""
-    count = len(sources_of(spec))
-    return HOW[2] if count == 0 else HOW[1] if count == 1 else HOW[0]
+def how_well(specs: Iterable[ModelSpec]) -> Iterator[tuple[ModelSpec, str]]:
+    """Open models, each with how many sources its sizes rest on, in one of the words of `HOW`.
+
+    A model with one source may have the layers of another that has two: a tune of it, most often,
+    whose published count of parameters then confirms what both share.
+    """
+    counts = {spec: len(sources_of(spec)) for spec in specs if not spec.closed}
+    shapes = {_shape(spec) for spec, count in counts.items() if count > 1} - {None}
+    for spec, count in counts.items():
+        if count == 1 and _shape(spec) in shapes:
+            yield spec, HOW[1]
+        else:
+            yield spec, HOW[0] if count > 1 else HOW[2] if count else HOW[3]
+
+
+def _shape(spec: ModelSpec) -> tuple[Any, ...] | None:
+    """What the layers of a model are made of; None where its spec does not say."""
+    model = spec.architecture
+    if model is None or not model.layers or not (model.attention or model.recurrent):
+        return None
+    model = in_order(model)
+    return (
+        model.row, model.layers, model.embedding_length, model.attention, model.recurrent,
+        model.feed_forward, model.audio,
+    )  # fmt: skip
 
 
 def count_text(catalogue: Catalogue) -> str:
     """A table: specs by kind, and by how well their sizes are known."""
-    counts: Counter[tuple[str, str]] = Counter()
-    closed = 0
-    for spec in catalogue.specs():
-        if spec.closed:
-            closed += 1
-        else:
-            counts[spec.modality, how_well(spec)] += 1
+    specs = tuple(catalogue.specs())
+    counts = Counter((spec.modality, how) for spec, how in how_well(specs))
     width = max(map(len, MODALITIES))
     lines = [f"{'open':{width}}  {'all':>5}  " + "  ".join(HOW)]
     for kind in (*MODALITIES, "all"):
@@ -84,9 +103,8 @@ def count_text(catalogue: Catalogue) -> str:
         figures = "  ".join(f"{own[how]:>{len(how)},}" for how in HOW)
         lines.append(f"{kind:{width}}  {sum(own.values()):>5,}  {figures}")
     total = sum(counts.values())
-    return (
-        "\n".join([*lines, f"{total:,} open, {closed:,} closed, {total + closed:,} in all"]) + "\n"
-    )
+    closed = len(specs) - total
+    return "\n".join([*lines, f"{total:,} open, {closed:,} closed, {len(specs):,} in all"]) + "\n"
 
 
 def _sum(counts: Counter[tuple[str, str]], kind: str, how: str) -> int:
