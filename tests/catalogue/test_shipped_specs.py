@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.each import each
-from helpers.paths import COMMON, DATA, SPECS, TRUTH
+from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
