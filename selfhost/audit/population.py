@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 
 from ..core.records import FrozenDict
 from ..machine.record import Accelerator, Machine
@@ -99,7 +100,16 @@ class _Cut:
         several the first.
         """
         held = bits.to_bytes(self._bytes, "little")
-        return next(each for each in self.numbers if held[each >> 3] >> (each & 7) & 1)
+        # the mark before it, by halves: then few are left to look at
+        low, high = 0, len(self.numbers) // self._step
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._below(middle * self._step) & bits:
+                high = middle - 1
+            else:
+                low = middle
+        behind = islice(self.numbers, low * self._step, None)
+        return next(each for each in behind if held[each >> 3] >> (each & 7) & 1)
 
     @cached_property
     def all(self) -> int:
