@@ -448,18 +448,22 @@ def _beyond(
     """
     if most <= left:
         return
-    takes = f"It needs {binary_range(least, most)}{what}; {limit} leaves {binary(left)}"
-    if least > left:
-        outcome, code, reason = Outcome.FAIL, "memory-too-small", f"{takes}."
-    else:
-        outcome, code = Outcome.UNKNOWN, "memory-close"
-        reason = f"{takes}: too close to call."
-    yield finding.replace(
-        outcome=outcome,
-        code=code,
-        needs=most,
-        has=left,
-        short=most - left,
-        reason=reason,
-        remedy=remedy,
+    is_too_little = least > left
+
+    def words() -> tuple[str, str]:
+        takes = f"It needs {binary_range(least, most)}{what}; {limit} leaves {binary(left)}"
+        return f"{takes}{'.' if is_too_little else ': too close to call.'}", remedy
+
+    yield Finding.worded_when_read(
+        {
+            "check": finding.check,
+            "outcome": Outcome.FAIL if is_too_little else Outcome.UNKNOWN,
+            "code": "memory-too-small" if is_too_little else "memory-close",
+            "needs": most,
+            "has": left,
+            "short": most - left,
+            "unit": finding.unit,
+            "reserve_bytes": finding.reserve_bytes,
+        },
+        words,
     )
