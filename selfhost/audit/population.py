@@ -162,6 +162,11 @@ class Kind:
         self._asked: dict[tuple[int | None, int | None], Machine] = {}
         self._add_totals(len(columns[0]) if columns else 0)
 
+    @property
+    def slowest(self) -> int | None:
+        """The least bandwidth of its machines, where they have some."""
+        return None if self.bandwidths is None else self.bandwidths[0]
+
     def _add_totals(self, count: int) -> None:
         """What the accelerators have in total is the same for all, and a number like others."""
         for index, card in enumerate(self.template.accelerators or ()):
