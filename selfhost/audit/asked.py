@@ -151,7 +151,7 @@ class Asked:
 
     def _steps_of(self, number: int, total: int | None) -> Steps:
         kind = self._answers.population.kinds[number]
-        at_any = kind.asked(None if kind.bandwidths is None else kind.bandwidths[0], total)
+        at_any = kind.asked(kind.slowest, total)
         is_whole, own = self._question.key(at_any)
         key = own if is_whole else (number, total, own)
         steps = self._answers.steps.get(key)

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 
 from ..core.records import FrozenDict
 from ..machine.record import Accelerator, Machine
@@ -99,7 +100,16 @@ class _Cut:
         several the first.
         """
         held = bits.to_bytes(self._bytes, "little")
-        return next(each for each in self.numbers if held[each >> 3] >> (each & 7) & 1)
+        # the mark before it, by halves: then few are left to look at
+        low, high = 0, len(self.numbers) // self._step
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._below(middle * self._step) & bits:
+                high = middle - 1
+            else:
+                low = middle
+        behind = islice(self.numbers, low * self._step, None)
+        return next(each for each in behind if held[each >> 3] >> (each & 7) & 1)
 
     @cached_property
     def all(self) -> int:
@@ -151,6 +161,11 @@ class Kind:
         self.varies_in_total = len(set(self.columns.get(_TOTAL, ()))) > 1
         self._asked: dict[tuple[int | None, int | None], Machine] = {}
         self._add_totals(len(columns[0]) if columns else 0)
+
+    @property
+    def slowest(self) -> int | None:
+        """The least bandwidth of its machines, where they have some."""
+        return None if self.bandwidths is None else self.bandwidths[0]
 
     def _add_totals(self, count: int) -> None:
         """What the accelerators have in total is the same for all, and a number like others."""

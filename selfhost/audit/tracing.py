@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 
 from ..core.records import Unread
@@ -73,8 +74,9 @@ class Number:
     @property
     def pinned(self) -> int:
         """The value; from then on the answer holds for no other."""
-        self._trace.is_at_least(self.form, self.value - self.constant)
-        self._trace.is_at_least(self.form, self.value - self.constant + 1)
+        value = self.value - self.constant
+        self._trace.is_at_least(self.form, value, value)
+        self._trace.is_at_least(self.form, value + 1, value)
         return self.value
 
     def __mul__(self, other: Any) -> Any:
@@ -121,7 +123,8 @@ class Number:
             bound = other + beyond
         else:
             return NotImplemented
-        return self._trace.is_at_least(self.form, bound - self.constant)
+        constant = self.constant
+        return self._trace.is_at_least(self.form, bound - constant, self.value - constant)
 
     def __ge__(self, other: Any) -> Any:
         return self._reaches(other, beyond=False)
@@ -153,10 +156,16 @@ class Number:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _scaled(form: Form, factor: int) -> Form:
-    return form if factor == 1 else tuple((slot, factor * each) for slot, each in form)
+@lru_cache(maxsize=4096)
+def _negated(form: Form) -> Form:
+    return tuple([(slot, -each) for slot, each in form])
 
 
+def _scaled(form: Form, sign: int) -> Form:
+    return form if sign == 1 else _negated(form)
+
+
+@lru_cache(maxsize=4096)
 def _added(one: Form, other: Form) -> Form:
     factors = dict(one)
     for slot, factor in other:
@@ -218,12 +227,13 @@ class Trace:
         bandwidth = self._value(BANDWIDTH) if kind.bandwidths is not None else None
         total = None
         try:
-            asked = population.answers.of(question, kind.asked(bandwidth))
+            # the key is the same at any bandwidth
+            asked = population.answers.of(question, kind.asked(kind.slowest))
             answer, said = asked.answer_of(self.kind, bandwidth)
         except DiffersError:
             own_total = self.number_of(("memory_total_bytes",))
             total = None if own_total is None else int(own_total)
-            asked = population.answers.of(question, kind.asked(bandwidth, total))
+            asked = population.answers.of(question, kind.asked(kind.slowest, total))
             answer, said = asked.answer_of(self.kind, bandwidth, total)
         if alone or total is not None:
             self.kinds &= 1 << self.kind
@@ -233,7 +243,7 @@ class Trace:
             self.others |= others
         else:
             for bound in asked.bounds_of(self.kind, bandwidth, total):
-                self.is_at_least(((BANDWIDTH, 1),), bound)
+                self.is_at_least(((BANDWIDTH, 1),), bound, self._value(BANDWIDTH))
         self.asked.append((answer, asked))
         return answer
 
@@ -260,15 +270,12 @@ class Trace:
         value = self._value(slot)
         return Number(self, ((slot, 1),), 0, value)
 
-    def is_at_least(self, form: Form, bound: int) -> bool:
+    def is_at_least(self, form: Form, bound: int, value: int) -> bool:
         """Whether the machine's value of a form reaches a bound."""
         if form[0][1] < 0:
             # -x >= b where x < 1 - b
-            return not self.is_at_least(_scaled(form, -1), 1 - bound)
-        answer = self.bounds.get((form, bound))
-        if answer is None:
-            value = sum([factor * self._value(slot) for slot, factor in form])
-            answer = self.bounds[form, bound] = value >= bound
+            return not self.is_at_least(_negated(form), 1 - bound, -value)
+        answer = self.bounds[form, bound] = value >= bound
         return answer
 
     def _value(self, slot: Slot) -> int:

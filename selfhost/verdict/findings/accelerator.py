@@ -242,7 +242,11 @@ class _Held:
         return " and ".join(counted) or "the accelerator"
 
     def finding(
-        self, outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+        self,
+        outcome: Outcome,
+        code: str,
+        reason: Callable[[], str],
+        remedy: Callable[[], str | None] = lambda: None,
     ) -> Finding:
         """A finding of their whole share."""
         return _counted(self.share, self.has, outcome, code, reason, remedy)
@@ -260,7 +264,7 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
         "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
         f" read: {why.reason}."
     )
-    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, why.remedy)
+    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, lambda: why.remedy)
 
 
 def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
@@ -288,14 +292,26 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
                 " are free now."
             )
 
-        remedy = "close the other programs that use the GPU"
-        return _counted(share, has, Outcome.WARN, "accelerator-not-now", busy, remedy)
+        return _counted(
+            share,
+            has,
+            Outcome.WARN,
+            "accelerator-not-now",
+            busy,
+            lambda: "close the other programs that use the GPU",
+        )
 
     def small() -> str:
         return f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
 
-    remedy = what_is_smaller(held.terms, held.has)
-    return _counted(share, has, Outcome.FAIL, "accelerator-too-small", small, remedy)
+    return _counted(
+        share,
+        has,
+        Outcome.FAIL,
+        "accelerator-too-small",
+        small,
+        lambda: what_is_smaller(held.terms, held.has),
+    )
 
 
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
@@ -308,8 +324,10 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
                 f"No single accelerator holds it. Split across {len(held.places)} with FSDP or"
                 f" ZeRO-3, it needs up to {binary(max(held.sizes))} on each."
             ),
-            "train with `accelerate launch` and FSDP:"
-            " https://huggingface.co/docs/transformers/fsdp",
+            lambda: (
+                "train with `accelerate launch` and FSDP:"
+                " https://huggingface.co/docs/transformers/fsdp"
+            ),
         )
     if needs.offload is not None:
         return held.finding(
@@ -325,7 +343,7 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             Outcome.WARN,
             "accelerator-partly",
             lambda: f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
-            _what_fits_whole(needs, held.has),
+            lambda: _what_fits_whole(needs, held.has or 0),
         )
     has = held.has
 
@@ -443,7 +461,7 @@ def _counted(
     outcome: Outcome,
     code: str,
     reason: Callable[[], str],
-    remedy: str | None,
+    remedy: Callable[[], str | None],
 ) -> Finding:
     """A finding of so many bytes that accelerators hold, against what they have."""
     return Finding.worded_when_read(
@@ -457,7 +475,7 @@ def _counted(
             "unit": "bytes",
             "reserve_bytes": None,
         },
-        lambda: (reason(), remedy),
+        lambda: (reason(), remedy()),
     )
 
 
