@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,62 @@ def test_count_says_what_the_sizes_rest_on(specs: Path, capsys: pytest.CaptureFi
     assert "3 open, 0 closed, 3 in all" in printed
 
 
+def test_a_listing_sizes_the_files_that_nobody_had_listed(collected: Path, specs: Path) -> None:
+    """Sizes of a repository's GGUF files replace what a spec guessed of them; one that differs is a disagreement."""
+    spec = specs / "qwen3-8b.toml"
+    text = spec.read_text("utf-8").partition("[[files]]")[0]
+    text += (
+        '[[files]]\nformat = "gguf"\nrepository = "someone/Qwen3-8B-GGUF"\nsource = "its listing"\n'
+        "bytes.Q8_0 = 8_000_000_000\n\n"
+        '[[files]]\nformat = "gguf"\nrepository = "someone/Qwen3-8B-GGUF"\nlisted = false\n'
+        'unsized = ["Q4_K_M", "Q6_K"]\nsource = "general knowledge"\n'
+    )
+    spec.write_text(text, "utf-8")
+    tree = [
+        {"type": "file", "path": "Qwen3-8B-Q8_0.gguf", "size": 8_709_518_624},
+        {"type": "file", "path": "Qwen3-8B-Q4_K_M.gguf", "size": 5_027_783_488},
+        {"type": "file", "path": "Q6/Qwen3-8B-Q6_K-00001-of-00002.gguf", "size": 6_000_000_000},
+        {"type": "file", "path": "Q6/Qwen3-8B-Q6_K-00002-of-00002.gguf", "size": 725_899_040},
+        {"type": "file", "path": "Qwen3-8B-Q5_K_M-00001-of-00002.gguf", "size": 1},
+        {"type": "directory", "path": "Q6"},
+    ]
+    (collected / "someone--Qwen3-8B-GGUF.json").write_text(json.dumps(tree), "utf-8")
+    code, report, target = run(collected, specs)
+    assert code == 1
+    assert "| `qwen3-8b` | `files.Q8_0` | 8,000,000,000 | 8,709,518,624 |" in report
+    apply_all(target, specs)
+    files = tomllib.loads(spec.read_text("utf-8"))["files"]
+    assert files[0]["bytes"] == {"Q8_0": 8_709_518_624}
+    assert files[1]["bytes"] == {"Q4_K_M": 5_027_783_488, "Q6_K": 6_725_899_040}
+    assert "unsized" not in files[1]
+    assert "listed" not in files[1]
+    assert files[1]["source"] == "listing of someone/Qwen3-8B-GGUF"
+    code, report, _ = run(collected, specs, "again")
+    assert code == 0, report
+
+
+def test_a_manifest_of_ollamas_registry_is_held_against_the_size(
+    collected: Path, specs: Path
+) -> None:
+    """Its path names the model; a size that no quantization of it has is a disagreement."""
+    folder = collected / "manifests" / "registry.ollama.ai" / "library" / "qwen3"
+    folder.mkdir(parents=True)
+    for tag, size in (("8b-q4_K_M", 5_225_373_760), ("0.6b-q8_0", 5_225_373_760)):
+        layers = [{"mediaType": "application/vnd.ollama.image.model", "size": size}]
+        (folder / tag).write_text(json.dumps({"schemaVersion": 2, "layers": layers}), "utf-8")
+    for id, tag in (("qwen3-8b", "qwen3:8b-q4_K_M"), ("qwen3-0.6b", "qwen3:0.6b-q8_0")):
+        spec = specs / f"{id}.toml"
+        text = re.sub(
+            r"(?m)^aliases = \[", f'aliases = ["{tag}", ', spec.read_text("utf-8"), count=1
+        )
+        spec.write_text(text, "utf-8")
+    code, report, _ = run(collected, specs)
+    assert code == 1
+    assert "- `qwen3-8b`: 1 facts" in report
+    assert "| `qwen3-0.6b` | `tag.size` |" in report
+    assert "5,225,373,760 bytes in Q8_0 (qwen3:0.6b-q8_0)" in report
+
+
 def test_a_list_of_ollamas_library_confirms_sizes_and_contexts(
     collected: Path, specs: Path
 ) -> None:
@@ -287,6 +344,9 @@ def test_a_list_of_ollamas_library_confirms_sizes_and_contexts(
     }
     (collected / "tags.json").write_text(json.dumps({"models": {"qwen3": {"tags": tags}}}), "utf-8")
     index = [{"file": "tags.json", "source": "someone/tags@0123456 (2026-08-21)"}]
+    spec = specs / "qwen3-8b.toml"
+    text = re.sub(r"; list of Ollama's library[^;\"]*", "", spec.read_text("utf-8"))
+    spec.write_text(text, "utf-8")
     (collected / "index.json").write_text(json.dumps({"files": index}), "utf-8")
     code, report, target = run(collected, specs)
     assert code == 1

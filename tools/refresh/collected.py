@@ -18,7 +18,7 @@ from selfhost.modelfiles.source import fail, read_json, shown
 from selfhost.modelfiles.weights import read_lone_config
 
 from .listings import front_matter, is_listing, of_card, of_listing, repository_of
-from .ollama import Tag, is_library, tags_of
+from .ollama import Tag, is_library, of_manifest, tags_of
 from .statements import LIBRARY, Refused, Statement, facts_of
 
 # names where each file of a folder was copied from
@@ -171,7 +171,7 @@ def _read(path: str, place: str, noted: Noted, architectures: Mapping[str, Any])
     if base.lower().endswith(".gguf"):
         local = read_gguf(path, architectures, header_alone=True)
         return [_of_local(local, place, noted, _HEADER, _HEADER_KEYS)]
-    if not base.endswith(".json"):
+    if not base.endswith(".json") and "/library/" not in f"/{place}":
         raise _OtherKind("is neither JSON nor a GGUF file nor a model card")
     values = read_json(path, MAX_JSON_BYTES, what="JSON file", max_signs=1 << 24)
     if base.endswith(_INDEX_ENDING):
@@ -180,6 +180,9 @@ def _read(path: str, place: str, noted: Noted, architectures: Mapping[str, Any])
         return [_of_listing(values, place, noted)]
     if is_library(values):
         return [_of_tag(tag, place, noted) for tag in tags_of(values)]
+    manifest = of_manifest(values, place)
+    if manifest is not None:
+        return [_of_tag(manifest, place, noted)]
     why = _no_config(values)
     if why is not None:
         raise _OtherKind(why)
@@ -195,7 +198,7 @@ def _no_config(values: Any) -> str | None:
     if not isinstance(values, dict):
         return "is JSON, and no object"
     if values.get("mediaType") or values.get("schemaVersion"):
-        return "is a manifest of Ollama, which names no facts of a model: give its GGUF file's head"
+        return "is a manifest, and does not lie at library/NAME/TAG, which would name its model"
     if "_class_name" in values and "_diffusers_version" in values:
         return "is a part of a diffusers pipeline: its parameters do not follow from it"
     if "model_type" in values or "architectures" in values:

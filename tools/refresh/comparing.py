@@ -164,7 +164,12 @@ def compare(
 def _keys(statement: Statement, spec: ModelSpec) -> list[str]:
     """The keys of a statement that bear on this spec."""
     keys = []
+    name = (statement.repository or "").lower()
+    converted = any((files.repository or "").lower() == name for files in spec.files if name)
     for key in statement.keys:
+        if converted and key != "files" and name != (spec.repository or "").lower():
+            # license, login and formats of a conversion are its own
+            continue
         if key.startswith("architecture.") and spec.architecture is None:
             # its class has no row, or its spec states what it takes instead
             continue

@@ -31,7 +31,11 @@ _REMEMBERED = "general knowledge"
 _OWN_ARITHMETIC = "built without weights"
 _LIBRARY = re.compile(r"(?:transformers|diffusers) \d")
 # one project under the names of its package and of its repository
-_ONE_PROJECT = {"inference": "xinference", "aiconfigurator": "aiconfigurator-core"}
+_ONE_PROJECT = {
+    "inference": "xinference",
+    "aiconfigurator": "aiconfigurator-core",
+    "ollama-models-nix": "ollama-models-registry",
+}
 HOW = ("two or more sources", "one, shaped as one with two", "one source", "none to look up")
 
 

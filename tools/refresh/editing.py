@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfhost.core.records import Record
@@ -68,6 +68,70 @@ def without(text: str, table: str, key: str) -> str:
         if header and not lines[header - 1] and header < len(lines) and not lines[header]:
             del lines[header]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def with_size(text: str, repository: str, quantization: str, size: int, source: str) -> str:
+    """The text with the bytes of one quantization of a repository of GGUF files, in the place of
+    what `unsized` says of it. A table of `[[files]]` that holds nothing unlisted any more is
+    listed, by `source`. The text as it is where no table has the repository.
+    """
+    lines = text.splitlines()
+    tables = _tables_of(lines, repository)
+    if not tables:
+        return text
+    key = f"bytes.{quantization}"
+    # stated, else named, else the first of the repository
+    table, values = next(
+        (pair for pair in tables if quantization in pair[1].get("bytes", {})),
+        next((pair for pair in tables if quantization in pair[1].get("unsized", ())), tables[0]),
+    )
+    entries = {entry.key: entry for entry in table}
+    new = f"{key} = {size:_}"
+    if key in entries:
+        edits = {key: [new]}
+    else:
+        edits = _listing_edits(values, quantization, source)
+        last = table[-1]
+        kept = edits.get(last.key, lines[last.start : last.end])
+        edits[last.key] = [*kept, new]
+    for name, replacement in sorted(edits.items(), key=lambda edit: -entries[edit[0]].start):
+        lines[entries[name].start : entries[name].end] = replacement
+    return "\n".join(lines) + "\n"
+
+
+def _listing_edits(
+    values: Mapping[str, Any], quantization: str, source: str
+) -> dict[str, list[str]]:
+    """New lines of the keys of a table of `[[files]]` once that quantization is sized."""
+    unsized = values.get("unsized")
+    if not unsized or quantization not in unsized:
+        return {}
+    left = ", ".join(f'"{name}"' for name in unsized if name != quantization)
+    if left:
+        return {"unsized": [f"unsized = [{left}]"]}
+    edits: dict[str, list[str]] = {"unsized": [], "source": [f'source = "{source}"']}
+    return edits | {"listed": []} if "listed" in values else edits
+
+
+def _tables_of(
+    lines: Sequence[str], repository: str
+) -> list[tuple[list[_Entry], Mapping[str, Any]]]:
+    """The tables of `[[files]]` with that repository of GGUF files: entries and values."""
+    tables: list[list[_Entry]] = []
+    for entry in _entries(lines):
+        if entry.table == "[files]":
+            if lines[entry.start - 1].strip() == "[[files]]":
+                tables.append([])
+            tables[-1].append(entry)
+    read = [
+        (table, tomllib.loads("\n".join(lines[table[0].start : table[-1].end]))) for table in tables
+    ]
+    return [
+        (table, values)
+        for table, values in read
+        if values.get("format") == "gguf"
+        and str(values.get("repository")).lower() == repository.lower()
+    ]
 
 
 def _with_remark(new: Sequence[str], old: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""A list of Ollama's library with sizes and contexts -> what it says of each model with a tag."""
+"""Ollama's library: a list of it with sizes and contexts, or manifests of its registry -> what it
+says of each model with a tag.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Any
 from selfhost.catalogue.spec import QUANTIZATIONS
 from selfhost.core.records import Record
 
+MODEL_LAYER = "application/vnd.ollama.image.model"
 # 4.9GB, 815MB: Ollama counts in powers of ten
 _SIZE = re.compile(r"(\d{1,6})(\.\d{1,3})?\s?([KMGT])B")
 _CONTEXT = re.compile(r"(\d{1,6})(\.\d{1,3})?([KM]?)")
@@ -63,13 +66,40 @@ def tags_of(values: Mapping[str, Any]) -> Iterator[Tag]:
 
 def _by_file(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """The quantization of each file that a tag names with it."""
-    names = {name.lower(): name for name in QUANTIZATIONS["gguf"]}
     by_file: dict[str, str] = {}
     for tag, entry in entries.items():
-        word = tag.lower().rpartition("-")[2]
-        if word in names and entry.get("modelHash"):
-            by_file[str(entry["modelHash"])] = names[word]
+        quantization = _in_tag(tag)
+        if quantization is not None and entry.get("modelHash"):
+            by_file[str(entry["modelHash"])] = quantization
     return by_file
+
+
+def of_manifest(values: Any, place: str) -> Tag | None:
+    """The tag that a manifest of Ollama's registry is of, by the path it lies at
+    (`…/library/llama3.2/1b`); None for JSON of another kind or without a model's file.
+    """
+    layers = values.get("layers") if isinstance(values, dict) else None
+    sizes = [
+        layer.get("size")
+        for layer in (layers if isinstance(layers, list) else ())
+        if isinstance(layer, dict) and layer.get("mediaType") == MODEL_LAYER
+    ]
+    path = re.fullmatch(r"(?:.*/)?library/([\w.-]+)/([\w.-]+)", place.removesuffix(".json"))
+    if path is None or len(sizes) != 1 or type(sizes[0]) is not int or sizes[0] <= 0:
+        return None
+    size = sizes[0]
+    return Tag(
+        name=f"{path[1]}:{path[2]}",
+        quantization=_in_tag(path[2]),
+        size=Rounded(text=f"{size:,} bytes", low=size, high=size),
+        context=None,
+    )
+
+
+def _in_tag(tag: str) -> str | None:
+    """The quantization that a tag names at its end."""
+    names = {name.lower(): name for name in QUANTIZATIONS["gguf"]}
+    return names.get(tag.lower().rpartition("-")[2])
 
 
 def size_of(text: Any) -> Rounded | None:

@@ -15,9 +15,9 @@ from selfhost.modelfiles.naming import identifier
 from selfhost.modelfiles.speccheck import check_spec_files
 
 from .comparing import Compared, Difference, Known
-from .editing import changed, without
+from .editing import changed, with_size, without
 from .listings import is_packed
-from .statements import Statement, in_order, value_at, with_value
+from .statements import LIBRARY, Statement, in_order, value_at, with_value
 
 # no file that a model is published with says these
 _BY_HAND = {
@@ -171,13 +171,17 @@ def changed_spec(compared: Compared, text: str) -> ChangedSpec:
     """What of the differences a change of the spec's text would mend, with the sources it would
     name.
     """
-    spec, mended, by_hand = compared.spec, compared.spec, []
+    spec = mended = compared.spec
+    by_hand: list[Difference] = []
     new = text
     written: dict[str, Statement] = {}
     for key, differences in _by_key(compared.open).items():
         values = {str(each.theirs) for each in differences}
-        writable = key not in _NOT_WRITTEN and not key.startswith("files.")
-        if len(values) > 1 or not writable or compared.agreeing.get(key):
+        if key.startswith("files."):
+            before, new = new, _sized(new, differences[0]) if len(values) == 1 else new
+            by_hand += differences if new == before else ()
+            continue
+        if len(values) > 1 or key in _NOT_WRITTEN or compared.agreeing.get(key):
             by_hand += differences
             continue
         said = differences[0].statement
@@ -199,6 +203,16 @@ def changed_spec(compared: Compared, text: str) -> ChangedSpec:
         f"b/specs/{spec.id}.toml",
     )
     return ChangedSpec(id=spec.id, diff="".join(diff), by_hand=tuple(by_hand))
+
+
+def _sized(text: str, difference: Difference) -> str:
+    """The text with the size of a file that a listing of its repository has."""
+    said = difference.statement
+    if said.repository is None:
+        return text
+    source = f"listing of {said.repository}" + (f", {said.origin}" if said.origin else "")
+    quantization = difference.key.partition(".")[2]
+    return with_size(text, said.repository, quantization, difference.theirs, source)
 
 
 def _by_key(differences: Iterable[Difference]) -> dict[str, list[Difference]]:
@@ -248,7 +262,8 @@ def _note_tag(sources: dict[str, str], statement: Statement, compared: Compared)
     ]
     table = "architecture" if "architecture" in sources else "parameters"
     before = sources.get(table, "")
-    if "size" in agreed and statement.origin and not _names(before, statement.origin):
+    # one word of the library is enough, wherever a copy of it was kept
+    if "size" in agreed and statement.origin and LIBRARY not in before:
         what = " and ".join(agreed)
         word = f"{statement.label}: {what} of {statement.name} agree{'s' * (len(agreed) == 1)}"
         sources[table] = f"{before}; {word}" if before else word
