@@ -486,9 +486,17 @@ def _values(
         | _yarn(spec)
         | {
             "variant": _variant(runtime, spec, quantization),
+            "steps": _steps(runtime, spec),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:
+    """The steps that the time of a picture stands for; empty where the spec states none."""
+    if spec.denoising is None:
+        return ""
+    return runtime.steps_option.replace("{count}", str(spec.denoising.steps))
 
 
 def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:

@@ -81,6 +81,7 @@ _JUDGED_BY = (
     "load",
     "download_bytes_per_second",
     "prompt_tokens",
+    "dataset_tokens",
 )
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")

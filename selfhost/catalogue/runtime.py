@@ -155,7 +155,9 @@ class RuntimeSpec(Record):
     sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
     family, or by main use, the same where another line is needed; `inputs` by modality what fills
-    `{input}` of it; `remote_code_option` what fills `{remote_code}` where the repository's own code
+    `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
+    which a program does not take by itself; `remote_code_option` what fills `{remote_code}` where
+    the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
@@ -267,6 +269,7 @@ class RuntimeSpec(Record):
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
     remote_code_option: str = read_by(Table.string, default="")
+    steps_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})

@@ -135,6 +135,11 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
     if speed is None or not verdict.can_run:
         return
     wait, total = speed.first_token_seconds, speed.parallel_total
+    if speed.dataset_seconds is not None and workload.dataset_tokens is not None:
+        yield (
+            f"{units.tokens(workload.dataset_tokens)} are trained on in"
+            f" {_wait_words(speed.dataset_seconds)}"
+        )
     if wait is not None and workload.prompt_tokens is not None:
         yield (
             f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)} after"

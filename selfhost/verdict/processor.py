@@ -273,8 +273,9 @@ def _named(machine: Machine) -> Bandwidth | None:
     read = BANDWIDTH_SHARE * processor.share.likely
     how = (
         f"a processor of the series {processor.name} reads up to"
-        f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs reached"
-        f" {read:.0%} of that{_which_part(machine, processor)}; --measure narrows it"
+        f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs on"
+        f" {processor.share.devices} devices reached {read:.0%} of that"
+        f"{_which_part(machine, processor)}; --measure narrows it"
     )
     return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how, kept_bytes=_CACHES)
 

@@ -107,9 +107,10 @@ class Speed(Record):
     `decode` and `prompt` are of text, in tokens per second. `work` is the pace of other work in
     `unit`; None for text, and where nothing tells it.
 
-    `first_token_seconds` is the time to the answer's first token, for the prompt that was asked
-    about; `parallel_total` the pace of all sequences together, where several were asked for. None:
-    not asked, or not known.
+    `first_token_seconds` is the time to the answer's first token, for the prompt that was
+    asked about; `dataset_seconds` the time to train on the tokens that were asked about;
+    `parallel_total` the pace of all sequences together, where several were asked for. None: not
+    asked, or not known.
     """
 
     decode: PaceRange | None
@@ -118,6 +119,7 @@ class Speed(Record):
     unit: str = "tokens_per_second"
     how: str
     first_token_seconds: SecondsRange | None = None
+    dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
 
 
@@ -406,7 +408,7 @@ def _with_accelerators(
         else:
             shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for _, gpu in parts]
             how = (
-                f"on {how}; published runs read weights at"
+                f"on {how}; {_published([gpu for _, gpu in parts])} read weights at"
                 f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
                 " operation"
             )
@@ -643,6 +645,12 @@ def _on_shared_gpu(
     return Speed.partly({"decode": decode}, whole_speed)
 
 
+def _published(gpus_used: Iterable[Gpu]) -> str:
+    """What the constants rest on, by the least that one of the GPUs has behind it."""
+    devices = min(gpu.pace.devices for gpu in gpus_used)
+    return f"published runs on {'a single GPU' if devices == 1 else f'{devices} GPUs'}"
+
+
 def _how_on_shared(
     shared: _SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float]
 ) -> str:
@@ -654,8 +662,8 @@ def _how_on_shared(
         else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
     )
     how = (
-        f"on {shared.name}, which shares the RAM ({rate} at most); published runs read weights at"
-        f" {shared.gpu.pace.share:.0%} of that, beside the time to launch each operation"
+        f"on {shared.name}, which shares the RAM ({rate} at most); {_published([shared.gpu])} read"
+        f" weights at {shared.gpu.pace.share:.0%} of that, beside the time to launch each operation"
     )
     if memory is None:
         return how
