@@ -83,9 +83,12 @@ def _record(kind: Mapping[str, Any]) -> dict[str, Any]:
             chosen.removesuffix("_mac"),
             "aws, SupportedArchitectures; Linux is taken where it names no Mac",
         )
-    sold = memory(entry(kind, "MemoryInfo", "SizeInMiB"), units.MIB)
-    machine.put("memory_total_bytes", sold, "aws, MemoryInfo.SizeInMiB: what is sold")
-    if sold is not None:
+    stated = entry(kind, "MemoryInfo", "SizeInMiB")
+    source = "aws, MemoryInfo.SizeInMiB: what is sold"
+    sold = machine.put_size("memory_total_bytes", stated, source, units.MIB)
+    if sold is None:
+        machine.put_size("memory_limit_bytes", stated, source, units.MIB)
+    else:
         machine.put(
             "memory_limit_bytes",
             sold * KEPT_OF_MEMORY // 1000,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, put_accelerators
-from ._facts import RECORD_IT, Facts, cores, entry, machine_name, memory, plain, whole
+from ._facts import RECORD_IT, Facts, entry, machine_name, memory, plain, whole
 from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
@@ -46,12 +46,13 @@ READER = DaskAnswers
 
 def _record(worker: Mapping[str, Any]) -> dict[str, Any]:
     machine = Facts()
-    machine.put(
-        "memory_limit_bytes",
-        memory(worker.get("memory_limit")),
-        "dask, memory_limit: a budget, of this worker alone",
+    limit = worker.get("memory_limit")
+    if limit == 0:
+        machine.lacks("memory_limit_bytes", "memory_limit is 0, which sets the worker no limit")
+    machine.put_size(
+        "memory_limit_bytes", limit or None, "dask, memory_limit: a budget, of this worker alone"
     )
-    machine.put("cpu_cores_usable", cores(worker.get("nthreads")), "dask, nthreads: a budget")
+    machine.put_cores(worker.get("nthreads"), "dask, nthreads: a budget")
     name = plain(entry(worker, "gpu", "name"), 120)
     if name is not None:
         total = memory(entry(worker, "gpu", "memory-total"))

@@ -15,7 +15,6 @@ from ...machine import gpus
 from ._accelerators import MAX_CARDS, Kind, number_of, put_accelerators
 from ._facts import (
     Facts,
-    cores,
     count,
     entry,
     labels,
@@ -195,14 +194,10 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
     capacity = entry(node, "status", "capacity")
     allocatable = entry(node, "status", "allocatable")
     _put_memory(machine, capacity, allocatable)
-    usable = cores(quantity(entry(allocatable, "cpu")))
-    machine.put(
-        "cpu_cores_usable", usable, "node, status.allocatable.cpu: a budget of all pods together"
+    machine.put_cores(
+        _stated(allocatable, "cpu"), "node, status.allocatable.cpu: a budget of all pods together"
     )
-    if usable is None:
-        machine.put(
-            "cpu_cores_usable", cores(quantity(entry(capacity, "cpu"))), "node, status.capacity.cpu"
-        )
+    machine.put_cores(_stated(capacity, "cpu"), "node, status.capacity.cpu")
     _put_features(machine, all_labels, entry(capacity, "cpu"))
     _put_labelled_accelerators(machine, all_labels, capacity)
     machine.lacks(
@@ -226,18 +221,24 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
 
 
 def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
-    total = memory(quantity(entry(capacity, "memory")))
-    budget = memory(quantity(entry(allocatable, "memory")))
-    machine.put("memory_total_bytes", total, "node, status.capacity.memory")
-    if budget is not None and total is not None:
-        budget = min(budget, total)
-    machine.put(
-        "memory_limit_bytes",
-        budget or total,
-        "node, status.allocatable.memory: a budget, what all pods together may have"
-        if budget
-        else "node, status.capacity.memory: no budget is stated",
-    )
+    stated = _stated(capacity, "memory")
+    total = machine.put_size("memory_total_bytes", stated, "node, status.capacity.memory")
+    budget = _stated(allocatable, "memory")
+    if budget is None:
+        source = "node, status.capacity.memory: no budget is stated"
+        machine.put("memory_limit_bytes", total, source)
+        return
+    source = "node, status.allocatable.memory: a budget, what all pods together may have"
+    limit = machine.put_size("memory_limit_bytes", budget, source, least=0)
+    if limit is not None and total is not None:
+        machine.put("memory_limit_bytes", min(limit, total), source)
+
+
+def _stated(resources: Any, name: str) -> Any:
+    """The quantity of a resource; what is none as it stands there, None where none is stated."""
+    stated = entry(resources, name)
+    size = quantity(stated)
+    return stated if size is None or size < 0 else size
 
 
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."

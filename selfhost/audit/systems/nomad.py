@@ -16,7 +16,6 @@ from ._facts import (
     RECORD_IT,
     Facts,
     Volume,
-    cores,
     entry,
     labels,
     machine_name,
@@ -67,18 +66,18 @@ def _record(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str,
     machine.put_platform(
         attributes.get("kernel.name"), attributes.get("cpu.arch"), "nomad, kernel.name, cpu.arch"
     )
-    total = memory(attributes.get("memory.totalbytes"))
-    machine.put("memory_total_bytes", total, "nomad, memory.totalbytes")
-    kept = whole(entry(node, "ReservedResources", "Memory", "MemoryMB"), units.MIB) or 0
-    if total is not None:
-        machine.put(
-            "memory_limit_bytes",
-            max(total - kept, 0),
+    stated = attributes.get("memory.totalbytes")
+    total = machine.put_size("memory_total_bytes", stated, "nomad, memory.totalbytes")
+    if total is None:
+        machine.put_size("memory_limit_bytes", stated, "nomad, memory.totalbytes")
+    else:
+        machine.put_budget(
+            total,
+            entry(node, "ReservedResources", "Memory", "MemoryMB"),
             "nomad, memory.totalbytes less ReservedResources: a budget of all allocations",
+            units.MIB,
         )
-    machine.put(
-        "cpu_cores_usable", cores(attributes.get("cpu.numcores")), "nomad, cpu.numcores: threads"
-    )
+    machine.put_cores(attributes.get("cpu.numcores"), "nomad, cpu.numcores: threads")
     machine.put("cpu_model", plain(attributes.get("cpu.modelname")), "nomad, cpu.modelname")
     _put_storage(machine, attributes)
     _put_devices(machine, entry(node, "NodeResources", "Devices"))

@@ -21,7 +21,6 @@ from ._facts import (
     entry,
     labels,
     machine_name,
-    memory,
     of_classes,
     plain,
     put_disks,
@@ -72,7 +71,8 @@ class _Host:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.sizes: dict[str, int] = {}
+        # as the samples have them
+        self.sizes: dict[str, Any] = {}
         self.threads: int | None = None
         self.cpus: set[str] = set()
         self.cores: set[tuple[str, str]] = set()
@@ -203,9 +203,7 @@ READER = PrometheusAnswers
 def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
     """Keep what one sample tells."""
     if metric in _SIZES:
-        size = whole(value)
-        if size is not None:
-            host.sizes[_SIZES[metric]] = size
+        host.sizes[_SIZES[metric]] = value
         host.labels = host.labels or labels("prometheus", of_classes(series))
     elif metric in _CARD_SIZES:
         _take_card(host, _CARD_SIZES[metric], series, value)
@@ -282,9 +280,9 @@ def _name(host: _Host, instance: str) -> str | None:
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
     machine = Facts()
     machine.put_platform(host.uname.get("sysname"), host.uname.get("machine"), "node_uname_info")
-    machine.put_memory(memory(host.sizes.get("total")), "node_memory_MemTotal_bytes")
+    machine.put_memory(host.sizes.get("total"), "node_memory_MemTotal_bytes")
     machine.put_available(host.sizes.get("available"), "node_memory_MemAvailable_bytes")
-    machine.put("swap_free_bytes", host.sizes.get("swap_free"), "node_memory_SwapFree_bytes")
+    machine.put("swap_free_bytes", whole(host.sizes.get("swap_free")), "node_memory_SwapFree_bytes")
     _put_processor(machine, host)
     volumes = [
         volume

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from ...core import units
 from ._accelerators import Kind, put_accelerators
-from ._facts import Facts, cores, labels, machine_name, memory, plain
+from ._facts import Facts, labels, machine_name, plain
 from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
@@ -63,12 +63,12 @@ def _are_grains(value: Any) -> bool:
 def _record(grains: Mapping[str, Any], minion: str | None) -> dict[str, Any]:
     machine = Facts()
     machine.put_platform(grains.get("kernel"), grains.get("cpuarch"), "salt, kernel and cpuarch")
-    total = memory(grains.get("mem_total"), units.MIB)
+    total = grains.get("mem_total")
     virtual, kind = plain(grains.get("virtual"), 60), plain(grains.get("virtual_subtype"), 60)
     is_container = virtual in _CONTAINERS or (kind or "").lower() in _CONTAINERS
     source = "salt, mem_total, MiB rounded down"
     if is_container:
-        machine.put("memory_total_bytes", total, source)
+        machine.put_size("memory_total_bytes", total, source, units.MIB)
         machine.lacks(
             "memory_limit_bytes",
             f"Salt ran in a container ({virtual}), where mem_total is the memory of the host and"
@@ -76,11 +76,11 @@ def _record(grains: Mapping[str, Any], minion: str | None) -> dict[str, Any]:
             _REMEDY,
         )
     else:
-        machine.put_memory(total, source)
+        machine.put_memory(total, source, units.MIB)
     if virtual is not None:
         others = "host" if virtual == "physical" else "vm"
         machine.put("scope", "container" if is_container else others, "salt, virtual")
-    machine.put("cpu_cores_usable", cores(grains.get("num_cpus")), "salt, num_cpus: its threads")
+    machine.put_cores(grains.get("num_cpus"), "salt, num_cpus: its threads")
     machine.put("cpu_model", plain(grains.get("cpu_model")), "salt, cpu_model")
     flags = grains.get("cpu_flags")
     if isinstance(flags, list) and flags:

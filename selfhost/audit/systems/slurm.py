@@ -14,12 +14,10 @@ from ...core import units
 from ._accelerators import by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
-    cores,
     count,
     entry,
     labels,
     machine_name,
-    memory,
     plain,
     whole,
 )
@@ -166,8 +164,8 @@ def _record(node: Mapping[str, Any]) -> dict[str, Any]:
             sockets * each,
             "slurm, sockets times cores, which are one socket's",
         )
-    usable = _number(node.get("effective_cpus")) or _number(node.get("cpus"))
-    machine.put("cpu_cores_usable", cores(usable), "slurm, cpus: as configured")
+    machine.put_cores(_number(node.get("effective_cpus")), "slurm, effective_cpus: as configured")
+    machine.put_cores(_number(node.get("cpus")), "slurm, cpus: as configured")
     _put_gres(machine, node.get("gres"))
     machine.lacks(
         "instruction_sets",
@@ -195,14 +193,18 @@ def _record(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
-    total = memory(_number(node.get("real_memory")), units.MIB)
-    kept = whole(_number(node.get("specialized_memory")), units.MIB) or 0
-    machine.put("memory_total_bytes", total, "slurm, real_memory, MiB: as the site configured it")
+    stated = _number(node.get("real_memory"))
+    source = "slurm, real_memory, MiB: as the site configured it"
+    total = machine.put_size("memory_total_bytes", stated, source, units.MIB)
     if total is None:
+        machine.put_size("memory_limit_bytes", stated, source, units.MIB)
         return
-    budget = max(total - kept, 0)
+    kept = _number(node.get("specialized_memory"))
     less = " less specialized_memory" if kept else ""
-    machine.put("memory_limit_bytes", budget, f"slurm, real_memory{less}: a budget of all jobs")
+    machine.put_budget(total, kept, f"slurm, real_memory{less}: a budget of all jobs", units.MIB)
+    budget = machine.values.get("memory_limit_bytes")
+    if budget is None:
+        return
     allocated = whole(_number(node.get("alloc_memory")), units.MIB)
     running = whole(_number(node.get("alloc_cpus")))
     if allocated is None:
