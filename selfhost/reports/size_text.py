@@ -18,10 +18,7 @@ _NAMES = {
     "shared_memory": "shared memory",
     "driver": "GPU libraries",
 }
-_GROUPS = (
-    "A control group counts page cache too and gives it back first, but a server",
-    "without any stalls, or is killed all the same.",
-)
+_CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 
 
 def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Document:
@@ -60,8 +57,6 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     if verbose:
         _arithmetic(blocks, size)
     _to_start(blocks, size)
-    if size.page_cache_bytes:
-        blocks += [BLANK, *map(say, _GROUPS)]
     if size.image is not None:
         blocks.append(say("To paste: --format kubernetes, compose, docker or systemd"))
 
@@ -101,7 +96,7 @@ def _cache_words(size: ContainerSize) -> str:
 def _about_cache(size: ContainerSize) -> str:
     if not size.page_cache_bytes:
         return "no weights are mapped"
-    return "mapped weights; without them the pace collapses"
+    return "mapped weights; without them it stalls or is killed"
 
 
 def _about_limit(size: ContainerSize) -> str:
@@ -185,7 +180,9 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     cells = tuple(tuple(Span(text=text) for text in row) for row in rows)
     blocks.append(Table(columns=columns, rows=cells))
     notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    blocks += [BLANK, *(say(note, hang=2) for note in notes), *map(say, _GROUPS)]
+    blocks += [BLANK, *(say(note, hang=2) for note in notes)]
+    if any(size.page_cache_bytes for size in sizes):
+        blocks.append(say(_CACHE_COUNTS))
     blocks.append(say("Options and figures: -v; to paste: --format kubernetes, compose, docker …"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -52,6 +53,14 @@ def test_three_numbers_and_the_bounds(capsys: pytest.CaptureFixture[str]) -> Non
     _, out, _ = run(capsys, "mistral-7b")
     for words in ("request", "limit", "page cache", "--cache-ram 512", "without it 8.00 GiB"):
         assert words in out
+
+
+def test_what_a_limit_without_page_cache_does_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """tests/truth/llamacpp_groups.json, run `no_cache`: killed. Said of one model and of several; not of vLLM, which
+    maps nothing."""
+    for words in (("mistral-7b",), ("mistral-7b", "bge-m3")):
+        assert re.search(r"without (it|them)[a-z ]* stalls or is killed", run(capsys, *words)[1])
+    assert "killed" not in run(capsys, "llama-3.1-8b", "--runtime", "vllm")[1]
 
 
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
