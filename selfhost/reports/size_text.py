@@ -10,13 +10,15 @@ from ..core import units
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, format_words, line, say, section
 
-# what the rows of growth are called; those without a name here stand under `-v` alone
+# what the rows of growth are called
 _NAMES = {
     "prompt_cache": "prompt cache",
     "checkpoints": "checkpoints",
     "pictures": "large pictures",
     "shared_memory": "shared memory",
     "driver": "GPU libraries",
+    "uncertainty": "uncertain",
+    "page_tables": "page tables",
 }
 _CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 
@@ -52,7 +54,7 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     blocks += [BLANK, _table(rows)]
     growing = list(_growing(size))
     if growing:
-        section(blocks, "What grows, and what bounds it")
+        section(blocks, "What may be added, and what bounds it")
         blocks.append(_table(growing))
     if verbose:
         _arithmetic(blocks, size)
@@ -100,7 +102,7 @@ def _about_cache(size: ContainerSize) -> str:
 
 
 def _about_limit(size: ContainerSize) -> str:
-    return "the request, and what grows"
+    return "the request, and all that may be added"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -122,9 +124,8 @@ def _accelerator_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
 
 def _growing(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     for growth in size.growths:
-        if growth.name in _NAMES:
-            most = units.binary(growth.bytes) if growth.bytes else "no more"
-            yield _NAMES[growth.name], most, _bound(growth)
+        most = units.binary(growth.bytes) if growth.bytes else "no more"
+        yield _NAMES[growth.name], most, _bound(growth)
     if size.per_user_bytes:
         users = size.workload.parallel + 1
         yield "another user", units.binary(size.per_user_bytes), f"more: --users {users}"
