@@ -46,9 +46,10 @@ MODELS_FOLDER = "/models"
 
 
 class Growth(Record):
-    """What a server comes to hold beside its request. `bytes` at most, with `bound`, the option
+    """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
     or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
-    grows to without; None where that is not known or nothing bounds it.
+    grows to without; None where that is not known or nothing bounds it. The one named
+    `uncertainty` is by how much the request may be too low.
     """
 
     name: str
@@ -74,7 +75,7 @@ class ContainerSize(Record):
 
     `request_bytes` cannot be reclaimed (the likely figure). `page_cache_bytes` are the mapped
     weights that each token reads, and the program: reclaimable, but without them the pace
-    collapses. `limit_bytes` is the most of both and of all `growths`. Without the page cache in it
+    collapses. `limit_bytes` is the sum of both and of all `growths`. Without the page cache in it
     llama-server was killed while its own memory was within the rest
     (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the kernel gives
     up. `passing_bytes`
@@ -230,12 +231,14 @@ def size_of(
     growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
     accelerators = _accelerators(memory, verdict.machine)
     shared = _shared_memory(service, len(accelerators))
-    growths += [each for each in (shared, _driver(service, len(accelerators))) if each is not None]
+    beside = (shared, _driver(service, len(accelerators)), _uncertainty(kept))
+    growths += [each for each in beside if each is not None]
     # of the program's own pages the mapped ones are page cache too
     code = service.mapped_program_bytes if service is not None else 0
-    most = sum(term.high_bytes for term in kept) - code + sum(each.bytes for each in growths)
     page_cache = sum(term.bytes for term in mapped) + code
-    growths.append(_page_tables(most + page_cache + memory.evictable_bytes))
+    request = sum(term.bytes for term in kept) - code
+    most = request + page_cache + sum(each.bytes for each in growths)
+    growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
     return ContainerSize(
@@ -244,8 +247,8 @@ def size_of(
         workload=verdict.workload,
         runtime=runtime,
         needs=needs,
-        request_bytes=sum(term.bytes for term in kept) - code,
-        limit_bytes=most + page_cache + growths[-1].bytes,
+        request_bytes=request,
+        limit_bytes=most + growths[-1].bytes,
         page_cache_bytes=page_cache,
         passing_bytes=memory.evictable_bytes,
         growths=tuple(growths),
@@ -423,13 +426,33 @@ def _pictures(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> G
     )
 
 
+def _uncertainty(kept: list[Term]) -> Growth | None:
+    """How far the high ends lie above the likely figures that the request is made of; None where
+    all are exact.
+    """
+    open_ended = [term for term in kept if term.high_bytes > term.bytes]
+    if not open_ended:
+        return None
+    widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
+    name, most = widest.name.replace("_", " "), units.binary(widest.high_bytes)
+    return Growth(
+        name="uncertainty",
+        bytes=sum(term.high_bytes - term.bytes for term in open_ended),
+        why=f"{name} up to {most} ({widest.how})",
+        arithmetic=" + ".join(
+            f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
+            for term in open_ended
+        ),
+    )
+
+
 def _page_tables(mapped_bytes: int) -> Growth:
     """What the kernel itself holds for memory in use; a control group counts it."""
     size = -(-mapped_bytes // _PAGE_BYTES) * _PAGE_ENTRY_BYTES
     return Growth(
         name="page_tables",
         bytes=size,
-        why="the kernel's tables of the memory in use, which the group counts",
+        why="of the memory in use; the limit counts them",
         arithmetic=f"{mapped_bytes:,} / {_PAGE_BYTES:,} × {_PAGE_ENTRY_BYTES} bytes",
     )
 

@@ -10,18 +10,17 @@ from ..core import units
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, format_words, line, say, section
 
-# what the rows of growth are called; those without a name here stand under `-v` alone
+# what the rows of growth are called
 _NAMES = {
     "prompt_cache": "prompt cache",
     "checkpoints": "checkpoints",
     "pictures": "large pictures",
     "shared_memory": "shared memory",
     "driver": "GPU libraries",
+    "uncertainty": "uncertain",
+    "page_tables": "page tables",
 }
-_GROUPS = (
-    "A control group counts page cache too and gives it back first, but a server",
-    "without any stalls, or is killed all the same.",
-)
+_CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 
 
 def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Document:
@@ -55,13 +54,11 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     blocks += [BLANK, _table(rows)]
     growing = list(_growing(size))
     if growing:
-        section(blocks, "What grows, and what bounds it")
+        section(blocks, "What may be added, and what bounds it")
         blocks.append(_table(growing))
     if verbose:
         _arithmetic(blocks, size)
     _to_start(blocks, size)
-    if size.page_cache_bytes:
-        blocks += [BLANK, *map(say, _GROUPS)]
     if size.image is not None:
         blocks.append(say("To paste: --format kubernetes, compose, docker or systemd"))
 
@@ -101,11 +98,11 @@ def _cache_words(size: ContainerSize) -> str:
 def _about_cache(size: ContainerSize) -> str:
     if not size.page_cache_bytes:
         return "no weights are mapped"
-    return "mapped weights; without them the pace collapses"
+    return "mapped weights; without them it stalls or is killed"
 
 
 def _about_limit(size: ContainerSize) -> str:
-    return "the request, and what grows"
+    return "the request, and all that may be added"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -127,9 +124,8 @@ def _accelerator_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
 
 def _growing(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     for growth in size.growths:
-        if growth.name in _NAMES:
-            most = units.binary(growth.bytes) if growth.bytes else "no more"
-            yield _NAMES[growth.name], most, _bound(growth)
+        most = units.binary(growth.bytes) if growth.bytes else "no more"
+        yield _NAMES[growth.name], most, _bound(growth)
     if size.per_user_bytes:
         users = size.workload.parallel + 1
         yield "another user", units.binary(size.per_user_bytes), f"more: --users {users}"
@@ -185,7 +181,9 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     cells = tuple(tuple(Span(text=text) for text in row) for row in rows)
     blocks.append(Table(columns=columns, rows=cells))
     notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    blocks += [BLANK, *(say(note, hang=2) for note in notes), *map(say, _GROUPS)]
+    blocks += [BLANK, *(say(note, hang=2) for note in notes)]
+    if any(size.page_cache_bytes for size in sizes):
+        blocks.append(say(_CACHE_COUNTS))
     blocks.append(say("Options and figures: -v; to paste: --format kubernetes, compose, docker …"))
 
 

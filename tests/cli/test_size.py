@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -52,6 +53,23 @@ def test_three_numbers_and_the_bounds(capsys: pytest.CaptureFixture[str]) -> Non
     _, out, _ = run(capsys, "mistral-7b")
     for words in ("request", "limit", "page cache", "--cache-ram 512", "without it 8.00 GiB"):
         assert words in out
+
+
+def test_the_rows_on_the_screen_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """vLLM's memory is assumed within a wide range: what the limit adds for that has a row."""
+    _, out, _ = run(capsys, "llama-3.3-70b", "--runtime", "vllm", "--gpu", "4x H100 80GB HBM3")
+    rows = re.findall(r"^  ([a-z ]+?) +([\d.]+) (GiB|MiB)  ", out, re.MULTILINE)
+    sizes = {name: float(figure) / (1024 if unit == "MiB" else 1) for name, figure, unit in rows}
+    parts = ("memory", "shared memory", "uncertain", "page tables")
+    assert sum(sizes[part] for part in parts) == pytest.approx(sizes["limit"], abs=0.1)
+
+
+def test_what_a_limit_without_page_cache_does_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """tests/truth/llamacpp_groups.json, run `no_cache`: killed. Said of one model and of several; not of vLLM, which
+    maps nothing."""
+    for words in (("mistral-7b",), ("mistral-7b", "bge-m3")):
+        assert re.search(r"without (it|them)[a-z ]* stalls or is killed", run(capsys, *words)[1])
+    assert "killed" not in run(capsys, "llama-3.1-8b", "--runtime", "vllm")[1]
 
 
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,6 +230,18 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str) -> None:
     assert "0.0.0.0" not in block("systemd", about)
 
 
+def test_units_for_one_machine_get_in_no_others_way() -> None:
+    """Each answers at a port of its own, told as its program takes it, and has a folder of its own: two users that
+    systemd makes cannot share one (systemd.exec, DynamicUser)."""
+    units = block("systemd", sized("cpu"), sized("embedding"), sized("vllm"), sized("ollama"))
+    assert re.findall(r"--port (\d+)", units) == ["8080", "8081", "8000"]
+    assert "Environment=OLLAMA_HOST=127.0.0.1:11434" in units
+    folders = re.findall(r"^StateDirectory=(.+)$", units, re.MULTILINE)
+    homes = re.findall(r"^Environment=HOME=%S/(.+)$", units, re.MULTILINE)
+    assert len(set(folders)) == 4
+    assert folders == homes
+
+
 # ------------------------------------------------------------------ hostile text
 
 
