@@ -31,6 +31,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+if TYPE_CHECKING:
+    # of each shape its template, its members and its columns; names, labels and times of the
+    # machines; the shape of each, and its place there
+    Packed = tuple[
+        list[tuple[Machine, array[int], tuple[array[int], ...]]],
+        list[str],
+        list[Mapping[str, str]],
+        list[str | None],
+        array[int],
+        array[int],
+    ]
+
+
 class Shape:
     """What some machines have in common, and the numbers in which they differ.
 
@@ -159,6 +172,42 @@ class Machines(Sequence[Machine]):
             del self.number_of[self.names.pop()]
             for each in (self._places, self._labels, self._times):
                 each.pop()
+
+    def packed(self) -> Packed:
+        """All machines, as one process can send them to another."""
+        return (
+            [(shape.template, shape.members, shape.columns) for shape in self.shapes],
+            self.names,
+            self._labels,
+            self._times,
+            self.shape_numbers,
+            self._places,
+        )
+
+    def join(self, packed: Packed) -> bool:
+        """Keep all machines of another fleet behind the own; False, with none of them kept, where
+        one has the name of another.
+        """
+        shapes, names, labels, times, shape_numbers, places = packed
+        if not self.number_of.keys().isdisjoint(names):
+            return False
+        start, own_numbers, own_places = len(self.names), [], []
+        for template, numbers, columns in shapes:
+            shape = self._shape_of(template)
+            own_numbers.append(self._number_of[id(shape)])
+            own_places.append(len(shape.members))
+            shape.members.extend([start + number for number in numbers])
+            for column, other in zip(shape.columns, columns, strict=True):
+                column.extend(other)
+        self._places.extend(
+            [own_places[shape] + place for shape, place in zip(shape_numbers, places, strict=True)]
+        )
+        self.shape_numbers.extend([own_numbers[shape] for shape in shape_numbers])
+        self.number_of.update(zip(names, range(start, start + len(names)), strict=True))
+        self.names += names
+        self._labels += labels
+        self._times += times
+        return True
 
     def place_of(self, number: int) -> int:
         """Where a machine stands in the columns of its shape."""
