@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
-from .forms import Form, published_file, splits, stated_at_end
 from .index import Catalogue, Outline
 
 TYPE_CHECKING = False
@@ -22,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .forms import Form
     from .spec import ModelSpec
 
 __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
@@ -99,9 +99,12 @@ def is_path(typed: str) -> bool:
         and os.path.exists(typed)
     ):
         return True
+    if not typed.lower().endswith(_PATH_ENDINGS):
+        return False
+    from .forms import published_file
+
     return (
-        typed.lower().endswith(_PATH_ENDINGS)
-        and "://" not in typed
+        "://" not in typed
         and not _HOST.fullmatch(typed.strip())
         and (published_file(typed) is None or os.path.exists(typed))
     )
@@ -191,9 +194,14 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     name, quantization = _without_address(typed.strip())
     candidate = _find(name, catalogue)
-    if candidate is None and (stated := stated_at_end(name)) is not None:
-        candidate = _find(stated[0], catalogue)
-        quantization = stated[1] if candidate is not None else quantization
+    if candidate is None:
+        # what a known name needs not, is read where it is needed: half a millisecond
+        from .forms import stated_at_end
+
+        stated = stated_at_end(name)
+        candidate = _find(stated[0], catalogue) if stated is not None else None
+        if stated is not None and candidate is not None:
+            quantization = stated[1]
     if candidate is None:
         candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
     if candidate is not None:
@@ -211,6 +219,8 @@ def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
     """
     if not name.lower().endswith(".gguf"):
         return None
+    from .forms import splits
+
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", name.rpartition("/")[2][:-5])
     for base, form in splits(stem):
         account, _, rest = base.partition("_")
@@ -273,6 +283,8 @@ def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
     """A known model and what the rest of the name says of its files; None where the name holds no
     known one, or is somebody's own of the same name.
     """
+    from .forms import splits
+
     owner, slash, rest = name.rpartition("/")
     for base, form in splits(rest, owner):
         try:
@@ -316,6 +328,8 @@ def _without_address(typed: str) -> tuple[str, str | None]:
             return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
         if inside:
+            from .forms import stated_at_end
+
             stem = (inside[2] or "").lower().removesuffix(".gguf")
             stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
             return inside[1], stated[1] if stated else None
@@ -551,7 +565,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         return _no_model(typed, facts, catalogue)
     message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
     rest = name.rpartition("/")[2]
-    if published_file(rest):
+    if rest.lower().endswith(".gguf"):
         rest = _stated(rest)[0]
         own_name = rest.partition("_")[2]
         rest = own_name if own_name[:1].isalpha() else rest
@@ -678,11 +692,15 @@ def _sizes(name: str) -> set[str]:
 
 def _stated(name: str) -> tuple[str, str | None]:
     """A name without the quantization at its end, and that quantization."""
+    from .forms import published_file, stated_at_end
+
     return published_file(name) or stated_at_end(name) or (name, None)
 
 
 def _with_options(name: str) -> tuple[str, str]:
     """A name without the form at its end, and that form as options of the command line."""
+    from .forms import Form, published_file, splits
+
     file = published_file(name)
     forms = [(file[0], Form(written="", quantization=file[1]))] if file else splits(name)
     base, options = name, ""

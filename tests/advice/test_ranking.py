@@ -80,12 +80,12 @@ def test_a_newer_model_of_the_same_size_has_the_larger_standing() -> None:
 
 
 def test_a_tune_by_somebody_else_is_as_old_as_what_it_was_tuned_from() -> None:
-    """Ornith 1.5 9B of 2026-08 has the layers of Qwen3.5 9B of 2026-03, and what that had read."""
+    """Ornith 1.0 9B of 2026-06 has the layers of Qwen3.5 9B of 2026-03, and what that had read."""
     standings = Standings(open_catalogue())
-    origin, tune = standings.of("qwen3.5-9b"), standings.of("ornith-1.5-9b")
+    origin, tune = standings.of("qwen3.5-9b"), standings.of("ornith-1.0-9b")
     assert origin is not None
     assert tune is not None
-    assert (origin.released, tune.released) == ("2026-03-02", "2026-08-18")
+    assert (origin.released, tune.released) == ("2026-03-02", "2026-06-21")
     assert tune.size == pytest.approx(origin.size, rel=0.01)
 
 
