@@ -139,6 +139,23 @@ def test_another_number_of_layers_is_a_disagreement_and_a_diff(
     assert re.findall(r"(?m)^\+(\w+)", diff.partition("@@")[2]) == ["total", "active", "layers"]
 
 
+def test_a_model_is_told_by_where_its_file_lies(collected: Path, specs: Path) -> None:
+    """`OWNER--NAME.json` in any folder, OWNER/NAME, a folder of Hugging Face's cache, and a name that the catalogue has."""
+    for place in (
+        "some/folder/Qwen--Qwen3-8B.json",
+        "Qwen/Qwen3-8B/config.json",
+        "Qwen--Qwen3-8B/config.json",
+        "models--Qwen--Qwen3-8B/snapshots/0123/config.json",
+        "qwen3-8b/config.json",
+        "Qwen3 8B.json",
+    ):
+        (collected / place).parent.mkdir(parents=True, exist_ok=True)
+        copy("Qwen--Qwen3-8B.json", collected / place)
+    code, report, _ = run(collected, specs)
+    assert code == 0, report
+    assert "6 statements on models; 1 of the models are in the catalogue" in report
+
+
 def test_what_agrees_is_confirmed_and_nothing_is_to_do(collected: Path, specs: Path) -> None:
     """Published files of models whose specs are right leave the catalogue as it is."""
     for name in ("Qwen--Qwen3-8B.json", "Qwen--Qwen3-0.6B.json", "openai--gpt-oss-20b.json"):

@@ -217,11 +217,14 @@ def _repository(place: str, noted: Noted) -> str | None:
         cached = re.fullmatch(r"models--([\w.-]+?)--([\w.-]+)", part, re.ASCII)
         if cached:
             return f"{cached[1]}/{cached[2]}"
-    last = folders[-1] if folders else _ENDING.sub("", place)
-    joined = re.fullmatch(r"([\w.-]+?)--([\w.-]+)", last, re.ASCII)
-    if joined:
-        return f"{joined[1]}/{joined[2]}"
-    if len(folders) == 2 and _OWNED.fullmatch("/".join(folders)):
+    base = place.rpartition("/")[2]
+    for name in (_ENDING.sub("", base), folders[-1] if folders else ""):
+        joined = re.fullmatch(r"([\w.-]+?)--([\w.-]+)", name, re.ASCII)
+        if joined:
+            return f"{joined[1]}/{joined[2]}"
+    # the name of a file that each model has says nothing, and its folders do
+    general = base in (_CONFIG, _CARD) or base.endswith((_INDEX_ENDING, ".gguf"))
+    if general and len(folders) == 2 and _OWNED.fullmatch("/".join(folders)):
         return "/".join(folders)
     return None
 
