@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 
+from .records import pattern
+
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 
 # marks of thousands, and what they look like in a number
 _THOUSANDS = {
-    mark: re.compile(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*")
+    mark: pattern(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*")
     for mark in (",", "_")
 }
 
@@ -33,8 +35,8 @@ def _ungrouped(text: str) -> str:
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
     bare = text.strip(" ")
-    for mark, pattern in _THOUSANDS.items():
-        if mark in bare and not pattern.fullmatch(bare):
+    for mark, grouped in _THOUSANDS.items():
+        if mark in bare and not grouped.fullmatch(bare):
             instead = "write one number, such as 8192"
             if re.fullmatch(r"[0-9]+,[0-9]+[A-Za-z/ ]*", bare):
                 instead = f"write a decimal point, {bare.replace(',', '.')}"

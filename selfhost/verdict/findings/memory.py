@@ -97,8 +97,7 @@ class _Sums:
         if self.is_reserve_asked and self.now is not None and self.could is not None:
             self.now = min(self.now, self.could)
         self.low, self.high = host_low(needs), host_high(needs)
-        terms = needs.memory.terms if needs.memory is not None else ()
-        self.terms = [term for term in terms if term.where == "host"]
+        self._memory = needs.memory
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self.ceiling = self._ceiling(held)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
@@ -169,7 +168,9 @@ class _Sums:
     @property
     def smaller(self) -> str:
         """The remedy where it is too large."""
-        smaller = what_is_smaller(self.terms, self.ceiling)
+        # the terms of a ready question are made when they are asked for
+        terms = self._memory.terms if self._memory is not None else ()
+        smaller = what_is_smaller([term for term in terms if term.where == "host"], self.ceiling)
         return f"store the files on a disk, not in RAM; or {smaller}" if self.files else smaller
 
     def finding(
@@ -178,9 +179,11 @@ class _Sums:
         code: str,
         has: int | None,
         reason: Callable[[], str],
-        remedy: Callable[[], str | None] = lambda: None,
+        remedy: str | Callable[[], str | None] | None = None,
     ) -> Finding:
-        """A finding of the most that it takes against `has`."""
+        """A finding of the most that it takes against `has`; a remedy that takes long to word is
+        a function.
+        """
         return Finding.worded_when_read(
             {
                 "check": "memory",
@@ -192,7 +195,10 @@ class _Sums:
                 "unit": "bytes",
                 "reserve_bytes": self.reserve,
             },
-            lambda: (reason() + profile_doubt(self.machine), remedy()),
+            lambda: (
+                reason() + profile_doubt(self.machine),
+                remedy() if callable(remedy) else remedy,
+            ),
         )
 
 
