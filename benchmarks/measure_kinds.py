@@ -496,7 +496,7 @@ def _hear(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> di
     elif name.startswith("kyutai"):
         model.generation_config.eos_token_id = None
         model.generate(
-            input_values=torch.randn(1, 1, 24000 * seconds, dtype=model.dtype),
+            input_values=torch.randn(1, 1, 24000 * seconds),
             max_new_tokens=int(12.5 * seconds),
         )
     elif name.startswith("voxtral"):

@@ -336,7 +336,9 @@ def _load_xtts(stages: Stages, folder: Path, _: str) -> tuple[Any, int]:
     model.load_state_dict(state, strict=False)
     del state
     model.gpt.init_gpt_for_inference(kv_cache=model.args.kv_cache)
-    return model.eval(), _count(model)
+    # its eval() returns nothing
+    model.eval()
+    return model, _count(model)
 
 
 def _run_xtts(torch: Any, model: Any, seconds: int) -> None:
@@ -369,7 +371,7 @@ def _make_parler(model: str, folder: Path) -> None:
     config = parler.ParlerTTSConfig.from_sub_models_config(
         # Flan-T5 large, and a codec of 9 codebooks at 44.1 kHz
         transformers.T5Config(d_model=1024, d_ff=2816, num_layers=24, num_heads=16, feed_forward_proj="gated-gelu"),
-        parler.DACConfig(),
+        parler.DACConfig(codebook_size=1088),
         parler.ParlerTTSDecoderConfig(
             hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, ffn_dim=4 * width, vocab_size=1088,
             pad_token_id=1024, bos_token_id=1025, eos_token_id=1024, max_position_embeddings=4096,

@@ -81,6 +81,28 @@ def test_the_peak_of_every_run_lies_inside_what_its_class_takes() -> None:
     assert seen == {row["name"] for row in rows()["model_class"]}
 
 
+def test_rerankers_take_what_their_tensors_say() -> None:
+    """The same runs of encoders whose tensors are described, in the types and lengths measured.
+
+    The runs pass token numbers, of any row of the table: no tokenizer, and mapped rows that may go.
+    """
+    twins = {"reranker-minilm": "ms-marco-minilm-l6-v2", "gte-large": "gte-large-en-v1.5"}
+    kinds = json.loads((TRUTH / "kinds.json").read_text(encoding="utf-8"))
+    runs = [run for run in kinds["runs"] if run["kind"] == "score" and run["model"] in twins]
+    assert len(runs) >= 3
+    for run in runs:
+        asked = Workload(context_tokens=run["tokens"], parallel=run["pairs"])
+        needs = check(twins[run["model"]], asked, machine="desktop-ryzen-5600-16gb").needs
+        assert needs is not None
+        assert needs.memory is not None
+        terms = [term for term in needs.memory.terms if term.name != "tokenizer"]
+        beside = runtime("sentence-transformers").beside_library_bytes
+        low = sum(term.low_bytes for term in terms) - beside
+        high = sum(term.high_bytes for term in terms) + needs.memory.evictable_bytes
+        peak = max(stage["peak_bytes"] for stage in run["stages"].values())
+        assert low <= peak <= high, (run["name"], low, peak, high)
+
+
 def test_every_spec_of_a_class_is_judged_term_by_term() -> None:
     """The weights are apart from what the request takes, so that a GPU can be judged too."""
     named = [spec for spec in catalogue().specs() if spec.needs and spec.needs.model_class]

@@ -37,7 +37,7 @@ _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
 _WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
 _PRODUCT_OF = {"avx512f": _PRODUCT, "avx512f wide": _WIDE_PRODUCT, "avx2": _NO_PRODUCT}
 # resident with sklearn.metrics, which transformers imports where it finds it
-_SKLEARN = 38 * MIB
+SKLEARN_BYTES = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay
 # (mallopt(3), M_MMAP_THRESHOLD)
 MAPPED_BLOCK_BYTES = 32 * MIB
@@ -129,7 +129,6 @@ def overhead(
                     f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of"
                     " tokens"
                 )
-    line += f"; scikit-learn, where it is installed, adds {_SKLEARN:,}"
     return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
