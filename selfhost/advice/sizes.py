@@ -79,8 +79,10 @@ class ContainerSize(Record):
     llama-server was killed while its own memory was within the rest
     (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the kernel gives
     up. `passing_bytes`
-    lie in the page cache after loading and may go. `per_user_bytes` is what one more user takes
-    beside a conversation in the prompt cache; 0 where nothing is kept. `disk_bytes` is None where
+    lie in the page cache after loading and may go. `accelerator_host_bytes` of the request are the
+    accelerator's libraries, in RAM from the start. One more user takes `per_user_bytes` of RAM
+    beside a conversation in the prompt cache, and `per_user_accelerator_bytes` of all accelerators
+    together; 0 where nothing is kept. `disk_bytes` is None where
     the size of the files is not known. `image` is None where no publisher offers one. `arguments`
     go behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
     downloads the model once it runs, "" where it does so by itself.
@@ -96,7 +98,9 @@ class ContainerSize(Record):
     page_cache_bytes: int
     passing_bytes: int
     growths: tuple[Growth, ...]
+    accelerator_host_bytes: int
     per_user_bytes: int
+    per_user_accelerator_bytes: int
     disk_bytes: int | None
     accelerators: tuple[Held, ...]
     shared_memory_bytes: int
@@ -231,12 +235,12 @@ def size_of(
     growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
     accelerators = _accelerators(memory, verdict.machine)
     shared = _shared_memory(service, len(accelerators))
-    beside = (shared, _driver(service, len(accelerators)), _uncertainty(kept))
-    growths += [each for each in beside if each is not None]
+    growths += [each for each in (shared, _uncertainty(kept)) if each is not None]
     # of the program's own pages the mapped ones are page cache too
     code = service.mapped_program_bytes if service is not None else 0
     page_cache = sum(term.bytes for term in mapped) + code
-    request = sum(term.bytes for term in kept) - code
+    libraries = service.accelerator_host_bytes if service is not None and accelerators else 0
+    request = sum(term.bytes for term in kept) - code + libraries
     most = request + page_cache + sum(each.bytes for each in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
@@ -252,7 +256,9 @@ def size_of(
         page_cache_bytes=page_cache,
         passing_bytes=memory.evictable_bytes,
         growths=tuple(growths),
-        per_user_bytes=server.conversation_bytes,
+        accelerator_host_bytes=libraries,
+        per_user_bytes=server.conversation_bytes - server.accelerator_state_bytes,
+        per_user_accelerator_bytes=server.accelerator_state_bytes,
         disk_bytes=needs.disk_bytes,
         accelerators=accelerators,
         shared_memory_bytes=0 if shared is None else shared.bytes,
@@ -309,11 +315,12 @@ def _refuse_what_fails(verdict: Verdict) -> None:
 
 class _Server(Record):
     """What a server keeps of conversations. `state_bytes`: of one that fills its context, cache and
-    states; `copy_bytes`: of a copy to go back to, of which it keeps `copies` for each. All 0 where
-    it keeps nothing.
+    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes`: of a copy to go back to,
+    of which it keeps `copies` for each. All 0 where it keeps nothing.
     """
 
     state_bytes: int
+    accelerator_state_bytes: int
     copy_bytes: int
     copies: int
 
@@ -327,8 +334,10 @@ def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Se
     memory, parallel = _memory(verdict), verdict.workload.parallel
     if verdict.model.modality not in GENERATING:
         # of texts to embed nothing is kept (SERVER_TASK_TYPE_COMPLETION of llama-server)
-        return _Server(state_bytes=0, copy_bytes=0, copies=0)
-    kept = sum(term.bytes for term in memory.terms if term.name in ("kv_cache", "recurrent_state"))
+        return _Server(state_bytes=0, accelerator_state_bytes=0, copy_bytes=0, copies=0)
+    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
+    kept = sum(term.bytes for term in states)
+    on_accelerators = sum(term.bytes for term in states if term.where != "host")
     more = need.more_in_conversation(
         verdict.model, runtime, verdict.workload, architectures(catalogue)
     )
@@ -336,6 +345,7 @@ def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Se
     is_bounded = more >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
     return _Server(
         state_bytes=-(-kept // parallel),
+        accelerator_state_bytes=-(-on_accelerators // parallel),
         copy_bytes=more // beyond if beyond > 0 else 0,
         copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
     )
@@ -467,20 +477,6 @@ def _shared_memory(service: Service | None, number: int) -> Growth | None:
         bound="/dev/shm",
         why=f"what the processes of {number} accelerators exchange",
         arithmetic=f"{service.shared_memory_bytes:,} bytes as its publisher's example has",
-    )
-
-
-def _driver(service: Service | None, number: int) -> Growth | None:
-    """What libraries of an accelerator take of the RAM; None where the need counts them already, or
-    none is used.
-    """
-    if service is None or not service.accelerator_host_bytes or not number:
-        return None
-    return Growth(
-        name="driver",
-        bytes=service.accelerator_host_bytes,
-        why="in RAM, beside the card (stated once)",
-        arithmetic=f"{service.accelerator_host_bytes:,} bytes: the source stands in its spec",
     )
 
 

@@ -72,6 +72,13 @@ def test_what_a_limit_without_page_cache_does_is_said(capsys: pytest.CaptureFixt
     assert "killed" not in run(capsys, "llama-3.1-8b", "--runtime", "vllm")[1]
 
 
+def test_memory_of_the_card_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens lie on the card, beside figures of RAM."""
+    _, out, _ = run(capsys, "mistral-7b", "--gpu", "RTX 4090")
+    assert re.search(r"another user +512 MiB +of GPU memory", out)
+    assert "512 MiB GPU libraries" in out.partition("What may be added")[0]
+
+
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
     code, out, err = run(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
