@@ -271,6 +271,33 @@ def size_of(
     )
 
 
+def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
+    """The size, with a note where the node's memory holds its request but not its limit.
+
+    Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
+    what was not stated bounds nothing.
+    """
+    name, memory = size.model.name, stated.memory_total_bytes
+    free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
+    if memory is not None and size.reserve_bytes > memory:
+        needed, given = units.binary_at_least(size.reserve_bytes), units.binary(memory)
+        raise SelfhostError(
+            f"{name} does not fit on a node of {given}: it requests {needed} of memory",
+            remedy="name a smaller quantization with --quant, or fewer users",
+        )
+    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
+        needed, given = units.decimal(size.disk_bytes), units.decimal(free)
+        raise SelfhostError(
+            f"{name} does not fit on a node with {given} of disk: its files take {needed}",
+            remedy="name a smaller quantization with --quant",
+        )
+    if memory is None or size.limit_bytes <= memory:
+        return size
+    most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+    note = f"its limit of {most} is above the node's memory of {given}: it may be killed there"
+    return size.replace(notes=(*size.notes, note))
+
+
 def _mapped_and_kept(memory: MemoryNeed, service: Service | None) -> tuple[list[Term], list[Term]]:
     """The terms in RAM: weights as page cache, and what cannot be reclaimed."""
     host = [term for term in memory.terms if term.where == "host"]

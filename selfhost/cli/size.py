@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ..advice.sizes import ContainerSize
     from ..machine.record import Machine
@@ -76,7 +77,7 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="of the node: architecture=aarch64, gpu=2x24GiB",
+        help="of the node: architecture=aarch64, memory=16GiB",
     )
     add(
         "--download-speed",
@@ -119,6 +120,7 @@ def run(words: list[str]) -> int:
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
     """Each model's container, and by the name that was typed why one has none."""
     workload = workload_of(options)
+    from ..advice.sizes import on_node
     from ..api import open_catalogue, size_with
 
     catalogue, machine = open_catalogue(options.specs), _machine(options)
@@ -126,11 +128,10 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
     errors: dict[str, SelfhostError] = {}
     for name in options.models:
         try:
-            sizes.append(
-                size_with(
-                    catalogue, name, workload, machine, prompt_cache_bytes=options.prompt_cache
-                )
+            size = size_with(
+                catalogue, name, workload, machine, prompt_cache_bytes=options.prompt_cache
             )
+            sizes.append(on_node(size, machine))
         except SelfhostError as error:
             errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
     return sizes, errors
@@ -148,9 +149,26 @@ def _machine(options: argparse.Namespace) -> Machine:
         from ..machine.gpu_names import cards_named
 
         machine = apply(machine, options.set, options.gpu)
+        _refuse_idle_settings(options.set)
         notes = [note for text in options.gpu for note in cards_named(text).notes]
         options.notes = tuple(dict.fromkeys(notes))
     return machine
+
+
+# keys of --set that no size depends on
+_IDLE_SETTINGS = ("bandwidth", "cores", "system")
+
+
+def _refuse_idle_settings(settings: Sequence[str]) -> None:
+    """`UsageError` for a setting that would change nothing: nobody may think that it was heeded."""
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if key in _IDLE_SETTINGS:
+            raise UsageError(
+                f"--set {key}: no container's size depends on it",
+                remedy=f"leave it out, or ask whether the model runs there: selfhost check"
+                f" MODEL --set {setting}",
+            )
 
 
 def _refuse_without_image(sizes: list[ContainerSize], block: str) -> None:

@@ -79,6 +79,19 @@ def test_memory_of_the_card_is_called_so(capsys: pytest.CaptureFixture[str]) -> 
     assert "512 MiB GPU libraries" in out.partition("What may be added")[0]
 
 
+def test_a_node_that_is_too_small_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory and disk that were stated of the node bound the container; a setting that plays no part is refused."""
+    code, out, err = run(capsys, "mistral-7b", "--set", "memory=4GiB")
+    assert (code, out) == (2, "")
+    assert "does not fit on a node of 4.00 GiB" in err
+    # between request (4.73 GiB) and limit (5.26 GiB)
+    code, out, _ = run(capsys, "mistral-7b", "--set", "memory=5GiB", "--format", "compose")
+    assert (code, "above the node's memory of 5.00 GiB" in out) == (0, True)
+    assert run(capsys, "mistral-7b", "--set", "memory=16GiB") == run(capsys, "mistral-7b")
+    assert "4.00 GB of disk" in run(capsys, "mistral-7b", "--set", "disk=4GB")[2]
+    assert run(capsys, "mistral-7b", "--set", "cores=4")[0] == 2
+
+
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
     code, out, err = run(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
