@@ -102,7 +102,7 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(sizes_record(sizes, errors, code)))
     elif options.format in BLOCKS:
-        _refuse_without_image(sizes, options.format)
+        _refuse_without_image(sizes, options)
         from importlib import import_module
 
         module = import_module(f"..reports.{BLOCKS[options.format]}", __package__)
@@ -133,8 +133,21 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
             )
             sizes.append(on_node(size, machine))
         except SelfhostError as error:
-            errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
+            errors[name] = _in_own_flags(error) if isinstance(error, WorkloadError) else error
     return sizes, errors
+
+
+def _in_own_flags(error: WorkloadError) -> WorkloadError:
+    """The same faults under the options of this command, where users are what others call parallel
+    sequences.
+    """
+    return WorkloadError(
+        problem.replace(
+            key="--users" if problem.key == "--parallel" else problem.key,
+            remedy=problem.remedy and problem.remedy.replace("--parallel", "--users"),
+        )
+        for problem in in_flags(error).problems
+    )
 
 
 def _machine(options: argparse.Namespace) -> Machine:
@@ -171,12 +184,23 @@ def _refuse_idle_settings(settings: Sequence[str]) -> None:
             )
 
 
-def _refuse_without_image(sizes: list[ContainerSize], block: str) -> None:
-    """`UsageError` for a runtime that nobody publishes an image of."""
+def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
+    """`UsageError` for a runtime that nobody publishes an image of, with those that would do."""
+    from ..api import open_catalogue
+
+    catalogue = open_catalogue(options.specs)
     for size in sizes:
-        if size.image is None:
-            raise UsageError(
-                f"--format {block}: no image of {size.runtime.name} is published that"
-                f" {size.model.name} could be served from",
-                remedy="name another with --runtime, such as llama.cpp, ollama or vllm",
-            )
+        if size.image is not None:
+            continue
+        runtimes = map(catalogue.runtime, catalogue.runtime_ids())
+        others = [
+            runtime.id
+            for runtime in runtimes
+            if runtime.service is not None and size.model.modality in runtime.modalities
+        ]
+        own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
+        raise UsageError(
+            f"--format {options.format}: no image of {size.runtime.name} is published that"
+            f" {size.model.name} could be served from",
+            remedy=f"name another with --runtime: {', '.join(others)}" if others else own,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import jsonschema
@@ -122,7 +123,33 @@ def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[s
     assert run(capsys, "whisper-small")[0] == 0
     code, out, err = run(capsys, "whisper-small", "--format", "docker")
     assert (code, out) == (2, "")
-    assert "--runtime" in err
+    # of all runtimes with an image none serves speech (specs/runtimes)
+    assert "container of your own" in err
+    assert "--runtime" not in err
+    err = run(capsys, "bge-m3", "--runtime", "sentence-transformers", "--format", "docker")[2]
+    for runtime in re.findall(r"--runtime: (.*)", err)[0].split(", "):
+        assert run(capsys, "bge-m3", "--runtime", runtime, "--format", "docker")[0] == 0
+
+
+def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Users are --users here; cards that are too small or too few are counted up to what would do."""
+    _, _, err = run(capsys, "mistral-7b", "--users", "1000000")
+    assert "--users 256" in err
+    assert "--parallel" not in err
+    words = ("llama-3.3-70b", "--runtime", "vllm", "--gpu")
+    err = run(capsys, *words, "2x H100")[2]
+    count = int(re.findall(r"(\d+) of these GPUs would hold it", err)[0])
+    assert run(capsys, *words, f"{count}x H100")[0] == 0
+    assert run(capsys, *words, f"{count - 1}x H100")[0] == 2
+
+
+def test_the_examples_of_the_help_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As they are printed, but for the file that one writes."""
+    examples = re.findall(r"^  selfhost size (.+)$", run(capsys, "--help")[1], re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        words = shlex.split(example.replace("compose.yaml", str(tmp_path / "compose.yaml")))
+        assert run(capsys, *words)[0] == 0, example
 
 
 def test_a_closed_model_is_told_from_a_wrong_name(capsys: pytest.CaptureFixture[str]) -> None:
