@@ -73,17 +73,16 @@ class Held(Record):
 class ContainerSize(Record):
     """What the container or service of one model takes, in bytes.
 
-    `request_bytes` cannot be reclaimed (the likely figure). `page_cache_bytes` are the mapped
-    weights that each token reads, and the program: reclaimable, but without them the pace
-    collapses. `limit_bytes` is the sum of both and of all `growths`. Without the page cache in it
-    llama-server was killed while its own memory was within the rest
-    (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the kernel gives
-    up. `passing_bytes`
-    lie in the page cache after loading and may go. `accelerator_host_bytes` of the request are the
-    accelerator's libraries, in RAM from the start. One more user takes `per_user_bytes` of RAM
-    beside a conversation in the prompt cache, and `per_user_accelerator_bytes` of all accelerators
-    together; 0 where nothing is kept. `disk_bytes` is None where
-    the size of the files is not known. `image` is None where no publisher offers one. `arguments`
+    `unreclaimable_bytes` cannot be taken back by the kernel (the likely figure). `page_cache_bytes`
+    are the mapped weights that each token reads, and the program: reclaimable, but without them the
+    pace collapses. `request_bytes` is the sum of both, `limit_bytes` that of the request and of all
+    `growths`. Without the page cache in it llama-server was killed while its own memory was within
+    the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the
+    kernel gives up. `passing_bytes` lie in the page cache after loading and may go.
+    `accelerator_host_bytes` of those that cannot be reclaimed are the accelerator's libraries. One
+    more user takes `per_user_bytes` of RAM beside a conversation in the prompt cache, and
+    `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
+    `disk_bytes` is None where the size of the files is not known. `image` is None where no publisher offers one. `arguments`
     go behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
     downloads the model once it runs, "" where it does so by itself.
     """
@@ -93,7 +92,7 @@ class ContainerSize(Record):
     workload: Workload
     runtime: RuntimeSpec
     needs: Needs
-    request_bytes: int
+    unreclaimable_bytes: int
     limit_bytes: int
     page_cache_bytes: int
     passing_bytes: int
@@ -142,9 +141,9 @@ class ContainerSize(Record):
         return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
 
     @property
-    def reserve_bytes(self) -> int:
-        """What a scheduler must reserve for it to keep its pace: the request and the page cache."""
-        return self.request_bytes + self.page_cache_bytes
+    def request_bytes(self) -> int:
+        """What a scheduler must reserve for it to keep its pace: the page cache too."""
+        return self.unreclaimable_bytes + self.page_cache_bytes
 
     @property
     def disk_update_bytes(self) -> int | None:
@@ -240,8 +239,8 @@ def size_of(
     code = service.mapped_program_bytes if service is not None else 0
     page_cache = sum(term.bytes for term in mapped) + code
     libraries = service.accelerator_host_bytes if service is not None and accelerators else 0
-    request = sum(term.bytes for term in kept) - code + libraries
-    most = request + page_cache + sum(each.bytes for each in growths)
+    unreclaimable = sum(term.bytes for term in kept) - code + libraries
+    most = unreclaimable + page_cache + sum(each.bytes for each in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
@@ -251,7 +250,7 @@ def size_of(
         workload=verdict.workload,
         runtime=runtime,
         needs=needs,
-        request_bytes=request,
+        unreclaimable_bytes=unreclaimable,
         limit_bytes=most + growths[-1].bytes,
         page_cache_bytes=page_cache,
         passing_bytes=memory.evictable_bytes,
@@ -279,8 +278,8 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
     """
     name, memory = size.model.name, stated.memory_total_bytes
     free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
-    if memory is not None and size.reserve_bytes > memory:
-        needed, given = units.binary_at_least(size.reserve_bytes), units.binary(memory)
+    if memory is not None and size.request_bytes > memory:
+        needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
         raise SelfhostError(
             f"{name} does not fit on a node of {given}: it requests {needed} of memory",
             remedy="name a smaller quantization with --quant, or fewer users",

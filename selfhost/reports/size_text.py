@@ -39,12 +39,12 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> D
 
 def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     name = Span(text=size.model.name, style="strong")
-    reserve, limit = _up(size.reserve_bytes), _up(size.limit_bytes)
-    blocks.append(line(name, f": request {reserve}, limit {limit}", hang=2))
+    request, limit = _up(size.request_bytes), _up(size.limit_bytes)
+    blocks.append(line(name, f": request {request}, limit {limit}", hang=2))
     blocks.append(say(_asked(size), indent=2))
     blocks += [say(note, indent=2) for note in size.notes]
     rows = [
-        ("memory", _up(size.request_bytes), f"cannot be reclaimed{_largest(size)}"),
+        ("memory", _up(size.unreclaimable_bytes), f"cannot be reclaimed{_largest(size)}"),
         ("page cache", _cache_words(size), _about_cache(size)),
         ("limit", _up(size.limit_bytes), _about_limit(size)),
         *_disk_rows(size),
@@ -104,7 +104,7 @@ def _about_cache(size: ContainerSize) -> str:
 
 
 def _about_limit(size: ContainerSize) -> str:
-    return "the request, and all that may be added"
+    return "the request (both), and all that may be added"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -174,11 +174,11 @@ def _to_start(blocks: list[Block], size: ContainerSize) -> None:
 
 def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     """A row for each container, and their sum."""
-    reserve = sum(size.reserve_bytes for size in sizes)
+    request = sum(size.request_bytes for size in sizes)
     most = sum(size.limit_bytes for size in sizes)
-    total = f"{len(sizes)} containers: request {_up(reserve)}, limit {_up(most)} in all"
+    total = f"{len(sizes)} containers: request {_up(request)}, limit {_up(most)} in all"
     blocks += [line(Span(text=total, style="strong")), BLANK]
-    titles = ("model", "memory", "page cache", "limit", "disk", "GPUs")
+    titles = ("model", "request", "of it page cache", "limit", "disk", "GPUs")
     rows = [
         (
             size.model.id,

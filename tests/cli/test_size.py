@@ -101,7 +101,13 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, answer["exit_code"]) == (2, 2)
     assert [entry["asked"] for entry in answer["errors"]] == ["no-such-model"]
     assert json.loads(err)["exit_code"] == 2
-    for key in ("request_bytes", "limit_bytes", "page_cache_bytes", "disk_bytes"):
+    for key in (
+        "request_bytes",
+        "unreclaimable_bytes",
+        "limit_bytes",
+        "page_cache_bytes",
+        "disk_bytes",
+    ):
         assert answer["total"][key] == sum(entry[key] for entry in answer["containers"])
     code, alone, _ = run(capsys, "mistral-7b", "--json")
     assert code == 0
@@ -129,6 +135,24 @@ def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[s
     err = run(capsys, "bge-m3", "--runtime", "sentence-transformers", "--format", "docker")[2]
     for runtime in re.findall(r"--runtime: (.*)", err)[0].split(", "):
         assert run(capsys, "bge-m3", "--runtime", runtime, "--format", "docker")[0] == 0
+
+
+def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a scheduler reserves: on the screen, in JSON, in its sum, and in every block."""
+    (entry,) = (answer := json.loads(run(capsys, "mistral-7b", "--json")[1]))["containers"]
+    request = entry["request_bytes"]
+    assert request == entry["unreclaimable_bytes"] + entry["page_cache_bytes"]
+    assert answer["total"]["request_bytes"] == request
+    mebibytes = -(-request // 2**20)
+    assert f"request {request / 2**30:.2f} GiB" in run(capsys, "mistral-7b")[1]
+    lines = {
+        "kubernetes": f'requests:\n              memory: "{mebibytes}Mi"',
+        "compose": f'reservations:\n          memory: "{mebibytes}M"',
+        "docker": f"--memory-reservation {mebibytes}m",
+        "systemd": f"MemoryLow={mebibytes}M",
+    }
+    for block, text in lines.items():
+        assert text in run(capsys, "mistral-7b", "--format", block)[1]
 
 
 def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
