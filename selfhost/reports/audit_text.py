@@ -9,6 +9,7 @@ from .audit_words import (
     ANSWERS,
     COUNTED,
     SIGNS,
+    excepted_words,
     exception_fate,
     exception_name,
     results,
@@ -29,7 +30,7 @@ _STYLES = {
 _TITLES = {
     Result.FAIL: "Does not run",
     Result.UNKNOWN: "Cannot be told",
-    Result.EXCEPTED: "Does not run, and is excepted",
+    Result.EXCEPTED: "Excepted",
 }
 # by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
@@ -168,16 +169,8 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
         if reason.remedy:
             yield Paragraph(spans=(Span(text=f"to do: {reason.remedy}"),), indent=4, hang=2)
     for check, exemption in row.excepted:
-        owner = f", {exemption.owner}" if exemption.owner else ""
-        yield Paragraph(
-            spans=(
-                Span(
-                    text=f"{check}: excepted until {exemption.expires}: {exemption.reason}{owner}"
-                ),
-            ),
-            indent=4,
-            hang=2,
-        )
+        words = excepted_words(row, check, exemption)
+        yield Paragraph(spans=(Span(text=words),), indent=4, hang=2)
 
 
 def _passed(row: Row) -> str:
