@@ -29,7 +29,7 @@ _STYLES = {
 }
 _TITLES = {
     Result.FAIL: "Does not run",
-    Result.UNKNOWN: "Cannot be told",
+    Result.UNKNOWN: "Not known",
     Result.EXCEPTED: "Excepted",
 }
 # by exit code

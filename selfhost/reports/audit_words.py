@@ -19,7 +19,7 @@ SIGNS: Mapping[Result, str] = {
 RESULT_WORDS: Mapping[Result, str] = {
     Result.PASS: "runs",
     Result.FAIL: "does not run",
-    Result.UNKNOWN: "cannot be told",
+    Result.UNKNOWN: "not known",
     Result.EXCEPTED: "excepted",
 }
 # by exit code: the word of the outcome, and the sentence
@@ -27,7 +27,7 @@ ANSWERS: Mapping[int, tuple[str, str]] = {
     0: ("PASS", "the policy holds"),
     1: ("FAIL", "the policy is broken"),
     2: ("NOT JUDGED", "no answer for the whole policy"),
-    3: ("UNKNOWN", "whether the policy holds cannot be told"),
+    3: ("UNKNOWN", "it is not known whether the policy holds"),
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)

@@ -600,6 +600,16 @@ def test_what_is_not_known_is_not_said_to_fail() -> None:
             assert [words[kind][1 - at] in said[at] for at in (0, 1)] == [False, False], name
 
 
+def test_an_unknown_is_said_in_plain_words() -> None:
+    """What is not known, of how many machines; what there are more of."""
+    many = {("mistral-7b", f"m{number}"): {"memory": UNKNOWN} for number in range(1, 18)}
+    unread = audit(ONE + '[[model]]\nname = "gpt2"\n', 17, {**many, ("gpt2", "m1"): {"disk": FAIL}})
+    for name in ("github", "gitlab", "sarif"):
+        said = "".join(in_pieces(name, unread, 0.0))
+        assert "it is not known whether mistral-7b runs on 17 machines" in said, name
+    assert "(and 1 more issue)" in "".join(in_pieces("nagios", unread, 0.0))
+
+
 def test_jsonl_has_a_row_per_machine_and_model() -> None:
     """The contract's five fields, in the audit's order, one JSON object a line."""
     rows = [
