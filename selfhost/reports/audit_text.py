@@ -12,6 +12,7 @@ from .audit_words import (
     excepted_words,
     exception_fate,
     exception_name,
+    many,
     results,
     spread,
     warnings,
@@ -47,11 +48,14 @@ def render(audit: Audit, width: int | None = None) -> str:
     return plain(document(audit, verbose=True), width)
 
 
-def document(audit: Audit, *, verbose: bool = False) -> Document:
+def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
     """The answer, then a line for each model and group of machines that fare alike, what counts
-    first. With `verbose` every reason and what to do instead.
+    first. With `verbose` every reason and what to do instead; without `lists_problems` only how many
+    faults kept the rest from being judged.
     """
     blocks = [*_head(audit)]
+    if audit.problems:
+        blocks += _problems(audit, lists_problems)
     if verbose:
         for result, title in _TITLES.items():
             blocks += _rows_with(audit, result, title)
@@ -92,10 +96,17 @@ def _head(audit: Audit) -> Iterator[Block]:
         )
         for note in since.notes:
             yield say(note, indent=2, hang=2)
-    if audit.problems:
+
+
+def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
+    """What kept the rest from being judged."""
+    if lists_them:
         yield Blank()
         for problem in audit.problems:
             yield say(str(problem), hang=2)
+    else:
+        faults = many(len(audit.problems), "fault")
+        yield say(f"{faults} kept the rest from being judged: see below", indent=2, hang=2)
 
 
 def _overview(audit: Audit) -> Iterator[Block]:
