@@ -1118,7 +1118,39 @@ def size_with(
     if card is not None:
         place = place.replace(accelerators=(card,))
         verdict = check_with(catalogue, model, workload, place, instead=False)
-    return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    try:
+        return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    except SelfhostError as error:
+        count = _cards_that_hold(catalogue, model, workload, place)
+        if count is None:
+            raise
+        remedy = f"{count} of these GPUs would hold it"
+        remedy += f"; or {error.remedy}" if error.remedy else ""
+        raise SelfhostError(error.message, remedy=remedy) from error
+
+
+# GPUs that one server holds (HGX and DGX systems of NVIDIA)
+_MOST_GPUS_OF_A_NODE = 8
+
+
+def _cards_that_hold(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    place: Machine,
+) -> int | None:
+    """The least number of accelerators, all as those of `place`, on which nothing fails; None where
+    they differ, where there are none, or where a server cannot hold as many.
+    """
+    cards = place.accelerators or ()
+    if len(set(cards)) != 1:
+        return None
+    for count in range(len(cards) + 1, _MOST_GPUS_OF_A_NODE + 1):
+        larger = place.replace(accelerators=cards[:1] * count)
+        verdict = check_with(catalogue, model, workload, larger, instead=False)
+        if all(finding.outcome is not Outcome.FAIL for finding in verdict.findings):
+            return count
+    return None
 
 
 def _is_ruled_out(judged: Judged) -> bool:

@@ -22,27 +22,22 @@ class Format(Record):
     """`module` lies beside this file; its `function` takes the audit and gives the text.
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
-    `shows_problems`: the report also goes to standard output where not all could be judged. It
-    then shows what is wrong as errors, and nobody can take it for an answer. `shows_part`: it goes
-    there where some were judged, for it holds the problems and the exit code. `suffix`: the end of
-    --output that chooses the format, None where no end is its own. `is_binary`: it gives bytes, for
-    a file alone.
+    `shows_problems`: the report goes to standard output even where nothing was judged. It then shows
+    what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of --output that
+    chooses the format, None where no end is its own. `is_binary`: it gives bytes, for a file alone.
     """
 
     module: str
     function: str = "render"
     is_stamped: bool = False
     shows_problems: bool = True
-    shows_part: bool = False
     suffix: str | None = None
     is_binary: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(
-        module="audit_json", function="dumps", shows_problems=False, shows_part=True, suffix="json"
-    ),
+    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
     "jsonl": Format(module="audit_json", function="lines", shows_problems=False, suffix="jsonl"),
     "parquet": Format(
         module="audit_parquet", shows_problems=False, suffix="parquet", is_binary=True
