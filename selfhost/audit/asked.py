@@ -113,8 +113,8 @@ class Asked:
         finding = self._question.ask(kind.asked(bandwidth, total))[1]
         return 0.0 if finding is None else finding.short or 0.0
 
-    def hardest_hit(self, bits: int) -> int:
-        """Of the machines of a set the first of those that lack most of the pace."""
+    def hardest_hit(self, bits: int) -> tuple[float, int]:
+        """The most that a machine of a set lacks of the pace, and the first that lacks as much."""
         population = self._answers.population
         hit: list[tuple[float, int]] = []
         for number, kind in enumerate(population.kinds):
@@ -124,7 +124,8 @@ class Asked:
                 if BANDWIDTH in kind.columns:
                     slowest = population.slowest_of(number, common)
                 hit.append((-self.short_of(slowest), slowest))
-        return min(hit)[1]
+        short, first = min(hit)
+        return -short, first
 
     def _learn(self, number: int) -> None:
         population = self._answers.population

@@ -69,26 +69,27 @@ class Alike:
         """Some of the machines."""
         return Alike(bits, self.findings, self.route, self.shorts, self.model)
 
-    def hardest_hit(self, population: Population, checks: Sequence[str]) -> set[int]:
-        """Machines among which is the one that lacks most for one of those checks: the first, and
-        of each thing that decides the one with the least of it.
+    def hardest_hit(self, population: Population, checks: Sequence[str]) -> tuple[float, int]:
+        """The most that one of the machines lacks for one of those checks, and the first machine
+        that lacks as much; 0 and the first of all where none lacks an amount.
         """
-        hit = {lowest(self.bits)}
-        constant: dict[str, tuple[float, int]] = {}
+        hit = [(0.0, -lowest(self.bits))]
         for shorts in self.shorts:
-            for (check, form, amount), bits in shorts.items():
+            for (check, form, constant), bits in shorts.items():
                 common = bits & self.bits if check in checks else 0
                 if not common:
                     continue
                 if isinstance(form, Asked):
-                    hit.add(form.hardest_hit(common))
+                    amount, number = form.hardest_hit(common)
                 elif form:
-                    hit.add(population.cut(form).first_of(common))
-                elif check not in constant or amount > constant[check][0]:
-                    constant[check] = amount, lowest(common)
-                elif amount == constant[check][0]:
-                    constant[check] = amount, min(constant[check][1], lowest(common))
-        return hit | {number for _, number in constant.values()}
+                    # the lower the form, the more is lacking
+                    number = population.cut(form).first_of(common)
+                    amount = constant - population.form_of(number, form)
+                else:
+                    amount, number = constant, lowest(common)
+                hit.append((amount, -number))
+        amount, number = max(hit)
+        return amount, -number
 
 
 class Selections:

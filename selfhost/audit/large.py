@@ -11,7 +11,7 @@ from ..verdict.record import Verdict
 from .bulk import Alike, Bulk
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
-from .groups import NAMES_SHOWN, shortfall
+from .groups import NAMES_SHOWN
 from .judged_entries import Judge, entry_problems
 from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
@@ -60,14 +60,14 @@ class _Same:
 
 class _Entry:
     """What one entry of the policy comes to, as one process can send it to another: of each group
-    the fields of its row, its count, its first names and the machines hit hardest.
+    the fields of its row, its count, its first names and the machine hit hardest.
     """
 
     __slots__ = ("codes", "exceptions", "groups", "is_placed", "is_refused", "results")
 
     def __init__(
         self,
-        groups: list[tuple[dict[str, Any], int, tuple[str, ...], list[int]]],
+        groups: list[tuple[dict[str, Any], int, tuple[str, ...], int]],
         is_placed: bool,
         is_refused: bool,
         results: dict[str, int],
@@ -165,7 +165,7 @@ class _Large:
                 self._machines.names[number] for number in first_members(same.bits, NAMES_SHOWN)
             )
             fields = {name: value for name, value in same.fields.items() if name != "wanted"}
-            hit = sorted(self._hardest_hit(same, same.bits))
+            hit = self._hardest_hit(same, same.bits)
             groups.append((fields, same.bits.bit_count(), names, hit))
         exceptions = self._exceptions
         return _Entry(
@@ -272,33 +272,25 @@ class _Large:
         names = [self._machines.names[number] for number in first_members(bits, NAMES_SHOWN)]
         rows = []
         for wanted, each in same:
-            hit = sorted(self._hardest_hit(each, bits))
+            hit = self._hardest_hit(each, bits)
             rows.append(self._row_of_hardest_hit(wanted, each.fields, hit))
         return MachineGroup(names=tuple(names), count=bits.bit_count(), rows=tuple(rows))
 
-    def _hardest_hit(self, same: _Same, bits: int) -> set[int]:
-        """The machines of a set among which is the one that lacks most."""
+    def _hardest_hit(self, same: _Same, bits: int) -> int:
+        """The machine of a set that lacks most; of several the first."""
         checks = (*same.fields["failed"], *same.fields["undecided"])
-        hit: set[int] = set()
+        hit = []
         for alike in same.alike:
             common = alike.bits & bits
             if common:
-                hit |= alike.with_bits(common).hardest_hit(self._population, checks)
-        return hit
+                amount, number = alike.with_bits(common).hardest_hit(self._population, checks)
+                hit.append((-amount, number))
+        return min(hit)[1]
 
-    def _row_of_hardest_hit(
-        self, wanted: Wanted, fields: dict[str, Any], numbers: Sequence[int]
-    ) -> Row:
-        """The row of that of the machines which lacks most. It is judged when somebody reads more
-        of it than its result.
-        """
-        if len(numbers) == 1:
-            fields = {**fields, "machine": self._machines.names[numbers[0]]}
-
-        def whole() -> Row:
-            return max((self.row(wanted, number) for number in numbers), key=shortfall)
-
-        return Row.partly({**fields}, whole)
+    def _row_of_hardest_hit(self, wanted: Wanted, fields: dict[str, Any], number: int) -> Row:
+        """The row of that machine. It is judged when somebody reads more of it than its result."""
+        fields = {**fields, "machine": self._machines.names[number]}
+        return Row.partly(fields, lambda: self.row(wanted, number))
 
     def row(self, wanted: Wanted, number: int) -> Row:
         """The row of one machine, judged by itself."""

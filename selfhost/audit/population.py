@@ -363,6 +363,10 @@ class Population:
         value: int = self.kinds[kind].columns[slot][place]
         return value
 
+    def form_of(self, number: int, form: Form) -> int:
+        """The value of that form of a machine."""
+        return sum([factor * self.value_of(number, slot) for slot, factor in form])
+
     def bandwidth_of(self, number: int) -> int:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
