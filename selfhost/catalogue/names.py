@@ -805,8 +805,14 @@ def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelE
     and the active size, of open models that need alike; None for any other name.
     """
     base, options = _with_options(name.rpartition("/")[2])
-    shapes = re.findall(_SHAPE, canonical(base))
-    same = _alike_in_size(shapes[0], catalogue) if len(shapes) == 1 else ()
+    key = canonical(base)
+    shapes = re.findall(_SHAPE, key)
+    # a Llama 4.1 8B that is not there is no Granite 4.1 8B
+    families = {
+        outline.id.partition("-")[0].rstrip(".0123456789") for outline in catalogue.outlines()
+    }
+    is_other = len(shapes) == 1 and key.partition("-")[0] not in families
+    same = _alike_in_size(shapes[0], catalogue) if is_other else ()
     if not same:
         return None
     newest = max(same, key=lambda outline: outline.released or "").id

@@ -38,8 +38,10 @@ def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:
         text = problems_text(error.problems, encoding=encoding)
     else:
         text = clean(f"error: {error.message}", encoding) + "\n"
-    if isinstance(error, UnknownModelError) and error.nearest:
-        text += clean(f"  did you mean: {', '.join(error.nearest)}", encoding) + "\n"
+    near = error.nearest if isinstance(error, UnknownModelError) else ()
+    unsaid = [name for name in near if name not in error.message]
+    if unsaid:
+        text += clean(f"  did you mean: {', '.join(unsaid)}", encoding) + "\n"
     if error.remedy:
         text += "".join(f"{line}\n" for line in _remedy_lines(error.remedy, encoding))
     return text

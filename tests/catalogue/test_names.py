@@ -656,6 +656,14 @@ def test_what_is_listed_as_alike_leads_to_models_that_exist() -> None:
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", name) for part in listed.values() for name in part)
 
 
+@pytest.mark.parametrize("typed", ["Llama-4.1-8B", "mistral-3.6-27b", "gemma-5-35B-A3B"])
+def test_another_version_of_a_family_is_no_model_of_another_family(typed: str) -> None:
+    """Granite 4.1 has 8B, Qwen3.6 27B: a Llama or a Mistral of that number is none of them."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert "may be made from" not in str(caught.value)
+
+
 @pytest.mark.parametrize("typed", ["Darwin-30B-A3B", "Foo-9B", "Foo-2-9B"])
 def test_a_size_that_differing_models_have_leads_nowhere(typed: str) -> None:
     """Qwen3 and Nemotron 3 both have 30B with 3B active, and need unlike; many have 9B."""
