@@ -1,18 +1,22 @@
-"""What models that write no text token by token take on a CPU: figures for `tests/truth/kinds.json`. Not part of the checks.
+"""What models beside chat models take on a CPU: figures for `tests/truth/kinds.json`. Not part of the checks.
 
     pip install torch transformers safetensors accelerate numpy sentence-transformers
     python benchmarks/measure_kinds.py --out FILE [--only TEXT] [--work DIR] [--list]
 
-Voices, speech recognition without tokens, rerankers, encoders of images and texts: models made from configuration classes with
-random weights (nothing is downloaded), saved, and each measured in a fresh process as in `measure_transformers.py`.
+Voices, music, speech recognition, readers of pages, rerankers, encoders of images and texts: models made from configuration classes
+with random weights (nothing is downloaded), saved, and each measured in a fresh process as in `measure_transformers.py`. Models that
+would take more than some 6 GB have fewer layers of one kind (`CUT`): what lies beside the weights is measured of them, and
+`whole_parameters` is the count of the class with all layers.
 """
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from measure_transformers import config_of, libraries
+from measure_transformers import libraries
 from rig import Rig, Stages, main, stored_bytes
 
 _LARGE_SPEECH = {
@@ -84,6 +88,170 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "flan-t5-base": ("T5ForConditionalGeneration", "T5Config", _FLAN),
 }  # fmt: skip
 
+_SWIN = {
+    "model_type": "donut-swin", "patch_size": 4, "embed_dim": 128, "depths": [2, 2, 14, 2], "num_heads": [4, 8, 16, 32],
+    "mlp_ratio": 4.0,
+}  # fmt: skip
+_PAGE_WRITER = {
+    "model_type": "mbart", "d_model": 1024, "decoder_attention_heads": 16, "decoder_ffn_dim": 4096, "add_final_layer_norm": True,
+    "scale_embedding": True, "is_decoder": True, "add_cross_attention": True, "encoder_layers": 0,
+}  # fmt: skip
+_LINE_WRITER = {
+    "model_type": "trocr", "d_model": 1024, "decoder_layers": 12, "decoder_attention_heads": 16, "decoder_ffn_dim": 4096,
+    "vocab_size": 50265, "max_position_embeddings": 512, "is_decoder": True, "add_cross_attention": True,
+}  # fmt: skip
+_VIT = {"model_type": "vit", "image_size": 384, "qkv_bias": False}
+_VIT_LARGE = {
+    **_VIT, "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
+}  # fmt: skip
+_T5_BASE = {"model_type": "t5", "d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12}
+_ENCODEC_32K = {
+    "model_type": "encodec", "sampling_rate": 32000, "upsampling_ratios": [8, 5, 4, 4], "codebook_size": 2048, "num_filters": 64,
+    "codebook_dim": 128, "hidden_size": 128, "audio_channels": 1, "normalize": False, "use_causal_conv": False,
+    "target_bandwidths": [2.2],
+}  # fmt: skip
+
+
+def _bark(width: int, layers: int, heads: int) -> dict[str, Any]:
+    """The three stages of Bark; its codec has the defaults."""
+    vocabularies = {
+        "semantic_config": (129600, 10048),
+        "coarse_acoustics_config": (12096, 12096),
+        "fine_acoustics_config": (1056, 1056),
+    }
+    return {
+        stage: {
+            "hidden_size": width, "num_layers": layers, "num_heads": heads, "input_vocab_size": read, "output_vocab_size": written,
+        }
+        for stage, (read, written) in vocabularies.items()
+    }  # fmt: skip
+
+
+def _musicgen(width: int, layers: int, heads: int) -> dict[str, Any]:
+    decoder = {
+        "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads, "ffn_dim": 4 * width,
+        "pad_token_id": 0, "bos_token_id": 0,
+    }  # fmt: skip
+    return {"text_encoder": _T5_BASE, "audio_encoder": _ENCODEC_32K, "decoder": decoder}
+
+
+def _bart_text(width: int, layers: int) -> dict[str, Any]:
+    return {
+        "model_type": "bart", "d_model": width, "encoder_layers": layers, "decoder_layers": layers,
+        "encoder_attention_heads": width // 64, "decoder_attention_heads": width // 64, "encoder_ffn_dim": 4 * width,
+        "decoder_ffn_dim": 4 * width, "vocab_size": 51289, "max_position_embeddings": 4096,
+    }  # fmt: skip
+
+
+_READER = "VisionEncoderDecoderModel", "VisionEncoderDecoderConfig"
+MODELS |= {
+    "dinov2-small": ("Dinov2Model", "Dinov2Config", {
+        "patch_size": 14, "image_size": 518, "hidden_size": 384, "num_attention_heads": 6,
+    }),
+    "dinov2-large": ("Dinov2Model", "Dinov2Config", {
+        "patch_size": 14, "image_size": 518, "hidden_size": 1024, "num_attention_heads": 16, "num_hidden_layers": 24,
+    }),
+    "moonshine-tiny": ("MoonshineForConditionalGeneration", "MoonshineConfig", {}),
+    "parakeet-tdt-0.6b": ("ParakeetForTDT", "ParakeetTDTConfig", {}),
+    "canary-1b": ("CanaryForConditionalGeneration", "CanaryConfig", {}),
+    "bark-small": ("BarkModel", "BarkConfig", _bark(768, 12, 12)),
+    "bark": ("BarkModel", "BarkConfig", _bark(1024, 24, 16)),
+    "dia": ("DiaForConditionalGeneration", "DiaConfig", {}),
+    "musicgen-small": ("MusicgenForConditionalGeneration", "MusicgenConfig", _musicgen(1024, 24, 16)),
+    "musicgen-medium": ("MusicgenForConditionalGeneration", "MusicgenConfig", _musicgen(1536, 48, 24)),
+    "musicgen-large": ("MusicgenForConditionalGeneration", "MusicgenConfig", _musicgen(2048, 48, 32)),
+    "kyutai-stt-2.6b": ("KyutaiSpeechToTextForConditionalGeneration", "KyutaiSpeechToTextConfig", {}),
+    "voxtral-mini-3b": ("VoxtralForConditionalGeneration", "VoxtralConfig", {"audio_token_id": 24, "text_config": {
+        "model_type": "llama", "hidden_size": 3072, "num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "head_dim": 128, "intermediate_size": 8192, "vocab_size": 131072,
+    }}),
+    "granite-speech-2b": ("GraniteSpeechForConditionalGeneration", "GraniteSpeechConfig", {
+        "has_lora_adapter": False,
+        "text_config": {
+            "model_type": "granite", "hidden_size": 2048, "num_hidden_layers": 40, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "intermediate_size": 8192, "vocab_size": 49160,
+        },
+        "encoder_config": {"model_type": "granite_speech_encoder"},
+        "projector_config": {
+            "model_type": "blip_2_qformer", "hidden_size": 1024, "num_hidden_layers": 2, "num_attention_heads": 16,
+            "intermediate_size": 4096, "encoder_hidden_size": 1024, "cross_attention_frequency": 1,
+        },
+    }),
+    "donut-base": (*_READER, {
+        "encoder": {**_SWIN, "image_size": [2560, 1920], "window_size": 10},
+        "decoder": {**_PAGE_WRITER, "decoder_layers": 4, "vocab_size": 57525, "max_position_embeddings": 128},
+    }),
+    "nougat-base": (*_READER, {
+        "encoder": {**_SWIN, "image_size": [896, 672], "window_size": 7},
+        "decoder": {**_PAGE_WRITER, "decoder_layers": 10, "vocab_size": 50000, "max_position_embeddings": 4096,
+                    "tie_word_embeddings": False},
+    }),
+    "trocr-base": (*_READER, {
+        "encoder": _VIT, "decoder": {**_LINE_WRITER, "cross_attention_hidden_size": 768},
+    }),
+    "trocr-large": (*_READER, {
+        "encoder": _VIT_LARGE, "decoder": {**_LINE_WRITER, "cross_attention_hidden_size": 1024},
+    }),
+    "florence-2-base": ("Florence2ForConditionalGeneration", "Florence2Config", {
+        "image_token_id": 51288, "text_config": _bart_text(768, 6), "vision_config": {"projection_dim": 768},
+    }),
+    "florence-2-large": ("Florence2ForConditionalGeneration", "Florence2Config", {
+        "image_token_id": 51288,
+        "text_config": _bart_text(1024, 12),
+        "vision_config": {"projection_dim": 1024, "embed_dim": [256, 512, 1024, 2048], "num_heads": [8, 16, 32, 64],
+                          "num_groups": [8, 16, 32, 64]},
+    }),
+    "got-ocr-2": ("GotOcr2ForConditionalGeneration", "GotOcr2Config", {
+        "image_token_index": 151859,
+        "text_config": {
+            "model_type": "qwen2", "vocab_size": 151860, "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 24,
+            "num_attention_heads": 16, "num_key_value_heads": 16, "tie_word_embeddings": True,
+        },
+    }),
+    "blip2-opt-2.7b": ("Blip2ForConditionalGeneration", "Blip2Config", {
+        "image_token_index": 50300,
+        "text_config": {
+            "model_type": "opt", "hidden_size": 2560, "num_hidden_layers": 32, "num_attention_heads": 32, "ffn_dim": 10240,
+            "vocab_size": 50304, "word_embed_proj_dim": 2560,
+        },
+    }),
+    "ovis2-8b": ("Ovis2ForConditionalGeneration", "Ovis2Config", {"text_config": {
+        "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4,
+        "intermediate_size": 18944, "vocab_size": 152064,
+    }}),
+    "llama-guard-4": ("Llama4ForConditionalGeneration", "Llama4Config", {"text_config": {
+        "hidden_size": 5120, "num_hidden_layers": 48, "num_attention_heads": 40, "num_key_value_heads": 8, "intermediate_size": 8192,
+        "intermediate_size_mlp": 8192, "vocab_size": 202048, "moe_layers": [], "interleave_moe_layer_step": 0,
+    }}),
+    "led-base": ("LEDForConditionalGeneration", "LEDConfig", {
+        "d_model": 768, "encoder_layers": 6, "decoder_layers": 6, "encoder_attention_heads": 12, "decoder_attention_heads": 12,
+        "encoder_ffn_dim": 3072, "decoder_ffn_dim": 3072, "attention_window": 1024,
+    }),
+    "jina-v3": ("JinaEmbeddingsV3Model", "JinaEmbeddingsV3Config", {}),
+    "gte-large": ("GteModel", "GteConfig", {
+        "vocab_size": 30528, "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
+        "max_position_embeddings": 8192,
+    }),
+}  # fmt: skip
+# layers that are left of the models whose weights are too many for the runs, by the place of the number
+CUT: dict[str, dict[tuple[str, ...], int]] = {
+    "dia": {("decoder_config", "num_hidden_layers"): 3},
+    "kyutai-stt-2.6b": {("num_hidden_layers",): 8},
+    "voxtral-mini-3b": {("text_config", "num_hidden_layers"): 4},
+    "granite-speech-2b": {("text_config", "num_hidden_layers"): 6},
+    "blip2-opt-2.7b": {("text_config", "num_hidden_layers"): 4},
+    "ovis2-8b": {("text_config", "num_hidden_layers"): 2},
+    "llama-guard-4": {("text_config", "num_hidden_layers"): 2},
+    "musicgen-medium": {("decoder", "num_hidden_layers"): 24},
+    "musicgen-large": {("decoder", "num_hidden_layers"): 8},
+}
+# models that write, and were measured a second time
+TWICE = ("speecht5", "moonshine-base", "moonshine-tiny", "blip-base", "flan-t5-base")
+# the type that a model is published in, where that is not 32 bits
+STORED = dict.fromkeys(
+    ("got-ocr-2", "kyutai-stt-2.6b", "voxtral-mini-3b", "granite-speech-2b", "ovis2-8b", "llama-guard-4", "jina-v3"), "bfloat16"
+)  # fmt: skip
+
 
 def cases() -> list[dict[str, Any]]:
     """Every run. `seconds` of audio, heard or made; `pairs` of `tokens` each in one batch."""
@@ -128,16 +296,97 @@ def cases() -> list[dict[str, Any]]:
         score("reranker-deberta-base", 8, 512),
         {"kind": "rewrite", "model": "flan-t5-base", "tokens": 512, "new_tokens": 64},
         {"kind": "import", "model": "reranker-minilm"},
+        *_more_cases(),
     ]
 
 
+def _more_cases() -> list[dict[str, Any]]:
+    """What makes sound or reads pages; `seconds`, `tokens` and `new_tokens` are the request."""
+    made = [
+        {"kind": "speak", "model": model, "seconds": seconds}
+        for model, lengths in {
+            "bark-small": (2,), "bark": (1,), "dia": (2,), "musicgen-small": (2, 5), "musicgen-medium": (1,), "musicgen-large": (1,),
+        }.items()
+        for seconds in lengths
+    ]  # fmt: skip
+    heard = [
+        {"kind": "hear", "model": model, "seconds": seconds}
+        for model, lengths in {
+            "moonshine-tiny": (10, 30), "parakeet-tdt-0.6b": (30, 90), "canary-1b": (30,), "kyutai-stt-2.6b": (5,),
+            "voxtral-mini-3b": (30, 90), "granite-speech-2b": (10, 30),
+        }.items()
+        for seconds in lengths
+    ]  # fmt: skip
+    pages = [
+        {"kind": "page", "model": model, "new_tokens": 16}
+        for model in (
+            "donut-base", "nougat-base", "trocr-base", "trocr-large", "florence-2-base", "florence-2-large", "got-ocr-2",
+            "blip2-opt-2.7b", "ovis2-8b", "llama-guard-4",
+        )
+    ]  # fmt: skip
+    images = [
+        {"kind": "match", "model": model, "texts": 0} for model in ("dinov2-small", "dinov2-large")
+    ]
+    texts = [
+        {"kind": "score", "model": model, "pairs": pairs, "tokens": tokens}
+        for model, pairs, tokens in (
+            ("jina-v3", 1, 512), ("jina-v3", 1, 8192), ("jina-v3", 32, 512), ("gte-large", 1, 512), ("gte-large", 1, 8192),
+            ("gte-large", 32, 512), ("reranker-minilm", 32, 512),
+        )
+    ]  # fmt: skip
+    written = [
+        {"kind": "rewrite", "model": "led-base", "tokens": tokens, "new_tokens": 64}
+        for tokens in (1024, 4096, 16384)
+    ]
+    return [*made, *heard, *pages, *images, *texts, *written]
+
+
+def _with_fewer_layers(values: dict[str, Any], cut: dict[tuple[str, ...], int]) -> dict[str, Any]:
+    fewer: dict[str, Any] = json.loads(json.dumps(values))
+    for path, layers in cut.items():
+        place = fewer
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = layers
+    return fewer
+
+
 def make(model: str, folder: str) -> None:
-    """Saves a model with random weights."""
+    """Saves a model with random weights, and how many parameters its class has with all layers."""
     torch, transformers = import_module("torch"), import_module("transformers")
     torch.manual_seed(1)
     kind, configuration, values = MODELS[model]
-    made = getattr(transformers, kind)(getattr(transformers, configuration)(**values))
+    create, settings = getattr(transformers, kind), getattr(transformers, configuration)
+    with torch.device("meta"):
+        whole = sum(item.numel() for item in create._from_config(settings(**values)).parameters())
+    torch.set_default_dtype(getattr(torch, STORED.get(model, "float32")))
+    made = create(settings(**_with_fewer_layers(values, CUT.get(model, {}))))
     made.save_pretrained(folder)
+    (Path(folder) / "whole.json").write_text(
+        json.dumps({"whole_parameters": whole}), encoding="utf-8"
+    )
+
+
+def config_of(model: str, folder: str) -> dict[str, Any]:
+    """The class, what departs from its defaults, and its parameters with all layers."""
+    kind, _, values = MODELS[model]
+    whole: dict[str, Any] = json.loads((Path(folder) / "whole.json").read_text(encoding="utf-8"))
+    cut = {".".join(path): layers for path, layers in CUT.get(model, {}).items()}
+    # two models in one are told apart by what they are
+    parts = [
+        values[part]["model_type"]
+        for part in ("encoder", "decoder")
+        if part in values and "model_type" in values[part]
+    ]
+    height = values["encoder"]["image_size"] if "encoder" in values else None
+    kind = " ".join([kind, *parts, *([str(height[0])] if isinstance(height, list) else [])])
+    return {
+        "class": kind,
+        "dtype": STORED.get(model, "float32"),
+        "values": values,
+        "cut": cut,
+        **whole,
+    }
 
 
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
@@ -147,12 +396,13 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
     if case["kind"] == "import":
         import_module("sentence_transformers")
         stages.note("sentence_transformers")
-    model = getattr(transformers, kind).from_pretrained(folder, dtype=torch.float32).eval()
+    model = getattr(transformers, kind).from_pretrained(folder, dtype="auto").eval()
     stages.note("loaded")
     run = {
         "speak": _speak,
         "hear": _hear,
         "match": _match,
+        "page": _page,
         "score": _score,
         "rewrite": _rewrite,
         "import": _read,
@@ -160,8 +410,10 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
     with torch.inference_mode():
         found = run(torch, transformers, model, case)
         stages.note("first")
-        run(torch, transformers, model, case)
-        stages.note("second")
+        # what writes step by step takes its most again at each step, and long
+        if not model.can_generate() or case["model"] in TWICE:
+            run(torch, transformers, model, case)
+            stages.note("second")
     return {
         "parameters": sum(item.numel() for item in model.parameters()),
         "weights_bytes": stored_bytes({id(item): item for item in model.parameters()}.values())[0],
@@ -170,32 +422,139 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
 
 
 def _speak(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> dict[str, Any]:
-    """A text of 15 signs a second, read aloud."""
-    ids = torch.randint(5, 30, (1, 15 * case["seconds"]))
-    if case["model"] == "speecht5":
+    """A text of 15 signs a second, read aloud or played."""
+    name, seconds = case["model"], case["seconds"]
+    ids = torch.randint(5, 30, (1, 15 * seconds))
+    if name == "speecht5":
         voice = transformers.SpeechT5HifiGan(transformers.SpeechT5HifiGanConfig())
         # frames of 16 ms, two a step
-        share = case["seconds"] / 0.032 / ids.shape[1]
+        share = seconds / 0.032 / ids.shape[1]
         wave = model.generate_speech(
             ids, torch.zeros(1, 512), vocoder=voice, threshold=2.0, minlenratio=share, maxlenratio=share
         )  # fmt: skip
-        return {"seconds_made": round(wave.shape[-1] / 16000, 1)}
-    wave = model(ids).waveform
-    return {"seconds_made": round(wave.shape[-1] / 16000, 1)}
+    elif name.startswith("bark"):
+        # 49.9 semantic tokens a second; none of them ends the text
+        module = import_module("transformers.models.bark.generation_configuration_bark")
+        tokens = 50 * seconds
+        lengths = {"max_new_tokens": tokens, "min_new_tokens": tokens}
+        settings = module.BarkGenerationConfig(semantic_config=lengths).to_dict()
+        model.generation_config = transformers.GenerationConfig(**settings)
+        wave = model.generate(torch.randint(5, 10000, (1, 256)), semantic_min_eos_p=2.0)
+    elif name.startswith("musicgen"):
+        text = torch.randint(5, 1000, (1, 20))
+        settings = transformers.GenerationConfig(
+            do_sample=True, guidance_scale=3.0, max_new_tokens=50 * seconds, decoder_start_token_id=2048,
+            pad_token_id=2048, bos_token_id=2048,
+        )  # fmt: skip
+        wave = model.generate(
+            input_ids=text, attention_mask=torch.ones_like(text), generation_config=settings
+        )
+    elif name == "dia":
+        wave = _dialogue(torch, transformers, model, ids, seconds)
+    else:
+        wave = model(ids).waveform
+    rate = {"bark": 24000, "musicgen": 32000, "dia": 44100}.get(name.partition("-")[0], 16000)
+    return {"seconds_made": round(wave.shape[-1] / rate, 1)}
+
+
+def _dialogue(torch: Any, transformers: Any, model: Any, ids: Any, seconds: int) -> Any:
+    """86 frames a second, which the codec of the processor makes sound of."""
+    codec = transformers.DacModel(transformers.DacConfig(sampling_rate=44100)).eval()
+    model.generation_config.eos_token_id = None
+    frames = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=86 * seconds, guidance_scale=3.0
+    )
+    codes = frames[:, : 86 * seconds].transpose(1, 2).clamp(0, 1023)
+    return codec.decode(audio_codes=codes).audio_values
 
 
 def _hear(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> dict[str, Any]:
     """Random sound, written down."""
-    if case["model"].startswith("parakeet"):
-        bins = model.config.encoder_config.num_mel_bins
-        model(input_features=torch.randn(1, 100 * case["seconds"], bins))
-        return {}
-    sound = torch.randn(1, 16000 * case["seconds"])
-    if case["model"].startswith("moonshine"):
+    name, seconds = case["model"], case["seconds"]
+    sound = torch.randn(1, 16000 * seconds, dtype=model.dtype)
+    frames = torch.randn(1, 100 * seconds, 128, dtype=model.dtype)
+    if name.startswith("parakeet-ctc"):
+        model(
+            input_features=torch.randn(1, 100 * seconds, model.config.encoder_config.num_mel_bins)
+        )
+    elif name.startswith("parakeet"):
+        model.generation_config.decoder_start_token_id = model.config.blank_token_id
+        model.generate(
+            frames[:, :, : model.config.encoder_config.num_mel_bins], max_new_tokens=5 * seconds
+        )
+    elif name.startswith("canary"):
         model.generation_config.eos_token_id = None
-        model.generate(sound, max_new_tokens=6 * case["seconds"], do_sample=False)
+        ids = torch.full((1, 4), 5)
+        model.generate(
+            input_features=frames[:, :, : model.config.encoder_config.num_mel_bins],
+            attention_mask=torch.ones(1, 100 * seconds, dtype=torch.long),
+            decoder_input_ids=ids, max_new_tokens=20, do_sample=False,
+        )  # fmt: skip
+    elif name.startswith("moonshine"):
+        model.generation_config.eos_token_id = None
+        model.generate(sound, max_new_tokens=6 * seconds, do_sample=False)
+    elif name.startswith("kyutai"):
+        model.generation_config.eos_token_id = None
+        model.generate(
+            input_values=torch.randn(1, 1, 24000 * seconds),
+            max_new_tokens=int(12.5 * seconds),
+        )
+    elif name.startswith("voxtral"):
+        pieces = -(-seconds // 30)
+        ids = torch.full((1, 375 * pieces + 10), model.config.audio_token_id)
+        ids[:, -10:] = 7
+        features = torch.randn(pieces, 128, 3000, dtype=model.dtype)
+        model.generation_config.eos_token_id = None
+        model.generate(input_ids=ids, input_features=features, max_new_tokens=20, do_sample=False)
+    elif name.startswith("granite"):
+        # two frames are read together, and 15 of those become 3 tokens
+        features = torch.randn(1, 50 * seconds, 160, dtype=model.dtype)
+        ids = torch.full((1, -(-50 * seconds // 15) * 3 + 20), model.config.audio_token_id)
+        ids[:, -20:] = 7
+        model.generation_config.eos_token_id = None
+        model.generate(
+            input_ids=ids, input_features=features, attention_mask=torch.ones_like(ids),
+            input_features_mask=torch.ones(1, -(-50 * seconds // 15) * 3, dtype=torch.bool),
+            max_new_tokens=20, do_sample=False,
+        )  # fmt: skip
+    else:
+        model(sound)
+    return {}
+
+
+def _page(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> dict[str, Any]:
+    """A page or a picture, and text written about it."""
+    name, config = case["model"], model.config
+    model.generation_config.eos_token_id = None
+    more: dict[str, Any] = {"max_new_tokens": case["new_tokens"], "do_sample": False}
+    encoder = getattr(config, "encoder", None)
+    if encoder is not None:
+        model.generation_config.decoder_start_token_id = model.generation_config.pad_token_id = 1
+        height, width = (
+            encoder.image_size
+            if isinstance(encoder.image_size, (list, tuple))
+            else (encoder.image_size,) * 2
+        )
+        model.generate(torch.randn(1, 3, height, width), **more)
         return {}
-    model(sound)
+    side, marks = {
+        "florence-2-base": (768, 577), "florence-2-large": (768, 577), "got-ocr-2": (1024, 256), "blip2-opt-2.7b": (224, 32),
+        "ovis2-8b": (448, 256), "llama-guard-4": (336, 144),
+    }[name]  # fmt: skip
+    mark = next(
+        getattr(config, key)
+        for key in ("image_token_id", "image_token_index")
+        if getattr(config, key, None) is not None
+    )
+    ids = torch.full((1, marks + 30), 7)
+    ids[:, :marks] = mark
+    more |= {"pad_token_id": 0} if name.startswith(("llama", "ovis")) else {}
+    model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        pixel_values=torch.randn(1, 3, side, side, dtype=model.dtype),
+        **more,
+    )
     return {}
 
 
@@ -249,7 +608,7 @@ RIG = Rig(
         "numpy",
         "sentence-transformers",
     ),
-    groups=dict.fromkeys(("speak", "hear", "match", "score", "rewrite", "import"), "runs"),
+    groups=dict.fromkeys(("speak", "hear", "match", "page", "score", "rewrite", "import"), "runs"),
     cases=cases,
     make=make,
     measure=measure,

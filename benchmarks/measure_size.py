@@ -9,7 +9,7 @@ sends prompts of random tokens, no two alike, from as many clients as there are 
 
 - limit: the printed options under the printed limit
 - default: without --cache-ram under what `check` says the model needs, the limit that somebody would guess
-- less: the printed options under nine tenths of the printed request
+- less: the printed options under nine tenths of what cannot be reclaimed
 - no_cache, where asked for: the printed options under the printed limit without the page cache
 """
 
@@ -163,7 +163,7 @@ def limits(sized: ContainerSize) -> dict[str, int]:
     return {
         "limit": sized.limit_bytes,
         "default": memory.high_bytes,
-        "less": sized.request_bytes * 9 // 10,
+        "less": sized.unreclaimable_bytes * 9 // 10,
         "no_cache": sized.limit_bytes - sized.page_cache_bytes,
     }
 
@@ -266,7 +266,7 @@ def _about(name: str, case: dict[str, Any], sized: ContainerSize) -> dict[str, A
     return {
         "name": name,
         **case,
-        "request_bytes": sized.request_bytes,
+        "unreclaimable_bytes": sized.unreclaimable_bytes,
         "limit_bytes": sized.limit_bytes,
         "page_cache_bytes": sized.page_cache_bytes,
         "arguments": list(sized.arguments[2:]),
@@ -278,7 +278,7 @@ def _save(path: Path, results: dict[str, dict[str, Any]]) -> None:
     made = about(
         "benchmarks/measure_size.py: llama-server of llama.cpp 0c1e570, CPU backend, in a control group",
         "run: limit (printed options, printed limit), default (without --cache-ram, under what check says), less (nine tenths of the "
-        "request), no_cache (the printed limit without the page cache); answered: of so many prompts; anonymous_bytes: the most that could "
+        "what cannot be reclaimed), no_cache (the printed limit without the page cache); answered: of so many prompts; anonymous_bytes: the most that could "
         "not be reclaimed, seen after an answer; seconds: on a machine that others used too",
         ("numpy",),
     )

@@ -28,7 +28,7 @@ def measured(machine: Machine, probe: bandwidth.Measured | Unread) -> Machine:
     """The figure even where it is doubtful: here one wants to see what comes of it."""
     if isinstance(probe, Unread):
         raise SystemExit(f"the bandwidth cannot be measured: {probe.reason}")
-    return bandwidth.apply(machine, probe.replace(confidence="high"))
+    return bandwidth.apply(machine, probe.replace(confidence="high", is_least=False))
 
 
 def bench(program: str, file: str, threads: int, kind: str, depth: int) -> float:

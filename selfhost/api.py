@@ -16,7 +16,6 @@ from .advice.commands import about_files
 from .advice.ranking import Standings, has_accelerator, list_key, reasons
 from .advice.remarks import (
     DRAFT_NOTE,
-    TRAINING_TIME,
     faster_ways,
     lies_elsewhere,
     notes_instead,
@@ -633,6 +632,8 @@ def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _U
     if quantization and workload.quantization is None:
         runtime = workload.runtime or resolved.runtime
         workload = workload.replace(quantization=quantization, runtime=runtime)
+    elif resolved.runtime and workload.runtime is None and workload.quantization is None:
+        workload = workload.replace(runtime=resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
     tag = (
         typed
@@ -748,8 +749,6 @@ def _answer(
         fine_print += newer
     to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
     notes = [*notes, *_notes(catalogue, question, understood, offers)]
-    if workload.task == "finetune" and not spec.closed:
-        notes.append(TRAINING_TIME)
     if instead:
         is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
         notes += notes_instead(catalogue, question, judged, is_bounded=is_bounded)
@@ -959,7 +958,7 @@ class Ranked(Record):
         pace, memory = self.decode_tokens_per_second, self.memory_high_bytes
         parts: list[str] = [self.route]
         if pace is not None:
-            parts.append(f"~{units.speed(pace.likely, pace.likely)}")
+            parts.append(f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s")
         if memory is not None:
             parts.append(units.binary(memory))
         return f"<Ranked {self.model.id}: {', '.join(parts)}>"
@@ -1119,7 +1118,39 @@ def size_with(
     if card is not None:
         place = place.replace(accelerators=(card,))
         verdict = check_with(catalogue, model, workload, place, instead=False)
-    return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    try:
+        return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    except SelfhostError as error:
+        count = _cards_that_hold(catalogue, model, workload, place)
+        if count is None:
+            raise
+        remedy = f"{count} of these GPUs would hold it"
+        remedy += f"; or {error.remedy}" if error.remedy else ""
+        raise SelfhostError(error.message, remedy=remedy) from error
+
+
+# GPUs that one server holds (HGX and DGX systems of NVIDIA)
+_MOST_GPUS_OF_A_NODE = 8
+
+
+def _cards_that_hold(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    place: Machine,
+) -> int | None:
+    """The least number of accelerators, all as those of `place`, on which nothing fails; None where
+    they differ, where there are none, or where a server cannot hold as many.
+    """
+    cards = place.accelerators or ()
+    if len(set(cards)) != 1:
+        return None
+    for count in range(len(cards) + 1, _MOST_GPUS_OF_A_NODE + 1):
+        larger = place.replace(accelerators=cards[:1] * count)
+        verdict = check_with(catalogue, model, workload, larger, instead=False)
+        if all(finding.outcome is not Outcome.FAIL for finding in verdict.findings):
+            return count
+    return None
 
 
 def _is_ruled_out(judged: Judged) -> bool:

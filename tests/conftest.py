@@ -59,8 +59,16 @@ for _name in ("spec", "runtime", "values", "names", "spellings", "outlines"):
     _once(_name)
 
 
+# what takes longest comes first: begun last, one process would work and the others wait
+_LONGEST = ("test_quality.py", "test_packaging.py", "test_compiled.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
 def pytest_collection_finish() -> None:
-    """What 13,000 collected tests hold is never looked through for garbage again."""
+    """What thousands of collected tests hold is never looked through for garbage again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers import figures
+from helpers.each import each
 from helpers.figures import PACKAGE
 from helpers.paths import ROOT, TESTS
 
@@ -128,7 +129,7 @@ def files_imported(path: Path) -> Iterator[Path]:
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_the_list_only(path: Path) -> None:
     """A later package may import an earlier one, never the reverse; only the record of a machine opens the probes."""
     importer, file = room(path), path.relative_to(PACKAGE).as_posix()
@@ -158,7 +159,7 @@ def test_no_files_import_each_other() -> None:
     assert not {str(path.relative_to(PACKAGE)) for path in FILES if path not in done}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_room_can_reach_the_network_or_start_a_process(path: Path) -> None:
     """No module that opens sockets or starts processes is imported anywhere in the package, but where a driver is asked in a child."""
     used = {name for kind, name, _ in imports(path) if kind == "other"}
@@ -170,7 +171,7 @@ def test_no_room_can_reach_the_network_or_start_a_process(path: Path) -> None:
     assert not used & FORBIDDEN - allowed
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
     """rich, psutil, packaging and tomllib never load with a module: only inside the function that needs them."""
     if path.relative_to(PACKAGE).as_posix() == "reports/terminal.py":

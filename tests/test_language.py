@@ -6,8 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
+from helpers.each import each
 from helpers.paths import ROOT
 
 # each was in a sentence that readers did not understand at once
@@ -61,9 +60,7 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, "".join(map(str, parts))
 
 
-@pytest.mark.parametrize(
-    "path", MODULES, ids=[path.relative_to(ROOT).as_posix() for path in MODULES]
-)
+@each("path", MODULES, ids=[path.relative_to(ROOT).as_posix() for path in MODULES])
 def test_no_text_has_a_phrase_that_was_hard_to_read(path: Path) -> None:
     """A sentence for users says what the reader does or gets, in words that stand alone."""
     hits = []

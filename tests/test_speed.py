@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost import needs as need
@@ -269,7 +270,7 @@ def by_name(run: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "run",
     # ranges of named processors hold 9 in 10 runs, which is the next law: an i3-1315U with one
     # module of two lies outside

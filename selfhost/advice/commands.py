@@ -160,7 +160,7 @@ def _circumstances(
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
-        device=_device(runtime, judged, machine),
+        device=device_of(runtime, judged, machine),
         offload=judged.needs.offload if judged.needs is not None else None,
         is_windows=machine.system == "windows",
     )
@@ -178,7 +178,7 @@ def _checkpoints(question: Question, judged: Judged, catalogue: Catalogue) -> in
     return runtime.context_checkpoints if is_worth_it else None
 
 
-def _device(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
+def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
     devices = runtime.devices
     placement = judged.needs.placement if judged.needs is not None else None
@@ -486,9 +486,17 @@ def _values(
         | _yarn(spec)
         | {
             "variant": _variant(runtime, spec, quantization),
+            "steps": _steps(runtime, spec),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:
+    """The steps that the time of a picture stands for; empty where the spec states none."""
+    if spec.denoising is None:
+        return ""
+    return runtime.steps_option.replace("{count}", str(spec.denoising.steps))
 
 
 def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:

@@ -81,6 +81,7 @@ _JUDGED_BY = (
     "load",
     "download_bytes_per_second",
     "prompt_tokens",
+    "dataset_tokens",
 )
 # of that again, what decides which offers count as well
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
@@ -181,6 +182,7 @@ class Questions:
         self._values = _Values(loads(parts["values"]))
         self._unread = parts
         self._asked = workload
+        self._purposes = open_purposes(workload)
         self._workloads: dict[int, Workload] = {}
         self._runtimes: dict[int, RuntimeSpec | None] = {}
         self._of_rows: dict[tuple[object, ...], ArchitectureRow | None] = {}
@@ -228,7 +230,7 @@ class Questions:
         copy_here = None
         if runtime is not None and needs is not None and self._machine.models_present:
             copy_here = here(spec, runtime, filled, needs, self._machine, self._catalogue)
-        purposes = open_purposes(filled)
+        purposes = self._purposes
         return Question.partly({
             "spec": spec,
             "workload": filled,
@@ -307,9 +309,12 @@ class Questions:
         for name in _SHARED:
             fields[name] = values[fields[name]]
         for name, kind in _IN_PART.items():
-            fields[name] = values.part(
-                fields[name], kind, _OF_SPEC[name], partial(self._whole, name)
-            )
+            number = fields[name]
+            # many models have the same
+            part = values.get(number)
+            if part is None:
+                part = values.part(number, kind, _OF_SPEC[name], partial(self._whole, name))
+            fields[name] = part
         fields["origin"] = f"{self._folder}{id}.toml"
         return ModelSpec.partly(fields, lambda: catalogue.spec(id))
 
@@ -342,6 +347,7 @@ class Questions:
         """What was asked, with the defaults of that number filled in."""
         if workload is not self._asked:
             self._asked, self._workloads = workload, {}
+            self._purposes = open_purposes(workload)
         filled = self._workloads.get(number)
         if filled is None:
             blank = {
@@ -811,25 +817,26 @@ def _changed(record: Record) -> dict[str, Any]:
     }
 
 
-class _Values:
-    """What `_packed` wrote, by number; each is made once, when it is asked for."""
+class _Values(dict[int, "Any"]):
+    """What `_packed` wrote, by number; each is made once, when it is asked for: most are asked
+    for many times.
+    """
 
     def __init__(self, packed: Sequence[Any]) -> None:
+        super().__init__()
         self._packed = packed
-        self._made: dict[int, Any] = {}
 
-    def __getitem__(self, number: int) -> Any:
-        values = self._made
-        if number not in values:
-            packed = self._packed[number]
-            values[number] = packed if type(packed) not in (dict, tuple) else self.revived(packed)
-        return values[number]
+    def __missing__(self, number: int) -> Any:
+        packed = self._packed[number]
+        value = packed if type(packed) not in (dict, tuple) else self.revived(packed)
+        self[number] = value
+        return value
 
     def part(
         self, number: int, kind: type[Record], names: tuple[str, ...], whole: Callable[[Any], Any]
     ) -> Any:
         """A record that is known in part; `whole` gives all of it, by the place where it is."""
-        record = self._made.get(number)
+        record = self.get(number)
         if record is None and self._packed[number] is not None:
             place, *packed = self._packed[number]
             values = dict(
@@ -839,7 +846,7 @@ class _Values:
                     strict=True,
                 )
             )
-            record = self._made[number] = kind.partly(values, lambda: whole(place))
+            record = self[number] = kind.partly(values, lambda: whole(place))
         return record
 
     def revived(self, value: Any) -> Any:

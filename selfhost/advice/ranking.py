@@ -38,6 +38,8 @@ PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12
 NOT_NOW = 0.5
 # the spec of a closed model names it as the nearest
 NAMED = 2.0
+# nobody can say whether you may use it
+UNLICENSED = 0.5
 # sections of `Standing`
 GENERAL, SPECIAL, LAST = 0, 1, 2
 
@@ -104,7 +106,7 @@ class Standings:
     def _standing(self, outline: Outline) -> Standing:
         uses = outline.uses or ()
         total, active = outline.parameters_total or 0, outline.parameters_active
-        month = _months(outline.released)
+        month = _months(self._knows_since(outline))
         age = self._newest - month if month is not None else 0
         return Standing(
             id=outline.id,
@@ -118,6 +120,15 @@ class Standings:
             is_superseded=outline.superseded_by is not None,
             size=sqrt(total * (active or total)) * 0.5 ** (age / HALVING_MONTHS),
         )
+
+    def _knows_since(self, outline: Outline) -> str | None:
+        """When it came out; of a tune of another family's model, when that did: what a model knows
+        it mostly has from what it was tuned from.
+        """
+        origin = self._catalogue.outline(outline.tuned_from) if outline.tuned_from else None
+        if origin is None or origin.released is None or origin.family == outline.family:
+            return outline.released
+        return min(outline.released or origin.released, origin.released)
 
     def is_general(self, uses: tuple[str, ...] | None) -> bool:
         """For any subject; what states no uses counts as a chat model."""
@@ -195,6 +206,7 @@ def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     if "speed-picture" in codes:
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
     waits = any(code.endswith("-not-now") for code in codes)
+    share *= UNLICENSED if "license-not-known" in codes else 1
     return share * (NOT_NOW if waits else 1)
 
 

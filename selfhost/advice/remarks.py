@@ -33,9 +33,6 @@ def training_note(workload: Workload) -> str:
     )
 
 
-TRAINING_TIME = "The training time is not estimated; a CPU takes far longer than a GPU."
-
-
 DRAFT_NOTE = (
     "The speed-up from a draft depends on how many of its tokens are accepted, which differs from"
     " text to text. The range covers none to all."

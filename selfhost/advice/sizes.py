@@ -46,9 +46,10 @@ MODELS_FOLDER = "/models"
 
 
 class Growth(Record):
-    """What a server comes to hold beside its request. `bytes` at most, with `bound`, the option
+    """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
     or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
-    grows to without; None where that is not known or nothing bounds it.
+    grows to without; None where that is not known or nothing bounds it. The one named
+    `uncertainty` is by how much the request may be too low.
     """
 
     name: str
@@ -72,15 +73,16 @@ class Held(Record):
 class ContainerSize(Record):
     """What the container or service of one model takes, in bytes.
 
-    `request_bytes` cannot be reclaimed (the likely figure). `page_cache_bytes` are the mapped
-    weights that each token reads, and the program: reclaimable, but without them the pace
-    collapses. `limit_bytes` is the most of both and of all `growths`. Without the page cache in it
-    llama-server was killed while its own memory was within the rest
-    (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the kernel gives
-    up. `passing_bytes`
-    lie in the page cache after loading and may go. `per_user_bytes` is what one more user takes
-    beside a conversation in the prompt cache; 0 where nothing is kept. `disk_bytes` is None where
-    the size of the files is not known. `image` is None where no publisher offers one. `arguments`
+    `unreclaimable_bytes` cannot be taken back by the kernel (the likely figure). `page_cache_bytes`
+    are the mapped weights that each token reads, and the program: reclaimable, but without them the
+    pace collapses. `request_bytes` is the sum of both, `limit_bytes` that of the request and of all
+    `growths`. Without the page cache in it llama-server was killed while its own memory was within
+    the rest (`tests/truth/llamacpp_groups.json`): where nothing is left but what is in use, the
+    kernel gives up. `passing_bytes` lie in the page cache after loading and may go.
+    `accelerator_host_bytes` of those that cannot be reclaimed are the accelerator's libraries. One
+    more user takes `per_user_bytes` of RAM beside a conversation in the prompt cache, and
+    `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
+    `disk_bytes` is None where the size of the files is not known. `image` is None where no publisher offers one. `arguments`
     go behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
     downloads the model once it runs, "" where it does so by itself.
     """
@@ -90,12 +92,14 @@ class ContainerSize(Record):
     workload: Workload
     runtime: RuntimeSpec
     needs: Needs
-    request_bytes: int
+    unreclaimable_bytes: int
     limit_bytes: int
     page_cache_bytes: int
     passing_bytes: int
     growths: tuple[Growth, ...]
+    accelerator_host_bytes: int
     per_user_bytes: int
+    per_user_accelerator_bytes: int
     disk_bytes: int | None
     accelerators: tuple[Held, ...]
     shared_memory_bytes: int
@@ -137,9 +141,9 @@ class ContainerSize(Record):
         return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
 
     @property
-    def reserve_bytes(self) -> int:
-        """What a scheduler must reserve for it to keep its pace: the request and the page cache."""
-        return self.request_bytes + self.page_cache_bytes
+    def request_bytes(self) -> int:
+        """What a scheduler must reserve for it to keep its pace: the page cache too."""
+        return self.unreclaimable_bytes + self.page_cache_bytes
 
     @property
     def disk_update_bytes(self) -> int | None:
@@ -230,12 +234,14 @@ def size_of(
     growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
     accelerators = _accelerators(memory, verdict.machine)
     shared = _shared_memory(service, len(accelerators))
-    growths += [each for each in (shared, _driver(service, len(accelerators))) if each is not None]
+    growths += [each for each in (shared, _uncertainty(kept)) if each is not None]
     # of the program's own pages the mapped ones are page cache too
     code = service.mapped_program_bytes if service is not None else 0
-    most = sum(term.high_bytes for term in kept) - code + sum(each.bytes for each in growths)
     page_cache = sum(term.bytes for term in mapped) + code
-    growths.append(_page_tables(most + page_cache + memory.evictable_bytes))
+    libraries = service.accelerator_host_bytes if service is not None and accelerators else 0
+    unreclaimable = sum(term.bytes for term in kept) - code + libraries
+    most = unreclaimable + page_cache + sum(each.bytes for each in growths)
+    growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
     return ContainerSize(
@@ -244,12 +250,14 @@ def size_of(
         workload=verdict.workload,
         runtime=runtime,
         needs=needs,
-        request_bytes=sum(term.bytes for term in kept) - code,
-        limit_bytes=most + page_cache + growths[-1].bytes,
+        unreclaimable_bytes=unreclaimable,
+        limit_bytes=most + growths[-1].bytes,
         page_cache_bytes=page_cache,
         passing_bytes=memory.evictable_bytes,
         growths=tuple(growths),
-        per_user_bytes=server.conversation_bytes,
+        accelerator_host_bytes=libraries,
+        per_user_bytes=server.conversation_bytes - server.accelerator_state_bytes,
+        per_user_accelerator_bytes=server.accelerator_state_bytes,
         disk_bytes=needs.disk_bytes,
         accelerators=accelerators,
         shared_memory_bytes=0 if shared is None else shared.bytes,
@@ -260,6 +268,33 @@ def size_of(
         needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
         notes=verdict.understood_as,
     )
+
+
+def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
+    """The size, with a note where the node's memory holds its request but not its limit.
+
+    Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
+    what was not stated bounds nothing.
+    """
+    name, memory = size.model.name, stated.memory_total_bytes
+    free = max((disk.free_bytes or 0 for disk in stated.disks or ()), default=None)
+    if memory is not None and size.request_bytes > memory:
+        needed, given = units.binary_at_least(size.request_bytes), units.binary(memory)
+        raise SelfhostError(
+            f"{name} does not fit on a node of {given}: it requests {needed} of memory",
+            remedy="name a smaller quantization with --quant, or fewer users",
+        )
+    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
+        needed, given = units.decimal(size.disk_bytes), units.decimal(free)
+        raise SelfhostError(
+            f"{name} does not fit on a node with {given} of disk: its files take {needed}",
+            remedy="name a smaller quantization with --quant",
+        )
+    if memory is None or size.limit_bytes <= memory:
+        return size
+    most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+    note = f"its limit of {most} is above the node's memory of {given}: it may be killed there"
+    return size.replace(notes=(*size.notes, note))
 
 
 def _mapped_and_kept(memory: MemoryNeed, service: Service | None) -> tuple[list[Term], list[Term]]:
@@ -306,11 +341,12 @@ def _refuse_what_fails(verdict: Verdict) -> None:
 
 class _Server(Record):
     """What a server keeps of conversations. `state_bytes`: of one that fills its context, cache and
-    states; `copy_bytes`: of a copy to go back to, of which it keeps `copies` for each. All 0 where
-    it keeps nothing.
+    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes`: of a copy to go back to,
+    of which it keeps `copies` for each. All 0 where it keeps nothing.
     """
 
     state_bytes: int
+    accelerator_state_bytes: int
     copy_bytes: int
     copies: int
 
@@ -324,8 +360,10 @@ def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Se
     memory, parallel = _memory(verdict), verdict.workload.parallel
     if verdict.model.modality not in GENERATING:
         # of texts to embed nothing is kept (SERVER_TASK_TYPE_COMPLETION of llama-server)
-        return _Server(state_bytes=0, copy_bytes=0, copies=0)
-    kept = sum(term.bytes for term in memory.terms if term.name in ("kv_cache", "recurrent_state"))
+        return _Server(state_bytes=0, accelerator_state_bytes=0, copy_bytes=0, copies=0)
+    states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
+    kept = sum(term.bytes for term in states)
+    on_accelerators = sum(term.bytes for term in states if term.where != "host")
     more = need.more_in_conversation(
         verdict.model, runtime, verdict.workload, architectures(catalogue)
     )
@@ -333,6 +371,7 @@ def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Se
     is_bounded = more >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
     return _Server(
         state_bytes=-(-kept // parallel),
+        accelerator_state_bytes=-(-on_accelerators // parallel),
         copy_bytes=more // beyond if beyond > 0 else 0,
         copies=runtime.context_checkpoints if is_bounded else runtime.kept_checkpoints,
     )
@@ -423,13 +462,33 @@ def _pictures(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> G
     )
 
 
+def _uncertainty(kept: list[Term]) -> Growth | None:
+    """How far the high ends lie above the likely figures that the request is made of; None where
+    all are exact.
+    """
+    open_ended = [term for term in kept if term.high_bytes > term.bytes]
+    if not open_ended:
+        return None
+    widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
+    name, most = widest.name.replace("_", " "), units.binary(widest.high_bytes)
+    return Growth(
+        name="uncertainty",
+        bytes=sum(term.high_bytes - term.bytes for term in open_ended),
+        why=f"{name} up to {most} ({widest.how})",
+        arithmetic=" + ".join(
+            f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
+            for term in open_ended
+        ),
+    )
+
+
 def _page_tables(mapped_bytes: int) -> Growth:
     """What the kernel itself holds for memory in use; a control group counts it."""
     size = -(-mapped_bytes // _PAGE_BYTES) * _PAGE_ENTRY_BYTES
     return Growth(
         name="page_tables",
         bytes=size,
-        why="the kernel's tables of the memory in use, which the group counts",
+        why="of the memory in use; the limit counts them",
         arithmetic=f"{mapped_bytes:,} / {_PAGE_BYTES:,} × {_PAGE_ENTRY_BYTES} bytes",
     )
 
@@ -444,20 +503,6 @@ def _shared_memory(service: Service | None, number: int) -> Growth | None:
         bound="/dev/shm",
         why=f"what the processes of {number} accelerators exchange",
         arithmetic=f"{service.shared_memory_bytes:,} bytes as its publisher's example has",
-    )
-
-
-def _driver(service: Service | None, number: int) -> Growth | None:
-    """What libraries of an accelerator take of the RAM; None where the need counts them already, or
-    none is used.
-    """
-    if service is None or not service.accelerator_host_bytes or not number:
-        return None
-    return Growth(
-        name="driver",
-        bytes=service.accelerator_host_bytes,
-        why="in RAM, beside the card (stated once)",
-        arithmetic=f"{service.accelerator_host_bytes:,} bytes: the source stands in its spec",
     )
 
 

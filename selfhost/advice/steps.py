@@ -10,6 +10,7 @@ from ..verdict.findings.runtime import install_line, is_built_from_source, runti
 from ..verdict.record import Judged, Question
 from .commands import ByTag, by_tag, commands, has_other_byte_order, lines_of_made_file
 from .conversion import recipe
+from .training import training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -44,6 +45,11 @@ def steps(
     if runtime is None:
         return Steps()
     first = (*_install(question, runtime, judged, machine), *_login(runtime, judged, machine))
+    if question.workload.task == "finetune":
+        trainer, lines = training_lines(question, judged, machine)
+        if not lines:
+            return Steps()
+        return Steps(setup=(*first, *trainer), commands=lines, commands_class=LISTED)
     lines = commands(question, judged, catalogue, machine, tag=tag)
     if lines:
         is_listed = _is_listed(question)

@@ -296,6 +296,8 @@ def _not_known(judged: int, missing: int, baseline: Baseline) -> Iterator[str]:
             " `--format jsonl=FILE`"
         )
     if gone:
-        yield f"{gone:,} rows of the baseline were not judged this time"
+        rows, were = ("1 row", "was") if gone == 1 else (f"{gone:,} rows", "were")
+        yield f"{rows} of the baseline {were} not judged this time"
     if baseline.problems:
-        yield f"{baseline.problems:,} problems kept the earlier audit from judging all"
+        problems = "a problem" if baseline.problems == 1 else f"{baseline.problems:,} problems"
+        yield f"{problems} kept the earlier audit from judging all"

@@ -11,11 +11,12 @@ from ..core.errors import SelfhostError
 from ..machine.record import Machine
 from ..verdict.findings import Finding
 from ..verdict.record import Judged, Part, Question, Route, parts_of
+from .asked import Asked
 from .fleet import Machines
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest
-from .tracing import Found, Short, Signature, Trace, found_by, place_of
+from .tracing import SameFindings, Short, Signature, Trace, found_by, place_of
 
 TYPE_CHECKING = False
 
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
             """The route where that is found."""
 
 
+# parts that several questions share: those of the layouts of one model, and some that models share
+_MOST_KEPT = 64
+
+
 class Alike:
     """Machines of one entry with the same findings and the same route.
 
     `findings` are those that are no pass, in the order of CHECKS and without their words; None
     where it is not known whether the entry is for these machines. `shorts` tells which of them lack
-    most, see `Found`.
+    most, see `SameFindings`.
     """
 
     __slots__ = ("bits", "findings", "model", "route", "shorts")
@@ -75,7 +80,9 @@ class Alike:
                 common = bits & self.bits if check in checks else 0
                 if not common:
                     continue
-                if form:
+                if isinstance(form, Asked):
+                    hit.add(form.hardest_hit(common))
+                elif form:
                     hit.add(population.cut(form).first_of(common))
                 elif check not in constant or amount > constant[check][0]:
                     constant[check] = amount, lowest(common)
@@ -185,7 +192,7 @@ class Bulk:
         self._judge = judge
         self._templates = [kind.template for kind in self.population.kinds]
         self._bases = list(self.selections.bases())
-        self._by_key: dict[object, dict[Signature, Found]] = {}
+        self._by_key: dict[object, dict[Signature, SameFindings]] = {}
         kinds = self.population.kinds
         self._none = _union(kind.bits for kind in kinds if kind.template.accelerators == ())
 
@@ -244,7 +251,9 @@ class Bulk:
             route = self._judge.route(models, questions, judged)
             yield Alike(alike.bits, findings, route, alike.shorts, spec)
 
-    def _found_together(self, questions: Sequence[Question], bits: int) -> dict[Signature, Found]:
+    def _found_together(
+        self, questions: Sequence[Question], bits: int
+    ) -> dict[Signature, SameFindings]:
         """What is found of models side by side. Which of them goes first may depend on pace, so
         that more bandwidth need not be better: each bandwidth is judged by itself.
         """
@@ -263,11 +272,13 @@ class Bulk:
             return bits
         return bits & ~self._none if part.accelerators else bits & self._none
 
-    def _found(self, part: Part, bits: int) -> dict[Signature, Found]:
+    def _found(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
         if part.key is None:
             meant = self._meant(part, bits)
             return found_by(self.population, part.find, meant, layered=part.layered)
         if part.key not in self._by_key:
+            if len(self._by_key) >= _MOST_KEPT:
+                del self._by_key[next(iter(self._by_key))]
             # other questions ask the same of all
             self._by_key[part.key] = found_by(self.population, part.find, self.population.all)
         return self._by_key[part.key]
@@ -280,7 +291,7 @@ def _union(sets: Iterator[int]) -> int:
     return union
 
 
-def _cut_by(by_signature: dict[Signature, Found], groups: Groups, meant: int) -> Groups:
+def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: int) -> Groups:
     """The groups, each cut by what one part found."""
     cut: Groups = {}
 

@@ -10,38 +10,38 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..core.records import FrozenDict, pattern
-from ..machine.record import MAX_MEMORY_BYTES, UNNAMED, Machine, fact_of
+from ..core.records import FrozenDict
+from ..machine.record import UNNAMED, Machine, fact_of
+from .lines import (
+    LISTED_SLOTS,
+    MEMORY_SLOTS,
+    MOST_KEPT,
+    Line,
+    Lines,
+    Plan,
+    Slot,
+    are_in_bounds,
+    is_in_order,
+    plan_of,
+)
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-# the facts that differ between machines of one shape, beside name, labels and time
-MEMORY_SLOTS = (
-    "memory_total_bytes",
-    "memory_limit_bytes",
-    "memory_available_bytes",
-    "swap_free_bytes",
-    "memory_bandwidth_bytes_per_second",
-)
-_LISTED_SLOTS = {"disks": ("free_bytes", "total_bytes"), "accelerators": ("memory_free_bytes",)}
-# a key of an object and its value, where that may differ between machines. In JSON a quote within
-# a string follows a backslash, so what matches is a key, or the file is no JSON. The quote stands
-# first, which `re` finds quickest
-_VALUES = pattern(
-    r'("(?<!\\")(?:(?:memory_(?:total_bytes|limit_bytes|available_bytes|free_bytes'
-    r"|bandwidth_bytes_per_second)|swap_free_bytes|free_bytes|total_bytes)"
-    r'"\s*:\s*(?=(?:0|[1-9][0-9]{0,14})\s*[,}])'
-    r'|(?:name|read_at)"\s*:\s*(?="[^"\\]*")|labels"\s*:\s*(?=\{[^{}\\]*\})))'
-    r'([0-9]+|"[^"\\]*"|\{[^{}\\]*\})'
-)
-# a line's own text may not hold it: it is no character of JSON outside of strings, nor may it be
-# inside
-_SEPARATOR = "\x00"
 
-Slot = tuple[str, ...]
+if TYPE_CHECKING:
+    # of each shape its template, its members and its columns; names, labels and times of the
+    # machines; the shape of each, and its place there
+    Packed = tuple[
+        list[tuple[Machine, array[int], tuple[array[int], ...]]],
+        list[str],
+        list[Mapping[str, str]],
+        list[str | None],
+        array[int],
+        array[int],
+    ]
 
 
 class Shape:
@@ -81,7 +81,7 @@ class Shape:
 def slots_of(machine: Machine) -> tuple[Slot, ...]:
     """The numbers that the machine's record states, in the order of the record."""
     slots: list[Slot] = [(name,) for name in MEMORY_SLOTS if getattr(machine, name) is not None]
-    for head, parts in _LISTED_SLOTS.items():
+    for head, parts in LISTED_SLOTS.items():
         for index, entry in enumerate(getattr(machine, head) or ()):
             slots += [
                 (head, str(index), part) for part in parts if getattr(entry, part) is not None
@@ -115,31 +115,6 @@ def _static(machine: Machine, slots: Sequence[Slot]) -> Machine:
     return Machine.partly({**fields, **changes})
 
 
-class _Plan:
-    """How the lines of one template become machines: which of the values that differ are its name,
-    its labels, its time and its numbers; the others belong to the shape.
-    """
-
-    __slots__ = (
-        "fixed", "labels", "name", "never_zero", "numbers", "order", "read_at", "shapes",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.name: int | None = None
-        self.labels: int | None = None
-        self.read_at: int | None = None
-        # the values that the shape holds
-        self.fixed: list[int] = []
-        # places among the values, by slot
-        self.numbers: dict[Slot, int] = {}
-        # values that are at least 1
-        self.never_zero: list[int] = []
-        # pairs of values of which the first may not be the larger
-        self.order: list[tuple[int, int]] = []
-        # the shape by its own values, and where its columns stand among the values
-        self.shapes: dict[tuple[str, ...], tuple[Shape, list[int]]] = {}
-
-
 class Machines(Sequence[Machine]):
     """The machines of a fleet in the order they were read; each is made when it is asked for."""
 
@@ -153,7 +128,8 @@ class Machines(Sequence[Machine]):
         self._kept_labels: dict[str, Mapping[str, str]] = {}
         self._by_key: dict[Machine, int] = {}
         self._number_of: dict[int, int] = {}
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, Plan] = {}
+        self._lines = Lines()
         # the number of a machine by its name
         self.number_of: dict[str, int] = {}
 
@@ -196,6 +172,42 @@ class Machines(Sequence[Machine]):
             del self.number_of[self.names.pop()]
             for each in (self._places, self._labels, self._times):
                 each.pop()
+
+    def packed(self) -> Packed:
+        """All machines, as one process can send them to another."""
+        return (
+            [(shape.template, shape.members, shape.columns) for shape in self.shapes],
+            self.names,
+            self._labels,
+            self._times,
+            self.shape_numbers,
+            self._places,
+        )
+
+    def join(self, packed: Packed) -> bool:
+        """Keep all machines of another fleet behind the own; False, with none of them kept, where
+        one has the name of another.
+        """
+        shapes, names, labels, times, shape_numbers, places = packed
+        if not self.number_of.keys().isdisjoint(names):
+            return False
+        start, own_numbers, own_places = len(self.names), [], []
+        for template, numbers, columns in shapes:
+            shape = self._shape_of(template)
+            own_numbers.append(self._number_of[id(shape)])
+            own_places.append(len(shape.members))
+            shape.members.extend([start + number for number in numbers])
+            for column, other in zip(shape.columns, columns, strict=True):
+                column.extend(other)
+        self._places.extend(
+            [own_places[shape] + place for shape, place in zip(shape_numbers, places, strict=True)]
+        )
+        self.shape_numbers.extend([own_numbers[shape] for shape in shape_numbers])
+        self.number_of.update(zip(names, range(start, start + len(names)), strict=True))
+        self.names += names
+        self._labels += labels
+        self._times += times
+        return True
 
     def place_of(self, number: int) -> int:
         """Where a machine stands in the columns of its shape."""
@@ -243,28 +255,61 @@ class Machines(Sequence[Machine]):
 
     # ------------------------------------------------------------------ by the text of a line
 
-    def add_line(self, line: Line) -> bool:
+    def add_text(self, text: str) -> bool:
         """Keep the machine of a line that is like one before; False where it must be read as a
         whole, because something of it is new, is out of bounds, or is the name of another machine.
         """
+        seen = self._lines.match(text)
+        if seen is None:
+            return self._add_line(Line(text))
+        own, words = seen
+        numbers = own.numbers_of(words)
+        if numbers is None or own.name is None:
+            return False
+        return self._add_like(
+            own.shape,
+            words[own.name],
+            None if own.labels is None else words[own.labels],
+            None if own.read_at is None else words[own.read_at],
+            numbers,
+        )
+
+    def _add_line(self, line: Line) -> bool:
+        """As `add_text`, by the values that may differ and the rest."""
         plan = self._plans.get(line.template)
         if plan is None or plan.name is None:
             return False
         values = line.values
         known = plan.shapes.get(tuple([values[place] for place in plan.fixed]))
-        if known is None or not _in_order(values, plan.order):
+        if known is None or not is_in_order(values, plan.order):
             return False
         shape, places = known
         numbers = [int(values[place]) for place in places]
-        if numbers and not (min(numbers) > 0 and max(numbers) <= MAX_MEMORY_BYTES):
+        never_zero = [at for at, place in enumerate(places) if place in plan.never_zero]
+        if not are_in_bounds(numbers, never_zero):
             return False
-        name = fact_of("name", values[plan.name][1:-1])
-        labels: Any = FrozenDict()
-        if plan.labels is not None:
-            labels = self._labels_in(values[plan.labels])
-        read_at: Any = ""
-        if plan.read_at is not None:
-            read_at = fact_of("read_at", values[plan.read_at][1:-1])
+        labels, read_at = (
+            None if place is None else values[place] for place in (plan.labels, plan.read_at)
+        )
+        is_added = self._add_like(shape, values[plan.name], labels, read_at, numbers)
+        if is_added:
+            self._lines.add(line, plan, shape, places)
+        return is_added
+
+    def _add_like(
+        self,
+        shape: Shape,
+        name_text: str,
+        labels_text: str | None,
+        read_at_text: str | None,
+        numbers: Sequence[int],
+    ) -> bool:
+        """Keep a machine of that shape, with values as they stand in its line."""
+        if "\\" in name_text or (read_at_text is not None and "\\" in read_at_text):
+            return False
+        name = fact_of("name", name_text[1:-1])
+        labels = FrozenDict() if labels_text is None else self._labels_in(labels_text)
+        read_at = "" if read_at_text is None else fact_of("read_at", read_at_text[1:-1])
         if name in (None, UNNAMED) or name in self.number_of or labels is None or read_at is None:
             return False
         self._append(shape, name, labels, read_at or None, numbers)
@@ -284,7 +329,7 @@ class Machines(Sequence[Machine]):
             if labels is None:
                 return None
             labels = FrozenDict(labels)
-            if len(self._kept_labels) < _MOST_KEPT:
+            if len(self._kept_labels) < MOST_KEPT:
                 self._kept_labels[text] = labels
         return labels
 
@@ -292,9 +337,9 @@ class Machines(Sequence[Machine]):
         """Remember how a line was read without a fault; `machine` is what it states."""
         plan = self._plans.get(line.template)
         if plan is None:
-            if len(self._plans) >= _MOST_KEPT:
+            if len(self._plans) >= MOST_KEPT:
                 return
-            plan = self._plans[line.template] = _plan_of(line)
+            plan = self._plans[line.template] = plan_of(line)
         shape = self._shape_of(machine)
         if plan.numbers.keys() >= set(shape.slots):
             places = [plan.numbers[slot] for slot in shape.slots]
@@ -307,95 +352,3 @@ def names_of(machines: Sequence[Machine]) -> Sequence[str]:
     if isinstance(machines, Machines):
         return machines.names
     return [machine.name for machine in machines]
-
-
-# templates, and sets of labels: more are read one by one
-_MOST_KEPT = 1 << 14
-
-
-class Line:
-    """One line of JSON, cut at the values that may differ between machines of one shape:
-    `template` is the rest.
-    """
-
-    __slots__ = ("_pieces", "template", "values")
-
-    def __init__(self, text: str) -> None:
-        pieces = _VALUES.split(text)
-        self._pieces = pieces
-        self.values = pieces[2::3]
-        self.template = _SEPARATOR.join(pieces[0::3]) + _SEPARATOR.join(pieces[1::3])
-
-    def with_values(self, values: Sequence[str]) -> str:
-        """The line with others in their places."""
-        pieces = list(self._pieces)
-        pieces[2::3] = values
-        return "".join(pieces)
-
-
-def _in_order(values: Sequence[str], order: Sequence[tuple[int, int]]) -> bool:
-    return all([int(values[low]) <= int(values[high]) for low, high in order])  # noqa: C419 - quicker
-
-
-def _plan_of(line: Line) -> _Plan:
-    """Where the values of a line stand in the record that it states."""
-    import json
-
-    plan = _Plan()
-    marks: dict[Any, int] = {}
-    marked: list[str] = []
-    base, text = 10**15, line.with_values(line.values)
-    while str(base)[:10] in text:
-        # the marks must be nowhere in the line itself
-        base += 10**6
-    for place, value in enumerate(line.values):
-        # no two are equal, and each is of the kind of its value
-        mark: Any = base + place
-        if value[0] == '"':
-            mark = f"-{mark}"
-        elif value[0] == "{":
-            mark = f"-{mark}-"
-        marks[mark] = place
-        marked.append(json.dumps({mark: ""} if value[0] == "{" else mark))
-    paths: dict[Slot, int] = {}
-    _find(json.loads(line.with_values(marked)), (), marks, paths)
-    plan.name, plan.labels = paths.pop(("name",), None), paths.pop(("labels",), None)
-    plan.read_at = paths.pop(("read_at",), None)
-    for path, place in paths.items():
-        if path in _SINGLE or (len(path) == 3 and path[2] in _LISTED_SLOTS.get(path[0], ())):
-            plan.numbers[path] = place
-        else:
-            plan.fixed.append(place)
-    plan.never_zero = [place for slot, place in plan.numbers.items() if slot in _NEVER_ZERO]
-    bounds: list[tuple[Slot, Slot]] = [((low,), (high,)) for low, high in _BOUNDED]
-    for path in paths:
-        if path[0] == "accelerators" and path[-1] == "memory_free_bytes":
-            bounds.append((path, (*path[:-1], "memory_total_bytes")))
-    plan.order = [
-        (paths[low], paths[high]) for low, high in bounds if low in paths and high in paths
-    ]
-    return plan
-
-
-_NEVER_ZERO = frozenset((("memory_total_bytes",), ("memory_bandwidth_bytes_per_second",)))
-_SINGLE = frozenset((name,) for name in MEMORY_SLOTS)
-_BOUNDED = (
-    ("memory_available_bytes", "memory_limit_bytes"),
-    ("memory_available_bytes", "memory_total_bytes"),
-    ("memory_limit_bytes", "memory_total_bytes"),
-)
-
-
-def _find(value: Any, path: Slot, marks: Mapping[Any, int], paths: dict[Slot, int]) -> None:
-    """Put the path of each mark within `value` into `paths`. Records are not deep."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if key in marks:
-                paths[path] = marks[key]
-            else:
-                _find(each, (*path, key), marks, paths)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            _find(each, (*path, str(index)), marks, paths)
-    elif isinstance(value, int | str) and value in marks:
-        paths[path] = marks[value]

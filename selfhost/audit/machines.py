@@ -7,11 +7,12 @@ from array import array
 from io import BytesIO
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.reading import Entry, Unreadable, open_input, read_records
+from ..core.reading import Entry, Unreadable, open_input, read_records, read_some
 from ..core.records import Record
 from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
-from .fleet import Line, Machines
+from .fleet import Machines
+from .lines import Line
 
 TYPE_CHECKING = False
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
+    from .fleet import Packed
     from .progress import Progress
 
 # until the name of its file can be given to it
@@ -100,6 +102,65 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
     return names
 
 
+# a process reads that much in about a second
+LEAST_PART_BYTES = 64 << 20
+
+
+def _is_of_lines(stream: IO[bytes]) -> bool:
+    """Whether the first line is a whole record of our own."""
+    import json
+
+    try:
+        record = json.loads(read_some(stream, MAX_FILE_BYTES).partition(b"\n")[0])
+    except ValueError:
+        return False
+    return isinstance(record, dict) and str(record.get("schema")).startswith("selfhost.machine/")
+
+
+def _starts_of_parts(stream: IO[bytes], size_bytes: int, parts: int) -> list[int]:
+    """Where so many parts of about the same size begin: each with a line."""
+    starts = [0]
+    for part in range(1, parts):
+        place = size_bytes * part // parts
+        stream.seek(place)
+        starts.append(place + read_some(stream, MAX_FILE_BYTES).find(b"\n") + 1)
+    return starts
+
+
+def _part_of(
+    path: str, start: int, end: int, progress: Progress | None
+) -> tuple[Packed, array[int], int] | None:
+    """The machines of a part of a file, the line of each within it, and how many lines it has; None
+    where the whole must be read by one: something is at fault, has no name, or is of another
+    system.
+    """
+    gathering = _Gathering(path, progress)
+    stream, _ = open_input(path)
+    with stream:
+        stream.seek(start)
+        part = _PartOfStream(stream, end - start)
+        gathering.add_stream(path, part)  # type: ignore[arg-type]
+    if gathering.faults or gathering.has_unnamed or any(gathering.reader.rest()):
+        return None
+    return gathering.machines.packed(), gathering.machine_lines, part.line_feeds
+
+
+class _PartOfStream:
+    """So many bytes of a stream, from where it stands."""
+
+    def __init__(self, stream: IO[bytes], size_bytes: int) -> None:
+        self._stream, self._left = stream, size_bytes
+        self.line_feeds = 0
+        self.fileno = stream.fileno
+
+    def read(self, limit_bytes: int) -> bytes:
+        """As of a file."""
+        content = self._stream.read(min(limit_bytes, self._left))
+        self._left -= len(content)
+        self.line_feeds += content.count(b"\n")
+        return content
+
+
 class _Gathering:
     """The machines read so far, and what is wrong with others: of all files together, for names
     must differ between them.
@@ -111,19 +172,22 @@ class _Gathering:
         self.progress = progress
         self.reader = systems.Reader(system)
         self.machines = Machines()
+        self.has_unnamed = False
         # a record without a name that may be the only one of its file, with its line
         self._first: tuple[int | None, Machine] | None = None
         self.faults = Faults(file)
         # where the machines of each file begin, and the line of each machine, 0 where it has none
         self._files: list[tuple[int, str]] = []
-        self._lines = array("l")
+        self.machine_lines = array("l")
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The records of one file, which problems call `shown`."""
         file = shown or path
         try:
-            stream, _ = open_input(path)
+            stream, size = open_input(path)
             with stream:
+                if shown is None and size is not None and self._add_in_parts(path, stream, size):
+                    return
                 self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
@@ -133,6 +197,38 @@ class _Gathering:
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
         """The records of one stream: none of them where the whole is no list of records."""
         self._take(file, self._entries(file, stream))
+
+    def _add_in_parts(self, path: str, stream: IO[bytes], size_bytes: int) -> bool:
+        """The records of a large file of JSON Lines, read by several processes; False, with none of
+        them kept, where that cannot be, or a record needs to be told of.
+        """
+        from .workers import in_shares, processors
+
+        parts = min(processors(), size_bytes // LEAST_PART_BYTES)
+        if self.reader.system is not None or parts < 2 or not stream.seekable():
+            return False
+        is_of_lines = _is_of_lines(stream)
+        starts = _starts_of_parts(stream, size_bytes, parts) if is_of_lines else []
+        stream.seek(0)
+        if not is_of_lines:
+            return False
+        ends = [*starts[1:], size_bytes]
+
+        def read(part: int) -> tuple[Packed, array[int], int] | None:
+            return _part_of(path, starts[part], ends[part], None if part else self.progress)
+
+        told = in_shares(parts, read, processes=parts)
+        before, lines_before = len(self.machines), 0
+        for part in told:
+            is_kept = part is not None and self.machines.join(part[0])
+            if part is None or not is_kept or len(self.machines.shapes) > MAX_SHAPES:
+                self.machines.truncate(before)
+                del self.machine_lines[before:]
+                return False
+            self.machine_lines.extend([lines_before + line for line in part[1]])
+            lines_before += part[2]
+        self._files.append((before, path))
+        return True
 
     def add_rest(self) -> None:
         """The machines that several answers of a system tell of together."""
@@ -149,7 +245,7 @@ class _Gathering:
             self._add_records(file, entries, faults)
         except Unreadable as error:
             self.machines.truncate(before)
-            del self._lines[before:]
+            del self.machine_lines[before:]
             self._files.pop()
             remedy = error.remedy or RECORD_IT
             self.faults.append(
@@ -188,6 +284,7 @@ class _Gathering:
             made = self._machine_of(entry, file, faults)
             if made is None:
                 continue
+            self.has_unnamed = self.has_unnamed or made.name == _UNNAMED
             if made.name != _UNNAMED:
                 self._add(file, entry.line, made, faults, entry.text)
             elif count == 1:
@@ -221,9 +318,9 @@ class _Gathering:
     def _knows(self, text: str, line: int) -> bool:
         """Whether the line is like one before, and its machine is now in the fleet."""
         # the name of the first record without one depends on this one, and it comes first
-        is_added = self._first is None and self.machines.add_line(Line(text))
+        is_added = self._first is None and self.machines.add_text(text)
         if is_added:
-            self._lines.append(line)
+            self.machine_lines.append(line)
         return is_added
 
     def _machine_of(
@@ -249,7 +346,7 @@ class _Gathering:
         number = self.machines.number_of.get(machine.name)
         if number is None:
             self.machines.add(machine)
-            self._lines.append(line or 0)
+            self.machine_lines.append(line or 0)
             if len(self.machines.shapes) > MAX_SHAPES:
                 raise Unreadable(
                     f"makes more than {MAX_SHAPES:,} kinds of machine: audit them in parts"
@@ -264,4 +361,4 @@ class _Gathering:
     def _origin(self, number: int) -> str:
         """The file that a machine is of, and its line."""
         file = next(name for start, name in reversed(self._files) if start <= number)
-        return f"{file}:{self._lines[number]}" if self._lines[number] else file
+        return f"{file}:{self.machine_lines[number]}" if self.machine_lines[number] else file

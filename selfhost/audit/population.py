@@ -11,10 +11,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 
 from ..core.records import FrozenDict
-from ..machine.record import Machine
-from .fleet import Machines, Slot
+from ..machine.record import Accelerator, Machine
+from .fleet import Machines
+from .lines import Slot
 
 TYPE_CHECKING = False
 
@@ -98,7 +100,16 @@ class _Cut:
         several the first.
         """
         held = bits.to_bytes(self._bytes, "little")
-        return next(each for each in self.numbers if held[each >> 3] >> (each & 7) & 1)
+        # the mark before it, by halves: then few are left to look at
+        low, high = 0, len(self.numbers) // self._step
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._below(middle * self._step) & bits:
+                high = middle - 1
+            else:
+                low = middle
+        behind = islice(self.numbers, low * self._step, None)
+        return next(each for each in behind if held[each >> 3] >> (each & 7) & 1)
 
     @cached_property
     def all(self) -> int:
@@ -131,7 +142,9 @@ class Kind:
     differ in, and the columns of those numbers.
     """
 
-    __slots__ = ("bare", "bits", "columns", "members", "template")
+    __slots__ = (
+        "_asked", "bandwidths", "bare", "bits", "columns", "members", "template", "varies_in_total",
+    )  # fmt: skip
 
     def __init__(self, template: Machine, slots: Sequence[Slot], columns: Sequence[Any]) -> None:
         self.template = template
@@ -142,6 +155,75 @@ class Kind:
         self.bare = _bare(template, self.columns)
         self.members: array[int] = array("l")
         self.bits = 0
+        bandwidths = self.columns.get(BANDWIDTH)
+        # those that its machines have, ascending
+        self.bandwidths = None if bandwidths is None else sorted(set(bandwidths))
+        self.varies_in_total = len(set(self.columns.get(_TOTAL, ()))) > 1
+        self._asked: dict[tuple[int | None, int | None], Machine] = {}
+        self._add_totals(len(columns[0]) if columns else 0)
+
+    @property
+    def slowest(self) -> int | None:
+        """The least bandwidth of its machines, where they have some."""
+        return None if self.bandwidths is None else self.bandwidths[0]
+
+    def _add_totals(self, count: int) -> None:
+        """What the accelerators have in total is the same for all, and a number like others."""
+        for index, card in enumerate(self.template.accelerators or ()):
+            if count and card.memory_total_bytes is not None:
+                slot = ("accelerators", str(index), "memory_total_bytes")
+                self.columns[slot] = array("q", [card.memory_total_bytes]) * count
+
+    def asked(self, bandwidth: int | None, total: int | None = None) -> Machine:
+        """One of its machines with that bandwidth, and that memory where they differ in it. It has
+        no other number in which they differ: asked for one it raises `DiffersError`.
+        """
+        machine = self._asked.get((bandwidth, total))
+        if machine is None:
+            machine = _without_numbers(self.template, self.columns, bandwidth, total)
+            if len(self._asked) > 256:
+                self._asked.clear()
+            self._asked[bandwidth, total] = machine
+        return machine
+
+
+_TOTAL: Slot = ("memory_total_bytes",)
+
+
+def _without_numbers(
+    template: Machine, columns: Mapping[Slot, Any], bandwidth: int | None, total: int | None
+) -> Machine:
+    own = {name: getattr(template, name) for name in Machine._fields}
+    for name in ("name", "labels", "read_at", "disks", *(slot[0] for slot in columns)):
+        own.pop(name, None)
+    if template.accelerators is not None:
+        own["accelerators"] = tuple(
+            Accelerator.partly(
+                {
+                    name: getattr(card, name)
+                    for name in Accelerator._fields
+                    if name != "memory_free_bytes"
+                },
+                _refuse,
+            )
+            for card in template.accelerators
+        )
+    if BANDWIDTH in columns and bandwidth is not None:
+        own[BANDWIDTH[0]] = bandwidth
+    if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
+        own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
+    machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
+    # rules keep answers by the machine, which is equal to no other
+    machine.__dict__["_hash"] = id(machine)
+    return machine
+
+
+class DiffersError(Exception):
+    """A pace asked for a number in which machines of one kind differ."""
+
+
+def _refuse() -> Any:
+    raise DiffersError
 
 
 def _named(slot: Slot, disks: Sequence[Any]) -> Slot:
@@ -191,6 +273,8 @@ class Population:
         self._cuts: dict[Form, _Cut] = {}
         self._unions: dict[int, int] = {}
         self._by_slot: dict[tuple[int, Slot], list[int]] = {}
+        # of questions about pace: `asked.Answers`
+        self.answers: Any = None
 
     def kind_of(self, number: int) -> tuple[int, int]:
         """The number of a machine's kind, and its place in the columns."""
@@ -223,6 +307,10 @@ class Population:
                 numbers[id(labels)] = labels, array("l")
             numbers[id(labels)][1].append(number)
         return list(numbers.values())
+
+    def kinds_of(self, bits: int) -> int:
+        """The kinds that machines of a set are of."""
+        return sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
 
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""
@@ -279,12 +367,21 @@ class Population:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
 
-    def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
-        """The machines of a set with the least and with the most of that number."""
+    def slowest_of(self, number: int, bits: int) -> int:
+        """Of the machines of a kind in a set the first with the least bandwidth."""
+        held = bits.to_bytes((self.size >> 3) + 1, "little")
+        order = self.by_slot(number, BANDWIDTH)
+        return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
+
+    def ends(self, bits: int, slot: Slot, kinds: int) -> tuple[int, int]:
+        """The machines of a set with the least and with the most of that number. They are of those
+        kinds.
+        """
         held = bits.to_bytes((self.size >> 3) + 1, "little")
         least: list[tuple[int, int]] = []
         most: list[tuple[int, int]] = []
-        for number, kind in enumerate(self.kinds):
+        for number in members(kinds):
+            kind = self.kinds[number]
             if slot in kind.columns and kind.bits & bits:
                 order = self.by_slot(number, slot)
                 for ends, machines in ((least, order), (most, reversed(order))):

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 
 from ..core.records import Unread
-from ..machine.record import Disk, Machine
+from ..machine.record import Accelerator, Machine
 from ..verdict.findings import CHECKS, Finding, Outcome
-from .fleet import Slot
-from .population import BANDWIDTH, Form, Kind, Population, lowest, members
+from .asked import Answers, Asked, Question
+from .lines import Slot
+from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
 
 TYPE_CHECKING = False
 
@@ -72,8 +74,9 @@ class Number:
     @property
     def pinned(self) -> int:
         """The value; from then on the answer holds for no other."""
-        self._trace.is_at_least(self.form, self.value - self.constant)
-        self._trace.is_at_least(self.form, self.value - self.constant + 1)
+        value = self.value - self.constant
+        self._trace.is_at_least(self.form, value, value)
+        self._trace.is_at_least(self.form, value + 1, value)
         return self.value
 
     def __mul__(self, other: Any) -> Any:
@@ -120,7 +123,8 @@ class Number:
             bound = other + beyond
         else:
             return NotImplemented
-        return self._trace.is_at_least(self.form, bound - self.constant)
+        constant = self.constant
+        return self._trace.is_at_least(self.form, bound - constant, self.value - constant)
 
     def __ge__(self, other: Any) -> Any:
         return self._reaches(other, beyond=False)
@@ -152,10 +156,16 @@ class Number:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _scaled(form: Form, factor: int) -> Form:
-    return form if factor == 1 else tuple((slot, factor * each) for slot, each in form)
+@lru_cache(maxsize=4096)
+def _negated(form: Form) -> Form:
+    return tuple([(slot, -each) for slot, each in form])
 
 
+def _scaled(form: Form, sign: int) -> Form:
+    return form if sign == 1 else _negated(form)
+
+
+@lru_cache(maxsize=4096)
 def _added(one: Form, other: Form) -> Form:
     factors = dict(one)
     for slot, factor in other:
@@ -169,18 +179,32 @@ class Trace:
     """
 
     def __init__(
-        self, population: Population, number: int, instead: Mapping[Slot, int] | None = None
+        self,
+        population: Population,
+        number: int,
+        instead: Mapping[Slot, int] | None = None,
+        among: int | None = None,
     ) -> None:
+        """`among`: the kinds of machine that matter; all where it is None."""
         self._population = population
         self._instead = instead or {}
         self._facts = population.facts
         self.number = number
         self.kind, self._place = population.kind_of(number)
         # the kinds that answered alike so far
-        self.kinds = (1 << len(population.kinds)) - 1
+        self.kinds = (1 << len(population.kinds)) - 1 if among is None else among
         # (form, bound) -> whether it is reached
         self.bounds: dict[tuple[Form, int], bool] = {}
+        # machines of those kinds that answered otherwise
+        self.others = 0
+        # the questions about pace with the own answers
+        self.asked: list[tuple[Any, Asked]] = []
         self.reads_bandwidth = False
+
+    @property
+    def template(self) -> Machine:
+        """The first machine of its kind."""
+        return self._population.kinds[self.kind].template
 
     @property
     def view(self) -> Any:
@@ -194,6 +218,46 @@ class Trace:
         self.kinds &= alike
         return answer
 
+    def answer(self, question: Question, alone: bool) -> Any:
+        """As `Machine.answer`."""
+        population = self._population
+        if population.answers is None:
+            population.answers = Answers(population)
+        kind = population.kinds[self.kind]
+        bandwidth = self._value(BANDWIDTH) if kind.bandwidths is not None else None
+        total = None
+        try:
+            # the key is the same at any bandwidth
+            asked = population.answers.of(question, kind.asked(kind.slowest))
+            answer, said = asked.answer_of(self.kind, bandwidth)
+        except DiffersError:
+            own_total = self.number_of(("memory_total_bytes",))
+            total = None if own_total is None else int(own_total)
+            asked = population.answers.of(question, kind.asked(kind.slowest, total))
+            answer, said = asked.answer_of(self.kind, bandwidth, total)
+        if alone or total is not None:
+            self.kinds &= 1 << self.kind
+        if total is None:
+            kinds, others = asked.alike(said, self.kinds)
+            self.kinds &= kinds
+            self.others |= others
+        else:
+            for bound in asked.bounds_of(self.kind, bandwidth, total):
+                self.is_at_least(((BANDWIDTH, 1),), bound, self._value(BANDWIDTH))
+        self.asked.append((answer, asked))
+        return answer
+
+    def asked_of(self, finding: Finding) -> Asked | None:
+        """The question that was answered with that finding."""
+        return next(
+            (
+                asked
+                for answer, asked in self.asked
+                if any(part is finding for part in answer if part is not None)
+            ),
+            None,
+        )
+
     def number_of(self, slot: Slot) -> Number | None:
         """The machine's number; None where its kind has none."""
         known = self._facts.get(slot) or self._population.fact(
@@ -206,15 +270,12 @@ class Trace:
         value = self._value(slot)
         return Number(self, ((slot, 1),), 0, value)
 
-    def is_at_least(self, form: Form, bound: int) -> bool:
+    def is_at_least(self, form: Form, bound: int, value: int) -> bool:
         """Whether the machine's value of a form reaches a bound."""
         if form[0][1] < 0:
             # -x >= b where x < 1 - b
-            return not self.is_at_least(_scaled(form, -1), 1 - bound)
-        answer = self.bounds.get((form, bound))
-        if answer is None:
-            value = sum([factor * self._value(slot) for slot, factor in form])
-            answer = self.bounds[form, bound] = value >= bound
+            return not self.is_at_least(_negated(form), 1 - bound, -value)
+        answer = self.bounds[form, bound] = value >= bound
         return answer
 
     def _value(self, slot: Slot) -> int:
@@ -227,13 +288,13 @@ class Trace:
         """Of that number the highest bound that is reached and the lowest that is not."""
         return _tightest(self.bounds).get(((slot, 1),), (None, None))
 
-    def region(self, but: Slot | None = None) -> int:
+    def region(self, but: Sequence[Slot] = ()) -> int:
         """The machines that would have answered the same, whatever their bandwidth, and whatever
-        number `but` is of them by itself.
+        numbers `but` are of them by themselves.
         """
-        bits = self._population.of_kinds(self.kinds)
+        bits = self._population.of_kinds(self.kinds) & ~self.others
         for form, (low, high) in _tightest(self.bounds).items():
-            if form == ((but, 1),):
+            if but and all(slot in but for slot, _ in form):
                 continue
             cut = self._population.cut(form)
             if low is not None:
@@ -273,6 +334,7 @@ class View:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
+        self._is_changed = False
 
     def __getattr__(self, fact: str) -> Any:
         # what was asked once is at hand, and is written down already
@@ -294,18 +356,12 @@ class View:
             return self._disks()
         if fact not in Machine._names or fact in ("labels", "read_at"):
             raise AttributeError(fact)
-        value = trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
-        return self._cards(value) if fact == "accelerators" and value else value
+        if fact == "accelerators":
+            count = trace.fact("accelerators", _count_of_cards)
+            return count if count is None else tuple(_Card(trace, place) for place in range(count))
+        return trace.fact(("field", fact), attrgetter(f"bare.{fact}"))
 
-    def _cards(self, cards: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The accelerators, with what is free of each as a number that is followed."""
-        followed = []
-        for index, card in enumerate(cards):
-            free = self._trace.number_of(("accelerators", str(index), "memory_free_bytes"))
-            followed.append(card if free is None else card.replace(memory_free_bytes=free))
-        return tuple(followed)
-
-    def _disks(self) -> tuple[Disk, ...] | None:
+    def _disks(self) -> tuple[_Place, ...] | None:
         purposes = self._trace.fact(
             "disks",
             lambda kind: (
@@ -318,18 +374,33 @@ class View:
             return None
         return tuple(disk for disk in map(self.disk_for, purposes) if disk is not None)
 
-    def disk_for(self, purpose: str) -> Disk | None:
+    def disk_for(self, purpose: str) -> _Place | None:
         """As `Machine.disk_for`."""
-        disk = self._trace.fact(("disk", purpose), lambda kind: _bare_disk(kind, purpose))
-        if disk is None:
-            return None
-        numbers = {
-            part: number
-            for part in ("free_bytes", "total_bytes")
-            if (number := self._trace.number_of(("disks", purpose, part))) is not None
-        }
-        replaced: Disk = disk.replace(**numbers)
-        return replaced
+        is_there = self._trace.fact(
+            ("disk", purpose), lambda kind: kind.template.disk_for(purpose) is not None
+        )
+        return _Place(self._trace, purpose) if is_there else None
+
+    def unread_about(self, start: str) -> Unread | None:
+        """As `Machine.unread_about`."""
+        is_there = self._trace.fact(
+            ("unread about", start), lambda kind: kind.template.unread_about(start) is not None
+        )
+        return self._trace.template.unread_about(start) if is_there else None
+
+    def answer(
+        self,
+        ask: Callable[[Any], Any],
+        key: Callable[[Any], tuple[bool, Any]],
+        alike: Callable[[Any], Any],
+        best: Callable[[Any], bool],
+        *,
+        alone: bool = False,
+    ) -> Any:
+        """As `Machine.answer`."""
+        if self._is_changed:
+            return ask(self)
+        return self._trace.answer(Question(ask, key, alike, best), alone)
 
     def why_unread(self, fact: str) -> Unread:
         """As `Machine.why_unread`."""
@@ -344,20 +415,110 @@ class View:
         """As `Machine.replace`."""
         changed = View(self._trace)
         changed.__dict__.update(self.__dict__)
-        changed.__dict__.update(changes)
+        changed.__dict__.update(changes, _is_changed=True)
         return changed
 
 
-def _bare_disk(kind: Kind, purpose: str) -> Disk | None:
-    disk = kind.template.disk_for(purpose)
-    if disk is None:
-        return None
-    held = {
-        part: 0
-        for part in ("free_bytes", "total_bytes")
-        if ("disks", purpose, part) in kind.columns
-    }
-    return disk.replace(**held)
+def _count_of_cards(kind: Kind) -> int | None:
+    cards = kind.template.accelerators
+    return None if cards is None else len(cards)
+
+
+class _Part:
+    """A part of a machine that writes down what is asked of it."""
+
+    def __init__(self, trace: Trace, changes: Mapping[str, Any]) -> None:
+        self._trace = trace
+        self.__dict__.update(changes)
+
+    def __getattr__(self, fact: str) -> Any:
+        value = self.__dict__[fact] = self._first_asked(fact)
+        return value
+
+    def _first_asked(self, fact: str) -> Any:
+        raise NotImplementedError
+
+
+class _Card(_Part):
+    """An accelerator."""
+
+    def __init__(self, trace: Trace, place: int, changes: Mapping[str, Any] | None = None) -> None:
+        super().__init__(trace, changes or {})
+        self._place = place
+
+    def _first_asked(self, fact: str) -> Any:
+        place = self._place
+        if fact in ("memory_free_bytes", "memory_total_bytes"):
+            number = self._trace.number_of(("accelerators", str(place), fact))
+            if number is not None:
+                return number
+
+        def of(kind: Kind) -> Any:
+            cards = kind.template.accelerators or ()
+            return getattr(cards[place], fact) if place < len(cards) else None
+
+        return self._trace.fact(("accelerators", place, fact), of)
+
+    def replace(self, **changes: Any) -> _Card:
+        """As `Accelerator.replace`."""
+        own = {name: value for name, value in self.__dict__.items() if name in Accelerator._names}
+        return _Card(self._trace, self._place, {**own, **changes})
+
+
+class _Place(_Part):
+    """A disk."""
+
+    def __init__(self, trace: Trace, purpose: str) -> None:
+        super().__init__(trace, {"purpose": purpose})
+
+    def _first_asked(self, fact: str) -> Any:
+        purpose = self.purpose
+        if fact in ("free_bytes", "total_bytes"):
+            number = self._trace.number_of(("disks", purpose, fact))
+            if number is not None:
+                return number
+
+        def of(kind: Kind) -> Any:
+            return getattr(kind.template.disk_for(purpose), fact, None)
+
+        return self._trace.fact(("disk", purpose, fact), of)
+
+
+class _Source:
+    """Where a fact was read: what is asked of the text is written down, not the whole of it."""
+
+    def __init__(self, trace: Trace, fact: str) -> None:
+        self._trace, self._fact = trace, fact
+
+    def _told(self, about: str, part: str, tell: Callable[[str], bool]) -> bool:
+        return bool(
+            self._trace.fact(
+                ("source", self._fact, about, part),
+                lambda kind: tell(kind.template.sources.get(self._fact, "")),
+            )
+        )
+
+    def startswith(self, part: str) -> bool:
+        """As of a text."""
+        return self._told("starts", part, lambda text: text.startswith(part))
+
+    def endswith(self, part: str) -> bool:
+        """As of a text."""
+        return self._told("ends", part, lambda text: text.endswith(part))
+
+    def __contains__(self, part: str) -> bool:
+        return self._told("holds", part, lambda text: part in text)
+
+    def __str__(self) -> str:
+        return str(self._trace.fact(("source", self._fact), self._text))
+
+    def _text(self, kind: Kind) -> str | None:
+        return kind.template.sources.get(self._fact)
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class _Sources:
@@ -368,18 +529,21 @@ class _Sources:
 
     def get(self, fact: str, default: str | None = None) -> Any:
         """As of a mapping."""
-        source = self._trace.fact(("source", fact), lambda kind: kind.template.sources.get(fact))
-        return default if source is None else source
+        is_there = self._trace.fact(
+            ("source", fact, "is there"), lambda kind: fact in kind.template.sources
+        )
+        return _Source(self._trace, fact) if is_there else default
 
 
 # ------------------------------------------------------------------ all machines at once
 
 
-# a check, the form as which what it lacks falls, and how much that is where the form is () or 0
-Short = tuple[str, Form, float]
+# a check, the form as which what it lacks falls, or the question about pace that tells it, and how
+# much that is where the form is () or 0
+Short = tuple[str, Form | Asked, float]
 
 
-class Found:
+class SameFindings:
     """The machines that have certain findings, which are no pass, and what each of those lacks."""
 
     __slots__ = ("bits", "findings", "shorts")
@@ -413,35 +577,35 @@ def found_by(
     *,
     each_bandwidth: bool = False,
     layered: Layered | None = None,
-) -> dict[Signature, Found]:
+) -> dict[Signature, SameFindings]:
     """The machines of a set by what `find` gives of them. `each_bandwidth`: what it gives may
     change to and fro with the bandwidth of the memory.
     """
-    by_signature: dict[Signature, Found] = {}
-    for findings, region, reads_bandwidth in _regions(
-        population, find, bits, each_bandwidth, layered
-    ):
+    by_signature: dict[Signature, SameFindings] = {}
+    for findings, region, trace in _regions(population, find, bits, each_bandwidth, layered):
         signature = signature_of(findings)
-        found = by_signature.get(signature)
-        if found is None:
-            found = by_signature[signature] = Found(
+        same = by_signature.get(signature)
+        if same is None:
+            same = by_signature[signature] = SameFindings(
                 tuple(each for each in findings if each.outcome is not Outcome.PASS)
             )
-        found.bits |= region
-        for short in _shorts(findings, reads_bandwidth):
-            found.shorts[short] = found.shorts.get(short, 0) | region
+        same.bits |= region
+        for short in _shorts(findings, trace):
+            same.shorts[short] = same.shorts.get(short, 0) | region
     return by_signature
 
 
-def _shorts(findings: Sequence[Finding], reads_bandwidth: bool) -> Iterator[Short]:
+def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
     for each in findings:
         if each.outcome is Outcome.PASS or each.short is None:
             continue
         short: Any = each.short
         if type(short) is Number:
             yield each.check, _scaled(short.form, -1), short.constant
-        elif reads_bandwidth:
+        elif trace.reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
+        elif short > 0 and (asked := trace.asked_of(each)) is not None:
+            yield each.check, asked, 0
         else:
             yield each.check, (), float(short)
 
@@ -452,10 +616,11 @@ def _regions(
     bits: int,
     each_bandwidth: bool,
     layered: Layered | None,
-) -> Iterator[tuple[Sequence[Finding], int, bool]]:
+) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
     """Parts of a set whose machines have the same findings."""
+    among = population.kinds_of(bits)
     while bits:
-        trace = Trace(population, _slowest_alike(population, bits))
+        trace = Trace(population, lowest(bits), among=among)
         along = None
         if layered is None:
             findings = find(trace.view)
@@ -472,11 +637,9 @@ def _regions(
         elif trace.reads_bandwidth and region & (region - 1):
             findings, region = _along_bandwidth(population, find, region, trace.number, findings)
         bits &= ~region
-        yield findings, region, trace.reads_bandwidth
+        yield findings, region, trace
 
 
-# of a machine with one accelerator, what is free of it
-_FREE = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region, at most twice as many
 _MOST_TRIED = 6
 # fewer machines are as quickly judged by the layers that they hold
@@ -484,8 +647,8 @@ _WORTH_IT = 8
 
 
 class _Layers:
-    """Machines with one accelerator that holds some layers, from the least that is free of it to
-    the most, with the same findings.
+    """Machines with one accelerator that holds some layers, or with several alike, from the least
+    that is free of each to the most, with the same findings.
 
     More that is free of it moves layers there, one after the other; then less RAM is needed, and
     the time of a token changes in one direction, for it is the sum of the layers' times. So where
@@ -506,81 +669,105 @@ class _Layers:
         self._said = layout, _codes(findings)
         self._bandwidths: tuple[int | None, ...] = (None,)
         self._failing: Trace | None = None
+        self._slots: tuple[Slot, ...] = ()
         self.is_wide = False
 
     def region(self, bits: int) -> int:
         """Machines of a set with these findings, and `is_wide`; 0 where they cannot be told so."""
         population, trace = self._population, self._trace
         kind = population.kinds[trace.kind]
-        if _FREE not in kind.columns or len(kind.bare.accelerators or ()) != 1:
+        self._slots = _free_of(kind)
+        if not self._slots:
             return 0
-        region = trace.region(but=_FREE) & bits
+        region = trace.region(but=self._slots) & bits
         if (region & ~trace.region()).bit_count() < _WORTH_IT:
             return 0
         if trace.reads_bandwidth:
-            ends = population.ends(region, BANDWIDTH)
+            ends = population.ends(region, BANDWIDTH, trace.kinds)
             self._bandwidths = tuple(dict.fromkeys(map(population.bandwidth_of, ends)))
-        cut = population.cut(((_FREE, 1),))
-        own = population.value_of(trace.number, _FREE)
-        lowest_free = population.value_of(population.ends(region, _FREE)[0], _FREE)
-        alike = self._corners(lowest_free)
+        own = [population.value_of(trace.number, slot) for slot in self._slots]
+        least = self._free_in(region)[0]
+        alike = self._corners(least)
         if alike is None:
-            lowest_free, alike = own, self._corners(own)
+            least, alike = own, self._corners(own)
         if alike is None:
             return 0
-        region &= alike & cut.at_least(lowest_free)
+        region &= alike
+        for slot, free in zip(self._slots, least, strict=True):
+            region &= population.cut(((slot, 1),)).at_least(free)
+        return self._up_to_most(region, own)
+
+    def _up_to_most(self, region: int, own: Sequence[int]) -> int:
+        """Those of a region, whose machines with the least free are like this one, up to the most
+        free that is like it too; 0 where that is not found soon.
+        """
         for _ in range(_MOST_TRIED):
-            if not region >> trace.number & 1:
+            if not region >> self._trace.number & 1:
                 return 0
-            most_free = population.value_of(population.ends(region, _FREE)[1], _FREE)
-            alike = self._corners(most_free)
+            most = self._free_in(region)[1]
+            alike = self._corners(most)
             if alike is not None:
                 self.is_wide = True
-                return region & alike | 1 << trace.number
-            region &= ~cut.at_least(self._next_limit(own, most_free))
+                return region & alike | 1 << self._trace.number
+            limit = self._next_limit(max(own), max(most))
+            for slot in self._slots:
+                region &= ~self._population.cut(((slot, 1),)).at_least(limit)
         return 0
+
+    def _free_in(self, region: int) -> tuple[list[int], list[int]]:
+        """The least and the most that is free of each accelerator."""
+        population = self._population
+        both: tuple[list[int], list[int]] = [], []
+        for slot in self._slots:
+            ends = population.ends(region, slot, self._trace.kinds)
+            for values, number in zip(both, ends, strict=True):
+                values.append(population.value_of(number, slot))
+        return both
 
     def _next_limit(self, own: int, failed: int) -> int:
         """Below what is free of a machine that has other findings: where those begin, else half
         of the way.
         """
-        begins = self._failing.bounds_of(_FREE)[0] if self._failing is not None else None
         half = (own + failed) // 2 + 1
+        if self._failing is None or len(self._slots) > 1:
+            return half
+        begins = self._failing.bounds_of(self._slots[0])[0]
         return begins if begins is not None and half < begins <= failed else half
 
-    def _corners(self, free: int) -> int | None:
+    def _corners(self, free: Sequence[int]) -> int | None:
         """The machines that answer as those with that much free, the least and the most bandwidth,
         but for what is free; None where one of these two has other findings.
         """
         alike = -1
         for bandwidth in self._bandwidths:
-            instead: dict[Slot, int] = {_FREE: free}
+            instead: dict[Slot, int] = dict(zip(self._slots, free, strict=True))
             if bandwidth is not None:
                 instead[BANDWIDTH] = bandwidth
-            trace = Trace(self._population, self._trace.number, instead)
+            trace = Trace(self._population, self._trace.number, instead, self._trace.kinds)
             findings, layout = self._layered(trace.view)
             is_same = (layout, _codes(findings)) == self._said
             if not is_same or trace.reads_bandwidth != self._trace.reads_bandwidth:
                 self._failing = trace
                 return None
-            alike &= trace.region(but=_FREE)
+            alike &= trace.region(but=self._slots)
         return alike
+
+
+def _free_of(kind: Kind) -> tuple[Slot, ...]:
+    """What is free of each accelerator, where there is one, or all are alike: then layers may move
+    from one to the other, and take as long there. () else.
+    """
+    cards = kind.template.accelerators or ()
+    slots = tuple(("accelerators", str(place), "memory_free_bytes") for place in range(len(cards)))
+    if not cards or any(slot not in kind.columns for slot in slots):
+        return ()
+    alike = {card.replace(memory_free_bytes=0, driver=None) for card in cards}
+    return slots if len(alike) == 1 and (len(cards) == 1 or not cards[0].is_part) else ()
 
 
 def _codes(findings: Sequence[Finding]) -> list[tuple[str, str, Outcome]]:
     """What was found, passes too."""
     return [(each.check, each.code, each.outcome) for each in findings]
-
-
-def _slowest_alike(population: Population, bits: int) -> int:
-    """A machine of a set: of the first one's kind the one with the least bandwidth."""
-    first = lowest(bits)
-    kind, _ = population.kind_of(first)
-    if BANDWIDTH not in population.kinds[kind].columns:
-        return first
-    held = bits.to_bytes((population.size >> 3) + 1, "little")
-    order = population.by_slot(kind, BANDWIDTH)
-    return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
 
 
 def _along_bandwidth(
@@ -597,13 +784,14 @@ def _along_bandwidth(
     those of two machines are the same, so are those of all that differ from both in nothing but a
     bandwidth between theirs.
     """
-    slowest, fastest = population.ends(region, BANDWIDTH)
+    every = (1 << len(population.kinds)) - 1
+    slowest, fastest = population.ends(region, BANDWIDTH, every)
     if slowest != number:
         findings, alike = _asked(population, find, slowest)
         region &= alike
         if not region & ~(1 << slowest):
             return findings, 1 << slowest
-        fastest = population.ends(region, BANDWIDTH)[1]
+        fastest = population.ends(region, BANDWIDTH, every)[1]
     signature, own = signature_of(findings), 1 << slowest
     others, alike = _asked(population, find, fastest)
     if signature_of(others) != signature:

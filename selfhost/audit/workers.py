@@ -37,7 +37,7 @@ def in_shares(
     was wrong shows.
     """
     if processes is None:
-        processes = min(_processors(), MOST_PROCESSES) if count >= LEAST_TO_SHARE else 1
+        processes = processors() if count >= LEAST_TO_SHARE else 1
     results: dict[int, T] = {}
     helpers = [_Helper(share, count, processes, work) for share in range(1, processes)]
     try:
@@ -56,8 +56,10 @@ def in_shares(
     return [results[place] for place in range(count)]
 
 
-def _processors() -> int:
-    """How many this process may use; 1 where no other process can be made."""
+def processors() -> int:
+    """How many this process may use, at most MOST_PROCESSES; 1 where no other process can be
+    made.
+    """
     if not hasattr(os, "fork") or sys.platform == "darwin":
         # libraries of macOS do not survive a fork
         return 1
@@ -66,7 +68,10 @@ def _processors() -> int:
     if threading.active_count() > 1:
         # a lock that another thread holds would be held for ever in the copy
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return min(count, MOST_PROCESSES)
 
 
 class _Helper:

@@ -554,7 +554,7 @@ class _Folder:
         vain.
         """
         content = self._content(relative)
-        if _UNEVEN.search(content):
+        if re.search(_UNEVEN, content, re.MULTILINE):
             return self._document(relative, compiled=False).values
         kept: list[bytes] = []
         is_kept = True
@@ -589,7 +589,7 @@ class _Folder:
 
 
 # long texts and indented tables: the start of a line does not tell what it is
-_UNEVEN = re.compile(rb'"""|\'\'\'|^[ \t]+\[', re.MULTILINE)
+_UNEVEN = rb'"""|\'\'\'|^[ \t]+\['
 # tables that names and outlines are made of, and of a table of which only some lines count how they
 # begin
 _OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Mapping
 from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
-from .index import Catalogue
-from .quantization_names import canonical_packed
+from .index import Catalogue, Outline
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from .forms import Form
     from .spec import ModelSpec
 
 __all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
@@ -46,6 +46,8 @@ CONVERTERS = (
     "second-state",
     "mradermacher",
     "NousResearch",
+    "city96",
+    "QuantStack",
 )
 _CONVERTERS = frozenset(name.lower() for name in CONVERTERS)
 
@@ -57,29 +59,6 @@ _IN_REPOSITORY = pattern(
     r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
 )
 
-# names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski
-# included, at the end of a name
-_QUANTIZATION = pattern(
-    r"(?:^|[-_.:/@\s])((?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
-    r"|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?))$",
-    re.IGNORECASE,
-)
-# llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
-_OTHER_NAMES = {
-    "Q3_K": "Q3_K_M",
-    "Q4_K": "Q4_K_M",
-    "Q5_K": "Q5_K_M",
-    "FP16": "F16",
-    "FP32": "F32",
-    "MXFP4_MOE": "MXFP4",
-}
-
-# how other formats, and weights trained again for fewer bits, are told in the names of repositories
-# and tags; compiled where needed
-_OTHER_FORMAT = (
-    r"(?i)((?:[-_.:](?:awq|gptq|gptqmodel|exl[23]|hqq|aqlm|eetq|marlin|bnb|unsloth|mlx|dwq|qat|onnx|openvino|int[248]|mxfp4-q8|(?:nv|mx)?fp[48]"
-    r"|dynamic|block|quantized|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bit|gs?(?:32|64|128)|(?:32|64|128)g|q[48]_0|unquantized))+)(?:-gguf)?$"
-)
 # what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
 # claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
@@ -89,30 +68,10 @@ _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)
 _FILES_NAMED = 5
 _PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
 _REMEDY = (
-    "`selfhost list --all` shows the catalogue; `selfhost check ./config.json` judges any model by"
-    " its config.json, a file of a few kB; `--specs DIR` adds your own specs"
+    "any model by its config.json (a few kB):  selfhost check ./config.json\n"
+    "all names in the catalogue:               selfhost list --all\n"
+    "with a spec of your own:                  selfhost check NAME --specs DIR"
 )
-# words of a name that say nothing about which model it is
-_COMMON_WORDS = frozenset((
-    "a", "ai", "alpha", "audio", "b", "base", "beta", "bf", "bit", "chat", "code", "coder", "e",
-    "embed", "embedding", "en",
-    "exp", "fast", "flash", "fp", "free", "gguf", "h", "heavy", "hf", "high", "image", "instant",
-    "instruct", "int", "it", "k",
-    "large", "latest", "light", "lite", "long", "low", "m", "max", "medium", "micro", "mini",
-    "model", "multilingual", "nano",
-    "next", "o", "ocr", "omni", "oss", "plus", "preview", "pro", "q", "r", "reasoner", "reasoning",
-    "rerank", "s", "small",
-    "super", "t", "text", "the", "thinking", "tiny", "turbo", "ultra", "v", "vision", "vl", "x",
-    "xl",
-))  # fmt: skip
-
-
-# words that say what kind of model a name asks for: a name without them is of another kind
-_KINDS_OF_MODEL = frozenset((
-    "animate", "asr", "audio", "clip", "colbert", "edit", "embed", "embedding", "guard", "image",
-    "mt", "music", "ocr", "omni", "rerank", "reranker", "speech", "sql", "translate", "tts",
-    "video", "vision", "vl", "voice",
-))  # fmt: skip
 
 
 class Resolution(Record):
@@ -140,26 +99,15 @@ def is_path(typed: str) -> bool:
         and os.path.exists(typed)
     ):
         return True
+    if not typed.lower().endswith(_PATH_ENDINGS):
+        return False
+    from .forms import published_file
+
     return (
-        typed.lower().endswith(_PATH_ENDINGS)
-        and "://" not in typed
+        "://" not in typed
         and not _HOST.fullmatch(typed.strip())
-        and (_published_file(typed) is None or os.path.exists(typed))
+        and (published_file(typed) is None or os.path.exists(typed))
     )
-
-
-def _published_file(name: str) -> tuple[str, str] | None:
-    """The model and the quantization that the name of a published GGUF file states, as
-    `Qwen3-4B-Q4_K_M.gguf`; None for any other name and where a folder is named too.
-    """
-    if not name.lower().endswith(".gguf") or os.path.dirname(name):
-        return None
-    stem = re.sub(r"-\d{5}-of-\d{5}$", "", name[:-5])
-    stated = _QUANTIZATION.search(stem)
-    if stated is None:
-        return None
-    # i1: made with an importance matrix
-    return re.sub(r"[-.]i1$", "", stem[: stated.start()]), _quantization(stated[1])
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -234,68 +182,139 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
         )
         raise UnknownModelError(message, remedy=_REMEDY)
     candidate = _understood(typed, catalogue)
-    if candidate is None:
-        raise _unknown(
-            typed, _without_address(typed.strip())[0].removeprefix("library/"), catalogue
-        )
-    return candidate
+    if candidate is not None:
+        return candidate
+    name = _without_address(typed.strip())[0].removeprefix("library/")
+    untuned = _untuned(name, catalogue)
+    if untuned is None:
+        raise _unknown(typed, name, catalogue)
+    return untuned
 
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
-    published = _published_file(typed.strip())
-    if published is not None:
-        return _in_file(*published, catalogue)
     name, quantization = _without_address(typed.strip())
     candidate = _find(name, catalogue)
     if candidate is None:
-        match = _QUANTIZATION.search(name)
-        if match:
-            quantization = _quantization(match[1])
-            candidate = _find(name[: match.start()], catalogue)
+        # what a known name needs not, is read where it is needed: half a millisecond
+        from .forms import stated_at_end
+
+        stated = stated_at_end(name)
+        candidate = _find(stated[0], catalogue) if stated is not None else None
+        if stated is not None and candidate is not None:
+            quantization = stated[1]
     if candidate is None:
         candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
-    if candidate is None:
-        return _in_form(name, catalogue)
+    if candidate is not None:
+        return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
     return (
-        Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
-        if candidate
-        else None
+        _in_file(name, catalogue)
+        or _in_form(name, quantization, catalogue)
+        or _of_speech(name, catalogue)
     )
 
 
-def _in_file(name: str, quantization: str, catalogue: Catalogue) -> Resolution | None:
+def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
     """The model of a published file, whose name repeats that of the original, with its maker's
-    account in front where bartowski made it: `nvidia_Nemotron-Mini-4B-Instruct`.
+    account in front where bartowski made it: `nvidia_Nemotron-Mini-4B-Instruct-Q4_K_M.gguf`.
     """
-    account, _, rest = name.partition("_")
-    candidate = (
-        _converted(name, catalogue)
-        or (_converted(rest, catalogue) if account and rest else None)
-        or _find(name, catalogue)
-    )
+    if not name.lower().endswith(".gguf"):
+        return None
+    from .forms import splits
+
+    stem = re.sub(r"-\d{5}-of-\d{5}$", "", name.rpartition("/")[2][:-5])
+    for base, form in splits(stem):
+        account, _, rest = base.partition("_")
+        candidate = (
+            _converted(base, catalogue)
+            or (_converted(rest, catalogue) if account and rest else None)
+            or _find(base, catalogue)
+        )
+        if candidate is not None and form.runtime is None and form.is_sized:
+            return _in(form, candidate)
+    return None
+
+
+# files of whisper.cpp (ggml-large-v3-turbo-q5_0.bin), and conversions for CTranslate2
+_GGML = r"(?i)ggml-(.+?)(?:-(q[458]_[01]))?\.bin"
+_CTRANSLATE2 = r"(?i)faster-(?:distil-)?whisper-.+"
+
+
+def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
+    """A Whisper in the files of another program, as these name it."""
+    rest = name.rpartition("/")[2]
+    file = re.fullmatch(_GGML, rest)
+    if file is not None:
+        candidate = _find(f"whisper-{file[1]}", catalogue)
+        runtime, quantization = "whisper.cpp", (file[2] or "f16").upper()
+    elif re.fullmatch(_CTRANSLATE2, rest):
+        candidate = _find(re.sub(r"(?i)^faster-|-ct2$", "", rest), catalogue)
+        # computed in what the machine is fast at, whatever the file holds
+        runtime, quantization = "faster-whisper", None
+    else:
+        return None
     if candidate is None:
         return None
-    return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+    return Resolution(
+        spec_id=candidate[0], quantization=quantization, runtime=runtime, notes=candidate[1]
+    )
 
 
-def _in_form(name: str, catalogue: Catalogue) -> Resolution | None:
-    """A model in another format than GGUF, as the names of conversions tell it: `-4bit`, `-AWQ`."""
-    other = _other_format(name, catalogue)
-    if other is None:
+def _in(form: Form, candidate: _Found) -> Resolution:
+    return Resolution(
+        spec_id=candidate[0],
+        quantization=form.quantization,
+        runtime=form.runtime,
+        notes=(*candidate[1], *form.notes),
+    )
+
+
+def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resolution | None:
+    """A model in the form that the end of its name states: `-4bit`, `-AWQ`, `-qat-q4_0-gguf`.
+    `quantization` is what a file of that repository states.
+    """
+    split = _split(name, catalogue)
+    if split is None or not split[1].is_sized:
         return None
-    spec_id, format, mlx = other
-    if mlx:
-        return Resolution(spec_id=spec_id, quantization=mlx, runtime="mlx")
-    packed = _packed_name(format)
-    if packed is None:
+    resolution = _in(split[1], split[0])
+    return resolution.replace(quantization=quantization) if quantization else resolution
+
+
+def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
+    """A known model and what the rest of the name says of its files; None where the name holds no
+    known one, or is somebody's own of the same name.
+    """
+    from .forms import splits
+
+    owner, slash, rest = name.rpartition("/")
+    for base, form in splits(rest, owner):
+        try:
+            if not slash:
+                candidate = _find(base, catalogue)
+            else:
+                candidate = _of_original(base, owner, form, catalogue)
+        except UnknownModelError:
+            return None
+        if candidate is not None and not catalogue.is_closed(candidate[0]):
+            return candidate, form
+    return None
+
+
+def _of_original(base: str, owner: str, form: Form, catalogue: Catalogue) -> _Found | None:
+    """The model that a conversion was made of, by its whole name: an alias may mean another model
+    there. A form that others make is evidence enough; of files that hold the weights as they are,
+    only an account that publishes no others.
+    """
+    # some publishers write the type of the original, too
+    for whole in (f"{owner}/{base}", f"{owner}/{base}-BF16"):
+        own = _look_up(canonical(whole), ("repositories",), base, catalogue)
+        if own is not None:
+            return own
+    if form.is_container and owner.lower() not in _CONVERTERS:
         return None
-    program = "transformers" if packed.startswith("nf4") else "vllm"
-    return Resolution(spec_id=spec_id, quantization=packed, runtime=program)
-
-
-def _packed_name(format: str) -> str | None:
-    """The layout that the end of a repository's name stands for; None for one not known."""
-    return canonical_packed(re.sub(r"^(?:unsloth|quantized)[-_.]", "", format, flags=re.IGNORECASE))
+    account, _, rest = base.partition("_")
+    return _converted(base, catalogue) or (
+        _converted(rest, catalogue) if account and rest else None
+    )
 
 
 def _without_address(typed: str) -> tuple[str, str | None]:
@@ -309,16 +328,12 @@ def _without_address(typed: str) -> tuple[str, str | None]:
             return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
         if inside:
+            from .forms import stated_at_end
+
             stem = (inside[2] or "").lower().removesuffix(".gguf")
-            stated = _QUANTIZATION.search(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
-            return inside[1], _quantization(stated[1]) if stated else None
+            stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
+            return inside[1], stated[1] if stated else None
     return typed, None
-
-
-def _quantization(text: str) -> str:
-    prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
-    name = re.sub(r"[-.]", "_", name.upper())
-    return prefix + _OTHER_NAMES.get(name, name)
 
 
 _Found = tuple[str, tuple[str, ...]]
@@ -544,21 +559,23 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     known.
     """
     key = canonical(name)
-    facts = catalogue.common_tables("things", "thing").get(key, ("", None))[1]
+    things = catalogue.common_tables("things", "thing")
+    facts = (things.get(key) or things.get(canonical(name.rpartition("/")[2])) or ("", None))[1]
     if facts is not None:
         return _no_model(typed, facts, catalogue)
     message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
     rest = name.rpartition("/")[2]
-    if _published_file(rest):
+    if rest.lower().endswith(".gguf"):
         rest = _stated(rest)[0]
         own_name = rest.partition("_")[2]
         rest = own_name if own_name[:1].isalpha() else rest
     # the whole catalogue is compared: only if somebody reads the answer
     return (
         _in_other_format(message, name, catalogue)
-        or _base_of(message, name, catalogue)
         or _in_other_repository(message, name, catalogue)
         or _made_of(message, name, catalogue)
+        or _listed_alike(message, name, catalogue)
+        or _of_its_size(message, name, catalogue)
         or UnknownModelError(
             message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
         )
@@ -596,27 +613,42 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     """The error for a repository that by its name holds a model in another format; None where the
     name says none.
     """
-    other = _other_format(name, catalogue)
-    if other is None:
+    split = _split(name, catalogue)
+    if split is None:
         return None
-    spec_id, format, _ = other
+    (spec_id, _), form = split
     return UnknownModelError(
-        f"{message}: its name says that it holds {spec_id} in another format ({format}), whose"
-        " size is not known",
+        f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
+        " whose size is not known",
         nearest=(spec_id,),
         remedy=f"for the known formats: selfhost check {spec_id}",
     )
 
 
-def _base_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for the repository, or a conversion, of a base model that a catalogued one of the
-    same size was tuned from; None for any other name.
+def _untuned(name: str, catalogue: Catalogue) -> Resolution | None:
+    """The model of the same size that was tuned from the base model of this name, whose needs are
+    the same; None for any other name.
+
+    Not for files found on a disk: what lies there is the base model.
     """
-    base, quantization = _stated(name.rpartition("/")[2])
-    key = re.sub(r"-gguf$", "", canonical(base))
+    rest = name.rpartition("/")[2]
+    base, quantization = _stated(rest)
+    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
     owner = name.rpartition("/")[0].lower()
+    tuned = _tuned_from(key, owner, catalogue) or _without_base(base, owner, catalogue)
+    if tuned is None:
+        return None
+    note = (
+        f"{name} is the base model that {tuned} was tuned from. This answer is for {tuned}, which"
+        " needs as much."
+    )
+    return Resolution(spec_id=tuned, quantization=quantization, notes=(note,))
+
+
+def _tuned_from(key: str, owner: str, catalogue: Catalogue) -> str | None:
+    """The model whose spec says that it was tuned from the repository of this name."""
     tuned = []
-    for outline in catalogue.outlines():
+    for outline in catalogue.outlines() if key else ():
         account, _, repository = (outline.tuned_from or "").lower().partition("/")
         # most names differ in their first letter
         if repository[:1] != key[:1] or canonical(repository) != key:
@@ -624,15 +656,33 @@ def _base_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         is_account = not owner or owner == account or owner in _CONVERTERS
         if is_account and _sizes(outline.id) >= _sizes(key):
             tuned.append(outline.id)
-    if not tuned or not key:
+    return min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id), default=None)
+
+
+# how publishers and Ollama mark weights that nobody tuned
+_BASE = r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$"
+
+
+def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
+    """The model that a name means without the word for a base model at its end."""
+    match = re.search(_BASE, name)
+    is_tag = ":" in name
+    # a model of Hugging Face whose name ends in "code" is made for code
+    if match is None or not (is_tag or (_sizes(name) and "code" not in match[0].lower())):
         return None
-    nearest = min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id))
-    form = f" --quant {quantization}" if quantization else ""
-    return UnknownModelError(
-        f"{message}: it is the base model that {nearest} was tuned from, and takes as much",
-        nearest=(nearest,),
-        remedy=f"selfhost check {nearest}{form}",
-    )
+    rest = name[: match.start()]
+    if rest.endswith(":"):
+        rest += "latest"
+    elif not is_tag and not owner:
+        # the name of a file says whose it is in front
+        rest = rest.partition("_")[2] or rest
+    try:
+        candidate = _find(f"{owner}/{rest}" if owner else rest, catalogue)
+    except UnknownModelError:
+        return None
+    if candidate is None or catalogue.is_closed(candidate[0]):
+        return None
+    return candidate[0]
 
 
 def _sizes(name: str) -> set[str]:
@@ -642,11 +692,25 @@ def _sizes(name: str) -> set[str]:
 
 def _stated(name: str) -> tuple[str, str | None]:
     """A name without the quantization at its end, and that quantization."""
-    published = _published_file(name)
-    if published is not None:
-        return published
-    stated = _QUANTIZATION.search(name)
-    return (name[: stated.start()], _quantization(stated[1])) if stated else (name, None)
+    from .forms import published_file, stated_at_end
+
+    return published_file(name) or stated_at_end(name) or (name, None)
+
+
+def _with_options(name: str) -> tuple[str, str]:
+    """A name without the form at its end, and that form as options of the command line."""
+    from .forms import Form, published_file, splits
+
+    file = published_file(name)
+    forms = [(file[0], Form(written="", quantization=file[1]))] if file else splits(name)
+    base, options = name, ""
+    for shorter, form in forms:
+        if form.quantization is not None:
+            runtime = f" --runtime {form.runtime}" if form.runtime else ""
+            base, options = shorter, f"{runtime} --quant {form.quantization}"
+        elif form.is_container:
+            base = shorter
+    return base, options
 
 
 def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -669,6 +733,41 @@ def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> Unkno
     )
 
 
+def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Names of models of the same family and kind, closest first."""
+    from .near_names import nearest_names
+
+    families = [name for name, _ in catalogue.common_tables("families", "family").values()]
+    accounts = frozenset(
+        name.partition("-")[0] for names in catalogue.names() for name in names["repositories"]
+    )
+
+    def model_of(name: str) -> str | None:
+        candidate = _named(canonical(name), name, catalogue)
+        return candidate[0] if candidate is not None else None
+
+    return nearest_names(key, (*catalogue.spellings(), *families), accounts, model_of)
+
+
+def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model whose config.json was read: it has the layers of a catalogued one."""
+    base, options = _with_options(name.rpartition("/")[2])
+    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in repositories:
+            # most names differ in their last letter
+            if repository[-1:].lower() != base[-1:].lower():
+                continue
+            if key not in (canonical(repository), canonical(repository.partition("/")[2])):
+                continue
+            return UnknownModelError(
+                f"{message}: it has the layers of {model}, so it needs as much",
+                nearest=(model,),
+                remedy=f"selfhost check {model}{options}",
+            )
+    return None
+
+
 # of a name's words: a number of parameters in billions or millions
 _SIZE = pattern(r"(?:^|-)\d+-[bm](?:-|$)")
 
@@ -677,8 +776,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     """The error for a name that holds that of a catalogued model, size and all, as those of
     fine-tunes do; None for any other name.
     """
-    rest = name.rpartition("/")[2]
-    base, quantization = _stated(rest)
+    base, options = _with_options(name.rpartition("/")[2])
     words = re.sub(r"-gguf$", "", canonical(base)).split("-")[:40]
     runs = (
         (start, start + count)
@@ -689,13 +787,66 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
         beside = "-".join(words[:start]), "-".join(words[end:])
         if original is not None and not any(map(_SIZE.search, beside)):
-            form = f" --quant {quantization}" if quantization else ""
             return UnknownModelError(
                 f"{message}: by its name it is made from {original}, and needs as much",
                 nearest=(original,),
-                remedy=f"selfhost check {original}{form}",
+                remedy=f"selfhost check {original}{options}",
             )
     return None
+
+
+# a version and a size (Ornstein-3.6-27b), or a size and what is used of it (Darwin-35B-A3B), as
+# `canonical` writes them
+_SHAPE = r"(?:^|-)((?:\d+-)*\d+-b(?:-a-(?:\d+-)+b)?)(?=-|$)"
+
+
+def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name of another family that states the version and the size, or the size
+    and the active size, of open models that need alike; None for any other name.
+    """
+    base, options = _with_options(name.rpartition("/")[2])
+    shapes = re.findall(_SHAPE, canonical(base))
+    same = _alike_in_size(shapes[0], catalogue) if len(shapes) == 1 else ()
+    if not same:
+        return None
+    newest = max(same, key=lambda outline: outline.released or "").id
+    return UnknownModelError(
+        f"{message}: by the size in its name it may be made from"
+        f" {' or '.join(outline.id for outline in same)}",
+        nearest=(newest,),
+        remedy=f"if so, it needs as much: selfhost check {newest}{options}",
+    )
+
+
+def _alike_in_size(shape: str, catalogue: Catalogue) -> tuple[Outline, ...]:
+    """The open models whose ids end in that version and size, if they need alike; a number in
+    front of a size with an active size may be the version of another family.
+    """
+    if shape.count("-") > 2 and (same := _open_models(shape, in_full=True, catalogue=catalogue)):
+        return same
+    numbers = shape.split("-")
+    while "a" in numbers and numbers[1].isdigit():
+        del numbers[0]
+        if same := _open_models("-".join(numbers), in_full=False, catalogue=catalogue):
+            return same
+    return ()
+
+
+def _open_models(end: str, *, in_full: bool, catalogue: Catalogue) -> tuple[Outline, ...]:
+    """Those whose ids end so, or with `in_full` are so behind the family's name, where they need
+    alike; else none.
+    """
+    same = tuple(
+        outline
+        for outline in catalogue.outlines()
+        if not outline.closed
+        and outline.parameters_total is not None
+        and (outline.tuned_from is None or outline.tuned_from not in catalogue)
+        and (name := canonical(outline.id)).endswith(f"-{end}")
+        and (not in_full or name.partition("-")[2] == end)
+    )
+    sizes = {(outline.parameters_total, outline.parameters_active) for outline in same}
+    return same if len(sizes) == 1 else ()
 
 
 def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
@@ -713,181 +864,8 @@ def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
     return original[0] if original is not None and not catalogue.is_closed(original[0]) else None
 
 
-def _other_format(name: str, catalogue: Catalogue) -> tuple[str, str, str | None] | None:
-    """For a name that is a known open model's and says another format: id, format as written,
-    and the name MLX has for it.
-    """
-    match = re.search(_OTHER_FORMAT, name)
-    if match is None:
-        return None
-    base, format = name[: match.start()], match[1].lstrip("-_.:")
-    owner, slash, rest = base.rpartition("/")
-    try:
-        if not slash:
-            candidate = _find(base, catalogue)
-        else:
-            # the whole name of the original: an alias may mean another model there, as with
-            # conversions
-            candidate = _look_up(canonical(base), ("repositories",), base, catalogue) or _converted(
-                rest, catalogue
-            )
-    except UnknownModelError:
-        return None
-    if candidate is None:
-        return None
-    bits = re.fullmatch(r"(?:mlx[-_])?([3-8])-?bit(?:[-_]mlx)?", format.lower())
-    is_mlx = owner.lower() in ("mlx-community", "") or "mlx" in format.lower()
-    return candidate[0], format, f"{bits[1]}bit" if bits and is_mlx else None
-
-
-def _nearest(key: str, catalogue: Catalogue, most: int = 5) -> tuple[str, ...]:
-    """Names that share a telling word with this one, give or take a slip, closest first; one name a
-    model.
-
-    Where some differ by slips alone (every number the same, every word alike), only those: `gtp2`
-    is gpt2 and no other GPT.
-    """
-    from difflib import SequenceMatcher
-
-    families = [name for name, _ in catalogue.common_tables("families", "family").values()]
-    spellings = {canonical(name): name for name in (*catalogue.spellings(), *families)}
-    by_word: dict[str, set[str]] = {}
-    for spelling in spellings:
-        for word in _words(spelling):
-            by_word.setdefault(word, set()).add(spelling)
-    candidates: set[str] = set()
-    for word in _words(key)[:8]:
-        for indexed_word, names in by_word.items():
-            if _alike(word, indexed_word):
-                candidates |= names
-    accounts = {
-        name.partition("-")[0] for names in catalogue.names() for name in names["repositories"]
-    }
-    words = _words(key)
-    # an account in front is no part of the name, unless it is a family's too
-    if words and words[0] in accounts and words[0] not in spellings:
-        words = words[1:] or words
-    candidates = {spelling for spelling in candidates if _near_in_meaning(key, words, spelling)}
-    slips = {spelling for spelling in candidates if _slip_of(key, spelling)}
-    matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(key[:100])
-    ranked = []
-    for spelling in slips or candidates:
-        matcher.set_seq1(spelling)
-        ranked.append((-matcher.ratio(), spelling))
-    chosen: dict[str, str] = {}
-    for _, spelling in sorted(ranked):
-        try:
-            resolved = _named(spelling, spellings[spelling], catalogue)
-        except UnknownModelError:
-            continue
-        if resolved is not None:
-            chosen.setdefault(resolved[0], spellings[spelling])
-        if len(chosen) == most:
-            break
-    return tuple(chosen.values())
-
-
-def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
-    """Of one kind, and of one family: the first telling word is the same, or every one of the
-    typed `words` is in the name.
-    """
-    if _KINDS_OF_MODEL.intersection(typed.split("-")) - set(name.split("-")):
-        return False
-    others = _words(name)
-    return _alike(words[0], others[0]) or all(
-        any(_alike(word, other) for other in others) for word in words
-    )
-
-
-def _slip_of(typed: str, name: str) -> bool:
-    """Number for number the same, and word for word alike."""
-    pairs = list(zip(typed.split("-"), name.split("-"), strict=False))
-    if typed.count("-") != name.count("-"):
-        return False
-    return all(
-        own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other))
-        for own, other in pairs
-    )
-
-
-def _alike(typed: str, name: str) -> bool:
-    """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
-    in longer ones, or one doubled.
-
-    A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
-    """
-    if typed == name:
-        return True
-    if typed[:1] != name[:1] or _ends_in_another_word(typed, name):
-        return False
-    shorter = min(len(typed), len(name))
-    if shorter >= 2 and _undoubled(typed) == _undoubled(name):
-        return True
-    if shorter < 4:
-        return shorter == 3 and len(typed) == len(name) and typed[1:] == name[:0:-1]
-    return _within(typed, name, 1 if shorter < 7 else 2)
-
-
-def _ends_in_another_word(typed: str, name: str) -> bool:
-    """The last letter of as many is another, and neither a swap nor a key beside it says how."""
-    return (
-        len(typed) == len(name)
-        and typed[-1] != name[-1]
-        and typed[-2:] != name[:-3:-1]
-        and not _beside(typed[-1], name[-1])
-    )
-
-
-def _within(typed: str, name: str, allowed: int) -> bool:
-    """True where at most `allowed` letters were added, left out, mistaken or swapped with the next
-    (the distance of Damerau and Levenshtein, in its restricted form).
-    """
-    if abs(len(typed) - len(name)) > allowed:
-        return False
-    before: list[int] = []
-    row = list(range(len(name) + 1))
-    for place, letter in enumerate(typed, 1):
-        above, before, row = before, row, [place]
-        for other, wanted in enumerate(name, 1):
-            cost = min(before[other] + 1, row[-1] + 1, before[other - 1] + (letter != wanted))
-            is_swap = place > 1 and other > 1 and letter == name[other - 2]
-            if is_swap and typed[place - 2] == wanted:
-                cost = min(cost, above[other - 2] + 1)
-            row.append(cost)
-        if min(row) > allowed:
-            return False
-    return row[-1] <= allowed
-
-
 # of the others of a family
 _NAMED = 3
-
-_KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-
-
-def _beside(letter_typed: str, other: str) -> bool:
-    """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a
-    key to the right of the one above.
-    """
-    places = [
-        (row, keys.index(letter))
-        for letter in (letter_typed, other)
-        for row, keys in enumerate(_KEYS)
-        if letter in keys
-    ]
-    if len(places) < 2:
-        return False
-    (upper, first), (lower, second) = sorted(places)
-    return first - second in ((1, -1) if upper == lower else (0, 1)) and lower - upper < 2
-
-
-def _undoubled(word: str) -> str:
-    return "".join(letter for place, letter in enumerate(word) if letter != word[place - 1 : place])
-
-
-def _words(key: str) -> list[str]:
-    return [word for word in key.split("-") if not word.isdigit() and word not in _COMMON_WORDS]
 
 
 def _shown(text: str, most: int = 60) -> str:

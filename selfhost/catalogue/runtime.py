@@ -155,7 +155,9 @@ class RuntimeSpec(Record):
     sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
     family, or by main use, the same where another line is needed; `inputs` by modality what fills
-    `{input}` of it; `remote_code_option` what fills `{remote_code}` where the repository's own code
+    `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
+    which a program does not take by itself; `remote_code_option` what fills `{remote_code}` where
+    the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
@@ -226,6 +228,12 @@ class RuntimeSpec(Record):
     the share of their memory that it takes at most; `preferred_from_accelerators`, from how many
     accelerators on the program is taken before the usual one of the modality, 0 for never;
     `finetune_methods`, the methods that are tried in turn where none is asked for.
+
+    `finetune_commands` by method: the line that trains, with `{repository}`, `{lora_rank}`,
+    `{context_tokens}` and `{parallel}` to fill in; DATASET is for the reader to fill in.
+    `finetune_options` is what an optimizer or a word of `devices` adds to it, and
+    `keeps_activations` what switches gradient checkpointing off. `finetune_packages` by method or
+    optimizer: what else it needs.
     """
 
     id: str = read_by(identifier)
@@ -261,6 +269,7 @@ class RuntimeSpec(Record):
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
     remote_code_option: str = read_by(Table.string, default="")
+    steps_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})
@@ -294,6 +303,9 @@ class RuntimeSpec(Record):
     on_accelerators: Mapping[str, float] = read_by(_shares, default={})
     preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
     finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
+    finetune_commands: Mapping[str, str] = read_by(texts, default={})
+    finetune_options: Mapping[str, str] = read_by(texts, default={})
+    finetune_packages: Mapping[str, str] = read_by(texts, default={})
     overhead_low_bytes: int = read_by(Table.integer, default=0)
     overhead_high_bytes: int = read_by(Table.integer, default=0)
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")

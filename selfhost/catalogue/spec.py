@@ -175,12 +175,18 @@ class Parameters(Record):
 
 
 class StatedNeeds(Record):
-    """What somebody states a model takes, where nothing can be computed. Memory is a range;
+    """What somebody states a model takes, where its tensors are not described. Memory is a range;
     equal ends where one figure was given.
+
+    Instead of memory, `model_class` names the row of `[[model_class]]` in
+    `specs/common/architectures.toml` whose measurements hold for it, and `dtype` the type that its
+    weights are loaded in.
     """
 
     low_bytes: int | None = None
     high_bytes: int | None = None
+    model_class: str | None = None
+    dtype: str | None = None
     disk_bytes: int | None = None
     instruction_sets: tuple[str, ...] = ()
     source: str | None = None
@@ -220,6 +226,21 @@ class Availability(Record):
     fine_tuning: str | None = read_by(Table.text, default=None)
     api: bool = read_by(Table.boolean, default=True)
     open_alternatives: tuple[str, ...] = read_by(references, default=())
+
+    @property
+    def why_in_short(self) -> str:
+        """The first clause of why there are no weights, to follow a colon."""
+        return self.why.partition("; ")[0]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Why there are no weights, and what else a reader should know of it."""
+        clauses = self.why.split("; ")
+        if self.retired:
+            clauses.append(f"{self.provider} retired it on {self.retired}")
+        if not self.api:
+            clauses.append(f"{self.provider} offers no public API for it")
+        return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
 
 
 class Denoising(Record):
@@ -369,10 +390,14 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     low = size_in_bytes(table, "low_bytes")
     high = size_in_bytes(table, "high_bytes")
     disk = size_in_bytes(table, "disk_bytes")
+    model_class, dtype = table.string("model_class"), table.string("dtype", choices=PLAIN_DTYPES)
     instruction_sets = table.strings("instruction_sets")
     source = table.text("source")
     table.close()
-    _check_range(table)
+    if model_class is None:
+        _check_range(table)
+    else:
+        _check_class(table)
     if low is not None and high is not None and low > high:
         table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
     if not ("disk_bytes" in table or "files" in root or _is_unknown(root, "needs.disk_bytes")):
@@ -384,6 +409,8 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     return StatedNeeds(
         low_bytes=memory if low is None else low,
         high_bytes=memory if high is None else high,
+        model_class=model_class,
+        dtype=dtype,
         disk_bytes=disk,
         instruction_sets=instruction_sets,
         source=source,
@@ -411,6 +438,15 @@ def _check_range(table: Table) -> None:
             "is missing",
             "a range has both ends; write memory_bytes where there is one figure",
         )
+
+
+def _check_class(table: Table) -> None:
+    """A class and the type of the weights, and no memory beside them."""
+    for key in ("memory_bytes", "low_bytes", "high_bytes"):
+        if key in table:
+            table.problem(key, "stands beside model_class", "keep one of the two")
+    if "dtype" not in table:
+        table.problem("dtype", "is missing", 'write the type of the weights: dtype = "float32"')
 
 
 class ModelSpec(Record):

@@ -326,6 +326,12 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
         help=f"of --task finetune: {', '.join(OPTIMIZERS)}",
     )
     tune.add_argument(
+        "--dataset-tokens",
+        type=kind(tokens),
+        metavar="N",
+        help="tokens trained on in all, as 2M: how long it takes",
+    )
+    tune.add_argument(
         "--no-checkpointing",
         action="store_true",
         help="of --task finetune: keep all activations",

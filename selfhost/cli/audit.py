@@ -220,7 +220,23 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
             "only one --format can go to standard output",
             remedy="write the others to files: --format junit=report.xml",
         )
+    _check_binary(outputs, options.output)
     return outputs
+
+
+def _check_binary(outputs: list[Output], output: str | None) -> None:
+    """What is no text goes to a file, and its library is looked for before hours are spent."""
+    for name, path in outputs:
+        if not FORMATS[name].is_binary:
+            continue
+        if path is None and output is None:
+            raise UsageError(
+                f"{name} is no text for standard output",
+                remedy=f"write it to a file: --format {name}=FILE",
+            )
+        from ..reports.audit_parquet import library
+
+        library()
 
 
 def _targets(options: argparse.Namespace, outputs: list[Output]) -> list[str]:
@@ -288,16 +304,16 @@ def _answer(
             complain(error, audit.exit_code, wants_json=False)
         return state_of(audit)
     if error is not None:
-        # that is no answer, and nothing on standard output may look like one
+        # nothing on standard output is an answer for the whole policy
         raise error
     return audit.exit_code
 
 
 def _is_shown(name: str, audit: Audit) -> bool:
-    """Whether the report goes to standard output."""
+    """Whether the report goes to standard output: what was judged does, whatever could not be."""
     if not audit.problems or FORMATS[name].shows_problems:
         return True
-    return FORMATS[name].shows_part and bool(audit.groups)
+    return bool(audit.groups) or audit.since is not None
 
 
 def _write_files(outputs: list[Output], audit: Audit, now: float) -> None:
@@ -316,7 +332,8 @@ def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> N
         return
     from ..reports.audit_text import document
 
-    present(options, document(audit, verbose=options.verbose))
+    # standard error has the faults
+    present(options, document(audit, verbose=options.verbose, lists_problems=False))
 
 
 def _named_policy(path: str) -> str:

@@ -45,7 +45,8 @@ def run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.spread is not None or options.machines is not None:
         return _spread(options)
-    by_machine, errors = judge_each(options, options.models, machines_of(options))
+    names = list(dict.fromkeys(options.models))
+    by_machine, errors = judge_each(options, names, machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)

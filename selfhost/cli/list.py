@@ -79,7 +79,7 @@ def _add_view(parser: Parser) -> None:
         "--top", type=kind(whole), metavar="N", help="how many models to show (default: 20)"
     )
     view.add_argument("--all", action="store_true", help="with those that do not run here")
-    view.add_argument("--wide", action="store_true", help="more columns")
+    view.add_argument("-v", "--wide", action="store_true", help="more columns")
     view.add_argument(
         "--sort",
         choices=_SORTS,

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ..reports.layout import Document
 
 
-def deliver(options: argparse.Namespace, text: str | Iterable[str]) -> None:
+def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> None:
     """To --output, else to standard output; then the notes on what was typed. A long text may be
     given in pieces.
     """
     if options.output is None:
         for piece in (text,) if isinstance(text, str) else text:
-            write(piece)
+            write(str(piece))
     else:
         write_file(options.output, text)
     _tell_notes(options)
@@ -80,7 +80,7 @@ def write(text: str) -> None:
         raise unwritable(error) from None
 
 
-def write_file(path: str, text: str | Iterable[str]) -> None:
+def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
     """Write a report where the user asked for it, whole or not at all; `WriteError` where that
     cannot be.
     """

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ..advice.sizes import ContainerSize
     from ..machine.record import Machine
@@ -76,7 +77,7 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="of the node: architecture=aarch64, gpu=2x24GiB",
+        help="of the node: architecture=aarch64, memory=16GiB",
     )
     add(
         "--download-speed",
@@ -101,7 +102,7 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(sizes_record(sizes, errors, code)))
     elif options.format in BLOCKS:
-        _refuse_without_image(sizes, options.format)
+        _refuse_without_image(sizes, options)
         from importlib import import_module
 
         module = import_module(f"..reports.{BLOCKS[options.format]}", __package__)
@@ -119,6 +120,7 @@ def run(words: list[str]) -> int:
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
     """Each model's container, and by the name that was typed why one has none."""
     workload = workload_of(options)
+    from ..advice.sizes import on_node
     from ..api import open_catalogue, size_with
 
     catalogue, machine = open_catalogue(options.specs), _machine(options)
@@ -126,14 +128,26 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
     errors: dict[str, SelfhostError] = {}
     for name in options.models:
         try:
-            sizes.append(
-                size_with(
-                    catalogue, name, workload, machine, prompt_cache_bytes=options.prompt_cache
-                )
+            size = size_with(
+                catalogue, name, workload, machine, prompt_cache_bytes=options.prompt_cache
             )
+            sizes.append(on_node(size, machine))
         except SelfhostError as error:
-            errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
+            errors[name] = _in_own_flags(error) if isinstance(error, WorkloadError) else error
     return sizes, errors
+
+
+def _in_own_flags(error: WorkloadError) -> WorkloadError:
+    """The same faults under the options of this command, where users are what others call parallel
+    sequences.
+    """
+    return WorkloadError(
+        problem.replace(
+            key="--users" if problem.key == "--parallel" else problem.key,
+            remedy=problem.remedy and problem.remedy.replace("--parallel", "--users"),
+        )
+        for problem in in_flags(error).problems
+    )
 
 
 def _machine(options: argparse.Namespace) -> Machine:
@@ -148,17 +162,45 @@ def _machine(options: argparse.Namespace) -> Machine:
         from ..machine.gpu_names import cards_named
 
         machine = apply(machine, options.set, options.gpu)
+        _refuse_idle_settings(options.set)
         notes = [note for text in options.gpu for note in cards_named(text).notes]
         options.notes = tuple(dict.fromkeys(notes))
     return machine
 
 
-def _refuse_without_image(sizes: list[ContainerSize], block: str) -> None:
-    """`UsageError` for a runtime that nobody publishes an image of."""
-    for size in sizes:
-        if size.image is None:
+# keys of --set that no size depends on
+_IDLE_SETTINGS = ("bandwidth", "cores", "system")
+
+
+def _refuse_idle_settings(settings: Sequence[str]) -> None:
+    """`UsageError` for a setting that would change nothing: nobody may think that it was heeded."""
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if key in _IDLE_SETTINGS:
             raise UsageError(
-                f"--format {block}: no image of {size.runtime.name} is published that"
-                f" {size.model.name} could be served from",
-                remedy="name another with --runtime, such as llama.cpp, ollama or vllm",
+                f"--set {key}: no container's size depends on it",
+                remedy=f"leave it out, or ask whether the model runs there: selfhost check"
+                f" MODEL --set {setting}",
             )
+
+
+def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
+    """`UsageError` for a runtime that nobody publishes an image of, with those that would do."""
+    from ..api import open_catalogue
+
+    catalogue = open_catalogue(options.specs)
+    for size in sizes:
+        if size.image is not None:
+            continue
+        runtimes = map(catalogue.runtime, catalogue.runtime_ids())
+        others = [
+            runtime.id
+            for runtime in runtimes
+            if runtime.service is not None and size.model.modality in runtime.modalities
+        ]
+        own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
+        raise UsageError(
+            f"--format {options.format}: no image of {size.runtime.name} is published that"
+            f" {size.model.name} could be served from",
+            remedy=f"name another with --runtime: {', '.join(others)}" if others else own,
+        )

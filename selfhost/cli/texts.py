@@ -184,10 +184,10 @@ examples:
   selfhost size mistral-7b
   selfhost size llama-3.1-8b --users 4 --context 8k --format kubernetes
   selfhost size mistral-7b bge-m3 --format compose --output compose.yaml
-  selfhost size llama-3.3-70b --runtime vllm --gpu '2x H100' --format docker
+  selfhost size llama-3.3-70b --runtime vllm --gpu '4x H100' --format docker
 
-The request cannot be reclaimed; the limit adds what grows, each with the option
-that bounds it. Page cache is counted by the container too: blocks include it.
+The request is what cannot be reclaimed, and the page cache that the pace needs;
+the limit adds what grows, each with the option that bounds it.
 """
     ),
     "verify": (

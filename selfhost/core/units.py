@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 
+from .records import pattern
+
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 
 # marks of thousands, and what they look like in a number
 _THOUSANDS = {
-    mark: re.compile(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*")
+    mark: pattern(rf"[0-9]{{1,3}}({mark}[0-9]{{3}})+(?![0-9{mark}])[^{mark}]*")
     for mark in (",", "_")
 }
 
@@ -33,8 +35,8 @@ def _ungrouped(text: str) -> str:
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
     bare = text.strip(" ")
-    for mark, pattern in _THOUSANDS.items():
-        if mark in bare and not pattern.fullmatch(bare):
+    for mark, grouped in _THOUSANDS.items():
+        if mark in bare and not grouped.fullmatch(bare):
             instead = "write one number, such as 8192"
             if re.fullmatch(r"[0-9]+,[0-9]+[A-Za-z/ ]*", bare):
                 instead = f"write a decimal point, {bare.replace(',', '.')}"
@@ -302,6 +304,28 @@ def pace(low: float, high: float) -> str:
     return first if first == last else f"{first}-{last}"
 
 
+# the words about a speed have steps of two to two and a half (2, 5 and 10 tokens/s): ends farther
+# apart than this lie on both sides of more than one, so that no single figure stands for them
+TELLING_RATIO = 3
+
+
+def is_telling(low: float, high: float) -> bool:
+    """Whether a likely figure between such ends may stand for itself."""
+    return high <= TELLING_RATIO * low
+
+
+def likely_pace(low: float, likely: float, high: float) -> str:
+    """The likely speed under a heading that names the unit, `~3.8`; both ends where they are too
+    far apart for one figure: `0.6-13`.
+    """
+    return f"~{pace(likely, likely)}" if is_telling(low, high) else pace(low, high)
+
+
+def between(low: float, high: float) -> str:
+    """`between 0.6 and 13 tokens/s`."""
+    return f"between {_pace(low)} and {_pace(high)} tokens/s"
+
+
 def _pace(value: float) -> str:
     if 0 < value < 0.0095:
         return "<0.01"
@@ -342,6 +366,20 @@ def work(likely: float, unit: str) -> str:
     if unit == "documents_per_second":
         return f"{_pace(likely)} documents/s"
     return f"{_pace(likely)} tokens/s in training, {_seconds(1e6 / likely)} for a million"
+
+
+def work_between(low: float, high: float, unit: str) -> str:
+    """As `work`, of ends too far apart for one figure: `between 3 and 40 minutes a picture`."""
+    if unit == "seconds_per_image":
+        return f"between {_seconds(low)} and {_seconds(high)} a picture"
+    if unit == "seconds_per_audio_minute":
+        return f"between {_seconds(60 * low)} and {_seconds(60 * high)} for an hour of audio"
+    if unit == "documents_per_second":
+        return f"between {_pace(low)} and {_pace(high)} documents/s"
+    return (
+        f"{between(low, high)} in training, {_seconds(1e6 / high)} to {_seconds(1e6 / low)} for a"
+        " million"
+    )
 
 
 def work_ends(low: float, high: float, unit: str) -> str:

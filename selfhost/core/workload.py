@@ -56,6 +56,7 @@ FLAGS = {
     "lora_rank": "--lora-rank",
     "optimizer": "--optimizer",
     "checkpointing": "--no-checkpointing",
+    "dataset_tokens": "--dataset-tokens",
     "load": "--tokens-per-day",
 }
 LOAD_FLAGS = {
@@ -191,7 +192,8 @@ class Workload(Record):
 
     With the task `finetune`, `parallel` sequences are trained at once, by `finetune_method` with
     adapters of `lora_rank`, the `optimizer` and, with `checkpointing`, one input kept per layer and
-    the rest computed again.
+    the rest computed again. `dataset_tokens` are those trained on in all, every pass over the
+    dataset counted: how long that takes is told.
 
     `load` asks for the cost of a month beside the answer.
 
@@ -220,6 +222,7 @@ class Workload(Record):
     license: str | None = None
     finetune_method: str | None = None
     lora_rank: int | None = None
+    dataset_tokens: int | None = None
     optimizer: str | None = None
     checkpointing: bool | None = None
     load: Load | None = None
@@ -285,6 +288,7 @@ _BOUNDS = (
     ("reserve_bytes", 0, 10**18),
     ("download_bytes_per_second", 1, 10**15),
     ("lora_rank", 1, 65_536),
+    ("dataset_tokens", 1, 10**15),
 )
 # what cannot be asked of fine-tuning, and why
 _NOT_IN_FINETUNING = (
@@ -364,7 +368,7 @@ def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
 
 
 def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
-    for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing"):
+    for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens"):
         if getattr(workload, key) is not None:
             yield key, "applies only to the task finetune", "add --task finetune"
 

@@ -221,9 +221,9 @@ class _Ended(BaseException):
         self.number = number
 
 
-def write_whole(reports: Sequence[tuple[str, str | Iterable[str]]]) -> None:
+def write_whole(reports: Sequence[tuple[str, str | Iterable[str | bytes]]]) -> None:
     """Write each (path, text): all are on the disk before the first file is replaced. A text may be
-    given in pieces. Raises `WriteError`.
+    given in pieces, and what is no text in pieces of bytes. Raises `WriteError`.
 
     A file that is replaced keeps its permissions and, where the system lets it, its owner and
     group; a link to it stays a link.
@@ -258,13 +258,17 @@ def remove_temporary_files() -> None:
         _remove(_pending.pop())
 
 
-def _encoded(text: str | Iterable[str]) -> Iterable[bytes]:
+def _encoded(text: str | Iterable[str | bytes]) -> Iterable[bytes]:
     """In pieces of a megabyte or so, however small those of the text are."""
     if isinstance(text, str):
         yield _bytes_of(text)
         return
-    gathered, size = [], 0
+    gathered: list[str] = []
+    size = 0
     for piece in text:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
         gathered.append(piece)
         size += len(piece)
         if size >= _PIECE_LETTERS:

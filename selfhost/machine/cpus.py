@@ -28,11 +28,14 @@ _WITHOUT_NUMBER = frozenset(("altra", "snapdragon"))
 
 
 class Share(Record):
-    """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end."""
+    """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end; on
+    how many devices it was seen.
+    """
 
     low: float
     likely: float
     high: float
+    devices: int
 
 
 class Processor(Record):
@@ -72,7 +75,7 @@ def rows_of(name: str) -> list[Mapping[str, Any]]:
     return list(_rows_of(words_of(name)))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
     ranked = [(rank, row) for row in _table()["cpu"] if (rank := _rank(row, words)) is not None]
     best = max((rank for rank, _ in ranked), default=None)
@@ -122,7 +125,7 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         most=most,
         memory=row.get("memory", "slots"),
         kind=kind,
-        share=Share(low=share["low"], likely=share["likely"], high=share["high"]),
+        share=Share(**{key: share[key] for key in ("low", "likely", "high", "devices")}),
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),

@@ -96,7 +96,7 @@ class Pace(Record):
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
-    the ends of the range as shares of the likely pace.
+    the ends of the range as shares of the likely pace. `devices`: on how many they were fitted.
     """
 
     share: float
@@ -106,6 +106,7 @@ class Pace(Record):
     sum_seconds: tuple[float, ...]
     slow: float
     fast: float
+    devices: int
 
 
 def words_of(name: str) -> frozenset[str]:
@@ -151,6 +152,7 @@ def pace_of(vendor: str, unified: bool, capability: str | None, hbm: bool = Fals
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
                 slow=row["slow"],
                 fast=row["fast"],
+                devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
 
@@ -169,6 +171,7 @@ def cycles_per_second(name: str) -> float | None:
     return None if count is None or ghz is None else count * ghz * 1e9
 
 
+@lru_cache(maxsize=256)
 def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
     """The least and the most GB/s of the cards that a maker sells with that much memory; None
     where the table has none.

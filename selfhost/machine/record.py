@@ -143,6 +143,11 @@ class Disk(Record):
         return _FAT_FILE_BYTES if (self.filesystem or "").lower() in _FAT_FILESYSTEMS else None
 
 
+# how the source of a measured or glanced bandwidth ends where it is one end of what is there
+AT_LEAST = "busy, so a lower bound"
+AT_MOST = "the caches may have answered, so an upper bound"
+
+
 class Accelerator(Record):
     """A GPU or the like. `unified`: it shares the machine's RAM; None where that is not known, so
     it may. Every Apple GPU does.
@@ -280,6 +285,27 @@ class Machine(Record):
             if entry.fact == fact:
                 return entry
         return _not_said(fact)
+
+    def unread_about(self, start: str) -> Unread | None:
+        """The first reason for a fact whose name starts like that; None where there is none."""
+        return next((entry for entry in self.unread if entry.fact.startswith(start)), None)
+
+    def answer(
+        self,
+        ask: Callable[[Machine], Any],
+        key: Callable[[Machine], tuple[bool, Any]],
+        alike: Callable[[Any], Any],
+        best: Callable[[Any], bool],
+        *,
+        alone: bool = False,
+    ) -> Any:
+        """What `ask` gives of this machine. One that stands in for many asks it of each kind of
+        them: `key` gives all that the answer depends on beside the machine, after whether that
+        holds what it depends on of the machine, too; where `alike` gives the same of two answers,
+        nobody looks at more of them. `best`: a machine that is the same but with faster memory has
+        that answer, too. `alone`: few other kinds would be asked the same.
+        """
+        return ask(self)
 
     def assumes(self, fact: str) -> bool:
         """Whether `fact` was taken from the machine's class."""
@@ -1038,9 +1064,16 @@ def machine_of(
 
 def fact_of(key: str, value: Any) -> Any:
     """One field of a record by its own rule; None where the rule refuses it."""
-    reader = _Reader("", "")
-    checked = _FIELDS[key].read(reader, {key: value}, key)
-    return None if reader.problems else checked
+    checked = _FIELDS[key].read(_OF_ONE_FACT[-1], {key: value}, key)
+    if not _OF_ONE_FACT[-1].problems:
+        return checked
+    # a reader that refused something is not asked again
+    _OF_ONE_FACT[-1] = _Reader("", "")
+    return None
+
+
+# a fleet has hundreds of thousands of names and times
+_OF_ONE_FACT = [_Reader("", "")]
 
 
 def _from_file(path: str | os.PathLike[str]) -> Machine:

@@ -69,6 +69,8 @@ def needs_of(
         return _nothing(cpu, "the weights were never published", "use an API")
     if workload.task == "finetune":
         return _of_training(spec, runtime, workload, architectures, cpu)
+    if spec.needs is not None and spec.needs.model_class is not None:
+        return _of_class(spec, runtime, workload, architectures, cpu)
     if runtime is None or not _describes(spec):
         why = (
             spec.unknown.get("architecture")
@@ -707,12 +709,35 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
     )
 
 
+def _of_class(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    architectures: Mapping[str, Any],
+    cpu: CpuNeed,
+) -> Needs:
+    """What the class of the model takes, by the row that its spec names."""
+    from . import model_classes
+
+    stated = spec.needs
+    name = stated.model_class if stated is not None and stated.model_class is not None else ""
+    model_class = model_classes.class_of(name, architectures)
+    if stated is None or runtime is None or model_class is None:
+        why = "no program is known to run it" if model_class else f'no class is called "{name}"'
+        return _nothing(cpu, why, "state low_bytes and high_bytes under [needs] in a spec")
+    wanted = _asked(spec, workload, stated.dtype or "float32", Companions(), None)
+    terms = model_classes.terms(spec, model_class, runtime, wanted)
+    if isinstance(terms, Unread):
+        return _stated_with_size(spec, cpu, None, None, [terms])
+    return _stated_with_size(spec, cpu, MemoryNeed(terms=terms), None, [])
+
+
 def _stated(spec: ModelSpec, cpu: CpuNeed, files: SizedWeights | None = None) -> Needs | None:
     """What the spec states itself; `files` where it leaves out how large they are."""
     stated = spec.needs
-    if stated is None:
+    if stated is None or stated.model_class is not None:
         return None
-    source = stated.source or spec.sources.get("needs") or spec.origin or "the spec"
+    source = _source_of_needs(spec)
     low = stated.low_bytes if stated.low_bytes is not None else stated.high_bytes
     high = stated.high_bytes if stated.high_bytes is not None else low
     unknown: list[Unread] = []
@@ -737,18 +762,32 @@ def _stated(spec: ModelSpec, cpu: CpuNeed, files: SizedWeights | None = None) ->
             arithmetic=line,
         )
         memory = MemoryNeed(terms=(whole,))
-    has_size = stated.disk_bytes is not None
-    size = files.bytes if files is not None and not has_size else stated.disk_bytes
+    return _stated_with_size(spec, cpu, memory, files, unknown)
+
+
+def _source_of_needs(spec: ModelSpec) -> str:
+    stated = spec.needs.source if spec.needs is not None else None
+    return stated or spec.sources.get("needs") or spec.origin or "the spec"
+
+
+def _stated_with_size(
+    spec: ModelSpec,
+    cpu: CpuNeed,
+    memory: MemoryNeed | None,
+    files: SizedWeights | None,
+    unknown: list[Unread],
+) -> Needs:
+    """That memory, with the size of the files that the spec states."""
+    disk_bytes = spec.needs.disk_bytes if spec.needs is not None else None
+    size = files.bytes if files is not None and disk_bytes is None else disk_bytes
     if size is None:
-        unknown.append(
-            Unread(
-                fact="download_bytes",
-                reason="the spec states no disk_bytes",
-                remedy="add disk_bytes to [needs]",
-            )
-        )
-    how, how_source = (How.STATED, source) if has_size else (None, None)
-    if files is not None and not has_size:
+        reason = "the spec states no disk_bytes"
+        missing = Unread(fact="download_bytes", reason=reason, remedy="add disk_bytes to [needs]")
+        unknown = [*unknown, missing]
+    how, how_source = (None, None)
+    if disk_bytes is not None:
+        how, how_source = How.STATED, _source_of_needs(spec)
+    elif files is not None:
         how, how_source = files.how, files.source
     return Needs(
         download_bytes=size,

@@ -22,26 +22,26 @@ class Format(Record):
     """`module` lies beside this file; its `function` takes the audit and gives the text.
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
-    `shows_problems`: the report also goes to standard output where not all could be judged. It
-    then shows what is wrong as errors, and nobody can take it for an answer. `shows_part`: it goes
-    there where some were judged, for it holds the problems and the exit code. `suffix`: the end of
-    --output that chooses the format, None where no end is its own.
+    `shows_problems`: the report goes to standard output even where nothing was judged. It then shows
+    what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of --output that
+    chooses the format, None where no end is its own. `is_binary`: it gives bytes, for a file alone.
     """
 
     module: str
     function: str = "render"
     is_stamped: bool = False
     shows_problems: bool = True
-    shows_part: bool = False
     suffix: str | None = None
+    is_binary: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(
-        module="audit_json", function="dumps", shows_problems=False, shows_part=True, suffix="json"
-    ),
+    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
     "jsonl": Format(module="audit_json", function="lines", shows_problems=False, suffix="jsonl"),
+    "parquet": Format(
+        module="audit_parquet", shows_problems=False, suffix="parquet", is_binary=True
+    ),
     "markdown": Format(module="audit_markdown", suffix="md"),
     "html": Format(module="audit_html", suffix="html"),
     "junit": Format(module="junit", suffix="xml"),
@@ -57,16 +57,18 @@ MONITORING = "nagios"
 
 
 def render(name: str, audit: Audit, now: float) -> str:
-    """The audit in the format of that name; `now` is the time of the run in seconds since 1970."""
+    """The audit in the format of that name, which is none of bytes; `now` is the time of the run in
+    seconds since 1970.
+    """
     text = in_pieces(name, audit, now)
-    return text if isinstance(text, str) else "".join(text)
+    return text if isinstance(text, str) else "".join(map(str, text))
 
 
-def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str]:
-    """As `render`; a text that may be longer than memory holds comes in pieces."""
+def in_pieces(name: str, audit: Audit, now: float) -> str | Iterable[str | bytes]:
+    """As `render`; what may be longer than memory holds comes in pieces."""
     form = FORMATS[name]
     function = getattr(import_module(f".{form.module}", __package__), form.function)
-    text: str | Iterable[str] = function(audit, now) if form.is_stamped else function(audit)
+    text: str | Iterable[str | bytes] = function(audit, now) if form.is_stamped else function(audit)
     return text
 
 

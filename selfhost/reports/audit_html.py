@@ -21,6 +21,7 @@ from .audit_words import (
     RESULT_WORDS,
     SIGNS,
     WORST_FIRST,
+    excepted_words,
     exception_fate,
     exception_name,
     many,
@@ -249,8 +250,7 @@ def _inside(group: MachineGroup, row: Row) -> Iterator[str]:
             yield f"<li>{_said(str(reason))}\n{remedy}</li>"
         yield "</ul>"
     for check, each in row.excepted:
-        owner = f" ({each.owner})" if each.owner else ""
-        yield f"<p>{_said(f'{check}: excepted until {each.expires}: {each.reason}{owner}')}</p>"
+        yield f"<p>{_said(excepted_words(row, check, each))}</p>"
     if row.result is Result.PASS and (warned := warnings(row)):
         yield f"<p>Warns: {text(warned)}.</p>"
 

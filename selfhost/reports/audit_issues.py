@@ -7,7 +7,7 @@ of a record; or an exception that has ended or covers nothing.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from functools import cached_property
 from hashlib import sha256
@@ -17,7 +17,14 @@ from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Ro
 from ..core.errors import Problem
 from ..core.records import Record
 from ..verdict.findings import CHECKS
-from .audit_words import exception_fate, exception_name, many, needs_attention, shortened
+from .audit_words import (
+    exception_fate,
+    exception_name,
+    fails,
+    many,
+    needs_attention,
+    shortened,
+)
 
 TYPE_CHECKING = False
 
@@ -151,11 +158,6 @@ def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
 # a row that one check decided: the check, what it came to, its reason, its exception
 _Part = tuple[str, Result, Reason | None, Exemption | None]
 _Member = tuple[MachineGroup, Row, _Part]
-_RUNS_NOT = {
-    Result.FAIL: "does not run",
-    Result.UNKNOWN: "cannot be told to run",
-    Result.EXCEPTED: "does not run, and is excepted,",
-}
 
 
 def _of_models(audit: Audit, lines: _Lines) -> Iterator[Issue]:
@@ -205,11 +207,22 @@ def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
         line=line,
         key=f"{rule} {result} {row.wanted.label}",
         subject=row.wanted.label,
-        text=f"{label} {_RUNS_NOT[result]} on {where}: {rule}{worst}: {said}",
+        text=f"{_about(members, rule, label, where)}: {rule}{worst}: {said}",
         remedy=None if reason is None else reason.remedy,
         classes=tuple(each.name for each, _, _ in members[:CLASSES_SHOWN]),
         exemption=exemption,
     )
+
+
+def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str:
+    """What is wrong with the model there, before the check that says so; all have one result."""
+    result = members[0][2][1]
+    is_excepted = result is Result.EXCEPTED
+    if result is Result.FAIL or (is_excepted and any(fails(row, rule) for _, row, _ in members)):
+        text = f"{label} does not run on {where}"
+    else:
+        text = f"it is not known whether {label} runs on {where}"
+    return f"{text}, which is excepted" if is_excepted else text
 
 
 def _level(members: Iterable[_Member], result: Result, policy: Policy) -> Level:

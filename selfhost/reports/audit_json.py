@@ -59,12 +59,18 @@ def lines(audit: Audit) -> Iterator[str]:
     """As `jsonl`, line by line: of a large fleet all of them together do not fit in memory."""
     import json
 
+    for row in rows(audit):
+        yield json.dumps(row, ensure_ascii=True) + "\n"
+
+
+def rows(audit: Audit) -> Iterator[dict[str, Any]]:
+    """What each line says."""
     has_rows = False
     for row in audit.rows:
         has_rows = True
-        yield json.dumps(_line(row), ensure_ascii=True) + "\n"
+        yield _line(row)
     for problem in () if has_rows else audit.problems:
-        yield json.dumps(_line_of_problem(problem), ensure_ascii=True) + "\n"
+        yield _line_of_problem(problem)
 
 
 def _since(since: Since | None) -> dict[str, Any] | None:

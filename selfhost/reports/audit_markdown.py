@@ -16,6 +16,7 @@ from .audit_words import (
     RESULT_WORDS,
     SIGNS,
     WORST_FIRST,
+    excepted_words,
     exception_fate,
     exception_name,
     many,
@@ -117,10 +118,7 @@ def _reason(group: MachineGroup, row: Row) -> str:
     reasons = [_text(str(each)) for each in row.reasons] or [_text(why(row))]
     if row.exit_code == 0 and row.result is not Result.EXCEPTED:
         reasons.append("not counted")
-    reasons += [
-        _text(f"{check} is excepted until {each.expires}: {each.reason}")
-        for check, each in row.excepted
-    ]
+    reasons += [_text(excepted_words(row, check, each)) for check, each in row.excepted]
     remedies = dict.fromkeys(_text(each.remedy) for each in row.reasons if each.remedy)
     cells = (
         f"{SIGNS[row.result]} {RESULT_WORDS[row.result]}",

@@ -43,7 +43,8 @@ def _words(audit: Audit) -> str:
     entries = [issue for issue in issues(audit) if issue.level is not Level.NOTE]
     if not entries:
         return said
-    more = f" (and {len(entries) - 1:,} more)" if len(entries) > 1 else ""
+    others = len(entries) - 1
+    more = f" (and {many(others, 'more issue')})" if others else ""
     worst = entries[0]
     # a fault's file is where it stands; of the others it is the policy
     place = f"{worst.file}: " if worst.rule == NOT_JUDGED else ""

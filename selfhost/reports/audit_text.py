@@ -9,8 +9,10 @@ from .audit_words import (
     ANSWERS,
     COUNTED,
     SIGNS,
+    excepted_words,
     exception_fate,
     exception_name,
+    many,
     results,
     spread,
     warnings,
@@ -28,8 +30,8 @@ _STYLES = {
 }
 _TITLES = {
     Result.FAIL: "Does not run",
-    Result.UNKNOWN: "Cannot be told",
-    Result.EXCEPTED: "Does not run, and is excepted",
+    Result.UNKNOWN: "Not known",
+    Result.EXCEPTED: "Excepted",
 }
 # by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
@@ -46,11 +48,14 @@ def render(audit: Audit, width: int | None = None) -> str:
     return plain(document(audit, verbose=True), width)
 
 
-def document(audit: Audit, *, verbose: bool = False) -> Document:
+def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
     """The answer, then a line for each model and group of machines that fare alike, what counts
-    first. With `verbose` every reason and what to do instead.
+    first. With `verbose` every reason and what to do instead; without `lists_problems` only how many
+    faults kept the rest from being judged.
     """
     blocks = [*_head(audit)]
+    if audit.problems:
+        blocks += _problems(audit, lists_problems)
     if verbose:
         for result, title in _TITLES.items():
             blocks += _rows_with(audit, result, title)
@@ -91,10 +96,17 @@ def _head(audit: Audit) -> Iterator[Block]:
         )
         for note in since.notes:
             yield say(note, indent=2, hang=2)
-    if audit.problems:
+
+
+def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
+    """What kept the rest from being judged."""
+    if lists_them:
         yield Blank()
         for problem in audit.problems:
             yield say(str(problem), hang=2)
+    else:
+        faults = many(len(audit.problems), "fault")
+        yield say(f"{faults} kept the rest from being judged: see below", indent=2, hang=2)
 
 
 def _overview(audit: Audit) -> Iterator[Block]:
@@ -168,16 +180,8 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
         if reason.remedy:
             yield Paragraph(spans=(Span(text=f"to do: {reason.remedy}"),), indent=4, hang=2)
     for check, exemption in row.excepted:
-        owner = f", {exemption.owner}" if exemption.owner else ""
-        yield Paragraph(
-            spans=(
-                Span(
-                    text=f"{check}: excepted until {exemption.expires}: {exemption.reason}{owner}"
-                ),
-            ),
-            indent=4,
-            hang=2,
-        )
+        words = excepted_words(row, check, exemption)
+        yield Paragraph(spans=(Span(text=words),), indent=4, hang=2)
 
 
 def _passed(row: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..audit.policy import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
 from ..verdict.findings import Outcome
 from .layout import clean
@@ -18,15 +19,15 @@ SIGNS: Mapping[Result, str] = {
 RESULT_WORDS: Mapping[Result, str] = {
     Result.PASS: "runs",
     Result.FAIL: "does not run",
-    Result.UNKNOWN: "cannot be told",
-    Result.EXCEPTED: "does not run, and is excepted",
+    Result.UNKNOWN: "not known",
+    Result.EXCEPTED: "excepted",
 }
 # by exit code: the word of the outcome, and the sentence
 ANSWERS: Mapping[int, tuple[str, str]] = {
     0: ("PASS", "the policy holds"),
     1: ("FAIL", "the policy is broken"),
     2: ("NOT JUDGED", "no answer for the whole policy"),
-    3: ("UNKNOWN", "whether the policy holds cannot be told"),
+    3: ("UNKNOWN", "it is not known whether the policy holds"),
 }
 # results that break the policy unless it says otherwise
 COUNTED = (Result.FAIL, Result.UNKNOWN)
@@ -74,7 +75,9 @@ def why(row: Row) -> str:
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     )
     unsure = f"{', '.join(row.undecided)} not known" if row.undecided else ""
-    excepted = ", ".join(check for check, _ in row.excepted)
+    excepted = ", ".join(
+        check if fails(row, check) else f"{check} (not known)" for check, _ in row.excepted
+    )
     warned = warnings(row) if row.result is Result.PASS else ""
     parts = [
         failed or unsure or (row.reasons[0].text if row.reasons else ""),
@@ -88,6 +91,18 @@ def why(row: Row) -> str:
 def warnings(row: Row) -> str:
     """The checks that warn."""
     return ", ".join(finding.check for finding in row.findings if finding.outcome is Outcome.WARN)
+
+
+def fails(row: Row, check: str) -> bool:
+    """Whether that check fails in the row, excepted or not; else it is not known."""
+    return any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
+
+
+def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
+    """What an exception lets pass: `memory fails, excepted until 2027-03-31: kits come (ops)`."""
+    state = "fails" if fails(row, check) else "is not known"
+    owner = f" ({exemption.owner})" if exemption.owner else ""
+    return f"{check} {state}, excepted until {exemption.expires}: {exemption.reason}{owner}"
 
 
 def needs_attention(use: ExemptionUse) -> bool:

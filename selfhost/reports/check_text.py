@@ -32,6 +32,11 @@ from .words import (
     section,
 )
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..verdict.speed import SecondsRange
+
 # always in the table where there are figures: they decide, and people compare them
 _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or a step of "To run it" says already
@@ -85,7 +90,9 @@ def _single(
     blocks.append(answer_line(verdict, verdict.machine))
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
-        pace_words(pace) if pace is not None else _work_words(verdict),
+        _work_words(verdict)
+        if pace is None
+        else pace_words(pace, measure=_narrows(verdict, measured="--measure" in carry.split())),
         *_answer_words(verdict),
         _load_words(verdict),
         asked_words(verdict),
@@ -115,9 +122,11 @@ def _single(
 
 
 def _closed_words(verdict: Verdict) -> str:
-    """Why there are no weights to run; empty for a model that has some."""
-    finding = verdict.finding("weights")
-    return finding.reason if is_closed(verdict) and finding is not None else ""
+    """What the first line leaves out of a model without weights; empty for one that has some."""
+    available = verdict.model.availability
+    if available is None or not is_closed(verdict):
+        return ""
+    return " ".join(available.sentences[1:])
 
 
 def _answer_words(verdict: Verdict) -> Iterator[str]:
@@ -126,21 +135,38 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
     if speed is None or not verdict.can_run:
         return
     wait, total = speed.first_token_seconds, speed.parallel_total
+    if speed.dataset_seconds is not None and workload.dataset_tokens is not None:
+        yield (
+            f"{units.tokens(workload.dataset_tokens)} are trained on in"
+            f" {_wait_words(speed.dataset_seconds)}"
+        )
     if wait is not None and workload.prompt_tokens is not None:
         yield (
             f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)} after"
-            f" about {units.wait(wait.likely)} ({units.wait(wait.low)} to {units.wait(wait.high)})"
+            f" {_wait_words(wait)}"
         )
     elif workload.prompt_tokens is not None:
         is_longer = workload.prompt_tokens > (workload.context_tokens or workload.prompt_tokens)
         why = "it is longer than the context: add --context" if is_longer else "see -v"
         yield f"when the first word of the answer comes is not known ({why})"
     if total is not None:
-        likely = units.speed(total.likely, total.likely)
-        yield (
-            f"{workload.parallel:,} sequences at once: about {likely} in all"
-            f" ({units.pace(total.low, total.high)}), an estimate"
+        likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
+        together = (
+            f"about {likely} in all ({ends})"
+            if units.is_telling(total.low, total.high)
+            else f"somewhere {units.between(total.low, total.high)} in all"
         )
+        yield f"{workload.parallel:,} sequences at once: {together}, an estimate"
+
+
+def _wait_words(wait: SecondsRange) -> str:
+    """`about 4 seconds (2.0 seconds to 6.0 seconds)`, without a likely figure where the ends are
+    too far apart for one.
+    """
+    ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
+    if not units.is_telling(wait.low, wait.high):
+        return ends
+    return f"about {units.wait(wait.likely)} ({ends})"
 
 
 def _work_words(verdict: Verdict) -> str:
@@ -148,7 +174,10 @@ def _work_words(verdict: Verdict) -> str:
     speed = verdict.speed if verdict.can_run else None
     if speed is None or speed.work is None:
         return ""
-    return f"about {units.work(speed.work.likely, speed.unit)}"
+    work = speed.work
+    if not units.is_telling(work.low, work.high):
+        return f"somewhere {units.work_between(work.low, work.high, speed.unit)}"
+    return f"about {units.work(work.likely, speed.unit)}"
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -209,7 +238,10 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     if finding.check == "speed":
         pace = verdict.speed.decode if verdict.speed is not None else None
         if verdict.speed is not None and verdict.speed.work is not None:
-            return f"~{units.work(verdict.speed.work.likely, verdict.speed.unit)}"
+            work = verdict.speed.work
+            if not units.is_telling(work.low, work.high):
+                return units.work_between(work.low, work.high, verdict.speed.unit)
+            return f"~{units.work(work.likely, verdict.speed.unit)}"
         is_pace = finding.unit == "tokens_per_second" and pace is not None
         return likely_speed(pace) if is_pace and pace is not None else ""
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
@@ -262,21 +294,30 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     pace = verdict.speed.decode if verdict.speed is not None else None
     if verdict.speed is not None and verdict.speed.work is not None:
         work = verdict.speed.work
+        if not units.is_telling(work.low, work.high):
+            # the figure beside it is the range
+            return "a guess"
         guess = ", a guess" if work.high > WIDE_PACE * work.low else ""
         return f"{units.work_ends(work.low, work.high, verdict.speed.unit)}{guess}"
     if pace is None:
         return ""
-    parts = [units.pace(pace.low, pace.high)]
+    # where the figure beside it is the range, it is not told again
+    parts = [units.pace(pace.low, pace.high)] if units.is_telling(pace.low, pace.high) else []
     if finding.outcome is Outcome.FAIL:
-        return f"{parts[0]}, you need {verdict.workload.min_tokens_per_second:g}"
+        return ", ".join((*parts, f"you need {verdict.workload.min_tokens_per_second:g}"))
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {wanted:g}")
     if pace.low > 0 and pace.high > WIDE_PACE * pace.low:
-        on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-        narrows = is_here(verdict.machine) and not (on_card or measured)
+        narrows = _narrows(verdict, measured=measured)
         parts.append("a guess: --measure narrows it" if narrows else "a guess")
     return ", ".join(parts)
+
+
+def _narrows(verdict: Verdict, *, measured: bool) -> bool:
+    """Whether measuring the memory bandwidth would narrow the pace."""
+    on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    return is_here(verdict.machine) and not (on_card or measured)
 
 
 def _remarks(blocks: list[Block], verdict: Verdict) -> None:
@@ -296,7 +337,7 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # what is assumed of a simulated machine stands in one sentence above
         and not (verdict.machine.planning and finding.code.endswith("-assumed"))
         and (finding.check != "license" or _license_matters(verdict, finding))
-        # the second line has it
+        # the first lines have it
         and finding.code != "weights-closed"
     ]
     for finding in remarks:
@@ -336,7 +377,7 @@ def _to_run(blocks: list[Block], verdict: Verdict) -> None:
         lines.append(command)
     if not lines:
         return
-    section(blocks, "To run it")
+    section(blocks, "To train it" if verdict.workload.task == "finetune" else "To run it")
     blocks.extend(command_line(text) for text in lines)
 
 

@@ -158,7 +158,10 @@ def _memory_placed(verdict: Verdict) -> str:
 
 def _speed_range(verdict: Verdict) -> str:
     pace = verdict.speed.decode if verdict.speed is not None else None
-    return f"{speed_of(verdict)} ({units.pace(pace.low, pace.high)})" if pace is not None else ""
+    if pace is None:
+        return ""
+    ends = units.pace(pace.low, pace.high)
+    return f"{speed_of(verdict)} ({ends if units.is_telling(pace.low, pace.high) else 'a guess'})"
 
 
 def _longest(verdict: Verdict) -> str:

@@ -19,7 +19,7 @@ from ..verdict.record import Answer, Route
 from .list_text import license_words, summary
 from .page import fill
 from .page import text as _text
-from .words import causes, on_machine, planned_words
+from .words import causes, on_machine, pace_cell, planned_words
 
 TYPE_CHECKING = False
 
@@ -277,7 +277,7 @@ def _row(answer: Answer, offer: Offer | None) -> str:
 def _pace(pace: PaceRange) -> str:
     """The likely figure, with its range for whoever points at it."""
     whole = _text(f"{units.pace(pace.low, pace.high)} tokens/s")
-    return f'<span title="{whole}">~{_text(units.pace(pace.likely, pace.likely))}</span>'
+    return f'<span title="{whole}">{_text(pace_cell(pace))}</span>'
 
 
 def _name(model: ModelSpec) -> str:

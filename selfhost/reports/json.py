@@ -167,6 +167,7 @@ def workload(wanted: Workload) -> dict[str, Any]:
         "lora_rank": wanted.lora_rank,
         "optimizer": wanted.optimizer,
         "checkpointing": wanted.checkpointing,
+        "dataset_tokens": wanted.dataset_tokens,
         "load": record(wanted.load),
     }
 
@@ -272,6 +273,7 @@ def _speed(speed: Speed) -> dict[str, Any]:
         "unit": speed.unit,
         "how": speed.how,
         "first_token_seconds": _seconds(speed.first_token_seconds),
+        "dataset_seconds": _seconds(speed.dataset_seconds),
         "parallel_total": _pace(speed.parallel_total),
     }
 

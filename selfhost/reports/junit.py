@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row
-from .audit_words import exception_fate, exception_name, needs_attention
+from .audit_words import excepted_words, exception_fate, exception_name, needs_attention
 from .layout import clean
 
 if TYPE_CHECKING:
@@ -123,12 +123,7 @@ def _type(row: Row) -> str:
 
 def _message(row: Row) -> str:
     if row.result is Result.EXCEPTED:
-        return clean(
-            "; ".join(
-                f"{check} is excepted until {each.expires}: {each.reason}"
-                for check, each in row.excepted
-            )
-        )
+        return clean("; ".join(excepted_words(row, check, each) for check, each in row.excepted))
     reason = row.reasons[0].text if row.reasons else ""
     return clean(reason if row.exit_code else f"not counted: {reason}")
 

@@ -9,7 +9,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.findings import reserve_of
+from ..verdict.findings import host_high, reserve_of
 from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table, lay_out
 from .words import (
@@ -19,6 +19,7 @@ from .words import (
     download_of,
     memory_of,
     on_machine,
+    pace_cell,
     planned_words,
     say,
 )
@@ -103,10 +104,12 @@ def _foot(
 
 
 def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Table:
+    shares_out = any(map(_is_on_cards, rows))
+    memory_words = _shares_of if shares_out else memory_of
     columns = [
         Column(),
         Column(title="model"),
-        Column(title="memory", right=True, drop=2),
+        Column(title="GPU +RAM" if shares_out else "memory", right=True, drop=2),
         Column(title="tokens/s", right=True, drop=1),
         Column(title="download", right=True, drop=3),
         Column(title="license", drop=4, cut=18),
@@ -130,8 +133,8 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
     for row in rows:
         pace = row.speed.decode if row.speed is not None else None
         texts = [
-            memory_of(row),
-            f"~{units.pace(pace.likely, pace.likely)}" if pace is not None else "-",
+            memory_words(row),
+            pace_cell(pace),
             download_of(row),
             license_words(row.model),
         ]
@@ -146,6 +149,27 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
             ]
         cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
+
+
+def _is_on_cards(row: Answer) -> bool:
+    """Whether accelerators with memory of their own hold a part of it."""
+    return row.needs is not None and row.needs.placement in ("accelerator", "split")
+
+
+def _shares_of(row: Answer) -> str:
+    """`14.8 GiB` where GPUs hold the model, `22.1 +8.1` in GiB where the RAM holds a part of it,
+    `+21.7 GiB` where the RAM holds all.
+    """
+    needs = row.needs
+    in_ram = host_high(needs) if needs is not None else None
+    if needs is None or needs.memory is None or in_ram is None:
+        return "-"
+    if not _is_on_cards(row):
+        return f"+{units.binary(in_ram)}"
+    on_card = units.binary(needs.memory.high_bytes - in_ram)
+    if needs.placement == "accelerator":
+        return on_card
+    return f"{on_card} +{units.binary(in_ram)}".replace(" GiB", "")
 
 
 def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> str:

@@ -17,6 +17,7 @@ from .words import (
     context_words,
     format_words,
     line,
+    pace_cell,
     reason_blocks,
     say,
     section,
@@ -227,7 +228,7 @@ def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
         is_sure = plan.fast_enough(candidate)
         texts = [
             *_memory(machine),
-            f"~{units.pace(pace.likely, pace.likely)}" if pace else "-",
+            pace_cell(pace),
             candidate.profile.kind,
             _where(candidate),
         ]

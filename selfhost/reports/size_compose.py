@@ -67,7 +67,7 @@ def _service(size: ContainerSize, port: int) -> dict[str, Any]:
 
 
 def _reservations(size: ContainerSize) -> dict[str, Any]:
-    reserved: dict[str, Any] = {"memory": f"{mebibytes(size.reserve_bytes)}M"}
+    reserved: dict[str, Any] = {"memory": f"{mebibytes(size.request_bytes)}M"}
     devices = devices_of(size)
     if devices is not None and devices.driver:
         reserved["devices"] = [

@@ -37,7 +37,7 @@ def _options(size: ContainerSize, port: int) -> list[str]:
     most = f"{mebibytes(size.limit_bytes)}m"
     options = [
         *("--memory", most, "--memory-swap", most),
-        *("--memory-reservation", f"{mebibytes(size.reserve_bytes)}m"),
+        *("--memory-reservation", f"{mebibytes(size.request_bytes)}m"),
     ]
     if size.shared_memory_bytes:
         options += ["--shm-size", f"{mebibytes(size.shared_memory_bytes)}m"]

@@ -93,7 +93,7 @@ def _environment(size: ContainerSize) -> list[dict[str, Any]]:
 
 
 def _resources(size: ContainerSize) -> dict[str, Any]:
-    requests = {"memory": f"{mebibytes(size.reserve_bytes)}Mi"}
+    requests = {"memory": f"{mebibytes(size.request_bytes)}Mi"}
     limits = {"memory": f"{mebibytes(size.limit_bytes)}Mi"}
     if size.disk_bytes is not None and size.disk_update_bytes is not None:
         requests["ephemeral-storage"] = f"{mebibytes(size.disk_bytes) + _WRITABLE_MEBIBYTES}Mi"

@@ -87,9 +87,9 @@ def heading(sizes: Sequence[ContainerSize]) -> list[str]:
     """Comments above a block: how the figures are made up, and what is left to you."""
     lines = [f"selfhost {__version__}: request and limit include the page cache"]
     for size in sizes:
-        request, cache = units.binary(size.request_bytes), units.binary(size.page_cache_bytes)
+        held, cache = units.binary(size.unreclaimable_bytes), units.binary(size.page_cache_bytes)
         grown = units.binary(sum(growth.bytes for growth in size.growths))
-        parts = f"{request} cannot be reclaimed, {cache} are page cache, {grown} may be added"
+        parts = f"{held} cannot be reclaimed, {cache} are page cache, {grown} may be added"
         lines += [f"{size.model.name}: {parts}", *size.notes]
         if size.files_are_yours:
             lines.append("put the model's file where its arguments name it")

@@ -6,23 +6,26 @@ from collections.abc import Sequence
 
 from ..advice.sizes import ContainerSize
 from .layout import clean
-from .size_parts import heading, mebibytes, names_of, token_variable
+from .size_parts import heading, mebibytes, names_of, ports_of, token_variable
 
 
 def block(sizes: Sequence[ContainerSize]) -> str:
     """A unit each; where there are several, a comment names the file of each."""
     parts = []
-    for name, size in zip(names_of(sizes), sizes, strict=True):
-        lines = [f"# /etc/systemd/system/{name}.service", *heading([size]), *_unit(size)]
+    for name, size, port in zip(names_of(sizes), sizes, ports_of(sizes), strict=True):
+        unit = _unit(name, size, port)
+        lines = [f"# /etc/systemd/system/{name}.service", *heading([size]), *unit]
         parts.append("".join(f"{line}\n" for line in lines))
     return "\n".join(parts)
 
 
-def _unit(size: ContainerSize) -> list[str]:
+def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
     """MemoryMin keeps what cannot be reclaimed, MemoryLow the page cache too; above MemoryMax it is
-    killed.
+    killed. All units share the machine, so each has a port of its own; users made by DynamicUser
+    cannot share a folder, so each has a StateDirectory of its own.
     """
-    environment = [f"Environment={_quoted(f'{k}={v}')}" for k, v in size.environment.items()]
+    words, variables = _at_port(size, port)
+    environment = [f"Environment={_quoted(f'{k}={v}')}" for k, v in variables.items()]
     token = token_variable(size)
     if token is not None:
         environment.append(f"# a line {token}=… in that file logs in to Hugging Face")
@@ -35,13 +38,13 @@ def _unit(size: ContainerSize) -> list[str]:
         "",
         "[Service]",
         # systemd looks for programs in its own folders alone
-        "ExecStart=/usr/bin/env " + " ".join(map(_quoted, size.program)),
+        "ExecStart=/usr/bin/env " + " ".join(map(_quoted, words)),
         *environment,
         "DynamicUser=yes",
-        "StateDirectory=models",
-        "Environment=HOME=%S/models",
-        f"MemoryMin={mebibytes(size.request_bytes)}M",
-        f"MemoryLow={mebibytes(size.reserve_bytes)}M",
+        f"StateDirectory={name}",
+        f"Environment=HOME=%S/{name}",
+        f"MemoryMin={mebibytes(size.unreclaimable_bytes)}M",
+        f"MemoryLow={mebibytes(size.request_bytes)}M",
         f"MemoryMax={mebibytes(size.limit_bytes)}M",
         "MemorySwapMax=0",
         "Restart=on-failure",
@@ -49,6 +52,17 @@ def _unit(size: ContainerSize) -> list[str]:
         "[Install]",
         "WantedBy=multi-user.target",
     ]
+
+
+def _at_port(size: ContainerSize, port: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The program's words and its environment, answering at that port."""
+    service = size.runtime.service
+    assert service is not None
+    setting = service.port_setting.replace("{port}", str(port))
+    if setting.startswith("--"):
+        return (*size.program, *setting.split()), dict(size.environment)
+    variable, _, value = setting.partition("=")
+    return size.program, {**size.environment, **({variable: value} if value else {})}
 
 
 def _plain(text: str) -> str:

@@ -10,18 +10,16 @@ from ..core import units
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, command_line, format_words, line, say, section
 
-# what the rows of growth are called; those without a name here stand under `-v` alone
+# what the rows of growth are called
 _NAMES = {
     "prompt_cache": "prompt cache",
     "checkpoints": "checkpoints",
     "pictures": "large pictures",
     "shared_memory": "shared memory",
-    "driver": "GPU libraries",
+    "uncertainty": "uncertain",
+    "page_tables": "page tables",
 }
-_GROUPS = (
-    "A control group counts page cache too and gives it back first, but a server",
-    "without any stalls, or is killed all the same.",
-)
+_CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 
 
 def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> Document:
@@ -41,12 +39,12 @@ def size_document(sizes: Sequence[ContainerSize], *, verbose: bool = False) -> D
 
 def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     name = Span(text=size.model.name, style="strong")
-    reserve, limit = _up(size.reserve_bytes), _up(size.limit_bytes)
-    blocks.append(line(name, f": request {reserve}, limit {limit}", hang=2))
+    request, limit = _up(size.request_bytes), _up(size.limit_bytes)
+    blocks.append(line(name, f": request {request}, limit {limit}", hang=2))
     blocks.append(say(_asked(size), indent=2))
     blocks += [say(note, indent=2) for note in size.notes]
     rows = [
-        ("memory", _up(size.request_bytes), f"cannot be reclaimed{_largest(size)}"),
+        ("memory", _up(size.unreclaimable_bytes), f"cannot be reclaimed{_largest(size)}"),
         ("page cache", _cache_words(size), _about_cache(size)),
         ("limit", _up(size.limit_bytes), _about_limit(size)),
         *_disk_rows(size),
@@ -55,13 +53,11 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     blocks += [BLANK, _table(rows)]
     growing = list(_growing(size))
     if growing:
-        section(blocks, "What grows, and what bounds it")
+        section(blocks, "What may be added, and what bounds it")
         blocks.append(_table(growing))
     if verbose:
         _arithmetic(blocks, size)
     _to_start(blocks, size)
-    if size.page_cache_bytes:
-        blocks += [BLANK, *map(say, _GROUPS)]
     if size.image is not None:
         blocks.append(say("To paste: --format kubernetes, compose, docker or systemd"))
 
@@ -88,6 +84,9 @@ def _largest(size: ContainerSize) -> str:
         if term.where == "host" and not (is_mapped and term.may_be_mapped)
     ]
     largest = max(terms, key=lambda term: term.bytes, default=None)
+    libraries = size.accelerator_host_bytes
+    if libraries and (largest is None or largest.bytes <= libraries):
+        return f": {units.binary(libraries)} GPU libraries"
     if largest is None or largest.is_program:
         return ""
     name = largest.name.replace("_", " ").replace("kv", "KV")
@@ -101,11 +100,11 @@ def _cache_words(size: ContainerSize) -> str:
 def _about_cache(size: ContainerSize) -> str:
     if not size.page_cache_bytes:
         return "no weights are mapped"
-    return "mapped weights; without them the pace collapses"
+    return "mapped weights; without them it stalls or is killed"
 
 
 def _about_limit(size: ContainerSize) -> str:
-    return "the request, and what grows"
+    return "the request (both), and all that may be added"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -127,12 +126,22 @@ def _accelerator_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
 
 def _growing(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     for growth in size.growths:
-        if growth.name in _NAMES:
-            most = units.binary(growth.bytes) if growth.bytes else "no more"
-            yield _NAMES[growth.name], most, _bound(growth)
-    if size.per_user_bytes:
-        users = size.workload.parallel + 1
-        yield "another user", units.binary(size.per_user_bytes), f"more: --users {users}"
+        most = units.binary(growth.bytes) if growth.bytes else "no more"
+        yield _NAMES[growth.name], most, _bound(growth)
+    yield from _another_user(size)
+
+
+def _another_user(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
+    """What one more takes, told apart by where it lies."""
+    on_cards, in_ram = size.per_user_accelerator_bytes, size.per_user_bytes
+    if not on_cards + in_ram:
+        return
+    more = f"more: --users {size.workload.parallel + 1}"
+    if not on_cards:
+        yield "another user", units.binary(in_ram), more
+        return
+    beside = f", and {units.binary(in_ram)} of RAM" if in_ram else ""
+    yield "another user", units.binary(on_cards), f"of GPU memory{beside}; {more}"
 
 
 def _bound(growth: Growth) -> str:
@@ -165,11 +174,11 @@ def _to_start(blocks: list[Block], size: ContainerSize) -> None:
 
 def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     """A row for each container, and their sum."""
-    reserve = sum(size.reserve_bytes for size in sizes)
+    request = sum(size.request_bytes for size in sizes)
     most = sum(size.limit_bytes for size in sizes)
-    total = f"{len(sizes)} containers: request {_up(reserve)}, limit {_up(most)} in all"
+    total = f"{len(sizes)} containers: request {_up(request)}, limit {_up(most)} in all"
     blocks += [line(Span(text=total, style="strong")), BLANK]
-    titles = ("model", "memory", "page cache", "limit", "disk", "GPUs")
+    titles = ("model", "request", "of it page cache", "limit", "disk", "GPUs")
     rows = [
         (
             size.model.id,
@@ -185,7 +194,9 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     cells = tuple(tuple(Span(text=text) for text in row) for row in rows)
     blocks.append(Table(columns=columns, rows=cells))
     notes = [f"{size.model.name}: {note}" for size in sizes for note in size.notes]
-    blocks += [BLANK, *(say(note, hang=2) for note in notes), *map(say, _GROUPS)]
+    blocks += [BLANK, *(say(note, hang=2) for note in notes)]
+    if any(size.page_cache_bytes for size in sizes):
+        blocks.append(say(_CACHE_COUNTS))
     blocks.append(say("Options and figures: -v; to paste: --format kubernetes, compose, docker …"))
 
 
@@ -195,6 +206,9 @@ def _arithmetic(blocks: list[Block], size: ContainerSize) -> None:
     for growth in size.growths:
         text = f"{growth.name.replace('_', ' ')}: {units.binary(growth.bytes)}, {growth.why}"
         blocks += [say(text, indent=2), say(growth.arithmetic, indent=4)]
+    if size.accelerator_host_bytes:
+        libraries = units.binary(size.accelerator_host_bytes)
+        blocks.append(say(f"GPU libraries: {libraries}, stated once, host", indent=2))
     for term in size.needs.memory.terms if size.needs.memory is not None else ():
         name = term.name.replace("_", " ")
         text = f"{name}: {units.binary(term.bytes)}, {term.how}, {term.where}"

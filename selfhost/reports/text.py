@@ -26,7 +26,7 @@ def problems_text(problems: Iterable[Problem], *, encoding: str | None = None) -
             )
         )
         if problem.remedy:
-            lines.append(clean(f"  {problem.remedy}", encoding))
+            lines += _remedy_lines(problem.remedy, encoding)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -41,5 +41,10 @@ def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:
     if isinstance(error, UnknownModelError) and error.nearest:
         text += clean(f"  did you mean: {', '.join(error.nearest)}", encoding) + "\n"
     if error.remedy:
-        text += clean(f"  {error.remedy}", encoding) + "\n"
+        text += "".join(f"{line}\n" for line in _remedy_lines(error.remedy, encoding))
     return text
+
+
+def _remedy_lines(remedy: str, encoding: str | None) -> list[str]:
+    """What to type instead, one way a line."""
+    return [clean(f"  {line}", encoding) for line in remedy.split("\n")]

@@ -65,7 +65,9 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     name = Span(text=answer.model.name, style="strong")
     where = "" if is_local else f" {on_machine(machine)}"
     if is_closed(answer):
-        return line(label, "  ", name, " is closed: its weights are not published", hang=2)
+        available = answer.model.availability
+        why = WHY_NOT["weights"] if available is None else available.why_in_short
+        return line(label, "  ", name, f" is closed: {why}", hang=2)
     if answer.route is Route.LOCAL:
         return line(label, "  ", name, where, hang=2)
     if answer.route is Route.UNKNOWN:
@@ -125,18 +127,31 @@ def _ruled_out(answer: Answer, where: str) -> str:
 
 
 def likely_speed(pace: PaceRange) -> str:
-    """`~2.8 tokens/s`."""
-    return f"~{units.speed(pace.likely, pace.likely)}"
+    """`~2.8 tokens/s`; `0.6-13 tokens/s` where the ends are too far apart for one figure."""
+    return f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s"
 
 
 def speed_of(answer: Answer) -> str:
-    """The likely pace as a column holds it, `~2.8`; a dash where none is known."""
-    pace = answer.speed.decode if answer.speed is not None else None
-    return f"~{units.pace(pace.likely, pace.likely)}" if pace is not None else "-"
+    """The pace as a column holds it, `~2.8` or `0.6-13`; a dash where none is known."""
+    return pace_cell(answer.speed.decode if answer.speed is not None else None)
 
 
-def pace_words(pace: PaceRange) -> str:
-    """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes."""
+def pace_cell(pace: PaceRange | None) -> str:
+    """As `speed_of`, of a pace."""
+    return "-" if pace is None else units.likely_pace(pace.low, pace.likely, pace.high)
+
+
+def pace_words(pace: PaceRange, *, measure: bool = False) -> str:
+    """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes.
+
+    Where the ends are too far apart for one figure both are told; `measure`: so is what narrows
+    them on this machine.
+    """
+    if not units.is_telling(pace.low, pace.high):
+        speed = f"somewhere {units.between(pace.low, pace.high)}"
+        if pace.low >= 2 * READING_TOKENS_PER_SECOND:
+            speed += ", faster than you read"
+        return f"{speed}; run with --measure for a narrower range" if measure else speed
     speed = f"about {units.speed(pace.likely, pace.likely)}"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
         return f"{speed}, faster than you read"

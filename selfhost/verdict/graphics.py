@@ -127,7 +127,8 @@ def device_bandwidth(device: Accelerator) -> float | None:
     """
     if device.memory_bandwidth_bytes_per_second:
         return device.memory_bandwidth_bytes_per_second
-    peak = _peak_gb_per_s(device.name, device.memory_total_bytes)
+    total = device.memory_total_bytes
+    peak = _peak_gb_per_s(device.name, None if total is None else int(total))
     return None if peak is None else peak * units.GB
 
 
@@ -135,7 +136,7 @@ def _peak_by_class(device: Accelerator) -> Peak | None:
     """From the least to the most of its maker's cards with as much memory."""
     if device.unified or not device.memory_total_bytes:
         return None
-    ends = gpus.peaks_with_memory(device.vendor.lower(), device.memory_total_bytes)
+    ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
     if ends is None:
         return None
     low, high = (end * units.GB for end in ends)

@@ -29,6 +29,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             method=workload.finetune_method or "lora",
             checkpointing=bool(workload.checkpointing),
             devices=len(devices_of(machine, placed, question.runtime, workload.quantization)),
+            dataset_tokens=workload.dataset_tokens,
         )
     if spec.modality == "image":
         from .pictures import pace_of_pictures

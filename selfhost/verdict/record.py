@@ -14,14 +14,14 @@ from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from . import findings as check
 from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
-from .speed import PaceRange, Speed, predict, shares_of, uses_shared_gpu, with_draft
+from .speed import PaceRange, Speed, is_in_whole, predict, shares_of, uses_shared_gpu, with_draft
 
 TYPE_CHECKING = False
 
@@ -304,7 +304,7 @@ class Answer(Record):
         memory = self.needs.memory if self.needs is not None else None
         parts: list[str] = [self.route]
         if pace is not None:
-            parts.append(f"~{units.speed(pace.likely, pace.likely)}")
+            parts.append(f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s")
         if self.needs is not None and memory is not None:
             place = _PLACES.get(self.needs.placement or "", "memory")
             parts.append(f"{units.binary(memory.high_bytes)} of {place}")
@@ -492,7 +492,10 @@ def parts_of(question: Question) -> tuple[Part, ...]:
         return Part(find=lambda _: about), runtime
     return (
         Part(find=lambda _: about),
-        Part(find=lambda machine: (_disk(question, needs, machine),)),
+        Part(
+            find=lambda machine: (_disk(question, needs, machine),),
+            key=_disk_key(question, needs),
+        ),
         Part(
             find=lambda machine: _placed(question, needs, machine)[0],
             accelerators=True,
@@ -511,6 +514,21 @@ def parts_of(question: Question) -> tuple[Part, ...]:
             key=("cpu", needs.cpu, question.runtime),
         ),
         runtime,
+    )
+
+
+def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
+    """All that `_disk` reads of the question; None where some of the files lie on the machine."""
+    if question.here is not None:
+        return None
+    return (
+        "disk",
+        question.runtime.store if question.runtime else None,
+        question.missing_bytes,
+        needs.download_bytes,
+        needs.disk_bytes,
+        needs.largest_file_bytes,
+        needs.unknown,
     )
 
 
@@ -722,6 +740,103 @@ def _pace(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    paced: tuple[Speed | None, Finding | None] = machine.answer(
+        lambda each: _paced(question, placed, each),
+        lambda each: _pace_key(question, placed, each),
+        _said_of_split_pace if _is_rare(placed) else _said_of_pace,
+        _is_comfortable,
+        alone=_is_rare(placed),
+    )
+    return paced
+
+
+def _is_rare(placed: Needs) -> bool:
+    """Whether few machines lay it out like that: how many layers lie where differs from one to the
+    next.
+    """
+    return placed.placement == "split" and placed.offload is None
+
+
+def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[bool, Any]:
+    """All that the pace depends on beside the machine, and whether that holds what it depends on of
+    the machine, too: of a text that accelerators hold whole, nothing else computes it.
+    """
+    spec, runtime = question.spec, question.runtime
+    if question.read_bytes is None:
+        terms = placed.memory.terms if placed.memory is not None else ()
+        held = tuple([(term.name, term.where, term.bytes) for term in terms])
+        # of other work than text many fields of the spec count
+        return False, (
+            id(spec), question.workload, runtime, placed.placement, placed.offload, held,
+        )  # fmt: skip
+    shares = shares_of(placed) if placed.placement != "host" else {}
+    is_whole = is_in_whole(shares) and placed.placement == "accelerator"
+    computing: Any = share_on_shared(placed, machine, _layers_shared_out(question))
+    if is_whole:
+        cards = machine.accelerators or ()
+        computing = (
+            machine.emulated_on,
+            tuple([_rated(cards[number]) for number in shares if number < len(cards)]),
+        )
+    return is_whole, (
+        spec.modality,
+        question.read_bytes,
+        question.operations,
+        runtime,
+        question.workload,
+        question.speed_stated,
+        0 if question.companions is None else question.companions.drafted_tokens,
+        spec.architecture,
+        spec.parameters.active,
+        placed.placement,
+        placed.offload,
+        placed.memory is None,
+        tuple(shares.items()),
+        computing,
+    )
+
+
+def _rated(card: Accelerator) -> tuple[Any, ...]:
+    """What of an accelerator tells how fast it is."""
+    return (
+        card.vendor, card.name, card.memory_total_bytes, card.unified, card.compute_capability,
+        card.memory_bandwidth_bytes_per_second,
+    )  # fmt: skip
+
+
+def _layers_shared_out(question: Question) -> int | None:
+    """How many layers there are, where only a part of them may be computed by a GPU."""
+    splits = question.runtime is None or question.runtime.splits_layers
+    architecture = question.spec.architecture
+    return architecture.layers if splits and architecture is not None else None
+
+
+def _said_of_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
+    """All of a pace that what is found depends on."""
+    pace, finding = paced
+    is_told = pace is not None and pace.decode is not None
+    return None if finding is None else (finding.code, finding.outcome), is_told
+
+
+def _said_of_split_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
+    """As `_said_of_pace`, with what `_layout` asks."""
+    pace, _ = paced
+    decode = None if pace is None else pace.decode
+    is_in_order = decode is not None and decode.low < decode.likely < decode.high
+    return *_said_of_pace(paced), is_in_order
+
+
+def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether a faster machine would be told nothing better."""
+    pace, finding = paced
+    if finding is None or pace is None or pace.decode is None:
+        return False
+    return finding.outcome is Outcome.PASS or finding.code == "speed-assumed"
+
+
+def _paced(
+    question: Question, placed: Needs, machine: Machine
+) -> tuple[Speed | None, Finding | None]:
     if question.spec.modality in check.MADE:
         if placed.offload is not None:
             return None, check.made_by_parts_check(placed.offload, question.spec.modality)
@@ -788,8 +903,6 @@ def _pace_at(
     """The pace of one sequence with so many tokens in its context, by the rules of that program;
     None: of a short chat.
     """
-    # only a program that shares layers out leaves some of them to the processor
-    splits = question.runtime is None or question.runtime.splits_layers
     architecture, read_bytes = question.spec.architecture, question.read_bytes or {}
     if runtime != question.workload.runtime:
         # that program has other names for the types
@@ -806,9 +919,7 @@ def _pace_at(
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
         experts_apart=question.runtime is not None and question.runtime.leaves_experts,
-        on_shared=share_on_shared(
-            placed, machine, architecture.layers if splits and architecture else None
-        ),
+        on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
     )
 
 
@@ -860,7 +971,7 @@ def _first_without_a_fail(
         pace, speed = _pace(question, candidate, machine)
         if not _failed([speed]):
             if candidate.placement in ("host", "split") and machine.accelerators:
-                held = [held[0], _once_idle(question, machine, held[1], pace, every)]
+                held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
             return candidate, held, pace, speed
         slow = slow or (candidate, held, pace, speed)
     if slow is not None:
@@ -872,12 +983,12 @@ def _first_without_a_fail(
 def _once_idle(
     question: Question,
     machine: Machine,
+    placed: Needs,
     chosen: Finding,
-    pace: Speed | None,
     others: Iterator[tuple[Needs, list[Finding]]],
 ) -> Finding:
-    """The accelerator's finding, with what an accelerator that others hold now would give,
-    where that is faster.
+    """The accelerator's finding of what is `placed`, with what an accelerator that others hold now
+    would give, where that is faster.
     """
     for candidate, held in others:
         if (
@@ -885,18 +996,39 @@ def _once_idle(
             and candidate.placement == "accelerator"
             and not _failed(held)
         ):
-            there = _pace(question, candidate, machine)[0]
-            decode = there.decode if there else None
-            if (
-                decode is None
-                or pace is None
-                or pace.decode is None
-                or decode.likely > pace.decode.likely
-            ):
+            decode, is_faster = _faster_there(question, candidate, placed, machine)
+            if is_faster:
                 return check.once_idle(
                     chosen, held[1], (decode.low, decode.high) if decode else None
                 )
     return chosen
+
+
+def _faster_there(
+    question: Question, there: Needs, here: Needs, machine: Machine
+) -> tuple[PaceRange | None, bool]:
+    """The pace laid out like the one, and whether that is, or may be, faster than the other."""
+    compared: tuple[PaceRange | None, bool] = machine.answer(
+        lambda each: _compared(question, there, here, each),
+        lambda each: (
+            False,
+            tuple(_pace_key(question, way, each) for way in (there, here)),
+        ),
+        lambda answer: answer[1],
+        lambda answer: not answer[1],
+        alone=_is_rare(here),
+    )
+    return compared
+
+
+def _compared(
+    question: Question, there: Needs, here: Needs, machine: Machine
+) -> tuple[PaceRange | None, bool]:
+    other, own = (_paced(question, way, machine)[0] for way in (there, here))
+    decode = other.decode if other else None
+    if decode is None or own is None or own.decode is None:
+        return decode, True
+    return decode, decode.likely > own.decode.likely
 
 
 def exit_code(

@@ -10,6 +10,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -106,9 +107,10 @@ class Speed(Record):
     `decode` and `prompt` are of text, in tokens per second. `work` is the pace of other work in
     `unit`; None for text, and where nothing tells it.
 
-    `first_token_seconds` is the time to the answer's first token, for the prompt that was asked
-    about; `parallel_total` the pace of all sequences together, where several were asked for. None:
-    not asked, or not known.
+    `first_token_seconds` is the time to the answer's first token, for the prompt that was
+    asked about; `dataset_seconds` the time to train on the tokens that were asked about;
+    `parallel_total` the pace of all sequences together, where several were asked for. None: not
+    asked, or not known.
     """
 
     decode: PaceRange | None
@@ -117,6 +119,7 @@ class Speed(Record):
     unit: str = "tokens_per_second"
     how: str
     first_token_seconds: SecondsRange | None = None
+    dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
 
 
@@ -196,16 +199,16 @@ def predict(
         return Speed(decode=None, prompt=None, how=reason)
     if depth_tokens is None:
         depth_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
-    step = Step(
-        architecture=architecture,
-        read_bytes=FrozenDict(read_bytes),
-        operations=operations,
-        depth_tokens=depth_tokens,
-        foreign=None if runtime in (None, *_SAME_RULES) else runtime,
+    step = _step(
+        architecture,
+        FrozenDict(read_bytes),
+        operations,
+        depth_tokens,
+        None if runtime in (None, *_SAME_RULES) else runtime,
     )
     context = max(context_tokens or 0, depth_tokens)
     if offloaded:
-        step = step.replace(launched_share=operations_share)
+        step = _launched(step, operations_share)
         if at_once and len(offloaded) > 1:
             return _tensor_parallel(machine, step, context, offloaded)
         return _with_accelerators(machine, step, context, offloaded, experts_apart=experts_apart)
@@ -213,6 +216,29 @@ def predict(
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
     return _on_processor(machine, shared, step, context)
+
+
+# of one model on many machines the step is the same
+@lru_cache(maxsize=256)
+def _step(
+    architecture: Architecture | None,
+    read_bytes: FrozenDict,
+    operations: int | None,
+    depth_tokens: float,
+    foreign: str | None,
+) -> Step:
+    return Step(
+        architecture=architecture,
+        read_bytes=read_bytes,
+        operations=operations,
+        depth_tokens=depth_tokens,
+        foreign=foreign,
+    )
+
+
+@lru_cache(maxsize=256)
+def _launched(step: Step, share: float) -> Step:
+    return step.replace(launched_share=share)
 
 
 def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
@@ -324,6 +350,11 @@ def shares_of(needs: Needs) -> dict[int, float]:
     return {number: size / total for number, size in held.items() if total}
 
 
+def is_in_whole(shares: Mapping[int, float]) -> bool:
+    """Whether nothing is left for the RAM beside those shares of the weights."""
+    return bool(shares) and 1 - sum(shares.values()) <= _NO_REST
+
+
 def _with_accelerators(
     machine: Machine,
     step: Step,
@@ -377,7 +408,7 @@ def _with_accelerators(
         else:
             shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for _, gpu in parts]
             how = (
-                f"on {how}; published runs read weights at"
+                f"on {how}; {_published([gpu for _, gpu in parts])} read weights at"
                 f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
                 " operation"
             )
@@ -614,6 +645,12 @@ def _on_shared_gpu(
     return Speed.partly({"decode": decode}, whole_speed)
 
 
+def _published(gpus_used: Iterable[Gpu]) -> str:
+    """What the constants rest on, by the least that one of the GPUs has behind it."""
+    devices = min(gpu.pace.devices for gpu in gpus_used)
+    return f"published runs on {'a single GPU' if devices == 1 else f'{devices} GPUs'}"
+
+
 def _how_on_shared(
     shared: _SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float]
 ) -> str:
@@ -625,8 +662,8 @@ def _how_on_shared(
         else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
     )
     how = (
-        f"on {shared.name}, which shares the RAM ({rate} at most); published runs read weights at"
-        f" {shared.gpu.pace.share:.0%} of that, beside the time to launch each operation"
+        f"on {shared.name}, which shares the RAM ({rate} at most); {_published([shared.gpu])} read"
+        f" weights at {shared.gpu.pace.share:.0%} of that, beside the time to launch each operation"
     )
     if memory is None:
         return how
@@ -701,7 +738,9 @@ def _times_as_long(
 _Read = tuple[int, Iterable[tuple[int, float]], Iterable[tuple[int, float]]]
 
 
-def _rated(read_bytes: Mapping[str, int]) -> _Read:
+@lru_cache(maxsize=256)
+def _rated(step: Step) -> _Read:
+    read_bytes = step.read_bytes
     unpacked = [
         (size, UNPACKED_PER_SECOND[name])
         for name, size in read_bytes.items()
@@ -728,9 +767,9 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     threads = threads_of(machine)
-    read = _rated(step.read_bytes)
+    read, attention_flops = _rated(step), step.attention_flops
     return [
-        _seconds(step, read, operations, rate, threads * core, kept)
+        _seconds(step, read, operations, rate, threads * core, attention_flops, kept)
         for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             kind_of(machine).cores,
@@ -747,6 +786,7 @@ def _seconds(
     operations: int,
     rate: float,
     threads: float,
+    attention_flops: float,
     kept_bytes: float = 0.0,
 ) -> float:
     """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
@@ -762,7 +802,7 @@ def _seconds(
     if step.architecture is not None:
         taken += step.architecture.layers * LAYER_CORE_SECONDS / threads
         taken += operations * MEETING_SECONDS
-        taken += step.attention_flops / (ATTENTION_FLOPS * threads)
+        taken += attention_flops / (ATTENTION_FLOPS * threads)
     return taken
 
 

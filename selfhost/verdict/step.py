@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from ..catalogue.spec import Architecture
 from ..core.records import Record
@@ -35,12 +36,12 @@ class Step(Record):
     depth_tokens: float = 0
     foreign: str | None = None
 
-    @property
+    @cached_property
     def weights_bytes(self) -> int:
         """All that is read of the weights."""
         return sum(self.read_bytes.values())
 
-    @property
+    @cached_property
     def packed_bytes(self) -> int:
         """Those of weights in few bits, which are unpacked before they are computed with."""
         return sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
@@ -50,14 +51,14 @@ class Step(Record):
         """Its pace is known less well than that of the programs measured."""
         return self.architecture is None or self.foreign is not None
 
-    @property
+    @cached_property
     def has_experts(self) -> bool:
         """Whether tokens choose among experts."""
         return self.architecture is not None and any(
             group.experts for group in self.architecture.feed_forward
         )
 
-    @property
+    @cached_property
     def operation_counts(self) -> tuple[int, int, int]:
         """Operations at the slow end, likely and at the fast end; a guess by the layers where no
         graph is written down.
@@ -70,7 +71,7 @@ class Step(Record):
         likely = _WITH_EXPERTS if self.has_experts else _FEW
         return _MOST * layers, likely * layers, _FEWEST * layers
 
-    @property
+    @cached_property
     def cache_bytes(self) -> float:
         """What the step reads of the context: keys and values in 16 bits."""
         total = 0.0
@@ -82,7 +83,7 @@ class Step(Record):
             total += 2 * seen * width * len(group.layers)
         return total
 
-    @property
+    @cached_property
     def attention_flops(self) -> float:
         """Multiplications and additions of attending to the context; windows end what a layer
         sees.

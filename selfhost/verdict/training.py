@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .compute import PROCESSOR_SHARES, Power, inverse, product
-from .speed import PaceRange, Speed
+from .speed import PaceRange, SecondsRange, Speed
 
 UNIT = "trained_tokens_per_second"
 # of the peak of a GPU in 16 bits, LoRA at 4 operations a parameter, 6 where activations are
@@ -36,8 +36,11 @@ def pace_of_training(
     method: str,
     checkpointing: bool,
     devices: int,
+    dataset_tokens: int | None = None,
 ) -> Speed:
-    """Tokens trained on in a second. `parameters` are those that a token meets."""
+    """Tokens trained on in a second, and how long `dataset_tokens` take. `parameters` are those
+    that a token meets.
+    """
     if parameters is None:
         return _unpaced("the number of parameters that a token meets is not known")
     if power is None:
@@ -62,6 +65,11 @@ def pace_of_training(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,
         how=how,
+        dataset_seconds=None
+        if dataset_tokens is None
+        else SecondsRange(
+            low=dataset_tokens / high, likely=dataset_tokens / likely, high=dataset_tokens / low
+        ),
     )
 
 

@@ -119,7 +119,7 @@ def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
     ],
 )
 def test_a_command_is_given_what_the_model_takes(id: str, given: str) -> None:
-    """A pipeline for speech opens a file of that name, one for images a chat; the line is Python."""
+    """A recording is read from a file of that name, a pipeline for images takes a chat; the line is Python."""
     (line,) = check(
         id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine
     ).commands

@@ -10,7 +10,8 @@ from selfhost import Workload, check
 from selfhost.advice.ranking import Standing, Standings, has_accelerator, is_too_slow, share_on
 from selfhost.api import judge_all, open_catalogue
 from selfhost.machine.profiles import load
-from selfhost.verdict.record import Judged
+from selfhost.verdict.findings import Finding
+from selfhost.verdict.record import Judged, Outcome
 from selfhost.verdict.speed import PaceRange, Speed
 
 DAY = "2026-11-20"
@@ -76,6 +77,25 @@ def test_a_newer_model_of_the_same_size_has_the_larger_standing() -> None:
     assert older is not None
     assert newer is not None
     assert older.size < newer.size
+
+
+def test_a_tune_by_somebody_else_is_as_old_as_what_it_was_tuned_from() -> None:
+    """Ornith 1.0 9B of 2026-06 has the layers of Qwen3.5 9B of 2026-03, and what that had read."""
+    standings = Standings(open_catalogue())
+    origin, tune = standings.of("qwen3.5-9b"), standings.of("ornith-1.0-9b")
+    assert origin is not None
+    assert tune is not None
+    assert (origin.released, tune.released) == ("2026-03-02", "2026-06-21")
+    assert tune.size == pytest.approx(origin.size, rel=0.01)
+
+
+def test_what_nobody_can_say_the_license_of_counts_for_less() -> None:
+    free = judged(9)
+    finding = Finding(
+        check="license", outcome=Outcome.UNKNOWN, code="license-not-known", reason="It states none."
+    )
+    unlicensed = free.replace(findings=(finding,))
+    assert share_on(unlicensed, beside=False) < share_on(free, beside=False)
 
 
 PROFILES = (

@@ -41,6 +41,7 @@ from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
+from selfhost.reports.audit_formats import in_pieces
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.record import Route, Verdict
 
@@ -574,13 +575,39 @@ def test_junit_says_what_the_audit_says() -> None:
         for case in suite
     }
     assert said["m1", "mistral-7b"] == [
-        ("Skipped", "memory", "memory is excepted until 2027-03-31: kits come")
+        ("Skipped", "memory", "memory fails, excepted until 2027-03-31: kits come (infra@example.com)")
     ]
     assert said["m1", "gpt2"] == [("Skipped", "disk", "not counted: the disk is fail")]
     assert said["m1", "gpt2, 512 tokens"] == [("Failure", "disk", "the disk is fail")]
     assert said["m2", "mistral-7b"] == [("Failure", "accelerator", "the accelerator is fail")]
     assert said["m2", "gpt2, 512 tokens"] == [("Error", "disk", "the disk is unknown")]
     assert said["m3", "gpt2"] == []
+
+
+def test_what_is_not_known_is_not_said_to_fail() -> None:
+    """An exception lets pass what fails and what is not known: each report says which of the two it was."""
+    unread = audit(EXCEPTION + ONE, 1, {("mistral-7b", "m1"): {"memory": UNKNOWN}})
+    failing = audit(EXCEPTION + ONE, 1, {("mistral-7b", "m1"): {"memory": FAIL}})
+    words = {
+        "text": ("memory is not known, excepted", "memory fails, excepted"),
+        "sarif": ("not known whether mistral-7b runs on m1", "mistral-7b does not run on m1"),
+    }
+    same = {"text": ("markdown", "html", "junit"), "sarif": ("gitlab",)}
+    for kind, names in same.items():
+        for name in (kind, *names):
+            said = ["".join(in_pieces(name, each, 0.0)) for each in (unread, failing)]
+            assert [words[kind][at] in said[at] for at in (0, 1)] == [True, True], name
+            assert [words[kind][1 - at] in said[at] for at in (0, 1)] == [False, False], name
+
+
+def test_an_unknown_is_said_in_plain_words() -> None:
+    """What is not known, of how many machines; what there are more of."""
+    many = {("mistral-7b", f"m{number}"): {"memory": UNKNOWN} for number in range(1, 18)}
+    unread = audit(ONE + '[[model]]\nname = "gpt2"\n', 17, {**many, ("gpt2", "m1"): {"disk": FAIL}})
+    for name in ("github", "gitlab", "sarif"):
+        said = "".join(in_pieces(name, unread, 0.0))
+        assert "it is not known whether mistral-7b runs on 17 machines" in said, name
+    assert "(and 1 more issue)" in "".join(in_pieces("nagios", unread, 0.0))
 
 
 def test_jsonl_has_a_row_per_machine_and_model() -> None:
@@ -880,7 +907,7 @@ def test_a_long_audit_says_how_far_it_is(
     err = capsys.readouterr().err
     assert ("machine records so far" in err, "of 10 machines" in err) == (said, said)
     if said:
-        assert err.splitlines()[0] == "read 3 machine records so far"
+        assert err.splitlines()[0] == "read 4 machine records so far"
         assert err.splitlines()[-1] == "judged 9 of 10 machines"
     else:
         assert err == ""

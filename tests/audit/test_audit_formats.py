@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
@@ -20,13 +21,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from helpers import audits
 from helpers.audits import NOW, TODAY, audit, exception, model
+from helpers.each import each
 from helpers.figures import PACKAGE
 from helpers.paths import DATA, RECORDS, SCHEMAS
 from selfhost.audit.record import Audit
 from selfhost.audit.state import State, state_of
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
-from selfhost.reports.audit_formats import FORMATS, render, render_problems
+from selfhost.reports import audit_formats
+from selfhost.reports.audit_formats import in_pieces, render, render_problems
 from selfhost.reports.audit_github import MOST_SHOWN
 from selfhost.reports.audit_html import MOST_CLASSES
 from selfhost.reports.layout import clean
@@ -263,6 +266,8 @@ def of_nagios(text: str) -> Read:
     return Read(state[1] in ("CRITICAL", "UNKNOWN"), len(shlex.split(figures)), words)
 
 
+# Parquet is no text: its own tests are at the end
+FORMATS = {name: form for name, form in audit_formats.FORMATS.items() if not form.is_binary}
 CONSUMERS: dict[str, Callable[[str], Read]] = {
     "text": of_text,
     "json": of_json,
@@ -318,11 +323,11 @@ def test_every_format_is_read_here() -> None:
         for path in (PACKAGE / "reports").glob("audit_*.py")
         if re.search(r"(?m)^def render\(audit", path.read_text(encoding="utf-8"))
     }
-    assert modules == {form.module for form in FORMATS.values()} - {"junit"}
+    assert modules == {form.module for form in audit_formats.FORMATS.values()} - {"junit"}
 
 
-@pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("name", FORMATS)
+@each("situation", SITUATIONS)
+@each("name", FORMATS)
 def test_a_report_is_valid_and_red_exactly_where_the_exit_code_is_not_0(
     name: str, situation: str
 ) -> None:
@@ -364,8 +369,8 @@ def attacked(words: str) -> Audit:
     return audit(text, (words, "m2"), table, said=words, problems=[bad])
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("name", FORMATS)
+@each("kind", HOSTILE)
+@each("name", FORMATS)
 def test_text_of_inputs_gives_no_orders(name: str, kind: str) -> None:
     """Each report stays valid, holds as many things as with tame names, and shows no control character, no direction mark and no command at the start of a line."""
     text = render(name, attacked(HOSTILE[kind]), NOW)
@@ -750,7 +755,8 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
     policy: str | None,
     fault: str,
 ) -> None:
-    """On standard output: nothing, or a report that is red. In a file, be it of --output or of the format: a report that is red."""
+    """On standard output: a report that is red, or nothing where nothing was judged. In a file, be it of --output or of
+    the format: a report that is red and says why."""
     path = tmp_path / "audit.toml"
     if policy is not None:
         path.write_text(policy)
@@ -763,12 +769,12 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
     assert cli.main([*words, name, "--output", str(files[1])]) == 2
     assert capsys.readouterr().out == ""
     texts = [file.read_text(encoding="utf-8") for file in files]
-    if FORMATS[name].shows_problems or (FORMATS[name].shows_part and out):
-        texts.append(out)
-    else:
-        assert out == ""
     # gpt2 was judged
-    assert bool(out) or not (FORMATS[name].shows_part and fault == "no-such-model")
+    assert bool(out) is (FORMATS[name].shows_problems or fault == "no-such-model")
+    if name == "text" and out:
+        assert out.startswith("NOT JUDGED")
+    elif out:
+        texts.append(out)
     for text in texts:
         if name == "prometheus":
             assert "selfhost_audit_exit_code 2\n" in text
@@ -776,3 +782,40 @@ def test_what_could_not_be_judged_never_looks_like_an_answer(
             result = CONSUMERS[name](text)
             assert result.red
             assert fault in result.words
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+def parquet_rows(path: Path) -> list[dict[str, Any]]:
+    """What pyarrow reads in the file."""
+    parquet = pytest.importorskip(
+        "pyarrow.parquet", reason="pyarrow is not installed: the extra parquet"
+    )
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("situation", [*SITUATIONS, "hostile names"])
+def test_parquet_holds_the_rows_of_json_lines(situation: str, tmp_path: Path) -> None:
+    """pyarrow reads back, value for value, what each line of JSON Lines says."""
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: the extra parquet")
+    of = SITUATIONS.get(situation) or attacked(HOSTILE["control"])
+    (tmp_path / "rows.parquet").write_bytes(b"".join(in_pieces("parquet", of, NOW)))  # type: ignore[arg-type]
+    lines = render("jsonl", of, NOW).splitlines()
+    assert parquet_rows(tmp_path / "rows.parquet") == list(map(json.loads, lines))
+
+
+def test_parquet_goes_to_a_file_and_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal it would be noise; without pyarrow the fault names what to install, and nothing is judged or written."""
+    policy = tmp_path / "p.toml"
+    policy.write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
+    assert cli.main(["audit", str(policy), "--format", "parquet"]) == 2
+    assert "--format parquet=FILE" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    words = ["audit", str(policy), "--format", f"parquet={tmp_path / 'rows.parquet'}"]
+    assert cli.main(words) == 2
+    assert "pip install 'selfhost-check[parquet]'" in capsys.readouterr().err
+    assert not (tmp_path / "rows.parquet").exists()

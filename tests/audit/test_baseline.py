@@ -130,7 +130,7 @@ def test_what_the_baseline_does_not_have_counts_in_full(tmp_path: Path) -> None:
     text = audit_text.render(made)
     assert "1 new, 0 fixed, 0 changed, 2 unchanged" in text
     assert "2 of 3 rows are not in the baseline" in text
-    assert "1 rows of the baseline were not judged this time" in text
+    assert "1 row of the baseline was not judged this time" in text
 
 
 def test_a_report_by_class_names_its_first_machines_only(tmp_path: Path) -> None:

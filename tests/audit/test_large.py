@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from helpers.paths import ROOT
 from selfhost.api import FleetJudge, open_catalogue
+from selfhost.audit import machines as machines_module
+from selfhost.audit import workers
 from selfhost.audit.anonymize import Pseudonyms, anonymous
 from selfhost.audit.baseline import read_baseline, since
 from selfhost.audit.fleet import Machines
@@ -27,6 +30,8 @@ from selfhost.machine.record import Machine
 from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-21"
+# its specs are read once for all tests
+catalogue = cache(open_catalogue)
 POLICY = """
 schema = 1
 on_unknown = "warning"
@@ -111,10 +116,10 @@ def said(row: Row) -> object:
 def test_a_fleet_judged_at_once_gets_the_verdicts_of_one_by_one() -> None:
     """Accelerators, unread facts, classes by bounds, exceptions by labels: each row, each count and each group is the same."""
     policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
-    machines = load_machines("-", stdin=fleet(220).encode()).machines
-    judge = FleetJudge(open_catalogue(), TODAY)
+    machines = load_machines("-", stdin=fleet(160).encode()).machines
+    judge = FleetJudge(catalogue(), TODAY)
 
-    one = judge_with(open_catalogue(), TODAY)
+    one = judge_with(catalogue(), TODAY)
     at_once = run_audit(policy, machines, one, today=TODAY, at_once=judge)
     one_by_one = run_audit(policy, machines, one, today=TODAY)
     assert not isinstance(at_once.rows, tuple)
@@ -134,12 +139,11 @@ def test_a_large_audit_is_held_against_a_baseline_and_hides_names(tmp_path: Path
     """What changed since, and pseudonyms: the same rows as of an audit one by one, and no name is left."""
     text = POLICY.replace("min_tokens_per_second = 6", "min_tokens_per_second = 40")
     before, policy = (read_policy(Document.parse("a", each.encode())) for each in (POLICY, text))
-    fleet_of = load_machines("-", stdin=fleet(120).encode())
-    catalogue = open_catalogue()
-    one = judge_with(catalogue, TODAY)
+    fleet_of = load_machines("-", stdin=fleet(90).encode())
+    one = judge_with(catalogue(), TODAY)
 
     def audited(of: Policy, *, large: bool) -> Audit:
-        at_once = FleetJudge(catalogue, TODAY) if large else None
+        at_once = FleetJudge(catalogue(), TODAY) if large else None
         return run_audit(of, fleet_of.machines, one, today=TODAY, at_once=at_once)
 
     earlier = tmp_path / "earlier.jsonl"
@@ -196,6 +200,65 @@ def test_a_fault_in_a_line_like_many_others_is_told(
     (problem,) = read_fleet.problems
     assert message in problem.message
     assert problem.line == 4
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "message"),
+    [
+        (": 8589934592,", ": 08589934592,", "is not JSON"),
+        (": 8589934592,", ": 8_589_934_592,", "is not JSON"),
+        (": 17179869184,", ": 0,", "it must be at least 1"),
+        ('"m-x"', '"m-x', "is not JSON"),
+        ('"m-x"', "null", None),
+        ('"m-x"', '"m\\u002dx"', None),
+        ('{"site": "s1"}', '{"site": "}"}', None),
+        ('{"site": "s1"}', "{}", None),
+        (": 8589934592,", ":8589934592 ,", None),
+        (": 8589934592,", ": 8.589934592e9,", None),
+    ],
+)
+def test_a_line_that_is_almost_like_many_others_is_read_as_it_stands(
+    was: str, is_now: str, message: str | None
+) -> None:
+    """Whatever was quick about the lines before, each says what a parser of JSON reads in it."""
+    record = {**json.loads(fleet(1)), "memory_total_bytes": 2**34, "memory_limit_bytes": 2**34}
+    record.update(memory_available_bytes=2**33, labels={"site": "s1"})
+    good = [json.dumps({**record, "name": name}) for name in ("m-1", "m-2", "m-3", "m-x")]
+    assert was in good[3]
+    changed = good[3].replace(was, is_now, 1)
+    read_fleet = load_machines("-", stdin="\n".join([*good[:3], changed]).encode())
+    if message is not None:
+        (problem,) = read_fleet.problems
+        assert (problem.line, message in problem.message) == (4, True)
+        return
+    stated = {"name": "standard input:4", **json.loads(changed)}
+    stated["name"] = stated["name"] or "standard input:4"
+    assert not read_fleet.problems
+    assert read_fleet.machines[3] == Machine.from_json(stated)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize(
+    "added", [None, '{"schema": "selfhost.machine/1"', '{"schema": "selfhost.machine/1"}', "m-000"]
+)
+def test_a_file_that_several_processes_read_is_the_same(
+    added: str | None, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines, their order and their shapes; with a broken record, one without a name or one whose name was there, also what is told of it, and of which line."""
+    lines = fleet(90).splitlines()
+    if added is not None:
+        lines.insert(70, lines[0] if added == "m-000" else added)
+    (tmp_path / "fleet.jsonl").write_text("\n".join(lines))
+    path = str(tmp_path / "fleet.jsonl")
+    alone = load_machines(path)
+    monkeypatch.setattr(machines_module, "LEAST_PART_BYTES", 1 << 10)
+    monkeypatch.setattr(workers, "processors", lambda: processes)
+    together = load_machines(path)
+    assert list(together.machines) == list(alone.machines)
+    assert together.machines.names == alone.machines.names
+    assert len(together.machines.shapes) == len(alone.machines.shapes)
+    assert together.problems == alone.problems
+    assert bool(alone.problems) == (added in ("m-000", '{"schema": "selfhost.machine/1"'))
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from helpers.each import each
 from helpers.paths import BAD_POLICIES, RECORDS, SCHEMAS
 from selfhost.audit.policy import MAX_POLICY_BYTES, FailOn, OnUnknown, Policy, Severity, read_policy
 from selfhost.audit.starter import starter_policy
@@ -162,7 +163,7 @@ def test_what_is_left_out_is_the_strict_choice() -> None:
     )
 
 
-@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+@each("path", BAD, ids=lambda path: path.stem)
 def test_each_bad_policy_says_exactly_what_is_wrong_and_where(path: Path) -> None:
     """All faults of a file in one run, each with its line, its key and what to write instead."""
     with pytest.raises(PolicyError) as caught:
@@ -185,9 +186,7 @@ BEYOND_SCHEMA = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem
-)
+@each("path", [path for path in BAD if path.stem not in BEYOND_SCHEMA], ids=lambda path: path.stem)
 def test_editors_see_the_same_faults(path: Path) -> None:
     """What the JSON Schema can express it refuses, so that an editor warns before the pipeline does."""
     assert not Draft202012Validator(SCHEMA).is_valid(as_json(path.read_text(encoding="utf-8")))

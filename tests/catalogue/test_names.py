@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
+from helpers.paths import TESTS
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import CONVERTERS, complete, is_path, resolve
+from selfhost.catalogue.names import CONVERTERS, complete, id_of, is_path, resolve
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()
+PUBLIC_NAMES = TESTS / "names" / "public_names.toml"
 
 MISTRAL = "mistral-7b-instruct-v0.3"
 LLAMA = "llama-3.1-8b-instruct"
@@ -188,6 +192,46 @@ IN_OLLAMA = [
 ]
 
 
+def answer_to(name: str) -> tuple[str, ...]:
+    """What public_names.toml says of a name: id, quantization and runtime; the command; what it is; nothing."""
+    try:
+        resolution = resolve(name, CATALOGUE)
+    except NotAModelError as error:
+        return (error.kind,)
+    except UnknownModelError as error:
+        command = re.search(r"selfhost check (?!\./)[^N].*", error.remedy or "")
+        return (command[0],) if command else ()
+    return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
+
+
+@pytest.mark.parametrize("group", ["reports", "kinds"])
+def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
+    """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
+    names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
+    right: dict[str, tuple[str, ...]] = {}
+    for kind in ("resolves", "leads", "things"):
+        for part in names.get(kind, ()):
+            assert part["why"]
+            right |= {name: tuple(answer) for name, *answer in part["names"]}
+    for part in names["unknown"]:
+        right |= dict.fromkeys(part["names"], ())
+    misses = [
+        f"{name}: {' '.join(answer) or 'unknown'}, not {' '.join(right[name]) or 'unknown'}"
+        for name in right
+        if (answer := answer_to(name)) != right[name]
+    ]
+    assert not misses, "\n".join(misses)
+
+
+def test_four_of_five_names_in_public_reports_are_models() -> None:
+    """What people report is what they type: few of it leads nowhere."""
+    names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))["reports"]
+    counts = {kind: sum(len(part["names"]) for part in names[kind]) for kind in names}
+    total = sum(counts.values())
+    assert counts["resolves"] >= 0.8 * total
+    assert counts["unknown"] <= 0.05 * total
+
+
 @pytest.mark.parametrize(("name", "meant", "loaded"), IN_OLLAMA)
 def test_a_name_that_means_another_model_in_ollama_says_so(
     name: str, meant: str, loaded: str
@@ -285,7 +329,7 @@ def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
         assert resolve(tag if ":" in tag else f"{tag}:latest", CATALOGUE).spec_id in CATALOGUE
 
 
-@pytest.mark.parametrize(("typed", "spec_id", "quantization"), KNOWN)
+@each(("typed", "spec_id", "quantization"), KNOWN)
 def test_the_names_that_others_print_are_understood(
     typed: str, spec_id: str, quantization: str | None
 ) -> None:
@@ -294,7 +338,7 @@ def test_the_names_that_others_print_are_understood(
     assert (found.spec_id, found.quantization) == (spec_id, quantization)
 
 
-@pytest.mark.parametrize(
+@each(
     "typed",
     [
         "opt-1.4b",
@@ -307,8 +351,6 @@ def test_the_names_that_others_print_are_understood(
         "mistrall-7b",
         "gpt-oss-21b",
         "qwen3-80b",
-        "Qwen/Qwen2.5-7B",  # the base model, not the one that follows instructions
-        "bartowski/Llama-3.2-1B-GGUF",  # the same: there the alias llama-3.2-1b would mean the instruct model
         "gpt-4o-2024-13-45",  # no date
         "someone/gpt-4o",  # weights of that name are somebody's own
         "mistral-7b-0613",  # of open models another date is other weights
@@ -417,17 +459,24 @@ def test_another_number_is_another_model(typed: str) -> None:
         ("mistralai/Mixtral-8x7B-v0.1", "mixtral-8x7b-instruct-v0.1"),
         ("tiiuae/falcon-7b", "falcon-7b-instruct"),
         ("Qwen/Qwen3-8B-Base", "qwen3-8b"),
+        ("bartowski/Llama-3.2-1B-GGUF", "llama-3.2-1b-instruct"),
+        ("Qwen3.5-0.8B-Base-Q4_0.gguf", "qwen3.5-0.8b"),
+        # Ollama's word for it
+        ("llama3:8b-text", "llama-3-8b-instruct"),
+        ("qwen2.5-coder:7b-base", "qwen2.5-coder-7b-instruct"),
     ],
 )
-def test_the_repository_of_a_base_model_leads_to_what_was_tuned_from_it(
-    typed: str, tuned: str
-) -> None:
-    """It is another model of the same needs: exit 2, and the command that judges them."""
-    with pytest.raises(UnknownModelError) as caught:
-        resolve(typed, CATALOGUE)
-    assert caught.value.nearest == (tuned,)
-    assert f"the base model that {tuned} was tuned from" in str(caught.value)
-    assert caught.value.remedy == f"selfhost check {tuned}"
+def test_a_base_model_is_answered_by_what_was_tuned_from_it(typed: str, tuned: str) -> None:
+    """It is another model of the same needs, and the answer says so."""
+    resolution = resolve(typed, CATALOGUE)
+    assert resolution.spec_id == tuned
+    assert f"{typed} is the base model that {tuned} was tuned from" in " ".join(resolution.notes)
+
+
+@pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B", "llama3:8b-text", "Qwen3-8B-Base"])
+def test_a_base_model_on_a_disk_is_not_the_tuned_one(typed: str) -> None:
+    """Whoever has the base model has not the one that follows instructions."""
+    assert id_of(typed, CATALOGUE) is None
 
 
 def test_a_larger_model_that_one_was_pruned_from_is_no_base_of_its_size() -> None:
@@ -441,7 +490,7 @@ def test_a_larger_model_that_one_was_pruned_from_is_no_base_of_its_size() -> Non
     "typed",
     [
         "opus-tts-en-fr",
-        "OS-Copilot_OS-Shepherd-9B-Q4_K_M.gguf",
+        "OS-Copilot_OS-Sheepdog-9B-Q4_K_M.gguf",
     ],
 )
 def test_a_hint_is_of_the_same_kind_or_absent(typed: str) -> None:
@@ -471,8 +520,8 @@ def test_no_unrelated_model_is_offered(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "model", "format"),
     [
-        ("gemma3:12b-it-qat", "gemma-3-12b-it", "qat"),
-        ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "qat-q4_0"),
+        ("TheBloke/Mistral-7B-Instruct-v0.2-EXL2", "mistral-7b-instruct-v0.2", "EXL2"),
+        ("turboderp/gemma-3-12b-it-4.0bpw-exl3", "gemma-3-12b-it", "4.0bpw-exl3"),
     ],
 )
 def test_another_format_of_a_known_model_is_named_as_such(
@@ -508,6 +557,8 @@ def test_another_format_of_a_known_model_is_named_as_such(
             "--runtime vllm --quant gptq",
         ),
         ("hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4", LLAMA, "--runtime vllm --quant awq"),
+        # AutoRound packs 4 bits as GPTQ does
+        ("Lorbus/Qwen3.6-27B-int4-AutoRound", "qwen3.6-27b", "--runtime vllm --quant gptq"),
         (
             "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit",
             LLAMA,
@@ -527,6 +578,90 @@ def test_a_quantized_repository_leads_to_its_quantization(
     resolution = resolve(typed, CATALOGUE)
     assert resolution.spec_id == model
     assert f"--runtime {resolution.runtime} --quant {resolution.quantization}" == options
+
+
+@pytest.mark.parametrize(
+    ("typed", "model", "quantization", "runtime", "word"),
+    [
+        # Google's weights trained further for 4 bits, which it publishes as Q4_0
+        ("gemma3:12b-it-qat", "gemma-3-12b-it", "Q4_0", None, "QAT"),
+        ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "Q4_0", None, "QAT"),
+        ("gemma-4-E2B-it-QAT-Q4_0.gguf", "gemma-4-e2b-it", "Q4_0", None, "QAT"),
+        # one digest: auditomatic/ollama-models-registry@31464bb lists gemma4:12b-mlx and :12b-nvfp4 as 117d0d84cf2a
+        ("gemma4:12b-mlx", "gemma-4-12b-it", "nvfp4", "mlx", "nvfp4"),
+        ("qwen3.6:27b-mtp-q4_K_M", "qwen3.6-27b", "Q4_K_M", None, "multi-token"),
+        (
+            "unsloth/Qwen3.6-27B-MTP-GGUF:UD-Q4_K_XL",
+            "qwen3.6-27b",
+            "UD-Q4_K_XL",
+            None,
+            "multi-token",
+        ),
+        ("unsloth/Qwen3.6-27B-UD-MLX-4bit", "qwen3.6-27b", "4bit", "mlx", "more bits"),
+        ("gpt-oss:20b-cloud", "gpt-oss-20b", None, None, "Ollama's servers"),
+    ],
+)
+def test_what_else_was_done_to_the_files_is_told(
+    typed: str, model: str, quantization: str | None, runtime: str | None, word: str
+) -> None:
+    """The form is judged, and a note says where the files differ from plain ones."""
+    resolution = resolve(typed, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization, resolution.runtime) == (
+        model,
+        quantization,
+        runtime,
+    )
+    assert word in " ".join(resolution.notes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("DJLougen/Ornstein3.6-35B-A3B-GGUF", "selfhost check qwen3.6-35b-a3b"),
+        (
+            "Ornstein-Hermes-3.6-27b-MLX-8bit",
+            "selfhost check qwen3.6-27b --runtime mlx --quant 8bit",
+        ),
+        ("Tess-4-35B-A3B-Q4_K_M.gguf", "selfhost check qwen3.6-35b-a3b --quant Q4_K_M"),
+    ],
+)
+def test_a_size_that_one_architecture_has_leads_to_it(typed: str, command: str) -> None:
+    """Version and size, or size and active size, are those of open models that need alike: a guess, told as one."""
+    with pytest.raises(UnknownModelError, match="it may be made from") as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.remedy == f"if so, it needs as much: {command}"
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("Altworld_Astrea-R8-Chat-9B-Q4_K_M.gguf", "selfhost check qwen3.5-9b --quant Q4_K_M"),
+        ("Altworld/Astrea-R8-Chat-9B", "selfhost check qwen3.5-9b"),
+        ("Astrea-R8-Chat-9B-MLX-4bit", "selfhost check qwen3.5-9b --runtime mlx --quant 4bit"),
+    ],
+)
+def test_a_model_with_the_layers_of_a_catalogued_one_leads_to_it(typed: str, command: str) -> None:
+    """Its name does not say what it is made from; its config.json, as somebody listed it, does (specs/common/alike.toml)."""
+    with pytest.raises(UnknownModelError, match=r"it has the layers of qwen3\.5-9b") as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.remedy == command
+
+
+def test_what_is_listed_as_alike_leads_to_models_that_exist() -> None:
+    """Each base is an open model, and no name is under two of them."""
+    listed = CATALOGUE.common("alike")["alike"]
+    assert all(model in CATALOGUE and not CATALOGUE.is_closed(model) for model in listed)
+    names = [canonical(name) for repositories in listed.values() for name in repositories]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", name) for part in listed.values() for name in part)
+
+
+@pytest.mark.parametrize("typed", ["Darwin-30B-A3B", "Foo-9B", "Foo-2-9B"])
+def test_a_size_that_differing_models_have_leads_nowhere(typed: str) -> None:
+    """Qwen3 and Nemotron 3 both have 30B with 3B active, and need unlike; many have 9B."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert "may be made from" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -556,6 +691,8 @@ def test_a_repository_of_mlx_leads_to_the_runtime(typed: str, bits: str) -> None
         ("Mistral-7B-Instruct-v0.3.Q8_0.gguf", MISTRAL, "Q8_0"),
         ("Qwen3-30B-A3B-UD-Q4_K_XL.gguf", "qwen3-30b-a3b", "UD-Q4_K_XL"),
         ("Mistral-7B-Instruct-v0.3-Q4_K_M-00001-of-00002.gguf", MISTRAL, "Q4_K_M"),
+        # the matrices beside the layers in 16 bits
+        ("gemma-2-9b-it-Q4_K_M-fp16.gguf", "gemma-2-9b-it", "Q4_K_M"),
     ],
 )
 def test_the_name_of_a_published_file_is_a_model_and_a_quantization(

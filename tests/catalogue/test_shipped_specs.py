@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from helpers.paths import COMMON, DATA, SPECS, TRUTH
+from helpers.each import each
+from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
@@ -176,13 +177,13 @@ def near(printed: str, counted: int) -> bool:
     return abs(counted - float(number) * scale) < scale * 0.1 ** len(number.partition(".")[2])
 
 
-@pytest.mark.parametrize("id", IDS)
+@each("id", IDS)
 def test_reads_without_a_fault_under_its_own_name(id: str) -> None:
     """A shipped spec has no fault, and its id is the name of its file: that is how it is found."""
     assert spec_of(id).id == id
 
 
-@pytest.mark.parametrize("id", IDS)
+@each("id", IDS)
 def test_every_table_names_its_source(id: str) -> None:
     """Where a number came from stands beside it; what is left out says why."""
     values = tomllib.loads((SPECS / f"{id}.toml").read_text(encoding="utf-8"))
@@ -212,7 +213,7 @@ def test_every_table_names_its_source(id: str) -> None:
         )
 
 
-@pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).license])
+@each("id", [model for model in IDS if spec_of(model).license])
 def test_license_is_spdx_and_conditions_are_named(id: str) -> None:
     """A license id is in SPDX's own spelling; whoever reads `conditional` can read the condition; what is not known says why."""
     terms, unknown = spec_of(id).license, spec_of(id).unknown
@@ -335,7 +336,7 @@ def test_retired_models_say_what_came_after() -> None:
             assert availability.successor or "availability.successor" in spec_of(model).unknown
 
 
-@pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).architecture])
+@each("id", [model for model in IDS if spec_of(model).architecture])
 def test_total_is_the_sum_over_the_architecture(id: str) -> None:
     """`parameters.total` is every tensor of the checkpoint, encoders included (rule 3 of the spec format)."""
     spec = spec_of(id)
@@ -479,7 +480,7 @@ SCALED_CONTEXTS = {
 }
 
 
-@pytest.mark.parametrize("id", [model for model in IDS if spec_of(model).architecture])
+@each("id", [model for model in IDS if spec_of(model).architecture])
 def test_scaled_context_is_documented(id: str) -> None:
     """A context beyond the trained one is what the model card says, with its source; the small Qwen models have none."""
     scaled = architecture_of(id).scaled_context_tokens
@@ -496,6 +497,7 @@ def test_scaled_context_is_documented(id: str) -> None:
 # made of Qwen 2 and 3, Mistral and Llama, which look back alone
 CAUSAL_EMBEDDERS = (
     "e5-mistral",
+    "harrier-oss",
     "jina-embeddings-v5-text-small",
     "jina-reranker-v3",
     "mxbai-rerank-base-v2",
@@ -503,10 +505,11 @@ CAUSAL_EMBEDDERS = (
     "nomic-embed-code",
     "qwen3-embedding",
     "qwen3-reranker",
+    "sfr-embedding-mistral",
 )
 
 
-@pytest.mark.parametrize(
+@each(
     "id",
     [
         model
@@ -623,7 +626,7 @@ def test_runtime_is_usable(id: str) -> None:
     assert runtime.overhead_how != "exact"
 
 
-@pytest.mark.parametrize("id", [model for model in IDS if not spec_of(model).closed])
+@each("id", [model for model in IDS if not spec_of(model).closed])
 def test_something_loads_it(id: str) -> None:
     """Every open model has a runtime that serves its modality and reads a format it exists in."""
     spec = spec_of(id)
@@ -701,28 +704,3 @@ def test_what_is_made_from_llama_is_under_its_license_too() -> None:
         for spec in derived
         if spec.license is None or "LicenseRef-Llama-" not in (spec.license.id or "")
     ] == []
-
-
-_KINDS = json.loads((TRUTH / "kinds.json").read_text(encoding="utf-8"))
-_PEAKS = {
-    run["name"]: max(stage["peak_bytes"] for stage in run["stages"].values())
-    for run in _KINDS["runs"]
-}
-
-
-def test_needs_said_to_be_measured_enclose_what_was_measured() -> None:
-    """The range of a spec that cites a run of kinds.json holds the peak of that run."""
-    cited = [
-        (spec, name, peak)
-        for spec in map(spec_of, IDS)
-        for name, peak in _PEAKS.items()
-        if spec.needs is not None and f"{name}: {peak:,} bytes" in (spec.needs.source or "")
-    ]
-    assert {"speecht5-tts", "clip-vit-base-patch32", "wav2vec2-base-960h"} <= {
-        spec.id for spec, _, _ in cited
-    }
-    for spec, name, peak in cited:
-        assert spec.needs is not None
-        assert spec.needs.low_bytes is not None
-        assert spec.needs.high_bytes is not None
-        assert spec.needs.low_bytes <= peak <= spec.needs.high_bytes, (spec.id, name)

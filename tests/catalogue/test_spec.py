@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SCHEMAS, SPECS
 from selfhost.catalogue.licenses import choices_of
 from selfhost.catalogue.spec import (
@@ -74,14 +75,14 @@ def _name(path: Path) -> str:
 # the same files, seen by three readers
 
 
-@pytest.mark.parametrize("path", [*GOOD, *SHIPPED], ids=_name)
+@each("path", [*GOOD, *SHIPPED], ids=_name)
 def test_a_good_spec_is_good_for_the_schema_too(path: Path) -> None:
     """What the reader takes, the published JSON Schema takes."""
     _read(path)
     VALIDATOR.validate(_as_json(Document.read(str(path)).values))
 
 
-@pytest.mark.parametrize("path", [*GOOD, *SHIPPED], ids=_name)
+@each("path", [*GOOD, *SHIPPED], ids=_name)
 def test_compiled_values_give_the_same_spec(path: Path) -> None:
     """A spec read from values that went through JSON equals the one read from its file."""
     compiled = Document(str(path), _as_json(Document.read(str(path)).values))

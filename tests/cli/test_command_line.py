@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS, SCHEMAS
 from selfhost.cli import main as cli
 from selfhost.cli.texts import COMMANDS
@@ -53,7 +54,7 @@ def options() -> Iterator[tuple[str, argparse.Action, str]]:
 OPTIONS = [(command, flag) for command, _, flag in options()]
 
 
-@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+@each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
 def test_an_option_without_a_value_is_never_a_value(
     command: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,7 +68,7 @@ def test_an_option_without_a_value_is_never_a_value(
         assert (code, out) == (2, ""), words
 
 
-@pytest.mark.parametrize(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+@each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
 def test_what_no_system_call_takes_is_refused(
     command: str, flag: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,8 +88,8 @@ NUMERIC = [
 ]
 
 
-@pytest.mark.parametrize(("command", "flag"), NUMERIC, ids=[" ".join(option) for option in NUMERIC])
-@pytest.mark.parametrize(
+@each(("command", "flag"), NUMERIC, ids=[" ".join(option) for option in NUMERIC])
+@each(
     "text",
     [
         "\u0663",
@@ -115,10 +116,8 @@ def test_a_number_is_typed_in_ascii_digits(
     assert err.replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize("key", ["memory", "cores", "disk", "bandwidth", "gpu"])
-@pytest.mark.parametrize(
-    "text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"]
-)
+@each("key", ["memory", "cores", "disk", "bandwidth", "gpu"])
+@each("text", ["\u0663", "\u0662x24GiB", "8\u212aiB", "nan", "inf", "1e3", "+8", "\u00a08", "1_0"])
 def test_a_setting_is_typed_in_ascii_digits(
     key: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

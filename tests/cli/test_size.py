@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import jsonschema
@@ -54,6 +56,43 @@ def test_three_numbers_and_the_bounds(capsys: pytest.CaptureFixture[str]) -> Non
         assert words in out
 
 
+def test_the_rows_on_the_screen_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """vLLM's memory is assumed within a wide range: what the limit adds for that has a row."""
+    _, out, _ = run(capsys, "llama-3.3-70b", "--runtime", "vllm", "--gpu", "4x H100 80GB HBM3")
+    rows = re.findall(r"^  ([a-z ]+?) +([\d.]+) (GiB|MiB)  ", out, re.MULTILINE)
+    sizes = {name: float(figure) / (1024 if unit == "MiB" else 1) for name, figure, unit in rows}
+    parts = ("memory", "shared memory", "uncertain", "page tables")
+    assert sum(sizes[part] for part in parts) == pytest.approx(sizes["limit"], abs=0.1)
+
+
+def test_what_a_limit_without_page_cache_does_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """tests/truth/llamacpp_groups.json, run `no_cache`: killed. Said of one model and of several; not of vLLM, which
+    maps nothing."""
+    for words in (("mistral-7b",), ("mistral-7b", "bge-m3")):
+        assert re.search(r"without (it|them)[a-z ]* stalls or is killed", run(capsys, *words)[1])
+    assert "killed" not in run(capsys, "llama-3.1-8b", "--runtime", "vllm")[1]
+
+
+def test_memory_of_the_card_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens lie on the card, beside figures of RAM."""
+    _, out, _ = run(capsys, "mistral-7b", "--gpu", "RTX 4090")
+    assert re.search(r"another user +512 MiB +of GPU memory", out)
+    assert "512 MiB GPU libraries" in out.partition("What may be added")[0]
+
+
+def test_a_node_that_is_too_small_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory and disk that were stated of the node bound the container; a setting that plays no part is refused."""
+    code, out, err = run(capsys, "mistral-7b", "--set", "memory=4GiB")
+    assert (code, out) == (2, "")
+    assert "does not fit on a node of 4.00 GiB" in err
+    # between request (4.73 GiB) and limit (5.26 GiB)
+    code, out, _ = run(capsys, "mistral-7b", "--set", "memory=5GiB", "--format", "compose")
+    assert (code, "above the node's memory of 5.00 GiB" in out) == (0, True)
+    assert run(capsys, "mistral-7b", "--set", "memory=16GiB") == run(capsys, "mistral-7b")
+    assert "4.00 GB of disk" in run(capsys, "mistral-7b", "--set", "disk=4GB")[2]
+    assert run(capsys, "mistral-7b", "--set", "cores=4")[0] == 2
+
+
 def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
     code, out, err = run(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
@@ -62,7 +101,13 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, answer["exit_code"]) == (2, 2)
     assert [entry["asked"] for entry in answer["errors"]] == ["no-such-model"]
     assert json.loads(err)["exit_code"] == 2
-    for key in ("request_bytes", "limit_bytes", "page_cache_bytes", "disk_bytes"):
+    for key in (
+        "request_bytes",
+        "unreclaimable_bytes",
+        "limit_bytes",
+        "page_cache_bytes",
+        "disk_bytes",
+    ):
         assert answer["total"][key] == sum(entry[key] for entry in answer["containers"])
     code, alone, _ = run(capsys, "mistral-7b", "--json")
     assert code == 0
@@ -84,7 +129,51 @@ def test_a_runtime_without_an_image_has_no_block(capsys: pytest.CaptureFixture[s
     assert run(capsys, "whisper-small")[0] == 0
     code, out, err = run(capsys, "whisper-small", "--format", "docker")
     assert (code, out) == (2, "")
-    assert "--runtime" in err
+    # of all runtimes with an image none serves speech (specs/runtimes)
+    assert "container of your own" in err
+    assert "--runtime" not in err
+    err = run(capsys, "bge-m3", "--runtime", "sentence-transformers", "--format", "docker")[2]
+    for runtime in re.findall(r"--runtime: (.*)", err)[0].split(", "):
+        assert run(capsys, "bge-m3", "--runtime", runtime, "--format", "docker")[0] == 0
+
+
+def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a scheduler reserves: on the screen, in JSON, in its sum, and in every block."""
+    (entry,) = (answer := json.loads(run(capsys, "mistral-7b", "--json")[1]))["containers"]
+    request = entry["request_bytes"]
+    assert request == entry["unreclaimable_bytes"] + entry["page_cache_bytes"]
+    assert answer["total"]["request_bytes"] == request
+    mebibytes = -(-request // 2**20)
+    assert f"request {request / 2**30:.2f} GiB" in run(capsys, "mistral-7b")[1]
+    lines = {
+        "kubernetes": f'requests:\n              memory: "{mebibytes}Mi"',
+        "compose": f'reservations:\n          memory: "{mebibytes}M"',
+        "docker": f"--memory-reservation {mebibytes}m",
+        "systemd": f"MemoryLow={mebibytes}M",
+    }
+    for block, text in lines.items():
+        assert text in run(capsys, "mistral-7b", "--format", block)[1]
+
+
+def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Users are --users here; cards that are too small or too few are counted up to what would do."""
+    _, _, err = run(capsys, "mistral-7b", "--users", "1000000")
+    assert "--users 256" in err
+    assert "--parallel" not in err
+    words = ("llama-3.3-70b", "--runtime", "vllm", "--gpu")
+    err = run(capsys, *words, "2x H100")[2]
+    count = int(re.findall(r"(\d+) of these GPUs would hold it", err)[0])
+    assert run(capsys, *words, f"{count}x H100")[0] == 0
+    assert run(capsys, *words, f"{count - 1}x H100")[0] == 2
+
+
+def test_the_examples_of_the_help_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As they are printed, but for the file that one writes."""
+    examples = re.findall(r"^  selfhost size (.+)$", run(capsys, "--help")[1], re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        words = shlex.split(example.replace("compose.yaml", str(tmp_path / "compose.yaml")))
+        assert run(capsys, *words)[0] == 0, example
 
 
 def test_a_closed_model_is_told_from_a_wrong_name(capsys: pytest.CaptureFixture[str]) -> None:

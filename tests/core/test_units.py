@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.core import units
 
 SIZES = st.integers(min_value=0, max_value=2**60)
@@ -75,11 +76,11 @@ def test_what_is_no_size_is_refused(typed: str) -> None:
         units.parse_bytes(typed)
 
 
-@pytest.mark.parametrize(
+@each(
     "typed",
     ["16,5", "1,5", "16,50", "1,0000", "1000,000", "1,2,3", ",5", "1,000,00", "1.5,000", "1,"],
 )
-@pytest.mark.parametrize(
+@each(
     ("parse", "unit"),
     [
         (units.parse_bytes, "GiB"),
@@ -123,8 +124,8 @@ ODD_NUMBERS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("parse", "unit"), READERS)
-@pytest.mark.parametrize("typed", ODD_NUMBERS)
+@each(("parse", "unit"), READERS)
+@each("typed", ODD_NUMBERS)
 def test_a_number_is_typed_in_ascii_digits_alone(
     parse: Callable[[str], float], unit: str, typed: str
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.machine import cpus
 
 # as the systems give them; the peak is what makers' pages or reviews state for all channels
@@ -66,7 +67,7 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "peak"), NAMED, ids=[name for name, _ in NAMED])
+@each(("name", "peak"), NAMED, ids=[name for name, _ in NAMED])
 def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     """Channels x bits x the usual rate, in GB/s."""
     found = cpus.processor_of(name)

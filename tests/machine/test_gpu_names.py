@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.machine import gpus
 from selfhost.machine.gpu_names import (
     PartOfMachineError,
@@ -29,7 +30,7 @@ def named(text: str) -> list[tuple[str, float]]:
 # ------------------------------------------------------------------ every row
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+@each("card", CARDS, ids=lambda card: card.name)
 def test_a_card_is_found_by_its_drivers_name(card: gpus.Card) -> None:
     """In any case, and with each of its sizes; it is that card and no other."""
     for text in (card.name, card.name.lower(), card.label):
@@ -41,7 +42,7 @@ def test_a_card_is_found_by_its_drivers_name(card: gpus.Card) -> None:
             assert found.notes == ()
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+@each("card", CARDS, ids=lambda card: card.name)
 def test_a_name_without_a_size_means_the_usual_or_the_smallest(card: gpus.Card) -> None:
     """And a note names the others, as they can be typed."""
     found = cards_named(card.name)

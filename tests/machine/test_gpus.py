@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import COMMON
 from selfhost.machine import gpus
 
@@ -93,7 +94,7 @@ def test_clocks_are_those_of_the_whole_gpu() -> None:
     assert gpus.cycles_per_second("AMD Radeon RX 7900 XT") is None
 
 
-@pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
+@each("row", TABLE["gpu"], ids=lambda row: row["words"])
 def test_a_gpu_is_found_by_its_own_words(row: dict[str, Any]) -> None:
     """No row hides another, whatever order they stand in. A row without a figure has that of the
     row with fewer of its words, as a workstation's card has the power of the server's.
@@ -113,7 +114,7 @@ def test_a_gpu_is_found_by_its_own_words(row: dict[str, Any]) -> None:
         assert 0.92 < driver["mib"] / (driver["sold_gb"] * 1024) <= 1.0
 
 
-@pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
+@each("row", TABLE["gpu"], ids=lambda row: row["words"])
 def test_a_gpu_is_found_by_its_drivers_name(row: dict[str, Any]) -> None:
     """With each memory that it is sold with it has the bandwidth of that one, and a maker."""
     peaks = {other["memory_gib"]: other["gb_per_s"] for other in row.get("other", ())}
@@ -125,7 +126,7 @@ def test_a_gpu_is_found_by_its_drivers_name(row: dict[str, Any]) -> None:
     assert gpus.vendor_of(row["name"]) in ("nvidia", "amd", "intel") or "apple" in row["words"]
 
 
-@pytest.mark.parametrize("row", TABLE["gpu"], ids=lambda row: row["words"])
+@each("row", TABLE["gpu"], ids=lambda row: row["words"])
 def test_a_row_states_what_it_is_sold_with(row: dict[str, Any]) -> None:
     """A card has its sizes, smallest first; a GPU that shares the machine's RAM has none."""
     sizes = row.get("memory_gib", [])

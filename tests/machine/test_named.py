@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers.each import each
 from selfhost.machine import profiles
 from selfhost.machine.named import (
     ASSUMED_MEMORY_BYTES,
@@ -14,7 +15,7 @@ from selfhost.machine.profiles import UnknownMachineError
 GIB = 2**30
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@each("name", profiles.names())
 def test_every_profile_is_found_by_its_name(name: str) -> None:
     """With spaces for what separates its words, too."""
     found = profile_named(name.upper().replace("-", " "))

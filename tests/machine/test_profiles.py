@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.each import each
 from helpers.paths import SCHEMAS
 from selfhost import check
 from selfhost.cli import main as cli
@@ -41,6 +42,10 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 def schema(name: str) -> Any:
     return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+# `jsonschema.validate` looks through the schema each time
+_MACHINE = jsonschema.Draft202012Validator(schema("machine-1"))
 
 
 # name -> facts as the provider's or maker's own page states them
@@ -146,7 +151,7 @@ def test_disks_of_profiles() -> None:
     assert cloud.assumes("disks")
 
 
-@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
+@each("profile", ALL, ids=lambda profile: profile.name)
 def test_every_profile(profile: Profile) -> None:
     """Each is planning, has a source and a confidence, and says of every fact where it is from or why it is not there."""
     machine = profile.machine
@@ -164,14 +169,14 @@ def test_every_profile(profile: Profile) -> None:
         "accelerators",
     ):
         assert profile.name in machine.sources[fact]
-    jsonschema.validate(machine.to_json(), schema("machine-1"))
+    _MACHINE.validate(machine.to_json())
     assert Machine.from_json(machine.to_json()) == machine
     for card in machine.accelerators or ():
         # a card whose memory's speed nobody knows could not be judged for speed
         assert card.unified or peak_gb_per_s(card.name) is not None, card.name
 
 
-@pytest.mark.parametrize("profile", ALL, ids=lambda profile: profile.name)
+@each("profile", ALL, ids=lambda profile: profile.name)
 def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> None:
     """Disk, processor and speed are judged, with a warning where they rest on what is assumed."""
     verdict = check("gpt2", machine=profile.machine)

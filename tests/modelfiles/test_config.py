@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.ggufs import (
     ROWS,
     make,
@@ -38,7 +39,7 @@ from selfhost.needs.cache import cache_groups, states
 from selfhost.needs.tensors import row_of
 
 
-@pytest.mark.parametrize("name", [name for name, model in measured().items() if "config" in model])
+@each("name", [name for name, model in measured().items() if "config" in model])
 def test_a_published_config_tells_what_the_gguf_file_does(name: str, tmp_path: Path) -> None:
     """Of one model both give the same layers, heads, widths and matrices; but for blocks that no GGUF file of it brings."""
     model = measured()[name]
@@ -85,7 +86,7 @@ _OTHER_TOTAL = {
 }
 
 
-@pytest.mark.parametrize("entry", configs(), ids=lambda entry: str(entry["file"]))
+@each("entry", configs(), ids=lambda entry: str(entry["file"]))
 def test_a_published_config_gives_its_facts(entry: Mapping[str, Any]) -> None:
     """Layers, caches, states and parameters equal what is published of the model, or the spec says why they are unknown."""
     path = CONFIGS / entry["file"]

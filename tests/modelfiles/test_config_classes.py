@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import COMMON, DATA, TRUTH
 from selfhost.catalogue.spec import Architecture
 from selfhost.core.errors import SpecError
@@ -126,7 +127,7 @@ def agree(
     return weighed, remembered
 
 
-@pytest.mark.parametrize("kind", sorted(built()))
+@each("kind", sorted(built()))
 def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> None:
     """The parameters of the published class to the last one, and what each layer keeps of a token."""
     entry = built()[kind]
@@ -135,7 +136,7 @@ def test_weights_and_cache_are_those_of_the_class(kind: str, tmp_path: Path) -> 
     ) == (True, True)
 
 
-@pytest.mark.parametrize("kind", sorted(built()))
+@each("kind", sorted(built()))
 def test_a_key_that_changes_the_class_is_followed_or_named(kind: str, tmp_path: Path) -> None:
     """Each key in turn gets another value, or is left out as older files do: the figures follow, or the spec says what is not known."""
     entry = built()[kind]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload
 from selfhost.catalogue.index import Catalogue
@@ -35,7 +36,7 @@ def file_of(name: str) -> Path:
     return CONFIGS / f"{name.replace('/', '--')}.json"
 
 
-@pytest.mark.parametrize("entry", CLASSES, ids=lambda entry: str(entry["model"] or entry["class"]))
+@each("entry", CLASSES, ids=lambda entry: str(entry["model"] or entry["class"]))
 def test_an_encoder_has_the_parameters_of_its_class(entry: Mapping[str, Any]) -> None:
     """Of the sizes in the file, or of the defaults of the class where the file leaves them out."""
     assert encoders_of(entry["config"], entry["text_width"], ROWS).parameters == entry["encoders"]

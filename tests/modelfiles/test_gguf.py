@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.ggufs import (
     ROWS,
     TYPES,
@@ -74,7 +75,7 @@ def test_a_block_that_predicts_more_takes_what_llamacpp_gives_it(name: str, tmp_
     )
 
 
-@pytest.mark.parametrize("name", measured())
+@each("name", measured())
 def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) -> None:
     """KV cache, recurrent state and compute buffer equal the measurement to the byte, or a buffer known by a closed form lies in its
     range; the tensors of the spec have the measured bytes."""
@@ -117,9 +118,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
     }
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, model in measured().items() if "measured" in model]
-)
+@each("name", [name for name, model in measured().items() if "measured" in model])
 def test_matrices_are_typed_as_llama_quantize_types_them(name: str, tmp_path: Path) -> None:
     """Of every model of a file of its own: how many tensors of that name have that type. Which ones it leaves in 16 bits depends on
     the file it is given."""
@@ -208,7 +207,7 @@ def test_one_expert_of_hunyuan_is_a_dense_feed_forward(tmp_path: Path) -> None:
 WEIGHTS = ("weights", "repacked_weights")
 
 
-@pytest.mark.parametrize("name", measured())
+@each("name", measured())
 def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> None:
     """To the byte what llama.cpp allocated for them, a block that predicts more than one token left out."""
     model = measured()[name]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import COMMON
 from selfhost.catalogue.spec import ROW_FLAGS
 from selfhost.modelfiles.config import read_config
@@ -83,7 +84,7 @@ def test_a_new_model_type_is_data_alone(tmp_path: Path) -> None:
     assert known.unknown["architecture"]
 
 
-@pytest.mark.parametrize("name", sorted(TYPES))
+@each("name", sorted(TYPES))
 def test_a_row_says_what_the_code_knows(name: str) -> None:
     row = ModelType.from_values(TYPES[name])
     assert name == name.lower()

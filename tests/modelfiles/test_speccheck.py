@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
 from selfhost.api import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
@@ -29,7 +30,7 @@ def _write(folder: Path, name: str, text: str = "", needs: str = NEEDS) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+@each("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fault of the file in one run, each with its line, key and what to write instead, as <fault>.txt has it."""
     monkeypatch.chdir(path.parent)
@@ -38,7 +39,7 @@ def test_a_bad_spec_has_exactly_these_problems(path: Path, monkeypatch: pytest.M
     assert check_spec_files([path.name], (), ROWS)[1] == ()
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [path for path in BAD if path.stem not in ("binary", "utf-16")],
     ids=lambda path: path.stem,

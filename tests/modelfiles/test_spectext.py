@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.ggufs import (
     ROWS,
     make,
@@ -21,7 +22,7 @@ from selfhost.needs import counted_parameters, needs_of
 from selfhost.verdict.placement import placements
 
 
-@pytest.mark.parametrize("name", measured())
+@each("name", measured())
 def test_a_spec_made_of_a_gguf_file_reads_back(name: str, tmp_path: Path) -> None:
     """`spec new` writes a valid spec file that says the same, but for the types of the very file's tensors. It states the parameters that
     its architecture has, as `spec check` counts them."""

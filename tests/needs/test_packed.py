@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import CONFIGS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.api import describe, open_catalogue
@@ -394,7 +395,7 @@ def test_a_card_is_known_by_its_name(name: str, capability: str | None) -> None:
 QUALITIES = CATALOGUE.common("quantizations")
 
 
-@pytest.mark.parametrize("name", QUALITIES["quantization"])
+@each("name", QUALITIES["quantization"])
 def test_a_loss_has_its_measurement(name: str) -> None:
     """A figure stands beside its measure, model and source; where there is none a note says what is known, and no word is claimed."""
     entry, found = QUALITIES["quantization"][name], quality_of(name, CATALOGUE)

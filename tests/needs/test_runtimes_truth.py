@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import COMMON, CONFIGS, TRUTH
 from selfhost import Workload, check, needs
 from selfhost.catalogue.index import Catalogue
@@ -303,8 +304,8 @@ def test_whisper_cli_takes_more_for_beams_and_minutes(size: str) -> None:
     assert hour.total_bytes - half.total_bytes == 30 * 5_760_000
 
 
-@pytest.mark.parametrize("audio_seconds", [None, 11, 30, 300, 600, 3600])
-@pytest.mark.parametrize(
+@each("audio_seconds", [None, 11, 30, 300, 600, 3600])
+@each(
     "id",
     [
         spec.id
@@ -542,7 +543,7 @@ def test_ranges_of_mlx_hold_what_others_saw_on_a_mac() -> None:
     assert sum(inside) >= 0.95 * len(inside)
 
 
-@pytest.mark.parametrize(
+@each(
     "seen", [pytest.param(seen, id=f"{seen['model']}-{seen['prompt_tokens']}") for seen in MLX_SEEN]
 )
 def test_mlx_takes_what_others_saw_on_a_mac(seen: dict[str, Any]) -> None:
@@ -855,9 +856,7 @@ def of_a_log(log: dict[str, Any]) -> dict[str, Term]:
     return {name: (term.on_large or term).on_one_of(log["devices"]) for name, term in terms.items()}
 
 
-@pytest.mark.parametrize(
-    "log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]]
-)
+@each("log", [case for case in cases("vllm", "logs") if "weights_gib" in case.values[0]])
 def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     """Within 1 %; of experts in MXFP4, which kernels of some devices pad, 2.5 %; of gpt-oss and others in releases of 2025, 1.5 %."""
     most = (

@@ -85,7 +85,7 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
     (document,) = yaml.safe_load_all(block("kubernetes", about))
     (container,) = document["spec"]["template"]["spec"]["containers"]
     requests, limits = container["resources"]["requests"], container["resources"]["limits"]
-    assert is_within_a_mebibyte(requests["memory"], about.reserve_bytes)
+    assert is_within_a_mebibyte(requests["memory"], about.request_bytes)
     assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
     assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
     cards = {key: value for key, value in limits.items() if "/" in key}
@@ -135,7 +135,7 @@ def test_compose_takes_the_file(case: str) -> None:
     (service,) = document["services"].values()
     resources = service["deploy"]["resources"]
     assert is_within_a_mebibyte(resources["limits"]["memory"], about.limit_bytes)
-    assert is_within_a_mebibyte(resources["reservations"]["memory"], about.reserve_bytes)
+    assert is_within_a_mebibyte(resources["reservations"]["memory"], about.request_bytes)
     assert service["memswap_limit"] == resources["limits"]["memory"]
 
 
@@ -193,7 +193,7 @@ def test_docker_takes_the_line(case: str) -> None:
     assert (image, arguments) == (about.image, list(about.image_arguments))
     assert is_within_a_mebibyte(options["--memory"][0], about.limit_bytes)
     assert options["--memory-swap"] == options["--memory"]
-    assert is_within_a_mebibyte(options["--memory-reservation"][0], about.reserve_bytes)
+    assert is_within_a_mebibyte(options["--memory-reservation"][0], about.request_bytes)
     assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four"))
     assert ("--device" in options) is ("amd" in case)
     assert len(lines) == (2 if about.fetch else 1)
@@ -224,10 +224,22 @@ def test_a_unit_protects_the_request_and_ends_at_the_limit(case: str) -> None:
     settings = dict(
         line.split("=", 1) for line in block("systemd", about).splitlines() if line[:6] == "Memory"
     )
-    assert is_within_a_mebibyte(settings["MemoryMin"], about.request_bytes)
-    assert is_within_a_mebibyte(settings["MemoryLow"], about.reserve_bytes)
+    assert is_within_a_mebibyte(settings["MemoryMin"], about.unreclaimable_bytes)
+    assert is_within_a_mebibyte(settings["MemoryLow"], about.request_bytes)
     assert is_within_a_mebibyte(settings["MemoryMax"], about.limit_bytes)
     assert "0.0.0.0" not in block("systemd", about)
+
+
+def test_units_for_one_machine_get_in_no_others_way() -> None:
+    """Each answers at a port of its own, told as its program takes it, and has a folder of its own: two users that
+    systemd makes cannot share one (systemd.exec, DynamicUser)."""
+    units = block("systemd", sized("cpu"), sized("embedding"), sized("vllm"), sized("ollama"))
+    assert re.findall(r"--port (\d+)", units) == ["8080", "8081", "8000"]
+    assert "Environment=OLLAMA_HOST=127.0.0.1:11434" in units
+    folders = re.findall(r"^StateDirectory=(.+)$", units, re.MULTILINE)
+    homes = re.findall(r"^Environment=HOME=%S/(.+)$", units, re.MULTILINE)
+    assert len(set(folders)) == 4
+    assert folders == homes
 
 
 # ------------------------------------------------------------------ hostile text

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import report_samples as samples
+from selfhost import check
 from selfhost.api import open_catalogue
 from selfhost.catalogue import openness
 from selfhost.catalogue.spec import License
@@ -20,6 +21,7 @@ from selfhost.core.errors import MachineFileError, Problem, SelfhostError, Unkno
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
 from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import (
@@ -383,11 +385,25 @@ def test_a_wide_range_is_called_a_guess() -> None:
     narrow = samples.local()
     assert "--measure" not in plain(check_text.check_document([narrow]))
     wide = narrow.replace(
-        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=20.0), prompt=None, how="a guess")
+        speed=Speed(decode=PaceRange(low=4.0, likely=8.0, high=11.0), prompt=None, how="a guess")
     )
     assert re.search(
-        r"~8\.0 tokens/s.* 3\.0-20, a guess: --measure", plain(check_text.check_document([wide]))
+        r"~8\.0 tokens/s.* 4\.0-11, a guess: --measure", plain(check_text.check_document([wide]))
     )
+
+
+def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
+    """Ends that are more than three times apart are told instead of a figure between them."""
+    speed = Speed(decode=PaceRange(low=0.6, likely=3.8, high=13.0), prompt=None, how="a guess")
+    unsure = samples.local().replace(speed=speed)
+    text = plain(check_text.check_document([unsure]))
+    assert "somewhere between 0.6 and 13 tokens/s; run with --measure" in text
+    assert "0.6-13 tokens/s" in text
+    several = plain(check_text.check_document([unsure, samples.api()]))
+    assert "0.6-13" in several
+    compared = plain(compare_text.compare_document([unsure, samples.api()]))
+    for told in (text, several, compared, repr(unsure), unsure.summary):
+        assert "3.8" not in told, told
 
 
 def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
@@ -746,7 +762,7 @@ def test_columns_stay_aligned_in_a_pipe() -> None:
     """Without a width nothing is cut or wrapped, and a column starts at the same place in every row."""
     lines = plain(check_text.check_document([samples.api()])).splitlines()
     start = next(line.index("41.2 of") for line in lines if line.startswith("  memory "))
-    for row in ("41.2 of 22.9 GiB", "42.5 of 181 GB", "~0.6 tokens/s", "llama-3.3  "):
+    for row in ("41.2 of 22.9 GiB", "42.5 of 181 GB", "0.08-1.6 tokens/s", "llama-3.3  "):
         assert any(line.startswith("  ") and line[start:].startswith(row) for line in lines)
     for finding in samples.api().findings:
         if finding.outcome is Outcome.FAIL:
@@ -922,11 +938,30 @@ def test_a_closed_model_says_so_in_the_first_line_and_nothing_else() -> None:
     """Private: that no API may be used, and not that there is no way, for open models run here."""
     closed = samples.closed()
     first = plain(check_text.check_document([closed])).splitlines()[0]
-    assert first == f"✗ USE AN API  {closed.model.name} is closed: its weights are not published"
+    assert closed.model.availability is not None
+    why = closed.model.availability.why
+    assert first == f"✗ USE AN API  {closed.model.name} is closed: {why}"
     private = closed.replace(
         route=Route.NEITHER, workload=closed.workload.replace(private=True), api_offers=()
     )
     assert plain(check_text.check_document([private])).startswith("✗ NO API ALLOWED")
+
+
+def test_list_tells_what_lies_on_the_gpu_and_what_in_ram() -> None:
+    """Whole on the GPU one figure, in part two, in RAM alone one behind a plus."""
+    machine = load("desktop-rtx3060-12gb").machine
+    names = ("qwen3-8b", "qwen3.6-35b-a3b", "ovis2-8b")
+    rows = {name: check(name, machine=machine) for name in names}
+    shown = plain(list_text.list_document(list(rows.values()), machine, only_running=False))
+    cells = {
+        line.split()[1]: line for line in shown.splitlines() if line.startswith(("✓", "?", "✗"))
+    }
+    assert "GPU +RAM" in shown
+    placements = [row.needs.placement for row in rows.values() if row.needs is not None]
+    assert placements == ["accelerator", "split", "host"]
+    assert re.search(r" \d+\.\d+ GiB ", cells["qwen3-8b"])
+    assert re.search(r" 1\d\.\d \+\d+\.\d+ ", cells["qwen3.6-35b-a3b"])
+    assert re.search(r" \+\d+\.\d+ GiB ", cells["ovis2-8b"])
 
 
 def test_what_a_shell_leaves_is_named() -> None:

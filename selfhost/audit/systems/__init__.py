@@ -26,7 +26,7 @@ from ...core.reading import (
 )
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
-from ._system import Answers, Found, opens
+from ._system import Answers, RecordOrFault, opens
 
 TYPE_CHECKING = False
 
@@ -218,8 +218,8 @@ class Reader:
         """Each machine that all streams together tell of, with the file of its first answer."""
         for reader in self._readers:
             # of a system whose answers no stream held there is nothing
-            for file, found in reader.rest():
-                yield file, _entry(None, found)
+            for file, told in reader.rest():
+                yield file, _entry(None, told)
 
     def _of_lines(self, text: Text, file: str) -> Iterator[Entry]:
         start = text.start(_START)
@@ -228,11 +228,11 @@ class Reader:
             raise Unreadable(_nobodys(self._readers), line=text.line)
         number = text.line
         while (line := text.line_text()) is not None:
-            for found in reader.line(line.rstrip("\r"), file, number):
-                yield _entry(number, found)
+            for told in reader.line(line.rstrip("\r"), file, number):
+                yield _entry(number, told)
             number += 1
-        for found in reader.text_end(file):
-            yield _entry(number, found)
+        for told in reader.text_end(file):
+            yield _entry(number, told)
 
 
 class _Document:
@@ -268,7 +268,7 @@ class _Document:
             claiming = (reader for reader in self._readers if reader.claims(path, part.value))
             self._reader = next(claiming, None)
         if self._reader is not None:
-            yield from self._found(self._reader.part(path, part.value, self._file), part.line)
+            yield from self._entries_of(self._reader.part(path, part.value, self._file), part.line)
         self._keep(path, part.value, part.place)
 
     def end(self) -> Iterator[Entry]:
@@ -285,7 +285,7 @@ class _Document:
             claiming = (reader for reader in self._readers if reader.claims_whole(members))
             reader = next(claiming, None)
         if reader is not None:
-            yield from self._found(reader.whole(members, self._file), self._line)
+            yield from self._entries_of(reader.whole(members, self._file), self._line)
         elif "schema" in members or any(fact in members for fact in FACTS):
             yield Entry(self._line, members, None, self._doubled, self._more_doubled)
         else:
@@ -315,11 +315,11 @@ class _Document:
         if self._reader is not None or len(part.path or ()) > 1:
             raise _doubled(part.doubled[0], part.line)
 
-    def _found(self, machines: Iterable[Found], line: int) -> Iterator[Entry]:
+    def _entries_of(self, machines: Iterable[RecordOrFault], line: int) -> Iterator[Entry]:
         if self._doubled:
             raise _doubled(self._doubled[0], self._line)
-        for found in machines:
-            yield _entry(line, found)
+        for told in machines:
+            yield _entry(line, told)
 
     def _not_read(self) -> str:
         if self._is_named:
@@ -335,11 +335,11 @@ def _doubled(key: str, line: int | None) -> Unreadable:
     return Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one", line=line)
 
 
-def _entry(line: int | None, found: Found) -> Entry:
-    line = found.line or line
-    if found.fault is None:
-        return Entry(line, found.record)
-    return Entry(line, None, Unreadable(found.fault, found.remedy))
+def _entry(line: int | None, told: RecordOrFault) -> Entry:
+    line = told.line or line
+    if told.fault is None:
+        return Entry(line, told.record)
+    return Entry(line, None, Unreadable(told.fault, told.remedy))
 
 
 def _nobodys(all_readers: list[Answers]) -> str:

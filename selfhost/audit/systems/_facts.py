@@ -93,13 +93,49 @@ class Facts:
         sets = with_implied(tuple(names), self.values.get("architecture"))
         self.put("instruction_sets", sorted(sets), source)
 
-    def put_memory(self, total: int | None, source: str) -> None:
+    def put_size(
+        self, fact: str, stated: Any, source: str, unit: int = 1, *, least: int = 1
+    ) -> int | None:
+        """A size of memory, stated in so many bytes, and the bytes. What is stated and is no size
+        leaves the fact unread for that reason: no other statement takes its place.
+        """
+        size = whole(stated, unit, least=least, most=MAX_MEMORY_BYTES)
+        if size is None and stated is not None:
+            self.lacks(fact, _no_size(source, stated), _CORRECT)
+        self.put(fact, size, source)
+        return size
+
+    def put_memory(self, stated: Any, source: str, unit: int = 1) -> None:
         """The machine's memory, which is also its limit where a system of hosts states none."""
-        self.put("memory_total_bytes", total, source)
+        total = self.put_size("memory_total_bytes", stated, source, unit)
+        if total is None and stated is not None:
+            self.lacks("memory_limit_bytes", _no_size(source, stated), _CORRECT)
         self.put("memory_limit_bytes", total, f"{source}: no lower limit is stated")
 
-    def put_available(self, available: int | None, source: str) -> None:
+    def put_budget(self, total: int, stated: Any, source: str, unit: int = 1) -> None:
+        """The limit: the memory less what is kept from jobs; None is nothing."""
+        kept = 0 if stated is None else whole(stated, unit)
+        if kept is None:
+            self.lacks("memory_limit_bytes", _no_size(source, stated), _CORRECT)
+        else:
+            self.put("memory_limit_bytes", max(total - kept, 0), source)
+
+    def put_cores(self, stated: Any, source: str) -> None:
+        """Cores, perhaps a fraction, as the first of several statements has them."""
+        fact = "cpu_cores_usable"
+        if stated is None or fact in self.values or fact in self._lacks:
+            return
+        usable = cores(stated)
+        if usable is None:
+            reason = f"{_key(source)} is {_cited(stated)}, which is no number of cores"
+            self.lacks(fact, reason, _CORRECT)
+        self.put(fact, usable, source)
+
+    def put_available(self, stated: Any, source: str) -> None:
         """What is available now, at most what there is: systems round down to MiB."""
+        available = whole(stated)
+        if available is None and stated is not None:
+            self.lacks("memory_available_bytes", _no_size(source, stated), _CORRECT)
         limits = [self.values.get("memory_limit_bytes"), self.values.get("memory_total_bytes")]
         limit = min((size for size in limits if size is not None), default=None)
         if available is not None and limit is not None:
@@ -139,6 +175,28 @@ class Facts:
             "sources": self.sources,
             "unread": unread,
         }
+
+
+_CORRECT = "correct the value where it is from, or record the machine itself"
+
+
+def _cited(stated: Any) -> str:
+    """A value as messages show it: a text in quotes, a number as it is."""
+    if isinstance(stated, str):
+        text = plain(stated, 40)
+        return f'"{text}"' if text and not is_private(text) else "another text"
+    if isinstance(stated, int | float | bool):
+        return repr(stated)[:40]
+    return "no number"
+
+
+def _no_size(source: str, stated: Any) -> str:
+    return f"{_key(source)} is {_cited(stated)}, which is no size of memory"
+
+
+def _key(source: str) -> str:
+    """Where a value stands, without what it means."""
+    return source.partition(":")[0]
 
 
 # beyond this many no machine has much in common with another

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Opened = tuple[str | Pattern[str], ...]
 
 
-class Found:
+class RecordOrFault:
     """One machine of an answer: the `selfhost.machine/1` object, or the `fault` why there is none.
 
     `remedy` is what to do about the fault, `line` where it begins where that is another than that
@@ -62,11 +62,11 @@ class Answers:
         """Whether a document of these members is one; lists that were opened are None."""
         return False
 
-    def part(self, path: Path, value: Any, file: str) -> Iterable[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterable[RecordOrFault]:
         """What one part of an answer tells."""
         return ()
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterable[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterable[RecordOrFault]:
         """What the other parts of an answer tell, once it has ended."""
         return ()
 
@@ -74,11 +74,11 @@ class Answers:
         """Whether a text that is no JSON and starts so is an answer of this system."""
         return False
 
-    def line(self, text: str, file: str, number: int) -> Iterable[Found]:
+    def line(self, text: str, file: str, number: int) -> Iterable[RecordOrFault]:
         """What one line of such a text tells; `number` counts from 1."""
         return ()
 
-    def text_end(self, file: str) -> Iterable[Found]:
+    def text_end(self, file: str) -> Iterable[RecordOrFault]:
         """What the last lines of such a text tell."""
         return ()
 
@@ -86,7 +86,7 @@ class Answers:
         """Drop what this file told of machines that `rest` would give: it is broken."""
         self.files.discard(file)
 
-    def rest(self) -> Iterable[tuple[str, Found]]:
+    def rest(self) -> Iterable[tuple[str, RecordOrFault]]:
         """Each machine that only all files together tell of, with the file of its first answer."""
         return ()
 

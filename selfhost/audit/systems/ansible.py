@@ -15,7 +15,6 @@ from ._facts import (
     SOME_HOME,
     Facts,
     Volume,
-    cores,
     count,
     entry,
     labels,
@@ -27,7 +26,7 @@ from ._facts import (
     volume_of,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -64,15 +63,15 @@ class AnsibleAnswers(Answers):
             members.get("unreachable") is True or members.get("failed") is True
         )
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path == ("ansible_facts",) and isinstance(value, Mapping):
-            yield Found(_record(value, file))
+            yield RecordOrFault(_record(value, file))
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("unreachable") is True or members.get("failed") is True:
-            yield Found(fault="Ansible did not reach this host, or its setup failed")
+            yield RecordOrFault(fault="Ansible did not reach this host, or its setup failed")
         elif any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")):
-            yield Found(_record(members, file))
+            yield RecordOrFault(_record(members, file))
 
 
 READER = AnsibleAnswers
@@ -117,18 +116,18 @@ def _name(facts: Mapping[str, Any], file: str) -> str | None:
 
 
 def _put_memory(machine: Facts, facts: Mapping[str, Any], container: str | None) -> None:
-    total = memory(facts.get("memtotal_mb"), units.MIB)
+    total = facts.get("memtotal_mb")
     free = memory(entry(facts, "memory_mb", "nocache", "free"), units.MIB)
     source = "ansible_memtotal_mb, MiB rounded down"
     if container is None:
-        machine.put_memory(total, source)
+        machine.put_memory(total, source, units.MIB)
         machine.put_available(
             free,
             "ansible_memory_mb.nocache.free: what is free without the page cache;"
             " ansible_memfree_mb counts the cache as used",
         )
     else:
-        machine.put("memory_total_bytes", total, source)
+        machine.put_size("memory_total_bytes", total, source, units.MIB)
         machine.lacks(
             ("memory_limit_bytes", "memory_available_bytes"),
             f"Ansible ran in a container ({container}), where its facts give the memory of the"
@@ -153,11 +152,8 @@ def _put_processor(machine: Facts, facts: Mapping[str, Any]) -> None:
             packages * each,
             "ansible_processor_count times ansible_processor_cores",
         )
-    machine.put("cpu_cores_usable", cores(facts.get("processor_nproc")), "ansible_processor_nproc")
-    if "cpu_cores_usable" not in machine.values:
-        machine.put(
-            "cpu_cores_usable", cores(facts.get("processor_vcpus")), "ansible_processor_vcpus"
-        )
+    machine.put_cores(facts.get("processor_nproc"), "ansible_processor_nproc")
+    machine.put_cores(facts.get("processor_vcpus"), "ansible_processor_vcpus")
     # number, maker and model of each thread, one after the other; on Arm the number and the model
     words = facts.get("processor")
     if isinstance(words, list) and words:

@@ -27,7 +27,7 @@ from ._facts import (
     put_disks,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -59,13 +59,13 @@ class AwsAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return "InstanceTypes" in members or ("InstanceType" in members and "MemoryInfo" in members)
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path == _TYPE and isinstance(value, Mapping):
-            yield Found(_record(value))
+            yield RecordOrFault(_record(value))
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if "InstanceType" in members:
-            yield Found(_record(members))
+            yield RecordOrFault(_record(members))
 
 
 READER = AwsAnswers
@@ -83,9 +83,12 @@ def _record(kind: Mapping[str, Any]) -> dict[str, Any]:
             chosen.removesuffix("_mac"),
             "aws, SupportedArchitectures; Linux is taken where it names no Mac",
         )
-    sold = memory(entry(kind, "MemoryInfo", "SizeInMiB"), units.MIB)
-    machine.put("memory_total_bytes", sold, "aws, MemoryInfo.SizeInMiB: what is sold")
-    if sold is not None:
+    stated = entry(kind, "MemoryInfo", "SizeInMiB")
+    source = "aws, MemoryInfo.SizeInMiB: what is sold"
+    sold = machine.put_size("memory_total_bytes", stated, source, units.MIB)
+    if sold is None:
+        machine.put_size("memory_limit_bytes", stated, source, units.MIB)
+    else:
         machine.put(
             "memory_limit_bytes",
             sold * KEPT_OF_MEMORY // 1000,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, put_accelerators
-from ._facts import RECORD_IT, Facts, cores, entry, machine_name, memory, plain, whole
-from ._system import Answers, Found
+from ._facts import RECORD_IT, Facts, entry, machine_name, memory, plain, whole
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -36,9 +36,9 @@ class DaskAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return members.get("type") == "Scheduler" and "workers" in members
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path[0] == "workers" and isinstance(value, Mapping):
-            yield Found(_record(value))
+            yield RecordOrFault(_record(value))
 
 
 READER = DaskAnswers
@@ -46,12 +46,13 @@ READER = DaskAnswers
 
 def _record(worker: Mapping[str, Any]) -> dict[str, Any]:
     machine = Facts()
-    machine.put(
-        "memory_limit_bytes",
-        memory(worker.get("memory_limit")),
-        "dask, memory_limit: a budget, of this worker alone",
+    limit = worker.get("memory_limit")
+    if limit == 0:
+        machine.lacks("memory_limit_bytes", "memory_limit is 0, which sets the worker no limit")
+    machine.put_size(
+        "memory_limit_bytes", limit or None, "dask, memory_limit: a budget, of this worker alone"
     )
-    machine.put("cpu_cores_usable", cores(worker.get("nthreads")), "dask, nthreads: a budget")
+    machine.put_cores(worker.get("nthreads"), "dask, nthreads: a budget")
     name = plain(entry(worker, "gpu", "name"), 120)
     if name is not None:
         total = memory(entry(worker, "gpu", "memory-total"))

@@ -15,7 +15,6 @@ from ...machine import gpus
 from ._accelerators import MAX_CARDS, Kind, number_of, put_accelerators
 from ._facts import (
     Facts,
-    cores,
     count,
     entry,
     labels,
@@ -25,7 +24,7 @@ from ._facts import (
     quantity,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -75,7 +74,7 @@ class KubernetesAnswers(Answers):
             or _are_labels(members)
         )
 
-    def part(self, path: Path, value: Any, file: str) -> tuple[Found, ...]:
+    def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
         if path != _ITEM:
             return ()
         if entry(value, "kind") == "ResourceSlice":
@@ -84,7 +83,7 @@ class KubernetesAnswers(Answers):
             self._add_node(value, file)
         return ()
 
-    def whole(self, members: Mapping[str, Any], file: str) -> tuple[Found, ...]:
+    def whole(self, members: Mapping[str, Any], file: str) -> tuple[RecordOrFault, ...]:
         if members.get("kind") == "ResourceSlice":
             self._add_slice(members, file)
         elif _is_node(members):
@@ -99,7 +98,7 @@ class KubernetesAnswers(Answers):
         kept = {node for node, own in self._file_of_slices.items() if own != file}
         self._pools = {key: pool for key, pool in self._pools.items() if key[0] in kept}
 
-    def rest(self) -> Iterator[tuple[str, Found]]:
+    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         devices = self._devices()
         self._nodes.reverse()
         while self._nodes:
@@ -108,7 +107,7 @@ class KubernetesAnswers(Answers):
             if own is not None:
                 machine.unshare()
                 _put_devices(machine, own)
-            yield file, Found(machine.record(name, kept))
+            yield file, RecordOrFault(machine.record(name, kept))
         for name, kinds in devices.items():
             machine = Facts()
             _put_devices(machine, kinds)
@@ -117,7 +116,7 @@ class KubernetesAnswers(Answers):
                 "a ResourceSlice tells of devices, not of their node",
                 "read the nodes too: `kubectl get nodes,resourceslices -o json`",
             )
-            yield self._file_of_slices[name], Found(machine.record(machine_name(name), {}))
+            yield self._file_of_slices[name], RecordOrFault(machine.record(machine_name(name), {}))
 
     def _add_node(self, node: Mapping[str, Any], file: str) -> None:
         all_labels = _labels_of(node)
@@ -195,14 +194,10 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
     capacity = entry(node, "status", "capacity")
     allocatable = entry(node, "status", "allocatable")
     _put_memory(machine, capacity, allocatable)
-    usable = cores(quantity(entry(allocatable, "cpu")))
-    machine.put(
-        "cpu_cores_usable", usable, "node, status.allocatable.cpu: a budget of all pods together"
+    machine.put_cores(
+        _stated(allocatable, "cpu"), "node, status.allocatable.cpu: a budget of all pods together"
     )
-    if usable is None:
-        machine.put(
-            "cpu_cores_usable", cores(quantity(entry(capacity, "cpu"))), "node, status.capacity.cpu"
-        )
+    machine.put_cores(_stated(capacity, "cpu"), "node, status.capacity.cpu")
     _put_features(machine, all_labels, entry(capacity, "cpu"))
     _put_labelled_accelerators(machine, all_labels, capacity)
     machine.lacks(
@@ -226,18 +221,24 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
 
 
 def _put_memory(machine: Facts, capacity: Any, allocatable: Any) -> None:
-    total = memory(quantity(entry(capacity, "memory")))
-    budget = memory(quantity(entry(allocatable, "memory")))
-    machine.put("memory_total_bytes", total, "node, status.capacity.memory")
-    if budget is not None and total is not None:
-        budget = min(budget, total)
-    machine.put(
-        "memory_limit_bytes",
-        budget or total,
-        "node, status.allocatable.memory: a budget, what all pods together may have"
-        if budget
-        else "node, status.capacity.memory: no budget is stated",
-    )
+    stated = _stated(capacity, "memory")
+    total = machine.put_size("memory_total_bytes", stated, "node, status.capacity.memory")
+    budget = _stated(allocatable, "memory")
+    if budget is None:
+        source = "node, status.capacity.memory: no budget is stated"
+        machine.put("memory_limit_bytes", total, source)
+        return
+    source = "node, status.allocatable.memory: a budget, what all pods together may have"
+    limit = machine.put_size("memory_limit_bytes", budget, source, least=0)
+    if limit is not None and total is not None:
+        machine.put("memory_limit_bytes", min(limit, total), source)
+
+
+def _stated(resources: Any, name: str) -> Any:
+    """The quantity of a resource; what is none as it stands there, None where none is stated."""
+    stated = entry(resources, name)
+    size = quantity(stated)
+    return stated if size is None or size < 0 else size
 
 
 _FEATURE = "feature.node.kubernetes.io/cpu-cpuid."

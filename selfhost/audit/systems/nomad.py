@@ -16,7 +16,6 @@ from ._facts import (
     RECORD_IT,
     Facts,
     Volume,
-    cores,
     entry,
     labels,
     machine_name,
@@ -25,7 +24,7 @@ from ._facts import (
     put_disks,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -49,11 +48,11 @@ class NomadAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return "SchedulingEligibility" in members or entry(members, "NodeResources") is not None
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if isinstance(members.get("Attributes"), Mapping):
-            yield Found(_record(members, members["Attributes"]))
+            yield RecordOrFault(_record(members, members["Attributes"]))
         else:
-            yield Found(
+            yield RecordOrFault(
                 fault="is a node of Nomad's list, which leaves its attributes out",
                 remedy="ask for each node: `nomad node status -json ID`",
             )
@@ -67,18 +66,18 @@ def _record(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str,
     machine.put_platform(
         attributes.get("kernel.name"), attributes.get("cpu.arch"), "nomad, kernel.name, cpu.arch"
     )
-    total = memory(attributes.get("memory.totalbytes"))
-    machine.put("memory_total_bytes", total, "nomad, memory.totalbytes")
-    kept = whole(entry(node, "ReservedResources", "Memory", "MemoryMB"), units.MIB) or 0
-    if total is not None:
-        machine.put(
-            "memory_limit_bytes",
-            max(total - kept, 0),
+    stated = attributes.get("memory.totalbytes")
+    total = machine.put_size("memory_total_bytes", stated, "nomad, memory.totalbytes")
+    if total is None:
+        machine.put_size("memory_limit_bytes", stated, "nomad, memory.totalbytes")
+    else:
+        machine.put_budget(
+            total,
+            entry(node, "ReservedResources", "Memory", "MemoryMB"),
             "nomad, memory.totalbytes less ReservedResources: a budget of all allocations",
+            units.MIB,
         )
-    machine.put(
-        "cpu_cores_usable", cores(attributes.get("cpu.numcores")), "nomad, cpu.numcores: threads"
-    )
+    machine.put_cores(attributes.get("cpu.numcores"), "nomad, cpu.numcores: threads")
     machine.put("cpu_model", plain(attributes.get("cpu.modelname")), "nomad, cpu.modelname")
     _put_storage(machine, attributes)
     _put_devices(machine, entry(node, "NodeResources", "Devices"))

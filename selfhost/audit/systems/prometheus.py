@@ -21,7 +21,6 @@ from ._facts import (
     entry,
     labels,
     machine_name,
-    memory,
     of_classes,
     plain,
     put_disks,
@@ -29,7 +28,7 @@ from ._facts import (
     volume_of,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -72,7 +71,8 @@ class _Host:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.sizes: dict[str, int] = {}
+        # as the samples have them
+        self.sizes: dict[str, Any] = {}
         self.threads: int | None = None
         self.cpus: set[str] = set()
         self.cores: set[tuple[str, str]] = set()
@@ -124,7 +124,7 @@ class PrometheusAnswers(Answers):
         is_answer = "data" in members and members.get("status") == "success"
         return is_answer or "errorType" in members or any(map(_QUERY.fullmatch, members))
 
-    def part(self, path: Path, value: Any, file: str) -> tuple[Found, ...]:
+    def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
         series = entry(value, "metric")
         if path[-3:] == _RESULT and isinstance(series, Mapping):
             sample = value.get("value")
@@ -138,19 +138,21 @@ class PrometheusAnswers(Answers):
                     self._add(file, instance, series, sample[1], query, sample[0])
         return ()
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if "errorType" in members:
-            yield Found(fault="is an error of Prometheus, not an answer", remedy=self.command)
+            yield RecordOrFault(
+                fault="is an error of Prometheus, not an answer", remedy=self.command
+            )
 
     def claims_text(self, start: str) -> bool:
         return re.match(r"(?:# (?:HELP|TYPE) |node_|DCGM_)", start.lstrip()) is not None
 
-    def line(self, text: str, file: str, number: int) -> tuple[Found, ...]:
+    def line(self, text: str, file: str, number: int) -> tuple[RecordOrFault, ...]:
         if text.startswith("#") or not text.strip():
             return ()
         match = _SAMPLE.fullmatch(text.strip()[:100_000])
         if match is None:
-            return (Found(fault="is no line of Prometheus' text format"),)
+            return (RecordOrFault(fault="is no line of Prometheus' text format"),)
         series = {
             key: re.sub(r'\\[n"\\]', lambda escape: _ESCAPES[escape[0]], value)
             for key, value in _LABEL.findall(match[2] or "")
@@ -158,17 +160,17 @@ class PrometheusAnswers(Answers):
         self._add(file, "", {**series, "__name__": match[1]}, match[3], "", None)
         return ()
 
-    def text_end(self, file: str) -> Iterator[Found]:
+    def text_end(self, file: str) -> Iterator[RecordOrFault]:
         # an exporter's text is of one machine, that of its file
         for instance in [key for key in self._hosts if key == f"{file}\n"]:
             host = self._hosts.pop(instance)
-            yield Found(_record(host, _name(host, "")))
+            yield RecordOrFault(_record(host, _name(host, "")))
 
     def forget(self, file: str) -> None:
         super().forget(file)
         self._hosts = {key: host for key, host in self._hosts.items() if host.file != file}
 
-    def rest(self) -> Iterator[tuple[str, Found]]:
+    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         hosts, self._hosts = self._hosts, {}
         _join_cards(hosts)
         names: dict[str, int] = {}
@@ -177,7 +179,7 @@ class PrometheusAnswers(Answers):
             if name is not None:
                 names[name] = names.get(name, 0) + 1
                 name = name if names[name] == 1 else f"{name}#{names[name]}"
-            yield host.file, Found(_record(host, name))
+            yield host.file, RecordOrFault(_record(host, name))
 
     def _add(
         self, file: str, instance: str, series: Mapping[str, Any], value: Any, query: str, at: Any
@@ -201,9 +203,7 @@ READER = PrometheusAnswers
 def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
     """Keep what one sample tells."""
     if metric in _SIZES:
-        size = whole(value)
-        if size is not None:
-            host.sizes[_SIZES[metric]] = size
+        host.sizes[_SIZES[metric]] = value
         host.labels = host.labels or labels("prometheus", of_classes(series))
     elif metric in _CARD_SIZES:
         _take_card(host, _CARD_SIZES[metric], series, value)
@@ -280,9 +280,9 @@ def _name(host: _Host, instance: str) -> str | None:
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
     machine = Facts()
     machine.put_platform(host.uname.get("sysname"), host.uname.get("machine"), "node_uname_info")
-    machine.put_memory(memory(host.sizes.get("total")), "node_memory_MemTotal_bytes")
+    machine.put_memory(host.sizes.get("total"), "node_memory_MemTotal_bytes")
     machine.put_available(host.sizes.get("available"), "node_memory_MemAvailable_bytes")
-    machine.put("swap_free_bytes", host.sizes.get("swap_free"), "node_memory_SwapFree_bytes")
+    machine.put("swap_free_bytes", whole(host.sizes.get("swap_free")), "node_memory_SwapFree_bytes")
     _put_processor(machine, host)
     volumes = [
         volume

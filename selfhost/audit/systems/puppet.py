@@ -12,19 +12,17 @@ from ._facts import (
     RECORD_IT,
     SOME_HOME,
     Facts,
-    cores,
     count,
     entry,
     labels,
     machine_name,
-    memory,
     plain,
     put_disks,
     usable_volume,
     volume_of,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -49,12 +47,12 @@ class PuppetAnswers(Answers):
             return True
         return "facterversion" in members or entry(members, "memory", "system") is not None
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         of_database = members.get("facts")
         if isinstance(of_database, Mapping):
-            yield Found(_record(of_database, members.get("certname")))
+            yield RecordOrFault(_record(of_database, members.get("certname")))
         else:
-            yield Found(_record(members, None))
+            yield RecordOrFault(_record(members, None))
 
 
 READER = PuppetAnswers
@@ -68,9 +66,9 @@ def _record(facts: Mapping[str, Any], certificate: Any) -> dict[str, Any]:
     container = facts.get("virtual")
     is_container = isinstance(container, str) and container in _CONTAINERS
     system = entry(facts, "memory", "system")
-    total, free = memory(entry(system, "total_bytes")), memory(entry(system, "available_bytes"))
+    total, free = entry(system, "total_bytes"), entry(system, "available_bytes")
     if is_container:
-        machine.put("memory_total_bytes", total, "facter, memory.system.total_bytes")
+        machine.put_size("memory_total_bytes", total, "facter, memory.system.total_bytes")
         machine.lacks(
             ("memory_limit_bytes", "memory_available_bytes"),
             f"facter ran in a container ({plain(container, 60)}), where it gives the memory of the"
@@ -112,7 +110,7 @@ def _put_processor(machine: Facts, processors: Any) -> None:
             packages * each,
             "facter, processors.physicalcount times processors.cores",
         )
-    machine.put("cpu_cores_usable", cores(entry(processors, "count")), "facter, processors.count")
+    machine.put_cores(entry(processors, "count"), "facter, processors.count")
     models = entry(processors, "models")
     if isinstance(models, list) and models:
         machine.put("cpu_model", plain(models[0]), "facter, processors.models")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, by_word, number_of, put_accelerators
-from ._facts import RECORD_IT, Facts, cores, entry, labels, machine_name, memory, of_classes, plain
-from ._system import Answers, Found
+from ._facts import RECORD_IT, Facts, entry, labels, machine_name, of_classes, plain
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -32,11 +32,13 @@ class RayAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return _identity(members) is not None and _resources(members) is not None
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("Alive") is False or members.get("state") == "DEAD":
-            yield Found(fault="is a node that Ray calls dead", remedy="leave dead nodes out")
+            yield RecordOrFault(
+                fault="is a node that Ray calls dead", remedy="leave dead nodes out"
+            )
         elif (resources := _resources(members)) is not None:
-            yield Found(_record(members, resources))
+            yield RecordOrFault(_record(members, resources))
 
 
 READER = RayAnswers
@@ -53,15 +55,14 @@ def _resources(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _record(node: Mapping[str, Any], resources: Mapping[str, Any]) -> dict[str, Any]:
     machine = Facts()
-    machine.put(
+    machine.put_size(
         "memory_limit_bytes",
-        memory(resources.get("memory")),
+        resources.get("memory"),
         "ray, Resources.memory: a budget, what Ray keeps for tasks of all that was available when"
         " it started",
+        least=0,
     )
-    machine.put(
-        "cpu_cores_usable", cores(resources.get("CPU")), "ray, Resources.CPU: a budget, perhaps set"
-    )
+    machine.put_cores(resources.get("CPU"), "ray, Resources.CPU: a budget, perhaps set")
     number = number_of(resources.get("GPU"))
     words = [key[len(_TYPE) :] for key in resources if key.startswith(_TYPE)]
     kinds = [by_word(words[0][:60], number)] if words else [Kind(vendor="unknown", name="GPU")]

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 
 from ...core import units
 from ._accelerators import Kind, put_accelerators
-from ._facts import Facts, cores, labels, machine_name, memory, plain
-from ._system import Answers, Found
+from ._facts import Facts, labels, machine_name, plain
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -41,16 +41,16 @@ class SaltAnswers(Answers):
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return _are_grains(members)
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if _are_grains(value):
-            yield Found(_record(value, path[0]))
+            yield RecordOrFault(_record(value, path[0]))
         elif len(path) == 1:
             minion = plain(path[0], 60)
-            yield Found(fault=f"holds no grains of {minion}: it did not answer")
+            yield RecordOrFault(fault=f"holds no grains of {minion}: it did not answer")
 
-    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[Found]:
+    def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if _are_grains(members):
-            yield Found(_record(members, None))
+            yield RecordOrFault(_record(members, None))
 
 
 READER = SaltAnswers
@@ -63,12 +63,12 @@ def _are_grains(value: Any) -> bool:
 def _record(grains: Mapping[str, Any], minion: str | None) -> dict[str, Any]:
     machine = Facts()
     machine.put_platform(grains.get("kernel"), grains.get("cpuarch"), "salt, kernel and cpuarch")
-    total = memory(grains.get("mem_total"), units.MIB)
+    total = grains.get("mem_total")
     virtual, kind = plain(grains.get("virtual"), 60), plain(grains.get("virtual_subtype"), 60)
     is_container = virtual in _CONTAINERS or (kind or "").lower() in _CONTAINERS
     source = "salt, mem_total, MiB rounded down"
     if is_container:
-        machine.put("memory_total_bytes", total, source)
+        machine.put_size("memory_total_bytes", total, source, units.MIB)
         machine.lacks(
             "memory_limit_bytes",
             f"Salt ran in a container ({virtual}), where mem_total is the memory of the host and"
@@ -76,11 +76,11 @@ def _record(grains: Mapping[str, Any], minion: str | None) -> dict[str, Any]:
             _REMEDY,
         )
     else:
-        machine.put_memory(total, source)
+        machine.put_memory(total, source, units.MIB)
     if virtual is not None:
         others = "host" if virtual == "physical" else "vm"
         machine.put("scope", "container" if is_container else others, "salt, virtual")
-    machine.put("cpu_cores_usable", cores(grains.get("num_cpus")), "salt, num_cpus: its threads")
+    machine.put_cores(grains.get("num_cpus"), "salt, num_cpus: its threads")
     machine.put("cpu_model", plain(grains.get("cpu_model")), "salt, cpu_model")
     flags = grains.get("cpu_flags")
     if isinstance(flags, list) and flags:

@@ -14,16 +14,14 @@ from ...core import units
 from ._accelerators import by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
-    cores,
     count,
     entry,
     labels,
     machine_name,
-    memory,
     plain,
     whole,
 )
-from ._system import Answers, Found
+from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
 
@@ -77,9 +75,9 @@ class SlurmAnswers(Answers):
             or entry(members, "meta", "slurm") is not None
         )
 
-    def part(self, path: Path, value: Any, file: str) -> Iterator[Found]:
+    def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
         if path == _NODE and isinstance(value, Mapping):
-            yield Found(_record(value))
+            yield RecordOrFault(_record(value))
         elif path == _GROUP:
             self._add_group(value, file)
 
@@ -88,15 +86,15 @@ class SlurmAnswers(Answers):
         self._fields = {}
         self._groups = {name: group for name, group in self._groups.items() if group[0] != file}
 
-    def rest(self) -> Iterator[tuple[str, Found]]:
+    def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         for file, node in self._groups.values():
-            yield file, Found(_record(node))
+            yield file, RecordOrFault(_record(node))
         self._groups = {}
 
     def claims_text(self, start: str) -> bool:
         return start.lstrip().startswith("NodeName=")
 
-    def line(self, text: str, file: str, number: int) -> Iterator[Found]:
+    def line(self, text: str, file: str, number: int) -> Iterator[RecordOrFault]:
         """Lines of one node follow each other; with `-o` there is one."""
         if text.lstrip().startswith("NodeName=") or not text.strip():
             yield from self.text_end(file)
@@ -107,12 +105,12 @@ class SlurmAnswers(Answers):
             if match[1] in _KEYS:
                 self._fields[_KEYS[match[1]]] = text[match.end() : end].strip()
 
-    def text_end(self, file: str) -> Iterator[Found]:
+    def text_end(self, file: str) -> Iterator[RecordOrFault]:
         fields, self._fields = self._fields, {}
         if "name" in fields:
-            yield Found(_record(fields), line=self._line)
+            yield RecordOrFault(_record(fields), line=self._line)
         elif fields:
-            yield Found(fault="has fields of a node without its NodeName")
+            yield RecordOrFault(fault="has fields of a node without its NodeName")
 
     def _add_group(self, group: Any, file: str) -> None:
         """Nodes of a group are alike where least and most are the same; else the least counts. A
@@ -166,8 +164,8 @@ def _record(node: Mapping[str, Any]) -> dict[str, Any]:
             sockets * each,
             "slurm, sockets times cores, which are one socket's",
         )
-    usable = _number(node.get("effective_cpus")) or _number(node.get("cpus"))
-    machine.put("cpu_cores_usable", cores(usable), "slurm, cpus: as configured")
+    machine.put_cores(_number(node.get("effective_cpus")), "slurm, effective_cpus: as configured")
+    machine.put_cores(_number(node.get("cpus")), "slurm, cpus: as configured")
     _put_gres(machine, node.get("gres"))
     machine.lacks(
         "instruction_sets",
@@ -195,14 +193,18 @@ def _record(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put_memory(machine: Facts, node: Mapping[str, Any]) -> None:
-    total = memory(_number(node.get("real_memory")), units.MIB)
-    kept = whole(_number(node.get("specialized_memory")), units.MIB) or 0
-    machine.put("memory_total_bytes", total, "slurm, real_memory, MiB: as the site configured it")
+    stated = _number(node.get("real_memory"))
+    source = "slurm, real_memory, MiB: as the site configured it"
+    total = machine.put_size("memory_total_bytes", stated, source, units.MIB)
     if total is None:
+        machine.put_size("memory_limit_bytes", stated, source, units.MIB)
         return
-    budget = max(total - kept, 0)
+    kept = _number(node.get("specialized_memory"))
     less = " less specialized_memory" if kept else ""
-    machine.put("memory_limit_bytes", budget, f"slurm, real_memory{less}: a budget of all jobs")
+    machine.put_budget(total, kept, f"slurm, real_memory{less}: a budget of all jobs", units.MIB)
+    budget = machine.values.get("memory_limit_bytes")
+    if budget is None:
+        return
     allocated = whole(_number(node.get("alloc_memory")), units.MIB)
     running = whole(_number(node.get("alloc_cpus")))
     if allocated is None:

@@ -2,23 +2,24 @@
 Only `--measure` asks for it.
 
 Each thread runs over its own part of a buffer with the C library's memchr, a vectorised read that
-lets other threads run. The figure is the ninth decile over windows of 20 ms in which all threads
-ran. With glibc it is that of a C probe within 20 % (measured: 1.0 to 1.2 times a sum over the same
-memory, gcc -O3, two x86-64 virtual machines).
+lets other threads run. The figure is that of the chunks that all threads read at once (`traces`).
+With glibc it is that of a C probe within 20 % on AMD's Zen 4 and 5 (1.0 to 1.2 times a sum over the
+same memory, gcc -O3), and 0.7 of it on Granite Rapids. There llama.cpp got what memchr tells, so a
+reader that keeps more loads in flight, as memcmp does, would tell too much.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from ...core import units
 from ...core.records import Record, Unread
-from ..record import MAX_MEMORY_BYTES, Machine
+from ..record import AT_LEAST, MAX_MEMORY_BYTES, Machine
 from .host import NATIVE, Host
 from .procfs import parse_list
+from .traces import Trace, best_of_one, rate
 
 TYPE_CHECKING = False
 
@@ -35,9 +36,10 @@ LEAST_BYTES, GOOD_BYTES, MOST_BYTES = 128 * units.MIB, 256 * units.MIB, 4 * unit
 LEAST_CACHES, GOOD_CACHES = 4, 8
 # what a measurement may take of the memory that is free
 SHARE_OF_AVAILABLE = 8
-CHUNK_BYTES = 4 * units.MIB
-WINDOW_SECONDS = 0.02
-ALONE_SECONDS, READ_SECONDS, COPY_SECONDS = 0.08, 0.18, 0.1
+CHUNK_BYTES = units.MIB
+# what every core's own caches hold
+NEAR_BYTES = 512 * units.KIB
+ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
 DEADLINE_SECONDS = 10.0
 # /proc/pressure/cpu, "some avg10", in percent: 1 to 3 on a quiet machine, 8 to 98 on a busy one
 # (measured)
@@ -48,27 +50,18 @@ MOST_OTHERS = 0.25
 # of its processor, what an undisturbed thread gets
 LEAST_CPU_SHARE = 0.95
 # between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
-# seconds (measured, Zen 4, 2 vCPUs)
-MOST_CHANGE = 1.2
-# memchr without vector instructions (musl) is slower than memory: a copy then moves more
-COPY_WINS = 1.25
+# seconds (measured, Zen 4, 2 vCPUs). The pace allows for 0.75 to 1.3 times a figure, so the middle
+# of two that are farther apart than that stands for neither
+MOST_CHANGE, CHANGE_TOLD = 1.2, 1.7
+# memchr without vector instructions (musl) is slower than memory: a copy then moves more, and what
+# lies in the core's own caches is searched no faster
+COPY_WINS, NEAR_WINS = 1.25, 1.5
 AGAIN = "run it again when the machine is idle"
-
-
-class Trace(Record):
-    """What one thread did: when it began, when each chunk was done (seconds), bytes to a chunk,
-    its share of a processor.
-    """
-
-    began: float
-    done: tuple[float, ...]
-    chunk_bytes: int
-    cpu_share: float
 
 
 class Measured(Record):
     """Bytes read per second by `threads` together and by one alone. With `confidence` "low" the
-    notes say what disturbed it.
+    notes say what disturbed it; `is_least`: more may be there.
     """
 
     bytes_per_second: int
@@ -77,6 +70,7 @@ class Measured(Record):
     buffer_bytes: int
     confidence: str
     notes: tuple[str, ...] = ()
+    is_least: bool = False
 
     @property
     def source(self) -> str:
@@ -86,12 +80,15 @@ class Measured(Record):
             f"measured: {threads} reading {units.binary(self.buffer_bytes)}, {self.confidence}"
             " confidence"
         )
-        return "; ".join((text, *self.notes))
+        return "; ".join((text, *self.notes, *((AT_LEAST,) if self.is_least else ())))
 
 
 class Plan(Record):
     """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the
     buffer of all; what is doubtful already.
+
+    `busy`: what other programs do meanwhile. `is_all`: the threads are on all CPUs that there are,
+    so that while they run nothing else does.
     """
 
     threads: int
@@ -99,13 +96,16 @@ class Plan(Record):
     buffer_bytes: int
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
+    is_all: bool = False
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:
     """`machine`, which must be this computer, with its bandwidth measured; takes under a second on
     a quiet machine.
 
-    A figure of low confidence is not taken: it stands in the reason why the fact is unread.
+    A figure of a busy machine is the least that it has. One of low confidence for another reason is
+    not taken: it stands in the reason why the fact is unread.
     """
     return apply(machine, measure(machine, host))
 
@@ -114,7 +114,7 @@ def apply(machine: Machine, result: Measured | Unread) -> Machine:
     """`machine` with the result in it: the figure and its source, or why there is none."""
     others = tuple(entry for entry in machine.unread if entry.fact != FACT)
     sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
-    if isinstance(result, Measured) and result.confidence == "high":
+    if isinstance(result, Measured) and (result.confidence == "high" or result.is_least):
         figure, sources[FACT] = result.bytes_per_second, result.source
         return machine.replace(
             memory_bandwidth_bytes_per_second=figure, sources=sources, unread=others
@@ -134,9 +134,9 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
     """The read bandwidth of this computer, which `machine` describes (cores and free memory are
     taken from it).
 
-    Low confidence where the machine was busy, a thread did not have a processor to itself, or the
-    buffer is small next to the cache. Unread where a measurement could only mislead: less than one
-    CPU, too little free memory, a recorded tree.
+    Low confidence where other programs may have had a part of the memory meanwhile, the threads
+    never ran at once, or the buffer is small next to the cache. Unread where a measurement could
+    only mislead: less than one CPU, too little free memory, a recorded tree.
     """
     host = host or Host()
     plan = plan_for(machine, host)
@@ -144,7 +144,7 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
         return plan
     before = _processors(host)
     try:
-        alone, reads, copy = _run(plan)
+        alone, reads, copy, near = _run(plan)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         return _unread(
             "the measurement failed:"
@@ -153,9 +153,9 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
     others = used_by_others(before, _processors(host))
     if others is not None and others > MOST_OTHERS:
         plan = plan.replace(
-            doubts=(*plan.doubts, f"other programs used {others:.0%} of the processors meanwhile")
+            busy=(*plan.busy, f"other programs used {others:.0%} of the processors meanwhile")
         )
-    return judged(plan, alone, reads, copy)
+    return judged(plan, alone, reads, copy, near)
 
 
 def plan_for(machine: Machine, host: Host) -> Plan | Unread:
@@ -193,21 +193,18 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         threads=threads,
         cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
         buffer_bytes=size,
-        doubts=_doubts(host, size, cache, usable),
+        doubts=_doubts(size, cache),
         notes=_notes(host, threads, cores, cache),
+        busy=() if (busy := _busy(host, usable)) is None else (busy,),
+        is_all=threads == usable == len(host.affinity() or ()) == os.cpu_count(),
     )
 
 
-def _doubts(host: Host, size: int, cache: int | None, usable: float) -> tuple[str, ...]:
+def _doubts(size: int, cache: int | None) -> tuple[str, ...]:
     """What makes the figure one of low confidence, known before it is measured."""
-    doubts = []
     if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
-        doubts.append(
-            f"{units.binary(size)} is small next to the caches: more free memory is needed"
-        )
-    if (busy := _busy(host, usable)) is not None:
-        doubts.append(busy)
-    return tuple(doubts)
+        return (f"{units.binary(size)} is small next to the caches: more free memory is needed",)
+    return ()
 
 
 def _notes(host: Host, threads: int, cores: int, cache: int | None) -> tuple[str, ...]:
@@ -222,37 +219,32 @@ def _notes(host: Host, threads: int, cores: int, cache: int | None) -> tuple[str
 
 
 def judged(
-    plan: Plan, alone: Trace, reads: Sequence[Sequence[Trace]], copy: Sequence[Trace]
+    plan: Plan,
+    alone: Trace,
+    reads: Sequence[Sequence[Trace]],
+    copy: Sequence[Trace],
+    near: Trace | None = None,
 ) -> Measured | Unread:
     """The figure that the traces support. `reads` are attempts of all threads; the one
-    disturbed least counts.
+    disturbed least counts. `near`: one thread on what its core's caches hold.
     """
-    best: tuple[int, float, tuple[str, ...]] | None = None
     single = rate([alone])
-    undisturbed = []
-    for attempt in reads:
-        together = rate(attempt)
-        if together is None:
-            continue
-        doubts = (*plan.doubts, *_disturbances(attempt, together, single))
-        if len(doubts) == len(plan.doubts):
-            undisturbed.append(together)
-        if best is None or (-len(doubts), together) > (-best[0], best[1]):
-            best = len(doubts), together, doubts
-    if best is None or single is None:
-        return _unread(
-            "the threads did not run at the same time, so the result cannot be used", AGAIN
-        )
-    _, figure, doubts_left = best
+    attempts = [
+        (_disturbances(plan, attempt, together, single), together)
+        for attempt in reads
+        if (together := rate(attempt)) is not None
+    ]
+    if single is None or not attempts:
+        return _of_one(plan, single, reads)
+    busy, figure = min(attempts, key=lambda attempt: (len(attempt[0]), -attempt[1]))
+    undisturbed = [together for disturbances, together in attempts if not disturbances]
+    doubts, is_least = (*plan.doubts, *busy), bool(busy)
     if undisturbed and max(undisturbed) > MOST_CHANGE * min(undisturbed):
-        low, high = (units.decimal(int(value)) for value in (min(undisturbed), max(undisturbed)))
-        doubts_left = (
-            *doubts_left,
-            f"it changes, {low}/s and {high}/s within a second: others may share this memory",
-        )
-    notes = (*doubts_left, *plan.notes)
+        figure, is_least = _changing(undisturbed)
+        doubts = (*doubts, _change_words(undisturbed))
+    notes = (*doubts, *plan.notes)
     moved = rate(copy)
-    if moved is not None and moved > COPY_WINS * figure:
+    if moved is not None and moved > COPY_WINS * figure and _searches_slowly(near, single):
         single, figure, notes = (
             single * moved / figure,
             moved,
@@ -265,50 +257,65 @@ def judged(
         single_thread_bytes_per_second=int(single),
         threads=plan.threads,
         buffer_bytes=plan.buffer_bytes,
-        confidence="low" if doubts_left else "high",
+        confidence="low" if plan.doubts or is_least else "high",
         notes=notes,
+        is_least=is_least and not plan.doubts,
     )
 
 
-def _disturbances(attempt: Sequence[Trace], together: float, single: float | None) -> list[str]:
-    """What speaks against the rate of one attempt. `single` is that of one thread alone."""
-    doubts = []
+def _changing(figures: Sequence[float]) -> tuple[float, bool]:
+    """What stands for figures that differ, and whether more may be there: their middle, or the
+    least of them where they are too far apart.
+    """
+    low, high = min(figures), max(figures)
+    return ((low * high) ** 0.5, False) if high <= CHANGE_TOLD * low else (low, True)
+
+
+def _change_words(figures: Sequence[float]) -> str:
+    low, high = (units.decimal(int(value)) for value in (min(figures), max(figures)))
+    return f"it changes, {low}/s and {high}/s within a second: others may share this memory"
+
+
+def _searches_slowly(near: Trace | None, single: float) -> bool:
+    """The search, not the memory, decided what it took."""
+    in_caches = None if near is None else rate([near])
+    return in_caches is None or in_caches < NEAR_WINS * single
+
+
+def _of_one(
+    plan: Plan, single: float | None, reads: Sequence[Sequence[Trace]]
+) -> Measured | Unread:
+    """Of threads that never ran at once: what one of them read, and all have."""
+    one = max((best_of_one(attempt) or 0 for attempt in reads), default=0)
+    figure = max(one, single or 0)
+    if not 0 < figure < MAX_MEMORY_BYTES:
+        return _unread(
+            "the threads did not run at the same time, so the result cannot be used", AGAIN
+        )
+    return Measured(
+        bytes_per_second=int(figure),
+        single_thread_bytes_per_second=int(figure),
+        threads=1,
+        buffer_bytes=plan.buffer_bytes,
+        confidence="low",
+        notes=(*plan.doubts, *plan.busy, "the threads never ran at the same time", *plan.notes),
+        is_least=not plan.doubts,
+    )
+
+
+def _disturbances(
+    plan: Plan, attempt: Sequence[Trace], together: float, single: float | None
+) -> tuple[str, ...]:
+    """What speaks against the rate of one attempt: others that may have had a part of the memory
+    while all threads ran. `single` is the rate of one thread alone.
+    """
+    doubts = [*plan.busy] if not plan.is_all else []
     share = min(trace.cpu_share for trace in attempt)
-    if share < LEAST_CPU_SHARE:
+    if share < LEAST_CPU_SHARE and not plan.is_all:
         doubts.append(f"a thread had only {share:.0%} of a processor to itself")
     if single is not None and together < 0.9 * single:
         doubts.append(f"{len(attempt)} threads together read less than one alone")
-    return doubts
-
-
-def rate(traces: Sequence[Trace], window_seconds: float = WINDOW_SECONDS) -> float | None:
-    """Bytes per second of all threads together, the ninth decile over windows; None where they
-    ran together for less than half the time.
-    """
-    if not traces or not all(trace.done for trace in traces):
-        return None
-    start, end = max(trace.began for trace in traces), min(trace.done[-1] for trace in traces)
-    whole = max(trace.done[-1] for trace in traces) - min(trace.began for trace in traces)
-    if end - start < max(window_seconds, whole / 2):
-        return None
-    steps = int((end - start - window_seconds) / (window_seconds / 4)) + 1
-    begins = [start + step * window_seconds / 4 for step in range(steps)]
-    window_rates = sorted(
-        sum(_done_by(trace, begin + window_seconds) - _done_by(trace, begin) for trace in traces)
-        / window_seconds
-        for begin in begins
-    )
-    return window_rates[len(window_rates) * 9 // 10]
-
-
-def _done_by(trace: Trace, moment: float) -> float:
-    """Bytes a thread had done by then, as if each chunk went evenly."""
-    at = bisect_right(trace.done, moment)
-    if at == len(trace.done):
-        return at * trace.chunk_bytes
-    before = trace.done[at - 1] if at else trace.began
-    passed = (moment - before) / (trace.done[at] - before) if moment > before else 0.0
-    return (at + passed) * trace.chunk_bytes
+    return tuple(doubts)
 
 
 # ------------------------------------------------------------------ what disturbs it
@@ -469,20 +476,27 @@ def _unread(reason: str, remedy: str | None = None) -> Unread:
 # ------------------------------------------------------------------ the threads
 
 
-def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace]]:
-    """One thread alone, two attempts of all together with a copy between them."""
+def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace]:
+    """One thread alone, two attempts of all together with a copy between them, and the one thread
+    on what its core's caches hold.
+    """
     search, copy = _tools()
+
+    def near(address: int, size: int, step: int) -> int:
+        return (search or copy)(address, min(size, NEAR_BYTES), 0)
+
     phases = (
+        (near, NEAR_SECONDS, True),
         (search or copy, ALONE_SECONDS, True),
         (search or copy, READ_SECONDS, False),
         (copy, COPY_SECONDS, False),
         (search or copy, READ_SECONDS, False),
     )
     traces_of = _traces(plan, phases)
-    if any(len(traces) < len(phases) - 1 for traces in traces_of):
+    if any(len(traces) < len(phases) - 2 for traces in traces_of):
         raise RuntimeError("a thread did not finish")
     first, copies, second = zip(*(traces[-3:] for traces in traces_of), strict=True)
-    return traces_of[0][0], [list(first), list(second)], list(copies)
+    return traces_of[0][1], [list(first), list(second)], list(copies), traces_of[0][0]
 
 
 def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[list[Trace]]:
@@ -578,7 +592,7 @@ def _tools() -> tuple[_Pass | None, _Pass]:
 
     def copy(address: int, size: int, step: int) -> int:
         half = size // 2
-        chunk = min(CHUNK_BYTES // 2, half)
+        chunk = min(CHUNK_BYTES, half)
         at = step % max(1, half // chunk) * chunk
         ctypes.memmove(address + at, address + half + at, chunk)
         # read once, written once

@@ -228,7 +228,7 @@ def read_emulation(host: Host, facts: Found) -> None:
     if own is None:
         return
     word = normal_architecture(host.read_text(KERNELS_WORD) or "")
-    if _family(word) is not None:
+    if _family(word) is not None and word.isprintable() and len(word) <= MAX_WORD:
         if _family(word) != own:
             facts.put(EMULATED, word, KERNELS_WORD)
         return

@@ -10,11 +10,11 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
 from ...core.reading import Unreadable, descriptor_of
-from ...core.records import Record, Unread
+from ...core.records import Record, Unread, pattern
 from ..record import (
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -58,15 +58,15 @@ COMMON_NAMES = (
     "codespace", "vscode", "jovyan", "nobody", "guest",
 )  # fmt: skip
 # whose folder it is: the next name after these
-PEOPLES = re.compile(
+PEOPLES = pattern(
     r"((?:/home|/Users|/run/media|/media|\\Users)[/\\])((?:[^/\\\s:;,]+"
     r" )*[^/\\\s:;,]+(?=[/\\])|[^/\\\s:;,]+)"
 )
 # the server of a share, as Windows names it and as it may be mounted; no address of the web
-SERVER = re.compile(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
+SERVER = pattern(r"(?<![\w:/\\])(//|\\\\)\w[\w.-]*(?=[/\\]|$)")
 # paths and files of the kernel's own naming, which an account may be called as well (`max`); of
 # control groups people name the folders
-_KERNELS = re.compile(
+_KERNELS = pattern(
     r"((?<![\w.~-])/(?:proc|sys)/(?!fs/cgroup)[^\s;,'\"]*|/sys/fs/cgroup(?:/(?:memory|cpu|cpuset|unified|systemd)(?=/))?"
     r"|(?<![\w.-])(?:memory|cpu|cpuset|cgroup)\.[a-z][\w.]*)"
 )
@@ -81,6 +81,10 @@ ADDRESSES = (
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!service|slice|scope)[a-z]{2,}\b",
 )
 LXC_NAME = r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
+# what every match of these holds one of
+_OF_PEOPLES, _OF_SERVERS, _OF_LXC = ("/home", "Users", "media"), ("//", "\\\\"), ("lxc", "machine-")
+_OF_KERNELS = ("/proc", "/sys", "memory.", "cpu", "cgroup.")
+_OF_ADDRESSES = (".", ":", "@")
 
 # NAME_MAX of Linux (limits.h) and of macOS
 MAX_NAME_BYTES = 255
@@ -172,13 +176,24 @@ class Found:
         return fact in self.values or fact in self.unread
 
 
+def _holds(text: str, parts: Sequence[str]) -> bool:
+    """Whether a pattern of which each match holds one of these can match at all: most texts need
+    no pattern, and each takes long to compile.
+    """
+    return any([part in text for part in parts])  # noqa: C419 - quicker for so few
+
+
 def outside_kernel(text: str, change: Callable[[str], str]) -> str:
     """`text` with `change` made to all of it but the names that the kernel gives."""
-    if _KERNELS.search(text) is None:
+    if not _holds(text, _OF_KERNELS) or _KERNELS.search(text) is None:
         return change(text)
     return "".join(
         part if number % 2 else change(part) for number, part in enumerate(_KERNELS.split(text))
     )
+
+
+def _without_name(match: re.Match[str]) -> str:
+    return match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER"
 
 
 def name_pattern(name: str, system: str) -> re.Pattern[str]:
@@ -252,7 +267,7 @@ class Host:
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._mounts: tuple[Mount, ...] | None = None
-        self._masks: list[tuple[re.Pattern[str], Any]] | None = None
+        self._masks: list[tuple[Sequence[str], re.Pattern[str], Any]] | None = None
         self._names: set[str] = set()
         self._psutil: ModuleType | None = None
         self._hung = False
@@ -866,13 +881,16 @@ class Host:
         """`text` without what says who or where: the home folder as `~`, user and host names,
         container ids; one printable line.
         """
-        return UNPRINTABLE.sub("?", outside_kernel(text, self._masked))[:1000]
+        shown = outside_kernel(text, self._masked)
+        # what is printable for Python holds none of them
+        return (shown if shown.isprintable() else UNPRINTABLE.sub("?", shown))[:1000]
 
     def _masked(self, text: str) -> str:
         if self._masks is None:
             self._masks = self._make_masks()
-        for pattern, stand_in in self._masks:
-            text = pattern.sub(stand_in, text)
+        for parts, mask, stand_in in self._masks:
+            if not parts or _holds(text, parts):
+                text = mask.sub(stand_in, text)
         return text
 
     def hide(self, name: str) -> None:
@@ -900,21 +918,23 @@ class Host:
             if len(name) > 2 and name not in COMMON_NAMES
         ]
 
-    def _make_masks(self) -> list[tuple[re.Pattern[str], Any]]:
-        masks: list[tuple[re.Pattern[str], Any]] = []
+    def _make_masks(self) -> list[tuple[Sequence[str], re.Pattern[str], Any]]:
+        """Each with what every match of it holds one of (`_holds`), and what stands in for it."""
+        masks: list[tuple[Sequence[str], re.Pattern[str], Any]] = []
         home = self.home()
         if home and len(home) > 1:
-            masks.append((home_pattern(home, self.system), "~"))
+            masks.append(((), home_pattern(home, self.system), "~"))
         for name in sorted(self.names(), key=len, reverse=True):
-            masks.append((name_pattern(name, self.system), "USER"))
-        masks += [(host_pattern(host), "HOST") for host in self.host_names()]
-        masks.append(
-            (PEOPLES, lambda match: match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER")
+            masks.append(((), name_pattern(name, self.system), "USER"))
+        masks += [((), host_pattern(host), "HOST") for host in self.host_names()]
+        masks.append((_OF_PEOPLES, PEOPLES, _without_name))
+        masks.append((_OF_SERVERS, SERVER, r"\1HOST"))
+        masks.append(((), pattern(ID), "ID"))
+        masks.append((_OF_LXC, pattern(LXC_NAME), r"\1ID"))
+        masks.extend(
+            (part, pattern(address), "ADDRESS")
+            for part, address in zip(_OF_ADDRESSES, ADDRESSES, strict=True)
         )
-        masks.append((SERVER, r"\1HOST"))
-        masks.append((re.compile(ID), "ID"))
-        masks.append((re.compile(LXC_NAME), r"\1ID"))
-        masks.extend((re.compile(pattern), "ADDRESS") for pattern in ADDRESSES)
         return masks
 
     def hostname(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ..record import normal_architecture
 from .host import Host
 from .nvidia import GPUS
@@ -17,7 +17,7 @@ NUMA_MAPS = "/proc/self/numa_maps"
 _FIRST_LINE_BYTES = 4096
 # `55b2ae438000 bind=static:0-1 file=/usr/bin/python3 …`: where the mapping lies, and the policy
 # that holds there
-POLICY = re.compile(
+POLICY = pattern(
     r"[0-9a-f]+ (?P<text>(?P<mode>[a-z]+|prefer \(many\)|weighted"
     r" interleave)(?:=[a-z|]+)?(?::(?P<nodes>[0-9,-]+))?)(?=\s)"
 )

@@ -14,10 +14,7 @@ from ...catalogue.spec import Architecture
 from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
 from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of
-from .kimi_k3 import KimiK3
 from .layers import Alternating, Builder, Streams
-from .qwen3_tts import Qwen3TTS
-from .rwkv import Rwkv
 from .style import Style
 
 TYPE_CHECKING = False
@@ -35,9 +32,12 @@ _BUILDERS: Mapping[str, type[Builder]] = {
     "layers": Builder,
     "alternating": Alternating,
     "streams": Streams,
-    "banks": KimiK3,
-    "rwkv": Rwkv,
-    "speech_codes": Qwen3TTS,
+}
+# of modules that few models need: loaded where one does
+_RARE_BUILDERS = {
+    "banks": ("kimi_k3", "KimiK3"),
+    "rwkv": ("rwkv", "Rwkv"),
+    "speech_codes": ("qwen3_tts", "Qwen3TTS"),
 }
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -48,6 +48,16 @@ _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 # `Program.packed` writes it
 _PACKED: dict[tuple[Architecture, ArchitectureRow], Sequence[Any]] = {}
 _WHOLE_BATCH = MICRO_BATCH_TOKENS, 1, 1, True, ("16 bits", "16 bits")
+
+
+def _builder(name: str) -> type[Builder]:
+    if name in _BUILDERS:
+        return _BUILDERS[name]
+    from importlib import import_module
+
+    module, kind = _RARE_BUILDERS[name]
+    builder: type[Builder] = getattr(import_module(f".{module}", __package__), kind)
+    return builder
 
 
 def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | None:
@@ -108,7 +118,7 @@ def _program(
     style = row.graph
     if style is None or not _covered(model, row, style):
         return None
-    return _BUILDERS[style.builder](
+    return _builder(style.builder)(
         model, row, style, tokens, streams, sequences, flash and not style.unfused, stored
     ).program()
 
@@ -131,7 +141,7 @@ def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     return (
         _has_whole_layers(model, style)
         and _has_known_parts(model, row, style)
-        and _BUILDERS[style.builder].writes(model, row)
+        and _builder(style.builder).writes(model, row)
     )
 
 

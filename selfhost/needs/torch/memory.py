@@ -21,10 +21,11 @@ from ..tensors import ArchitectureRow, checkpoint_tensors
 from .recurrent import Moment, scans
 
 MIB = 1 << 20
+MEASURED_WITH = "torch 2.13.0 (CPU build) and transformers 5.23.0"
 # resident after a first short answer, less the weights that were read: 357 to 373 MiB over all
 # dense models, types and 1 or 2 threads; 10 to 16 MiB more after a longer prompt, however small its
 # arrays; 351 where the first answer was the only one
-_OVERHEAD = (369 * MIB, 350 * MIB, 385 * MIB)
+PROGRAM_BYTES = (369 * MIB, 350 * MIB, 385 * MIB)
 # what oneDNN keeps compiled for each shape of a product in bfloat16 (0.33 to 0.66 MiB by its
 # lengths, up to 0.8 with what prepares it; nothing in float16), and for how many at most
 # (ONEDNN_PRIMITIVE_CACHE_CAPACITY)
@@ -36,7 +37,7 @@ _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
 _WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
 _PRODUCT_OF = {"avx512f": _PRODUCT, "avx512f wide": _WIDE_PRODUCT, "avx2": _NO_PRODUCT}
 # resident with sklearn.metrics, which transformers imports where it finds it
-_SKLEARN = 38 * MIB
+SKLEARN_BYTES = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay
 # (mallopt(3), M_MMAP_THRESHOLD)
 MAPPED_BLOCK_BYTES = 32 * MIB
@@ -108,7 +109,7 @@ def overhead(
     number: as many as there are among twice the average of an expert, one for each of them, half
     and double that at the ends.
     """
-    likely, low, high = _OVERHEAD
+    likely, low, high = PROGRAM_BYTES
     line = f"{low // MIB:,} to {high // MIB:,} MiB were seen"
     for group in architecture.feed_forward if width == 2 else ():
         if group.experts and not row.torch_reads_all:
@@ -128,7 +129,6 @@ def overhead(
                     f", with products of experts for {numbers[1]:,} to {numbers[2]:,} numbers of"
                     " tokens"
                 )
-    line += f"; scikit-learn, where it is installed, adds {_SKLEARN:,}"
     return Span(bytes=likely, low_bytes=low, high_bytes=high, arithmetic=line)
 
 

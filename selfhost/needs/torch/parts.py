@@ -376,6 +376,8 @@ def _program(run: _Run) -> Term:
     if beside:
         line += f" + {beside:,} bytes of {run.runtime.name} beside its library"
         size, low, high = size + beside, low + beside, high + beside
+    else:
+        note += f"; scikit-learn, where it is installed, adds {torch_memory.SKLEARN_BYTES:,}"
     return term("runtime", size, How.MEASURED, _TORCH, line + note, low=low, high=high).replace(
         on_device=overhead(run.runtime)
     )

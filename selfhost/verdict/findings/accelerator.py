@@ -76,13 +76,20 @@ def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Fi
     sharing = [device for device in devices if device.unified]
     if sharing:
         return _shared(sharing, needs, machine)
-    unused = max(devices, key=lambda device: free_bytes(device) or 0).name
+    unused = max(devices, key=lambda device: free_bytes(device) or 0)
     if alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = alone
-        reason = f"It is judged in RAM: {unused} is too small for it, and {why}."
-        return _uncounted(Outcome.WARN, "accelerator-not-needed", reason, remedy)
-    reason = f"It is judged in RAM: {unused} is too small for it, or not needed."
-    return _uncounted(Outcome.PASS, "accelerator-not-needed", reason)
+        return _worded_when_read(
+            Outcome.WARN,
+            "accelerator-not-needed",
+            lambda: f"It is judged in RAM: {unused.name} is too small for it, and {why}.",
+            remedy,
+        )
+    return _worded_when_read(
+        Outcome.PASS,
+        "accelerator-not-needed",
+        lambda: f"It is judged in RAM: {unused.name} is too small for it, or not needed.",
+    )
 
 
 def _shared_and_needed(
@@ -132,10 +139,10 @@ def _missing(
 def _shared(sharing: Sequence[Accelerator], needs: Needs, machine: Machine) -> Finding:
     metal = next((device for device in sharing if device.vendor == "apple"), None)
     beyond = _beyond_metal(metal, needs, machine) if metal is not None else None
-    return beyond or _uncounted(
+    return beyond or _worded_when_read(
         Outcome.PASS,
         "accelerator-fits",
-        f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
+        lambda: f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
     )
 
 
@@ -235,7 +242,11 @@ class _Held:
         return " and ".join(counted) or "the accelerator"
 
     def finding(
-        self, outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+        self,
+        outcome: Outcome,
+        code: str,
+        reason: Callable[[], str],
+        remedy: Callable[[], str | None] = lambda: None,
     ) -> Finding:
         """A finding of their whole share."""
         return _counted(self.share, self.has, outcome, code, reason, remedy)
@@ -253,7 +264,7 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
         "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
         f" read: {why.reason}."
     )
-    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, why.remedy)
+    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, lambda: why.remedy)
 
 
 def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
@@ -281,14 +292,26 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
                 " are free now."
             )
 
-        remedy = "close the other programs that use the GPU"
-        return _counted(share, has, Outcome.WARN, "accelerator-not-now", busy, remedy)
+        return _counted(
+            share,
+            has,
+            Outcome.WARN,
+            "accelerator-not-now",
+            busy,
+            lambda: "close the other programs that use the GPU",
+        )
 
     def small() -> str:
         return f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
 
-    remedy = what_is_smaller(held.terms, held.has)
-    return _counted(share, has, Outcome.FAIL, "accelerator-too-small", small, remedy)
+    return _counted(
+        share,
+        has,
+        Outcome.FAIL,
+        "accelerator-too-small",
+        small,
+        lambda: what_is_smaller(held.terms, held.has),
+    )
 
 
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
@@ -301,8 +324,10 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
                 f"No single accelerator holds it. Split across {len(held.places)} with FSDP or"
                 f" ZeRO-3, it needs up to {binary(max(held.sizes))} on each."
             ),
-            "train with `accelerate launch` and FSDP:"
-            " https://huggingface.co/docs/transformers/fsdp",
+            lambda: (
+                "train with `accelerate launch` and FSDP:"
+                " https://huggingface.co/docs/transformers/fsdp"
+            ),
         )
     if needs.offload is not None:
         return held.finding(
@@ -318,7 +343,7 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             Outcome.WARN,
             "accelerator-partly",
             lambda: f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
-            _what_fits_whole(needs, held.has),
+            lambda: _what_fits_whole(needs, held.has or 0),
         )
     has = held.has
 
@@ -436,7 +461,7 @@ def _counted(
     outcome: Outcome,
     code: str,
     reason: Callable[[], str],
-    remedy: str | None,
+    remedy: Callable[[], str | None],
 ) -> Finding:
     """A finding of so many bytes that accelerators hold, against what they have."""
     return Finding.worded_when_read(
@@ -450,8 +475,26 @@ def _counted(
             "unit": "bytes",
             "reserve_bytes": None,
         },
-        lambda: (reason(), remedy),
+        lambda: (reason(), remedy()),
     )
+
+
+def _worded_when_read(
+    outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+) -> Finding:
+    return Finding.worded_when_read(
+        {**_NO_FIGURES, "outcome": outcome, "code": code}, lambda: (reason(), remedy)
+    )
+
+
+_NO_FIGURES = {
+    "check": "accelerator",
+    "needs": None,
+    "has": None,
+    "short": None,
+    "unit": None,
+    "reserve_bytes": None,
+}
 
 
 def _uncounted(outcome: Outcome, code: str, reason: str, remedy: str | None = None) -> Finding:

@@ -276,18 +276,18 @@ def _quota_unread(storing: _Storing) -> Finding | None:
     size, free, prefix = storing.size, storing.free, f"disks.{storing.purpose}.quota"
     assert size is not None
     assert free is not None
-    for quota in storing.machine.unread:
-        if quota.fact.startswith(prefix):
+    quota = storing.machine.unread_about(prefix)
+    if quota is None:
+        return None
 
-            def words(quota: Unread = quota) -> tuple[str, str | None]:
-                reason = (
-                    f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)}"
-                    f" free, but a quota may leave you less: {quota.reason}."
-                )
-                return reason, quota.remedy
+    def words() -> tuple[str, str | None]:
+        reason = (
+            f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)}"
+            f" free, but a quota may leave you less: {quota.reason}."
+        )
+        return reason, quota.remedy
 
-            return storing.worded_when_read(Outcome.WARN, "disk-assumed", words)
-    return None
+    return storing.worded_when_read(Outcome.WARN, "disk-assumed", words)
 
 
 def _medium_unread(storing: _Storing) -> Finding | None:
@@ -387,8 +387,7 @@ def _move_store(purpose: str, which: str = "on a larger disk") -> str:
 
 def _unread_medium(machine: Machine, purpose: str) -> Unread | None:
     """Why it is not known whether files of that purpose would take RAM; None where it is."""
-    fact = f"disks.{purpose}.backing"
-    return next((entry for entry in machine.unread if entry.fact == fact), None)
+    return machine.unread_about(f"disks.{purpose}.backing")
 
 
 def lies_in_memory(machine: Machine, purpose: str) -> bool | None:

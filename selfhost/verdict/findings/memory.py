@@ -97,8 +97,7 @@ class _Sums:
         if self.is_reserve_asked and self.now is not None and self.could is not None:
             self.now = min(self.now, self.could)
         self.low, self.high = host_low(needs), host_high(needs)
-        terms = needs.memory.terms if needs.memory is not None else ()
-        self.terms = [term for term in terms if term.where == "host"]
+        self._memory = needs.memory
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self.ceiling = self._ceiling(held)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
@@ -169,7 +168,9 @@ class _Sums:
     @property
     def smaller(self) -> str:
         """The remedy where it is too large."""
-        smaller = what_is_smaller(self.terms, self.ceiling)
+        # the terms of a ready question are made when they are asked for
+        terms = self._memory.terms if self._memory is not None else ()
+        smaller = what_is_smaller([term for term in terms if term.where == "host"], self.ceiling)
         return f"store the files on a disk, not in RAM; or {smaller}" if self.files else smaller
 
     def finding(
@@ -178,9 +179,11 @@ class _Sums:
         code: str,
         has: int | None,
         reason: Callable[[], str],
-        remedy: str | None = None,
+        remedy: str | Callable[[], str | None] | None = None,
     ) -> Finding:
-        """A finding of the most that it takes against `has`."""
+        """A finding of the most that it takes against `has`; a remedy that takes long to word is
+        a function.
+        """
         return Finding.worded_when_read(
             {
                 "check": "memory",
@@ -192,7 +195,10 @@ class _Sums:
                 "unit": "bytes",
                 "reserve_bytes": self.reserve,
             },
-            lambda: (reason() + profile_doubt(self.machine), remedy),
+            lambda: (
+                reason() + profile_doubt(self.machine),
+                remedy() if callable(remedy) else remedy,
+            ),
         )
 
 
@@ -214,7 +220,7 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
                 f"It needs more than the {binary(most)} that {sums.giver} has; how much more is"
                 f" not known: {said}."
             ),
-            "use a smaller quantization or a smaller model",
+            lambda: "use a smaller quantization or a smaller model",
         )
     if why is None:
         why = Unread(
@@ -222,13 +228,13 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
             reason="the spec does not state enough",
             remedy="state it under [needs] in a spec",
         )
-    reason = f"How much memory the model needs is not known: {why.reason}."
+    missing = why
     return sums.finding(
         Outcome.UNKNOWN,
         "memory-need-not-known",
         sums.ceiling,
-        lambda: reason,
-        why.remedy,
+        lambda: f"How much memory the model needs is not known: {missing.reason}.",
+        lambda: missing.remedy,
     )
 
 
@@ -255,7 +261,7 @@ def _too_small(sums: _Sums) -> Finding | None:
             )
         return text
 
-    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, sums.smaller)
+    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, lambda: sums.smaller)
 
 
 def _available_now(sums: _Sums) -> Finding | None:
@@ -278,8 +284,13 @@ def _unread(sums: _Sums) -> Finding | None:
     if size is not None:
         return None
     why = sums.machine.why_unread(fact)
-    reason = f"{what} could not be read: {why.reason}."
-    return sums.finding(Outcome.UNKNOWN, "memory-unread", sums.ceiling, lambda: reason, why.remedy)
+    return sums.finding(
+        Outcome.UNKNOWN,
+        "memory-unread",
+        sums.ceiling,
+        lambda: f"{what} could not be read: {why.reason}.",
+        lambda: why.remedy,
+    )
 
 
 def _too_close(sums: _Sums) -> Finding | None:
@@ -296,7 +307,7 @@ def _too_close(sums: _Sums) -> Finding | None:
             f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}: too"
             " close to call."
         ),
-        f"to be safe, {sums.smaller}",
+        lambda: f"to be safe, {sums.smaller}",
     )
 
 
@@ -307,9 +318,11 @@ def _not_now(sums: _Sums) -> Finding | None:
     if sums.basis != "default":
         return None
     now = sums.now
-    remedy: str | None = "close other programs first"
-    if now is None:
-        remedy = sums.machine.why_unread("memory_available_bytes").remedy
+
+    def remedy() -> str | None:
+        if now is None:
+            return sums.machine.why_unread("memory_available_bytes").remedy
+        return "close other programs first"
 
     def reason() -> str:
         free = "how much is free now could not be read"
@@ -338,6 +351,9 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     if workload.reserve_bytes is not None:
         return workload.reserve_bytes, "set by --reserve"
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
+    if total is None and limit is not None:
+        # a budget such as Dask's and Ray's is what was left when the system had its share
+        return CONTAINER_RESERVE_BYTES, "assumed for other processes inside the limit"
     amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
@@ -441,18 +457,22 @@ def _beyond(
     """
     if most <= left:
         return
-    takes = f"It needs {binary_range(least, most)}{what}; {limit} leaves {binary(left)}"
-    if least > left:
-        outcome, code, reason = Outcome.FAIL, "memory-too-small", f"{takes}."
-    else:
-        outcome, code = Outcome.UNKNOWN, "memory-close"
-        reason = f"{takes}: too close to call."
-    yield finding.replace(
-        outcome=outcome,
-        code=code,
-        needs=most,
-        has=left,
-        short=most - left,
-        reason=reason,
-        remedy=remedy,
+    is_too_little = least > left
+
+    def words() -> tuple[str, str]:
+        takes = f"It needs {binary_range(least, most)}{what}; {limit} leaves {binary(left)}"
+        return f"{takes}{'.' if is_too_little else ': too close to call.'}", remedy
+
+    yield Finding.worded_when_read(
+        {
+            "check": finding.check,
+            "outcome": Outcome.FAIL if is_too_little else Outcome.UNKNOWN,
+            "code": "memory-too-small" if is_too_little else "memory-close",
+            "needs": most,
+            "has": left,
+            "short": most - left,
+            "unit": finding.unit,
+            "reserve_bytes": finding.reserve_bytes,
+        },
+        words,
     )

@@ -44,7 +44,7 @@ def speed_check(
     def finding(outcome: Outcome, code: str, but: str = "", remedy: str | None = None) -> Finding:
         def words() -> tuple[str, str | None]:
             basis = " This rests on assumed facts about the machine." if assumed else ""
-            return f"Expect about {_expected(pace)}{but}.{basis}", remedy
+            return f"Expect {_expected(pace)}{but}.{basis}", remedy
 
         return _finding(wanted, pace, outcome, code, words)
 
@@ -185,6 +185,8 @@ def _how_long(speed: Speed) -> str:
     """`: about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
     if speed.work is None:
         return f". How long is not known: {speed.how}"
+    if not units.is_telling(speed.work.low, speed.work.high):
+        return f": {units.work_between(speed.work.low, speed.work.high, speed.unit)}"
     ends = units.work_ends(speed.work.low, speed.work.high, speed.unit)
     return f": about {units.work(speed.work.likely, speed.unit)} ({ends})"
 
@@ -211,9 +213,13 @@ def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
 
 
 def _expected(pace: PaceRange) -> str:
-    """The likely speed, and its range where that prints otherwise."""
+    """The likely speed, and its range where that prints otherwise; the ends alone where they are
+    too far apart for one figure.
+    """
+    if not units.is_telling(pace.low, pace.high):
+        return units.between(pace.low, pace.high)
     likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
-    return likely if span == likely else f"{likely} ({units.pace(pace.low, pace.high)})"
+    return f"about {likely if span == likely else f'{likely} ({units.pace(pace.low, pace.high)})'}"
 
 
 def _finding(

@@ -66,14 +66,9 @@ def weights_check(
 
 def _closed(spec: ModelSpec) -> Finding:
     available = spec.availability
-    if available is None:
-        reason = "The publisher does not release the weights."
-        return _finding(spec, Outcome.FAIL, "weights-closed", reason)
-    reason = f"{available.why[:1].upper()}{available.why[1:]}."
-    if available.retired:
-        reason += f" {available.provider} retired it on {available.retired}."
-    if not available.api:
-        reason += f" {available.provider} offers no public API for it."
+    reason = "The publisher does not release the weights."
+    if available is not None:
+        reason = " ".join(available.sentences)
     return _finding(spec, Outcome.FAIL, "weights-closed", reason)
 
 

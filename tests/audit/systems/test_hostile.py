@@ -113,6 +113,26 @@ def test_an_empty_answer_is_a_fault(text: bytes) -> None:
     assert "holds no machine" in message(text)
 
 
+def test_memory_that_is_no_size_is_unread_with_its_value() -> None:
+    """A negative or garbled figure is neither a size nor absent: the reason quotes it."""
+    node_of_slurm = {"name": "n", "real_memory": "-3", "cpus": 0}
+    answers = {
+        "slurm": {"nodes": [node_of_slurm], "meta": {"Slurm": {}}},
+        "nomad": {"NodeResources": {}, "Attributes": {"memory.totalbytes": "-3"}},
+        "aws": {"InstanceTypes": [{"InstanceType": "t", "MemoryInfo": {"SizeInMiB": "-3"}}]},
+        "ray": {"NodeID": "1", "Resources": {"memory": "-3"}},
+        "dask": {"workers": {"a": {"nthreads": 1, "memory_limit": "-3"}}},
+        "ansible": {"ansible_memtotal_mb": "-3"},
+        "salt": {"saltversion": "3006", "mem_total": "-3"},
+        "puppet": {"facterversion": "4", "memory": {"system": {"total_bytes": "-3"}}},
+    }
+    for system, answer in answers.items():
+        (machine,) = loaded(json.dumps(answer).encode(), f"{system}:").machines
+        assert machine.memory_limit_bytes is None, system
+        reason = next(row.reason for row in machine.unread if row.fact == "memory_limit_bytes")
+        assert '"-3", which is no size of memory' in reason, system
+
+
 def test_a_list_of_other_things_is_refused() -> None:
     """`kubectl get pods -o json` holds no machine."""
     assert "list of other things" in message(nodes('{"kind": "Pod", "metadata": {}}'))

@@ -54,6 +54,26 @@ def test_capacity_is_the_machine_and_allocatable_a_budget() -> None:
     }
 
 
+def test_a_budget_that_is_zero_or_unreadable_is_never_the_whole_node(tmp_path: Path) -> None:
+    """Pods get nothing of a node that may give them nothing; what is no quantity says so."""
+    budgets = {"0": 0, "0Ki": 0, "-5Gi": None, "5XB": None, "9" * 60: None, True: None, "2Gi": GIB}
+    for stated, limit_bytes in budgets.items():
+        status = {
+            "capacity": {"memory": "1Gi", "cpu": "8"},
+            "allocatable": {"memory": stated, "cpu": "0"},
+        }
+        node = {"kind": "Node", "metadata": {"name": "n"}, "status": status}
+        path = tmp_path / "node.json"
+        path.write_text(json.dumps(node))
+        machine = machines_of(path)["n"]
+        assert machine.memory_limit_bytes == limit_bytes, stated
+        assert machine.cpu_cores_usable is None, "allocatable.cpu is 0"
+        if limit_bytes is None:
+            reason = next(row.reason for row in machine.unread if row.fact == "memory_limit_bytes")
+            assert "allocatable.memory is" in reason, stated
+            assert "no size of memory" in reason, stated
+
+
 def test_what_feature_discovery_hides_is_unknown_and_what_it_shows_not_is_no() -> None:
     """F16C is hidden by default; AVX-512 of n00014 would be labelled."""
     machine = machines_of(KUBERNETES / "nodes_list_4.json")["n00014"]

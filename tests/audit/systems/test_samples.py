@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import DATA
+from selfhost import check
 from selfhost.audit import systems
 from selfhost.audit.machines import load_machines
 from selfhost.machine.record import Machine
@@ -167,6 +168,11 @@ def test_ray_and_dask_say_budgets() -> None:
     machine = machines_of(FLEET / "dask/scheduler_info.json")["dask-worker-0"]
     assert (machine.memory_limit_bytes, machine.cpu_cores_usable) == (2147483648, 1)
     assert "budget" in machine.sources["memory_limit_bytes"]
+    # a share that a scheduler hands out has left the system its own already
+    finding = check("smollm2-360m", machine=machine).finding("memory")
+    assert finding is not None
+    assert finding.code == "memory-not-now"
+    assert finding.has == 2147483648 - 64 * 2**20
 
 
 def test_nomad() -> None:

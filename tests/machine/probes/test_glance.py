@@ -8,7 +8,8 @@ from selfhost.cli import main as cli
 from selfhost.core.records import Unread
 from selfhost.machine import reader
 from selfhost.machine.probes import glance
-from selfhost.machine.probes.bandwidth import FACT
+from selfhost.machine.probes.bandwidth import FACT, Plan
+from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
 from selfhost.verdict.processor import bandwidth
 
@@ -70,6 +71,44 @@ def test_a_busy_glance_is_a_lower_bound() -> None:
     assert memory.low >= 0.6 * 44 * GB
     assert memory.high >= guess.high
     assert "busy" in memory.how
+
+
+def test_what_the_caches_may_have_given_is_an_upper_bound() -> None:
+    """The pace is below what was seen, and its range is still narrower than that of the machine's class."""
+    memory, guess = bandwidth(seen(QUIET.replace(may_be_cached=True))), bandwidth(HERE)
+    assert memory is not None
+    assert guess is not None
+    assert memory.low < memory.likely < 44 * GB < memory.high
+    assert memory.high / memory.low < guess.high / guess.low / 2
+    assert "at most" in memory.how
+
+
+def _steady(gigabytes: float, milliseconds: float = 7) -> Trace:
+    each = 2**20 / (gigabytes * 1e9)
+    count = int(milliseconds / 1000 / each)
+    done = tuple(each * (step + 1) for step in range(count))
+    return Trace(began=0.0, done=done, chunk_bytes=2**20, cpu_share=1.0)
+
+
+@pytest.mark.parametrize(
+    ("again", "caches", "may_be_cached"),
+    [
+        # the two cores of a guest on a host with 480 MiB of cache (measured, Granite Rapids)
+        (25.7, 480 * 2**20, False),
+        # as fast as what surely lies in the cache: nothing tells which it was
+        (11.0, 480 * 2**20, True),
+        # more was read than any cache holds
+        (11.0, 32 * 2**20, False),
+    ],
+)
+def test_what_is_read_again_tells_memory_from_cache(
+    again: float, caches: int, may_be_cached: bool
+) -> None:
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    result = glance.judged(plan, caches, [_steady(10.5)] * 2, [_steady(again)] * 2)
+    assert isinstance(result, glance.Glance)
+    assert result.may_be_cached == may_be_cached
+    assert result.bytes_per_second == pytest.approx(21 * GB, rel=0.02)
 
 
 @pytest.mark.parametrize(("options", "glances"), [((), 1), (("--no-measure",), 0)])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import PARTS, PLACES, Altered, lawful, placed, word_of
 from selfhost import Outcome, Route, Verdict, Workload
@@ -315,8 +316,8 @@ def tells(name: str, host: Host) -> bool:
     return not any(DECIDING[name][0].startswith(entry.fact) for entry in read_machine(host).unread)
 
 
-@pytest.mark.parametrize("name", DECIDING)
-@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+@each("name", DECIDING)
+@each("folder", CASES, ids=lambda path: path.name)
 def test_a_fact_that_nothing_tells_any_more_is_unknown_in_its_finding(
     folder: Path, name: str
 ) -> None:
@@ -424,9 +425,7 @@ def test_no_text_breaks_a_parser(content: bytes) -> None:
     memory.parse_job_limits(content)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup"))
-)
+@each("name", sorted(name for name in PARTS if name.split("/")[0] in (*PLACES, "cgroup")))
 def test_each_single_recording_is_read_as_a_tree(
     build: Callable[..., RecordedHost], name: str
 ) -> None:

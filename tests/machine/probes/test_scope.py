@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.recordings import GIB, ROOT_MOUNT, lawful, part, text_of, word_of
 from selfhost import Outcome, Route, check
 from selfhost.core.records import Unread
@@ -70,8 +71,8 @@ def family(word: str) -> str:
     )
 
 
-@pytest.mark.parametrize("recording", sorted(KERNELS))
-@pytest.mark.parametrize(
+@each("recording", sorted(KERNELS))
+@each(
     "word",
     [
         "x86_64",
@@ -159,6 +160,17 @@ def test_an_emulator_that_writes_cpuinfo_itself(
     lawful(machine)
     assert machine.emulated_on == beneath
     assert (machine.instruction_sets is None) == (beneath is not None or word == "sparc64")
+
+
+def test_a_kernels_word_that_nobody_can_print_says_nothing(
+    build: Callable[..., RecordedHost],
+) -> None:
+    """A spoilt file is no fact: /proc/cpuinfo decides, as where the kernel is older."""
+    cpuinfo = {"/proc/cpuinfo": KERNELS["x86_64 cpuinfo/x86-zen5.txt"]}
+    for word in ("aarch64\x01", "aarch64" * 99):
+        machine = read_machine(build({**cpuinfo, "/proc/sys/kernel/arch": word}, machine="x86_64"))
+        lawful(machine)
+        assert machine.emulated_on is None
 
 
 @pytest.mark.parametrize("word", ["x86_64", "aarch64", "s390x", "riscv64", "armv7l"])

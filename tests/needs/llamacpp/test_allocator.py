@@ -6,11 +6,11 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.arithmetic import calculate
+from helpers.each import each
 from helpers.llamacpp_truth import architecture, read, records, room, row, rows
 from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
@@ -81,7 +81,7 @@ def test_the_smallest_hole_that_fits_is_taken() -> None:
 # ------------------------------------------------------------------ the graphs
 
 
-@pytest.mark.parametrize("name", sorted(measured()))
+@each("name", sorted(measured()))
 def test_every_measured_buffer_is_exact(name: str) -> None:
     """The replay equals what llama.cpp allocated, to the byte, in every measured case of the architecture."""
     wrong = []
@@ -130,10 +130,8 @@ def every_layer(program: Program, lengths: tuple[int, ...]) -> int:
     return top
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    ("context", "sequences", "rows", "key_type"), [(8192, 1, 1, "f16"), (3072, 3, 512, "q8_0")]
-)
+@each("model", MODELS)
+@each(("context", "sequences", "rows", "key_type"), [(8192, 1, 1, "f16"), (3072, 3, 512, "q8_0")])
 def test_layers_that_were_looked_up_change_nothing(
     model: str, context: int, sequences: int, rows: int, key_type: str
 ) -> None:
@@ -148,7 +146,7 @@ def test_layers_that_were_looked_up_change_nothing(
     assert exact(model, cells, rows, key_type=key_type) == every_layer(found[0], lengths)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@each("model", MODELS)
 def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
     """What the package holds of a graph is replayed as the graph itself, through every layer."""
     made = row(model)
@@ -166,7 +164,7 @@ def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
         assert Program.unpacked(packed).peak(lengths).bytes == every_layer(found[0], lengths)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@each("model", MODELS)
 def test_more_is_never_less(model: str) -> None:
     """More context, more sequences of the same context and more rows of logits never need less memory."""
     contexts = [
@@ -182,8 +180,8 @@ def test_more_is_never_less(model: str) -> None:
     assert sequences == sorted(sequences)
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
+@each("model", MODELS)
+@each(
     ("cells", "rows", "flash", "type"),
     [
         (llamacpp.cells(8192), 1, True, "f16"),
@@ -288,4 +286,4 @@ def test_every_graph_has_a_builder() -> None:
         for name, values in rows()["architecture"].items()
         if (style := ArchitectureRow.from_values(name, values).graph) is not None
     }
-    assert named == set(graphs._BUILDERS)
+    assert named == {*graphs._BUILDERS, *graphs._RARE_BUILDERS}

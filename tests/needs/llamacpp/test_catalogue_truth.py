@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.llamacpp_truth import BARE
 from helpers.paths import TRUTH
 from selfhost.catalogue.index import Catalogue
@@ -122,7 +123,7 @@ def test_what_a_token_uses_counts_the_token_table() -> None:
         ) == pytest.approx(stated, rel=0.016)
 
 
-@pytest.mark.parametrize("name", sorted(truth()["memory"]))
+@each("name", sorted(truth()["memory"]))
 def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> None:
     """To the byte, whatever the context, the batch, the sequences, the types of the cache, and with or without flash attention."""
     found = answered(name, truth()["memory"][name])
@@ -133,7 +134,7 @@ def test_cache_state_and_buffer_equal_what_llama_cpp_allocates(name: str) -> Non
     ]
 
 
-@pytest.mark.parametrize("name", sorted(truth()["tensor_bytes"]))
+@each("name", sorted(truth()["tensor_bytes"]))
 def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str) -> None:
     """The sum over all tensors, by the type that `llama-quantize --dry-run` chooses for each."""
     architecture, row = model(name)

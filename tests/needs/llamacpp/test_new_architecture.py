@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from helpers.each import each
 from helpers.ggufs import ROWS, gguf, kept, measured, metadata, placed, settings_of, write
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.workload import Workload
@@ -26,7 +25,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@each("name", MODELS)
 def test_a_row_of_data_is_enough(name: str, tmp_path: Path) -> None:
     """A measured header under a new name, with a row of its own: cache, state and compute buffer equal the measurement to the byte."""
     model: dict[str, Any] = {**measured()[name], "architecture": NAME}

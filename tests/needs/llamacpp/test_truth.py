@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.llamacpp_truth import architecture, judged, read, records, room, row, rows
 from helpers.paths import COMMON
 from selfhost.catalogue.index import Catalogue
@@ -34,7 +35,7 @@ def _name(name: str) -> str:
     return name if name.endswith((".weight", ".bias")) or "ssm_" in name else f"{name}.weight"
 
 
-@pytest.mark.parametrize("model", sorted(read("tensors.json")["tensors"]))
+@each("model", sorted(read("tensors.json")["tensors"]))
 def test_every_tensor_of_a_real_header_is_derived(model: str) -> None:
     """Names, shapes, counts and Q4_K_M types equal those of the GGUF file, tensor by tensor, and there is no other tensor."""
     wanted: Counter[tuple[str, tuple[int, ...], str]] = Counter()
@@ -209,7 +210,7 @@ def _of_four_slots(record: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "record",
     [pytest.param(one, id=one["model"]) for one in records("memory") if _of_four_slots(one)],
 )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.torch_truth import model, rows, spec, truth
 from selfhost import needs
 from selfhost.catalogue.index import Catalogue
@@ -153,7 +154,7 @@ def held(cache: dict[str, Any]) -> int:
     return states + int(cache.get("held_bytes", 0))
 
 
-@pytest.mark.parametrize("run", runs("generate"))
+@each("run", runs("generate"))
 def test_the_cache_is_known_to_the_byte(run: dict[str, Any]) -> None:
     """Keys, values and states after the prompt and after the last answered token: windows, latent, shared heads, recurrent layers."""
     architecture, row = model(run["model"])
@@ -171,7 +172,7 @@ def test_the_cache_is_known_to_the_byte(run: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("run", runs("generate", "encode"))
+@each("run", runs("generate", "encode"))
 def test_weights_follow_from_the_config(run: dict[str, Any]) -> None:
     """Parameters times their width are the weights that PyTorch holds."""
     architecture, row = model(run["model"])
@@ -180,7 +181,7 @@ def test_weights_follow_from_the_config(run: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("run", runs("generate", "encode", whole=True))
+@each("run", runs("generate", "encode", whole=True))
 def test_a_pass_over_the_prompt_holds_what_the_allocator_counts(run: dict[str, Any]) -> None:
     """Cache and activations are within 0.7 % of what PyTorch's own allocator saw; 2 % for some kinds of layers, 5 % below 32 MiB."""
     found = run.get("prompt_allocated_peak_bytes") or run["allocated_peak_bytes"]
@@ -197,7 +198,7 @@ def test_a_pass_over_the_prompt_holds_what_the_allocator_counts(run: dict[str, A
     )
 
 
-@pytest.mark.parametrize("run", runs("generate", "encode"))
+@each("run", runs("generate", "encode"))
 def test_resident_memory_stays_in_the_stated_range(run: dict[str, Any]) -> None:
     """The peak of the whole process lies between the ends; with mapped blocks within 5 % of the estimate."""
     made, cached, peak = parts(run), prompt_cache(run), resident(run)
@@ -253,9 +254,7 @@ def as_users_run_it(run: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "run", [case for case in runs("generate", "encode") if as_users_run_it(case.values[0])]
-)
+@each("run", [case for case in runs("generate", "encode") if as_users_run_it(case.values[0])])
 def test_the_answer_holds_what_was_measured(run: dict[str, Any]) -> None:
     """The peak of the process is between the ends of the answer and within 8 % of its total; the cache is exact."""
     answer, terms = answered(run)
@@ -363,7 +362,7 @@ def test_ranges_are_narrow() -> None:
         ), run["name"]
 
 
-@pytest.mark.parametrize("run", runs("generate", dense=True))
+@each("run", runs("generate", dense=True))
 def test_loading_takes_the_files_and_the_copy(run: dict[str, Any]) -> None:
     """Without another type nothing is copied; with one, the mapped files and the copy are resident together."""
     stored = WIDTH[truth()["models"][run["model"]]["dtype"]]
@@ -394,7 +393,7 @@ def test_fp8_becomes_16_bits_on_a_cpu() -> None:
     assert peak > 2 * run["parameters"]
 
 
-@pytest.mark.parametrize("run", runs("pass"))
+@each("run", runs("pass"))
 def test_every_class_holds_what_the_formulas_say(run: dict[str, Any]) -> None:
     """Cache, states and activations of 500 and of 1,100 tokens are within 5 % of what PyTorch's allocator saw."""
     architecture, row = model(run["model"])

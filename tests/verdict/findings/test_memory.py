@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import RECORDS
 from selfhost import Workload, check
 from selfhost.machine.changes import apply
@@ -205,9 +206,9 @@ def test_files_in_ram_stay_beside_what_is_made_of_them() -> None:
     assert found("memory", question(), ram).code == "memory-close"
 
 
-@pytest.mark.parametrize("basis", ["default", "total", "available"])
-@pytest.mark.parametrize("limit", range(3, 15))
-@pytest.mark.parametrize("copied", [0, 3 * GIB])
+@each("basis", ["default", "total", "available"])
+@each("limit", range(3, 15))
+@each("copied", [0, 3 * GIB])
 def test_a_download_to_ram_does_not_change_the_answer(basis: str, limit: int, copied: int) -> None:
     """The files are in RAM afterwards, so that less is free: what was too close to call still is, and no other program holds it."""
     size = 4 * GB

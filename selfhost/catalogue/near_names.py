@@ -1,0 +1,209 @@
+"""The names nearest to one that no model goes by: of its family and its kind.
+
+A hint that is not near in meaning is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..core.errors import UnknownModelError
+from ..core.spelling import canonical
+
+# words of a name that say nothing about which model it is
+_COMMON_WORDS = frozenset((
+    "a", "ai", "alpha", "audio", "b", "base", "beta", "bf", "bit", "chat", "code", "coder", "e",
+    "embed", "embedding", "en",
+    "exp", "fast", "flash", "fp", "free", "gguf", "h", "heavy", "hf", "high", "image", "instant",
+    "instruct", "int", "it", "k",
+    "large", "latest", "light", "lite", "long", "low", "m", "max", "medium", "micro", "mini",
+    "model", "multilingual", "nano",
+    "next", "o", "ocr", "omni", "oss", "plus", "preview", "pro", "q", "r", "reasoner", "reasoning",
+    "rerank", "s", "small",
+    "super", "t", "text", "the", "thinking", "tiny", "turbo", "ultra", "v", "vision", "vl", "x",
+    "xl",
+))  # fmt: skip
+
+
+# words that say what kind of model a name asks for: a name without them is of another kind
+_KINDS_OF_MODEL = frozenset((
+    "animate", "asr", "audio", "clip", "colbert", "edit", "embed", "embedding", "guard", "image",
+    "mt", "music", "ocr", "omni", "rerank", "reranker", "speech", "sql", "translate", "tts",
+    "video", "vision", "vl", "voice",
+))  # fmt: skip
+
+
+def nearest_names(
+    key: str,
+    names: Iterable[str],
+    accounts: frozenset[str],
+    model_of: Callable[[str], str | None],
+    most: int = 5,
+) -> tuple[str, ...]:
+    """Those of `names` that are of the family of `key`, a name as `canonical` writes it, closest
+    first; one name a model, which `model_of` tells. `accounts` are first words of repositories.
+
+    Where some differ by slips alone (every number the same, every word alike), only those: `gtp2`
+    is gpt2 and no other GPT.
+    """
+    spellings = {canonical(name): name for name in names}
+    words = _words(key)
+    # an account in front is no part of the name, unless it is a family's too
+    if words and words[0] in accounts and words[0] not in spellings:
+        words = words[1:] or words
+    candidates = [
+        spelling
+        for spelling in _sharing_a_word(key, spellings)
+        if _near_in_meaning(key, words, spelling)
+    ]
+    slips = [spelling for spelling in candidates if _slip_of(key, spelling)]
+    chosen: dict[str, str] = {}
+    for spelling in _closest_first(key, slips or candidates):
+        try:
+            model = model_of(spellings[spelling])
+        except UnknownModelError:
+            continue
+        if model is not None:
+            chosen.setdefault(model, spellings[spelling])
+        if len(chosen) == most:
+            break
+    return tuple(chosen.values())
+
+
+def _sharing_a_word(key: str, spellings: Iterable[str]) -> set[str]:
+    """Those with a telling word of this name, give or take a slip."""
+    by_word: dict[str, set[str]] = {}
+    for spelling in spellings:
+        for word in _words(spelling):
+            by_word.setdefault(word, set()).add(spelling)
+    sharing: set[str] = set()
+    for word in _words(key)[:8]:
+        for indexed_word, names in by_word.items():
+            if _alike(word, indexed_word):
+                sharing |= names
+    return sharing
+
+
+def _closest_first(key: str, candidates: Iterable[str]) -> list[str]:
+    """By the share of letters in common, then by the alphabet."""
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(key[:100])
+    ranked = []
+    for spelling in candidates:
+        matcher.set_seq1(spelling)
+        ranked.append((-matcher.ratio(), spelling))
+    return [spelling for _, spelling in sorted(ranked)]
+
+
+def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
+    """Of one kind, and of one family: the first telling word is the same, give or take a slip of
+    one letter, or every one of the typed `words` is in the name; or the whole name is a slip.
+    """
+    if _KINDS_OF_MODEL.intersection(typed.split("-")) - set(name.split("-")):
+        return False
+    others = _words(name)
+    return _is_family(words[0], others[0]) or set(words) <= set(others) or _slip_of(typed, name)
+
+
+def _is_family(typed: str, name: str) -> bool:
+    """The same word, or a slip of one letter in a word that is long enough to show it."""
+    if typed == name:
+        return True
+    return (
+        min(len(typed), len(name)) >= _LONG_ENOUGH
+        and _alike(typed, name)
+        and _within(typed, name, 1)
+    )
+
+
+# letters of a word of which one may be wrong
+_LONG_ENOUGH = 5
+
+
+def _slip_of(typed: str, name: str) -> bool:
+    """Number for number the same, and word for word alike."""
+    pairs = list(zip(typed.split("-"), name.split("-"), strict=False))
+    if typed.count("-") != name.count("-"):
+        return False
+    return all(
+        own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other))
+        for own, other in pairs
+    )
+
+
+def _alike(typed: str, name: str) -> bool:
+    """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
+    in longer ones, or one doubled.
+
+    A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
+    """
+    if typed == name:
+        return True
+    if typed[:1] != name[:1] or _ends_in_another_word(typed, name):
+        return False
+    shorter = min(len(typed), len(name))
+    if shorter >= 2 and _undoubled(typed) == _undoubled(name):
+        return True
+    if shorter < 4:
+        return shorter == 3 and len(typed) == len(name) and typed[1:] == name[:0:-1]
+    return _within(typed, name, 1 if shorter < 7 else 2)
+
+
+def _ends_in_another_word(typed: str, name: str) -> bool:
+    """The last letter of as many is another, and neither a swap nor a key beside it says how."""
+    return (
+        len(typed) == len(name)
+        and typed[-1] != name[-1]
+        and typed[-2:] != name[:-3:-1]
+        and not _beside(typed[-1], name[-1])
+    )
+
+
+def _within(typed: str, name: str, allowed: int) -> bool:
+    """True where at most `allowed` letters were added, left out, mistaken or swapped with the next
+    (the distance of Damerau and Levenshtein, in its restricted form).
+    """
+    if abs(len(typed) - len(name)) > allowed:
+        return False
+    before: list[int] = []
+    row = list(range(len(name) + 1))
+    for place, letter in enumerate(typed, 1):
+        above, before, row = before, row, [place]
+        for other, wanted in enumerate(name, 1):
+            cost = min(before[other] + 1, row[-1] + 1, before[other - 1] + (letter != wanted))
+            is_swap = place > 1 and other > 1 and letter == name[other - 2]
+            if is_swap and typed[place - 2] == wanted:
+                cost = min(cost, above[other - 2] + 1)
+            row.append(cost)
+        if min(row) > allowed:
+            return False
+    return row[-1] <= allowed
+
+
+_KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+
+
+def _beside(letter_typed: str, other: str) -> bool:
+    """Two letters whose keys touch, on a keyboard that begins with QWERTY; each row is half a
+    key to the right of the one above.
+    """
+    places = [
+        (row, keys.index(letter))
+        for letter in (letter_typed, other)
+        for row, keys in enumerate(_KEYS)
+        if letter in keys
+    ]
+    if len(places) < 2:
+        return False
+    (upper, first), (lower, second) = sorted(places)
+    return first - second in ((1, -1) if upper == lower else (0, 1)) and lower - upper < 2
+
+
+def _undoubled(word: str) -> str:
+    return "".join(letter for place, letter in enumerate(word) if letter != word[place - 1 : place])
+
+
+def _words(key: str) -> list[str]:
+    return [word for word in key.split("-") if not word.isdigit() and word not in _COMMON_WORDS]

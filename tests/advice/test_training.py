@@ -1,0 +1,40 @@
+"""The line that trains a model is one that its trainer takes, and asks for what was judged."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from helpers.paths import TESTS
+from selfhost import Verdict, Workload, check
+from selfhost.machine.profiles import load
+
+
+def on(name: str, spec_id: str, **workload: Any) -> Verdict:
+    return check(spec_id, Workload(**workload), machine=load(name).machine)
+
+
+def test_training_comes_with_the_trainer_and_its_line() -> None:
+    """TRL loads float32 unless told, twice what is judged, and refuses a CPU unless told to take it."""
+    trained = {"task": "finetune", "context_tokens": 2048}
+    lora = on("laptop-ddr4-16gb", "qwen3-0.6b", **trained)
+    assert "pip install trl peft" in lora.setup
+    words = lora.commands[0].split()
+    assert words[:4] == ["trl", "sft", "--model_name_or_path", "Qwen/Qwen3-0.6B"]
+    assert words[words.index("--dtype") + 1] == "bfloat16"
+    assert words[words.index("--max_length") + 1] == "2048"
+    assert words[words.index("--lora_r") + 1] == str(lora.workload.lora_rank or 16)
+    assert "--use_cpu" in words
+
+    way = {**trained, "finetune_method": "qlora", "optimizer": "adamw_8bit", "checkpointing": False}
+    qlora = on("desktop-rtx4090-24gb", "qwen3-0.6b", **way)
+    assert "pip install trl peft bitsandbytes" in qlora.setup
+    words = qlora.commands[0].split()
+    assert "--use_cpu" not in words
+    for option in ("--load_in_4bit", "--no_gradient_checkpointing", "adamw_8bit"):
+        assert option in words
+    listed = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
+    flags_of_trl = listed["trl"]
+    for verdict in (lora, qlora):
+        flags = {word for word in verdict.commands[0].split() if word.startswith("--")}
+        assert flags <= set(flags_of_trl["flags"])

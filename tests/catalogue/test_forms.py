@@ -1,0 +1,77 @@
+"""What the end of a name says about the files."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.catalogue.forms import gguf_name, published_file, splits
+
+# name and account, what stands before the form, quantization, runtime; the names are of public repositories, files and tags
+FORMS = [
+    ("Mistral-7B-Instruct-v0.3-4bit", "", "Mistral-7B-Instruct-v0.3", "4bit", "mlx"),
+    ("Qwen3-8B-4bit-DWQ", "mlx-community", "Qwen3-8B", "4bit", "mlx"),
+    ("Meta-Llama-3.1-8B-Instruct-bf16", "mlx-community", "Meta-Llama-3.1-8B-Instruct", "bf16", "mlx"),
+    ("gpt-oss-20b-MXFP4-Q8", "mlx-community", "gpt-oss-20b", "MXFP4-Q8", "mlx"),
+    ("qwen3.6:27b-mxfp8", "", "qwen3.6:27b", "mxfp8", "mlx"),
+    ("Qwen2.5-7B-Instruct-GPTQ-Int8", "Qwen", "Qwen2.5-7B-Instruct", "gptq-8bit", "vllm"),
+    ("Qwen3-8B-unsloth-bnb-4bit", "unsloth", "Qwen3-8B", "nf4", "transformers"),
+    ("Meta-Llama-3.1-8B-Instruct-quantized.w4a16", "RedHatAI", "Meta-Llama-3.1-8B-Instruct", "w4a16", "vllm"),
+    ("Qwen3-0.6B-Q4_K_M-GGUF", "someone", "Qwen3-0.6B", "Q4_K_M", None),
+    ("Qwen3-30B-A3B-AWQ-4bit-Q4_K_M-GGUF", "someone", "Qwen3-30B-A3B", "Q4_K_M", None),
+    ("Qwen3-0.6B-i1-GGUF", "mradermacher", "Qwen3-0.6B", None, None),
+]  # fmt: skip
+
+
+def test_the_end_of_a_name_states_the_form() -> None:
+    """The words at the end are taken together, however many there are."""
+    read = {}
+    for name, account, base, _, _ in FORMS:
+        form = dict(splits(name, account)).get(base)
+        read[name] = (form.quantization, form.runtime) if form else None
+    assert read == {name: (quantization, runtime) for name, _, _, quantization, runtime in FORMS}
+
+
+@pytest.mark.parametrize(
+    ("name", "account"),
+    [
+        ("Mistral-7B-Instruct-v0.2-EXL2", "TheBloke"),
+        ("gemma-3-12b-it-4.0bpw-exl3", "turboderp"),
+        # bits of an account that says not whose: bitsandbytes, GPTQ and MLX all write them so
+        ("Qwen3-8B-4bit", "someone"),
+    ],
+)
+def test_a_format_without_a_known_layout_has_no_size(name: str, account: str) -> None:
+    """It is read, so that the model in front of it is found, and said to have no known size."""
+    forms = [form for _, form in splits(name, account)]
+    assert forms
+    assert not forms[-1].is_sized
+
+
+def test_files_of_the_same_weights_are_no_form() -> None:
+    """GGUF alone does not say whose weights are in it."""
+    [(base, form)] = splits("Mistral-7B-Instruct-v0.3-GGUF", "someone")
+    assert (base, form.is_container) == ("Mistral-7B-Instruct-v0.3", True)
+
+
+def test_a_word_of_the_model_is_no_form() -> None:
+    """A name that ends in its own words stays whole."""
+    for name in ("Mistral-7B-Instruct-v0.3", "q4_0", "mlx", "deepseek-v4-flash"):
+        assert not list(splits(name))
+
+
+def test_a_published_file_is_a_name_and_a_type() -> None:
+    """As publishers write files, in parts or whole."""
+    assert published_file("Qwen3-4B-q4_k_m.gguf") == ("Qwen3-4B", "Q4_K_M")
+    assert published_file("Qwen3-4B.i1-IQ4_XS-00001-of-00002.gguf") == ("Qwen3-4B", "IQ4_XS")
+    assert published_file("Qwen3-4B.gguf") is None
+    assert published_file("folder/Qwen3-4B-Q8_0.gguf") is None
+
+
+def test_types_have_one_spelling() -> None:
+    """llama.cpp's, whatever case and separators a publisher uses; `Q4_K` alone is its medium mix."""
+    assert [gguf_name(text) for text in ("q4-k", "ud-q4_k_xl", "fp16", "iq4.xs")] == [
+        "Q4_K_M",
+        "UD-Q4_K_XL",
+        "F16",
+        "IQ4_XS",
+    ]

@@ -1,0 +1,46 @@
+"""Hints: near in meaning, or absent."""
+
+from __future__ import annotations
+
+from selfhost.catalogue.near_names import nearest_names
+from selfhost.core.spelling import canonical
+
+NAMES = (
+    "gpt-6-astra", "gpt2", "gpt2-xl", "open-sora-2.0", "magistral", "magistral:24b", "qwen3-8b",
+    "qwen3-reranker-4b", "whisper-large-v3", "claude-sonnet-5", "claude-opus-5", "granite-4.0-350m",
+)  # fmt: skip
+
+
+def near(typed: str) -> tuple[str, ...]:
+    """Each name its own model."""
+    return nearest_names(canonical(typed), NAMES, frozenset({"allenai"}), lambda name: name)
+
+
+def test_a_likeness_in_the_middle_of_a_name_is_none() -> None:
+    """A word that resembles no family's name leads nowhere: Astrea is no GPT, SERA no Sora, Magistry no Magistral."""
+    for typed in ("Astrea-R8-Chat-9B", "allenai_SERA-8B", "Magistry-24B-v1.1"):
+        assert near(typed) == ()
+
+
+def test_a_family_is_near_though_its_size_is_not_there() -> None:
+    """The same family, or one letter wrong in its name."""
+    assert near("granite-4.0-h-350m") == ("granite-4.0-350m",)
+    assert near("grannite-4.0-350m") == ("granite-4.0-350m",)
+    assert near("magistral-7b")[0] in ("magistral", "magistral:24b")
+
+
+def test_another_word_of_a_name_is_near_only_if_it_is_written_so() -> None:
+    """Who types a part of a name is shown the whole."""
+    assert near("sonnet-5") == ("claude-sonnet-5",)
+    assert near("sonet-5") == ()
+
+
+def test_a_slip_is_the_only_hint() -> None:
+    """Every number the same and every word alike: no other of the family is meant."""
+    assert near("gtp2") == ("gpt2",)
+    assert near("qwen3-rerankr-4b") == ("qwen3-reranker-4b",)
+
+
+def test_another_kind_is_no_hint() -> None:
+    """Who asks for a reranker is not shown a chat model."""
+    assert near("whisper-reranker") == ()
