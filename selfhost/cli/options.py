@@ -174,7 +174,7 @@ def judge_each(
     by_machine: list[list[Verdict]] = []
     for machine in machines:
         judged = judge(machine)
-        if may_glance(options, machine) and any(map(_is_vague, judged)):
+        if may_glance(options, machine) and any(map(is_vague, judged)):
             from ..machine.reader import glance_at
 
             seen = glance_at(machine)
@@ -193,7 +193,7 @@ def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
     )
 
 
-def _is_vague(verdict: Verdict) -> bool:
+def is_vague(verdict: Verdict) -> bool:
     """Its pace rests on the RAM's bandwidth and spans more than a factor of two."""
     pace = verdict.speed.decode if verdict.speed is not None else None
     if pace is None or verdict.needs is None or verdict.needs.placement == "accelerator":

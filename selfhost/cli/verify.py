@@ -7,7 +7,7 @@ import os
 from ..core.errors import InputError, Problem
 from .arguments import Parser, add_machine, add_output, add_specs, parse
 from .errors import UsageError
-from .options import one_machine
+from .options import is_vague, may_glance, one_machine
 from .output import deliver, present
 
 TYPE_CHECKING = False
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ..advice.verify.comparison import Comparison
     from ..advice.verify.run import Run
+    from ..machine.record import Machine
+    from ..verdict.record import Verdict
 
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
@@ -120,7 +122,15 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
     if identity.is_path or options.model is not None:
         # the file, or the name, tells its own
         workload = workload.replace(quantization=None if identity.is_path else seen.quantization)
-    verdict = check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+
+    def judge(machine: Machine) -> Verdict:
+        return check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+
+    verdict = judge(machine)
+    if may_glance(options, machine) and is_vague(verdict):
+        from ..machine.reader import glance_at
+
+        verdict = judge(glance_at(machine))
     if verdict.model.closed:
         raise UsageError(
             f"{verdict.model.name} is a closed model, which nobody runs",

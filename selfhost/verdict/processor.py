@@ -38,6 +38,9 @@ _CORE_HIGH, _SOCKETS_HIGH, _SOCKET_HIGH, _CLIENT_HIGH, _OLD_HIGH = (
 # NUMA nodes got 32 out of two Xeons (4 channels of DDR3 each) and 47 out of 192 cores (AmpereOne),
 # both with cost other than memory in it
 _SHARE_LOW, _SERVER_LOW = 2 * _GB, 40 * _GB
+# what memory of a laptop or desktop with graphics gives at most, which its graphics read: two
+# channels of DDR3-1600 or one of DDR4-3200, and LPDDR5X-8533 on 128 bits
+CLIENT_PEAKS = (25.6 * _GB, _CLIENT_HIGH)
 # one channel of DDR3-1600 is 12.8; without AVX2 a Core 2 Quad got 2.2 from its memory; four RISC-V
 # cores (P550) 0.48
 _CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB), _GB // 2, 5 * _GB
@@ -365,6 +368,12 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
 
 def _is_server(machine: Machine) -> bool:
     return bool(_words(machine) & _SERVER_WORDS)
+
+
+def is_client_by_class(machine: Machine) -> bool:
+    """A laptop or desktop with an x86-64 processor, as far as anything tells."""
+    is_x86 = machine.architecture in (None, "x86_64")
+    return is_x86 and not (_is_server(machine) or is_guest(machine))
 
 
 def _of_server_or_guest(machine: Machine, cores: float) -> tuple[int, int, str]:

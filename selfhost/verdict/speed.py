@@ -23,12 +23,14 @@ from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
+    CLIENT_PEAKS,
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
     apple_gpu_unpacks,
     bandwidth,
     chip_of,
+    is_client_by_class,
     is_guest,
     kind_of,
     named_processor,
@@ -580,6 +582,14 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
             likely=named.usual,
             fast=(named.usual * named.most) ** 0.5,
             how=f"the memory of {named.name} with every channel filled",
+        )
+    if chip is None and machine_rate is None and is_client_by_class(machine):
+        slow, fast = CLIENT_PEAKS
+        return Peak(
+            slow=slow,
+            likely=(slow * fast) ** 0.5,
+            fast=fast,
+            how="a guess: the memory of a laptop or desktop",
         )
     if chip is None:
         memory = bandwidth(machine)

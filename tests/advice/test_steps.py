@@ -185,6 +185,13 @@ def test_half_precision_files_are_fetched_where_they_are_judged() -> None:
     assert "variant" not in on("server-8x-h100", "flux.1-schnell").commands[0]
 
 
+def test_a_picture_is_made_in_the_steps_that_its_time_stands_for() -> None:
+    """FLUX.1 [schnell] is made for four, and its pipeline would take 28."""
+    for machine in ("server-8x-h100", "desktop-rtx4090-24gb"):
+        assert "num_inference_steps=4)" in on(machine, "flux.1-schnell").commands[0]
+    assert "num_inference_steps=28)" in on("server-8x-h100", "flux-dev").commands[0]
+
+
 def test_a_model_that_ollama_has_is_not_converted() -> None:
     """Ollama has all-minilm:22m in F16 (as its registry lists it), and llava:7b in Q4_0 alone."""
     name = "aws-m7i.2xlarge"

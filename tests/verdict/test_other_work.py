@@ -6,6 +6,7 @@ import pytest
 
 from helpers.desktops import machine_with
 from selfhost import Machine, Workload, check
+from selfhost.core.errors import WorkloadError
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import encoder_operations
@@ -119,6 +120,29 @@ def test_training_goes_as_fast_as_published_runs(
     assert verdict.speed is not None
     assert verdict.speed.unit == "trained_tokens_per_second"
     assert holds(verdict, tokens_per_second, 8)
+
+
+def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
+    """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU
+    as on a CPU longer; without tokens nothing is told.
+    """
+    card = machine_with("NVIDIA GeForce RTX 4060", 8)
+    asked = {"task": "finetune", "finetune_method": "lora", "context_tokens": 1024}
+    of_card, of_cpu = (
+        seen("qwen2.5-1.5b-instruct", machine, dataset_tokens=2_000_000, **asked).speed
+        for machine in (card, machine_with())
+    )
+    assert of_card is not None
+    assert of_cpu is not None
+    assert of_card.dataset_seconds is not None
+    assert of_cpu.dataset_seconds is not None
+    assert of_card.dataset_seconds.low < 2_000_000 / 628 < of_card.dataset_seconds.high
+    assert of_cpu.dataset_seconds.likely > of_card.dataset_seconds.likely
+    untold = seen("qwen2.5-1.5b-instruct", card, **asked).speed
+    assert untold is not None
+    assert untold.dataset_seconds is None
+    with pytest.raises(WorkloadError):
+        Workload(dataset_tokens=2_000_000)
 
 
 def test_documents_are_bound_by_arithmetic() -> None:
