@@ -37,8 +37,9 @@ class DaskAnswers(Answers):
         return members.get("type") == "Scheduler" and "workers" in members
 
     def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
-        if path[0] == "workers" and isinstance(value, Mapping):
-            yield RecordOrFault(_record(value))
+        if path[0] == "workers" and len(path) == 2:
+            is_worker = self.claims(path, value)
+            yield RecordOrFault(_record(value)) if is_worker else self.broken(value)
 
 
 READER = DaskAnswers
