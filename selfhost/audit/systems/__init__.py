@@ -40,6 +40,8 @@ else:
         return value
 
 
+# labels that say on which host a node is: nodes of one host share its memory
+HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
 # by which an answer is recognized
 _START = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'

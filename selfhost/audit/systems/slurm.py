@@ -40,7 +40,7 @@ _KEYS = {
     "AllocMem": "alloc_memory", "MemSpecLimit": "specialized_memory", "Sockets": "sockets",
     "Boards": "boards", "State": "state", "Gres": "gres", "Partitions": "partitions",
     "AvailableFeatures": "features", "OS": "operating_system",
-    "SlurmdStartTime": "start", "AllocTRES": "allocated",
+    "NodeHostName": "hostname", "SlurmdStartTime": "start", "AllocTRES": "allocated",
 }  # fmt: skip
 # which scontrol prints of every node: one that lacks them where another has them is cut off
 _STATED = ("RealMemory",)
@@ -272,6 +272,12 @@ def _put_gres(machine: Facts, gres: Any) -> None:
         )
 
 
+def _host(node: Mapping[str, Any]) -> str | None:
+    """Of several nodes that one host runs (front ends, tests); None where the node is the host."""
+    host = machine_name(node.get("hostname"))
+    return None if host == machine_name(node.get("name")) else host
+
+
 def _labels(node: Mapping[str, Any]) -> dict[str, str]:
     state = node.get("state")
     features = node.get("features")
@@ -279,6 +285,7 @@ def _labels(node: Mapping[str, Any]) -> dict[str, str]:
         "slurm",
         {
             "partitions": node.get("partitions"),
+            "host": _host(node),
             "features": None if features in ("(null)", "") else features,
             "state": [text.lower() for text in state if isinstance(text, str)]
             if isinstance(state, list)
