@@ -271,7 +271,13 @@ class _Gathering:
             if entry.fault is not None:
                 remedy = entry.fault.remedy or RECORD_IT
                 faults.append(
-                    Problem(file=file, line=entry.line, message=entry.fault.reason, remedy=remedy)
+                    Problem(
+                        file=file,
+                        line=entry.line,
+                        key=entry.place,
+                        message=entry.fault.reason,
+                        remedy=remedy,
+                    )
                 )
                 continue
             count += 1
@@ -312,8 +318,12 @@ class _Gathering:
             )
             if of_others is None:
                 yield entry
-            else:
-                yield from of_others
+                continue
+            for other in of_others:
+                if entry.place is not None:
+                    # of a list, whose lines nobody counts
+                    other.line, other.place = None, f"{entry.place}{other.place or ''}"
+                yield other
 
     def _knows(self, text: str, line: int) -> bool:
         """Whether the line is like one before, and its machine is now in the fleet."""
@@ -331,7 +341,7 @@ class _Gathering:
                 entry.value, file, entry.doubled, entry.more_doubled, unnamed=_UNNAMED
             )
         except MachineFileError as error:
-            faults.extend(error, line=entry.line)
+            faults.extend(error, line=entry.line, place=entry.place)
             return None
 
     def _add(

@@ -9,7 +9,7 @@ from itertools import combinations
 from math import ceil
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import Problem, SelfhostError, WorkloadError
 from ..core.records import Record
@@ -17,7 +17,7 @@ from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, Term
-from ..verdict.findings import reserve_of
+from ..verdict.findings import Outcome, cpu_check, reserve_of
 from ..verdict.placement import free_bytes, is_large, metal_limits, room_of
 from ..verdict.question import ask
 from ..verdict.record import Route, exit_code
@@ -30,6 +30,7 @@ from .shares import (
     rounded_layers,
     whole_layers,
 )
+from .systems import HOSTS
 
 TYPE_CHECKING = False
 
@@ -48,6 +49,7 @@ _UNEVEN = 0.07
 _HALF_BYTES = 2
 # up to so many machines, rules that round try every set; beyond, the largest of each number
 _FEW = 10
+_FREE_DISK = "the free disk"
 _BLOCK_VALUES = 32
 _RULES: dict[str, Callable[[Sizes, Sequence[Room]], tuple[Share, ...] | None]] = {
     "layers": whole_layers,
@@ -94,7 +96,8 @@ class LeftOut(Record):
 
 class Spread(Record):
     """Whether machines hold a model together. `shares` are those of the fewest machines that do,
-    the first machine first; () where none do. `needs_bytes` is the model's in all, on one machine.
+    the first machine first; () where none do. Where the route is unknown, their memory is enough
+    and another fact of them was not read. `needs_bytes` is the model's in all, on one machine.
     """
 
     engine: Engine
@@ -153,7 +156,7 @@ def spread(
     question = ask(named.model, named.workload, catalogue, anywhere)
     _refuse(engine, named.model, question.loads)
     needs = question.needs
-    search = _Search(engine, named.model, named.workload, needs, machines)
+    search = _Search(engine, named.model, named.workload, needs, machines, question.runtime)
     shares = search.fewest()
     return Spread(
         engine=engine,
@@ -196,7 +199,13 @@ class _Search:
         workload: Workload,
         needs: Needs | None,
         machines: Sequence[Machine],
+        runtime: RuntimeSpec | None,
     ) -> None:
+        self._runtime = runtime
+        # of machines that take part: what was not read, and why their disk does not do
+        self._unread: dict[str, tuple[str, ...]] = {}
+        # of the shares that were chosen
+        self._doubts: list[str] = []
         self._engine, self._model, self._workload, self._needs = engine, model, workload, needs
         self._machines = {machine.name: machine for machine in machines}
         self._without_free: list[str] = []
@@ -205,6 +214,7 @@ class _Search:
         self.rooms: list[Room] = []
         for machine in machines:
             self._take(machine)
+        self._count_hosts_once()
         self.rooms.sort(key=lambda room: room.bytes, reverse=True)
 
     def _take(self, machine: Machine) -> None:
@@ -214,21 +224,69 @@ class _Search:
             self.left_out.append(room)
             return
         short = self._short_of_disk(machine)
-        if short is not None and self._engine.files == "each":
-            self.left_out.append(LeftOut(machine=machine.name, reason=short))
+        lacking = self._lacking_instructions(machine)
+        if lacking is None and self._engine.files == "each":
+            lacking = short
+        if lacking is not None:
+            given = f"{lacking}; its memory would give {units.binary(room.bytes)}"
+            self.left_out.append(LeftOut(machine=machine.name, reason=given))
             return
         if short is not None:
             self._without_disk[machine.name] = short
+        self._unread[machine.name] = tuple(self._unread_of(machine))
         self.rooms.append(room)
+
+    def _count_hosts_once(self) -> None:
+        """Of nodes that share a host, whose memory is one, only the largest takes part."""
+        largest: dict[str, Room] = {}
+        for room in sorted(self.rooms, key=lambda room: room.bytes, reverse=True):
+            machine = self._machines[room.name]
+            host = next((f"{key}={machine.labels[key]}" for key in HOSTS & set(machine.labels)), "")
+            if host and host in largest:
+                self.rooms.remove(room)
+                reason = f"it is on the same host as {largest[host].name}, which is counted once"
+                unread = machine.memory_total_bytes is None
+                self.left_out.append(LeftOut(machine=room.name, reason=reason, unread=unread))
+            elif host:
+                largest[host] = room
 
     def _short_of_disk(self, machine: Machine) -> str | None:
         """Why the files do not fit on its disk; None where they do, or it was not read."""
-        disk = machine.disk_for(self._engine.runtime) or machine.disk_for("huggingface")
+        free_bytes = self._free_on_disk(machine)
         size = self._needs.disk_bytes if self._needs else None
-        if size is None or disk is None or disk.free_bytes is None or size <= disk.free_bytes:
+        if size is None or free_bytes is None or size <= free_bytes:
             return None
-        free = units.decimal(disk.free_bytes)
-        return f"the files take {units.decimal(size)} of disk, and {free} are free"
+        short = units.decimal(size - free_bytes)
+        free = units.decimal(free_bytes)
+        return (
+            f"the files take {units.decimal(size)} of disk, and {free} are free; free {short} more"
+        )
+
+    def _free_on_disk(self, machine: Machine) -> int | None:
+        disk = machine.disk_for(self._engine.runtime) or machine.disk_for("huggingface")
+        return None if disk is None else disk.free_bytes
+
+    def _lacking_instructions(self, machine: Machine) -> str | None:
+        """Why its processor cannot run the program; None where it can, or it was not read."""
+        if self._needs is None:
+            return None
+        finding = cpu_check(self._needs.cpu, machine, self._runtime)
+        is_lacking = finding.code == "cpu-lacks-instructions" and finding.outcome is Outcome.FAIL
+        return finding.reason.rstrip(".") if is_lacking else None
+
+    def _unread_of(self, machine: Machine) -> Iterator[str]:
+        """Facts that could still rule the machine out."""
+        if self._needs is None or machine.planning:
+            return
+        if self._free_on_disk(machine) is None and self._needs.disk_bytes is not None:
+            yield _FREE_DISK
+        if cpu_check(self._needs.cpu, machine, self._runtime).outcome is Outcome.UNKNOWN:
+            yield "the processor"
+
+    def _doubts_of(self, room: Room, *, is_first: bool) -> tuple[str, ...]:
+        """What was not read of a machine in that place."""
+        keeps_files = is_first or self._engine.files == "each"
+        return tuple(fact for fact in self._unread[room.name] if keeps_files or fact != _FREE_DISK)
 
     def _room(self, machine: Machine) -> Room | LeftOut:
         ram = self._ram(machine)
@@ -253,7 +311,7 @@ class _Search:
             return LeftOut(machine=machine.name, reason=why, unread=True)
         cards = [card for card in machine.accelerators if not card.unified]
         if not cards:
-            return LeftOut(machine=machine.name, reason="it has no accelerator of its own memory")
+            return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
         sizes = [room_of(card, gpu_only=True) for card in cards]
         if None in sizes:
             why = "the memory of its accelerators was not read"
@@ -280,31 +338,60 @@ class _Search:
         """The shares of the fewest machines that hold it; () where none do or nothing is known."""
         if self._needs is None or self._needs.memory is None:
             return ()
-        for rooms in self._sets():
-            sizes = self._sizes(self._needs, rooms)
-            for order in self._orders(rooms) if sizes is not None else ():
+        doubtful: tuple[tuple[Share, ...], list[str]] | None = None
+        certain = [room for room in self.rooms if not self._doubts_of(room, is_first=False)]
+        for rooms in (certain, self.rooms) if len(certain) < len(self.rooms) else (self.rooms,):
+            for shares, doubts in self._holding(rooms):
+                if not doubts:
+                    return shares
+                doubtful = doubtful or (shares, doubts)
+        if doubtful is None:
+            return ()
+        shares, self._doubts = doubtful
+        return shares
+
+    def _holding(self, rooms: list[Room]) -> Iterator[tuple[tuple[Share, ...], list[str]]]:
+        """The fewest of the machines that hold it, with each in turn as the first that can be, and
+        what was not read of them.
+        """
+        assert self._needs is not None
+        for chosen in self._sets(rooms):
+            sizes = self._sizes(self._needs, chosen)
+            is_held = False
+            for order in self._orders(chosen) if sizes is not None else ():
                 shares = _RULES[self._engine.share](sizes, order) if sizes else None
                 if shares is not None:
-                    return shares
-        return ()
+                    is_held = True
+                    yield shares, self._doubts_about(order)
+            if is_held:
+                return
 
-    def _sets(self) -> Iterator[tuple[Room, ...]]:
+    def _doubts_about(self, order: tuple[Room, ...]) -> list[str]:
+        """A sentence's part for each machine of which something was not read."""
+        doubts = []
+        for index, room in enumerate(order):
+            facts = self._doubts_of(room, is_first=index == 0)
+            if facts:
+                doubts.append(f"{' and '.join(facts)} of {room.name}")
+        return doubts
+
+    def _sets(self, all_rooms: list[Room]) -> Iterator[tuple[Room, ...]]:
         """Sets of machines to try, the smallest first and of those the largest memory first."""
-        most = min(len(self.rooms), self._most())
+        most = min(len(all_rooms), self._most())
         for count in range(1, most + 1):
             if self._engine.counts == "powers-of-two" and count & (count - 1):
                 continue
-            if self._engine.share == "rounded-layers" and len(self.rooms) <= _FEW:
-                yield from combinations(self.rooms, count)
+            if self._engine.share == "rounded-layers" and len(all_rooms) <= _FEW:
+                yield from combinations(all_rooms, count)
             elif self._engine.share == "stages":
-                yield from self._alike(count)
+                yield from self._alike(all_rooms, count)
             else:
-                yield tuple(self.rooms[:count])
+                yield tuple(all_rooms[:count])
 
-    def _alike(self, count: int) -> Iterator[tuple[Room, ...]]:
+    def _alike(self, all_rooms: list[Room], count: int) -> Iterator[tuple[Room, ...]]:
         """Machines with the same number of devices, those with the largest of them."""
-        for devices in sorted({len(room.devices) for room in self.rooms}):
-            rooms = [room for room in self.rooms if len(room.devices) == devices]
+        for devices in sorted({len(room.devices) for room in all_rooms}):
+            rooms = [room for room in all_rooms if len(room.devices) == devices]
             rooms.sort(key=lambda room: min(room.devices), reverse=True)
             if len(rooms) >= count:
                 yield tuple(rooms[:count])
@@ -390,7 +477,7 @@ class _Search:
     def route(self, shares: tuple[Share, ...]) -> Route:
         """`unknown` only where what was not read could still decide."""
         if shares:
-            return Route.LOCAL
+            return Route.UNKNOWN if self._doubts else Route.LOCAL
         unread = any(machine.unread for machine in self.left_out)
         if self._needs is None or self._needs.memory is None or unread:
             return Route.UNKNOWN
@@ -399,6 +486,13 @@ class _Search:
     def reason(self, shares: tuple[Share, ...]) -> str:
         """Why, in a sentence."""
         title, total = self._engine.title, len(self._machines)
+        if self._doubts:
+            first, more = self._doubts[0], len(self._doubts) - 1
+            named = f"{first} and something of {more} more" if more else first
+            return (
+                f"the memory of {len(shares)} of {total} machines is enough with {title}, but"
+                f" {named} {'were' if more or ' and ' in first else 'was'} not read"
+            )
         if len(shares) == 1:
             return f"one machine holds it alone, {shares[0].machine}: it need not be spread"
         if shares:
@@ -408,6 +502,12 @@ class _Search:
             unknown = self._needs.unknown if self._needs else ()
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
+        if self.left_out and not self.rooms and not any(each.unread for each in self.left_out):
+            out = self.left_out[0]
+            return (
+                f"does not fit on {'the machine' if total == 1 else f'the {total} machines'} with"
+                f" {title}: none can take part ({out.machine}: {out.reason})"
+            )
         free = units.binary(sum(room.bytes for room in self.rooms))
         wanted = units.binary(self._needs.memory.high_bytes)
         unread = sum(machine.unread for machine in self.left_out)
@@ -418,18 +518,27 @@ class _Search:
                 f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
                 f" and none has room for it ({reason})"
             )
-        text = f"does not fit on {machines} with {title}: the model needs"
-        text += f" {wanted} on one machine, and they have {free} to give"
+        needed = f"the model needs {wanted} on one machine"
+        if unread:
+            where = f"{machines} with {title}"
+            return (
+                f"whether it fits on {where} cannot be told: {needed}, those that were read have"
+                f" {free} to give, and of {unread} too little was read"
+            )
+        text = f"does not fit on {machines} with {title}: {needed}, and they have {free} to give"
         if self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
             text += "; the sum is enough, but each must hold a whole part"
-        return f"{text}; of {unread} too little was read" if unread else text
+        return text
 
     def notes(self) -> tuple[str, ...]:
         """What was assumed."""
         lines = []
         if self._engine.share != "slices":
             margin = f"{_UNEVEN:.0%}"
-            lines.append(f"Each layer is counted as {margin} above the average, for layers differ.")
+            lines.append(
+                f"Some layers are larger than others: each is counted as {margin} larger than the"
+                " average."
+            )
         if self._without_free:
             first = ", ".join(self._without_free[:3])
             more = len(self._without_free) - 3

@@ -71,10 +71,11 @@ class Faults:
         else:
             self.first.append(problem)
 
-    def extend(self, error: InputError, *, line: int | None) -> None:
-        """Those of a part of the input, which stands in that line."""
+    def extend(self, error: InputError, *, line: int | None, place: str | None = None) -> None:
+        """Those of a part of the input, which stands in that line, or at that place of a list."""
         for problem in error.problems[:-1] if error.unlisted else error.problems:
-            self.append(problem.replace(line=line))
+            key = ".".join(word for word in (place, problem.key) if word)
+            self.append(problem.replace(line=line, key=key or None))
         self.more += error.unlisted
 
     def join(self, other: Faults) -> None:

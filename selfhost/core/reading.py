@@ -492,10 +492,10 @@ class Entry:
     it.
 
     `doubled`: keys that stand twice in one object of it; `more_doubled` counts those beyond
-    MAX_PROBLEMS.
+    MAX_PROBLEMS. `place`: where it stands in a list, as `[1]`, None elsewhere.
     """
 
-    __slots__ = ("doubled", "fault", "is_known", "line", "more_doubled", "text", "value")
+    __slots__ = ("doubled", "fault", "is_known", "line", "more_doubled", "place", "text", "value")
 
     def __init__(
         self,
@@ -506,8 +506,9 @@ class Entry:
         text: str | None = None,
         *,
         is_known: bool = False,
+        place: str | None = None,
     ) -> None:
-        self.line, self.value, self.fault = line, value, fault
+        self.line, self.value, self.fault, self.place = line, value, fault, place
         self.text, self.is_known = text, is_known
         self.doubled, self.more_doubled = decoder.doubled, decoder.more_doubled
 
@@ -581,12 +582,14 @@ def _items(window: _Window, decoder: Decoder, max_record_bytes: int) -> Iterator
     """The items of the list that begins where the window stands."""
     window.at += 1
     expected = "]"
+    number = 0
     while True:
         sign = window.skip_blanks()
         if sign and sign == expected:
             break
         value = _item(window, decoder, max_record_bytes)
-        yield Entry(None, value, None, decoder)
+        yield Entry(None, value, None, decoder, place=f"[{number}]")
+        number += 1
         sign = window.skip_blanks()
         if sign == "]":
             break

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from helpers.paths import SCHEMAS
 from selfhost import Machine, Workload
 from selfhost.api import open_catalogue
+from selfhost.audit.machines import load_machines
 from selfhost.audit.spread import engine_named, spread
 from selfhost.cli import main as cli
 from selfhost.machine.record import Accelerator, Disk
@@ -25,6 +26,20 @@ CATALOGUE = open_catalogue()
 EIGHT_K = Workload(context_tokens=8192)
 
 
+# facts beside memory that could rule a machine out
+READ: dict[str, Any] = {
+    "architecture": "x86_64",
+    "instruction_sets": (
+        "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "popcnt", "sse", "sse2", "sse3", "pni", "cx16",
+        "sse4_1", "sse4_2", "ssse3", "avx512f",
+    ),
+    "disks": tuple(
+        Disk(purpose=purpose, path="models", free_bytes=10**12, total_bytes=10**12)
+        for purpose in ("huggingface", "llama.cpp")
+    ),
+}  # fmt: skip
+
+
 def machine(name: str, free_gib: float | None, **facts: Any) -> Machine:
     free = None if free_gib is None else int(free_gib * GIB)
     return Machine(
@@ -33,7 +48,7 @@ def machine(name: str, free_gib: float | None, **facts: Any) -> Machine:
         memory_total_bytes=free,
         memory_limit_bytes=free,
         memory_available_bytes=free,
-        **{"accelerators": (), **facts},
+        **{"accelerators": (), **READ, **facts},
     )
 
 
@@ -163,6 +178,50 @@ def test_files_need_a_disk() -> None:
     answer = ask("rpc", [full("full"), machine("m2", 24)])
     assert [share.machine for share in answer.shares] == ["m2", "full"]
     assert ask("exo", [full("full"), machine("m2", 24)]).route is Route.NEITHER
+
+
+def test_a_fact_that_was_not_read_leaves_it_open() -> None:
+    """The disk of the first machine, or of each that needs the files, and every processor; where
+    machines that were read do, they are taken.
+    """
+
+    def unread(name: str, fact: str) -> Machine:
+        return machine(name, 30, **{fact: None})
+
+    assert ask("rpc", [unread("a", "disks"), unread("b", "disks")]).exit_code == 3
+    assert ask("rpc", [unread("a", "disks"), machine("b", 20)]).exit_code == 0
+    assert ask("exo", [unread("a", "disks"), machine("b", 20)]).exit_code == 3
+    open_answer = ask("rpc", [unread("a", "instruction_sets"), machine("b", 20)])
+    assert open_answer.exit_code == 3
+    assert "the processor of a was not read" in open_answer.reason
+    assert ask("rpc", [unread("a", "disks"), machine("b", 24), machine("c", 24)]).exit_code == 0
+
+
+def test_nodes_of_one_host_count_once(tmp_path: Path) -> None:
+    """Four Ray nodes of one host have one memory; those of four hosts have four."""
+
+    def fitting(addresses: list[str]) -> Any:
+        nodes = [
+            {
+                "NodeID": f"{number}" * 32,
+                "NodeManagerAddress": address,
+                "NodeManagerHostname": "vm",
+                "Resources": {"memory": 24 * GIB, "CPU": 8},
+            }
+            for number, address in enumerate(addresses)
+        ]
+        path = tmp_path / "nodes.json"
+        path.write_text(json.dumps(nodes), encoding="utf-8")
+        loaded = load_machines(str(path)).machines
+        return ask("rpc", [each.replace(**READ) for each in loaded])
+
+    apart = fitting(["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"])
+    assert (apart.route, len(apart.shares)) == (Route.LOCAL, 2)
+    together = fitting(["192.0.2.1"] * 4)
+    assert together.route is Route.UNKNOWN, "the host's own memory was not read"
+    assert len(together.left_out) == 3
+    assert "same host" in together.left_out[0].reason
+    assert "192.0.2" not in str(together)
 
 
 @settings(max_examples=40)

@@ -26,18 +26,22 @@ from ...core.reading import (
 )
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
-from ._system import Answers, RecordOrFault, opens
+from ._system import Answers, RecordOrFault, kind_of, opens
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import IO, Any, cast
+
+    from ._system import Path
 else:
 
     def cast(_, value):
         return value
 
 
+# labels that say on which host a node is: nodes of one host share its memory
+HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
 # by which an answer is recognized
 _START = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'
@@ -47,10 +51,11 @@ class Entry:
     """One machine of a stream: its `selfhost.machine/1` object, or the `fault` why there is none.
 
     `line` is where it begins, None where the text has only one or where several lines tell of it.
+    `place` is where it stands in lists of the text, as `items[1]`, None outside of lists.
     `doubled` are keys that stand twice in one object, `more_doubled` counts those not listed.
     """
 
-    __slots__ = ("doubled", "fault", "line", "more_doubled", "value")
+    __slots__ = ("doubled", "fault", "line", "more_doubled", "place", "value")
     # nobody has read it before, and no line states it alone: see `core.reading.Entry`
     text: str | None = None
     is_known = False
@@ -62,8 +67,9 @@ class Entry:
         fault: Unreadable | None = None,
         doubled: Sequence[str] = (),
         more_doubled: int = 0,
+        place: str | None = None,
     ) -> None:
-        self.line, self.value, self.fault = line, value, fault
+        self.line, self.value, self.fault, self.place = line, value, fault, place
         self.doubled, self.more_doubled = doubled, more_doubled
 
 
@@ -203,10 +209,17 @@ class Reader:
     def _of_parts(self, parts: Iterable[Part], file: str) -> Iterator[Entry]:
         is_named = self.system is not None
         document = _Document(self._readers, file, is_named=is_named)
+        # of the document, where the text is a list of them
+        index: int | None = None
         for part in parts:
             if part.path is None:
                 yield from document.end()
-                document = _Document(self._readers, file, is_named=is_named)
+                index = None if index is None else index + 1
+                document = _Document(self._readers, file, is_named=is_named, index=index)
+            elif part.path == () and document.is_begun:
+                index = 0
+                document = _Document(self._readers, file, is_named=is_named, index=index)
+                yield from document.part(part)
             else:
                 yield from document.part(part)
 
@@ -238,8 +251,15 @@ class Reader:
 class _Document:
     """One document while it is read: whose answer it is, and its members until that is known."""
 
-    def __init__(self, all_readers: list[Answers], file: str, *, is_named: bool) -> None:
+    def __init__(
+        self, all_readers: list[Answers], file: str, *, is_named: bool, index: int | None = None
+    ) -> None:
         self._readers, self._file, self._is_named = all_readers, file, is_named
+        self._place = "" if index is None else f"[{index}]"
+        # how many items of each list or object that was opened have passed
+        self._passed: dict[Path, int] = {}
+        # parts that no reader claims, until one claims the document: with their lines and places
+        self._unclaimed: list[tuple[Path, Any, int, str]] = []
         self._reader: Answers | None = None
         self._members: dict[str, Any] = {}
         self._line: int | None = None
@@ -248,6 +268,11 @@ class _Document:
         self._more_doubled = 0
         self._items = 0
         self._whole: Part | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a part of it was seen."""
+        return self._line is not None
 
     def part(self, part: Part) -> Iterator[Entry]:
         """The machines that one part tells of."""
@@ -264,20 +289,42 @@ class _Document:
             self._whole = part
             return
         self._items += path[-1] == ITEM
+        place = self._place_of(path)
         if self._reader is None:
             claiming = (reader for reader in self._readers if reader.claims(path, part.value))
             self._reader = next(claiming, None)
+            if self._reader is not None:
+                yield from self._earlier(self._reader)
+            elif len(self._unclaimed) < _MAX_UNCLAIMED:
+                self._unclaimed.append((path, _outline(part.value), part.line, place))
         if self._reader is not None:
-            yield from self._entries_of(self._reader.part(path, part.value, self._file), part.line)
+            machines = self._reader.part(path, part.value, self._file)
+            yield from self._entries_of(machines, part.line, place)
         self._keep(path, part.value, part.place)
+
+    def _place_of(self, path: Path) -> str:
+        """`items[1]`, and behind the document's own place where it is one of a list."""
+        if len(path) == 1:
+            return self._place
+        above = path[:-1]
+        number = self._passed.get(above, 0)
+        self._passed[above] = number + 1
+        dot = "." if self._place else ""
+        return f"{self._place}{dot}{shown('.'.join(above[-2:])[:60])}[{number}]"
+
+    def _earlier(self, reader: Answers) -> Iterator[Entry]:
+        """The faults of parts that came before the first that showed whose the document is."""
+        earlier, self._unclaimed = self._unclaimed, []
+        for path, value, line, place in earlier:
+            yield from self._entries_of(reader.part(path, value, self._file), line, place)
 
     def end(self) -> Iterator[Entry]:
         """The machines that the document tells of as a whole."""
         if self._line is None:
             return
         if self._whole is not None:
-            fault = Unreadable(f"holds {_kind(self._whole.value)}, not an object", _name_one())
-            yield Entry(self._whole.line, None, fault)
+            fault = Unreadable(f"holds {kind_of(self._whole.value)}, not an object", _name_one())
+            yield Entry(self._whole.line, None, fault, place=self._place or None)
             return
         members = self._members
         reader = self._reader
@@ -285,11 +332,15 @@ class _Document:
             claiming = (reader for reader in self._readers if reader.claims_whole(members))
             reader = next(claiming, None)
         if reader is not None:
-            yield from self._entries_of(reader.whole(members, self._file), self._line)
+            yield from self._earlier(reader)
+            yield from self._entries_of(reader.whole(members, self._file), self._line, self._place)
         elif "schema" in members or any(fact in members for fact in FACTS):
-            yield Entry(self._line, members, None, self._doubled, self._more_doubled)
+            yield Entry(
+                self._line, members, None, self._doubled, self._more_doubled, self._place or None
+            )
         else:
-            yield Entry(self._line, None, Unreadable(self._not_read(), _name_one()))
+            fault = Unreadable(self._not_read(), _name_one())
+            yield Entry(self._line, None, fault, place=self._place or None)
 
     def _keep(self, path: tuple[str, ...], value: Any, place: int) -> None:
         """Remember a member of the document; of one whose reader is known only what is short."""
@@ -315,11 +366,13 @@ class _Document:
         if self._reader is not None or len(part.path or ()) > 1:
             raise _doubled(part.doubled[0], part.line)
 
-    def _entries_of(self, machines: Iterable[RecordOrFault], line: int) -> Iterator[Entry]:
+    def _entries_of(
+        self, machines: Iterable[RecordOrFault], line: int, place: str
+    ) -> Iterator[Entry]:
         if self._doubled:
             raise _doubled(self._doubled[0], self._line)
         for told in machines:
-            yield _entry(line, told)
+            yield _entry(line, told, place)
 
     def _not_read(self) -> str:
         if self._is_named:
@@ -335,11 +388,22 @@ def _doubled(key: str, line: int | None) -> Unreadable:
     return Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one", line=line)
 
 
-def _entry(line: int | None, told: RecordOrFault) -> Entry:
+def _entry(line: int | None, told: RecordOrFault, place: str = "") -> Entry:
     line = told.line or line
     if told.fault is None:
-        return Entry(line, told.record)
-    return Entry(line, None, Unreadable(told.fault, told.remedy))
+        return Entry(line, told.record, place=place or None)
+    return Entry(line, None, Unreadable(told.fault, told.remedy), place=place or None)
+
+
+# of one document; more than machines.MAX_FAULTY, beyond which its file is refused whole
+_MAX_UNCLAIMED = 10_001
+
+
+def _outline(value: Any) -> Any:
+    """What tells a broken item from one of another kind, without the rest of it."""
+    if isinstance(value, Mapping):
+        return {key: value[key] for key in ("kind", "name") if isinstance(value.get(key), str)}
+    return [] if isinstance(value, list) else value
 
 
 def _nobodys(all_readers: list[Answers]) -> str:
@@ -350,11 +414,3 @@ def _nobodys(all_readers: list[Answers]) -> str:
 
 def _name_one() -> str:
     return f"read are {', '.join(names())}, and records of `selfhost machine --format json`"
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, Mapping):
-        return "an object"
-    return "a list" if isinstance(value, list) else "a plain value"

@@ -199,6 +199,30 @@ def _key(source: str) -> str:
     return source.partition(":")[0]
 
 
+class Hosts:
+    """Names of hosts on which nodes are: their own, or a number where only an address is known.
+
+    An address tells hosts of one name apart, and is not kept.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def name(self, address: Any, name: Any = None) -> str | None:
+        """The host's; None where nothing tells which it is."""
+        key = plain(address, MAX_NAME) or plain(name, MAX_NAME)
+        if key is None:
+            return None
+        if key not in self._of:
+            own = machine_name(name) or (machine_name(address) if name is None else None)
+            number = len(self._of) + 1
+            chosen = own or f"host-{number}"
+            self._of[key] = chosen if chosen not in self._taken else f"{chosen}#{number}"
+            self._taken.add(self._of[key])
+        return self._of[key]
+
+
 # beyond this many no machine has much in common with another
 _MAX_KNOWN = 10_000
 

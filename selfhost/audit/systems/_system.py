@@ -66,6 +66,15 @@ class Answers:
         """What one part of an answer tells."""
         return ()
 
+    def broken(self, value: Any) -> RecordOrFault:
+        """The fault of an item that should tell of a machine and does not: no machine of an answer
+        goes missing without a word.
+        """
+        return RecordOrFault(
+            fault=f"is {kind_of(value)} that describes no machine of {self.title}",
+            remedy=f"ask again (`{self.command}`), or take it out",
+        )
+
     def whole(self, members: Mapping[str, Any], file: str) -> Iterable[RecordOrFault]:
         """What the other parts of an answer tell, once it has ended."""
         return ()
@@ -89,6 +98,15 @@ class Answers:
     def rest(self) -> Iterable[tuple[str, RecordOrFault]]:
         """Each machine that only all files together tell of, with the file of its first answer."""
         return ()
+
+
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, with its article: `a string`."""
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list) else "a plain value"
 
 
 def opens(paths: Iterable[Opened]) -> Callable[[Path], bool]:

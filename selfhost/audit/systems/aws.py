@@ -60,8 +60,9 @@ class AwsAnswers(Answers):
         return "InstanceTypes" in members or ("InstanceType" in members and "MemoryInfo" in members)
 
     def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
-        if path == _TYPE and isinstance(value, Mapping):
-            yield RecordOrFault(_record(value))
+        if path == _TYPE:
+            is_type = self.claims(path, value)
+            yield RecordOrFault(_record(value)) if is_type else self.broken(value)
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if "InstanceType" in members:

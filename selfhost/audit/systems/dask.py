@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, put_accelerators
-from ._facts import RECORD_IT, Facts, entry, machine_name, memory, plain, whole
+from ._facts import RECORD_IT, Facts, Hosts, entry, labels, machine_name, memory, plain, whole
 from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
@@ -30,6 +30,10 @@ class DaskAnswers(Answers):
     marks = ('"Scheduler"', '"workers"')
     opened = (("workers",),)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hosts = Hosts()
+
     def claims(self, path: Path, value: Any) -> bool:
         return len(path) == 2 and path[0] == "workers" and entry(value, "nthreads") is not None
 
@@ -37,14 +41,18 @@ class DaskAnswers(Answers):
         return members.get("type") == "Scheduler" and "workers" in members
 
     def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
-        if path[0] == "workers" and isinstance(value, Mapping):
-            yield RecordOrFault(_record(value))
+        if path[0] == "workers" and len(path) == 2:
+            is_worker = self.claims(path, value)
+            if is_worker:
+                yield RecordOrFault(_record(value, self._hosts.name(value.get("host"))))
+            else:
+                yield self.broken(value)
 
 
 READER = DaskAnswers
 
 
-def _record(worker: Mapping[str, Any]) -> dict[str, Any]:
+def _record(worker: Mapping[str, Any], host: str | None) -> dict[str, Any]:
     machine = Facts()
     limit = worker.get("memory_limit")
     if limit == 0:
@@ -70,4 +78,6 @@ def _record(worker: Mapping[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     given = worker.get("name", worker.get("id"))
     word = machine_name(given) if isinstance(given, str) else whole(given)
-    return machine.record(None if word is None else f"dask-worker-{word}", {})
+    return machine.record(
+        None if word is None else f"dask-worker-{word}", labels("dask", {"host": host})
+    )

@@ -81,6 +81,9 @@ class KubernetesAnswers(Answers):
             self._add_slice(value, file)
         elif _is_node(value):
             self._add_node(value, file)
+        elif not isinstance(entry(value, "kind"), str):
+            # a List may hold other kinds, which tell of no machine
+            return (self.broken(value),)
         return ()
 
     def whole(self, members: Mapping[str, Any], file: str) -> tuple[RecordOrFault, ...]:

@@ -126,7 +126,9 @@ class PrometheusAnswers(Answers):
 
     def part(self, path: Path, value: Any, file: str) -> tuple[RecordOrFault, ...]:
         series = entry(value, "metric")
-        if path[-3:] == _RESULT and isinstance(series, Mapping):
+        if path[-3:] == _RESULT and not isinstance(series, Mapping):
+            return (self.broken(value),)
+        if path[-3:] == _RESULT:
             sample = value.get("value")
             if sample is None and isinstance(value.get("values"), list) and value["values"]:
                 sample = value["values"][-1]

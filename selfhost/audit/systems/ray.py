@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ._accelerators import Kind, by_word, number_of, put_accelerators
-from ._facts import RECORD_IT, Facts, entry, labels, machine_name, of_classes, plain
+from ._facts import RECORD_IT, Facts, Hosts, entry, labels, machine_name, of_classes, plain
 from ._system import Answers, RecordOrFault
 
 TYPE_CHECKING = False
@@ -29,6 +29,10 @@ class RayAnswers(Answers):
     command = "ray list nodes --detail --format json"
     marks = ('"NodeID"', '"node_id"')
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hosts = Hosts()
+
     def claims_whole(self, members: Mapping[str, Any]) -> bool:
         return _identity(members) is not None and _resources(members) is not None
 
@@ -38,7 +42,11 @@ class RayAnswers(Answers):
                 fault="is a node that Ray calls dead", remedy="leave dead nodes out"
             )
         elif (resources := _resources(members)) is not None:
-            yield RecordOrFault(_record(members, resources))
+            yield RecordOrFault(_record(members, resources, self._host(members)))
+
+    def _host(self, node: Mapping[str, Any]) -> str | None:
+        address = node.get("NodeManagerAddress") or node.get("node_ip")
+        return self._hosts.name(address, node.get("NodeManagerHostname"))
 
 
 READER = RayAnswers
@@ -53,7 +61,9 @@ def _resources(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) else None
 
 
-def _record(node: Mapping[str, Any], resources: Mapping[str, Any]) -> dict[str, Any]:
+def _record(
+    node: Mapping[str, Any], resources: Mapping[str, Any], host: str | None
+) -> dict[str, Any]:
     machine = Facts()
     machine.put_size(
         "memory_limit_bytes",
@@ -83,7 +93,7 @@ def _record(node: Mapping[str, Any], resources: Mapping[str, Any]) -> dict[str, 
         "run `selfhost machine --format json` as a Ray task on each node",
     )  # fmt: skip
     own = entry(node, "Labels") or entry(node, "labels")
-    return machine.record(_name(node), labels("ray", of_classes(own)))
+    return machine.record(_name(node), labels("ray", {**of_classes(own), "host": host}))
 
 
 def _name(node: Mapping[str, Any]) -> str:

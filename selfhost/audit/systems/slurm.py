@@ -40,7 +40,11 @@ _KEYS = {
     "AllocMem": "alloc_memory", "MemSpecLimit": "specialized_memory", "Sockets": "sockets",
     "Boards": "boards", "State": "state", "Gres": "gres", "Partitions": "partitions",
     "AvailableFeatures": "features", "OS": "operating_system",
+    "NodeHostName": "hostname", "SlurmdStartTime": "start", "AllocTRES": "allocated",
 }  # fmt: skip
+# which scontrol prints of every node: one that lacks them where another has them is cut off
+_STATED = ("RealMemory",)
+_ALWAYS = ("RealMemory", "State", "AllocMem", "Sockets", "SlurmdStartTime", "AllocTRES")
 _FIELD = re.compile(r"(?:^|\s)([A-Z][A-Za-z_]*)=")
 
 
@@ -62,6 +66,9 @@ class SlurmAnswers(Answers):
         # of the node whose lines are read
         self._fields: dict[str, str] = {}
         self._line = 1
+        # keys that every node of the text has
+        self._common: tuple[str, ...] = _STATED
+        self._file = ""
         self._groups: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def claims(self, path: Path, value: Any) -> bool:
@@ -76,7 +83,9 @@ class SlurmAnswers(Answers):
         )
 
     def part(self, path: Path, value: Any, file: str) -> Iterator[RecordOrFault]:
-        if path == _NODE and isinstance(value, Mapping):
+        if path in (_NODE, _GROUP) and not self.claims(path, value):
+            yield self.broken(value)
+        elif path == _NODE:
             yield RecordOrFault(_record(value))
         elif path == _GROUP:
             self._add_group(value, file)
@@ -96,6 +105,8 @@ class SlurmAnswers(Answers):
 
     def line(self, text: str, file: str, number: int) -> Iterator[RecordOrFault]:
         """Lines of one node follow each other; with `-o` there is one."""
+        if file != self._file:
+            self._file, self._common = file, _STATED
         if text.lstrip().startswith("NodeName=") or not text.strip():
             yield from self.text_end(file)
             self._line = number
@@ -108,6 +119,15 @@ class SlurmAnswers(Answers):
     def text_end(self, file: str) -> Iterator[RecordOrFault]:
         fields, self._fields = self._fields, {}
         if "name" in fields:
+            missing = [word for word in self._common if _KEYS[word] not in fields]
+            if missing:
+                name = plain(fields["name"], 60)
+                fault = f"the node {name} is cut off: it has no {missing[0]}"
+                remedy = f"ask again: `{self.command}`"
+                yield RecordOrFault(fault=fault, remedy=remedy, line=self._line)
+                return
+            if self._common is _STATED:
+                self._common = tuple(word for word in _ALWAYS if _KEYS[word] in fields)
             yield RecordOrFault(_record(fields), line=self._line)
         elif fields:
             yield RecordOrFault(fault="has fields of a node without its NodeName")
@@ -252,6 +272,12 @@ def _put_gres(machine: Facts, gres: Any) -> None:
         )
 
 
+def _host(node: Mapping[str, Any]) -> str | None:
+    """Of several nodes that one host runs (front ends, tests); None where the node is the host."""
+    host = machine_name(node.get("hostname"))
+    return None if host == machine_name(node.get("name")) else host
+
+
 def _labels(node: Mapping[str, Any]) -> dict[str, str]:
     state = node.get("state")
     features = node.get("features")
@@ -259,6 +285,7 @@ def _labels(node: Mapping[str, Any]) -> dict[str, str]:
         "slurm",
         {
             "partitions": node.get("partitions"),
+            "host": _host(node),
             "features": None if features in ("(null)", "") else features,
             "state": [text.lower() for text in state if isinstance(text, str)]
             if isinstance(state, list)

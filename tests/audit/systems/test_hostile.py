@@ -113,6 +113,46 @@ def test_an_empty_answer_is_a_fault(text: bytes) -> None:
     assert "holds no machine" in message(text)
 
 
+def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
+    """A machine that went missing must not leave a green audit of the others."""
+    kind = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
+    instance = {"InstanceType": "t3.micro", "MemoryInfo": {"SizeInMiB": 1024}}
+    slurm = {"name": "n", "real_memory": 1}
+    lists: dict[str, tuple[str, dict[str, Any]]] = {
+        "kubernetes": ("items", kind),
+        "slurm": ("nodes", slurm),
+        "aws": ("InstanceTypes", instance),
+        "own records": ("", {"schema": "selfhost.machine/1"}),
+    }
+    for title, (key, item) in lists.items():
+        for broken in ("oops", 7, None, [], {}):
+            for items, place in (([broken, item], 0), ([item, broken, item], 1)):
+                answer = {key: items} if key else items
+                problem = loaded(json.dumps(answer).encode()).problems[0]
+                assert problem.key == f"{key}[{place}]", (title, items, str(problem))
+    for workers in ({"a": "oops", "b": {"nthreads": 1}}, {"a": "oops"}):
+        answer = {"type": "Scheduler", "workers": workers}
+        (problem,) = loaded(json.dumps(answer).encode()).problems
+        assert problem.key == "workers[0]", "dask, whose addresses are not shown"
+    pods = nodes(NODE, '{"kind": "Pod", "metadata": {"name": "p"}}')
+    assert not loaded(pods).problems, "other kinds of Kubernetes are no broken nodes"
+    silent = json.dumps({"a": False, "b": {"saltversion": "3006", "cpuarch": "x86_64"}})
+    (problem,) = loaded(silent.encode()).problems
+    assert "no grains of a" in problem.message
+
+
+def test_a_text_of_slurm_that_is_cut_off_is_a_fault() -> None:
+    """`scontrol show node` prints the same keys of every node; the pipe broke off within one."""
+    text = (FLEET / "slurm" / "scontrol_show_node.txt").read_bytes()
+    assert not loaded(text.rstrip()).problems, "without its last line's end it is whole"
+    last = text.rindex(b"NodeName=")
+    whole = len(loaded(text).machines)
+    for key in (b"RealMemory=", b"State=", b"AllocTRES="):
+        fleet = loaded(text[: text.index(key, last)])
+        assert len(fleet.machines) == whole - 1, key
+        assert "is cut off" in fleet.problems[0].message, key
+
+
 def test_memory_that_is_no_size_is_unread_with_its_value() -> None:
     """A negative or garbled figure is neither a size nor absent: the reason quotes it."""
     node_of_slurm = {"name": "n", "real_memory": "-3", "cpus": 0}
@@ -188,9 +228,7 @@ def test_lines_of_a_text_are_those_of_its_nodes() -> None:
     (problem,) = fleet.problems
     assert problem.line == 3
     assert "standard input:1" in problem.message
-    spread = (
-        "NodeName=a Arch=x86_64\n   RealMemory=1000 AllocMem=0\n\nNodeName=b\n   RealMemory=1\n"
-    )
+    spread = "NodeName=a Arch=x86_64\n   RealMemory=1000\n\nNodeName=b\n   RealMemory=1\n"
     assert [machine.memory_total_bytes for machine in loaded(spread.encode()).machines] == [
         1000 << 20,
         1 << 20,

@@ -164,7 +164,7 @@ def test_ray_and_dask_say_budgets() -> None:
     machine = ray["vm/92d9bd2f"]
     assert (machine.memory_limit_bytes, machine.memory_total_bytes) == (24142315520, None)
     assert "budget" in machine.sources["memory_limit_bytes"]
-    assert machine.labels == {"ray.site": "s0", "ray.class": "edge"}
+    assert machine.labels == {"ray.site": "s0", "ray.class": "edge", "ray.host": "vm"}
     machine = machines_of(FLEET / "dask/scheduler_info.json")["dask-worker-0"]
     assert (machine.memory_limit_bytes, machine.cpu_cores_usable) == (2147483648, 1)
     assert "budget" in machine.sources["memory_limit_bytes"]
