@@ -101,8 +101,8 @@ def fails(row: Row, check: str) -> bool:
 def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
     """What an exception lets pass: `memory fails, excepted until 2027-03-31: kits come (ops)`."""
     state = "fails" if fails(row, check) else "is not known"
-    owner = f" ({exemption.owner})" if exemption.owner else ""
-    return f"{check} {state}, excepted until {exemption.expires}: {exemption.reason}{owner}"
+    until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
+    return f"{check} {state}, {until}"
 
 
 def needs_attention(use: ExemptionUse) -> bool:

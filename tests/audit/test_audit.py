@@ -318,7 +318,7 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
 
 
 def exceptions(patterns: list[str]) -> str:
-    head = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nexpires = 2027-03-31\n'
+    head = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "ops"\nexpires = 2027-03-31\n'
     return "".join(f'{head}machines = ["host:{pattern}"]\n' for pattern in patterns)
 
 
