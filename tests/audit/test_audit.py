@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
-from selfhost.reports.audit_formats import in_pieces
+from selfhost.reports.audit_formats import FORMATS, in_pieces
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.record import Route, Verdict
 
@@ -480,6 +481,22 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
     assert (made.exit_code, made.exceptions[0].use, made.exceptions[0].rows) == (code, use, 1)
     assert len(checked_json(made)["exceptions"][use.value]) == 1
     assert ("ended on 2027-03-31" in audit_text.render(made)) is (use is Use.EXPIRED)
+
+
+def test_every_format_tells_an_exception_that_has_ended() -> None:
+    """When, who answers for it, and what to do: in each format that has words, and as a line of JSON Lines."""
+    made = one(EXCEPTION, {"memory": FAIL}, "2027-03-31")
+    wordless = ("json", "jsonl", "parquet", "prometheus", "nagios")
+    for name in set(FORMATS) - set(wordless):
+        said = "".join(in_pieces(name, made, 0.0))
+        for words in ("ended on 2027-03-31", "infra@example.com", "renew it"):
+            assert words in html.unescape(said), name
+    row, line = map(json.loads, in_pieces("jsonl", made, 0.0))
+    assert set(row) == set(line)
+    assert row["exception"] is line["machine"] is line["result"] is None
+    about = line["exception"]
+    assert (about["use"], about["owner"], about["rows"]) == ("expired", "infra@example.com", 1)
+    assert "renew it" in about["remedy"]
 
 
 def test_an_exception_that_covers_nothing_is_told() -> None:
