@@ -210,6 +210,7 @@ def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
         {
             "check": each.check,
             "outcome": each.outcome.value,
+            "code": each.code,
             "needs": each.needs,
             "has": each.has,
             "short": each.short,

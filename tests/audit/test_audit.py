@@ -44,6 +44,7 @@ from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
 from selfhost.reports.audit_formats import FORMATS, in_pieces
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
+from selfhost.verdict.findings.record import CODES
 from selfhost.verdict.record import Route, Verdict
 
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
@@ -646,13 +647,14 @@ def test_jsonl_has_a_row_per_machine_and_model() -> None:
 
 
 def test_json_findings_are_the_verdicts() -> None:
-    """Each finding has the contract's fields, with null for what is not known."""
+    """Each finding has the contract's fields, with null for what is not known, and a reason code of docs/answers.md."""
     value = checked_json(one("", {"memory": FAIL}))
     (row,) = value["verdicts"]
     assert [each["check"] for each in row["findings"]] == list(CHECKS)
     memory = next(each for each in row["findings"] if each["check"] == "memory")
+    assert memory["code"] in CODES
     assert memory == {
-        "check": "memory", "outcome": "fail", "needs": None, "has": None, "short": None, "unit": None, "reserve_bytes": None,
+        "check": "memory", "outcome": "fail", "code": memory["code"], "needs": None, "has": None, "short": None, "unit": None, "reserve_bytes": None,
         "reason": "the memory is fail", "remedy": "mend the memory",
     }  # fmt: skip
     assert (row["class"], row["asked"], row["model"], row["route"], row["failed"]) == (
