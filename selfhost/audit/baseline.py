@@ -115,7 +115,7 @@ class _Reading:
             self._add_audit(value, line)
         elif value.get("problem") is not None:
             self.problems += 1
-        else:
+        elif value.get("exception") is None:
             self._add_row(value, line)
 
     def _add_row(self, value: Mapping[str, Any], line: int | None) -> None:

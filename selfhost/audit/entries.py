@@ -141,7 +141,7 @@ class Wanted(Record):
 
 class Exemption(Record):
     """One `[[exception]]`: lets one finding of one model pass. From the day `expires`
-    (`YYYY-MM-DD`, UTC) on it no longer holds.
+    (`YYYY-MM-DD`, UTC) on it no longer holds. `owner` answers for it.
     """
 
     index: int
@@ -149,7 +149,7 @@ class Exemption(Record):
     rule: str
     machines: tuple[Selector, ...] = ()
     reason: str
-    owner: str | None = None
+    owner: str
     expires: str
 
     def holds_on(self, today: str) -> bool:

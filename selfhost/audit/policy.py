@@ -51,6 +51,8 @@ __all__ = [
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
+# who answers for an exception, in examples
+EXAMPLE_OWNER = "infra@example.com"
 BOUNDS = (">=", "<=", ">", "<")
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 # what other tools call the architectures that machine records call by their Linux kernel names
@@ -385,7 +387,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
         model = table.string("model", required=True)
         rule = table.string("rule", required=True, choices=CHECKS)
         reason = table.string("reason", required=True)
-        owner = table.string("owner")
+        owner = table.string("owner", required=True, example=EXAMPLE_OWNER)
         expires = table.date("expires", required=True)
         machines = _read_selectors(table, classes)
         table.close()
@@ -400,7 +402,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
                     else "write the name as its [[model]] does, or remove the exception"
                 ),
             )
-        if model is None or rule is None or reason is None or expires is None:
+        if not (model and rule and reason and owner and expires):
             continue
         exemption = Exemption(
             index=int(table.path[-1]),

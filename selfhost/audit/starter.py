@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..verdict.findings import CHECKS
-from .policy import SCHEMA
+from .policy import EXAMPLE_OWNER, SCHEMA
 
 
 def starter_policy(models: Sequence[str]) -> str:
@@ -56,12 +56,12 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 # match = {{ label = {{ site = "s*" }}, memory_total = ">=15GiB", architecture = "x86_64" }}
 # memory = "total"         # total: plan with all memory | available: what is free right now
 
-# [[exception]]            # one finding of one model, with a reason and an end
+# [[exception]]            # one finding of one model, with a reason, an owner and an end
 # model = {first}
 # rule = "memory"          # {" | ".join(CHECKS)}
 # machines = ["host:edge-*"]
 # reason = "16 GiB kits arrive in the spring"
-# owner = "infra@example.com"
+# owner = "{EXAMPLE_OWNER}"   # who answers for it
 # expires = 2027-03-31     # from that day on (UTC) it no longer holds
 """  # noqa: E501
 

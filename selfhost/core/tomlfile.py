@@ -224,11 +224,11 @@ class Table:
             absent=bool(key) and key not in self.values,
         )
 
-    def _get(self, key: str, required: bool) -> Any:
+    def _get(self, key: str, required: bool, example: str | None = None) -> Any:
         self._known.append(key)
         if key not in self.values:
             if required:
-                self.problem(key, "is missing")
+                self.problem(key, "is missing", example and f"write {key} = {example}")
             return None
         return self.values[key]
 
@@ -239,13 +239,18 @@ class Table:
         required: bool = False,
         choices: Sequence[str] | None = None,
         empty: bool = False,
+        example: str | None = None,
     ) -> str | None:
-        """A string on one line, one of `choices` if given, not blank unless `empty`."""
+        """A string on one line, one of `choices` if given, not blank unless `empty`. `example` is
+        what to write where it is missing.
+        """
         if required and choices is not None and key not in self.values:
             self._known.append(key)
             self.problem(key, "is missing", f"one of {', '.join(choices)}")
             return None
-        return self._string(key, self._get(key, required), choices, empty)
+        return self._string(
+            key, self._get(key, required, example and f'"{example}"'), choices, empty
+        )
 
     def _string(
         self, key: str, value: Any, choices: Sequence[str] | None = None, empty: bool = False

@@ -308,7 +308,7 @@ def _exception(use: ExemptionUse) -> str:
     return (
         f'<tr><th scope="row">{_name(exception_name(use))}</th><td class="n">{each.expires}</td>'
         f'<td class="{use.use}">{text(state)} <small>{text(exception_fate(use))}</small></td>'
-        f"<td>{_said(each.reason)}</td><td>{_name(each.owner or '')}</td></tr>\n"
+        f"<td>{_said(each.reason)}</td><td>{_name(each.owner)}</td></tr>\n"
     )
 
 

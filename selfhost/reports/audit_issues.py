@@ -18,8 +18,9 @@ from ..core.errors import Problem
 from ..core.records import Record
 from ..verdict.findings import CHECKS
 from .audit_words import (
-    exception_fate,
     exception_name,
+    exception_remedy,
+    exception_state,
     fails,
     many,
     needs_attention,
@@ -250,5 +251,6 @@ def _of_exceptions(uses: Iterable[ExemptionUse], file: str, lines: _Lines) -> It
                 line=lines.of_exception(use.exemption.index),
                 key=f"{rule} {name} {use.exemption.index}",
                 subject=name,
-                text=f"exception for {shortened(name, MOST_OF_A_NAME)}: {exception_fate(use)}",
+                text=f"exception for {shortened(name, MOST_OF_A_NAME)}: {exception_state(use)}",
+                remedy=exception_remedy(use),
             )

@@ -4,7 +4,7 @@ on the options.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import __version__
@@ -12,6 +12,7 @@ from ..audit.policy import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from ..core.errors import Problem
 from ..verdict.findings import Finding
+from .audit_words import exception_remedy, needs_attention
 
 SCHEMA = "selfhost.audit/1"
 
@@ -49,8 +50,8 @@ def dumps(audit: Audit) -> str:
 
 
 def jsonl(audit: Audit) -> str:
-    """One line per machine and model, in the audit's order; where nothing was judged, one per
-    problem.
+    """One line per machine and model, in the audit's order, then one per exception that has ended
+    or covers nothing; where nothing was judged, one per problem.
     """
     return "".join(lines(audit))
 
@@ -69,6 +70,7 @@ def rows(audit: Audit) -> Iterator[dict[str, Any]]:
     for row in audit.rows:
         has_rows = True
         yield _line(row)
+    yield from map(_line_of_exception, filter(needs_attention, audit.exceptions))
     for problem in () if has_rows else audit.problems:
         yield _line_of_problem(problem)
 
@@ -109,24 +111,36 @@ def _line(row: Row) -> dict[str, Any]:
         "severity": row.wanted.severity.value,
         "change": None if row.change is None else row.change.value,
         "problem": None,
+        "exception": None,
     }
+
+
+# a line that is of no machine has the same keys
+_OF_NO_MACHINE: Mapping[str, Any] = {
+    "machine": None,
+    "asked": None,
+    "label": None,
+    "model": None,
+    "route": None,
+    "failed": [],
+    "excepted": [],
+    "result": None,
+    "severity": None,
+    "change": None,
+    "problem": None,
+    "exception": None,
+}
 
 
 def _line_of_problem(problem: Problem) -> dict[str, Any]:
-    """A line of the same keys for what kept the audit from judging all."""
-    return {
-        "machine": None,
-        "asked": None,
-        "label": None,
-        "model": None,
-        "route": None,
-        "failed": [],
-        "excepted": [],
-        "result": Result.UNKNOWN.value,
-        "severity": None,
-        "change": None,
-        "problem": _problem(problem),
-    }
+    """What kept the audit from judging all."""
+    return {**_OF_NO_MACHINE, "result": Result.UNKNOWN.value, "problem": _problem(problem)}
+
+
+def _line_of_exception(use: ExemptionUse) -> dict[str, Any]:
+    """An exception that has ended or covers nothing, and what to do about it."""
+    about = {"use": use.use.value, **_exception(use), "remedy": exception_remedy(use)}
+    return {**_OF_NO_MACHINE, "asked": use.exemption.model, "exception": about}
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
@@ -196,6 +210,7 @@ def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
         {
             "check": each.check,
             "outcome": each.outcome.value,
+            "code": each.code,
             "needs": each.needs,
             "has": each.has,
             "short": each.short,

@@ -138,8 +138,8 @@ def _exceptions(audit: Audit) -> Iterator[str]:
     for use in audit.exceptions:
         each = use.exemption
         name, fate = _name(exception_name(use)), _text(exception_fate(use))
-        owner = _name(each.owner) if each.owner else ""
-        yield f"| {use.use} | {name} | {each.expires} | {_text(each.reason)} | {owner} | {fate} |"
+        cells = (use.use, name, each.expires, _text(each.reason), _name(each.owner), fate)
+        yield f"| {' | '.join(cells)} |"
 
 
 def _joined(parts: Iterable[str]) -> str:

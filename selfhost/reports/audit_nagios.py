@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ..audit.record import Audit, Result, Use
 from ..audit.state import State, state_of
-from .audit_issues import NOT_JUDGED, Level, issues
+from .audit_issues import ENDED, NEEDLESS, NOT_JUDGED, Level, issues
 from .audit_words import ANSWERS, many, results, shortened, spread
 
 # readers keep 4 KB of a plugin's output, older ones 1 KB
@@ -48,7 +48,9 @@ def _words(audit: Audit) -> str:
     worst = entries[0]
     # a fault's file is where it stands; of the others it is the policy
     place = f"{worst.file}: " if worst.rule == NOT_JUDGED else ""
-    return f"{said}; {place}{worst.text}{more}"
+    # of a model what to do stands in the other reports
+    words = worst.sentence if worst.rule in (ENDED, NEEDLESS) else worst.text
+    return f"{said}; {place}{words}{more}"
 
 
 def _figures(audit: Audit) -> Iterator[str]:

@@ -58,10 +58,15 @@ def _schema(arrow: Any) -> Any:
     problem = arrow.struct([
         ("file", text), ("line", arrow.int64()), ("key", text), ("message", text), ("remedy", text),
     ])  # fmt: skip
+    exception = arrow.struct([
+        ("use", text), ("model", text), ("rule", text), ("machines", texts), ("reason", text),
+        ("owner", text), ("expires", text), ("rows", arrow.int64()), ("concerned", arrow.bool_()),
+        ("remedy", text),
+    ])  # fmt: skip
     return arrow.schema([
         ("machine", text), ("asked", text), ("label", text), ("model", text), ("route", text),
         ("failed", texts), ("excepted", texts), ("result", text), ("severity", text),
-        ("change", text), ("problem", problem),
+        ("change", text), ("problem", problem), ("exception", exception),
     ])  # fmt: skip
 
 

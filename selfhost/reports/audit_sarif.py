@@ -97,8 +97,7 @@ def _result(issue: Issue, rules: Iterable[str]) -> dict[str, Any]:
     }
     if issue.exemption is not None:
         each = issue.exemption
-        owner = f" ({each.owner})" if each.owner else ""
-        text = f"until {each.expires}: {each.reason}{owner}"
+        text = f"until {each.expires}: {each.reason} ({each.owner})"
         result["suppressions"] = [
             {
                 "kind": "external",

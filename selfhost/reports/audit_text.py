@@ -65,7 +65,10 @@ def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True
     uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
     if uses:
         blocks += [Blank(), Paragraph(spans=(Span(text="Exceptions", style="strong"),))]
-        blocks += map(_exception, uses)
+        listed = uses if verbose else uses[:_SHOWN]
+        blocks += map(_exception, listed)
+        if len(listed) < len(uses):
+            blocks.append(say(f"{len(uses) - len(listed):,} more exceptions: -v", indent=2))
     if not verbose and any(row.reasons for group in audit.groups for row in group.rows):
         blocks += [Blank(), say("Reasons and what to do: -v")]
     return Document(blocks=tuple(blocks))

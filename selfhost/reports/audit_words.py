@@ -101,8 +101,8 @@ def fails(row: Row, check: str) -> bool:
 def excepted_words(row: Row, check: str, exemption: Exemption) -> str:
     """What an exception lets pass: `memory fails, excepted until 2027-03-31: kits come (ops)`."""
     state = "fails" if fails(row, check) else "is not known"
-    owner = f" ({exemption.owner})" if exemption.owner else ""
-    return f"{check} {state}, excepted until {exemption.expires}: {exemption.reason}{owner}"
+    until = f"excepted until {exemption.expires}: {exemption.reason} ({exemption.owner})"
+    return f"{check} {state}, {until}"
 
 
 def needs_attention(use: ExemptionUse) -> bool:
@@ -119,16 +119,32 @@ def exception_name(use: ExemptionUse) -> str:
 
 def exception_fate(use: ExemptionUse) -> str:
     """What became of an exception, and what to do about it."""
+    remedy = exception_remedy(use)
+    return f"{exception_state(use)} (to do: {remedy})" if remedy else exception_state(use)
+
+
+def exception_remedy(use: ExemptionUse) -> str | None:
+    """What to do about an exception, and who would; None where nothing is to be done."""
+    if not needs_attention(use) or not use.concerned:
+        return None
+    owner = use.exemption.owner
+    if use.rows:
+        return f"make the model run there, or have its owner renew it: {owner}"
+    return f"remove it; its owner is {owner}"
+
+
+def exception_state(use: ExemptionUse) -> str:
+    """What became of an exception."""
     each = use.exemption
     match use.use:
         case Use.USED:
             return f"covers {many(use.rows, 'verdict')}, until {each.expires}"
         case Use.UNUSED if use.concerned:
-            return f"covers nothing any more: remove it (it ends on {each.expires})"
+            return f"covers nothing any more (it ends on {each.expires})"
         case Use.EXPIRED if use.rows:
             return f"ended on {each.expires}; {many(use.rows, 'verdict')} would need it"
         case Use.EXPIRED if use.concerned:
-            return f"ended on {each.expires}, and nothing needs it: remove it"
+            return f"ended on {each.expires}, and nothing needs it"
         case Use.EXPIRED:
             return f"ended on {each.expires}, and concerns no machine of this audit"
         case _:

@@ -137,11 +137,7 @@ def _body(group: MachineGroup, row: Row) -> str:
         lines.append(str(reason))
         if reason.remedy:
             lines.append(f"to do: {reason.remedy}")
-    for check, each in row.excepted:
-        lines.append(
-            f"{check}: excepted until {each.expires}: {each.reason}"
-            + (f" ({each.owner})" if each.owner else "")
-        )
+    lines += [excepted_words(row, check, each) for check, each in row.excepted]
     return "\n".join(map(clean, lines))
 
 

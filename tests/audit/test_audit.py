@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -41,8 +42,9 @@ from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
-from selfhost.reports.audit_formats import in_pieces
+from selfhost.reports.audit_formats import FORMATS, in_pieces
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
+from selfhost.verdict.findings.record import CODES
 from selfhost.verdict.record import Route, Verdict
 
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
@@ -318,7 +320,7 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
 
 
 def exceptions(patterns: list[str]) -> str:
-    head = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nexpires = 2027-03-31\n'
+    head = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "ops"\nexpires = 2027-03-31\n'
     return "".join(f'{head}machines = ["host:{pattern}"]\n' for pattern in patterns)
 
 
@@ -482,6 +484,22 @@ def test_an_exception_ends_on_its_day(today: str, code: int, use: Use) -> None:
     assert ("ended on 2027-03-31" in audit_text.render(made)) is (use is Use.EXPIRED)
 
 
+def test_every_format_tells_an_exception_that_has_ended() -> None:
+    """When, who answers for it, and what to do: in each format that has words, and as a line of JSON Lines."""
+    made = one(EXCEPTION, {"memory": FAIL}, "2027-03-31")
+    wordless = ("json", "jsonl", "parquet", "prometheus", "nagios")
+    for name in set(FORMATS) - set(wordless):
+        said = "".join(in_pieces(name, made, 0.0))
+        for words in ("ended on 2027-03-31", "infra@example.com", "renew it"):
+            assert words in html.unescape(said), name
+    row, line = map(json.loads, in_pieces("jsonl", made, 0.0))
+    assert set(row) == set(line)
+    assert row["exception"] is line["machine"] is line["result"] is None
+    about = line["exception"]
+    assert (about["use"], about["owner"], about["rows"]) == ("expired", "infra@example.com", 1)
+    assert "renew it" in about["remedy"]
+
+
 def test_an_exception_that_covers_nothing_is_told() -> None:
     """Once the machine has its memory the exception is reported as unused, and changes nothing else."""
     made = one(EXCEPTION, {})
@@ -629,13 +647,14 @@ def test_jsonl_has_a_row_per_machine_and_model() -> None:
 
 
 def test_json_findings_are_the_verdicts() -> None:
-    """Each finding has the contract's fields, with null for what is not known."""
+    """Each finding has the contract's fields, with null for what is not known, and a reason code of docs/answers.md."""
     value = checked_json(one("", {"memory": FAIL}))
     (row,) = value["verdicts"]
     assert [each["check"] for each in row["findings"]] == list(CHECKS)
     memory = next(each for each in row["findings"] if each["check"] == "memory")
+    assert memory["code"] in CODES
     assert memory == {
-        "check": "memory", "outcome": "fail", "needs": None, "has": None, "short": None, "unit": None, "reserve_bytes": None,
+        "check": "memory", "outcome": "fail", "code": memory["code"], "needs": None, "has": None, "short": None, "unit": None, "reserve_bytes": None,
         "reason": "the memory is fail", "remedy": "mend the memory",
     }  # fmt: skip
     assert (row["class"], row["asked"], row["model"], row["route"], row["failed"]) == (

@@ -29,7 +29,7 @@ from selfhost.verdict.record import Route, Verdict
 
 SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 ONE = 'schema = 1\n[[model]]\nname = "x"\n'
-EXCEPTION = '[[exception]]\nmodel = "x"\nrule = "disk"\nreason = "soon"\nexpires = 2027-03-31\n'
+EXCEPTION = '[[exception]]\nmodel = "x"\nrule = "disk"\nreason = "soon"\nowner = "ops"\nexpires = 2027-03-31\n'
 # what a machine finds, as words: "disk" fails, "disk?" is unknown
 Findings = Mapping[str, str]
 

@@ -67,12 +67,14 @@ machines = ["label:site=s3"]
 model = "mistral-7b"
 rule = "memory"
 reason = "a small site"
+owner = "ops"
 machines = ["label:site=s1", "host:m-004"]
 expires = 2027-01-01
 [[exception]]
 model = "mistral-7b"
 rule = "disk"
 reason = "new disks come"
+owner = "ops"
 expires = 2026-01-01
 """
 PROFILES = ("aws-g5.12xlarge", "desktop-rx9070xt-16gb", "aws-m7i.2xlarge", "dgx-spark")

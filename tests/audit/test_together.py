@@ -284,7 +284,7 @@ def test_of_several_entries_of_a_name_the_label_says_which() -> None:
 def test_an_exception_lets_one_finding_of_them_pass() -> None:
     """It names them as their row does; an exception of one of the models alone does not cover them."""
     machine = limited(6 * GIB)
-    exception = '[[exception]]\nmodel = "{}"\nrule = "memory"\nreason = "kits arrive"\nexpires = 2027-03-31\n'
+    exception = '[[exception]]\nmodel = "{}"\nrule = "memory"\nreason = "kits arrive"\nowner = "ops"\nexpires = 2027-03-31\n'
     made = audited(TOGETHER + exception.format("mistral-7b + bge-m3"), machine)
     assert [row.result for row in made.rows] == [Result.EXCEPTED]
     assert made.exit_code == 0
