@@ -329,7 +329,7 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
         "--dataset-tokens",
         type=kind(tokens),
         metavar="N",
-        help="tokens trained on in all, as 2M: how long it takes",
+        help="tokens trained on in all, as 2M: tells the hours",
     )
     tune.add_argument(
         "--no-checkpointing",

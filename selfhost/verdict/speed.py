@@ -583,21 +583,8 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
             fast=(named.usual * named.most) ** 0.5,
             how=f"the memory of {named.name} with every channel filled",
         )
-    if chip is None and machine_rate is None and is_client_by_class(machine):
-        slow, fast = CLIENT_PEAKS
-        return Peak(
-            slow=slow,
-            likely=(slow * fast) ** 0.5,
-            fast=fast,
-            how="a guess: the memory of a laptop or desktop",
-        )
     if chip is None:
-        memory = bandwidth(machine)
-        return (
-            None
-            if memory is None
-            else Peak(slow=memory.low, likely=memory.likely, fast=memory.high, how="not measured")
-        )
+        return _unnamed_peak(machine)
     if chip[2] != ANY_APPLE:
         return Peak.exactly(chip[1])
     # what cores measure is no more than the GPU can read
@@ -605,6 +592,22 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     most = max(least, chip[1])
     likely = float(machine_rate or (least * most) ** 0.5)
     return Peak(slow=least, likely=likely, fast=most, how="not measured")
+
+
+def _unnamed_peak(machine: Machine) -> Peak | None:
+    """Of memory that no name tells: what was measured, or the class of the machine."""
+    if machine.memory_bandwidth_bytes_per_second is None and is_client_by_class(machine):
+        slow, fast = CLIENT_PEAKS
+        return Peak(
+            slow=slow,
+            likely=(slow * fast) ** 0.5,
+            fast=fast,
+            how="a guess: the memory of a laptop or desktop",
+        )
+    memory = bandwidth(machine)
+    if memory is None:
+        return None
+    return Peak(slow=memory.low, likely=memory.likely, fast=memory.high, how="not measured")
 
 
 def _on_shared_gpu(

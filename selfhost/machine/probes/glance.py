@@ -109,32 +109,42 @@ def judged(
     plan: Plan, caches: int, reads: Sequence[Trace], again: Sequence[Trace]
 ) -> Glance | Unread:
     """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB."""
-    read_bytes = sum(trace.chunk_bytes * len(trace.done) for trace in reads)
-    may_be_cached = read_bytes < _LEAST_CACHES * caches
-    figure = rate(reads) if len(reads) == plan.threads else None
-    was_together = figure is not None
-    if figure is None:
-        # they never ran at once: all together have no less than one of them
-        figure = best_of_one(reads)
+    together = rate(reads) if len(reads) == plan.threads else None
+    # where they never ran at once, all together have no less than one of them
+    figure, threads = (best_of_one(reads), 1) if together is None else (together, plan.threads)
     cached = best_of_one(again)
     if figure is None or cached is None:
         return _unread("the threads hardly ran")
-    threads = plan.threads if was_together else 1
-    in_cache = threads * cached
-    if may_be_cached and figure > _SURELY_MEMORY * in_cache:
-        # some of it may have been there still
-        figure = (rate(reads, _SLOWER) if was_together else best_of_one(reads, _SLOWER)) or figure
-    may_be_cached = may_be_cached and figure > _MOST_OF_CACHE * in_cache
-    if may_be_cached and not was_together:
-        return _unread("other programs left it too little time")
-    is_alone = plan.is_all or not (
-        plan.busy or min(trace.cpu_share for trace in reads) < LEAST_CPU_SHARE
+    may_be_cached = sum(trace.chunk_bytes * len(trace.done) for trace in reads) < (
+        _LEAST_CACHES * caches
     )
+    if may_be_cached:
+        figure, may_be_cached = _beside_cache(reads, figure, threads, cached)
+    if may_be_cached and together is None:
+        return _unread("other programs left it too little time")
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,
-        quiet=was_together and is_alone,
+        quiet=together is not None and _is_alone(plan, reads),
         may_be_cached=may_be_cached,
+    )
+
+
+def _beside_cache(
+    reads: Sequence[Trace], figure: float, threads: int, cached: float
+) -> tuple[float, bool]:
+    """The figure beside what `cached` gives one thread, and whether it may be from there."""
+    if figure > _SURELY_MEMORY * threads * cached:
+        # some of it may have been there still
+        slower = rate(reads, _SLOWER) if threads > 1 else best_of_one(reads, _SLOWER)
+        figure = slower or figure
+    return figure, figure > _MOST_OF_CACHE * threads * cached
+
+
+def _is_alone(plan: Plan, reads: Sequence[Trace]) -> bool:
+    """No other program had a part of the memory meanwhile."""
+    return plan.is_all or not (
+        plan.busy or min(trace.cpu_share for trace in reads) < LEAST_CPU_SHARE
     )
 
 
