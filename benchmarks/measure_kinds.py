@@ -539,7 +539,7 @@ def _page(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> di
         return {}
     side, marks = {
         "florence-2-base": (768, 577), "florence-2-large": (768, 577), "got-ocr-2": (1024, 256), "blip2-opt-2.7b": (224, 32),
-        "ovis2-8b": (448, 256), "llama-guard-4": (336, 144),
+        "ovis2-8b": (448, 256), "llama-guard-4": (448, 256),
     }[name]  # fmt: skip
     mark = next(
         getattr(config, key)
