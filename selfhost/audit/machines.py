@@ -112,6 +112,8 @@ class _Gathering:
         self.progress = progress
         self.reader = systems.Reader(system)
         self.machines = Machines()
+        # files called as an address
+        self._addresses = 0
         # a record without a name that may be the only one of its file, with its line
         self._first: tuple[int | None, Machine] | None = None
         self.faults = Faults(file)
@@ -165,7 +167,7 @@ class _Gathering:
         """The machines of these records; `faults` takes what is wrong with single ones,
         `Unreadable` ends the whole.
         """
-        stem = os.path.splitext(os.path.basename(file))[0]
+        stem = self._stem(file)
         count = 0
         self._first = None
         for entry in entries:
@@ -208,6 +210,19 @@ class _Gathering:
             self._add(file, line, machine.replace(name=stem), faults)
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
+
+    def _stem(self, file: str) -> str:
+        """What a machine without a name is called, as its file is: `ansible --tree` writes files
+        called as hosts, also by address, which is no name that is kept.
+        """
+        base = os.path.basename(file)
+        stem, extension = os.path.splitext(base)
+        if extension not in systems.EXTENSIONS:
+            stem = base
+        if not systems.is_address(stem):
+            return stem
+        self._addresses += 1
+        return f"machine-{self._addresses}"
 
     def _entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""

@@ -26,6 +26,7 @@ from ...core.reading import (
 )
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
+from ._facts import is_address as is_address
 from ._system import Answers, RecordOrFault, kind_of, opens
 
 TYPE_CHECKING = False
@@ -146,11 +147,16 @@ def is_foreign(start: bytes) -> bool:
     return any(mark in text for reader in readers() for mark in reader.marks)
 
 
+_READ_ALWAYS = (".json", ".jsonl", ".prom")
+# what a file's name may end in beside the name of its machine
+EXTENSIONS = (*_READ_ALWAYS, ".txt")
+
+
 def is_read(folder: str, name: str) -> bool:
     """Whether a file of a folder is read: those of `*.json`, `*.jsonl`, `*.prom` and `*.txt`, and
     what `ansible --tree` writes, which is called as its host.
     """
-    if name.endswith((".json", ".jsonl", ".prom")):
+    if name.endswith(_READ_ALWAYS):
         return True
     try:
         stream, _ = open_file(os.path.join(folder, name))
