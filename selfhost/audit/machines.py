@@ -9,7 +9,7 @@ from io import BytesIO
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.reading import Entry, Unreadable, open_input, read_records
 from ..core.records import Record
-from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
+from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
 from .fleet import Machines
 from .lines import Line
@@ -198,11 +198,13 @@ class _Gathering:
             if made is None:
                 continue
             if made.name != _UNNAMED:
-                self._add(file, entry.line, made, faults, entry.text)
+                self._add(file, entry.line, made, faults, entry.text, entry.place)
             elif count == 1:
-                self._first = entry.line, made
+                self._first = (None if entry.place else entry.line), made
             else:
-                named = made.replace(name=f"{stem}:{entry.line or count}")
+                # items of a list may stand in one line
+                number = count if entry.place else entry.line or count
+                named = made.replace(name=f"{stem}:{number}")
                 self._add(file, entry.line, named, faults)
         if self._first is not None:
             line, machine = self._first
@@ -270,6 +272,7 @@ class _Gathering:
         machine: Machine,
         faults: Faults,
         text: str | None = None,
+        place: str | None = None,
     ) -> None:
         """Keep a machine whose name is new; `text` is the line that states it, where it has one."""
         number = self.machines.number_of.get(machine.name)
@@ -284,10 +287,37 @@ class _Gathering:
                 self.machines.learn(Line(text), machine)
             return
         message = f'"{machine.name}" is also the name of the machine in {self._origin(number)}'
-        remedy = "give each its own: `selfhost machine --name NAME`"
-        faults.append(Problem(file=file, line=line, key="name", message=message, remedy=remedy))
+        faults.append(
+            Problem(
+                file=file,
+                line=line,
+                key=f"{place}.name" if place else "name",
+                message=message,
+                remedy=self._one_of(machine, file, number),
+            )
+        )
+
+    def _one_of(self, machine: Machine, file: str, number: int) -> str:
+        """What to do about two machines of one name: two systems may know the same."""
+        earlier: Machine = self.machines[number]
+        if self._file_of(number) == file:
+            return "keep one of them, or give each a name of its own"
+        poorer = file if _facts_of(machine) <= _facts_of(earlier) else self._file_of(number)
+        # the file stands last: whatever it is called, the sentence is read to its end
+        return (
+            "give each a name of its own; or, if they are the same machine, take the record that"
+            f" states no more than the other out of {poorer}"
+        )
+
+    def _file_of(self, number: int) -> str:
+        return next(name for start, name in reversed(self._files) if start <= number)
 
     def _origin(self, number: int) -> str:
         """The file that a machine is of, and its line."""
-        file = next(name for start, name in reversed(self._files) if start <= number)
+        file = self._file_of(number)
         return f"{file}:{self._lines[number]}" if self._lines[number] else file
+
+
+def _facts_of(machine: Machine) -> int:
+    """How many facts it states."""
+    return sum(getattr(machine, fact) is not None for fact in FACTS)

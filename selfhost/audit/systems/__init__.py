@@ -304,6 +304,7 @@ class _Document:
             elif len(self._unclaimed) < _MAX_UNCLAIMED:
                 self._unclaimed.append((path, _outline(part.value), part.line, place))
         if self._reader is not None:
+            self._reader.at = part.line, place
             machines = self._reader.part(path, part.value, self._file)
             yield from self._entries_of(machines, part.line, place)
         self._keep(path, part.value, part.place)
@@ -395,7 +396,7 @@ def _doubled(key: str, line: int | None) -> Unreadable:
 
 
 def _entry(line: int | None, told: RecordOrFault, place: str = "") -> Entry:
-    line = told.line or line
+    line, place = told.line or line, told.place or place
     if told.fault is None:
         return Entry(line, told.record, place=place or None)
     return Entry(line, None, Unreadable(told.fault, told.remedy), place=place or None)

@@ -19,10 +19,10 @@ class RecordOrFault:
     """One machine of an answer: the `selfhost.machine/1` object, or the `fault` why there is none.
 
     `remedy` is what to do about the fault, `line` where it begins where that is another than that
-    of the part which shows its end.
+    of the part which shows its end, `place` where it stands in a list.
     """
 
-    __slots__ = ("fault", "line", "record", "remedy")
+    __slots__ = ("fault", "line", "place", "record", "remedy")
 
     def __init__(
         self,
@@ -31,8 +31,10 @@ class RecordOrFault:
         fault: str | None = None,
         remedy: str | None = None,
         line: int | None = None,
+        place: str | None = None,
     ) -> None:
         self.record, self.fault, self.remedy, self.line = record, fault, remedy, line
+        self.place = place
 
 
 class Answers:
@@ -53,6 +55,8 @@ class Answers:
     def __init__(self) -> None:
         # those that tell of machines which `rest` will give
         self.files: set[str] = set()
+        # line and place of the part that is read
+        self.at: tuple[int, str] = (1, "")
 
     def claims(self, path: Path, value: Any) -> bool:
         """Whether a part of a document shows that it is an answer of this system."""

@@ -57,7 +57,7 @@ class KubernetesAnswers(Answers):
 
     def __init__(self) -> None:
         super().__init__()
-        self._nodes: list[tuple[str, str | None, Facts, dict[str, str]]] = []
+        self._nodes: list[tuple[str, str | None, Facts, dict[str, str], tuple[int, str]]] = []
         # generation and devices of each pool of a driver, by its node, and the file of each node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
         self._file_of_slices: dict[str, str] = {}
@@ -105,12 +105,12 @@ class KubernetesAnswers(Answers):
         devices = self._devices()
         self._nodes.reverse()
         while self._nodes:
-            file, name, machine, kept = self._nodes.pop()
+            file, name, machine, kept, (line, place) = self._nodes.pop()
             own = devices.pop(name or "", None)
             if own is not None:
                 machine.unshare()
                 _put_devices(machine, own)
-            yield file, RecordOrFault(machine.record(name, kept))
+            yield file, RecordOrFault(machine.record(name, kept), line=line, place=place)
         for name, kinds in devices.items():
             machine = Facts()
             _put_devices(machine, kinds)
@@ -128,7 +128,7 @@ class KubernetesAnswers(Answers):
         _lack_accelerators(machine)
         machine.share(self._known)
         self.files.add(file)
-        self._nodes.append((file, name, machine, _kept_labels(node, all_labels)))
+        self._nodes.append((file, name, machine, _kept_labels(node, all_labels), self.at))
 
     def _add_slice(self, resource_slice: Mapping[str, Any], file: str) -> None:
         """Keep the devices of the pool's newest generation: a driver that changes a pool counts up

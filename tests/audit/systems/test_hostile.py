@@ -153,6 +153,28 @@ def test_a_text_of_slurm_that_is_cut_off_is_a_fault() -> None:
         assert "is cut off" in fleet.problems[0].message, key
 
 
+def test_two_machines_of_one_name_say_where_and_which_to_take_away(tmp_path: Path) -> None:
+    """In one answer the item; of two files the one that states less."""
+    (problem,) = loaded(nodes(NODE, NODE)).problems
+    assert (problem.line, problem.key) == (3, "items[1].name")
+    assert "keep one" in str(problem.remedy)
+    richer = {"schema": "selfhost.machine/1", "name": "n", "memory_total_bytes": 1}
+    poorer = {"schema": "selfhost.machine/1", "name": "n"}
+    for first, second in ((richer, poorer), (poorer, richer)):
+        (tmp_path / "a.json").write_text(json.dumps(first))
+        (tmp_path / "b.json").write_text(json.dumps(second))
+        (problem,) = load_machines(str(tmp_path)).problems
+        less = "a.json" if first is poorer else "b.json"
+        assert str(problem.remedy).endswith(less)
+
+
+def test_nodes_without_a_name_are_not_one() -> None:
+    """Also where a whole list stands in one line."""
+    nameless = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
+    fleet = loaded(json.dumps({"items": [nameless] * 3, "kind": "List", "apiVersion": 1}).encode())
+    assert (len(fleet.machines), fleet.problems) == (3, ())
+
+
 def test_memory_that_is_no_size_is_unread_with_its_value() -> None:
     """A negative or garbled figure is neither a size nor absent: the reason quotes it."""
     node_of_slurm = {"name": "n", "real_memory": "-3", "cpus": 0}
