@@ -15,6 +15,7 @@ from ..core.records import Record
 from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .record import Audit, Row
+from .systems import NOT_JUDGED
 
 TYPE_CHECKING = False
 
@@ -178,6 +179,10 @@ def _replaced_record(record: Record, pseudonyms: Pseudonyms, named: str) -> Reco
         after: Any
         if isinstance(record, Problem) and field == "file":
             after = pseudonyms.in_file(before, named)
+        elif isinstance(record, Problem) and field == "message" and NOT_JUDGED in before:
+            # it is of no machine of the audit, so that nothing else knows its name
+            name, _, why = before.partition(NOT_JUDGED)
+            after = f"{pseudonyms.of(name)}{NOT_JUDGED}{pseudonyms.in_text(why, named)}"
         elif isinstance(record, Audit) and field == "rows" and not isinstance(before, tuple):
             after = _Rows(before, pseudonyms, named)
         else:

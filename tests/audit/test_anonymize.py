@@ -55,6 +55,14 @@ def test_a_file_named_within_a_message_is_hidden() -> None:
     assert message.endswith(f"in {other}:37"), message
 
 
+def test_a_machine_that_was_not_judged_is_hidden() -> None:
+    """It is no machine of the audit, but its name is in the fault."""
+    problem = Problem(file="nodes.json", message="web-1 is not judged: Slurm calls it DOWN")
+    message = anonymous(problem, Pseudonyms([]), "nodes.json").message
+    assert "web-1" not in message
+    assert message.endswith(" is not judged: Slurm calls it DOWN")
+
+
 def test_a_machine_called_as_a_word_does_not_garble_sentences() -> None:
     """Sentences and commands stay whole, so that nobody reads the name off what was replaced."""
     names = Pseudonyms(["memory", "GiB", "salt", "llama.cpp", "8"], key=b"k")

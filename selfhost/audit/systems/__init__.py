@@ -27,6 +27,7 @@ from ...core.reading import (
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
 from ._facts import is_address as is_address
+from ._system import NOT_JUDGED as NOT_JUDGED
 from ._system import Answers, RecordOrFault, kind_of, opens
 
 TYPE_CHECKING = False

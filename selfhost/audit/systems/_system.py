@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Opened = tuple[str | Pattern[str], ...]
 
 
+# behind the name of a machine that its system cannot reach
+NOT_JUDGED = " is not judged: "
+
+
 class RecordOrFault:
     """One machine of an answer: the `selfhost.machine/1` object, or the `fault` why there is none.
 
@@ -77,6 +81,19 @@ class Answers:
         return RecordOrFault(
             fault=f"is {kind_of(value)} that describes no machine of {self.title}",
             remedy=f"ask again (`{self.command}`), or take it out",
+        )
+
+    def not_judged(
+        self, name: str | None, why: str, line: int | None = None, place: str | None = None
+    ) -> RecordOrFault:
+        """The fault of a machine that its system cannot reach or calls down. What it stated when it
+        was last seen is not what it has; one rule for all systems.
+        """
+        return RecordOrFault(
+            fault=f"{name or 'a machine'}{NOT_JUDGED}{why}",
+            remedy="bring it back and ask again, or take it out of the answer",
+            line=line,
+            place=place,
         )
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterable[RecordOrFault]:

@@ -138,7 +138,7 @@ def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
     assert not loaded(pods).problems, "other kinds of Kubernetes are no broken nodes"
     silent = json.dumps({"a": False, "b": {"saltversion": "3006", "cpuarch": "x86_64"}})
     (problem,) = loaded(silent.encode()).problems
-    assert "no grains of a" in problem.message
+    assert "a is not judged: Salt got no grains" in problem.message
 
 
 def test_a_text_of_slurm_that_is_cut_off_is_a_fault() -> None:
@@ -166,6 +166,42 @@ def test_two_machines_of_one_name_say_where_and_which_to_take_away(tmp_path: Pat
         (problem,) = load_machines(str(tmp_path)).problems
         less = "a.json" if first is poorer else "b.json"
         assert str(problem.remedy).endswith(less)
+
+
+def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
+    """One rule for all systems: what is down or does not answer is a fault with its name."""
+    kubernetes: dict[str, Any] = {"kind": "Node", "metadata": {"name": "n"}, "status": {}}
+    no, unknown, ready = (
+        {**kubernetes, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+        for status in ("False", "Unknown", "True")
+    )
+    nomad = {"Name": "n", "SchedulingEligibility": "ineligible", "Attributes": {}}
+    ray = {"NodeID": "1" * 32, "NodeManagerHostname": "n", "Resources": {"CPU": 1}}
+    down: list[Any] = [
+        no,
+        unknown,
+        {**nomad, "Status": "down"},
+        {**nomad, "Status": "disconnected"},
+        {**ray, "Alive": False},
+        {"n": False, "m": {"saltversion": "3006"}},
+        {"nodes": [{"name": "n", "real_memory": 1, "state": ["DOWN", "DRAIN"]}]},
+        {"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "NOT_RESPONDING"]}]},
+    ]
+    for answer in down:
+        (problem,) = loaded(json.dumps(answer).encode()).problems
+        assert problem.message.startswith("n"), answer
+        assert " is not judged: " in problem.message, answer
+    assert " is not judged: " in message(b"NodeName=n State=IDLE* RealMemory=1\n")
+    works: list[tuple[Any, str]] = [
+        ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
+        ({**nomad, "Status": "ready"}, "ineligible"),
+        ({"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "DRAIN"]}]}, "idle,drain"),
+    ]
+    for answer, state in works:
+        fleet = loaded(json.dumps(answer).encode())
+        assert not fleet.problems, answer
+        (machine,) = fleet.machines
+        assert state in machine.labels.values(), answer
 
 
 def test_nodes_without_a_name_are_not_one() -> None:
