@@ -15,6 +15,7 @@ from ..core.records import Record
 from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .record import Audit, Row
+from .systems import NOT_JUDGED
 
 TYPE_CHECKING = False
 
@@ -29,6 +30,13 @@ _LETTERS = 12
 # what may be or hold a name: a word between blanks, brackets and quotes, and its parts
 _WORD = re.compile(r"[^\s\"'`()\[\]{}<>,;]+")
 _PART = re.compile(r"[\w.-]+")
+# a name that sentences and commands may hold as a word of theirs: `memory`, `GiB`, `llama.cpp`, `8`
+_IS_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)?|\d+|[\w.]*_[\w.]*")
+# where reasons name a machine: in quotes; `; NAME (limited to`, `; NAME can give`; `found on NAME.`
+_NAMED = re.compile(
+    r"""(?<=")[^"]+(?=")|(?<=host:)[^\s"',]+|(?<=; )\S+(?= (?:\(|can give|has ))"""
+    r"""|(?<= that )\S+(?= (?:\(limited|has[;.]))|(?<= found on )\S+(?=\.(?:\s|$))"""
+)
 
 
 class Pseudonyms:
@@ -37,6 +45,8 @@ class Pseudonyms:
     def __init__(self, names: Iterable[str], key: bytes | None = None) -> None:
         self._key = os.urandom(_KEY_BYTES) if key is None else key
         self._of = {name: self._hash("machine", name) for name in names}
+        # replaced only where a machine is named: elsewhere the word is the sentence's own
+        self._words = {name for name in self._of if _IS_WORD.fullmatch(name)}
         # those that `_WORD` does not find as one
         loose = [name for name in self._of if not _WORD.fullmatch(name)]
         alternatives = "|".join(re.escape(name) for name in sorted(loose, key=len, reverse=True))
@@ -52,10 +62,22 @@ class Pseudonyms:
         """The pseudonym of a machine's name."""
         return self._of.get(name) or self._hash("machine", name)
 
-    def in_text(self, text: str) -> str:
-        """The text with every name in it replaced, also within a path or behind a colon."""
+    def in_text(self, text: str, named: str = "") -> str:
+        """The text with every name in it replaced, also within a path or behind a colon, and with
+        the files of the folder that was `named`.
+        """
         if text in self._of:
             return self._of[text]
+        folder = named.rstrip("/")
+        if folder and f"{folder}/" in text:
+            # a name of a file may hold blanks: it ends where its line's number or the text does
+            inside = re.escape(folder) + r"/.*?(?=:\d+\b|$)"
+            return "".join(
+                self.in_file(piece, named) if number % 2 else self.in_text(piece)
+                for number, piece in enumerate(re.split(f"({inside})", text))
+            )
+        if self._words:
+            text = _NAMED.sub(self._in_place, text)
         if self._loose is not None:
             text = self._loose.sub(lambda match: self._of[match[0]], text)
         return _WORD.sub(lambda match: self._in_word(match[0]), text)
@@ -67,15 +89,21 @@ class Pseudonyms:
             return self.in_text(path)
         return f"{folder}/{self._hash('file', path[len(folder) + 1 :])}"
 
+    def _in_place(self, match: re.Match[str]) -> str:
+        return self._of[match[0]] if match[0] in self._words else match[0]
+
+    def _is_name(self, word: str) -> bool:
+        return word in self._of and word not in self._words
+
     def _in_word(self, word: str) -> str:
         bare = word.rstrip(".:!?")
-        if bare in self._of:
+        if self._is_name(bare):
             return self._of[bare] + word[len(bare) :]
         return _PART.sub(self._in_part, word)
 
     def _in_part(self, match: re.Match[str]) -> str:
         bare = match[0].rstrip(".-")
-        return self._of[bare] + match[0][len(bare) :] if bare in self._of else match[0]
+        return self._of[bare] + match[0][len(bare) :] if self._is_name(bare) else match[0]
 
 
 def anonymous(record: Kind, pseudonyms: Pseudonyms, named: str = "") -> Kind:
@@ -96,7 +124,7 @@ _TEXTS = frozenset((
 
 def _replaced(value: Any, pseudonyms: Pseudonyms, named: str, *, is_text: bool = False) -> Any:
     if isinstance(value, str):
-        return pseudonyms.in_text(value) if is_text else value
+        return pseudonyms.in_text(value, named) if is_text else value
     if isinstance(value, tuple):
         return tuple(_replaced(item, pseudonyms, named, is_text=is_text) for item in value)
     if isinstance(value, Mapping):
@@ -151,6 +179,10 @@ def _replaced_record(record: Record, pseudonyms: Pseudonyms, named: str) -> Reco
         after: Any
         if isinstance(record, Problem) and field == "file":
             after = pseudonyms.in_file(before, named)
+        elif isinstance(record, Problem) and field == "message" and NOT_JUDGED in before:
+            # it is of no machine of the audit, so that nothing else knows its name
+            name, _, why = before.partition(NOT_JUDGED)
+            after = f"{pseudonyms.of(name)}{NOT_JUDGED}{pseudonyms.in_text(why, named)}"
         elif isinstance(record, Audit) and field == "rows" and not isinstance(before, tuple):
             after = _Rows(before, pseudonyms, named)
         else:

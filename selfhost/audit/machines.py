@@ -9,7 +9,7 @@ from io import BytesIO
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.reading import Entry, Unreadable, open_input, read_records, read_some
 from ..core.records import Record
-from ..machine.record import MAX_FILE_BYTES, RECORDED, Machine, machine_of
+from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
 from .fleet import Machines
 from .lines import Line
@@ -173,6 +173,8 @@ class _Gathering:
         self.reader = systems.Reader(system)
         self.machines = Machines()
         self.has_unnamed = False
+        # files called as an address
+        self._addresses = 0
         # a record without a name that may be the only one of its file, with its line
         self._first: tuple[int | None, Machine] | None = None
         self.faults = Faults(file)
@@ -260,7 +262,7 @@ class _Gathering:
         """The machines of these records; `faults` takes what is wrong with single ones,
         `Unreadable` ends the whole.
         """
-        stem = os.path.splitext(os.path.basename(file))[0]
+        stem = self._stem(file)
         count = 0
         self._first = None
         for entry in entries:
@@ -292,11 +294,13 @@ class _Gathering:
                 continue
             self.has_unnamed = self.has_unnamed or made.name == _UNNAMED
             if made.name != _UNNAMED:
-                self._add(file, entry.line, made, faults, entry.text)
+                self._add(file, entry.line, made, faults, entry.text, entry.place)
             elif count == 1:
-                self._first = entry.line, made
+                self._first = (None if entry.place else entry.line), made
             else:
-                named = made.replace(name=f"{stem}:{entry.line or count}")
+                # items of a list may stand in one line
+                number = count if entry.place else entry.line or count
+                named = made.replace(name=f"{stem}:{number}")
                 self._add(file, entry.line, named, faults)
         if self._first is not None:
             line, machine = self._first
@@ -304,6 +308,19 @@ class _Gathering:
             self._add(file, line, machine.replace(name=stem), faults)
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
+
+    def _stem(self, file: str) -> str:
+        """What a machine without a name is called, as its file is: `ansible --tree` writes files
+        called as hosts, also by address, which is no name that is kept.
+        """
+        base = os.path.basename(file)
+        stem, extension = os.path.splitext(base)
+        if extension not in systems.EXTENSIONS:
+            stem = base
+        if not systems.is_address(stem):
+            return stem
+        self._addresses += 1
+        return f"machine-{self._addresses}"
 
     def _entries(self, file: str, stream: IO[bytes]) -> Iterator[systems.Entry | Entry]:
         """The records of a stream: our own, and those that answers of other systems become."""
@@ -351,6 +368,7 @@ class _Gathering:
         machine: Machine,
         faults: Faults,
         text: str | None = None,
+        place: str | None = None,
     ) -> None:
         """Keep a machine whose name is new; `text` is the line that states it, where it has one."""
         number = self.machines.number_of.get(machine.name)
@@ -365,10 +383,37 @@ class _Gathering:
                 self.machines.learn(Line(text), machine)
             return
         message = f'"{machine.name}" is also the name of the machine in {self._origin(number)}'
-        remedy = "give each its own: `selfhost machine --name NAME`"
-        faults.append(Problem(file=file, line=line, key="name", message=message, remedy=remedy))
+        faults.append(
+            Problem(
+                file=file,
+                line=line,
+                key=f"{place}.name" if place else "name",
+                message=message,
+                remedy=self._one_of(machine, file, number),
+            )
+        )
+
+    def _one_of(self, machine: Machine, file: str, number: int) -> str:
+        """What to do about two machines of one name: two systems may know the same."""
+        earlier: Machine = self.machines[number]
+        if self._file_of(number) == file:
+            return "keep one of them, or give each a name of its own"
+        poorer = file if _facts_of(machine) <= _facts_of(earlier) else self._file_of(number)
+        # the file stands last: whatever it is called, the sentence is read to its end
+        return (
+            "give each a name of its own; or, if they are the same machine, take the record that"
+            f" states no more than the other out of {poorer}"
+        )
+
+    def _file_of(self, number: int) -> str:
+        return next(name for start, name in reversed(self._files) if start <= number)
 
     def _origin(self, number: int) -> str:
         """The file that a machine is of, and its line."""
-        file = next(name for start, name in reversed(self._files) if start <= number)
+        file = self._file_of(number)
         return f"{file}:{self.machine_lines[number]}" if self.machine_lines[number] else file
+
+
+def _facts_of(machine: Machine) -> int:
+    """How many facts it states."""
+    return sum(getattr(machine, fact) is not None for fact in FACTS)

@@ -43,6 +43,41 @@ def test_a_problem_names_no_file_that_is_called_as_a_host() -> None:
     assert "web-1" not in shown
 
 
+def test_a_file_named_within_a_message_is_hidden() -> None:
+    """A duplicate names the file of the other machine, which may be called as its host."""
+    names = Pseudonyms(["vm"], key=b"k")
+    problem = Problem(
+        file="facts/b", message='"vm" is also the name of the machine in facts/fin dc1-host01:37'
+    )
+    message = anonymous(problem, names, "facts").message
+    assert "dc1" not in message
+    other = names.in_file("facts/fin dc1-host01", "facts")
+    assert message.endswith(f"in {other}:37"), message
+
+
+def test_a_machine_that_was_not_judged_is_hidden() -> None:
+    """It is no machine of the audit, but its name is in the fault."""
+    problem = Problem(file="nodes.json", message="web-1 is not judged: Slurm calls it DOWN")
+    message = anonymous(problem, Pseudonyms([]), "nodes.json").message
+    assert "web-1" not in message
+    assert message.endswith(" is not judged: Slurm calls it DOWN")
+
+
+def test_a_machine_called_as_a_word_does_not_garble_sentences() -> None:
+    """Sentences and commands stay whole, so that nobody reads the name off what was replaced."""
+    names = Pseudonyms(["memory", "GiB", "salt", "llama.cpp", "8"], key=b"k")
+    sentence = "It needs 8 GiB of memory; run `salt '*' x`, or llama.cpp."
+    assert names.in_text(sentence) == sentence
+    for text, name in {
+        "It needs 8 GiB of memory; memory can give 7 GiB.": "memory",
+        "It needs 8 GiB; GiB (limited to 7 GiB of 8 GiB) can give 7 GiB.": "GiB",
+        "llama.cpp was not found on salt.": "salt",
+        '"memory" is also the name of another machine': "memory",
+    }.items():
+        assert names.of(name) in names.in_text(text), text
+        assert names.in_text(text).count("machine-") == 1, text
+
+
 @pytest.mark.parametrize("form", ["text", "json", "jsonl", "junit"])
 def test_no_report_holds_a_name(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -26,6 +26,8 @@ from ...core.reading import (
 )
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
+from ._facts import is_address as is_address
+from ._system import NOT_JUDGED as NOT_JUDGED
 from ._system import Answers, RecordOrFault, kind_of, opens
 
 TYPE_CHECKING = False
@@ -146,11 +148,16 @@ def is_foreign(start: bytes) -> bool:
     return any(mark in text for reader in readers() for mark in reader.marks)
 
 
+_READ_ALWAYS = (".json", ".jsonl", ".prom")
+# what a file's name may end in beside the name of its machine
+EXTENSIONS = (*_READ_ALWAYS, ".txt")
+
+
 def is_read(folder: str, name: str) -> bool:
     """Whether a file of a folder is read: those of `*.json`, `*.jsonl`, `*.prom` and `*.txt`, and
     what `ansible --tree` writes, which is called as its host.
     """
-    if name.endswith((".json", ".jsonl", ".prom")):
+    if name.endswith(_READ_ALWAYS):
         return True
     try:
         stream, _ = open_file(os.path.join(folder, name))
@@ -298,6 +305,7 @@ class _Document:
             elif len(self._unclaimed) < _MAX_UNCLAIMED:
                 self._unclaimed.append((path, _outline(part.value), part.line, place))
         if self._reader is not None:
+            self._reader.at = part.line, place
             machines = self._reader.part(path, part.value, self._file)
             yield from self._entries_of(machines, part.line, place)
         self._keep(path, part.value, part.place)
@@ -389,7 +397,7 @@ def _doubled(key: str, line: int | None) -> Unreadable:
 
 
 def _entry(line: int | None, told: RecordOrFault, place: str = "") -> Entry:
-    line = told.line or line
+    line, place = told.line or line, told.place or place
     if told.fault is None:
         return Entry(line, told.record, place=place or None)
     return Entry(line, None, Unreadable(told.fault, told.remedy), place=place or None)

@@ -246,6 +246,11 @@ def is_private(text: str) -> bool:
     return _PRIVATE.search(text) is not None
 
 
+def is_address(name: str) -> bool:
+    """Whether a name is nothing but an address of a network."""
+    return _ADDRESS.fullmatch(name) is not None
+
+
 def machine_name(*candidates: Any) -> str | None:
     """The first that names a machine; None where none does, for an address alone is no name.
 
@@ -253,7 +258,7 @@ def machine_name(*candidates: Any) -> str | None:
     """
     for candidate in candidates:
         name = plain(candidate, MAX_NAME)
-        if name and not _ADDRESS.fullmatch(name) and "@" not in name and "://" not in name:
+        if name and not is_address(name) and "@" not in name and "://" not in name:
             return name
     return None
 

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     Opened = tuple[str | Pattern[str], ...]
 
 
+# behind the name of a machine that its system cannot reach
+NOT_JUDGED = " is not judged: "
+
+
 class RecordOrFault:
     """One machine of an answer: the `selfhost.machine/1` object, or the `fault` why there is none.
 
     `remedy` is what to do about the fault, `line` where it begins where that is another than that
-    of the part which shows its end.
+    of the part which shows its end, `place` where it stands in a list.
     """
 
-    __slots__ = ("fault", "line", "record", "remedy")
+    __slots__ = ("fault", "line", "place", "record", "remedy")
 
     def __init__(
         self,
@@ -31,8 +35,10 @@ class RecordOrFault:
         fault: str | None = None,
         remedy: str | None = None,
         line: int | None = None,
+        place: str | None = None,
     ) -> None:
         self.record, self.fault, self.remedy, self.line = record, fault, remedy, line
+        self.place = place
 
 
 class Answers:
@@ -53,6 +59,8 @@ class Answers:
     def __init__(self) -> None:
         # those that tell of machines which `rest` will give
         self.files: set[str] = set()
+        # line and place of the part that is read
+        self.at: tuple[int, str] = (1, "")
 
     def claims(self, path: Path, value: Any) -> bool:
         """Whether a part of a document shows that it is an answer of this system."""
@@ -73,6 +81,19 @@ class Answers:
         return RecordOrFault(
             fault=f"is {kind_of(value)} that describes no machine of {self.title}",
             remedy=f"ask again (`{self.command}`), or take it out",
+        )
+
+    def not_judged(
+        self, name: str | None, why: str, line: int | None = None, place: str | None = None
+    ) -> RecordOrFault:
+        """The fault of a machine that its system cannot reach or calls down. What it stated when it
+        was last seen is not what it has; one rule for all systems.
+        """
+        return RecordOrFault(
+            fault=f"{name or 'a machine'}{NOT_JUDGED}{why}",
+            remedy="bring it back and ask again, or take it out of the answer",
+            line=line,
+            place=place,
         )
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterable[RecordOrFault]:

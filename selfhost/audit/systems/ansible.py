@@ -69,7 +69,8 @@ class AnsibleAnswers(Answers):
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("unreachable") is True or members.get("failed") is True:
-            yield RecordOrFault(fault="Ansible did not reach this host, or its setup failed")
+            name = _name({}, file)
+            yield self.not_judged(name, "Ansible did not reach it, or its setup failed")
         elif any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")):
             yield RecordOrFault(_record(members, file))
 

@@ -57,11 +57,12 @@ class KubernetesAnswers(Answers):
 
     def __init__(self) -> None:
         super().__init__()
-        self._nodes: list[tuple[str, str | None, Facts, dict[str, str]]] = []
+        self._nodes: list[tuple[str, str | None, Facts, dict[str, str], tuple[int, str]]] = []
         # generation and devices of each pool of a driver, by its node, and the file of each node
         self._pools: dict[tuple[str, str, str], tuple[int, list[Kind]]] = {}
         self._file_of_slices: dict[str, str] = {}
         self._known: dict[object, Any] = {}
+        self._not_ready: set[str] = set()
 
     def claims(self, path: Path, value: Any) -> bool:
         return path == _ITEM and (_is_node(value) or entry(value, "kind") == "ResourceSlice")
@@ -80,7 +81,7 @@ class KubernetesAnswers(Answers):
         if entry(value, "kind") == "ResourceSlice":
             self._add_slice(value, file)
         elif _is_node(value):
-            self._add_node(value, file)
+            return self._add_node(value, file)
         elif not isinstance(entry(value, "kind"), str):
             # a List may hold other kinds, which tell of no machine
             return (self.broken(value),)
@@ -90,7 +91,7 @@ class KubernetesAnswers(Answers):
         if members.get("kind") == "ResourceSlice":
             self._add_slice(members, file)
         elif _is_node(members):
-            self._add_node(members, file)
+            return self._add_node(members, file)
         elif _are_labels(members):
             self._add_node({"metadata": {"labels": members, "name": members.get(_HOST)}}, file)
         return ()
@@ -105,13 +106,15 @@ class KubernetesAnswers(Answers):
         devices = self._devices()
         self._nodes.reverse()
         while self._nodes:
-            file, name, machine, kept = self._nodes.pop()
+            file, name, machine, kept, (line, place) = self._nodes.pop()
             own = devices.pop(name or "", None)
             if own is not None:
                 machine.unshare()
                 _put_devices(machine, own)
-            yield file, RecordOrFault(machine.record(name, kept))
+            yield file, RecordOrFault(machine.record(name, kept), line=line, place=place)
         for name, kinds in devices.items():
+            if name in self._not_ready:
+                continue
             machine = Facts()
             _put_devices(machine, kinds)
             machine.lacks(
@@ -121,14 +124,18 @@ class KubernetesAnswers(Answers):
             )
             yield self._file_of_slices[name], RecordOrFault(machine.record(machine_name(name), {}))
 
-    def _add_node(self, node: Mapping[str, Any], file: str) -> None:
+    def _add_node(self, node: Mapping[str, Any], file: str) -> tuple[RecordOrFault, ...]:
         all_labels = _labels_of(node)
-        machine = _machine_of(node, all_labels)
         name = machine_name(entry(node, "metadata", "name"), all_labels.get(_HOST))
+        if _readiness(node) not in (None, "True"):
+            self._not_ready.add(name or "")
+            return (self.not_judged(name, "Kubernetes calls it NotReady"),)
+        machine = _machine_of(node, all_labels)
         _lack_accelerators(machine)
         machine.share(self._known)
         self.files.add(file)
-        self._nodes.append((file, name, machine, _kept_labels(node, all_labels)))
+        self._nodes.append((file, name, machine, _kept_labels(node, all_labels), self.at))
+        return ()
 
     def _add_slice(self, resource_slice: Mapping[str, Any], file: str) -> None:
         """Keep the devices of the pool's newest generation: a driver that changes a pool counts up
@@ -527,11 +534,7 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
     roles = sorted(
         role for key in all_labels if key.startswith(_ROLE) and (role := key.removeprefix(_ROLE))
     )
-    ready = None
-    conditions = entry(node, "status", "conditions")
-    for condition in conditions if isinstance(conditions, list) else ():
-        if entry(condition, "type") == "Ready":
-            ready = "ready" if entry(condition, "status") == "True" else "not-ready"
+    ready = None if _readiness(node) is None else "ready"
     if entry(node, "spec", "unschedulable") is True:
         ready = "cordoned"
     return labels(
@@ -545,3 +548,12 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
             "state": ready,
         },
     )
+
+
+def _readiness(node: Mapping[str, Any]) -> str | None:
+    """`True`, `False` or `Unknown`, of a node that no longer answers; None where none is stated."""
+    conditions = entry(node, "status", "conditions")
+    for condition in conditions if isinstance(conditions, list) else ():
+        if entry(condition, "type") == "Ready":
+            return plain(entry(condition, "status"), 20)
+    return None

@@ -49,7 +49,10 @@ class NomadAnswers(Answers):
         return "SchedulingEligibility" in members or entry(members, "NodeResources") is not None
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
-        if isinstance(members.get("Attributes"), Mapping):
+        status = members.get("Status")
+        if status in ("down", "disconnected"):
+            yield self.not_judged(machine_name(members.get("Name")), f"Nomad calls it {status}")
+        elif isinstance(members.get("Attributes"), Mapping):
             yield RecordOrFault(_record(members, members["Attributes"]))
         else:
             yield RecordOrFault(
@@ -98,11 +101,12 @@ def _record(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str,
          "system", "architecture"),
         "Nomad does not state it",
     )  # fmt: skip
+    is_eligible = node.get("SchedulingEligibility") != "ineligible"
     kept_labels = {
         "class": node.get("NodeClass"),
         "datacenter": node.get("Datacenter"),
         "pool": node.get("NodePool"),
-        "state": node.get("Status"),
+        "state": node.get("Status") if is_eligible else "ineligible",
         "instance-type": attributes.get("platform.aws.instance-type"),
     }
     name = machine_name(node.get("Name"), attributes.get("unique.hostname"))

@@ -38,9 +38,7 @@ class RayAnswers(Answers):
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("Alive") is False or members.get("state") == "DEAD":
-            yield RecordOrFault(
-                fault="is a node that Ray calls dead", remedy="leave dead nodes out"
-            )
+            yield self.not_judged(_name(members), "Ray calls it dead")
         elif (resources := _resources(members)) is not None:
             yield RecordOrFault(_record(members, resources, self._host(members)))
 

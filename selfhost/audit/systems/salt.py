@@ -45,8 +45,7 @@ class SaltAnswers(Answers):
         if _are_grains(value):
             yield RecordOrFault(_record(value, path[0]))
         elif len(path) == 1:
-            minion = plain(path[0], 60)
-            yield RecordOrFault(fault=f"holds no grains of {minion}: it did not answer")
+            yield self.not_judged(machine_name(path[0]), "Salt got no grains of it")
 
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if _are_grains(members):

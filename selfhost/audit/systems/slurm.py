@@ -86,7 +86,7 @@ class SlurmAnswers(Answers):
         if path in (_NODE, _GROUP) and not self.claims(path, value):
             yield self.broken(value)
         elif path == _NODE:
-            yield RecordOrFault(_record(value))
+            yield self._judged(value)
         elif path == _GROUP:
             self._add_group(value, file)
 
@@ -97,7 +97,7 @@ class SlurmAnswers(Answers):
 
     def rest(self) -> Iterator[tuple[str, RecordOrFault]]:
         for file, node in self._groups.values():
-            yield file, RecordOrFault(_record(node))
+            yield file, self._judged(node)
         self._groups = {}
 
     def claims_text(self, start: str) -> bool:
@@ -116,6 +116,14 @@ class SlurmAnswers(Answers):
             if match[1] in _KEYS:
                 self._fields[_KEYS[match[1]]] = text[match.end() : end].strip()
 
+    def _judged(self, node: Mapping[str, Any], line: int | None = None) -> RecordOrFault:
+        """The record; the fault of a node that is down or does not respond."""
+        states = _states(node)
+        if _DOWN & states:
+            name, state = machine_name(node.get("name")), "+".join(sorted(states))
+            return self.not_judged(name, f"Slurm calls it {state}", line)
+        return RecordOrFault(_record(node), line=line)
+
     def text_end(self, file: str) -> Iterator[RecordOrFault]:
         fields, self._fields = self._fields, {}
         if "name" in fields:
@@ -128,7 +136,7 @@ class SlurmAnswers(Answers):
                 return
             if self._common is _STATED:
                 self._common = tuple(word for word in _ALWAYS if _KEYS[word] in fields)
-            yield RecordOrFault(_record(fields), line=self._line)
+            yield self._judged(fields, self._line)
         elif fields:
             yield RecordOrFault(fault="has fields of a node without its NodeName")
 
@@ -276,6 +284,20 @@ def _host(node: Mapping[str, Any]) -> str | None:
     """Of several nodes that one host runs (front ends, tests); None where the node is the host."""
     host = machine_name(node.get("hostname"))
     return None if host == machine_name(node.get("name")) else host
+
+
+# of slurm.h; a cloud node that is powered down starts when it is asked for
+_DOWN = frozenset(("DOWN", "ERROR", "FAIL", "NOT_RESPONDING"))
+
+
+def _states(node: Mapping[str, Any]) -> set[str]:
+    """Words such as IDLE and DRAIN; in text a star means that the node does not respond."""
+    state = node.get("state")
+    if isinstance(state, list):
+        return {text.upper()[:60] for text in state[:32] if isinstance(text, str)}
+    words = (plain(state) or "").upper().split("+")
+    stars = {"NOT_RESPONDING" for word in words if word.endswith("*")}
+    return {word.rstrip("*~#!%$@^-") for word in words if word} | stars
 
 
 def _labels(node: Mapping[str, Any]) -> dict[str, str]:

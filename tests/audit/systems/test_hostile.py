@@ -138,7 +138,7 @@ def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
     assert not loaded(pods).problems, "other kinds of Kubernetes are no broken nodes"
     silent = json.dumps({"a": False, "b": {"saltversion": "3006", "cpuarch": "x86_64"}})
     (problem,) = loaded(silent.encode()).problems
-    assert "no grains of a" in problem.message
+    assert "a is not judged: Salt got no grains" in problem.message
 
 
 def test_a_text_of_slurm_that_is_cut_off_is_a_fault() -> None:
@@ -151,6 +151,64 @@ def test_a_text_of_slurm_that_is_cut_off_is_a_fault() -> None:
         fleet = loaded(text[: text.index(key, last)])
         assert len(fleet.machines) == whole - 1, key
         assert "is cut off" in fleet.problems[0].message, key
+
+
+def test_two_machines_of_one_name_say_where_and_which_to_take_away(tmp_path: Path) -> None:
+    """In one answer the item; of two files the one that states less."""
+    (problem,) = loaded(nodes(NODE, NODE)).problems
+    assert (problem.line, problem.key) == (3, "items[1].name")
+    assert "keep one" in str(problem.remedy)
+    richer = {"schema": "selfhost.machine/1", "name": "n", "memory_total_bytes": 1}
+    poorer = {"schema": "selfhost.machine/1", "name": "n"}
+    for first, second in ((richer, poorer), (poorer, richer)):
+        (tmp_path / "a.json").write_text(json.dumps(first))
+        (tmp_path / "b.json").write_text(json.dumps(second))
+        (problem,) = load_machines(str(tmp_path)).problems
+        less = "a.json" if first is poorer else "b.json"
+        assert str(problem.remedy).endswith(less)
+
+
+def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
+    """One rule for all systems: what is down or does not answer is a fault with its name."""
+    kubernetes: dict[str, Any] = {"kind": "Node", "metadata": {"name": "n"}, "status": {}}
+    no, unknown, ready = (
+        {**kubernetes, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+        for status in ("False", "Unknown", "True")
+    )
+    nomad = {"Name": "n", "SchedulingEligibility": "ineligible", "Attributes": {}}
+    ray = {"NodeID": "1" * 32, "NodeManagerHostname": "n", "Resources": {"CPU": 1}}
+    down: list[Any] = [
+        no,
+        unknown,
+        {**nomad, "Status": "down"},
+        {**nomad, "Status": "disconnected"},
+        {**ray, "Alive": False},
+        {"n": False, "m": {"saltversion": "3006"}},
+        {"nodes": [{"name": "n", "real_memory": 1, "state": ["DOWN", "DRAIN"]}]},
+        {"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "NOT_RESPONDING"]}]},
+    ]
+    for answer in down:
+        (problem,) = loaded(json.dumps(answer).encode()).problems
+        assert problem.message.startswith("n"), answer
+        assert " is not judged: " in problem.message, answer
+    assert " is not judged: " in message(b"NodeName=n State=IDLE* RealMemory=1\n")
+    works: list[tuple[Any, str]] = [
+        ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
+        ({**nomad, "Status": "ready"}, "ineligible"),
+        ({"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "DRAIN"]}]}, "idle,drain"),
+    ]
+    for answer, state in works:
+        fleet = loaded(json.dumps(answer).encode())
+        assert not fleet.problems, answer
+        (machine,) = fleet.machines
+        assert state in machine.labels.values(), answer
+
+
+def test_nodes_without_a_name_are_not_one() -> None:
+    """Also where a whole list stands in one line."""
+    nameless = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
+    fleet = loaded(json.dumps({"items": [nameless] * 3, "kind": "List", "apiVersion": 1}).encode())
+    assert (len(fleet.machines), fleet.problems) == (3, ())
 
 
 def test_memory_that_is_no_size_is_unread_with_its_value() -> None:

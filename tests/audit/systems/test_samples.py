@@ -259,3 +259,10 @@ def test_gpus_of_dcgm_exporter_join_their_host(tmp_path: Path) -> None:
     assert machine.accelerators is not None
     assert machine.accelerators[0].memory_free_bytes == 20000 * MIB
     assert machine.accelerators[0].memory_total_bytes is None
+
+
+def test_files_called_as_addresses_are_machines_of_their_own(tmp_path: Path) -> None:
+    """`ansible --tree` of an inventory of addresses: none is kept, and none is cut to `10.0.0`."""
+    for name in ("10.0.0.7", "10.0.0.8", "fe80::1", "db01.example"):
+        written(tmp_path / name, {"ansible_facts": {"ansible_memtotal_mb": 1000}})
+    assert set(machines_of(tmp_path)) == {"machine-1", "machine-2", "machine-3", "db01.example"}
