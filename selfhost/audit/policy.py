@@ -51,8 +51,9 @@ __all__ = [
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
-# who answers for an exception, in examples
+# why an exception is made and who answers for it, in examples
 EXAMPLE_OWNER = "infra@example.com"
+EXAMPLE_REASON = "16 GiB kits arrive in the spring"
 BOUNDS = (">=", "<=", ">", "<")
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 # what other tools call the architectures that machine records call by their Linux kernel names
@@ -82,7 +83,7 @@ def read_policy(document: Document) -> Policy:
             for each in document.problems
         )
     root = document.root
-    version = root.integer("schema", required=True)
+    version = root.integer("schema", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
         root.problem(
             "schema",
@@ -104,8 +105,8 @@ def read_policy(document: Document) -> Policy:
             "names no model, so there is nothing to judge",
             'add [[model]] with name = "mistral-7b"',
         )
-    if document.problems:
-        raise PolicyError(document.problems)
+    if not document.ok:
+        raise PolicyError(document.problems, all_problems=document.all_problems)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -182,7 +183,9 @@ def _read_classes(root: Table) -> list[MachineClass]:
         if name is None:
             continue
         if name in names:
-            table.problem("name", f'"{name}" is the name of an earlier class')
+            table.problem(
+                "name", f'"{name}" is the name of an earlier class', "rename one of the two"
+            )
         names.add(name)
         kept.append(
             MachineClass(
@@ -386,7 +389,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
     for table in root.tables("exception"):
         model = table.string("model", required=True)
         rule = table.string("rule", required=True, choices=CHECKS)
-        reason = table.string("reason", required=True)
+        reason = table.string("reason", required=True, example=EXAMPLE_REASON)
         owner = table.string("owner", required=True, example=EXAMPLE_OWNER)
         expires = table.date("expires", required=True)
         machines = _read_selectors(table, classes)

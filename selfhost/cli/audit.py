@@ -133,7 +133,7 @@ def _run(words: list[str]) -> int:
     except PolicyError as error:
         from ..reports.audit_formats import without_answer
 
-        faults = without_answer(error.problems, policy=options.policy, today=today)
+        faults = without_answer(error.all_problems, policy=options.policy, today=today)
         return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)

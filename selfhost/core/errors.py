@@ -39,6 +39,11 @@ class Problem(Record):
 MAX_PROBLEMS = 20
 
 
+def more_faults(more: int) -> str:
+    """`1 more fault`, `12 more faults`."""
+    return "1 more fault" if more == 1 else f"{more:,} more faults"
+
+
 class Faults:
     """What is wrong with one input: the first MAX_PROBLEMS of its problems, and a count of the
     others. `file` is what was named.
@@ -90,7 +95,7 @@ class Faults:
             return tuple(self.first)
         return (
             *self.first,
-            Problem(file=self.file, message=f"has {self.more:,} more faults, not listed"),
+            Problem(file=self.file, message=f"has {more_faults(self.more)}, not listed"),
         )
 
 
@@ -148,7 +153,8 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more,
-    one last that counts these: `unlisted`.
+    one last that counts these: `unlisted`. `all_problems` are those for a program to read: of a
+    policy up to a thousand.
     """
 
     def __init__(
@@ -158,6 +164,7 @@ class InputError(SelfhostError, ValueError):
         remedy: str | None = None,
         nearest: Names = (),
         unlisted: int = 0,
+        all_problems: Iterable[Problem] = (),
     ) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
         super().__init__(
@@ -167,6 +174,7 @@ class InputError(SelfhostError, ValueError):
         )
         self.problems = found
         self.unlisted = unlisted
+        self.all_problems = tuple(all_problems) or found
 
 
 class SpecError(InputError):

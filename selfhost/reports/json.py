@@ -510,7 +510,7 @@ def error(problem: BaseException, code: int) -> dict[str, Any]:
 
 def _error(problem: BaseException) -> dict[str, Any]:
     """What is wrong, as the error's own object and the list beside verdicts have it."""
-    problems = problem.problems if isinstance(problem, InputError) else ()
+    problems = problem.all_problems if isinstance(problem, InputError) else ()
     return {
         "error": type(problem).__name__,
         "message": problem.message if isinstance(problem, SelfhostError) else str(problem),

@@ -593,7 +593,11 @@ def test_junit_says_what_the_audit_says() -> None:
         for case in suite
     }
     assert said["m1", "mistral-7b"] == [
-        ("Skipped", "memory", "memory fails, excepted until 2027-03-31: kits come (infra@example.com)")
+        (
+            "Skipped",
+            "memory",
+            "memory fails, excepted until 2027-03-31: kits come (infra@example.com)",
+        )
     ]
     assert said["m1", "gpt2"] == [("Skipped", "disk", "not counted: the disk is fail")]
     assert said["m1", "gpt2, 512 tokens"] == [("Failure", "disk", "the disk is fail")]
