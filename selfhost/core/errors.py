@@ -19,7 +19,7 @@ class Problem(Record):
 
     `file` is as the user named it, `line` counts from 1 and is None where it is not certain, `key`
     is the dotted path (`architecture.attention[0].kv_heads`), `remedy` is what to write or type
-    instead.
+    instead. One that stands for others, which are only counted, has their number in `unlisted`.
     """
 
     file: str
@@ -27,6 +27,13 @@ class Problem(Record):
     key: str | None = None
     message: str
     remedy: str | None = None
+    unlisted: int = 0
+
+    @classmethod
+    def of_unlisted(cls, file: str, more: int) -> Problem:
+        """What stands for so many faults that are not listed."""
+        faults = "1 more fault" if more == 1 else f"{more:,} more faults"
+        return cls(file=file, message=f"has {faults}, not listed", unlisted=more)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -37,11 +44,6 @@ class Problem(Record):
 
 # of one input; what is wrong beyond these is counted
 MAX_PROBLEMS = 20
-
-
-def more_faults(more: int) -> str:
-    """`1 more fault`, `12 more faults`."""
-    return "1 more fault" if more == 1 else f"{more:,} more faults"
 
 
 class Faults:
@@ -70,17 +72,18 @@ class Faults:
         return len(self.first) + self.more
 
     def append(self, problem: Problem) -> None:
-        """One problem more."""
-        if self.full:
+        """One problem more, or a count of several."""
+        if problem.unlisted:
+            self.more += problem.unlisted
+        elif self.full:
             self.more += 1
         else:
             self.first.append(problem)
 
     def extend(self, error: InputError, *, line: int | None) -> None:
         """Those of a part of the input, which stands in that line."""
-        for problem in error.problems[:-1] if error.unlisted else error.problems:
+        for problem in error.problems:
             self.append(problem.replace(line=line))
-        self.more += error.unlisted
 
     def join(self, other: Faults) -> None:
         """Those of another input that belongs to this one."""
@@ -95,7 +98,7 @@ class Faults:
             return tuple(self.first)
         return (
             *self.first,
-            Problem(file=self.file, message=f"has {more_faults(self.more)}, not listed"),
+            Problem.of_unlisted(self.file, self.more),
         )
 
 
@@ -153,7 +156,7 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more,
-    one last that counts these: `unlisted`. `all_problems` are those for a program to read: of a
+    one last that counts these. `all_problems` are those for a program to read: of a
     policy up to a thousand.
     """
 
@@ -163,7 +166,6 @@ class InputError(SelfhostError, ValueError):
         *,
         remedy: str | None = None,
         nearest: Names = (),
-        unlisted: int = 0,
         all_problems: Iterable[Problem] = (),
     ) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
@@ -173,7 +175,6 @@ class InputError(SelfhostError, ValueError):
             nearest=nearest,
         )
         self.problems = found
-        self.unlisted = unlisted
         self.all_problems = tuple(all_problems) or found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .errors import MAX_PROBLEMS, Problem, more_faults
+from .errors import MAX_PROBLEMS, Problem
 from .records import Record
 from .spelling import nearest
 
@@ -196,7 +196,7 @@ class Document:
         ]
         problems.sort(key=lambda problem: problem.line or 0)
         more = self._more + len(problems) - len(problems[:most])
-        return (*problems[:most], *([_not_listed(self.file, more)] if more else ()))
+        return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
 
     def line(self, path: Path) -> int | None:
         """Where the value at `path` stands, counted from 1; None where that is not certain."""
@@ -205,11 +205,6 @@ class Document:
         if self._lines is None:
             self._lines = _Lines(self.text, self.values)
         return self._lines.of(path)
-
-
-def _not_listed(file: str, more: int) -> Problem:
-    """What stands for faults that are not listed."""
-    return Problem(file=file, message=f"has {more_faults(more)}, not listed")
 
 
 class Table:

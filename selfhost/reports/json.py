@@ -481,7 +481,7 @@ def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int
         "schema": "selfhost.spec-check/1",
         "selfhost_version": __version__,
         "good": [spec.id for spec in good],
-        "problems": [record(problem) for problem in problems],
+        "problems": [fault_record(problem) for problem in problems],
         "exit_code": code,
     }
 
@@ -496,6 +496,17 @@ def record(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [record(inner) for inner in value]
     return value
+
+
+def fault_record(problem: Problem) -> dict[str, Any]:
+    """One fault of an input."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "key": problem.key,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }
 
 
 def error(problem: BaseException, code: int) -> dict[str, Any]:
@@ -516,6 +527,6 @@ def _error(problem: BaseException) -> dict[str, Any]:
         "message": problem.message if isinstance(problem, SelfhostError) else str(problem),
         "kind": problem.kind if isinstance(problem, NotAModelError) else None,
         "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
-        "problems": [record(fault) for fault in problems],
+        "problems": [fault_record(fault) for fault in problems],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
     }

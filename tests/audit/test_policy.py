@@ -376,7 +376,7 @@ def test_of_many_faults_the_first_are_shown_and_a_program_gets_all(
     error = json.loads(capsys.readouterr().err)
     assert [each["line"] for each in error["problems"]] == list(range(2, 103))
     assert len(json.loads(report.read_text(encoding="utf-8"))["runs"][0]["results"]) == 101
-    for words in (["audit", str(path)],):
+    for words in (["audit", str(path)], ["audit", "--validate", str(path)]):
         assert cli.main(words) == 2
         said = capsys.readouterr().err
         assert "audit.toml:2: on_unknwon" in said.splitlines()[0]
