@@ -63,7 +63,12 @@ _ARCHITECTURES = {
     "x86-64": "x86_64",
     "arm64": "aarch64",
     "armv8": "aarch64",
+    "x86": "x86_64",
+    "i386": "i686",
+    "arm": "armv7l",
 }
+# what a bound on memory without a unit is at least: below it, a unit was left out
+_LEAST_BOUND_BYTES = 1 << 20
 # names compared to find the one that was meant: about a second's worth in a file full of faults
 _MAX_COMPARED = 20_000
 # of one [[together]]: processes that one machine could hold, and a label that a person reads
@@ -208,7 +213,11 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
         try:
             if sign is None:
                 raise ValueError(f"{part.strip()!r} begins with none of {' '.join(BOUNDS)}")
-            bounds.append((sign, parse_bytes(part.strip().removeprefix(sign))))
+            size_text = part.strip().removeprefix(sign).strip()
+            size = parse_bytes(size_text)
+            if 0 < size < _LEAST_BOUND_BYTES and size_text.isdigit():
+                raise ValueError(f"{size_text} without a unit is {size_text} bytes")
+            bounds.append((sign, size))
         except ValueError as error:
             table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
             break

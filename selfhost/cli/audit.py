@@ -172,6 +172,9 @@ def _init(path: str) -> int:
     """Write a policy to start from."""
     from ..audit.starter import starter_policy
 
+    if path == "-":
+        write(starter_policy(()))
+        return 0
     if os.path.lexists(path):
         raise UsageError(
             f"{path} is there already",

@@ -355,9 +355,10 @@ class Table:
         ):
             return value
         less = ', or "2024" where only the year is known' if partial else ""
-        is_day = isinstance(value, str) and _is_date(value) and value.count("-") == 2
-        day = value if is_day else str(value)[:10] if hasattr(value, "hour") else "YYYY-MM-DD"
-        how = "without a time" if hasattr(value, "hour") else f"without quotes{less}"
+        has_time = hasattr(value, "hour") and hasattr(value, "year")
+        is_day = has_time or (isinstance(value, str) and value.count("-") == 2 and _is_date(value))
+        day = str(value)[: len("YYYY-MM-DD")] if is_day else "YYYY-MM-DD"
+        how = "without a time" if has_time else f"without quotes{less}"
         self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = {day}, {how}")
         return None
 
@@ -534,7 +535,8 @@ def kind_of(value: object) -> str:
         return "a list"
     if not hasattr(value, "isoformat"):
         return f"{value!r}"
-    return f"the date and time {value}" if hasattr(value, "hour") else f"the date {value}"
+    parts = [part for part, field in (("date", "year"), ("time", "hour")) if hasattr(value, field)]
+    return f"the {' and '.join(parts)} {value}"
 
 
 def _digits(value: int | float) -> str:

@@ -383,6 +383,16 @@ def test_of_many_faults_the_first_are_shown_and_a_program_gets_all(
         assert "has 81 more faults, not listed" in said
 
 
+def test_a_starter_goes_to_standard_output_where_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-` is standard output, as of --output, and no file of that name."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["audit", "--init", "-"]) == 0
+    read_policy(Document.parse("-", capsys.readouterr().out.encode()))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_policy_may_be_larger_than_a_spec() -> None:
     """Thousands of exceptions take more than a mebibyte: they are read, and no policy is without a limit."""
     entry = (
