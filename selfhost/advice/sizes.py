@@ -82,9 +82,10 @@ class ContainerSize(Record):
     `accelerator_host_bytes` of those that cannot be reclaimed are the accelerator's libraries. One
     more user takes `per_user_bytes` of RAM beside a conversation in the prompt cache, and
     `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
-    `disk_bytes` is None where the size of the files is not known. `image` is None where no publisher offers one. `arguments`
-    go behind the image's own program: see `image_arguments` and `program`. `fetch` is the line that
-    downloads the model once it runs, "" where it does so by itself.
+    `disk_bytes` is None where the size of the files is not known. `image` is None where no
+    publisher offers one. `arguments` go behind the image's own program: see `image_arguments` and
+    `program`. `fetch` is the line that downloads the model once it runs, "" where it does so by
+    itself.
     """
 
     asked: str
@@ -341,8 +342,8 @@ def _refuse_what_fails(verdict: Verdict) -> None:
 
 class _Server(Record):
     """What a server keeps of conversations. `state_bytes`: of one that fills its context, cache and
-    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes`: of a copy to go back to,
-    of which it keeps `copies` for each. All 0 where it keeps nothing.
+    states, `accelerator_state_bytes` of them on accelerators; `copy_bytes`: of a copy to go back
+    to, of which it keeps `copies` for each. All 0 where it keeps nothing.
     """
 
     state_bytes: int

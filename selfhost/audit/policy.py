@@ -51,8 +51,9 @@ __all__ = [
 
 SCHEMA = 1
 INIT = "`selfhost audit --init` writes one to begin with"
-# who answers for an exception, in examples
+# why an exception is made and who answers for it, in examples
 EXAMPLE_OWNER = "infra@example.com"
+EXAMPLE_REASON = "16 GiB kits arrive in the spring"
 BOUNDS = (">=", "<=", ">", "<")
 SELECTORS = 'write "class:NAME", "host:GLOB" or "label:KEY=GLOB"'
 # what other tools call the architectures that machine records call by their Linux kernel names
@@ -62,7 +63,12 @@ _ARCHITECTURES = {
     "x86-64": "x86_64",
     "arm64": "aarch64",
     "armv8": "aarch64",
+    "x86": "x86_64",
+    "i386": "i686",
+    "arm": "armv7l",
 }
+# what a bound on memory without a unit is at least: below it, a unit was left out
+_LEAST_BOUND_BYTES = 1 << 20
 # names compared to find the one that was meant: about a second's worth in a file full of faults
 _MAX_COMPARED = 20_000
 # of one [[together]]: processes that one machine could hold, and a label that a person reads
@@ -82,7 +88,7 @@ def read_policy(document: Document) -> Policy:
             for each in document.problems
         )
     root = document.root
-    version = root.integer("schema", required=True)
+    version = root.integer("schema", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
         root.problem(
             "schema",
@@ -104,8 +110,8 @@ def read_policy(document: Document) -> Policy:
             "names no model, so there is nothing to judge",
             'add [[model]] with name = "mistral-7b"',
         )
-    if document.problems:
-        raise PolicyError(document.problems)
+    if not document.ok:
+        raise PolicyError(document.problems, all_problems=document.all_problems)
     return Policy(
         file=document.file,
         text=document.text or "",
@@ -182,7 +188,9 @@ def _read_classes(root: Table) -> list[MachineClass]:
         if name is None:
             continue
         if name in names:
-            table.problem("name", f'"{name}" is the name of an earlier class')
+            table.problem(
+                "name", f'"{name}" is the name of an earlier class', "rename one of the two"
+            )
         names.add(name)
         kept.append(
             MachineClass(
@@ -205,7 +213,11 @@ def _read_bounds(table: Table, key: str) -> tuple[tuple[str, int], ...]:
         try:
             if sign is None:
                 raise ValueError(f"{part.strip()!r} begins with none of {' '.join(BOUNDS)}")
-            bounds.append((sign, parse_bytes(part.strip().removeprefix(sign))))
+            size_text = part.strip().removeprefix(sign).strip()
+            size = parse_bytes(size_text)
+            if 0 < size < _LEAST_BOUND_BYTES and size_text.isdigit():
+                raise ValueError(f"{size_text} without a unit is {size_text} bytes")
+            bounds.append((sign, size))
         except ValueError as error:
             table.problem(key, str(error), f'write {key} = ">=15GiB" or ">=15GiB, <64GiB"')
             break
@@ -386,7 +398,7 @@ def _read_exceptions(root: Table, classes: _Names, models: Sequence[Wanted]) -> 
     for table in root.tables("exception"):
         model = table.string("model", required=True)
         rule = table.string("rule", required=True, choices=CHECKS)
-        reason = table.string("reason", required=True)
+        reason = table.string("reason", required=True, example=EXAMPLE_REASON)
         owner = table.string("owner", required=True, example=EXAMPLE_OWNER)
         expires = table.date("expires", required=True)
         machines = _read_selectors(table, classes)

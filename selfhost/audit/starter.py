@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..verdict.findings import CHECKS
-from .policy import EXAMPLE_OWNER, SCHEMA
+from .policy import EXAMPLE_OWNER, EXAMPLE_REASON, SCHEMA
 
 
 def starter_policy(models: Sequence[str]) -> str:
@@ -60,7 +60,7 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 # model = {first}
 # rule = "memory"          # {" | ".join(CHECKS)}
 # machines = ["host:edge-*"]
-# reason = "16 GiB kits arrive in the spring"
+# reason = "{EXAMPLE_REASON}"
 # owner = "{EXAMPLE_OWNER}"   # who answers for it
 # expires = 2027-03-31     # from that day on (UTC) it no longer holds
 """  # noqa: E501

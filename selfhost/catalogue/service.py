@@ -21,9 +21,9 @@ class Service(Record):
     itself, `model_option` what it wants before the model's name, and `listen` what makes it
     reachable. `fetch` is the line that downloads `{name}` once it runs, "" where the command does.
 
-    `port` and `health`: where it answers 200 once the model can be asked; `port_setting` moves it to
-    `{port}`, as an option or as `NAME=value` of the environment. `store`: the folder of
-    its downloads. `maps_files`: it maps the weights of its files instead of reading them.
+    `port` and `health`: where it answers 200 once the model can be asked; `port_setting` moves it
+    to `{port}`, as an option or as `NAME=value` of the environment. `store`: the folder of its
+    downloads. `maps_files`: it maps the weights of its files instead of reading them.
     `mapped_program_bytes`: how much of its overhead are mapped files of the program itself.
     `prompt_cache_bytes`: how much of earlier prompts it keeps in RAM unless told; 0 for none.
     `shared_memory_bytes`: what several accelerators take of `/dev/shm`. `accelerator_host_bytes`:

@@ -135,16 +135,14 @@ class Parser(argparse.ArgumentParser):
 
             unknown = message.partition(": ")[2].split() or ["an empty word"]
             flags = [
-                flag
+                flag.removeprefix("--")
                 for action in self._actions
                 for flag in action.option_strings
                 if flag.startswith("--")
             ]
-            guesses = [
-                guess
-                for word in unknown
-                if word.startswith("-") and (guess := nearest(word.partition("=")[0], flags))
-            ]
+            # the dashes, which all have, would make unlike words look alike
+            names = (word.partition("=")[0].lstrip("-") for word in unknown if word[:1] == "-")
+            guesses = [f"--{guess}" for name in names if (guess := nearest(name, flags))]
             message = (
                 f"unknown option {' '.join(unknown)}"
                 if unknown[0].startswith("-")

@@ -133,7 +133,7 @@ def _run(words: list[str]) -> int:
     except PolicyError as error:
         from ..reports.audit_formats import without_answer
 
-        faults = without_answer(error.problems, policy=options.policy, today=today)
+        faults = without_answer(error.all_problems, policy=options.policy, today=today)
         return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
@@ -172,6 +172,9 @@ def _init(path: str) -> int:
     """Write a policy to start from."""
     from ..audit.starter import starter_policy
 
+    if path == "-":
+        write(starter_policy(()))
+        return 0
     if os.path.lexists(path):
         raise UsageError(
             f"{path} is there already",

@@ -159,4 +159,4 @@ def together(errors: Mapping[str, SelfhostError]) -> SelfhostError:
     guesses = dict.fromkeys(
         guess for error in list(errors.values())[:MAX_PROBLEMS] for guess in error.nearest
     )
-    return InputError(faults.problems, nearest=guesses, unlisted=faults.more)
+    return InputError(faults.problems, nearest=guesses)

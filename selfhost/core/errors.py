@@ -19,7 +19,7 @@ class Problem(Record):
 
     `file` is as the user named it, `line` counts from 1 and is None where it is not certain, `key`
     is the dotted path (`architecture.attention[0].kv_heads`), `remedy` is what to write or type
-    instead.
+    instead. One that stands for others, which are only counted, has their number in `unlisted`.
     """
 
     file: str
@@ -27,6 +27,13 @@ class Problem(Record):
     key: str | None = None
     message: str
     remedy: str | None = None
+    unlisted: int = 0
+
+    @classmethod
+    def of_unlisted(cls, file: str, more: int) -> Problem:
+        """What stands for so many faults that are not listed."""
+        faults = "1 more fault" if more == 1 else f"{more:,} more faults"
+        return cls(file=file, message=f"has {faults}, not listed", unlisted=more)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -65,18 +72,19 @@ class Faults:
         return len(self.first) + self.more
 
     def append(self, problem: Problem) -> None:
-        """One problem more."""
-        if self.full:
+        """One problem more, or a count of several."""
+        if problem.unlisted:
+            self.more += problem.unlisted
+        elif self.full:
             self.more += 1
         else:
             self.first.append(problem)
 
     def extend(self, error: InputError, *, line: int | None, place: str | None = None) -> None:
         """Those of a part of the input, which stands in that line, or at that place of a list."""
-        for problem in error.problems[:-1] if error.unlisted else error.problems:
+        for problem in error.problems:
             key = ".".join(word for word in (place, problem.key) if word)
             self.append(problem.replace(line=line, key=key or None))
-        self.more += error.unlisted
 
     def join(self, other: Faults) -> None:
         """Those of another input that belongs to this one."""
@@ -91,7 +99,7 @@ class Faults:
             return tuple(self.first)
         return (
             *self.first,
-            Problem(file=self.file, message=f"has {self.more:,} more faults, not listed"),
+            Problem.of_unlisted(self.file, self.more),
         )
 
 
@@ -149,7 +157,8 @@ class NotAModelError(UnknownModelError):
 
 class InputError(SelfhostError, ValueError):
     """An input with faults. `problems` holds the first MAX_PROBLEMS, and where there are more,
-    one last that counts these: `unlisted`.
+    one last that counts these. `all_problems` are those for a program to read: of a
+    policy up to a thousand.
     """
 
     def __init__(
@@ -158,7 +167,7 @@ class InputError(SelfhostError, ValueError):
         *,
         remedy: str | None = None,
         nearest: Names = (),
-        unlisted: int = 0,
+        all_problems: Iterable[Problem] = (),
     ) -> None:
         found = () if isinstance(problems, str) else tuple(problems)
         super().__init__(
@@ -167,7 +176,7 @@ class InputError(SelfhostError, ValueError):
             nearest=nearest,
         )
         self.problems = found
-        self.unlisted = unlisted
+        self.all_problems = tuple(all_problems) or found
 
 
 class SpecError(InputError):

@@ -29,6 +29,8 @@ MAX_STATEMENT_LINES = 300
 MAX_PARSED_AGAIN = 2_000_000
 # `a.a.a.…`: tomllib's time grows with the square of the parts (7 s for 20,000)
 MAX_KEY_PARTS = 64
+# faults that are kept, so that the first ones of the file are shown and a program gets nearly all
+_MOST_KEPT = 1_000
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -151,7 +153,7 @@ class Document:
         """Note a fault of the value at `path`; `absent`: the key is missing, so its table's
         line is the one to show.
         """
-        if len(self._found) < MAX_PROBLEMS:
+        if len(self._found) < _MOST_KEPT:
             self._found.append((path, absent, message, remedy))
         else:
             self._more += 1
@@ -165,11 +167,21 @@ class Document:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
         must not take minutes.
         """
-        return nearest(word, choices) if len(self._found) < MAX_PROBLEMS else None
+        return nearest(word, choices) if len(self._found) < _MOST_KEPT else None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All faults so far, in the order of their lines; those of the whole file first."""
+        """The first `MAX_PROBLEMS` faults so far, in the order of their lines, and a count of the
+        others; those of the whole file first.
+        """
+        return self._listed(MAX_PROBLEMS)
+
+    @property
+    def all_problems(self) -> tuple[Problem, ...]:
+        """As `problems`, with a thousand at most."""
+        return self._listed(_MOST_KEPT)
+
+    def _listed(self, most: int) -> tuple[Problem, ...]:
         if self._syntax:
             return (self._syntax,)
         problems = [
@@ -183,11 +195,8 @@ class Document:
             for path, absent, message, remedy in self._found
         ]
         problems.sort(key=lambda problem: problem.line or 0)
-        if self._more:
-            problems.append(
-                Problem(file=self.file, message=f"has {self._more:,} more faults, not listed")
-            )
-        return tuple(problems)
+        more = self._more + len(problems) - len(problems[:most])
+        return (*problems[:most], *([Problem.of_unlisted(self.file, more)] if more else ()))
 
     def line(self, path: Path) -> int | None:
         """Where the value at `path` stands, counted from 1; None where that is not certain."""
@@ -248,9 +257,11 @@ class Table:
             self._known.append(key)
             self.problem(key, "is missing", f"one of {', '.join(choices)}")
             return None
-        return self._string(
-            key, self._get(key, required, example and f'"{example}"'), choices, empty
-        )
+        value = self._get(key, required, example and f'"{example}"')
+        if required and not empty and isinstance(value, str) and not value.strip():
+            self.problem(key, "is empty", f'write {key} = "{example or "…"}"')
+            return None
+        return self._string(key, value, choices, empty)
 
     def _string(
         self, key: str, value: Any, choices: Sequence[str] | None = None, empty: bool = False
@@ -283,10 +294,18 @@ class Table:
         return value
 
     def integer(
-        self, key: str, *, required: bool = False, minimum: int = 0, maximum: int = 10**18
+        self,
+        key: str,
+        *,
+        required: bool = False,
+        minimum: int = 0,
+        maximum: int = 10**18,
+        example: int | None = None,
     ) -> int | None:
-        """A whole number within the bounds. True and 1.0 are none."""
-        value = self._get(key, required)
+        """A whole number within the bounds. True and 1.0 are none. `example` is what to write where
+        it is missing.
+        """
+        value = self._get(key, required, None if example is None else str(example))
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
@@ -323,7 +342,7 @@ class Table:
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
         """A TOML date -> `YYYY-MM-DD`; with `partial` also the strings `"2024"` and `"2024-05"`."""
-        value = self._get(key, required)
+        value = self._get(key, required, "YYYY-MM-DD, without quotes")
         if value is None:
             return None
         if hasattr(value, "isoformat") and hasattr(value, "year") and not hasattr(value, "hour"):
@@ -336,11 +355,11 @@ class Table:
         ):
             return value
         less = ', or "2024" where only the year is known' if partial else ""
-        self.problem(
-            key,
-            f"must be a date, not {kind_of(value)}",
-            f"write {key} = 2024-05-22, without quotes{less}",
-        )
+        has_time = hasattr(value, "hour") and hasattr(value, "year")
+        is_day = has_time or (isinstance(value, str) and value.count("-") == 2 and _is_date(value))
+        day = str(value)[: len("YYYY-MM-DD")] if is_day else "YYYY-MM-DD"
+        how = "without a time" if has_time else f"without quotes{less}"
+        self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = {day}, {how}")
         return None
 
     def text(self, key: str, *, required: bool = False) -> str | None:
@@ -514,7 +533,10 @@ def kind_of(value: object) -> str:
         return "a table"
     if isinstance(value, list):
         return "a list"
-    return f"the date {value}" if hasattr(value, "isoformat") else f"{value!r}"
+    if not hasattr(value, "isoformat"):
+        return f"{value!r}"
+    parts = [part for part, field in (("date", "year"), ("time", "hour")) if hasattr(value, field)]
+    return f"the {' and '.join(parts)} {value}"
 
 
 def _digits(value: int | float) -> str:

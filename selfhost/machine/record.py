@@ -554,7 +554,7 @@ class _Reader:
         self.problems.more += more
 
     def error(self) -> MachineFileError:
-        return MachineFileError(self.problems.problems, unlisted=self.problems.more)
+        return MachineFileError(self.problems.problems)
 
     def machine(self, data: Any) -> Machine:
         if not isinstance(data, Mapping):

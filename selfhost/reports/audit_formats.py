@@ -22,9 +22,10 @@ class Format(Record):
     """`module` lies beside this file; its `function` takes the audit and gives the text.
 
     `is_stamped`: the function takes the time of the run too, in seconds since 1970.
-    `shows_problems`: the report goes to standard output even where nothing was judged. It then shows
-    what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of --output that
-    chooses the format, None where no end is its own. `is_binary`: it gives bytes, for a file alone.
+    `shows_problems`: the report goes to standard output even where nothing was judged. It then
+    shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
+    --output that chooses the format, None where no end is its own. `is_binary`: it gives bytes, for
+    a file alone.
     """
 
     module: str

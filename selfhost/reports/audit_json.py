@@ -13,6 +13,7 @@ from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since
 from ..core.errors import Problem
 from ..verdict.findings import Finding
 from .audit_words import exception_remedy, needs_attention
+from .json import fault_record
 
 SCHEMA = "selfhost.audit/1"
 
@@ -36,7 +37,7 @@ def render(audit: Audit) -> dict[str, Any]:
         },
         "results": {result.value: audit.count(result) for result in Result},
         "baseline": _since(audit.since),
-        "problems": [_problem(each) for each in audit.problems],
+        "problems": [fault_record(each) for each in audit.problems],
         "outcome": audit.outcome.value,
         "exit_code": audit.exit_code,
     }
@@ -88,16 +89,6 @@ def _since(since: Since | None) -> dict[str, Any] | None:
     }
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "key": problem.key,
-        "message": problem.message,
-        "remedy": problem.remedy,
-    }
-
-
 def _line(row: Row) -> dict[str, Any]:
     return {
         "machine": row.machine,
@@ -134,7 +125,7 @@ _OF_NO_MACHINE: Mapping[str, Any] = {
 
 def _line_of_problem(problem: Problem) -> dict[str, Any]:
     """What kept the audit from judging all."""
-    return {**_OF_NO_MACHINE, "result": Result.UNKNOWN.value, "problem": _problem(problem)}
+    return {**_OF_NO_MACHINE, "result": Result.UNKNOWN.value, "problem": fault_record(problem)}
 
 
 def _line_of_exception(use: ExemptionUse) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def render(audit: Audit, width: int | None = None) -> str:
 
 def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True) -> Document:
     """The answer, then a line for each model and group of machines that fare alike, what counts
-    first. With `verbose` every reason and what to do instead; without `lists_problems` only how many
-    faults kept the rest from being judged.
+    first. With `verbose` every reason and what to do instead; without `lists_problems` only how
+    many faults kept the rest from being judged.
     """
     blocks = [*_head(audit)]
     if audit.problems:

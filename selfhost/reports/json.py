@@ -483,7 +483,7 @@ def spec_check(problems: Sequence[Problem], good: Sequence[ModelSpec], code: int
         "schema": "selfhost.spec-check/1",
         "selfhost_version": __version__,
         "good": [spec.id for spec in good],
-        "problems": [record(problem) for problem in problems],
+        "problems": [fault_record(problem) for problem in problems],
         "exit_code": code,
     }
 
@@ -500,6 +500,17 @@ def record(value: Any) -> Any:
     return value
 
 
+def fault_record(problem: Problem) -> dict[str, Any]:
+    """One fault of an input."""
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "key": problem.key,
+        "message": problem.message,
+        "remedy": problem.remedy,
+    }
+
+
 def error(problem: BaseException, code: int) -> dict[str, Any]:
     """`selfhost.error/1`: what goes to standard error under `--format json`."""
     return {
@@ -512,12 +523,12 @@ def error(problem: BaseException, code: int) -> dict[str, Any]:
 
 def _error(problem: BaseException) -> dict[str, Any]:
     """What is wrong, as the error's own object and the list beside verdicts have it."""
-    problems = problem.problems if isinstance(problem, InputError) else ()
+    problems = problem.all_problems if isinstance(problem, InputError) else ()
     return {
         "error": type(problem).__name__,
         "message": problem.message if isinstance(problem, SelfhostError) else str(problem),
         "kind": problem.kind if isinstance(problem, NotAModelError) else None,
         "nearest": list(problem.nearest) if isinstance(problem, SelfhostError) else [],
-        "problems": [record(fault) for fault in problems],
+        "problems": [fault_record(fault) for fault in problems],
         "remedy": problem.remedy if isinstance(problem, SelfhostError) else None,
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..advice.sizes import ContainerSize
+from ..advice.sizes import ASSUMED_RATE, ContainerSize
+from ..core import units
 from . import yaml
+from .layout import clean
 from .size_parts import (
     MODEL_VOLUME,
     devices_of,
@@ -33,10 +35,19 @@ def block(sizes: Sequence[ContainerSize]) -> str:
     """One document for each model. Memory and accelerators are reserved before a pod starts, so an
     update takes the old pod down first.
     """
-    parts = ["\n".join([*heading(sizes), _STORE]) + "\n"]
+    parts = ["\n".join([*heading(sizes), _STORE, *map(_start, sizes)]) + "\n"]
     for name, size in zip(names_of(sizes), sizes, strict=True):
         parts.append(yaml.dumps(_deployment(name, size)))
     return parts[0] + "---\n".join(parts[1:])
+
+
+def _start(size: ContainerSize) -> str:
+    """How long the startup probe waits, and at what download speed that is enough."""
+    stated = size.workload.download_bytes_per_second
+    rate = units.decimal(stated or ASSUMED_RATE)
+    whence = "as stated" if stated else "assumed: --download-speed states yours"
+    name, wait = clean(size.model.name), f"{size.seconds_to_start:,} s"
+    return f"# {name}: startupProbe waits {wait}, for a download at {rate}/s ({whence}) and loading"
 
 
 def _deployment(name: str, size: ContainerSize) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
-from selfhost.reports.audit_formats import FORMATS, in_pieces
+from selfhost.reports.audit_formats import FORMATS, render
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.findings.record import CODES
 from selfhost.verdict.record import Route, Verdict
@@ -489,10 +489,10 @@ def test_every_format_tells_an_exception_that_has_ended() -> None:
     made = one(EXCEPTION, {"memory": FAIL}, "2027-03-31")
     wordless = ("json", "jsonl", "parquet", "prometheus", "nagios")
     for name in set(FORMATS) - set(wordless):
-        said = "".join(in_pieces(name, made, 0.0))
+        said = render(name, made, 0.0)
         for words in ("ended on 2027-03-31", "infra@example.com", "renew it"):
             assert words in html.unescape(said), name
-    row, line = map(json.loads, in_pieces("jsonl", made, 0.0))
+    row, line = map(json.loads, render("jsonl", made, 0.0).splitlines())
     assert set(row) == set(line)
     assert row["exception"] is line["machine"] is line["result"] is None
     about = line["exception"]
@@ -593,7 +593,11 @@ def test_junit_says_what_the_audit_says() -> None:
         for case in suite
     }
     assert said["m1", "mistral-7b"] == [
-        ("Skipped", "memory", "memory fails, excepted until 2027-03-31: kits come (infra@example.com)")
+        (
+            "Skipped",
+            "memory",
+            "memory fails, excepted until 2027-03-31: kits come (infra@example.com)",
+        )
     ]
     assert said["m1", "gpt2"] == [("Skipped", "disk", "not counted: the disk is fail")]
     assert said["m1", "gpt2, 512 tokens"] == [("Failure", "disk", "the disk is fail")]
@@ -613,7 +617,7 @@ def test_what_is_not_known_is_not_said_to_fail() -> None:
     same = {"text": ("markdown", "html", "junit"), "sarif": ("gitlab",)}
     for kind, names in same.items():
         for name in (kind, *names):
-            said = ["".join(in_pieces(name, each, 0.0)) for each in (unread, failing)]
+            said = [render(name, each, 0.0) for each in (unread, failing)]
             assert [words[kind][at] in said[at] for at in (0, 1)] == [True, True], name
             assert [words[kind][1 - at] in said[at] for at in (0, 1)] == [False, False], name
 
@@ -623,9 +627,9 @@ def test_an_unknown_is_said_in_plain_words() -> None:
     many = {("mistral-7b", f"m{number}"): {"memory": UNKNOWN} for number in range(1, 18)}
     unread = audit(ONE + '[[model]]\nname = "gpt2"\n', 17, {**many, ("gpt2", "m1"): {"disk": FAIL}})
     for name in ("github", "gitlab", "sarif"):
-        said = "".join(in_pieces(name, unread, 0.0))
+        said = render(name, unread, 0.0)
         assert "it is not known whether mistral-7b runs on 17 machines" in said, name
-    assert "(and 1 more issue)" in "".join(in_pieces("nagios", unread, 0.0))
+    assert "(and 1 more issue)" in render("nagios", unread, 0.0)
 
 
 def test_jsonl_has_a_row_per_machine_and_model() -> None:

@@ -604,7 +604,10 @@ def test_the_page_shows_counts_bars_reasons_and_expiry() -> None:
     # the third machine has 14 GiB and needs three more: `helpers.audits.finding`
     assert "needs 17.0 GiB, has 14.0 GiB, 3.00 GiB missing" in shown
     assert "memory: the memory is fail To do: mend the memory" in shown
-    assert "✗ expired ended on 2026-01-31, and nothing needs it (to do: remove it; its owner is infra@example.com)" in shown
+    assert (
+        "✗ expired ended on 2026-01-31, and nothing needs it (to do: remove it; its owner is infra@example.com)"
+        in shown
+    )
     (there, used, lacks) = page.xpath("(//svg[rect[@class='lacks' and @width!='0']])[1]/rect")
     assert float(there.get("width")) + float(lacks.get("width")) == 100
     assert float(used.get("width")) == float(lacks.get("x"))

@@ -365,6 +365,34 @@ def test_init_writes_a_policy_that_is_judged(
     capsys.readouterr()
 
 
+def test_of_many_faults_the_first_are_shown_and_a_program_gets_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the order of their lines, so that a misspelt key of line 2 is not lost; 100 models without a name."""
+    path = tmp_path / "audit.toml"
+    path.write_text("schema = 1\non_unknwon = 'x'\n" + "[[model]]\n" * 100, encoding="utf-8")
+    report = tmp_path / "audit.json"
+    assert cli.main(["audit", str(path), "--json", "--format", f"sarif={report}"]) == 2
+    error = json.loads(capsys.readouterr().err)
+    assert [each["line"] for each in error["problems"]] == list(range(2, 103))
+    assert len(json.loads(report.read_text(encoding="utf-8"))["runs"][0]["results"]) == 101
+    for words in (["audit", str(path)], ["audit", "--validate", str(path)]):
+        assert cli.main(words) == 2
+        said = capsys.readouterr().err
+        assert "audit.toml:2: on_unknwon" in said.splitlines()[0]
+        assert "has 81 more faults, not listed" in said
+
+
+def test_a_starter_goes_to_standard_output_where_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-` is standard output, as of --output, and no file of that name."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["audit", "--init", "-"]) == 0
+    read_policy(Document.parse("-", capsys.readouterr().out.encode()))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_policy_may_be_larger_than_a_spec() -> None:
     """Thousands of exceptions take more than a mebibyte: they are read, and no policy is without a limit."""
     entry = (

@@ -489,6 +489,9 @@ def test_errors_have_colour_where_answers_have(
         (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),
         (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
         (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),
+        (["check", "gpt2", "--contxt", "4"], "did you mean --context?"),
+        # the two dashes, which it shares with every option, make no word alike
+        (["audit", "--bogus"], "see `selfhost audit --help`"),
     ],
 )
 def test_a_wrong_choice_names_the_near_one(

@@ -735,7 +735,7 @@ def test_twenty_problems_are_listed_and_the_rest_is_counted() -> None:
     for number in range(25):
         faults.append(Problem(file="f", message=str(number)))
     whole = Faults("g")
-    whole.extend(MachineFileError(faults.problems, unlisted=faults.more), line=7)
+    whole.extend(MachineFileError(faults.problems), line=7)
     whole.append(Problem(file="g", message="last"))
     assert [problem.message for problem in whole.problems] == [
         *map(str, range(20)),

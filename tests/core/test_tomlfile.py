@@ -302,7 +302,12 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("number", "'1'", {}, 'must be a number, not the string "1"'),
     ("boolean", "0", {}, "must be true or false, not the number 0"),
     ("date", "'2024-05-22'", {"partial": True}, 'must be a date, not the string "2024-05-22"'),
-    ("date", "2024-05-22T10:00:00", {}, "must be a date, not the date 2024-05-22 10:00:00"),
+    (
+        "date",
+        "2024-05-22T10:00:00",
+        {},
+        "must be a date, not the date and time 2024-05-22 10:00:00",
+    ),
     ("date", "'2024'", {}, 'must be a date, not the string "2024"'),
     ("date", "'2024-13'", {"partial": True}, 'must be a date, not the string "2024-13"'),
     ("date", "'２０２４'", {"partial": True}, 'must be a date, not the string "２０２４"'),

@@ -101,6 +101,16 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
     assert container["startupProbe"]["failureThreshold"] * 10 >= about.seconds_to_start
 
 
+def test_how_long_a_pod_may_start_has_its_reason() -> None:
+    """The download speed that the startup probe rests on is said, and whose it is."""
+    about = sized("cpu")
+    text = block("kubernetes", about)
+    assert f"{about.seconds_to_start:,} s" in text
+    assert "5.00 MB/s (assumed" in text
+    stated = about.workload.replace(download_bytes_per_second=12_500_000)
+    assert "12.5 MB/s (as stated)" in block("kubernetes", about.replace(workload=stated))
+
+
 def test_shared_memory_is_mounted_and_part_of_the_limit() -> None:
     """A volume in RAM counts as the container's memory (kubernetes.io: emptyDir, medium Memory)."""
     about = sized("vllm on four")
