@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     # what of it counts
     Steps = tuple[list[int], list[tuple[Any, Any]]]
 
-# steps of kinds that are kept: beyond, they are forgotten together
-_MOST_KEPT = 200_000
+# answers of kinds, and questions, that are kept: beyond, all are forgotten together. A question
+# holds sets of machines
+_MOST_STEPS = 30_000
+_MOST_QUESTIONS = 2_000
 
 
 class Question:
@@ -51,7 +53,7 @@ class Answers:
 
     def of(self, question: Question, machine: Machine) -> Asked:
         """The answers to one question; `machine` is who asks it first."""
-        if len(self.steps) > _MOST_KEPT:
+        if len(self.steps) > _MOST_STEPS or len(self.by_key) > _MOST_QUESTIONS:
             self.by_key.clear()
             self.steps.clear()
         own = question.key(machine)
