@@ -77,7 +77,8 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
         names = sorted(
             name
             for name in os.listdir(folder)
-            if not name.startswith(".") and systems.is_read(folder, name)
+            if not name.startswith(".")
+            and (systems.is_packed(name) or systems.is_read(folder, name))
         )
     except OSError as error:
         fleet.faults.append(

@@ -33,6 +33,7 @@ ITEM = "[]"
 _CHUNK_BYTES = 1 << 20
 _BLANK_RUN = pattern(r"[ \t\r\n]*")
 _AFTER_VALUE = frozenset(" \t\r\n,:]}")
+_AS_UTF_8 = "write it as UTF-8: `iconv -f LATIN1 -t UTF-8 FILE`"
 # what most objects with a name twice have: more would be kept for nothing
 _MAX_KEY = 4096
 
@@ -176,9 +177,9 @@ class Text:
         try:
             decoded = self._decoder.decode(piece, self._is_ended)
         except UnicodeDecodeError:
-            raise Unreadable("is not text", line=None) from None
+            raise Unreadable("is not text", _AS_UTF_8, line=None) from None
         if "\0" in decoded:
-            raise Unreadable("is not text", line=None)
+            raise Unreadable("is not text", _AS_UTF_8, line=None)
         self._forgotten += self._at
         self._window = self._window[self._at :] + decoded
         self._at = self._counted_at = 0

@@ -603,7 +603,8 @@ class _Reader:
                 self.problem(
                     "schema",
                     "is missing, and nothing here is a fact about a machine",
-                    f'write "schema": "{SCHEMA}"',
+                    f'write "schema": "{SCHEMA}"; what another system answers is read by'
+                    " `selfhost audit --machines FILE`",
                 )
         elif not isinstance(name, str):
             self.problem(

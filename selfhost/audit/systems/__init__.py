@@ -44,6 +44,13 @@ else:
 
 # labels that say on which host a node is: nodes of one host share its memory
 HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
+# signs that compressed files begin with, and the program that unpacks them
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+}
 # by which an answer is recognized
 _START = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'
@@ -119,6 +126,9 @@ def named(path: str) -> tuple[str | None, str]:
 def peeked(stream: IO[bytes]) -> tuple[bytes, IO[bytes]]:
     """The first bytes of a stream, and a stream that gives them again. Raises `Unreadable`."""
     start = read_some(stream, _START)
+    packed = next((name for sign, name in _PACKED.items() if start.startswith(sign)), None)
+    if packed is not None:
+        raise Unreadable(f"is compressed by {packed}", f"unpack it first: `{packed} -d FILE`")
     return start, cast("IO[bytes]", _Rejoined(start, stream))
 
 
@@ -151,6 +161,12 @@ def is_foreign(start: bytes) -> bool:
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
 EXTENSIONS = (*_READ_ALWAYS, ".txt")
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file of a folder holds an answer that must be unpacked first."""
+    stem, extension = os.path.splitext(name)
+    return extension in (".bz2", ".gz", ".xz", ".zst") and stem.endswith(EXTENSIONS)
 
 
 def is_read(folder: str, name: str) -> bool:

@@ -136,7 +136,6 @@ class PrometheusAnswers(Answers):
                 query = path[0] if len(path) > len(_RESULT) else ""
                 instance = plain(series.get("instance"), 253) or ""
                 if instance:
-                    self.files.add(file)
                     self._add(file, instance, series, sample[1], query, sample[0])
         return ()
 
@@ -194,6 +193,8 @@ class PrometheusAnswers(Answers):
         host = self._hosts.get(key)
         if host is None:
             host = self._hosts[key] = _Host(file)
+        if instance:
+            self.files.add(file)
         _take(host, metric, series, value)
         if isinstance(at, int | float) and metric in _SIZES:
             host.read_at = at
@@ -332,8 +333,20 @@ _ASKED_SETS = (
 )  # fmt: skip
 
 
+# node_exporter's, of facts that one metric tells
+_METRICS = {
+    "system": "node_uname_info",
+    "architecture": "node_uname_info",
+    "memory_total_bytes": "node_memory_MemTotal_bytes",
+    "memory_limit_bytes": "node_memory_MemTotal_bytes",
+    "cpu_cores_usable": "node_cpu_seconds_total",
+    "cpu_cores_physical": "node_cpu_info",
+    "cpu_model": "node_cpu_info",
+    "swap_free_bytes": "node_memory_SwapFree_bytes",
+}
+
+
 def _lack(machine: Facts) -> None:
-    exporter = "query node_exporter's metrics too"
     machine.lacks(
         "memory_available_bytes",
         "node_memory_MemAvailable_bytes is not in the answer; MemFree is not used, for it counts"
@@ -352,12 +365,9 @@ def _lack(machine: Facts) -> None:
         "node_filesystem_avail_bytes of / or /home is not in the answer",
         "query node_filesystem_avail_bytes and node_filesystem_size_bytes too",
     )
-    machine.lacks(
-        ("system", "architecture", "memory_total_bytes", "memory_limit_bytes", "cpu_cores_usable",
-         "cpu_cores_physical", "cpu_model", "swap_free_bytes", "read_at"),
-        "its metric is not in the answer",
-        exporter,
-    )  # fmt: skip
+    for fact, metric in _METRICS.items():
+        machine.lacks(fact, f"{metric} is not in the answer", f"query {metric} too")
+    machine.lacks("read_at", "no sample of memory is in the answer")
     machine.lacks(
         ("scope", "cpu_cores_performance", "memory_bandwidth_bytes_per_second",
          "models_present", "runtimes"),

@@ -204,6 +204,33 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         assert state in machine.labels.values(), answer
 
 
+def test_a_compressed_answer_says_how_to_unpack_it(tmp_path: Path) -> None:
+    """Also in a folder, where it must not be passed over beside others."""
+    import gzip
+
+    (tmp_path / "a.json").write_bytes(nodes(NODE))
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(nodes(NODE)))
+    (tmp_path / "README.gz").write_bytes(gzip.compress(b"no machine"))
+    for path in (tmp_path, tmp_path / "b.json.gz"):
+        (problem,) = load_machines(str(path)).problems
+        assert "compressed by gzip" in problem.message
+        assert "gzip -d" in str(problem.remedy)
+    latin = loaded(nodes(NODE.replace("n", "ü")).decode().encode("latin-1"))
+    assert "UTF-8" in str(latin.problems[0].remedy)
+
+
+def test_an_answer_of_prometheus_without_a_metric_of_machines_holds_none() -> None:
+    """`up` alone; the policy is not to blame. What is missing of others is named."""
+    up = {"metric": {"__name__": "up", "instance": "a:9100"}, "value": [1, "1"]}
+    size = {"metric": {"__name__": "node_memory_MemTotal_bytes", "instance": "a:9100"}}
+    answer = {"status": "success", "data": {"resultType": "vector", "result": [up]}}
+    assert "holds no machine" in message(json.dumps(answer).encode())
+    answer["data"] = {"resultType": "vector", "result": [up, {**size, "value": [1, "1024"]}]}
+    (machine,) = loaded(json.dumps(answer).encode()).machines
+    reasons = {row.fact: str(row.remedy) for row in machine.unread}
+    assert "node_uname_info" in reasons["system"]
+
+
 def test_nodes_without_a_name_are_not_one() -> None:
     """Also where a whole list stands in one line."""
     nameless = {"kind": "Node", "status": {"capacity": {"memory": "1Gi"}}}
