@@ -21,7 +21,7 @@ class Progress:
 
     def read(self, records: int) -> None:
         """So many machine records are read."""
-        if records and self._is_due():
+        if self._is_due() and records:
             self._say(f"read {records:,} machine records so far")
 
     def judge(self, machine: int, machines: int, model: int, models: int) -> None:

@@ -12,7 +12,7 @@ from ..audit.policy import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from ..core.errors import Problem
 from ..verdict.findings import Finding
-from .audit_words import exception_remedy, needs_attention
+from .audit_words import exception_remedy
 from .json import fault_record
 
 SCHEMA = "selfhost.audit/1"
@@ -51,8 +51,8 @@ def dumps(audit: Audit) -> str:
 
 
 def jsonl(audit: Audit) -> str:
-    """One line per machine and model, in the audit's order, then one per exception that has ended
-    or covers nothing; where nothing was judged, one per problem.
+    """One line per machine and model, in the audit's order, then one per exception that has ended;
+    where nothing was judged, one per problem.
     """
     return "".join(lines(audit))
 
@@ -71,7 +71,7 @@ def rows(audit: Audit) -> Iterator[dict[str, Any]]:
     for row in audit.rows:
         has_rows = True
         yield _line(row)
-    yield from map(_line_of_exception, filter(needs_attention, audit.exceptions))
+    yield from (_line_of_exception(use) for use in audit.exceptions if use.use is Use.EXPIRED)
     for problem in () if has_rows else audit.problems:
         yield _line_of_problem(problem)
 
@@ -129,7 +129,7 @@ def _line_of_problem(problem: Problem) -> dict[str, Any]:
 
 
 def _line_of_exception(use: ExemptionUse) -> dict[str, Any]:
-    """An exception that has ended or covers nothing, and what to do about it."""
+    """An exception that has ended, and what to do about it."""
     about = {"use": use.use.value, **_exception(use), "remedy": exception_remedy(use)}
     return {**_OF_NO_MACHINE, "asked": use.exemption.model, "exception": about}
 
