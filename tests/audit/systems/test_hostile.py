@@ -124,10 +124,10 @@ def test_a_broken_item_of_an_answer_is_a_fault_with_its_place() -> None:
         "aws": ("InstanceTypes", instance),
         "own records": ("", {"schema": "selfhost.machine/1"}),
     }
-    no_items: tuple[Any, ...] = ("oops", 7, None, [], {})
     answer: Any
+    others: tuple[Any, ...] = ("oops", 7, None, [], {})
     for title, (key, item) in lists.items():
-        for broken in no_items:
+        for broken in others:
             for items, place in (([broken, item], 0), ([item, broken, item], 1)):
                 answer = {key: items} if key else items
                 problem = loaded(json.dumps(answer).encode()).problems[0]
