@@ -44,7 +44,7 @@ def test_a_test_is_skipped_with_the_reason_of_the_verdict(
     )
     told = run(tmp_path, code, source_environment)
     assert "1 passed, 2 skipped" in told
-    assert "its weights are not published" in told
+    assert "never published the weights" in told
     assert "too long a context" in told
 
 

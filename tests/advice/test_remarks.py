@@ -15,8 +15,7 @@ def test_a_long_conversation_is_bounded_by_the_line_or_by_a_sentence() -> None:
     assert bounded is not any("checkpoints of" in note for note in verdict.notes)
 
 
-def test_training_says_what_to_install_and_that_its_time_is_not_known() -> None:
+def test_training_says_what_to_install() -> None:
     workload = Workload(task="finetune")
     verdict = check("mistral-7b", workload, machine=load("desktop-rtx4090-24gb").machine)
     assert any("Install peft" in note for note in verdict.fine_print)
-    assert any("training time is not estimated" in note for note in verdict.notes)

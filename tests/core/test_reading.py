@@ -193,7 +193,7 @@ def test_a_pipe_that_replaces_a_spec_is_not_waited_for(
             return None
 
     monkeypatch.setattr(
-        os, "scandir", lambda path=".": Stale() if os.fspath(path) == str(tmp_path) else real(path)
+        os, "scandir", lambda path=".": Stale() if str(path) == str(tmp_path) else real(path)
     )
     faults = Catalogue.open([tmp_path]).own_faults
     assert ["named pipe" in fault.message for fault in faults] == [True]

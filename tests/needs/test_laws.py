@@ -94,8 +94,9 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
         assert answer.largest_file_bytes is not None
         assert 0 < answer.largest_file_bytes <= answer.download_bytes
         for term in memory(answer).terms:
-            # only what a picture takes may be nothing: there may be none
-            least = 0 if term.name == "projector_compute" else 1
+            # there may be no picture, and what was measured may have taken most while it loaded
+            loads = term.name == "activations" and term.how is How.MEASURED
+            least = 0 if loads or term.name == "projector_compute" else 1
             assert least <= term.low_bytes <= term.bytes <= term.high_bytes, (
                 spec.id,
                 program.id,
