@@ -330,7 +330,7 @@ def _pace(value: float) -> str:
     if 0 < value < 0.0095:
         return "<0.01"
     if value >= 9.95:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 0.095 or not value else f"{value:.2f}"
 
 
@@ -382,15 +382,24 @@ def work_between(low: float, high: float, unit: str) -> str:
     )
 
 
+def work_cell(low: float, likely: float, high: float, unit: str) -> str:
+    """As `work` in a table: the pace alone, `~12 minutes a picture` or both ends."""
+    if unit == "trained_tokens_per_second":
+        return f"{likely_pace(low, likely, high)} tokens/s"
+    if is_telling(low, high):
+        return f"~{work(likely, unit)}"
+    return work_between(low, high, unit).removeprefix("between ").replace(" and ", " to ", 1)
+
+
 def work_ends(low: float, high: float, unit: str) -> str:
-    """From the best to the worst of what `work` counts in: `3 seconds to 9 seconds`."""
+    """The ends of what `work_cell` tells: `3 seconds to 9 seconds`."""
     if unit == "seconds_per_image":
         return f"{_seconds(low)} to {_seconds(high)}"
     if unit == "seconds_per_audio_minute":
         return f"{_seconds(60 * low)} to {_seconds(60 * high)}"
     if unit == "documents_per_second":
         return pace(low, high)
-    return f"{_seconds(1e6 / high)} to {_seconds(1e6 / low)}"
+    return pace(low, high)
 
 
 def _seconds(seconds: float) -> str:

@@ -239,9 +239,7 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
         pace = verdict.speed.decode if verdict.speed is not None else None
         if verdict.speed is not None and verdict.speed.work is not None:
             work = verdict.speed.work
-            if not units.is_telling(work.low, work.high):
-                return units.work_between(work.low, work.high, verdict.speed.unit)
-            return f"~{units.work(work.likely, verdict.speed.unit)}"
+            return units.work_cell(work.low, work.likely, work.high, verdict.speed.unit)
         is_pace = finding.unit == "tokens_per_second" and pace is not None
         return likely_speed(pace) if is_pace and pace is not None else ""
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..advice.ranking import is_too_slow
+from ..advice.ranking import has_accelerator, is_slow_picture, is_too_slow
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -102,9 +102,18 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words = "NO API ALLOWED"
     elif is_closed(answer) and answer.route is Route.API and _has_no_api(answer):
         words = "USE ANOTHER MODEL"
-    elif answer.can_run and is_too_slow(answer, answer.workload.min_tokens_per_second):
+    elif answer.can_run and _is_slow(answer):
         words, style = "RUNS SLOWLY", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def _is_slow(answer: Answer) -> bool:
+    """Text comes more slowly than was wanted, or other work takes minutes to days."""
+    finding = answer.finding("speed")
+    takes_long = finding is not None and finding.code == "speed-slow" and answer.can_run
+    of_text = is_too_slow(answer, answer.workload.min_tokens_per_second)
+    is_work = answer.speed is not None and answer.speed.decode is None
+    return of_text or (takes_long and is_work) or is_slow_picture(answer)
 
 
 def _has_no_api(answer: Answer) -> bool:
@@ -207,7 +216,15 @@ def asked_words(verdict: Verdict) -> str:
     how, rules = tuple(_run_parts(workload)), tuple(_rule_parts(workload))
     if not any(how) and rules:
         return f"You asked for: {', '.join(rules)}"
-    return ", ".join(part for part in (*how, *rules, _download_words(verdict)) if part)
+    where = "" if not _is_beside_gpu(verdict) else "in RAM, by the CPU"
+    return ", ".join(part for part in (*how, where, *rules, _download_words(verdict)) if part)
+
+
+def _is_beside_gpu(verdict: Verdict) -> bool:
+    """There is a GPU with memory of its own, and no part of the model is on it."""
+    needs = verdict.needs
+    is_in_ram = needs is not None and needs.placement == "host"
+    return is_in_ram and has_accelerator(verdict.machine)
 
 
 def format_words(workload: Workload) -> str:
