@@ -25,8 +25,9 @@ def answered(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str,
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.txt")), ids=lambda path: path.stem)
 def test_the_record_of_each_sample(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is valid, its exit code is the process's, and it holds neither a path nor a file's name."""
+    gpu = ("--gpu", "RTX 4090") if "gpu" in path.stem else ()
     code, out, _ = answered(
-        capsys, str(path), *MACHINE, "--json", "--model", "qwen2.5-0.5b-instruct"
+        capsys, str(path), *MACHINE, *gpu, "--json", "--model", "qwen2.5-0.5b-instruct"
     )
     record = json.loads(out)
     jsonschema.Draft202012Validator(SCHEMA).validate(record)

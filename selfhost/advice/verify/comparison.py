@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ...core import units
+from ...core.errors import SelfhostError
 from ...core.records import Record
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.record import Machine
@@ -96,8 +97,16 @@ def workload_of(run: Run) -> Workload:
 
 
 def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
-    """The machine with no more of it than the run used, and sentences on what was left out."""
+    """The machine with no more of it than the run used, and sentences on what was left out.
+    `SelfhostError` where the run used an accelerator that the machine does not have.
+    """
     notes = []
+    on_card = any(seen.where != "host" for seen in run.memory)
+    if (on_card or run.on_processor is False) and machine.accelerators == ():
+        raise SelfhostError(
+            f"the run used a GPU, and {machine.called} has none",
+            remedy="name the GPU of the run: --gpu 'RTX 4090', or its machine: --machine FILE",
+        )
     if run.on_processor and machine.accelerators:
         machine = machine.replace(accelerators=())
         notes.append("The run used no GPU, so none is counted.")

@@ -9,6 +9,8 @@ from selfhost.advice.verify.comparison import Comparison, compare, machine_of, w
 from selfhost.advice.verify.formats import run_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
 from selfhost.api import check_with, open_catalogue
+from selfhost.core.errors import SelfhostError
+from selfhost.machine.changes import apply
 from selfhost.machine.reader import Machine
 from selfhost.verdict.speed import PaceRange, Speed
 
@@ -137,3 +139,14 @@ def test_no_more_threads_than_the_run_had() -> None:
     assert fewer.cpu_cores_usable == 1
     assert "1 thread" in notes[0]
     assert machine_of(SERVER.replace(threads=64), MACHINE) == (MACHINE, ())
+
+
+def test_a_run_on_a_gpu_is_not_held_against_a_machine_without_one() -> None:
+    """Nobody learns from 700 times as fast as predicted: the log names a card, the machine has none."""
+    run = run_of((DATA / "logs" / "llama_log-gpu.txt").read_text("utf-8"))
+    assert run is not None
+    with pytest.raises(SelfhostError, match="used a GPU") as caught:
+        machine_of(run, MACHINE)
+    assert "--gpu" in (caught.value.remedy or "")
+    machine, _ = machine_of(run, apply(MACHINE, [], ["RTX 4090"]))
+    assert machine.accelerators
