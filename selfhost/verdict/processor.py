@@ -179,20 +179,25 @@ def _glanced(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 
 def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    """What a busy machine showed is a lower bound, beside what its name or class tells."""
+    """What a busy machine showed is a lower bound: it raises what its name or class tells, and
+    lowers none of it, so that nothing fails for it.
+    """
     low, high = _glance_ends(machine)
+    least, most = bytes_per_second * low, bytes_per_second * high
+    how = (
+        f"at least {_rate(bytes_per_second)}, seen while the machine was busy: --measure"
+        " narrows it when it is idle"
+    )
     assumed = _assumed(machine)
-    most = bytes_per_second * high
-    likely = most if assumed is None else max(bytes_per_second, min(most, assumed.likely))
+    if assumed is None:
+        return Bandwidth(low=least, likely=most, high=most, measured=False, how=how)
     return Bandwidth(
-        low=bytes_per_second * low,
-        likely=likely,
-        high=most if assumed is None else max(most, assumed.high),
+        low=max(least, assumed.low),
+        likely=max(bytes_per_second, assumed.likely),
+        high=max(most, assumed.high),
         measured=False,
-        how=(
-            f"at least {_rate(bytes_per_second)}, seen while the machine was busy: --measure"
-            " narrows it when it is idle"
-        ),
+        how=how,
+        kept_bytes=assumed.kept_bytes,
     )
 
 

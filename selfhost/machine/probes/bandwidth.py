@@ -85,10 +85,7 @@ class Measured(Record):
 
 class Plan(Record):
     """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the
-    buffer of all; what is doubtful already.
-
-    `busy`: what other programs do meanwhile. `is_all`: the threads are on all CPUs that there are,
-    so that while they run nothing else does.
+    buffer of all; what is doubtful already. `busy`: what other programs do meanwhile.
     """
 
     threads: int
@@ -97,7 +94,6 @@ class Plan(Record):
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     busy: tuple[str, ...] = ()
-    is_all: bool = False
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:
@@ -196,7 +192,6 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         doubts=_doubts(size, cache),
         notes=_notes(host, threads, cores, cache),
         busy=() if (busy := _busy(host, usable)) is None else (busy,),
-        is_all=threads == usable == len(host.affinity() or ()) == os.cpu_count(),
     )
 
 
@@ -309,9 +304,10 @@ def _disturbances(
     """What speaks against the rate of one attempt: others that may have had a part of the memory
     while all threads ran. `single` is the rate of one thread alone.
     """
-    doubts = [*plan.busy] if not plan.is_all else []
+    # threads on every CPU are no proof: caches and memory are still full of the others' work
+    doubts = [*plan.busy]
     share = min(trace.cpu_share for trace in attempt)
-    if share < LEAST_CPU_SHARE and not plan.is_all:
+    if share < LEAST_CPU_SHARE:
         doubts.append(f"a thread had only {share:.0%} of a processor to itself")
     if single is not None and together < 0.9 * single:
         doubts.append(f"{len(attempt)} threads together read less than one alone")

@@ -120,12 +120,14 @@ def judged(
     )
     if may_be_cached:
         figure, may_be_cached = _beside_cache(reads, figure, threads, cached)
-    if may_be_cached and together is None:
-        return _unread("other programs left it too little time")
+    quiet = together is not None and _is_alone(plan, reads)
+    if may_be_cached and not quiet:
+        # less may be there, and more: it is no bound
+        return _unread("other programs had a part of the memory")
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,
-        quiet=together is not None and _is_alone(plan, reads),
+        quiet=quiet,
         may_be_cached=may_be_cached,
     )
 
@@ -142,10 +144,10 @@ def _beside_cache(
 
 
 def _is_alone(plan: Plan, reads: Sequence[Trace]) -> bool:
-    """No other program had a part of the memory meanwhile."""
-    return plan.is_all or not (
-        plan.busy or min(trace.cpu_share for trace in reads) < LEAST_CPU_SHARE
-    )
+    """No other program had a part of the memory meanwhile, as far as the load and the threads
+    tell.
+    """
+    return not plan.busy and min(trace.cpu_share for trace in reads) >= LEAST_CPU_SHARE
 
 
 def _unread(reason: str) -> Unread:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfhost.cli import main as cli
 from selfhost.core.records import Unread
@@ -12,6 +14,8 @@ from selfhost.machine.probes.bandwidth import FACT, Plan
 from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
 from selfhost.verdict.processor import bandwidth
+from selfhost.verdict.record import Route, judge
+from verdict.small import MACHINE, WORK, question
 
 GB = 10**9
 QUIET = glance.Glance(bytes_per_second=44 * GB, threads=2, quiet=True)
@@ -109,6 +113,59 @@ def test_what_is_read_again_tells_memory_from_cache(
     assert isinstance(result, glance.Glance)
     assert result.may_be_cached == may_be_cached
     assert result.bytes_per_second == pytest.approx(21 * GB, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("busy", "share", "quiet"),
+    [((), 1.0, True), (("the load is 10",), 1.0, False), ((), 0.4, False)],
+)
+def test_it_is_quiet_only_where_the_load_and_the_threads_say_so(
+    busy: tuple[str, ...], share: float, quiet: bool
+) -> None:
+    """Also with a thread on each processor that there is."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27, busy=busy)
+    reads = [_steady(10.5).replace(cpu_share=share)] * 2
+    result = glance.judged(plan, 32 * 2**20, reads, [_steady(25)] * 2)
+    assert isinstance(result, glance.Glance)
+    assert result.quiet == quiet
+    assert result.source.endswith(", quiet") == quiet
+    # what the caches of a busy machine may have given bounds nothing
+    cached = glance.judged(plan, 480 * 2**20, reads, [_steady(11)] * 2)
+    assert isinstance(cached, Unread) != quiet
+
+
+@given(
+    glanced=st.floats(0.2, 400),
+    cpu_model=st.sampled_from(
+        (None, "Intel(R) Xeon(R) Processor", "AMD Ryzen 7 7840HS", "Apple M2", "AMD EPYC 9B14")
+    ),
+    scope=st.sampled_from(("host", "vm")),
+    size=st.floats(0.2, 60),
+    wanted=st.floats(0.5, 40),
+    stated=st.booleans(),
+)
+def test_a_busy_glance_turns_no_route(
+    glanced: float, cpu_model: str | None, scope: str, size: float, wanted: float, stated: bool
+) -> None:
+    """The answer is that without a glance, unless it saw more than the machine was taken to have."""
+    plain = MACHINE.replace(cpu_model=cpu_model, scope=scope)
+    glimpsed = plain.replace(
+        memory_bandwidth_bytes_per_second=int(glanced * GB), sources={FACT: BUSY.source}
+    )
+    asked = question(
+        workload=WORK.replace(min_tokens_per_second=wanted),
+        read_bytes={"Q4_K": int(size * GB)},
+        speed_stated=stated,
+    )
+    without, beside = (judge(asked, machine).route(offered=True) for machine in (plain, glimpsed))
+    if without is not beside:
+        # it saw more than the class was taken to have
+        memory, guess = bandwidth(glimpsed), bandwidth(plain)
+        assert memory is not None
+        assert guess is not None
+        assert memory.likely > guess.likely
+        better = {Route.UNKNOWN: {Route.LOCAL}, Route.API: {Route.UNKNOWN, Route.LOCAL}}
+        assert beside in better.get(without, set())
 
 
 @pytest.mark.parametrize(("options", "glances"), [((), 1), (("--no-measure",), 0)])
