@@ -193,7 +193,7 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     name, quantization = _without_address(typed.strip())
-    candidate = _find(name, catalogue)
+    candidate = _by_tag(name, catalogue) or _find(name, catalogue)
     if candidate is None:
         # what a known name needs not, is read where it is needed: half a millisecond
         from .forms import stated_at_end
@@ -524,6 +524,24 @@ def _loads_another(tag: str, loaded: str, catalogue: Catalogue) -> str:
     return f"Ollama's tag {tag} loads another model: {loaded}{caveat}."
 
 
+def _by_tag(name: str, catalogue: Catalogue) -> _Found | None:
+    """What Ollama loads by a tag that means another model without its colon; None for any other
+    name, one of the person's own specs, and where what is loaded is not in the catalogue.
+    """
+    key = canonical(name) if ":" in name else ""
+    tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    loaded = facts.get("loads")
+    if not isinstance(loaded, str) or loaded not in catalogue:
+        return None
+    own = catalogue.names()[:-1]
+    if _look_up(key, ("ids", "aliases"), name, catalogue, own) is not None:
+        return None
+    elsewhere = _meant(key, name, catalogue)
+    if elsewhere is None or elsewhere[0] == loaded:
+        return loaded, ()
+    return loaded, (f"Ollama's {tag} is {loaded}; elsewhere the name means {elsewhere[0]}.",)
+
+
 def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
     """A name as only Ollama writes it: what its library loads by it, which may be another model
     than the name means elsewhere.
@@ -531,7 +549,7 @@ def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
     family = _entry(canonical(name), catalogue)[1]
     loaded, model = family.get("ollama"), family.get("model")
     if not isinstance(loaded, str):
-        return _find(name, catalogue)
+        return _by_tag(name, catalogue) or _find(name, catalogue)
     if loaded not in catalogue:
         others = [
             other

@@ -288,9 +288,14 @@ def test_a_tag_of_ollamas_library_leads_to_what_it_loads(tag: str, spec_id: str)
     ("typed", "spec_id", "words"),
     [
         # 4,096 and 131,072 tokens of context, weights of one size: phi3:3.8b-mini-128k-instruct-q4_0 has its digest
-        ("phi3:mini", "phi-3-mini-4k-instruct", "loads another model: phi-3-mini-128k-instruct"),
-        ("qwen3:4b", "qwen3-4b", "loads another model: qwen3-4b-thinking-2507"),
-        ("yi:6b", "yi-6b-chat", "loads another model: yi-1.5-6b-chat"),
+        (
+            "phi3:mini",
+            "phi-3-mini-128k-instruct",
+            "elsewhere the name means phi-3-mini-4k-instruct",
+        ),
+        ("qwen3:4b", "qwen3-4b-thinking-2507", "elsewhere the name means qwen3-4b"),
+        ("qwen3-4b", "qwen3-4b", "loads another model: qwen3-4b-thinking-2507"),
+        ("yi:6b", "yi-1.5-6b-chat", "elsewhere the name means yi-6b-chat"),
         ("qwen-7b", "qwen1.5-7b-chat", "Qwen/Qwen-7B, is another model"),
         ("codex", "gpt-5.3-codex", "OpenAI's program"),
         ("text-davinci-003", "gpt-3.5-turbo-instruct", "a hosted GPT-3.5, no GPT-3"),
@@ -319,6 +324,26 @@ def test_a_name_that_others_use_for_another_model_says_so(
 def test_a_bare_family_is_its_current_generation(family: str, spec_id: str) -> None:
     """The newest generation that the publisher has, at a size that is judged in full."""
     assert resolve(family, CATALOGUE).spec_id == spec_id
+
+
+def test_a_tag_means_what_ollama_loads_by_it() -> None:
+    """`ollama run qwen3:30b` starts the thinking model: no other model answers to the tag or
+    prints it.
+    """
+    tags = CATALOGUE.common_tables("families", "tag")
+    loaded_by_tag = {tag: facts["loads"] for tag, facts in tags.values()}
+    assert {"qwen3:30b", "qwen3-vl:8b", "yi:34b", "phi3:mini"} <= set(loaded_by_tag)
+    for tag, loaded in loaded_by_tag.items():
+        if loaded in CATALOGUE:
+            assert resolve(tag, CATALOGUE).spec_id == loaded, tag
+            assert resolve(f"library/{tag}", CATALOGUE).spec_id == loaded, tag
+    disowned = {
+        (outline.id, alias)
+        for outline in CATALOGUE.outlines()
+        for alias in CATALOGUE.spec(outline.id).aliases
+        if loaded_by_tag.get(alias, outline.id) != outline.id
+    }
+    assert not disowned
 
 
 def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
