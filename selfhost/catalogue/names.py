@@ -556,9 +556,24 @@ def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
             for other in (model, *_strings(family.get("others")))
             if isinstance(other, str) and other in catalogue
         ]
-        message = f"Ollama's {_shown(name)} is {loaded}, which is not in the catalogue"
-        raise UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
+        raise _not_listed(name, loaded, others)
     return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
+
+
+def _not_listed(name: str, loaded: str, others: list[str]) -> UnknownModelError:
+    message = f"Ollama's {_shown(name)} is {loaded}, which is not in the catalogue"
+    return UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
+
+
+def _refuse_unlisted_tag(name: str, catalogue: Catalogue) -> None:
+    """Raises `UnknownModelError` for a tag by which Ollama loads a model without a spec: it is no
+    base model of what the name means without the colon.
+    """
+    facts = catalogue.common_tables("families", "tag").get(canonical(name), ("", {}))[1]
+    loaded = facts.get("loads")
+    if ":" in name and isinstance(loaded, str) and loaded not in catalogue:
+        others = [other for other in _strings(facts.get("others")) if other in catalogue]
+        raise _not_listed(name, loaded, others)
 
 
 def _entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
@@ -651,6 +666,7 @@ def _untuned(name: str, catalogue: Catalogue) -> Resolution | None:
     """
     rest = name.rpartition("/")[2]
     base, quantization = _stated(rest)
+    _refuse_unlisted_tag(base, catalogue)
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
     owner = name.rpartition("/")[0].lower()
     tuned = _tuned_from(key, owner, catalogue) or _without_base(base, owner, catalogue)

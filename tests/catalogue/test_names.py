@@ -346,6 +346,14 @@ def test_a_tag_means_what_ollama_loads_by_it() -> None:
     assert not disowned
 
 
+@pytest.mark.parametrize("tag", ["mistral:text", "mistral:7b-text-v0.2", "library/mistral:text"])
+def test_a_base_model_without_a_spec_is_not_the_tuned_one_of_another_version(tag: str) -> None:
+    """mistral:text is the base of v0.2 (its digest and 16K, not v0.3): Instruct v0.3 is no answer."""
+    with pytest.raises(UnknownModelError, match=r"is mistral-7b-v0\.2, which is not in") as caught:
+        resolve(tag, CATALOGUE)
+    assert caught.value.nearest[0] == "mistral-7b-instruct-v0.2"
+
+
 def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
     """What Ollama's runtime file says of a tag can be asked about by that tag."""
     tags = CATALOGUE.runtime("ollama").tags
