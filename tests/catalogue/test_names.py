@@ -847,6 +847,17 @@ def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
     assert set(caught.value.nearest) <= set(CATALOGUE.ids())
 
 
+@pytest.mark.parametrize("typed", ["sora", "veo-3"])
+def test_a_service_that_makes_video_leads_to_open_models_that_do(typed: str) -> None:
+    """Weights that were never published have no config.json: the answer is a model that has."""
+    with pytest.raises(NotAModelError) as caught:
+        resolve(typed, CATALOGUE)
+    nearest = [CATALOGUE.spec(spec_id) for spec_id in caught.value.nearest]
+    assert nearest
+    assert all(spec.modality == "video" and not spec.closed for spec in nearest)
+    assert "config.json" not in (caught.value.remedy or "")
+
+
 @pytest.mark.parametrize(
     "typed", ["llama", "mistral", "gemma", "qwen", "whisper", "mistral:latest", "mistral:q4_0"]
 )
