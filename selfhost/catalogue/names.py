@@ -193,7 +193,7 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     name, quantization = _without_address(typed.strip())
-    candidate = _find(name, catalogue)
+    candidate = _by_tag(name, catalogue) or _find(name, catalogue)
     if candidate is None:
         # what a known name needs not, is read where it is needed: half a millisecond
         from .forms import stated_at_end
@@ -524,6 +524,24 @@ def _loads_another(tag: str, loaded: str, catalogue: Catalogue) -> str:
     return f"Ollama's tag {tag} loads another model: {loaded}{caveat}."
 
 
+def _by_tag(name: str, catalogue: Catalogue) -> _Found | None:
+    """What Ollama loads by a tag that means another model without its colon; None for any other
+    name, one of the person's own specs, and where what is loaded is not in the catalogue.
+    """
+    key = canonical(name) if ":" in name else ""
+    tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
+    loaded = facts.get("loads")
+    if not isinstance(loaded, str) or loaded not in catalogue:
+        return None
+    own = catalogue.names()[:-1]
+    if _look_up(key, ("ids", "aliases"), name, catalogue, own) is not None:
+        return None
+    elsewhere = _meant(key, name, catalogue)
+    if elsewhere is None or elsewhere[0] == loaded:
+        return loaded, ()
+    return loaded, (f"Ollama's {tag} is {loaded}; elsewhere the name means {elsewhere[0]}.",)
+
+
 def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
     """A name as only Ollama writes it: what its library loads by it, which may be another model
     than the name means elsewhere.
@@ -531,16 +549,31 @@ def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
     family = _entry(canonical(name), catalogue)[1]
     loaded, model = family.get("ollama"), family.get("model")
     if not isinstance(loaded, str):
-        return _find(name, catalogue)
+        return _by_tag(name, catalogue) or _find(name, catalogue)
     if loaded not in catalogue:
         others = [
             other
             for other in (model, *_strings(family.get("others")))
             if isinstance(other, str) and other in catalogue
         ]
-        message = f"Ollama's {_shown(name)} is {loaded}, which is not in the catalogue"
-        raise UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
+        raise _not_listed(name, loaded, others)
     return loaded, (f"Ollama's {name} is {loaded}; elsewhere the name means {model}.",)
+
+
+def _not_listed(name: str, loaded: str, others: list[str]) -> UnknownModelError:
+    message = f"Ollama's {_shown(name)} is {loaded}, which is not in the catalogue"
+    return UnknownModelError(message, nearest=others[:5], remedy=_REMEDY)
+
+
+def _refuse_unlisted_tag(name: str, catalogue: Catalogue) -> None:
+    """Raises `UnknownModelError` for a tag by which Ollama loads a model without a spec: it is no
+    base model of what the name means without the colon.
+    """
+    facts = catalogue.common_tables("families", "tag").get(canonical(name), ("", {}))[1]
+    loaded = facts.get("loads")
+    if ":" in name and isinstance(loaded, str) and loaded not in catalogue:
+        others = [other for other in _strings(facts.get("others")) if other in catalogue]
+        raise _not_listed(name, loaded, others)
 
 
 def _entry(key: str, catalogue: Catalogue) -> tuple[str, Mapping[str, Any]]:
@@ -633,6 +666,7 @@ def _untuned(name: str, catalogue: Catalogue) -> Resolution | None:
     """
     rest = name.rpartition("/")[2]
     base, quantization = _stated(rest)
+    _refuse_unlisted_tag(base, catalogue)
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
     owner = name.rpartition("/")[0].lower()
     tuned = _tuned_from(key, owner, catalogue) or _without_base(base, owner, catalogue)

@@ -288,9 +288,14 @@ def test_a_tag_of_ollamas_library_leads_to_what_it_loads(tag: str, spec_id: str)
     ("typed", "spec_id", "words"),
     [
         # 4,096 and 131,072 tokens of context, weights of one size: phi3:3.8b-mini-128k-instruct-q4_0 has its digest
-        ("phi3:mini", "phi-3-mini-4k-instruct", "loads another model: phi-3-mini-128k-instruct"),
-        ("qwen3:4b", "qwen3-4b", "loads another model: qwen3-4b-thinking-2507"),
-        ("yi:6b", "yi-6b-chat", "loads another model: yi-1.5-6b-chat"),
+        (
+            "phi3:mini",
+            "phi-3-mini-128k-instruct",
+            "elsewhere the name means phi-3-mini-4k-instruct",
+        ),
+        ("qwen3:4b", "qwen3-4b-thinking-2507", "elsewhere the name means qwen3-4b"),
+        ("qwen3-4b", "qwen3-4b", "loads another model: qwen3-4b-thinking-2507"),
+        ("yi:6b", "yi-1.5-6b-chat", "elsewhere the name means yi-6b-chat"),
         ("qwen-7b", "qwen1.5-7b-chat", "Qwen/Qwen-7B, is another model"),
         ("codex", "gpt-5.3-codex", "OpenAI's program"),
         ("text-davinci-003", "gpt-3.5-turbo-instruct", "a hosted GPT-3.5, no GPT-3"),
@@ -319,6 +324,34 @@ def test_a_name_that_others_use_for_another_model_says_so(
 def test_a_bare_family_is_its_current_generation(family: str, spec_id: str) -> None:
     """The newest generation that the publisher has, at a size that is judged in full."""
     assert resolve(family, CATALOGUE).spec_id == spec_id
+
+
+def test_a_tag_means_what_ollama_loads_by_it() -> None:
+    """`ollama run qwen3:30b` starts the thinking model: no other model answers to the tag or
+    prints it.
+    """
+    tags = CATALOGUE.common_tables("families", "tag")
+    loaded_by_tag = {tag: facts["loads"] for tag, facts in tags.values()}
+    assert {"qwen3:30b", "qwen3-vl:8b", "yi:34b", "phi3:mini"} <= set(loaded_by_tag)
+    for tag, loaded in loaded_by_tag.items():
+        if loaded in CATALOGUE:
+            assert resolve(tag, CATALOGUE).spec_id == loaded, tag
+            assert resolve(f"library/{tag}", CATALOGUE).spec_id == loaded, tag
+    disowned = {
+        (outline.id, alias)
+        for outline in CATALOGUE.outlines()
+        for alias in CATALOGUE.spec(outline.id).aliases
+        if loaded_by_tag.get(alias, outline.id) != outline.id
+    }
+    assert not disowned
+
+
+@pytest.mark.parametrize("tag", ["mistral:text", "mistral:7b-text-v0.2", "library/mistral:text"])
+def test_a_base_model_without_a_spec_is_not_the_tuned_one_of_another_version(tag: str) -> None:
+    """mistral:text is the base of v0.2 (its digest and 16K, not v0.3): Instruct v0.3 is no answer."""
+    with pytest.raises(UnknownModelError, match=r"is mistral-7b-v0\.2, which is not in") as caught:
+        resolve(tag, CATALOGUE)
+    assert caught.value.nearest[0] == "mistral-7b-instruct-v0.2"
 
 
 def test_every_tag_with_a_quantization_of_its_own_is_a_model() -> None:
@@ -812,6 +845,17 @@ def test_a_tool_or_service_is_answered_for_what_it_is(typed: str) -> None:
     assert caught.value.kind
     assert caught.value.nearest
     assert set(caught.value.nearest) <= set(CATALOGUE.ids())
+
+
+@pytest.mark.parametrize("typed", ["sora", "veo-3"])
+def test_a_service_that_makes_video_leads_to_open_models_that_do(typed: str) -> None:
+    """Weights that were never published have no config.json: the answer is a model that has."""
+    with pytest.raises(NotAModelError) as caught:
+        resolve(typed, CATALOGUE)
+    nearest = [CATALOGUE.spec(spec_id) for spec_id in caught.value.nearest]
+    assert nearest
+    assert all(spec.modality == "video" and not spec.closed for spec in nearest)
+    assert "config.json" not in (caught.value.remedy or "")
 
 
 @pytest.mark.parametrize(
