@@ -26,8 +26,9 @@ from .advice.remarks import (
 )
 from .advice.steps import steps
 from .catalogue.index import Catalogue, spec_in
-from .catalogue.names import is_path, resolve
+from .catalogue.names import Resolution, is_path, resolve
 from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
+from .catalogue.published import PublishedFiles
 from .catalogue.quality import loss_by_size, quality_for
 from .catalogue.spec import MODALITIES, SIZE_OF, USES, ModelSpec, RuntimeSpec
 from .core import units
@@ -643,9 +644,28 @@ def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _U
         and "/" not in typed
         else None
     )
-    return _Understood(
-        spec=catalogue.spec(resolved.spec_id), asked=typed, workload=workload, notes=notes, tag=tag
+    spec = _with_typed_files(catalogue.spec(resolved.spec_id), resolved, catalogue)
+    return _Understood(spec=spec, asked=typed, workload=workload, notes=notes, tag=tag)
+
+
+def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
+    """The spec with the files of the typed repository, where its program would else download
+    the original's and quantize them while loading.
+    """
+    repository, quantization = resolved.repository, resolved.quantization
+    if repository is None or quantization is None or resolved.runtime is None:
+        return spec
+    runtime = catalogue.runtime(resolved.runtime)
+    rule, format = runtime.rule_of(quantization), runtime.formats[0]
+    if rule is None or not rule.at_load or spec.repository_of(format, quantization) is not None:
+        return spec
+    files = PublishedFiles(
+        format=format,
+        repository=repository,
+        source=f"the name of {repository}",
+        unsized=(quantization,),
     )
+    return spec.replace(files=(*spec.files, files))
 
 
 def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:

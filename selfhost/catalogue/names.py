@@ -59,6 +59,9 @@ _IN_REPOSITORY = pattern(
     r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
 )
 
+# what Hugging Face allows in the name of a repository; it is printed in lines to type
+_REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+
 # what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
 # claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
@@ -77,12 +80,14 @@ _REMEDY = (
 class Resolution(Record):
     """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
     where only one kind of program loads what it names; `notes` are sentences for the person.
+    `repository` is the typed one where its name says that it holds weights in that form.
     """
 
     spec_id: str
     quantization: str | None = None
     notes: tuple[str, ...] = ()
     runtime: str | None = None
+    repository: str | None = None
 
 
 def is_path(typed: str) -> bool:
@@ -276,6 +281,8 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
     if split is None or not split[1].is_sized:
         return None
     resolution = _in(split[1], split[0])
+    if resolution.runtime and not quantization and _REPOSITORY.fullmatch(name):
+        return resolution.replace(repository=name)
     return resolution.replace(quantization=quantization) if quantization else resolution
 
 

@@ -325,7 +325,7 @@ def _add_finetuning(parser: argparse.ArgumentParser) -> None:
     )
     tune.add_argument(
         "--dataset-tokens",
-        type=kind(tokens),
+        type=kind(count),
         metavar="N",
         help="tokens trained on in all, as 2M: tells the hours",
     )
@@ -613,6 +613,13 @@ def tokens(text: str) -> int:
         # 8,192 has marks between thousands, 4k,8k is a list
         raise ValueError("takes one number, such as 8192 or 8k")
     return parse_tokens(text)
+
+
+def count(text: str) -> int:
+    """Tokens of a text, not of a context: 2M are 2,000,000, as price lists count."""
+    from ..core.units import parse_count
+
+    return parse_count(text)
 
 
 def seconds(text: str) -> int:

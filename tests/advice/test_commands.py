@@ -75,6 +75,24 @@ def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str,
     )
 
 
+@pytest.mark.parametrize(
+    ("repository", "size", "off"),
+    [
+        # the files on Hugging Face; this one's scales are quantized again, which the name does not say
+        ("unsloth/Llama-3.2-3B-Instruct-bnb-4bit", 2.24e9, 0.07),
+        ("nvidia/Llama-3.1-8B-Instruct-FP8", 9.1e9, 0.02),
+    ],
+)
+def test_a_quantized_repository_is_downloaded_as_it_is(
+    repository: str, size: float, off: float
+) -> None:
+    """Its own size and its own name to type, not the 16-bit original's."""
+    found = check(repository, machine="RTX 4090")
+    assert found.needs is not None
+    assert found.needs.download_bytes == pytest.approx(size, rel=off)
+    assert any(repository in line for line in found.commands)
+
+
 def test_a_tag_says_nothing_of_other_files() -> None:
     """vLLM loads the published checkpoint, whatever Ollama calls the model; the name without a tag keeps the usual type."""
     assert (

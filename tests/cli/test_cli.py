@@ -420,6 +420,18 @@ def test_a_wrong_name_does_not_stop_the_others(capsys: pytest.CaptureFixture[str
     assert "mistral" not in err
 
 
+def test_tokens_of_a_dataset_are_counted_in_thousands_and_those_of_a_context_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """10M of a dataset are ten million, as in price lists and --tokens-per-day; a context of 1k is 1,024."""
+    asked = ("--task", "finetune", "--dataset-tokens", "10M", "--context", "1k")
+    _, out, _ = run(
+        capsys, "check", "qwen2.5-0.5b-instruct", *asked, *ON_RECORD, "--format", "json"
+    )
+    workload = json.loads(out)["workload"]
+    assert (workload["dataset_tokens"], workload["context_tokens"]) == (10_000_000, 1024)
+
+
 def test_a_wrong_name_stands_beside_the_verdicts_in_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
