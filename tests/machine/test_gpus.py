@@ -12,6 +12,8 @@ import pytest
 from helpers.each import each
 from helpers.paths import COMMON
 from selfhost.machine import gpus
+from selfhost.machine.record import Accelerator
+from selfhost.verdict.graphics import gpu_of
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {
@@ -92,6 +94,14 @@ def test_clocks_are_those_of_the_whole_gpu() -> None:
     """An A100 has 108 multiprocessors and 1.41 GHz (NVIDIA's data sheet)."""
     assert gpus.cycles_per_second("NVIDIA A100-SXM4-80GB") == pytest.approx(108 * 1.41e9)
     assert gpus.cycles_per_second("AMD Radeon RX 7900 XT") is None
+
+
+def test_a_newer_data_centre_gpu_is_bound_by_what_it_unpacks() -> None:
+    """A B200 has 1.7 times an H200's memory bandwidth and 1.12 times its multiprocessors, so packed weights gain less."""
+    for name in ("NVIDIA H200", "NVIDIA B200", "NVIDIA B300 SXM6 AC"):
+        gpu = gpu_of(Accelerator(vendor="nvidia", name=name, memory_total_bytes=180 * 10**9))
+        assert gpu is not None
+        assert gpu.reads_per_second(gpu.peak.likely) < 0.4 * gpu.peak.likely, name
 
 
 @each("row", TABLE["gpu"], ids=lambda row: row["words"])
