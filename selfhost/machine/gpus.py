@@ -96,7 +96,8 @@ class Pace(Record):
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
-    the ends of the range as shares of the likely pace. `devices`: on how many they were fitted.
+    the ends of the range as shares of the likely pace. `devices`: on how many they were fitted, 0
+    of a guess.
     """
 
     share: float
@@ -133,14 +134,21 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     return peak
 
 
-def pace_of(vendor: str, unified: bool, capability: str | None, hbm: bool = False) -> Pace:
-    """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability and its
-    kind of memory.
+def pace_of(
+    vendor: str,
+    unified: bool,
+    capability: str | None,
+    hbm: bool = False,
+    generation: str | None = None,
+) -> Pace:
+    """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
+    kind of memory and its generation (`generation_of`).
     """
     for row in _table()["pace"]:
         if (
             row.get("vendor", vendor) == vendor
             and row.get("hbm", hbm) == hbm
+            and row.get("generation", generation) == generation
             and row.get("unified", False) == unified
             and _version(row.get("least_capability")) <= _version(capability)
         ):
@@ -290,6 +298,12 @@ def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
     words = words_of(name)
     return any(called <= words for called in _with_hbm())
+
+
+def generation_of(name: str) -> str | None:
+    """The generation that the table states of a GPU, `gcn` or `cdna`; None for the others."""
+    generation: str | None = _of_row(name, _rows("generation"))
+    return generation
 
 
 def maker_of(words: frozenset[str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec import Architecture
-from ..machine.gpus import capability_by_name, has_hbm, pace_of
+from ..machine.gpus import capability_by_name, generation_of, has_hbm, pace_of
 from .compute import Power, added, inverse
 from .speed import PaceRange, Speed
 
@@ -69,6 +69,7 @@ def _launched_seconds(power: Power, architecture: Architecture) -> float:
         bool(device.unified),
         device.compute_capability or capability_by_name(device.name),
         has_hbm(device.name),
+        generation_of(device.name),
     )
     return architecture.layers * _OPERATIONS * pace.operation_seconds
 

@@ -111,7 +111,11 @@ def _pace_of(
 ) -> tuple[gpus.Pace, float | None]:
     """How such a card computes, and its cycles per second where its kernels depend on them."""
     pace = gpus.pace_of(
-        vendor, unified, capability or gpus.capability_by_name(name), gpus.has_hbm(name)
+        vendor,
+        unified,
+        capability or gpus.capability_by_name(name),
+        gpus.has_hbm(name),
+        gpus.generation_of(name),
     )
     if pace.unpacked_per_cycle is None:
         return pace, None

@@ -661,6 +661,8 @@ def _on_shared_gpu(
 def _published(gpus_used: Iterable[Gpu]) -> str:
     """What the constants rest on, by the least that one of the GPUs has behind it."""
     devices = min(gpu.pace.devices for gpu in gpus_used)
+    if devices == 0:
+        return "GPUs of that generation (a guess, no published run of them was fitted)"
     return f"published runs on {'a single GPU' if devices == 1 else f'{devices} GPUs'}"
 
 

@@ -12,6 +12,8 @@ import pytest
 from helpers.each import each
 from helpers.paths import COMMON
 from selfhost.machine import gpus
+from selfhost.machine.record import Accelerator
+from selfhost.verdict.graphics import gpu_of
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {
@@ -33,6 +35,7 @@ KEYS = {
         "processors",
         "boost_ghz",
         "tflops",
+        "generation",
     },
     "matrix": {"capability", "names", "flops"},
     "generation": {"capability", "names", "hbm"},
@@ -52,6 +55,7 @@ KEYS = {
         "vendor",
         "unified",
         "hbm",
+        "generation",
         "least_capability",
         "share",
         "unpacked_gb_per_s",
@@ -92,6 +96,32 @@ def test_clocks_are_those_of_the_whole_gpu() -> None:
     """An A100 has 108 multiprocessors and 1.41 GHz (NVIDIA's data sheet)."""
     assert gpus.cycles_per_second("NVIDIA A100-SXM4-80GB") == pytest.approx(108 * 1.41e9)
     assert gpus.cycles_per_second("AMD Radeon RX 7900 XT") is None
+
+
+def test_a_generation_without_published_runs_is_a_wide_guess() -> None:
+    """Nothing measured on RDNA is told of the cards before it, nor of the data centre's."""
+    of_rdna = gpus.pace_of(
+        "amd", False, None, generation=gpus.generation_of("AMD Radeon RX 7900 XTX")
+    )
+    assert of_rdna.devices > 0
+    for name in (
+        "AMD Radeon RX 580",
+        "AMD Radeon RX Vega 64",
+        "AMD Instinct MI50",
+        "AMD Instinct MI300X",
+    ):
+        pace = gpus.pace_of("amd", False, None, generation=gpus.generation_of(name))
+        assert pace.devices == 0
+        assert pace.share < of_rdna.share
+        assert pace.fast / pace.slow > 3
+
+
+def test_a_newer_data_centre_gpu_is_bound_by_what_it_unpacks() -> None:
+    """A B200 has 1.7 times an H200's memory bandwidth and 1.12 times its multiprocessors, so packed weights gain less."""
+    for name in ("NVIDIA H200", "NVIDIA B200", "NVIDIA B300 SXM6 AC"):
+        gpu = gpu_of(Accelerator(vendor="nvidia", name=name, memory_total_bytes=180 * 10**9))
+        assert gpu is not None
+        assert gpu.reads_per_second(gpu.peak.likely) < 0.4 * gpu.peak.likely, name
 
 
 @each("row", TABLE["gpu"], ids=lambda row: row["words"])
