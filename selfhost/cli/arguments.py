@@ -470,7 +470,7 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
     place.add_argument(
         "--measure",
         action="store_true",
-        help="measure the memory first (under a second)",
+        help="measure the memory first (a few seconds)",
     )
     place.add_argument(
         "--no-measure",

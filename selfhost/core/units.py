@@ -359,47 +359,50 @@ def work(likely: float, unit: str) -> str:
     """The likely pace of work that is no text: `4.2 seconds a picture`, `12 minutes for an hour of
     audio`.
     """
-    if unit == "seconds_per_image":
-        return f"{_seconds(likely)} a picture"
-    if unit == "seconds_per_audio_minute":
-        return f"{_seconds(60 * likely)} for an hour of audio"
-    if unit == "documents_per_second":
-        return f"{_pace(likely)} documents/s"
-    return f"{_pace(likely)} tokens/s in training, {_seconds(1e6 / likely)} for a million"
+    figure, _, of_what = _ends_of_work(likely, likely, unit)
+    for_a_million = f" in training, {_seconds(1e6 / likely)} for a million"
+    return f"{figure}{of_what}{for_a_million if unit == TRAINED else ''}"
 
 
 def work_between(low: float, high: float, unit: str) -> str:
-    """As `work`, of ends too far apart for one figure: `between 3 and 40 minutes a picture`."""
-    if unit == "seconds_per_image":
-        return f"between {_seconds(low)} and {_seconds(high)} a picture"
-    if unit == "seconds_per_audio_minute":
-        return f"between {_seconds(60 * low)} and {_seconds(60 * high)} for an hour of audio"
-    if unit == "documents_per_second":
-        return f"between {_pace(low)} and {_pace(high)} documents/s"
-    return (
-        f"{between(low, high)} in training, {_seconds(1e6 / high)} to {_seconds(1e6 / low)} for a"
-        " million"
-    )
+    """As `work`, of ends too far apart for one figure: `between 3 minutes and 40 minutes a
+    picture`.
+    """
+    first, last, of_what = _ends_of_work(low, high, unit)
+    words = f"between {first} and {last}{of_what}"
+    if unit != TRAINED:
+        return words
+    return f"{words} in training, {_seconds(1e6 / high)} to {_seconds(1e6 / low)} for a million"
 
 
 def work_cell(low: float, likely: float, high: float, unit: str) -> str:
     """As `work` in a table: the pace alone, `~12 minutes a picture` or both ends."""
-    if unit == "trained_tokens_per_second":
-        return f"{likely_pace(low, likely, high)} tokens/s"
+    figure, _, of_what = _ends_of_work(likely, likely, unit)
     if is_telling(low, high):
-        return f"~{work(likely, unit)}"
-    return work_between(low, high, unit).removeprefix("between ").replace(" and ", " to ", 1)
+        return f"~{figure}{of_what}"
+    return f"{work_ends(low, high, unit)}{of_what}"
 
 
 def work_ends(low: float, high: float, unit: str) -> str:
-    """The ends of what `work_cell` tells: `3 seconds to 9 seconds`."""
-    if unit == "seconds_per_image":
-        return f"{_seconds(low)} to {_seconds(high)}"
-    if unit == "seconds_per_audio_minute":
-        return f"{_seconds(60 * low)} to {_seconds(60 * high)}"
-    if unit == "documents_per_second":
+    """The ends of what `work_cell` tells: `3 seconds to 9 seconds`, `0.1-1.2`."""
+    if not unit.startswith("seconds"):
         return pace(low, high)
-    return pace(low, high)
+    first, last, _ = _ends_of_work(low, high, unit)
+    return f"{first} to {last}"
+
+
+# the unit of training's pace
+TRAINED = "trained_tokens_per_second"
+
+
+def _ends_of_work(low: float, high: float, unit: str) -> tuple[str, str, str]:
+    """Both ends in words, and of what they are."""
+    if unit == "seconds_per_image":
+        return _seconds(low), _seconds(high), " a picture"
+    if unit == "seconds_per_audio_minute":
+        return _seconds(60 * low), _seconds(60 * high), " for an hour of audio"
+    of_what = " documents/s" if unit == "documents_per_second" else " tokens/s"
+    return _pace(low), _pace(high), of_what
 
 
 def _seconds(seconds: float) -> str:

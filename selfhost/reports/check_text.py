@@ -307,7 +307,9 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {wanted:g}")
     if pace.low > 0 and pace.high > WIDE_PACE * pace.low:
-        narrows = _narrows(verdict, measured=measured)
+        # of ends far apart the first line says what narrows them
+        is_said = verdict.can_run and not units.is_telling(pace.low, pace.high)
+        narrows = _narrows(verdict, measured=measured) and not is_said
         parts.append("a guess: --measure narrows it" if narrows else "a guess")
     return ", ".join(parts)
 

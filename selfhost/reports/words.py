@@ -109,11 +109,10 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
 
 def _is_slow(answer: Answer) -> bool:
     """Text comes more slowly than was wanted, or other work takes minutes to days."""
-    finding = answer.finding("speed")
-    takes_long = finding is not None and finding.code == "speed-slow" and answer.can_run
-    of_text = is_too_slow(answer, answer.workload.min_tokens_per_second)
-    is_work = answer.speed is not None and answer.speed.decode is None
-    return of_text or (takes_long and is_work) or is_slow_picture(answer)
+    finding, speed = answer.finding("speed"), answer.speed
+    if finding is not None and speed is not None and speed.decode is None:
+        return finding.code == "speed-slow" or is_slow_picture(answer)
+    return is_too_slow(answer, answer.workload.min_tokens_per_second)
 
 
 def _has_no_api(answer: Answer) -> bool:
@@ -216,7 +215,7 @@ def asked_words(verdict: Verdict) -> str:
     how, rules = tuple(_run_parts(workload)), tuple(_rule_parts(workload))
     if not any(how) and rules:
         return f"You asked for: {', '.join(rules)}"
-    where = "" if not _is_beside_gpu(verdict) else "in RAM, by the CPU"
+    where = "in RAM, by the CPU" if _is_beside_gpu(verdict) else ""
     return ", ".join(part for part in (*how, where, *rules, _download_words(verdict)) if part)
 
 

@@ -39,8 +39,6 @@ def pace_of_documents(
         " each; shorter ones go faster in proportion"
     )
     return Speed(
-        decode=None,
-        prompt=None,
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,
         how=how,
@@ -75,4 +73,4 @@ def _launched_seconds(power: Power, architecture: Architecture) -> float:
 
 
 def _unpaced(why: str) -> Speed:
-    return Speed(decode=None, prompt=None, unit=UNIT, how=why)
+    return Speed(unit=UNIT, how=why)

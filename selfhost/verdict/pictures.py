@@ -62,8 +62,6 @@ def pace_of_pictures(
     if offload is not None:
         how += "; its parts move to the GPU in turn"
     return Speed(
-        decode=None,
-        prompt=None,
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,
         how=how,
@@ -82,4 +80,4 @@ def _has_bfloat16(machine: Machine, power: Power) -> bool:
 
 
 def _unpaced(why: str) -> Speed:
-    return Speed(decode=None, prompt=None, unit=UNIT, how=why)
+    return Speed(unit=UNIT, how=why)

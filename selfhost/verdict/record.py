@@ -954,7 +954,7 @@ def _how_to_measure(machine: Machine) -> str | None:
     if "--measure" not in (why.remedy or ""):
         return None
     if machine.is_this_one:
-        return "run with --measure (under a second)"
+        return "run with --measure (a few seconds)"
     return "record it there with `selfhost machine --measure --format json`"
 
 

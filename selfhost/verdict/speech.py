@@ -105,8 +105,6 @@ def pace_of_speech(
         f" {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens of text are written for a minute of speech"
     )
     return Speed(
-        decode=None,
-        prompt=None,
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,
         how=how,
@@ -141,4 +139,4 @@ def _token_seconds(
 
 
 def _unpaced(why: str) -> Speed:
-    return Speed(decode=None, prompt=None, unit=UNIT, how=why)
+    return Speed(unit=UNIT, how=why)

@@ -115,8 +115,8 @@ class Speed(Record):
     asked, or not known.
     """
 
-    decode: PaceRange | None
-    prompt: PaceRange | None
+    decode: PaceRange | None = None
+    prompt: PaceRange | None = None
     work: PaceRange | None = None
     unit: str = "tokens_per_second"
     how: str
@@ -198,7 +198,7 @@ def predict(
     """
     reason = _why_unpaced(machine, sum(read_bytes.values()))
     if reason is not None:
-        return Speed(decode=None, prompt=None, how=reason)
+        return Speed(how=reason)
     if depth_tokens is None:
         depth_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
     step = _step(
@@ -259,8 +259,6 @@ def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, conte
     memory = bandwidth(machine)
     if memory is None:
         return Speed(
-            decode=None,
-            prompt=None,
             how="neither the memory bandwidth nor the number of cores could be read",
         )
     paces = [1 / seconds for seconds in _processor_seconds(machine, memory, step)]
@@ -375,8 +373,6 @@ def _with_accelerators(
     memory = bandwidth(machine) if rest > _NO_REST else None
     if rest > _NO_REST and memory is None:
         return Speed(
-            decode=None,
-            prompt=None,
             how=(
                 "part of it runs in RAM, and neither the memory bandwidth nor the number of"
                 " cores could be read"
@@ -460,9 +456,7 @@ def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float
         gpu = gpu_of(devices[number]) if number < len(devices) else None
         if gpu is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
-            return Speed(
-                decode=None, prompt=None, how=f"the memory bandwidth of {name} is not known"
-            )
+            return Speed(how=f"the memory bandwidth of {name} is not known")
         parts.append((share, gpu))
     return parts
 
@@ -623,8 +617,6 @@ def _on_shared_gpu(
     memory = None if min(held) >= 1 else bandwidth(machine)
     if min(held) < 1 and memory is None:
         return Speed(
-            decode=None,
-            prompt=None,
             how=(
                 "part of it runs on the processor, and neither the memory bandwidth nor the number"
                 " of cores could be read"

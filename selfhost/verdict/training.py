@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ..core.units import TRAINED
 from .compute import PROCESSOR_SHARES, Power, inverse, product
 from .speed import PaceRange, SecondsRange, Speed
 
-UNIT = "trained_tokens_per_second"
 # of the peak of a GPU in 16 bits, LoRA at 4 operations a parameter, 6 where activations are
 # computed again: 0.32 to 0.48 on an RTX PRO 6000 (Llama 3.1 8B, 4,962 tokens/s, exxactcorp.com),
 # 0.13 to 0.2 on an RTX 4060 (Qwen2.5 1.5B, 628 tokens/s, arXiv:2509.12229). Large training runs
@@ -60,10 +60,8 @@ def pace_of_training(
         f"{', activations computed again' if checkpointing else ''}"
     )
     return Speed(
-        decode=None,
-        prompt=None,
         work=PaceRange(low=low, likely=likely, high=high),
-        unit=UNIT,
+        unit=TRAINED,
         how=how,
         dataset_seconds=None
         if dataset_tokens is None
@@ -74,4 +72,4 @@ def pace_of_training(
 
 
 def _unpaced(why: str) -> Speed:
-    return Speed(decode=None, prompt=None, unit=UNIT, how=why)
+    return Speed(unit=TRAINED, how=why)

@@ -102,7 +102,7 @@ LAPTOP = Machine(
         Unread(
             fact="memory_bandwidth_bytes_per_second",
             reason="it was not measured",
-            remedy="add --measure (under a second)",
+            remedy="add --measure (a few seconds)",
         ),
     ),
 )

@@ -97,8 +97,8 @@ class Plan(Record):
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth measured; takes under a second on
-    a quiet machine.
+    """`machine`, which must be this computer, with its bandwidth measured; takes one to several
+    seconds, most of them to fill memory beyond the caches.
 
     A figure of a busy machine is the least that it has. One of low confidence for another reason is
     not taken: it stands in the reason why the fact is unread.
@@ -281,8 +281,8 @@ def _of_one(
     plan: Plan, single: float | None, reads: Sequence[Sequence[Trace]]
 ) -> Measured | Unread:
     """Of threads that never ran at once: what one of them read, and all have."""
-    one = max((best_of_one(attempt) or 0 for attempt in reads), default=0)
-    figure = max(one, single or 0)
+    best = max((best_of_one(attempt) or 0 for attempt in reads), default=0)
+    figure = max(best, single or 0)
     if not 0 < figure < MAX_MEMORY_BYTES:
         return _unread(
             "the threads did not run at the same time, so the result cannot be used", AGAIN

@@ -83,7 +83,7 @@ def speed_check(
 _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
     "seconds_per_audio_minute": (60, "speed-slow", "choose a smaller model, or use a GPU"),
-    "trained_tokens_per_second": (
+    units.TRAINED: (
         1e6 / 86_400,
         "speed-slow",
         "train a smaller model, or use a GPU",
