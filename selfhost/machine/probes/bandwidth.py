@@ -17,7 +17,9 @@ from collections.abc import Callable, Sequence
 from ...core import units
 from ...core.records import Record, Unread
 from ..record import AT_LEAST, MAX_MEMORY_BYTES, Machine
+from .activity import disturbances, read_activity
 from .host import NATIVE, Host
+from .pages import Filler
 from .procfs import parse_list
 from .traces import Trace, best_of_one, rate
 
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
 FACT = "memory_bandwidth_bytes_per_second"
 # more threads than this add nothing on a desktop and some seconds of start-up on a server
 MAX_THREADS = 16
-# a cache of a quarter of the buffer may still answer a few reads in a hundred, of an eighth hardly
-# any
+# a cache of a quarter of the buffer may still answer a few reads in a hundred; filling more takes
+# most of a second on a server
 LEAST_BYTES, GOOD_BYTES, MOST_BYTES = 128 * units.MIB, 256 * units.MIB, 4 * units.GIB
-LEAST_CACHES, GOOD_CACHES = 4, 8
+LEAST_CACHES = 4
 # what a measurement may take of the memory that is free
 SHARE_OF_AVAILABLE = 8
 CHUNK_BYTES = units.MIB
@@ -41,12 +43,6 @@ CHUNK_BYTES = units.MIB
 NEAR_BYTES = 512 * units.KIB
 ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
 DEADLINE_SECONDS = 10.0
-# /proc/pressure/cpu, "some avg10", in percent: 1 to 3 on a quiet machine, 8 to 98 on a busy one
-# (measured)
-BUSY_PERCENT = 10.0
-# of all processors, what other programs may use meanwhile: as many programs as processors leave
-# nobody waiting, so no pressure
-MOST_OTHERS = 0.25
 # of its processor, what an undisturbed thread gets
 LEAST_CPU_SHARE = 0.95
 # between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
@@ -85,7 +81,7 @@ class Measured(Record):
 
 class Plan(Record):
     """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the
-    buffer of all; what is doubtful already. `busy`: what other programs do meanwhile.
+    buffer of all; what is doubtful already. `busy`: what other programs did meanwhile.
     """
 
     threads: int
@@ -138,7 +134,7 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
     plan = plan_for(machine, host)
     if isinstance(plan, Unread):
         return plan
-    before = _processors(host)
+    before = read_activity(host)
     try:
         alone, reads, copy, near = _run(plan)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
@@ -146,11 +142,7 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
             "the measurement failed:"
             f" {getattr(error, 'strerror', None) or error or type(error).__name__}"
         )
-    others = used_by_others(before, _processors(host))
-    if others is not None and others > MOST_OTHERS:
-        plan = plan.replace(
-            busy=(*plan.busy, f"other programs used {others:.0%} of the processors meanwhile")
-        )
+    plan = plan.replace(busy=disturbances(before, read_activity(host)))
     return judged(plan, alone, reads, copy, near)
 
 
@@ -176,7 +168,7 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         return _unread("how much memory is free was not read")
     cache = cache_bytes(host)
     most = min(free // SHARE_OF_AVAILABLE, MOST_BYTES if sys.maxsize > 2**32 else GOOD_BYTES)
-    size = min(most, max(GOOD_BYTES, GOOD_CACHES * (cache or 0)))
+    size = min(most, max(GOOD_BYTES, LEAST_CACHES * (cache or 0)))
     if size < LEAST_BYTES // 2:
         return _unread(
             f"{units.binary(free)} of free memory is too little to measure beyond the caches",
@@ -191,7 +183,6 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         buffer_bytes=size,
         doubts=_doubts(size, cache),
         notes=_notes(host, threads, cores, cache),
-        busy=() if (busy := _busy(host, usable)) is None else (busy,),
     )
 
 
@@ -314,79 +305,7 @@ def _disturbances(
     return tuple(doubts)
 
 
-# ------------------------------------------------------------------ what disturbs it
-
-
-def parse_pressure(text: str) -> float | None:
-    """/proc/pressure/cpu: percent of the last ten seconds in which some program waited for a
-    processor.
-    """
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] == ["some"]:
-            for word in words[1:]:
-                name, _, value = word.partition("=")
-                if name == "avg10" and value.replace(".", "", 1).isdecimal() and value.isascii():
-                    return float(value)
-    return None
-
-
-def _busy(host: Host, usable: float) -> str | None:
-    text = host.read_text("/proc/pressure/cpu") if host.system == "linux" else None
-    percent = parse_pressure(text) if text else None
-    if percent is not None:
-        return (
-            f"other programs wait for the processors {percent:.0f} % of the time"
-            if percent > BUSY_PERCENT
-            else None
-        )
-    try:
-        load = os.getloadavg()[0]
-    except (AttributeError, OSError):
-        return None
-    return f"the load is {load:.1f} on {units.cores(usable)}" if load > usable / 2 else None
-
-
-def parse_stat(text: str) -> tuple[float, float] | None:
-    """First line of /proc/stat: seconds that all processors together were busy, and seconds in
-    all; None for another shape.
-    """
-    words = text.partition("\n")[0].split()
-    if (
-        len(words) < 6
-        or words[0] != "cpu"
-        or not all(word.isdecimal() and word.isascii() and len(word) < 20 for word in words[1:])
-    ):
-        return None
-    # user nice system idle iowait irq softirq steal; guests' time is in user's and nice's already
-    ticks = [int(word) / 100 for word in words[1:9]]
-    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
-
-
-def _processors(host: Host) -> tuple[float, float, float] | None:
-    """Busy seconds of all processors, seconds in all, and those of this process; None where the
-    system does not say.
-    """
-    from time import process_time
-
-    if host.system != "linux":
-        return None
-    try:
-        busy_and_total = parse_stat(host.read_bytes("/proc/stat", 4096).decode("ascii", "replace"))
-    except OSError:
-        return None
-    return None if busy_and_total is None else (*busy_and_total, process_time())
-
-
-def used_by_others(
-    before: tuple[float, float, float] | None, after: tuple[float, float, float] | None
-) -> float | None:
-    """Of all processors, the share that other programs used between two readings; None where
-    one is missing or no time has passed.
-    """
-    if before is None or after is None or after[1] <= before[1]:
-        return None
-    return max(0.0, (after[0] - before[0] - (after[2] - before[2])) / (after[1] - before[1]))
+# ------------------------------------------------------------------ where it is measured
 
 
 def _on_battery(host: Host) -> bool:
@@ -554,8 +473,7 @@ def _thread(
         view = (ctypes.c_char * size).from_buffer(area)
         try:
             address = ctypes.addressof(view)
-            # memory that was never written is one shared page of zeros
-            ctypes.memset(address, 1, size)
+            Filler().fill(address, size, float("inf"), perf_counter)
             for step, seconds, alone in phases:
                 gate.wait()
                 if alone and number:

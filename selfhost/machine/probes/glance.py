@@ -17,8 +17,10 @@ from collections.abc import Callable, Sequence
 from ...core import units
 from ...core.records import Record, Unread
 from ..record import AT_LEAST, AT_MOST, Machine
+from .activity import disturbances, read_activity
 from .bandwidth import FACT, LEAST_CPU_SHARE, SHARE_OF_AVAILABLE, Plan, cache_bytes, plan_for
 from .host import Host
+from .pages import HUGE_BYTES, Filler
 from .traces import Trace, best_of_one, rate
 
 TYPE_CHECKING = False
@@ -40,13 +42,8 @@ _AGAIN_BYTES, _AGAIN_TIMES = 8 * units.MIB, 3
 # memory gives 0.4 of what the last cache does (Granite Rapids). From half of that on some may have
 # come from the cache, so that the slower quarter counts
 _SURELY_MEMORY, _MOST_OF_CACHE, _SLOWER = 0.5, 0.75, 0.75
-# a huge page of x86-64 and of 64-bit ARM; what is filled between two looks at the clock
-_HUGE_BYTES = 2 * units.MIB
-_FILL_BYTES = 2 * units.MIB
 # what is read between two looks at the clock
 _READ_BYTES = units.MIB
-# Linux 5.14, <linux/mman.h>: fill the pages without writing to each
-_MADV_HUGEPAGE, _MADV_POPULATE_WRITE = 14, 23
 SOURCE = "glanced at"
 
 
@@ -95,13 +92,15 @@ def glance(machine: Machine, host: Host | None = None) -> Glance | Unread:
     caches = cache_bytes(host) or 0
     wanted = max(BYTES_PER_THREAD, min(MOST_PER_THREAD, _LEAST_CACHES * caches // plan.threads))
     each = min(wanted, (machine.memory_available_bytes or 0) // SHARE_OF_AVAILABLE // plan.threads)
-    each -= each % _HUGE_BYTES
+    each -= each % HUGE_BYTES
     if each < _LEAST_FILLED:
         return _unread("too little memory is free")
+    before = read_activity(host)
     try:
         passes = _traces(plan.threads, plan.cpus, each)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         return _unread(f"the glance failed: {error or type(error).__name__}")
+    plan = plan.replace(busy=disturbances(before, read_activity(host)))
     return judged(plan, caches, [first for first, _ in passes], [again for _, again in passes])
 
 
@@ -157,30 +156,37 @@ def _unread(reason: str) -> Unread:
 def _traces(threads: int, cpus: Sequence[int], each: int) -> list[_Passes]:
     """What each thread read of at most `each` bytes of its own, and read again of them."""
     import os
-    from _thread import start_new_thread
-    from time import perf_counter, sleep
+    from _thread import allocate_lock, start_new_thread
+    from time import perf_counter
 
     start = perf_counter()
     tools = _Tools()
     traces: list[_Passes | BaseException | None] = [None] * threads
     ready = [False] * threads
+    # held by the threads until each has its result: looking at the clock meanwhile would interrupt
+    # them
+    running = [allocate_lock() for _ in range(threads)]
 
     def work(number: int) -> None:
         try:
             if cpus:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {cpus[number]})
-            _read(tools, each, start, ready, traces, number)
+            _read(tools, each, start, ready, result_of, number)
         except BaseException as error:
             ready[number] = True
-            traces[number] = error
+            if traces[number] is None:
+                result_of(number, error)
+
+    def result_of(number: int, passes: _Passes | BaseException) -> None:
+        traces[number] = passes
+        running[number].release()
 
     for number in range(threads):
+        running[number].acquire()
         start_new_thread(work, (number,))
-    while any(trace is None for trace in traces):
-        if perf_counter() > start + DEADLINE_SECONDS:
-            break
-        sleep(0.0005)
+    for lock in running:
+        lock.acquire(timeout=max(0.0, start + DEADLINE_SECONDS - perf_counter()))
     done = [trace for trace in traces if isinstance(trace, tuple)]
     for trace in traces:
         if isinstance(trace, Exception) and not done:
@@ -195,7 +201,7 @@ def _read(
     size: int,
     start: float,
     ready: list[bool],
-    traces: list[_Passes | BaseException | None],
+    result_of: Callable[[int, _Passes], None],
     number: int,
 ) -> None:
     """Fill, wait for the others, read; then read the last of it again."""
@@ -220,7 +226,7 @@ def _read(
             first = tools.run_over(address, whole, start + LAST_SECONDS)
             last = address + whole - _AGAIN_BYTES
             # giving the memory back takes some milliseconds that nobody has to wait for
-            traces[number] = first, tools.run_again(last, _AGAIN_BYTES)
+            result_of(number, (first, tools.run_again(last, _AGAIN_BYTES)))
         finally:
             # the area cannot be closed while something points into it
             del view
@@ -241,10 +247,7 @@ class _Tools:
         self.search = library.memchr
         library.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
         library.memchr.restype = ctypes.c_void_p
-        self._advise = library.madvise if sys.platform == "linux" else None
-        if self._advise is not None:
-            self._advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        self._set = ctypes.memset
+        self.fill = Filler().fill
 
     def run_over(self, address: int, size: int, last: float) -> Trace:
         """Read for `READ_SECONDS`; a thread that was interrupted goes on until `last`."""
@@ -275,16 +278,3 @@ class _Tools:
                 self.search(address + offset, 2, _READ_BYTES)
                 done.append(perf_counter())
         return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=1.0)
-
-    def fill(self, address: int, size: int, deadline: float, clock: Callable[[], float]) -> int:
-        """Bytes from `address` on that memory stands behind; it stops at the deadline."""
-        if self._advise is not None:
-            self._advise(address, size, _MADV_HUGEPAGE)
-        filled = 0
-        while filled < size and clock() < deadline:
-            count = min(_FILL_BYTES, size - filled)
-            # memory that was never written is one shared page of zeros
-            if self._advise is None or self._advise(address + filled, count, _MADV_POPULATE_WRITE):
-                self._set(address + filled, 1, count)
-            filled += count
-        return filled

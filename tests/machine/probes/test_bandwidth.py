@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from time import sleep
 from typing import Any
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from selfhost.core.records import Unread
 from selfhost.machine.probes import bandwidth
+from selfhost.machine.probes.activity import Activity
 from selfhost.machine.probes.bandwidth import FACT, Measured, Plan
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
@@ -22,7 +22,6 @@ from selfhost.verdict import processor
 
 MIB, GIB = 2**20, 2**30
 QUIET = "some avg10=1.91 avg60=1.60 avg300=9.24 total=114563752\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
-BUSY = "some avg10=72.00 avg60=40.00 avg300=9.24 total=114563752\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
 
 
 class Files(Host):
@@ -249,78 +248,24 @@ def test_a_search_that_memory_holds_up_is_not_replaced() -> None:
 # ------------------------------------------------------------------ the plan
 
 
-def test_load_makes_it_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose processors are waited for is measured with low confidence, whatever the threads saw: also where they
-    are on all of its processors.
-    """
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    files = caches(2, "32768K", 2)
-    quiet, busy = Files(files), Files({**files, "/proc/pressure/cpu": BUSY})
-    calm, loaded = bandwidth.plan_for(machine(), quiet), bandwidth.plan_for(machine(), busy)
-    assert isinstance(calm, Plan)
-    assert calm.busy == calm.doubts == ()
-    assert isinstance(loaded, Plan)
-    assert "72 %" in loaded.busy[0]
-    found = bandwidth.judged(loaded, steady(30), [both(20)] * 2, both(18))
-    assert isinstance(found, Measured)
-    assert found.confidence == "low"
-
-
-def test_the_load_stands_in_where_the_kernel_has_no_pressure_file(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Without /proc/pressure a load above half the cores is doubtful; a system that tells neither is taken as quiet."""
-    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 0.0, 0.0), raising=False)
-    assert bandwidth._busy(Files({}), 2.0) is not None
-    assert bandwidth._busy(Files({}, system="macos"), 8.0) is None
-    monkeypatch.delattr(os, "getloadavg")
-    assert bandwidth._busy(Files({}, system="windows"), 2.0) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (QUIET, 1.91),
-        (BUSY, 72.0),
-        ("", None),
-        ("some total=1", None),
-        ("some avg10=x", None),
-        ("full avg10=3.0", None),
-    ],
-)
-def test_pressure_is_read_or_not(text: str, expected: float | None) -> None:
-    """The kernel's share of the last ten seconds, None for another shape."""
-    assert bandwidth.parse_pressure(text) == expected
-
-
-def test_programs_that_fill_the_processors_without_waiting_are_seen() -> None:
-    """Two busy programs on four processors wait for nobody; the processors' time shows them, and our own time is not theirs."""
-    assert bandwidth.parse_stat("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3 4 5\n") == (1.5, 10.0)
-    for text in ("", "cpu", "cpu a b c d e", "intr 1 2 3 4 5 6", "cpu  1 2 3 -4 5 6"):
-        assert bandwidth.parse_stat(text) is None
-    # 4 processors for one second: 3 busy seconds, of which this process took 1
-    assert bandwidth.used_by_others((10.0, 100.0, 5.0), (13.0, 104.0, 6.0)) == pytest.approx(0.5)
-    assert bandwidth.used_by_others((10.0, 100.0, 5.0), (10.9, 104.0, 6.0)) == 0
-    assert bandwidth.used_by_others((10.0, 100.0, 5.0), (10.0, 100.0, 5.0)) is None
-    assert bandwidth.used_by_others(None, (10.0, 100.0, 5.0)) is None
-
-
 @pytest.mark.parametrize(("busy_seconds", "confidence"), [(0.4, "high"), (1.4, "low")])
 def test_what_others_used_meanwhile_decides_the_confidence(
     monkeypatch: pytest.MonkeyPatch, busy_seconds: float, confidence: str
 ) -> None:
     """The whole path on a machine that is quiet, or has one of its two processors taken while nobody waits."""
-    readings = iter([(100.0, 1000.0, 3.0), (100.0 + busy_seconds, 1002.0, 3.2)])
-    monkeypatch.setattr(bandwidth, "_processors", lambda host: next(readings))
+    before = Activity(at_seconds=0.0, own_seconds=3.0, processors=2, busy_seconds=100.0)
+    after = before.replace(at_seconds=1.0, own_seconds=3.2, busy_seconds=100.0 + busy_seconds)
+    readings = iter([before, after])
+    monkeypatch.setattr(bandwidth, "read_activity", lambda host: next(readings))
     monkeypatch.setattr(
         bandwidth, "_run", lambda plan: (steady(30), [both(20)] * 2, both(18), steady(60))
     )
     found = bandwidth.measure(machine(), Files(caches(2, "32768K", 2)))
     assert isinstance(found, Measured)
     assert found.confidence == confidence
-    after = bandwidth.apply(machine(), found)
-    assert after.memory_bandwidth_bytes_per_second == found.bytes_per_second
-    memory = processor.bandwidth(after.replace(architecture="x86_64", scope="vm"))
+    filled = bandwidth.apply(machine(), found)
+    assert filled.memory_bandwidth_bytes_per_second == found.bytes_per_second
+    memory = processor.bandwidth(filled.replace(architecture="x86_64", scope="vm"))
     assert memory is not None
     assert memory.measured == (confidence == "high")
 
