@@ -5,7 +5,7 @@ The real machine is read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -492,23 +492,31 @@ class FleetJudge:
             self._layouts[id(machines)] = kinds
         return kinds
 
-    def route(
-        self, models: Sequence[Beside], questions: Sequence[Question], judged: Judged
-    ) -> Route:
-        """The route where that is found for the questions, which are asked of these models."""
-        if not judged.failed:
-            return judged.route(offered=False)
-        offered = all(
-            _offers(
-                self._catalogue,
-                question,
-                judged,
-                self._today,
-                self._met.setdefault(each.workload, {}),
-            )
-            for each, question in zip(models, questions, strict=True)
-        )
-        return judged.route(offered)
+    def routes(
+        self, models: Sequence[Beside], questions: Sequence[Question]
+    ) -> Callable[[Judged], Route]:
+        """The route by what is found for the questions, which are asked of these models."""
+        # what is offered depends on what is found of the model itself, and of nothing else
+        by_own: dict[bool, bool] = {}
+
+        def route(judged: Judged) -> Route:
+            if not judged.failed:
+                return judged.route(offered=False)
+            is_met = meets(judged.findings)
+            if is_met not in by_own:
+                by_own[is_met] = all(
+                    _offers(
+                        self._catalogue,
+                        question,
+                        judged,
+                        self._today,
+                        self._met.setdefault(each.workload, {}),
+                    )
+                    for each, question in zip(models, questions, strict=True)
+                )
+            return judged.route(by_own[is_met])
+
+        return route
 
 
 def _question(

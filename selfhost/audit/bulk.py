@@ -16,7 +16,8 @@ from .fleet import Machines
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest
-from .tracing import SameFindings, Short, Signature, Trace, found_by, place_of
+from .regions import SameFindings, Short, Signature, found_by, place_of
+from .tracing import Trace
 
 TYPE_CHECKING = False
 
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
         ) -> list[list[Question]]:
             """Of each model the question that is asked of each machine."""
 
-        def route(
-            self, models: Sequence[Beside], questions: Sequence[Question], judged: Judged
-        ) -> Route:
-            """The route where that is found."""
+        def routes(
+            self, models: Sequence[Beside], questions: Sequence[Question]
+        ) -> Callable[[Judged], Route]:
+            """The route of each thing that may be found."""
 
 
 # parts that several questions share: those of the layouts of one model, and some that models share
@@ -187,10 +188,15 @@ def _matcher(glob: str) -> Callable[[str], re.Match[str] | None]:
 class Bulk:
     """Judges the entries of a policy, one after the other, on all machines."""
 
-    def __init__(self, policy: Policy, machines: Machines, judge: FleetJudge) -> None:
-        self.population = Population(machines)
+    def __init__(
+        self, policy: Policy, population: Population, judge: FleetJudge, *, deciding: bool
+    ) -> None:
+        """`deciding`: findings that decide nothing are not told of, nor are machines set apart by
+        them.
+        """
+        self.population = population
         self.selections = Selections(policy, self.population)
-        self._judge = judge
+        self._judge, self._deciding = judge, deciding
         self._templates = [kind.template for kind in self.population.kinds]
         self._bases = list(self.selections.bases())
         self._by_key: dict[object, dict[Signature, SameFindings]] = {}
@@ -240,16 +246,16 @@ class Bulk:
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
         if len(questions) == 1:
-            for part in parts_of(questions[0]):
+            for part in parts_of(questions[0], deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
             spec = questions[0].spec
         else:
             groups = _cut_by(self._found_together(questions, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
+        route_of = self._judge.routes(models, questions)
         for alike in groups.values():
             findings = tuple(sorted(alike.findings or (), key=place_of))
-            judged = Judged(findings=findings, needs=None, speed=None)
-            route = self._judge.route(models, questions, judged)
+            route = route_of(Judged(findings=findings, needs=None, speed=None))
             yield Alike(alike.bits, findings, route, alike.shorts, spec)
 
     def _found_together(
@@ -265,7 +271,7 @@ class Bulk:
         def find(machine: Machine) -> Sequence[Finding]:
             return judge_together(questions, names, machine).findings
 
-        return found_by(self.population, find, bits, each_bandwidth=True)
+        return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 
     def _meant(self, part: Part, bits: int) -> int:
         """The machines of a set that a part is for."""
@@ -274,14 +280,17 @@ class Bulk:
         return bits & ~self._none if part.accelerators else bits & self._none
 
     def _found(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
+        population, deciding = self.population, self._deciding
         if part.key is None:
             meant = self._meant(part, bits)
-            return found_by(self.population, part.find, meant, layered=part.layered)
+            return found_by(population, part.find, meant, deciding=deciding, layered=part.layered)
         if part.key not in self._by_key:
             if len(self._by_key) >= _MOST_KEPT:
                 del self._by_key[next(iter(self._by_key))]
             # other questions ask the same of all
-            self._by_key[part.key] = found_by(self.population, part.find, self.population.all)
+            self._by_key[part.key] = found_by(
+                population, part.find, population.all, deciding=deciding
+            )
         return self._by_key[part.key]
 
 

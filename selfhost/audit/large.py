@@ -91,9 +91,9 @@ class _Large:
         progress: Progress | None,
     ) -> None:
         self._policy, self._machines, self._judge = policy, machines, judge
-        self._today, self._progress = today, progress
-        self._bulk = Bulk(policy, machines, at_once)
-        self._population: Population = self._bulk.population
+        self._at_once, self._today, self._progress = at_once, today, progress
+        self._population = Population(machines)
+        self._bulk = Bulk(policy, self._population, at_once, deciding=True)
         self._exceptions = Exceptions(policy.exceptions, today)
         self._covering = ExceptionsOfAll(
             self._exceptions, lambda selectors: self._bulk.selections.of(selectors)[0]
@@ -107,8 +107,12 @@ class _Large:
 
     def audit(self, problems: Sequence[Problem]) -> Audit:
         """The whole answer."""
-        models = self._policy.models
-        groups = self._by_all_models() if len(models) <= MOST_TOGETHER else None
+        groups = None
+        if len(self._policy.models) <= MOST_TOGETHER:
+            deciding = self._bulk
+            self._bulk = Bulk(self._policy, self._population, self._at_once, deciding=False)
+            groups = self._by_all_models()
+            self._bulk = deciding
         if groups is None:
             self._forget()
             groups = self._by_model()

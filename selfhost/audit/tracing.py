@@ -9,30 +9,21 @@ each rule is applied by the function that states it, once for thousands of machi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 
 from ..core.records import Unread
 from ..machine.record import Accelerator, Machine
-from ..verdict.findings import CHECKS, Finding, Outcome
+from ..verdict.findings import Finding
 from .asked import Answers, Asked, Question
 from .lines import Slot
-from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
+from .population import BANDWIDTH, DiffersError, Form, Kind, Population
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-    Find = Callable[[Any], Sequence[Finding]]
-    # the findings, and the layout where they change in one direction with the number of layers on
-    # the accelerator: see `verdict.record.Part`
-    Layered = Callable[[Any], tuple[Sequence[Finding], str | None]]
-
-# the findings that are no pass, as (place of the check, check, code, outcome)
-Signature = tuple[tuple[int, str, str, Outcome], ...]
-_PLACES = {check: place for place, check in enumerate(CHECKS)}
 
 
 class Number:
@@ -157,12 +148,13 @@ class Number:
 
 
 @lru_cache(maxsize=4096)
-def _negated(form: Form) -> Form:
+def negated(form: Form) -> Form:
+    """The form with each factor's sign turned."""
     return tuple([(slot, -each) for slot, each in form])
 
 
 def _scaled(form: Form, sign: int) -> Form:
-    return form if sign == 1 else _negated(form)
+    return form if sign == 1 else negated(form)
 
 
 @lru_cache(maxsize=4096)
@@ -174,8 +166,8 @@ def _added(one: Form, other: Form) -> Form:
 
 
 class Trace:
-    """What one machine was asked while it was judged, with other numbers in the place of some of
-    its own where `instead` says so.
+    """What one machine was asked while it was judged, with given numbers in the place of some of
+    its own where `instead` says so: of those nothing is written down.
     """
 
     def __init__(
@@ -224,7 +216,7 @@ class Trace:
         if population.answers is None:
             population.answers = Answers(population)
         kind = population.kinds[self.kind]
-        bandwidth = self._value(BANDWIDTH) if kind.bandwidths is not None else None
+        bandwidth = self.value_of(BANDWIDTH) if kind.bandwidths is not None else None
         total = None
         try:
             # the key is the same at any bandwidth
@@ -243,7 +235,7 @@ class Trace:
             self.others |= others
         else:
             for bound in asked.bounds_of(self.kind, bandwidth, total):
-                self.is_at_least(((BANDWIDTH, 1),), bound, self._value(BANDWIDTH))
+                self.is_at_least(((BANDWIDTH, 1),), bound, self.value_of(BANDWIDTH))
         self.asked.append((answer, asked))
         return answer
 
@@ -258,7 +250,7 @@ class Trace:
             None,
         )
 
-    def number_of(self, slot: Slot) -> Number | None:
+    def number_of(self, slot: Slot) -> Number | int | None:
         """The machine's number; None where its kind has none."""
         known = self._facts.get(slot) or self._population.fact(
             slot, lambda kind: slot in kind.columns
@@ -267,35 +259,29 @@ class Trace:
         self.kinds &= alike
         if not is_there:
             return None
-        value = self._value(slot)
-        return Number(self, ((slot, 1),), 0, value)
+        if slot in self._instead:
+            return self._instead[slot]
+        return Number(self, ((slot, 1),), 0, self.value_of(slot))
 
     def is_at_least(self, form: Form, bound: int, value: int) -> bool:
         """Whether the machine's value of a form reaches a bound."""
         if form[0][1] < 0:
             # -x >= b where x < 1 - b
-            return not self.is_at_least(_negated(form), 1 - bound, -value)
+            return not self.is_at_least(negated(form), 1 - bound, -value)
         answer = self.bounds[form, bound] = value >= bound
         return answer
 
-    def _value(self, slot: Slot) -> int:
+    def value_of(self, slot: Slot) -> int:
+        """That number of the machine, as it is or is taken to be."""
         if slot in self._instead:
             return self._instead[slot]
         value: int = self._population.kinds[self.kind].columns[slot][self._place]
         return value
 
-    def bounds_of(self, slot: Slot) -> tuple[int | None, int | None]:
-        """Of that number the highest bound that is reached and the lowest that is not."""
-        return _tightest(self.bounds).get(((slot, 1),), (None, None))
-
-    def region(self, but: Sequence[Slot] = ()) -> int:
-        """The machines that would have answered the same, whatever their bandwidth, and whatever
-        numbers `but` are of them by themselves.
-        """
+    def region(self) -> int:
+        """The machines that would have answered the same, whatever bandwidth was read of them."""
         bits = self._population.of_kinds(self.kinds) & ~self.others
         for form, (low, high) in _tightest(self.bounds).items():
-            if but and all(slot in but for slot, _ in form):
-                continue
             cut = self._population.cut(form)
             if low is not None:
                 bits &= cut.at_least(low)
@@ -346,10 +332,9 @@ class View:
         if fact in _NUMBERS:
             return trace.number_of((fact,))
         if fact == BANDWIDTH[0]:
-            value = trace.number_of(BANDWIDTH)
-            if value is not None:
-                trace.reads_bandwidth = True
-            return None if value is None else value.value
+            is_there = trace.number_of(BANDWIDTH) is not None
+            trace.reads_bandwidth = trace.reads_bandwidth or is_there
+            return trace.value_of(BANDWIDTH) if is_there else None
         if fact == "sources":
             return _Sources(trace)
         if fact == "disks":
@@ -533,300 +518,3 @@ class _Sources:
             ("source", fact, "is there"), lambda kind: fact in kind.template.sources
         )
         return _Source(self._trace, fact) if is_there else default
-
-
-# ------------------------------------------------------------------ all machines at once
-
-
-# a check, the form as which what it lacks falls, or the question about pace that tells it, and how
-# much that is where the form is () or 0
-Short = tuple[str, Form | Asked, float]
-
-
-class SameFindings:
-    """The machines that have certain findings, which are no pass, and what each of those lacks."""
-
-    __slots__ = ("bits", "findings", "shorts")
-
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
-        self.findings = findings
-        self.bits = 0
-        self.shorts: dict[Short, int] = {}
-
-
-def place_of(finding: Finding) -> int:
-    """The place of a finding among those of a verdict."""
-    return _PLACES[finding.check]
-
-
-def signature_of(findings: Sequence[Finding]) -> Signature:
-    """What makes two rows alike."""
-    return tuple(
-        [
-            (_PLACES[each.check], each.check, each.code, each.outcome)
-            for each in findings
-            if each.outcome is not Outcome.PASS
-        ]
-    )
-
-
-def found_by(
-    population: Population,
-    find: Find,
-    bits: int,
-    *,
-    each_bandwidth: bool = False,
-    layered: Layered | None = None,
-) -> dict[Signature, SameFindings]:
-    """The machines of a set by what `find` gives of them. `each_bandwidth`: what it gives may
-    change to and fro with the bandwidth of the memory.
-    """
-    by_signature: dict[Signature, SameFindings] = {}
-    for findings, region, trace in _regions(population, find, bits, each_bandwidth, layered):
-        signature = signature_of(findings)
-        same = by_signature.get(signature)
-        if same is None:
-            same = by_signature[signature] = SameFindings(
-                tuple(each for each in findings if each.outcome is not Outcome.PASS)
-            )
-        same.bits |= region
-        for short in _shorts(findings, trace):
-            same.shorts[short] = same.shorts.get(short, 0) | region
-    return by_signature
-
-
-def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
-    for each in findings:
-        if each.outcome is Outcome.PASS or each.short is None:
-            continue
-        short: Any = each.short
-        if type(short) is Number:
-            yield each.check, _scaled(short.form, -1), short.constant
-        elif trace.reads_bandwidth:
-            yield each.check, ((BANDWIDTH, 1),), 0
-        elif short > 0 and (asked := trace.asked_of(each)) is not None:
-            yield each.check, asked, 0
-        else:
-            yield each.check, (), float(short)
-
-
-def _regions(
-    population: Population,
-    find: Find,
-    bits: int,
-    each_bandwidth: bool,
-    layered: Layered | None,
-) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
-    """Parts of a set whose machines have the same findings."""
-    among = population.kinds_of(bits)
-    while bits:
-        trace = Trace(population, lowest(bits), among=among)
-        along = None
-        if layered is None:
-            findings = find(trace.view)
-        else:
-            findings, layout = layered(trace.view)
-            along = _Layers(population, layered, trace, findings, layout) if layout else None
-        region = (along.region(bits) if along is not None else 0) or trace.region() & bits
-        if along is not None and along.is_wide:
-            pass
-        elif trace.reads_bandwidth and each_bandwidth:
-            own = population.bandwidth_of(trace.number)
-            cut = population.cut(((BANDWIDTH, 1),))
-            region &= cut.at_least(own) & ~cut.at_least(own + 1)
-        elif trace.reads_bandwidth and region & (region - 1):
-            findings, region = _along_bandwidth(population, find, region, trace.number, findings)
-        bits &= ~region
-        yield findings, region, trace
-
-
-# hypothetical machines asked for one region, at most twice as many
-_MOST_TRIED = 6
-# fewer machines are as quickly judged by the layers that they hold
-_WORTH_IT = 8
-
-
-class _Layers:
-    """Machines with one accelerator that holds some layers, or with several alike, from the least
-    that is free of each to the most, with the same findings.
-
-    More that is free of it moves layers there, one after the other; then less RAM is needed, and
-    the time of a token changes in one direction, for it is the sum of the layers' times. So where
-    machines with the least and with the most free have the same findings, each in the same layout,
-    those between have them too: asked for the least and for the most bandwidth, which `_corners`
-    is. Where no layout holds the model with the most free, none does with less.
-    """
-
-    def __init__(
-        self,
-        population: Population,
-        layered: Layered,
-        trace: Trace,
-        findings: Sequence[Finding],
-        layout: str,
-    ) -> None:
-        self._population, self._layered, self._trace = population, layered, trace
-        self._said = layout, _codes(findings)
-        self._bandwidths: tuple[int | None, ...] = (None,)
-        self._failing: Trace | None = None
-        self._slots: tuple[Slot, ...] = ()
-        self.is_wide = False
-
-    def region(self, bits: int) -> int:
-        """Machines of a set with these findings, and `is_wide`; 0 where they cannot be told so."""
-        population, trace = self._population, self._trace
-        kind = population.kinds[trace.kind]
-        self._slots = _free_of(kind)
-        if not self._slots:
-            return 0
-        region = trace.region(but=self._slots) & bits
-        if (region & ~trace.region()).bit_count() < _WORTH_IT:
-            return 0
-        if trace.reads_bandwidth:
-            ends = population.ends(region, BANDWIDTH, trace.kinds)
-            self._bandwidths = tuple(dict.fromkeys(map(population.bandwidth_of, ends)))
-        own = [population.value_of(trace.number, slot) for slot in self._slots]
-        least = self._free_in(region)[0]
-        alike = self._corners(least)
-        if alike is None:
-            least, alike = own, self._corners(own)
-        if alike is None:
-            return 0
-        region &= alike
-        for slot, free in zip(self._slots, least, strict=True):
-            region &= population.cut(((slot, 1),)).at_least(free)
-        return self._up_to_most(region, own)
-
-    def _up_to_most(self, region: int, own: Sequence[int]) -> int:
-        """Those of a region, whose machines with the least free are like this one, up to the most
-        free that is like it too; 0 where that is not found soon.
-        """
-        for _ in range(_MOST_TRIED):
-            if not region >> self._trace.number & 1:
-                return 0
-            most = self._free_in(region)[1]
-            alike = self._corners(most)
-            if alike is not None:
-                self.is_wide = True
-                return region & alike | 1 << self._trace.number
-            limit = self._next_limit(max(own), max(most))
-            for slot in self._slots:
-                region &= ~self._population.cut(((slot, 1),)).at_least(limit)
-        return 0
-
-    def _free_in(self, region: int) -> tuple[list[int], list[int]]:
-        """The least and the most that is free of each accelerator."""
-        population = self._population
-        both: tuple[list[int], list[int]] = [], []
-        for slot in self._slots:
-            ends = population.ends(region, slot, self._trace.kinds)
-            for values, number in zip(both, ends, strict=True):
-                values.append(population.value_of(number, slot))
-        return both
-
-    def _next_limit(self, own: int, failed: int) -> int:
-        """Below what is free of a machine that has other findings: where those begin, else half
-        of the way.
-        """
-        half = (own + failed) // 2 + 1
-        if self._failing is None or len(self._slots) > 1:
-            return half
-        begins = self._failing.bounds_of(self._slots[0])[0]
-        return begins if begins is not None and half < begins <= failed else half
-
-    def _corners(self, free: Sequence[int]) -> int | None:
-        """The machines that answer as those with that much free, the least and the most bandwidth,
-        but for what is free; None where one of these two has other findings.
-        """
-        alike = -1
-        for bandwidth in self._bandwidths:
-            instead: dict[Slot, int] = dict(zip(self._slots, free, strict=True))
-            if bandwidth is not None:
-                instead[BANDWIDTH] = bandwidth
-            trace = Trace(self._population, self._trace.number, instead, self._trace.kinds)
-            findings, layout = self._layered(trace.view)
-            is_same = (layout, _codes(findings)) == self._said
-            if not is_same or trace.reads_bandwidth != self._trace.reads_bandwidth:
-                self._failing = trace
-                return None
-            alike &= trace.region(but=self._slots)
-        return alike
-
-
-def _free_of(kind: Kind) -> tuple[Slot, ...]:
-    """What is free of each accelerator, where there is one, or all are alike: then layers may move
-    from one to the other, and take as long there. () else.
-    """
-    cards = kind.template.accelerators or ()
-    slots = tuple(("accelerators", str(place), "memory_free_bytes") for place in range(len(cards)))
-    if not cards or any(slot not in kind.columns for slot in slots):
-        return ()
-    alike = {card.replace(memory_free_bytes=0, driver=None) for card in cards}
-    return slots if len(alike) == 1 and (len(cards) == 1 or not cards[0].is_part) else ()
-
-
-def _codes(findings: Sequence[Finding]) -> list[tuple[str, str, Outcome]]:
-    """What was found, passes too."""
-    return [(each.check, each.code, each.outcome) for each in findings]
-
-
-def _along_bandwidth(
-    population: Population,
-    find: Find,
-    region: int,
-    number: int,
-    findings: Sequence[Finding],
-) -> tuple[Sequence[Finding], int]:
-    """Some machines of a region that have the same findings, the slowest memory's among them.
-    `findings` are those of the machine of that number, whose answers make the region.
-
-    More bandwidth makes no pace slower, so each finding changes in one direction along it: where
-    those of two machines are the same, so are those of all that differ from both in nothing but a
-    bandwidth between theirs.
-    """
-    every = (1 << len(population.kinds)) - 1
-    slowest, fastest = population.ends(region, BANDWIDTH, every)
-    if slowest != number:
-        findings, alike = _asked(population, find, slowest)
-        region &= alike
-        if not region & ~(1 << slowest):
-            return findings, 1 << slowest
-        fastest = population.ends(region, BANDWIDTH, every)[1]
-    signature, own = signature_of(findings), 1 << slowest
-    others, alike = _asked(population, find, fastest)
-    if signature_of(others) != signature:
-        fastest, alike = _last_alike(population, find, region, signature)
-        if fastest == slowest:
-            same = population.bandwidth_of(slowest)
-            cut = population.cut(((BANDWIDTH, 1),))
-            return findings, region & ~cut.at_least(same + 1) & cut.at_least(same) | own
-    cut = population.cut(((BANDWIDTH, 1),))
-    between = cut.at_least(population.bandwidth_of(slowest))
-    between &= ~cut.at_least(population.bandwidth_of(fastest) + 1)
-    return findings, region & alike & between | own
-
-
-def _asked(population: Population, find: Find, number: int) -> tuple[Sequence[Finding], int]:
-    """The findings of one machine, and the machines that would have answered as it did."""
-    trace = Trace(population, number)
-    findings = find(trace.view)
-    return findings, trace.region()
-
-
-def _last_alike(
-    population: Population, find: Find, region: int, signature: Signature
-) -> tuple[int, int]:
-    """The machine of a region with the most bandwidth, as far as halving tells, that has these
-    findings as the one with the least has; and the machines that would have answered as it did.
-    """
-    order = sorted(members(region), key=population.bandwidth_of)
-    low, high = 0, len(order) - 1
-    alike = region
-    while high - low > 1:
-        middle = (low + high) // 2
-        findings, answering = _asked(population, find, order[middle])
-        if signature_of(findings) == signature:
-            low, alike = middle, answering
-        else:
-            high = middle
-    return order[low], alike

@@ -480,11 +480,12 @@ class Part(Record):
     layered: Callable[[Machine], tuple[Sequence[Finding], str | None]] | None = None
 
 
-def parts_of(question: Question) -> tuple[Part, ...]:
+def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
     """What `judge` finds of that question, in parts.
 
     Where there are no accelerators there is one place for the model, the RAM, so that memory and
-    speed are two parts.
+    speed are two parts. `deciding`: the route and what it rests on are the same, but a finding that
+    decides nothing may be another that decides nothing.
     """
     about, needs = tuple(_about(question)), question.needs
     runtime = Part(find=lambda machine: _runtime(question, machine), key=_runtime_key(question))
@@ -497,16 +498,16 @@ def parts_of(question: Question) -> tuple[Part, ...]:
             key=_disk_key(question, needs),
         ),
         Part(
-            find=lambda machine: _placed(question, needs, machine)[0],
+            find=lambda machine: _placed(question, needs, machine, deciding)[0],
             accelerators=True,
-            layered=lambda machine: _placed(question, needs, machine),
+            layered=lambda machine: _placed(question, needs, machine, deciding),
         ),
         Part(
             find=lambda machine: next(_held(question, needs, machine))[1],
             accelerators=False,
         ),
         Part(
-            find=lambda machine: _listed(_pace(question, needs, machine)[1]),
+            find=lambda machine: _listed(_pace(question, needs, machine, deciding)[1]),
             accelerators=False,
         ),
         Part(
@@ -552,10 +553,10 @@ def _listed(finding: Finding | None) -> tuple[Finding, ...]:
 
 
 def _placed(
-    question: Question, needs: Needs, machine: Machine
+    question: Question, needs: Needs, machine: Machine, deciding: bool
 ) -> tuple[tuple[Finding, ...], str | None]:
     """The findings of memory, accelerator and speed, and `_layout`."""
-    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
+    placed, held, pace, speed = _first_without_a_fail(question, needs, machine, deciding=deciding)
     return (*held, *_listed(speed)), _layout(placed, held, pace, speed)
 
 
@@ -568,12 +569,10 @@ def _layout(
     """
     if _failed(held):
         return "nowhere" if placed.placement == "host" else None
-    decode = None if pace is None else pace.decode
-    if placed.placement != "split" or placed.offload is not None or decode is None:
+    if placed.placement != "split" or placed.offload is not None:
         return None
-    # each end of the range is that of one sum
-    is_in_order = decode.low < decode.likely < decode.high
-    return "split" if is_in_order and not _failed([speed]) else None
+    # in order, each end of the range is that of one sum
+    return "split" if _is_in_order((pace, speed)) and not _failed([speed]) else None
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -737,14 +736,15 @@ def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple
 
 
 def _pace(
-    question: Question, placed: Needs, machine: Machine
+    question: Question, placed: Needs, machine: Machine, deciding: bool = False
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    said = _decided_by_pace if deciding else _said_of_pace
     paced: tuple[Speed | None, Finding | None] = machine.answer(
         lambda each: _paced(question, placed, each),
-        lambda each: _pace_key(question, placed, each),
-        _said_of_split_pace if _is_rare(placed) else _said_of_pace,
-        _is_comfortable,
+        lambda each: _pace_key(question, placed, each, deciding),
+        (lambda answer: (said(answer), _is_in_order(answer))) if _is_rare(placed) else said,
+        _decides_nothing if deciding else _is_comfortable,
         alone=_is_rare(placed),
     )
     return paced
@@ -757,9 +757,12 @@ def _is_rare(placed: Needs) -> bool:
     return placed.placement == "split" and placed.offload is None
 
 
-def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[bool, Any]:
+def _pace_key(
+    question: Question, placed: Needs, machine: Machine, deciding: bool = False
+) -> tuple[bool, Any]:
     """All that the pace depends on beside the machine, and whether that holds what it depends on of
-    the machine, too: of a text that accelerators hold whole, nothing else computes it.
+    the machine, too: of a text that accelerators hold whole, nothing else computes it. `deciding`:
+    so much of the answer counts.
     """
     spec, runtime = question.spec, question.runtime
     if question.read_bytes is None:
@@ -767,7 +770,7 @@ def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[bool
         held = tuple([(term.name, term.where, term.bytes) for term in terms])
         # of other work than text many fields of the spec count
         return False, (
-            id(spec), question.workload, runtime, placed.placement, placed.offload, held,
+            deciding, id(spec), question.workload, runtime, placed.placement, placed.offload, held,
         )  # fmt: skip
     shares = shares_of(placed) if placed.placement != "host" else {}
     is_whole = is_in_whole(shares) and placed.placement == "accelerator"
@@ -779,6 +782,7 @@ def _pace_key(question: Question, placed: Needs, machine: Machine) -> tuple[bool
             tuple([_rated(cards[number]) for number in shares if number < len(cards)]),
         )
     return is_whole, (
+        deciding,
         spec.modality,
         question.read_bytes,
         question.operations,
@@ -818,12 +822,21 @@ def _said_of_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
     return None if finding is None else (finding.code, finding.outcome), is_told
 
 
-def _said_of_split_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
-    """As `_said_of_pace`, with what `_layout` asks."""
-    pace, _ = paced
-    decode = None if pace is None else pace.decode
-    is_in_order = decode is not None and decode.low < decode.likely < decode.high
-    return *_said_of_pace(paced), is_in_order
+def _decided_by_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
+    """Of a pace all that the route and what it rests on depend on."""
+    finding = paced[1]
+    return None if finding is None or not finding.decides else finding.outcome
+
+
+def _decides_nothing(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether it is a pace that rules nothing out, and leaves nothing open."""
+    return _decided_by_pace(paced) is None
+
+
+def _is_in_order(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """What `_layout` asks of a pace."""
+    decode = None if paced[0] is None else paced[0].decode
+    return decode is not None and decode.low < decode.likely < decode.high
 
 
 def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
@@ -959,7 +972,7 @@ def _how_to_measure(machine: Machine) -> str | None:
 
 
 def _first_without_a_fail(
-    question: Question, needs: Needs, machine: Machine
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
 ) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
     slow: tuple[Needs, list[Finding], Speed | None, Finding | None] | None = None
     seen = []
@@ -968,16 +981,18 @@ def _first_without_a_fail(
         seen.append((candidate, held))
         if _failed(held):
             continue
-        pace, speed = _pace(question, candidate, machine)
+        pace, speed = _pace(question, candidate, machine, deciding)
         if not _failed([speed]):
-            if candidate.placement in ("host", "split") and machine.accelerators:
+            # which is told of, one that is idle or one that is not needed, decides nothing
+            is_beside = candidate.placement in ("host", "split") and not deciding
+            if is_beside and machine.accelerators:
                 held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
             return candidate, held, pace, speed
         slow = slow or (candidate, held, pace, speed)
     if slow is not None:
         return slow
     candidate, held = _least_bad(question, seen)
-    return candidate, held, *_pace(question, candidate, machine)
+    return candidate, held, *_pace(question, candidate, machine, deciding)
 
 
 def _once_idle(

@@ -157,6 +157,11 @@ class Finding(Record):
         """An unknown that decides: any but that of a speed where no minimum was stated."""
         return self.outcome is Outcome.UNKNOWN and self.code != "speed-not-known"
 
+    @property
+    def decides(self) -> bool:
+        """Whether the route rests on it: a fail, or an unknown that leaves it open."""
+        return self.outcome is Outcome.FAIL or self.leaves_open
+
     def _check(self) -> None:
         _check_code(self.code)
 

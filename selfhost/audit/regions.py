@@ -1,0 +1,309 @@
+"""All machines of a set by what is found of them: one is judged, then one that would have answered
+otherwise, until none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ..verdict.findings import CHECKS, Finding, Outcome
+from .asked import Asked
+from .lines import Slot
+from .population import BANDWIDTH, Form, Kind, Population, lowest, members
+from .tracing import Number, Trace, negated
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Find = Callable[[Any], Sequence[Finding]]
+    # the findings, and the layout where they change in one direction with the number of layers on
+    # the accelerator: see `verdict.record.Part`
+    Layered = Callable[[Any], tuple[Sequence[Finding], str | None]]
+
+# the findings that are no pass, or that decide, as (place of the check, check, code, outcome)
+Signature = tuple[tuple[int, str, str, Outcome], ...]
+# a check, the form as which what it lacks falls, or the question about pace that tells it, and how
+# much that is where the form is () or 0
+Short = tuple[str, Form | Asked, float]
+_PLACES = {check: place for place, check in enumerate(CHECKS)}
+
+
+class SameFindings:
+    """The machines that have certain findings, and what each of those lacks."""
+
+    __slots__ = ("bits", "findings", "shorts")
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings = findings
+        self.bits = 0
+        self.shorts: dict[Short, int] = {}
+
+
+def place_of(finding: Finding) -> int:
+    """The place of a finding among those of a verdict."""
+    return _PLACES[finding.check]
+
+
+def found_by(
+    population: Population,
+    find: Find,
+    bits: int,
+    *,
+    deciding: bool,
+    each_bandwidth: bool = False,
+    layered: Layered | None = None,
+) -> dict[Signature, SameFindings]:
+    """The machines of a set by what `find` gives of them: by all that is no pass, or, `deciding`,
+    by what the route rests on. `each_bandwidth`: what it gives may change to and fro with the
+    bandwidth of the memory.
+    """
+    by_signature: dict[Signature, SameFindings] = {}
+    counted = _Counted(deciding)
+    for findings, region, trace in _regions(
+        population, find, bits, counted, each_bandwidth, layered
+    ):
+        signature = counted.signature_of(findings)
+        same = by_signature.get(signature)
+        if same is None:
+            same = by_signature[signature] = SameFindings(counted.of(findings))
+        same.bits |= region
+        for short in _shorts(counted.of(findings), trace):
+            same.shorts[short] = same.shorts.get(short, 0) | region
+    return by_signature
+
+
+class _Counted:
+    """Which findings count: all that are no pass, or those that decide."""
+
+    def __init__(self, deciding: bool) -> None:
+        self.deciding = deciding
+
+    def of(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """Those that count."""
+        if self.deciding:
+            return tuple([each for each in findings if each.decides])
+        return tuple([each for each in findings if each.outcome is not Outcome.PASS])
+
+    def signature_of(self, findings: Sequence[Finding]) -> Signature:
+        """What makes two rows alike."""
+        return tuple(
+            [
+                (_PLACES[each.check], each.check, "" if self.deciding else each.code, each.outcome)
+                for each in self.of(findings)
+            ]
+        )
+
+
+def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
+    for each in findings:
+        if each.short is None:
+            continue
+        short: Any = each.short
+        if type(short) is Number:
+            yield each.check, negated(short.form), short.constant
+        elif trace.reads_bandwidth:
+            yield each.check, ((BANDWIDTH, 1),), 0
+        elif short > 0 and (asked := trace.asked_of(each)) is not None:
+            yield each.check, asked, 0
+        else:
+            yield each.check, (), float(short)
+
+
+def _regions(
+    population: Population,
+    find: Find,
+    bits: int,
+    counted: _Counted,
+    each_bandwidth: bool,
+    layered: Layered | None,
+) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
+    """Parts of a set whose machines have the same findings."""
+    among = population.kinds_of(bits)
+    while bits:
+        trace = Trace(population, lowest(bits), among=among)
+        findings, layout = (find(trace.view), None) if layered is None else layered(trace.view)
+        region = trace.region() & bits
+        if layered is not None and layout is not None and not trace.reads_bandwidth:
+            region |= _Layers(population, layered, trace, counted, findings, layout).region(bits)
+        elif trace.reads_bandwidth and each_bandwidth:
+            own = population.bandwidth_of(trace.number)
+            cut = population.cut(((BANDWIDTH, 1),))
+            region &= cut.at_least(own) & ~cut.at_least(own + 1)
+        elif trace.reads_bandwidth and region & (region - 1):
+            along = _Along(population, find, counted)
+            findings, region = along.region(region, trace.number, findings)
+        bits &= ~region
+        yield findings, region, trace
+
+
+# hypothetical machines asked for one region
+_MOST_TRIED = 6
+# what is free of the RAM, of which more is never worse
+_AVAILABLE: Slot = ("memory_available_bytes",)
+
+
+class _Layers:
+    """Machines with one accelerator that holds some layers, or with several alike, from the least
+    that is free of each to the most, with the same findings.
+
+    More that is free of it moves layers there, one after the other; then less RAM is needed, and
+    the time of a token changes in one direction, for it is the sum of the layers' times. More RAM
+    that is free is never worse. So where machines with the least and with the most free have the
+    same findings, each in the same layout, those between have them too. Where no layout holds the
+    model with the most free, none does with less.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        layered: Layered,
+        trace: Trace,
+        counted: _Counted,
+        findings: Sequence[Finding],
+        layout: str,
+    ) -> None:
+        self._population, self._layered, self._trace = population, layered, trace
+        self._counted = counted
+        self._said = layout, self._signature_of(findings)
+        self._slots = _free_of(population.kinds[trace.kind])
+        if layout == "split":
+            if any(each.decides for each in findings):
+                # what a machine lacks of the RAM differs from one to the next
+                self._slots = ()
+            elif counted.deciding and _AVAILABLE in population.kinds[trace.kind].columns:
+                self._slots = (*self._slots, _AVAILABLE) if self._slots else ()
+
+    def _signature_of(self, findings: Sequence[Finding]) -> object:
+        if self._counted.deciding:
+            return self._counted.signature_of(findings)
+        return [(each.check, each.code, each.outcome) for each in findings]
+
+    def region(self, bits: int) -> int:
+        """Machines of a set with these findings; 0 where they cannot be told so."""
+        if not self._slots:
+            return 0
+        bits &= self._population.of_kinds(self._trace.kinds)
+        own = [self._population.value_of(self._trace.number, slot) for slot in self._slots]
+        least = self._ends(bits)[0]
+        alike = self._corner(least)
+        if alike is None:
+            least, alike = own, self._corner(own)
+        if alike is None:
+            return 0
+        bits &= alike
+        for slot, value in zip(self._slots, least, strict=True):
+            bits &= self._population.cut(((slot, 1),)).at_least(value)
+        return self._up_to_most(bits, own)
+
+    def _up_to_most(self, bits: int, own: Sequence[int]) -> int:
+        """Those of a set, whose machines with the least free are like this one, up to the most
+        free that is like it too; 0 where that is not found soon.
+        """
+        for _ in range(_MOST_TRIED):
+            if not bits >> self._trace.number & 1:
+                return 0
+            most = self._ends(bits)[1]
+            alike = self._corner(most)
+            if alike is not None:
+                return bits & alike
+            for slot, value, beyond in zip(self._slots, own, most, strict=True):
+                if slot != _AVAILABLE:
+                    half = (value + beyond) // 2 + 1
+                    bits &= ~self._population.cut(((slot, 1),)).at_least(half)
+        return 0
+
+    def _ends(self, bits: int) -> tuple[list[int], list[int]]:
+        """The least and the most of each slot among the machines of a set."""
+        population = self._population
+        both: tuple[list[int], list[int]] = [], []
+        for slot in self._slots:
+            ends = population.ends(bits, slot, self._trace.kinds)
+            for values, number in zip(both, ends, strict=True):
+                values.append(population.value_of(number, slot))
+        return both
+
+    def _corner(self, values: Sequence[int]) -> int | None:
+        """The machines that would answer as one with these numbers in the slots, if they had the
+        same; None where its findings are others.
+        """
+        instead = dict(zip(self._slots, values, strict=True))
+        trace = Trace(self._population, self._trace.number, instead, self._trace.kinds)
+        findings, layout = self._layered(trace.view)
+        if trace.reads_bandwidth or (layout, self._signature_of(findings)) != self._said:
+            return None
+        return trace.region()
+
+
+def _free_of(kind: Kind) -> tuple[Slot, ...]:
+    """What is free of each accelerator, where there is one, or all are alike: then layers may move
+    from one to the other, and take as long there. () else.
+    """
+    cards = kind.template.accelerators or ()
+    slots = tuple(("accelerators", str(place), "memory_free_bytes") for place in range(len(cards)))
+    if not cards or any(slot not in kind.columns for slot in slots):
+        return ()
+    alike = {card.replace(memory_free_bytes=0, driver=None) for card in cards}
+    return slots if len(alike) == 1 and (len(cards) == 1 or not cards[0].is_part) else ()
+
+
+class _Along:
+    """Machines that differ in the bandwidth of their memory.
+
+    More bandwidth makes no pace slower, so each finding changes in one direction along it: where
+    those of two machines are the same, so are those of all that differ from both in nothing but a
+    bandwidth between theirs.
+    """
+
+    def __init__(self, population: Population, find: Find, counted: _Counted) -> None:
+        self._population, self._find, self._counted = population, find, counted
+
+    def region(
+        self, region: int, number: int, findings: Sequence[Finding]
+    ) -> tuple[Sequence[Finding], int]:
+        """Some machines of a region that have the same findings, the slowest memory's among them.
+        `findings` are those of the machine of that number, whose answers make the region.
+        """
+        population = self._population
+        every = (1 << len(population.kinds)) - 1
+        slowest, fastest = population.ends(region, BANDWIDTH, every)
+        if slowest != number:
+            findings, alike = self._asked(slowest)
+            region &= alike
+            if not region & ~(1 << slowest):
+                return findings, 1 << slowest
+            fastest = population.ends(region, BANDWIDTH, every)[1]
+        signature, own = self._counted.signature_of(findings), 1 << slowest
+        others, alike = self._asked(fastest)
+        cut = population.cut(((BANDWIDTH, 1),))
+        if self._counted.signature_of(others) != signature:
+            fastest, alike = self._last_alike(region, signature)
+            if fastest == slowest:
+                same = population.bandwidth_of(slowest)
+                return findings, region & ~cut.at_least(same + 1) & cut.at_least(same) | own
+        between = cut.at_least(population.bandwidth_of(slowest))
+        between &= ~cut.at_least(population.bandwidth_of(fastest) + 1)
+        return findings, region & alike & between | own
+
+    def _asked(self, number: int) -> tuple[Sequence[Finding], int]:
+        """The findings of one machine, and the machines that would have answered as it did."""
+        trace = Trace(self._population, number)
+        findings = self._find(trace.view)
+        return findings, trace.region()
+
+    def _last_alike(self, region: int, signature: Signature) -> tuple[int, int]:
+        """The machine of a region with the most bandwidth, as far as halving tells, that has these
+        findings as the one with the least has; and the machines that would have answered as it did.
+        """
+        order = sorted(members(region), key=self._population.bandwidth_of)
+        low, high = 0, len(order) - 1
+        alike = region
+        while high - low > 1:
+            middle = (low + high) // 2
+            findings, answering = self._asked(order[middle])
+            if self._counted.signature_of(findings) == signature:
+                low, alike = middle, answering
+            else:
+                high = middle
+        return order[low], alike
