@@ -21,7 +21,18 @@ from .costs import MonthlyCost
 from .findings import Finding, Outcome
 from .placement import emptied, placements, share_on_shared
 from .present import Here
-from .speed import PaceRange, Speed, is_in_whole, predict, shares_of, uses_shared_gpu, with_draft
+from .speed import (
+    PaceRange,
+    Speed,
+    depth_of_short_chat,
+    foreign_to_rules,
+    is_in_whole,
+    predict_step,
+    shares_of,
+    uses_shared_gpu,
+    with_draft,
+)
+from .step import Step
 
 TYPE_CHECKING = False
 
@@ -194,6 +205,17 @@ class Question(Record):
     kept_by: tuple[str | None] | None = None
     chosen: str | None = None
     requires_runtime: bool = False
+
+    @cached_property
+    def step(self) -> Step:
+        """One step of decoding in a short chat; only where `read_bytes` is not None."""
+        return Step(
+            architecture=self.spec.architecture,
+            read_bytes=self.read_bytes or {},
+            operations=self.operations,
+            depth_tokens=depth_of_short_chat(self.workload.context_tokens),
+            foreign=foreign_to_rules(self.workload.runtime),
+        )
 
     @property
     def missing_bytes(self) -> int | None:
@@ -916,22 +938,23 @@ def _pace_at(
     """The pace of one sequence with so many tokens in its context, by the rules of that program;
     None: of a short chat.
     """
-    architecture, read_bytes = question.spec.architecture, question.read_bytes or {}
+    step = question.step
     if runtime != question.workload.runtime:
         # that program has other names for the types
-        read_bytes = {_STORED_AS.get(name, name): size for name, size in read_bytes.items()}
-    return predict(
+        stored = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
+        step = step.replace(read_bytes=stored, foreign=foreign_to_rules(runtime))
+    if depth_tokens is not None:
+        step = step.at(depth_tokens)
+    program = question.runtime
+    return predict_step(
         machine,
-        architecture,
-        read_bytes,
-        operations=question.operations,
+        step,
         context_tokens=question.workload.context_tokens,
-        depth_tokens=depth_tokens,
         runtime=runtime,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
-        operations_share=1.0 if question.runtime is None else question.runtime.operations_share,
-        experts_apart=question.runtime is not None and question.runtime.leaves_experts,
+        at_once=program is not None and bool(program.tensor_parallel_option),
+        operations_share=1.0 if program is None else program.operations_share,
+        experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
     )
 

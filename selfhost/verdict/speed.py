@@ -10,7 +10,6 @@ people published. Both sets are in `tests/truth/speed.json`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -50,27 +49,6 @@ MEETING_SECONDS = 3e-6
 SHORT_CHAT_TOKENS = 256
 # of a share, what rounding leaves
 _NO_REST = 1e-6
-# bytes per second that one core unpacks, by type; for the others no limit was seen
-UNPACKED_PER_SECOND: Mapping[str, float] = {
-    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
-    "Q5_1": 41e9, "MXFP4": 11.6e9,
-    # not measured: they look their values up in tables as IQ4_XS does
-    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9,
-    "IQ1_S": 41e9,
-}  # fmt: skip
-# bytes per second that one core gets through when it works alone and memory has more to give:
-# llama-bench on one thread, 33 runs of 13 files on two hosts (Zen 5), which lie up to 10 % to
-# either side. Two threads at 80 GB/s of memory got twice this and no more
-ALONE_PER_SECOND: Mapping[str, float] = {
-    "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9,
-    "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
-    "IQ4_XS": 19e9, "MXFP4": 8.4e9,
-    # not measured: as the type that is stored most like it
-    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9,
-    "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
-    "IQ1_M": 19e9, "IQ1_S": 19e9,
-    # any other type: as F16, the fastest that was measured
-}  # fmt: skip
 # of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is
 # what it takes
 ATTENTION_FLOPS = 12e9
@@ -196,21 +174,57 @@ def predict(
     GPU which shares the
     RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
-    reason = _why_unpaced(machine, sum(read_bytes.values()))
+    if depth_tokens is None:
+        depth_tokens = depth_of_short_chat(context_tokens)
+    step = Step(
+        architecture=architecture,
+        read_bytes=read_bytes,
+        operations=operations,
+        depth_tokens=depth_tokens,
+        foreign=foreign_to_rules(runtime),
+    )
+    return predict_step(
+        machine,
+        step,
+        context_tokens=context_tokens,
+        runtime=runtime,
+        offloaded=offloaded,
+        at_once=at_once,
+        operations_share=operations_share,
+        experts_apart=experts_apart,
+        on_shared=on_shared,
+    )
+
+
+def depth_of_short_chat(context_tokens: int | None) -> float:
+    """Tokens in the context of what people compare with."""
+    return min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
+
+
+def foreign_to_rules(runtime: str | None) -> str | None:
+    """The runtime, where it is another program than those that were measured."""
+    return None if runtime in (None, *_SAME_RULES) else runtime
+
+
+def predict_step(
+    machine: Machine,
+    step: Step,
+    *,
+    context_tokens: int | None = None,
+    runtime: str | None = None,
+    offloaded: Mapping[int, float] | None = None,
+    at_once: bool = False,
+    operations_share: float = 1.0,
+    experts_apart: bool = False,
+    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> Speed:
+    """As `predict`, of that step."""
+    reason = _why_unpaced(machine, step.weights_bytes)
     if reason is not None:
         return Speed(how=reason)
-    if depth_tokens is None:
-        depth_tokens = min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
-    step = _step(
-        architecture,
-        FrozenDict(read_bytes),
-        operations,
-        depth_tokens,
-        None if runtime in (None, *_SAME_RULES) else runtime,
-    )
-    context = max(context_tokens or 0, depth_tokens)
+    context = max(context_tokens or 0, step.depth_tokens)
     if offloaded:
-        step = _launched(step, operations_share)
+        step = step.launched(operations_share)
         if at_once and len(offloaded) > 1:
             return _tensor_parallel(machine, step, context, offloaded)
         return _with_accelerators(machine, step, context, offloaded, experts_apart=experts_apart)
@@ -218,29 +232,6 @@ def predict(
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
     return _on_processor(machine, shared, step, context)
-
-
-# of one model on many machines the step is the same
-@lru_cache(maxsize=256)
-def _step(
-    architecture: Architecture | None,
-    read_bytes: FrozenDict,
-    operations: int | None,
-    depth_tokens: float,
-    foreign: str | None,
-) -> Step:
-    return Step(
-        architecture=architecture,
-        read_bytes=read_bytes,
-        operations=operations,
-        depth_tokens=depth_tokens,
-        foreign=foreign,
-    )
-
-
-@lru_cache(maxsize=256)
-def _launched(step: Step, share: float) -> Step:
-    return step.replace(launched_share=share)
 
 
 def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
@@ -740,26 +731,6 @@ def _times_as_long(
     return taken / least
 
 
-# of what is read for one token the bytes, those of them that a limit was seen for with what one
-# core unpacks of them a second, and all of them with what one core gets through alone
-_Read = tuple[int, Iterable[tuple[int, float]], Iterable[tuple[int, float]]]
-
-
-@lru_cache(maxsize=256)
-def _rated(step: Step) -> _Read:
-    read_bytes = step.read_bytes
-    unpacked = [
-        (size, UNPACKED_PER_SECOND[name])
-        for name, size in read_bytes.items()
-        if name in UNPACKED_PER_SECOND
-    ]
-    alone = [
-        (size, ALONE_PER_SECOND.get(name, ALONE_PER_SECOND["F16"]))
-        for name, size in read_bytes.items()
-    ]
-    return sum(read_bytes.values()), unpacked, alone
-
-
 def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, float] | None:
     """Of one token that the processor reads from RAM: slow end, likely, fast end; None where
     nothing tells its bandwidth.
@@ -774,9 +745,8 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     threads = threads_of(machine)
-    read, attention_flops = _rated(step), step.attention_flops
     return [
-        _seconds(step, read, operations, rate, threads * core, attention_flops, kept)
+        _seconds(step, operations, rate, threads * core, kept)
         for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             kind_of(machine).cores,
@@ -788,13 +758,7 @@ def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[
 
 
 def _seconds(
-    step: Step,
-    read: _Read,
-    operations: int,
-    rate: float,
-    threads: float,
-    attention_flops: float,
-    kept_bytes: float = 0.0,
+    step: Step, operations: int, rate: float, threads: float, kept_bytes: float = 0.0
 ) -> float:
     """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
     `kept_bytes` lie in the caches.
@@ -802,14 +766,12 @@ def _seconds(
     Where memory is faster than the cores are, what they get through alone is what it takes.
     `threads` are in cores of the processor measured on.
     """
-    size, unpacked, alone = read
-    taken = max(0.0, size - kept_bytes) / (BANDWIDTH_SHARE * rate)
-    taken += sum([part / (each * threads) for part, each in unpacked])
-    taken = max(taken, sum([part / (each * threads) for part, each in alone]))
-    if step.architecture is not None:
-        taken += step.architecture.layers * LAYER_CORE_SECONDS / threads
-        taken += operations * MEETING_SECONDS
-        taken += attention_flops / (ATTENTION_FLOPS * threads)
+    taken = max(0.0, step.weights_bytes - kept_bytes) / (BANDWIDTH_SHARE * rate)
+    taken += step.unpacking_core_seconds / threads
+    taken = max(taken, step.alone_core_seconds / threads)
+    taken += step.layers * LAYER_CORE_SECONDS / threads
+    taken += operations * MEETING_SECONDS
+    taken += step.attention_flops / (ATTENTION_FLOPS * threads)
     return taken
 
 

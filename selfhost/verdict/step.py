@@ -20,6 +20,29 @@ _PLAIN = frozenset((
 ))  # fmt: skip
 
 
+# bytes per second that one core unpacks, by type; for the others no limit was seen
+UNPACKED_PER_SECOND: Mapping[str, float] = {
+    "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
+    "Q5_1": 41e9, "MXFP4": 11.6e9,
+    # not measured: they look their values up in tables as IQ4_XS does
+    "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9,
+    "IQ1_S": 41e9,
+}  # fmt: skip
+# bytes per second that one core gets through when it works alone and memory has more to give:
+# llama-bench on one thread, 33 runs of 13 files on two hosts (Zen 5), which lie up to 10 % to
+# either side. Two threads at 80 GB/s of memory got twice this and no more
+ALONE_PER_SECOND: Mapping[str, float] = {
+    "F16": 34.5e9, "Q8_0": 29.7e9, "Q6_K": 31.5e9, "Q5_K": 23.5e9, "Q5_0": 24e9, "Q4_K": 25e9,
+    "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
+    "IQ4_XS": 19e9, "MXFP4": 8.4e9,
+    # not measured: as the type that is stored most like it
+    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9,
+    "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
+    "IQ1_M": 19e9, "IQ1_S": 19e9,
+    # any other type: as F16, the fastest that was measured
+}  # fmt: skip
+
+
 class Step(Record):
     """One step: what it reads and how much it launches.
 
@@ -42,11 +65,33 @@ class Step(Record):
         return sum(self.read_bytes.values())
 
     @cached_property
+    def layers(self) -> int:
+        """0 where they are not known."""
+        return 0 if self.architecture is None else self.architecture.layers
+
+    @cached_property
+    def unpacking_core_seconds(self) -> float:
+        """What one core takes to unpack what is read, of the types that a limit was seen for."""
+        return sum(
+            size / UNPACKED_PER_SECOND[name]
+            for name, size in self.read_bytes.items()
+            if name in UNPACKED_PER_SECOND
+        )
+
+    @cached_property
+    def alone_core_seconds(self) -> float:
+        """What one core takes to get through what is read where memory has more to give."""
+        usual = ALONE_PER_SECOND["F16"]
+        return sum(
+            size / ALONE_PER_SECOND.get(name, usual) for name, size in self.read_bytes.items()
+        )
+
+    @cached_property
     def packed_bytes(self) -> int:
         """Those of weights in few bits, which are unpacked before they are computed with."""
         return sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
 
-    @property
+    @cached_property
     def is_vague(self) -> bool:
         """Its pace is known less well than that of the programs measured."""
         return self.architecture is None or self.foreign is not None
@@ -67,7 +112,7 @@ class Step(Record):
             return self.operations, self.operations, self.operations
         if self.architecture is None:
             return 0, 0, 0
-        layers = self.architecture.layers
+        layers = self.layers
         likely = _WITH_EXPERTS if self.has_experts else _FEW
         return _MOST * layers, likely * layers, _FEWEST * layers
 
@@ -98,6 +143,15 @@ class Step(Record):
                 width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
             flops += 2 * seen * group.heads * width * len(group.layers)
         return flops
+
+    @cached_property
+    def _by_launched_share(self) -> dict[float, Step]:
+        return {self.launched_share: self}
+
+    def launched(self, share: float) -> Step:
+        """The same step with that share of its operations launched."""
+        steps = self._by_launched_share
+        return steps.get(share) or steps.setdefault(share, self.replace(launched_share=share))
 
     def at(self, depth_tokens: float) -> Step:
         """The same step with another number of tokens in the context."""
