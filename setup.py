@@ -7,6 +7,7 @@ import sys
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
+COMPILED_FILES = ("index.jsonl", "questions.bin", "common/cpus.json", "common/gpus.json")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -30,7 +31,7 @@ class BuildWithIndex(build_py):
             if self.editable_mode
             else [
                 *outputs,
-                *(os.path.join(folder, name) for name in ("index.jsonl", "questions.bin")),
+                *(os.path.join(folder, name) for name in COMPILED_FILES),
             ]
         )
 
@@ -40,6 +41,7 @@ def _write_compiled(folder: str) -> None:
     try:
         from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
         from selfhost.catalogue.index import INDEX_FILE, compile_index
+        from selfhost.core.tables import COMPILED, compile_table, compiled_path
     finally:
         sys.path.remove(HERE)
     for name, content in (
@@ -48,6 +50,10 @@ def _write_compiled(folder: str) -> None:
     ):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(content)
+    for name in COMPILED:
+        table = os.path.join(folder, "common", f"{name}.toml")
+        with open(compiled_path(table), "w", encoding="utf-8", newline="\n") as file:
+            file.write(compile_table(table))
 
 
 setup(cmdclass={"build_py": BuildWithIndex})

@@ -18,6 +18,7 @@ import pytest
 from helpers.paths import ROOT, SPECS
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
+from selfhost.core.tables import COMPILED, compile_table, compiled_path
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -126,7 +127,7 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path]) -> None:
-    """Every file below specs/ is in the wheel unchanged; none is added but the two compiled ones, which are those of these files."""
+    """Every file below specs/ is in the wheel unchanged; none is added but the compiled ones, which are those of these files."""
     with zipfile.ZipFile(built[0]) as wheel:
         packed = {
             name.removeprefix("selfhost/specs/"): wheel.read(name)
@@ -136,6 +137,10 @@ def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path]) -> 
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
     assert packed.pop(INDEX_FILE).decode() == compile_index(str(SPECS))
     assert packed.pop(QUESTIONS_FILE) == compile_questions(str(SPECS))
+    for name in COMPILED:
+        table = f"common/{name}.toml"
+        copy = packed.pop(compiled_path(table))
+        assert copy.decode() == compile_table(str(SPECS / table))
     assert packed == source_tree(SPECS)
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
@@ -158,7 +163,8 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path]) -> None:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"specs/{name}" for name in source_tree(SPECS)} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
-    assert not [name for name in names if name.endswith((INDEX_FILE, QUESTIONS_FILE))]
+    compiled = (INDEX_FILE, QUESTIONS_FILE, *(f"{name}.json" for name in COMPILED))
+    assert not [name for name in names if name.endswith(compiled)]
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:

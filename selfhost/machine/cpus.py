@@ -5,15 +5,12 @@ The file is read when a processor is looked up, once.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 
 from ..core import units
-from ..core.errors import SpecError
 from ..core.records import Record
-from ..core.shipped import shipped_folder
-from ..core.tomlfile import Document
+from ..core.tables import shipped_table
 from .gpus import words_of
 
 TYPE_CHECKING = False
@@ -135,7 +132,4 @@ def _processor(row: Mapping[str, Any]) -> Processor:
 @lru_cache(1)
 def _table() -> Mapping[str, Any]:
     """The whole file. Raises `SpecError` where the installation lacks it."""
-    document = Document.read(os.path.join(shipped_folder(), "common", "cpus.toml"))
-    if document.problems:
-        raise SpecError(document.problems)
-    return document.values
+    return shipped_table("cpus")

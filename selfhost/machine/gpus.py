@@ -5,16 +5,13 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 
 from ..core import units
-from ..core.errors import SpecError
 from ..core.records import Record
-from ..core.shipped import shipped_folder
-from ..core.tomlfile import Document
+from ..core.tables import shipped_table
 
 TYPE_CHECKING = False
 
@@ -399,7 +396,4 @@ def _driver_memory() -> Mapping[tuple[str, float], int]:
 @lru_cache(1)
 def _table() -> Mapping[str, Any]:
     """The whole file. Raises `SpecError` where the installation lacks it."""
-    document = Document.read(os.path.join(shipped_folder(), "common", "gpus.toml"))
-    if document.problems:
-        raise SpecError(document.problems)
-    return document.values
+    return shipped_table("gpus")

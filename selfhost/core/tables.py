@@ -1,0 +1,73 @@
+"""Tables of hardware that come with the program: `specs/common/<name>.toml`.
+
+Parsing one takes 10 to 40 ms, so a built package has a compiled copy beside it. A file that was
+edited since is parsed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import SpecError
+from .shipped import shipped_folder
+from .tomlfile import Document
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# the tables that are compiled when the package is built
+COMPILED = ("cpus", "gpus")
+
+
+def shipped_table(name: str) -> Mapping[str, Any]:
+    """The whole of `common/<name>.toml`. Raises `SpecError` where the installation lacks it."""
+    path = os.path.join(shipped_folder(), "common", f"{name}.toml")
+    values = _compiled(path)
+    if values is not None:
+        return values
+    document = Document.read(path)
+    if document.problems:
+        raise SpecError(document.problems)
+    return document.values
+
+
+def compiled_path(path: str) -> str:
+    """Where the compiled copy of a table lies."""
+    return f"{path.removesuffix('.toml')}.json"
+
+
+def compile_table(path: str) -> str:
+    """The text of the compiled copy; the same file always gives the same text. Raises `OSError`,
+    and `ValueError` for a file that is no TOML.
+    """
+    import json
+    import tomllib
+
+    with open(path, "rb") as file:
+        content = file.read()
+    values = tomllib.loads(content.decode())
+    return json.dumps([*_mark(content), values], separators=(",", ":")) + "\n"
+
+
+def _mark(content: bytes) -> list[int]:
+    """What tells one content of the file from another."""
+    from binascii import crc32
+
+    return [len(content), crc32(content)]
+
+
+def _compiled(path: str) -> Mapping[str, Any] | None:
+    """The compiled values; None without a copy, or where it is of another content."""
+    import json
+
+    try:
+        with open(compiled_path(path), "rb") as file:
+            size, checksum, values = json.loads(file.read())
+        with open(path, "rb") as file:
+            content = file.read()
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return values if [size, checksum] == _mark(content) and isinstance(values, dict) else None
