@@ -565,7 +565,11 @@ class _Understood(Record):
 
     @property
     def is_one_file(self) -> bool:
-        """What was typed is a tag of Ollama, which loads one file whatever the machine."""
+        """What was typed is a tag of Ollama, which loads one file whatever the machine; what is
+        trained is no such file.
+        """
+        if self.workload.task != "generate":
+            return False
         return ":" in self.asked and not any(sign in self.asked for sign in "/\\")
 
 
@@ -790,7 +794,8 @@ def _answer(
         # other models are asked about
         asker = ReadyAsker(catalogue, machine)
     if question.chosen is not None:
-        fine_print.append(question.chosen)
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        (notes if workload.task == "finetune" else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
     others = alternatives(question, understood.workload, judged, asker) if instead else ()

@@ -227,7 +227,8 @@ class RuntimeSpec(Record):
     best first, the quantizations that are tried where accelerators hold all of a model, each with
     the share of their memory that it takes at most; `preferred_from_accelerators`, from how many
     accelerators on the program is taken before the usual one of the modality, 0 for never;
-    `finetune_methods`, the methods that are tried in turn where none is asked for.
+    `finetune_methods`, the methods that are tried in turn where none is asked for;
+    `finetune_contexts`, the lengths in tokens that are tried with the last of them, longest first.
 
     `finetune_commands` by method: the line that trains, with `{repository}`, `{lora_rank}`,
     `{context_tokens}` and `{parallel}` to fill in; DATASET is for the reader to fill in.
@@ -303,6 +304,7 @@ class RuntimeSpec(Record):
     on_accelerators: Mapping[str, float] = read_by(_shares, default={})
     preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
     finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
+    finetune_contexts: tuple[int, ...] = read_by(Table.integers, default=())
     finetune_commands: Mapping[str, str] = read_by(texts, default={})
     finetune_options: Mapping[str, str] = read_by(texts, default={})
     finetune_packages: Mapping[str, str] = read_by(texts, default={})

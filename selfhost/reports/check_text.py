@@ -21,6 +21,7 @@ from .words import (
     failed_words,
     is_closed,
     is_here,
+    is_tight,
     likely_speed,
     line,
     on_machine,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or a step of "To run it" says already
 _SAID_BY_ROW = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
-                "speed-slow", "speed-too-slow")  # fmt: skip
+                "accelerator-tight", "speed-slow", "speed-too-slow")  # fmt: skip
 _STEPS = ("runtime-not-installed", "weights-gated")
 _COMMERCIAL = {
     "yes": "allows commercial use",
@@ -242,15 +243,30 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
             return units.work_cell(work.low, work.likely, work.high, verdict.speed.unit)
         is_pace = finding.unit == "tokens_per_second" and pace is not None
         return likely_speed(pace) if is_pace and pace is not None else ""
+    if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
+        return _of(units.binary(memory[1]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
     if needs == has and finding.short:
         # what is short of another does not print like it
         needs = _quantity(finding.needs, finding, more=1)
         has = _quantity(finding.has, finding, more=1)
-    if not needs or not has:
-        return needs
+    return _of(needs, has) if needs and has else needs
+
+
+def _of(needs: str, has: str) -> str:
+    """`4.74 of 23.0 GiB`: a unit of both is told once."""
     number, _, unit = needs.rpartition(" ")
     return f"{number} of {has}" if number and has.endswith(f" {unit}") else f"{needs} of {has}"
+
+
+def _on_accelerators(verdict: Verdict) -> tuple[int, int, int] | None:
+    """Least, likely and most of what accelerators hold; None where the memory is not known."""
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    if memory is None:
+        return None
+    there = [term for term in memory.terms if term.where != "host"]
+    low, likely = sum(term.low_bytes for term in there), sum(term.bytes for term in there)
+    return low, likely, sum(term.high_bytes for term in there)
 
 
 def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> str:
@@ -280,6 +296,8 @@ def _note(finding: Finding, verdict: Verdict, *, measured: bool) -> Span | Bar:
 
 def _bar_words(finding: Finding, verdict: Verdict) -> str:
     """What is short; of a need that is too close to call its range."""
+    if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
+        return f"{units.binary_range(memory[0], memory[2])}: tight"
     if finding.code == "memory-close" and verdict.needs is not None:
         low = host_low(verdict.needs)
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:
@@ -340,6 +358,9 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # the first lines have it
         and finding.code != "weights-closed"
     ]
+    tight = verdict.finding("accelerator")
+    if is_tight(verdict) and tight is not None and tight.remedy:
+        blocks += [BLANK, say(f"If the GPU runs out of memory: {tight.remedy}.", indent=2, hang=2)]
     for finding in remarks:
         if finding.code == "accelerator-partly" and finding.needs and finding.remedy:
             # how much of it the row says
@@ -385,7 +406,7 @@ def _more(blocks: list[Block], verdict: Verdict) -> None:
     """How far one could go, and where the rest is."""
     if verdict.monthly_cost is not None or verdict.notes:
         blocks.append(BLANK)
-    if verdict.can_run and (spare := _spare(verdict)):
+    if verdict.can_run and not is_tight(verdict) and (spare := _spare(verdict)):
         blocks.append(say(spare, hang=2))
     hidden = len(verdict.api_offers) - 1
     shows_one = verdict.route in (Route.API, Route.LOCAL)

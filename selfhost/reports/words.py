@@ -104,7 +104,15 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words = "USE ANOTHER MODEL"
     elif answer.can_run and _is_slow(answer):
         words, style = "RUNS SLOWLY", Outcome.WARN
+    elif answer.can_run and is_tight(answer):
+        words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def is_tight(answer: Answer) -> bool:
+    """An accelerator holds what is likely needed, and not the most."""
+    finding = answer.finding("accelerator")
+    return finding is not None and finding.code == "accelerator-tight"
 
 
 def _is_slow(answer: Answer) -> bool:

@@ -3,7 +3,8 @@ room, the first of a list that fits for pictures and for training.
 
 What is asked for, what lies in files here, and what is already downloaded is never changed. Of text
 the route stays that of the model's own default. Which quantizations, programs and methods are tried
-is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `finetune_methods`).
+is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `finetune_methods`,
+`finetune_contexts`).
 """
 
 from __future__ import annotations
@@ -79,8 +80,7 @@ def _suited(
     own = _Way(question=question, judged=judged or judge(question, machine))
     search = _Search(own, workload, catalogue, machine, files)
     if workload.task == "finetune":
-        methods = question.runtime.finetune_methods
-        return question if workload.finetune_method else search.first_method(methods)
+        return search.first_method(question.runtime)
     has_files = any(files.get(key) for key in ("local_files", "formats", "part"))
     if has_files or question.here is not None:
         return question
@@ -182,22 +182,41 @@ class _Search:
 
     # -------------------------------------------------------------- the first of a list
 
-    def first_method(self, methods: tuple[str, ...]) -> Question:
-        """The first method of training that accelerators hold, else the first that the RAM holds,
-        else the default.
+    def first_method(self, runtime: RuntimeSpec) -> Question:
+        """The first method of training that accelerators hold, the last of them with shorter
+        examples where no length was asked for; else the first that the RAM holds, else the default.
         """
-        own = self._question.workload.finetune_method or ""
-        ways = self._ways({"finetune_method": name} for name in methods if name != own)
-        way = self._first_that_fits(ways)
-        if way is None:
-            return self._question
-        method = _METHODS[way.question.workload.finetune_method or ""]
-        where = self._where(way)
+        own = self._question.workload
+        methods = runtime.finetune_methods
+        if self._workload.finetune_method is not None:
+            methods = (self._workload.finetune_method,)
+        changes: list[dict[str, Any]] = [
+            {"finetune_method": name} for name in methods if name != own.finetune_method
+        ]
+        if self._workload.context_tokens is None and methods:
+            changes += [
+                {"finetune_method": methods[-1], "context_tokens": length}
+                for length in runtime.finetune_contexts
+                if length < (own.context_tokens or 0)
+            ]
+        way = self._first_that_fits(self._ways(iter(changes)))
+        return self._question if way is None else self._as_trained(way)
+
+    def _as_trained(self, way: _Way) -> Question:
+        """The question of that way, which no one asked for, and why it is taken."""
+        own, taken = self._question.workload, way.question.workload
+        before, options = _METHODS[own.finetune_method or ""], f"--method {own.finetune_method}"
+        after = _METHODS[taken.finetune_method or ""]
+        if taken.context_tokens != own.context_tokens:
+            before += f" with {own.context_tokens:,} tokens"
+            after += f" with {taken.context_tokens:,} tokens"
+            options += f" --context {own.context_tokens}"
         return way.question.replace(
+            context_asked=False,
             chosen=(
-                f"{method}: {_METHODS[own]}, which is tried first, does not fit"
-                f" {where}. `--method {own}` judges that."
-            )
+                f"{after}: {before}, which is tried first, does not fit {self._where(way)}."
+                f" `{options}` judges that."
+            ),
         )
 
     def first_picture_type(self) -> Question:
@@ -232,7 +251,14 @@ class _Search:
 
         `own_first`: the default is tried before the others. In RAM it always is.
         """
-        own = self._own
+        ways = list(ways)
+        if not self._own.judged.fits and not any(way.judged.fits for way in ways):
+            # where it would lie is chosen alike, so that what is short is the disk alone
+            ways = [_with_disk(way) for way in ways]
+            return self._best_place(ways, _with_disk(self._own), own_first=own_first)
+        return self._best_place(ways, self._own, own_first=own_first)
+
+    def _best_place(self, ways: list[_Way], own: _Way, *, own_first: bool) -> _Way | None:
         own_place = _place(own.judged)
         best, best_place = None, _NOWHERE
         if own.judged.fits and (own_first or own_place == _IN_RAM):
@@ -471,7 +497,7 @@ def tagged_runtime(
 
 
 # the places of a way, the best one first
-_ON_ACCELERATORS, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(5)
+_ON_ACCELERATORS, _TIGHT, _BY_PARTS, _BY_LAYERS, _IN_RAM, _NOWHERE = range(6)
 _PLACES = {None: _IN_RAM, "model": _BY_PARTS, "sequential": _BY_LAYERS}
 
 
@@ -479,7 +505,15 @@ def _place(judged: Judged) -> int:
     """Where that way runs."""
     if not judged.fits:
         return _NOWHERE
+    if any(finding.code == "accelerator-tight" for finding in judged.findings):
+        return _TIGHT
     return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
+
+
+def _with_disk(way: _Way) -> _Way:
+    """The way as it is judged where the disk has room."""
+    findings = tuple(finding for finding in way.judged.findings if finding.check != "disk")
+    return way.replace(judged=way.judged.replace(findings=findings))
 
 
 def _offload(judged: Judged) -> str | None:

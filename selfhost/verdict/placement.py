@@ -30,6 +30,9 @@ GPU_ONLY_SHARE = 0.92
 # from here on, but for an A100 and a GB10, it works on four times as much at once
 # (vllm/engine/arg_utils.py, get_batch_defaults)
 LARGE_DEVICE_BYTES = 70 * GIB
+# how far beyond an accelerator's room the most of training may lie where the likely need fits; of a
+# wider range the likely figure says too little (assumed)
+TIGHT = 1.25
 # of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128
 # GB (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
 METAL_SHARE = (0.66, 0.85)
@@ -95,6 +98,7 @@ def placements(
     splits: bool,
     gpu_only: bool = False,
     gathered: Term | None = None,
+    may_be_tight: bool = False,
 ) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
     split, host, unread accelerator.
@@ -102,7 +106,8 @@ def placements(
     Before the last come the accelerators once others have left them. `splits`: the runtime shares
     layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
     alone, one or several alike. `gathered`: what each of several accelerators holds whole where
-    training shares the rest out.
+    training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
+    whatever the most is.
     """
     if needs.memory is None:
         yield needs
@@ -118,8 +123,8 @@ def placements(
     )
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
-    if not at_once and gathered is not None:
-        at_once = list(_sharded(needs, needs.memory, machine, gathered))
+    if not at_once:
+        at_once = list(_trained(needs, needs.memory, machine, now, gathered, may_be_tight))
     yield from at_once
     if not at_once:
         yield from _offloaded(needs, now)
@@ -170,6 +175,34 @@ def _on_accelerators(
             [largest] if largest in parts else [place for place in sized if place not in parts],
             layers,
         )
+
+
+def _trained(
+    needs: Needs,
+    memory: MemoryNeed,
+    machine: Machine,
+    candidates: Sequence[Place],
+    gathered: Term | None,
+    may_be_tight: bool,
+) -> Iterator[Needs]:
+    """What no accelerator surely holds alone: shared out over several, else on one where the likely
+    need fits.
+    """
+    parts = [] if gathered is None else list(_sharded(needs, memory, machine, gathered))
+    if parts or not may_be_tight:
+        yield from parts
+    else:
+        yield from _tight(needs, memory, candidates)
+
+
+def _tight(needs: Needs, memory: MemoryNeed, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, where that holds the likely need."""
+    there = [term.on_device or term for term in memory.terms if not term.is_program]
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    room_bytes = 0 if largest is None else largest.room_bytes or 0
+    is_near = sum(term.high_bytes for term in there) <= TIGHT * room_bytes
+    if largest is not None and is_near and sum(term.bytes for term in there) <= room_bytes:
+        yield on_one(needs, largest.where)
 
 
 def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:

@@ -702,15 +702,23 @@ def _held(
     stored, kept, surely = files_in_memory(question, needs, machine)
     whole: Term | None = None
     alone: tuple[str, str] | None = None
+    when_tight: str | None = None
     if question.workload.task == "finetune":
-        from ..needs.torch.finetune import gathered, why_not_shared_out
+        from ..needs.torch.finetune import gathered, what_to_lower, why_not_shared_out
 
-        whole, alone = (
+        whole, alone, when_tight = (
             gathered(question.spec, question.workload),
             why_not_shared_out(question.workload),
+            what_to_lower(question.workload),
         )
     for candidate in placements(
-        needs, machine, layers, splits=splits, gpu_only=_gpu_only(question), gathered=whole
+        needs,
+        machine,
+        layers,
+        splits=splits,
+        gpu_only=_gpu_only(question),
+        gathered=whole,
+        may_be_tight=when_tight is not None,
     ):
         accelerator = check.accelerator_check(
             candidate,
@@ -719,6 +727,7 @@ def _held(
             _rule(question),
             now_only=basis == "available",
             alone=alone,
+            when_tight=when_tight,
         )
         yield (
             candidate,

@@ -183,6 +183,23 @@ def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
     )
 
 
+def what_to_lower(workload: Workload) -> str | None:
+    """What makes training take less of an accelerator; None where nothing is trained."""
+    if workload.task != "finetune":
+        return None
+    ways = []
+    if workload.checkpointing is False:
+        ways.append("leave out --no-checkpointing")
+    if workload.finetune_method != "qlora":
+        ways.append("use --method qlora")
+    if workload.parallel > 1:
+        ways.append("use --parallel 1")
+    ways.append("use a shorter --context")
+    # the pages of bitsandbytes' optimizer move to the RAM (transformers documentation, optimizers)
+    ways.append("train with `--optim paged_adamw_8bit`")
+    return ", or ".join(ways)
+
+
 def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     """What each of several devices holds beside its share of SHARED_OUT: with FSDP or ZeRO-3,
     whole layers that it gathers for their turn.

@@ -10,7 +10,7 @@ from ...core.units import MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
-from ..placement import emptied, free_bytes, metal_limits, room_of
+from ..placement import TIGHT, emptied, free_bytes, metal_limits, room_of
 from .memory import host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -38,12 +38,14 @@ def accelerator_check(
     *,
     now_only: bool = False,
     alone: tuple[str, str] | None = None,
+    when_tight: str | None = None,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
     `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
     alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
-    `alone`: why it is not shared out over several, and what would be.
+    `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
+    where it takes the most, if one that holds the likely need alone counts.
     """
     if runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only)):
         if needs.placement == "host":
@@ -53,11 +55,12 @@ def accelerator_check(
         held = _Held(needs, machine, runtime, gpu_only=True)
     else:
         if needs.placement == "host":
-            return _in_ram(needs, machine, alone)
+            return _in_ram(needs, machine, alone, when_tight)
         held = _Held(needs, machine, runtime, gpu_only=False)
     return (
         _unread_held(held, machine)
         or _without_kernels(runtime, rule, held.devices)
+        or _tight(held, when_tight)
         or _too_small(held, now_only=now_only)
         or _fits(held, needs, machine)
     )
@@ -66,7 +69,9 @@ def accelerator_check(
 # ------------------------------------------------------------------ judged in RAM
 
 
-def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Finding:
+def _in_ram(
+    needs: Needs, machine: Machine, alone: tuple[str, str] | None, when_tight: str | None
+) -> Finding:
     """Of a runtime that works without one: what the accelerators there are would change."""
     devices = machine.accelerators or ()
     if not devices:
@@ -84,6 +89,18 @@ def _in_ram(needs: Needs, machine: Machine, alone: tuple[str, str] | None) -> Fi
             "accelerator-not-needed",
             lambda: f"It is judged in RAM: {unused.name} is too small for it, and {why}.",
             remedy,
+        )
+    memory, room_bytes = needs.memory, free_bytes(unused)
+    if when_tight is not None and memory is not None and room_bytes:
+        likely_bytes = sum(term.bytes for term in memory.terms if not term.is_program)
+        return _worded_when_read(
+            Outcome.WARN,
+            "accelerator-not-needed",
+            lambda: (
+                f"It is judged in RAM: on {unused.name} it likely needs {binary(likely_bytes)},"
+                f" and {binary(room_bytes)} are there."
+            ),
+            when_tight,
         )
     return _worded_when_read(
         Outcome.PASS,
@@ -213,6 +230,8 @@ class _Held:
         sizes: dict[str, int] = {}
         for term in self.terms:
             sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
+        self.low = sum(term.low_bytes for term in self.terms)
+        self.likely = sum(term.bytes for term in self.terms)
         self.sizes = list(sizes.values())
         self.share = sum(self.sizes)
         by_place = {
@@ -265,6 +284,25 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
         f" read: {why.reason}."
     )
     return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, lambda: why.remedy)
+
+
+def _tight(held: _Held, when_tight: str | None) -> Finding | None:
+    """The one accelerator holds the likely need and not the most."""
+    has = held.has
+    if when_tight is None or has is None or len(held.sizes) != 1:
+        return None
+    if not held.likely <= has < held.share <= TIGHT * has:
+        return None
+    return held.finding(
+        Outcome.WARN,
+        "accelerator-tight",
+        lambda: (
+            f"It likely fits on {held.name}, but it is tight: it takes"
+            f" {binary_range(held.low, held.share)}, likely {binary(held.likely)}, of the"
+            f" {binary(has)} there."
+        ),
+        lambda: when_tight,
+    )
 
 
 def _too_small(held: _Held, *, now_only: bool) -> Finding | None:

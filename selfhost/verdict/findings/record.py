@@ -91,6 +91,7 @@ CODES: Mapping[str, str] = {
     "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
     "accelerator-not-needed": "the model runs without an accelerator",
     "accelerator-partly": "some layers fit, or one part at a time; the rest stays in RAM",
+    "accelerator-tight": "training likely fits on the accelerator, but its most does not",
     "accelerator-shared-out": (
         "it fits only split across several accelerators, as FSDP or ZeRO-3 train"
     ),
