@@ -12,7 +12,6 @@ from ..machine.record import Machine
 from ..verdict.findings import Finding
 from ..verdict.record import Judged, Part, Question, Route, parts_of
 from .asked import Asked
-from .fleet import Machines
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest
