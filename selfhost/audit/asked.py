@@ -8,7 +8,8 @@ asked once for each kind and each end of its bandwidths, however many machines t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from operator import ge, le
 
 from ..machine.record import Machine
 from .population import BANDWIDTH, DiffersError, Kind, Population, lowest, members
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     # of a kind the bandwidths from which on an answer holds, ascending, each with that answer and
     # what of it counts
     Steps = tuple[list[int], list[tuple[Any, Any]]]
+    # see `Machine.answer`
+    Strength = tuple[Any, tuple[float, ...]]
 
 # answers of kinds, and questions, that are kept: beyond, all are forgotten together. A question
 # holds sets of machines
@@ -28,10 +31,43 @@ _MOST_STEPS = 30_000
 _MOST_QUESTIONS = 2_000
 
 
+class _Bounds:
+    """The strengths at which an answer was given."""
+
+    def __init__(self) -> None:
+        self._by_word: dict[Any, list[tuple[tuple[float, ...], Steps]]] = {}
+
+    def add(self, strength: Strength | None, steps: Steps) -> None:
+        """The kind of that strength has that answer."""
+        if strength is not None:
+            word, numbers = strength
+            # the first bandwidth of one kind is none of another
+            self._by_word.setdefault(word, []).append((numbers, ([0], steps[1])))
+
+    def below(self, strength: Strength | None) -> Steps | None:
+        """The answer of one that is nowhere stronger; None where there is none."""
+        return self._first(strength, le)
+
+    def above(self, strength: Strength | None) -> Steps | None:
+        """The answer of one that is nowhere weaker; None where there is none."""
+        return self._first(strength, ge)
+
+    def _first(
+        self, strength: Strength | None, compare: Callable[[float, float], bool]
+    ) -> Steps | None:
+        if strength is None:
+            return None
+        word, own = strength
+        for numbers, steps in self._by_word.get(word, ()):
+            if all(map(compare, numbers, own)):
+                return steps
+        return None
+
+
 class Question:
     """What is asked of machines: see `Machine.answer`."""
 
-    __slots__ = ("alike", "ask", "best", "key")
+    __slots__ = ("alike", "ask", "best", "key", "strength", "worst")
 
     def __init__(
         self,
@@ -39,8 +75,11 @@ class Question:
         key: Callable[[Machine], tuple[bool, Any]],
         alike: Callable[[Any], Any],
         best: Callable[[Any], bool],
+        strength: Callable[[Machine], Any] | None,
+        worst: Callable[[Any], bool] | None,
     ) -> None:
         self.ask, self.key, self.alike, self.best = ask, key, alike, best
+        self.strength, self.worst = strength, worst
 
 
 class Answers:
@@ -75,6 +114,9 @@ class Asked:
         self._known = 0
         self._kinds: dict[Any, int] = {}
         self._others: dict[Any, int] = {}
+        # kinds that have the best answer throughout, and the worst, by how strong they are
+        self._best = _Bounds()
+        self._worst = _Bounds()
 
     def answer_of(
         self, number: int, bandwidth: int | None, total: int | None = None
@@ -97,7 +139,7 @@ class Asked:
 
     def alike(self, said: Any, kinds: int) -> tuple[int, int]:
         """Of those kinds, the ones that say so, and among their machines those that do not."""
-        for number in members(kinds & ~self._known):
+        for number in self._from_the_middle(members(kinds & ~self._known)):
             self._learn(number)
         self._known |= kinds
         return self._kinds.get(said, 0), self._others.get(said, 0)
@@ -159,13 +201,62 @@ class Asked:
         key = own if is_whole else (number, total, own)
         steps = self._answers.steps.get(key)
         if steps is None:
-            if is_whole:
-                answer = self._question.ask(at_any)
-                steps = [0], [(answer, self._question.alike(answer))]
-            else:
-                steps = self._ask_along(kind, total)
-            self._answers.steps[key] = steps
+            steps = self._answers.steps[key] = self._asked(kind, at_any, is_whole, total)
         return steps
+
+    def _asked(self, kind: Kind, at_any: Machine, is_whole: bool, total: int | None) -> Steps:
+        question, weakest = self._question, self._strength_of(at_any)
+        steps = self._best.below(weakest)
+        if steps is not None:
+            return steps
+        strongest = weakest
+        if not is_whole and kind.bandwidths is not None:
+            strongest = self._strength_of(kind.asked(kind.bandwidths[-1], total))
+        steps = self._worst.above(strongest)
+        if steps is not None:
+            return steps
+        if is_whole:
+            answer = question.ask(at_any)
+            steps = [0], [(answer, question.alike(answer))]
+        else:
+            steps = self._ask_along(kind, total)
+        if len(steps[1]) == 1:
+            answer = steps[1][0][0]
+            if question.best(answer):
+                self._best.add(weakest, steps)
+            elif question.worst is not None and question.worst(answer):
+                self._worst.add(strongest, steps)
+        return steps
+
+    def _strength_of(self, machine: Machine) -> Strength | None:
+        return None if self._question.strength is None else self._question.strength(machine)
+
+    def _from_the_middle(self, numbers: Iterable[int]) -> Sequence[int]:
+        """Kinds in an order in which few of them have to be asked: the one of middle strength,
+        those of the halves, and so on; those of which no strength is known first.
+        """
+        kinds = self._answers.population.kinds
+        if self._question.strength is None:
+            return list(numbers)
+        unknown: list[int] = []
+        known: list[tuple[Strength, int]] = []
+        for number in numbers:
+            try:
+                strength = self._strength_of(kinds[number].asked(kinds[number].slowest))
+            except DiffersError:
+                strength = None
+            if strength is None:
+                unknown.append(number)
+            else:
+                known.append((strength, number))
+        known.sort()
+        order, parts = unknown, [(0, len(known))]
+        for start, stop in parts:
+            if start < stop:
+                middle = (start + stop) // 2
+                order.append(known[middle][1])
+                parts += [(start, middle), (middle + 1, stop)]
+        return order
 
     def _ask_along(self, kind: Kind, total: int | None) -> Steps:
         """Where the answer changes along the bandwidth: more of it makes no pace slower, so that

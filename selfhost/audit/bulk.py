@@ -15,7 +15,7 @@ from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest
-from .regions import SameFindings, Short, Signature, found_by, place_of
+from .regions import Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -281,8 +281,12 @@ class Bulk:
     def _found(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
         population, deciding = self.population, self._deciding
         if part.key is None:
+            layers = None
+            if part.layered is not None:
+                limits = None if part.free_limits is None else part.free_limits()
+                layers = Layers(part.layered, limits)
             meant = self._meant(part, bits)
-            return found_by(population, part.find, meant, deciding=deciding, layered=part.layered)
+            return found_by(population, part.find, meant, deciding=deciding, layers=layers)
         if part.key not in self._by_key:
             if len(self._by_key) >= _MOST_KEPT:
                 del self._by_key[next(iter(self._by_key))]

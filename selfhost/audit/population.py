@@ -143,11 +143,14 @@ class Kind:
     """
 
     __slots__ = (
-        "_asked", "bandwidths", "bare", "bits", "columns", "members", "template", "varies_in_total",
+        "_asked", "bandwidths", "bare", "bits", "columns", "members", "number", "template",
+        "varies_in_total",
     )  # fmt: skip
 
-    def __init__(self, template: Machine, slots: Sequence[Slot], columns: Sequence[Any]) -> None:
-        self.template = template
+    def __init__(
+        self, number: int, template: Machine, slots: Sequence[Slot], columns: Sequence[Any]
+    ) -> None:
+        self.number, self.template = number, template
         disks = template.disks or ()
         self.columns: dict[Slot, Any] = {}
         for slot, column in zip(slots, columns, strict=True):
@@ -262,8 +265,8 @@ class Population:
         self.size = len(machines)
         self.all = (1 << self.size) - 1
         self.kinds: list[Kind] = []
-        for shape in machines.shapes:
-            kind = Kind(shape.template, shape.slots, shape.columns)
+        for number, shape in enumerate(machines.shapes):
+            kind = Kind(number, shape.template, shape.slots, shape.columns)
             kind.members = shape.members
             kind.bits = bits_of(shape.members, self.size)
             self.kinds.append(kind)
@@ -275,6 +278,8 @@ class Population:
         self._by_slot: dict[tuple[int, Slot], list[int]] = {}
         # of questions about pace: `asked.Answers`
         self.answers: Any = None
+        # what was worked out of all machines, by its name
+        self.worked_out: dict[Any, Any] = {}
 
     def kind_of(self, number: int) -> tuple[int, int]:
         """The number of a machine's kind, and its place in the columns."""

@@ -4,7 +4,7 @@ otherwise, until none is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..verdict.findings import CHECKS, Finding, Outcome
 from .asked import Asked
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Find = Callable[[Any], Sequence[Finding]]
-    # the findings, and the layout where they change in one direction with the number of layers on
-    # the accelerator: see `verdict.record.Part`
+    # the findings and the layout: see `verdict.record.Part`
     Layered = Callable[[Any], tuple[Sequence[Finding], str | None]]
 
 # the findings that are no pass, or that decide, as (place of the check, check, code, outcome)
@@ -28,6 +27,15 @@ Signature = tuple[tuple[int, str, str, Outcome], ...]
 # much that is where the form is () or 0
 Short = tuple[str, Form | Asked, float]
 _PLACES = {check: place for place, check in enumerate(CHECKS)}
+
+
+class Layers:
+    """What tells how findings change with a machine's numbers: `find` gives them with the layout,
+    `limits` the free memory of one accelerator from which on it holds a layer, and all of them.
+    """
+
+    def __init__(self, find: Layered, limits: tuple[int, int] | None) -> None:
+        self.find, self.limits = find, limits
 
 
 class SameFindings:
@@ -53,7 +61,7 @@ def found_by(
     *,
     deciding: bool,
     each_bandwidth: bool = False,
-    layered: Layered | None = None,
+    layers: Layers | None = None,
 ) -> dict[Signature, SameFindings]:
     """The machines of a set by what `find` gives of them: by all that is no pass, or, `deciding`,
     by what the route rests on. `each_bandwidth`: what it gives may change to and fro with the
@@ -61,9 +69,8 @@ def found_by(
     """
     by_signature: dict[Signature, SameFindings] = {}
     counted = _Counted(deciding)
-    for findings, region, trace in _regions(
-        population, find, bits, counted, each_bandwidth, layered
-    ):
+    regions = _regions(population, find, bits, counted, each_bandwidth, layers)
+    for findings, region, trace in regions:
         signature = counted.signature_of(findings)
         same = by_signature.get(signature)
         if same is None:
@@ -117,16 +124,17 @@ def _regions(
     bits: int,
     counted: _Counted,
     each_bandwidth: bool,
-    layered: Layered | None,
+    layers: Layers | None,
 ) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
     """Parts of a set whose machines have the same findings."""
     among = population.kinds_of(bits)
     while bits:
         trace = Trace(population, lowest(bits), among=among)
-        findings, layout = (find(trace.view), None) if layered is None else layered(trace.view)
+        findings, layout = (find(trace.view), None) if layers is None else layers.find(trace.view)
         region = trace.region() & bits
-        if layered is not None and layout is not None and not trace.reads_bandwidth:
-            region |= _Layers(population, layered, trace, counted, findings, layout).region(bits)
+        if layers is not None and layout is not None and not trace.reads_bandwidth:
+            wider = _Wider(population, layers, trace, counted, findings, layout)
+            region |= wider.region(bits) & bits
         elif trace.reads_bandwidth and each_bandwidth:
             own = population.bandwidth_of(trace.number)
             cut = population.cut(((BANDWIDTH, 1),))
@@ -138,42 +146,38 @@ def _regions(
         yield findings, region, trace
 
 
-# hypothetical machines asked for one region
-_MOST_TRIED = 6
 # what is free of the RAM, of which more is never worse
 _AVAILABLE: Slot = ("memory_available_bytes",)
+_FREE: Slot = ("accelerators", "0", "memory_free_bytes")
+# hypothetical machines asked for one region
+_MOST_TRIED = 6
 
 
-class _Layers:
-    """Machines with one accelerator that holds some layers, or with several alike, from the least
-    that is free of each to the most, with the same findings.
+class _Wider:
+    """Machines with the findings of one, between two hypothetical ones that have the same.
 
-    More that is free of it moves layers there, one after the other; then less RAM is needed, and
-    the time of a token changes in one direction, for it is the sum of the layers' times. More RAM
-    that is free is never worse. So where machines with the least and with the most free have the
-    same findings, each in the same layout, those between have them too. Where no layout holds the
-    model with the most free, none does with less.
+    More RAM that is free is never worse, and where nothing fails in the first way to lay the model
+    out, no other way is tried. More that is free of an accelerator with some layers moves layers
+    there, one after the other: then less RAM is needed, and the time of a token changes in one
+    direction, for it is the sum of the layers' times; of several accelerators alike the sum is the
+    same whichever has them. So where machines with the least and with the most free have the same
+    findings, each in the same layout, those between have them too. Where no layout holds the model
+    with the most free, none does with less.
     """
 
     def __init__(
         self,
         population: Population,
-        layered: Layered,
+        part: Layers,
         trace: Trace,
         counted: _Counted,
         findings: Sequence[Finding],
         layout: str,
     ) -> None:
-        self._population, self._layered, self._trace = population, layered, trace
-        self._counted = counted
-        self._said = layout, self._signature_of(findings)
-        self._slots = _free_of(population.kinds[trace.kind])
-        if layout == "split":
-            if any(each.decides for each in findings):
-                # what a machine lacks of the RAM differs from one to the next
-                self._slots = ()
-            elif counted.deciding and _AVAILABLE in population.kinds[trace.kind].columns:
-                self._slots = (*self._slots, _AVAILABLE) if self._slots else ()
+        self._population, self._part, self._trace = population, part, trace
+        self._counted, self._layout = counted, layout
+        self._signature = self._signature_of(findings)
+        self._decides = any(each.decides for each in findings)
 
     def _signature_of(self, findings: Sequence[Finding]) -> object:
         if self._counted.deciding:
@@ -181,59 +185,106 @@ class _Layers:
         return [(each.check, each.code, each.outcome) for each in findings]
 
     def region(self, bits: int) -> int:
-        """Machines of a set with these findings; 0 where they cannot be told so."""
-        if not self._slots:
+        """Machines of a set with these findings; 0 where none can be told so beyond those that
+        would have answered the same.
+        """
+        if self._layout == "nowhere":
+            return self._of_all_cards(bits, {})
+        if self._decides:
+            # what a machine lacks of the RAM differs from one to the next
             return 0
-        bits &= self._population.of_kinds(self._trace.kinds)
-        own = [self._population.value_of(self._trace.number, slot) for slot in self._slots]
-        least = self._ends(bits)[0]
-        alike = self._corner(least)
+        instead = {_AVAILABLE: 0} if self._counted.deciding else {}
+        if self._layout == "split":
+            return self._of_one_card(bits, instead) or self._of_all_cards(bits, {})
+        if self._layout == "accelerator" and self._has_several:
+            return self._of_all_cards(bits, instead)
+        if not instead or not self._trace.compares(_AVAILABLE):
+            return 0
+        return self._corner(instead) or 0
+
+    @property
+    def _has_several(self) -> bool:
+        return len(self._trace.template.accelerators or ()) > 1
+
+    def _of_one_card(self, bits: int, instead: Mapping[Slot, int]) -> int:
+        """Machines of any kind with one accelerator that holds some layers, not all."""
+        population, limits = self._population, self._part.limits
+        if limits is None or self._has_several:
+            return 0
+        cut = population.cut(((_FREE, 1),))
+        bits &= cut.at_least(limits[0]) & ~cut.at_least(limits[1])
+        own = population.value_of(self._trace.number, _FREE)
+        if not bits >> self._trace.number & 1:
+            return 0
+        kinds = population.kinds_of(bits)
+        least, most = (
+            population.value_of(number, _FREE) for number in population.ends(bits, _FREE, kinds)
+        )
+        above = self._corner({**instead, _FREE: most}, kinds)
+        if above is None:
+            return 0
+        for lowest_free in dict.fromkeys((least, own)):
+            below = self._corner({**instead, _FREE: lowest_free}, kinds)
+            if below is not None:
+                return bits & above & below & cut.at_least(lowest_free)
+        return 0
+
+    def _of_all_cards(self, bits: int, instead: Mapping[Slot, int]) -> int:
+        """Machines of the same kinds with one accelerator or several alike."""
+        population = self._population
+        slots = _free_of(population.kinds[self._trace.kind])
+        if not slots:
+            return 0
+        bits &= population.of_kinds(self._trace.kinds)
+        own = [population.value_of(self._trace.number, slot) for slot in slots]
+        least = self._ends(slots, bits)[0]
+        alike = self._corner({**instead, **dict(zip(slots, least, strict=True))})
         if alike is None:
-            least, alike = own, self._corner(own)
+            least, alike = own, self._corner({**instead, **dict(zip(slots, own, strict=True))})
         if alike is None:
             return 0
         bits &= alike
-        for slot, value in zip(self._slots, least, strict=True):
-            bits &= self._population.cut(((slot, 1),)).at_least(value)
-        return self._up_to_most(bits, own)
+        for slot, value in zip(slots, least, strict=True):
+            bits &= population.cut(((slot, 1),)).at_least(value)
+        return self._up_to_most(slots, bits, own, instead)
 
-    def _up_to_most(self, bits: int, own: Sequence[int]) -> int:
+    def _up_to_most(
+        self, slots: Sequence[Slot], bits: int, own: Sequence[int], instead: Mapping[Slot, int]
+    ) -> int:
         """Those of a set, whose machines with the least free are like this one, up to the most
         free that is like it too; 0 where that is not found soon.
         """
         for _ in range(_MOST_TRIED):
             if not bits >> self._trace.number & 1:
                 return 0
-            most = self._ends(bits)[1]
-            alike = self._corner(most)
+            most = self._ends(slots, bits)[1]
+            alike = self._corner({**instead, **dict(zip(slots, most, strict=True))})
             if alike is not None:
                 return bits & alike
-            for slot, value, beyond in zip(self._slots, own, most, strict=True):
-                if slot != _AVAILABLE:
-                    half = (value + beyond) // 2 + 1
-                    bits &= ~self._population.cut(((slot, 1),)).at_least(half)
+            half = (max(own) + max(most)) // 2 + 1
+            for slot in slots:
+                bits &= ~self._population.cut(((slot, 1),)).at_least(half)
         return 0
 
-    def _ends(self, bits: int) -> tuple[list[int], list[int]]:
+    def _ends(self, slots: Sequence[Slot], bits: int) -> tuple[list[int], list[int]]:
         """The least and the most of each slot among the machines of a set."""
         population = self._population
         both: tuple[list[int], list[int]] = [], []
-        for slot in self._slots:
+        for slot in slots:
             ends = population.ends(bits, slot, self._trace.kinds)
             for values, number in zip(both, ends, strict=True):
                 values.append(population.value_of(number, slot))
         return both
 
-    def _corner(self, values: Sequence[int]) -> int | None:
+    def _corner(self, instead: Mapping[Slot, int], kinds: int | None = None) -> int | None:
         """The machines that would answer as one with these numbers in the slots, if they had the
         same; None where its findings are others.
         """
-        instead = dict(zip(self._slots, values, strict=True))
-        trace = Trace(self._population, self._trace.number, instead, self._trace.kinds)
-        findings, layout = self._layered(trace.view)
-        if trace.reads_bandwidth or (layout, self._signature_of(findings)) != self._said:
-            return None
-        return trace.region()
+        among = self._trace.kinds if kinds is None else kinds
+        trace = Trace(self._population, self._trace.number, instead, among)
+        findings, layout = self._part.find(trace.view)
+        is_same = (layout, self._signature_of(findings)) == (self._layout, self._signature)
+        return trace.region() if is_same and not trace.reads_bandwidth else None
 
 
 def _free_of(kind: Kind) -> tuple[Slot, ...]:

@@ -9,6 +9,7 @@ each rule is applied by the function that states it, once for thousands of machi
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
@@ -18,7 +19,7 @@ from ..machine.record import Accelerator, Machine
 from ..verdict.findings import Finding
 from .asked import Answers, Asked, Question
 from .lines import Slot
-from .population import BANDWIDTH, DiffersError, Form, Kind, Population
+from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
 
 TYPE_CHECKING = False
 
@@ -167,7 +168,8 @@ def _added(one: Form, other: Form) -> Form:
 
 class Trace:
     """What one machine was asked while it was judged, with given numbers in the place of some of
-    its own where `instead` says so: of those nothing is written down.
+    its own where `instead` says so: of those nothing is written down. Such a one stands for others
+    of other kinds, too, so that rare questions are asked of all.
     """
 
     def __init__(
@@ -227,7 +229,7 @@ class Trace:
             total = None if own_total is None else int(own_total)
             asked = population.answers.of(question, kind.asked(kind.slowest, total))
             answer, said = asked.answer_of(self.kind, bandwidth, total)
-        if alone or total is not None:
+        if (alone and not self._instead) or total is not None:
             self.kinds &= 1 << self.kind
         if total is None:
             kinds, others = asked.alike(said, self.kinds)
@@ -238,6 +240,18 @@ class Trace:
                 self.is_at_least(((BANDWIDTH, 1),), bound, self.value_of(BANDWIDTH))
         self.asked.append((answer, asked))
         return answer
+
+    def worked_out(self, key: Any, of: Callable[[Any], Any], view: View) -> Any:
+        """As `Machine.worked_out`. With other numbers than its own it is worked out again."""
+        population = self._population
+        worked = population.worked_out.get(key)
+        if worked is None:
+            worked = population.worked_out[key] = _work_out(population, key, of)
+        answers = worked.answers
+        if answers is None or not worked.slots.isdisjoint(self._instead):
+            return of(view)
+        answer = self.fact(("worked out", key), lambda kind: answers[kind.number])
+        return self.number_of(worked.slot) if answer is Number else answer
 
     def asked_of(self, finding: Finding) -> Asked | None:
         """The question that was answered with that finding."""
@@ -271,6 +285,10 @@ class Trace:
         answer = self.bounds[form, bound] = value >= bound
         return answer
 
+    def compares(self, slot: Slot) -> bool:
+        """Whether that number took part in what was asked."""
+        return any(slot == each for form, _ in self.bounds for each, _ in form)
+
     def value_of(self, slot: Slot) -> int:
         """That number of the machine, as it is or is taken to be."""
         if slot in self._instead:
@@ -288,6 +306,61 @@ class Trace:
             if high is not None:
                 bits &= ~cut.at_least(high)
         return bits
+
+
+class _Worked:
+    """What was worked out of all machines: by the number of a kind the answer, `Number` where it is
+    one that stands in the columns as `slot`. It depends on the numbers `slots`. `answers` is None
+    where machines of one kind have answers that are no numbers, and differ.
+    """
+
+    def __init__(self, slot: Slot, answers: list[Any] | None, slots: frozenset[Slot]) -> None:
+        self.slot, self.answers, self.slots = slot, answers, slots
+
+
+def _work_out(population: Population, key: Any, of: Callable[[Any], Any]) -> _Worked:
+    slot: Slot = ("worked out", repr(key))
+    answers: list[Any] = [None] * len(population.kinds)
+    columns: dict[int, array[int]] = {}
+    slots: set[Slot] = set()
+    done: dict[int, set[object]] = {}
+    bits = population.all
+    while bits:
+        trace = Trace(population, lowest(bits))
+        value = of(trace.view)
+        region = trace.region() & bits
+        bits &= ~region
+        slots.update(each for form, _ in trace.bounds for each, _ in form)
+        is_number = type(value) is Number or type(value) is int
+        for number in members(population.kinds_of(region)):
+            answers[number] = Number if is_number else value
+            done.setdefault(number, set()).add(answers[number])
+            if is_number:
+                _fill(population, number, columns, region, value)
+        if type(value) is Number:
+            slots.update(each for each, _ in value.form)
+    if any(len(values) > 1 for values in done.values()):
+        return _Worked(slot, None, frozenset(slots))
+    for number, column in columns.items():
+        population.kinds[number].columns[slot] = column
+    return _Worked(slot, answers, frozenset(slots))
+
+
+def _fill(
+    population: Population,
+    number: int,
+    columns: dict[int, array[int]],
+    region: int,
+    value: Number | int,
+) -> None:
+    """Put a number that was worked out into the column of a kind, for its machines of a region."""
+    kind = population.kinds[number]
+    column = columns.setdefault(number, array("q", bytes(8 * len(kind.members))))
+    form, constant = ((), value) if isinstance(value, int) else (value.form, value.constant)
+    own = [(kind.columns[slot], factor) for slot, factor in form]
+    for machine in members(kind.bits & region):
+        place = population.machines.place_of(machine)
+        column[place] = constant + sum([factor * each[place] for each, factor in own])
 
 
 def _tightest(
@@ -381,11 +454,17 @@ class View:
         best: Callable[[Any], bool],
         *,
         alone: bool = False,
+        strength: Callable[[Any], Any] | None = None,
+        worst: Callable[[Any], bool] | None = None,
     ) -> Any:
         """As `Machine.answer`."""
         if self._is_changed:
             return ask(self)
-        return self._trace.answer(Question(ask, key, alike, best), alone)
+        return self._trace.answer(Question(ask, key, alike, best, strength, worst), alone)
+
+    def worked_out(self, key: Any, of: Callable[[Any], Any]) -> Any:
+        """As `Machine.worked_out`."""
+        return of(self) if self._is_changed else self._trace.worked_out(key, of, self)
 
     def why_unread(self, fact: str) -> Unread:
         """As `Machine.why_unread`."""

@@ -298,14 +298,26 @@ class Machine(Record):
         best: Callable[[Any], bool],
         *,
         alone: bool = False,
+        strength: Callable[[Machine], Any] | None = None,
+        worst: Callable[[Any], bool] | None = None,
     ) -> Any:
         """What `ask` gives of this machine. One that stands in for many asks it of each kind of
         them: `key` gives all that the answer depends on beside the machine, after whether that
         holds what it depends on of the machine, too; where `alike` gives the same of two answers,
         nobody looks at more of them. `best`: a machine that is the same but with faster memory has
         that answer, too. `alone`: few other kinds would be asked the same.
+
+        `strength` gives of a machine a word and numbers, or None: of two with the same word the one
+        whose numbers are all as large or larger has the `best` answer where the other has it, and
+        not the `worst` one where the other has another.
         """
         return ask(self)
+
+    def worked_out(self, key: Any, of: Callable[[Machine], Any]) -> Any:
+        """What `of` gives of this machine: a number, a word or None that depends on nothing else.
+        One that stands in for many works it out once for all of them; `key` is its name.
+        """
+        return of(self)
 
     def assumes(self, fact: str) -> bool:
         """Whether `fact` was taken from the machine's class."""

@@ -251,12 +251,12 @@ class _Search:
 
         `own_first`: the default is tried before the others. In RAM it always is.
         """
-        ways = list(ways)
-        if not self._own.judged.fits and not any(way.judged.fits for way in ways):
+        judged = list(ways)
+        if not self._own.judged.fits and not any(way.judged.fits for way in judged):
             # where it would lie is chosen alike, so that what is short is the disk alone
-            ways = [_with_disk(way) for way in ways]
-            return self._best_place(ways, _with_disk(self._own), own_first=own_first)
-        return self._best_place(ways, self._own, own_first=own_first)
+            judged = [_with_disk(way) for way in judged]
+            return self._best_place(judged, _with_disk(self._own), own_first=own_first)
+        return self._best_place(judged, self._own, own_first=own_first)
 
     def _best_place(self, ways: list[_Way], own: _Way, *, own_first: bool) -> _Way | None:
         own_place = _place(own.judged)

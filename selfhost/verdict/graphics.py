@@ -48,6 +48,16 @@ class Gpu(Record):
     pace: gpus.Pace
     unpacks_per_second: float | None = None
 
+    @property
+    def strength(self) -> tuple[float, ...]:
+        """Numbers of which no step takes longer where each is larger."""
+        peak, pace = self.peak, self.pace
+        unpacks = float("inf") if self.unpacks_per_second is None else self.unpacks_per_second
+        return (
+            peak.slow, peak.likely, peak.fast, unpacks, pace.share, pace.cache_share, pace.slow,
+            pace.fast, -pace.operation_seconds, *(-each for each in pace.sum_seconds),
+        )  # fmt: skip
+
     def reads_per_second(self, peak: float) -> float:
         """Bytes of packed weights per second with that peak: bound by the memory or by
         unpacking.

@@ -156,11 +156,8 @@ def _on_accelerators(
     sized = [place for place in candidates if place.room_bytes is not None]
     if not sized:
         return
-    moving = sum(
-        _moving_bytes(term.on_device or term) for term in memory.terms if not term.is_program
-    )
     largest = max(sized, key=lambda place: place.room_bytes or 0)
-    if moving <= (largest.room_bytes or 0):
+    if _taken_by(memory).whole_bytes <= (largest.room_bytes or 0):
         yield on_one(needs, largest.where)
     elif layers:
         # a program gets one instance of MIG, and no other accelerator beside it
@@ -588,27 +585,61 @@ def _with_shares(
     return _placed(needs, "split" if left else "accelerator", terms, evictable)
 
 
+class _Taken(Record):
+    """What accelerators hold of a need, the most it may be: `whole_bytes` the one that holds all of
+    it; where layers are shared out `each_bytes` every one, `first_bytes` the first beside that, and
+    `by_layer` with the layers.
+    """
+
+    whole_bytes: int
+    each_bytes: int
+    first_bytes: int
+    by_layer: tuple[Term, ...]
+
+
+# of one model on many machines it is the same
+@lru_cache(maxsize=32)
+def _taken_by(memory: MemoryNeed) -> _Taken:
+    there = [term.on_device or term for term in memory.terms if not term.is_program]
+    by_layer = [term for term in there if term.name in _BY_LAYER]
+    once = [term for term in there if term.name.startswith(_ONCE)]
+    return _Taken(
+        whole_bytes=sum(_moving_bytes(term) for term in there),
+        each_bytes=sum(
+            term.high_bytes
+            for term in there
+            if term.name not in _BY_LAYER and not term.name.startswith(_ONCE)
+        ),
+        first_bytes=sum(_moving_bytes(term) for term in once)
+        + sum(term.offload.output_bytes for term in by_layer if term.offload is not None),
+        by_layer=tuple([_of_layers(term) for term in by_layer]),
+    )
+
+
+def free_limits(needs: Needs, layers: int | None) -> tuple[int, int] | None:
+    """Of one accelerator with memory of its own, under a runtime that shares layers out: from how
+    many free bytes on it takes a layer, and from how many on it takes them all. None where nothing
+    is shared out, or both are the same.
+    """
+    if needs.memory is None or not layers:
+        return None
+    taken = _taken_by(needs.memory)
+    first = taken.each_bytes + taken.first_bytes
+    first += sum(_share(term, "high_bytes", layers - 1, layers, layers) for term in taken.by_layer)
+    limits = first + DEVICE_MARGIN_BYTES, taken.whole_bytes + DEVICE_MARGIN_BYTES
+    return limits if limits[0] < limits[1] else None
+
+
 def _layers_by_place(
     memory: MemoryNeed, places: Sequence[Place], layers: int
 ) -> tuple[list[tuple[str, int]], int]:
     """How many layers each place takes, without those that take none, and how many are left."""
-    there = [term.on_device or term for term in memory.terms if not term.is_program]
-    by_layer = [term for term in there if term.name in _BY_LAYER]
-    once = [term for term in there if term.name.startswith(_ONCE)]
-    on_each = sum(
-        term.high_bytes
-        for term in there
-        if term.name not in _BY_LAYER and not term.name.startswith(_ONCE)
-    )
-    on_first = sum(_moving_bytes(term) for term in once) + sum(
-        term.offload.output_bytes for term in by_layer if term.offload is not None
-    )
-    of_layers = [_of_layers(term) for term in by_layer]
+    taken = _taken_by(memory)
     left = layers
     shares: list[tuple[str, int]] = []
     for place in places:
-        room = (place.room_bytes or 0) - on_each - (0 if shares else on_first)
-        count = _most_layers(of_layers, left, layers, room)
+        room = (place.room_bytes or 0) - taken.each_bytes - (0 if shares else taken.first_bytes)
+        count = _most_layers(taken.by_layer, left, layers, room)
         if count:
             shares.append((place.where, count))
             left -= count

@@ -19,7 +19,7 @@ from ..needs.records import Needs, Term
 from . import findings as check
 from .costs import MonthlyCost
 from .findings import Finding, Outcome
-from .placement import emptied, placements, share_on_shared
+from .placement import emptied, free_limits, placements, share_on_shared
 from .present import Here
 from .speed import (
     PaceRange,
@@ -29,6 +29,7 @@ from .speed import (
     is_in_whole,
     predict_step,
     shares_of,
+    strength_of,
     uses_shared_gpu,
     with_draft,
 )
@@ -417,19 +418,18 @@ def judge(question: Question, machine: Machine) -> Judged:
     """
     needs = question.needs
     if needs is None:
-        findings = [*_about(question), *_runtime(question, machine)]
-        return Judged(findings=tuple(findings), needs=None, speed=None)
-    placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
-    findings = [
+        about = (*_about(question), *_runtime(question, machine))
+        return Judged(findings=about, needs=None, speed=None)
+    chosen = _first_without_a_fail(question, needs, machine)
+    findings = (
         *_about(question),
         _disk(question, needs, machine),
-        *held,
+        *chosen.held,
         check.cpu_check(needs.cpu, machine, question.runtime),
         *_runtime(question, machine),
-    ]
-    if speed is not None:
-        findings.append(speed)
-    return Judged(findings=tuple(findings), needs=_to_come(question, placed), speed=pace)
+        *_listed(chosen.speed),
+    )
+    return Judged(findings=findings, needs=_to_come(question, chosen.placed), speed=chosen.pace)
 
 
 def _about(question: Question) -> list[Finding]:
@@ -492,14 +492,15 @@ class Part(Record):
     `find` gives the findings of a machine. `key`: two questions with the same one have the same
     findings on every machine; None where no other question has them. `accelerators`: whether it is
     for machines that have or may have some (True), for those that have none (False), or for all.
-    `layered` gives the findings too, and the layout where they change in one direction with the
-    number of layers that an accelerator holds (`_layout`).
+    `layered` gives the findings too, and the layout where that tells how they change with the
+    machine's numbers (`_layout`). `free_limits`: as the function of that name.
     """
 
     find: Callable[[Machine], Sequence[Finding]]
     key: tuple[Any, ...] | None = None
     accelerators: bool | None = None
     layered: Callable[[Machine], tuple[Sequence[Finding], str | None]] | None = None
+    free_limits: Callable[[], tuple[int, int] | None] | None = None
 
 
 def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
@@ -523,10 +524,12 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
             find=lambda machine: _placed(question, needs, machine, deciding)[0],
             accelerators=True,
             layered=lambda machine: _placed(question, needs, machine, deciding),
+            free_limits=lambda: free_limits(needs, _layers_shared_out(question)),
         ),
         Part(
-            find=lambda machine: next(_held(question, needs, machine))[1],
+            find=lambda machine: _in_ram(question, needs, machine)[0],
             accelerators=False,
+            layered=lambda machine: _in_ram(question, needs, machine),
         ),
         Part(
             find=lambda machine: _listed(_pace(question, needs, machine, deciding)[1]),
@@ -574,27 +577,37 @@ def _listed(finding: Finding | None) -> tuple[Finding, ...]:
     return () if finding is None else (finding,)
 
 
+def _in_ram(
+    question: Question, needs: Needs, machine: Machine
+) -> tuple[Sequence[Finding], str | None]:
+    """The findings of memory and accelerator where there is none, and `_layout`."""
+    _, held = next(_held(question, needs, machine))
+    return held, None if _failed(held) else "host"
+
+
 def _placed(
     question: Question, needs: Needs, machine: Machine, deciding: bool
 ) -> tuple[tuple[Finding, ...], str | None]:
     """The findings of memory, accelerator and speed, and `_layout`."""
-    placed, held, pace, speed = _first_without_a_fail(question, needs, machine, deciding=deciding)
-    return (*held, *_listed(speed)), _layout(placed, held, pace, speed)
+    chosen = _first_without_a_fail(question, needs, machine, deciding=deciding)
+    return (*chosen.held, *_listed(chosen.speed)), _layout(chosen)
 
 
-def _layout(
-    placed: Needs, held: Sequence[Finding], pace: Speed | None, speed: Finding | None
-) -> str | None:
-    """`split` where nothing fails, some layers lie on an accelerator and the rest in RAM, so that
-    the time of a token is the sum of theirs; `nowhere` where no place holds the model, and it is
-    judged in RAM; else None.
+def _layout(chosen: _Chosen) -> str | None:
+    """Where nothing fails in the first way that is tried: `split` where some layers lie on an
+    accelerator and the rest in RAM, so that the time of a token is the sum of theirs, else
+    `accelerator` or `host`. `nowhere` where no place holds the model, and it is judged in RAM. Else
+    None.
     """
-    if _failed(held):
+    placed = chosen.placed
+    if _failed(chosen.held):
         return "nowhere" if placed.placement == "host" else None
-    if placed.placement != "split" or placed.offload is not None:
+    if not chosen.is_first or _failed([chosen.speed]):
         return None
+    if not _is_rare(placed):
+        return None if placed.offload is not None else placed.placement
     # in order, each end of the range is that of one sum
-    return "split" if _is_in_order((pace, speed)) and not _failed([speed]) else None
+    return "split" if _is_in_order((chosen.pace, chosen.speed)) else None
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -777,8 +790,32 @@ def _pace(
         (lambda answer: (said(answer), _is_in_order(answer))) if _is_rare(placed) else said,
         _decides_nothing if deciding else _is_comfortable,
         alone=_is_rare(placed),
+        strength=(
+            (lambda each: _strength(question, placed, each))
+            if deciding and not _is_rare(placed)
+            else None
+        ),
+        worst=_rules_out,
     )
     return paced
+
+
+def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
+    """Of a pace of text what `strength_of` gives."""
+    if question.read_bytes is None or placed.memory is None:
+        return None
+    return strength_of(
+        machine,
+        runtime=question.workload.runtime,
+        offloaded=shares_of(placed) if placed.placement != "host" else None,
+        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
+        on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
+    )
+
+
+def _rules_out(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether it is a pace that rules a local run out."""
+    return paced[1] is not None and paced[1].outcome is Outcome.FAIL
 
 
 def _is_rare(placed: Needs) -> bool:
@@ -1003,28 +1040,47 @@ def _how_to_measure(machine: Machine) -> str | None:
     return "record it there with `selfhost machine --measure --format json`"
 
 
+class _Chosen:
+    """The way that a model is laid out: the findings of memory and accelerator, the pace and its
+    finding. `is_first`: no other was tried before.
+    """
+
+    __slots__ = ("held", "is_first", "pace", "placed", "speed")
+
+    def __init__(
+        self,
+        placed: Needs,
+        held: Sequence[Finding],
+        paced: tuple[Speed | None, Finding | None],
+        *,
+        is_first: bool,
+    ) -> None:
+        self.placed, self.held, self.is_first = placed, held, is_first
+        self.pace, self.speed = paced
+
+
 def _first_without_a_fail(
     question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
-) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
-    slow: tuple[Needs, list[Finding], Speed | None, Finding | None] | None = None
+) -> _Chosen:
+    slow: _Chosen | None = None
     seen = []
     every = _held(question, needs, machine)
     for candidate, held in every:
         seen.append((candidate, held))
         if _failed(held):
             continue
-        pace, speed = _pace(question, candidate, machine, deciding)
-        if not _failed([speed]):
+        paced = _pace(question, candidate, machine, deciding)
+        if not _failed([paced[1]]):
             # which is told of, one that is idle or one that is not needed, decides nothing
             is_beside = candidate.placement in ("host", "split") and not deciding
             if is_beside and machine.accelerators:
                 held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
-            return candidate, held, pace, speed
-        slow = slow or (candidate, held, pace, speed)
+            return _Chosen(candidate, held, paced, is_first=len(seen) == 1)
+        slow = slow or _Chosen(candidate, held, paced, is_first=False)
     if slow is not None:
         return slow
     candidate, held = _least_bad(question, seen)
-    return candidate, held, *_pace(question, candidate, machine, deciding)
+    return _Chosen(candidate, held, _pace(question, candidate, machine, deciding), is_first=False)
 
 
 def _once_idle(

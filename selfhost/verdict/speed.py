@@ -10,6 +10,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -37,6 +38,11 @@ from .processor import (
     threads_of,
 )
 from .step import Step
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
@@ -232,6 +238,58 @@ def predict_step(
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
     return _on_processor(machine, shared, step, context)
+
+
+def strength_of(
+    machine: Machine,
+    *,
+    runtime: str | None,
+    offloaded: Mapping[int, float] | None,
+    at_once: bool,
+    on_shared: tuple[float, float, float],
+) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
+    """Where it would be computed, and numbers of that: of two machines with the same first part,
+    the one whose numbers are all as large or larger takes no longer for any step, at any end of the
+    range. None where nothing such is known. The arguments are those of `predict`.
+    """
+    if machine.emulated_on is not None:
+        return None
+    if offloaded:
+        parts = _parts(machine, offloaded)
+        if isinstance(parts, Speed) or not is_in_whole(offloaded):
+            return None
+        where = "accelerators", at_once, tuple(share for share, _ in parts)
+        return where, tuple([number for _, gpu in parts for number in gpu.strength])
+    in_ram = _strength_in_ram(machine, runtime)
+    if in_ram is None or in_ram[0] != "shared":
+        return None if in_ram is None else ((in_ram[0],), in_ram[1])
+    if min(on_shared) < 1:
+        # the processor has its part of the layers
+        beside = _strength_of_processor(machine)
+        return None if beside is None else (("shared", *on_shared), in_ram[1] + beside)
+    return ("shared",), in_ram[1]
+
+
+@lru_cache(maxsize=1024)
+def _strength_in_ram(machine: Machine, runtime: str | None) -> tuple[str, tuple[float, ...]] | None:
+    shared = _shared_gpu(machine, runtime)
+    if shared is not None and shared.used:
+        return "shared", shared.gpu.strength
+    processor = _strength_of_processor(machine)
+    if processor is None:
+        return None
+    return (
+        ("processor", processor) if shared is None else ("beside", processor + shared.gpu.strength)
+    )
+
+
+def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
+    memory = bandwidth(machine)
+    if memory is None:
+        return None
+    threads = threads_of(machine)
+    of_cores = [threads * core for core in kind_of(machine).cores]
+    return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores
 
 
 def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:

@@ -392,12 +392,17 @@ def _unread_medium(machine: Machine, purpose: str) -> Unread | None:
 
 def lies_in_memory(machine: Machine, purpose: str) -> bool | None:
     """Whether files of that purpose take RAM where they lie; None where that is not known."""
-    place = machine.disk_for(purpose)
-    if place is None:
-        return False
-    if place.in_memory:
-        return True
-    return None if _unread_medium(machine, purpose) is not None else False
+
+    def lie(each: Machine) -> bool | None:
+        place = each.disk_for(purpose)
+        if place is None:
+            return False
+        if place.in_memory:
+            return True
+        return None if _unread_medium(each, purpose) is not None else False
+
+    answer: bool | None = machine.worked_out(("in memory", purpose), lie)
+    return answer
 
 
 def stored_in_memory(

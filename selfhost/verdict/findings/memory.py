@@ -85,21 +85,17 @@ class _Sums:
         surely: bool,
     ) -> None:
         self.machine, self.surely = machine, surely
-        self.reserve, self.reserve_source = reserve_of(machine, workload)
-        self.is_reserve_asked = workload.reserve_bytes is not None
-        self.total, self.limit = machine.memory_total_bytes, machine.memory_limit_bytes
+        self.workload = workload
         self.basis = workload.memory_basis
         if self.basis == "default" and machine.planning:
             self.basis = "total"
-        self.could = None if self.limit is None else max(0, self.limit - self.reserve)
-        self.now = machine.memory_available_bytes
-        # what was asked to stay free does, also where the memory is free now
-        if self.is_reserve_asked and self.now is not None and self.could is not None:
-            self.now = min(self.now, self.could)
+        self.could = self._worked_out("could", _could_give)
+        self.now = self._worked_out("now", _gives_now)
         self.low, self.high = host_low(needs), host_high(needs)
         self._memory = needs.memory
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
-        self.ceiling = self._ceiling(held)
+        self._held_now = held if surely else 0
+        self.ceiling = self._of_basis("ceiling", _ceiling)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
         if self.high is not None:
             self.high += self.files
@@ -107,6 +103,21 @@ class _Sums:
             # on a disk the originals of what a runtime copies may leave the page cache, in RAM
             # they stay
             self.low += min(self.files, needs.memory.evictable_bytes)
+
+    def _worked_out(self, name: str, of: Callable[[Machine, Workload], int | None]) -> int | None:
+        workload = self.workload
+        amount: int | None = self.machine.worked_out(
+            (name, workload.reserve_bytes), lambda each: of(each, workload)
+        )
+        return amount
+
+    def _of_basis(
+        self, name: str, of: Callable[[Machine, Workload, str, int], int | None]
+    ) -> int | None:
+        workload, basis, held = self.workload, self.basis, self._held_now
+        if held:
+            return of(self.machine, workload, basis, held)
+        return self._worked_out(f"{name} {basis}", lambda each, _: of(each, workload, basis, 0))
 
     def _counts_now(self, most: int) -> bool:
         """Whether so much is held against what is free now alone, which lacks the files that are
@@ -116,14 +127,30 @@ class _Sums:
             return self.now is not None and most <= self.now
         return self.basis == "available"
 
-    def _ceiling(self, held: int) -> int | None:
-        """The most that the machine gives on the basis that was asked for."""
-        if self.basis == "available":
-            return self.now
-        if self.basis == "total":
-            return self.could
-        most_now = None if self.now is None else self.now + (held if self.surely else 0)
-        return max((size for size in (most_now, self.could) if size is not None), default=None)
+    @property
+    def least(self) -> int | None:
+        """The least of all ceilings that were read."""
+        return self._of_basis("least", _least_ceiling)
+
+    @property
+    def total(self) -> int | None:
+        """The machine's memory."""
+        return self.machine.memory_total_bytes
+
+    @property
+    def limit(self) -> int | None:
+        """What the limit leaves of it."""
+        return self.machine.memory_limit_bytes
+
+    @property
+    def is_reserve_asked(self) -> bool:
+        """Whether it was said how much is kept for the system."""
+        return self.workload.reserve_bytes is not None
+
+    @property
+    def reserve(self) -> int:
+        """What is kept for the system."""
+        return reserve_of(self.machine, self.workload)[0]
 
     @property
     def capacities(self) -> list[int]:
@@ -132,7 +159,8 @@ class _Sums:
 
     @property
     def kept_back(self) -> str:
-        return f"after a reserve of {binary(self.reserve)}, {self.reserve_source}"
+        reserve, source = reserve_of(self.machine, self.workload)
+        return f"after a reserve of {binary(reserve)}, {source}"
 
     @property
     def aside(self) -> str:
@@ -193,12 +221,12 @@ class _Sums:
                 "has": has,
                 "short": None if has is None or self.high is None else max(0, self.high - has),
                 "unit": "bytes",
-                "reserve_bytes": self.reserve,
             },
             lambda: (
                 reason() + profile_doubt(self.machine),
                 remedy() if callable(remedy) else remedy,
             ),
+            reserve_bytes=lambda: self.reserve,
         )
 
 
@@ -239,25 +267,21 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
 
 
 def _too_small(sums: _Sums) -> Finding | None:
-    low, high, limit = sums.low, sums.high, sums.limit
+    low, high, has = sums.low, sums.high, sums.least
     assert low is not None
     assert high is not None
-    # any ceiling that was read is enough to say no, even where the binding one was not
-    ceilings = sums.capacities
-    if sums.ceiling is not None and (sums.basis != "default" or limit is not None):
-        ceilings = [sums.ceiling, *ceilings]
-    has = min(ceilings, default=None)
     if has is None or low <= has:
         return None
 
     def reason() -> str:
+        limit = sums.limit
         text = f"{sums.takes}; {sums.giver} can give at most {binary(has)}{sums.today}{sums.aside}."
         if not sums.aside and has == sums.could and limit is not None and low <= limit:
             # nothing but the reserve decides, and that is assumed
             would = "would" if high <= limit else "might"
             text += (
                 f" It {would} fit without the reserve of {binary(sums.reserve)},"
-                f" {sums.reserve_source}: `--reserve SIZE` changes it."
+                f" {reserve_of(sums.machine, sums.workload)[1]}: `--reserve SIZE` changes it."
             )
         return text
 
@@ -278,7 +302,7 @@ def _available_now(sums: _Sums) -> Finding | None:
 
 
 def _unread(sums: _Sums) -> Finding | None:
-    size, fact, what = sums.limit, "memory_limit_bytes", "The memory limit"
+    size, fact, what = sums.could, "memory_limit_bytes", "The memory limit"
     if sums.basis == "available":
         size, fact, what = sums.now, "memory_available_bytes", "The available memory"
     if size is not None:
@@ -344,6 +368,44 @@ def _fits(sums: _Sums) -> Finding:
         ceiling,
         lambda: f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}.",
     )
+
+
+def _could_give(machine: Machine, workload: Workload) -> int | None:
+    """What the limit leaves after the reserve; None where no limit was read."""
+    limit = machine.memory_limit_bytes
+    return None if limit is None else max(0, limit - reserve_of(machine, workload)[0])
+
+
+def _gives_now(machine: Machine, workload: Workload) -> int | None:
+    """What is free now; what was asked to stay free does, also where the memory is free now."""
+    now = machine.memory_available_bytes
+    if workload.reserve_bytes is None or now is None:
+        return now
+    could = _could_give(machine, workload)
+    return now if could is None else min(now, could)
+
+
+def _ceiling(machine: Machine, workload: Workload, basis: str, held: int) -> int | None:
+    """The most that the machine gives on that basis; `held`: bytes of files that what is free now
+    surely lacks.
+    """
+    now, could = _gives_now(machine, workload), _could_give(machine, workload)
+    if basis == "available":
+        return now
+    if basis == "total":
+        return could
+    sizes = (None if now is None else now + held, could)
+    return max((size for size in sizes if size is not None), default=None)
+
+
+def _least_ceiling(machine: Machine, workload: Workload, basis: str, held: int) -> int | None:
+    """Any ceiling that was read is enough to say no, even where the binding one was not."""
+    limit, total = machine.memory_limit_bytes, machine.memory_total_bytes
+    ceilings = [size for size in (total, limit) if size is not None]
+    ceiling = _ceiling(machine, workload, basis, held)
+    if ceiling is not None and (basis != "default" or limit is not None):
+        ceilings = [ceiling, *ceilings]
+    return min(ceilings, default=None)
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
@@ -472,7 +534,7 @@ def _beyond(
             "has": left,
             "short": most - left,
             "unit": finding.unit,
-            "reserve_bytes": finding.reserve_bytes,
         },
         words,
+        reserve_bytes=lambda: finding.reserve_bytes,
     )

@@ -167,9 +167,15 @@ class Finding(Record):
         _check_code(self.code)
 
     @classmethod
-    def worded_when_read(cls, fields: Mapping[str, Any], words: Words) -> Finding:
+    def worded_when_read(
+        cls,
+        fields: Mapping[str, Any],
+        words: Words,
+        *,
+        reserve_bytes: Callable[[], int | None] | None = None,
+    ) -> Finding:
         """A finding of these fields, all but the reason and the remedy. `words` gives those two
-        when somebody reads them.
+        when somebody reads them, `reserve_bytes` the field of that name.
 
         Hundreds of models are judged at once, and few of their reasons are read.
         """
@@ -177,7 +183,10 @@ class Finding(Record):
 
         def whole() -> Finding:
             reason, remedy = words()
-            return cls(**fields, reason=reason, remedy=remedy)
+            values = {**fields, "reason": reason, "remedy": remedy}
+            if reserve_bytes is not None:
+                values["reserve_bytes"] = reserve_bytes()
+            return cls(**values)
 
         return cls.partly({**fields}, whole)
 
