@@ -297,9 +297,11 @@ def _read_together(
     root: Table, classes: _Names, needs: Workload, models: Sequence[Wanted]
 ) -> list[Wanted]:
     kept: list[Wanted] = []
-    entries = _Entries(models, needs)
+    tables = list(root.tables("together"))
+    # each of them makes a label, which only these ask for
+    entries = _Entries(models if tables else (), needs)
     seen: dict[object, str] = {}
-    for table in root.tables("together"):
+    for table in tables:
         names = _read_member_names(table, entries)
         members = tuple(entries.member(name) for name in names)
         machines = _read_selectors(table, classes)
@@ -360,9 +362,13 @@ def _labelled(models: Sequence[Wanted]) -> tuple[Wanted, ...]:
         for wanted in models
     ]
     times = Counter(labels)
-    return tuple(
-        wanted.replace(label=label if times[label] == 1 else f"{label} (model[{wanted.index}])")
+    own = (
+        label if times[label] == 1 else f"{label} (model[{wanted.index}])"
         for wanted, label in zip(models, labels, strict=True)
+    )
+    return tuple(
+        wanted if wanted.label == label else wanted.replace(label=label)
+        for wanted, label in zip(models, own, strict=True)
     )
 
 

@@ -9,6 +9,7 @@ from ..core.errors import (
     SelfhostError,
 )
 from ..machine.record import Machine
+from ..verdict.record import Verdict
 from .exceptions import Exceptions
 from .fleet import Machines
 from .groups import grouped
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # fewer verdicts are given one by one
 LEAST_AT_ONCE = 500
+# on fewer, what is alike takes longer to find than to judge twice
+LEAST_MACHINES = 3
 
 
 def run_audit(
@@ -52,6 +55,7 @@ def run_audit(
     today = date.fromisoformat(today).isoformat()
     of_records = tuple(problems)
     is_large = len(machines) * len(policy.models) >= LEAST_AT_ONCE
+    is_large = is_large and len(machines) >= LEAST_MACHINES
     if at_once is not None and is_large and type(machines) is Machines:
         from .large import large_audit
 
@@ -103,6 +107,8 @@ class _Judging:
         place = Place(self._policy, machine)
         exceptions = self._exceptions.at(machine, place)
         models = len(self._policy.models)
+        # entries may differ in severity or in machines alone
+        verdicts: dict[object, Verdict] = {}
         for wanted in self._policy.models:
             if self._progress is not None:
                 self._progress.judge(number, self._machines, wanted.index, models)
@@ -114,11 +120,15 @@ class _Judging:
             if selected is None:
                 rows.append(unplaced_row(self._policy, wanted, machine))
                 continue
-            try:
-                verdict = self._judge(wanted, place.workload(wanted), machine)
-            except SelfhostError as error:
-                self._refused[wanted.index] = (wanted, error)
-                continue
+            workload = place.workload(wanted)
+            asked = (wanted.name, wanted.members, wanted.require_runtime, workload)
+            verdict = verdicts.get(asked)
+            if verdict is None:
+                try:
+                    verdict = verdicts[asked] = self._judge(wanted, workload, machine)
+                except SelfhostError as error:
+                    self._refused[wanted.index] = (wanted, error)
+                    continue
             rows.append(row_of(self._policy, wanted, machine, verdict, exceptions))
         exceptions.count()
         return tuple(rows)

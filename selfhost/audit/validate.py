@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from ..core.errors import PolicyError, Problem
+from collections.abc import Iterator, Sequence
+
+from ..api import FleetJudge
+from ..core.errors import PolicyError, Problem, SelfhostError
 from ..core.tomlfile import Document
 from ..machine.record import Machine
-from .judging import judge_with
-from .policy import MAX_POLICY_BYTES, read_policy
-from .run import run_audit, utc_today
+from .judged_entries import entry_problems
+from .judging import asked_by
+from .policy import MAX_POLICY_BYTES, Policy, Wanted, read_policy
+from .run import utc_today
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.index import Catalogue
+
+# amounts of a workload: whether a model is refused for one depends on it being stated, or too large
+_AMOUNTS = ("context_tokens", "parallel", "min_tokens_per_second", "audio_seconds")
 
 
 def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
@@ -26,11 +33,57 @@ def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
         policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
     except PolicyError as error:
         return error.problems
-    today = utc_today()
+    refused = dict(_refused(policy, FleetJudge(catalogue, utc_today())))
+    return tuple(entry_problems(policy, 0, refused, ()))
 
-    # each entry is put to one machine of which nothing was read, whatever its selectors say
-    everywhere = policy.replace(
-        models=tuple(wanted.replace(machines=()) for wanted in policy.models)
+
+def _refused(
+    policy: Policy, judge: FleetJudge
+) -> Iterator[tuple[int, tuple[Wanted, SelfhostError]]]:
+    """The entries that cannot be judged, in the policy's order, and why: each is put to a machine
+    of which nothing was read, whatever its selectors say.
+    """
+    machine = Machine()
+    by_kind: dict[object, list[Wanted]] = {}
+    for wanted in policy.models:
+        by_kind.setdefault(_kind(wanted), []).append(wanted)
+    refused: dict[int, SelfhostError] = {}
+
+    def put(wanted: Wanted) -> None:
+        try:
+            judge.questions(asked_by(wanted, wanted.asked), [machine])
+        except SelfhostError as error:
+            refused[wanted.index] = error
+
+    for alike in by_kind.values():
+        extremes = _extremes(alike)
+        for wanted in extremes:
+            put(wanted)
+        if any(wanted.index in refused for wanted in extremes):
+            # what one is refused for, others of its kind may be
+            for wanted in alike:
+                if wanted.index not in refused:
+                    put(wanted)
+    for index, error in sorted(refused.items()):
+        yield index, (policy.models[index], error)
+
+
+def _kind(wanted: Wanted) -> object:
+    """What entries share that differ in amounts alone; members of a `[[together]]` have none of
+    their own.
+    """
+    asked = wanted.asked
+    return (
+        wanted.name,
+        wanted.members,
+        asked.replace(**{name: None if getattr(asked, name) is None else 1 for name in _AMOUNTS}),
     )
-    judge = judge_with(catalogue, today)
-    return run_audit(everywhere, [Machine()], judge, today=today).problems
+
+
+def _extremes(alike: Sequence[Wanted]) -> list[Wanted]:
+    """Those with the least and the most of each amount: if they can be judged, all between can."""
+    by_index = {}
+    for name in _AMOUNTS:
+        in_order = sorted(alike, key=lambda wanted: getattr(wanted.asked, name) or 0)
+        by_index.update({each.index: each for each in (in_order[0], in_order[-1])})
+    return list(by_index.values())

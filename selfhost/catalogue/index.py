@@ -108,6 +108,8 @@ class Catalogue:
         self._outlines: Mapping[str, Outline] | None = None
         self._open_by_size: tuple[Outline, ...] | None = None
         self._base_ids: frozenset[str] | None = None
+        # what others worked out of all its data, to be worked out once
+        self.derived: dict[str, Any] = {}
 
     @classmethod
     def open(
@@ -399,7 +401,7 @@ class Catalogue:
                 None,
                 None,
             )
-            self._tables = {}
+            self._tables, self.derived = {}, {}
         return dropped
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModelError
 from ..core.records import Record, pattern
@@ -689,15 +689,24 @@ def _untuned(name: str, catalogue: Catalogue) -> Resolution | None:
 def _tuned_from(key: str, owner: str, catalogue: Catalogue) -> str | None:
     """The model whose spec says that it was tuned from the repository of this name."""
     tuned = []
-    for outline in catalogue.outlines() if key else ():
-        account, _, repository = (outline.tuned_from or "").lower().partition("/")
-        # most names differ in their first letter
-        if repository[:1] != key[:1] or canonical(repository) != key:
-            continue
+    for account, id in _tuned_by_base(catalogue).get(key, ()) if key else ():
         is_account = not owner or owner == account or owner in _CONVERTERS
-        if is_account and _sizes(outline.id) >= _sizes(key):
-            tuned.append(outline.id)
+        if is_account and _sizes(id) >= _sizes(key):
+            tuned.append(id)
     return min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id), default=None)
+
+
+def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """By the name of a base model, as `canonical` writes it: whose it is, and a model tuned from
+    it.
+    """
+    by_base: dict[str, list[tuple[str, str]]] | None = catalogue.derived.get("tuned_by_base")
+    if by_base is None:
+        by_base = catalogue.derived["tuned_by_base"] = {}
+        for outline in catalogue.outlines():
+            account, _, repository = (outline.tuned_from or "").lower().partition("/")
+            by_base.setdefault(canonical(repository), []).append((account, outline.id))
+    return by_base
 
 
 # how publishers and Ollama mark weights that nobody tuned
@@ -794,19 +803,30 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     """The error for a model whose config.json was read: it has the layers of a catalogued one."""
     base, options = _with_options(name.rpartition("/")[2])
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
-    for model, repositories in catalogue.common("alike")["alike"].items():
-        for repository in repositories:
-            # most names differ in their last letter
-            if repository[-1:].lower() != base[-1:].lower():
-                continue
-            if key not in (canonical(repository), canonical(repository.partition("/")[2])):
-                continue
-            return UnknownModelError(
-                f"{message}: it has the layers of {model}, so it needs as much",
-                nearest=(model,),
-                remedy=f"selfhost check {model}{options}",
-            )
-    return None
+    model = _alike(base[-1:].lower(), catalogue).get(key)
+    if model is None:
+        return None
+    return UnknownModelError(
+        f"{message}: it has the layers of {model}, so it needs as much",
+        nearest=(model,),
+        remedy=f"selfhost check {model}{options}",
+    )
+
+
+def _alike(letter: str, catalogue: Catalogue) -> Mapping[str, str]:
+    """The model whose layers a repository has, by the repository's name as `canonical` writes it,
+    with its account and without; of the repositories that end in that letter.
+    """
+    models: dict[str, str] | None = catalogue.derived.get(f"alike {letter}")
+    if models is None:
+        # most names differ in their last letter, and to rewrite all of them takes far longer
+        models = catalogue.derived[f"alike {letter}"] = {}
+        for model, repositories in catalogue.common("alike")["alike"].items():
+            for repository in repositories:
+                if repository[-1:].lower() == letter:
+                    models.setdefault(canonical(repository), model)
+                    models.setdefault(canonical(repository.partition("/")[2]), model)
+    return models
 
 
 # of a name's words: a number of parameters in billions or millions
@@ -848,11 +868,13 @@ def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelE
     base, options = _with_options(name.rpartition("/")[2])
     key = canonical(base)
     shapes = re.findall(_SHAPE, key)
+    if len(shapes) != 1:
+        return None
     # a Llama 4.1 8B that is not there is no Granite 4.1 8B
     families = {
         outline.id.partition("-")[0].rstrip(".0123456789") for outline in catalogue.outlines()
     }
-    is_other = len(shapes) == 1 and key.partition("-")[0] not in families
+    is_other = key.partition("-")[0] not in families
     same = _alike_in_size(shapes[0], catalogue) if is_other else ()
     if not same:
         return None

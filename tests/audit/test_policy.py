@@ -614,3 +614,38 @@ def test_no_shape_is_a_crash(tree: dict[str, Any]) -> None:
     """Known keys with values of any kind are a policy or a PolicyError."""
     text = "\n".join(f"{key} = {toml(value)}" for key, value in tree.items())
     assert faults(text.encode()) != ()
+
+
+def refused_in(path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The entries that `--validate` calls refused, in the order it does."""
+    assert cli.main(["audit", "--validate", str(path)]) == 2
+    return re.findall(r"(model\[\d+\]\.\w+|together\[\d+\]\.\w+):", capsys.readouterr().err)
+
+
+def test_every_refused_entry_among_many_alike_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # llama.cpp serves at most 256 sequences (LLAMA_MAX_SEQ): of entries that differ in amounts
+    # alone only some are refused
+    parallel = [1, 300, 8, 257, 256, 400, 2]
+    text = "schema = 1\n" + "".join(
+        f'[[model]]\nname = "mistral-7b"\nruntime = "llama.cpp"\nparallel = {each}\n'
+        f"context_tokens = {1024 + place}\n"
+        for place, each in enumerate(parallel)
+    )
+    path = tmp_path / "audit.toml"
+    path.write_text(text, encoding="utf-8")
+    wrong = [place for place, each in enumerate(parallel) if each > 256]
+    assert refused_in(path, capsys) == [f"model[{place}].parallel" for place in wrong]
+
+
+def test_a_refused_member_and_an_unknown_name_are_told_beside_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "audit.toml"
+    path.write_text(
+        'schema = 1\n[[model]]\nname = "bge-m3"\n[[model]]\nname = "no-such-model"\n'
+        '[[together]]\nmodels = ["bge-m3", "neither-is-this"]\n',
+        encoding="utf-8",
+    )
+    assert refused_in(path, capsys) == ["model[1].name", "together[0].models"]
